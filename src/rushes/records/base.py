@@ -1,0 +1,86 @@
+"""What every record shares: frozen, strict, NaN refused, one meaning per field; and references to stored files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Key = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""A work key: 64 hex digits from `rushes.store.identity.work_key`, known before the work is done."""
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+"""Text that says something: never empty."""
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+"""A probability, a score or a share: 0 to 1, higher is better where that has a meaning."""
+
+Count = Annotated[int, Field(ge=0)]
+"""How many: 0 or more."""
+
+Size = Annotated[int, Field(ge=1)]
+"""A size or a length: 1 or more."""
+
+Seconds = Annotated[float, Field(ge=0.0)]
+"""Wall-clock seconds."""
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, no unknown fields, no NaN or infinity, JSON in and out without loss."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, defer_build=True
+    )
+
+    measured_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that differ between two runs of the same work: wall-clock time, start dates."""
+
+    def content(self) -> dict[str, Any]:
+        """The fields that a repeated run must reproduce exactly, as JSON values."""
+        return self.model_dump(mode="json", exclude=set(self.measured_fields))
+
+
+class KeyedRecord(Record):
+    """Base of the expensive records: appended once under their work key, never rewritten."""
+
+    key: Key
+    """Work key of this record."""
+
+
+class BlobRef(Record):
+    """A file in the run's blob store, named by its content.
+
+    Example:
+        BlobRef(sha256="5f" * 32, suffix=".safetensors", num_bytes=208_984)
+    """
+
+    sha256: Key
+    """Hash of the content (64 hex digits); names the file and proves it whole."""
+    suffix: Annotated[str, StringConstraints(pattern=r"^\.[a-z0-9]+$")]
+    """File name ending with its dot, lower case: ".safetensors", ".mp4"."""
+    num_bytes: Count
+    """Length of the file, bytes."""
+
+
+class FileRef(Record):
+    """One file of a stored folder.
+
+    Example:
+        FileRef(path="transformer/config.json", blob=BlobRef(sha256="0a" * 32, suffix=".json", num_bytes=412))
+    """
+
+    path: Annotated[str, StringConstraints(pattern=r"^[^/\\].*$", min_length=1)]
+    """Path inside the folder, with forward slashes, never absolute."""
+    blob: BlobRef
+    """Its content."""
+
+
+class FolderRef(Record):
+    """A folder in the blob store (for example a diffusers model folder): its files, sorted by path.
+
+    Example:
+        FolderRef(files=(FileRef(path="config.json", blob=BlobRef(sha256="0a" * 32, suffix=".json", num_bytes=2)),))
+    """
+
+    files: tuple[FileRef, ...]
+    """The files, sorted by path."""

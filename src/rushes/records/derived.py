@@ -1,0 +1,259 @@
+"""The derived records: pure functions of the expensive ones, safe to delete; and the run's header and costs."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+
+from rushes.records.base import Count, Key, Record, Seconds, Share, Size, Text
+from rushes.records.expensive import Outcome
+
+Gain = Annotated[float, Field(ge=-1.0, le=1.0)]
+"""A difference of two scores: -1 to 1."""
+
+
+class Focus(Record):
+    """A dimension chosen for improvement, and its share of the budget.
+
+    Example:
+        Focus(dimension="Composition", baseline=0.42, low=0.36, high=0.48, gap=0.58, share=0.5, num_prompts=40,
+              reason="largest gap to 1.0 of 8 dimensions")
+    """
+
+    dimension: Text
+    """Quality dimension."""
+    baseline: Share
+    """Mean score of the untouched model."""
+    low: Share
+    """Lower end of the baseline's 95 % interval."""
+    high: Share
+    """Upper end of the baseline's 95 % interval."""
+    gap: Share
+    """Distance to the score that was aimed at."""
+    share: Share
+    """Share of the prompt budget."""
+    num_prompts: Count
+    """Prompts to write for it."""
+    reason: Text
+    """Why it was chosen, in words."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"the interval must run from low to high, got low={self.low!r}, high={self.high!r}")
+        return self
+
+
+class Rejection(Record):
+    """A text (or a real clip with its caption) that the screen refused.
+
+    Example:
+        Rejection(text="a ball and a ball", dimension="Composition", reason="near_duplicate",
+                  detail="0.94 overlap with 'a ball and another ball'", prompt_key="1c" * 32)
+    """
+
+    text: str
+    """The refused text; may be empty where that is the reason."""
+    dimension: Text
+    """Quality dimension it was written for."""
+    reason: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]*$")]
+    """Short tag: near_duplicate, contradiction, infeasible, unknown_word, held_out, too_long, unreadable, ..."""
+    detail: str
+    """What exactly was wrong, in words."""
+    prompt_key: Key | None = None
+    """Key of the prompt record that was refused; None when it never became one."""
+
+
+class Score(Record):
+    """The judge's verdict on one clip: a score with its parts, or why there is none.
+
+    Example:
+        Score(clip_key="2d" * 32, prompt_key="1c" * 32, dimension="Composition", outcome=Unscored(reason="no answers"))
+    """
+
+    clip_key: Key
+    """Clip that was judged."""
+    prompt_key: Key
+    """Its prompt: weightings that compare takes of one prompt group by it."""
+    dimension: Text
+    """Quality dimension of the prompt."""
+    outcome: Outcome
+    """`Scored(value, parts)` or `Unscored(reason)`."""
+
+
+class Sample(Record):
+    """One clip as training material.
+
+    Example:
+        Sample(clip_key="2d" * 32, prompt_key="1c" * 32, weight=0.8, source="own", dimension="Composition")
+    """
+
+    clip_key: Key
+    """Clip to train on."""
+    prompt_key: Key
+    """Its text."""
+    weight: Annotated[float, Field(ge=0.0)]
+    """How much it counts; 0 or more, no fixed scale."""
+    source: Literal["own", "real"]
+    """Filmed by the model, or real."""
+    dimension: Text
+    """Quality dimension of its prompt."""
+
+
+class DimensionRow(Record):
+    """One dimension before and after, by the independent measurer, on the same prompts and seeds.
+
+    Example:
+        DimensionRow(dimension="Composition", before=0.42, after=0.55, gain=0.13, gain_low=0.06, gain_high=0.20,
+                     num_prompts=40, num_clips=160, num_unscored=0, judge_before=0.5, judge_after=0.66,
+                     is_focus=True, verdict="better")
+    """
+
+    dimension: Text
+    """Quality dimension."""
+    before: Share
+    """Mean score of the base model."""
+    after: Share
+    """Mean score of the tuned model."""
+    gain: Gain
+    """`after` - `before`."""
+    gain_low: Gain
+    """Lower end of the gain's 95 % interval (paired bootstrap, clustered by prompt)."""
+    gain_high: Gain
+    """Upper end of the gain's 95 % interval."""
+    num_prompts: Size
+    """Prompts compared."""
+    num_clips: Size
+    """Clips compared, of each model."""
+    num_unscored: Count
+    """Clips left out because one of the two models' measurements was unscored."""
+    judge_before: Share | None = None
+    """Mean score that the training judge gives the base model; None where it was not asked."""
+    judge_after: Share | None = None
+    """Mean score that the training judge gives the tuned model; None where it was not asked."""
+    is_focus: bool
+    """True for dimensions that the round was aimed at."""
+    verdict: Literal["better", "worse", "no clear change"]
+    """What the interval says: it lies above 0, below 0, or holds 0."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.gain_low > self.gain_high:
+            raise ValueError(f"the interval must run from low to high, got {self.gain_low!r} to {self.gain_high!r}")
+        says = "better" if self.gain_low > 0 else "worse" if self.gain_high < 0 else "no clear change"
+        if self.verdict != says:
+            raise ValueError(
+                f"the interval {self.gain_low!r} to {self.gain_high!r} says {says!r}, got {self.verdict!r}"
+            )
+        return self
+
+
+class UnmeasuredDimension(Record):
+    """A dimension that could not be compared at all.
+
+    Example:
+        UnmeasuredDimension(dimension="Diversity", reason="one take per prompt; it needs at least two")
+    """
+
+    dimension: Text
+    """Quality dimension."""
+    reason: Text
+    """Why there is nothing to compare."""
+
+
+class DriftRow(Record):
+    """A quantity that should not wander: motion amount, colour statistics, distance of latents to real ones.
+
+    Example:
+        DriftRow(name="motion amount", unit="px/frame", before=1.8, after=1.7, real=1.9)
+    """
+
+    name: Text
+    """What was measured."""
+    unit: str = ""
+    """Its unit; empty for a pure number."""
+    before: float
+    """Value on clips of the base model."""
+    after: float
+    """Value on clips of the tuned model."""
+    real: float | None = None
+    """Value on real clips, where known."""
+
+
+class Scorecard(Record):
+    """The result of a run: every dimension before and after.
+
+    Example:
+        Scorecard(base_model="sandbox-base", tuned_model="5a" * 32, measurer="sandbox-perception", judge="sandbox-vqa",
+                  rows=(), focus_gain=0.1, focus_gain_low=0.05, focus_gain_high=0.15)
+    """
+
+    base_model: Text
+    """Name of the untouched weights."""
+    tuned_model: Text
+    """Key of the checkpoint compared."""
+    measurer: Text
+    """Name of the independent measurer."""
+    judge: Text
+    """Name of the judge whose scores were trained on."""
+    rows: tuple[DimensionRow, ...]
+    """One row per dimension that was measured."""
+    unmeasured: tuple[UnmeasuredDimension, ...] = ()
+    """Dimensions that could not be compared, and why."""
+    drift: tuple[DriftRow, ...] = ()
+    """Quantities that should not wander."""
+    focus_gain: Gain | None = None
+    """Mean gain over the focus dimensions; None when none of them was measured."""
+    focus_gain_low: Gain | None = None
+    """Lower end of its 95 % interval."""
+    focus_gain_high: Gain | None = None
+    """Upper end of its 95 % interval."""
+    notes: tuple[str, ...] = ()
+    """Warnings a reader must see: regressions, few effective samples, judge and measurer disagreeing."""
+
+
+class RunHeader(Record):
+    """What a run is: written first, before any work.
+
+    Example:
+        RunHeader(recipe_hash="7c" * 32, identity_version=1, rushes_version="0.1.0", commit=None, dirty=None,
+                  versions={"python": "3.11.9", "torch": "2.13.0"}, hardware={"cpu": "x86_64", "num_cpus": "2"},
+                  started_at="2026-01-31T12:00:00Z")
+    """
+
+    measured_fields: ClassVar[frozenset[str]] = frozenset({"started_at"})
+
+    recipe_hash: Key
+    """Hash of the resolved recipe without its runtime settings."""
+    identity_version: Size
+    """Version of the key computation."""
+    rushes_version: Text
+    """Version of this package."""
+    commit: str | None = None
+    """Commit of the source checkout that ran; None when installed from a package."""
+    dirty: bool | None = None
+    """True when that checkout had uncommitted changes; None when unknown."""
+    versions: dict[str, str]
+    """Versions of Python and of the libraries that decide results."""
+    hardware: dict[str, str]
+    """Processor, cores, memory, accelerator: as words."""
+    started_at: AwareDatetime
+    """When the run was first opened, with time zone."""
+
+
+class CostEntry(Record):
+    """Time spent by one stage on some items.
+
+    Example:
+        CostEntry(stage="clips", seconds=12.5, num_items=16, device="cpu")
+    """
+
+    stage: Text
+    """Table or stage that the time was spent on."""
+    seconds: Seconds
+    """Wall-clock spent."""
+    num_items: Count
+    """Records made in that time."""
+    device: Text
+    """Where: "cpu", "NVIDIA H100", a server's name."""

@@ -1,0 +1,299 @@
+"""The expensive records: prompts, clips, answers, measurements, checkpoints. Appended once, never rewritten."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rushes.records.base import BlobRef, Count, FolderRef, Key, KeyedRecord, Record, Seconds, Share, Size, Text
+
+Origin = Literal["weakness", "caption", "probe", "held_out"]
+"""Why a prompt exists: aimed at a weakness, caption of a real clip, diagnosis, or the final comparison."""
+
+
+class Question(Record):
+    """A yes/no question about a clip, with the answer a perfect clip would get.
+
+    Example:
+        Question(text="Does the red ball move to the left?", expected="yes", dimension="Composition", about="direction")
+    """
+
+    text: Text
+    """The question as the judge reads it."""
+    expected: Literal["yes", "no"]
+    """The answer a clip that follows the prompt would get."""
+    dimension: Text
+    """Quality dimension that the question belongs to."""
+    about: Text
+    """Tag of the thing checked: "colour", "direction", "order", "camera", ..."""
+
+
+class Prompt(KeyedRecord):
+    """A text to film, with the questions that tell whether it was filmed.
+
+    Example:
+        Prompt(key="1c" * 32, text="A small red ball rolls to the left on a grey floor.", base_text="a ball rolls",
+               dimension="Composition", origin="weakness", index=0,
+               questions=(Question(text="Is the ball red?", expected="yes", dimension="Composition", about="colour"),),
+               real_clip=None, source="grammar")
+    """
+
+    text: Text
+    """The full text given to the model."""
+    base_text: Text
+    """The short idea before augmentation; the same as `text` where there was none."""
+    dimension: Text
+    """Quality dimension that the prompt aims at."""
+    origin: Origin
+    """Why the prompt exists."""
+    index: Count
+    """Position among the prompts of the same writer, dimension and origin."""
+    questions: tuple[Question, ...] = ()
+    """Questions for the judge, in asking order; empty until written, or where only trackers judge."""
+    real_clip: BlobRef | None = None
+    """Pixels (lossless frames) of the real clip that this text describes; None for texts without one."""
+    source: str = ""
+    """Where the text came from, free words: a file name, a writer, a scene number."""
+
+
+class SamplerSettings(Record):
+    """How the model was sampled: everything besides weights, prompt and seed that decides the clip.
+
+    Example:
+        SamplerSettings(num_steps=30, guidance_scale=5.0, shift=3.0, scheduler="UniPCMultistepScheduler")
+    """
+
+    num_steps: Size
+    """Denoising steps."""
+    guidance_scale: Annotated[float, Field(ge=0.0)]
+    """Classifier-free guidance scale; 1 means no guidance."""
+    shift: Annotated[float, Field(gt=0.0)]
+    """Flow shift of the sigma schedule; 1 means none."""
+    scheduler: Text
+    """Class name of the diffusers scheduler."""
+    negative_prompt: str = ""
+    """Text of the unconditional branch."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Number format that the model was sampled in."""
+
+
+class Clip(KeyedRecord):
+    """A video that exists: made by the model, or a real one.
+
+    Example:
+        Clip(key="2d" * 32, prompt_key="1c" * 32, dimension="Composition", seed=4611686018427387904, seed_index=0,
+             model="sandbox-base", origin="model", height_px=64, width_px=64, num_frames=17, fps=8.0, seconds=0.8,
+             sampler=SamplerSettings(num_steps=20, guidance_scale=4.0, shift=3.0, scheduler="UniPCMultistepScheduler"),
+             video=BlobRef(sha256="5f" * 32, suffix=".safetensors", num_bytes=208_984), latents=None)
+    """
+
+    measured_fields: ClassVar[frozenset[str]] = frozenset({"seconds"})
+
+    prompt_key: Key
+    """Prompt that was filmed."""
+    dimension: Text
+    """Quality dimension of that prompt."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    """Seed of the first noise, derived from the key; 0 for real clips."""
+    seed_index: Count
+    """Which take of the prompt this is: 0, 1, ..."""
+    model: Text
+    """Weights that made it: a work key of a checkpoint, or the name of the base model; "real" for real clips."""
+    origin: Literal["model", "real"]
+    """Who filmed it."""
+    sampler: SamplerSettings | None = None
+    """How it was sampled; None for real clips only."""
+    height_px: Size
+    """Height, pixels."""
+    width_px: Size
+    """Width, pixels."""
+    num_frames: Size
+    """Number of frames."""
+    fps: Annotated[float, Field(gt=0.0)]
+    """Frames per second."""
+    seconds: Seconds
+    """Wall-clock spent on making it; not part of its identity."""
+    video: BlobRef
+    """Lossless frames (`rushes.store.blobs` reads them as uint8, shape T, H, W, 3)."""
+    latents: BlobRef | None = None
+    """Final latents, float32, shape C, T', h, w: as they left the sampler, or encoded for real clips; None if not kept."""
+
+    @model_validator(mode="after")
+    def _sampler_fits_origin(self) -> Self:
+        if (self.origin == "model") != (self.sampler is not None):
+            raise ValueError(
+                f"a clip of origin {self.origin!r} must {'' if self.origin == 'model' else 'not '}have a sampler"
+            )
+        return self
+
+    @property
+    def duration_s(self) -> float:
+        """Playing time, seconds."""
+        return self.num_frames / self.fps
+
+
+class Answer(KeyedRecord):
+    """What a judge said to one question about one clip: a probability, or why there is none.
+
+    Example:
+        Answer(key="3e" * 32, clip_key="2d" * 32, judge="sandbox-vqa", p_yes=0.93, unscored_reason=None,
+               question=Question(text="Is the ball red?", expected="yes", dimension="Composition", about="colour"))
+    """
+
+    clip_key: Key
+    """Clip that was looked at."""
+    question: Question
+    """Question that was asked."""
+    p_yes: Share | None = None
+    """Probability that the answer is yes; None when the judge gave no usable answer."""
+    unscored_reason: Text | None = None
+    """Why there is no probability; set exactly when `p_yes` is None."""
+    judge: Text
+    """Name of the judge."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.p_yes is None) == (self.unscored_reason is None):
+            raise ValueError(
+                f"exactly one of p_yes and unscored_reason must be set, got p_yes={self.p_yes!r}, "
+                f"unscored_reason={self.unscored_reason!r}"
+            )
+        return self
+
+    @property
+    def p_expected(self) -> float | None:
+        """Probability of the expected answer, 0 to 1; None when unscored."""
+        if self.p_yes is None:
+            return None
+        return self.p_yes if self.question.expected == "yes" else 1.0 - self.p_yes
+
+
+class Part(Record):
+    """One named part of a score.
+
+    Example:
+        Part(name="Is the ball red?", value=0.93)
+    """
+
+    name: Text
+    """What was checked: the text of a question, or the name of a measured quantity."""
+    value: Share
+    """How well it went: probability of the expected answer, or a score; 0 to 1."""
+
+
+class Scored(Record):
+    """A score with its parts.
+
+    Example:
+        Scored(value=0.5, parts=(Part(name="Is the ball red?", value=1.0), Part(name="Does it roll?", value=0.0)))
+    """
+
+    kind: Literal["scored"] = "scored"
+    """Tells it from `Unscored` in JSON."""
+    value: Share
+    """The score, 0 to 1, higher is better."""
+    parts: tuple[Part, ...] = ()
+    """What it was computed from, in asking order."""
+
+
+class Unscored(Record):
+    """There is no score, and why. Never written as 0, 0.5 or NaN.
+
+    Example:
+        Unscored(reason="the judge answered 'maybe' to 2 of 3 questions")
+    """
+
+    kind: Literal["unscored"] = "unscored"
+    """Tells it from `Scored` in JSON."""
+    reason: Text
+    """Why there is no score."""
+
+
+Outcome = Annotated[Scored | Unscored, Field(discriminator="kind")]
+"""A score or the reason why there is none."""
+
+
+class Measurement(KeyedRecord):
+    """What the independent measurer found on one clip, or on a group of clips of one prompt (Diversity).
+
+    Example:
+        Measurement(key="4f" * 32, subject=("2d" * 32,), dimension="Composition", prompt_key="1c" * 32,
+                    measurer="sandbox-perception", outcome=Scored(value=1.0, parts=(Part(name="colour", value=1.0),)))
+    """
+
+    subject: Annotated[tuple[Key, ...], Field(min_length=1)]
+    """Keys of the clips looked at together: one, or all takes of one prompt."""
+    dimension: Text
+    """Quality dimension measured."""
+    prompt_key: Key
+    """Prompt of those clips; intervals are clustered by it."""
+    measurer: Text
+    """Name of the measurer."""
+    outcome: Outcome
+    """The measurement with its parts, or why there is none."""
+
+
+class LossSummary(Record):
+    """One named loss term over the steps up to a checkpoint.
+
+    Example:
+        LossSummary(term="real_flow", first=0.31, last=0.24)
+    """
+
+    term: Text
+    """Name of the loss term."""
+    first: float
+    """Mean over the first tenth of the steps (at least one)."""
+    last: float
+    """Mean over the last tenth of the steps (at least one)."""
+
+
+class Checkpoint(KeyedRecord):
+    """Tuned weights.
+
+    Example:
+        Checkpoint(key="5a" * 32, step=200, kind="full", ema=True, parent=None, seconds=181.0,
+                   weights=BlobRef(sha256="6b" * 32, suffix=".safetensors", num_bytes=12_000_000),
+                   losses=(LossSummary(term="weighted_flow", first=0.22, last=0.19),))
+    """
+
+    measured_fields: ClassVar[frozenset[str]] = frozenset({"seconds"})
+
+    step: Count
+    """Optimiser steps done."""
+    kind: Literal["full", "lora"]
+    """All parameters, or a low-rank adapter."""
+    ema: bool
+    """True when the weights are the exponential moving average of the trained ones."""
+    parent: Text | None = None
+    """Weights it was tuned from: a checkpoint's key or a model name; None for the recipe's base model."""
+    weights: BlobRef | FolderRef
+    """The weights: one safetensors file, or a model folder."""
+    losses: tuple[LossSummary, ...] = ()
+    """Each loss term, at the start and at the end."""
+    num_skipped_steps: Count = 0
+    """Steps skipped because a loss or gradient was not finite."""
+    seconds: Seconds
+    """Wall-clock spent on training up to here; not part of its identity."""
+
+
+class Failure(Record):
+    """Work that was tried and failed. Never counts as done; tried again on the next run, up to a limit.
+
+    Example:
+        Failure(work_key="2d" * 32, stage="clips", attempt=1, error_type="OutOfMemoryError", message="CUDA out of memory")
+    """
+
+    work_key: Key
+    """Key of the record that was to be made."""
+    stage: Text
+    """Table the record was to land in."""
+    attempt: Size
+    """Which attempt this was: 1, 2, ..."""
+    error_type: Text
+    """Class name of the error."""
+    message: str
+    """What it said."""
+    trace: str = ""
+    """Traceback as text, for a person to read; may be empty."""

@@ -1,0 +1,145 @@
+"""Where the coloured things are in each frame: hue classes, connected components, soft coverage.
+
+A pixel at the edge of a thing is a mixture of the thing's colour and the background's, so it is measured from the
+background: its direction from there tells the colour, its length tells how much of the pixel is covered.
+
+Legend: T frames, H rows, W columns, C colours in the order of `COLOURS`, S shapes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rushes.sandbox.perception.shapes import F32, misfits, patch
+from rushes.sandbox.scene import COLOUR_RGB, COLOURS, Colour
+
+U8 = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+# Two axes without brightness, so that light and dark tiles of a background look the same.
+CHROMA_AXES = np.array([[0.5, 0.5], [0.5, -0.5], [-1.0, 0.0]], np.float32) * np.array([0.8165, 1.4142], np.float32)
+COLOURED = 45.0
+"""Distance from grey, on the chroma axes, above which a pixel is no background; backgrounds stay below 40."""
+CORE = 0.5
+"""Share of the full colour from which a pixel belongs to a thing."""
+MIN_AREA_PX = 14.0
+"""Smaller blobs are specks."""
+EDGE_PX = 3
+"""Width of the soft edge counted to a blob around its core."""
+_CROSS3 = np.ones((3, 3), np.uint8)
+_GROW = np.ones((2 * EDGE_PX + 1, 2 * EDGE_PX + 1), np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class Blob:
+    """One coloured patch in one frame."""
+
+    colour: Colour
+    x: float
+    """Pixels from the frame's middle, to the right."""
+    y: float
+    """Pixels from the frame's middle, downwards."""
+    area_px: float
+    """Covered area in pixels, soft edges counted in part."""
+    misfit_S: F32
+    """How badly each shape explains it; 0 is perfect."""
+    cut: bool
+    """Whether the frame's border cuts it."""
+    core_HW: Mask
+    """Its pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """All blobs of a clip, and what is left when they are taken away."""
+
+    blobs: tuple[tuple[Blob, ...], ...]
+    """Per frame."""
+    background_rgb: F32
+    """Mean colour of the background, 0 to 255."""
+    thing_THW: Mask
+    """Pixels that are coloured at all, and so no background."""
+
+
+def segment(frames_THWC: U8) -> Segmentation:
+    """Find the coloured blobs of every frame of a uint8 RGB clip."""
+    pixels = frames_THWC.astype(np.float32)
+    chroma = pixels @ CHROMA_AXES
+    plain = np.square(chroma).sum(-1) < COLOURED**2
+    background = _background(pixels, plain)
+    colour_THW, strength_THW = _classify(chroma, background @ CHROMA_AXES)
+    found: list[tuple[Blob, ...]] = []
+    for t in range(len(pixels)):
+        found.append(_blobs(pixels[t] - background, colour_THW[t], strength_THW[t], background))
+    return Segmentation(tuple(found), background, strength_THW > 0.3)
+
+
+def _background(pixels_THWC: F32, plain_THW: Mask) -> F32:
+    """Median of the colourless pixels; of all pixels when there are hardly any."""
+    step = pixels_THWC[::4]
+    sample = step[plain_THW[::4]]
+    if len(sample) < 0.05 * plain_THW[::4].size:
+        sample = step.reshape(-1, 3)
+    return np.asarray(np.median(sample, axis=0), np.float32)
+
+
+def _palette() -> F32:
+    return np.asarray([COLOUR_RGB[c] for c in COLOURS], np.float32)
+
+
+def _classify(chroma_THW2: F32, background_2: F32) -> tuple[NDArray[np.intp], F32]:
+    """Per pixel the colour whose hue, seen from the background, is nearest, and how much of that colour is there."""
+    towards_C2 = _palette() @ CHROMA_AXES - background_2
+    length_C = np.linalg.norm(towards_C2, axis=1)
+    along = (chroma_THW2 - background_2) @ (towards_C2 / length_C[:, None]).T
+    best = along.argmax(-1)
+    strength = np.take_along_axis(along, best[..., None], -1)[..., 0] / length_C[best]
+    return best, np.asarray(strength, np.float32)
+
+
+def _blobs(offset_HWC: F32, colour_HW: NDArray[np.intp], strength_HW: F32, background: F32) -> tuple[Blob, ...]:
+    """The blobs of one frame; `offset_HWC` is the frame minus the background's colour."""
+    core_HW = strength_HW > CORE
+    parts: list[tuple[int, Mask]] = []
+    for c in np.flatnonzero(np.bincount(colour_HW[core_HW], minlength=len(COLOURS)) >= MIN_AREA_PX):
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(((colour_HW == c) & core_HW).astype(np.uint8), connectivity=4)
+        for label in range(1, count):
+            mask = labels == label
+            # Hairlines are the mixed pixels between two touching things, or compression artefacts.
+            if stats[label, cv2.CC_STAT_AREA] >= MIN_AREA_PX and cv2.erode(mask.astype(np.uint8), _CROSS3).any():
+                parts.append((int(c), mask))
+    cores = [mask for _, mask in parts]
+    raw = [_measure(offset_HWC, c, k, cores, background) for k, (c, _) in enumerate(parts)]
+    shape_NS = misfits([patch(alpha, x, y, area) for alpha, x, y, area in raw])
+    half_h, half_w = (np.array(strength_HW.shape) - 1) / 2
+    return tuple(
+        Blob(COLOURS[c], x - half_w, y - half_h, area, shape_NS[k], _is_cut(mask), mask)
+        for k, ((c, mask), (_, x, y, area)) in enumerate(zip(parts, raw, strict=True))
+    )
+
+
+def _measure(offset_HWC: F32, colour: int, which: int, cores: list[Mask], background: F32) -> tuple[F32, float, float, float]:
+    """Coverage map in [0, 1] of one blob, its centroid in pixel coordinates, and its area."""
+    mine = cores[which]
+    towards = _palette()[colour] - background
+    alpha = (offset_HWC @ towards) / float(towards @ towards)
+    near = cv2.dilate(mine.astype(np.uint8), _GROW).astype(bool)
+    for k, other in enumerate(cores):
+        if k != which:
+            near &= ~cv2.dilate(other.astype(np.uint8), _CROSS3).astype(bool)
+    # Dull or glowing colours should not count as less or more area.
+    level = float(np.median(alpha[mine]))
+    alpha = np.where(near | mine, np.clip(alpha / max(level, 0.2), 0.0, 1.0), 0.0).astype(np.float32)
+    area = float(alpha.sum())
+    rows, cols = alpha.sum(1), alpha.sum(0)
+    x = float(cols @ np.arange(len(cols))) / area
+    y = float(rows @ np.arange(len(rows))) / area
+    return alpha, x, y, area
+
+
+def _is_cut(mask: Mask) -> bool:
+    """Whether several of its pixels lie on one border of the frame."""
+    return max(int(edge.sum()) for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1])) >= 3

@@ -1,0 +1,231 @@
+"""Which blob of one frame is the same thing as which blob of the next.
+
+Blobs are linked by place, because colour and size may change on purpose. A jump that nothing in the motion before it
+announced, or a division in two, ends a track: what comes after it is another thing.
+
+Legend: T frames, S shapes in the order of `SHAPES`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from rushes.sandbox.perception.segment import Blob
+from rushes.sandbox.scene import NUM_FRAMES, SHAPES, Colour, Shape
+
+JUMP_PX = 8.0
+"""A thing at rest that moves further than this between two frames of a 17-frame clip has jumped."""
+RECOLOUR_PX = 5.0
+"""The same where its colour changes too."""
+MAX_GAP = 4
+"""Frames a thing may be unseen and still be the same: a cross-fade from red to cyan passes through grey."""
+MIN_FRAMES = 3
+"""Shorter tracks are flickers."""
+MAX_MISFIT = 0.30
+"""Above this a blob looks like none of the shapes."""
+SPLIT_LOSS = 0.75
+"""A thing is divided when it keeps less than this share of its area as another appears out of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """One thing over the clip. Per-frame arrays hold NaN (colours None) where it is not seen."""
+
+    present_T: NDArray[np.bool_]
+    x_T: NDArray[np.float64]
+    """Pixels from the frame's middle, to the right."""
+    y_T: NDArray[np.float64]
+    """Pixels from the frame's middle, downwards."""
+    area_T: NDArray[np.float64]
+    """Pixels covered."""
+    colour_T: tuple[Colour | None, ...]
+    misfit_TS: NDArray[np.float64]
+    """How badly each shape explains it; 0 is perfect."""
+    cut_T: NDArray[np.bool_]
+    """Whether the frame's border cuts it."""
+    blobs: tuple[Blob | None, ...]
+
+    @property
+    def first(self) -> int:
+        """First frame it is seen in."""
+        return int(np.flatnonzero(self.present_T)[0])
+
+    @property
+    def last(self) -> int:
+        """Last frame it is seen in."""
+        return int(np.flatnonzero(self.present_T)[-1])
+
+    @property
+    def presence(self) -> float:
+        """Share of the clip's frames in which it is seen, in [0, 1]."""
+        return float(self.present_T.mean())
+
+    @property
+    def colour(self) -> Colour | None:
+        """The colour it has in at least half of the frames it is seen in, or None."""
+        return self.colour_within(0, len(self.present_T))
+
+    def colour_within(self, first: int, stop: int) -> Colour | None:
+        """The colour it has in at least half of the frames `first` to `stop` - 1 that it is seen in, or None."""
+        seen = [c for c in self.colour_T[first:stop] if c is not None]
+        if not seen:
+            return None
+        colour, count = Counter(seen).most_common(1)[0]
+        return colour if 2 * count >= len(seen) else None
+
+    @property
+    def shape(self) -> Shape | None:
+        """The shape that explains it best over the whole clip, or None when none does."""
+        whole = self.present_T & ~self.cut_T
+        misfit_NS = self.misfit_TS[whole if whole.sum() >= MIN_FRAMES else self.present_T]
+        mean_S = misfit_NS.mean(0)
+        best = int(mean_S.argmin())
+        agreeing = float((misfit_NS.argmin(1) == best).mean())
+        return SHAPES[best] if mean_S[best] <= MAX_MISFIT and agreeing >= 0.5 else None
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Something that things of this world do not do."""
+
+    kind: Literal["vanishes", "appears", "splits", "teleports"]
+    track: int
+    """Index of the track it happens to (for `appears`, of the new one)."""
+    frame: int
+    """First frame in which it shows."""
+    into: int | None = None
+    """Index of the track that goes on elsewhere, for `splits` and `teleports`."""
+
+
+@dataclass
+class _Path:
+    """A track that is being built."""
+
+    blobs: dict[int, Blob] = field(default_factory=dict)
+    parent: tuple[int, int] | None = None
+    """Path it divided from, and the frame."""
+
+    @property
+    def last(self) -> int:
+        return max(self.blobs)
+
+    def velocity(self) -> tuple[float, float]:
+        frames = sorted(self.blobs)
+        if len(frames) < 2:
+            return 0.0, 0.0
+        a, b = self.blobs[frames[-2]], self.blobs[frames[-1]]
+        gap = frames[-1] - frames[-2]
+        return (b.x - a.x) / gap, (b.y - a.y) / gap
+
+
+def link(blobs: Sequence[Sequence[Blob]]) -> tuple[tuple[Track, ...], tuple[Incident, ...]]:
+    """Link the blobs of each frame into tracks, longest first, and say where a thing broke the rules."""
+    num_frames = len(blobs)
+    reach = max(1.0, (NUM_FRAMES - 1) / max(1, num_frames - 1))
+    paths: list[_Path] = []
+    for t, seen in enumerate(blobs):
+        open_paths = [k for k, path in enumerate(paths) if t - path.last <= MAX_GAP + 1]
+        taken: set[int] = set()
+        for k, n in _assign([paths[k] for k in open_paths], seen, t, reach):
+            paths[open_paths[k]].blobs[t] = seen[n]
+            taken.add(n)
+        for n, blob in enumerate(seen):
+            if n not in taken:
+                paths.append(_Path({t: blob}, _parent(paths, blob, t)))
+    paths, splits = _divide([path for path in paths], num_frames)
+    order = sorted(range(len(paths)), key=lambda k: -len(paths[k].blobs))
+    kept = [k for k in order if len(paths[k].blobs) >= min(MIN_FRAMES, num_frames)]
+    tracks = tuple(_track(paths[k], num_frames) for k in kept)
+    place = {k: index for index, k in enumerate(kept)}
+    divided = [Incident("splits", place[a], t, place[b]) for a, b, t in splits if a in place and b in place]
+    return tracks, tuple([*divided, *_comings_and_goings(tracks, divided)])
+
+
+def _assign(paths: Sequence[_Path], seen: Sequence[Blob], t: int, reach: float) -> list[tuple[int, int]]:
+    """Pairs (path, blob) that are the same thing, at the least total cost."""
+    if not paths or not seen:
+        return []
+    far = 1e6
+    cost = np.full((len(paths), len(seen)), far)
+    for k, path in enumerate(paths):
+        last, gap = path.blobs[path.last], t - path.last
+        vx, vy = path.velocity()
+        speed = float(np.hypot(vx, vy))
+        for n, blob in enumerate(seen):
+            stay = float(np.hypot(blob.x - last.x, blob.y - last.y))
+            go = float(np.hypot(blob.x - last.x - vx * gap, blob.y - last.y - vy * gap))
+            same = blob.colour == last.colour
+            limit = (JUMP_PX if same else RECOLOUR_PX) * reach + 0.8 * speed + 1.5 * (gap - 1)
+            scale = abs(float(np.log(blob.area_px / last.area_px)))
+            if min(stay, go) <= limit and scale < 1.6:
+                cost[k, n] = min(stay, go) + 4.0 * scale + (0.0 if same else 6.0)
+    rows, columns = linear_sum_assignment(cost)
+    return [(int(k), int(n)) for k, n in zip(rows, columns, strict=True) if cost[k, n] < far]
+
+
+def _parent(paths: Sequence[_Path], blob: Blob, t: int) -> tuple[int, int] | None:
+    """The path that lost area to a blob of its colour which appears beside it, and when; None when there is none."""
+    for k, path in enumerate(paths):
+        before, now = path.blobs.get(t - 1), path.blobs.get(t)
+        if before is None or now is None or before.colour != blob.colour:
+            continue
+        beside = np.hypot(blob.x - before.x, blob.y - before.y) < np.sqrt(before.area_px / np.pi) + 4.0
+        if beside and now.area_px < SPLIT_LOSS * before.area_px:
+            return k, t
+    return None
+
+
+def _divide(paths: list[_Path], num_frames: int) -> tuple[list[_Path], list[tuple[int, int, int]]]:
+    """End every path at the frame in which a lasting part came off it; returns also (path, part, frame)."""
+    splits: list[tuple[int, int, int]] = []
+    for k in range(len(paths)):
+        parent = paths[k].parent
+        if parent is None or len(paths[k].blobs) < MIN_FRAMES:
+            continue
+        whole, t = parent
+        rest = {f: b for f, b in paths[whole].blobs.items() if f >= t}
+        paths[whole].blobs = {f: b for f, b in paths[whole].blobs.items() if f < t}
+        if rest:
+            paths.append(_Path(rest))
+        splits.append((whole, k, t))
+    return paths, splits
+
+
+def _track(path: _Path, num_frames: int) -> Track:
+    blobs = tuple(path.blobs.get(t) for t in range(num_frames))
+    nothing = [np.nan] * len(SHAPES)
+    return Track(
+        present_T=np.array([b is not None for b in blobs]),
+        x_T=np.array([np.nan if b is None else b.x for b in blobs]),
+        y_T=np.array([np.nan if b is None else b.y for b in blobs]),
+        area_T=np.array([np.nan if b is None else b.area_px for b in blobs]),
+        colour_T=tuple(None if b is None else b.colour for b in blobs),
+        misfit_TS=np.array([nothing if b is None else list(b.misfit_S) for b in blobs], float),
+        cut_T=np.array([b is not None and b.cut for b in blobs]),
+        blobs=blobs,
+    )
+
+
+def _comings_and_goings(tracks: Sequence[Track], splits: Sequence[Incident]) -> list[Incident]:
+    """Tracks that begin or end within the clip, and pairs of them that look like one thing which jumped."""
+    num_frames = len(tracks[0].present_T) if tracks else 0
+    divided, parts = {i.track for i in splits}, {i.into for i in splits}
+    ends = {k: track.last for k, track in enumerate(tracks) if track.last < num_frames - 2 and k not in divided}
+    starts = {k: track.first for k, track in enumerate(tracks) if track.first > 1 and k not in parts}
+    found: list[Incident] = []
+    for a in list(ends):
+        for b in list(starts):
+            alike = tracks[a].colour == tracks[b].colour and tracks[a].shape == tracks[b].shape
+            if alike and -1 <= starts[b] - ends[a] - 1 <= MAX_GAP and a in ends:
+                found.append(Incident("teleports", a, starts.pop(b), b))
+                del ends[a]
+    found.extend(Incident("vanishes", k, t + 1) for k, t in ends.items())
+    found.extend(Incident("appears", k, t) for k, t in starts.items())
+    return found

@@ -1,0 +1,40 @@
+"""Checkpoints of the sandbox pre-training runs: parameters, optimiser state and counters in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import nn
+
+from rushes.store.files import write_atomic
+from rushes.train.state import optimizer_tensors, restore_optimizer
+
+
+def save_state(
+    path: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], extra: Mapping[str, float]
+) -> None:
+    """Write a checkpoint so that a crash leaves either the old file or the new one, never half of one."""
+    tensors = {f"model.{name}": value.detach().clone().contiguous() for name, value in model.state_dict().items()}
+    for number, optimizer in enumerate(optimizers):
+        tensors |= {f"optimizer{number}.{name}": value for name, value in optimizer_tensors(optimizer).items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, save(tensors, {"extra": json.dumps(dict(extra))}))
+
+
+def load_state(path: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, float]:
+    """Read a checkpoint back into `model` and `optimizers`; returns the counters, empty when there is no file."""
+    if not path.exists():
+        return {}
+    with safe_open(str(path), framework="pt") as file:
+        stored = {name: file.get_tensor(name) for name in file.keys()}
+        extra: dict[str, float] = json.loads(file.metadata()["extra"])
+    model.load_state_dict({n.removeprefix("model."): v for n, v in stored.items() if n.startswith("model.")})
+    for number, optimizer in enumerate(optimizers):
+        prefix = f"optimizer{number}."
+        restore_optimizer(optimizer, {n.removeprefix(prefix): v for n, v in stored.items() if n.startswith(prefix)})
+    return extra

@@ -1,0 +1,202 @@
+"""What the judge learns from: rendered clips, whole and broken, with questions that are answered from the truth alone.
+
+Legend: B clips, Q questions a clip, T frames, G cells of the pointing grid along one side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rushes.sandbox.animate import F32
+from rushes.sandbox.grammar import BALANCED, DIMENSIONS, draw_scene
+from rushes.sandbox.questions import Check, Kind, ask, checks, plural
+from rushes.sandbox.render import paint
+from rushes.sandbox.scene import COLOURS, SHAPES, SIZE_PX, Scene
+from rushes.sandbox.truth import Witness
+from rushes.sandbox.vqa.breakages import Staged, broken, stage
+from rushes.sandbox.vqa.distort import distorted
+from rushes.sandbox.vqa.language import KINDS, VALUES, WHENS
+
+Rng = np.random.Generator
+GRID = 8
+"""Cells of the pointing grid along one side."""
+KINDS_OF: dict[str, tuple[Kind, ...]] = {
+    "Simple": ("exists", "moves"),
+    "Composition": ("exists",),
+    "Dynamic_Attribute": ("colour", "exists", "grows", "shrinks"),
+    "Dynamic_Spatial_Relationship": ("relation",),
+    "Motion_Order_Understanding": ("moves",),
+    "Camera_Motion": ("camera", "exists"),
+    "Instance_Preservation": ("count", "exists"),
+    "Mechanics": ("moves", "exists", "faster", "bounces"),
+    "Motion_Rationality": ("moves", "touches", "waits"),
+}
+"""The kinds of check that each dimension's scenes are asked."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question with its true answer."""
+
+    check: Check
+    text: str
+    answer: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One clip with questions."""
+
+    staged: Staged
+    frames_THWC: NDArray[np.uint8]
+    asked: tuple[Asked, ...]
+    pointing: tuple[F32, ...]
+    """Per question, where the things it names are: (2, T, G * G + 1), see `point`."""
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How often a clip is broken or spoiled, and how many questions it is asked."""
+
+    broken: float = 0.5
+    """Share of clips with at least one breakage."""
+    twice: float = 0.2
+    """Share of those with a second one."""
+    distorted: float = 0.6
+    """Share of clips whose pixels are spoiled."""
+    num_questions: int = 8
+
+
+def draw_example(rng: Rng, mix: Mix, dimension: str | None = None) -> Example:
+    """Draw, break, paint and spoil one clip, and ask about it; fewer questions when no more are well-posed."""
+    dimension = dimension or DIMENSIONS[int(rng.integers(len(DIMENSIONS)))]
+    scene = draw_scene(rng, dimension, BALANCED)
+    staged = stage(scene)
+    if rng.random() < mix.broken:
+        staged = broken(staged, rng)
+        if rng.random() < mix.twice:
+            staged = broken(staged, rng)
+    witness = Witness(staged.scene, staged.tracks)
+    asked = ask_about(witness, scene, staged.scene, rng, mix.num_questions)
+    frames = paint(staged.scene, staged.tracks)
+    if rng.random() < mix.distorted:
+        frames = distorted(frames, rng)
+    return Example(staged, frames, tuple(asked), tuple(point(witness, a.check) for a in asked))
+
+
+# ------------------------------------------------------------------------------------------------ which questions
+
+
+def ask_about(witness: Witness, meant: Scene, shown: Scene, rng: Rng, count: int) -> list[Asked]:
+    """Questions about a clip that was meant as one scene and shows another, yes and no about equally often.
+
+    First those its prompt would be asked, then others of its dimension, then any.
+    """
+    own = [check for check, _ in checks(meant, rng)]
+    own = [own[int(i)] for i in rng.permutation(len(own))]
+    found: dict[Check, bool] = {}
+    for check in own[: count // 2]:
+        answer = witness.answer(check)
+        if answer is not None:
+            found[check] = answer
+    names = list(dict.fromkeys(thing.name for scene in (meant, shown) for thing in scene.things))
+    for attempt in range(3 * count):
+        if len(found) >= count:
+            break
+        of_dimension = attempt % 3 != 2
+        kinds = KINDS_OF[meant.dimension] if of_dimension else KINDS
+        wanted = 2 * sum(found.values()) <= len(found)
+        _add(found, witness, _alternatives(kinds[int(rng.integers(len(kinds)))], names, rng), wanted, rng)
+    return [Asked(check, ask(check, rng), answer) for check, answer in found.items()]
+
+
+def _add(found: dict[Check, bool], witness: Witness, options: Sequence[Check], wanted: bool, rng: Rng) -> None:
+    """Take the first of some alternatives, in random order, whose answer is the one wanted, else the last answered."""
+    last: tuple[Check, bool] | None = None
+    for i in rng.permutation(len(options)):
+        check = options[int(i)]
+        answer = witness.answer(check) if check not in found else None
+        if answer is not None:
+            last = (check, answer)
+            if answer is wanted:
+                break
+    # A wrong-way answer is still worth asking sometimes, or kinds that are mostly no would never be.
+    if last is not None and (last[1] is wanted or rng.random() < 0.5):
+        found[last[0]] = last[1]
+
+
+def _alternatives(kind: Kind, names: Sequence[str], rng: Rng) -> list[Check]:
+    """Checks that differ in one place only: the thing, the value asked about, or the other thing."""
+    subject, other = _name(names, rng), _name(names, rng)
+    if kind == "exists":
+        return [Check(kind, name) for name in {*names, *(_lookalike(name, rng) for name in names)}]
+    if kind == "camera":
+        return [Check(kind, value=value) for value in VALUES[kind]]
+    if kind == "colour":
+        subject = subject.split()[1]
+    if kind == "count":
+        subject = plural(subject)
+    if kind in VALUES:
+        whens = WHENS.get(kind, ("",))
+        when = whens[int(rng.integers(len(whens)))]
+        about = other if kind == "relation" else ""
+        return [Check(kind, subject, about, value, when) for value in VALUES[kind]]
+    if kind in ("waits", "touches"):
+        return [Check(kind, a, b) for a in {*names, subject} for b in {*names, other} if a != b]
+    return [Check(kind, name) for name in {*names, subject}]
+
+
+def _name(names: Sequence[str], rng: Rng) -> str:
+    name = names[int(rng.integers(len(names)))]
+    return _lookalike(name, rng) if rng.random() < 0.15 else name
+
+
+def _lookalike(name: str, rng: Rng) -> str:
+    """The same shape in another colour, or the same colour in another shape."""
+    colour, shape = name.split()
+    if rng.random() < 0.5:
+        return f"{COLOURS[int(rng.integers(len(COLOURS)))]} {shape}"
+    return f"{colour} {SHAPES[int(rng.integers(len(SHAPES)))]}"
+
+
+# ------------------------------------------------------------------------------------------------ where to look
+
+
+def point(witness: Witness, check: Check) -> F32:
+    """Where the subject and the other thing are: (2, T, G * G + 1), each row sums to 1, the last place means nowhere.
+
+    A thing between cells is shared among the four around it, so that the mean over cells is its exact place.
+    """
+    return np.stack([_spread(witness, check.subject), _spread(witness, check.other)])
+
+
+def _spread(witness: Witness, name: str) -> F32:
+    x_KT, y_KT, seen_KT = witness.places(name)
+    out = np.zeros((x_KT.shape[1], GRID * GRID + 1), np.float32)
+    col_KT, row_KT = (np.clip((v + SIZE_PX / 2) * GRID / SIZE_PX - 0.5, 0, GRID - 1.001) for v in (x_KT, y_KT))
+    for k, t in zip(*np.nonzero(seen_KT), strict=True):
+        col, row = int(col_KT[k, t]), int(row_KT[k, t])
+        u, v = col_KT[k, t] - col, row_KT[k, t] - row
+        at = row * GRID + col
+        out[t, [at, at + 1, at + GRID, at + GRID + 1]] += ((1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v)
+    out[:, -1] = out[:, :-1].sum(1) == 0
+    return out / out.sum(1, keepdims=True)
+
+
+Reader = Callable[[str], list[int]]
+"""Question to word ids."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Examples as arrays; a clip with fewer questions than the others repeats its own."""
+
+    frames_BTHWC: NDArray[np.uint8]
+    words_BQL: NDArray[np.int64]
+    answer_BQ: F32
+    """1 for yes, 0 for no."""
+    pointing_BQ2TN: F32

@@ -1,0 +1,323 @@
+"""What a recipe can set, stage by stage: plain values that decide results. Heavy imports wait until `build()`.
+
+Each spec enters the work keys of what it makes; `Runtime` settings (at the end) never do.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from rushes.records import SamplerSettings
+from rushes.roles import Runtime, Spec
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+ImportPath = Annotated[str, StringConstraints(pattern=r"^[\w.]+:\w+$")]
+"""`package.module:Class` of a plug-in: a `Spec` subclass with `build()`."""
+
+
+class ShapeSpec(Spec):
+    """The size of every clip in the run."""
+
+    height_px: Positive = 64
+    """Height, pixels; a multiple of what the model's autoencoder needs."""
+    width_px: Positive = 64
+    """Width, pixels."""
+    num_frames: Positive = 17
+    """Frames; 4 k + 1 for the causal video autoencoders."""
+    fps: Annotated[float, Field(gt=0)] = 8.0
+    """Frames per second."""
+
+
+class BaseModelSpec(Spec):
+    """The model to improve."""
+
+    family: Literal["wan"] = "wan"
+    """Which adapter reads it."""
+    model: str = "sandbox"
+    """`sandbox` for the model in the package, a diffusers folder, or a Hub id."""
+    max_tokens: Positive = 32
+    """Text length it is trained and sampled with: 32 for the sandbox, 512 for Wan2.1."""
+
+
+class ExampleSpec(Spec):
+    """A seed example of a dimension that the user brings."""
+
+    prompt: str
+    """A text that exercises the dimension."""
+    questions: dict[str, Literal["yes", "no"]] = Field(default_factory=dict)
+    """Questions with the answers that a clip of this prompt should get."""
+
+
+class DimensionSpec(Spec):
+    """A dimension that the user brings, as the paper's user does."""
+
+    name: str
+    """Its name in tables."""
+    description: str
+    """What it means, in a sentence or two."""
+    examples: Annotated[tuple[ExampleSpec, ...], Field(min_length=1)]
+    """Seed examples; the writer goes on by analogy."""
+
+
+class DiagnoseSpec(Spec):
+    """How weak dimensions are found."""
+
+    catalogue: Literal["sandbox", "vbench2"] = "sandbox"
+    """Which dimensions there are: the sandbox's, or the eighteen of VBench-2.0."""
+    dimensions: tuple[str, ...] = ()
+    """Dimensions to probe; empty for all of the catalogue."""
+    focus: tuple[str, ...] = ()
+    """Dimensions to aim at, named by the user; empty lets the probes decide."""
+    num_focus: Positive = 3
+    """How many dimensions the probes may choose."""
+    num_prompts: Positive = 24
+    """Probe prompts per dimension."""
+    target: Fraction = 1.0
+    """The score that a dimension is measured against; its gap is the distance to it."""
+    extra: tuple[DimensionSpec, ...] = ()
+    """Dimensions that the user brings."""
+
+
+class GrammarWriterSpec(Spec):
+    """The sandbox's prompt writer: scenes drawn from a grammar, in words."""
+
+    kind: Literal["grammar"] = "grammar"
+    detailed: Fraction = 0.5
+    """Share of prompts that are augmented with their setting."""
+
+
+class FixedWriterSpec(Spec):
+    """Prompts from a list: one file, one JSON object a line (`text`, `dimension`, `questions`)."""
+
+    kind: Literal["fixed"] = "fixed"
+    path: str
+    """The `.jsonl` file."""
+
+
+class PluginSpec(Spec):
+    """A role of the user's own."""
+
+    kind: Literal["plugin"] = "plugin"
+    use: ImportPath
+    """`package.module:Class` of its Spec."""
+    options: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    """Fields of that Spec."""
+
+
+class ScreenSpec(Spec):
+    """Which prompts are refused before anything is filmed."""
+
+    near_duplicate: Fraction = 0.97
+    """Similarity (cosine of word n-gram counts) from which two prompts count as the same."""
+    held_out_overlap: Fraction = 0.97
+    """Similarity to a held-out or probe prompt from which a prompt is refused."""
+    max_words: Positive = 60
+    """Longest prompt, words."""
+    enabled: bool = True
+    """False records what would be refused but refuses only held-out overlap: for ablations."""
+
+
+class RealClipsSpec(Spec):
+    """The real videos that hold the model to reality."""
+
+    folder: str = "sandbox"
+    """`sandbox` renders them; else a folder of videos with `metadata.jsonl` or `metadata.csv`."""
+    num_clips: Count = 192
+    """How many to use at most; 0 for none."""
+
+
+class PromptsSpec(Spec):
+    """Who writes the prompts, and how many."""
+
+    writer: GrammarWriterSpec | FixedWriterSpec | PluginSpec = Field(default=GrammarWriterSpec(), discriminator="kind")
+    num_weakness: Count = 192
+    """Weakness prompts per round, over all focus dimensions."""
+    num_caption: Count = 0
+    """Captions of real clips that the model also films, per round."""
+    oversample: Annotated[float, Field(ge=1.0)] = 1.5
+    """Drafts written per prompt wanted, since the screen refuses some."""
+    real: RealClipsSpec = RealClipsSpec()
+    screen: ScreenSpec = ScreenSpec()
+
+
+class GenerateSpec(Spec):
+    """How the frozen model films."""
+
+    sampler: SamplerSettings = SamplerSettings(
+        num_steps=20, guidance_scale=3.0, shift=2.0, scheduler="UniPCMultistepScheduler", precision="bfloat16"
+    )
+    num_takes: Positive = 4
+    """Seeds per prompt."""
+    latents: Literal["sampler", "reencoded"] = "reencoded"
+    """Train on latents as they leave the sampler, or on the decoded clip encoded again."""
+
+
+class SandboxJudgeSpec(Spec):
+    """The learned question-answering model in the package."""
+
+    kind: Literal["sandbox"] = "sandbox"
+
+
+class JudgeSpec(Spec):
+    """Who answers the questions, and how answers become a score."""
+
+    judge: SandboxJudgeSpec | PluginSpec = Field(default=SandboxJudgeSpec(), discriminator="kind")
+    aggregate: Literal["mean", "product", "minimum"] = "mean"
+    """How the probabilities of the expected answers become one score."""
+    max_unscored: Fraction = 0.2
+    """Share of unscored clips above which training is refused."""
+
+
+class WeightsSpec(Spec):
+    """How scores become weights; always scaled to mean 1 over the scored clips."""
+
+    kind: Literal["uniform", "raw", "filter", "exponential", "rank", "centred"] = "raw"
+    """`raw` is the paper's; `uniform` is plain fine-tuning."""
+    threshold: Fraction = 0.8
+    """filter: scores from here weigh 1, others 0."""
+    temperature: Annotated[float, Field(gt=0)] = 0.15
+    """exponential: w = exp((r - max r) / temperature)."""
+    floor: Fraction = 0.0
+    """centred: scores less than this above the mean of their prompt's takes weigh 0."""
+    min_effective: Fraction = 0.2
+    """Warn when the effective sample size is below this share of the clips."""
+
+
+class RealismSpec(Spec):
+    """The realism constraint: which term ties the model to real clips, and how strongly."""
+
+    kind: Literal["none", "real_flow", "moments"] = "real_flow"
+    """`real_flow`: flow matching on real clips; `moments`: distribution of predicted clean latents against real ones."""
+    coefficient: Annotated[float, Field(ge=0)] = 1.0
+    """Factor of the term in the loss."""
+    share: Fraction = 0.25
+    """Share of each batch that is real clips."""
+
+
+class LoraSpec(Spec):
+    """A low-rank adapter instead of full fine-tuning."""
+
+    rank: Positive = 16
+    """Rank r."""
+    alpha: Positive = 16
+    """Scale numerator; alpha = rank means scale 1, which every reader agrees on."""
+
+
+class TrainSpec(Spec):
+    """How the model is fine-tuned."""
+
+    lora: LoraSpec | None = None
+    """None for full fine-tuning."""
+    num_steps: Positive = 200
+    """Optimiser steps per round."""
+    batch_size: Positive = 16
+    """Clips per optimiser step, real ones included."""
+    num_accumulation: Positive = 1
+    """Micro-batches a step is computed in; changes memory, not the mathematics."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    """Peak learning rate."""
+    warmup_steps: Count = 10
+    """Steps of linear warm-up."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """After the warm-up."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """AdamW weight decay."""
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Gradient clipping."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.98
+    """Decay of the weight average that is kept; 0 keeps the last weights."""
+    shift: Annotated[float, Field(gt=0)] = 2.0
+    """Timestep shift s: sigma = s u / (1 + (s - 1) u)."""
+    sigma_density: Literal["uniform", "logit_normal", "mixed"] = "mixed"
+    """Density of u before the shift."""
+    caption_drop: Fraction = 0.1
+    """Share of captions replaced by the empty one."""
+    anchor: Annotated[float, Field(ge=0)] = 0.0
+    """Coefficient of the squared distance to the frozen base's velocity."""
+    negative: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of a negative-aware term that pushes away from the worst clips; 0 for none."""
+    realism: RealismSpec = RealismSpec()
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    """Number format of the forward and backward pass; weights, optimiser and average are always float32."""
+    checkpoint_every: Positive = 50
+    """Steps between resumable states."""
+    seed: Count = 0
+    """Seed of order, noise and noise levels."""
+
+
+class MeasureSpec(Spec):
+    """The final comparison: held-out prompts, same seeds, an independent measurer."""
+
+    measurer: PluginSpec | None = None
+    """None for the sandbox's perception measurer."""
+    num_prompts: Positive = 32
+    """Held-out prompts per dimension."""
+    num_takes: Positive = 1
+    """Seeds per prompt."""
+    num_diversity_prompts: Count = 8
+    """Prompts for Diversity; 0 leaves it out."""
+    num_diversity_takes: Annotated[int, Field(ge=2)] = 6
+    """Takes per Diversity prompt."""
+    sampler: SamplerSettings = GenerateSpec().sampler
+    num_bootstrap: Positive = 2000
+    """Resamples of the paired bootstrap."""
+    split: Literal["development", "test"] = "development"
+    """Which held-out prompts: `test` only to confirm a finished recipe."""
+
+
+class RuntimeSpec(Runtime):
+    """Where and how fast; changing it never invalidates work."""
+
+    device: str = "cpu"
+    """torch device."""
+    num_threads: Positive = 2
+    """CPU threads of torch."""
+    generate_batch: Positive = 16
+    """Clips sampled at once."""
+    judge_batch: Positive = 32
+    """Clips judged at once."""
+    allow_remote_code: Literal[False] = False
+    """Code from model folders is never run."""
+
+
+class StagesSpec(Spec):
+    """Everything that decides a run's results: a recipe without its name and runtime."""
+
+    seed: Count = 0
+    """Root of all seeds."""
+    num_rounds: Positive = 1
+    """How often the loop goes round; each round films with the model of the one before."""
+    base: BaseModelSpec = BaseModelSpec()
+    shape: ShapeSpec = ShapeSpec()
+    diagnose: DiagnoseSpec = DiagnoseSpec()
+    prompts: PromptsSpec = PromptsSpec()
+    generate: GenerateSpec = GenerateSpec()
+    judge: JudgeSpec = JudgeSpec()
+    weights: WeightsSpec = WeightsSpec()
+    train: TrainSpec = TrainSpec()
+    measure: MeasureSpec = MeasureSpec()
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.train.realism.kind != "none" and self.prompts.real.num_clips == 0:
+            raise ValueError(
+                "train.realism needs real clips: set prompts.real.num_clips above 0, or realism.kind: none"
+            )
+        if self.train.batch_size % self.train.num_accumulation:
+            raise ValueError(
+                f"train.batch_size must be a multiple of train.num_accumulation, "
+                f"got {self.train.batch_size!r} and {self.train.num_accumulation!r}"
+            )
+        return self
+
+
+class Recipe(StagesSpec):
+    """One run: the stages' specs, its name, and how it is executed."""
+
+    name: str = "run"
+    """Shown in the report."""
+    runtime: RuntimeSpec = RuntimeSpec()

@@ -1,0 +1,242 @@
+"""`advance`: make the records that are missing. The one place where work is resumed, chunked, stopped and counted.
+
+The whole work list is cut into chunks once, by position. A chunk with anything missing is worked on whole, with the same
+companions as in an uninterrupted run, so that batched arithmetic gives the same bits after a kill; what is already there
+stays as it is. All records of a chunk land in one transaction, after their blobs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Generic, TypeVar
+
+from rushes.errors import StageFailed, Stopped, StoreError, UserError
+from rushes.execute.local import LocalExecutor
+from rushes.execute.progress import OnProgress, ProgressUpdate
+from rushes.execute.stop import StopSignal
+from rushes.records import CostEntry, Failure, KeyedRecord
+from rushes.roles import Done, Executor, Failed, Needs
+from rushes.store.events import EventLog
+from rushes.store.table import Table
+
+R = TypeVar("R", bound=KeyedRecord)
+P = TypeVar("P")
+PayloadT_co = TypeVar("PayloadT_co", covariant=True)
+
+MAX_ATTEMPTS: Final = 3
+"""How many runs may try a piece of work before it is given up."""
+
+_MAX_FAILED_CHUNKS: Final = 3
+"""Chunks in a row that may fail whole before the stage is called broken."""
+
+
+@dataclass(frozen=True)
+class Work(Generic[PayloadT_co]):
+    """A piece of work: the key of the record it makes, and what is needed to make it."""
+
+    key: str
+    """Work key, known before the work."""
+    payload: PayloadT_co
+    """Whatever `do` needs; picklable where work travels to other processes."""
+
+
+Do = Callable[[Sequence[Work[P]]], Sequence[R | Failed]]
+"""Makes one chunk: a record with the work's key, or `Failed`, for each piece of work in order. Writes blobs, not records."""
+
+
+def advance(
+    table: Table[R],
+    work: Sequence[Work[P]],
+    do: Do[P, R],
+    *,
+    chunk_size: int,
+    executor: Executor | None = None,
+    needs: Needs | None = None,
+    stop: StopSignal | None = None,
+    on_progress: OnProgress | None = None,
+    log: EventLog | None = None,
+    device: str = "cpu",
+    must_finish: bool = False,
+) -> list[R]:
+    """Make what is missing of `work` and return all of it that exists.
+
+    Args:
+        table: where the records land.
+        work: all work of the stage, in a fixed order; keys are unique.
+        do: makes one chunk; use `Lazily` so that nothing is loaded when nothing is missing. What it raises (other than
+            `UserError` and `Stopped`) fails the whole chunk.
+        chunk_size: pieces of work per call of `do`, and per transaction; at least 1.
+        executor: where chunks run; None for one after the other in this process.
+        needs: resources per worker, for executors that share machines.
+        stop: asked between chunks; None never stops.
+        on_progress: told before the first chunk and after each.
+        log: the run's event log; failures and the stage's begin and end are written there.
+        device: where the time was spent, for the cost ledger.
+        must_finish: True raises when anything is still missing at the end (training: no checkpoint, no run), and
+            never gives up between runs.
+
+    Returns:
+        The records of `work` that exist, in the order of `work`; work that failed has none (see `Table.failures`).
+
+    Raises:
+        Stopped: the user asked to stop and work is left.
+        StageFailed: three chunks in a row failed whole, or `must_finish` and something is missing.
+        UserError: raised by `do` or by the store.
+        ValueError: two pieces of work with one key, or a chunk size below 1.
+    """
+    keys = [piece.key for piece in work]
+    if chunk_size < 1 or len(set(keys)) != len(keys):
+        raise ValueError(f"{table.name}: expected unique keys and chunk_size >= 1, got chunk_size={chunk_size!r}")
+    missing = set(table.missing(keys))
+    if missing:
+        max_attempts = None if must_finish else MAX_ATTEMPTS
+        stage = _Stage(table, work, missing, log, on_progress, device, max_attempts)
+        stage.run(do, chunk_size, executor or LocalExecutor(), needs, stop or StopSignal())
+        if must_finish:
+            stage.demand_all()
+    found = table.get_many(keys)
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class _Made(Generic[R]):
+    """What a worker returns for one chunk."""
+
+    results: tuple[R | Failed, ...]
+    seconds: float
+
+
+def _make(do: Do[P, R], chunk: Sequence[Work[P]]) -> _Made[R]:
+    """Work on one chunk, where the executor puts it; check that the answer fits the question."""
+    start = time.perf_counter()
+    results = tuple(do(chunk))
+    if len(results) != len(chunk):
+        raise TypeError(f"expected {len(chunk)} results for {len(chunk)} pieces of work, got {len(results)}")
+    for piece, result in zip(chunk, results, strict=True):
+        if not isinstance(result, Failed) and getattr(result, "key", None) != piece.key:
+            raise TypeError(f"expected a record with key {piece.key!r} or a Failed, got {result!r}")
+    return _Made(results, time.perf_counter() - start)
+
+
+class _Stage(Generic[P, R]):
+    """One call of `advance` with something missing: the counts, and where each result goes."""
+
+    def __init__(
+        self,
+        table: Table[R],
+        work: Sequence[Work[P]],
+        missing: set[str],
+        log: EventLog | None,
+        on_progress: OnProgress | None,
+        device: str,
+        max_attempts: int | None,
+    ) -> None:
+        self.table, self.work, self.log, self.on_progress, self.device = table, work, log, on_progress, device
+        self.missing = missing
+        self.attempts = table.attempts(sorted(missing))
+        self.given_up = {key for key, n in self.attempts.items() if max_attempts is not None and n >= max_attempts}
+        self.num_before = len(work) - len(missing)
+        self.num_failed = len(self.given_up)
+        self.chunks_failed_in_a_row = 0
+        self.start = time.perf_counter()
+
+    def run(self, do: Do[P, R], chunk_size: int, executor: Executor, needs: Needs | None, stop: StopSignal) -> None:
+        chunks = [self.work[i : i + chunk_size] for i in range(0, len(self.work), chunk_size)]
+        pending = [chunk for chunk in chunks if any(self._is_wanted(piece.key) for piece in chunk)]
+        self._write("stage_started", num_total=len(self.work), num_done=self.num_before, given_up=len(self.given_up))
+        self._show()
+        num_drawn = 0
+
+        def drawn() -> Iterator[Sequence[Work[P]]]:
+            nonlocal num_drawn
+            for chunk in pending:
+                if stop.requested or self.chunks_failed_in_a_row >= _MAX_FAILED_CHUNKS:
+                    return
+                num_drawn += 1
+                yield chunk
+
+        try:
+            for done in executor.map(partial(_make, do), drawn(), needs=needs):
+                self._land(pending[done.index], done)
+                self._show()
+        except UserError as error:
+            with contextlib.suppress(StoreError):  # the log may be on the disk that is full
+                self._write("stage_failed", problem=str(error), num_done=len(self.work) - len(self.missing))
+            raise
+        if self.chunks_failed_in_a_row >= _MAX_FAILED_CHUNKS:
+            self._raise_failed(f"{self.chunks_failed_in_a_row} chunks in a row failed whole")
+        done_text = f"{len(self.work) - len(self.missing)} of {len(self.work)}"
+        if num_drawn < len(pending):
+            self._write("stage_stopped", num_done=len(self.work) - len(self.missing))
+            raise Stopped(f"stopped in {self.table.name!r} with {done_text} done; run the same command again to go on")
+        self._write("stage_finished", num_done=len(self.work) - len(self.missing), num_failed=self.num_failed)
+
+    def demand_all(self) -> None:
+        """Raise when anything is missing."""
+        if self.missing:
+            self._raise_failed(f"{len(self.missing)} of {len(self.work)} could not be made")
+
+    def _is_wanted(self, key: str) -> bool:
+        return key in self.missing and key not in self.given_up
+
+    def _land(self, chunk: Sequence[Work[P]], done: Done[_Made[R]]) -> None:
+        """Store what a chunk gave; pieces that were there before, or were given up, keep their state."""
+        outcome = done.result
+        results = [outcome] * len(chunk) if isinstance(outcome, Failed) else outcome.results
+        records: list[R] = []
+        failures: list[Failure] = []
+        for piece, result in zip(chunk, results, strict=True):
+            if isinstance(result, Failed):
+                if self._is_wanted(piece.key):
+                    failures.append(self._failure(piece.key, result))
+            elif piece.key in self.missing:
+                records.append(result)
+        seconds = 0.0 if isinstance(outcome, Failed) else outcome.seconds
+        cost = CostEntry(stage=self.table.name, seconds=seconds, num_items=len(records), device=self.device)
+        self.table.land(records, failures, cost if seconds else None)
+        landed = {record.key for record in records}
+        self.num_failed += len(failures) - len(landed & self.given_up)
+        self.missing -= landed
+        failed_whole = all(isinstance(result, Failed) for result in results)
+        self.chunks_failed_in_a_row = self.chunks_failed_in_a_row + 1 if failed_whole else 0
+        for failure in failures:
+            self._write("item_failed", **failure.model_dump(mode="json", exclude={"stage", "trace"}))
+
+    def _failure(self, key: str, failed: Failed) -> Failure:
+        return Failure(
+            work_key=key,
+            stage=self.table.name,
+            attempt=self.attempts.get(key, 0) + 1,
+            error_type=failed.error_type,
+            message=failed.message,
+            trace=failed.trace,
+        )
+
+    def _raise_failed(self, problem: str) -> None:
+        failures = [failure for failure in self.table.failures() if failure.work_key in self.missing]
+        last = failures[-1] if failures else None
+        self._write("stage_failed", problem=problem, num_done=len(self.work) - len(self.missing))
+        said = f"; the last error was {last.error_type}: {last.message}\n{last.trace}" if last else ""
+        raise StageFailed(f"stage {self.table.name!r}: {problem}{said}")
+
+    def _show(self) -> None:
+        if self.on_progress is None:
+            return
+        self.on_progress(
+            ProgressUpdate(
+                stage=self.table.name,
+                num_total=len(self.work),
+                num_before=self.num_before,
+                num_done=len(self.work) - len(self.missing),
+                num_failed=self.num_failed,
+                elapsed_s=time.perf_counter() - self.start,
+            )
+        )
+
+    def _write(self, event: str, **fields: object) -> None:
+        if self.log is not None:
+            self.log.write(event, stage=self.table.name, **fields)

@@ -1,0 +1,248 @@
+"""Content-addressed files: `blobs/ab/abcdef....suffix`. A name proves the content; a half-written file never has one.
+
+Safe to use from several processes at once: writing the same content twice gives the same file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rushes.errors import BlobCorrupt, InputError
+from rushes.records import BlobRef, FileRef, FolderRef
+from rushes.store.files import explained, make_folder, read_pieces, sha256_of_file, write_atomic
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import torch
+
+    from rushes.roles import Frames
+
+_VIDEO_NAME = "frames_THWC"
+
+
+@dataclass(frozen=True)
+class Blobs:
+    """The blob store of a run. Picklable: a worker may write blobs, only the driver writes records."""
+
+    folder: Path
+    """`<run>/blobs`."""
+
+    @property
+    def _temporary(self) -> Path:
+        return self.folder / "tmp"
+
+    def path(self, ref: BlobRef) -> Path:
+        """Where the file is, unchecked; use `checked_path` before trusting its content."""
+        return self.folder / ref.sha256[:2] / f"{ref.sha256}{ref.suffix}"
+
+    # ---------------------------------------------------------------- bytes and files
+
+    def put_bytes(self, data: bytes, suffix: str) -> BlobRef:
+        """Store bytes; a whole file that is already there is kept, a damaged one is replaced.
+
+        Args:
+            data: the content.
+            suffix: file name ending with its dot, lower case.
+
+        Raises:
+            StoreError: disk full or read-only; nothing half-written is left.
+        """
+        ref = BlobRef(sha256=hashlib.sha256(data).hexdigest(), suffix=suffix, num_bytes=len(data))
+        self._write(ref, data)
+        return ref
+
+    def put_file(self, path: Path, suffix: str | None = None) -> BlobRef:
+        """Store a copy of a file, whatever its size.
+
+        Args:
+            path: the file.
+            suffix: ending of the stored name; default is the file's own, lower case, ".bin" where it has none.
+
+        Raises:
+            InputError: the file cannot be read.
+            StoreError: disk full or read-only.
+        """
+        try:
+            ref = BlobRef(
+                sha256=sha256_of_file(path),
+                suffix=suffix or path.suffix.lower() or ".bin",
+                num_bytes=path.stat().st_size,
+            )
+        except OSError as error:
+            raise InputError(f"cannot read {path}", got=error.strerror, next_step="look at that file") from error
+        self._write(ref, read_pieces(path))
+        return ref
+
+    def _write(self, ref: BlobRef, data: bytes | Iterable[bytes]) -> None:
+        if self.damage(ref) is None:
+            return
+        target = self.path(ref)
+        make_folder(target.parent)
+        make_folder(self._temporary)
+        write_atomic(target, data, self._temporary)
+
+    def read_bytes(self, ref: BlobRef) -> bytes:
+        """The content, checked against its hash.
+
+        Raises:
+            BlobCorrupt: missing, truncated or altered.
+        """
+        try:
+            data = self.path(ref).read_bytes()
+        except FileNotFoundError:
+            raise self._corrupt(ref, "missing") from None
+        except OSError as error:
+            raise self._corrupt(ref, f"unreadable ({error.strerror})") from error
+        if hashlib.sha256(data).hexdigest() != ref.sha256:
+            raise self._corrupt(ref, _length_word(len(data), ref.num_bytes))
+        return data
+
+    def checked_path(self, ref: BlobRef) -> Path:
+        """Path of a file whose content was just checked, for readers that want a path (mp4, memory maps).
+
+        Raises:
+            BlobCorrupt: missing, truncated or altered.
+        """
+        damage = self.damage(ref)
+        if damage is not None:
+            raise damage
+        return self.path(ref)
+
+    # ---------------------------------------------------------------- folders
+
+    def put_folder(self, folder: Path) -> FolderRef:
+        """Store every file below `folder`, sorted by path.
+
+        Raises:
+            InputError: a file cannot be read.
+            StoreError: disk full or read-only.
+        """
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        return FolderRef(
+            files=tuple(FileRef(path=path.relative_to(folder).as_posix(), blob=self.put_file(path)) for path in paths)
+        )
+
+    def export_folder(self, ref: FolderRef, target: Path) -> Path:
+        """Copy a stored folder out to `target` and return `target`; its files are checked on the way.
+
+        Raises:
+            BlobCorrupt: a stored file is damaged.
+            StoreError: the target cannot be written.
+        """
+        make_folder(target)
+        for file in ref.files:
+            path = target / file.path
+            if not path.resolve().is_relative_to(target.resolve()):
+                raise ValueError(f"a stored folder must stay inside its target, got {file.path!r}")
+            make_folder(path.parent)
+            write_atomic(path, read_pieces(self.checked_path(file.blob)))
+        return target
+
+    # ---------------------------------------------------------------- tensors and video (safetensors, no pickle)
+
+    def put_arrays(self, arrays: Mapping[str, npt.NDArray[Any]]) -> BlobRef:
+        """Store named numpy arrays, bit for bit, as one safetensors file."""
+        import numpy as np
+        from safetensors.numpy import save
+
+        return self.put_bytes(
+            save({name: np.ascontiguousarray(array) for name, array in arrays.items()}), ".safetensors"
+        )
+
+    def read_arrays(self, ref: BlobRef) -> dict[str, npt.NDArray[Any]]:
+        """The arrays of `put_arrays`.
+
+        Raises:
+            BlobCorrupt: missing, truncated or altered.
+        """
+        from safetensors.numpy import load
+
+        return load(self.read_bytes(ref))
+
+    def put_tensors(self, tensors: Mapping[str, torch.Tensor]) -> BlobRef:
+        """Store named torch tensors of any number format, bit for bit, as one safetensors file."""
+        from safetensors.torch import save
+
+        return self.put_bytes(
+            save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}), ".safetensors"
+        )
+
+    def read_tensors(self, ref: BlobRef) -> dict[str, torch.Tensor]:
+        """The tensors of `put_tensors`, on the CPU.
+
+        Raises:
+            BlobCorrupt: missing, truncated or altered.
+        """
+        from safetensors.torch import load
+
+        return load(self.read_bytes(ref))
+
+    def put_video(self, frames_THWC: Frames) -> BlobRef:
+        """Store frames without loss.
+
+        Args:
+            frames_THWC: uint8, shape T, H, W, 3, RGB.
+
+        Raises:
+            ValueError: another shape or number format.
+        """
+        if frames_THWC.dtype.name != "uint8" or frames_THWC.ndim != 4 or frames_THWC.shape[-1] != 3:
+            raise ValueError(f"expected uint8 frames of shape T, H, W, 3, got {frames_THWC.dtype} {frames_THWC.shape}")
+        return self.put_arrays({_VIDEO_NAME: frames_THWC})
+
+    def read_video(self, ref: BlobRef) -> Frames:
+        """Frames of `put_video`: uint8, shape T, H, W, 3, RGB.
+
+        Raises:
+            BlobCorrupt: missing, truncated or altered.
+        """
+        frames: npt.NDArray[np.uint8] = self.read_arrays(ref)[_VIDEO_NAME]
+        return frames
+
+    # ---------------------------------------------------------------- checking
+
+    def damage(self, ref: BlobRef) -> BlobCorrupt | None:
+        """What is wrong with a stored file; None when its content matches its name."""
+        path = self.path(ref)
+        try:
+            num_bytes = path.stat().st_size
+            if num_bytes == ref.num_bytes and sha256_of_file(path) == ref.sha256:
+                return None
+        except FileNotFoundError:
+            return self._corrupt(ref, "missing")
+        except OSError as error:
+            return self._corrupt(ref, f"unreadable ({error.strerror})")
+        return self._corrupt(ref, _length_word(num_bytes, ref.num_bytes))
+
+    def verify_all(self, refs: Iterable[BlobRef] = ()) -> list[BlobCorrupt]:
+        """Check every stored file against its name, and every one of `refs` for being there.
+
+        Returns:
+            What is damaged, sorted by path; empty when all is well.
+        """
+        found = {ref.sha256: damage for ref in refs if (damage := self.damage(ref)) is not None}
+        for path in sorted(self.folder.glob("[0-9a-f][0-9a-f]/*")):
+            sha256 = path.name.split(".")[0]
+            if sha256 not in found and sha256_of_file(path) != sha256:
+                found[sha256] = BlobCorrupt(sha256, str(path), "altered")
+        return sorted(found.values(), key=lambda damage: damage.path)
+
+    def clear_temporary(self) -> None:
+        """Remove what a killed process left half-written; only the process that holds the run's lock may."""
+        for path in self._temporary.glob("*"):
+            with explained(path):
+                path.unlink(missing_ok=True)
+
+    def _corrupt(self, ref: BlobRef, reason: str) -> BlobCorrupt:
+        return BlobCorrupt(ref.sha256, str(self.path(ref)), reason)
+
+
+def _length_word(num_bytes: int, expected: int) -> str:
+    if num_bytes == expected:
+        return "altered"
+    return f"truncated ({num_bytes} of {expected} bytes)" if num_bytes < expected else f"too long ({num_bytes} bytes)"

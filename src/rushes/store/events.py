@@ -1,0 +1,58 @@
+"""The event log: one JSON object a line, appended as things happen, for people with `tail -f` and for analysis."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rushes.store.files import explained
+
+
+@dataclass(frozen=True)
+class EventLog:
+    """`events.jsonl` of a run."""
+
+    path: Path
+    """The file."""
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Append one event with the time in UTC.
+
+        Args:
+            event: what happened, a short tag: "stage_started", "blob_damaged", ...
+            fields: JSON values.
+
+        Raises:
+            StoreError: disk full or read-only.
+        """
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"at": now, "event": event, **fields}, ensure_ascii=False, default=str) + "\n"
+        with explained(self.path):
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            try:
+                os.write(descriptor, self._mend(descriptor) + line.encode("utf-8", errors="replace"))
+            finally:
+                os.close(descriptor)
+
+    def _mend(self, descriptor: int) -> bytes:
+        """A newline where a kill tore the last line, so that the next event starts its own."""
+        size = os.fstat(descriptor).st_size
+        return b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
+
+    def read(self) -> list[dict[str, Any]]:
+        """All whole events, oldest first; a line torn by a kill is left out."""
+        if not self.path.exists():
+            return []
+        events: list[dict[str, Any]] = []
+        for line in self.path.read_text(encoding="utf-8", errors="replace").split("\n"):
+            try:
+                value = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if isinstance(value, dict):
+                events.append(value)
+        return events

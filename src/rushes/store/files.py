@@ -1,0 +1,126 @@
+"""Writing files so that they are whole or absent, and saying plainly why a disk refused."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from rushes.errors import StoreError
+
+_PIECE: Final = 1 << 20
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_counter = itertools.count()
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn a full disk, a read-only folder and a file in the way into a `StoreError` that says so."""
+    try:
+        yield
+    except OSError as error:
+        raise store_error(path, error) from error
+
+
+def store_error(path: Path, error: OSError) -> StoreError:
+    """The `StoreError` for what the operating system said about `path`."""
+    if error.errno in _FULL:
+        return disk_full(path)
+    if error.errno in _FORBIDDEN:
+        return StoreError(
+            f"no permission to write {path}",
+            expected="a folder that this user may write",
+            got=error.strerror,
+            next_step="name another run folder, or change its permissions",
+        )
+    return StoreError(
+        f"cannot use {path}",
+        got=error.strerror or str(error),
+        next_step="look at that path; the run goes on where it stopped once it is usable",
+    )
+
+
+def disk_full(path: Path) -> StoreError:
+    """The `StoreError` for a disk (or quota) without room; nothing that was stored before is lost."""
+    return StoreError(
+        f"the disk is full: {path} could not be written",
+        expected="free space on the disk of the run folder",
+        next_step="free some space and run the same command again; it goes on where it stopped",
+    )
+
+
+def make_folder(path: Path) -> None:
+    """Make `path` and its parents.
+
+    Raises:
+        StoreError: read-only, full, or a file is in the way.
+    """
+    with explained(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def write_atomic(path: Path, data: bytes | Iterable[bytes], temporary_folder: Path | None = None) -> None:
+    """Write a file that is either whole or absent, even when the process is killed or the power fails.
+
+    Args:
+        path: where it shall be; its folder exists.
+        data: the bytes, or pieces of them.
+        temporary_folder: where to write first, on the same disk; default is the folder of `path`.
+
+    Raises:
+        StoreError: disk full, read-only; no part of the file is left behind.
+    """
+    folder = temporary_folder or path.parent
+    temporary = folder / f".{path.name[:40]}.{os.getpid()}-{next(_counter)}.tmp"
+    with explained(path):
+        try:
+            _write_through(temporary, (data,) if isinstance(data, bytes) else data)
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+def _write_through(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write all pieces and wait until they are on the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        for piece in pieces:
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in `folder` are on the disk, so that a rename survives a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_pieces(path: Path) -> Iterator[bytes]:
+    """The bytes of a file, one mebibyte at a time."""
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece
+
+
+def sha256_of_file(path: Path) -> str:
+    """Hash of a file's content, 64 hex digits, without reading it into memory whole."""
+    digest = hashlib.sha256()
+    for piece in read_pieces(path):
+        digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,48 @@
+"""One process per run folder: an advisory lock that the operating system releases even when the process is killed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from rushes.errors import RunLocked
+from rushes.store.files import explained
+
+
+class ProcessLock:
+    """A held lock on a file; `release()` or the end of the process frees it."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock.
+
+        Args:
+            path: the lock file; made if missing, and never deleted, since deleting would let two processes in.
+
+        Raises:
+            RunLocked: another process holds it.
+            StoreError: the folder cannot be written.
+        """
+        with explained(path):
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._descriptor, 32, 0).decode("ascii", errors="replace").strip() or "unknown"
+            os.close(self._descriptor)
+            raise RunLocked(
+                f"another process (pid {holder}) is working in {path.parent}",
+                next_step=f"wait for it, or stop it with: kill {holder}; or look on with: rushes status {path.parent}",
+            ) from None
+        except OSError:
+            os.close(self._descriptor)
+            raise
+        with explained(path):
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+
+    def release(self) -> None:
+        """Let others in; may be called twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

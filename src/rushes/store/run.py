@@ -1,0 +1,321 @@
+"""A run folder: header first, `done` last, one process at a time; records, blobs, events and costs in between.
+
+run/
+  lock  header.json  recipe.yaml     who works here; what runs (written first); the resolved recipe
+  records.sqlite  blobs/             the expensive records and their files
+  events.jsonl                       what happened, one JSON object a line
+  derived/  scratch/                 safe to delete: derived records; state of work in hand
+  done                               written last: the run is finished
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+from pydantic import TypeAdapter
+
+from rushes.errors import BlobCorrupt, StoreError
+from rushes.execute.progress import OnProgress
+from rushes.execute.stop import StopSignal
+from rushes.records import (
+    Answer,
+    Checkpoint,
+    Clip,
+    CostEntry,
+    Failure,
+    KeyedRecord,
+    Measurement,
+    Prompt,
+    Record,
+    RunHeader,
+    Scorecard,
+)
+from rushes.roles import Executor, Needs
+from rushes.store import heal as healing
+from rushes.store.advance import Do, P, Work, advance
+from rushes.store.blobs import Blobs
+from rushes.store.database import Database
+from rushes.store.events import EventLog
+from rushes.store.files import explained, make_folder, write_atomic
+from rushes.store.header import Recipe, open_header, read_header
+from rushes.store.lock import ProcessLock
+from rushes.store.table import Table
+
+R = TypeVar("R", bound=KeyedRecord)
+D = TypeVar("D", bound=Record)
+
+_BUILT_IN_TABLES: Final[Mapping[str, type[KeyedRecord]]] = {
+    "prompts": Prompt,
+    "clips": Clip,
+    "answers": Answer,
+    "measurements": Measurement,
+    "checkpoints": Checkpoint,
+}
+
+
+class Run:
+    """An open run folder. Use as a context manager, or `close()` it."""
+
+    def __init__(self, home: Path, lock: ProcessLock | None, database: Database, header: RunHeader) -> None:
+        """Not for callers: use `Run.open` or `Run.view`."""
+        self.home = home
+        """The run folder."""
+        self.database = database
+        """Its SQLite file."""
+        self.header = header
+        """What the run is."""
+        self.blobs = Blobs(home / "blobs")
+        """Its stored files."""
+        self.log = EventLog(home / "events.jsonl")
+        """Its event log."""
+        self.stop = StopSignal()
+        """Asked between chunks; replace it, or let `run.stop.listening()` hear Ctrl-C."""
+        self.on_progress: OnProgress | None = None
+        """Told about every chunk that landed; set it to a `ProgressDisplay`."""
+        self.executor: Executor | None = None
+        """Where chunks run; None for this process, one after the other."""
+        self._lock = lock
+        self._tables: dict[str, Table[Any]] = {}
+        for name, record_type in _BUILT_IN_TABLES.items():
+            self.table(name, record_type)
+
+    # ---------------------------------------------------------------- opening and closing
+
+    @classmethod
+    def open(cls, home: Path, recipe: Recipe, *, allow_change: bool = False) -> Run:
+        """Open a run folder to work in it; make it where it is missing.
+
+        Args:
+            home: the run folder.
+            recipe: the resolved recipe; what is of type `Runtime` in it may differ between openings.
+            allow_change: True accepts another recipe than the one that made the folder. Keys keep that safe: exactly
+                what depends on the difference is made anew, the rest is used.
+
+        Raises:
+            RunLocked: another process works here.
+            RecipeChanged: made by another recipe, and `allow_change` is False.
+            StoreError: not a run folder, made by another version, read-only, disk full, damaged.
+        """
+        _refuse_foreign_folder(home)
+        make_folder(home)
+        lock = ProcessLock(home / "lock")
+        try:
+            log = EventLog(home / "events.jsonl")
+            header = open_header(home, recipe, log, allow_change=allow_change)
+            run = cls(home, lock, Database(home / "records.sqlite"), header)
+        except BaseException:
+            lock.release()
+            raise
+        run.blobs.clear_temporary()
+        for left in home.glob(".*.tmp"):
+            left.unlink(missing_ok=True)
+        run.log.write("run_opened", rushes_version=header.rushes_version, is_done=run.is_done)
+        return run
+
+    @classmethod
+    def view(cls, home: Path) -> Run:
+        """Open a run folder to look at it, also while another process works in it; nothing is written.
+
+        Raises:
+            StoreError: not a run folder, made by a newer version, or damaged.
+        """
+        header = read_header(home)
+        if header is None or not (home / "records.sqlite").exists():
+            raise StoreError(
+                f"{home} is not a run folder",
+                expected="a folder made by: rushes run",
+                got=sorted(path.name for path in home.iterdir())[:8] if home.is_dir() else "no such folder",
+                next_step="name the run folder; runs print it when they start",
+            )
+        return cls(home, None, Database(home / "records.sqlite", read_only=True), header)
+
+    def close(self) -> None:
+        """Let other processes in; may be called twice."""
+        self.database.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---------------------------------------------------------------- tables and work
+
+    def table(self, name: str, record_type: type[R]) -> Table[R]:
+        """The table of that name; a stage may have its own beside the built-in ones.
+
+        Raises:
+            ValueError: the name is in use for another record type.
+        """
+        known = self._tables.setdefault(name, Table(self.database, name, record_type))
+        if known.record_type is not record_type:
+            raise ValueError(f"table {name!r} holds {known.record_type.__name__}, not {record_type.__name__}")
+        return known
+
+    def tables(self) -> dict[str, Table[Any]]:
+        """All tables used so far, by name."""
+        return dict(self._tables)
+
+    @property
+    def prompts(self) -> Table[Prompt]:
+        """Prompts of every origin."""
+        return self.table("prompts", Prompt)
+
+    @property
+    def clips(self) -> Table[Clip]:
+        """Clips of every model, and real ones."""
+        return self.table("clips", Clip)
+
+    @property
+    def answers(self) -> Table[Answer]:
+        """The judge's answers."""
+        return self.table("answers", Answer)
+
+    @property
+    def measurements(self) -> Table[Measurement]:
+        """The measurer's findings."""
+        return self.table("measurements", Measurement)
+
+    @property
+    def checkpoints(self) -> Table[Checkpoint]:
+        """Tuned weights."""
+        return self.table("checkpoints", Checkpoint)
+
+    def advance(
+        self,
+        table: Table[R],
+        work: Sequence[Work[P]],
+        do: Do[P, R],
+        *,
+        chunk_size: int,
+        device: str = "cpu",
+        needs: Needs | None = None,
+        must_finish: bool = False,
+    ) -> list[R]:
+        """`rushes.store.advance.advance` with this run's executor, stop signal, progress and log."""
+        return advance(
+            table,
+            work,
+            do,
+            chunk_size=chunk_size,
+            executor=self.executor,
+            needs=needs,
+            stop=self.stop,
+            on_progress=self.on_progress,
+            log=self.log,
+            device=device,
+            must_finish=must_finish,
+        )
+
+    def failures(self) -> list[Failure]:
+        """What failed and has no record yet, of all tables used so far."""
+        return [failure for table in self._tables.values() for failure in table.failures()]
+
+    # ---------------------------------------------------------------- costs
+
+    def spend(self, stage: str, seconds: float, num_items: int = 0, device: str = "cpu") -> None:
+        """Enter time spent outside `advance` into the cost ledger."""
+        entry = CostEntry(stage=stage, seconds=seconds, num_items=num_items, device=device)
+        self.database.execute("INSERT INTO costs (stage, body) VALUES (?, ?)", (stage, entry.model_dump_json()))
+
+    def costs(self) -> list[CostEntry]:
+        """The cost ledger, summed per stage and device, in the order in which they first appeared."""
+        rows = self.database.rows("SELECT body FROM costs ORDER BY position")
+        sums: dict[tuple[str, str], CostEntry] = {}
+        for (body,) in rows:
+            entry = CostEntry.model_validate_json(body)
+            known = sums.get((entry.stage, entry.device))
+            if known is not None:
+                added = {"seconds": known.seconds + entry.seconds, "num_items": known.num_items + entry.num_items}
+                entry = entry.model_copy(update=added)
+            sums[entry.stage, entry.device] = entry
+        return list(sums.values())
+
+    # ---------------------------------------------------------------- derived records and work in hand
+
+    def write_derived(self, name: str, records: Sequence[Record]) -> Path:
+        """Write derived records beside the expensive ones, to be looked at; safe to delete. Returns the file."""
+        make_folder(self.home / "derived")
+        path = self.home / "derived" / f"{name}.json"
+        text = json.dumps([record.model_dump(mode="json") for record in records], indent=1, ensure_ascii=False)
+        write_atomic(path, f"{text}\n".encode())
+        return path
+
+    def read_derived(self, name: str, record_type: type[D]) -> list[D] | None:
+        """Derived records of an earlier run; None when they were never written or deleted."""
+        path = self.home / "derived" / f"{name}.json"
+        if not path.exists():
+            return None
+        return TypeAdapter(list[record_type]).validate_json(path.read_bytes())  # type: ignore[valid-type]
+
+    def scratch(self, key: str) -> Path:
+        """A folder for the state of one piece of long work (a training run's optimiser); it survives a kill.
+
+        Write into it with `rushes.store.files.write_atomic`; `clear_scratch` when the record has landed.
+        """
+        folder = self.home / "scratch" / key
+        make_folder(folder)
+        return folder
+
+    def clear_scratch(self, key: str) -> None:
+        """Remove the folder of finished work."""
+        shutil.rmtree(self.home / "scratch" / key, ignore_errors=True)
+
+    # ---------------------------------------------------------------- the end
+
+    @property
+    def is_done(self) -> bool:
+        """True when the run was finished; running it again does nothing."""
+        return (self.home / "done").exists()
+
+    def finish(self, scorecard: Scorecard) -> Scorecard:
+        """Store the result and write `done`, last of all."""
+        write_atomic(self.home / "scorecard.json", f"{scorecard.model_dump_json(indent=1)}\n".encode())
+        self.log.write("run_finished")
+        write_atomic(self.home / "done", f"{datetime.now(UTC).isoformat(timespec='seconds')}\n".encode())
+        return scorecard
+
+    def scorecard(self) -> Scorecard | None:
+        """The result; None before `finish`."""
+        path = self.home / "scorecard.json"
+        return Scorecard.model_validate_json(path.read_bytes()) if self.is_done and path.exists() else None
+
+    def reopen_work(self) -> None:
+        """Take back `done`: something must be made again."""
+        with explained(self.home / "done"):
+            (self.home / "done").unlink(missing_ok=True)
+
+    def check(self) -> list[BlobCorrupt]:
+        """Check every stored file; see `rushes.store.heal.check`."""
+        return healing.check(self)
+
+    def heal(self, damage: BlobCorrupt) -> list[str]:
+        """Drop the records that name a damaged file; see `rushes.store.heal.heal`."""
+        return healing.heal(self, damage)
+
+
+_OWN_FILES: Final = frozenset({"lock", "header.json", "events.jsonl"})
+
+
+def _refuse_foreign_folder(home: Path) -> None:
+    """A folder with somebody's files in it is not made into a run by mistake."""
+    if not home.exists():
+        return
+    if not home.is_dir():
+        raise StoreError(f"{home} is a file", expected="a folder", next_step="name another run folder")
+    with explained(home):
+        names = {path.name for path in home.iterdir() if not path.name.startswith(".")}
+    if "header.json" not in names and not names <= _OWN_FILES:
+        raise StoreError(
+            f"{home} holds other files and is not a run folder",
+            expected="an empty folder, a new one, or a run folder (with header.json)",
+            got=sorted(names)[:8],
+            next_step="name another run folder",
+        )

@@ -1,0 +1,143 @@
+"""A table: the records of one kind, under their work keys. Appended once, never rewritten; a failure is not a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from rushes.errors import StoreError
+from rushes.records import CostEntry, Failure, KeyedRecord
+from rushes.store.database import Database
+
+R = TypeVar("R", bound=KeyedRecord)
+
+_MAX_VARIABLES: Final = 900
+
+
+@dataclass(frozen=True)
+class Table(Generic[R]):
+    """The records of one kind in one run."""
+
+    database: Database
+    """Where they are."""
+    name: str
+    """What the stage is called everywhere: "clips", "answers", ..."""
+    record_type: type[R]
+    """What they are."""
+
+    def get(self, key: str) -> R:
+        """One record.
+
+        Raises:
+            KeyError: it is not there.
+            StoreError: it was written by a version of Rushes with other fields.
+        """
+        return self.get_many([key])[key]
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, R]:
+        """The records that are there, by key, in the order of `keys`."""
+        found: dict[str, R] = {}
+        for part in _parts(keys):
+            statement = f"SELECT key, body FROM records WHERE name = ? AND key IN ({_marks(part)})"
+            found.update((key, self.parse(body)) for key, body in self.database.rows(statement, (self.name, *part)))
+        return {key: found[key] for key in keys if key in found}
+
+    def all(self) -> list[R]:
+        """All records, sorted by key: the order in which they landed means nothing."""
+        rows = self.database.rows("SELECT body FROM records WHERE name = ? ORDER BY key", (self.name,))
+        return [self.parse(body) for (body,) in rows]
+
+    def num_records(self) -> int:
+        """How many records there are."""
+        return int(self.database.rows("SELECT count(*) FROM records WHERE name = ?", (self.name,))[0][0])
+
+    def missing(self, keys: Sequence[str]) -> list[str]:
+        """Those of `keys` without a record, in the order of `keys`."""
+        there: set[str] = set()
+        for part in _parts(keys):
+            statement = f"SELECT key FROM records WHERE name = ? AND key IN ({_marks(part)})"
+            there.update(key for (key,) in self.database.rows(statement, (self.name, *part)))
+        return [key for key in keys if key not in there]
+
+    def land(self, records: Sequence[R], failures: Sequence[Failure] = (), cost: CostEntry | None = None) -> None:
+        """Append a batch in one transaction, after its blobs are on the disk. A record that is there already stays.
+
+        Raises:
+            StoreError: disk full or read-only; then nothing of the batch is in.
+        """
+        rows = [(self.name, record.key, record.model_dump_json()) for record in records]
+        lost = [(self.name, failure.work_key, failure.attempt, failure.model_dump_json()) for failure in failures]
+        with self.database.transaction():
+            self.database.execute_many(
+                "INSERT INTO records (name, key, body) VALUES (?, ?, ?) ON CONFLICT (name, key) DO NOTHING", rows
+            )
+            self.database.execute_many(
+                "INSERT INTO failures (name, key, attempt, body) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (name, key, attempt) DO UPDATE SET body = excluded.body",
+                lost,
+            )
+            if cost is not None:
+                self.database.execute(
+                    "INSERT INTO costs (stage, body) VALUES (?, ?)", (cost.stage, cost.model_dump_json())
+                )
+
+    def drop(self, keys: Sequence[str]) -> None:
+        """Forget records whose stored files are damaged, so that they are made again."""
+        with self.database.transaction():
+            self.database.execute_many(
+                "DELETE FROM records WHERE name = ? AND key = ?", [(self.name, key) for key in keys]
+            )
+
+    def failures(self) -> list[Failure]:
+        """The last failure of every piece of work that has no record, sorted by work key."""
+        rows = self.database.rows(
+            "SELECT body FROM failures AS f WHERE name = ? AND NOT EXISTS "
+            "(SELECT 1 FROM records AS r WHERE r.name = f.name AND r.key = f.key) AND attempt = "
+            "(SELECT max(attempt) FROM failures AS g WHERE g.name = f.name AND g.key = f.key) ORDER BY key",
+            (self.name,),
+        )
+        return [Failure.model_validate_json(body) for (body,) in rows]
+
+    def forget_failures(self) -> None:
+        """Let everything that failed be tried afresh, also what was given up."""
+        self.database.execute("DELETE FROM failures WHERE name = ?", (self.name,))
+
+    def attempts(self, keys: Sequence[str]) -> dict[str, int]:
+        """How often each of `keys` failed; keys that never did are absent."""
+        found: dict[str, int] = {}
+        for part in _parts(keys):
+            statement = (
+                f"SELECT key, max(attempt) FROM failures WHERE name = ? AND key IN ({_marks(part)}) GROUP BY key"
+            )
+            found.update(dict(self.database.rows(statement, (self.name, *part))))
+        return found
+
+    def parse(self, body: str) -> R:
+        """A record from its JSON.
+
+        Raises:
+            StoreError: it was written by a version of Rushes with other fields.
+        """
+        try:
+            return self.record_type.model_validate_json(body)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise StoreError(
+                f"a record in {self.name!r} of {self.database.path} does not fit this version of Rushes",
+                expected=f"{self.record_type.__name__}: {'.'.join(map(str, first['loc'])) or 'record'}: {first['msg']}",
+                got=body[:200],
+                next_step="use the version of Rushes that made the run (see header.json), or start a new run folder",
+            ) from error
+
+
+def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    """`keys` in pieces that fit SQLite's limit on variables."""
+    for start in range(0, len(keys), _MAX_VARIABLES):
+        yield keys[start : start + _MAX_VARIABLES]
+
+
+def _marks(keys: Sequence[str]) -> str:
+    return ",".join("?" * len(keys))

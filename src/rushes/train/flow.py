@@ -1,0 +1,78 @@
+"""Flow matching in the paper's symbols, as pure functions.
+
+z_0 clean latents, epsilon noise, sigma noise level in [0, 1], z_t = (1 - sigma) z_0 + sigma epsilon, v = epsilon - z_0.
+Legend: B batch, C latent channels, T latent frames, h rows, w columns.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+
+def per_item(x_B: Tensor) -> Tensor:
+    """A number per item (B,) as (B, 1, 1, 1, 1), to scale latents with."""
+    return x_B.view(-1, 1, 1, 1, 1)
+
+
+def interpolate(z_0: Tensor, epsilon: Tensor, sigma_B: Tensor) -> Tensor:
+    """z_t = (1 - sigma) z_0 + sigma epsilon, shape BCThw."""
+    sigma = per_item(sigma_B)
+    return (1 - sigma) * z_0 + sigma * epsilon
+
+
+def velocity_target(z_0: Tensor, epsilon: Tensor) -> Tensor:
+    """v = epsilon - z_0: the derivative of z_t by sigma."""
+    return epsilon - z_0
+
+
+def predicted_clean(z_t: Tensor, velocity: Tensor, sigma_B: Tensor) -> Tensor:
+    """z_0 as the velocity implies it: z_t - sigma v."""
+    return z_t - per_item(sigma_B) * velocity
+
+
+def shift_sigma(u: Tensor, shift: float) -> Tensor:
+    """sigma = s u / (1 + (s - 1) u): more weight on noise for s > 1 (Esser et al. 2024, section 5.3.2)."""
+    return shift * u / (1 + (shift - 1) * u)
+
+
+def draw_sigma(
+    num: int, density: Literal["uniform", "logit_normal", "mixed"], shift: float, generator: torch.Generator
+) -> Tensor:
+    """Noise levels (B,) in [0, 1]; `mixed` alternates uniform and logit-normal."""
+    uniform = torch.rand(num, generator=generator)
+    normal = torch.sigmoid(torch.randn(num, generator=generator))
+    even = torch.arange(num) % 2 == 0
+    u = {"uniform": uniform, "logit_normal": normal, "mixed": torch.where(even, uniform, normal)}[density]
+    return shift_sigma(u, shift)
+
+
+def squared_error(velocity: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error of each item, (B,)."""
+    return (velocity.float() - target).square().mean(dim=(1, 2, 3, 4))
+
+
+def weighted_flow(velocity: Tensor, target: Tensor, w_B: Tensor) -> Tensor:
+    """The paper's objective, E[ r(x, p) || u(z_t, p, t) - v_t ||^2 ], with w in the place of r; 0 for an empty batch."""
+    if len(w_B) == 0:
+        return velocity.sum() * 0.0
+    return (w_B * squared_error(velocity, target)).mean()
+
+
+def negative_aware(velocity: Tensor, reference: Tensor, target: Tensor, r_B: Tensor, beta: float) -> Tensor:
+    """Pull towards good clips and push away from bad ones, bounded (DiffusionNFT, Zheng et al. 2025, eq. 5 to 7).
+
+    Args:
+        velocity: the tuned model's prediction, BCThw.
+        reference: the frozen base's prediction on the same input, without gradient.
+        target: epsilon - z_0.
+        r_B: preference of each item in [0, 1]; 1 is wholly good, 0 wholly bad.
+        beta: how far the implicit positive and negative models lie from the base, > 0.
+    """
+    if len(r_B) == 0:
+        return velocity.sum() * 0.0
+    positive = (1 - beta) * reference + beta * velocity
+    negative = (1 + beta) * reference - beta * velocity
+    return (r_B * squared_error(positive, target) + (1 - r_B) * squared_error(negative, target)).mean()

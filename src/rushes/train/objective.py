@@ -1,0 +1,78 @@
+"""The training objective of a step: named loss terms with their coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rushes.roles import LossTerms
+from rushes.specs import TrainSpec
+from rushes.train.data import Step
+from rushes.train.flow import (
+    interpolate,
+    negative_aware,
+    predicted_clean,
+    squared_error,
+    velocity_target,
+    weighted_flow,
+)
+from rushes.train.realism import moment_distance
+
+Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(z_t of shape BCThw, sigma of shape B, text of shape BLD) -> velocity of shape BCThw."""
+
+
+@dataclass(frozen=True, eq=False)
+class RewardWeightedObjective:
+    """Reward-weighted flow matching on own clips, a realism term on real ones, and an optional anchor to the base."""
+
+    spec: TrainSpec
+    reference: Velocity | None
+    """The frozen base; needed for the anchor and the negative-aware term."""
+    real_mean_CT: Tensor
+    """Mean of the real clips' latents per channel and latent frame; used by `moments`."""
+    real_std_CT: Tensor
+    """Their standard deviation."""
+
+    def terms(self, velocity: Velocity, step: Step) -> LossTerms:
+        """Named terms of one (micro-)batch, each a mean over its own part of the batch."""
+        batch, spec = step.batch, self.spec
+        z_t = interpolate(batch.z_0_BCTHW, batch.epsilon_BCTHW, batch.sigma_B)
+        target = velocity_target(batch.z_0_BCTHW, batch.epsilon_BCTHW)
+        v = velocity(z_t, batch.sigma_B, batch.text_BLD).float()
+        own, real = ~batch.is_real_B, batch.is_real_B
+        share = float(own.float().mean())
+        terms: dict[str, Tensor] = {}
+        coefficients: dict[str, float] = {}
+        reference = self._reference(z_t, batch.sigma_B, batch.text_BLD)
+        if bool(own.any()):
+            if spec.negative > 0 and reference is not None:
+                terms["negative_aware"] = negative_aware(
+                    v[own], reference[own], target[own], step.preference_B[own], spec.negative
+                )
+                coefficients["negative_aware"] = share
+            else:
+                terms["weighted_flow"] = weighted_flow(v[own], target[own], batch.weight_B[own])
+                coefficients["weighted_flow"] = share
+        if bool(real.any()) and spec.realism.kind != "none":
+            terms["real_flow"] = weighted_flow(v[real], target[real], batch.weight_B[real])
+            coefficients["real_flow"] = spec.realism.coefficient * (1 - share)
+        if spec.realism.kind == "moments" and bool(own.any()):
+            clean = predicted_clean(z_t[own], v[own], batch.sigma_B[own])
+            terms["moments"] = moment_distance(clean, batch.sigma_B[own], self.real_mean_CT, self.real_std_CT)
+            coefficients["moments"] = spec.realism.coefficient
+            if "real_flow" in coefficients:
+                coefficients["real_flow"] = 0.0
+        if spec.anchor > 0 and reference is not None:
+            terms["anchor"] = squared_error(v, reference).mean()
+            coefficients["anchor"] = spec.anchor
+        return LossTerms(terms, coefficients)
+
+    def _reference(self, z_t: Tensor, sigma_B: Tensor, text_BLD: Tensor) -> Tensor | None:
+        if self.reference is None or (self.spec.anchor == 0 and self.spec.negative == 0):
+            return None
+        with torch.no_grad():
+            return self.reference(z_t, sigma_B, text_BLD).float()

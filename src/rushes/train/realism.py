@@ -1,0 +1,34 @@
+"""The realism constraint in its two readings, as pure functions; the paper leaves its exact form open.
+
+`real_flow` is flow matching on the real clip of a caption and needs no function of its own beyond `flow.weighted_flow`.
+`moments` aligns the distribution of predicted clean latents with that of the real clips of the same batch.
+Legend: B batch, C latent channels, T latent frames, h rows, w columns.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from rushes.train.flow import per_item
+
+
+def weighted_moments(z_BCThw: Tensor, w_B: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel and latent frame, (C, T), over items (weighted), rows and columns."""
+    w = per_item(w_B / w_B.sum().clamp_min(1e-8))
+    count = z_BCThw.shape[3] * z_BCThw.shape[4]
+    mean = (w * z_BCThw).sum(dim=(0, 3, 4)) / count
+    centred = z_BCThw - mean[None, :, :, None, None]
+    variance = (w * centred.square()).sum(dim=(0, 3, 4)) / count
+    return mean, (variance + 1e-6).sqrt()
+
+
+def moment_distance(predicted: Tensor, sigma_B: Tensor, mean_CT: Tensor, std_CT: Tensor) -> Tensor:
+    """Squared distance of the moments of predicted clean latents to the real ones, averaged over channels and frames.
+
+    A prediction from much noise is a blurred mean, whose spread is small however real the model is. So items count with
+    (1 - sigma)^2, which leaves the clean end of the path to decide.
+    """
+    if len(sigma_B) == 0:
+        return predicted.sum() * 0.0
+    mean, std = weighted_moments(predicted.float(), (1 - sigma_B).square())
+    return ((mean - mean_CT).square() + (std - std_CT).square()).mean()

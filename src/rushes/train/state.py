@@ -1,0 +1,91 @@
+"""The state of a training run between two steps: one safetensors file, enough to go on bit for bit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from rushes.store.files import write_atomic
+
+FILE_NAME = "state.safetensors"
+
+
+@dataclass
+class Progress:
+    """What has happened so far."""
+
+    step: int = 0
+    """Optimiser steps done, skipped ones included."""
+    num_skipped: int = 0
+    """Steps skipped because the loss or a gradient was not finite."""
+    num_skipped_in_a_row: int = 0
+    """Of these, how many just now."""
+    seconds: float = 0.0
+    """Wall-clock spent."""
+    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict[str, list[tuple[int, float]]])
+    """(step, value) of every loss term."""
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's moments and counters under flat names, `<index>.<field>`."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    return {
+        f"{index}.{name}": torch.as_tensor(value).detach().clone().contiguous()
+        for index, parameter in enumerate(parameters)
+        for name, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put what `optimizer_tensors` gave back into an optimiser over the same parameters."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for name, value in tensors.items():
+        index, key = name.split(".", 1)
+        state: dict[str, Tensor] = optimizer.state[parameters[int(index)]]
+        state[key] = value
+
+
+def save_state(
+    folder: Path,
+    weights: Mapping[str, Tensor],
+    average: Mapping[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+) -> None:
+    """Write the whole state; a crash leaves the old file or the new one, never half of one."""
+    tensors = {f"weights.{name}": value.detach().clone().contiguous() for name, value in weights.items()}
+    tensors |= {f"average.{name}": value.clone().contiguous() for name, value in average.items()}
+    tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(optimizer).items()}
+    write_atomic(folder / FILE_NAME, save(tensors, {"progress": json.dumps(vars(progress))}))
+
+
+def load_state(
+    folder: Path,
+    weights: Mapping[str, Tensor],
+    average: Mapping[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+) -> Progress:
+    """Read the state back in place; a fresh `Progress` when there is none."""
+    path = folder / FILE_NAME
+    if not path.exists():
+        return Progress()
+    with safe_open(str(path), framework="pt") as file, torch.no_grad():
+        stored: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}
+        text: str = file.metadata()["progress"]
+    with torch.no_grad():
+        for name, value in weights.items():
+            value.copy_(stored[f"weights.{name}"])
+        for name, value in average.items():
+            value.copy_(stored[f"average.{name}"])
+    prefix = "optimizer."
+    restore_optimizer(optimizer, {n.removeprefix(prefix): v for n, v in stored.items() if n.startswith(prefix)})
+    fields = json.loads(text)
+    fields["curves"] = {term: [(int(s), float(v)) for s, v in points] for term, points in fields["curves"].items()}
+    return Progress(**fields)

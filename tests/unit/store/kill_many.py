@@ -1,0 +1,96 @@
+"""A job of two stages that is killed many times. Run as a script by the test of the same idea.
+
+Usage: python kill_many.py HOME NUM_KILLS SEED
+Prints how many of its children died of SIGKILL before one finished the job.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rushes.records import Clip, Prompt, SamplerSettings
+from rushes.store.advance import Work
+from rushes.store.identity import seed_from_key, work_key
+from rushes.store.run import Run
+
+NUM_PROMPTS = 66
+CHUNK_SIZE = 4
+SAMPLER = SamplerSettings(num_steps=1, guidance_scale=1.0, shift=1.0, scheduler="toy")
+
+
+def job(home: Path, pause_s: float) -> None:
+    """Write prompts, film them, finish: results depend on the companions in a chunk, as batched arithmetic does."""
+    with Run.open(home, {"num_prompts": NUM_PROMPTS}) as run:
+        drafts = [Work(work_key("prompt", None, index=i), i) for i in range(NUM_PROMPTS)]
+
+        def write(chunk: Sequence[Work[int]]) -> list[Prompt]:
+            time.sleep(pause_s)
+            companions = sum(seed_from_key(piece.key) for piece in chunk)
+            return [
+                Prompt(
+                    key=piece.key,
+                    text=f"{piece.payload} {companions}",
+                    base_text="b",
+                    dimension="D",
+                    origin="weakness",
+                    index=piece.payload,
+                )
+                for piece in chunk
+            ]
+
+        def film(chunk: Sequence[Work[Prompt]]) -> list[Clip]:
+            time.sleep(pause_s)
+            companions = sum(seed_from_key(piece.key) for piece in chunk)
+            return [
+                Clip(
+                    key=piece.key,
+                    prompt_key=piece.payload.key,
+                    dimension="D",
+                    seed=seed_from_key(piece.key),
+                    seed_index=0,
+                    model="toy",
+                    origin="model",
+                    sampler=SAMPLER,
+                    height_px=8,
+                    width_px=8,
+                    num_frames=1,
+                    fps=8.0,
+                    seconds=time.perf_counter() % 1,
+                    video=run.blobs.put_bytes(f"{companions} {piece.payload.text}".encode() * 1000, ".bin"),
+                )
+                for piece in chunk
+            ]
+
+        prompts = run.advance(run.prompts, drafts, write, chunk_size=CHUNK_SIZE)
+        takes = [Work(work_key("clip", None, [prompt]), prompt) for prompt in prompts]
+        run.advance(run.clips, takes, film, chunk_size=CHUNK_SIZE)
+        (home / "done").touch()
+
+
+def main() -> None:
+    home, num_kills, dice = Path(sys.argv[1]), int(sys.argv[2]), random.Random(int(sys.argv[3]))
+    killed = 0
+    while not (home / "done").exists():
+        child = os.fork()
+        if child == 0:
+            job(home, pause_s=0.01 if num_kills else 0.0)
+            os._exit(0)
+        if killed < num_kills:
+            time.sleep(dice.uniform(0.0, 0.06))
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            killed += 1
+        elif os.WEXITSTATUS(status):
+            sys.exit("the job raised")
+    print(killed)
+
+
+if __name__ == "__main__":
+    main()
