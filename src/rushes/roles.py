@@ -1,9 +1,10 @@
 """The verbs of Rushes: one-method Protocols over lists, so that batching is the implementer's gain.
 
-Every list that comes back is aligned with the list that went in; an item that failed is a `Failed` in its place, never a
-missing element. A plug-in is a `Spec` subclass anywhere whose `build()` returns an object with the one method.
+Every list that comes back is aligned with the list that went in; an item that failed is a `Failed` in its place, never
+a missing element. A plug-in is a `Spec` subclass anywhere whose `build()` returns an object with the one method.
 
-Array legend: T frames, H height, W width, C latent channels, t h w latent frames and size, B batch, L text tokens, D width.
+Array legend: T frames, H height, W width, 3 colours; in latents C channels, T latent frames, H W latent size; B batch,
+L text tokens, D width.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     Frames = npt.NDArray[np.uint8]
     """Pixels of one clip: T, H, W, 3; 0 to 255, RGB."""
     Latents = npt.NDArray[np.float32]
-    """Latents of one clip: C, t, h, w."""
+    """Latents of one clip: C, T, H, W of the latent grid."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -360,6 +361,6 @@ class Executor(Protocol):
             needs: resources per worker; None for one core.
 
         Raises:
-            UserError: a call raised one, or the executor cannot give what is needed. Other errors come back as `Failed`.
+            UserError: a call raised one, or the executor cannot give what is needed; other errors are `Failed`.
         """
         ...

@@ -5,12 +5,12 @@ Each spec enters the work keys of what it makes; `Runtime` settings (at the end)
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from rushes.records import SamplerSettings
-from rushes.roles import Runtime, Spec
+from rushes.roles import PromptWriter, Runtime, Spec
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -88,6 +88,14 @@ class GrammarWriterSpec(Spec):
     kind: Literal["grammar"] = "grammar"
     detailed: Fraction = 0.5
     """Share of prompts that are augmented with their setting."""
+    brought: tuple[DimensionSpec, ...] = ()
+    """Dimensions to write by analogy; filled in from `diagnose.extra`, so leave it empty in a recipe."""
+
+    def build(self, runtime: Runtime) -> PromptWriter:
+        """The writer; nothing heavy is loaded."""
+        from rushes.sandbox.writer import GrammarWriter
+
+        return GrammarWriter(self)
 
 
 class FixedWriterSpec(Spec):
@@ -96,6 +104,16 @@ class FixedWriterSpec(Spec):
     kind: Literal["fixed"] = "fixed"
     path: str
     """The `.jsonl` file."""
+
+    def build(self, runtime: Runtime) -> PromptWriter:
+        """The writer.
+
+        Raises:
+            InputError: the file is missing, or a line of it cannot be used.
+        """
+        from rushes.prompts.fixed import FixedWriter
+
+        return FixedWriter.read(self)
 
 
 class PluginSpec(Spec):
@@ -106,6 +124,12 @@ class PluginSpec(Spec):
     """`package.module:Class` of its Spec."""
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """Fields of that Spec."""
+
+    def build(self, runtime: Runtime) -> Any:
+        """What the named Spec builds; see `rushes.plugins.plugin` for the errors."""
+        from rushes.plugins import plugin
+
+        return plugin(self).build(runtime)
 
 
 class ScreenSpec(Spec):
@@ -175,8 +199,10 @@ class JudgeSpec(Spec):
 class WeightsSpec(Spec):
     """How scores become weights; always scaled to mean 1 over the scored clips."""
 
-    kind: Literal["uniform", "raw", "filter", "exponential", "rank", "centred"] = "raw"
-    """`raw` is the paper's; `uniform` is plain fine-tuning."""
+    kind: Literal["uniform", "raw", "filter", "exponential", "rank", "centred", "plugin"] = "raw"
+    """`raw` is the paper's; `uniform` is plain fine-tuning; `plugin` is the one named below."""
+    plugin: PluginSpec | None = None
+    """A weighting of your own; set exactly when `kind` is `plugin`."""
     threshold: Fraction = 0.8
     """filter: scores from here weigh 1, others 0."""
     temperature: Annotated[float, Field(gt=0)] = 0.15
@@ -184,14 +210,23 @@ class WeightsSpec(Spec):
     floor: Fraction = 0.0
     """centred: scores less than this above the mean of their prompt's takes weigh 0."""
     min_effective: Fraction = 0.2
-    """Warn when the effective sample size is below this share of the clips."""
+    """Warn when the effective sample size is below this share of the scored clips."""
+
+    @model_validator(mode="after")
+    def _plugin_fits_kind(self) -> Self:
+        if (self.kind == "plugin") != (self.plugin is not None):
+            raise ValueError(
+                f"weights.kind must be 'plugin' exactly when weights.plugin is set, "
+                f"got kind={self.kind!r}, plugin={self.plugin!r}"
+            )
+        return self
 
 
 class RealismSpec(Spec):
     """The realism constraint: which term ties the model to real clips, and how strongly."""
 
     kind: Literal["none", "real_flow", "moments"] = "real_flow"
-    """`real_flow`: flow matching on real clips; `moments`: distribution of predicted clean latents against real ones."""
+    """`real_flow`: flow matching on real clips; `moments`: predicted clean latents distributed as real ones."""
     coefficient: Annotated[float, Field(ge=0)] = 1.0
     """Factor of the term in the loss."""
     share: Fraction = 0.25

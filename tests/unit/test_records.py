@@ -43,7 +43,7 @@ class TestEveryRecord:
         assert undocumented == []
 
     def test_unknown_fields_are_refused(self, record_type: type[Record]) -> None:
-        with pytest.raises(ValidationError, match="extra_forbidden|Extra inputs"):
+        with pytest.raises(ValidationError, match="Extra inputs"):
             record_type.model_validate({**example(record_type).model_dump(), "colour": 1})
 
     def test_is_frozen(self, record_type: type[Record]) -> None:
@@ -123,7 +123,7 @@ def test_intervals_and_verdicts_are_consistent() -> None:
 def test_importing_nouns_and_verbs_loads_nothing_heavy() -> None:
     code = (
         "import sys, rushes.records, rushes.roles, rushes.errors, rushes.store.run\n"
-        "print([name for name in ('torch', 'numpy', 'diffusers', 'rich', 'yaml', 'transformers') if name in sys.modules])"
+        "print([n for n in ('torch', 'numpy', 'diffusers', 'rich', 'yaml', 'transformers') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"

@@ -63,7 +63,7 @@ def _check_names(path: str, names: Sequence[str], dimensions: Sequence[Dimension
             )
         if by_name[name].group:
             raise RecipeError(
-                f"{path}[{position}]: {name!r} is measured over several takes of one prompt, so no clip can be scored in it",
+                f"{path}[{position}]: {name!r} is measured over takes of a prompt together, so no clip has a score",
                 expected=f"one of {', '.join(single)}",
                 got=name,
                 next_step=f"take it out; {name} is compared at the end of every run (measure.num_diversity_prompts)",
@@ -97,7 +97,9 @@ def _brought(spec: DimensionSpec, path: str) -> Dimension:
             texts[f"{path}.examples[{position}].questions"] = question
     for where, text in texts.items():
         if not text.strip():
-            raise RecipeError(f"{where} is empty", expected="a text", got=text, next_step="write it, or leave the entry out")
+            raise RecipeError(
+                f"{where} is empty", expected="a text", got=text, next_step="write it, or leave the entry out"
+            )
     questions = tuple(
         tuple(
             Question(text=text.strip(), expected=expected, dimension=spec.name.strip(), about="user")

@@ -26,7 +26,7 @@ class LocalExecutor:
     def map(
         self, call: Callable[[Item], Result], items: Iterable[Item], *, needs: Needs | None = None
     ) -> Iterator[Done[Result]]:
-        """Results as they finish; see `rushes.roles.Executor`. `needs` is not looked at: this process has what it has."""
+        """Results as they finish; see `rushes.roles.Executor`. `needs` is ignored: this process has what it has."""
         if self.num_workers <= 1:
             for index, item in enumerate(items):
                 yield Done(index, _outcome(call, item))
@@ -62,7 +62,7 @@ def _outcome(call: Callable[[Item], Result], item: Item) -> Result | Failed:
         return call(item)
     except (UserError, Stopped):
         raise
-    except Exception as error:  # noqa: BLE001 - any error of a plug-in becomes a value; the stage decides
+    except Exception as error:
         return Failed.of(error)
 
 

@@ -1,6 +1,7 @@
 """What is special about Wan: how it reads text, what its latents look like, how it is sampled and what it predicts.
 
-Legend: N clips, C latent channels, T frames, t latent frames, H W pixels, h w latent rows and columns, L tokens, D text width.
+Legend: N clips, C latent channels, T frames, t latent frames, H W pixels, h w latent rows and columns, L tokens,
+D text width.
 """
 
 from __future__ import annotations
@@ -185,13 +186,18 @@ def model_folder(model: str) -> str:
 def load_wan(base: BaseModelSpec, device: str = "cpu") -> Wan:
     """Load a Wan pipeline from the package, a diffusers folder or the Hub; never runs code from the folder."""
     folder = model_folder(base.model)
-    pipeline = WanPipeline.from_pretrained(folder).to(device)
+    pipeline = WanPipeline.from_pretrained(folder, torch_dtype=torch.float32).to(device)
     pipeline.set_progress_bar_config(disable=True)
     for name in ("transformer", "vae", "text_encoder"):
         getattr(pipeline, name).eval().requires_grad_(False)
-    weights = Path(folder) / "transformer"
-    fingerprint = hash_files(weights) if weights.is_dir() else hash_state(pipeline.transformer.state_dict())
+    fingerprint = fingerprint_of(base) or hash_state(pipeline.transformer.state_dict())
     return Wan(pipeline, fingerprint, base.max_tokens, torch.device(device))
+
+
+def fingerprint_of(base: BaseModelSpec) -> str | None:
+    """Hash of a local model's transformer weights, found without loading them; None when the model is on the Hub."""
+    weights = Path(model_folder(base.model)) / "transformer"
+    return hash_files(weights) if weights.is_dir() else None
 
 
 def hash_files(folder: Path) -> str:

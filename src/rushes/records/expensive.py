@@ -117,7 +117,7 @@ class Clip(KeyedRecord):
     video: BlobRef
     """Lossless frames (`rushes.store.blobs` reads them as uint8, shape T, H, W, 3)."""
     latents: BlobRef | None = None
-    """Final latents, float32, shape C, T', h, w: as they left the sampler, or encoded for real clips; None if not kept."""
+    """Final latents, float32, shape C, T, H, W of the latent grid: the sampler's own, or encoded from a real clip."""
 
     @model_validator(mode="after")
     def _sampler_fits_origin(self) -> Self:
@@ -282,7 +282,8 @@ class Failure(Record):
     """Work that was tried and failed. Never counts as done; tried again on the next run, up to a limit.
 
     Example:
-        Failure(work_key="2d" * 32, stage="clips", attempt=1, error_type="OutOfMemoryError", message="CUDA out of memory")
+        Failure(work_key="2d" * 32, stage="clips", attempt=1, error_type="OutOfMemoryError",
+                message="CUDA out of memory")
     """
 
     work_key: Key

@@ -207,7 +207,7 @@ def _instances(rng: Rng, world: World) -> Scene:
     """Two or three alike, side by side across their common way."""
     (shape, colour), direction = _looks(rng, world, 1)[0], _pick(rng, world.directions)
     count = _pick(rng, {2: 1.0, 3: 1.0})
-    travel, gap = _uniform(rng, 16, 24), 19.0 if count == 3 else _uniform(rng, 20, 28)
+    travel, gap = _uniform(rng, 16, 24), 20.0 if count == 3 else _uniform(rng, 20, 28)
     x, y = _line(rng, direction, travel, RADIUS_PX["small"] * 1.2)
     middle = _uniform(rng, -3, 3)
     offsets = [middle + gap * (k - (count - 1) / 2) for k in range(count)]

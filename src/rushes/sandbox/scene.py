@@ -44,7 +44,7 @@ BACKGROUND_RGB: dict[Background, tuple[int, int, int]] = {
     "sand": (198, 186, 164),
 }
 BACKGROUNDS: tuple[Background, ...] = tuple(BACKGROUND_RGB)
-RADIUS_PX: dict[Size, float] = {"small": 6.5, "medium": 8.5, "big": 11.5}
+RADIUS_PX: dict[Size, float] = {"small": 7.0, "medium": 9.0, "big": 12.0}
 
 
 @dataclass(frozen=True)

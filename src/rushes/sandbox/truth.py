@@ -4,51 +4,25 @@ The scene's own checks know their answers already; this is for every other pairi
 questions, and clips that were broken on purpose. Between a sure yes and a sure no lies a margin that is answered None,
 so that nobody learns from, or is measured on, a borderline.
 
-A question about a thing that is nowhere to be seen is answered no. Legend: K things, T frames; lengths in world pixels.
+A statement about a thing is false when the thing is nowhere to be seen, is gone for half of the time asked about, is
+joined by a second one of its kind, or jumps. Legend: K things, T frames; lengths in world pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rushes.sandbox.animate import F32, STEP, Tracks
-from rushes.sandbox.questions import Check, When
-from rushes.sandbox.scene import COLOUR_RGB, COLOURS, SHAPES, SIZE_PX, Scene
+from rushes.sandbox.animate import STEP, Tracks
+from rushes.sandbox.questions import Check
+from rushes.sandbox.scene import COLOURS, Scene
+from rushes.sandbox.sight import FOREIGN_COLOUR, PURE_COLOUR, Onlooker, Sight, colour_distance, window
 
-Bools = NDArray[np.bool_]
-_RGB_C113 = np.array([COLOUR_RGB[c] for c in COLOURS], dtype=float)[:, None, None]
-PURE_COLOUR = 30.0
-"""RGB distance up to which a thing surely has a named colour."""
-FOREIGN_COLOUR = 75.0
-"""RGB distance from which on it surely has not; the closest two named colours are 121 apart, fades pass between."""
-MANY, FEW = 0.8, 0.12
-"""Share of frames from which on a thing is there, and up to which it is not."""
-
-
-@dataclass(frozen=True)
-class _Sight:
-    """Where and when the things that a question names can be seen."""
-
-    surely_KT: Bools
-    """Fully there, in the colour asked for."""
-    maybe_KT: Bools
-    """Not surely absent: leaving the view, fading, half transparent."""
-
-    def present(self, when: slice) -> bool | None:
-        """Whether any of them is there in the frames of `when`."""
-        if self.maybe_KT[:, when].any(0).mean() <= FEW:
-            return False
-        return True if self.surely_KT[:, when].any(0).mean() >= MANY else None
-
-    def whole(self, when: slice) -> list[int] | None:
-        """Those to be seen in all frames of `when`; None when one of them comes or goes meanwhile."""
-        seen = np.flatnonzero(self.maybe_KT[:, when].any(1))
-        return [int(k) for k in seen] if self.surely_KT[seen, when].all() else None
+JUMP_PX = 10.0
+"""Way between two frames that nothing in this world goes by moving; a fall ends at 8.5."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +30,9 @@ class _Clip:
     """What every rule looks at."""
 
     check: Check
-    scene: Scene
     tracks: Tracks
-    subject: _Sight
-    other: _Sight
+    subject: Sight
+    other: Sight
 
     @property
     def frames(self) -> slice:
@@ -76,86 +49,18 @@ class _Clip:
         return np.stack([self.tracks.x_KT[k, when], self.tracks.y_KT[k, when]]).astype(float)
 
 
-def window(when: When, num_frames: int) -> slice:
-    """The frames meant by a check's `when`; the halves share their middle frame."""
-    middle, few = num_frames // 2, max(1, num_frames // 8)
-    return {
-        "": slice(0, num_frames),
-        "start": slice(0, few),
-        "end": slice(num_frames - few, num_frames),
-        "first": slice(0, middle + 1),
-        "second": slice(middle, num_frames),
-    }[when]
-
-
-class Witness:
-    """One clip, looked at once, that then answers any number of checks."""
-
-    def __init__(self, scene: Scene, tracks: Tracks) -> None:
-        self._scene, self._tracks = scene, tracks
-        self._sights: dict[str, _Sight] = {}
-        self._inside_KT, self._touching_KT = _in_view(tracks)
+class Witness(Onlooker):
+    """A clip that answers any number of checks."""
 
     def answer(self, check: Check) -> bool | None:
         """See `truth`."""
-        clip = _Clip(check, self._scene, self._tracks, self._look(check.subject), self._look(check.other))
+        clip = _Clip(check, self.tracks, self.look(check.subject), self.look(check.other))
         return _RULES[check.kind](clip)
-
-    def places(self, name: str) -> tuple[F32, F32, Bools]:
-        """Where the things called `name` are in the picture: x and y in pixels from its middle, and whether surely seen.
-
-        All of shape (K, T), for all things of the scene.
-        """
-        t, sight = self._tracks, self._look(name)
-        return (t.x_KT - t.camera_x_T) * t.zoom_T, t.y_KT * t.zoom_T, sight.surely_KT
-
-    @cached_property
-    def _colour_distance_CKT(self) -> NDArray[np.float64]:
-        rgb_1KT3 = self._tracks.rgb_KT3[None].astype(float)
-        return np.asarray(np.sqrt(((rgb_1KT3 - _RGB_C113) ** 2).sum(-1)))
-
-    def _look(self, name: str) -> _Sight:
-        """Find the things called `name` (colour optional, plural allowed) in every frame."""
-        if name in self._sights:
-            return self._sights[name]
-        words = [_singular(word) for word in name.split()]
-        shape = next((word for word in words if word in SHAPES), None)
-        colour = next((c for c in COLOURS if c in words), None)
-        of_shape_K1 = np.array([[thing.shape == shape] for thing in self._scene.things], dtype=bool)
-        surely_KT, maybe_KT = of_shape_K1 & self._inside_KT, of_shape_K1 & self._touching_KT
-        if of_shape_K1.any() and colour is None:
-            surely_KT &= self._colour_distance_CKT.min(0) <= PURE_COLOUR
-        elif of_shape_K1.any() and colour is not None:
-            distance_KT = self._colour_distance_CKT[COLOURS.index(colour)]
-            surely_KT &= distance_KT <= PURE_COLOUR
-            maybe_KT &= distance_KT < FOREIGN_COLOUR
-        self._sights[name] = _Sight(surely_KT, maybe_KT)
-        return self._sights[name]
 
 
 def truth(check: Check, scene: Scene, tracks: Tracks) -> bool | None:
     """Answer `check` about the clip of `scene` and `tracks`; None when it is borderline or makes no sense there."""
     return Witness(scene, tracks).answer(check)
-
-
-# ------------------------------------------------------------------------------------------------ who is meant, and seen
-
-
-def _singular(word: str) -> str:
-    return next((shape for shape in SHAPES if word in (shape, f"{shape}s", f"{shape}es")), word)
-
-
-def _colour_distance(rgb_KT3: F32, colour: str) -> NDArray[np.float64]:
-    return np.linalg.norm(rgb_KT3.astype(float) - COLOUR_RGB[colour], axis=-1)  # type: ignore[index]
-
-
-def _in_view(tracks: Tracks) -> tuple[Bools, Bools]:
-    """Per thing and frame: wholly enough in the picture to be told, and at all in the picture."""
-    x_KT = (tracks.x_KT - tracks.camera_x_T) * tracks.zoom_T
-    y_KT, radius_KT = tracks.y_KT * tracks.zoom_T, tracks.radius_KT * tracks.zoom_T
-    far_KT = np.maximum(np.abs(x_KT), np.abs(y_KT))
-    inside_KT = (far_KT + 0.5 * radius_KT <= SIZE_PX / 2) & (radius_KT >= 3.0)
-    return inside_KT, (far_KT - 1.3 * radius_KT < SIZE_PX / 2) & (radius_KT >= 0.5)
 
 
 def _agree(answers: Iterable[bool | None]) -> bool | None:
@@ -166,17 +71,15 @@ def _agree(answers: Iterable[bool | None]) -> bool | None:
 
 def _each(clip: _Clip, rule: Callable[[int], bool | None]) -> bool | None:
     """What `rule` says of every thing meant; no when there is none."""
-    if clip.subject.present(clip.frames) is False:
-        return False
     found = clip.subject.whole(clip.frames)
-    return None if not found else _agree(rule(k) for k in found)
+    return _agree(rule(k) for k in found) if isinstance(found, list) else found
 
 
 def _each_pair(clip: _Clip, rule: Callable[[int, int], bool | None]) -> bool | None:
-    if False in (clip.subject.present(clip.frames), clip.other.present(clip.frames)):
-        return False
     found, others = clip.subject.whole(clip.frames), clip.other.whole(clip.frames)
-    if not found or not others or set(found) & set(others):
+    if found is False or others is False:
+        return False
+    if not isinstance(found, list) or not isinstance(others, list) or set(found) & set(others):
         return None
     return _agree(rule(a, b) for a in found for b in others)
 
@@ -195,7 +98,7 @@ def _colour(clip: _Clip) -> bool | None:
 
 
 def _has_colour(clip: _Clip, k: int) -> bool | None:
-    distance_T = _colour_distance(clip.tracks.rgb_KT3[k, clip.frames], clip.check.value)
+    distance_T = colour_distance(clip.tracks.rgb_KT3[k, clip.frames], clip.check.value)
     if (distance_T <= PURE_COLOUR).all():
         return True
     return False if (distance_T >= FOREIGN_COLOUR).all() else None
@@ -209,12 +112,18 @@ def _moves(clip: _Clip) -> bool | None:
 
 def _goes(xy: NDArray[np.float64], step: NDArray[np.float64]) -> bool | None:
     """Whether a path leads along `step` (a unit vector) and nowhere else."""
+    if _jumps(xy):
+        return False
     along, across = step @ xy, step[::-1] @ xy
     forth = _largest_rise(along)
     sideways, back = np.ptp(across), _largest_rise(-along)
     if forth >= 7.0 and back <= 2.0 and sideways <= 0.4 * forth:
         return True
     return False if forth <= max(2.5, 0.15 * sideways) else None
+
+
+def _jumps(xy: NDArray[np.float64]) -> bool:
+    return bool(np.linalg.norm(np.diff(xy), axis=0).max(initial=0.0) >= JUMP_PX)
 
 
 def _largest_rise(values: NDArray[np.float64]) -> float:
@@ -270,7 +179,8 @@ def _camera(clip: _Clip) -> bool | None:
 def _count(clip: _Clip) -> bool | None:
     asked = {"one": 1, "two": 2, "three": 3}[clip.check.value]
     most_T = clip.subject.maybe_KT.sum(0)
-    least_T = np.array([_separate(clip, t) for t in range(len(most_T))])
+    surely_T = clip.subject.surely_KT.sum(0)
+    least_T = surely_T if surely_T.max() < 2 else np.array([_separate(clip, t) for t in range(len(most_T))])
     if ((least_T == asked) & (most_T == asked)).all():
         return True
     return False if ((asked < least_T) | (asked > most_T)).sum() >= 3 else None
@@ -314,6 +224,8 @@ def _speaking_of_falls(clip: _Clip, rule: Callable[[_Clip, int, tuple[int, int]]
         return False if clip.subject.present(clip.frames) is False else None
 
     def answer(k: int) -> bool | None:
+        if _jumps(clip.track(k, clip.frames)):
+            return False
         fall = _falls(clip, k)
         if fall is not None:
             return rule(clip, k, fall)
@@ -341,7 +253,11 @@ def _comes_back(clip: _Clip, k: int, fall: tuple[int, int]) -> bool | None:
 
 
 def _touches(clip: _Clip) -> bool | None:
-    return _each_pair(clip, lambda a, b: _meets(clip, a, b)[0])
+    return _each_pair(clip, lambda a, b: False if _either_jumps(clip, a, b) else _meets(clip, a, b)[0])
+
+
+def _either_jumps(clip: _Clip, a: int, b: int) -> bool:
+    return _jumps(clip.track(a, clip.frames)) or _jumps(clip.track(b, clip.frames))
 
 
 def _meets(clip: _Clip, a: int, b: int) -> tuple[bool | None, int]:
@@ -359,6 +275,8 @@ def _waits(clip: _Clip) -> bool | None:
 
 
 def _stays(clip: _Clip, a: int, b: int) -> bool | None:
+    if _either_jumps(clip, a, b):
+        return False
     met, frame = _meets(clip, a, b)
     xy = clip.track(a, slice(0, frame + 1) if met else clip.frames)
     moved = float(np.linalg.norm(xy - xy[:, :1], axis=0).max())

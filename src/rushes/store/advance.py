@@ -1,8 +1,8 @@
 """`advance`: make the records that are missing. The one place where work is resumed, chunked, stopped and counted.
 
-The whole work list is cut into chunks once, by position. A chunk with anything missing is worked on whole, with the same
-companions as in an uninterrupted run, so that batched arithmetic gives the same bits after a kill; what is already there
-stays as it is. All records of a chunk land in one transaction, after their blobs.
+The whole work list is cut into chunks once, by position. A chunk with anything missing is worked on whole, with the
+same companions as in an uninterrupted run, so that batched arithmetic gives the same bits after a kill; what is already
+there stays as it is. All records of a chunk land in one transaction, after their blobs.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Work(Generic[PayloadT_co]):
 
 
 Do = Callable[[Sequence[Work[P]]], Sequence[R | Failed]]
-"""Makes one chunk: a record with the work's key, or `Failed`, for each piece of work in order. Writes blobs, not records."""
+"""Makes one chunk: for each piece of work, in order, a record with its key or a `Failed`. Writes blobs, not records."""
 
 
 def advance(

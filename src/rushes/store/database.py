@@ -1,4 +1,4 @@
-"""One SQLite file per run: records as JSON under their work keys. Write-ahead log, one writer, one transaction a batch."""
+"""One SQLite file per run: records as JSON under their work keys. One writer, one transaction a batch."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def blob_refs(value: object) -> list[BlobRef]:
 
 
 def heal(run: Run, damage: BlobCorrupt) -> list[str]:
-    """Drop every record that names a damaged file, remove the file, and take back `done`; the next run makes them again.
+    """Drop every record that names a damaged file, remove it, and take back `done`; the next run makes them again.
 
     Args:
         run: an open run.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ def rushes_version() -> str:
         return "0+source"
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that decide results; those not installed are left out."""
     found = {"python": platform.python_version()}
@@ -32,6 +34,7 @@ def versions() -> dict[str, str]:
     return found
 
 
+@cache
 def hardware() -> dict[str, str]:
     """Processor, cores, memory and accelerators, as words; read without importing torch."""
     found = {
@@ -46,6 +49,7 @@ def hardware() -> dict[str, str]:
     return found
 
 
+@cache
 def commit() -> tuple[str | None, bool | None]:
     """Commit of the source checkout and whether it had uncommitted changes; (None, None) for an installed package."""
     top = _git("rev-parse", "--show-toplevel")

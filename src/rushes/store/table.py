@@ -1,4 +1,4 @@
-"""A table: the records of one kind, under their work keys. Appended once, never rewritten; a failure is not a record."""
+"""A table: the records of one kind, under their work keys. Appended once, never rewritten."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def squared_error(velocity: Tensor, target: Tensor) -> Tensor:
 
 
 def weighted_flow(velocity: Tensor, target: Tensor, w_B: Tensor) -> Tensor:
-    """The paper's objective, E[ r(x, p) || u(z_t, p, t) - v_t ||^2 ], with w in the place of r; 0 for an empty batch."""
+    """The paper's objective E[ r(x, p) || u(z_t, p, t) - v_t ||^2 ] with w for r; 0 for an empty batch."""
     if len(w_B) == 0:
         return velocity.sum() * 0.0
     return (w_B * squared_error(velocity, target)).mean()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """The network in training. For full fine-tuning a frozen copy stands beside it; an adapter is switched off instead."""
+    """The network in training, and its frozen base: a copy for full fine-tuning, the adapter switched off for LoRA."""
 
     tuned: WanTransformer3DModel
     frozen: WanTransformer3DModel | None
@@ -99,7 +99,7 @@ def merged_weights(network: Network, average: dict[str, Tensor]) -> dict[str, Te
 
         plain: dict[str, Tensor] = {}
         adapted = {name for name, module in model.named_modules() if isinstance(module, LoraLayer)}
-        for name, module in model.named_modules():
+        for module in model.modules():
             if isinstance(module, LoraLayer):
                 module.merge()
         for name, value in model.state_dict().items():

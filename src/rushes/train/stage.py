@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,12 @@ import torch
 from torch import Tensor
 
 from rushes.errors import TrainingError
-from rushes.records import BlobRef, Checkpoint, Clip, LossSummary, Prompt, Sample, Score, Scored
+from rushes.records import Checkpoint, Clip, LossSummary, Prompt, Sample, Score, Scored
 from rushes.specs import TrainSpec
 from rushes.store.blobs import Blobs
-from rushes.store.identity import content_hash, seed_from_key, work_key
+from rushes.store.identity import seed_from_key
 from rushes.train.data import TrainingSet
+from rushes.train.lesson import Lesson, lesson_key
 from rushes.train.loop import optimise
 from rushes.train.network import Network, make_network, merged_weights
 from rushes.train.objective import RewardWeightedObjective
@@ -24,30 +24,6 @@ from rushes.train.state import Progress
 
 if TYPE_CHECKING:
     from rushes.families.wan import Wan
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """One training run: what to learn from, starting where."""
-
-    samples: tuple[Sample, ...]
-    parent: str
-    """Fingerprint or checkpoint key of the weights to start from."""
-    start: BlobRef | None
-    """Those weights; None for the base's own."""
-    spec: TrainSpec
-    reencode: bool
-    """Train on latents of the decoded clip rather than on the sampler's."""
-
-
-def lesson_key(lesson: Lesson) -> str:
-    """Work key of the checkpoint that a lesson makes; where the clips came from is in their own keys."""
-    spec = {
-        "train": lesson.spec.model_dump(mode="json", exclude={"checkpoint_every", "num_accumulation"}),
-        "samples": content_hash([sample.model_dump(mode="json") for sample in lesson.samples]),
-        "reencode": lesson.reencode,
-    }
-    return work_key("checkpoint", spec, [lesson.parent])
 
 
 def preferences(samples: Sequence[Sample], scores: Mapping[str, Score]) -> Tensor:

@@ -19,14 +19,15 @@ from rushes.store.advance import Work
 from rushes.store.identity import seed_from_key, work_key
 from rushes.store.run import Run
 
-NUM_PROMPTS = 66
+NUM_PROMPTS = 130
 CHUNK_SIZE = 4
 SAMPLER = SamplerSettings(num_steps=1, guidance_scale=1.0, shift=1.0, scheduler="toy")
 
 
-def job(home: Path, pause_s: float) -> None:
+def job(home: Path, pause_s: float, opened: int) -> None:
     """Write prompts, film them, finish: results depend on the companions in a chunk, as batched arithmetic does."""
     with Run.open(home, {"num_prompts": NUM_PROMPTS}) as run:
+        os.write(opened, b"1")
         drafts = [Work(work_key("prompt", None, index=i), i) for i in range(NUM_PROMPTS)]
 
         def write(chunk: Sequence[Work[int]]) -> list[Prompt]:
@@ -77,14 +78,20 @@ def main() -> None:
     home, num_kills, dice = Path(sys.argv[1]), int(sys.argv[2]), random.Random(int(sys.argv[3]))
     killed = 0
     while not (home / "done").exists():
+        reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
-            job(home, pause_s=0.01 if num_kills else 0.0)
+            os.close(reader)
+            job(home, pause_s=0.03 if killed < num_kills else 0.0, opened=writer)
             os._exit(0)
+        os.close(writer)
         if killed < num_kills:
-            time.sleep(dice.uniform(0.0, 0.06))
+            if dice.random() < 0.75:  # else also while it opens the run
+                os.read(reader, 1)
+            time.sleep(dice.uniform(0.0, 0.08))
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
+        os.close(reader)
         if os.WIFSIGNALED(status):
             killed += 1
         elif os.WEXITSTATUS(status):

@@ -9,7 +9,6 @@ import pytest
 
 from rushes.errors import StageFailed, Stopped, UserError
 from rushes.execute import LocalExecutor, ProgressUpdate
-from rushes.records import Prompt
 from rushes.roles import Failed
 from rushes.store.advance import MAX_ATTEMPTS, Work
 from rushes.store.run import Run
@@ -62,7 +61,7 @@ def test_a_failure_is_stored_and_tried_again_up_to_the_limit(run: Run, work: lis
 
 
 def test_what_do_raises_fails_its_chunk_only(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
-    def do(chunk: Sequence[Work[int]]) -> Sequence[Prompt | Failed]:
+    def do(chunk: Sequence[Work[int]]) -> Any:
         if chunk[0].payload == 4:
             raise ValueError("judge raised")
         return toy_writer()(chunk)
@@ -76,7 +75,7 @@ def test_what_do_raises_fails_its_chunk_only(run: Run, work: list[Work[int]], to
 def test_a_stage_that_only_fails_is_stopped_early_with_the_trace(run: Run, toy_work: Any) -> None:
     calls: list[int] = []
 
-    def do(chunk: Sequence[Work[int]]) -> Sequence[Prompt | Failed]:
+    def do(chunk: Sequence[Work[int]]) -> Any:
         calls.append(len(chunk))
         raise AttributeError("no such method")
 
@@ -103,7 +102,7 @@ def test_must_finish_raises_and_never_gives_up(run: Run, work: list[Work[int]], 
 
 
 def test_a_user_error_goes_up_at_once_and_keeps_what_landed(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
-    def do(chunk: Sequence[Work[int]]) -> Sequence[Prompt | Failed]:
+    def do(chunk: Sequence[Work[int]]) -> Any:
         if chunk[0].payload == 4:
             raise UserError("no server", next_step="start it")
         return toy_writer()(chunk)
@@ -117,7 +116,7 @@ def test_a_user_error_goes_up_at_once_and_keeps_what_landed(run: Run, work: list
 def test_a_stop_request_ends_after_the_chunk_in_hand(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
     writer = toy_writer()
 
-    def do(chunk: Sequence[Work[int]]) -> Sequence[Prompt | Failed]:
+    def do(chunk: Sequence[Work[int]]) -> Any:
         run.stop.request()
         return writer(chunk)
 
@@ -128,7 +127,7 @@ def test_a_stop_request_ends_after_the_chunk_in_hand(run: Run, work: list[Work[i
 
 
 def test_a_stop_request_in_the_last_chunk_does_not_interrupt(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
-    def do(chunk: Sequence[Work[int]]) -> Sequence[Prompt | Failed]:
+    def do(chunk: Sequence[Work[int]]) -> Any:
         run.stop.request()
         return toy_writer()(chunk)
 

@@ -11,7 +11,6 @@ import pytest
 
 from rushes.errors import StoreError
 from rushes.records import Clip, Prompt
-from rushes.roles import Failed
 from rushes.store.advance import Work
 from rushes.store.database import SCHEMA_VERSION, Database
 from rushes.store.run import Run
@@ -130,7 +129,7 @@ def test_a_failure_is_gone_once_the_record_is_there(run: Run, toy_writer: Any, t
     work = toy_work(4)
     fails: set[int] = {2}
 
-    def do(chunk: Sequence[Work[int]]) -> Sequence[Prompt | Failed]:
+    def do(chunk: Sequence[Work[int]]) -> Any:
         return toy_writer(failing=fails)(chunk)
 
     run.advance(run.prompts, work, do, chunk_size=4)

@@ -24,6 +24,8 @@ STEPS = 6
 """Gauss-Newton steps per pair."""
 SMOOTH_PX = 1.5
 """Blur before alignment, against noise and so that edges a few pixels apart still meet."""
+THIN = 2
+"""Every how many rows and columns one is used; the blur makes the others redundant."""
 BORDER_PX = 3
 """Rows and columns at the border left out, where the blur and the resampling have no data."""
 PAN_PX = 5.0
@@ -77,58 +79,66 @@ def camera_motion(frames_THWC: NDArray[np.uint8], thing_THW: NDArray[np.bool_]) 
         frames_THWC: uint8 RGB clip.
         thing_THW: pixels that belong to things, left out with a margin around them.
     """
-    light_THW = [cv2.GaussianBlur(frame.astype(np.float32).mean(-1), (0, 0), SMOOTH_PX) for frame in frames_THWC]
-    around = np.ones((7, 7), np.uint8)
-    free_THW = [cv2.dilate(thing.astype(np.uint8), around) == 0 for thing in thing_THW]
-    num_frames = len(light_THW)
+    num_frames = len(frames_THWC)
     stride = max(1, round(STRIDE * (num_frames - 1) / (NUM_FRAMES - 1)))
     stops = [*range(0, num_frames - 1, stride), num_frames - 1]
-    total = np.zeros(3)
-    guess = np.zeros(3)
+    around = np.ones((7, 7), np.uint8)
+    seen: list[tuple[F32, F32]] = []
+    for t in stops:
+        light = cv2.cvtColor(frames_THWC[t], cv2.COLOR_RGB2GRAY).astype(np.float32)
+        free = 1.0 - cv2.dilate(thing_THW[t].astype(np.uint8), around).astype(np.float32)
+        seen.append((np.asarray(cv2.GaussianBlur(light, (0, 0), SMOOTH_PX), np.float32), np.asarray(free, np.float32)))
+    total, guess = np.zeros(3), np.zeros(3)
     left: list[float] = []
-    for a, b in zip(stops[:-1], stops[1:], strict=True):
-        guess, misfit = _align(light_THW[a], light_THW[b], free_THW[a], free_THW[b], guess)
-        # Steps are in pixels of frame a; the magnification so far turns them into pixels of the first frame.
+    for one, two in zip(seen[:-1], seen[1:], strict=True):
+        guess, misfit = _align(one, two, guess)
+        # Steps are in pixels of frame one; the magnification so far turns them into pixels of the first frame.
         total[:2] += guess[:2] / np.exp(total[2])
         total[2] += guess[2]
         left.append(misfit)
-    inner = free_THW[0]
-    texture = float(light_THW[0][inner].std()) if inner.any() else 0.0
+    light, free = seen[0]
+    texture = float(light[free > 0].std()) if free.any() else 0.0
     return CameraMotion(-float(total[0]), -float(total[1]), float(total[2]), texture, float(np.mean(left or [0.0])))
 
 
-def _align(
-    one_HW: F32, two_HW: F32, free_one_HW: NDArray[np.bool_], free_two_HW: NDArray[np.bool_], start: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], float]:
-    """(shift x, shift y, log scale) that carries frame one onto frame two, and the share of variance left."""
-    height, width = one_HW.shape
-    u = np.arange(width, dtype=np.float32) - (width - 1) / 2
-    v = np.arange(height, dtype=np.float32) - (height - 1) / 2
-    gy, gx = np.gradient(one_HW)
-    steepest = np.stack([gx, gy, gx * u[None, :] + gy * v[:, None]], -1)
-    inner = np.zeros_like(free_one_HW)
-    inner[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX] = True
-    blocked = (~free_two_HW).astype(np.float32)
-    best, best_left = start, np.inf
-    motion = start.copy()
+def _align(one: tuple[F32, F32], two: tuple[F32, F32], start: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """(shift x, shift y, log scale) that carries frame one onto frame two, and the share of variance left.
+
+    Each frame is its smoothed brightness and the weight (0 or 1) of each pixel. Every second row and column is used.
+    """
+    (light_HW, free_HW), (other_HW, other_free_HW) = one, two
+    height, width = light_HW.shape
+    middle = np.array([(width - 1) / 2, (height - 1) / 2])
+    thin = (slice(BORDER_PX, height - BORDER_PX, THIN), slice(BORDER_PX, width - BORDER_PX, THIN))
+    target, free = light_HW[thin].ravel(), free_HW[thin].ravel()
+    gy, gx = np.gradient(light_HW)
+    u, v = np.arange(width, dtype=np.float32) - middle[0], np.arange(height, dtype=np.float32) - middle[1]
+    slope_3N = np.stack([gx[thin].ravel(), gy[thin].ravel(), (gx * u + gy * v[:, None])[thin].ravel()])
+    size = (len(range(*thin[1].indices(width))), len(range(*thin[0].indices(height))))
+    best, best_left, motion = start, np.inf, start.copy()
     for _ in range(STEPS + 1):
         scale = float(np.exp(motion[2]))
-        matrix = np.array([[scale, 0, 0], [0, scale, 0]], np.float32)
-        matrix[:, 2] = motion[:2] + (1 - scale) * np.array([(width - 1) / 2, (height - 1) / 2])
+        # From the thinned grid of frame one to the pixels of frame two.
+        corner = scale * (BORDER_PX - middle) + middle + motion[:2]
+        matrix = np.array([[scale * THIN, 0, corner[0]], [0, scale * THIN, corner[1]]], np.float32)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        warped = cv2.warpAffine(two_HW, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=-1e4)
-        hidden = cv2.warpAffine(blocked, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=1.0)
-        use = inner & free_one_HW & (hidden < 0.01)
-        if use.sum() < 0.1 * use.size:
+        warped = cv2.warpAffine(other_HW, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        there = cv2.warpAffine(other_free_HW, matrix, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=0.0)
+        weight = free * (there.ravel() > 0.99)
+        count = float(weight.sum())
+        if count < 0.1 * weight.size:
             break
-        error_N = (warped - one_HW)[use].astype(np.float64)
-        error_N -= error_N.mean()
-        left = float(error_N.var() / max(float(one_HW[use].var()), 1e-3))
+        mean = float(target @ weight) / count
+        error = (warped.ravel() - target) * weight
+        error -= weight * (float(error.sum()) / count)
+        left = float(error @ error) / max(float(((target - mean) ** 2) @ weight), 1e-3 * count)
         if left < best_left:
             best, best_left = motion.copy(), left
-        slope_N3 = steepest[use].astype(np.float64)
-        slope_N3 -= slope_N3.mean(0)
-        step = np.linalg.lstsq(slope_N3.T @ slope_N3 + 1e-3 * np.eye(3), slope_N3.T @ error_N, rcond=None)[0]
+        slope = slope_3N * weight
+        slope -= weight * (slope.sum(1, keepdims=True) / count)
+        step = np.linalg.solve((slope @ slope.T).astype(float) + 1e-3 * np.eye(3), (slope @ error).astype(float))
         # Inverse composition: the step describes frame one, so it is taken off the motion.
         motion = motion - step
+        if np.abs(step[:2]).max() < 0.01 and abs(step[2]) < 0.0005:
+            break
     return best, min(best_left, 1.0)

@@ -23,13 +23,16 @@ Mask = NDArray[np.bool_]
 CHROMA_AXES = np.array([[0.5, 0.5], [0.5, -0.5], [-1.0, 0.0]], np.float32) * np.array([0.8165, 1.4142], np.float32)
 COLOURED = 45.0
 """Distance from grey, on the chroma axes, above which a pixel is no background; backgrounds stay below 40."""
+THING = 0.3
+"""Share of the full colour from which a pixel is no background."""
 CORE = 0.5
 """Share of the full colour from which a pixel belongs to a thing."""
 MIN_AREA_PX = 14.0
 """Smaller blobs are specks."""
 EDGE_PX = 3
 """Width of the soft edge counted to a blob around its core."""
-_CROSS3 = np.ones((3, 3), np.uint8)
+PALETTE_C3 = np.array([COLOUR_RGB[c] for c in COLOURS], np.float32)
+_SQUARE3 = np.ones((3, 3), np.uint8)
 _GROW = np.ones((2 * EDGE_PX + 1, 2 * EDGE_PX + 1), np.uint8)
 
 
@@ -67,54 +70,51 @@ class Segmentation:
 def segment(frames_THWC: U8) -> Segmentation:
     """Find the coloured blobs of every frame of a uint8 RGB clip."""
     pixels = frames_THWC.astype(np.float32)
-    chroma = pixels @ CHROMA_AXES
-    plain = np.square(chroma).sum(-1) < COLOURED**2
-    background = _background(pixels, plain)
+    chroma = (pixels.reshape(-1, 3) @ CHROMA_AXES).reshape(*pixels.shape[:3], 2)
+    background = _background(pixels, chroma)
     colour_THW, strength_THW = _classify(chroma, background @ CHROMA_AXES)
-    found: list[tuple[Blob, ...]] = []
-    for t in range(len(pixels)):
-        found.append(_blobs(pixels[t] - background, colour_THW[t], strength_THW[t], background))
-    return Segmentation(tuple(found), background, strength_THW > 0.3)
+    offset = pixels - background
+    found = [_blobs(offset[t], colour_THW[t], strength_THW[t], background) for t in range(len(pixels))]
+    return Segmentation(tuple(found), background, strength_THW > THING)
 
 
-def _background(pixels_THWC: F32, plain_THW: Mask) -> F32:
+def _background(pixels_THWC: F32, chroma_THW2: F32) -> F32:
     """Median of the colourless pixels; of all pixels when there are hardly any."""
-    step = pixels_THWC[::4]
-    sample = step[plain_THW[::4]]
-    if len(sample) < 0.05 * plain_THW[::4].size:
-        sample = step.reshape(-1, 3)
-    return np.asarray(np.median(sample, axis=0), np.float32)
+    thin = (slice(None, None, 2), slice(None, None, 3), slice(None, None, 3))
+    sample, chroma = pixels_THWC[thin].reshape(-1, 3), chroma_THW2[thin].reshape(-1, 2)
+    plain = sample[chroma[:, 0] ** 2 + chroma[:, 1] ** 2 < COLOURED**2]
+    return np.asarray(np.median(plain if len(plain) > 0.05 * len(sample) else sample, axis=0), np.float32)
 
 
-def _palette() -> F32:
-    return np.asarray([COLOUR_RGB[c] for c in COLOURS], np.float32)
-
-
-def _classify(chroma_THW2: F32, background_2: F32) -> tuple[NDArray[np.intp], F32]:
+def _classify(chroma_THW2: F32, background_2: F32) -> tuple[NDArray[np.uint8], F32]:
     """Per pixel the colour whose hue, seen from the background, is nearest, and how much of that colour is there."""
-    towards_C2 = _palette() @ CHROMA_AXES - background_2
+    towards_C2 = PALETTE_C3 @ CHROMA_AXES - background_2
     length_C = np.linalg.norm(towards_C2, axis=1)
-    along = (chroma_THW2 - background_2) @ (towards_C2 / length_C[:, None]).T
-    best = along.argmax(-1)
-    strength = np.take_along_axis(along, best[..., None], -1)[..., 0] / length_C[best]
-    return best, np.asarray(strength, np.float32)
+    x, y = chroma_THW2[..., 0] - background_2[0], chroma_THW2[..., 1] - background_2[1]
+    some = x * x + y * y > (THING * length_C.min()) ** 2
+    along_CN = (towards_C2 / length_C[:, None]) @ np.stack([x[some], y[some]])
+    best_N = along_CN.argmax(0)
+    colour = np.zeros(some.shape, np.uint8)
+    strength = np.zeros(some.shape, np.float32)
+    colour[some], strength[some] = best_N, along_CN.max(0) / length_C[best_N]
+    return colour, strength
 
 
-def _blobs(offset_HWC: F32, colour_HW: NDArray[np.intp], strength_HW: F32, background: F32) -> tuple[Blob, ...]:
+def _blobs(offset_HWC: F32, colour_HW: NDArray[np.uint8], strength_HW: F32, background: F32) -> tuple[Blob, ...]:
     """The blobs of one frame; `offset_HWC` is the frame minus the background's colour."""
     core_HW = strength_HW > CORE
     parts: list[tuple[int, Mask]] = []
     for c in np.flatnonzero(np.bincount(colour_HW[core_HW], minlength=len(COLOURS)) >= MIN_AREA_PX):
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(((colour_HW == c) & core_HW).astype(np.uint8), connectivity=4)
-        for label in range(1, count):
-            mask = labels == label
-            # Hairlines are the mixed pixels between two touching things, or compression artefacts.
-            if stats[label, cv2.CC_STAT_AREA] >= MIN_AREA_PX and cv2.erode(mask.astype(np.uint8), _CROSS3).any():
-                parts.append((int(c), mask))
+        mine = ((colour_HW == c) & core_HW).astype(np.uint8)
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(mine, connectivity=4)
+        # Hairlines are the mixed pixels between two touching things, or compression artefacts.
+        thick = set(np.unique(labels[cv2.erode(mine, _SQUARE3) > 0]))
+        good = [k for k in range(1, count) if stats[k, cv2.CC_STAT_AREA] >= MIN_AREA_PX and k in thick]
+        parts.extend((int(c), labels == k) for k in good)
     cores = [mask for _, mask in parts]
     raw = [_measure(offset_HWC, c, k, cores, background) for k, (c, _) in enumerate(parts)]
     shape_NS = misfits([patch(alpha, x, y, area) for alpha, x, y, area in raw])
-    half_h, half_w = (np.array(strength_HW.shape) - 1) / 2
+    half_h, half_w = (strength_HW.shape[0] - 1) / 2, (strength_HW.shape[1] - 1) / 2
     return tuple(
         Blob(COLOURS[c], x - half_w, y - half_h, area, shape_NS[k], _is_cut(mask), mask)
         for k, ((c, mask), (_, x, y, area)) in enumerate(zip(parts, raw, strict=True))
@@ -124,20 +124,21 @@ def _blobs(offset_HWC: F32, colour_HW: NDArray[np.intp], strength_HW: F32, backg
 def _measure(offset_HWC: F32, colour: int, which: int, cores: list[Mask], background: F32) -> tuple[F32, float, float, float]:
     """Coverage map in [0, 1] of one blob, its centroid in pixel coordinates, and its area."""
     mine = cores[which]
-    towards = _palette()[colour] - background
-    alpha = (offset_HWC @ towards) / float(towards @ towards)
-    near = cv2.dilate(mine.astype(np.uint8), _GROW).astype(bool)
+    towards = PALETTE_C3[colour] - background
+    near = cv2.dilate(mine.astype(np.uint8), _GROW) > 0
     for k, other in enumerate(cores):
-        if k != which:
-            near &= ~cv2.dilate(other.astype(np.uint8), _CROSS3).astype(bool)
+        if k != which and (near & other).any():
+            near &= cv2.dilate(other.astype(np.uint8), _SQUARE3) == 0
+    near |= mine
+    alpha = np.zeros(mine.shape, np.float32)
+    alpha[near] = offset_HWC[near] @ (towards / float(towards @ towards))
     # Dull or glowing colours should not count as less or more area.
-    level = float(np.median(alpha[mine]))
-    alpha = np.where(near | mine, np.clip(alpha / max(level, 0.2), 0.0, 1.0), 0.0).astype(np.float32)
-    area = float(alpha.sum())
+    inside = np.sort(alpha[mine])
+    level = float(inside[len(inside) // 2])
+    np.clip(alpha / max(level, 0.2), 0.0, 1.0, out=alpha)
     rows, cols = alpha.sum(1), alpha.sum(0)
-    x = float(cols @ np.arange(len(cols))) / area
-    y = float(rows @ np.arange(len(rows))) / area
-    return alpha, x, y, area
+    area = float(rows.sum())
+    return alpha, float(cols @ np.arange(len(cols))) / area, float(rows @ np.arange(len(rows))) / area, area
 
 
 def _is_cut(mask: Mask) -> bool:

@@ -195,7 +195,7 @@ def train_base(
 def _loss(
     model: TextToVideo, tokenizer: object, scenes: list[Scene], latents: Tensor, spec: BaseSpec, step: int
 ) -> Tensor:
-    """Forward and backward of one step; its randomness comes from the step number alone, so resuming changes nothing."""
+    """Forward and backward of one step; its randomness comes from the step number, so resuming changes nothing."""
     rng, generator = (
         np.random.default_rng((spec.seed, 1, step)),
         torch.Generator().manual_seed(spec.seed * 10**7 + step),

@@ -169,7 +169,7 @@ def _stage(spec: VaeSpec, step: int) -> tuple[int, int]:
 
 @torch.no_grad()
 def measure_latents(vae: AutoencoderKLWan, num_clips: int = 256, seed: int = 7) -> None:
-    """Write the measured per-channel mean and deviation of the latents into the config, where `WanPipeline` reads them."""
+    """Write the latents' per-channel mean and deviation into the config, where `WanPipeline` reads them."""
     rng = np.random.default_rng(seed)
     z = torch.cat([vae.encode(_batch(rng, 17, 8)).latent_dist.mean for _ in range(num_clips // 8)])
     vae.register_to_config(

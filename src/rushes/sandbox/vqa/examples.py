@@ -5,8 +5,8 @@ Legend: B clips, Q questions a clip, T frames, G cells of the pointing grid alon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from rushes.sandbox.scene import COLOURS, SHAPES, SIZE_PX, Scene
 from rushes.sandbox.truth import Witness
 from rushes.sandbox.vqa.breakages import Staged, broken, stage
 from rushes.sandbox.vqa.distort import distorted
-from rushes.sandbox.vqa.language import KINDS, VALUES, WHENS
+from rushes.sandbox.vqa.language import KINDS, VALUES, WHENS, encode_question, pad_questions
 
 Rng = np.random.Generator
 GRID = 8
@@ -51,11 +51,14 @@ class Asked:
 class Example:
     """One clip with questions."""
 
+    meant: Scene
+    """What its prompt would ask for."""
     staged: Staged
+    """What it shows."""
     frames_THWC: NDArray[np.uint8]
     asked: tuple[Asked, ...]
-    pointing: tuple[F32, ...]
-    """Per question, where the things it names are: (2, T, G * G + 1), see `point`."""
+    pointing_Q2TN: F32
+    """Per question, where its subject and the other thing are; N = G * G + 1, see `spread`."""
 
 
 @dataclass(frozen=True)
@@ -73,19 +76,35 @@ class Mix:
 
 def draw_example(rng: Rng, mix: Mix, dimension: str | None = None) -> Example:
     """Draw, break, paint and spoil one clip, and ask about it; fewer questions when no more are well-posed."""
-    dimension = dimension or DIMENSIONS[int(rng.integers(len(DIMENSIONS)))]
+    asked: list[Asked] = []
+    while not asked:  # A breakage can leave nothing to ask about.
+        scene, staged = _draw(rng, mix, dimension or DIMENSIONS[int(rng.integers(len(DIMENSIONS)))])
+        witness = Witness(staged.scene, staged.tracks)
+        asked = ask_about(witness, scene, staged.scene, rng, mix.num_questions)
+    frames = paint(staged.scene, staged.tracks)
+    if rng.random() < mix.distorted:
+        frames = distorted(frames, rng)
+    return Example(scene, staged, frames, tuple(asked), _pointing(witness, asked))
+
+
+def _draw(rng: Rng, mix: Mix, dimension: str) -> tuple[Scene, Staged]:
+    """What a clip was meant to be, and what it shows."""
     scene = draw_scene(rng, dimension, BALANCED)
     staged = stage(scene)
     if rng.random() < mix.broken:
         staged = broken(staged, rng)
         if rng.random() < mix.twice:
             staged = broken(staged, rng)
-    witness = Witness(staged.scene, staged.tracks)
-    asked = ask_about(witness, scene, staged.scene, rng, mix.num_questions)
-    frames = paint(staged.scene, staged.tracks)
-    if rng.random() < mix.distorted:
-        frames = distorted(frames, rng)
-    return Example(staged, frames, tuple(asked), tuple(point(witness, a.check) for a in asked))
+    return scene, staged
+
+
+def ask_again(example: Example, rng: Rng, mix: Mix) -> Example:
+    """The same clip with newly drawn questions."""
+    witness = Witness(example.staged.scene, example.staged.tracks)
+    asked = ask_about(witness, example.meant, example.staged.scene, rng, mix.num_questions)
+    if not asked:
+        return example
+    return replace(example, asked=tuple(asked), pointing_Q2TN=_pointing(witness, asked))
 
 
 # ------------------------------------------------------------------------------------------------ which questions
@@ -125,7 +144,7 @@ def _add(found: dict[Check, bool], witness: Witness, options: Sequence[Check], w
             if answer is wanted:
                 break
     # A wrong-way answer is still worth asking sometimes, or kinds that are mostly no would never be.
-    if last is not None and (last[1] is wanted or rng.random() < 0.5):
+    if last is not None and (last[1] is wanted or rng.random() < 0.25):
         found[last[0]] = last[1]
 
 
@@ -166,15 +185,18 @@ def _lookalike(name: str, rng: Rng) -> str:
 # ------------------------------------------------------------------------------------------------ where to look
 
 
-def point(witness: Witness, check: Check) -> F32:
-    """Where the subject and the other thing are: (2, T, G * G + 1), each row sums to 1, the last place means nowhere.
+def _pointing(witness: Witness, asked: Sequence[Asked]) -> F32:
+    """Where each question's two things are: (Q, 2, T, G * G + 1), see `spread`."""
+    names = {name for one in asked for name in (one.check.subject, one.check.other)}
+    where = {name: spread(witness, name) for name in names}
+    return np.stack([np.stack([where[one.check.subject], where[one.check.other]]) for one in asked])
+
+
+def spread(witness: Witness, name: str) -> F32:
+    """Where the things called `name` are: (T, G * G + 1), each row sums to 1, the last place means nowhere.
 
     A thing between cells is shared among the four around it, so that the mean over cells is its exact place.
     """
-    return np.stack([_spread(witness, check.subject), _spread(witness, check.other)])
-
-
-def _spread(witness: Witness, name: str) -> F32:
     x_KT, y_KT, seen_KT = witness.places(name)
     out = np.zeros((x_KT.shape[1], GRID * GRID + 1), np.float32)
     col_KT, row_KT = (np.clip((v + SIZE_PX / 2) * GRID / SIZE_PX - 0.5, 0, GRID - 1.001) for v in (x_KT, y_KT))
@@ -187,16 +209,26 @@ def _spread(witness: Witness, name: str) -> F32:
     return out / out.sum(1, keepdims=True)
 
 
-Reader = Callable[[str], list[int]]
-"""Question to word ids."""
-
-
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Examples as arrays; a clip with fewer questions than the others repeats its own."""
+    """Examples as arrays; a clip with fewer questions than wanted is asked some twice."""
 
     frames_BTHWC: NDArray[np.uint8]
     words_BQL: NDArray[np.int64]
     answer_BQ: F32
     """1 for yes, 0 for no."""
     pointing_BQ2TN: F32
+
+
+def make_batch(examples: Sequence[Example], ids: dict[str, int], num_questions: int) -> Batch:
+    """Put examples into arrays of `num_questions` questions each."""
+    words, answers, pointing = [], [], []
+    for example in examples:
+        rows = [encode_question(one.text, ids) for one in example.asked]
+        padded = pad_questions([row for row in rows if not isinstance(row, str)])
+        order = np.arange(num_questions) % len(example.asked)
+        words.append(padded[order])
+        answers.append(np.array([one.answer for one in example.asked], np.float32)[order])
+        pointing.append(example.pointing_Q2TN[order])
+    frames = np.stack([example.frames_THWC for example in examples])
+    return Batch(frames, np.stack(words), np.stack(answers), np.stack(pointing))

@@ -54,6 +54,11 @@ def question_vocabulary() -> tuple[str, ...]:
     return tuple(sorted(words))
 
 
+def word_ids() -> dict[str, int]:
+    """The id of every word."""
+    return {word: index + 1 for index, word in enumerate(question_vocabulary())}
+
+
 def encode_question(question: str, ids: dict[str, int]) -> list[int] | str:
     """Word ids of a question, or the reason why it cannot be read."""
     words = question_words(question)

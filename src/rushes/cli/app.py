@@ -1,0 +1,133 @@
+"""The commands of `rushes`, each a few lines around a call into the library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rushes.cli.sandbox import sandbox
+
+app = typer.Typer(
+    name="rushes",
+    help="Make a text-to-video model better by letting it watch its own rushes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(sandbox, name="sandbox")
+
+RecipeArgument = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A YAML file, or a packaged recipe: sandbox, tiny.")
+]
+HomeArgument = Annotated[Path, typer.Argument(metavar="HOME", help="The run folder.")]
+HomeOption = Annotated[Path | None, typer.Option("--home", help="Run folder; default: runs/<name of the recipe>.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting: train.num_steps=200.")
+]
+AllowChangeOption = Annotated[
+    bool,
+    typer.Option("--allow-change", help="Accept a run folder of another recipe: what depends on it is made again."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.callback()
+def _rushes(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from rushes.store.provenance import rushes_version
+
+        print(rushes_version())
+        raise typer.Exit()
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to; - prints it.")] = Path("recipe.yaml"),
+    from_: Annotated[str, typer.Option("--from", metavar="NAME", help="Packaged recipe to begin with.")] = "sandbox",
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+) -> None:
+    """Write a recipe with every setting explained."""
+    from rushes.cli.recipes import write_template
+
+    write_template(file, from_, force=force)
+
+
+@app.command()
+def run(
+    recipe: RecipeArgument, home: HomeOption = None, set_: SetOption = None, allow_change: AllowChangeOption = False
+) -> None:
+    """Do everything: diagnose, prompts, generate, judge, weigh, train, measure, report. Run it again to resume."""
+    from rushes.cli.work import work
+
+    work(recipe, home, set_ or [], until=None, allow_change=allow_change)
+
+
+def _add_stage(stage: str, what: str) -> None:
+    """A command that works up to and including one stage."""
+
+    def command(
+        recipe: RecipeArgument, home: HomeOption = None, set_: SetOption = None, allow_change: AllowChangeOption = False
+    ) -> None:
+        from rushes.cli.work import work
+
+        work(recipe, home, set_ or [], until=stage, allow_change=allow_change)
+
+    app.command(name=stage, help=f"Work up to and including: {what}")(command)
+
+
+_add_stage("prompts", "write and screen the prompts.")
+_add_stage("generate", "film them with the frozen model.")
+_add_stage("judge", "let the judge answer each prompt's questions.")
+_add_stage("train", "weigh the clips and fine-tune.")
+_add_stage("measure", "measure base and tuned model on held-out prompts.")
+
+
+@app.command()
+def status(home: HomeArgument, as_json: JsonOption = False) -> None:
+    """Show how far a run is; also while it is running."""
+    from rushes.cli.look import show_status
+
+    show_status(home, as_json=as_json)
+
+
+@app.command()
+def report(
+    home: HomeArgument, open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False
+) -> None:
+    """Write the HTML report of a run anew, and print the scorecard."""
+    from rushes.cli.look import show_report
+
+    show_report(home, open_in_browser=open_)
+
+
+@app.command()
+def plan(
+    recipe: RecipeArgument,
+    set_: SetOption = None,
+    from_: Annotated[
+        list[Path] | None,
+        typer.Option("--from", metavar="HOME", help="Take the pace of this run; default: all in runs/."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a recipe will take, before anything is spent: items, time and disk per stage."""
+    from rushes.cli.look import show_plan
+
+    show_plan(recipe, set_ or [], from_ or [], as_json=as_json)
+
+
+@app.command()
+def doctor(
+    as_json: JsonOption = False,
+    home: Annotated[Path, typer.Option("--home", help="Folder that runs will be written to.")] = Path("runs"),
+) -> None:
+    """Look at this machine: what is there, what is missing, and what to type to get it."""
+    from rushes.cli.look import show_checks
+
+    if not show_checks(home, as_json=as_json):
+        raise typer.Exit(1)

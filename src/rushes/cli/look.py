@@ -1,0 +1,154 @@
+"""Commands that look: `status`, `report`, `plan`, `doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rushes.cli.show import Column, bytes_text, show_json, show_table
+from rushes.execute.progress import duration_text
+
+if TYPE_CHECKING:
+    from rushes.plan import StagePlan, Throughput
+    from rushes.specs import Recipe
+    from rushes.status import RunStatus
+
+
+def _time_text(seconds: float | None) -> str:
+    return "?" if seconds is None else duration_text(seconds)
+
+
+# ---------------------------------------------------------------------------------------------- status
+
+
+def show_status(home: Path, *, as_json: bool) -> None:
+    """Print how far a run is."""
+    from rushes.status import read_status
+
+    status = read_status(home)
+    if as_json:
+        show_json(status.as_json())
+        return
+    print(_headline(status))
+    columns = [Column("stage"), *(Column(title, "right") for title in ("done", "left", "failed", "time", "to go"))]
+    rows = [
+        (
+            stage.stage,
+            str(stage.num_done) if stage.num_total is None else f"{stage.num_done}/{stage.num_total}",
+            "?" if stage.num_left is None else str(stage.num_left),
+            str(stage.num_failed or ""),
+            duration_text(stage.seconds),
+            _time_text(stage.left_s),
+        )
+        for stage in status.stages
+    ]
+    total = ("all", "", "", "", duration_text(status.seconds), _time_text(status.left_s))
+    show_table(columns, [*rows, total], total=True)
+    if status.last_failure is not None:
+        print(f"last failure: {status.last_failure}")
+
+
+def _headline(status: RunStatus) -> str:
+    doing = {
+        "finished": "finished",
+        "running": f"running (pid {status.pid})",
+        "stopped": "not running; the same command goes on",
+    }[status.state]
+    begun = f"begun {status.started_at:%Y-%m-%d %H:%M} UTC with rushes {status.rushes_version}"
+    if status.last_event_at is None:
+        return f"{status.name} in {status.home}: {doing}; {begun}"
+    ago = duration_text(max(0.0, (datetime.now(UTC) - status.last_event_at).total_seconds()))
+    return f"{status.name} in {status.home}: {doing}; {begun}; last sign of life {ago} ago"
+
+
+# ---------------------------------------------------------------------------------------------- plan
+
+
+def show_plan(
+    recipe_name: str,
+    overrides: Sequence[str],
+    homes: Sequence[Path],
+    *,
+    calibrate: Callable[[Recipe], Throughput] | None = None,
+    as_json: bool = False,
+) -> None:
+    """Print items, time and disk per stage.
+
+    Args:
+        recipe_name: a file or a packaged recipe.
+        overrides: `a.b=value` each.
+        homes: runs to take the pace from; empty for all in `runs/`.
+        calibrate: tries a small batch of each kind of work, where no run tells the pace; None leaves that unknown.
+        as_json: for programs.
+    """
+    from rushes.plan import earlier_runs, estimate_throughput, make_plan
+    from rushes.recipe import load_recipe
+
+    recipe = load_recipe(recipe_name, overrides)
+    earlier = estimate_throughput(recipe, homes, earlier_runs(Path("runs")), calibrate)
+    plan = make_plan(recipe, earlier.throughput)
+    if as_json:
+        show_json([stage.as_json() for stage in plan])
+        return
+    _show_plan(plan)
+    for reason in earlier.skipped:
+        print(f"not used: {reason}")
+
+
+def _show_plan(plan: Sequence[StagePlan]) -> None:
+    from rushes.plan import total_seconds
+
+    seconds, all_known = total_seconds(plan)
+    sizes = [stage.num_bytes for stage in plan]
+    disk = bytes_text(sum(size for size in sizes if size is not None))
+    rows = [
+        (
+            stage.stage,
+            f"{stage.num_items}",
+            stage.items,
+            _time_text(stage.seconds),
+            bytes_text(stage.num_bytes),
+            stage.source,
+        )
+        for stage in plan
+    ]
+    total = (
+        "all",
+        "",
+        "",
+        f"{'' if all_known else 'over '}{duration_text(seconds)}" if seconds or all_known else "?",
+        f"{'over ' if None in sizes else ''}{disk}",
+        "",
+    )
+    columns = [
+        Column("stage"),
+        Column("items", "right"),
+        Column(""),
+        Column("time", "right"),
+        Column("disk", "right"),
+        Column("the time is from"),
+    ]
+    show_table(columns, [*rows, total], total=True)
+
+
+# ---------------------------------------------------------------------------------------------- doctor
+
+
+def show_checks(home: Path, *, as_json: bool) -> bool:
+    """Print what `rushes.doctor.examine` finds; True when nothing is missing."""
+    from rushes.doctor import examine
+
+    checks = examine(home)
+    is_fine = all(check.status != "missing" for check in checks)
+    if as_json:
+        show_json([asdict(check) for check in checks])
+        return is_fine
+    show_table([Column("what"), Column(""), Column("found")], [(c.name, c.status, c.found) for c in checks])
+    todo = [(check.name, check.fix) for check in checks if check.fix]
+    for name, fix in todo:
+        print(f"{name}: {fix}")
+    print("all that Rushes needs is here" if is_fine else "something that Rushes needs is missing: see the lines above")
+    return is_fine

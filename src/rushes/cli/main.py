@@ -1,0 +1,55 @@
+"""The entry point: runs a command and turns how it ended into a message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from rushes.errors import Stopped, UserError
+
+EXIT_USER_ERROR: Final = 2
+"""Something the user can put right; also what a wrong option or argument gives."""
+EXIT_STOPPED: Final = 130
+"""Stopped by Ctrl-C, as shells expect."""
+
+_STOPPED: Final = "stopped after the item in hand; run the same command to go on"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `rushes` with `arguments` (default: those of the process).
+
+    Returns:
+        Exit code: 0 done, 2 for what the user can put right, 130 stopped by Ctrl-C, 1 where a command says so (`doctor`).
+
+    Raises:
+        Exception: a bug; Python shows its traceback.
+    """
+    # libgomp's spinning threads cost a factor of ten when cores are shared; it reads this when torch is imported.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    from typer.main import get_command
+
+    from rushes.cli.app import app
+
+    try:
+        get_command(app).main(args=None if arguments is None else list(arguments), prog_name="rushes")
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        if code == EXIT_STOPPED:
+            _say_stopped("")
+        return code
+    except Stopped as stopped:
+        _say_stopped(str(stopped))
+        return EXIT_STOPPED
+    except UserError as error:
+        from rushes.cli.show import show_user_error
+
+        show_user_error(error)
+        return EXIT_USER_ERROR
+    return 0
+
+
+def _say_stopped(detail: str) -> None:
+    place = detail.partition(";")[0].removeprefix("stopped ").strip()
+    print(f"{_STOPPED}\n({place})" if place else _STOPPED, file=sys.stderr)

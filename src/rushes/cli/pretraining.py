@@ -1,0 +1,81 @@
+"""Pre-training of the sandbox's models, part by part; each goes on where it stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+from rushes.doctor.weights import write_sums
+from rushes.errors import InputError
+from rushes.store.files import make_folder
+
+
+def pretrain_part(part: str, folder: Path, num_steps: int | None) -> None:
+    """Train one part, or go on training it.
+
+    Args:
+        part: "vae", "base" (needs the trained autoencoder) or "judge".
+        folder: where its state is kept; results go to `weights/` in it.
+        num_steps: steps in place of the part's own number; None for that.
+
+    Raises:
+        InputError: the base is to be trained without an autoencoder.
+        StoreError: the folder cannot be written.
+    """
+    make_folder(folder)
+    {"vae": _vae, "base": _base, "judge": _judge}[part](folder, num_steps)
+
+
+def stage_steps(stages: tuple[tuple[int, int, int], ...], num_steps: int) -> tuple[tuple[int, int, int], ...]:
+    """The stages of the autoencoder's training (frames, batch, steps), shortened or stretched to `num_steps` in all.
+
+    Each stage keeps its share; what rounding leaves over goes to the last.
+    """
+    total = sum(steps for _, _, steps in stages)
+    scaled = [steps * num_steps // total for _, _, steps in stages]
+    scaled[-1] += num_steps - sum(scaled)
+    return tuple((frames, batch, steps) for (frames, batch, _), steps in zip(stages, scaled, strict=True))
+
+
+def _vae(folder: Path, num_steps: int | None) -> None:
+    from rushes.sandbox.pretrain.vae import VaeSpec, psnr_db, train_vae
+
+    spec = VaeSpec()
+    if num_steps is not None:
+        spec = dataclasses.replace(spec, stages=stage_steps(spec.stages, num_steps))
+    vae = train_vae(folder, spec, _say)
+    print(f"autoencoder: {psnr_db(vae):.2f} dB on held-out clips")
+
+
+def _base(folder: Path, num_steps: int | None) -> None:
+    from rushes.sandbox.pretrain.assemble import load_vae, save_pipeline
+    from rushes.sandbox.pretrain.base import BaseSpec, train_base
+
+    if not (folder / "vae.safetensors").is_file():
+        raise InputError(
+            f"there is no trained autoencoder in {folder}",
+            expected="vae.safetensors",
+            next_step=f"train it first: rushes sandbox pretrain vae --folder {folder}",
+        )
+    spec = BaseSpec() if num_steps is None else dataclasses.replace(BaseSpec(), num_steps=num_steps)
+    vae = load_vae(folder)
+    _, weights = train_base(folder, vae, spec, _say)
+    save_pipeline(folder / "weights" / "base", vae, weights)
+    write_sums(folder / "weights")
+    print(f"model: {folder / 'weights' / 'base'}")
+
+
+def _judge(folder: Path, num_steps: int | None) -> None:
+    from rushes.sandbox.vqa.train import JudgeSpec, train_judge
+    from rushes.sandbox.vqa.weights import save_judge
+
+    spec = JudgeSpec() if num_steps is None else dataclasses.replace(JudgeSpec(), num_steps=num_steps)
+    net = train_judge(folder / "judge", spec, _say, beside=(os.cpu_count() or 1) > 1)
+    save_judge(folder / "weights" / "judge", net)
+    write_sums(folder / "weights")
+    print(f"judge: {folder / 'weights' / 'judge'}")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,35 @@
+"""`rushes init`: a recipe with every setting explained."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rushes.errors import InputError
+from rushes.recipe import load_recipe, recipe_yaml
+
+
+def write_template(file: Path, name: str, *, force: bool) -> None:
+    """Write the packaged recipe `name` to `file`, every setting with its meaning; `-` prints it.
+
+    Raises:
+        RecipeError: no such packaged recipe.
+        InputError: the file is there already, or cannot be written.
+    """
+    recipe = load_recipe(name)
+    if str(file) == "-":
+        sys.stdout.write(recipe_yaml(recipe))
+        return
+    text = recipe_yaml(recipe.model_copy(update={"name": file.stem}))
+    try:
+        if file.parent != Path():
+            file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w" if force else "x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise InputError(
+            f"{file} is there already", next_step="name another file, or write over it with --force"
+        ) from None
+    except OSError as error:
+        raise InputError(f"cannot write {file}", got=error.strerror, next_step="name another file") from None
+    print(f"wrote {file}\nnext: look through it, then: rushes run {file}")

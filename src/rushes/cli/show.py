@@ -1,0 +1,96 @@
+"""What the command line shows: tables, errors and JSON; on a terminal with colour, elsewhere plain."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from rushes.errors import RecipeChanged, UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_PLAIN_WIDTH = 140
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table."""
+
+    title: str
+    align: Literal["left", "right"] = "left"
+
+
+def console() -> Console:
+    """Standard output; wide enough for tables where it is no terminal, since a pipe has no width."""
+    from rich.console import Console
+
+    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=_PLAIN_WIDTH)
+
+
+def show_table(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], *, title: str = "", total: bool = False
+) -> None:
+    """Print a table of plain texts; nothing in them is read as markup.
+
+    Args:
+        columns: titles and alignment.
+        rows: one text per column.
+        title: what stands above; empty for nothing.
+        total: True sets the last row apart.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", pad_edge=False)
+    for column in columns:
+        table.add_column(Text(column.title), justify=column.align, overflow="fold")
+    for index, row in enumerate(rows):
+        table.add_row(*(Text(cell) for cell in row), end_section=total and index == len(rows) - 2)
+    console().print(table)
+
+
+def show_json(value: object) -> None:
+    """Print JSON for programs."""
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def show_user_error(error: UserError) -> None:
+    """Say on standard error what is wrong, without a traceback: a red panel on a terminal, plain text elsewhere."""
+    text = str(error)
+    if isinstance(error, RecipeChanged):
+        text += "".join(f"\n  {line}" for line in _what_runs_again(error))
+    if not sys.stderr.isatty():
+        print(f"error: {text}", file=sys.stderr)
+        return
+    from rich.console import Console
+    from rich.panel import Panel
+    from rich.text import Text
+
+    Console(stderr=True).print(Panel(Text(text), title="error", title_align="left", border_style="red"))
+
+
+def _what_runs_again(error: RecipeChanged) -> list[str]:
+    from rushes.recipe.changes import STAGES, stage_of_path
+
+    stages: set[str] = set()
+    for path in error.paths:
+        try:
+            stages.update(stage_of_path(path))
+        except ValueError:  # a setting that only another version of the recipe has
+            return []
+    return [f"again:    {', '.join(stage for stage in STAGES if stage in stages)}"] if stages else []
+
+
+def bytes_text(num_bytes: float | None) -> str:
+    """Bytes for people: "812 kB", "1.4 GB"; "?" where unknown."""
+    if num_bytes is None:
+        return "?"
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if num_bytes >= size:
+            return f"{num_bytes / size:.3g} {unit}"
+    return f"{num_bytes:.0f} B"

@@ -1,0 +1,102 @@
+"""What the probes found: per dimension a mean score with an honest interval. Pure functions of measurements."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from rushes.records import Measurement, Record, Scored, UnmeasuredDimension, Unscored
+from rushes.records.base import Count, Share, Size, Text
+
+
+class Baseline(Record):
+    """How good the untouched model is in one dimension.
+
+    Example:
+        Baseline(dimension="Composition", mean=0.42, low=0.25, high=0.61, num_prompts=24, num_measured=24,
+                 num_unscored=0, group=False)
+    """
+
+    dimension: Text
+    """Quality dimension."""
+    mean: Share
+    """Mean over prompts of the mean score of their takes."""
+    low: Share
+    """Lower end of the 95 % interval (`rushes.measure.bootstrap`); 0 where there is only one prompt."""
+    high: Share
+    """Upper end of the 95 % interval; 1 where there is only one prompt."""
+    num_prompts: Size
+    """Prompts with at least one score."""
+    num_measured: Size
+    """Scores that the mean is made of."""
+    num_unscored: Count
+    """Measurements without a score, left out."""
+    group: bool
+    """True when several takes were measured together."""
+
+
+class Diagnosis(Record):
+    """All baselines of a run, and the dimensions that have none.
+
+    Example:
+        Diagnosis(measured=(Baseline(dimension="Composition", mean=0.42, low=0.25, high=0.61, num_prompts=24,
+                                     num_measured=24, num_unscored=0, group=False),), unmeasured=())
+    """
+
+    measured: tuple[Baseline, ...]
+    """Dimensions with a baseline, sorted by name."""
+    unmeasured: tuple[UnmeasuredDimension, ...] = ()
+    """Dimensions without one, and why, sorted by name; never counted as 0."""
+
+
+def baseline(measurements: Iterable[Measurement], dimensions: Sequence[str] = ()) -> Diagnosis:
+    """The mean score of each dimension with a 95 % interval; the order of `measurements` changes nothing.
+
+    Args:
+        measurements: of the untouched model, on probe prompts.
+        dimensions: names that were to be measured; those without any measurement are reported as unmeasured.
+    """
+    found: dict[str, list[Measurement]] = {name: [] for name in dimensions}
+    for measurement in measurements:
+        found.setdefault(measurement.dimension, []).append(measurement)
+    results = [_of_dimension(name, found[name]) for name in sorted(found)]
+    return Diagnosis(
+        measured=tuple(each for each in results if isinstance(each, Baseline)),
+        unmeasured=tuple(each for each in results if isinstance(each, UnmeasuredDimension)),
+    )
+
+
+def _of_dimension(name: str, measurements: Sequence[Measurement]) -> Baseline | UnmeasuredDimension:
+    values: list[float] = []
+    prompts: list[str] = []
+    reasons: Counter[str] = Counter()
+    for measurement in measurements:
+        match measurement.outcome:
+            case Scored(value=value):
+                values.append(value)
+                prompts.append(measurement.prompt_key)
+            case Unscored(reason=reason):
+                reasons[reason] += 1
+    if not values:
+        said = "; ".join(f"{count} x {reason}" for reason, count in sorted(reasons.items())) or "no clip was measured"
+        return UnmeasuredDimension(dimension=name, reason=said)
+    mean, low, high = _mean_with_interval(values, prompts, name)
+    return Baseline(
+        dimension=name,
+        mean=mean,
+        low=low,
+        high=high,
+        num_prompts=len(set(prompts)),
+        num_measured=len(values),
+        num_unscored=reasons.total(),
+        group=any(len(measurement.subject) > 1 for measurement in measurements),
+    )
+
+
+def _mean_with_interval(values: Sequence[float], prompts: Sequence[str], name: str) -> tuple[float, float, float]:
+    from rushes.measure.bootstrap import prompt_means, score_interval
+
+    if len(set(prompts)) == 1:  # it tells nothing about other prompts
+        return float(prompt_means(values, prompts)[0]), 0.0, 1.0
+    interval = score_interval(values, prompts, name=name)
+    return interval.mean, interval.low, interval.high

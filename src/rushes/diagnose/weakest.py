@@ -1,0 +1,131 @@
+"""Which dimensions to aim at, and how many prompts each gets. Pure functions of measurements and the recipe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Final
+
+from rushes.diagnose.baseline import Baseline, Diagnosis, baseline
+from rushes.dimensions import probed
+from rushes.errors import UserError
+from rushes.records import Focus, Measurement
+from rushes.specs import DiagnoseSpec
+
+NAMED_FLOOR: Final = 0.1
+"""A dimension named by the user counts at least this share of the largest gap among the named ones."""
+
+
+def weakest(measurements: Iterable[Measurement], spec: DiagnoseSpec, num_prompts: int) -> tuple[Focus, ...]:
+    """The dimensions to aim at, widest gap first (or as the user named them), with their share of the prompts.
+
+    A gap is the distance from the mean score up to `diagnose.target`; shares are proportional to it. Dimensions without
+    a score and group dimensions (Diversity) are never chosen; `baseline` reports them.
+
+    Args:
+        measurements: of the untouched model, on probe prompts.
+        spec: how to choose.
+        num_prompts: weakness prompts to hand out, 0 or more.
+
+    Raises:
+        UserError: nothing was measured, nothing is below the target, or a named dimension has no score.
+        RecipeError: the recipe names a dimension that does not exist or cannot be aimed at.
+    """
+    names = [dimension.name for dimension in probed(spec)]
+    diagnosis = baseline(measurements, names)
+    by_name = {each.dimension: each for each in diagnosis.measured if not each.group}
+    candidates = [by_name[name] for name in names if name in by_name]
+    # sorted() keeps the catalogue's order among equal gaps.
+    ranked = sorted(candidates, key=lambda each: -_gap(each, spec))
+    chosen = _named(spec, by_name, diagnosis) if spec.focus else _widest(spec, ranked, diagnosis)
+    gaps = [_gap(each, spec) for each in chosen]
+    if spec.focus:
+        least = NAMED_FLOOR * max(gaps) or 1.0  # all at the target: equal shares
+        gaps = [max(gap, least) for gap in gaps]
+    counts = apportion(gaps, num_prompts)
+    return tuple(
+        _focus(each, spec, gap / math.fsum(gaps), count, _reason(each, spec, ranked))
+        for each, gap, count in zip(chosen, gaps, counts, strict=True)
+    )
+
+
+def _gap(each: Baseline, spec: DiagnoseSpec) -> float:
+    return max(0.0, spec.target - each.mean)
+
+
+def _focus(each: Baseline, spec: DiagnoseSpec, share: float, num_prompts: int, reason: str) -> Focus:
+    return Focus(
+        dimension=each.dimension,
+        baseline=each.mean,
+        low=each.low,
+        high=each.high,
+        gap=_gap(each, spec),
+        share=share,
+        num_prompts=num_prompts,
+        reason=reason,
+    )
+
+
+def _reason(each: Baseline, spec: DiagnoseSpec, ranked: Sequence[Baseline]) -> str:
+    place = ranked.index(each) + 1
+    size = "widest gap" if place == 1 else f"gap number {place}, widest first,"
+    text = f"{size} to {spec.target:g} of {len(ranked)} dimensions"
+    return f"named in the recipe; {text}" if spec.focus else text
+
+
+def _widest(spec: DiagnoseSpec, ranked: Sequence[Baseline], diagnosis: Diagnosis) -> list[Baseline]:
+    if not ranked:
+        raise UserError(
+            "no dimension could be measured, so there is none to aim at",
+            expected="at least one scored probe clip",
+            got={each.dimension: each.reason for each in diagnosis.unmeasured},
+            next_step="look at the failures of the measurements: rushes status",
+        )
+    weak = [each for each in ranked if _gap(each, spec) > 0]
+    if not weak:
+        raise UserError(
+            f"every measured dimension has reached the target {spec.target:g}, so there is nothing to improve",
+            expected="a dimension below diagnose.target",
+            got={each.dimension: round(each.mean, 3) for each in ranked},
+            next_step="raise diagnose.target, or name what to aim at: --set 'diagnose.focus=[\"...\"]'",
+        )
+    return weak[: spec.num_focus]
+
+
+def _named(spec: DiagnoseSpec, by_name: dict[str, Baseline], diagnosis: Diagnosis) -> list[Baseline]:
+    reasons = {each.dimension: each.reason for each in diagnosis.unmeasured}
+    for name in spec.focus:
+        if name not in by_name:
+            raise UserError(
+                f"the dimension {name!r} of diagnose.focus has no score, so its gain could never be shown",
+                expected="a measurer that can score it",
+                got=reasons.get(name, "only measured over groups of clips"),
+                next_step="give its examples questions that the measurer knows, name a measurer of your own "
+                "(measure.measurer), or take it out of diagnose.focus",
+            )
+    return [by_name[name] for name in spec.focus]
+
+
+def apportion(weights: Sequence[float], total: int) -> tuple[int, ...]:
+    """`total` whole things in proportion to `weights`, by largest remainders (Hamilton's method).
+
+    Args:
+        weights: finite, 0 or more, not all 0.
+        total: what to hand out, 0 or more.
+
+    Returns:
+        One count per weight, each within 1 of its exact quota; they add up to `total`. Earlier ones win ties.
+
+    Raises:
+        ValueError: weights or a total that cannot be apportioned.
+    """
+    if total < 0 or not all(math.isfinite(w) and w >= 0 for w in weights) or not any(weights):
+        raise ValueError(f"expected weights >= 0, not all 0, and a total >= 0, got {weights!r} and {total!r}")
+    exact = [Fraction(w) for w in weights]
+    quotas = [total * w / sum(exact) for w in exact]
+    counts = [math.floor(quota) for quota in quotas]
+    by_remainder = sorted(range(len(weights)), key=lambda i: counts[i] - quotas[i])
+    for i in by_remainder[: total - sum(counts)]:
+        counts[i] += 1
+    return tuple(counts)

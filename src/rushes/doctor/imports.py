@@ -1,0 +1,127 @@
+"""Whether the libraries really import, and what they can do here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import util
+from pathlib import Path
+from typing import Any, Final
+
+from rushes.doctor.check import Check
+
+_TIMEOUT_S: Final = 180.0
+_LIBRARIES: Final = ("torch", "diffusers", "transformers", "peft", "accelerate", "av", "cv2", "scipy", "jinja2")
+_HARMFUL: Final = ("torchvision", "torchcodec")
+"""Not needed, and harmful where their build does not fit torch: transformers imports a torchvision that it finds."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What came of importing one library."""
+
+    name: str
+    """The module."""
+    error: str | None
+    """What it said; None when it imported."""
+    facts: Mapping[str, Any]
+    """What it can do; empty when it did not import."""
+
+
+def probe(names: Sequence[str], python: str = sys.executable, timeout_s: float = _TIMEOUT_S) -> list[Probed]:
+    """Import libraries in another process; where one kills it, the rest is tried in a new one."""
+    found: list[Probed] = []
+    while len(found) < len(names):
+        left = list(names[len(found) :])
+        lines, ending = _run(left, python, timeout_s)
+        done = [Probed(line["name"], line["error"], line["facts"]) for line in lines if "error" in line]
+        found += done
+        if len(done) < len(left):
+            found.append(Probed(left[len(done)], f"the process {ending} while importing it", {}))
+    return found
+
+
+def _run(names: Sequence[str], python: str, timeout_s: float) -> tuple[list[dict[str, Any]], str]:
+    """The lines of one probe process, and how it ended."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    command = [python, "-P", str(Path(__file__).with_name("probe.py")), *names]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout_s, env=environment, check=False, errors="replace"
+        )
+        output, ending = done.stdout, f"ended with code {done.returncode}"
+    except subprocess.TimeoutExpired as expired:
+        raw = expired.stdout or b""
+        output = raw.decode(errors="replace") if isinstance(raw, bytes) else raw
+        ending = f"took more than {timeout_s:.0f} s"
+    return [line for text in output.splitlines() if (line := _line(text)) is not None], ending
+
+
+def _line(text: str) -> dict[str, Any] | None:
+    """One line of the probe; None for what a library printed."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and "name" in value else None
+
+
+def check_imports() -> list[Check]:
+    """Import what Rushes needs, and what harms it where present."""
+    harmful = [name for name in _HARMFUL if util.find_spec(name) is not None]
+    found = {one.name: one for one in probe([*harmful, *_LIBRARIES])}
+    broken = [name for name in harmful if found[name].error is not None]
+    checks = [_harmful(found[name]) for name in harmful] or [
+        Check("torchvision, torchcodec", "ok", "not installed, as it should be")
+    ]
+    checks += [_library(found[name], broken) for name in _LIBRARIES]
+    if found["torch"].error is None:
+        checks.append(_devices(found["torch"].facts))
+    if found["av"].error is None:
+        checks.append(_codecs(found["av"].facts))
+    return checks
+
+
+def _harmful(probed: Probed) -> Check:
+    if probed.error is None:
+        return Check(probed.name, "ok", "imports; not needed")
+    found = f"installed, but does not import ({_short(probed.error)}); a broken {probed.name} breaks transformers too"
+    return Check(probed.name, "missing", found, f"python -m pip uninstall -y {probed.name}")
+
+
+def _library(probed: Probed, broken: Sequence[str]) -> Check:
+    name = f"import {probed.name}"
+    if probed.error is None:
+        return Check(name, "ok", "imports")
+    if broken and probed.name in ("transformers", "diffusers", "peft"):
+        fix = f"first remove what breaks it: python -m pip uninstall -y {' '.join(broken)}"
+    else:
+        fix = f"python -m pip install --force-reinstall {_distribution(probed.name)}; then run rushes doctor again"
+    return Check(name, "missing", _short(probed.error), fix)
+
+
+def _distribution(module: str) -> str:
+    return {"cv2": "opencv-python-headless", "PIL": "pillow"}.get(module, module)
+
+
+def _devices(facts: Mapping[str, Any]) -> Check:
+    devices = ", ".join(facts["devices"])
+    speed = "fast bfloat16 (AMX)" if facts["amx"] else "no AMX: bfloat16 is slow, float32 is faster"
+    cpu = f"cpu, {facts['num_threads']} torch threads, {speed}"
+    return Check("devices", "ok", f"{devices}; {cpu}" if devices else cpu)
+
+
+def _codecs(facts: Mapping[str, Any]) -> Check:
+    found = f"writes {', '.join(facts['writes']) or 'nothing'}; reads {', '.join(facts['reads']) or 'nothing'}"
+    is_fine = "libx264" in facts["writes"] and "h264" in facts["reads"]
+    fix = 'python -m pip install --force-reinstall --only-binary av "av>=18,<19"'
+    return Check("video codecs", "ok" if is_fine else "missing", found, "" if is_fine else fix)
+
+
+def _short(text: str, limit: int = 160) -> str:
+    line = " ".join((text or "").split())
+    return line if len(line) <= limit else f"{line[: limit - 3]}..."

@@ -1,0 +1,71 @@
+"""What a judge returned for one clip -> a probability or the reason why there is none, per question. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Real
+from typing import Final
+
+from rushes.roles import GivenAnswer
+
+_MAX_REASON: Final = 500
+"""Longest reason kept, characters: a judge may echo what it was sent."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The answer to one question; exactly one of the two is set."""
+
+    p_yes: float | None
+    """Probability of yes, 0 to 1."""
+    unscored_reason: str | None
+    """Why there is none."""
+
+
+def checked(given: object, num_questions: int) -> tuple[Checked, ...]:
+    """One checked answer per question, whatever the judge returned for the clip.
+
+    Args:
+        given: what should be `num_questions` of `GivenAnswer` in a tuple or list.
+        num_questions: how many were asked, at least 1.
+    """
+    if not isinstance(given, (tuple, list)):
+        return _none(f"the judge returned {_shown(given)} instead of answers", num_questions)
+    if len(given) != num_questions:
+        # Which answer belongs to which question is anybody's guess.
+        return _none(f"the judge gave {len(given)} answers to {num_questions} questions", num_questions)
+    return tuple(_one(answer) for answer in given)
+
+
+def _one(given: object) -> Checked:
+    if not isinstance(given, GivenAnswer):
+        return Checked(None, f"the judge returned {_shown(given)} instead of a GivenAnswer")
+    p_yes: object = given.p_yes
+    reason: object = given.unscored_reason
+    said = reason.strip()[:_MAX_REASON] if isinstance(reason, str) else ""
+    if p_yes is None:
+        return Checked(None, said or "the judge gave no answer and no reason")
+    if reason is not None:
+        return Checked(
+            None, f"the judge gave both p_yes={_shown(p_yes)} and a reason for none: {said or _shown(reason)}"
+        )
+    if isinstance(p_yes, bool) or not isinstance(p_yes, Real):
+        return Checked(None, f"p_yes must be a number from 0 to 1, got {_shown(p_yes)}")
+    value = float(p_yes)
+    if not math.isfinite(value) or not 0.0 <= value <= 1.0:
+        return Checked(None, f"p_yes must be a number from 0 to 1, got {value!r}")
+    return Checked(value, None)
+
+
+def _none(reason: str, num_questions: int) -> tuple[Checked, ...]:
+    return (Checked(None, reason),) * num_questions
+
+
+def _shown(value: object) -> str:
+    """A value and its type, short enough for a record, also when its repr() is broken."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = "?"
+    return f"{text[:80]} ({type(value).__name__})"

@@ -1,0 +1,99 @@
+"""Answers -> scores. Pure: a better aggregate re-reads old answers and re-judges nothing."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+
+from rushes.errors import TrainingError
+from rushes.judge.stage import answer_key
+from rushes.records import Answer, Clip, Outcome, Part, Prompt, Score, Scored, Unscored
+from rushes.specs import JudgeSpec
+
+
+def grade(
+    clips: Sequence[Clip], prompts: Mapping[str, Prompt], answers: Iterable[Answer], spec: JudgeSpec
+) -> tuple[Score, ...]:
+    """One score per clip, in order.
+
+    Args:
+        clips: what was judged.
+        prompts: by key, at least those of `clips`.
+        answers: at least all there are about `clips`; those of other judges or clips are not looked at.
+        spec: who judged, and how answers become one score.
+    """
+    by_key = {answer.key: answer for answer in answers}
+    return tuple(_score(clip, prompts[clip.prompt_key], by_key, spec) for clip in clips)
+
+
+def _score(clip: Clip, prompt: Prompt, by_key: Mapping[str, Answer], spec: JudgeSpec) -> Score:
+    found = [by_key.get(answer_key(clip, prompt, index, spec)) for index in range(len(prompt.questions))]
+    return Score(
+        clip_key=clip.key, prompt_key=clip.prompt_key, dimension=clip.dimension, outcome=_outcome(prompt, found, spec)
+    )
+
+
+def _outcome(prompt: Prompt, answers: Sequence[Answer | None], spec: JudgeSpec) -> Outcome:
+    if not prompt.questions:
+        return Unscored(reason="the prompt has no questions")
+    parts: list[Part] = []
+    missing: list[str] = []
+    for question, answer in zip(prompt.questions, answers, strict=True):
+        p_expected = answer.p_expected if answer is not None else None
+        if p_expected is not None:
+            parts.append(Part(name=question.text, value=p_expected))
+        else:
+            why = answer.unscored_reason if answer is not None else "the judge failed; there is no answer"
+            missing.append(f"{question.text!r}: {why}")
+    if missing:
+        return Unscored(reason=f"no answer to {len(missing)} of {len(answers)} questions: {'; '.join(missing)}")
+    return Scored(value=aggregate([part.value for part in parts], spec.aggregate), parts=tuple(parts))
+
+
+def aggregate(p: Sequence[float], how: str) -> float:
+    """One score from the probabilities of the expected answers.
+
+    Args:
+        p: probabilities, 0 to 1, at least one.
+        how: "mean": share of questions that went well. "product": probability that all went well, were they
+            independent; falls with the number of questions. "minimum": as good as the worst.
+
+    Raises:
+        ValueError: no probabilities, or another `how`.
+    """
+    if not p:
+        raise ValueError("expected at least one probability, got none")
+    match how:
+        case "mean":
+            return fmean(p)
+        case "product":
+            return math.prod(p)
+        case "minimum":
+            return min(p)
+    raise ValueError(f"expected 'mean', 'product' or 'minimum', got {how!r}")
+
+
+def check_unscored_share(scores: Sequence[Score], max_unscored: float) -> None:
+    """Refuse to train on too few judgements.
+
+    Args:
+        scores: of all clips that are to be trained on.
+        max_unscored: largest share of unscored clips that is allowed, 0 to 1.
+
+    Raises:
+        TrainingError: there are no clips, none is scored, or more than the allowed share is unscored.
+    """
+    unscored = [score.outcome for score in scores if isinstance(score.outcome, Unscored)]
+    share = len(unscored) / len(scores) if scores else 1.0
+    if share <= max_unscored and len(unscored) < len(scores):
+        return
+    reasons = Counter(outcome.reason for outcome in unscored)
+    most_first = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    raise TrainingError(
+        f"the judge has no score for {len(unscored)} of {len(scores)} clips ({share:.0%})",
+        expected=f"at most {max_unscored:.0%} of the clips unscored, and at least one scored",
+        got=[f"{count} x {reason[:200]}" for reason, count in most_first[:3]],
+        next_step="mend the judge and run again, or allow more with judge.max_unscored",
+    )

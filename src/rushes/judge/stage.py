@@ -1,0 +1,170 @@
+"""Ask the judge: one request per clip with all its questions; what comes back is checked before it becomes a record.
+
+A judge that raises, or whose list does not fit what it was asked, leaves `Failed`: that work is tried again. A judge
+that answers, but without a usable probability (none, NaN, out of range, another type, too few answers), leaves an
+`Answer` with the reason. Neither ever becomes a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from rushes.errors import RecipeError, Stopped, UserError
+from rushes.execute import Lazily
+from rushes.judge.check import checked
+from rushes.records import Answer, Clip, Prompt
+from rushes.roles import Failed, Judge, JudgeRequest, Runtime, Video
+from rushes.specs import JudgeSpec, PluginSpec
+from rushes.store.advance import Do, Work
+from rushes.store.blobs import Blobs
+from rushes.store.identity import work_key
+
+JUDGE_VERSION: Final = 1
+"""Raised whenever the built-in judge answers differently, so that old answers are not mixed with new ones."""
+
+_MAX_ALONE: Final = 3
+"""Clips in a row that may fail alone before the rest of a failed batch is not tried alone any more."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question about one clip. It travels with the clip's whole prompt: all questions are asked together."""
+
+    clip: Clip
+    prompt: Prompt
+    index: int
+    """Position of the question in `prompt.questions`."""
+
+
+def questions(clips: Sequence[Clip], prompts: Mapping[str, Prompt], spec: JudgeSpec) -> list[Work[Asked]]:
+    """The questions to ask, a clip's own ones side by side.
+
+    Args:
+        clips: the clips to judge.
+        prompts: by key, at least those of `clips`. A prompt without questions gives no work.
+        spec: who judges; how answers are aggregated is no part of the work.
+    """
+    return [
+        Work(answer_key(clip, prompt, index, spec), Asked(clip, prompt, index))
+        for clip in clips
+        for prompt in [prompts[clip.prompt_key]]
+        for index in range(len(prompt.questions))
+    ]
+
+
+def answer_key(clip: Clip, prompt: Prompt, index: int, spec: JudgeSpec) -> str:
+    """Work key of the answer to question `index` of `prompt` about `clip`.
+
+    All questions of the prompt are part of it: they are asked in one request, and a judge may let one colour the next.
+    """
+    asked = [question.model_dump(mode="json") for question in prompt.questions]
+    identity = {"judge": spec.judge, "version": JUDGE_VERSION, "text": prompt.text, "questions": asked}
+    return work_key("answer", identity, [clip], index)
+
+
+def chunk_size(work: Sequence[Work[Asked]], num_clips: int) -> int:
+    """Pieces of work per chunk for `advance`, so that about `num_clips` clips are judged at once."""
+    return max(1, num_clips) * max((len(piece.payload.prompt.questions) for piece in work), default=1)
+
+
+def judge_name(spec: JudgeSpec) -> str:
+    """What the judge is called in answers and reports."""
+    return spec.judge.use if isinstance(spec.judge, PluginSpec) else f"{spec.judge.kind}-vqa"
+
+
+def asking(spec: JudgeSpec, runtime: Runtime, blobs: Blobs) -> Do[Asked, Answer]:
+    """What `advance` calls on each chunk; the judge is built when the first chunk needs it."""
+    return Lazily(partial(build_judge, spec, runtime), partial(ask, blobs=blobs, name=judge_name(spec)))
+
+
+def build_judge(spec: JudgeSpec, runtime: Runtime) -> Judge:
+    """The recipe's judge, ready to answer.
+
+    Raises:
+        RecipeError: a plug-in that cannot be loaded, or that is no judge.
+    """
+    judge: Judge = spec.judge.build(runtime)
+    if not callable(getattr(judge, "answer", None)):
+        raise RecipeError(
+            f"judge.judge: {judge_name(spec)} does not build a judge",
+            expected="an object with a method answer(requests), see rushes.roles.Judge",
+            got=judge,
+            next_step="look at build() of that Spec",
+        )
+    return judge
+
+
+def ask(judge: Judge, chunk: Sequence[Work[Asked]], *, blobs: Blobs, name: str) -> list[Answer | Failed]:
+    """Judge the clips of one chunk: an `Answer`, or `Failed`, per piece of work in order.
+
+    Every request holds all questions of its clip, also where the edge of a chunk cuts a clip's questions in two; so the
+    size of a chunk changes no request.
+
+    Raises:
+        BlobCorrupt: a clip's video is damaged.
+        UserError, Stopped: raised by the judge.
+    """
+    asked = list({piece.payload.clip.key: piece.payload for piece in chunk}.values())
+    requests = [
+        JudgeRequest(
+            video=Video(blobs.read_video(each.clip.video), each.clip.fps),
+            text=each.prompt.text,
+            questions=each.prompt.questions,
+        )
+        for each in asked
+    ]
+    given = dict(zip([each.clip.key for each in asked], _given(judge, requests), strict=True))
+    return [_answer(piece, given[piece.payload.clip.key], name) for piece in chunk]
+
+
+def _answer(piece: Work[Asked], given: object, name: str) -> Answer | Failed:
+    if isinstance(given, Failed):
+        return given
+    all_questions = piece.payload.prompt.questions
+    answer = checked(given, len(all_questions))[piece.payload.index]
+    return Answer(
+        key=piece.key,
+        clip_key=piece.payload.clip.key,
+        question=all_questions[piece.payload.index],
+        p_yes=answer.p_yes,
+        unscored_reason=answer.unscored_reason,
+        judge=name,
+    )
+
+
+def _given(judge: Judge, requests: Sequence[JudgeRequest]) -> Iterable[object]:
+    """What the judge gave for each request. When a batch fails, each clip is tried alone: one must not cost all."""
+    together = _one_call(judge, requests)
+    if not isinstance(together, Failed):
+        return together
+    if len(requests) == 1:
+        return [together]
+    results: list[object] = []
+    failed_in_a_row = 0
+    for request in requests:
+        alone = _one_call(judge, [request])
+        if isinstance(alone, Failed):
+            results.append(alone)
+            failed_in_a_row += 1
+            if failed_in_a_row == _MAX_ALONE:
+                return results + [alone] * (len(requests) - len(results))
+        else:
+            results.extend(alone)
+            failed_in_a_row = 0
+    return results
+
+
+def _one_call(judge: Judge, requests: Sequence[JudgeRequest]) -> list[object] | Failed:
+    try:
+        given: object = judge.answer(requests)
+        if not isinstance(given, (list, tuple)) or len(given) != len(requests):
+            size = f"a list of {len(given)}" if isinstance(given, (list, tuple)) else repr(given)[:80]
+            raise TypeError(f"expected a list with one tuple of answers for each of {len(requests)} clips, got {size}")
+        return list(given)
+    except (UserError, Stopped):
+        raise
+    except Exception as error:
+        return Failed.of(error)

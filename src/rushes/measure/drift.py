@@ -1,0 +1,218 @@
+"""Quantities that should not wander while a model is tuned: motion, colours, sharpness, and where its latents lie.
+
+None of them is good or bad by itself: they are shown before, after, and for real clips. Pure numpy.
+
+Legend: T frames, H rows, W columns, C latent channels, t h w latent frames and size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rushes.records import DriftRow
+
+if TYPE_CHECKING:
+    from rushes.roles import Frames, Latents
+
+F64 = NDArray[np.float64]
+F32 = NDArray[np.float32]
+LUMA_709 = np.array([0.2126, 0.7152, 0.0722], np.float32)
+"""Weights of red, green and blue in the brightness that the eye sees (ITU-R BT.709)."""
+
+
+@dataclass(frozen=True)
+class FrameStats:
+    """Statistics of one clip, or their means over clips.
+
+    Example: `FrameStats(motion=2.4, saturation=0.18, brightness=0.31, contrast=0.12, high_frequency=3.1)`.
+    """
+
+    motion: float
+    """Mean absolute change of brightness between neighbouring frames, levels of 255; 0 for a single frame."""
+    saturation: float
+    """Mean of (max - min) / max over red, green and blue, 0 to 1; black counts as 0."""
+    brightness: float
+    """Mean brightness, 0 to 1."""
+    contrast: float
+    """Standard deviation of the brightness within a frame, 0 to 0.5."""
+    high_frequency: float
+    """Root mean square of what a 3 x 3 mean takes away from the brightness, levels of 255: blur lowers it, noise
+    raises it."""
+
+
+_UNITS = {
+    "motion": ("motion amount", "levels/frame"),
+    "saturation": ("saturation", ""),
+    "brightness": ("brightness", ""),
+    "contrast": ("contrast", ""),
+    "high_frequency": ("fine detail", "levels"),
+}
+
+
+def frame_stats(frames_THWC: Frames) -> FrameStats:
+    """Statistics of one clip.
+
+    Args:
+        frames_THWC: pixels, T, H, W, 3, uint8, RGB; at least 3 x 3 pixels.
+
+    Raises:
+        ValueError: another shape or number format.
+    """
+    shape = frames_THWC.shape
+    if frames_THWC.dtype != np.uint8 or len(shape) != 4 or shape[-1] != 3 or shape[0] < 1 or min(shape[1:3]) < 3:
+        raise ValueError(f"expected uint8 frames of shape T, H >= 3, W >= 3, 3, got {frames_THWC.dtype} {shape}")
+    # Frame by frame, so that a long clip of a large model needs the memory of two frames.
+    per_frame = [_one_frame(frame) for frame in frames_THWC]
+    luma = (frame.astype(np.float32) @ LUMA_709 for frame in frames_THWC)
+    previous = next(luma)
+    changes: list[float] = []
+    for current in luma:
+        changes.append(float(np.abs(current - previous).mean()))
+        previous = current
+    saturation, brightness, contrast, fine_squared = np.array(per_frame, np.float64).mean(0)
+    return FrameStats(
+        motion=math.fsum(changes) / len(changes) if changes else 0.0,
+        saturation=float(saturation),
+        brightness=float(brightness),
+        contrast=float(contrast),
+        high_frequency=math.sqrt(float(fine_squared)),
+    )
+
+
+def _one_frame(frame_HWC: Frames) -> tuple[float, float, float, float]:
+    """Saturation, brightness, contrast, and the mean square of the fine detail of a frame."""
+    high, low = frame_HWC.max(-1).astype(np.float32), frame_HWC.min(-1).astype(np.float32)
+    light_HW: F32 = frame_HWC.astype(np.float32) @ LUMA_709
+    fine_HW = light_HW[1:-1, 1:-1] - _mean_3x3(light_HW)
+    return (
+        float(((high - low) / np.maximum(high, 1.0)).mean()),
+        float(light_HW.mean()) / 255.0,
+        float(light_HW.std()) / 255.0,
+        float(np.square(fine_HW).mean()),
+    )
+
+
+def _mean_3x3(image_HW: F32) -> F32:
+    """Mean of each pixel's 3 x 3 neighbourhood, without the border: H - 2, W - 2."""
+    columns = image_HW[:, :-2] + image_HW[:, 1:-1] + image_HW[:, 2:]
+    total: F32 = (columns[:-2] + columns[1:-1] + columns[2:]) / 9.0
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class LatentStats:
+    """Mean and standard deviation of each latent channel over clips."""
+
+    mean_C: F64
+    """Mean per channel."""
+    std_C: F64
+    """Standard deviation per channel."""
+
+
+def latent_stats(latents: Iterable[Latents]) -> LatentStats | None:
+    """Channel statistics over all positions of all clips; None when there is no clip.
+
+    Args:
+        latents: per clip, C, t, h, w; the clips may differ in t, h and w.
+    """
+    return _pooled([_moments(latents_CTHW) for latents_CTHW in latents])
+
+
+_Moments = tuple[int, F64, F64]
+"""Number of positions, sum per channel, sum of squares per channel."""
+
+
+def _moments(latents_CTHW: Latents) -> _Moments:
+    flat = latents_CTHW.reshape(len(latents_CTHW), -1).astype(np.float64)
+    return flat.shape[1], flat.sum(1), np.square(flat).sum(1)
+
+
+def _pooled(moments: Sequence[_Moments]) -> LatentStats | None:
+    if not moments:
+        return None
+    count = sum(each[0] for each in moments)
+    mean_C = np.sum([each[1] for each in moments], axis=0) / count
+    square_C = np.sum([each[2] for each in moments], axis=0) / count
+    return LatentStats(mean_C, np.sqrt(np.maximum(square_C - np.square(mean_C), 0.0)))
+
+
+def mean_distance(a: LatentStats, b: LatentStats) -> float:
+    """How far the channel means of `a` lie from those of `b`: root mean square, in standard deviations of `b`."""
+    return math.sqrt(float(np.mean(np.square((a.mean_C - b.mean_C) / np.maximum(b.std_C, 1e-6)))))
+
+
+def std_distance(a: LatentStats, b: LatentStats) -> float:
+    """How much the channel spreads of `a` differ from those of `b`: root mean square of the log ratio; 0.1 is 10 %."""
+    ratio = np.maximum(a.std_C, 1e-6) / np.maximum(b.std_C, 1e-6)
+    return math.sqrt(float(np.mean(np.square(np.log(ratio)))))
+
+
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """The clips of one origin. Either part may be an iterator that loads clips one by one; each is read once."""
+
+    frames: Iterable[Frames] = ()
+    """Pixels of each clip; empty leaves the rows about pixels out."""
+    latents: Iterable[Latents] = ()
+    """Latents of each clip; empty leaves the rows about latents out."""
+
+
+def drift(before: Footage, after: Footage, real: Footage = Footage()) -> tuple[DriftRow, ...]:
+    """The drift panel: each quantity on clips of the base model, of the tuned model, and on real clips.
+
+    Rows about latents are distances to the real clips' latents; the value for real clips is the distance between the
+    two halves of them (every other clip), which is what no drift looks like. What one of the models lacks is left out.
+
+    Args:
+        before: clips of the base model.
+        after: clips of the tuned model, of the same prompts and seeds.
+        real: real clips; empty where there are none.
+    """
+    return (*_frame_rows(before, after, real), *_latent_rows(before, after, real))
+
+
+def _frame_rows(before: Footage, after: Footage, real: Footage) -> list[DriftRow]:
+    means = [_mean_stats([frame_stats(frames) for frames in footage.frames]) for footage in (before, after, real)]
+    of_before, of_after, of_real = means
+    if of_before is None or of_after is None:
+        return []
+    return [
+        DriftRow(
+            name=label,
+            unit=unit,
+            before=getattr(of_before, field),
+            after=getattr(of_after, field),
+            real=getattr(of_real, field) if of_real else None,
+        )
+        for field, (label, unit) in _UNITS.items()
+    ]
+
+
+def _mean_stats(stats: Sequence[FrameStats]) -> FrameStats | None:
+    if not stats:
+        return None
+    return FrameStats(**{name: math.fsum(getattr(each, name) for each in stats) / len(stats) for name in _UNITS})
+
+
+def _latent_rows(before: Footage, after: Footage, real: Footage) -> list[DriftRow]:
+    real_moments = [_moments(latents_CTHW) for latents_CTHW in real.latents]
+    of_real = _pooled(real_moments)
+    of_before, of_after = latent_stats(before.latents), latent_stats(after.latents)
+    if of_real is None or of_before is None or of_after is None:
+        return []
+    halves = _pooled(real_moments[::2]), _pooled(real_moments[1::2])
+    rows: list[DriftRow] = []
+    for name, unit, distance in (
+        ("latent mean, distance to real", "standard deviations", mean_distance),
+        ("latent spread, distance to real", "log ratio", std_distance),
+    ):
+        between = distance(halves[0], halves[1]) if halves[0] and halves[1] else None
+        of_models = distance(of_before, of_real), distance(of_after, of_real)
+        rows.append(DriftRow(name=name, unit=unit, before=of_models[0], after=of_models[1], real=between))
+    return rows

@@ -1,0 +1,83 @@
+"""The same prompt and seed, before and after: measurements of two models brought together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from rushes.records import Clip, Measurement, Scored
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two measurements of one prompt with the same seed, or with the same seeds where takes are measured together."""
+
+    dimension: str
+    """Quality dimension measured."""
+    prompt_key: str
+    """Prompt that both models filmed."""
+    seed_indices: tuple[int, ...]
+    """Which takes of the prompt, ascending; one unless takes are measured together."""
+    before: Measurement
+    """What was found on the base model's clip."""
+    after: Measurement
+    """What was found on the tuned model's clip."""
+
+    @property
+    def scores(self) -> tuple[float, float] | None:
+        """Score before and score after, each 0 to 1; None where either is unscored."""
+        before, after = self.before.outcome, self.after.outcome
+        if isinstance(before, Scored) and isinstance(after, Scored):
+            return before.value, after.value
+        return None
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """All pairs, and what found no partner."""
+
+    pairs: tuple[Pair, ...]
+    """Sorted by dimension, prompt and take."""
+    unpaired: tuple[Measurement, ...]
+    """Measurements of one model whose prompt and seed the other model lacks: a clip could not be made or measured."""
+
+    def of(self, dimension: str) -> tuple[Pair, ...]:
+        """The pairs of one dimension."""
+        return tuple(pair for pair in self.pairs if pair.dimension == dimension)
+
+
+_Place = tuple[str, str, tuple[int, ...]]
+
+
+def pair_up(before: Iterable[Measurement], after: Iterable[Measurement], clips: Iterable[Clip]) -> Pairing:
+    """Bring together what the two models made of the same prompts and seeds. The order of the inputs changes nothing.
+
+    Args:
+        before: measurements of the base model's clips.
+        after: measurements of the tuned model's clips.
+        clips: the clips that were measured, of both models; more do no harm.
+
+    Raises:
+        ValueError: a measured clip is not among `clips`, or one model has two measurements of the same prompt and seed.
+    """
+    takes = {clip.key: clip.seed_index for clip in clips}
+    left, right = _placed(before, takes), _placed(after, takes)
+    both = sorted(left.keys() & right.keys())
+    return Pairing(
+        pairs=tuple(Pair(*place, before=left[place], after=right[place]) for place in both),
+        unpaired=tuple((left.get(place) or right[place]) for place in sorted(left.keys() ^ right.keys())),
+    )
+
+
+def _placed(measurements: Iterable[Measurement], takes: Mapping[str, int]) -> dict[_Place, Measurement]:
+    placed: dict[_Place, Measurement] = {}
+    for measurement in measurements:
+        missing = [key for key in measurement.subject if key not in takes]
+        if missing:
+            raise ValueError(f"measurement {measurement.key} is of clips that were not given: {missing!r}")
+        seed_indices = tuple(sorted(takes[key] for key in measurement.subject))
+        place = (measurement.dimension, measurement.prompt_key, seed_indices)
+        if place in placed:
+            raise ValueError(f"one model has two measurements of {place!r}; expected one of each prompt and seed")
+        placed[place] = measurement
+    return placed

@@ -1,0 +1,77 @@
+"""One round of automatic feedback, start to end: diagnose, write, film, judge, weigh, train, measure, compare.
+
+Every expensive step goes through `advance` and is skipped where its records are there; everything else is a pure
+function of records. `steps.py` holds how each step is put together.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rushes.execute.progress import OnProgress
+from rushes.judge.grade import check_unscored_share
+from rushes.records import Scorecard
+from rushes.specs import Recipe
+from rushes.steps import Halt, Steps
+from rushes.store.heal import with_healing
+from rushes.store.run import Run
+
+STAGES = ("prompts", "generate", "judge", "train", "measure")
+"""Names that `until` understands, in order."""
+
+
+def improve(
+    recipe: Recipe,
+    home: Path,
+    *,
+    until: str | None = None,
+    on_progress: OnProgress | None = None,
+    allow_change: bool = False,
+) -> Scorecard | None:
+    """Run a recipe in a run folder. Run it again to resume; on a finished run it does nothing.
+
+    Args:
+        recipe: what to do.
+        home: the run folder; made where it is missing.
+        until: one of `STAGES`: stop after that stage; None goes to the end.
+        on_progress: told about every chunk that landed.
+        allow_change: go on in a folder that another recipe made; exactly what depends on the change is made anew.
+
+    Returns:
+        The scorecard, or None when `until` ended the run before there was one.
+    """
+    with Run.open(home, recipe, allow_change=allow_change) as run:
+        if run.is_done and not allow_change:
+            return run.scorecard()
+        run.on_progress = on_progress
+        with run.stop.listening():
+            return with_healing(run, lambda: _improve(Steps(recipe, run, until)))
+
+
+def _improve(steps: Steps) -> Scorecard | None:
+    try:
+        probes, held_out = steps.evaluation_prompts()
+        focus = steps.weakest(steps.measure(steps.base, probes, "probe"))
+        steps.after("diagnose")
+        model = steps.base
+        for number in range(steps.recipe.num_rounds):
+            prompts = steps.write(focus, number, evaluation=[*probes, *held_out])
+            real = steps.real_clips(evaluation=[*probes, *held_out])
+            steps.after("prompts")
+            clips = steps.film(model, prompts)
+            steps.after("generate")
+            scores = steps.judge(clips)
+            check_unscored_share(scores, steps.recipe.judge.max_unscored)
+            steps.after("judge")
+            samples = steps.weigh([*clips, *real], scores)
+            model = steps.train(samples, scores, start=model)
+            steps.after("train")
+        before = steps.measure(steps.base, held_out, "held_out")
+        after = steps.measure(model, held_out, "held_out")
+        steps.after("measure")
+        return steps.finish(focus, before, after)
+    except Halt:
+        return None
+
+
+__all__ = ["STAGES", "improve"]

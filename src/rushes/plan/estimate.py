@@ -1,0 +1,90 @@
+"""From counts and paces to time and disk; what nobody has measured stays unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from rushes.plan.throughput import Kind, Throughput
+from rushes.plan.work import StageWork, work_of
+from rushes.specs import Recipe
+
+_LATENT_CHANNELS: Final = 16
+_BYTES_PER_RECORD: Final = 1000
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One row of the plan."""
+
+    stage: str
+    """Name of the stage."""
+    items: str
+    """What it makes, in words."""
+    num_items: int
+    """How many; an upper bound where the screen decides."""
+    seconds: float | None
+    """Expected wall-clock; None where nobody has measured the pace."""
+    num_bytes: int | None
+    """Expected disk space; None where it is unknown."""
+    source: str
+    """Where the time comes from."""
+
+    def as_json(self) -> dict[str, object]:
+        """The same as JSON values."""
+        return asdict(self)
+
+
+def make_plan(recipe: Recipe, throughput: Throughput) -> tuple[StagePlan, ...]:
+    """Items, time and disk of each stage.
+
+    Args:
+        recipe: what is to be done, as if nothing was done yet.
+        throughput: what is known about speed and size; what is missing stays unknown in the plan.
+    """
+    clip_bytes = throughput.clip_bytes or computed_clip_bytes(recipe)
+    return tuple(_plan(work, throughput, clip_bytes) for work in work_of(recipe))
+
+
+def total_seconds(plan: Iterable[StagePlan]) -> tuple[float, bool]:
+    """Seconds of all stages whose time is known, and whether all are."""
+    times = [stage.seconds for stage in plan]
+    return sum(time for time in times if time is not None), None not in times
+
+
+def computed_clip_bytes(recipe: Recipe) -> int:
+    """Bytes of one stored clip: raw RGB frames, and float32 latents an eighth of their size, a quarter as many frames."""
+    shape = recipe.shape
+    pixels = shape.num_frames * shape.height_px * shape.width_px * 3
+    cells = (1 + (shape.num_frames - 1) // 4) * (shape.height_px // 8) * (shape.width_px // 8)
+    return pixels + 4 * _LATENT_CHANNELS * cells
+
+
+def _plan(work: StageWork, throughput: Throughput, clip_bytes: int) -> StagePlan:
+    units = {kind: amount for kind, amount in work.units.items() if amount}
+    paces = [throughput.paces[kind] for kind in units if kind in throughput.paces]
+    is_known = len(paces) == len(units)
+    seconds = sum(amount * throughput.paces[kind].seconds for kind, amount in units.items()) if is_known else None
+    sources = list(dict.fromkeys(pace.source for pace in paces))
+    return StagePlan(
+        stage=work.stage,
+        items=work.items,
+        num_items=work.num_items,
+        seconds=seconds,
+        num_bytes=_disk(work, throughput, clip_bytes),
+        source=_source(sources, units, is_known),
+    )
+
+
+def _source(sources: Sequence[str], units: Mapping[Kind, float], is_known: bool) -> str:
+    if not units:
+        return "nothing to do"
+    return " and ".join(sources) if is_known else "unknown: no run has done this yet"
+
+
+def _disk(work: StageWork, throughput: Throughput, clip_bytes: int) -> int | None:
+    if work.num_checkpoints and throughput.checkpoint_bytes is None:
+        return None
+    weights = work.num_checkpoints * (throughput.checkpoint_bytes or 0)
+    return work.num_clips * clip_bytes + work.num_records * _BYTES_PER_RECORD + weights

@@ -1,0 +1,124 @@
+"""How much each stage of a recipe has to do: counts, by kind of work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from rushes.dimensions import known, probed
+from rushes.plan.throughput import Kind, Throughput
+from rushes.records import SamplerSettings
+from rushes.specs import Recipe
+
+QUESTIONS_PER_PROMPT: Final = 4
+"""How many questions a prompt has, roughly; the real number is known only when they are written."""
+
+
+@dataclass(frozen=True)
+class StageWork:
+    """What one stage has to do."""
+
+    stage: str
+    """Name of the stage."""
+    items: str
+    """What it makes, in words."""
+    num_items: int
+    """How many; an upper bound where the screen decides."""
+    units: Mapping[Kind, float]
+    """Work by kind."""
+    num_clips: int = 0
+    """Clips that it stores."""
+    num_checkpoints: int = 0
+    """Checkpoints that it stores."""
+    num_records: int = 0
+    """Other records that it stores."""
+
+
+def work_of(recipe: Recipe) -> tuple[StageWork, ...]:
+    """What each stage of a recipe has to do.
+
+    Raises:
+        RecipeError: the recipe names a dimension that does not exist.
+    """
+    num_dimensions = len(probed(recipe.diagnose))
+    return (
+        _diagnose(recipe, num_dimensions),
+        _prompts(recipe),
+        *_per_round(recipe),
+        _measure(recipe, num_dimensions),
+    )
+
+
+def calls_per_clip(sampler: SamplerSettings) -> int:
+    """Transformer calls that one clip takes: one a step, two with classifier-free guidance."""
+    return sampler.num_steps * (2 if sampler.guidance_scale > 1 else 1)
+
+
+def _diagnose(recipe: Recipe, num_dimensions: int) -> StageWork:
+    num_probes = num_dimensions * recipe.diagnose.num_prompts
+    calls = calls_per_clip(recipe.measure.sampler)
+    return StageWork(
+        "diagnose",
+        "probe clips, measured",
+        num_probes,
+        {"clip_calls": num_probes * calls, "measurements": num_probes},
+        num_clips=num_probes,
+        num_records=2 * num_probes,
+    )
+
+
+def _prompts(recipe: Recipe) -> StageWork:
+    num_drafts = recipe.num_rounds * math.ceil(recipe.prompts.num_weakness * recipe.prompts.oversample)
+    num_real = recipe.prompts.real.num_clips
+    return StageWork(
+        "prompts",
+        f"drafts, and {num_real} real clips" if num_real else "drafts",
+        num_drafts,
+        {"drafts": num_drafts},
+        num_clips=num_real,
+        num_records=num_drafts + num_real,
+    )
+
+
+def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
+    rounds = recipe.num_rounds
+    num_prompts = rounds * (recipe.prompts.num_weakness + recipe.prompts.num_caption)
+    num_clips = num_prompts * recipe.generate.num_takes
+    num_answers = num_clips * QUESTIONS_PER_PROMPT
+    num_steps = rounds * recipe.train.num_steps
+    calls = calls_per_clip(recipe.generate.sampler)
+    generate = StageWork("generate", "clips at most", num_clips, {"clip_calls": num_clips * calls}, num_clips=num_clips)
+    judge = StageWork("judge", "answers, about", num_answers, {"answers": num_answers}, num_records=num_answers)
+    train = StageWork(
+        "train",
+        f"steps of {recipe.train.batch_size} clips",
+        num_steps,
+        {"train_clips": num_steps * recipe.train.batch_size},
+        num_checkpoints=rounds,
+    )
+    return generate, judge, train
+
+
+def _measure(recipe: Recipe, num_dimensions: int) -> StageWork:
+    """Base and tuned model on the held-out prompts; where takes are compared, a prompt's takes are one measurement."""
+    spec = recipe.measure
+    num_single = 2 * num_dimensions * spec.num_prompts * spec.num_takes
+    has_groups = any(dimension.group for dimension in known(recipe.diagnose))
+    num_groups = 2 * spec.num_diversity_prompts if has_groups else 0
+    num_clips = num_single + num_groups * spec.num_diversity_takes
+    return StageWork(
+        "measure",
+        "clips of base and tuned, measured",
+        num_clips,
+        {"clip_calls": num_clips * calls_per_clip(spec.sampler), "measurements": num_single + num_groups},
+        num_clips=num_clips,
+        num_records=num_clips + num_single + num_groups,
+    )
+
+
+def missing_kinds(recipe: Recipe, throughput: Throughput) -> tuple[Kind, ...]:
+    """Kinds of work that the recipe has and whose pace is unknown."""
+    wanted = {kind: None for work in work_of(recipe) for kind, units in work.units.items() if units}
+    return tuple(kind for kind in wanted if kind not in throughput.paces)

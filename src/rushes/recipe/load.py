@@ -1,0 +1,227 @@
+"""From a YAML file, or the name of a packaged recipe, and `--set` overrides to a checked `Recipe`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, cast
+
+from pydantic import BaseModel, ValidationError
+
+from rushes.dimensions import probed
+from rushes.errors import RecipeError
+from rushes.recipe.problems import recipe_error
+from rushes.recipe.schema import Setting, find, kind_of, models_in
+from rushes.recipe.yaml_reader import Document, KeyPath, Value, dotted, read_document, read_value, shown
+from rushes.specs import Recipe
+
+_ENDINGS: Final = (".yaml", ".yml")
+
+
+def load_recipe(path_or_name: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        path_or_name: a YAML file, or the name of a packaged recipe: `sandbox`.
+        overrides: `a.b=value` each, the value in YAML; later ones win.
+
+    Returns:
+        The recipe with every setting resolved; its name is the file's where it has none of its own.
+
+    Raises:
+        RecipeError: no such file or name; not YAML; unknown, missing, wrong or impossible settings.
+    """
+    text, source, name = _read(os.fspath(path_or_name))
+    return parse_recipe(text, source=source, overrides=overrides, default_name=name)
+
+
+def parse_recipe(text: str, *, source: str, overrides: Sequence[str] = (), default_name: str = "run") -> Recipe:
+    """`load_recipe` of YAML in memory.
+
+    Args:
+        text: the YAML.
+        source: what to call it in messages.
+        overrides: `a.b=value` each.
+        default_name: the recipe's name where it has none of its own.
+
+    Raises:
+        RecipeError: not YAML; unknown, missing, wrong or impossible settings.
+    """
+    document = read_document(text, source)
+    for override in overrides:
+        apply_override(document, override)
+    values: dict[str, Value] = {"name": default_name, **document.value}
+    filled = _filled(values, Recipe())
+    try:
+        # Strict JSON: no text becomes a number, no number a truth value, but a list is a tuple and 1 is 1.0.
+        recipe = Recipe.model_validate_json(json.dumps(filled), strict=True)
+    except ValidationError as error:
+        raise recipe_error(error, document, Recipe) from None
+    probed(recipe.diagnose)  # names a misspelt dimension now rather than after the model has loaded
+    return recipe
+
+
+# ---------------------------------------------------------------------------------------------- finding the file
+
+
+def packaged_recipes() -> dict[str, str]:
+    """The YAML texts of the recipes in the package, by name, sorted."""
+    folder = files("rushes") / "recipes"
+    found = [file for file in folder.iterdir() if file.name.endswith(".yaml")]
+    return {file.name[:-5]: file.read_text(encoding="utf-8") for file in sorted(found, key=lambda file: file.name)}
+
+
+def _read(wanted: str) -> tuple[str, str, str]:
+    """Text, source for messages, and default name."""
+    is_path = os.sep in wanted or wanted.lower().endswith(_ENDINGS)
+    if not is_path:
+        packaged = packaged_recipes()
+        if wanted in packaged:
+            return packaged[wanted], f"recipe {wanted}", wanted
+        if not Path(wanted).is_file():
+            raise _unknown_name(wanted, list(packaged))
+    path = Path(wanted)
+    try:
+        return path.read_bytes().decode("utf-8-sig"), str(path), path.stem
+    except FileNotFoundError:
+        raise RecipeError(f"there is no recipe {wanted}", next_step=_nearest_file(path)) from None
+    except IsADirectoryError:
+        raise RecipeError(f"{wanted} is a folder", expected="a recipe file", next_step=_in_folder(path)) from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            f"{wanted} is not text in UTF-8",
+            got=error.object[error.start : error.start + 8],
+            next_step="save it as UTF-8",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"cannot read {wanted}", got=shown(str(error)), next_step="look at that path") from None
+
+
+def _unknown_name(wanted: str, names: Sequence[str]) -> RecipeError:
+    near = difflib.get_close_matches(wanted, names, n=1)
+    step = f"did you mean {near[0]}?" if near else "name a file (recipe.yaml), or write one with: rushes init"
+    return RecipeError(
+        f"there is no recipe {wanted!r}", expected=f"a YAML file, or one of {', '.join(names)}", next_step=step
+    )
+
+
+def _nearest_file(path: Path) -> str:
+    try:
+        names = [found.name for ending in _ENDINGS for found in path.parent.glob(f"*{ending}")]
+    except OSError:
+        names = []
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"did you mean {path.with_name(near[0])}?" if near else f"write one with: rushes init {path}"
+
+
+def _in_folder(path: Path) -> str:
+    inside = path / "recipe.yaml"
+    return f"name the file: {inside}" if inside.is_file() else "name a .yaml file"
+
+
+# ---------------------------------------------------------------------------------------------- overrides
+
+
+def apply_override(document: Document, override: str) -> None:
+    """Set one value in `document`, in place.
+
+    Args:
+        document: the recipe so far.
+        override: `train.num_steps=200`; sections on the way are made, an index picks from a list.
+
+    Raises:
+        RecipeError: no `=`, an empty name, a value that is not YAML, a path through something that has no settings.
+    """
+    name, equals, text = override.partition("=")
+    steps = name.strip().split(".")
+    source = f"--set {override}"
+    if not equals or not all(steps):
+        raise RecipeError(
+            f"--set cannot read {override!r}", expected="key=value", next_step="for example: --set train.num_steps=200"
+        )
+    value = read_value(text, source)
+    holder: dict[str, Value] | list[Value] = document.value
+    path: KeyPath = ()
+    for step in steps[:-1]:
+        path = (*path, _key(holder, step, source))
+        inner = _get(holder, path[-1])
+        if inner is None:
+            inner = {}
+            _put(holder, path[-1], inner)
+        if not isinstance(inner, (dict, list)):
+            raise RecipeError(
+                f"{source}: {dotted(path)} is a plain value and has no settings",
+                got=shown(inner),
+                next_step=f"set {dotted(path)} itself",
+            )
+        holder = inner
+    path = (*path, _key(holder, steps[-1], source))
+    if isinstance(holder, dict) and path[-1] == "kind":
+        _start_afresh(holder, path[:-1], value)
+    _put(holder, path[-1], value)
+    for known in [known for known in document.places if known[: len(path)] == path]:
+        del document.places[known]
+    document.places[path] = source
+
+
+def _key(holder: dict[str, Value] | list[Value], step: str, source: str) -> str | int:
+    if isinstance(holder, dict):
+        return step
+    if step.isdigit() and int(step) < len(holder):
+        return int(step)
+    raise RecipeError(
+        f"{source}: the list has no item {step!r}",
+        expected=f"a number from 0 to {len(holder) - 1}" if holder else "a list with items",
+        next_step="set the whole list: --set a.b='[x, y]'",
+    )
+
+
+def _get(holder: dict[str, Value] | list[Value], key: str | int) -> Value:
+    return holder.get(str(key)) if isinstance(holder, dict) else holder[int(key)]
+
+
+def _put(holder: dict[str, Value] | list[Value], key: str | int, value: Value) -> None:
+    if isinstance(holder, dict):
+        holder[str(key)] = value
+    else:
+        holder[int(key)] = value
+
+
+def _start_afresh(section: dict[str, Value], path: KeyPath, kind: Value) -> None:
+    """Another kind of writer or judge has other settings: those it does not know go with the old kind."""
+    _, setting = find(Recipe, path)
+    models = [] if setting is None else models_in(setting.annotation)
+    chosen = [model for model in models if kind_of(model) == kind]
+    if len(models) > 1 and chosen:
+        for name in [name for name in section if name not in chosen[0].model_fields]:
+            del section[name]
+
+
+# ---------------------------------------------------------------------------------------------- defaults
+
+
+def _filled(values: dict[str, Value], defaults: BaseModel) -> dict[str, Value]:
+    """`values` with what is left out of a half-written section taken from that section's own default.
+
+    A section may default to a filled-in spec whose class has no defaults of its own (the sampler); naming one of its
+    settings must not lose the others.
+    """
+    result = dict(values)
+    for name in type(defaults).model_fields:
+        default = getattr(defaults, name)
+        given = result.get(name)
+        if not isinstance(default, BaseModel) or not isinstance(given, dict):
+            continue
+        setting = Setting((), type(defaults).model_fields[name].annotation)
+        if len(models_in(setting.annotation)) > 1 and given.get("kind", kind_of(type(default))) != kind_of(
+            type(default)
+        ):
+            continue
+        whole = cast("dict[str, Value]", default.model_dump(mode="json"))
+        missing = {key: value for key, value in whole.items() if key not in given}
+        result[name] = {**_filled(given, default), **missing}
+    return result

@@ -1,0 +1,155 @@
+"""What pydantic finds wrong with a recipe, said so that the reader knows what to type."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from rushes.errors import RecipeError
+from rushes.recipe.schema import Setting, all_settings, find, kind_of, models_in
+from rushes.recipe.yaml_reader import Document, KeyPath, dotted, read_value, shown
+
+_MAX_ALSO: Final = 8
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """One thing that is wrong, ready to be shown."""
+
+    path: KeyPath
+    place: str
+    problem: str
+    expected: str | None = None
+    got: object = None
+    has_got: bool = False
+    next_step: str | None = None
+
+    def error(self, others: Sequence[_Problem]) -> RecipeError:
+        """The error for this problem, naming the others after it."""
+        also = [f"\n  also:     {other.headline}" for other in others[:_MAX_ALSO]]
+        if len(others) > _MAX_ALSO:
+            also.append(f"\n  also:     and {len(others) - _MAX_ALSO} more")
+        step = (self.next_step or "correct it in the recipe") + "".join(also)
+        got = {"got": shown(self.got)} if self.has_got else {}
+        return RecipeError(self.headline, expected=self.expected, next_step=step, **got)
+
+    @property
+    def headline(self) -> str:
+        return f"{self.place}: {self.problem}" if self.place else self.problem
+
+
+def recipe_error(error: ValidationError, document: Document, root: type[BaseModel]) -> RecipeError:
+    """The `RecipeError` that says what is wrong, the first place first, and names up to eight other problems.
+
+    Args:
+        error: what validating `document.value` as `root` raised.
+        document: the values, and where each was written.
+        root: the model of the whole recipe.
+    """
+    problems: dict[KeyPath, _Problem] = {}
+    for details in error.errors(include_url=False):
+        problem = _explain(details, document, root)
+        problems.setdefault(problem.path, problem)
+    first, *others = sorted(problems.values(), key=lambda problem: _order(problem.place))
+    return first.error(others)
+
+
+def _order(place: str) -> tuple[int, int]:
+    """Overrides first, since they were typed last; then the file from top to bottom."""
+    number = place.rpartition("line ")[2]
+    return (0, 0) if place.startswith("--set") else (1, int(number) if number.isdigit() else 0)
+
+
+def _explain(details: Any, document: Document, root: type[BaseModel]) -> _Problem:
+    path, setting = find(root, details["loc"])
+    place, name, kind = document.place(path), dotted(path), details["type"]
+    if kind == "extra_forbidden":
+        return _unknown(path, place, details["input"], find(root, details["loc"][:-1])[1], root)
+    if kind == "value_error":
+        said = str(details["ctx"]["error"])
+        told = said if not name or said.startswith(name) else f"{name}: {said}"
+        return _Problem(path, place, told, next_step="change one of the values that it names")
+    expected = _with_meaning(setting)
+    if kind == "missing":
+        return _Problem(path, place, f"{name} is missing", expected, next_step=f"add {name} to the recipe")
+    if kind in ("union_tag_not_found", "union_tag_invalid") and isinstance(details["input"], dict):
+        return _wrong_kind(path, place, details, setting)
+    hint = _type_hint(kind, details["input"], name)
+    return _Problem(path, place, f"{name} cannot be this value", expected, details["input"], True, hint)
+
+
+def _with_meaning(setting: Setting | None) -> str | None:
+    if setting is None:
+        return None
+    meaning = " ".join(setting.description.split())
+    return f"{setting.expected} ({meaning.rstrip('.')})" if meaning else setting.expected
+
+
+def _type_hint(kind: str, value: object, name: str) -> str:
+    if kind == "string_type" and isinstance(value, (bool, int, float)):
+        return f'write it in quotes: "{str(value).lower() if isinstance(value, bool) else value}"'
+    if kind in ("int_type", "float_type", "bool_type") and isinstance(value, str) and _is_plain(value):
+        return "write it without quotes"
+    return f"change {name}, or leave it out for its default"
+
+
+def _is_plain(text: str) -> bool:
+    """True for a number or a truth value that somebody put in quotes."""
+    try:
+        return isinstance(read_value(text, ""), (bool, int, float))
+    except RecipeError:
+        return False
+
+
+def _wrong_kind(path: KeyPath, place: str, details: Any, setting: Setting | None) -> _Problem:
+    models = [] if setting is None else models_in(setting.annotation)
+    kinds = [kind for model in models if (kind := kind_of(model)) is not None]
+    name = dotted((*path, "kind"))
+    expected = f"one of {', '.join(map(repr, kinds))}"
+    if details["type"] == "union_tag_not_found":
+        return _Problem(path, place, f"{name} is missing", expected, next_step=f"add {name}")
+    got = details["input"].get("kind")
+    near = difflib.get_close_matches(str(got), kinds, n=1)
+    step = f"did you mean {near[0]}?" if near else f"choose one for {name}"
+    return _Problem(path, place, f"{name} cannot be this value", expected, got, True, step)
+
+
+# ---------------------------------------------------------------------------------------------- unknown settings
+
+
+def _unknown(path: KeyPath, place: str, value: object, above: Setting | None, root: type[BaseModel]) -> _Problem:
+    """An unknown setting, with the ones that may have been meant."""
+    word = str(path[-1])
+    models = [] if above is None else models_in(above.annotation)
+    names = list(dict.fromkeys(name for model in models for name in model.model_fields))
+    near = [(*path[:-1], name) for name in difflib.get_close_matches(word, names, n=1)] or _elsewhere(word, root)
+    if path in near:
+        kind = next((kind for model in models if (kind := kind_of(model)) is not None), "this one")
+        expected = f"with kind: {kind}, one of {', '.join(names)}"
+        step = f"set {dotted((*path[:-1], 'kind'))} to the one that has {word}"
+    elif near:
+        settings = [setting for meant in near if (setting := _setting_at(root, meant)) is not None]
+        expected = "; or ".join(f"{dotted(setting.path)}: {_with_meaning(setting)}" for setting in settings)
+        step = f"did you mean {' or '.join(dotted(meant) for meant in near)}?"
+    else:
+        expected = f"one of {', '.join(names)}"
+        step = "see every setting with: rushes init -"
+    return _Problem(path, place, f"unknown setting {dotted(path)}", expected, value, True, step)
+
+
+def _elsewhere(word: str, root: type[BaseModel]) -> list[KeyPath]:
+    """Settings of that name, or nearly, in other sections: at most three."""
+    paths = list(dict.fromkeys(setting.path for setting in all_settings(root)))
+    same = [path for path in paths if path[-1] == word]
+    if same:
+        return same[:3]
+    close: Iterable[str] = difflib.get_close_matches(word, {str(path[-1]) for path in paths}, n=1, cutoff=0.75)
+    return [path for near in close for path in paths if path[-1] == near][:3]
+
+
+def _setting_at(root: type[BaseModel], path: KeyPath) -> Setting | None:
+    return next((setting for setting in all_settings(root) if setting.path == path), None)

@@ -1,0 +1,124 @@
+"""A recipe as a commented YAML file: every setting with its docstring and what it accepts."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, get_args
+
+from pydantic import BaseModel
+
+from rushes.recipe.schema import Setting, kind_of, models_in, setting_of
+from rushes.specs import Recipe
+
+_WIDTH: Final = 110
+_PLAIN_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
+_RESERVED: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n", "none"})
+
+_HEAD: Final = """\
+# A recipe: one file is one run. Start it, and go on with it, by: rushes run FILE
+# What is left out keeps its default. `--set train.num_steps=50` on the command line changes one value.
+"""
+
+
+def recipe_yaml(recipe: Recipe) -> str:
+    """A complete, commented YAML file that `load_recipe` reads back as the same recipe."""
+    names = sorted(Recipe.model_fields, key=lambda name: (name != "name", name == "runtime"))
+    lines = [line for name in names for line in _setting(recipe, name, 0)]
+    return "\n".join([_HEAD.rstrip(), *lines, ""])
+
+
+def _setting(model: BaseModel, name: str, depth: int) -> Iterator[str]:
+    """The lines of one setting, its comment first."""
+    setting = setting_of(name, type(model).model_fields[name])
+    value = getattr(model, name)
+    indent = "  " * depth
+    if depth == 0:
+        yield ""
+    yield from _comment(*_about(setting, value), indent)
+    if isinstance(value, BaseModel):
+        yield f"{indent}{name}:"
+        for inner in type(value).model_fields:
+            yield from _setting(value, inner, depth + 1)
+    else:
+        yield from _plain(name, value, indent)
+        if value is None:
+            yield from _alternative(setting, name, indent)
+
+
+def _about(setting: Setting, value: object) -> tuple[str, str]:
+    """What a setting means, and what it accepts; either may be empty."""
+    meaning = " ".join(setting.description.split())
+    if not isinstance(value, BaseModel):
+        # `kind: grammar` of a chosen section is explained by that section.
+        is_tag = setting.path[-1] == "kind" and len(get_args(setting.annotation)) == 1
+        return meaning, "" if is_tag else f"[{setting.expected}]"
+    first_paragraph = (type(value).__doc__ or "").split("\n\n")[0]
+    kinds = [kind for model in models_in(setting.annotation) if (kind := kind_of(model)) is not None]
+    return meaning or " ".join(first_paragraph.split()), f"[kind: {' or '.join(kinds)}]" if len(kinds) > 1 else ""
+
+
+def _comment(meaning: str, accepts: str, indent: str) -> Iterator[str]:
+    whole = f"{meaning} {accepts}".strip()
+    parts = [whole] if len(whole) <= _WIDTH - len(indent) - 2 else [meaning, accepts]
+    for part in parts:
+        yield from textwrap.wrap(
+            part, _WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ", break_on_hyphens=False
+        )
+
+
+def _alternative(setting: Setting, name: str, indent: str) -> Iterator[str]:
+    """A section that is switched off, as it would be written with its defaults."""
+    for model in models_in(setting.annotation):
+        fields = {key: info for key, info in model.model_fields.items() if not info.is_required()}
+        if len(fields) == len(model.model_fields):
+            inner = ", ".join(
+                f"{key}: {_scalar(info.get_default(call_default_factory=True))}" for key, info in fields.items()
+            )
+            yield f"{indent}# {name}: {{{inner}}}"
+
+
+def _plain(name: str, value: object, indent: str) -> Iterator[str]:
+    """A plain value, a list or a mapping; long lists one item a line."""
+    text = _flow(value)
+    if len(text) <= _WIDTH - len(indent) - len(name) or not isinstance(value, (tuple, list)):
+        yield f"{indent}{name}: {text}"
+        return
+    yield f"{indent}{name}:"
+    for item in value:
+        yield f"{indent}  - {_flow(item)}"
+
+
+def _flow(value: object) -> str:
+    if isinstance(value, BaseModel):
+        return _flow({name: getattr(value, name) for name in type(value).model_fields})
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_scalar(str(key))}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (tuple, list)):
+        return "[" + ", ".join(_flow(item) for item in value) + "]"
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        text = repr(value)
+        # Readers of YAML 1.1 take 1e-05 for text; with a point everyone reads a number.
+        return text.replace("e", ".0e") if "e" in text and "." not in text else text
+    if isinstance(value, str):
+        return value if _PLAIN_TEXT.fullmatch(value) and value.lower() not in _RESERVED else _quoted(value)
+    return str(value)
+
+
+def _quoted(text: str) -> str:
+    """Text in double quotes, whatever it holds."""
+    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
+    return '"' + "".join(escapes.get(char) or (char if char.isprintable() else _code(char)) for char in text) + '"'
+
+
+def _code(char: str) -> str:
+    return f"\\U{ord(char):08x}"

@@ -1,0 +1,198 @@
+"""The judge's network: words point at places in every frame, and what is found there is read over time.
+
+A convolutional encoder turns the clip into one grid of features per frame, once for all questions. Each question then
+looks at that grid several times in every frame (a softmax over its cells and one place that means "nowhere"), and a small
+transformer reads the sequence of what each look found: where it was, how spread out, and what it looked like.
+
+Legend: B clips, Q questions a clip, L words, T frames looked at, C channels, G grid cells along one side,
+N = G * G + 1 places to look at, M looks, D width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rushes.sandbox.scene import NUM_FRAMES, SIZE_PX
+from rushes.sandbox.vqa.language import MAX_WORDS, PAD
+
+GRID = 8
+"""Cells of the grid along one side."""
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """Sizes of the network; written to `config.json`."""
+
+    num_words: int
+    """Entries of the word table, the empty one included."""
+    stem: int = 48
+    """Channels at a quarter of the resolution."""
+    width: int = 96
+    """Channels of the grid."""
+    num_blocks: int = 2
+    """Residual blocks on the grid."""
+    word_width: int = 96
+    word_layers: int = 2
+    num_looks: int = 4
+    """Looks per frame; the first two are taught to find the subject and the other thing."""
+    look_width: int = 32
+    """Channels of what one look brings back, and of the keys it compares."""
+    time_width: int = 128
+    time_layers: int = 2
+    stride: int = 2
+    """Every how many frames it looks."""
+
+    def to_json(self) -> dict[str, int]:
+        """Plain values."""
+        return asdict(self)
+
+
+class GridBlock(nn.Module):
+    """Residual block: a 3x3 convolution in space, then a mixing of neighbouring frames."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(8, width)
+        self.space = nn.Conv2d(width, width, 3, padding=1)
+        self.time_norm = nn.GroupNorm(8, width)
+        self.time = nn.Linear(3 * width, width)
+
+    def forward(self, x_NCGG: Tensor, num_frames: int) -> Tensor:
+        x = x_NCGG + self.space(F.gelu(self.norm(x_NCGG)))
+        y = F.gelu(self.time_norm(x)).unflatten(0, (-1, num_frames)).movedim(2, -1)
+        before, after = torch.roll(y, 1, 1), torch.roll(y, -1, 1)
+        before, after = torch.cat([y[:, :1], before[:, 1:]], 1), torch.cat([after[:, :-1], y[:, -1:]], 1)
+        mixed = self.time(torch.cat([before, y, after], -1))
+        return x + mixed.movedim(-1, 2).flatten(0, 1)
+
+
+class VideoEncoder(nn.Module):
+    """Clips (B, 17, 64, 64, 3) in [0, 255] to features (B, T, G * G, C)."""
+
+    def __init__(self, config: JudgeConfig) -> None:
+        super().__init__()
+        self.stride = config.stride
+        self.patch = nn.Conv2d(9, config.stem, 4, stride=4)
+        self.stem = nn.Conv2d(config.stem, config.stem, 3, padding=1)
+        self.down = nn.Conv2d(config.stem, config.width, 3, stride=2, padding=1)
+        self.place = nn.Parameter(0.02 * torch.randn(config.width, GRID, GRID))
+        self.blocks = nn.ModuleList(GridBlock(config.width) for _ in range(config.num_blocks))
+        self.norm = nn.LayerNorm(config.width)
+
+    def forward(self, frames_BTHWC: Tensor) -> Tensor:
+        x = frames_BTHWC.float().div(127.5).sub(1.0).permute(0, 1, 4, 2, 3)
+        here = x[:, :: self.stride]
+        back = here - torch.cat([here[:, :1], here[:, :-1]], 1)
+        forth = torch.cat([here[:, 1:], here[:, -1:]], 1) - here
+        num_frames = here.shape[1]
+        x = torch.cat([here, 4 * back, 4 * forth], 2).flatten(0, 1)
+        x = F.gelu(self.patch(x))
+        x = x + F.gelu(self.stem(x))
+        x = self.down(x) + self.place
+        for block in self.blocks:
+            x = block(x, num_frames)
+        return self.norm(x.flatten(2).transpose(1, 2)).unflatten(0, (-1, num_frames))
+
+
+class Layer(nn.Module):
+    """A pre-norm transformer layer; `empty` marks places that nobody attends to."""
+
+    def __init__(self, width: int, num_heads: int = 4) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.ffn = nn.Sequential(nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width))
+
+    def forward(self, x_NLD: Tensor, empty_NL: Tensor | None = None) -> Tensor:
+        q, k, v = self.qkv(self.norm_1(x_NLD)).unflatten(-1, (3, self.num_heads, -1)).unbind(2)
+        scores = torch.einsum("nqhd,nkhd->nhqk", q, k) * q.shape[-1] ** -0.5
+        if empty_NL is not None:
+            scores = scores.masked_fill(empty_NL[:, None, None], -1e4)
+        found = torch.einsum("nhqk,nkhd->nqhd", scores.softmax(-1), v)
+        x = x_NLD + self.out(found.flatten(2))
+        out: Tensor = x + self.ffn(self.norm_2(x))
+        return out
+
+
+class QuestionEncoder(nn.Module):
+    """Word ids (N, L) to one vector (N, D) and the looks' queries (N, M, K)."""
+
+    def __init__(self, config: JudgeConfig) -> None:
+        super().__init__()
+        self.words = nn.Embedding(config.num_words, config.word_width)
+        self.order = nn.Parameter(0.02 * torch.randn(MAX_WORDS, config.word_width))
+        self.layers = nn.ModuleList(Layer(config.word_width) for _ in range(config.word_layers))
+        self.norm = nn.LayerNorm(config.word_width)
+        self.asks = nn.Parameter(config.word_width**-0.5 * torch.randn(config.num_looks + 1, config.word_width))
+        self.query = nn.Linear(config.word_width, config.look_width)
+        self.summary = nn.Linear(2 * config.word_width, config.time_width)
+        nn.init.normal_(self.words.weight, std=0.5)
+
+    def forward(self, words_NL: Tensor) -> tuple[Tensor, Tensor]:
+        empty = words_NL == PAD
+        x = self.words(words_NL) + self.order
+        for layer in self.layers:
+            x = layer(x, empty)
+        x = self.norm(x)
+        weights = (x @ self.asks.T).masked_fill(empty[..., None], -1e4).softmax(1)
+        pooled = weights.transpose(1, 2) @ x
+        mean = x.masked_fill(empty[..., None], 0).sum(1) / (~empty).sum(1, keepdim=True)
+        return self.summary(torch.cat([pooled[:, -1], mean], -1)), self.query(pooled[:, :-1])
+
+
+class JudgeNet(nn.Module):
+    """The whole network; `forward` gives a logit of yes per question and where it looked."""
+
+    def __init__(self, config: JudgeConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.video = VideoEncoder(config)
+        self.question = QuestionEncoder(config)
+        self.key = nn.Linear(config.width, config.look_width)
+        self.value = nn.Linear(config.width, config.look_width)
+        self.nowhere = nn.Parameter(torch.zeros(config.look_width))
+        side = (torch.arange(GRID) + 0.5) / GRID * 2 - 1
+        y, x = torch.meshgrid(side, side, indexing="ij")
+        places = torch.stack([x, y, x * x, y * y, torch.ones_like(x)], -1).flatten(0, 1)
+        self.register_buffer("places_N5", torch.cat([places, torch.zeros(1, 5)]), persistent=False)
+        self.read = nn.Linear(config.num_looks * (config.look_width + 5), config.time_width)
+        num_steps = -(-NUM_FRAMES // config.stride)
+        self.moment = nn.Parameter(0.02 * torch.randn(num_steps + 1, config.time_width))
+        self.layers = nn.ModuleList(Layer(config.time_width) for _ in range(config.time_layers))
+        self.answer = nn.Sequential(nn.LayerNorm(config.time_width), nn.Linear(config.time_width, 1))
+
+    def forward(self, frames_BTHWC: Tensor, words_BQL: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (B, Q) and log-shares of looking (B, Q, M, T, N).
+
+        Args:
+            frames_BTHWC: uint8 pixels (B, 17, 64, 64, 3).
+            words_BQL: word ids, PAD after the last word.
+        """
+        num_clips, num_questions = words_BQL.shape[:2]
+        features = self.video(frames_BTHWC)
+        summary, queries = self.question(words_BQL.flatten(0, 1))
+        queries = queries.unflatten(0, (num_clips, num_questions))
+        key, value = self.key(features), self.value(features)
+        scale = self.config.look_width**-0.5
+        scores = torch.einsum("bqmk,btnk->bqmtn", queries, key) * scale
+        nowhere = (queries @ self.nowhere * scale)[..., None, None].expand(*scores.shape[:-1], 1)
+        looks = torch.cat([scores, nowhere], -1).float().log_softmax(-1)
+        share = looks.exp()
+        found = torch.einsum("bqmtn,btnk->bqmtk", share[..., :-1].to(value.dtype), value)
+        where = share @ self.places_N5
+        seen = torch.cat([found.float(), 3 * where], -1).permute(0, 1, 3, 2, 4).flatten(3)
+        x = self.read(seen).flatten(0, 1) + summary[:, None]
+        x = torch.cat([summary[:, None], x], 1) + self.moment
+        for layer in self.layers:
+            x = layer(x)
+        return self.answer(x[:, 0]).float().view(num_clips, num_questions), looks
+
+
+def frame_size() -> tuple[int, int, int, int]:
+    """Shape (T, H, W, 3) of the clips that the network reads."""
+    return NUM_FRAMES, SIZE_PX, SIZE_PX, 3

@@ -1,0 +1,224 @@
+"""How far a run is: per stage what is done, left and failed, the time spent and the time to come.
+
+Reads the run's database and event log; nothing is written, and a run at work is not disturbed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from rushes.records import CostEntry
+from rushes.store.run import Run
+
+State = Literal["finished", "running", "stopped"]
+"""Done; a process works on it now; neither (the same command goes on)."""
+
+_STAGE_EVENTS: Final = frozenset(
+    {"stage_planned", "stage_started", "progress", "stage_stopped", "stage_finished", "stage_failed"}
+)
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """One stage of a run."""
+
+    stage: str
+    """Its name: a table of the run ("clips"), or what the event log calls it."""
+    num_done: int
+    """Items that exist."""
+    num_total: int | None
+    """Items there will be; None where the run has not said so yet."""
+    num_failed: int
+    """Items that failed and have not been made since."""
+    seconds: float
+    """Wall-clock spent, over all sessions."""
+    left_s: float | None
+    """Expected seconds to the end at the pace so far; None where the pace or the total is unknown."""
+
+    @property
+    def num_left(self) -> int | None:
+        """Items that are neither done nor failed; None where the total is unknown."""
+        return None if self.num_total is None else max(0, self.num_total - self.num_done - self.num_failed)
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """A run as it stands."""
+
+    home: str
+    """The run folder."""
+    name: str
+    """Name of its recipe."""
+    state: State
+    """Whether it is finished, at work, or waiting to be started again."""
+    pid: int | None
+    """Process that works on it; None when nobody does."""
+    rushes_version: str
+    """Version that began it."""
+    started_at: datetime
+    """When it was begun."""
+    last_event_at: datetime | None
+    """When something last happened; None for an empty log."""
+    stages: tuple[StageStatus, ...]
+    """In the order in which the run came to them."""
+    last_failure: str | None
+    """What went wrong last; None when nothing did."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock spent, over all stages."""
+        return sum(stage.seconds for stage in self.stages)
+
+    @property
+    def left_s(self) -> float | None:
+        """Expected seconds to the end; None while a stage's pace or total is unknown."""
+        if self.state == "finished":
+            return 0.0
+        parts = [stage.left_s for stage in self.stages]
+        return None if None in parts else sum(part for part in parts if part is not None)
+
+    def as_json(self) -> dict[str, object]:
+        """The same as JSON values."""
+        stages = [{**asdict(stage), "num_left": stage.num_left} for stage in self.stages]
+        values = {**asdict(self), "stages": stages, "seconds": self.seconds, "left_s": self.left_s}
+        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
+
+
+def read_status(home: Path) -> RunStatus:
+    """Look at a run folder.
+
+    Raises:
+        StoreError: not a run folder, made by a newer version, or damaged.
+    """
+    with Run.view(home) as run:
+        events = run.log.read()
+        pid = working_pid(home / "lock")
+        return RunStatus(
+            home=str(home),
+            name=_recipe_name(home),
+            state="finished" if run.is_done else "running" if pid is not None else "stopped",
+            pid=pid,
+            rushes_version=run.header.rushes_version,
+            started_at=run.header.started_at,
+            last_event_at=_time_of(events[-1]) if events else None,
+            stages=_stages(run, events),
+            last_failure=_last_failure(events),
+        )
+
+
+# ---------------------------------------------------------------------------------------------- stages
+
+
+def _stages(run: Run, events: Sequence[Mapping[str, Any]]) -> tuple[StageStatus, ...]:
+    tables, costs = run.tables(), _costs(run)
+    told = _by_stage(events)
+    with_records = [name for name, table in tables.items() if table.num_records()]
+    names = dict.fromkeys([*told, *costs, *with_records])
+    found = []
+    for name in names:
+        events_here = told.get(name, [])
+        cost = costs.get(name)
+        table = tables.get(name)
+        if table is not None:
+            num_done, num_failed = table.num_records(), len(table.failures())
+        else:
+            num_done, num_failed = _last(events_here, "num_done") or 0, _last(events_here, "num_failed") or 0
+        num_total = _total(events_here, is_done=run.is_done, num_done=num_done + num_failed)
+        found.append(_status(name, num_done, num_total, num_failed, cost))
+    return tuple(found)
+
+
+def _status(name: str, num_done: int, num_total: int | None, num_failed: int, cost: CostEntry | None) -> StageStatus:
+    seconds = 0.0 if cost is None else cost.seconds
+    num_left = None if num_total is None else max(0, num_total - num_done - num_failed)
+    pace = None if cost is None or not cost.num_items else cost.seconds / cost.num_items
+    left_s = 0.0 if num_left == 0 else None if num_left is None or pace is None else num_left * pace
+    return StageStatus(name, num_done, num_total, num_failed, seconds, left_s)
+
+
+def _total(events: Sequence[Mapping[str, Any]], *, is_done: bool, num_done: int) -> int | None:
+    """The planned total. A stage that only started says what this one call of it wants, which may not be all."""
+    planned = _last([event for event in events if event["event"] == "stage_planned"], "num_total")
+    if planned is None and is_done:
+        return num_done
+    return planned
+
+
+def _costs(run: Run) -> dict[str, CostEntry]:
+    """Time per stage, over all devices."""
+    sums: dict[str, CostEntry] = {}
+    for entry in run.costs():
+        known = sums.get(entry.stage)
+        if known is not None:
+            added = {"seconds": known.seconds + entry.seconds, "num_items": known.num_items + entry.num_items}
+            entry = entry.model_copy(update=added)
+        sums[entry.stage] = entry
+    return sums
+
+
+def _by_stage(events: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for event in events:
+        if event.get("event") in _STAGE_EVENTS and isinstance(event.get("stage"), str):
+            found.setdefault(event["stage"], []).append(event)
+    return found
+
+
+def _last(events: Sequence[Mapping[str, Any]], name: str) -> int | None:
+    values = [event[name] for event in events if isinstance(event.get(name), int)]
+    return values[-1] if values else None
+
+
+# ---------------------------------------------------------------------------------------------- the rest
+
+
+def _last_failure(events: Sequence[Mapping[str, Any]]) -> str | None:
+    for event in reversed(events):
+        if event.get("event") == "item_failed":
+            return f"{event.get('stage')}: {event.get('error_type')}: {event.get('message')}"
+        if event.get("event") == "stage_failed":
+            return f"{event.get('stage')}: {event.get('problem')}"
+    return None
+
+
+def _time_of(event: Mapping[str, Any]) -> datetime | None:
+    try:
+        return datetime.fromisoformat(event["at"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _recipe_name(home: Path) -> str:
+    """The recipe's name from the header, whose spec holds it."""
+    name = json.loads((home / "header.json").read_bytes())["spec"].get("name")
+    return name if isinstance(name, str) else home.name
+
+
+def working_pid(lock: Path) -> int | None:
+    """The process that holds a run's lock; None when nobody does."""
+    try:
+        pid = int(lock.read_text(encoding="ascii").strip())
+        os.kill(pid, 0)
+    except PermissionError:
+        return pid  # somebody else's process, so it is alive
+    except (OSError, ValueError):
+        return None
+    # The number may have gone to another process since. Asking for the lock itself tells, and only for a moment.
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return pid
+    finally:
+        os.close(descriptor)
+    return None

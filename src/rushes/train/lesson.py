@@ -1,0 +1,33 @@
+"""What a training run learns from, and the key of the checkpoint it makes; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rushes.records import BlobRef, Sample
+from rushes.specs import TrainSpec
+from rushes.store.identity import content_hash, work_key
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One training run: what to learn from, starting where."""
+
+    samples: tuple[Sample, ...]
+    parent: str
+    """Fingerprint or checkpoint key of the weights to start from."""
+    start: BlobRef | None
+    """Those weights; None for the base's own."""
+    spec: TrainSpec
+    reencode: bool
+    """Train on latents of the decoded clip rather than on the sampler's."""
+
+
+def lesson_key(lesson: Lesson) -> str:
+    """Work key of the checkpoint that a lesson makes; where the clips came from is in their own keys."""
+    spec = {
+        "train": lesson.spec.model_dump(mode="json", exclude={"checkpoint_every", "num_accumulation"}),
+        "samples": content_hash([sample.model_dump(mode="json") for sample in lesson.samples]),
+        "reencode": lesson.reencode,
+    }
+    return work_key("checkpoint", spec, [lesson.parent])

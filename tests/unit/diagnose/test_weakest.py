@@ -1,0 +1,145 @@
+"""Focus: ranked by gap, the user's word respected, groups and the unscored never chosen, every prompt handed out."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from rushes.diagnose import apportion, baseline, weakest
+from rushes.diagnose.weakest import NAMED_FLOOR
+from rushes.errors import RecipeError, UserError
+from rushes.records import Measurement, Outcome, Scored, Unscored
+from rushes.specs import DiagnoseSpec
+from rushes.store.identity import content_hash
+
+
+def measured(**means: float | None) -> list[Measurement]:
+    """Ten measurements of each dimension with that mean; None for unscored ones."""
+    return [_one(name, mean, i) for name, mean in means.items() for i in range(10)]
+
+
+def _one(dimension: str, value: float | None, i: int) -> Measurement:
+    outcome: Outcome = Scored(value=value) if value is not None else Unscored(reason="too dark")
+    num_clips = 4 if dimension == "Diversity" else 1
+    return Measurement(
+        key=content_hash([dimension, i]),
+        subject=tuple(content_hash(["clip", dimension, i, k]) for k in range(num_clips)),
+        dimension=dimension,
+        prompt_key=content_hash(["prompt", dimension, i]),
+        measurer="test",
+        outcome=outcome,
+    )
+
+
+PROBES = measured(Composition=0.9, Mechanics=0.4, Camera_Motion=0.7, Motion_Rationality=0.2, Diversity=0.05)
+
+
+def test_the_widest_gaps_are_chosen_with_shares_in_proportion() -> None:
+    focus = weakest(PROBES, DiagnoseSpec(num_focus=3), num_prompts=100)
+    assert [each.dimension for each in focus] == ["Motion_Rationality", "Mechanics", "Camera_Motion"]
+    assert [each.gap for each in focus] == pytest.approx([0.8, 0.6, 0.3])
+    assert [each.share for each in focus] == pytest.approx([0.8 / 1.7, 0.6 / 1.7, 0.3 / 1.7])
+    assert [each.num_prompts for each in focus] == [47, 35, 18]  # quotas 47.06, 35.29, 17.65
+    by_name = {each.dimension: each for each in baseline(PROBES).measured}
+    for each in focus:
+        known = by_name[each.dimension]
+        assert (each.baseline, each.low, each.high) == (known.mean, known.low, known.high)
+    assert focus[0].reason == "widest gap to 1 of 4 dimensions"
+
+
+def test_the_target_moves_the_gap_and_what_reached_it_is_not_weak() -> None:
+    focus = weakest(PROBES, DiagnoseSpec(num_focus=4, target=0.7), num_prompts=8)
+    assert [(each.dimension, round(each.gap, 9)) for each in focus] == [("Motion_Rationality", 0.5), ("Mechanics", 0.3)]
+    assert [each.num_prompts for each in focus] == [5, 3]
+
+
+def test_nothing_weak_is_said_rather_than_trained() -> None:
+    with pytest.raises(UserError, match="reached the target 0.1") as caught:
+        weakest(PROBES, DiagnoseSpec(target=0.1), num_prompts=8)
+    assert "diagnose.target" in (caught.value.next_step or "")
+
+
+def test_groups_are_never_chosen_even_when_weakest() -> None:
+    focus = weakest(PROBES, DiagnoseSpec(num_focus=20), num_prompts=8)
+    assert "Diversity" not in {each.dimension for each in focus}
+
+
+def test_the_unscored_are_reported_not_chosen() -> None:
+    probes = [*measured(Mechanics=0.5, Composition=0.8), *measured(Camera_Motion=None)]
+    assert [each.dimension for each in weakest(probes, DiagnoseSpec(num_focus=8), 4)] == ["Mechanics", "Composition"]
+    assert {each.dimension: each.reason for each in baseline(probes).unmeasured} == {"Camera_Motion": "10 x too dark"}
+    with pytest.raises(UserError, match="no dimension could be measured"):
+        weakest(measured(Camera_Motion=None), DiagnoseSpec(), 4)
+    with pytest.raises(UserError, match="no dimension could be measured"):
+        weakest([], DiagnoseSpec(), 4)
+
+
+def test_only_probed_dimensions_are_chosen() -> None:
+    focus = weakest(PROBES, DiagnoseSpec(dimensions=("Composition", "Camera_Motion")), num_prompts=8)
+    assert [each.dimension for each in focus] == ["Camera_Motion", "Composition"]
+
+
+def test_equal_gaps_keep_the_catalogues_order_whatever_the_order_of_measurements() -> None:
+    probes = measured(Motion_Rationality=0.5, Composition=0.5, Mechanics=0.5)
+    chosen = {
+        tuple(each.dimension for each in weakest(random.Random(seed).sample(probes, 30), DiagnoseSpec(num_focus=2), 5))
+        for seed in range(8)
+    }
+    assert chosen == {("Composition", "Mechanics")}
+
+
+class TestNamedByTheUser:
+    def test_the_users_focus_is_taken_in_the_users_order(self) -> None:
+        focus = weakest(PROBES, DiagnoseSpec(focus=("Camera_Motion", "Mechanics"), num_focus=1), num_prompts=30)
+        assert [each.dimension for each in focus] == ["Camera_Motion", "Mechanics"]
+        assert [each.num_prompts for each in focus] == [10, 20]
+        assert focus[0].reason == "named in the recipe; gap number 3, widest first, to 1 of 4 dimensions"
+
+    def test_a_named_dimension_at_the_target_still_gets_a_little(self) -> None:
+        probes = measured(Composition=1.0, Mechanics=0.0)
+        first, second = weakest(probes, DiagnoseSpec(focus=("Composition", "Mechanics")), num_prompts=110)
+        assert (first.gap, first.num_prompts, second.num_prompts) == (0.0, 10, 100)
+        assert first.share == pytest.approx(NAMED_FLOOR / (1 + NAMED_FLOOR))
+
+    def test_all_at_the_target_share_evenly(self) -> None:
+        probes = measured(Composition=1.0, Mechanics=1.0)
+        focus = weakest(probes, DiagnoseSpec(focus=("Mechanics", "Composition")), num_prompts=7)
+        assert [(each.share, each.num_prompts) for each in focus] == [(0.5, 4), (0.5, 3)]
+
+    def test_a_named_dimension_without_a_score_is_refused_with_the_measurers_reason(self) -> None:
+        probes = [*measured(Mechanics=0.5), *measured(Camera_Motion=None)]
+        with pytest.raises(UserError, match="'Camera_Motion' of diagnose.focus has no score") as caught:
+            weakest(probes, DiagnoseSpec(focus=("Camera_Motion",)), 4)
+        assert caught.value.got_repr == "'10 x too dark'"
+
+    def test_an_unknown_name_and_a_group_are_refused(self) -> None:
+        with pytest.raises(RecipeError, match="no such dimension"):
+            weakest(PROBES, DiagnoseSpec(focus=("Mechanic",)), 4)
+        with pytest.raises(RecipeError, match="Diversity"):
+            weakest(PROBES, DiagnoseSpec(focus=("Diversity",)), 4)
+
+
+class TestApportion:
+    def test_every_prompt_is_handed_out_within_one_of_its_quota(self) -> None:
+        rng = random.Random(1)
+        for _ in range(500):
+            weights = [rng.choice([0.0, rng.random(), rng.random() ** 9]) for _ in range(rng.randint(1, 9))]
+            weights[rng.randrange(len(weights))] = 1.0
+            total = rng.choice([0, 1, 2, 7, 192, 10_000])
+            counts = apportion(weights, total)
+            assert sum(counts) == total
+            for weight, count in zip(weights, counts, strict=True):
+                assert abs(count - total * weight / sum(weights)) < 1 + 1e-9
+                assert weight > 0 or count == 0
+
+    def test_largest_remainders_by_hand(self) -> None:
+        assert apportion([47.0, 16.0, 15.8, 12.0, 6.1, 3.1], 10) == (5, 2, 1, 1, 1, 0)
+        assert apportion([1.0, 1.0, 1.0], 2) == (1, 1, 0)
+
+    @pytest.mark.parametrize(
+        ("weights", "total"), [([0.0, 0.0], 3), ([], 3), ([-1.0, 2.0], 3), ([float("nan")], 3), ([1.0], -1)]
+    )
+    def test_what_cannot_be_apportioned_is_refused(self, weights: list[float], total: int) -> None:
+        with pytest.raises(ValueError, match="expected weights"):
+            apportion(weights, total)

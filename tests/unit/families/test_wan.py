@@ -1,0 +1,86 @@
+"""The Wan adapter against the stock pipeline: same text states, same latents, same pixels."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rushes.errors import RecipeError
+from rushes.families.wan import Wan, hash_files, latent_size, load_wan, make_scheduler
+from rushes.records import SamplerSettings
+from rushes.specs import BaseModelSpec, ShapeSpec
+
+from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
+
+SAMPLER = SamplerSettings(num_steps=2, guidance_scale=3.0, shift=2.0, scheduler="UniPCMultistepScheduler")
+TEXTS = ["a red circle moves up", "a blue square"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_wan(tmp_path_factory.mktemp("wan"))
+
+
+@pytest.fixture(scope="module")
+def wan(folder: Path) -> Wan:
+    return load_wan(BaseModelSpec(model=str(folder), max_tokens=8))
+
+
+def test_kept_latents_decode_to_the_pipelines_own_video(wan: Wan) -> None:
+    latents = wan.sample(TEXTS, [5, 6], SAMPLER, TINY_SHAPE)
+    noise = torch.stack([wan._noise(seed, TINY_SHAPE) for seed in (5, 6)])
+    wan.pipeline.scheduler = make_scheduler(SAMPLER)
+    stock = wan.pipeline(
+        prompt=TEXTS,
+        height=32,
+        width=32,
+        num_frames=5,
+        num_inference_steps=2,
+        guidance_scale=3.0,
+        latents=noise,
+        output_type="np",
+        max_sequence_length=8,
+    ).frames
+    ours = np.stack(wan.decode(latents))
+    assert ours.shape == (2, 5, 32, 32, 3) and ours.dtype == np.uint8
+    np.testing.assert_array_equal(ours, (np.asarray(stock) * 255).round().astype(np.uint8))
+
+
+def test_a_clip_depends_on_its_own_seed_alone(wan: Wan) -> None:
+    together = wan.sample(TEXTS, [5, 6], SAMPLER, TINY_SHAPE)
+    alone = wan.sample(TEXTS[1:], [6], SAMPLER, TINY_SHAPE)
+    torch.testing.assert_close(together[1:], alone, atol=1e-4, rtol=1e-4)
+    assert float((together[1:] - wan.sample(TEXTS[1:], [7], SAMPLER, TINY_SHAPE)).abs().max()) > 0.1
+
+
+def test_text_is_padded_with_zeros_and_encoded_once_per_text(wan: Wan) -> None:
+    states = wan.encode_text(["a red circle", "", "a red circle"])
+    assert states.shape == (3, 8, 16)
+    assert torch.equal(states[0], states[2])
+    assert float(states[0, 4:].abs().max()) == 0.0 and float(states[1, 1:].abs().max()) == 0.0
+
+
+def test_encode_gives_normalised_latents_of_the_right_size(wan: Wan) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    assert wan.encode([frames, frames]).shape == (2, 4, 2, 4, 4)
+
+
+@pytest.mark.parametrize(("frames", "height", "nearest"), [(16, 64, "17 frames of 64 x 64"), (17, 70, "17 frames of 64")])
+def test_an_impossible_shape_names_the_nearest_legal_one(frames: int, height: int, nearest: str) -> None:
+    with pytest.raises(RecipeError, match=nearest):
+        latent_size(ShapeSpec(num_frames=frames, height_px=height))
+
+
+def test_the_papers_shape_is_legal() -> None:
+    assert latent_size(ShapeSpec(num_frames=81, height_px=480, width_px=832)) == (21, 60, 104)
+
+
+def test_an_unknown_scheduler_is_refused() -> None:
+    with pytest.raises(RecipeError, match="DDIMScheduler"):
+        make_scheduler(SAMPLER.model_copy(update={"scheduler": "DDIMScheduler"}))
+
+
+def test_the_fingerprint_follows_the_weights(folder: Path, wan: Wan, tmp_path: Path) -> None:
+    assert wan.fingerprint == hash_files(folder / "transformer")
+    (tmp_path / "a.safetensors").write_bytes(b"other")
+    assert hash_files(tmp_path) != wan.fingerprint

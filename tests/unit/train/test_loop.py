@@ -1,0 +1,132 @@
+"""Training: resumed equals straight, bit for bit; accumulation and LoRA; what happens when numbers break."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from rushes.errors import Stopped, TrainingError
+from rushes.families.wan import Wan, load_wan
+from rushes.specs import BaseModelSpec, LoraSpec, RealismSpec, TrainSpec
+from rushes.train.data import TrainingSet, step_batch
+from rushes.train.loop import Trained, optimise
+from rushes.train.network import make_network, merged_weights
+from rushes.train.objective import RewardWeightedObjective
+from rushes.train.realism import weighted_moments
+
+from tests.support.tiny_wan import make_tiny_wan
+
+SPEC = TrainSpec(num_steps=6, batch_size=4, learning_rate=1e-3, warmup_steps=2, checkpoint_every=2, precision="float32")
+
+
+@pytest.fixture(scope="module")
+def wan(tmp_path_factory: pytest.TempPathFactory) -> Wan:
+    return load_wan(BaseModelSpec(model=str(make_tiny_wan(tmp_path_factory.mktemp("wan"))), max_tokens=8))
+
+
+@pytest.fixture(scope="module")
+def data(wan: Wan) -> TrainingSet:
+    generator = torch.Generator().manual_seed(0)
+    return TrainingSet(
+        z_0_NCThw=torch.randn((10, 4, 2, 4, 4), generator=generator),
+        text_NLD=wan.encode_text([f"a red circle moves {d}" for d in ("left", "right", "up", "down", "up")] * 2),
+        empty_LD=wan.encode_text([""])[0],
+        weight_N=torch.tensor([0.0, 1.0, 2.0, 3.0, 0.5, 0.5, 1, 1, 1, 1]),
+        preference_N=torch.linspace(0, 1, 10),
+        is_real_N=torch.tensor([False] * 6 + [True] * 4),
+    )
+
+
+def _train(wan: Wan, data: TrainingSet, spec: TrainSpec, scratch: Path, stop_at: int | None = None) -> Trained:
+    network = make_network(wan, spec.lora, None, autocast=False)
+    mean, std = weighted_moments(data.z_0_NCThw, torch.ones(len(data.z_0_NCThw)))
+    objective = RewardWeightedObjective(spec, network.reference, mean, std)
+    steps: list[int] = []
+    return optimise(
+        network,
+        data,
+        objective,
+        spec,
+        seed=3,
+        scratch=scratch,
+        should_stop=lambda: stop_at is not None and len(steps) == stop_at,
+        on_step=lambda progress: steps.append(progress.step),
+    )
+
+
+VARIANTS = {
+    "full": SPEC,
+    "lora": SPEC.model_copy(update={"lora": LoraSpec(rank=2, alpha=2)}),
+    "moments": SPEC.model_copy(update={"realism": RealismSpec(kind="moments", share=0.5)}),
+    "negative": SPEC.model_copy(update={"negative": 0.5, "anchor": 0.1}),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_resumed_equals_straight(name: str, wan: Wan, data: TrainingSet, tmp_path: Path) -> None:
+    spec = VARIANTS[name]
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    straight = _train(wan, data, spec, tmp_path / "a")
+    for stop_at in (1, 2):
+        with pytest.raises(Stopped):
+            _train(wan, data, spec, tmp_path / "b", stop_at)
+    resumed = _train(wan, data, spec, tmp_path / "b")
+    assert resumed.progress.curves == straight.progress.curves
+    for key, value in straight.average.items():
+        assert torch.equal(value, resumed.average[key]), key
+
+
+def test_accumulation_changes_nothing_but_rounding(wan: Wan, data: TrainingSet, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole = _train(wan, data, SPEC, tmp_path / "a")
+    parts = _train(wan, data, SPEC.model_copy(update={"num_accumulation": 2}), tmp_path / "b")
+    for key, value in whole.average.items():
+        torch.testing.assert_close(value, parts.average[key], atol=2e-4, rtol=1e-3)
+
+
+def test_only_adapter_moves_and_merging_reproduces_it(wan: Wan, data: TrainingSet, tmp_path: Path) -> None:
+    spec = VARIANTS["lora"]
+    network = make_network(wan, spec.lora, None, autocast=False)
+    assert all(".lora_" in name for name in network.parameters())
+    mean, std = weighted_moments(data.z_0_NCThw, torch.ones(10))
+    trained = optimise(
+        network, data, RewardWeightedObjective(spec, None, mean, std), spec, seed=3, scratch=tmp_path
+    )
+    merged = merged_weights(network, trained.average)
+    assert set(merged) == set(wan.transformer.state_dict())
+    batch = step_batch(data, spec, 0, 0).batch
+    with torch.no_grad():
+        for name, value in network.parameters().items():
+            value.copy_(trained.average[name])
+        expected = network.velocity(batch.z_0_BCTHW, batch.sigma_B, batch.text_BLD)
+    plain = make_network(wan, None, merged, autocast=False)
+    with torch.no_grad():
+        got = plain.velocity(batch.z_0_BCTHW, batch.sigma_B, batch.text_BLD)
+        base = plain_base = make_network(wan, None, None, autocast=False).velocity(
+            batch.z_0_BCTHW, batch.sigma_B, batch.text_BLD
+        )
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
+    assert float((plain_base - got).abs().max()) > 1e-4, base
+
+
+def test_own_clips_are_drawn_in_proportion_to_their_weight(data: TrainingSet) -> None:
+    counts = torch.zeros(10)
+    for step in range(400):
+        batch = step_batch(data, SPEC, step, seed=1).batch
+        for row in batch.z_0_BCTHW[~batch.is_real_B]:
+            counts[int((data.z_0_NCThw == row).all(dim=(1, 2, 3, 4)).nonzero()[0])] += 1
+    shares = counts[:6] / counts[:6].sum()
+    torch.testing.assert_close(shares, data.weight_N[:6] / data.weight_N[:6].sum(), atol=0.04, rtol=0)
+    assert float(counts[6:].sum()) == 0
+
+
+def test_nan_latents_stop_training_with_a_clear_error(wan: Wan, data: TrainingSet, tmp_path: Path) -> None:
+    broken = TrainingSet(**{**vars(data), "z_0_NCThw": torch.full_like(data.z_0_NCThw, float("nan"))})
+    with pytest.raises(TrainingError, match="not finite"):
+        _train(wan, broken, SPEC.model_copy(update={"num_steps": 20}), tmp_path)
+
+
+def test_no_weight_left_is_an_error(data: TrainingSet) -> None:
+    with pytest.raises(TrainingError, match="weight above 0"):
+        TrainingSet(**{**vars(data), "weight_N": torch.zeros(10)})
