@@ -90,7 +90,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Extra test data beside the checkout (real clips, benchmark prompts); tests that need it skip where it is absent."""
+    """Extra test data beside the checkout: real clips, benchmark prompts. What needs it skips where it is absent."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
         pytest.skip(f"no extra test data at {folder}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from rushes.execute.progress import OnProgress
-from rushes.judge.grade import check_unscored_share
 from rushes.records import Scorecard
 from rushes.specs import Recipe
 from rushes.steps import Halt, Steps
@@ -50,26 +49,21 @@ def improve(
 
 def _improve(steps: Steps) -> Scorecard | None:
     try:
-        probes, held_out = steps.evaluation_prompts()
-        focus = steps.weakest(steps.measure(steps.base, probes, "probe"))
-        steps.after("diagnose")
-        model = steps.base
+        focus = steps.probe()
+        model, real = steps.base, steps.desk.real_clips()
         for number in range(steps.recipe.num_rounds):
-            prompts = steps.write(focus, number, evaluation=[*probes, *held_out])
-            real = steps.real_clips(evaluation=[*probes, *held_out])
+            prompts = steps.desk.write(focus, number)
             steps.after("prompts")
             clips = steps.film(model, prompts)
             steps.after("generate")
             scores = steps.judge(clips)
-            check_unscored_share(scores, steps.recipe.judge.max_unscored)
             steps.after("judge")
-            samples = steps.weigh([*clips, *real], scores)
+            samples = steps.weigh([*clips, *real], scores, number)
             model = steps.train(samples, scores, start=model)
             steps.after("train")
-        before = steps.measure(steps.base, held_out, "held_out")
-        after = steps.measure(model, held_out, "held_out")
-        steps.after("measure")
-        return steps.finish(focus, before, after)
+        before = steps.look(steps.base, steps.desk.held_out, "held_out")
+        after = steps.look(model, steps.desk.held_out, "held_out")
+        return steps.finish(focus, model, real, before, after)
     except Halt:
         return None
 

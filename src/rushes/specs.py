@@ -136,9 +136,13 @@ class ScreenSpec(Spec):
     """Which prompts are refused before anything is filmed."""
 
     near_duplicate: Fraction = 0.97
-    """Similarity (cosine of word n-gram counts) from which two prompts count as the same."""
+    """Similarity (cosine of word n-gram counts) from which two prompts count as the same. From 0.97 on, one different
+    word tells prompts of up to 60 words apart; for long, free texts 0.8 is usual."""
     held_out_overlap: Fraction = 0.97
-    """Similarity to a held-out or probe prompt from which a prompt is refused."""
+    """Similarity to a held-out or probe prompt from which a prompt is refused; the same content in other words always is."""
+    any_background: bool = False
+    """True takes prompts that differ only in the background for the same content: no event that is measured is ever
+    trained on. In the sandbox it needs `prompts.oversample` of about 5."""
     max_words: Positive = 60
     """Longest prompt, words."""
     enabled: bool = True
@@ -162,7 +166,7 @@ class PromptsSpec(Spec):
     """Weakness prompts per round, over all focus dimensions."""
     num_caption: Count = 0
     """Captions of real clips that the model also films, per round."""
-    oversample: Annotated[float, Field(ge=1.0)] = 1.5
+    oversample: Annotated[float, Field(ge=1.0)] = 2.0
     """Drafts written per prompt wanted, since the screen refuses some."""
     real: RealClipsSpec = RealClipsSpec()
     screen: ScreenSpec = ScreenSpec()

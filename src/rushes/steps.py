@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import Literal
 
 from rushes.diagnose.weakest import weakest
-from rushes.dimensions import known, probed
 from rushes.execute import Lazily
-from rushes.generate.film import Take, WanGenerator, film, takes
+from rushes.generate.film import WanGenerator, film, takes
 from rushes.judge.grade import check_unscored_share, grade
 from rushes.judge.stage import asking, chunk_size, questions
 from rushes.measure.stage import measuring, subjects
-from rushes.prompts.stage import PromptDesk
-from rushes.records import Clip, Focus, Measurement, Prompt, Rejection, Sample, Score
+from rushes.prompts.desk import PromptDesk
+from rushes.records import Clip, Focus, Measurement, Prompt, Sample, Score, Scorecard
+from rushes.result import Result, publish
 from rushes.specs import Recipe
 from rushes.store.run import Run
 from rushes.train.lesson import Lesson
@@ -23,9 +23,154 @@ from rushes.weights.report import report_weights
 from rushes.weights.weigh import weigh
 from rushes.workbench import Model, Workbench
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 class Halt(Exception):  # noqa: N818 - no error: the user asked for the stages up to here
     """The run has reached the stage it was asked to stop after."""
+
+
+class Steps:
+    """The steps of one run; `pipeline.improve` puts them in order."""
+
+    def __init__(self, recipe: Recipe, run: Run, until: str | None) -> None:
+        """Prepare; nothing is loaded before it is needed."""
+        self.recipe = recipe
+        self.run = run
+        self.until = until
+        self.bench = Workbench(recipe, run)
+        self.desk = PromptDesk(recipe, run, self.bench)
+        self.clips: dict[str, Clip] = {}
+        """Every clip met so far, by key."""
+
+    @cached_property
+    def base(self) -> Model:
+        """The model to improve."""
+        return self.bench.base
+
+    def after(self, stage: str) -> None:
+        """Stop here when the user asked for the stages up to this one.
+
+        Raises:
+            Halt: this is that stage.
+        """
+        if stage == self.until:
+            raise Halt
+
+    # ---------------------------------------------------------------- diagnosis
+
+    def probe(self) -> tuple[Focus, ...]:
+        """The dimensions to aim at: the untouched model's weakest on probe prompts, or those the user names."""
+        found = self.look(self.base, self.desk.probes, "probe")
+        focus = weakest(found, self.recipe.diagnose, self.recipe.prompts.num_weakness)
+        self.run.write_derived("focus", focus)
+        return focus
+
+    # ---------------------------------------------------------------- filming
+
+    def film(self, model: Model, prompts: Sequence[Prompt]) -> list[Clip]:
+        """The takes of a round's prompts, with latents for training."""
+        generate = self.recipe.generate
+        return self._film(model, prompts, "generate", generate.num_takes)
+
+    def _film(
+        self, model: Model, prompts: Sequence[Prompt], purpose: Literal["generate", "measure"], num_takes: int
+    ) -> list[Clip]:
+        runtime, shape = self.recipe.runtime, self.recipe.shape
+        sampler = self.recipe.generate.sampler if purpose == "generate" else self.recipe.measure.sampler
+        work = takes(prompts, model=model.name, sampler=sampler, shape=shape, num_takes=num_takes)
+        shoot = partial(
+            film,
+            blobs=self.run.blobs,
+            model=model.name,
+            sampler=sampler,
+            shape=shape,
+        )
+        do = Lazily(lambda: WanGenerator(self.bench.with_weights(model)), shoot)
+        made = self.run.advance(self.run.clips, work, do, chunk_size=runtime.generate_batch, device=runtime.device)
+        self.clips.update({clip.key: clip for clip in made})
+        return made
+
+    # ---------------------------------------------------------------- judging and weighing
+
+    def judge(self, clips: Sequence[Clip]) -> tuple[Score, ...]:
+        """The frozen judge's scores of clips."""
+        spec, runtime = self.recipe.judge, self.recipe.runtime
+        work = questions(clips, self.desk.by_key, spec)
+        answers = self.run.advance(
+            self.run.answers,
+            work,
+            asking(spec, runtime, self.run.blobs),
+            chunk_size=chunk_size(work, runtime.judge_batch),
+            device=runtime.device,
+        )
+        return grade(clips, self.desk.by_key, answers, spec)
+
+    def weigh(self, clips: Sequence[Clip], scores: Sequence[Score], number: int) -> tuple[Sample, ...]:
+        """Clips as training material, with what their weights amount to written down before training."""
+        self.clips.update({clip.key: clip for clip in clips})
+        check_unscored_share(scores, self.recipe.judge.max_unscored)
+        samples = weigh(clips, scores, self.recipe.weights)
+        self.run.write_derived(f"weights-{number}", [report_weights(samples, scores, self.recipe.weights)])
+        self.run.write_derived(f"samples-{number}", samples)
+        self.run.write_derived(f"scores-{number}", scores)
+        return samples
+
+    # ---------------------------------------------------------------- training
+
+    def train(self, samples: Sequence[Sample], scores: Sequence[Score], start: Model) -> Model:
+        """Fine-tune `start` on weighted samples."""
+        lesson = Lesson(
+            samples=tuple(samples),
+            parent=start.name,
+            start=start.weights,
+            spec=self.recipe.train,
+            reencode=self.recipe.generate.latents == "reencoded",
+        )
+        return Model.of(train_round(self.run, self.bench, lesson, self.clips, self.desk.by_key, scores))
+
+    # ---------------------------------------------------------------- measuring
+
+    def look(
+        self, model: Model, prompts: Sequence[Prompt], purpose: Literal["probe", "held_out"]
+    ) -> list[Measurement]:
+        """What the independent measurer finds on a model's clips of evaluation prompts."""
+        spec, runtime = self.recipe.measure, self.recipe.runtime
+        groups = self.desk.group_dimensions
+        single = [prompt for prompt in prompts if prompt.dimension not in groups]
+        several = [prompt for prompt in prompts if prompt.dimension in groups]
+        clips = self._film(model, single, "measure", spec.num_takes if purpose == "held_out" else 1)
+        clips += self._film(model, several, "measure", spec.num_diversity_takes) if several else []
+        return self.run.advance(
+            self.run.measurements,
+            subjects(clips, self.desk.by_key, spec, groups),
+            measuring(spec, runtime, self.run.blobs),
+            chunk_size=runtime.judge_batch,
+            device=runtime.device,
+        )
+
+    # ---------------------------------------------------------------- the end
+
+    def finish(
+        self,
+        focus: Sequence[Focus],
+        model: Model,
+        real: Sequence[Clip],
+        before: Sequence[Measurement],
+        after: Sequence[Measurement],
+    ) -> Scorecard:
+        """Let the judge look at the held-out clips too, compare, write the report, and mark the run as done."""
+        looked_at = [self.clips[key] for each in (*before, *after) for key in each.subject]
+        single = [clip for clip in looked_at if clip.dimension not in self.desk.group_dimensions]
+        judged = self.judge(single)
+        result = Result(
+            focus=tuple(focus),
+            base=self.base.name,
+            tuned=model.name,
+            before=tuple(before),
+            after=tuple(after),
+            clips=self.clips,
+            real=tuple(real),
+            judged=judged,
+        )
+        scorecard = result.scorecard(self.recipe, self.run)
+        publish(self.recipe, self.run, result, scorecard, self.desk.by_key)
+        return self.run.finish(scorecard)

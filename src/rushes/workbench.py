@@ -54,6 +54,13 @@ class Workbench:
         return wan
 
     @cached_property
+    def vocabulary(self) -> frozenset[str] | None:
+        """The words a word-level tokenizer knows; None for models that can read any word."""
+        from rushes.families.wan import word_level_vocabulary
+
+        return word_level_vocabulary(self.recipe.base)
+
+    @cached_property
     def base(self) -> Model:
         """The recipe's untouched model."""
         from rushes.families.wan import fingerprint_of

@@ -70,9 +70,7 @@ def outcome_of(value: float | None) -> Outcome:
 
 
 def make_score(clip: Clip, value: float | None) -> Score:
-    return Score(
-        clip_key=clip.key, prompt_key=clip.prompt_key, dimension=clip.dimension, outcome=outcome_of(value)
-    )
+    return Score(clip_key=clip.key, prompt_key=clip.prompt_key, dimension=clip.dimension, outcome=outcome_of(value))
 
 
 def make_measurement(clip: Clip, value: float | None) -> Measurement:

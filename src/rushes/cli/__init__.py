@@ -1,4 +1,4 @@
-"""The command line: `rushes`. Every command is a thin call into the library; nothing heavy is imported before it runs."""
+"""The command line: `rushes`. Each command is a thin call into the library; nothing heavy is imported before."""
 
 from rushes.cli.main import main
 

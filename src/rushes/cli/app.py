@@ -61,7 +61,7 @@ def init(
 def run(
     recipe: RecipeArgument, home: HomeOption = None, set_: SetOption = None, allow_change: AllowChangeOption = False
 ) -> None:
-    """Do everything: diagnose, prompts, generate, judge, weigh, train, measure, report. Run it again to resume."""
+    """Run a recipe to its report; run it again to resume."""
     from rushes.cli.work import work
 
     work(recipe, home, set_ or [], until=None, allow_change=allow_change)
@@ -77,19 +77,19 @@ def _add_stage(stage: str, what: str) -> None:
 
         work(recipe, home, set_ or [], until=stage, allow_change=allow_change)
 
-    app.command(name=stage, help=f"Work up to and including: {what}")(command)
+    app.command(name=stage, help=f"Run up to here: {what}")(command)
 
 
-_add_stage("prompts", "write and screen the prompts.")
-_add_stage("generate", "film them with the frozen model.")
-_add_stage("judge", "let the judge answer each prompt's questions.")
-_add_stage("train", "weigh the clips and fine-tune.")
-_add_stage("measure", "measure base and tuned model on held-out prompts.")
+_add_stage("prompts", "prompts written and screened.")
+_add_stage("generate", "clips filmed by the frozen model.")
+_add_stage("judge", "questions answered by the judge.")
+_add_stage("train", "clips weighed, model fine-tuned.")
+_add_stage("measure", "base and tuned model measured.")
 
 
 @app.command()
 def status(home: HomeArgument, as_json: JsonOption = False) -> None:
-    """Show how far a run is; also while it is running."""
+    """Show how far a run is, also while it runs."""
     from rushes.cli.look import show_status
 
     show_status(home, as_json=as_json)
@@ -97,12 +97,14 @@ def status(home: HomeArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def report(
-    home: HomeArgument, open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False
+    home: HomeArgument,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="Write it again from the run's records.")] = False,
 ) -> None:
-    """Write the HTML report of a run anew, and print the scorecard."""
-    from rushes.cli.look import show_report
+    """Print a finished run's scorecard and where its report is."""
+    from rushes.cli.work import show_report
 
-    show_report(home, open_in_browser=open_)
+    show_report(home, anew=anew, open_in_browser=open_)
 
 
 @app.command()
@@ -115,7 +117,7 @@ def plan(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a recipe will take, before anything is spent: items, time and disk per stage."""
+    """Say what a recipe will take: items, time, disk."""
     from rushes.cli.look import show_plan
 
     show_plan(recipe, set_ or [], from_ or [], as_json=as_json)
@@ -126,7 +128,7 @@ def doctor(
     as_json: JsonOption = False,
     home: Annotated[Path, typer.Option("--home", help="Folder that runs will be written to.")] = Path("runs"),
 ) -> None:
-    """Look at this machine: what is there, what is missing, and what to type to get it."""
+    """Look at this machine; say what is missing, and how to get it."""
     from rushes.cli.look import show_checks
 
     if not show_checks(home, as_json=as_json):

@@ -146,7 +146,11 @@ def show_checks(home: Path, *, as_json: bool) -> bool:
     if as_json:
         show_json([asdict(check) for check in checks])
         return is_fine
-    show_table([Column("what"), Column(""), Column("found")], [(c.name, c.status, c.found) for c in checks])
+    show_table(
+        [Column("what"), Column(""), Column("found")],
+        [(check.name, check.status, check.found) for check in checks],
+        styles={"missing": "red", "warning": "yellow", "ok": "green"},
+    )
     todo = [(check.name, check.fix) for check in checks if check.fix]
     for name, fix in todo:
         print(f"{name}: {fix}")

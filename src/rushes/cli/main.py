@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `rushes` with `arguments` (default: those of the process).
 
     Returns:
-        Exit code: 0 done, 2 for what the user can put right, 130 stopped by Ctrl-C, 1 where a command says so (`doctor`).
+        Exit code: 0 done; 2 for what the user can put right; 130 stopped by Ctrl-C; 1 where `doctor` misses something.
 
     Raises:
         Exception: a bug; Python shows its traceback.

@@ -39,7 +39,7 @@ def pretrain(
         int | None, typer.Option("--steps", min=1, help="Steps in place of the part's own number.")
     ] = None,
 ) -> None:
-    """Train the sandbox's models from nothing, or go on training: hours on two cores. The same command resumes."""
+    """Train the sandbox's own models; hours on two cores. The same command resumes."""
     from rushes.cli.pretraining import pretrain_part
 
     for name in ("vae", "base", "judge") if part is Part.all else (part.value,):
@@ -52,7 +52,7 @@ def clips(
     num: Annotated[int, typer.Option("--num", min=1, help="How many clips.")] = 64,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Which clips: the same seed gives the same.")] = 0,
 ) -> None:
-    """Write rendered clips with captions as a folder of videos with metadata.jsonl, as `prompts.real.folder` reads."""
+    """Write a folder of rendered clips with metadata.jsonl, as `prompts.real.folder` reads."""
     from rushes.sandbox.real_clips import write_clip_folder
 
     write_clip_folder(folder, num, seed)

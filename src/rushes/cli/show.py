@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -32,25 +32,30 @@ def console() -> Console:
 
 
 def show_table(
-    columns: Sequence[Column], rows: Sequence[Sequence[str]], *, title: str = "", total: bool = False
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    *,
+    total: bool = False,
+    styles: Mapping[str, str] | None = None,
 ) -> None:
     """Print a table of plain texts; nothing in them is read as markup.
 
     Args:
         columns: titles and alignment.
         rows: one text per column.
-        title: what stands above; empty for nothing.
         total: True sets the last row apart.
+        styles: colours of cells, by their text; seen on terminals only.
     """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(Text(column.title), justify=column.align, overflow="fold")
     for index, row in enumerate(rows):
-        table.add_row(*(Text(cell) for cell in row), end_section=total and index == len(rows) - 2)
+        cells = (Text(cell, style=(styles or {}).get(cell, "")) for cell in row)
+        table.add_row(*cells, end_section=total and index == len(rows) - 2)
     console().print(table)
 
 

@@ -6,8 +6,13 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
+from rushes.errors import StoreError
+from rushes.records import Scorecard
 from rushes.specs import Recipe
+
+REPORT_FILE: Final = "report.html"
 
 
 def default_home(recipe: Recipe) -> Path:
@@ -46,8 +51,54 @@ def work(
     if scorecard is None:
         print(f"done up to {until!r}; go on with: rushes run {recipe_name} --home {home}")
         return
-    from rushes.cli.scorecard import show_scorecard
+    show_result(scorecard, home)
 
-    show_scorecard(scorecard)
-    report = home / "report.html"
-    print(f"report: {report if report.exists() else f'rushes report {home}'}")
+
+def show_result(scorecard: Scorecard, home: Path) -> None:
+    """Print the scorecard and where the report is."""
+    from rushes.cli.show import console
+    from rushes.report.table import print_scorecard
+
+    print_scorecard(scorecard, console())
+    print(f"report: {home / REPORT_FILE}")
+
+
+def show_report(home: Path, *, anew: bool, open_in_browser: bool) -> None:
+    """Print the scorecard of a finished run and where its report is.
+
+    Args:
+        home: the run folder.
+        anew: write the report again from the run's records; nothing that is there is made again.
+        open_in_browser: also open it.
+
+    Raises:
+        StoreError: not a run folder, or the run is not finished.
+    """
+    from rushes.store.run import Run
+
+    with Run.view(home) as run:
+        scorecard = run.scorecard()
+    if scorecard is None:
+        raise StoreError(
+            f"the run in {home} is not finished, so it has no report yet",
+            next_step=f"see how far it is: rushes status {home}; go on: rushes run {home / 'recipe.yaml'} --home {home}",
+        )
+    if anew or not (home / REPORT_FILE).is_file():
+        scorecard = _finish_again(home) or scorecard
+    show_result(scorecard, home)
+    if open_in_browser:
+        import webbrowser
+
+        webbrowser.open((home / REPORT_FILE).absolute().as_uri())
+
+
+def _finish_again(home: Path) -> Scorecard | None:
+    """Run the recipe that a run keeps once more: every record is there, so only the end is done again."""
+    from rushes.pipeline import improve
+    from rushes.recipe import load_recipe
+    from rushes.store.run import Run
+
+    recipe = load_recipe(home / "recipe.yaml")
+    with Run.open(home, recipe) as run:
+        run.reopen_work()
+    return improve(recipe, home)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from rushes.doctor.check import Check
 
-_TIMEOUT_S: Final = 180.0
+_TIMEOUT_S: Final = 300.0
 _LIBRARIES: Final = ("torch", "diffusers", "transformers", "peft", "accelerate", "av", "cv2", "scipy", "jinja2")
 _HARMFUL: Final = ("torchvision", "torchcodec")
 """Not needed, and harmful where their build does not fit torch: transformers imports a torchvision that it finds."""
@@ -30,6 +30,8 @@ class Probed:
     """What it said; None when it imported."""
     facts: Mapping[str, Any]
     """What it can do; empty when it did not import."""
+    timed_out: bool = False
+    """True when it was given up rather than refused: that says something about the machine, not about the library."""
 
 
 def probe(names: Sequence[str], python: str = sys.executable, timeout_s: float = _TIMEOUT_S) -> list[Probed]:
@@ -37,28 +39,28 @@ def probe(names: Sequence[str], python: str = sys.executable, timeout_s: float =
     found: list[Probed] = []
     while len(found) < len(names):
         left = list(names[len(found) :])
-        lines, ending = _run(left, python, timeout_s)
+        lines, ending, timed_out = _run(left, python, timeout_s)
         done = [Probed(line["name"], line["error"], line["facts"]) for line in lines if "error" in line]
         found += done
         if len(done) < len(left):
-            found.append(Probed(left[len(done)], f"the process {ending} while importing it", {}))
+            found.append(Probed(left[len(done)], f"the process {ending} while importing it", {}, timed_out))
     return found
 
 
-def _run(names: Sequence[str], python: str, timeout_s: float) -> tuple[list[dict[str, Any]], str]:
-    """The lines of one probe process, and how it ended."""
+def _run(names: Sequence[str], python: str, timeout_s: float) -> tuple[list[dict[str, Any]], str, bool]:
+    """The lines of one probe process, how it ended, and whether it took too long."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
     command = [python, "-P", str(Path(__file__).with_name("probe.py")), *names]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=timeout_s, env=environment, check=False, errors="replace"
         )
-        output, ending = done.stdout, f"ended with code {done.returncode}"
+        output, ending, timed_out = done.stdout, f"ended with code {done.returncode}", False
     except subprocess.TimeoutExpired as expired:
         raw = expired.stdout or b""
         output = raw.decode(errors="replace") if isinstance(raw, bytes) else raw
-        ending = f"took more than {timeout_s:.0f} s"
-    return [line for text in output.splitlines() if (line := _line(text)) is not None], ending
+        ending, timed_out = f"took more than {timeout_s:.0f} s", True
+    return [line for text in output.splitlines() if (line := _line(text)) is not None], ending, timed_out
 
 
 def _line(text: str) -> dict[str, Any] | None:
@@ -78,7 +80,7 @@ def check_imports() -> list[Check]:
     checks = [_harmful(found[name]) for name in harmful] or [
         Check("torchvision, torchcodec", "ok", "not installed, as it should be")
     ]
-    checks += [_library(found[name], broken) for name in _LIBRARIES]
+    checks += _libraries([found[name] for name in _LIBRARIES], broken)
     if found["torch"].error is None:
         checks.append(_devices(found["torch"].facts))
     if found["av"].error is None:
@@ -93,15 +95,22 @@ def _harmful(probed: Probed) -> Check:
     return Check(probed.name, "missing", found, f"python -m pip uninstall -y {probed.name}")
 
 
-def _library(probed: Probed, broken: Sequence[str]) -> Check:
+def _libraries(probed: Sequence[Probed], broken: Sequence[str]) -> list[Check]:
+    """One line for all that import, and one for each that does not."""
+    fine = [one.name for one in probed if one.error is None]
+    failed = [_does_not_import(one, broken) for one in probed if one.error is not None]
+    return [*([Check("imports", "ok", ", ".join(fine))] if fine else []), *failed]
+
+
+def _does_not_import(probed: Probed, broken: Sequence[str]) -> Check:
     name = f"import {probed.name}"
-    if probed.error is None:
-        return Check(name, "ok", "imports")
+    if probed.timed_out:
+        return Check(name, "warning", _short(probed.error or ""), "run rushes doctor again when the machine is less busy")
     if broken and probed.name in ("transformers", "diffusers", "peft"):
         fix = f"first remove what breaks it: python -m pip uninstall -y {' '.join(broken)}"
     else:
         fix = f"python -m pip install --force-reinstall {_distribution(probed.name)}; then run rushes doctor again"
-    return Check(name, "missing", _short(probed.error), fix)
+    return Check(name, "missing", _short(probed.error or ""), fix)
 
 
 def _distribution(module: str) -> str:
@@ -110,8 +119,8 @@ def _distribution(module: str) -> str:
 
 def _devices(facts: Mapping[str, Any]) -> Check:
     devices = ", ".join(facts["devices"])
-    speed = "fast bfloat16 (AMX)" if facts["amx"] else "no AMX: bfloat16 is slow, float32 is faster"
-    cpu = f"cpu, {facts['num_threads']} torch threads, {speed}"
+    bfloat16 = f"bfloat16 by {', '.join(facts['cpu_bfloat16'])}" if facts["cpu_bfloat16"] else "bfloat16 emulated, slow"
+    cpu = f"cpu, {facts['num_threads']} torch threads, {bfloat16}"
     return Check("devices", "ok", f"{devices}; {cpu}" if devices else cpu)
 
 
@@ -123,5 +132,5 @@ def _codecs(facts: Mapping[str, Any]) -> Check:
 
 
 def _short(text: str, limit: int = 160) -> str:
-    line = " ".join((text or "").split())
+    line = " ".join(text.split())
     return line if len(line) <= limit else f"{line[: limit - 3]}..."

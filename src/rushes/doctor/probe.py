@@ -27,8 +27,8 @@ def probe_torch() -> Facts:
             devices.append(f"cuda:{index} {properties.name}, {properties.total_memory / 2**30:.0f} GiB")
     if torch.backends.mps.is_available():
         devices.append("mps")
-    amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
-    return {"devices": devices, "num_threads": torch.get_num_threads(), "amx": bool(amx), "cuda": torch.version.cuda}
+    has = [name for name in ("amx_tile", "avx512_bf16") if getattr(torch.cpu, f"_is_{name}_supported", lambda: False)()]
+    return {"devices": devices, "num_threads": torch.get_num_threads(), "cpu_bfloat16": has, "cuda": torch.version.cuda}
 
 
 def probe_diffusers() -> Facts:

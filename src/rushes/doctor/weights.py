@@ -19,7 +19,10 @@ def weights_folder() -> Path:
 
 
 def write_sums(folder: Path) -> Path:
-    """Write the hashes of all files below `folder` into its `SHA256SUMS`; `sha256sum -c` reads it too. Returns that file.
+    """Write the hashes of all files below `folder` into its `SHA256SUMS`, which `sha256sum -c` reads too.
+
+    Returns:
+        That file.
 
     Raises:
         StoreError: the folder cannot be written.

@@ -7,7 +7,8 @@ D text width.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -186,12 +187,37 @@ def model_folder(model: str) -> str:
 def load_wan(base: BaseModelSpec, device: str = "cpu") -> Wan:
     """Load a Wan pipeline from the package, a diffusers folder or the Hub; never runs code from the folder."""
     folder = model_folder(base.model)
-    pipeline = WanPipeline.from_pretrained(folder, torch_dtype=torch.float32).to(device)
+    pipeline = _quietly(lambda: WanPipeline.from_pretrained(folder, dtype=torch.float32)).to(device)
     pipeline.set_progress_bar_config(disable=True)
     for name in ("transformer", "vae", "text_encoder"):
         getattr(pipeline, name).eval().requires_grad_(False)
     fingerprint = fingerprint_of(base) or hash_state(pipeline.transformer.state_dict())
     return Wan(pipeline, fingerprint, base.max_tokens, torch.device(device))
+
+
+def _quietly(load: Callable[[], WanPipeline]) -> WanPipeline:
+    """Load without the libraries' own progress bars, which would break up ours."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    for logging in (diffusers_logging, transformers_logging):
+        logging.disable_progress_bar()
+    try:
+        return load()
+    finally:
+        for logging in (diffusers_logging, transformers_logging):
+            logging.enable_progress_bar()
+
+
+def word_level_vocabulary(base: BaseModelSpec) -> frozenset[str] | None:
+    """The words that a word-level tokenizer knows, lower case; None for tokenizers that can read any word."""
+    file = Path(model_folder(base.model)) / "tokenizer" / "tokenizer.json"
+    if not file.exists():
+        return None
+    model = json.loads(file.read_text(encoding="utf-8")).get("model", {})
+    if model.get("type") != "WordLevel":
+        return None
+    return frozenset(word for word in model["vocab"] if not word.startswith("<"))
 
 
 def fingerprint_of(base: BaseModelSpec) -> str | None:

@@ -69,7 +69,6 @@ def film(
     model: str,
     sampler: SamplerSettings,
     shape: ShapeSpec,
-    keep_latents: bool = True,
 ) -> list[Clip | Failed]:
     """Film one chunk of takes and store frames and latents; what `advance` calls."""
     requests = [
@@ -85,7 +84,7 @@ def film(
         for work in chunk
     ]
     return [
-        made if isinstance(made, Failed) else _clip(work, made, blobs, model, sampler, shape, keep_latents)
+        made if isinstance(made, Failed) else _clip(work, made, blobs, model, sampler, shape)
         for work, made in zip(chunk, generator.generate(requests), strict=True)
     ]
 
@@ -97,10 +96,9 @@ def _clip(
     model: str,
     sampler: SamplerSettings,
     shape: ShapeSpec,
-    keep_latents: bool,
 ) -> Clip:
     take = work.payload
-    latents = made.latents_CTHW if keep_latents else None
+    latents = made.latents_CTHW
     return Clip(
         key=work.key,
         prompt_key=take.prompt.key,

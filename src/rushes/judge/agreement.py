@@ -1,5 +1,6 @@
 """How far the judge can be believed: its scores beside the measurer's, on the same clips. Pure functions.
 
+`rushes.measure.agreement` compares single answers; this compares what training sees, the scores: do they rank clips well?
 The measurer is not the judge and never gives rewards, so where the two part, the judge is being flattered or is wrong.
 Legend: N clips, K prompts.
 """
@@ -38,12 +39,13 @@ class Estimate(Record):
     """Upper end of the interval."""
 
 
-class Agreement(Record):
+class ScoreAgreement(Record):
     """Judge and measurer on the same clips of one dimension.
 
     Example:
-        Agreement(dimension="Composition", num_clips=96, num_prompts=24, num_left_out=0, judge_mean=0.7,
-                  measurer_mean=0.6, accuracy=Estimate(value=0.9, low=0.85, high=0.94), auc=None, rank_correlation=None)
+        ScoreAgreement(dimension="Composition", num_clips=96, num_prompts=24, num_left_out=0, judge_mean=0.7,
+                       measurer_mean=0.6, accuracy=Estimate(value=0.9, low=0.85, high=0.94), auc=None,
+                       rank_correlation=None)
     """
 
     dimension: Text | None
@@ -81,9 +83,9 @@ class _Pairs:
         return int(self.prompt_N.max()) + 1
 
 
-def agreement(
+def score_agreement(
     scores: Sequence[Score], measurements: Iterable[Measurement], *, num_bootstrap: int = 1000, seed: int = 0
-) -> tuple[Agreement, ...]:
+) -> tuple[ScoreAgreement, ...]:
     """How well the judge agrees with the measurer: one row per dimension by name, then one over all (dimension None).
 
     A clip is compared in the dimension of its prompt. Measurements of groups and of other dimensions are not looked at;
@@ -100,7 +102,7 @@ def agreement(
         ((score, measured[key]) for score in scores if (key := (score.clip_key, score.dimension)) in measured),
         key=lambda pair: pair[0].clip_key,
     )
-    rows: list[Agreement] = []
+    rows: list[ScoreAgreement] = []
     for dimension in [*sorted({score.dimension for score, _ in both}), None]:
         here = [(score, outcome) for score, outcome in both if dimension in (score.dimension, None)]
         full = [
@@ -115,14 +117,14 @@ def agreement(
 
 def _row(
     dimension: str | None, full: Sequence[tuple[float, float, str]], num_left_out: int, num_bootstrap: int, seed: int
-) -> Agreement:
+) -> ScoreAgreement:
     numbers = {key: number for number, key in enumerate(sorted({key for _, _, key in full}))}
     pairs = _Pairs(
         judge_N=np.array([judge for judge, _, _ in full]),
         measurer_N=np.array([measurer for _, measurer, _ in full]),
         prompt_N=np.array([numbers[key] for _, _, key in full]),
     )
-    return Agreement(
+    return ScoreAgreement(
         dimension=dimension,
         num_clips=len(full),
         num_prompts=pairs.num_prompts,

@@ -7,7 +7,7 @@ that answers, but without a usable probability (none, NaN, out of range, another
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -135,29 +135,24 @@ def _answer(piece: Work[Asked], given: object, name: str) -> Answer | Failed:
     )
 
 
-def _given(judge: Judge, requests: Sequence[JudgeRequest]) -> Iterable[object]:
+def _given(judge: Judge, requests: Sequence[JudgeRequest]) -> list[object]:
     """What the judge gave for each request. When a batch fails, each clip is tried alone: one must not cost all."""
     together = _one_call(judge, requests)
-    if not isinstance(together, Failed):
+    if len(requests) == 1 or not all(isinstance(given, Failed) for given in together):
         return together
-    if len(requests) == 1:
-        return [together]
     results: list[object] = []
     failed_in_a_row = 0
     for request in requests:
-        alone = _one_call(judge, [request])
-        if isinstance(alone, Failed):
-            results.append(alone)
-            failed_in_a_row += 1
-            if failed_in_a_row == _MAX_ALONE:
-                return results + [alone] * (len(requests) - len(results))
-        else:
-            results.extend(alone)
-            failed_in_a_row = 0
+        (alone,) = _one_call(judge, [request])
+        results.append(alone)
+        failed_in_a_row = failed_in_a_row + 1 if isinstance(alone, Failed) else 0
+        if failed_in_a_row == _MAX_ALONE:
+            return results + [alone] * (len(requests) - len(results))
     return results
 
 
-def _one_call(judge: Judge, requests: Sequence[JudgeRequest]) -> list[object] | Failed:
+def _one_call(judge: Judge, requests: Sequence[JudgeRequest]) -> list[object]:
+    """What the judge gave, aligned with `requests`; the same `Failed` for each of them where it raised."""
     try:
         given: object = judge.answer(requests)
         if not isinstance(given, (list, tuple)) or len(given) != len(requests):
@@ -167,4 +162,4 @@ def _one_call(judge: Judge, requests: Sequence[JudgeRequest]) -> list[object] | 
     except (UserError, Stopped):
         raise
     except Exception as error:
-        return Failed.of(error)
+        return [Failed.of(error)] * len(requests)

@@ -1,32 +1,6 @@
-"""Measure and compare: independent measurements of both models -> gains with intervals, drift, the scorecard."""
+"""Measure and compare: independent measurements of both models -> gains with intervals, drift, the scorecard.
 
-from rushes.measure.agreement import Agreement, agreement
-from rushes.measure.bootstrap import (
-    Interval,
-    Resampling,
-    gain_interval,
-    mean_gain_interval,
-    prompt_means,
-    score_interval,
-)
-from rushes.measure.compare import Contest, compare
-from rushes.measure.drift import Footage, drift
-from rushes.measure.pairs import Pair, Pairing, pair_up
-
-__all__ = [
-    "Agreement",
-    "Contest",
-    "Footage",
-    "Interval",
-    "Pair",
-    "Pairing",
-    "Resampling",
-    "agreement",
-    "compare",
-    "drift",
-    "gain_interval",
-    "mean_gain_interval",
-    "pair_up",
-    "prompt_means",
-    "score_interval",
-]
+`bootstrap` (intervals), `pairs` (same prompt and seed), `compare` (the scorecard), `drift` (what should not wander),
+`agreement` (judge against measurer), `sandbox` (the perception measurer as a role). Import from these modules: some need
+numpy, and nothing is imported here, so that the command line stays quick.
+"""

@@ -1,4 +1,4 @@
-"""What a recipe will take before anything is spent: items, time and disk per stage, and where each number comes from."""
+"""What a recipe will take before anything is spent: items, time and disk per stage, each with its source."""
 
 from rushes.plan.earlier import Earlier, earlier_runs, estimate_throughput, gather, throughput_of
 from rushes.plan.estimate import StagePlan, make_plan, total_seconds

@@ -54,7 +54,7 @@ def total_seconds(plan: Iterable[StagePlan]) -> tuple[float, bool]:
 
 
 def computed_clip_bytes(recipe: Recipe) -> int:
-    """Bytes of one stored clip: raw RGB frames, and float32 latents an eighth of their size, a quarter as many frames."""
+    """Bytes of one stored clip: raw RGB frames, and float32 latents of 1/8 the size and 1/4 the frames."""
     shape = recipe.shape
     pixels = shape.num_frames * shape.height_px * shape.width_px * 3
     cells = (1 + (shape.num_frames - 1) // 4) * (shape.height_px // 8) * (shape.width_px // 8)

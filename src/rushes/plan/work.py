@@ -43,11 +43,12 @@ def work_of(recipe: Recipe) -> tuple[StageWork, ...]:
         RecipeError: the recipe names a dimension that does not exist.
     """
     num_dimensions = len(probed(recipe.diagnose))
+    num_groups = sum(dimension.group for dimension in known(recipe.diagnose))
     return (
-        _diagnose(recipe, num_dimensions),
+        _diagnose(recipe, num_dimensions, num_groups),
         _prompts(recipe),
         *_per_round(recipe),
-        _measure(recipe, num_dimensions),
+        _measure(recipe, num_dimensions, num_groups),
     )
 
 
@@ -56,16 +57,21 @@ def calls_per_clip(sampler: SamplerSettings) -> int:
     return sampler.num_steps * (2 if sampler.guidance_scale > 1 else 1)
 
 
-def _diagnose(recipe: Recipe, num_dimensions: int) -> StageWork:
+def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
+    """Probes filmed and measured. All evaluation prompts are written now: probes, and both splits of held-out ones."""
+    from rushes.prompts.desk import SPARE
+
     num_probes = num_dimensions * recipe.diagnose.num_prompts
+    num_held_out = num_dimensions * recipe.measure.num_prompts + num_groups * recipe.measure.num_diversity_prompts
+    num_drafts = math.ceil(SPARE * (num_probes + 2 * num_held_out))
     calls = calls_per_clip(recipe.measure.sampler)
     return StageWork(
         "diagnose",
         "probe clips, measured",
         num_probes,
-        {"clip_calls": num_probes * calls, "measurements": num_probes},
+        {"drafts": num_drafts, "clip_calls": num_probes * calls, "measurements": num_probes},
         num_clips=num_probes,
-        num_records=2 * num_probes,
+        num_records=num_drafts + 2 * num_probes,
     )
 
 
@@ -101,20 +107,27 @@ def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
     return generate, judge, train
 
 
-def _measure(recipe: Recipe, num_dimensions: int) -> StageWork:
-    """Base and tuned model on the held-out prompts; where takes are compared, a prompt's takes are one measurement."""
+def _measure(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
+    """Base and tuned model on the held-out prompts: measured, and judged so that the two can be compared.
+
+    Where takes are compared (Diversity), the takes of a prompt are one measurement, and no judge is asked.
+    """
     spec = recipe.measure
     num_single = 2 * num_dimensions * spec.num_prompts * spec.num_takes
-    has_groups = any(dimension.group for dimension in known(recipe.diagnose))
-    num_groups = 2 * spec.num_diversity_prompts if has_groups else 0
-    num_clips = num_single + num_groups * spec.num_diversity_takes
+    num_compared = 2 * num_groups * spec.num_diversity_prompts
+    num_clips = num_single + num_compared * spec.num_diversity_takes
+    num_answers = num_single * QUESTIONS_PER_PROMPT
     return StageWork(
         "measure",
         "clips of base and tuned, measured",
         num_clips,
-        {"clip_calls": num_clips * calls_per_clip(spec.sampler), "measurements": num_single + num_groups},
+        {
+            "clip_calls": num_clips * calls_per_clip(spec.sampler),
+            "measurements": num_single + num_compared,
+            "answers": num_answers,
+        },
         num_clips=num_clips,
-        num_records=num_clips + num_single + num_groups,
+        num_records=num_clips + num_single + num_compared + num_answers,
     )
 
 

@@ -1,1 +1,1 @@
-"""Prompts: ordered (`briefs`), written (`write`, `fixed`), taken from real clips (`captions`), and screened (`screen`)."""
+"""Prompts: ordered (`briefs`), written (`write`), taken from real clips (`captions`), refused or kept (`screen`)."""

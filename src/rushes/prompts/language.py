@@ -1,6 +1,6 @@
 """Words: how a prompt is split, which words mean the same here, and which short phrases the reader understands.
 
-Plain lists about coloured shapes, motion and cameras. What is not listed is compared word by word and judged by no rule.
+Lists about coloured shapes, motion and cameras. What is not listed is compared word by word and judged by no rule.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ def _phrases() -> dict[tuple[str, ...], tuple[str, str]]:
     add("after", "", "after")
     add("nothing", "", "first", "at first", *_UNORDERED, *(f"all {word}" for word in _UNORDERED))
     add("camera", "", "camera")
-    add("still_camera", "", *(f"{how}{word} camera" for how in ("", "with ", "filmed with ") for word in ("still", "static")))
+    for how in ("", "with ", "filmed with "):
+        add("still_camera", "", f"{how}still camera", f"{how}static camera")
     verbs("pan", "", "pan")
     for way in ("in", "out"):
         verbs("zoom", way, "zoom", f" {way}")

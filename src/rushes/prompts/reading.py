@@ -82,15 +82,20 @@ class Reading:
     rest: tuple[str, ...]
     """Meaningful words that were not understood, in order."""
 
-    def content(self, *, with_setting: bool) -> Hashable:
+    def content(self, *, with_background: bool) -> Hashable:
         """Equal for two texts that say the same in other words, or in another order where order says nothing.
 
+        A camera that stays still is how every clip is filmed unless it says otherwise, so telling it adds nothing.
         Words that were not understood count as a bag, unless the text tells moments apart: then in their order.
+
+        Args:
+            with_background: False takes texts that differ only in the background for the same.
         """
         timed = any(fact.when for fact in self.facts)
         rest = self.rest if timed else tuple(sorted(self.rest))
         things = frozenset(Counter((noun.number, noun.name) for noun in self.nouns).items())
-        return things, self.facts, self.setting if with_setting else frozenset(), rest
+        background = frozenset(fact for fact in self.setting if fact.kind == "background" and with_background)
+        return things, self.facts, background, rest
 
 
 def read(text: str) -> Reading:

@@ -1,4 +1,4 @@
-"""How alike two texts are: cosine of the counts of their word n-grams, one to three words long, so that order counts."""
+"""How alike two texts are: cosine of the counts of their word n-grams, of one to three words, so that order counts."""
 
 from __future__ import annotations
 
@@ -77,12 +77,15 @@ def _counts(grams: Sequence[Counter[tuple[str, ...]]], columns: dict[tuple[str, 
     """Sparse matrix of counts (texts x n-grams) and each text's sum of squares; new n-grams join `columns`."""
     from scipy.sparse import csr_matrix
 
-    indices, data, ends = [], [], [0]
+    indices: list[int] = []
+    data: list[int] = []
+    ends = [0]
     for counts in grams:
         indices += [columns.setdefault(gram, len(columns)) for gram in counts]
         data += counts.values()
         ends.append(len(indices))
     shape = (len(grams), len(columns))
-    matrix = csr_matrix((np.array(data, dtype=np.int64), np.array(indices, dtype=np.int64), np.array(ends)), shape=shape)
+    parts = (np.array(data, dtype=np.int64), np.array(indices, dtype=np.int64), np.array(ends))
+    matrix = csr_matrix(parts, shape=shape)
     squares = np.array([sum(c * c for c in counts.values()) for counts in grams], dtype=np.int64)
     return matrix, squares

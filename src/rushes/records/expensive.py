@@ -272,6 +272,8 @@ class Checkpoint(KeyedRecord):
     """The weights: one safetensors file, or a model folder."""
     losses: tuple[LossSummary, ...] = ()
     """Each loss term, at the start and at the end."""
+    curves: BlobRef | None = None
+    """Every value of every loss term: JSON, `{term: [[step, value], ...]}`; None where it was not kept."""
     num_skipped_steps: Count = 0
     """Steps skipped because a loss or gradient was not finite."""
     seconds: Seconds

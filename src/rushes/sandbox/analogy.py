@@ -22,14 +22,17 @@ _TOKEN: Final = re.compile(r"[A-Za-z]+|[^A-Za-z]+")
 _SIDEWAYS: Final = {"left": "right", "leftward": "rightward", "leftwards": "rightwards", "leftmost": "rightmost"}
 _UPRIGHT: Final = {"up": "down", "above": "below", "upward": "downward", "upwards": "downwards"}
 _WEIGHT: Final = frozenset(
-    "fall falls falling drop drops dropping floor ground bounce bounces bouncing rise rises rising float floats floating "
-    "air sink sinks gravity top bottom over under beneath high low higher lower".split()
+    "fall falls falling drop drops dropping floor ground bounce bounces bouncing rise rises rising float floats "
+    "floating air sink sinks gravity top bottom over under beneath high low higher lower".split()
 )
 """Words that only make sense with down below: with any of them the world is not turned upside down."""
-_WAYS: Final = frozenset("move moves moving slide slides sliding travel travels go goes going pan pans panning then and".split())
-_BEFORE: Final = _WAYS | {"to", "the", "from", "on", "towards", "toward", "camera", "straight", "first", "its"}
+_BEFORE: Final = frozenset(
+    "move moves moving slide slides sliding travel travels go goes going pan pans panning then and to the from on "
+    "towards toward camera straight first its".split()
+)
 _AFTER: Final = frozenset(
-    "of side edge half and then at in after before while when on over by until again it the a to together against".split()
+    "of side edge half and then at in after before while when on over by until again it the a to together "
+    "against".split()
 )
 _NOUN_BEFORE: Final = frozenset(("a", "the", "another", "each", "one", "two", "three", "other", *COLOURS, *RADIUS_PX))
 
@@ -98,7 +101,11 @@ def _is_direction(text: str, pairs: Mapping[str, str]) -> bool:
 
 
 def _substituted(
-    text: str, swaps: Mapping[str, str], nouns: Mapping[str, str], backgrounds: Mapping[str, str], changed: dict[str, str]
+    text: str,
+    swaps: Mapping[str, str],
+    nouns: Mapping[str, str],
+    backgrounds: Mapping[str, str],
+    changed: dict[str, str],
 ) -> str:
     """`text` with its words replaced; notes each replacement in `changed`."""
     pieces = _TOKEN.findall(text)

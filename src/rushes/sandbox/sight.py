@@ -22,7 +22,7 @@ PURE_COLOUR = 30.0
 FOREIGN_COLOUR = 75.0
 """RGB distance from which on it surely has not; the closest two named colours are 121 apart, fades pass between."""
 THERE, MISSING, TRACE = 0.8, 0.42, 0.12
-"""Share of frames from which on a thing is there, up to which it is missing, and up to which it is not even a visitor."""
+"""Share of frames from which on a thing is there, up to which it is missing, and up to which it is no visitor even."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Onlooker:
         self._inside_KT, self._touching_KT = _in_view(tracks)
 
     def places(self, name: str) -> tuple[F32, F32, Bools]:
-        """Where the things called `name` are in the picture: x and y in pixels from its middle, and whether surely seen.
+        """Where the things called `name` are in the picture: x and y, pixels from its middle, and whether surely seen.
 
         All of shape (K, T), for all things of the scene.
         """
@@ -105,7 +105,8 @@ def window(when: When, num_frames: int) -> slice:
 
 def colour_distance(rgb_KT3: F32, colour: str) -> NDArray[np.float64]:
     """RGB distance from a named colour, in levels."""
-    return np.linalg.norm(rgb_KT3.astype(float) - COLOUR_RGB[colour], axis=-1)  # type: ignore[index]
+    away = rgb_KT3.astype(float) - _RGB_C113[[str(c) for c in COLOURS].index(colour), 0]
+    return np.asarray(np.sqrt((away**2).sum(-1)))
 
 
 def _singular(word: str) -> str:

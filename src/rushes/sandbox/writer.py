@@ -1,9 +1,9 @@
 """The sandbox's prompt writer: a scene of the dimension is drawn, put in words, and asked about.
 
-Two steps, as in the paper: a short base prompt like the dimension's seed examples, then, for a share of the prompts, its
-augmentation into a detailed one that keeps the wording and adds the setting. Scenes come from the balanced world, not
-from the skewed one that the model was pre-trained on. Dimensions that the user brings are written by analogy with their
-examples; Diversity gets prompts that leave things open.
+Two steps, as in the paper: a short base prompt like the dimension's seed examples, then, for a share of the prompts,
+its augmentation into a detailed one that keeps the wording and adds the setting. Scenes come from the balanced world,
+not from the skewed one that the model was pre-trained on. Dimensions that the user brings are written by analogy with
+their examples; Diversity gets prompts that leave things open.
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ class GrammarWriter:
         text = found.text
         if rng.random() < self.spec.detailed and "background" not in text.lower():
             text = f"{text} on a {_one_of(rng, BACKGROUNDS)} background"
+        name = dimension.name.strip()
         questions = tuple(
-            Question(text=asked.strip(), expected=_answer(answer == "yes"), dimension=dimension.name.strip(), about="user")
+            Question(text=asked.strip(), expected=_answer(answer == "yes"), dimension=name, about="user")
             for asked, answer in found.questions.items()
         )
         changes = "; ".join(found.changes) or "nothing to substitute"

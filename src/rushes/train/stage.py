@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,6 +126,7 @@ def teach(
         parent=lesson.parent,
         weights=blobs.put_tensors(weights),
         losses=tuple(_summary(term, points) for term, points in progress.curves.items()),
+        curves=blobs.put_bytes(json.dumps(progress.curves).encode(), ".json"),
         num_skipped_steps=progress.num_skipped,
         seconds=progress.seconds,
     )

@@ -1,6 +1,6 @@
 """Weigh: scores -> non-negative weights, with what they amount to reported before training."""
 
-from rushes.weights.report import WeightReport, weight_report
+from rushes.weights.report import WeightReport, report_weights
 from rushes.weights.weigh import build_weighting, weigh, weights_of
 
-__all__ = ["WeightReport", "build_weighting", "weigh", "weight_report", "weights_of"]
+__all__ = ["WeightReport", "build_weighting", "weigh", "report_weights", "weights_of"]

@@ -79,7 +79,7 @@ class WeightReport(Record):
     """What a person should know before training, in words; empty when there is nothing to say."""
 
 
-def weight_report(samples: Sequence[Sample], scores: Sequence[Score], spec: WeightsSpec) -> WeightReport:
+def report_weights(samples: Sequence[Sample], scores: Sequence[Score], spec: WeightsSpec) -> WeightReport:
     """What the weights of the model's own clips amount to; real clips are not looked at.
 
     Args:

@@ -55,7 +55,7 @@ def test_the_target_moves_the_gap_and_what_reached_it_is_not_weak() -> None:
 
 
 def test_nothing_weak_is_said_rather_than_trained() -> None:
-    with pytest.raises(UserError, match="reached the target 0.1") as caught:
+    with pytest.raises(UserError, match=r"reached the target 0\.1") as caught:
         weakest(PROBES, DiagnoseSpec(target=0.1), num_prompts=8)
     assert "diagnose.target" in (caught.value.next_step or "")
 
@@ -109,7 +109,7 @@ class TestNamedByTheUser:
 
     def test_a_named_dimension_without_a_score_is_refused_with_the_measurers_reason(self) -> None:
         probes = [*measured(Mechanics=0.5), *measured(Camera_Motion=None)]
-        with pytest.raises(UserError, match="'Camera_Motion' of diagnose.focus has no score") as caught:
+        with pytest.raises(UserError, match=r"'Camera_Motion' of diagnose\.focus has no score") as caught:
             weakest(probes, DiagnoseSpec(focus=("Camera_Motion",)), 4)
         assert caught.value.got_repr == "'10 x too dark'"
 

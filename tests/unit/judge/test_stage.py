@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.judged import make_clip, make_prompt, make_question
 
 from rushes.errors import BlobCorrupt, InputError, RecipeError, StageFailed
 from rushes.judge.grade import grade
@@ -19,7 +20,6 @@ from rushes.roles import Failed, GivenAnswer, JudgeRequest, Runtime, Spec
 from rushes.specs import JudgeSpec, PluginSpec
 from rushes.store.advance import Work
 from rushes.store.run import Run
-from tests.support.judged import make_clip, make_prompt, make_question
 
 SPEC = JudgeSpec()
 
@@ -177,9 +177,7 @@ class TestMisbehaviour:
         ],
         ids=lambda given: repr(given)[:50],
     )
-    def test_unusable_answers_are_unscored_with_a_reason_and_others_keep_theirs(
-        self, scene: Scene, given: Any
-    ) -> None:
+    def test_unusable_answers_are_unscored_with_a_reason_and_others_keep_theirs(self, scene: Scene, given: Any) -> None:
         results = scene.ask(Scripted(act=for_dim_clip(given)))
         assert p_yes(results) == [0.5, 0.5, None, None, None, 0.5, 0.5]
         reasons = [result.unscored_reason for result in results if isinstance(result, Answer)]
@@ -218,6 +216,14 @@ class TestMisbehaviour:
         assert [isinstance(result, Failed) for result in results] == [False, False, True, True, True, False, False]
         assert {(each.error_type, each.message) for each in failed} == {("RuntimeError", "choked on 20")}
         assert "choke" in failed[0].trace
+        assert [len(call) for call in judge.calls] == [3, 1, 1, 1]
+
+    def test_a_judge_that_failed_on_a_whole_batch_is_asked_clip_by_clip(self, scene: Scene) -> None:
+        def batches_fail(requests: Sequence[JudgeRequest]) -> Any:
+            return [Failed("OutOfMemoryError", "too many")] * len(requests) if len(requests) > 1 else None
+
+        judge = Scripted(act=batches_fail)
+        assert p_yes(scene.ask(judge)) == pytest.approx([n / 255 for n in (10, 10, 20, 20, 20, 30, 30)])
         assert [len(call) for call in judge.calls] == [3, 1, 1, 1]
 
     def test_a_judge_that_is_down_is_not_called_for_every_clip(self, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ Legend: T frames, H rows, W columns, N pixels in use.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -90,7 +91,7 @@ def camera_motion(frames_THWC: NDArray[np.uint8], thing_THW: NDArray[np.bool_]) 
         seen.append((np.asarray(cv2.GaussianBlur(light, (0, 0), SMOOTH_PX), np.float32), np.asarray(free, np.float32)))
     total, guess = np.zeros(3), np.zeros(3)
     left: list[float] = []
-    for one, two in zip(seen[:-1], seen[1:], strict=True):
+    for one, two in pairwise(seen):
         guess, misfit = _align(one, two, guess)
         # Steps are in pixels of frame one; the magnification so far turns them into pixels of the first frame.
         total[:2] += guess[:2] / np.exp(total[2])
@@ -111,7 +112,7 @@ def _align(one: tuple[F32, F32], two: tuple[F32, F32], start: NDArray[np.float64
     middle = np.array([(width - 1) / 2, (height - 1) / 2])
     thin = (slice(BORDER_PX, height - BORDER_PX, THIN), slice(BORDER_PX, width - BORDER_PX, THIN))
     target, free = light_HW[thin].ravel(), free_HW[thin].ravel()
-    gy, gx = np.gradient(light_HW)
+    gy, gx = np.gradient(light_HW, axis=0), np.gradient(light_HW, axis=1)
     u, v = np.arange(width, dtype=np.float32) - middle[0], np.arange(height, dtype=np.float32) - middle[1]
     slope_3N = np.stack([gx[thin].ravel(), gy[thin].ravel(), (gx * u + gy * v[:, None])[thin].ravel()])
     size = (len(range(*thin[1].indices(width))), len(range(*thin[0].indices(height))))
@@ -123,7 +124,7 @@ def _align(one: tuple[F32, F32], two: tuple[F32, F32], start: NDArray[np.float64
         matrix = np.array([[scale * THIN, 0, corner[0]], [0, scale * THIN, corner[1]]], np.float32)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         warped = cv2.warpAffine(other_HW, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        there = cv2.warpAffine(other_free_HW, matrix, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=0.0)
+        there = cv2.warpAffine(other_free_HW, matrix, size, flags=flags)  # 0 outside
         weight = free * (there.ravel() > 0.99)
         count = float(weight.sum())
         if count < 0.1 * weight.size:

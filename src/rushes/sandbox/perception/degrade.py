@@ -114,10 +114,8 @@ def _teleport(scene: Scene, rng: Rng) -> U8 | None:
         dx, dy = rng.uniform(-40, 40, 2)
         x, y = tracks.x_KT[0, after] + dx, tracks.y_KT[0, after] + dy
         inside = max(np.abs(x).max(), np.abs(y).max()) + reach[0] < 31 / tracks.zoom_T.max()
-        apart = all(
-            np.hypot(x - tracks.x_KT[k, after], y - tracks.y_KT[k, after]).min() > reach[0] + reach[k]
-            for k in range(1, len(scene.things))
-        )
+        away = np.hypot(x - tracks.x_KT[1:, after], y - tracks.y_KT[1:, after]).min(1, initial=np.inf)
+        apart = bool((away > reach[0] + reach[1:]).all())
         if np.hypot(dx, dy) > 22 and inside and apart:
             moved_x, moved_y = tracks.x_KT.copy(), tracks.y_KT.copy()
             moved_x[0, after], moved_y[0, after] = x, y
@@ -130,7 +128,8 @@ def _recolour(scene: Scene, rng: Rng) -> U8:
     used = {t.colour for t in scene.things} | {a.colour for a in scene.actions}
     free = [c for c in COLOURS if c not in used]
     new = {c: free[k] for k, c in enumerate(dict.fromkeys(t.colour for t in scene.things))}
-    return render(dataclasses.replace(scene, things=tuple(dataclasses.replace(t, colour=new[t.colour]) for t in scene.things)))
+    things = tuple(dataclasses.replace(t, colour=new[t.colour]) for t in scene.things)
+    return render(dataclasses.replace(scene, things=things))
 
 
 def _reorder(scene: Scene, rng: Rng) -> U8 | None:
@@ -151,8 +150,11 @@ def _freeze(scene: Scene, rng: Rng) -> U8 | None:
 
 def _is_about_first(scene: Scene, check: Check) -> bool:
     """Whether a check is about the first thing, by its name or as one of its kind."""
-    name, words = scene.things[0].name, check.subject
-    return check.kind != "camera" and (words in (name, scene.things[0].shape) or words.startswith(name) or check.other == name)
+    first = scene.things[0]
+    # A name also begins its plural.
+    named = check.subject.startswith(first.name) or check.subject == first.shape or check.other == first.name
+    # Alike things stay there when one of them goes, so only their number is wrong then.
+    return named and (check.kind == "count" or scene.dimension != "Instance_Preservation")
 
 
 def _is_motion(scene: Scene, check: Check) -> bool:
@@ -165,10 +167,9 @@ def _is_motion(scene: Scene, check: Check) -> bool:
 
 
 WRONG: dict[str, Wrong] = {
-    # Alike things stay there when one of them goes, so only their number is wrong then.
-    "vanishes": Wrong(_vanish, lambda s, c: _is_about_first(s, c) and (c.kind == "count" or s.dimension != "Instance_Preservation")),
-    "splits": Wrong(_split, lambda s, c: _is_about_first(s, c) and (c.kind == "count" or s.dimension != "Instance_Preservation")),
-    "teleports": Wrong(_teleport, lambda s, c: _is_about_first(s, c) and (c.kind == "count" or s.dimension != "Instance_Preservation")),
+    "vanishes": Wrong(_vanish, _is_about_first),
+    "splits": Wrong(_split, _is_about_first),
+    "teleports": Wrong(_teleport, _is_about_first),
     "wrong colour": Wrong(_recolour, lambda s, c: " " in c.subject or (c.kind == "colour" and c.when == "start")),
     "wrong order": Wrong(_reorder, lambda s, c: c.kind == "moves"),
     "frozen": Wrong(_freeze, _is_motion),

@@ -118,12 +118,12 @@ def drift_features(frames_THWC: NDArray[np.uint8]) -> DriftFeatures:
     fine = [light - cv2.GaussianBlur(light, (0, 0), 1.0) for light in light_THW]
     motion = float(np.abs(np.diff(pixels, axis=0)).mean()) if len(pixels) > 1 else 0.0
     sized = frames_THWC.shape[1:3] == (SIZE_PX, SIZE_PX)
-    whole = frames_THWC if sized else np.stack([cv2.resize(f, (SIZE_PX, SIZE_PX)) for f in frames_THWC]).astype(np.uint8)
+    resized = frames_THWC if sized else np.stack([cv2.resize(frame, (SIZE_PX, SIZE_PX)) for frame in frames_THWC])
     return DriftFeatures(
         motion=motion,
         saturation=float(((high - low) / np.maximum(high, 1.0)).mean()),
         brightness=float(light_THW.mean()) / 255.0,
         contrast=float(light_THW.std(axis=(1, 2)).mean()) / 255.0,
         high_frequency=float(np.square(fine).mean()),
-        num_blobs=float(np.mean([len(blobs) for blobs in segment(whole).blobs])),
+        num_blobs=float(np.mean([len(blobs) for blobs in segment(resized.astype(np.uint8, copy=False)).blobs])),
     )

@@ -38,7 +38,8 @@ class Observation:
     @property
     def background(self) -> Background:
         """The nearest of the four known backgrounds."""
-        return min(BACKGROUND_RGB, key=lambda name: float(np.linalg.norm(np.subtract(BACKGROUND_RGB[name], self.background_rgb))))
+        away = {name: np.linalg.norm(np.subtract(rgb, self.background_rgb)) for name, rgb in BACKGROUND_RGB.items()}
+        return min(away, key=lambda name: float(away[name]))
 
 
 def perceive(frames_THWC: NDArray[np.uint8]) -> Observation:
@@ -50,8 +51,9 @@ def perceive(frames_THWC: NDArray[np.uint8]) -> Observation:
     Raises:
         ValueError: the array is no such clip.
     """
-    if frames_THWC.ndim != 4 or frames_THWC.shape[-1] != 3 or frames_THWC.dtype != np.uint8 or len(frames_THWC) < 2:
-        raise ValueError(f"expected uint8 frames of shape (T >= 2, H, W, 3), got {frames_THWC.dtype} {frames_THWC.shape}")
+    shape, kind = frames_THWC.shape, frames_THWC.dtype
+    if len(shape) != 4 or shape[-1] != 3 or kind != np.uint8 or shape[0] < 2:
+        raise ValueError(f"expected uint8 frames of shape (T >= 2, H, W, 3), got {kind} {shape}")
     if frames_THWC.shape[1:3] != (SIZE_PX, SIZE_PX):
         resized = [cv2.resize(frame, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA) for frame in frames_THWC]
         frames_THWC = np.stack(resized).astype(np.uint8)

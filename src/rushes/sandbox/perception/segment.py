@@ -121,7 +121,9 @@ def _blobs(offset_HWC: F32, colour_HW: NDArray[np.uint8], strength_HW: F32, back
     )
 
 
-def _measure(offset_HWC: F32, colour: int, which: int, cores: list[Mask], background: F32) -> tuple[F32, float, float, float]:
+def _measure(
+    offset_HWC: F32, colour: int, which: int, cores: list[Mask], background: F32
+) -> tuple[F32, float, float, float]:
     """Coverage map in [0, 1] of one blob, its centroid in pixel coordinates, and its area."""
     mine = cores[which]
     towards = PALETTE_C3[colour] - background

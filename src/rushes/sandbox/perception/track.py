@@ -30,6 +30,8 @@ MIN_FRAMES = 3
 """Shorter tracks are flickers."""
 MAX_MISFIT = 0.30
 """Above this a blob looks like none of the shapes."""
+OVERLAP = 3
+"""Frames in which the colours before and after a cross-fade may both be seen."""
 SPLIT_LOSS = 0.75
 """A thing is divided when it keeps less than this share of its area as another appears out of it."""
 
@@ -139,7 +141,8 @@ def link(blobs: Sequence[Sequence[Blob]]) -> tuple[tuple[Track, ...], tuple[Inci
         for n, blob in enumerate(seen):
             if n not in taken:
                 paths.append(_Path({t: blob}, _parent(paths, blob, t)))
-    paths, splits = _divide([path for path in paths], num_frames)
+    _join_cross_fades(paths)
+    paths, splits = _divide(paths)
     order = sorted(range(len(paths)), key=lambda k: -len(paths[k].blobs))
     kept = [k for k in order if len(paths[k].blobs) >= min(MIN_FRAMES, num_frames)]
     tracks = tuple(_track(paths[k], num_frames) for k in kept)
@@ -182,7 +185,30 @@ def _parent(paths: Sequence[_Path], blob: Blob, t: int) -> tuple[int, int] | Non
     return None
 
 
-def _divide(paths: list[_Path], num_frames: int) -> tuple[list[_Path], list[tuple[int, int, int]]]:
+def _join_cross_fades(paths: list[_Path]) -> None:
+    """Make one path of two where a thing of one colour gives way to one of another in the same place.
+
+    Halfway through a cross-fade both colours can be seen in the same frame, each in a part of the thing.
+    """
+    for old in paths:
+        for new in paths:
+            if new is old or not old.blobs or not new.blobs:
+                continue
+            end, begin = old.last, min(new.blobs)
+            if not (-OVERLAP < begin - end <= MAX_GAP + 1 and min(old.blobs) < begin and new.last > end):
+                continue
+            # The frame before and the frame after the fade show it whole.
+            ends = [old.blobs[t] for t in sorted(old.blobs)[-3:]]
+            begins = [new.blobs[t] for t in sorted(new.blobs)[:3]]
+            nearest = min(float(np.hypot(a.x - b.x, a.y - b.y)) for a in ends for b in begins)
+            if ends[0].colour != begins[-1].colour and nearest < RECOLOUR_PX:
+                both = old.blobs.keys() & new.blobs.keys()
+                larger = {t: max(old.blobs[t], new.blobs[t], key=lambda blob: blob.area_px) for t in both}
+                old.blobs.update(new.blobs | larger)
+                new.blobs.clear()
+
+
+def _divide(paths: list[_Path]) -> tuple[list[_Path], list[tuple[int, int, int]]]:
     """End every path at the frame in which a lasting part came off it; returns also (path, part, frame)."""
     splits: list[tuple[int, int, int]] = []
     for k in range(len(paths)):
@@ -222,8 +248,10 @@ def _comings_and_goings(tracks: Sequence[Track], splits: Sequence[Incident]) -> 
     found: list[Incident] = []
     for a in list(ends):
         for b in list(starts):
+            if a not in ends or b not in starts:
+                continue
             alike = tracks[a].colour == tracks[b].colour and tracks[a].shape == tracks[b].shape
-            if alike and -1 <= starts[b] - ends[a] - 1 <= MAX_GAP and a in ends:
+            if alike and 0 <= starts[b] - ends[a] <= MAX_GAP + 1:
                 found.append(Incident("teleports", a, starts.pop(b), b))
                 del ends[a]
     found.extend(Incident("vanishes", k, t + 1) for k, t in ends.items())

@@ -28,6 +28,7 @@ from rushes.sandbox.render import render
 from rushes.sandbox.scene import Scene
 
 SEED = 20_000_003
+Rng = np.random.Generator
 OTHER = "other scene"
 
 
@@ -54,7 +55,7 @@ class Tally:
         return 100.0 * self.right / self.asked if self.asked else float("nan")
 
 
-def scenes(dimension: str, count: int, seed: int = SEED) -> Iterator[tuple[Scene, list[tuple[Check, bool]], np.random.Generator]]:
+def scenes(dimension: str, count: int, seed: int = SEED) -> Iterator[tuple[Scene, list[tuple[Check, bool]], Rng]]:
     """Seeded scenes of a dimension with their questions and a generator for whatever is done to them."""
     for index in range(count):
         rng = np.random.default_rng((seed, DIMENSIONS.index(dimension), index))
@@ -109,7 +110,8 @@ def _table(title: str, columns: dict[str, dict[str, Tally]]) -> None:
     for name, tallies in columns.items():
         for dimension, tally in tallies.items():
             if tally.mistakes:
-                print(f"  {name}, {dimension}: " + ", ".join(f"{n} x {what}" for what, n in tally.mistakes.most_common(4)))
+                worst = ", ".join(f"{n} x {what}" for what, n in tally.mistakes.most_common(4))
+                print(f"  {name}, {dimension}: {worst}")
 
 
 def clip_ms(frames_THWC: NDArray[np.uint8], repeats: int = 20) -> float:

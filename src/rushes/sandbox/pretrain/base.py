@@ -39,16 +39,14 @@ TEXT_WIDTH = 96
 class BaseSpec:
     """How the base model is pre-trained."""
 
-    num_clips: int = 24_000
-    num_steps: int = 16_000
+    num_clips: int = 16_000
+    num_steps: int = 7_500
     batch_size: int = 16
     learning_rate: float = 1e-3
-    decay_fraction: float = 0.35
+    decay_fraction: float = 0.3
     """Share of the steps, at the end, over which the learning rate falls to nothing."""
     shift: float = 2.0
     """Timestep shift s of training: sigma = s u / (1 + (s - 1) u)."""
-    muon: bool = True
-    """Whether the matrices inside the blocks learn by Muon."""
     caption_drop: float = 0.1
     """Share of captions replaced by the empty one, which guidance needs."""
     ema_decay: float = 0.999
@@ -134,19 +132,6 @@ def learning_rate(step: int, spec: BaseSpec) -> float:
     return spec.learning_rate * 0.5 * (1 + math.cos(math.pi * u))
 
 
-def make_optimizers(model: TextToVideo, spec: BaseSpec) -> list[torch.optim.Optimizer]:
-    """AdamW for everything, or Muon for the matrices inside the blocks and AdamW for the rest."""
-    if not spec.muon:
-        return [torch.optim.AdamW(model.parameters(), lr=spec.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)]
-    matrices = [p for n, p in model.transformer.named_parameters() if n.startswith("blocks.") and p.ndim == 2]
-    inside = {id(p) for p in matrices}
-    rest = [p for p in model.parameters() if id(p) not in inside]
-    return [
-        torch.optim.Muon(matrices, lr=spec.learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=spec.learning_rate, betas=(0.9, 0.98), weight_decay=0.01),
-    ]
-
-
 def draw_sigma(batch: int, shift: float, generator: torch.Generator) -> Tensor:
     """Half uniform, half logit-normal noise levels, shifted towards noise."""
     uniform = torch.rand(batch, generator=generator)
@@ -164,21 +149,19 @@ def train_base(
     model = TextToVideo(len(tokenizer))
     scenes = draw_world(spec)
     latents = encode_world(vae, scenes, folder / "latents.safetensors", say)
-    optimizers = make_optimizers(model, spec)
-    step = int(load_state(folder / "base.safetensors", model, optimizers).get("step", 0))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=spec.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    step = int(load_state(folder / "base.safetensors", model, [optimizer]).get("step", 0))
     ema = {name: value.clone() for name, value in model.state_dict().items()}
     if step:
         ema = load_file(str(folder / "ema.safetensors"))
     began, running = time.monotonic(), 0.0
     while step < spec.num_steps:
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, spec)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, spec)
         loss = _loss(model, tokenizer, scenes, latents, spec, step)
         loss_value = float(loss.detach())
         if math.isfinite(float(nn.utils.clip_grad_norm_(model.parameters(), 1.0))):
-            for optimizer in optimizers:
-                optimizer.step()
+            optimizer.step()
         model.zero_grad(set_to_none=True)
         step += 1
         _average(ema, model, min(spec.ema_decay, (1 + step) / (10 + step)))
@@ -188,7 +171,7 @@ def train_base(
         if step % 500 == 0 or step == spec.num_steps:
             save_file(ema, str(folder / "ema.safetensors.tmp"))
             (folder / "ema.safetensors.tmp").replace(folder / "ema.safetensors")
-            save_state(folder / "base.safetensors", model, optimizers, {"step": step, "loss": running})
+            save_state(folder / "base.safetensors", model, [optimizer], {"step": step, "loss": running})
     return model, ema
 
 

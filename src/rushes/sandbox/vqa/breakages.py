@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rushes.sandbox.animate import F32, Tracks, animate
+from rushes.sandbox.animate import Tracks, animate
 from rushes.sandbox.grammar import draw_scene
 from rushes.sandbox.scene import BACKGROUND_RGB, COLOUR_RGB, COLOURS, SHAPES, Colour, Scene, Thing
 

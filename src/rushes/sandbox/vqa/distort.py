@@ -65,13 +65,14 @@ def _soften(frames: F32, axis: int) -> F32:
     out[0] += rows[0]
     out[-1] += rows[-1]
     out *= np.float32(0.25)
-    return np.moveaxis(out, 0, axis)
+    softer: F32 = np.moveaxis(out, 0, axis)
+    return softer
 
 
 def _shrink(frames: F32, rng: Rng) -> F32:
     """Half the resolution and back, as a small autoencoder smooths."""
     low = frames[:, ::2] + frames[:, 1::2]
-    small = (low[:, :, ::2] + low[:, :, 1::2]) * np.float32(0.25)
+    small: F32 = (low[:, :, ::2] + low[:, :, 1::2]) * np.float32(0.25)
     return _soften(_soften(small.repeat(2, 1).repeat(2, 2), 1), 2)
 
 

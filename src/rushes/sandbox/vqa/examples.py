@@ -206,7 +206,8 @@ def spread(witness: Witness, name: str) -> F32:
         at = row * GRID + col
         out[t, [at, at + 1, at + GRID, at + GRID + 1]] += ((1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v)
     out[:, -1] = out[:, :-1].sum(1) == 0
-    return out / out.sum(1, keepdims=True)
+    shares: F32 = out / out.sum(1, keepdims=True)
+    return shares
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,8 @@ WHENS: dict[Kind, tuple[When, ...]] = {
 }
 """The times that a check of a kind can ask about; kinds without one are absent."""
 KINDS: tuple[Kind, ...] = (
-    "exists", "colour", "grows", "shrinks", "moves", "relation", "camera", "count", "faster", "bounces", "waits", "touches",
+    "exists", "colour", "grows", "shrinks", "moves", "relation",
+    "camera", "count", "faster", "bounces", "waits", "touches",
 )  # fmt: skip
 
 

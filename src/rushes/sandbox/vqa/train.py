@@ -115,10 +115,8 @@ def judge_loss(net: JudgeNet, batch: Batch, spec: JudgeSpec) -> tuple[Tensor, di
     return answer_loss + spec.pointing * pointing_loss, shown
 
 
-def train_judge(
-    folder: Path, spec: JudgeSpec, say: Callable[[str], None] = print, *, beside: bool = False
-) -> JudgeNet:
-    """Train, or go on training, the judge in `folder`; returns it with its averaged weights, also saved in `folder/judge`.
+def train_judge(folder: Path, spec: JudgeSpec, say: Callable[[str], None] = print, *, beside: bool = False) -> JudgeNet:
+    """Train, or go on training, the judge in `folder`; returns it with its averaged weights, saved in `folder/judge`.
 
     Args:
         folder: where the checkpoint `training.safetensors` and the finished `judge/` go.
@@ -175,7 +173,7 @@ def _steps(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, spec)
         loss, shown = judge_loss(net.live, next(source), spec)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if math.isfinite(float(nn.utils.clip_grad_norm_(net.live.parameters(), 1.0))):
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)

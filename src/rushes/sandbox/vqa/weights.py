@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -11,6 +12,11 @@ from safetensors.torch import load_file, save_file
 from rushes.errors import InputError
 from rushes.sandbox.vqa.language import question_vocabulary
 from rushes.sandbox.vqa.model import JudgeConfig, JudgeNet
+
+
+def packaged_judge() -> Path:
+    """Where the package keeps its judge."""
+    return Path(str(files("rushes") / "sandbox" / "weights" / "judge"))
 
 
 def save_judge(folder: Path, net: JudgeNet) -> None:

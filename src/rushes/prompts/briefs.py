@@ -1,0 +1,124 @@
+"""Orders for prompts: how many of which dimension, each with a key and a seed that no other order changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rushes.dimensions import Dimension
+from rushes.errors import InputError
+from rushes.prompts.captions import RealClip
+from rushes.records import Origin
+from rushes.roles import Brief, Spec
+from rushes.specs import DimensionSpec, FixedWriterSpec, GrammarWriterSpec
+from rushes.store.advance import Work
+from rushes.store.files import sha256_of_file
+from rushes.store.identity import seed_from_key, work_key
+
+Split = Literal["development", "test"]
+"""Which held-out prompts: `development` to choose a recipe by, `test` to confirm it once."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A dimension, and how many prompts of it are wanted.
+
+    Example: `Aim(catalogue("sandbox")[0], 64)`.
+    """
+
+    dimension: Dimension
+    """What the prompts shall exercise."""
+    num_prompts: int
+    """How many shall be left after the screen."""
+
+
+def plan_briefs(
+    aims: Sequence[Aim],
+    *,
+    origin: Origin,
+    writer: Spec,
+    seed: int = 0,
+    split: Split | None = None,
+    round_index: int = 0,
+    oversample: float = 1.0,
+) -> list[Work[Brief]]:
+    """The drafts to write: for every aim, as many as are wanted times `oversample`.
+
+    Key and seed of a brief depend on its own dimension, origin, split, round and number, and on nothing else: ordering
+    more of them, or other dimensions, leaves the first ones as they were. Different origins and splits have different
+    seeds; `screen_splits` makes their texts differ too.
+
+    Args:
+        aims: dimensions with their numbers.
+        origin: why the prompts are wanted; captions are planned by `plan_captions`.
+        writer: spec of the writer; part of the keys.
+        seed: root of all seeds.
+        split: for held-out prompts, which ones; None for all others.
+        round_index: round of the loop, from 0; later rounds get other weakness prompts.
+        oversample: drafts per prompt wanted, at least 1, since the screen refuses some.
+
+    Raises:
+        InputError: the writer reads a file that is not there.
+        ValueError: an origin without its split or the other way round, a negative number, or oversample below 1.
+    """
+    if (origin == "held_out") != (split is not None) or origin == "caption":
+        raise ValueError(f"expected a split exactly for held_out prompts, got origin={origin!r}, split={split!r}")
+    if oversample < 1 or any(aim.num_prompts < 0 for aim in aims):
+        raise ValueError(f"expected oversample >= 1 and numbers >= 0, got {oversample!r} and {aims!r}")
+    work: list[Work[Brief]] = []
+    for aim in aims:
+        spec = {
+            "writer": _identity(writer, aim.dimension.name),
+            "dimension": aim.dimension,
+            "origin": origin,
+            "split": split,
+            "seed": seed,
+            "round": round_index,
+        }
+        for index in range(math.ceil(aim.num_prompts * oversample)):
+            key = work_key("prompt", spec, index=index)
+            work.append(Work(key, _brief(aim.dimension, origin, index, seed_from_key(key, "write"))))
+    return work
+
+
+def plan_captions(clips: Sequence[RealClip]) -> list[Work[Brief]]:
+    """One brief per real clip, in order; `rushes.prompts.captions.CaptionWriter` over the same clips writes them."""
+    work: list[Work[Brief]] = []
+    for index, clip in enumerate(clips):
+        spec = {"text": clip.text, "dimension": clip.dimension, "questions": clip.questions, "pixels": clip.sha256}
+        key = work_key("caption", spec, index=index)
+        brief = Brief(clip.dimension, "", (), "caption", index, seed_from_key(key, "write"))
+        work.append(Work(key, brief))
+    return work
+
+
+def with_brought(writer: Spec, brought: Sequence[DimensionSpec]) -> Spec:
+    """The writer that also knows the dimensions the user brings: the grammar needs their examples and questions."""
+    if isinstance(writer, GrammarWriterSpec):
+        return writer.model_copy(update={"brought": tuple(brought)})
+    return writer
+
+
+def _brief(dimension: Dimension, origin: Origin, index: int, seed: int) -> Brief:
+    return Brief(dimension.name, dimension.description, dimension.examples, origin, index, seed)
+
+
+def _identity(writer: Spec, dimension: str) -> Any:
+    """What of a writer decides its prompts of one dimension: no other dimension; a file by content, not by place."""
+    if isinstance(writer, GrammarWriterSpec):
+        own = tuple(each for each in writer.brought if each.name.strip() == dimension)
+        return writer.model_copy(update={"brought": own})
+    if isinstance(writer, FixedWriterSpec):
+        try:
+            return {"kind": writer.kind, "sha256": sha256_of_file(Path(writer.path))}
+        except OSError as error:
+            raise InputError(
+                "the file of prompts cannot be read",
+                expected="a .jsonl file",
+                got=writer.path,
+                next_step="write it, or correct prompts.writer.path",
+            ) from error
+    return writer

@@ -1,0 +1,188 @@
+"""All prompts of a run in one place: evaluation prompts, each round's weakness prompts, and the captions of real clips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from rushes.dimensions import known, probed
+from rushes.execute import Lazily
+from rushes.prompts.briefs import Aim, plan_briefs, plan_captions, with_brought
+from rushes.prompts.captions import CaptionWriter, RealClip, read_clip_folder
+from rushes.prompts.screen import screen, screen_splits
+from rushes.prompts.write import PromptTools, write_prompts
+from rushes.records import Clip, Focus, Prompt, Rejection
+from rushes.roles import Brief, PromptWriter
+from rushes.specs import Recipe
+from rushes.store.advance import Work
+from rushes.store.identity import work_key
+from rushes.store.run import Run
+
+if TYPE_CHECKING:
+    from rushes.workbench import Workbench
+
+CHUNK_SIZE = 64
+"""Prompts written per chunk."""
+SPARE = 1.5
+"""Evaluation drafts per prompt wanted: repeated texts are left out."""
+
+
+class PromptDesk:
+    """Orders, screens and keeps the prompts of one run."""
+
+    def __init__(self, recipe: Recipe, run: Run, bench: Workbench) -> None:
+        """Prepare; nothing is written before it is asked for."""
+        self.recipe = recipe
+        self.run = run
+        self.bench = bench
+        self.by_key: dict[str, Prompt] = {}
+        """Every prompt met so far."""
+        self.rejections: list[Rejection] = []
+        """What the screen refused so far, round after round."""
+        self.writer = with_brought(recipe.prompts.writer, recipe.diagnose.extra)
+
+    @cached_property
+    def group_dimensions(self) -> frozenset[str]:
+        """Dimensions measured over several takes of a prompt."""
+        return frozenset(each.name for each in known(self.recipe.diagnose) if each.group)
+
+    # ---------------------------------------------------------------- evaluation
+
+    @property
+    def probes(self) -> tuple[Prompt, ...]:
+        """Prompts for diagnosis."""
+        return self._evaluation[0]
+
+    @property
+    def held_out(self) -> tuple[Prompt, ...]:
+        """Prompts of the final comparison, those of Diversity among them."""
+        return self._evaluation[1]
+
+    @cached_property
+    def _evaluation(self) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
+        """Probes and held-out prompts; no text is in both, nor in the split of held-out prompts that is not used here."""
+        diagnose, measure = self.recipe.diagnose, self.recipe.measure
+        single = probed(diagnose)
+        probe = [Aim(each, diagnose.num_prompts) for each in single]
+        held = [Aim(each, measure.num_prompts) for each in single]
+        if measure.num_diversity_prompts:
+            groups = [each for each in known(diagnose) if each.group]
+            held += [Aim(each, measure.num_diversity_prompts) for each in groups]
+        # Evaluation prompts do not follow the recipe's seed: every seed of a recipe is measured on the same ones.
+        order = partial(plan_briefs, writer=self.writer, oversample=SPARE)
+        drafts = {
+            "development": self._write(order(held, origin="held_out", split="development")),
+            "test": self._write(order(held, origin="held_out", split="test")),
+            "probe": self._write(order(probe, origin="probe")),
+        }
+        splits = screen_splits(drafts, spec=self.recipe.prompts.screen, vocabulary=self.bench.vocabulary)
+        return _first(splits["probe"].accepted, probe), _first(splits[measure.split].accepted, held)
+
+    # ---------------------------------------------------------------- a round
+
+    def write(self, focus: Sequence[Focus], number: int) -> tuple[Prompt, ...]:
+        """The weakness prompts of a round that pass the screen, and captions of real clips to film, if any."""
+        spec = self.recipe.prompts
+        dimensions = {each.name: each for each in known(self.recipe.diagnose)}
+        aims = [Aim(dimensions[each.dimension], each.num_prompts) for each in focus]
+        drafts = self._write(
+            plan_briefs(
+                aims,
+                origin="weakness",
+                writer=self.writer,
+                seed=self.recipe.seed,
+                round_index=number,
+                oversample=spec.oversample,
+            )
+        )
+        screened = screen(
+            drafts,
+            evaluation=[*self.probes, *self.held_out],
+            spec=spec.screen,
+            vocabulary=self.bench.vocabulary,
+            wanted={aim.dimension.name: aim.num_prompts for aim in aims},
+            max_tokens=self.recipe.base.max_tokens,
+        )
+        self.rejections.extend(screened.rejections)
+        self.run.write_derived("rejections", self.rejections)
+        return (*screened.accepted, *self._captions[: spec.num_caption])
+
+    # ---------------------------------------------------------------- real clips
+
+    @cached_property
+    def real(self) -> tuple[RealClip, ...]:
+        """The recipe's real clips; what of a folder cannot be used is recorded with its reason."""
+        spec, shape = self.recipe.prompts.real, self.recipe.shape
+        if spec.num_clips == 0:
+            return ()
+        if spec.folder == "sandbox":
+            from rushes.sandbox.real_clips import sandbox_real_clips
+
+            return tuple(sandbox_real_clips(spec.num_clips, self.recipe.seed, shape=shape))
+        found = read_clip_folder(spec.folder, shape, spec.num_clips).require_some(spec.folder)
+        self.run.write_derived("real-clips", found.rows)
+        self.rejections.extend(found.rejections())
+        return found.clips
+
+    @cached_property
+    def _captions(self) -> tuple[Prompt, ...]:
+        """Captions of the real clips, screened like all others."""
+        clips = self.real
+        if not clips:
+            return ()
+        written = self._write(plan_captions(clips), CaptionWriter(clips))
+        screened = screen(written, evaluation=[*self.probes, *self.held_out], spec=self.recipe.prompts.screen)
+        self.rejections.extend(screened.rejections)
+        return screened.accepted
+
+    def real_clips(self) -> list[Clip]:
+        """The real clips as records, latents not kept: training encodes them."""
+        shape = self.recipe.shape
+        work = [Work(work_key("clip", "real", [prompt]), prompt) for prompt in self._captions]
+
+        def record(chunk: Sequence[Work[Prompt]]) -> list[Clip]:
+            return [_real_clip(piece, shape.fps, self.run) for piece in chunk]
+
+        return self.run.advance(self.run.clips, work, record, chunk_size=CHUNK_SIZE)
+
+    # ---------------------------------------------------------------- writing
+
+    def _write(self, work: Sequence[Work[Brief]], writer: PromptWriter | None = None) -> tuple[Prompt, ...]:
+        build = partial(self._tools, writer)
+        made = self.run.advance(self.run.prompts, work, Lazily(build, write_prompts), chunk_size=CHUNK_SIZE)
+        self.by_key.update({prompt.key: prompt for prompt in made})
+        return tuple(made)
+
+    def _tools(self, writer: PromptWriter | None) -> PromptTools:
+        return PromptTools(writer or self.writer.build(self.recipe.runtime), self.run.blobs)
+
+
+def _first(prompts: Sequence[Prompt], aims: Sequence[Aim]) -> tuple[Prompt, ...]:
+    """The first prompts of each dimension, as many as are wanted."""
+    return tuple(
+        prompt
+        for aim in aims
+        for prompt in [each for each in prompts if each.dimension == aim.dimension.name][: aim.num_prompts]
+    )
+
+
+def _real_clip(piece: Work[Prompt], fps: float, run: Run) -> Clip:
+    prompt = piece.payload
+    assert prompt.real_clip is not None
+    num_frames, height_px, width_px, _ = run.blobs.read_video(prompt.real_clip).shape
+    return Clip(
+        key=piece.key,
+        prompt_key=prompt.key,
+        dimension=prompt.dimension,
+        seed=0,
+        seed_index=0,
+        model="real",
+        origin="real",
+        height_px=height_px,
+        width_px=width_px,
+        num_frames=num_frames,
+        fps=fps,
+        seconds=0.0,
+        video=prompt.real_clip,
+    )

@@ -1,0 +1,150 @@
+"""The table of a folder of videos: `metadata.jsonl` or `metadata.csv`, in the dialects that are about.
+
+Nothing here opens a video. Every row comes back: usable, or as a `BadEntry` that says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rushes.errors import InputError
+from rushes.prompts.rows import BadRow, parse_line, questions_of, text_of
+from rushes.records import Question
+
+FILE_COLUMNS: Final = ("file_name", "video", "video_path", "file_path", "path")
+"""Columns that may hold the file's name, in the order in which they are looked for."""
+TEXT_COLUMNS: Final = ("text", "caption", "prompt", "cap")
+"""Columns that may hold the caption, in the order in which they are looked for."""
+REAL: Final = "Real"
+"""Dimension of a real clip whose row names none."""
+METADATA_NAMES: Final = ("metadata.jsonl", "metadata.csv")
+_EXAMPLE: Final = '{"file_name": "clip_0001.mp4", "text": "a red circle moves to the left"}'
+
+
+@dataclass(frozen=True)
+class MetadataRow:
+    """A row that names a file and its caption."""
+
+    where: str
+    """Its place: "metadata.jsonl line 3"."""
+    file_name: str
+    """As written; not checked."""
+    text: str
+    """The caption, as written; not blank."""
+    dimension: str
+    """Quality dimension; empty when the row has none."""
+    questions: tuple[Question, ...]
+    """Questions; empty when the row has none."""
+
+
+@dataclass(frozen=True)
+class BadEntry:
+    """A row that cannot be used."""
+
+    name: str
+    """The file it names, or its place where it names none."""
+    reason: str
+    """Short tag."""
+    detail: str
+    """What is wrong, in words."""
+
+
+def read_metadata(folder: Path) -> list[MetadataRow | BadEntry]:
+    """Every row of the folder's metadata, in order. Of two metadata files the `.jsonl` is read, and the other is named.
+
+    Raises:
+        InputError: no such folder, no metadata file, one that cannot be read, or a CSV without the columns needed.
+    """
+    names = _metadata_files(folder)
+    if not names:
+        raise InputError(
+            f"{folder} holds no metadata file",
+            expected=" or ".join(METADATA_NAMES),
+            got=sorted(os.listdir(folder))[:5],
+            next_step=f"write metadata.jsonl into it, one line a video, like {_EXAMPLE}",
+        )
+    name = names[0]
+    try:
+        data = (folder / name).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {folder / name}", got=error.strerror, next_step="look at that file") from error
+    entries = list(_jsonl(name, data) if name.endswith(".jsonl") else _csv(name, data, folder))
+    unread = [BadEntry(other, "unused_metadata", f"{name} is read instead") for other in names[1:]]
+    return [*entries, *unread]
+
+
+def _metadata_files(folder: Path) -> list[str]:
+    try:
+        there = set(os.listdir(folder))
+    except OSError as error:
+        raise InputError(
+            f"there is no folder of videos at {folder}",
+            expected=f"a folder with videos and {' or '.join(METADATA_NAMES)}",
+            got=error.strerror,
+            next_step="make it, or set prompts.real.folder: sandbox",
+        ) from error
+    return [name for name in METADATA_NAMES if name in there]
+
+
+def _jsonl(name: str, data: bytes) -> Iterator[MetadataRow | BadEntry]:
+    # Only the line feed ends a line: captions and file names may hold any other character.
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if line.strip():
+            where = f"{name} line {number}"
+            try:
+                row = parse_line(line)
+            except BadRow as error:
+                yield BadEntry(where, error.reason, str(error))
+            else:
+                yield _entry(row, where)
+
+
+def _csv(name: str, data: bytes, folder: Path) -> Iterator[MetadataRow | BadEntry]:
+    # Bytes that are no UTF-8 survive decoding and are refused with the row they stand in.
+    reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig", "surrogateescape"), newline=""), strict=True)
+    columns = _columns(reader, name)
+    if not set(FILE_COLUMNS) & set(columns) or not set(TEXT_COLUMNS) & set(columns):
+        raise InputError(
+            f"{folder / name} lacks a column",
+            expected=f"one of {', '.join(FILE_COLUMNS)} and one of {', '.join(TEXT_COLUMNS)} in its first line",
+            got=columns[:10],
+            next_step="write the names of the columns into its first line: file_name,text",
+        )
+    while True:
+        where = f"{name} line {reader.line_num + 1}"
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield BadEntry(where, "broken_row", str(error))
+            continue
+        if None in row:
+            yield BadEntry(where, "broken_row", "it has more cells than there are columns")
+        else:
+            yield _entry({column: cell for column, cell in row.items() if cell != ""}, where)
+
+
+def _columns(reader: csv.DictReader[str], name: str) -> list[str]:
+    try:
+        return [column or "" for column in reader.fieldnames or ()]
+    except csv.Error as error:
+        raise InputError(f"the first line of {name} cannot be read: {error}", next_step="correct it") from error
+
+
+def _entry(row: Mapping[str, Any], where: str) -> MetadataRow | BadEntry:
+    name = where
+    try:
+        name = file_name = text_of(row, FILE_COLUMNS, "missing_file_name")
+        text = text_of(row, TEXT_COLUMNS, "missing_caption")
+        dimension = text_of(row, ("dimension",), "broken_row") if row.get("dimension") is not None else ""
+        questions = questions_of(row.get("questions"), dimension.strip() or REAL)
+    except BadRow as error:
+        return BadEntry(name, error.reason, f"{where}: {error}")
+    return MetadataRow(where, file_name, text, dimension.strip(), questions)

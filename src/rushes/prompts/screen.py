@@ -1,0 +1,228 @@
+"""Which drafts become prompts: pure, deterministic, in the order given; every refusal has its reason.
+
+A draft is refused when it is empty or too long, uses words the model cannot know, contradicts itself, says what a
+held-out or probe prompt says, or nearly repeats an earlier one. Good drafts beyond the number wanted are surplus.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rushes.prompts.contradictions import objection
+from rushes.prompts.reading import Reading, read
+from rushes.prompts.similarity import near_pairs
+from rushes.records import Prompt, Rejection
+from rushes.specs import ScreenSpec
+
+ALWAYS: Final = frozenset(("empty", "held_out"))
+"""Reasons that refuse a prompt even when the screen is switched off."""
+_MARKS: Final = re.compile(r"[^\W\d_]+|\S")
+_LETTER: Final = re.compile(r"\w")
+_SHOWN_WORDS: Final = 5
+_SHOWN_CHARS: Final = 40
+_LONGEST_WORD: Final = 20
+"""Characters that a word has at most on average; more is no text."""
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What became of the drafts: each is accepted, refused or surplus."""
+
+    accepted: tuple[Prompt, ...]
+    """Prompts to film, in the order given; of each dimension at most as many as wanted."""
+    rejections: tuple[Rejection, ...]
+    """Refused drafts, one reason each, in the order given."""
+    surplus: tuple[Prompt, ...] = ()
+    """Good prompts beyond the number wanted."""
+    tolerated: tuple[Rejection, ...] = ()
+    """What a screen that is switched off would have refused; these prompts are accepted or surplus."""
+    missing: tuple[tuple[str, int], ...] = ()
+    """(dimension, how many prompts fewer than wanted there are), where there are too few."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many drafts were refused for each reason, most frequent first."""
+        return dict(Counter(rejection.reason for rejection in self.rejections).most_common())
+
+
+def screen(
+    candidates: Sequence[Prompt],
+    *,
+    evaluation: Sequence[Prompt],
+    spec: ScreenSpec,
+    vocabulary: frozenset[str] | None = None,
+    wanted: Mapping[str, int] | None = None,
+    max_tokens: int | None = None,
+) -> Screened:
+    """Decide about each draft.
+
+    Args:
+        candidates: drafts, in a fixed order; earlier ones win over their near-duplicates.
+        evaluation: every probe and held-out prompt, whatever its dimension: none of them may be trained on.
+        spec: limits.
+        vocabulary: the words and marks a word-level tokenizer knows, lower case; None when any word can be read.
+        wanted: dimension -> how many prompts; dimensions that are not named have no limit. None for no limits.
+        max_tokens: longest text in tokens, end mark included, for a word-level tokenizer; None for no limit.
+    """
+    readings = {prompt.text: read(prompt.text) for prompt in (*candidates, *evaluation)}
+    held_out = _held_out(candidates, evaluation, spec, readings)
+    tests: tuple[Callable[[Prompt], tuple[str, str] | None], ...] = (
+        lambda prompt: None if _LETTER.search(prompt.text) else ("empty", "there are no words"),
+        lambda prompt: _too_long(prompt.text, spec, vocabulary, max_tokens),
+        lambda prompt: _unknown_word(prompt.text, vocabulary),
+        lambda prompt: _impossible(readings[prompt.text]),
+        lambda prompt: held_out.get(prompt.text),
+    )
+    good, refused, tolerated = [], {}, {}
+    for position, prompt in enumerate(candidates):
+        found = [said for test in tests if (said := test(prompt)) is not None]
+        strict = next((said for said in found if spec.enabled or said[0] in ALWAYS), None)
+        if strict is not None:
+            refused[position] = strict
+            continue
+        good.append(position)
+        if found:
+            tolerated[position] = found[0]
+    doubles = _near_duplicates([candidates[position].text for position in good], spec.near_duplicate)
+    for k, said in doubles.items():
+        (refused if spec.enabled else tolerated).setdefault(good[k], said)
+    kept = [candidates[position] for position in good if position not in refused]
+    accepted, surplus, missing = _dealt(kept, wanted or {})
+    return Screened(
+        accepted=accepted,
+        rejections=tuple(_rejection(candidates[position], *refused[position]) for position in sorted(refused)),
+        surplus=surplus,
+        tolerated=tuple(_rejection(candidates[position], *tolerated[position]) for position in sorted(tolerated)),
+        missing=missing,
+    )
+
+
+def screen_splits(
+    splits: Mapping[str, Sequence[Prompt]],
+    *,
+    spec: ScreenSpec,
+    vocabulary: frozenset[str] | None = None,
+    wanted: Mapping[str, int] | None = None,
+    max_tokens: int | None = None,
+) -> dict[str, Screened]:
+    """Screen evaluation prompts so that no two splits share any content: each split against all splits before it.
+
+    Args:
+        splits: name -> drafts, first come first served, e.g. probe, development, test.
+        spec: limits.
+        vocabulary: see `screen`.
+        wanted: how many prompts of each split, per dimension; split names that are missing have no limit.
+        max_tokens: see `screen`.
+    """
+    found: dict[str, Screened] = {}
+    taken: list[Prompt] = []
+    for name, drafts in splits.items():
+        limit = (wanted or {}).get(name)
+        per_dimension = None if limit is None else dict.fromkeys((prompt.dimension for prompt in drafts), limit)
+        found[name] = screen(
+            drafts, evaluation=taken, spec=spec, vocabulary=vocabulary, wanted=per_dimension, max_tokens=max_tokens
+        )
+        taken += found[name].accepted
+    return found
+
+
+# ---------------------------------------------------------------------------------------------- the tests
+
+
+def _too_long(
+    text: str, spec: ScreenSpec, vocabulary: frozenset[str] | None, max_tokens: int | None
+) -> tuple[str, str] | None:
+    num_words = len(text.split())
+    if num_words > spec.max_words:
+        return "too_long", f"{num_words} words, at most {spec.max_words} are read"
+    if len(text) > spec.max_words * _LONGEST_WORD:
+        return "too_long", f"{len(text)} characters, at most {spec.max_words * _LONGEST_WORD} are read"
+    if max_tokens is not None and vocabulary is not None:
+        num_tokens = len(_MARKS.findall(text)) + 1
+        if num_tokens > max_tokens:
+            return "too_long", f"{num_tokens} tokens, at most {max_tokens} are read: the end would be cut off"
+    return None
+
+
+def _unknown_word(text: str, vocabulary: frozenset[str] | None) -> tuple[str, str] | None:
+    if vocabulary is None:
+        return None
+    unknown = list(dict.fromkeys(word for word in _MARKS.findall(text.lower()) if word not in vocabulary))
+    if not unknown:
+        return None
+    more = f" and {len(unknown) - _SHOWN_WORDS} more" if len(unknown) > _SHOWN_WORDS else ""
+    return (
+        "unknown_word",
+        f"the model has no word for {', '.join(repr(word[:_SHOWN_CHARS]) for word in unknown[:_SHOWN_WORDS])}{more}",
+    )
+
+
+def _impossible(reading: Reading) -> tuple[str, str] | None:
+    found = objection(reading)
+    return None if found is None else (found.reason, found.detail)
+
+
+def _held_out(
+    candidates: Sequence[Prompt], evaluation: Sequence[Prompt], spec: ScreenSpec, readings: Mapping[str, Reading]
+) -> dict[str, tuple[str, str]]:
+    """Text -> which evaluation prompt it says again."""
+
+    def content(prompt: Prompt) -> Hashable:
+        return readings[prompt.text].content(with_background=not spec.any_background)
+
+    asked: dict[Hashable, Prompt] = {}
+    for prompt in evaluation:
+        asked.setdefault(content(prompt), prompt)
+    found: dict[str, tuple[str, str]] = {}
+    for prompt in candidates:
+        same = asked.get(content(prompt))
+        if same is not None:
+            found[prompt.text] = "held_out", f"says the same as the {_role(same)} prompt {same.text!r}"
+    texts = [prompt.text for prompt in candidates]
+    for near in near_pairs(texts, [prompt.text for prompt in evaluation], spec.held_out_overlap):
+        other = evaluation[near.other]
+        said = f"{near.cosine:.2f} overlap with the {_role(other)} prompt {other.text!r}"
+        found.setdefault(texts[near.row], ("held_out", said))
+    return found
+
+
+def _role(prompt: Prompt) -> str:
+    return prompt.origin.replace("_", "-")
+
+
+def _near_duplicates(texts: Sequence[str], threshold: float) -> dict[int, tuple[str, str]]:
+    """Position -> which earlier text it repeats. Only texts that are kept count as earlier."""
+    earlier: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for near in near_pairs(texts, texts, threshold):
+        if near.other < near.row:
+            earlier[near.row].append((near.other, near.cosine))
+    found: dict[int, tuple[str, str]] = {}
+    for row in sorted(earlier):
+        kept = next(((other, cosine) for other, cosine in earlier[row] if other not in found), None)
+        if kept is not None:
+            found[row] = "near_duplicate", f"{kept[1]:.2f} overlap with {texts[kept[0]]!r}"
+    return found
+
+
+def _dealt(
+    kept: Iterable[Prompt], wanted: Mapping[str, int]
+) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...], tuple[tuple[str, int], ...]]:
+    """Accepted, surplus, and what is missing."""
+    have: Counter[str] = Counter()
+    accepted, surplus = [], []
+    for prompt in kept:
+        if prompt.dimension in wanted and have[prompt.dimension] >= wanted[prompt.dimension]:
+            surplus.append(prompt)
+        else:
+            have[prompt.dimension] += 1
+            accepted.append(prompt)
+    missing = tuple((name, count - have[name]) for name, count in wanted.items() if count > have[name])
+    return tuple(accepted), tuple(surplus), missing
+
+
+def _rejection(prompt: Prompt, reason: str, detail: str) -> Rejection:
+    return Rejection(text=prompt.text, dimension=prompt.dimension, reason=reason, detail=detail, prompt_key=prompt.key)

@@ -1,0 +1,103 @@
+"""Clips as data inside a page: H.264 that browsers play, and still pictures of it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from rushes.roles import Video
+from rushes.video import fit_frame, write_video
+
+if TYPE_CHECKING:
+    from rushes.roles import Frames
+
+TARGET_PX: Final = 256
+"""Tiny clips are enlarged to about this many pixels, by whole numbers, so that every pixel stays a sharp square."""
+MAX_PX: Final = 512
+"""Large clips are reduced to this many pixels on their longer side: a report is for looking, the run keeps the rest."""
+NUM_STILLS: Final = 5
+"""Frames of the strip under a clip."""
+
+
+@dataclass(frozen=True)
+class EmbeddedClip:
+    """A clip inside a page."""
+
+    video_uri: str
+    """`data:video/mp4;base64,...`."""
+    poster_uri: str
+    """First frame, `data:image/png;base64,...`."""
+    strip_uri: str
+    """A few frames side by side, evenly spaced, first and last among them."""
+    width_px: int
+    """Width of the video."""
+    height_px: int
+    """Height of the video."""
+    is_pixelated: bool
+    """True when the video was enlarged: stills should be enlarged without smoothing as well."""
+
+
+def embed(video: Video) -> EmbeddedClip:
+    """Encode a clip for a page.
+
+    Args:
+        video: frames of any size.
+    """
+    small = reduced(video.frames_THWC, MAX_PX)
+    height, width = small.shape[1:3]
+    scale = max(1, round(TARGET_PX / max(height, width)))
+    with TemporaryDirectory(prefix="rushes-") as folder:
+        path = Path(folder) / "clip.mp4"
+        write_video(path, small, video.fps, scale=scale)
+        data = path.read_bytes()
+    return EmbeddedClip(
+        video_uri=data_uri(data, "video/mp4"),
+        poster_uri=data_uri(png(small[0]), "image/png"),
+        strip_uri=data_uri(png(strip(small)), "image/png"),
+        width_px=width * scale,
+        height_px=height * scale,
+        is_pixelated=scale > 1,
+    )
+
+
+def reduced(frames_THWC: Frames, max_px: int) -> Frames:
+    """Frames whose longer side is at most `max_px`; the same frames where it is already."""
+    height, width = frames_THWC.shape[1:3]
+    factor = max_px / max(height, width)
+    if factor >= 1.0:
+        return frames_THWC
+    size = max(2, round(height * factor)), max(2, round(width * factor))
+    return np.stack([fit_frame(frame, *size) for frame in frames_THWC])
+
+
+def strip(frames_THWC: Frames, num_stills: int = NUM_STILLS, max_height_px: int = 96) -> Frames:
+    """Evenly spaced frames side by side, with see-through gaps: H, W', 4."""
+    count = min(num_stills, len(frames_THWC))
+    chosen = frames_THWC[np.linspace(0, len(frames_THWC) - 1, count).round().astype(int)]
+    height, width = chosen.shape[1:3]
+    if height > max_height_px:
+        chosen = reduced(chosen, max(1, round(max_height_px * max(height, width) / height)))
+    opaque = np.concatenate([chosen, np.full((*chosen.shape[:3], 1), 255, np.uint8)], axis=-1)
+    gap = np.zeros((chosen.shape[1], max(1, chosen.shape[2] // 12), 4), np.uint8)
+    pieces = [piece for frame in opaque for piece in (gap, frame)][1:]
+    return np.concatenate(pieces, axis=1)
+
+
+def png(frame_HWC: Frames) -> bytes:
+    """One picture, RGB or RGBA, as PNG, without loss."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(frame_HWC)).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def data_uri(data: bytes, media_type: str) -> str:
+    """Content as an address that needs no file and no network."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"

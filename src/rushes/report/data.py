@@ -1,0 +1,152 @@
+"""Everything a report shows, as plain frozen values. The pipeline fills it; nothing here is computed.
+
+What was not measured is a `Missing(reason)`, never a zero and never an empty table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rushes.measure.agreement import Agreement
+from rushes.records import CostEntry, Focus, Outcome, Question, Rejection, RunHeader, Sample, Scorecard
+
+if TYPE_CHECKING:
+    from rushes.roles import Video
+    from rushes.weights.report import WeightReport
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Something that was not measured.
+
+    Example: `Missing("the recipe has no real clips")`.
+    """
+
+    reason: str
+    """Why, in words that fit behind "not measured:"."""
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One clip of an example, with what the measurer found."""
+
+    video: Video
+    """The clip."""
+    outcome: Outcome
+    """The measurement with its parts, or why there is none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """The same prompt and seed, before and after.
+
+    Example: `Example("Composition", "largest gain", "a red circle and a blue square", questions, 7, 0, before, after)`.
+    """
+
+    dimension: str
+    """Quality dimension."""
+    rule: str
+    """The rule that chose it: "largest gain", "typical" or "largest loss"."""
+    prompt: str
+    """The text both models filmed."""
+    questions: Sequence[Question]
+    """The prompt's questions, so that a reader sees which answer was expected."""
+    seed: int
+    """Seed of the first noise, the same for both clips."""
+    seed_index: int
+    """Which take of the prompt."""
+    before: Side
+    """The base model's clip."""
+    after: Side
+    """The tuned model's clip."""
+
+
+@dataclass(frozen=True, eq=False)
+class Weighing:
+    """What the run trained on, and how much each clip counted."""
+
+    samples: Sequence[Sample]
+    """Training material with its weights, own and real clips."""
+    facts: WeightReport
+    """What the weights amount to."""
+
+
+@dataclass(frozen=True)
+class LossCurve:
+    """One named loss term over the training steps.
+
+    Example: `LossCurve("real_flow", steps=(1, 2, 3), values=(0.31, 0.30, 0.28))`.
+    """
+
+    term: str
+    """Name of the loss term."""
+    steps: Sequence[int]
+    """Optimiser steps, ascending."""
+    values: Sequence[float]
+    """Value at each of them, before its coefficient."""
+
+    def __post_init__(self) -> None:
+        if len(self.steps) != len(self.values) or not self.steps:
+            raise ValueError(
+                f"a curve needs one value per step, at least one, got {len(self.steps)} and {len(self.values)}"
+            )
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How often the training judge is right about clips whose content is known.
+
+    Example: `Accuracy("Composition", num_right=188, num_questions=200)`.
+    """
+
+    dimension: str
+    """Quality dimension."""
+    num_right: int
+    """Questions answered right."""
+    num_questions: int
+    """Questions asked, at least 1."""
+
+
+@dataclass(frozen=True)
+class Screening:
+    """What the screen did.
+
+    Example: `Screening(num_drafts=300, rejections=())`.
+    """
+
+    num_drafts: int
+    """Texts looked at."""
+    rejections: Sequence[Rejection]
+    """Those refused, each with its reason."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReportData:
+    """One run, ready to be shown. Every field must be given: what is not there is `Missing`, with the reason."""
+
+    name: str
+    """Name of the run."""
+    scorecard: Scorecard
+    """The result, with drift panel and notes."""
+    header: RunHeader
+    """Commit, versions, hardware, date."""
+    recipe_yaml: str
+    """The resolved recipe as YAML."""
+    focus: Sequence[Focus]
+    """Dimensions aimed at, with their share of the prompts."""
+    examples: Sequence[Example] | Missing
+    """Clips to show, see `choose_examples`."""
+    weighing: Weighing | Missing
+    """Training material with its weights; of the last round."""
+    losses: Sequence[LossCurve] | Missing
+    """One curve per loss term."""
+    screening: Screening | Missing
+    """What the screen refused."""
+    judge_accuracy: Sequence[Accuracy] | Missing
+    """Of the training judge, on held-out clips whose content is known."""
+    agreement: Sequence[Agreement] | Missing
+    """Training judge against measurer, on clips of this run."""
+    costs: Sequence[CostEntry] | Missing
+    """Time spent; several entries of one stage are added up."""

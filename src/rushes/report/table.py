@@ -1,0 +1,75 @@
+"""The scorecard as a table for the terminal: in colour where there is any, plain and within 80 columns elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rushes.records import DimensionRow, Scorecard
+from rushes.report.words import readable, tone, verdict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_STYLES: Final = {"good": "green", "bad": "red", "even": ""}
+_WIDE: Final = 104
+"""Columns from which the judge's scores have room."""
+
+
+def print_scorecard(scorecard: Scorecard, console: Console) -> None:
+    """Print every dimension before and after, in points of 100, with the gain's 95 % interval, then notes.
+
+    Args:
+        scorecard: the result of a run.
+        console: where; texts in the scorecard are never read as markup.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    with_judge = console.width >= _WIDE
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("dimension", overflow="fold", min_width=12)
+    for title in ("before", "after", "gain", "95 % interval"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    if with_judge:
+        table.add_column("judge before, after", justify="right", no_wrap=True)
+    for row in scorecard.rows:
+        cells = _cells(row, with_judge)
+        style = _STYLES[{"better": "good", "worse": "bad"}.get(row.verdict, "even")]
+        table.add_row(Text(cells[0]), *(Text(cell, style=style) for cell in cells[1:]))
+    if scorecard.focus_gain is not None:
+        table.add_section()
+        gain, interval = _signed(scorecard.focus_gain), _interval(scorecard.focus_gain_low, scorecard.focus_gain_high)
+        style = _STYLES[tone(scorecard)]
+        table.add_row("mean of the focus (*)", "", "", Text(gain, style), Text(interval, style), "")
+    if scorecard.rows:
+        console.print(table)
+    for missing in scorecard.unmeasured:
+        console.print(Text(f"not measured: {readable(missing.dimension)}: {missing.reason}"))
+    for note in scorecard.notes:
+        console.print(Text(f"note: {note}"))
+    console.print(Text(verdict(scorecard).replace("\u2212", "-"), style="bold"))
+
+
+def _cells(row: DimensionRow, with_judge: bool) -> list[str]:
+    cells = [
+        f"{readable(row.dimension)}{' *' if row.is_focus else ''}",
+        f"{100 * row.before:.1f}",
+        f"{100 * row.after:.1f}",
+        _signed(row.gain),
+        _interval(row.gain_low, row.gain_high),
+        {"better": "better", "worse": "WORSE"}.get(row.verdict, ""),
+    ]
+    if with_judge:
+        is_asked = row.judge_before is not None and row.judge_after is not None
+        cells.append(f"{100 * (row.judge_before or 0):.1f}, {100 * (row.judge_after or 0):.1f}" if is_asked else "-")
+    return cells
+
+
+def _signed(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{_signed(low)} to {_signed(high)}"

@@ -1,0 +1,18 @@
+(() => {
+  const videos = [...document.querySelectorAll("video")];
+  const button = document.getElementById("play");
+  if (!videos.length || !button) return;
+  let playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const apply = () => {
+    for (const video of videos) playing ? video.play().catch(() => {}) : video.pause();
+    button.textContent = playing ? "Pause clips" : "Play clips";
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => { playing = !playing; apply(); });
+  // Two players drift apart: whenever the left clip starts anew, so does the right one.
+  for (const pair of document.querySelectorAll(".sides")) {
+    const [left, right] = pair.querySelectorAll("video");
+    if (left && right) left.addEventListener("seeked", () => { right.currentTime = left.currentTime; });
+  }
+  apply();
+})();

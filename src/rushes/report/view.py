@@ -1,0 +1,223 @@
+"""What the templates show, prepared from `ReportData`: sums, orders and texts, no markup. Pure but for encoding clips."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from rushes.measure.agreement import Agreement
+from rushes.records import CostEntry, Outcome, Question, Rejection, Scorecard, Scored, Unscored
+from rushes.report.clips import EmbeddedClip, embed
+from rushes.report.data import Accuracy, Example, Missing
+from rushes.report.words import score, signed
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What the measurer found about one question on one clip."""
+
+    kind: str
+    """"right", "wrong" or "unknown"."""
+    words: str
+    """For those who cannot see the mark, and as a tool tip."""
+
+
+@dataclass(frozen=True)
+class CheckRow:
+    """One question of an example with both clips' marks."""
+
+    text: str
+    """The question, or the name of a measured quantity."""
+    expected: str
+    """The answer a right clip gets; empty for quantities."""
+    before: Mark
+    """Base model."""
+    after: Mark
+    """Tuned model."""
+
+
+@dataclass(frozen=True, eq=False)
+class ExampleCard:
+    """An example ready to be shown."""
+
+    example: Example
+    """Prompt, seed, rule."""
+    change: str
+    """Score before and after, in words."""
+    tone: str
+    """"good", "bad" or "even"."""
+    before: EmbeddedClip
+    """Base model's clip."""
+    after: EmbeddedClip
+    """Tuned model's clip."""
+    before_badge: Mark
+    """The whole clip: right, or how many questions are."""
+    after_badge: Mark
+    """The same for the tuned model's clip."""
+    checks: tuple[CheckRow, ...]
+    """Question by question."""
+
+
+def example_groups(examples: Sequence[Example]) -> list[tuple[str, list[ExampleCard]]]:
+    """Cards by dimension, in the order given."""
+    return [(name, [_card(each) for each in group]) for name, group in groupby(examples, key=lambda e: e.dimension)]
+
+
+def _card(example: Example) -> ExampleCard:
+    before, after = example.before.outcome, example.after.outcome
+    change, tone = "not scored on both sides", "even"
+    if isinstance(before, Scored) and isinstance(after, Scored):
+        gain = after.value - before.value
+        change = _change(before.value, after.value)
+        tone = "good" if gain > 0 else "bad" if gain < 0 else "even"
+    return ExampleCard(
+        example=example,
+        change=change,
+        tone=tone,
+        before=embed(example.before.video),
+        after=embed(example.after.video),
+        before_badge=_badge(before),
+        after_badge=_badge(after),
+        checks=_checks(before, after, example.questions),
+    )
+
+
+def _change(before: float, after: float) -> str:
+    """From what to what; in words where a clip can only be right or wrong."""
+    if {before, after} <= {0.0, 1.0}:
+        now = "right" if after else "wrong"
+        return f"{now} both times" if before == after else f"{'right' if before else 'wrong'} to {now}"
+    return f"{score(before)} to {score(after)} ({signed(after - before)})"
+
+
+def _badge(outcome: Outcome) -> Mark:
+    if isinstance(outcome, Unscored):
+        return Mark("unknown", f"not scored: {outcome.reason}")
+    if not outcome.parts:
+        return Mark("unknown", f"score {score(outcome.value)}")
+    num_right = sum(part.value >= 0.5 for part in outcome.parts)
+    kind = "right" if num_right == len(outcome.parts) else "wrong"
+    return Mark(kind, f"{num_right} of {len(outcome.parts)} right")
+
+
+def _checks(before: Outcome, after: Outcome, questions: Sequence[Question]) -> tuple[CheckRow, ...]:
+    found = [{part.name: part.value for part in side.parts} if isinstance(side, Scored) else {} for side in (before, after)]
+    expected = {question.text: question.expected for question in questions}
+    names = dict.fromkeys([*found[0], *found[1]])
+    return tuple(
+        CheckRow(name, expected.get(name, ""), *(_mark(side.get(name), expected.get(name)) for side in found))
+        for name in names
+    )
+
+
+def _mark(value: float | None, expected: str | None) -> Mark:
+    if value is None:
+        return Mark("unknown", "not told")
+    kind = "right" if value >= 0.5 else "wrong"
+    if expected is None:
+        return Mark(kind, f"{score(value)} of 100")
+    opposite = "no" if expected == "yes" else "yes"
+    return Mark(kind, f"{expected if kind == 'right' else opposite}, {'as' if kind == 'right' else 'not as'} expected")
+
+
+# ---------------------------------------------------------------------------------------------- summary tiles
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure at the top of the page."""
+
+    value: str
+    """The figure."""
+    caption: str
+    """What it is."""
+    tone: str = "even"
+    """"good", "bad" or "even"."""
+
+
+def tiles(scorecard: Scorecard) -> list[Tile]:
+    """How many dimensions went which way, and on how much it rests."""
+    verdicts = Counter(row.verdict for row in scorecard.rows)
+    num_clips = sum(row.num_clips for row in scorecard.rows)
+    shown = [
+        Tile(str(verdicts["better"]), "better", "good" if verdicts["better"] else "even"),
+        Tile(str(verdicts["no clear change"]), "no clear change"),
+        Tile(str(verdicts["worse"]), "worse", "bad" if verdicts["worse"] else "even"),
+    ]
+    if scorecard.unmeasured:
+        shown.append(Tile(str(len(scorecard.unmeasured)), "not measured"))
+    return [*shown, Tile(f"{num_clips:,}".replace(",", "\u202f"), "pairs of held-out clips")]
+
+
+# ---------------------------------------------------------------------------------------------- judge
+
+
+@dataclass(frozen=True)
+class JudgeRow:
+    """What is known about the training judge in one dimension."""
+
+    dimension: str
+    """Quality dimension."""
+    accuracy: Accuracy | None
+    """On clips whose content is known."""
+    agreement: Agreement | None
+    """With the measurer, on clips of this run."""
+
+
+def judge_rows(
+    accuracy: Sequence[Accuracy] | Missing, agreement: Sequence[Agreement] | Missing
+) -> list[JudgeRow]:
+    """Both by dimension, sorted by name."""
+    right = {} if isinstance(accuracy, Missing) else {each.dimension: each for each in accuracy}
+    agreed = {} if isinstance(agreement, Missing) else {each.dimension: each for each in agreement}
+    return [JudgeRow(name, right.get(name), agreed.get(name)) for name in sorted({*right, *agreed})]
+
+
+# ---------------------------------------------------------------------------------------------- rejections and costs
+
+
+def rejections_by_reason(rejections: Sequence[Rejection]) -> list[tuple[str, list[Rejection]]]:
+    """Most frequent reason first."""
+    found: dict[str, list[Rejection]] = {}
+    for rejection in rejections:
+        found.setdefault(rejection.reason, []).append(rejection)
+    return sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """What one stage cost on one device."""
+
+    stage: str
+    """Stage."""
+    device: str
+    """Where it ran."""
+    seconds: float
+    """Wall-clock seconds, all entries added up."""
+    num_items: int
+    """Records made."""
+    share: float
+    """Share of the whole run's time, 0 to 1."""
+
+    @property
+    def pace(self) -> str:
+        """Time per record, in words; empty without records."""
+        if not self.num_items:
+            return ""
+        each = self.seconds / self.num_items
+        return f"{each:.2f} s each" if each >= 0.1 else f"{1000 * each:.1f} ms each"
+
+
+def cost_rows(costs: Sequence[CostEntry]) -> list[CostRow]:
+    """Entries of the same stage and device added up, in the order in which they first appear."""
+    sums: dict[tuple[str, str], tuple[float, int]] = {}
+    for entry in costs:
+        seconds, num_items = sums.get((entry.stage, entry.device), (0.0, 0))
+        sums[(entry.stage, entry.device)] = (seconds + entry.seconds, num_items + entry.num_items)
+    total = sum(seconds for seconds, _ in sums.values()) or 1.0
+    return [
+        CostRow(stage, device, seconds, num_items, seconds / total)
+        for (stage, device), (seconds, num_items) in sums.items()
+    ]

@@ -1,0 +1,99 @@
+"""The words and numbers of a report: one verdict sentence, figures with sensible digits. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from rushes.measure.compare import points
+from rushes.records import Scorecard
+
+MINUS = "\u2212"
+
+
+def verdict(scorecard: Scorecard) -> str:
+    """What the run did, in one or two sentences that claim no more than the intervals allow."""
+    return f"{focus_sentence(scorecard)} {regression_sentence(scorecard)}".strip()
+
+
+def focus_sentence(scorecard: Scorecard) -> str:
+    """What happened to the dimensions that the run was aimed at."""
+    gain, low, high = scorecard.focus_gain, scorecard.focus_gain_low, scorecard.focus_gain_high
+    focus = [row for row in scorecard.rows if row.is_focus]
+    if gain is None or low is None or high is None or not focus:
+        return "Whether the model got better at what it was weak in could not be measured."
+    where = readable(focus[0].dimension) if len(focus) == 1 else f"the {len(focus)} dimensions it was weak in"
+    size = f"{signed(gain)} points (95 % interval {signed(low)} to {signed(high)})"
+    if low > 0:
+        return f"The model got better at {where}: {size}."
+    if high < 0:
+        return f"The model got worse at {where}: {size}."
+    return f"No clear change in {where}: {size}."
+
+
+def regression_sentence(scorecard: Scorecard) -> str:
+    """Which dimensions got clearly worse; empty when nothing was measured."""
+    if not scorecard.rows:
+        return ""
+    worse = [readable(row.dimension) for row in scorecard.rows if row.verdict == "worse"]
+    if not worse:
+        return "No dimension got clearly worse."
+    return f"{' and '.join(worse) if len(worse) < 3 else f'{len(worse)} dimensions'} got worse."
+
+
+def tone(scorecard: Scorecard) -> str:
+    """"good", "bad" or "even": what the verdict says, for its colour."""
+    low, high = scorecard.focus_gain_low, scorecard.focus_gain_high
+    if low is None or high is None:
+        return "even"
+    return "good" if low > 0 else "bad" if high < 0 else "even"
+
+
+def readable(name: str) -> str:
+    """A dimension's name for people: `Dynamic_Attribute` becomes `Dynamic Attribute`."""
+    return name.replace("_", " ")
+
+
+def signed(value: float) -> str:
+    """A gain in points with a true minus sign: `+4.2`, `−0.8`, `0.0`."""
+    return points(value).replace("-", MINUS)
+
+
+def score(value: float) -> str:
+    """A score in points, one decimal: 0.4273 becomes `42.7`."""
+    return f"{100 * value:.1f}"
+
+
+def typeset(text: str) -> str:
+    """A text with true minus signs before its negative numbers."""
+    return re.sub(r"(?<![\w.,-])-(?=\d)", MINUS, text)
+
+
+def percent(value: float) -> str:
+    """A share in percent: 0.4273 becomes `43 %`; shares that are not whole never read as 0 or 100."""
+    if 0 < value < 0.005:
+        return "< 1 %"
+    if 0.995 < value < 1:
+        return "> 99 %"
+    return f"{100 * value:.0f} %"
+
+
+def figure(value: float) -> str:
+    """A number with three significant digits and a true minus sign."""
+    if value == 0:
+        return "0"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{digits}f}" if digits <= 5 else f"{value:.2e}"
+    return text.replace(",", "\u202f").replace("-", MINUS)
+
+
+def duration(seconds: float) -> str:
+    """A time for people: `0.4 s`, `12 s`, `3 min 20 s`, `1 h 05 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,182 @@
+"""The end of a run: from measurements to the scorecard, and everything the report shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rushes.judge.stage import judge_name
+from rushes.measure.agreement import agreement
+from rushes.measure.compare import Contest, compare
+from rushes.measure.drift import Footage, drift
+from rushes.measure.pairs import Pair, pair_up
+from rushes.records import BlobRef, Checkpoint, Clip, Focus, Measurement, Prompt, Rejection, Sample, Score, Scorecard
+from rushes.report.data import Accuracy, Example, LossCurve, Missing, ReportData, Screening, Side, Weighing
+from rushes.report.examples import choose_examples
+from rushes.report.html import write_report
+from rushes.roles import Video
+from rushes.specs import Recipe
+from rushes.store.run import Run
+from rushes.weights.report import WeightReport
+
+if TYPE_CHECKING:
+    from rushes.roles import Frames, Latents
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the last stages found."""
+
+    focus: tuple[Focus, ...]
+    base: str
+    """Name of the untouched weights."""
+    tuned: str
+    """Key of the last checkpoint."""
+    before: tuple[Measurement, ...]
+    after: tuple[Measurement, ...]
+    clips: Mapping[str, Clip]
+    """By key, at least the measured ones."""
+    real: tuple[Clip, ...]
+    judged: tuple[Score, ...]
+    """The training judge's scores of the measured clips."""
+
+    def scorecard(self, recipe: Recipe, run: Run) -> Scorecard:
+        """Compare before and after; notes carry the warnings of the weighting."""
+        contest = Contest(
+            base_model=self.base,
+            tuned_model=self.tuned,
+            judge=judge_name(recipe.judge),
+            focus=tuple(each.dimension for each in self.focus),
+        )
+        return compare(
+            self.before,
+            self.after,
+            clips=self.clips.values(),
+            contest=contest,
+            spec=recipe.measure,
+            judged=self.judged,
+            drift=drift(
+                self._footage(run, self.before), self._footage(run, self.after), Footage(*_load(run, self.real))
+            ),
+            notes=_weight_warnings(run, recipe.num_rounds),
+            seed=recipe.seed,
+        )
+
+    def _footage(self, run: Run, measured: Sequence[Measurement]) -> Footage:
+        clips = [self.clips[each.subject[0]] for each in measured if len(each.subject) == 1]
+        return Footage(*_load(run, clips))
+
+
+def _load(run: Run, clips: Sequence[Clip]) -> tuple[Iterator[Frames], Iterator[Latents]]:
+    frames = (run.blobs.read_video(clip.video) for clip in clips)
+    latents = (run.blobs.read_arrays(clip.latents)["latents"] for clip in clips if clip.latents is not None)
+    return frames, latents
+
+
+def _weight_warnings(run: Run, num_rounds: int) -> tuple[str, ...]:
+    found: list[str] = []
+    for number in range(num_rounds):
+        for report in run.read_derived(f"weights-{number}", WeightReport) or []:
+            found.extend(f"round {number + 1}: {warning}" for warning in report.warnings)
+    return tuple(found)
+
+
+def publish(
+    recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prompts: Mapping[str, Prompt]
+) -> None:
+    """Write `report.html` and `scorecard.json` into the run folder."""
+    pairs = pair_up(result.before, result.after, result.clips.values()).pairs
+    measured = [*result.before, *result.after]
+    own = {each.subject[0] for each in measured}
+    answers = [answer for answer in run.answers.all() if answer.clip_key in own]
+    rejections = run.read_derived("rejections", Rejection)
+    drafts = [prompt for prompt in run.prompts.all() if prompt.origin == "weakness"]
+    data = ReportData(
+        name=recipe.name,
+        scorecard=scorecard,
+        header=run.header,
+        recipe_yaml=(run.home / "recipe.yaml").read_text(encoding="utf-8"),
+        focus=result.focus,
+        examples=_examples(run, pairs, result, prompts) or Missing("no pair of clips was scored in a focus dimension"),
+        weighing=_weighing(run, recipe.num_rounds - 1),
+        losses=_curves(run, result.tuned) or Missing("the checkpoint kept no loss values"),
+        screening=Screening(len(drafts), rejections) if rejections is not None else Missing("nothing was screened"),
+        judge_accuracy=_judge_accuracy(recipe),
+        agreement=agreement(answers, measured),
+        costs=run.costs(),
+    )
+    write_report(data, run.home)
+
+
+def _weighing(run: Run, number: int) -> Weighing | Missing:
+    samples = run.read_derived(f"samples-{number}", Sample)
+    reports = run.read_derived(f"weights-{number}", WeightReport)
+    if not samples or not reports:
+        return Missing("no samples were weighed")
+    return Weighing(samples, reports[0])
+
+
+def _examples(
+    run: Run, pairs: Sequence[Pair], result: Result, prompts: Mapping[str, Prompt]
+) -> tuple[Example, ...]:
+    chosen = choose_examples(pairs, [each.dimension for each in result.focus])
+    return tuple(
+        Example(
+            dimension=choice.pair.dimension,
+            rule=choice.rule,
+            prompt=prompts[choice.pair.prompt_key].text,
+            questions=prompts[choice.pair.prompt_key].questions,
+            seed=result.clips[choice.pair.before.subject[0]].seed,
+            seed_index=choice.pair.seed_indices[0],
+            before=_side(run, result, choice.pair.before),
+            after=_side(run, result, choice.pair.after),
+        )
+        for choice in chosen
+    )
+
+
+def _side(run: Run, result: Result, measured: Measurement) -> Side:
+    clip = result.clips[measured.subject[0]]
+    return Side(Video(run.blobs.read_video(clip.video), clip.fps), measured.outcome)
+
+
+def _curves(run: Run, tuned: str) -> tuple[LossCurve, ...]:
+    """The loss curves of all rounds one after the other, from the last checkpoint back to the base."""
+    chain: list[Checkpoint] = []
+    known = {checkpoint.key: checkpoint for checkpoint in run.checkpoints.all()}
+    key: str | None = tuned
+    while key is not None and key in known:
+        chain.insert(0, known[key])
+        key = known[key].parent
+    points: dict[str, list[tuple[int, float]]] = {}
+    done = 0
+    for checkpoint in chain:
+        for term, values in _read_curves(run, checkpoint.curves).items():
+            points.setdefault(term, []).extend((done + step, value) for step, value in values)
+        done += checkpoint.step
+    return tuple(
+        LossCurve(term, tuple(step for step, _ in values), tuple(value for _, value in values))
+        for term, values in points.items()
+        if values
+    )
+
+
+def _read_curves(run: Run, ref: BlobRef | None) -> dict[str, list[tuple[int, float]]]:
+    if ref is None:
+        return {}
+    stored: dict[str, list[list[float]]] = json.loads(run.blobs.read_bytes(ref))
+    return {term: [(int(step), float(value)) for step, value in values] for term, values in stored.items()}
+
+
+def _judge_accuracy(recipe: Recipe) -> tuple[Accuracy, ...] | Missing:
+    """The packaged judge's accuracy as measured when it was trained; another judge's is not known here."""
+    if recipe.judge.judge.kind != "sandbox":
+        return Missing("the judge is not the package's own; audit it on clips whose content is known")
+    from rushes.sandbox.vqa.accuracy import packaged_accuracy
+
+    rows = packaged_accuracy()
+    if not rows:
+        return Missing("the packaged judge carries no accuracy table")
+    return tuple(Accuracy(name, right, asked) for name, right, asked in rows)

@@ -1,0 +1,118 @@
+"""The sandbox's real videos: rendered clips of the balanced world with captions that are true in every detail.
+
+In memory for `prompts.real.folder: sandbox`, or as a folder like the one a user would bring.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from rushes.errors import InputError, RecipeError
+from rushes.prompts.captions import RealClip, fingerprint
+from rushes.records import Question
+from rushes.roles import Video
+from rushes.sandbox.captions import detailed_prompt
+from rushes.sandbox.grammar import DIMENSIONS, draw_scene
+from rushes.sandbox.questions import ask, checks
+from rushes.sandbox.render import render
+from rushes.sandbox.scene import FPS, Scene
+from rushes.specs import ShapeSpec
+from rushes.store.files import make_folder, store_error, write_atomic
+from rushes.video import write_video
+
+METADATA: Final = "metadata.jsonl"
+
+
+def sandbox_real_clips(
+    num: int, seed: int = 0, dimensions: Sequence[str] | None = None, shape: ShapeSpec | None = None
+) -> list[RealClip]:
+    """Real clips of the sandbox, without any file. Clip i depends on i and on the arguments other than `num`.
+
+    Args:
+        num: how many.
+        seed: decides all of them.
+        dimensions: dimensions of the grammar, taken in turn; None for all.
+        shape: size, number of frames and frame rate; None for the sandbox's own. Clips are square.
+
+    Raises:
+        KeyError: the grammar has no such dimension.
+        RecipeError: the shape is not square.
+    """
+    shape = shape or ShapeSpec()
+    if shape.height_px != shape.width_px:
+        raise RecipeError(
+            "the sandbox's real clips are square",
+            expected="shape.height_px equal to shape.width_px",
+            got=(shape.height_px, shape.width_px),
+            next_step="make the shape square, or name a folder of videos in prompts.real.folder",
+        )
+    kinds = tuple(dimensions) if dimensions is not None else DIMENSIONS
+    return [_clip(seed, index, kinds[index % len(kinds)], shape) for index in range(num)]
+
+
+def _clip(seed: int, index: int, dimension: str, shape: ShapeSpec) -> RealClip:
+    rng = np.random.default_rng([seed, index])
+    scene = draw_scene(rng, dimension)
+    text = detailed_prompt(scene, rng)
+    asked = tuple(
+        Question(text=ask(check, rng), expected=_answer(is_true), dimension=dimension, about=check.kind)
+        for check, is_true in checks(scene, rng)
+    )
+    load = partial(_film, scene, shape)
+    return RealClip(f"sandbox {seed}-{index}", text, dimension, asked, fingerprint(load()), load)
+
+
+def _answer(is_true: bool) -> Literal["yes", "no"]:
+    return "yes" if is_true else "no"
+
+
+def _film(scene: Scene, shape: ShapeSpec) -> Video:
+    return Video(render(scene, shape.height_px, shape.num_frames), shape.fps)
+
+
+def write_clip_folder(folder: str | Path, num_clips: int, seed: int = 0) -> Path:
+    """Write the sandbox's real clips as a folder of lossless mp4 files with `metadata.jsonl`.
+
+    `rushes.prompts.captions.read_clip_folder` gives back the very pixels, captions and questions of
+    `sandbox_real_clips(num_clips, seed)`. The metadata is written last: a folder that has it is complete.
+
+    Args:
+        folder: is made; must not be there or be empty.
+        num_clips: how many.
+        seed: decides all of them.
+
+    Returns:
+        The metadata file.
+
+    Raises:
+        InputError: the folder holds something already.
+        StoreError: disk full or read-only.
+    """
+    home = Path(folder)
+    make_folder(home)
+    try:
+        there = sorted(path.name for path in home.iterdir())
+    except OSError as error:
+        raise store_error(home, error) from error
+    if there:
+        raise InputError(
+            f"{home} is not empty",
+            expected="a new or empty folder",
+            got=there[:5],
+            next_step="name another folder, or empty this one",
+        )
+    lines = []
+    for index, clip in enumerate(sandbox_real_clips(num_clips, seed)):
+        name = f"clip_{index:04d}.mp4"
+        write_video(home / name, clip.load().frames_THWC, FPS, lossless=True)
+        questions = [{"text": q.text, "expected": q.expected, "about": q.about} for q in clip.questions]
+        row = {"file_name": name, "text": clip.text, "dimension": clip.dimension, "questions": questions}
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    write_atomic(home / METADATA, "".join(lines).encode("utf-8"))
+    return home / METADATA

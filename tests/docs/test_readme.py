@@ -1,0 +1,199 @@
+"""The README is executed: shell lines, recipes, Python. Every path, link and make target named in the docs exists."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from rushes.recipe import load_recipe
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ("README.md", "CONTRIBUTING.md")
+CHEAP = ("init", "plan", "doctor")
+"""Commands of `rushes` that a test may run for real; of the others it checks that the command line accepts them."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: str
+    language: str
+    text: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def blocks(language: str, page: str = "README.md") -> list[Block]:
+    """The fenced blocks of a page in one language, in order."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [
+        Block(page, match[1], match[2], text[: match.start()].count("\n") + 1)
+        for match in found
+        if match[1] == language
+    ]
+
+
+def commands() -> list[tuple[str, str]]:
+    """(page:line, command) of every shell line."""
+    return [
+        (f"{block}", line)
+        for page in PAGES
+        for block in blocks("sh", page)
+        for line in block.text.splitlines()
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+
+
+def environment() -> dict[str, str]:
+    """This process's, with the checkout's package first."""
+    return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "120"}
+
+
+def run_rushes(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from rushes.cli import main; sys.exit(main())"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_every_language_is_executed() -> None:
+    fences = re.findall(r"^```(\w*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {name for name in fences if name} == {"sh", "yaml", "python"}
+    assert fences.count("") == len(fences) / 2, "a fenced block has no language, so nothing checks it"
+
+
+def test_every_shell_line_is_make_rushes_or_pytest() -> None:
+    """Nothing in the pages is a command that the tests below do not know."""
+    known = ("make", ".venv/bin/rushes", ".venv/bin/python")
+    assert commands()
+    assert not [line for _, line in commands() if shlex.split(line)[0] not in known]
+
+
+@pytest.mark.parametrize(("place", "line"), [pair for pair in commands() if pair[1].startswith("make ")])
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_lines(place: str, line: str) -> None:
+    done = subprocess.run([*shlex.split(line), "-n"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, f"{place}: {line}\n{done.stderr}"
+    assert done.stdout.strip(), f"{place}: {line} would do nothing"
+
+
+def test_pytest_lines() -> None:
+    lines = [line for _, line in commands() if line.startswith(".venv/bin/python")]
+    assert lines
+    for line in lines:
+        words = shlex.split(line)
+        assert words[1:3] == ["-m", "pytest"]
+        paths = [word for word in words[3:] if word.startswith("tests")]
+        assert paths and all((ROOT / path).exists() for path in paths), line
+
+
+def test_rushes_lines(tmp_path: Path) -> None:
+    """In order and in one folder, as a reader types them: what one line writes, the next one reads."""
+    from typer.main import get_command
+
+    from rushes.cli.app import app
+
+    lines = [(place, shlex.split(line)[1:]) for place, line in commands() if line.startswith(".venv/bin/rushes")]
+    assert {words[0] for _, words in lines} >= {"init", "plan", "run", "status"}
+    group = get_command(app)
+    for place, words in lines:
+        command = group.commands[words[0]]
+        command.make_context(words[0], list(words[1:]))
+        if words[0] in CHEAP:
+            done = run_rushes(words, tmp_path)
+            # `doctor` ends with 1 where something is missing; that is for it to say, and no mistake of the README.
+            fine = (0, 1) if words[0] == "doctor" else (0,)
+            assert done.returncode in fine and "Traceback" not in done.stderr, f"{place}: {words}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_recipes(block: Block, tmp_path: Path) -> None:
+    """Each is a recipe that is read without complaint and says what its block says."""
+    path = tmp_path / "recipe.yaml"
+    path.write_text(block.text, encoding="utf-8")
+    recipe = load_recipe(path)
+    named = re.search(r"^name: (\S+)$", block.text, re.MULTILINE)
+    assert named is None or recipe.name == named[1]
+
+
+def test_own_dimension_can_be_filmed_judged_and_measured() -> None:
+    """Its words are the sandbox model's, and its questions are ones that the measurer can answer."""
+    import yaml
+
+    from rushes.sandbox.captions import words
+    from rushes.sandbox.questions import read
+    from rushes.sandbox.text import vocabulary
+
+    texts = [block.text for block in blocks("yaml") if "extra:" in block.text]
+    assert len(texts) == 1
+    vocabulary_ = set(vocabulary())
+    for dimension in yaml.safe_load(texts[0])["diagnose"]["extra"]:
+        for example in dimension["examples"]:
+            assert set(words(example["prompt"])) <= vocabulary_
+            assert all(read(question) is not None for question in example["questions"])
+
+
+def test_plugin_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python block, saved under the name that the text says, works as the recipe after it names it."""
+    from rushes.records import Score, Scored, Unscored
+    from rushes.weights.weigh import weights_of
+
+    (python,) = blocks("python")
+    (recipe_block,) = [block for block in blocks("yaml") if "my_weights:" in block.text]
+    assert "`my_weights.py`" in (ROOT / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "my_weights.py").write_text(python.text, encoding="utf-8")
+    (tmp_path / "recipe.yaml").write_text(recipe_block.text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_weights", raising=False)
+    spec = load_recipe(tmp_path / "recipe.yaml").weights
+    outcomes = (Scored(value=1.0), Scored(value=0.5), Unscored(reason="no answer"))
+    scores = [
+        Score(clip_key=f"{i}" * 64, prompt_key="a" * 64, dimension="Composition", outcome=outcome)
+        for i, outcome in enumerate(outcomes)
+    ]
+    weights = weights_of(scores, spec)
+    assert weights[1] / weights[0] == pytest.approx(0.5**4)
+    assert weights[2] == 0.0
+
+
+def documents() -> list[Path]:
+    """Every page of the project."""
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", documents(), ids=lambda page: page.name)
+def test_paths_and_links_exist(page: Path) -> None:
+    """Links, and whatever stands in backticks and looks like a path of this project."""
+    text = page.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not link.startswith(("http", "#"))]
+    missing = [link for link in links if not (page.parent / link.split("#")[0]).exists()]
+    paths = re.findall(r"`((?:src|tests|docs|benchmarks|\.ci)/[\w./-]*)`", text)
+    missing += [path for path in paths if not (ROOT / path).exists()]
+    assert not missing, f"{page.name} names what does not exist: {missing}"
+
+
+@pytest.mark.parametrize("page", documents(), ids=lambda page: page.name)
+def test_make_targets_exist(page: Path) -> None:
+    """Every `make x` in running text is a target."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z]+)", page.read_text(encoding="utf-8")))
+    assert named <= targets

@@ -1,0 +1,122 @@
+"""The example package is built, installed, held to the contracts, and used by a run through nothing but its recipe."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rushes.errors import RecipeError
+from rushes.judge.grade import check_unscored_share, grade
+from rushes.judge.stage import asking, chunk_size, questions
+from rushes.plugins import plugin
+from rushes.records import Scored, Unscored
+from rushes.roles import JudgeRequest, Runtime, Video
+from rushes.specs import JudgeSpec, PluginSpec, WeightsSpec
+from rushes.store.run import Run
+from rushes.weights import build_weighting, report_weights, weigh
+from tests.contract.judge import check_judge
+from tests.contract.spec import check_spec
+from tests.contract.weighting import check_weighting
+from tests.support.judged import make_clip, make_prompt, make_question
+
+PROJECT = Path(__file__).parent / "night_shoot"
+JUDGE = PluginSpec(use="night_shoot.judge:DarkJudgeSpec", options={"dark_below": 0.2})
+WEIGHTING = PluginSpec(use="night_shoot.weighting:BestTakesSpec", options={"num_best": 1})
+JUDGE_SPEC = JudgeSpec.model_validate({"judge": JUDGE.model_dump()})
+WEIGHTS_SPEC = WeightsSpec.model_validate({"kind": "plugin", "plugin": WEIGHTING.model_dump()})
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The example package, installed into a folder of its own that is on the import path; no network is needed."""
+    assert find_spec("night_shoot") is None, "the example package must come from the folder that this test installs"
+    folder = tmp_path_factory.mktemp("plugin")
+    target = folder / "installed"
+    project = shutil.copytree(PROJECT, folder / "project")  # setuptools builds inside the project's folder
+    if find_spec("setuptools") is not None:
+        options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+        command = [sys.executable, "-m", "pip", "install", *options, "--target", str(target), str(project)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        assert list(target.glob("night_shoot-*.dist-info")), "expected an installed distribution, not only files"
+    else:  # an environment without a build tool: the files are the package
+        shutil.copytree(project / "src", target)
+    sys.path.insert(0, str(target))
+    importlib.invalidate_caches()
+    yield target
+    sys.path.remove(str(target))
+    for name in [name for name in sys.modules if name.split(".")[0] == "night_shoot"]:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("installed")
+class TestContracts:
+    def test_specs(self) -> None:
+        check_spec(plugin(JUDGE))
+        check_spec(plugin(WEIGHTING))
+
+    def test_judge(self) -> None:
+        asked = (make_question("Is it dark?"), make_question("Is there a moon?"))
+        videos = [Video(np.full((3, 4, 4, 3), level, np.uint8), 8.0) for level in (10, 60, 200)]
+        check_judge(JUDGE.build(Runtime()), [JudgeRequest(video, "night", asked) for video in videos])
+
+    @pytest.mark.parametrize("num_best", [1, 2, 10])
+    def test_weighting(self, num_best: int) -> None:
+        spec = PluginSpec(use=WEIGHTING.use, options={"num_best": num_best})
+        check_weighting(spec.build(Runtime()))
+        assert type(build_weighting(WEIGHTS_SPEC)).__module__ == "night_shoot.weighting"
+
+
+def test_a_run_judges_and_weighs_with_the_plug_in(installed: Path, tmp_path: Path) -> None:
+    night = make_prompt("night", make_question("Is it dark?"), make_question("Does it look dark?"))
+    noon = make_prompt("noon", make_question("Is it dark?", "no"))
+    odd = make_prompt("odd", make_question("Is it dark?"), make_question("Is there a moon?"))
+    prompts = {prompt.key: prompt for prompt in (night, noon, odd)}
+    with Run.open(tmp_path / "run", {"judge": JUDGE_SPEC.model_dump(mode="json")}) as run:
+        lights = [(night, 0, 20), (night, 1, 50), (noon, 0, 50), (noon, 1, 250), (odd, 0, 20)]
+        clips = [make_clip(prompt, take, brightness=light, blobs=run.blobs) for prompt, take, light in lights]
+        work = questions(clips, prompts, JUDGE_SPEC)
+        do = asking(JUDGE_SPEC, Runtime(), run.blobs)
+        answers = run.advance(run.answers, work, do, chunk_size=chunk_size(work, 2))
+    assert Path(sys.modules["night_shoot.judge"].__file__ or "").is_relative_to(installed)
+    assert {answer.judge for answer in answers} == {"night_shoot.judge:DarkJudgeSpec"}
+
+    scores = grade(clips, prompts, answers, JUDGE_SPEC)
+    values = [score.outcome.value if isinstance(score.outcome, Scored) else None for score in scores]
+
+    def p_dark(light: int) -> float:
+        return float(1 / (1 + np.exp(40 * (light / 255 - 0.2))))
+
+    assert values[:4] == pytest.approx([p_dark(20), p_dark(50), 1 - p_dark(50), 1 - p_dark(250)])
+    last = scores[4].outcome
+    assert isinstance(last, Unscored)
+    assert "'Is there a moon?': this judge only knows dark from bright" in last.reason
+    check_unscored_share(scores, JUDGE_SPEC.max_unscored)
+
+    samples = weigh(clips, scores, WEIGHTS_SPEC)
+    weights = [sample.weight for sample in samples]
+    assert weights[1:3] == [0.0, 0.0] and weights[4] == 0.0
+    assert weights[0] / weights[3] == pytest.approx(p_dark(20) / (1 - p_dark(250)))
+    assert sum(weights) == pytest.approx(4.0)
+    assert report_weights(samples, scores, WEIGHTS_SPEC).num_weighted == 2
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_wrong_option_is_explained_with_the_nearest_right_one() -> None:
+    with pytest.raises(RecipeError, match="option 'dark_bellow' of the plug-in night_shoot") as caught:
+        PluginSpec(use=JUDGE.use, options={"dark_bellow": 0.1}).build(Runtime())
+    assert caught.value.next_step == "did you mean 'dark_below'?"
+
+
+def test_without_the_package_the_recipe_says_what_to_install() -> None:
+    with pytest.raises(RecipeError, match="cannot be imported") as caught:
+        PluginSpec(use="night_shoot_missing.judge:DarkJudgeSpec").build(Runtime())
+    assert "install the package with 'night_shoot_missing'" in str(caught.value.next_step)

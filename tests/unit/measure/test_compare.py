@@ -1,0 +1,197 @@
+"""Two models' measurements -> the scorecard: pairing, what is left out, and the warnings."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+from rushes.errors import UserError
+from rushes.measure.bootstrap import Resampling, gain_interval
+from rushes.measure.compare import Contest, compare, points
+from rushes.measure.pairs import pair_up
+from rushes.records import DimensionRow, DriftRow, Scorecard
+from rushes.specs import MeasureSpec
+
+sys.path.insert(0, str(Path(__file__).parent))
+from measured_clips import Stand, clip, key, measured
+
+SPEC = MeasureSpec(num_bootstrap=400)
+
+
+def contest(*focus: str) -> Contest:
+    return Contest(base_model="base", tuned_model="tuned", judge="judge", focus=focus)
+
+
+def scorecard(stand: Stand, *focus: str, **more: object) -> Scorecard:
+    return compare(
+        stand.before,
+        stand.after,
+        clips=stand.clips,
+        contest=contest(*focus),
+        spec=SPEC,
+        judged=stand.judged,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def row(card: Scorecard, name: str) -> DimensionRow:
+    return next(each for each in card.rows if each.dimension == name)
+
+
+def test_a_dimension_that_improves_gets_means_gain_and_interval() -> None:
+    before, after = [0.0] * 12 + [1.0] * 4, [1.0] * 8 + [0.0] * 4 + [1.0] * 4
+    card = scorecard(Stand().add("Composition", before, after), "Composition")
+    found = row(card, "Composition")
+    assert (found.before, found.after, found.gain) == (0.25, 0.75, 0.5)
+    assert (found.verdict, found.is_focus, found.num_prompts, found.num_clips) == ("better", True, 16, 16)
+    # The same interval as that of the bare numbers, in any order.
+    prompts = [key("prompt", "Composition", i) for i in range(16)]
+    bare = gain_interval(before, after, prompts, Resampling(num_resamples=400), name="Composition")
+    assert (found.gain_low, found.gain_high) == (bare.low, bare.high)
+    assert (card.focus_gain, card.focus_gain_low, card.focus_gain_high) == (bare.mean, bare.low, bare.high)
+    assert card.notes == ()
+    assert card.measurer == "tester"
+
+
+def test_the_order_of_the_measurements_changes_nothing() -> None:
+    stand = Stand().add("A", [0.0, 1.0, 0.5] * 4, [1.0, 1.0, 0.25] * 4).add("B", [0.0, 1.0] * 5, [1.0, 0.0] * 5)
+    card = scorecard(stand, "A", "B")
+    for values in (stand.before, stand.after, stand.clips):
+        random.Random(3).shuffle(values)
+    assert scorecard(stand, "B", "A") == card
+
+
+def test_unscored_pairs_are_left_out_of_both_means_and_counted() -> None:
+    before: list[float | str] = [0.0, 0.0, "blurred", 1.0] * 3
+    after: list[float | str] = [1.0, "too dark", 1.0, 1.0] * 3
+    found = row(scorecard(Stand().add("A", before, after)), "A")
+    assert (found.before, found.after) == (0.5, 1.0)
+    assert (found.num_clips, found.num_unscored) == (6, 6)
+
+
+def test_a_clip_without_its_counterpart_is_left_out_and_named() -> None:
+    stand = Stand().add("A", [0.0] * 10, [1.0] * 10)
+    del stand.after[3]
+    card = scorecard(stand)
+    assert row(card, "A").num_clips == 9
+    assert "A: 1 clips of one model lack their counterpart and are left out." in card.notes
+
+
+def test_what_cannot_be_compared_says_why_and_is_never_zero() -> None:
+    stand = Stand().add("One", [0.0], [1.0]).add("Dark", ["dark"] * 3, [1.0] * 3).add("Fine", [0.0] * 9, [1.0] * 9)
+    half = clip("base", "Half", 0)
+    stand.clips.append(half)
+    stand.before.append(measured([half], 1.0))
+    card = scorecard(stand, "One", "Never")
+    reasons = {each.dimension: each.reason for each in card.unmeasured}
+    assert set(reasons) == {"One", "Dark", "Half", "Never"}
+    assert "only one prompt" in reasons["One"]
+    assert "all 3 pairs" in reasons["Dark"] and "dark" in reasons["Dark"]
+    assert reasons["Half"] == "nothing was measured of the tuned model"
+    assert reasons["Never"] == "nothing was measured of the base or the tuned model"
+    assert [each.dimension for each in card.rows] == ["Fine"]
+    # Neither focus dimension has a gain, so there is no mean of them.
+    assert (card.focus_gain, card.focus_gain_low, card.focus_gain_high) == (None, None, None)
+
+
+def test_takes_are_compared_within_their_prompt_and_seed() -> None:
+    made = Stand()
+    for prompt in range(4):
+        for take in (0, 1):
+            for model, value in (("base", float(take)), ("tuned", float(1 - take))):
+                each = clip(model, "A", prompt, take)
+                made.clips.append(each)
+                (made.before if model == "base" else made.after).append(measured([each], value))
+    pairs = pair_up(reversed(made.before), made.after, made.clips).pairs
+    assert len(pairs) == 8
+    assert {(pair.seed_indices, pair.scores) for pair in pairs} == {((0,), (0.0, 1.0)), ((1,), (1.0, 0.0))}
+    found = row(scorecard(made), "A")
+    assert (found.num_prompts, found.num_clips, found.gain) == (4, 8, 0.0)
+
+
+def test_groups_of_takes_are_compared_when_they_hold_the_same_seeds() -> None:
+    stand = Stand()
+    for prompt in range(8):
+        stand.add_group("Diversity", "base", prompt, range(4), 0.40 + 0.01 * prompt)
+        stand.add_group("Diversity", "tuned", prompt, range(4) if prompt else range(3), 0.36 + 0.01 * prompt)
+    card = scorecard(stand)
+    found = row(card, "Diversity")
+    assert (found.num_prompts, found.num_clips) == (7, 28)
+    assert any(note.startswith("Diversity fell by 9.1 % of its value") for note in card.notes)
+
+
+def test_a_small_loss_of_diversity_is_no_warning() -> None:
+    stand = Stand()
+    for prompt in range(8):
+        stand.add_group("Diversity", "base", prompt, range(2), 0.5 + 0.01 * (prompt % 3))
+        stand.add_group("Diversity", "tuned", prompt, range(2), 0.5 + 0.01 * (prompt % 2))
+    assert scorecard(stand).notes == ()
+
+
+def test_a_regression_is_marked_and_noted() -> None:
+    card = scorecard(Stand().add("A", [1.0] * 12 + [0.0] * 4, [0.0] * 10 + [1.0] * 2 + [0.0] * 4))
+    assert row(card, "A").verdict == "worse"
+    assert card.notes[0].startswith("A got worse: -62.5 points")
+
+
+def test_a_judge_that_is_pleased_while_the_measurer_is_not_is_noted() -> None:
+    values = [0.0, 1.0] * 8
+    pleased = ([0.3, 0.5] * 8, [0.6, 0.9] * 8)
+    card = scorecard(Stand().add("A", values, values, pleased), "A")
+    found = row(card, "A")
+    assert (found.judge_before, found.judge_after) == (pytest.approx(0.4), pytest.approx(0.75))
+    assert any("please the judge" in note and "+35.0 points" in note for note in card.notes)
+    # A judge and a measurer that agree are no news; nor is a measurer that sees most of the judge's gain.
+    agreed = scorecard(Stand().add("A", [0.0] * 16, [1.0] * 12 + [0.0] * 4, ([0.3] * 16, [0.9] * 12 + [0.3] * 4)))
+    assert agreed.notes == ()
+    below_the_noise = scorecard(Stand().add("A", [0.0, 1.0] * 8, [1.0] * 11 + [0.0] * 5, ([0.3] * 16, [0.5] * 16)))
+    assert row(below_the_noise, "A").verdict == "no clear change"
+    assert below_the_noise.notes == ()
+
+
+def test_judge_means_cover_only_pairs_that_the_judge_scored_on_both_sides() -> None:
+    stand = Stand().add("A", [0.0, 1.0] * 5, [1.0, 1.0] * 5, ([0.2, "no answer"] * 5, [0.4, 0.9] * 5))
+    found = row(scorecard(stand), "A")
+    assert (found.judge_before, found.judge_after) == (pytest.approx(0.2), pytest.approx(0.4))
+    unasked = row(scorecard(Stand().add("A", [0.0, 1.0] * 5, [1.0, 1.0] * 5)), "A")
+    assert (unasked.judge_before, unasked.judge_after) == (None, None)
+
+
+def test_few_prompts_are_noted() -> None:
+    card = scorecard(Stand().add("A", [0.0, 0.0, 1.0], [1.0, 0.0, 1.0]))
+    assert card.notes == ("A: only 3 prompts; its interval is rough. Raise measure.num_prompts.",)
+
+
+def test_earlier_notes_and_drift_are_passed_on_first() -> None:
+    drift = (DriftRow(name="motion amount", before=1.0, after=1.1),)
+    card = scorecard(Stand().add("A", [0.0], [1.0]).add("B", [0.0] * 9, [1.0] * 9), drift=drift, notes=("first",))
+    assert card.drift == drift
+    assert card.notes[0] == "first"
+
+
+def test_focus_dimensions_come_first_and_diversity_last() -> None:
+    stand = Stand()
+    for name in ("A", "Diversity", "Z", "C"):
+        stand.add(name, [0.0] * 8, [1.0] * 8)
+    assert [each.dimension for each in scorecard(stand, "Z").rows] == ["Z", "A", "C", "Diversity"]
+
+
+def test_mistakes_of_the_caller_are_refused() -> None:
+    stand = Stand().add("A", [0.0] * 3, [1.0] * 3)
+    with pytest.raises(ValueError, match="not given"):
+        pair_up(stand.before, stand.after, stand.clips[1:])
+    with pytest.raises(ValueError, match="two measurements"):
+        pair_up([*stand.before, stand.before[0]], stand.after, stand.clips)
+    other = [each.model_copy(update={"measurer": "other"}) for each in stand.after]
+    with pytest.raises(ValueError, match="same one measurer"):
+        compare(stand.before, other, clips=stand.clips, contest=contest(), spec=SPEC)
+    with pytest.raises(UserError, match="nothing was measured"):
+        compare([], [], clips=[], contest=contest("A"), spec=SPEC)
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.042, "+4.2"), (-0.0083, "-0.8"), (-0.0001, "0.0"), (1.0, "+100.0")])
+def test_points(value: float, text: str) -> None:
+    assert points(value) == text
