@@ -14,8 +14,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from rushes.errors import RecipeError
+from rushes.plan.work import planned_totals
+from rushes.recipe import load_recipe
 from rushes.records import CostEntry
 from rushes.store.run import Run
+from rushes.store.table import Table
 
 State = Literal["finished", "running", "stopped"]
 """Done; a process works on it now; neither (the same command goes on)."""
@@ -34,7 +38,9 @@ class StageStatus:
     num_done: int
     """Items that exist."""
     num_total: int | None
-    """Items there will be; None where the run has not said so yet."""
+    """Items there will be; None where nothing tells."""
+    is_total_exact: bool
+    """False where the total is an upper bound from the recipe: the screen may let fewer pass."""
     num_failed: int
     """Items that failed and have not been made since."""
     seconds: float
@@ -117,38 +123,60 @@ def read_status(home: Path) -> RunStatus:
 
 
 def _stages(run: Run, events: Sequence[Mapping[str, Any]]) -> tuple[StageStatus, ...]:
-    tables, costs = run.tables(), _costs(run)
-    told = _by_stage(events)
+    tables, costs, told = run.tables(), _costs(run), _by_stage(events)
+    bounds = _bounds(run.home)
     with_records = [name for name, table in tables.items() if table.num_records()]
-    names = dict.fromkeys([*told, *costs, *with_records])
-    found = []
-    for name in names:
-        events_here = told.get(name, [])
-        cost = costs.get(name)
-        table = tables.get(name)
-        if table is not None:
-            num_done, num_failed = table.num_records(), len(table.failures())
-        else:
-            num_done, num_failed = _last(events_here, "num_done") or 0, _last(events_here, "num_failed") or 0
-        num_total = _total(events_here, is_done=run.is_done, num_done=num_done + num_failed)
-        found.append(_status(name, num_done, num_total, num_failed, cost))
-    return tuple(found)
+    names = dict.fromkeys([*bounds, *told, *costs, *with_records])
+    return tuple(
+        _of_table(tables[name], told.get(name, []), costs.get(name), bounds.get(name), is_done=run.is_done)
+        if name in tables
+        else _of_events(name, told.get(name, []), costs.get(name))
+        for name in names
+    )
 
 
-def _status(name: str, num_done: int, num_total: int | None, num_failed: int, cost: CostEntry | None) -> StageStatus:
-    seconds = 0.0 if cost is None else cost.seconds
+def _of_table(
+    table: Table[Any], events: Sequence[Mapping[str, Any]], cost: CostEntry | None, bound: int | None, *, is_done: bool
+) -> StageStatus:
+    """A stage whose items are records. Its total is what the run has planned, else the recipe's upper bound."""
+    num_done, num_failed = table.num_records(), len(table.failures())
+    planned = _last([event for event in events if event["event"] == "stage_planned"], "num_total")
+    num_total = num_done + num_failed if is_done else bound if planned is None else planned
     num_left = None if num_total is None else max(0, num_total - num_done - num_failed)
     pace = None if cost is None or not cost.num_items else cost.seconds / cost.num_items
-    left_s = 0.0 if num_left == 0 else None if num_left is None or pace is None else num_left * pace
-    return StageStatus(name, num_done, num_total, num_failed, seconds, left_s)
+    return StageStatus(
+        stage=table.name,
+        num_done=num_done,
+        num_total=num_total,
+        is_total_exact=is_done or planned is not None,
+        num_failed=num_failed,
+        seconds=0.0 if cost is None else cost.seconds,
+        left_s=0.0 if num_left == 0 else None if num_left is None or pace is None else num_left * pace,
+    )
 
 
-def _total(events: Sequence[Mapping[str, Any]], *, is_done: bool, num_done: int) -> int | None:
-    """The planned total. A stage that only started says what this one call of it wants, which may not be all."""
-    planned = _last([event for event in events if event["event"] == "stage_planned"], "num_total")
-    if planned is None and is_done:
-        return num_done
-    return planned
+def _of_events(name: str, events: Sequence[Mapping[str, Any]], cost: CostEntry | None) -> StageStatus:
+    """A stage that only the event log knows (the steps of a training run): as it was last told."""
+    num_total = _last(events, "num_total")
+    num_done = _last(events, "num_done") or 0
+    left = [event["left_s"] for event in events if isinstance(event.get("left_s"), (int, float))]
+    return StageStatus(
+        stage=name,
+        num_done=num_done,
+        num_total=num_total,
+        is_total_exact=True,
+        num_failed=_last(events, "num_failed") or 0,
+        seconds=0.0 if cost is None else cost.seconds,
+        left_s=0.0 if num_done == num_total else float(left[-1]) if left else None,
+    )
+
+
+def _bounds(home: Path) -> dict[str, int]:
+    """Upper bounds of the totals, from the recipe that the run keeps; empty where this version cannot read it."""
+    try:
+        return planned_totals(load_recipe(home / "recipe.yaml"))
+    except RecipeError:
+        return {}
 
 
 def _costs(run: Run) -> dict[str, CostEntry]:

@@ -26,7 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"steps", "result"}),
     frozenset({"pipeline"}),
-    frozenset({"cli", "__main__"}),
+    frozenset({"cli", "__main__", "results"}),
 )
 """Who may import whom at the top of a module: the own layer and those before it."""
 
@@ -37,6 +37,9 @@ HEAVY = frozenset(
     {"torch", "diffusers", "transformers", "tokenizers", "peft", "accelerate", "safetensors", "numpy", "scipy", "cv2"}
     | {"av", "PIL", "jinja2", "ray"}
 )
+
+TOP = frozenset({"pipeline", "cli", "__main__", "results"})
+"""What nothing below may import, not even inside a function."""
 
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
 
@@ -106,12 +109,10 @@ def test_imports_point_one_way(name: str) -> None:
     assert not upward, f"{name} imports from a later layer: {upward}"
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in modules() if part_of(name) not in ("", "pipeline", "cli", "__main__")]
-)
+@pytest.mark.parametrize("name", [name for name in modules() if part_of(name) not in TOP | {""}])
 def test_nothing_reaches_for_the_top(name: str) -> None:
     targets = imported(name, in_functions=True, for_types=True)
-    assert not {t for t in targets if t.startswith("rushes.") and part_of(t) in ("pipeline", "cli", "__main__")}
+    assert not {t for t in targets if t.startswith("rushes.") and part_of(t) in TOP}
 
 
 def test_importing_rushes_loads_nothing() -> None:
@@ -133,6 +134,29 @@ def test_light_modules_stay_light(name: str) -> None:
             if target in modules() and target not in came_from:
                 came_from[target] = module
                 queue.append(target)
+
+
+def reached(start: str) -> set[str]:
+    """Every module of the package that `start` can come to load, imports inside functions included."""
+    found, queue = {start}, [start]
+    while queue:
+        for target in imported(queue.pop(), in_functions=True, for_types=False):
+            # Importing a.b runs a as well.
+            parents = [".".join(target.split(".")[:i]) for i in range(2, target.count(".") + 2)]
+            for module in parents:
+                if module in modules() and module not in found:
+                    found.add(module)
+                    queue.append(module)
+    return found
+
+
+def test_judge_and_measurer_share_no_code_that_sees() -> None:
+    """The judge that teaches never loads the measurer that reports, nor the other way round; neither sees the truth."""
+    judge, measurer = reached("rushes.sandbox.vqa.judge"), reached("rushes.measure.sandbox")
+    assert "rushes.sandbox.perception" in measurer
+    assert not {name for name in judge if name.startswith("rushes.sandbox.perception")}
+    assert not {name for name in measurer if name.startswith("rushes.sandbox.vqa")}
+    assert "rushes.sandbox.truth" not in judge | measurer
 
 
 def test_command_line_loads_nothing_heavy() -> None:

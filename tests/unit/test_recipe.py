@@ -21,7 +21,7 @@ from rushes.recipe import (
 )
 from rushes.recipe.schema import all_settings, describe, models_in
 from rushes.recipe.yaml_reader import dotted, read_value
-from rushes.specs import FixedWriterSpec, PluginSpec, Recipe, WeightsSpec
+from rushes.specs import FixedWriterSpec, GrammarWriterSpec, PluginSpec, Recipe, WeightsSpec
 from rushes.store.run import Run
 
 
@@ -51,10 +51,7 @@ def test_half_a_sampler_keeps_the_rest_of_the_default_sampler() -> None:
 
 
 def test_a_writer_without_kind_is_the_default_kind() -> None:
-    assert parse("prompts: {writer: {detailed: 0.25}}").prompts.writer.model_dump() == {
-        "kind": "grammar",
-        "detailed": 0.25,
-    }
+    assert parse("prompts: {writer: {detailed: 0.25}}").prompts.writer == GrammarWriterSpec(detailed=0.25)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +93,7 @@ def test_yes_and_no_are_answers_without_quotes() -> None:
     text = """
     diagnose:
       extra:
-        - {name: Rain, description: It rains., examples: [{prompt: rain on a roof, questions: {Does it rain?: yes}}]}
+        - {name: Rain, description: It rains., examples: [{prompt: rain on a roof, questions: {"Does it rain?": yes}}]}
     """
     assert parse(text).diagnose.extra[0].examples[0].questions == {"Does it rain?": "yes"}
 
@@ -194,7 +191,9 @@ def test_a_long_value_is_cut_in_the_message() -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", [s for s in all_settings(Recipe) if not models_in(s.annotation)], ids=lambda setting: dotted(setting.path)
+    "setting",
+    [s for s in all_settings(Recipe) if not models_in(s.annotation)],
+    ids=lambda setting: dotted(setting.path),
 )
 def test_no_setting_takes_a_value_of_another_type(setting) -> None:
     """A mapping with an unknown key fits nothing: whatever the setting, the error names it."""
@@ -268,7 +267,7 @@ def test_what_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_the_recipe_that_a_run_keeps_loads_as_the_same_recipe(tmp_path: Path) -> None:
-    recipe = parse("name: 'yes'\ntrain: {learning_rate: 1e-5}\nbase: {model: '1e3'}")
+    recipe = parse("name: 'yes'\ntrain: {learning_rate: 1e-5}\nbase: {model: 'a: b'}")
     with Run.open(tmp_path / "run", recipe) as run:
         assert run.header.recipe_hash == spec_hash(recipe)
     assert load_recipe(tmp_path / "run" / "recipe.yaml") == recipe
@@ -276,7 +275,21 @@ def test_the_recipe_that_a_run_keeps_loads_as_the_same_recipe(tmp_path: Path) ->
 
 # ---------------------------------------------------------------------------------------------- template
 
-ODD_TEXTS = ["", " ", "yes", "null", "1e5", "0x1", "a: b", "# no", "'q\"", "line\nbreak", "tab\t", "\u2028\x85\x07", "日本 🎬"]
+ODD_TEXTS = [
+    "",
+    " ",
+    "yes",
+    "null",
+    "1e5",
+    "0x1",
+    "a: b",
+    "# no",
+    "'q\"",
+    "line\nbreak",
+    "tab\t",
+    "\u2028\x85\x07",
+    "日本 🎬",
+]
 
 
 def odd_recipe(seed: int) -> Recipe:
@@ -292,7 +305,11 @@ def odd_recipe(seed: int) -> Recipe:
         "judge": {"judge": {"kind": "plugin", "use": "x:Y"}},
         "diagnose": {
             "extra": [
-                {"name": f"D{i}", "description": "d" * 60, "examples": [{"prompt": "p" + text(), "questions": {"q?": "no"}}]}
+                {
+                    "name": f"D{i}",
+                    "description": "d" * 60,
+                    "examples": [{"prompt": "p" + text(), "questions": {"q?": "no"}}],
+                }
                 for i in range(3)
             ]
         },
@@ -300,7 +317,9 @@ def odd_recipe(seed: int) -> Recipe:
     return Recipe.model_validate(values)
 
 
-@pytest.mark.parametrize("recipe", [Recipe(), *(load_recipe(name) for name in packaged_recipes())], ids=lambda r: r.name)
+@pytest.mark.parametrize(
+    "recipe", [Recipe(), *(load_recipe(name) for name in packaged_recipes())], ids=lambda r: r.name
+)
 def test_the_template_reads_back_as_the_same_recipe(recipe: Recipe) -> None:
     assert parse(recipe_yaml(recipe)) == recipe
 

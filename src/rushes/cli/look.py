@@ -14,7 +14,7 @@ from rushes.execute.progress import duration_text
 if TYPE_CHECKING:
     from rushes.plan import StagePlan, Throughput
     from rushes.specs import Recipe
-    from rushes.status import RunStatus
+    from rushes.status import RunStatus, StageStatus
 
 
 def _time_text(seconds: float | None) -> str:
@@ -37,8 +37,8 @@ def show_status(home: Path, *, as_json: bool) -> None:
     rows = [
         (
             stage.stage,
-            str(stage.num_done) if stage.num_total is None else f"{stage.num_done}/{stage.num_total}",
-            "?" if stage.num_left is None else str(stage.num_left),
+            _of_total(stage),
+            "?" if stage.num_left is None else f"{'' if stage.is_total_exact else '<= '}{stage.num_left}",
             str(stage.num_failed or ""),
             duration_text(stage.seconds),
             _time_text(stage.left_s),
@@ -49,6 +49,12 @@ def show_status(home: Path, *, as_json: bool) -> None:
     show_table(columns, [*rows, total], total=True)
     if status.last_failure is not None:
         print(f"last failure: {status.last_failure}")
+
+
+def _of_total(stage: StageStatus) -> str:
+    if stage.num_total is None:
+        return str(stage.num_done)
+    return f"{stage.num_done}/{'' if stage.is_total_exact else '<='}{stage.num_total}"
 
 
 def _headline(status: RunStatus) -> str:

@@ -44,9 +44,10 @@ def work(
     # The pipeline is imported after the recipe is checked: a typo is told at once.
     from rushes.execute.progress import ProgressDisplay
     from rushes.pipeline import improve
+    from rushes.store.events import EventLog
 
     print(f"run folder: {home}", file=sys.stderr)
-    with ProgressDisplay() as progress:
+    with ProgressDisplay(log=EventLog(home / "events.jsonl").write) as progress:
         scorecard = improve(recipe, home, until=until, on_progress=progress, allow_change=allow_change)
     if scorecard is None:
         print(f"done up to {until!r}; go on with: rushes run {recipe_name} --home {home}")
@@ -81,7 +82,7 @@ def show_report(home: Path, *, anew: bool, open_in_browser: bool) -> None:
     if scorecard is None:
         raise StoreError(
             f"the run in {home} is not finished, so it has no report yet",
-            next_step=f"see how far it is: rushes status {home}; go on: rushes run {home / 'recipe.yaml'} --home {home}",
+            next_step=f"see how far it is with: rushes status {home}; then run the command that began it again",
         )
     if anew or not (home / REPORT_FILE).is_file():
         scorecard = _finish_again(home) or scorecard

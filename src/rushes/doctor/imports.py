@@ -105,7 +105,9 @@ def _libraries(probed: Sequence[Probed], broken: Sequence[str]) -> list[Check]:
 def _does_not_import(probed: Probed, broken: Sequence[str]) -> Check:
     name = f"import {probed.name}"
     if probed.timed_out:
-        return Check(name, "warning", _short(probed.error or ""), "run rushes doctor again when the machine is less busy")
+        return Check(
+            name, "warning", _short(probed.error or ""), "run rushes doctor again when the machine is less busy"
+        )
     if broken and probed.name in ("transformers", "diffusers", "peft"):
         fix = f"first remove what breaks it: python -m pip uninstall -y {' '.join(broken)}"
     else:

@@ -71,7 +71,8 @@ def main(names: list[str]) -> None:
     """Import each, telling before and after."""
     for name in names:
         print(json.dumps({"name": name, "starting": True}), flush=True)
-        error, facts = None, {}
+        error: str | None = None
+        facts: Facts = {}
         try:
             facts = (
                 PROBES[name]() if name in PROBES else {"file": getattr(importlib.import_module(name), "__file__", None)}

@@ -3,7 +3,7 @@
 from rushes.plan.earlier import Earlier, earlier_runs, estimate_throughput, gather, throughput_of
 from rushes.plan.estimate import StagePlan, make_plan, total_seconds
 from rushes.plan.throughput import Kind, Pace, Throughput
-from rushes.plan.work import StageWork, missing_kinds, work_of
+from rushes.plan.work import StageWork, missing_kinds, planned_totals, work_of
 
 __all__ = [
     "Earlier",
@@ -17,6 +17,7 @@ __all__ = [
     "gather",
     "make_plan",
     "missing_kinds",
+    "planned_totals",
     "throughput_of",
     "total_seconds",
     "work_of",

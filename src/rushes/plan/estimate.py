@@ -84,7 +84,7 @@ def _source(sources: Sequence[str], units: Mapping[Kind, float], is_known: bool)
 
 
 def _disk(work: StageWork, throughput: Throughput, clip_bytes: int) -> int | None:
-    if work.num_checkpoints and throughput.checkpoint_bytes is None:
+    if "checkpoints" in work.tables and throughput.checkpoint_bytes is None:
         return None
-    weights = work.num_checkpoints * (throughput.checkpoint_bytes or 0)
-    return work.num_clips * clip_bytes + work.num_records * _BYTES_PER_RECORD + weights
+    blobs = {"clips": clip_bytes, "checkpoints": throughput.checkpoint_bytes or 0}
+    return sum(num * (_BYTES_PER_RECORD + blobs.get(table, 0)) for table, num in work.tables.items())

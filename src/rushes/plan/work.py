@@ -28,12 +28,8 @@ class StageWork:
     """How many; an upper bound where the screen decides."""
     units: Mapping[Kind, float]
     """Work by kind."""
-    num_clips: int = 0
-    """Clips that it stores."""
-    num_checkpoints: int = 0
-    """Checkpoints that it stores."""
-    num_records: int = 0
-    """Other records that it stores."""
+    tables: Mapping[str, int]
+    """Records that it adds, by table of the run; upper bounds where the screen decides."""
 
 
 def work_of(recipe: Recipe) -> tuple[StageWork, ...]:
@@ -50,6 +46,19 @@ def work_of(recipe: Recipe) -> tuple[StageWork, ...]:
         *_per_round(recipe),
         _measure(recipe, num_dimensions, num_groups),
     )
+
+
+def planned_totals(recipe: Recipe) -> dict[str, int]:
+    """Records that a whole run adds, by table; upper bounds where the screen decides.
+
+    Raises:
+        RecipeError: the recipe names a dimension that does not exist.
+    """
+    totals: dict[str, int] = {}
+    for stage in work_of(recipe):
+        for table, num in stage.tables.items():
+            totals[table] = totals.get(table, 0) + num
+    return totals
 
 
 def calls_per_clip(sampler: SamplerSettings) -> int:
@@ -70,8 +79,7 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
         "probe clips, measured",
         num_probes,
         {"drafts": num_drafts, "clip_calls": num_probes * calls, "measurements": num_probes},
-        num_clips=num_probes,
-        num_records=num_drafts + 2 * num_probes,
+        {"prompts": num_drafts, "clips": num_probes, "measurements": num_probes},
     )
 
 
@@ -83,8 +91,7 @@ def _prompts(recipe: Recipe) -> StageWork:
         f"drafts, and {num_real} real clips" if num_real else "drafts",
         num_drafts,
         {"drafts": num_drafts},
-        num_clips=num_real,
-        num_records=num_drafts + num_real,
+        {"prompts": num_drafts + num_real, "clips": num_real},
     )
 
 
@@ -95,14 +102,16 @@ def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
     num_answers = num_clips * QUESTIONS_PER_PROMPT
     num_steps = rounds * recipe.train.num_steps
     calls = calls_per_clip(recipe.generate.sampler)
-    generate = StageWork("generate", "clips at most", num_clips, {"clip_calls": num_clips * calls}, num_clips=num_clips)
-    judge = StageWork("judge", "answers, about", num_answers, {"answers": num_answers}, num_records=num_answers)
+    generate = StageWork(
+        "generate", "clips at most", num_clips, {"clip_calls": num_clips * calls}, {"clips": num_clips}
+    )
+    judge = StageWork("judge", "answers, about", num_answers, {"answers": num_answers}, {"answers": num_answers})
     train = StageWork(
         "train",
         f"steps of {recipe.train.batch_size} clips",
         num_steps,
         {"train_clips": num_steps * recipe.train.batch_size},
-        num_checkpoints=rounds,
+        {"checkpoints": rounds},
     )
     return generate, judge, train
 
@@ -126,8 +135,7 @@ def _measure(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
             "measurements": num_single + num_compared,
             "answers": num_answers,
         },
-        num_clips=num_clips,
-        num_records=num_clips + num_single + num_compared + num_answers,
+        {"clips": num_clips, "measurements": num_single + num_compared, "answers": num_answers},
     )
 
 

@@ -34,7 +34,7 @@ CHECKPOINT_S = 45.0
 class JudgeSpec:
     """How the judge is trained."""
 
-    num_steps: int = 2000
+    num_steps: int = 3000
     fresh: int = 16
     """New clips per step."""
     again: int = 16

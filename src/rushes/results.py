@@ -1,0 +1,161 @@
+"""Make `docs/results.md`: the demo over several seeds, and the paper's own table at sandbox scale. `make results` runs it.
+
+Every arm is the demo recipe with a few keys changed, all in one run folder: what arms and seeds share (prompts, clips, answers,
+the base model's measurements) is made once. Killed, the same command goes on. Nothing is chosen by its outcome here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from rushes.execute.progress import ProgressDisplay
+from rushes.measure.bootstrap import Resampling, mean_gain_interval, prompt_means
+from rushes.measure.pairs import pair_up
+from rushes.pipeline import improve
+from rushes.recipe import load_recipe
+from rushes.records import Scorecard
+from rushes.store.provenance import commit
+from rushes.store.run import Run
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One row of a table."""
+
+    name: str
+    overrides: tuple[str, ...]
+    """`--set` arguments on top of the demo recipe."""
+
+
+PLAIN = ("train.negative=0", "train.anchor=0", "train.lora=null", "num_rounds=1")
+"""What the paper's objectives have in common."""
+REALISM = ("train.realism.kind=real_flow",)
+NO_REALISM = ("train.realism.kind=none",)
+PAPER: tuple[Arm, ...] = (
+    Arm("plain SFT", (*PLAIN, "weights.kind=uniform", *NO_REALISM)),
+    Arm("plain SFT + realism", (*PLAIN, "weights.kind=uniform", *REALISM)),
+    Arm("filtered SFT", (*PLAIN, "weights.kind=filter", *NO_REALISM)),
+    Arm("filtered SFT + realism", (*PLAIN, "weights.kind=filter", *REALISM)),
+    Arm("offline re-weighting (raw)", (*PLAIN, "weights.kind=raw", *NO_REALISM)),
+    Arm("offline re-weighting (raw) + realism", (*PLAIN, "weights.kind=raw", *REALISM)),
+)
+DATA: tuple[Arm, ...] = (
+    Arm("synthetic prompts only", (*PLAIN, "weights.kind=raw", *NO_REALISM)),
+    Arm("real captions only", (*PLAIN, "weights.kind=raw", *REALISM, "train.realism.share=1.0")),
+    Arm("both", (*PLAIN, "weights.kind=raw", *REALISM)),
+)
+REALISM_ARMS: tuple[Arm, ...] = (
+    Arm("no realism constraint", ("train.realism.kind=none",)),
+    Arm("real_flow", ("train.realism.kind=real_flow",)),
+    Arm("moments", ("train.realism.kind=moments",)),
+)
+DEMO = (Arm("demo recipe", ()),)
+GROUPS: Mapping[str, tuple[Arm, ...]] = {"demo": DEMO, "paper": PAPER, "data": DATA, "realism": REALISM_ARMS}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """An arm over all seeds."""
+
+    arm: Arm
+    scorecards: tuple[Scorecard, ...]
+    gain: float
+    """Mean gain over the focus dimensions, averaged over seeds."""
+    low: float
+    high: float
+
+
+def run_arm(arm: Arm, seeds: Sequence[int], home: Path, common: Sequence[str]) -> Outcome:
+    """Run an arm with every seed; gains are averaged over seeds prompt by prompt before prompts are resampled."""
+    cards: list[Scorecard] = []
+    gains: dict[str, dict[str, list[float]]] = {}
+    for seed in seeds:
+        recipe = load_recipe("sandbox", [*common, *arm.overrides, f"seed={seed}", f"train.seed={seed}"])
+        with ProgressDisplay() as show:
+            card = improve(recipe, home, on_progress=show, allow_change=True)
+        assert card is not None
+        cards.append(card)
+        for name, by_prompt in _prompt_gains(home, card).items():
+            for prompt, gain in by_prompt.items():
+                gains.setdefault(name, {}).setdefault(prompt, []).append(gain)
+    by_dimension = {name: prompt_means([fmean(g) for g in found.values()], list(found)) for name, found in gains.items()}
+    interval = mean_gain_interval(by_dimension, Resampling(num_resamples=5000, seed=0))
+    return Outcome(arm, tuple(cards), interval.mean, interval.low, interval.high)
+
+
+def _prompt_gains(home: Path, card: Scorecard) -> dict[str, dict[str, float]]:
+    """Dimension -> prompt -> mean gain, over the focus dimensions of one run."""
+    focus = {row.dimension for row in card.rows if row.is_focus}
+    with Run.view(home) as run:
+        clips = run.clips.all()
+        model_of = {clip.key: clip.model for clip in clips}
+        held = {prompt.key for prompt in run.prompts.all() if prompt.origin == "held_out"}
+        found = [m for m in run.measurements.all() if m.prompt_key in held and m.dimension in focus]
+    before = [m for m in found if model_of[m.subject[0]] == card.base_model]
+    after = [m for m in found if model_of[m.subject[0]] == card.tuned_model]
+    gains: dict[str, dict[str, list[float]]] = {}
+    for pair in pair_up(before, after, clips).pairs:
+        if pair.scores is not None:
+            gains.setdefault(pair.dimension, {}).setdefault(pair.prompt_key, []).append(pair.scores[1] - pair.scores[0])
+    return {name: {key: fmean(values) for key, values in found.items()} for name, found in gains.items()}
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """A Markdown table: focus gain with interval, and each seed's own, in points."""
+    lines = ["| arm | focus gain, points | 95 % interval | each seed |", "|---|---|---|---|"]
+    for each in outcomes:
+        seeds = ", ".join(f"{100 * (card.focus_gain or 0.0):+.1f}" for card in each.scorecards)
+        lines.append(
+            f"| {each.arm.name} | {100 * each.gain:+.1f} | {100 * each.low:+.1f} to {100 * each.high:+.1f} | {seeds} |"
+        )
+    return "\n".join(lines)
+
+
+def dimensions_table(outcome: Outcome) -> str:
+    """Every dimension of one arm, averaged over seeds."""
+    lines = ["| dimension | before | after | gain | worse in |", "|---|---|---|---|---|"]
+    names = [row.dimension for row in outcome.scorecards[0].rows]
+    for name in names:
+        rows = [row for card in outcome.scorecards for row in card.rows if row.dimension == name]
+        before, after = fmean(row.before for row in rows), fmean(row.after for row in rows)
+        worse = sum(row.verdict == "worse" for row in rows)
+        mark = " (focus)" if any(row.is_focus for row in rows) else ""
+        lines.append(
+            f"| {name}{mark} | {100 * before:.1f} | {100 * after:.1f} | {100 * (after - before):+.1f} "
+            f"| {worse} of {len(rows)} seeds |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run what was asked for and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", type=Path, default=Path("runs/results"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--groups", nargs="+", choices=list(GROUPS), default=list(GROUPS))
+    parser.add_argument("--split", choices=["development", "test"], default="test")
+    parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
+    arguments = parser.parse_args()
+    common = [f"measure.split={arguments.split}"]
+    parts = [
+        "# Results",
+        f"Made by `make results` at commit {commit()[0]} on {platform.processor() or platform.machine()}; "
+        f"seeds {arguments.seeds}, {arguments.split} prompts. Gains are in points (100 x score), averaged over the focus "
+        "dimensions; intervals are 95 % paired bootstrap, clustered by prompt, of the mean over seeds.",
+    ]
+    for group in arguments.groups:
+        outcomes = [run_arm(arm, arguments.seeds, arguments.home, common) for arm in GROUPS[group]]
+        parts += [f"## {group}", table(outcomes)]
+        if group == "demo":
+            parts.append(dimensions_table(outcomes[0]))
+        arguments.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        print(parts[-1])
+
+
+if __name__ == "__main__":
+    main()
