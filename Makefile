@@ -22,9 +22,8 @@ help: ## list the targets (this is the default)
 
 setup: $(STAMP) ## make .venv with everything in it; the other targets do this by themselves
 
-demo: $(STAMP) ## run the whole loop on the sandbox and say where the report is
+demo: $(STAMP) ## run the whole loop on the sandbox; ends with the scorecard and the path of the report
 	@$(VENV)/bin/rushes run sandbox --home $(DEMO_HOME)
-	@echo "report: $(CURDIR)/$(DEMO_HOME)/report.html"
 
 test: $(STAMP) ## all tests, with coverage
 	@$(PY) -m pytest -n $(NUM_WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=85

@@ -19,7 +19,7 @@ from rushes.judge.stage import asking, chunk_size, questions
 from rushes.plugins import plugin
 from rushes.records import Scored, Unscored
 from rushes.roles import JudgeRequest, Runtime, Video
-from rushes.specs import JudgeSpec, PluginSpec, WeightsSpec
+from rushes.specs import JudgeSpec, PluginSpec, RuntimeSpec, WeightsSpec
 from rushes.store.run import Run
 from rushes.weights import build_weighting, report_weights, weigh
 from tests.contract.judge import check_judge
@@ -84,7 +84,7 @@ def test_a_run_judges_and_weighs_with_the_plug_in(installed: Path, tmp_path: Pat
         lights = [(night, 0, 20), (night, 1, 50), (noon, 0, 50), (noon, 1, 250), (odd, 0, 20)]
         clips = [make_clip(prompt, take, brightness=light, blobs=run.blobs) for prompt, take, light in lights]
         work = questions(clips, prompts, JUDGE_SPEC)
-        do = asking(JUDGE_SPEC, Runtime(), run.blobs)
+        do = asking(JUDGE_SPEC, RuntimeSpec(), run.blobs)
         answers = run.advance(run.answers, work, do, chunk_size=chunk_size(work, 2))
     assert Path(sys.modules["night_shoot.judge"].__file__ or "").is_relative_to(installed)
     assert {answer.judge for answer in answers} == {"night_shoot.judge:DarkJudgeSpec"}

@@ -34,15 +34,21 @@ AllowChangeOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
-@app.callback()
-def _rushes(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from rushes.store.provenance import rushes_version
 
         print(rushes_version())
         raise typer.Exit()
+
+
+@app.callback()
+def _rushes(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """What holds for all commands; `--version` has done its work before this is called."""
 
 
 @app.command()

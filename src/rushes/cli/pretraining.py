@@ -49,15 +49,15 @@ def _vae(folder: Path, num_steps: int | None) -> None:
 
 
 def _base(folder: Path, num_steps: int | None) -> None:
-    from rushes.sandbox.pretrain.assemble import load_vae, save_pipeline
-    from rushes.sandbox.pretrain.base import BaseSpec, train_base
-
     if not (folder / "vae.safetensors").is_file():
         raise InputError(
             f"there is no trained autoencoder in {folder}",
             expected="vae.safetensors",
             next_step=f"train it first: rushes sandbox pretrain vae --folder {folder}",
         )
+    from rushes.sandbox.pretrain.assemble import load_vae, save_pipeline
+    from rushes.sandbox.pretrain.base import BaseSpec, train_base
+
     spec = BaseSpec() if num_steps is None else dataclasses.replace(BaseSpec(), num_steps=num_steps)
     vae = load_vae(folder)
     _, weights = train_base(folder, vae, spec, _say)

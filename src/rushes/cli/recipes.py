@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rushes.errors import InputError
 from rushes.recipe import load_recipe, recipe_yaml
+from rushes.store.files import make_folder
 
 
 def write_template(file: Path, name: str, *, force: bool) -> None:
@@ -15,15 +16,15 @@ def write_template(file: Path, name: str, *, force: bool) -> None:
     Raises:
         RecipeError: no such packaged recipe.
         InputError: the file is there already, or cannot be written.
+        StoreError: its folder cannot be made.
     """
     recipe = load_recipe(name)
     if str(file) == "-":
         sys.stdout.write(recipe_yaml(recipe))
         return
     text = recipe_yaml(recipe.model_copy(update={"name": file.stem}))
+    make_folder(file.parent)
     try:
-        if file.parent != Path():
-            file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("w" if force else "x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -103,7 +104,8 @@ class Wan:
         mean, std = self._statistics()
         x = torch.from_numpy(np.stack(frames)).to(self.device).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
         z = self.pipeline.vae.encode(x.to(self.pipeline.vae.dtype)).latent_dist.mode()
-        return (z.float() - mean) / std
+        normalised: Tensor = (z.float() - mean) / std
+        return normalised
 
     def load_weights(self, state: Mapping[str, Tensor]) -> None:
         """Put tuned weights into the transformer: the same names, all of them."""
@@ -125,7 +127,7 @@ class Wan:
         return torch.autocast(self.device.type, dtype, enabled=precision != "float32")
 
 
-def attention_for(device: torch.device) -> sdpa_kernel:
+def attention_for(device: torch.device) -> AbstractContextManager[None]:
     """On a CPU the plain attention kernel: for short sequences its backward is several times faster there."""
     return sdpa_kernel(SDPBackend.MATH if device.type == "cpu" else list(_GPU_KERNELS))
 

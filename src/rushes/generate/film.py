@@ -49,6 +49,8 @@ class WanGenerator:
 
     def generate(self, requests: Sequence[ClipRequest]) -> list[GeneratedClip | Failed]:
         """One clip per request; requests of one sampler and shape are filmed together."""
+        if not requests:
+            return []
         began = time.perf_counter()
         first = requests[0]
         shape = ShapeSpec(

@@ -1,6 +1,6 @@
 """How far the judge can be believed: its scores beside the measurer's, on the same clips. Pure functions.
 
-`rushes.measure.agreement` compares single answers; this compares what training sees, the scores: do they rank clips well?
+`rushes.measure.agreement` compares single answers; this compares the scores that training sees.
 The measurer is not the judge and never gives rewards, so where the two part, the judge is being flattered or is wrong.
 Legend: N clips, K prompts.
 """

@@ -16,8 +16,8 @@ from rushes.errors import RecipeError, Stopped, UserError
 from rushes.execute import Lazily
 from rushes.judge.check import checked
 from rushes.records import Answer, Clip, Prompt
-from rushes.roles import Failed, Judge, JudgeRequest, Runtime, Video
-from rushes.specs import JudgeSpec, PluginSpec
+from rushes.roles import Failed, Judge, JudgeRequest, Video
+from rushes.specs import JudgeSpec, PluginSpec, RuntimeSpec, SandboxJudgeSpec
 from rushes.store.advance import Do, Work
 from rushes.store.blobs import Blobs
 from rushes.store.identity import work_key
@@ -75,17 +75,22 @@ def judge_name(spec: JudgeSpec) -> str:
     return spec.judge.use if isinstance(spec.judge, PluginSpec) else f"{spec.judge.kind}-vqa"
 
 
-def asking(spec: JudgeSpec, runtime: Runtime, blobs: Blobs) -> Do[Asked, Answer]:
+def asking(spec: JudgeSpec, runtime: RuntimeSpec, blobs: Blobs) -> Do[Asked, Answer]:
     """What `advance` calls on each chunk; the judge is built when the first chunk needs it."""
     return Lazily(partial(build_judge, spec, runtime), partial(ask, blobs=blobs, name=judge_name(spec)))
 
 
-def build_judge(spec: JudgeSpec, runtime: Runtime) -> Judge:
+def build_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Judge:
     """The recipe's judge, ready to answer.
 
     Raises:
         RecipeError: a plug-in that cannot be loaded, or that is no judge.
+        InputError: the sandbox's judge is missing in the package, or damaged.
     """
+    if isinstance(spec.judge, SandboxJudgeSpec):
+        from rushes.sandbox.vqa.judge import SandboxJudge
+
+        return SandboxJudge.load(batch_size=runtime.judge_batch)
     judge: Judge = spec.judge.build(runtime)
     if not callable(getattr(judge, "answer", None)):
         raise RecipeError(

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from rushes.errors import UserError
 from rushes.measure.bootstrap import F64, Interval, Resampling, gain_interval, mean_gain_interval, prompt_means
-from rushes.measure.pairs import Pair, Pairing, pair_up
+from rushes.measure.pairs import DIVERSITY, Pair, Pairing, pair_up
 from rushes.records import (
     Clip,
     DimensionRow,
@@ -23,8 +23,6 @@ from rushes.records import (
 )
 from rushes.specs import MeasureSpec
 
-DIVERSITY: Final = "Diversity"
-"""Name of the dimension that is measured over several takes of one prompt."""
 MAX_DIVERSITY_LOSS: Final = 0.05
 """Share of its value that Diversity may lose before the scorecard warns."""
 FEW_PROMPTS: Final = 8
@@ -91,40 +89,63 @@ def compare(
         UserError: there is not a single measurement.
         ValueError: see `pair_up`; or the two models were not measured by one measurer.
     """
-    before, after = tuple(before), tuple(after)
-    pairing = pair_up(before, after, clips)
-    how = Resampling(num_resamples=spec.num_bootstrap, seed=seed)
-    scores = {score.clip_key: score for score in judged}
-    names = {each.dimension for each in (*before, *after)} | set(contest.focus)
-    rows: list[DimensionRow] = []
-    gains: dict[str, F64] = {}
-    unmeasured: list[UnmeasuredDimension] = []
-    warnings: list[str] = []
-    for name in sorted(names, key=lambda name: (name not in contest.focus, name == DIVERSITY, name)):
-        scored = [pair for pair in pairing.of(name) if pair.scores is not None]
-        if len({pair.prompt_key for pair in scored}) < 2:
-            unmeasured.append(UnmeasuredDimension(dimension=name, reason=_reason(name, before, after, pairing)))
-            continue
-        judge = _judged(name, scored, scores, how)
-        row = _row(name, scored, pairing, judge, contest, how)
-        rows.append(row)
-        warnings.extend(_warnings(row, judge, _num_unpaired(pairing, name)))
-        if row.is_focus:
-            gains[name] = _prompt_gains(scored)
-    focus = mean_gain_interval(gains, how) if gains else None
+    sides = tuple(before), tuple(after)
+    bench = _Bench(
+        pairing=pair_up(*sides, clips),
+        judged={score.clip_key: score for score in judged},
+        contest=contest,
+        how=Resampling(num_resamples=spec.num_bootstrap, seed=seed),
+    )
+    names = {each.dimension for side in sides for each in side} | set(contest.focus)
+    in_order = sorted(names, key=lambda name: (name not in contest.focus, name == DIVERSITY, name))
+    found = [_compared(name, bench, sides) for name in in_order]
+    compared = [each for each in found if isinstance(each, _Compared)]
+    gains = {each.row.dimension: each.gains_N for each in compared if each.row.is_focus}
+    focus = mean_gain_interval(gains, bench.how) if gains else None
     return Scorecard(
         base_model=contest.base_model,
         tuned_model=contest.tuned_model,
-        measurer=_measurer(before, after),
+        measurer=_measurer(*sides),
         judge=contest.judge,
-        rows=tuple(rows),
-        unmeasured=tuple(unmeasured),
+        rows=tuple(each.row for each in compared),
+        unmeasured=tuple(each for each in found if isinstance(each, UnmeasuredDimension)),
         drift=tuple(drift),
         focus_gain=focus.mean if focus else None,
         focus_gain_low=focus.low if focus else None,
         focus_gain_high=focus.high if focus else None,
-        notes=(*notes, *warnings),
+        notes=(*notes, *(warning for each in compared for warning in each.warnings)),
     )
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What every dimension is compared with."""
+
+    pairing: Pairing
+    judged: Mapping[str, Score]
+    contest: Contest
+    how: Resampling
+
+
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """One dimension's row, its gain per prompt, and its warnings."""
+
+    row: DimensionRow
+    gains_N: F64
+    warnings: list[str]
+
+
+_Sides = tuple[tuple[Measurement, ...], tuple[Measurement, ...]]
+
+
+def _compared(name: str, bench: _Bench, sides: _Sides) -> _Compared | UnmeasuredDimension:
+    pairs = [pair for pair in bench.pairing.of(name) if pair.scores is not None]
+    if len({pair.prompt_key for pair in pairs}) < 2:
+        return UnmeasuredDimension(dimension=name, reason=_reason(name, sides, bench.pairing))
+    judge = _judged(name, pairs, bench.judged, bench.how)
+    row = _row(name, pairs, bench, judge)
+    return _Compared(row, _prompt_gains(pairs), _warnings(row, judge, _num_unpaired(bench.pairing, name)))
 
 
 def _measurer(before: Sequence[Measurement], after: Sequence[Measurement]) -> str:
@@ -151,19 +172,12 @@ def _prompt_gains(pairs: Sequence[Pair]) -> F64:
     return prompt_means([b - a for a, b in zip(before, after, strict=True)], [pair.prompt_key for pair in pairs])
 
 
-def _row(
-    name: str,
-    pairs: Sequence[Pair],
-    pairing: Pairing,
-    judge: _Judged | None,
-    contest: Contest,
-    how: Resampling,
-) -> DimensionRow:
+def _row(name: str, pairs: Sequence[Pair], bench: _Bench, judge: _Judged | None) -> DimensionRow:
     """The row of a dimension from its scored pairs, at least two prompts."""
     before, after = _scores(pairs)
     prompts = [pair.prompt_key for pair in pairs]
-    gain = gain_interval(before, after, prompts, how, name=name)
-    unscored = [pair for pair in pairing.of(name) if pair.scores is None]
+    gain = gain_interval(before, after, prompts, bench.how, name=name)
+    unscored = [pair for pair in bench.pairing.of(name) if pair.scores is None]
     return DimensionRow(
         dimension=name,
         before=float(prompt_means(before, prompts).mean()),
@@ -176,7 +190,7 @@ def _row(
         num_unscored=sum(len(pair.seed_indices) for pair in unscored),
         judge_before=judge.before if judge else None,
         judge_after=judge.after if judge else None,
-        is_focus=name in contest.focus,
+        is_focus=name in bench.contest.focus,
         verdict=_verdict(gain),
     )
 
@@ -250,9 +264,9 @@ def points(value: float) -> str:
     return "0.0" if text in ("+0.0", "-0.0") else text
 
 
-def _reason(name: str, before: Sequence[Measurement], after: Sequence[Measurement], pairing: Pairing) -> str:
+def _reason(name: str, sides: _Sides, pairing: Pairing) -> str:
     """Why a dimension cannot be compared, in words."""
-    num_before, num_after = (sum(each.dimension == name for each in side) for side in (before, after))
+    num_before, num_after = (sum(each.dimension == name for each in side) for side in sides)
     if not num_before or not num_after:
         lacking = [who for who, num in (("base", num_before), ("tuned", num_after)) if not num]
         return f"nothing was measured of the {' or the '.join(lacking)} model"

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from rushes.records import Clip, Measurement, Scored
+
+DIVERSITY: Final = "Diversity"
+"""Name of the dimension that is measured over several takes of one prompt."""
 
 
 @dataclass(frozen=True)

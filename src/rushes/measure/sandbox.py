@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from rushes.measure.compare import DIVERSITY
+from rushes.measure.pairs import DIVERSITY
 from rushes.records import Outcome, Part, Question, Scored, Unscored
-from rushes.roles import Failed, Runtime, Spec, Subject
+from rushes.roles import Failed, Subject
 
 if TYPE_CHECKING:
     from rushes.sandbox.perception import Observation
-
-
-class PerceptionMeasurerSpec(Spec):
-    """The perception measurer of the sandbox; it has nothing to set."""
-
-    spec_name: ClassVar[str] = "sandbox-perception"
-
-    version: int = 1
-    """Goes up when the measurer finds other values in the same pixels, so that old measurements are not mixed in."""
-
-    def build(self, runtime: Runtime | None = None) -> PerceptionMeasurer:
-        """The measurer; it needs no device and no weights."""
-        return PerceptionMeasurer()
 
 
 class PerceptionMeasurer:
@@ -33,8 +20,6 @@ class PerceptionMeasurer:
     things asked for is not the clip asked for. Each question stays visible as a part. A group of takes is worth its
     diversity, 0 to 1.
     """
-
-    name = "sandbox-perception"
 
     def measure(self, subjects: Sequence[Subject]) -> list[Outcome | Failed]:
         """One outcome per subject, in order; `Unscored` where a question cannot be read or the pixels cannot tell."""

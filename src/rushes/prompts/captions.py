@@ -121,11 +121,11 @@ def read_clip_folder(folder: str | Path, shape: ShapeSpec, limit: int | None = N
         if isinstance(entry, MetadataRow):
             found.take(entry)
         else:
-            found.named.add(found.inside(entry.name))
+            found.mark(entry.name)
             found.drop(entry.name, entry.reason, entry.detail)
-    for path in _videos(home):
-        if path.resolve() not in found.named:
-            name = _printable(path.relative_to(home).as_posix())
+    for path in _videos(found.home):
+        if found.named.isdisjoint((path, path.resolve())):
+            name = _printable(path.relative_to(found.home).as_posix())
             found.drop(name, "no_row", "no row of the metadata names this file")
     return ClipFolder(tuple(found.clips), tuple(found.rows))
 
@@ -137,24 +137,31 @@ class _Folder:
         self.home, self.shape, self.limit = home, shape, limit
         self.clips: list[RealClip] = []
         self.rows: list[ClipRow] = []
-        self.named: set[Path | None] = set()
-        """Files that a row names, whatever became of it."""
+        self.named: set[Path] = set()
+        """Files that a row names, whatever became of it; links both as themselves and as what they point to."""
         self.taken: set[Path] = set()
         """Files that a readable row names."""
 
     def drop(self, name: str, reason: str, detail: str) -> None:
         self.rows.append(ClipRow(name=name, outcome="dropped", reason=reason, detail=detail))
 
+    def mark(self, file_name: str) -> Path | None:
+        """Remember that a row names this file; returns it as `_inside` does."""
+        path = self._inside(file_name)
+        self.named.add(Path(os.path.abspath(self.home / file_name)))
+        if path is not None:
+            self.named.add(path)
+        return path
+
     def take(self, row: MetadataRow) -> None:
         """Use a row's clip, or say why not."""
-        path = self.inside(row.file_name)
+        path = self.mark(row.file_name)
         if path is None:
             self.drop(row.file_name, "outside_folder", f"{row.where} names a file outside of the folder")
             return
         if path in self.taken:
             self.drop(row.file_name, "duplicate_row", f"{row.where} names a file that an earlier row has named")
             return
-        self.named.add(path)
         self.taken.add(path)
         problem = _caption_problem(row)
         if problem is not None:
@@ -167,7 +174,7 @@ class _Folder:
         else:
             self._use(row, path)
 
-    def inside(self, file_name: str) -> Path | None:
+    def _inside(self, file_name: str) -> Path | None:
         """The file, with links followed; None when it is not below the folder."""
         try:
             path = (self.home / file_name).resolve()

@@ -81,6 +81,8 @@ class Reading:
     """Background, and a camera that stays still."""
     rest: tuple[str, ...]
     """Meaningful words that were not understood, in order."""
+    is_timed: bool
+    """True when the text tells moments apart: "then", "after", ..."""
 
     def content(self, *, with_background: bool) -> Hashable:
         """Equal for two texts that say the same in other words, or in another order where order says nothing.
@@ -91,8 +93,7 @@ class Reading:
         Args:
             with_background: False takes texts that differ only in the background for the same.
         """
-        timed = any(fact.when for fact in self.facts)
-        rest = self.rest if timed else tuple(sorted(self.rest))
+        rest = self.rest if self.is_timed else tuple(sorted(self.rest))
         things = frozenset(Counter((noun.number, noun.name) for noun in self.nouns).items())
         background = frozenset(fact for fact in self.setting if fact.kind == "background" and with_background)
         return things, self.facts, background, rest
@@ -126,6 +127,7 @@ class _Reader:
         """A fact that waits for its second thing."""
         self.verb = ""
         self.when = 0
+        self.is_timed = False
         self.in_list = False
         """True right after a noun, where "and" or a comma goes on listing subjects."""
 
@@ -288,10 +290,10 @@ class _Reader:
         self.verb = value
 
     def _on_then(self, value: str, phrase: tuple[str, ...]) -> None:
-        self.when += 1
+        self.when, self.is_timed = self.when + 1, True
 
     def _on_after(self, value: str, phrase: tuple[str, ...]) -> None:
-        self.when -= 1
+        self.when, self.is_timed = self.when - 1, True
 
     def _on_camera(self, value: str, phrase: tuple[str, ...]) -> None:
         self.subjects, self.verb = [CAMERA], "move"
@@ -355,7 +357,7 @@ class _Reader:
             if not (fact.kind == "touch" and (fact.who, fact.other) in met)
             and not (fact.kind == "still" and fact.who in held)
         )
-        return Reading(tuple(self.nouns), said, frozenset(self.setting), tuple(self.rest))
+        return Reading(tuple(self.nouns), said, frozenset(self.setting), tuple(self.rest), self.is_timed)
 
 
 def _placed(facts: list[Fact]) -> list[Fact]:

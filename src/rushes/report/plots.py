@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from rushes.records import DimensionRow, DriftRow
 from rushes.report.svg import Axis, nice_ticks, picture, polyline, stretched, tag
-from rushes.report.words import figure, readable, score, signed
+from rushes.report.words import figure, readable, score, signed, tones
 
 F64 = NDArray[np.float64]
 ROW_PX = 30
 """Height of a plot in a table row."""
+RING_PX, DOT_PX = 6.0, 4.2
+"""Radius of the ring for before and of the dot for after: the dot fits into the ring where nothing changed."""
 NUM_BINS = 24
 """Bars of the weight histogram."""
 
@@ -43,10 +45,10 @@ def score_plot(row: DimensionRow) -> Markup:
             x2=SCORE_AXIS.at(row.after),
             y1=middle,
             y2=middle,
-            class_=f"way {_tone(row)}",
+            class_=f"way {tones[row.verdict]}",
         ),
-        tag("circle", cx=SCORE_AXIS.at(row.before), cy=middle, r=4.5, class_="before"),
-        tag("circle", cx=SCORE_AXIS.at(row.after), cy=middle, r=5.5, class_=f"after {_tone(row)}"),
+        tag("circle", cx=SCORE_AXIS.at(row.before), cy=middle, r=RING_PX, class_="before"),
+        tag("circle", cx=SCORE_AXIS.at(row.after), cy=middle, r=DOT_PX, class_=f"after {tones[row.verdict]}"),
         height_px=ROW_PX,
         label=label,
     )
@@ -84,7 +86,7 @@ def gain_plot(mean: float, low: float, high: float, ticks: Sequence[float], tone
         tag("line", x1=axis.at(0), x2=axis.at(0), y1=0, y2=ROW_PX, class_="zero"),
         tag("line", x1=axis.at(low), x2=axis.at(high), y1=middle, y2=middle, class_=f"bar {tone}"),
         *caps,
-        tag("circle", cx=axis.at(mean), cy=middle, r=5.5, class_=f"after {tone}"),
+        tag("circle", cx=axis.at(mean), cy=middle, r=DOT_PX, class_=f"after {tone}"),
         height_px=ROW_PX,
         label=f"{label}: gain {signed(mean)} points, 95 % interval {signed(low)} to {signed(high)}",
     )
@@ -92,11 +94,7 @@ def gain_plot(mean: float, low: float, high: float, ticks: Sequence[float], tone
 
 def row_gain_plot(row: DimensionRow, ticks: Sequence[float]) -> Markup:
     """`gain_plot` of a dimension."""
-    return gain_plot(row.gain, row.gain_low, row.gain_high, ticks, _tone(row), readable(row.dimension))
-
-
-def _tone(row: DimensionRow) -> str:
-    return {"better": "good", "worse": "bad"}.get(row.verdict, "even")
+    return gain_plot(row.gain, row.gain_low, row.gain_high, ticks, tones[row.verdict], readable(row.dimension))
 
 
 def _axis(ticks: Sequence[float]) -> Axis:
@@ -150,10 +148,7 @@ def histogram(values: Sequence[float], unit: str) -> Markup:
     return picture(
         tag("line", x1="0%", x2="100%", y1=height, y2=height, class_="base"),
         *bars,
-        *(
-            tag("text", f"{tick:g}", x=axis.at(tick), y=height + foot - 4, text_anchor="middle" if tick else "start", class_="tick")
-            for tick in ticks
-        ),
+        *(tag("text", f"{tick:g}", x=axis.at(tick), y=height + foot - 4, class_="tick") for tick in ticks),
         tag("text", f"{tallest} clips", x="0%", y=10, class_="tick"),
         tag("text", unit, x="100%", y=height + foot - 4, text_anchor="end", class_="tick"),
         height_px=int(height + foot),
@@ -218,7 +213,7 @@ def interval_bar(mean: float, low: float, high: float, label: str) -> Markup:
     return picture(
         _grid(SCORE_AXIS, SCORE_TICKS),
         tag("line", x1=SCORE_AXIS.at(low), x2=SCORE_AXIS.at(high), y1=middle, y2=middle, class_="bar base-model"),
-        tag("circle", cx=SCORE_AXIS.at(mean), cy=middle, r=4.5, class_="before"),
+        tag("circle", cx=SCORE_AXIS.at(mean), cy=middle, r=RING_PX, class_="before"),
         height_px=ROW_PX,
         label=label,
     )
@@ -235,8 +230,8 @@ def drift_plot(row: DriftRow) -> Markup:
         tag("line", x1=axis.at(low), x2="100%", y1=middle, y2=middle, class_="grid"),
         *(tag("line", x1=axis.at(at), x2=axis.at(at), y1=4, y2=ROW_PX - 4, class_="real") for at in real),
         tag("line", x1=axis.at(row.before), x2=axis.at(row.after), y1=middle, y2=middle, class_="way even"),
-        tag("circle", cx=axis.at(row.before), cy=middle, r=4.5, class_="before"),
-        tag("circle", cx=axis.at(row.after), cy=middle, r=5.5, class_="after even"),
+        tag("circle", cx=axis.at(row.before), cy=middle, r=RING_PX, class_="before"),
+        tag("circle", cx=axis.at(row.after), cy=middle, r=DOT_PX, class_="after even"),
         height_px=ROW_PX,
         label=f"{row.name}: {figure(row.before)} before, {figure(row.after)} after",
     )

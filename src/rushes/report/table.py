@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rushes.records import DimensionRow, Scorecard
-from rushes.report.words import readable, tone, verdict
+from rushes.report.words import readable, tone, tones, verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +36,7 @@ def print_scorecard(scorecard: Scorecard, console: Console) -> None:
         table.add_column("judge before, after", justify="right", no_wrap=True)
     for row in scorecard.rows:
         cells = _cells(row, with_judge)
-        style = _STYLES[{"better": "good", "worse": "bad"}.get(row.verdict, "even")]
+        style = _STYLES[tones[row.verdict]]
         table.add_row(Text(cells[0]), *(Text(cell, style=style) for cell in cells[1:]))
     if scorecard.focus_gain is not None:
         table.add_section()

@@ -1,4 +1,4 @@
-"""What the templates show, prepared from `ReportData`: sums, orders and texts, no markup. Pure but for encoding clips."""
+"""What the templates show, prepared from `ReportData`: sums, orders and texts, no markup."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rushes.measure.agreement import Agreement
 from rushes.records import CostEntry, Outcome, Question, Rejection, Scorecard, Scored, Unscored
 from rushes.report.clips import EmbeddedClip, embed
 from rushes.report.data import Accuracy, Example, Missing
-from rushes.report.words import score, signed
+from rushes.report.words import NARROW, duration, figure, score, signed
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ def _badge(outcome: Outcome) -> Mark:
 
 
 def _checks(before: Outcome, after: Outcome, questions: Sequence[Question]) -> tuple[CheckRow, ...]:
-    found = [{part.name: part.value for part in side.parts} if isinstance(side, Scored) else {} for side in (before, after)]
+    parts = [side.parts if isinstance(side, Scored) else () for side in (before, after)]
+    found = [{part.name: part.value for part in side} for side in parts]
     expected = {question.text: question.expected for question in questions}
     names = dict.fromkeys([*found[0], *found[1]])
     return tuple(
@@ -145,10 +146,13 @@ def tiles(scorecard: Scorecard) -> list[Tile]:
         Tile(str(verdicts["better"]), "better", "good" if verdicts["better"] else "even"),
         Tile(str(verdicts["no clear change"]), "no clear change"),
         Tile(str(verdicts["worse"]), "worse", "bad" if verdicts["worse"] else "even"),
+        Tile(f"{num_clips:,}".replace(",", NARROW), "pairs of held-out clips"),
     ]
+    if not scorecard.rows:
+        shown.clear()  # nothing was counted, so there is no zero to show
     if scorecard.unmeasured:
         shown.append(Tile(str(len(scorecard.unmeasured)), "not measured"))
-    return [*shown, Tile(f"{num_clips:,}".replace(",", "\u202f"), "pairs of held-out clips")]
+    return shown
 
 
 # ---------------------------------------------------------------------------------------------- judge
@@ -166,9 +170,7 @@ class JudgeRow:
     """With the measurer, on clips of this run."""
 
 
-def judge_rows(
-    accuracy: Sequence[Accuracy] | Missing, agreement: Sequence[Agreement] | Missing
-) -> list[JudgeRow]:
+def judge_rows(accuracy: Sequence[Accuracy] | Missing, agreement: Sequence[Agreement] | Missing) -> list[JudgeRow]:
     """Both by dimension, sorted by name."""
     right = {} if isinstance(accuracy, Missing) else {each.dimension: each for each in accuracy}
     agreed = {} if isinstance(agreement, Missing) else {each.dimension: each for each in agreement}
@@ -207,7 +209,7 @@ class CostRow:
         if not self.num_items:
             return ""
         each = self.seconds / self.num_items
-        return f"{each:.2f} s each" if each >= 0.1 else f"{1000 * each:.1f} ms each"
+        return f"{duration(each)} each" if each >= 1 else f"{figure(1000 * each)} ms each"
 
 
 def cost_rows(costs: Sequence[CostEntry]) -> list[CostRow]:

@@ -8,7 +8,9 @@ import re
 from rushes.measure.compare import points
 from rushes.records import Scorecard
 
-MINUS = "\u2212"
+MINUS, NARROW = "\u2212", "\u202f"
+tones = {"better": "good", "worse": "bad", "no clear change": "even"}
+"""Colour of each verdict of a dimension."""
 
 
 def verdict(scorecard: Scorecard) -> str:
@@ -42,7 +44,7 @@ def regression_sentence(scorecard: Scorecard) -> str:
 
 
 def tone(scorecard: Scorecard) -> str:
-    """"good", "bad" or "even": what the verdict says, for its colour."""
+    """ "good", "bad" or "even": what the verdict says, for its colour."""
     low, high = scorecard.focus_gain_low, scorecard.focus_gain_high
     if low is None or high is None:
         return "even"
@@ -55,7 +57,7 @@ def readable(name: str) -> str:
 
 
 def signed(value: float) -> str:
-    """A gain in points with a true minus sign: `+4.2`, `−0.8`, `0.0`."""
+    """A gain in points with a true minus sign: `+4.2`, `0.0`."""
     return points(value).replace("-", MINUS)
 
 
@@ -65,17 +67,17 @@ def score(value: float) -> str:
 
 
 def typeset(text: str) -> str:
-    """A text with true minus signs before its negative numbers."""
-    return re.sub(r"(?<![\w.,-])-(?=\d)", MINUS, text)
+    """A text for the page: true minus signs before negative numbers, and no line break between a number and its %."""
+    return re.sub(r"(?<=\d) %", f"{NARROW}%", re.sub(r"(?<![\w.,-])-(?=\d)", MINUS, text))
 
 
 def percent(value: float) -> str:
-    """A share in percent: 0.4273 becomes `43 %`; shares that are not whole never read as 0 or 100."""
+    """A share in percent: 0.4273 becomes `43 %` (narrow space); only whole shares read as 0 or 100."""
     if 0 < value < 0.005:
-        return "< 1 %"
+        return f"< 1{NARROW}%"
     if 0.995 < value < 1:
-        return "> 99 %"
-    return f"{100 * value:.0f} %"
+        return f"> 99{NARROW}%"
+    return f"{100 * value:.0f}{NARROW}%"
 
 
 def figure(value: float) -> str:
@@ -84,7 +86,7 @@ def figure(value: float) -> str:
         return "0"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     text = f"{value:,.{digits}f}" if digits <= 5 else f"{value:.2e}"
-    return text.replace(",", "\u202f").replace("-", MINUS)
+    return text.replace(",", NARROW).replace("-", MINUS)
 
 
 def duration(seconds: float) -> str:

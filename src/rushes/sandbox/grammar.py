@@ -110,10 +110,6 @@ def _uniform(rng: Rng, low: float, high: float) -> float:
     return round(float(rng.uniform(low, max(low, high))), 2)
 
 
-def _setting(rng: Rng) -> tuple[Background, float, float]:
-    return _one_of(rng, BACKGROUNDS), _uniform(rng, 0, 32), _uniform(rng, 0, 32)
-
-
 def _looks(rng: Rng, world: World, count: int) -> list[tuple[Shape, Colour]]:
     """`count` looks with different colours, so that a thing can be told by its colour alone."""
     looks: list[tuple[Shape, Colour]] = []
@@ -139,12 +135,13 @@ def _simple(rng: Rng, world: World) -> Scene:
     size: Size = _pick(rng, {"medium": 2.0, "small": 1.0, "big": 1.0})
     travel = _uniform(rng, 22, 30)
     x, y = _line(rng, direction, travel, RADIUS_PX[size] * 1.1)
-    return Scene("Simple", (Thing(shape, colour, size, x, y),), (Action(0, direction, amount=travel),), *_place(rng))
+    return Scene(
+        "Simple", (Thing(shape, colour, size, x, y),), (Action(0, direction, amount=travel),), _background(rng)
+    )
 
 
-def _place(rng: Rng) -> tuple[Background, Camera, float, float, float]:
-    background, texture_x, texture_y = _setting(rng)
-    return background, "still", 0.0, texture_x, texture_y
+def _background(rng: Rng) -> Background:
+    return _one_of(rng, BACKGROUNDS)
 
 
 def _composition(rng: Rng, world: World) -> Scene:
@@ -155,7 +152,7 @@ def _composition(rng: Rng, world: World) -> Scene:
         angle = turn + 2 * math.pi * k / count + _uniform(rng, -0.25, 0.25)
         far = _uniform(rng, 15, 18)
         things.append(Thing(shape, colour, "medium", round(far * math.cos(angle), 2), round(far * math.sin(angle), 2)))
-    return Scene("Composition", tuple(things), (), *_place(rng))
+    return Scene("Composition", tuple(things), (), _background(rng))
 
 
 def _dynamic_attribute(rng: Rng, world: World) -> Scene:
@@ -165,7 +162,7 @@ def _dynamic_attribute(rng: Rng, world: World) -> Scene:
     x, y = _uniform(rng, -15, 15), _uniform(rng, -15, 15)
     new = _pick(rng, {c: w for c, w in world.colours.items() if c != colour}) if verb == "turn" else None
     action = Action(0, verb, amount=0.0 if verb == "turn" else 2.0, colour=new)  # type: ignore[arg-type]
-    return Scene("Dynamic_Attribute", (Thing(shape, colour, size, x, y),), (action,), *_place(rng))
+    return Scene("Dynamic_Attribute", (Thing(shape, colour, size, x, y),), (action,), _background(rng))
 
 
 def _spatial(rng: Rng, world: World) -> Scene:
@@ -179,7 +176,7 @@ def _spatial(rng: Rng, world: World) -> Scene:
     x, y = other.x + far * math.cos(angle), other.y + far * math.sin(angle)
     mover = Thing(shape, colour, "small", round(x, 2), round(y, 2))
     action = Action(0, "orbit", amount=sweep)
-    return Scene("Dynamic_Spatial_Relationship", (mover, other), (action,), *_place(rng), relations=(first, last))
+    return Scene("Dynamic_Spatial_Relationship", (mover, other), (action,), _background(rng), relations=(first, last))
 
 
 def _motion_order(rng: Rng, world: World) -> Scene:
@@ -191,16 +188,15 @@ def _motion_order(rng: Rng, world: World) -> Scene:
     (x1, y1), (x2, y2) = _line(rng, first, travel, reach), _line(rng, then, travel, reach)
     x, y = (x1, y2) if sideways else (x2, y1)
     actions = (Action(0, first, 0.0, 0.5, travel), Action(0, then, 0.5, 1.0, travel))
-    return Scene("Motion_Order_Understanding", (Thing(shape, colour, "medium", x, y),), actions, *_place(rng))
+    return Scene("Motion_Order_Understanding", (Thing(shape, colour, "medium", x, y),), actions, _background(rng))
 
 
 def _camera_motion(rng: Rng, world: World) -> Scene:
     (shape, colour), camera = _looks(rng, world, 1)[0], _pick(rng, world.cameras)
-    background, texture_x, texture_y = _setting(rng)
     amount = {"still": 0.0, "pan_left": 20.0, "pan_right": 20.0}.get(camera, 1.6)
     room = 10.0
     thing = Thing(shape, colour, "medium", _uniform(rng, -room, room), _uniform(rng, -room, room))
-    return Scene("Camera_Motion", (thing,), (), background, camera, amount, texture_x, texture_y)
+    return Scene("Camera_Motion", (thing,), (), _background(rng), camera, amount)
 
 
 def _instances(rng: Rng, world: World) -> Scene:
@@ -215,7 +211,7 @@ def _instances(rng: Rng, world: World) -> Scene:
     places = [(x, o) if across else (o, y) for o in offsets]
     things = tuple(Thing(shape, colour, "small", round(a, 2), round(b, 2)) for a, b in places)
     actions = tuple(Action(k, direction, amount=travel) for k in range(count))
-    return Scene("Instance_Preservation", things, actions, *_place(rng))
+    return Scene("Instance_Preservation", things, actions, _background(rng))
 
 
 def _mechanics(rng: Rng, world: World) -> Scene:
@@ -228,7 +224,7 @@ def _mechanics(rng: Rng, world: World) -> Scene:
     else:
         bounce = 1.0 if what == "bounce" else 0.0
         thing, action = Thing(shape, colour, "medium", x, _uniform(rng, -20, -14)), Action(0, "fall", amount=bounce)
-    return Scene("Mechanics", (thing,), (action,), *_place(rng))
+    return Scene("Mechanics", (thing,), (action,), _background(rng))
 
 
 def _motion_rationality(rng: Rng, world: World) -> Scene:
@@ -248,7 +244,7 @@ def _motion_rationality(rng: Rng, world: World) -> Scene:
     run = round(goal - start - 2 * RADIUS_PX["small"], 2)
     first = Action(0, "push" if pushed else "stop", 0.0, 0.5, run, direction=direction)
     actions = (first, Action(1, "pushed", 0.5, 1.0, _uniform(rng, 12, 15), direction=direction)) if pushed else (first,)
-    return Scene("Motion_Rationality", things, actions, *_place(rng))
+    return Scene("Motion_Rationality", things, actions, _background(rng))
 
 
 _DRAW: dict[str, Callable[[Rng, World], Scene]] = {

@@ -116,7 +116,7 @@ def _patterns() -> list[tuple[re.Pattern[str], Kind, dict[str, str]]]:
     add("exists")
     add("colour", COLOURS, ("start", "end", ""))
     for kind in ("grows", "shrinks", "faster", "bounces", "waits", "touches"):
-        add(kind)  # type: ignore[arg-type]
+        add(kind)
     add("moves", DIRECTIONS, ("", "first", "second"))
     add("relation", tuple(_OF), ("start", "end", ""))
     add("camera", CAMERAS)

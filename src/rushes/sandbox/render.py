@@ -36,8 +36,8 @@ def paint(scene: Scene, tracks: Tracks, size_px: int = SIZE_PX) -> NDArray[np.ui
 
 
 def _tiles(scene: Scene, x_TW: F32, y_TH: F32, px_per_unit_T: F32) -> F32:
-    wave_x = _square_wave(x_TW + np.float32(scene.texture_x), px_per_unit_T)
-    wave_y = _square_wave(y_TH + np.float32(scene.texture_y), px_per_unit_T)
+    wave_x = _square_wave(x_TW, px_per_unit_T)
+    wave_y = _square_wave(y_TH, px_per_unit_T)
     light = np.float32(TILE_CONTRAST) * wave_y[:, :, None] * wave_x[:, None, :]
     return light[..., None] + np.asarray(BACKGROUND_RGB[scene.background], np.float32)
 
@@ -45,7 +45,8 @@ def _tiles(scene: Scene, x_TW: F32, y_TH: F32, px_per_unit_T: F32) -> F32:
 def _square_wave(u: F32, px_per_unit_T: F32) -> F32:
     """+-1 alternating every `TILE_PX`, with edges one pixel soft."""
     saw = np.abs(np.mod(u / TILE_PX, 2.0) - 1.0) - 0.5
-    return np.clip(saw * TILE_PX * 2.0 * px_per_unit_T[:, None], -1.0, 1.0)
+    wave: F32 = np.clip(saw * TILE_PX * 2.0 * px_per_unit_T[:, None], -1.0, 1.0)
+    return wave
 
 
 def _draw(frames: F32, shape: Shape, tracks: Tracks, k: int, x_TW: F32, y_TH: F32, scale: float) -> None:
@@ -69,7 +70,8 @@ def _distance(shape: Shape, dx: F32, dy: F32, radius: F32) -> F32:
     if shape == "circle":
         return np.sqrt(dx * dx + dy * dy) - radius
     if shape == "square":
-        return np.maximum(np.abs(dx), np.abs(dy)) - 0.9 * radius
+        square: F32 = np.maximum(np.abs(dx), np.abs(dy)) - 0.9 * radius
+        return square
     if shape == "triangle":
         # Upright: apex 1.2 r above the centre, base 0.85 r below it, base half-width 1.2 r.
         nx, ny = 0.8630, 0.5052  # unit normal of the sides, (2.05, 1.2) normalised
@@ -77,4 +79,5 @@ def _distance(shape: Shape, dx: F32, dy: F32, radius: F32) -> F32:
         return np.maximum(side, dy - 0.85 * radius)
     bar_x = np.maximum(np.abs(dx) - 1.08 * radius, np.abs(dy) - 0.4 * radius)
     bar_y = np.maximum(np.abs(dx) - 0.4 * radius, np.abs(dy) - 1.08 * radius)
-    return np.minimum(bar_x, bar_y)
+    cross: F32 = np.minimum(bar_x, bar_y)
+    return cross

@@ -105,8 +105,5 @@ class Scene:
     camera: Camera = "still"
     camera_amount: float = 0.0
     """Pixels panned, or the factor zoomed by, over the clip."""
-    texture_x: float = 0.0
-    """Shift of the background tiles, in pixels."""
-    texture_y: float = 0.0
     relations: tuple[Relation, Relation] | None = None
     """Where thing 0 is seen from thing 1 at the start and at the end, when the scene is about that."""

@@ -67,6 +67,15 @@ class Onlooker:
         t, sight = self.tracks, self.look(name)
         return (t.x_KT - t.camera_x_T) * t.zoom_T, t.y_KT * t.zoom_T, sight.surely_KT
 
+    def colours(self) -> tuple[NDArray[np.int64], Bools]:
+        """Which named colour each thing has, -1 where it is not surely seen in one; and whether it is seen at all.
+
+        Both of shape (K, T).
+        """
+        distance_CKT = self._colour_distance_CKT
+        sure_KT = self._inside_KT & (distance_CKT.min(0) <= PURE_COLOUR)
+        return np.where(sure_KT, distance_CKT.argmin(0), -1), self._touching_KT
+
     @cached_property
     def _colour_distance_CKT(self) -> NDArray[np.float64]:
         rgb_1KT3 = self.tracks.rgb_KT3[None].astype(float)

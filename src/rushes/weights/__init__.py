@@ -3,4 +3,4 @@
 from rushes.weights.report import WeightReport, report_weights
 from rushes.weights.weigh import build_weighting, weigh, weights_of
 
-__all__ = ["WeightReport", "build_weighting", "weigh", "report_weights", "weights_of"]
+__all__ = ["WeightReport", "build_weighting", "report_weights", "weigh", "weights_of"]

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy.stats import rankdata, spearmanr
-from tests.support.judged import make_clip, make_measurement, make_prompt, make_score
 
 from rushes.judge.agreement import ScoreAgreement, accuracy, auc, average_ranks, rank_correlation, score_agreement
 from rushes.records import Measurement, Score
+from tests.support.judged import make_clip, make_measurement, make_prompt, make_score
 
 Floats = npt.NDArray[np.float64]
 

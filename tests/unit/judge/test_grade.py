@@ -6,13 +6,13 @@ import random
 from itertools import product
 
 import pytest
-from tests.support.judged import make_clip, make_prompt, make_question, make_score
 
 from rushes.errors import TrainingError
 from rushes.judge.grade import aggregate, check_unscored_share, grade
 from rushes.judge.stage import answer_key
 from rushes.records import Answer, Clip, Outcome, Prompt, Scored, Unscored
 from rushes.specs import JudgeSpec, PluginSpec
+from tests.support.judged import make_clip, make_prompt, make_question, make_score
 
 SPEC = JudgeSpec()
 PROMPT = make_prompt("p", make_question("red?"), make_question("blue?", "no"), make_question("moves?"))

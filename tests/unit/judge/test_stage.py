@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.judged import make_clip, make_prompt, make_question
 
 from rushes.errors import BlobCorrupt, InputError, RecipeError, StageFailed
 from rushes.judge.grade import grade
 from rushes.judge.stage import Asked, answer_key, ask, asking, build_judge, chunk_size, judge_name, questions
 from rushes.records import Answer, Clip, Prompt, Unscored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Runtime, Spec
-from rushes.specs import JudgeSpec, PluginSpec
+from rushes.specs import JudgeSpec, PluginSpec, RuntimeSpec
 from rushes.store.advance import Work
 from rushes.store.run import Run
+from tests.support.judged import make_clip, make_prompt, make_question
 
 SPEC = JudgeSpec()
 
@@ -276,7 +276,7 @@ class NoJudgeSpec(Spec):
 class TestBuilding:
     def test_the_recipes_judge_is_built_when_needed_and_travels(self, scene: Scene) -> None:
         spec = JudgeSpec(judge=PluginSpec(use=f"{__name__}:BrightSpec"))
-        do = pickle.loads(pickle.dumps(asking(spec, Runtime(), scene.run.blobs)))
+        do = pickle.loads(pickle.dumps(asking(spec, RuntimeSpec(), scene.run.blobs)))
         work = questions(scene.clips, scene.prompts, spec)
         found = scene.run.advance(scene.run.answers, work, do, chunk_size=3)
         assert p_yes(found) == pytest.approx([n / 255 for n in (10, 10, 20, 20, 20, 30, 30)])
@@ -285,8 +285,15 @@ class TestBuilding:
     def test_what_is_no_judge_is_refused_by_name(self) -> None:
         spec = JudgeSpec(judge=PluginSpec(use=f"{__name__}:NoJudgeSpec"))
         with pytest.raises(RecipeError, match=r"NoJudgeSpec does not build a judge") as caught:
-            build_judge(spec, Runtime())
+            build_judge(spec, RuntimeSpec())
         assert caught.value.got_repr == "'not a judge'"
+
+    def test_the_sandboxs_judge_is_the_one_in_the_package(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr("rushes.sandbox.vqa.judge.packaged_judge", lambda: tmp_path / "empty")
+        with pytest.raises(InputError, match=r"no judge can be loaded from .*empty"):
+            build_judge(JudgeSpec(), RuntimeSpec())
 
     def test_names(self) -> None:
         assert judge_name(JudgeSpec()) == "sandbox-vqa"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rushes.measure.sandbox import PerceptionMeasurer, PerceptionMeasurerSpec
+from rushes.measure.sandbox import PerceptionMeasurer
 from rushes.records import Question, Scored, Unscored
 from rushes.roles import Failed, Subject, Video
 from rushes.sandbox.questions import Check, ask
@@ -79,7 +79,7 @@ def test_diversity_is_that_of_the_group() -> None:
 def test_a_broken_clip_fails_alone() -> None:
     broken = Subject("Simple", "a text", QUESTIONS, (Video(np.zeros((1, 4, 4, 3), np.uint8), 8.0),))
     crowd = subject(RIGHT, LEFT)
-    first, second, third = PerceptionMeasurerSpec().build().measure([broken, crowd, subject(RIGHT)])
+    first, second, third = PerceptionMeasurer().measure([broken, crowd, subject(RIGHT)])
     assert isinstance(first, Failed) and first.error_type == "ValueError"
     assert isinstance(second, Failed) and "one clip at a time" in second.message
     assert isinstance(third, Scored)

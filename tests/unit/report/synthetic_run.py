@@ -87,7 +87,7 @@ def make_scorecard() -> Scorecard:
             DriftRow(name="motion amount", unit="levels/frame", before=2.31, after=2.12, real=2.4),
             DriftRow(name="saturation", before=0.183, after=0.197, real=0.186),
             DriftRow(name="fine detail", unit="levels", before=3.41, after=3.33, real=None),
-            DriftRow(name="latent mean, distance to real", unit="standard deviations", before=0.11, after=0.16, real=0.01),
+            DriftRow(name="latent mean, distance to real", unit="deviations", before=0.11, after=0.16, real=0.01),
         ),
         focus_gain=0.125,
         focus_gain_low=0.056,
@@ -140,6 +140,7 @@ def make_data(**changes: object) -> ReportData:
     """The whole report; `changes` replace fields."""
     rng = np.random.default_rng(1)
     steps = tuple(range(1, 201))
+    decay = np.exp(-np.arange(200) / 60)
     rules = (("largest gain", "before"), ("typical", "none"), ("largest loss", "after"))
     fields: dict[str, object] = {
         "name": "sandbox demo",
@@ -175,8 +176,8 @@ def make_data(**changes: object) -> ReportData:
         ),
         "weighing": make_weighing(),
         "losses": (
-            LossCurve("weighted_flow", steps, tuple(0.2 + 0.04 * np.exp(-np.array(steps) / 60) + rng.normal(0, 0.012, 200))),
-            LossCurve("real_flow", steps, tuple(0.31 + 0.02 * np.exp(-np.array(steps) / 90) + rng.normal(0, 0.02, 200))),
+            LossCurve("weighted_flow", steps, tuple(0.2 + 0.04 * decay + rng.normal(0, 0.012, 200))),
+            LossCurve("real_flow", steps, tuple(0.31 + 0.02 * decay + rng.normal(0, 0.02, 200))),
         ),
         "screening": Screening(
             num_drafts=288,
@@ -191,9 +192,7 @@ def make_data(**changes: object) -> ReportData:
                     for i in range(7)
                 ),
                 Rejection(text="", dimension=NAMES[1], reason="empty", detail="the writer gave no text"),
-                Rejection(
-                    text="a blue square pans", dimension=NAMES[2], reason="held_out", detail="1.00 overlap with prompt 12"
-                ),
+                Rejection(text="a blue square pans", dimension=NAMES[2], reason="held_out", detail="1.00 of prompt 12"),
             ),
         ),
         "judge_accuracy": tuple(Accuracy(name, 200 - 9 * i, 200) for i, name in enumerate(NAMES[:8])),

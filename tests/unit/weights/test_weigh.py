@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.support.judged import make_clip, make_prompt, make_score
 
 from rushes.errors import RecipeError, TrainingError
 from rushes.records import Clip, Score
@@ -17,6 +16,7 @@ from rushes.roles import Runtime, Spec
 from rushes.specs import PluginSpec, WeightsSpec
 from rushes.weights import weigh, weights_of
 from rushes.weights.weigh import scaled
+from tests.support.judged import make_clip, make_prompt, make_score
 
 KINDS = ("uniform", "raw", "filter", "exponential", "rank", "centred")
 PROMPTS = [make_prompt(f"p{i}") for i in range(6)]

@@ -75,7 +75,7 @@ def _look(name: str) -> tuple[str, str]:
 def _matching(name: str, seen: Observation) -> list[int]:
     """Indices of the tracks with the named look."""
     colour, shape = _look(name)
-    return [k for k, track in enumerate(seen.tracks) if track.shape == shape and colour in ("", track.colour)]
+    return [k for k, track in enumerate(seen.tracks) if shape in track.shapes and colour in ("", track.colour)]
 
 
 def _the(name: str, seen: Observation) -> int | None:

@@ -3,7 +3,7 @@
 A pixel at the edge of a thing is a mixture of the thing's colour and the background's, so it is measured from the
 background: its direction from there tells the colour, its length tells how much of the pixel is covered.
 
-Legend: T frames, H rows, W columns, C colours in the order of `COLOURS`, S shapes.
+Legend: T frames, H rows, W columns, h w rows and columns of a window, C colours in the order of `COLOURS`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rushes.sandbox.perception.shapes import F32, misfits, patch
+from rushes.sandbox.perception.shapes import F32, Form, moments
 from rushes.sandbox.scene import COLOUR_RGB, COLOURS, Colour
 
 U8 = NDArray[np.uint8]
@@ -32,6 +32,8 @@ MIN_AREA_PX = 14.0
 EDGE_PX = 3
 """Width of the soft edge counted to a blob around its core."""
 PALETTE_C3 = np.array([COLOUR_RGB[c] for c in COLOURS], np.float32)
+FAINT = 0.15
+"""Share of the full colour that counts as none, and short of the full colour that counts as all."""
 _SQUARE3 = np.ones((3, 3), np.uint8)
 _GROW = np.ones((2 * EDGE_PX + 1, 2 * EDGE_PX + 1), np.uint8)
 
@@ -47,8 +49,8 @@ class Blob:
     """Pixels from the frame's middle, downwards."""
     area_px: float
     """Covered area in pixels, soft edges counted in part."""
-    misfit_S: F32
-    """How badly each shape explains it; 0 is perfect."""
+    form: Form
+    """What tells its shape."""
     cut: bool
     """Whether the frame's border cuts it."""
     core_HW: Mask
@@ -79,11 +81,12 @@ def segment(frames_THWC: U8) -> Segmentation:
 
 
 def _background(pixels_THWC: F32, chroma_THW2: F32) -> F32:
-    """Median of the colourless pixels; of all pixels when there are hardly any."""
+    """Mean of the colourless pixels; of all pixels when there are hardly any."""
     thin = (slice(None, None, 2), slice(None, None, 3), slice(None, None, 3))
     sample, chroma = pixels_THWC[thin].reshape(-1, 3), chroma_THW2[thin].reshape(-1, 2)
     plain = sample[chroma[:, 0] ** 2 + chroma[:, 1] ** 2 < COLOURED**2]
-    return np.asarray(np.median(plain if len(plain) > 0.05 * len(sample) else sample, axis=0), np.float32)
+    # Not the median, which would be one of the two shades of tile.
+    return np.asarray((plain if len(plain) > 0.05 * len(sample) else sample).mean(0), np.float32)
 
 
 def _classify(chroma_THW2: F32, background_2: F32) -> tuple[NDArray[np.uint8], F32]:
@@ -112,35 +115,38 @@ def _blobs(offset_HWC: F32, colour_HW: NDArray[np.uint8], strength_HW: F32, back
         good = [k for k in range(1, count) if stats[k, cv2.CC_STAT_AREA] >= MIN_AREA_PX and k in thick]
         parts.extend((int(c), labels == k) for k in good)
     cores = [mask for _, mask in parts]
-    raw = [_measure(offset_HWC, c, k, cores, background) for k, (c, _) in enumerate(parts)]
-    shape_NS = misfits([patch(alpha, x, y, area) for alpha, x, y, area in raw])
     half_h, half_w = (strength_HW.shape[0] - 1) / 2, (strength_HW.shape[1] - 1) / 2
-    return tuple(
-        Blob(COLOURS[c], x - half_w, y - half_h, area, shape_NS[k], _is_cut(mask), mask)
-        for k, ((c, mask), (_, x, y, area)) in enumerate(zip(parts, raw, strict=True))
-    )
+    blobs: list[Blob] = []
+    for k, (c, mask) in enumerate(parts):
+        (top, left), alpha_hw = _coverage(offset_HWC, c, k, cores, background)
+        x, y, area, form = moments(alpha_hw)
+        blobs.append(Blob(COLOURS[c], left + x - half_w, top + y - half_h, area, form, _is_cut(mask), mask))
+    return tuple(blobs)
 
 
-def _measure(
+def _coverage(
     offset_HWC: F32, colour: int, which: int, cores: list[Mask], background: F32
-) -> tuple[F32, float, float, float]:
-    """Coverage map in [0, 1] of one blob, its centroid in pixel coordinates, and its area."""
+) -> tuple[tuple[int, int], F32]:
+    """Coverage map in [0, 1] of the surroundings of one blob, and the row and column of its corner."""
     mine = cores[which]
-    towards = PALETTE_C3[colour] - background
-    near = cv2.dilate(mine.astype(np.uint8), _GROW) > 0
+    rows, columns = np.flatnonzero(mine.any(1)), np.flatnonzero(mine.any(0))
+    top, left = max(0, int(rows[0]) - EDGE_PX), max(0, int(columns[0]) - EDGE_PX)
+    window = (slice(top, int(rows[-1]) + EDGE_PX + 1), slice(left, int(columns[-1]) + EDGE_PX + 1))
+    core = mine[window]
+    near = cv2.dilate(core.astype(np.uint8), _GROW) > 0
     for k, other in enumerate(cores):
-        if k != which and (near & other).any():
-            near &= cv2.dilate(other.astype(np.uint8), _SQUARE3) == 0
-    near |= mine
-    alpha = np.zeros(mine.shape, np.float32)
-    alpha[near] = offset_HWC[near] @ (towards / float(towards @ towards))
+        if k != which and other[window].any():
+            near &= cv2.dilate(other[window].astype(np.uint8), _SQUARE3) == 0
+    towards = PALETTE_C3[colour] - background
+    towards_2 = towards @ CHROMA_AXES
+    # Full colour is sharp but sees the tiles, hue does not see them but is soft in compressed video: both, then.
+    by_rgb, by_hue = towards / float(towards @ towards), CHROMA_AXES @ towards_2 / float(towards_2 @ towards_2)
+    alpha = offset_HWC[window] @ ((by_rgb + by_hue) / 2)
+    inside = np.sort(alpha[core])
     # Dull or glowing colours should not count as less or more area.
-    inside = np.sort(alpha[mine])
-    level = float(inside[len(inside) // 2])
-    np.clip(alpha / max(level, 0.2), 0.0, 1.0, out=alpha)
-    rows, cols = alpha.sum(1), alpha.sum(0)
-    area = float(rows.sum())
-    return alpha, float(cols @ np.arange(len(cols))) / area, float(rows @ np.arange(len(rows))) / area, area
+    alpha /= max(float(inside[len(inside) // 2]), 0.2)
+    alpha = np.clip((alpha - FAINT) / (1 - 2 * FAINT), 0.0, 1.0) * (near | core)
+    return (top, left), np.asarray(alpha, np.float32)
 
 
 def _is_cut(mask: Mask) -> bool:

@@ -1,79 +1,81 @@
-"""Which shape a blob has: its coverage is brought to unit area and compared with blurred templates.
+"""Which shape a blob has, from moments that no blur can change.
 
-Area and centroid of a coverage map do not change when it is blurred, so the patches line up however soft the clip is,
-and the blur itself is one more thing the templates are tried with.
+With z = x + iy measured from the centroid, the integrals of z^4 and z^3 over a shape say how much of it points four or
+three ways. Their real and imaginary parts are harmonic polynomials, so an isotropic blur leaves them as they are; in
+units of the area they depend on neither place nor size. A square points to its corners, a cross along the axes, a
+triangle three ways, a circle nowhere.
 
-Legend: N blobs, S shapes in the order of `SHAPES`, B levels of blur, P pixels of a patch.
+Legend: H rows, W columns, N blobs or frames, F features in the order of `Form`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rushes.sandbox.scene import SHAPES, Shape
+from rushes.sandbox.scene import Shape
 
 F32 = NDArray[np.float32]
-PATCH_PX = 24
-"""Edge of a normalised patch."""
-PATCH_REACH = 1.05
-"""Half of a patch's edge, in units of the square root of the blob's area."""
-BLURS = (0.03, 0.07, 0.11, 0.16)
-"""Standard deviations of the templates' blur, in units of the square root of the area."""
+SQUARE_BELOW = -0.0035
+"""Fourfold moment below which a blob is a square: -0.0167 when sharp, less after a lossy autoencoder."""
+CROSS_ABOVE = 0.0018
+"""Fourfold moment above which it is a cross: 0.024 when sharp."""
+TRIANGLE_BELOW = -0.014
+"""Threefold moment below which it is a triangle that stands on its base: -0.069 when sharp."""
+DOUBT_FOURFOLD = 0.0012
+DOUBT_THREEFOLD = 0.003
+"""Together with `DOUBT_FOURFOLD`: how near to a border a blob may go by either name. Sharp shapes stay well away, but
+an autoencoder can round off small ones until nobody can tell."""
+MAX_SPREAD = 0.27
+"""Second moment above which it is none of the shapes: 0.16 to 0.19 when sharp, a little more when blurred."""
+MAX_STRETCH = 0.07
+"""Twofold moment above which it is longer one way than the other, and none of the shapes: below 0.01 when sharp."""
 
 
-def patch(alpha_HW: F32, x: float, y: float, area: float) -> F32:
-    """The coverage map cut out around pixel position (x, y) and scaled to unit area: (PATCH_PX, PATCH_PX)."""
-    step = 2 * PATCH_REACH * np.sqrt(area) / PATCH_PX
-    first = -PATCH_REACH * np.sqrt(area) + 0.5 * step
-    matrix = np.array([[step, 0.0, x + first], [0.0, step, y + first]], np.float32)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(alpha_HW, matrix, (PATCH_PX, PATCH_PX), flags=flags), np.float32)
+class Form(NamedTuple):
+    """Normalised moments of one blob."""
+
+    fourfold: float
+    """Re of the mean of z^4 over area^2: positive when it points along the axes, negative along the diagonals."""
+    threefold: float
+    """Im of the mean of z^3 over area^1.5, y upwards: negative for a triangle on its base."""
+    spread: float
+    """Mean of |z|^2 over area."""
+    stretch: float
+    """|mean of z^2| over area: 0 unless longer one way than another."""
 
 
-def misfits(patches: Sequence[F32]) -> F32:
-    """How badly each shape explains each patch: (N, S), 0 is perfect, 1 is as bad as nothing at all."""
-    if not patches:
-        return np.zeros((0, len(SHAPES)), np.float32)
-    seen_NP = np.stack(patches).reshape(len(patches), -1)
-    templates_SBP = _templates()
-    flat = templates_SBP.reshape(-1, seen_NP.shape[1])
-    energy = np.square(flat).sum(1)
-    squared = np.square(seen_NP).sum(1)[:, None] - 2 * seen_NP @ flat.T + energy
-    return np.asarray((squared / energy).reshape(len(patches), len(SHAPES), len(BLURS)).min(2), np.float32)
+def moments(alpha_HW: F32) -> tuple[float, float, float, Form]:
+    """(x, y) of the centroid in pixels of the map, area, and form of a coverage map in [0, 1] that is not empty."""
+    rows, columns = np.arange(alpha_HW.shape[0]), np.arange(alpha_HW.shape[1])
+    area = float(alpha_HW.sum())
+    x, y = float(alpha_HW.sum(0) @ columns) / area, float(alpha_HW.sum(1) @ rows) / area
+    z_HW = ((columns - x)[None, :] - 1j * (rows - y)[:, None]) / np.sqrt(area)
+    share_HW = alpha_HW / area
+    square_HW = z_HW * z_HW
+    second, third = complex((share_HW * square_HW).sum()), complex((share_HW * square_HW * z_HW).sum())
+    fourth = complex((share_HW * square_HW * square_HW).sum())
+    return x, y, area, Form(fourth.real, third.imag, float((share_HW * np.abs(square_HW)).sum()), abs(second))
 
 
-@cache
-def _templates() -> F32:
-    fine = 8
-    edge = PATCH_PX * fine
-    u = ((np.arange(edge) + 0.5) / edge * 2 - 1) * PATCH_REACH
-    rows: list[F32] = []
-    for shape in SHAPES:
-        inside = np.asarray(_inside(shape, u[None, :], u[:, None]), np.float32)
-        for blur in BLURS:
-            soft = cv2.GaussianBlur(inside, (0, 0), blur / (2 * PATCH_REACH) * edge)
-            rows.append(np.asarray(cv2.resize(soft, (PATCH_PX, PATCH_PX), interpolation=cv2.INTER_AREA), np.float32))
-    return np.stack(rows).reshape(len(SHAPES), len(BLURS), -1)
+def shapes_of(form_NF: NDArray[np.float64]) -> tuple[Shape, ...]:
+    """The shapes that a thing seen in several frames may have, likeliest first, by the median of each moment.
 
-
-def _inside(shape: Shape, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Points of the shape of unit area whose centroid is the origin; x right, y down."""
-    if shape == "circle":
-        return np.asarray(x * x + y * y < 1 / np.pi)
-    if shape == "square":
-        return np.asarray(np.maximum(np.abs(x), np.abs(y)) < 0.5)
-    if shape == "triangle":
-        # Apex up, base 2.4 and height 2.05 before scaling; the centroid lies a third of the height above the base.
-        unit = 1 / np.sqrt(0.5 * 2.4 * 2.05)
-        down = y + 2.05 * unit * 2 / 3
-        return np.asarray((down > 0) & (down < 2.05 * unit) & (np.abs(x) < down * 1.2 / 2.05))
-    # Two bars, 2.16 long and 0.8 wide before scaling.
-    unit = 1 / np.sqrt(2 * 2.16 * 0.8 - 0.8**2)
-    long, short = 1.08 * unit, 0.4 * unit
-    wide, high = np.abs(x), np.abs(y)
-    return np.asarray(((wide < long) & (high < short)) | ((wide < short) & (high < long)))
+    One shape as a rule, two where it lies on the border between them, none when it is none of the four.
+    """
+    fourfold, threefold, spread, stretch = (float(v) for v in np.median(form_NF, axis=0))
+    if spread > MAX_SPREAD or stretch > MAX_STRETCH:
+        return ()
+    # How far beyond the border with the circle, in units of the doubt there; the circle lies inside of all three.
+    beyond: dict[Shape, float] = {
+        "triangle": (TRIANGLE_BELOW - threefold) / DOUBT_THREEFOLD,
+        "square": (SQUARE_BELOW - fourfold) / DOUBT_FOURFOLD,
+        "cross": (fourfold - CROSS_ABOVE) / DOUBT_FOURFOLD,
+    }
+    # Sharp triangles have some fourfold moment too, other shapes no threefold one.
+    best: Shape = "triangle" if beyond["triangle"] > 0 else max(beyond, key=lambda shape: beyond[shape])
+    if beyond[best] <= -1:
+        return ("circle",)
+    return (best,) if beyond[best] >= 1 else (best, "circle") if beyond[best] > 0 else ("circle", best)

@@ -3,7 +3,7 @@
 Blobs are linked by place, because colour and size may change on purpose. A jump that nothing in the motion before it
 announced, or a division in two, ends a track: what comes after it is another thing.
 
-Legend: T frames, S shapes in the order of `SHAPES`.
+Legend: T frames, F features in the order of `Form`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from rushes.sandbox.perception.segment import Blob
-from rushes.sandbox.scene import NUM_FRAMES, SHAPES, Colour, Shape
+from rushes.sandbox.perception.shapes import Form, shapes_of
+from rushes.sandbox.scene import NUM_FRAMES, Colour, Shape
 
 JUMP_PX = 8.0
 """A thing at rest that moves further than this between two frames of a 17-frame clip has jumped."""
@@ -28,8 +30,6 @@ MAX_GAP = 4
 """Frames a thing may be unseen and still be the same: a cross-fade from red to cyan passes through grey."""
 MIN_FRAMES = 3
 """Shorter tracks are flickers."""
-MAX_MISFIT = 0.30
-"""Above this a blob looks like none of the shapes."""
 OVERLAP = 3
 """Frames in which the colours before and after a cross-fade may both be seen."""
 SPLIT_LOSS = 0.75
@@ -48,8 +48,8 @@ class Track:
     area_T: NDArray[np.float64]
     """Pixels covered."""
     colour_T: tuple[Colour | None, ...]
-    misfit_TS: NDArray[np.float64]
-    """How badly each shape explains it; 0 is perfect."""
+    form_TF: NDArray[np.float64]
+    """What tells its shape; see `Form`."""
     cut_T: NDArray[np.bool_]
     """Whether the frame's border cuts it."""
     blobs: tuple[Blob | None, ...]
@@ -84,13 +84,14 @@ class Track:
 
     @property
     def shape(self) -> Shape | None:
-        """The shape that explains it best over the whole clip, or None when none does."""
+        """Its shape over the whole clip, or None when it has none of the four."""
+        return self.shapes[0] if self.shapes else None
+
+    @cached_property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shapes it may have, likeliest first: more than one where nobody can tell, none when it has none."""
         whole = self.present_T & ~self.cut_T
-        misfit_NS = self.misfit_TS[whole if whole.sum() >= MIN_FRAMES else self.present_T]
-        mean_S = misfit_NS.mean(0)
-        best = int(mean_S.argmin())
-        agreeing = float((misfit_NS.argmin(1) == best).mean())
-        return SHAPES[best] if mean_S[best] <= MAX_MISFIT and agreeing >= 0.5 else None
+        return shapes_of(self.form_TF[whole if whole.sum() >= MIN_FRAMES else self.present_T])
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,8 @@ def link(blobs: Sequence[Sequence[Blob]]) -> tuple[tuple[Track, ...], tuple[Inci
         for k, n in _assign([paths[k] for k in open_paths], seen, t, reach):
             paths[open_paths[k]].blobs[t] = seen[n]
             taken.add(n)
-        for n, blob in enumerate(seen):
-            if n not in taken:
-                paths.append(_Path({t: blob}, _parent(paths, blob, t)))
+        born = [blob for n, blob in enumerate(seen) if n not in taken]
+        paths.extend([_Path({t: blob}, _parent(paths, blob, born, t)) for blob in born])
     _join_cross_fades(paths)
     paths, splits = _divide(paths)
     order = sorted(range(len(paths)), key=lambda k: -len(paths[k].blobs))
@@ -173,14 +173,17 @@ def _assign(paths: Sequence[_Path], seen: Sequence[Blob], t: int, reach: float) 
     return [(int(k), int(n)) for k, n in zip(rows, columns, strict=True) if cost[k, n] < far]
 
 
-def _parent(paths: Sequence[_Path], blob: Blob, t: int) -> tuple[int, int] | None:
-    """The path that lost area to a blob of its colour which appears beside it, and when; None when there is none."""
+def _parent(paths: Sequence[_Path], blob: Blob, born: Sequence[Blob], t: int) -> tuple[int, int] | None:
+    """The path that a new blob came off, or fell apart into with others of the `born`, and when; None when none did."""
     for k, path in enumerate(paths):
         before, now = path.blobs.get(t - 1), path.blobs.get(t)
-        if before is None or now is None or before.colour != blob.colour:
+        if before is None:
             continue
-        beside = np.hypot(blob.x - before.x, blob.y - before.y) < np.sqrt(before.area_px / np.pi) + 4.0
-        if beside and now.area_px < SPLIT_LOSS * before.area_px:
+        parts = born if now is None else [blob, now]
+        near = [p for p in parts if p.colour == before.colour and p.area_px < SPLIT_LOSS * before.area_px]
+        reach = np.sqrt(before.area_px / np.pi) + 4.0
+        near = [p for p in near if np.hypot(p.x - before.x, p.y - before.y) < reach]
+        if len(near) >= 2 and any(p is blob for p in near):
             return k, t
     return None
 
@@ -226,14 +229,14 @@ def _divide(paths: list[_Path]) -> tuple[list[_Path], list[tuple[int, int, int]]
 
 def _track(path: _Path, num_frames: int) -> Track:
     blobs = tuple(path.blobs.get(t) for t in range(num_frames))
-    nothing = [np.nan] * len(SHAPES)
+    nothing = [np.nan] * len(Form._fields)
     return Track(
         present_T=np.array([b is not None for b in blobs]),
         x_T=np.array([np.nan if b is None else b.x for b in blobs]),
         y_T=np.array([np.nan if b is None else b.y for b in blobs]),
         area_T=np.array([np.nan if b is None else b.area_px for b in blobs]),
         colour_T=tuple(None if b is None else b.colour for b in blobs),
-        misfit_TS=np.array([nothing if b is None else list(b.misfit_S) for b in blobs], float),
+        form_TF=np.array([nothing if b is None else b.form for b in blobs], float),
         cut_T=np.array([b is not None and b.cut for b in blobs]),
         blobs=blobs,
     )

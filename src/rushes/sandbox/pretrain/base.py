@@ -195,7 +195,7 @@ def _loss(
     with sdpa_kernel(SDPBackend.MATH):
         with torch.autocast("cpu", torch.bfloat16):
             velocity = model((1 - sigma_) * z_0 + sigma_ * epsilon, sigma, tokens.input_ids, tokens.attention_mask)
-        loss = (velocity.float() - (epsilon - z_0)).square().mean()
+        loss: Tensor = (velocity.float() - (epsilon - z_0)).square().mean()
         loss.backward()
     return loss
 

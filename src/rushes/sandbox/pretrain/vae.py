@@ -81,7 +81,8 @@ def decode_unclamped(vae: AutoencoderKLWan, z_BCTHW: Tensor) -> Tensor:
         first = {"first_chunk": True} if i == 0 else {}
         parts.append(vae.decoder(x[:, :, i : i + 1], feat_cache=vae._feat_map, feat_idx=vae._conv_idx, **first))
     vae.clear_cache()
-    return unpatchify(torch.cat(parts, 2), patch_size=2)
+    video: Tensor = unpatchify(torch.cat(parts, 2), patch_size=2)
+    return video
 
 
 def to_pixels(frames_THWC: list[np.ndarray]) -> Tensor:
@@ -105,7 +106,8 @@ def vae_loss(vae: AutoencoderKLWan, x_BCTHW: Tensor, spec: VaeSpec) -> Tensor:
     y = decode_unclamped(vae, z + spec.latent_noise * torch.randn_like(z)).float()
     coloured = (x_BCTHW.amax(1, keepdim=True) - x_BCTHW.amin(1, keepdim=True) > 0.5).float()
     error = (y - x_BCTHW).square()
-    return ((1 + spec.foreground * coloured) * error).mean() + spec.latent_penalty * z.float().square().mean()
+    loss: Tensor = ((1 + spec.foreground * coloured) * error).mean() + spec.latent_penalty * z.float().square().mean()
+    return loss
 
 
 @torch.no_grad()

@@ -88,7 +88,8 @@ def _drift(frames: F32, rng: Rng) -> F32:
     """Colours wander over the clip."""
     ends = rng.uniform(0.85, 1.15, (2, 3)).astype(np.float32)
     u_T1 = np.linspace(0, 1, len(frames), dtype=np.float32)[:, None]
-    return frames * ((1 - u_T1) * ends[0] + u_T1 * ends[1])[:, None, None, :]
+    coloured: F32 = frames * ((1 - u_T1) * ends[0] + u_T1 * ends[1])[:, None, None, :]
+    return coloured
 
 
 def _flicker(frames: F32, rng: Rng) -> F32:
@@ -98,7 +99,8 @@ def _flicker(frames: F32, rng: Rng) -> F32:
 def _fade(frames: F32, rng: Rng) -> F32:
     """Less contrast and saturation than it should have."""
     grey = (frames[..., :1] + frames[..., 1:2] + frames[..., 2:]) / np.float32(3)
-    return grey + np.float32(rng.uniform(0.6, 1.0)) * (frames - grey) + np.float32(rng.uniform(-12, 12))
+    faded = grey + np.float32(rng.uniform(0.6, 1.0)) * (frames - grey) + np.float32(rng.uniform(-12, 12))
+    return faded.astype(np.float32)
 
 
 def _noise(frames: F32, rng: Rng) -> F32:

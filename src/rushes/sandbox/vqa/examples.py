@@ -57,6 +57,8 @@ class Example:
     """What it shows."""
     frames_THWC: NDArray[np.uint8]
     asked: tuple[Asked, ...]
+    cells_TN: NDArray[np.int64]
+    """What is in each of the G * G cells, see `fill_cells`."""
     pointing_Q2TN: F32
     """Per question, where its subject and the other thing are; N = G * G + 1, see `spread`."""
 
@@ -84,7 +86,7 @@ def draw_example(rng: Rng, mix: Mix, dimension: str | None = None) -> Example:
     frames = paint(staged.scene, staged.tracks)
     if rng.random() < mix.distorted:
         frames = distorted(frames, rng)
-    return Example(scene, staged, frames, tuple(asked), _pointing(witness, asked))
+    return Example(scene, staged, frames, tuple(asked), fill_cells(witness), _pointing(witness, asked))
 
 
 def _draw(rng: Rng, mix: Mix, dimension: str) -> tuple[Scene, Staged]:
@@ -210,6 +212,26 @@ def spread(witness: Witness, name: str) -> F32:
     return shares
 
 
+def fill_cells(witness: Witness) -> NDArray[np.int64]:
+    """What is in each cell: (T, G * G); 0 for nothing, -1 for the rim of a thing or one that cannot be told.
+
+    The cell nearest to the middle of a thing holds 1 + its colour * number of shapes + its shape.
+    """
+    scene, t = witness.scene, witness.tracks
+    x_KT, y_KT = (t.x_KT - t.camera_x_T) * t.zoom_T, t.y_KT * t.zoom_T
+    colour_KT, seen_KT = witness.colours()
+    middle_G = (np.arange(GRID) + 0.5) * SIZE_PX / GRID - SIZE_PX / 2
+    far_KTGG = np.hypot(y_KT[..., None, None] - middle_G[:, None], x_KT[..., None, None] - middle_G)
+    rim_KTGG = far_KTGG < (t.radius_KT * t.zoom_T + SIZE_PX / GRID / 2)[..., None, None]
+    out_TN = np.where((rim_KTGG & seen_KT[..., None, None]).any(0), -1, 0).reshape(x_KT.shape[1], -1)
+    nearest_KT = far_KTGG.reshape(*x_KT.shape, -1).argmin(-1)
+    for k, thing in enumerate(scene.things):
+        sure_T = np.flatnonzero(colour_KT[k] >= 0)
+        kind_T = 1 + colour_KT[k, sure_T] * len(SHAPES) + SHAPES.index(thing.shape)
+        out_TN[sure_T, nearest_KT[k, sure_T]] = kind_T
+    return out_TN
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Examples as arrays; a clip with fewer questions than wanted is asked some twice."""
@@ -218,6 +240,7 @@ class Batch:
     words_BQL: NDArray[np.int64]
     answer_BQ: F32
     """1 for yes, 0 for no."""
+    cells_BTN: NDArray[np.int64]
     pointing_BQ2TN: F32
 
 
@@ -232,4 +255,5 @@ def make_batch(examples: Sequence[Example], ids: dict[str, int], num_questions: 
         answers.append(np.array([one.answer for one in example.asked], np.float32)[order])
         pointing.append(example.pointing_Q2TN[order])
     frames = np.stack([example.frames_THWC for example in examples])
-    return Batch(frames, np.stack(words), np.stack(answers), np.stack(pointing))
+    cells = np.stack([example.cells_TN for example in examples])
+    return Batch(frames, np.stack(words), np.stack(answers), cells, np.stack(pointing))

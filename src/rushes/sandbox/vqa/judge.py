@@ -89,8 +89,8 @@ class SandboxJudge:
         most = max(len(row) for row in questions)
         ids = [encode_question(row[n % len(row)], self._ids) for row in questions for n in range(most)]
         words = torch.from_numpy(pad_questions([row for row in ids if not isinstance(row, str)]))
-        logits, _ = self._net(torch.from_numpy(np.stack(clips_THWC)), words.view(len(questions), most, -1))
-        return [values[: len(row)] for values, row in zip(logits.sigmoid().tolist(), questions, strict=True)]
+        judged = self._net(torch.from_numpy(np.stack(clips_THWC)), words.view(len(questions), most, -1))
+        return [values[: len(row)] for values, row in zip(judged.logit_BQ.sigmoid().tolist(), questions, strict=True)]
 
 
 def _unseen(clip_THWC: NDArray[np.uint8]) -> str | None:

@@ -4,6 +4,9 @@ A convolutional encoder turns the clip into one grid of features per frame, once
 looks at that grid several times in every frame (a softmax over its cells and one place that means "nowhere"), and a
 small transformer reads the sequence of what each look found: where it was, how spread out, and what it looked like.
 
+What a question asks of a motion is mostly a linear function of places: `right in the first half` is x in the middle
+less x at the start. So each question also makes up its own linear functions of all places, and the answer reads them.
+
 Legend: B clips, Q questions a clip, L words, T frames looked at, C channels, G grid cells along one side,
 N = G * G + 1 places to look at, M looks, D width.
 """
@@ -11,12 +14,13 @@ N = G * G + 1 places to look at, M looks, D width.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rushes.sandbox.scene import NUM_FRAMES, SIZE_PX
+from rushes.sandbox.scene import COLOURS, NUM_FRAMES, SHAPES, SIZE_PX
 from rushes.sandbox.vqa.language import MAX_WORDS, PAD
 
 GRID = 8
@@ -39,6 +43,8 @@ class JudgeConfig:
     word_layers: int = 2
     num_looks: int = 4
     """Looks per frame; the first two are taught to find the subject and the other thing."""
+    num_gauges: int = 24
+    """Linear functions of where the looks fell, over all frames, that each question makes up for itself."""
     look_width: int = 32
     """Channels of what one look brings back, and of the keys it compares."""
     time_width: int = 128
@@ -72,7 +78,8 @@ class GridBlock(nn.Module):
 def _in_space(layer: nn.Module, x_BTHWC: Tensor) -> Tensor:
     """A 2D convolution on every frame of a clip with channels last, which is how the CPU runs it fastest."""
     y: Tensor = layer(x_BTHWC.flatten(0, 1).permute(0, 3, 1, 2))
-    return y.permute(0, 2, 3, 1).unflatten(0, x_BTHWC.shape[:2])
+    frames: Tensor = y.permute(0, 2, 3, 1).unflatten(0, x_BTHWC.shape[:2])
+    return frames
 
 
 class VideoEncoder(nn.Module):
@@ -149,8 +156,19 @@ class QuestionEncoder(nn.Module):
         return self.summary(torch.cat([pooled[:, -1], mean], -1)), self.query(pooled[:, :-1])
 
 
+class Judged(NamedTuple):
+    """What the network found."""
+
+    logit_BQ: Tensor
+    """Of yes."""
+    looks_BQMTN: Tensor
+    """Logarithm of the share of each look that fell on each place."""
+    what_BTNC: Tensor
+    """Logits of each cell's colour, then of its shape, then of holding nothing's middle."""
+
+
 class JudgeNet(nn.Module):
-    """The whole network; `forward` gives a logit of yes per question and where it looked."""
+    """The whole network."""
 
     places_N5: Tensor
 
@@ -170,10 +188,19 @@ class JudgeNet(nn.Module):
         num_steps = -(-NUM_FRAMES // config.stride)
         self.moment = nn.Parameter(0.02 * torch.randn(num_steps + 1, config.time_width))
         self.layers = nn.ModuleList(Layer(config.time_width) for _ in range(config.time_layers))
-        self.answer = nn.Sequential(nn.LayerNorm(config.time_width), nn.Linear(config.time_width, 1))
+        self.gate = nn.Linear(config.time_width, config.time_width)
+        self.num_places = config.num_looks * num_steps * 5
+        self.gauges = nn.Linear(config.time_width, config.num_gauges * self.num_places)
+        self.norm = nn.LayerNorm(config.time_width)
+        self.answer = nn.Sequential(
+            nn.Linear(2 * config.time_width + config.num_gauges, config.time_width),
+            nn.GELU(),
+            nn.Linear(config.time_width, 1),
+        )
+        self.what = nn.Linear(config.width, len(COLOURS) + len(SHAPES) + 1)
 
-    def forward(self, frames_BTHWC: Tensor, words_BQL: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (B, Q) and log-shares of looking (B, Q, M, T, N).
+    def forward(self, frames_BTHWC: Tensor, words_BQL: Tensor) -> Judged:
+        """Answer all questions about each clip.
 
         Args:
             frames_BTHWC: uint8 pixels (B, 17, 64, 64, 3).
@@ -190,13 +217,18 @@ class JudgeNet(nn.Module):
         looks = torch.cat([scores, nowhere], -1).float().log_softmax(-1)
         share = looks.exp()
         found = torch.einsum("bqmtn,btnk->bqmtk", share[..., :-1].to(value.dtype), value)
-        where = share @ self.places_N5
+        with torch.autocast("cpu", enabled=False):
+            where = share @ self.places_N5
         seen = torch.cat([found.float(), 3 * where], -1).permute(0, 1, 3, 2, 4).flatten(3)
-        x = self.read(seen).flatten(0, 1) + summary[:, None]
+        gauges = self.gauges(summary).unflatten(-1, (self.config.num_gauges, self.num_places)).float()
+        with torch.autocast("cpu", enabled=False):
+            measured = (gauges @ where.flatten(0, 1).flatten(1)[..., None])[..., 0]
+        x = self.read(seen).flatten(0, 1) * (1 + self.gate(summary))[:, None] + summary[:, None]
         x = torch.cat([summary[:, None], x], 1) + self.moment
         for layer in self.layers:
             x = layer(x)
-        return self.answer(x[:, 0]).float().view(num_clips, num_questions), looks
+        logit = self.answer(torch.cat([self.norm(x[:, 0]), summary, measured], -1))
+        return Judged(logit.float().view(num_clips, num_questions), looks, self.what(features))
 
 
 def frame_size() -> tuple[int, int, int, int]:

@@ -11,9 +11,10 @@ import multiprocessing
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Full
 
 import numpy as np
 import torch
@@ -21,9 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rushes.sandbox.pretrain.state import load_state, save_state
+from rushes.sandbox.scene import COLOURS, SHAPES
 from rushes.sandbox.vqa.examples import Batch, Example, Mix, ask_again, draw_example, make_batch
 from rushes.sandbox.vqa.language import question_vocabulary, word_ids
-from rushes.sandbox.vqa.model import JudgeConfig, JudgeNet
+from rushes.sandbox.vqa.model import JudgeConfig, Judged, JudgeNet
 from rushes.sandbox.vqa.weights import save_judge
 
 CHECKPOINT_S = 45.0
@@ -44,6 +46,8 @@ class JudgeSpec:
     warmup: int = 60
     pointing: float = 0.5
     """Weight of the loss that teaches the first two looks where the named things are."""
+    cells: float = 0.3
+    """Weight of the loss that teaches what is in each cell of the grid."""
     weight_decay: float = 0.02
     ema_decay: float = 0.995
     mix: Mix = field(default_factory=Mix)
@@ -81,8 +85,17 @@ def _fresh(spec: JudgeSpec, step: int) -> list[Example]:
 
 
 def _produce(spec: JudgeSpec, step: int, queue: multiprocessing.Queue[Batch]) -> None:
+    trainer = multiprocessing.parent_process()
     for batch in batches(spec, step):
-        queue.put(batch)
+        while True:
+            try:
+                queue.put(batch, timeout=5)
+                break
+            except Full:
+                # A killed trainer cannot stop its helper, which would wait for ever.
+                if trainer is None or not trainer.is_alive():
+                    queue.cancel_join_thread()
+                    return
 
 
 @contextmanager
@@ -103,19 +116,41 @@ def batches_beside(spec: JudgeSpec, step: int) -> Iterator[Iterator[Batch]]:
 
 
 def judge_loss(net: JudgeNet, batch: Batch, spec: JudgeSpec) -> tuple[Tensor, dict[str, float]]:
-    """Cross-entropy of the answers plus that of the first two looks; and both with the share answered right."""
+    """Cross-entropy of answers, first two looks and cells, weighted; and each of them, with the share answered right."""
     answer_BQ = torch.from_numpy(batch.answer_BQ)
     with torch.autocast("cpu", torch.bfloat16):
-        logit_BQ, looks_BQMTN = net(torch.from_numpy(batch.frames_BTHWC), torch.from_numpy(batch.words_BQL))
-    answer_loss = F.binary_cross_entropy_with_logits(logit_BQ, answer_BQ)
+        judged: Judged = net(torch.from_numpy(batch.frames_BTHWC), torch.from_numpy(batch.words_BQL))
+    answer_loss = F.binary_cross_entropy_with_logits(judged.logit_BQ, answer_BQ)
     target_BQ2TN = torch.from_numpy(batch.pointing_BQ2TN[:, :, :, :: spec.config.stride])
-    pointing_loss = -(target_BQ2TN * looks_BQMTN[:, :, :2]).sum(-1).mean()
-    right = ((logit_BQ > 0) == (answer_BQ > 0.5)).float().mean()
-    shown = {"answer": float(answer_loss.detach()), "pointing": float(pointing_loss.detach()), "right": float(right)}
-    return answer_loss + spec.pointing * pointing_loss, shown
+    pointing_loss = -(target_BQ2TN * judged.looks_BQMTN[:, :, :2]).sum(-1).mean()
+    cell_loss = cells_loss(judged.what_BTNC.float(), torch.from_numpy(batch.cells_BTN[:, :: spec.config.stride]))
+    right = ((judged.logit_BQ > 0) == (answer_BQ > 0.5)).float().mean()
+    terms = {"answer": answer_loss, "pointing": pointing_loss, "cells": cell_loss, "right": right}
+    shown = {name: float(value.detach()) for name, value in terms.items()}
+    return answer_loss + spec.pointing * pointing_loss + spec.cells * cell_loss, shown
 
 
-def train_judge(folder: Path, spec: JudgeSpec, say: Callable[[str], None] = print, *, beside: bool = False) -> JudgeNet:
+def cells_loss(what_BTNC: Tensor, cells_BTN: Tensor) -> Tensor:
+    """Cross-entropies of colour and shape where a thing's middle is, and of whether one is where that can be told."""
+    num_colours, num_shapes = len(COLOURS), len(SHAPES)
+    thing = cells_BTN > 0
+    kind, what = cells_BTN[thing] - 1, what_BTNC[thing]
+    count = max(1, len(kind))
+    colour_loss = F.cross_entropy(what[:, :num_colours], kind // num_shapes, reduction="sum") / count
+    shape_loss = F.cross_entropy(what[:, num_colours:-1], kind % num_shapes, reduction="sum") / count
+    told = cells_BTN >= 0
+    nothing_loss = F.binary_cross_entropy_with_logits(what_BTNC[told][:, -1], (cells_BTN[told] == 0).float())
+    return colour_loss + shape_loss + nothing_loss
+
+
+def train_judge(
+    folder: Path,
+    spec: JudgeSpec,
+    say: Callable[[str], None] = print,
+    *,
+    beside: bool = False,
+    stop_after: int | None = None,
+) -> JudgeNet:
     """Train, or go on training, the judge in `folder`; returns it with its averaged weights, saved in `folder/judge`.
 
     Args:
@@ -123,6 +158,7 @@ def train_judge(folder: Path, spec: JudgeSpec, say: Callable[[str], None] = prin
         spec: what to train and how long.
         say: told the progress, one line at a time.
         beside: draw the clips in a second process.
+        stop_after: leave off after this step, with a checkpoint to go on from; None for the end.
     """
     torch.manual_seed(spec.seed)
     net = _Both(JudgeNet(spec.config), JudgeNet(spec.config).requires_grad_(False))
@@ -130,16 +166,14 @@ def train_judge(folder: Path, spec: JudgeSpec, say: Callable[[str], None] = prin
     optimizer = torch.optim.AdamW(
         net.live.parameters(), lr=spec.learning_rate, betas=(0.9, 0.98), weight_decay=spec.weight_decay
     )
-    path = folder / "training.safetensors"
-    step = int(load_state(path, net, [optimizer]).get("step", 0))
-    if step >= spec.num_steps:
-        return net.mean.eval()
-    if beside:
-        with batches_beside(spec, step) as source:
-            _steps(net, optimizer, source, spec, step, path, say)
-    else:
-        _steps(net, optimizer, batches(spec, step), spec, step, path, say)
-    save_judge(folder / "judge", net.mean)
+    run = _Run(net, optimizer, spec, folder / "training.safetensors", say)
+    step = int(load_state(run.path, net, [optimizer]).get("step", 0))
+    end = min(spec.num_steps, stop_after or spec.num_steps)
+    if step < end:
+        with batches_beside(spec, step) if beside else nullcontext(batches(spec, step)) as source:
+            _steps(run, source, step, end)
+    if end == spec.num_steps:
+        save_judge(folder / "judge", net.mean)
     return net.mean.eval()
 
 
@@ -157,37 +191,45 @@ class _Both(nn.Module):
             mean.lerp_(live, 1 - decay)
 
 
-def _steps(
-    net: _Both,
-    optimizer: torch.optim.AdamW,
-    source: Iterator[Batch],
-    spec: JudgeSpec,
-    step: int,
-    path: Path,
-    say: Callable[[str], None],
-) -> None:
+@dataclass(frozen=True)
+class _Run:
+    """What a training run works on."""
+
+    net: _Both
+    optimizer: torch.optim.AdamW
+    spec: JudgeSpec
+    path: Path
+    """Its checkpoint."""
+    say: Callable[[str], None]
+
+
+def _steps(run: _Run, source: Iterator[Batch], start: int, end: int) -> None:
+    """Train from step `start` to step `end`, saving every `CHECKPOINT_S` and at the end."""
     began = saved = time.monotonic()
     running: dict[str, float] = {}
-    first = step
-    while step < spec.num_steps:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, spec)
-        loss, shown = judge_loss(net.live, next(source), spec)
-        loss.backward()
-        if math.isfinite(float(nn.utils.clip_grad_norm_(net.live.parameters(), 1.0))):
-            optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        step += 1
-        net.average(min(spec.ema_decay, (1 + step) / (10 + step)))
+    for step in range(start + 1, end + 1):
+        shown = _step(run, next(source), step)
         running = {name: 0.97 * running.get(name, value) + 0.03 * value for name, value in shown.items()}
         now = time.monotonic()
-        if step % 25 == 0 or step == spec.num_steps:
-            left_s = (now - began) / (step - first) * (spec.num_steps - step)
+        if step % 25 == 0 or step == end:
+            left_s = (now - began) / (step - start) * (end - step)
             values = " ".join(f"{name} {value:.3f}" for name, value in running.items())
-            say(f"judge step {step}/{spec.num_steps} {values} {now - began:.0f} s, {left_s:.0f} s left")
-        if now - saved > CHECKPOINT_S or step == spec.num_steps:
-            save_state(path, net, [optimizer], {"step": step})
+            run.say(f"judge step {step}/{run.spec.num_steps} {values} {now - began:.0f} s, {left_s:.0f} s left")
+        if now - saved > CHECKPOINT_S or step == end:
+            save_state(run.path, run.net, [run.optimizer], {"step": step})
             saved = now
+
+
+def _step(run: _Run, batch: Batch, step: int) -> dict[str, float]:
+    for group in run.optimizer.param_groups:
+        group["lr"] = learning_rate(step - 1, run.spec)
+    loss, shown = judge_loss(run.net.live, batch, run.spec)
+    loss.backward()
+    if math.isfinite(float(nn.utils.clip_grad_norm_(run.net.live.parameters(), 1.0))):
+        run.optimizer.step()
+    run.optimizer.zero_grad(set_to_none=True)
+    run.net.average(min(run.spec.ema_decay, (1 + step) / (10 + step)))
+    return shown
 
 
 def main() -> None:

@@ -1,0 +1,92 @@
+"""Writing: orders become records with the orders' keys; what fails is a value in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rushes.prompts.briefs import plan_captions
+from rushes.prompts.captions import CaptionWriter
+from rushes.prompts.write import PromptTools, write_prompts
+from rushes.records import Prompt, Question
+from rushes.roles import Brief, Draft, Failed, QuestionRequest
+from rushes.sandbox.real_clips import sandbox_real_clips
+from rushes.store.advance import Work
+from rushes.store.blobs import Blobs
+
+QUESTION = Question(text="is it red?", expected="yes", dimension="Up", about="colour")
+
+
+class Writes:
+    """Gives what it was told to give."""
+
+    def __init__(self, *drafts: Draft | Failed) -> None:
+        self.drafts = list(drafts)
+
+    def write(self, briefs: Sequence[Brief]) -> list[Draft | Failed]:
+        return self.drafts
+
+
+class Asks:
+    """Asks one question of every text, none of an "empty" one, and fails for a "bad" one."""
+
+    def __init__(self) -> None:
+        self.requests: list[QuestionRequest] = []
+
+    def write(self, requests: Sequence[QuestionRequest]) -> list[tuple[Question, ...] | Failed]:
+        self.requests += requests
+        return [Failed("X", "no") if "bad" in r.text else () if "empty" in r.text else (QUESTION,) for r in requests]
+
+
+def order(num: int) -> list[Work[Brief]]:
+    return [Work(f"{i:064x}", Brief("Up", "Things go up.", (), "weakness", i, i)) for i in range(num)]
+
+
+def test_a_draft_becomes_a_record_with_the_key_of_its_order(tmp_path: Path) -> None:
+    draft = Draft("a red circle moves up on a grey background", "a red circle moves up", "grammar", (QUESTION,))
+    (made,) = write_prompts(PromptTools(Writes(draft), Blobs(tmp_path)), order(1))
+    assert made == Prompt(
+        key="0" * 64, text=draft.text, base_text=draft.base_text, dimension="Up", origin="weakness", index=0,
+        questions=(QUESTION,), source="grammar",
+    )  # fmt: skip
+
+
+def test_failures_stay_in_their_place(tmp_path: Path) -> None:
+    drafts = [Failed("Timeout", "too slow"), Draft(" \n", ""), Draft("a circle", "")]
+    made = write_prompts(PromptTools(Writes(*drafts), Blobs(tmp_path)), order(3))
+    assert made[0] == drafts[0]
+    assert isinstance(made[1], Failed)
+    assert "no words" in made[1].message
+    assert isinstance(made[2], Prompt)
+    assert made[2].base_text == "a circle"
+
+
+def test_questions_are_asked_for_only_where_there_are_none(tmp_path: Path) -> None:
+    asks = Asks()
+    own = Question(text="own?", expected="no", dimension="Up", about="x")
+    drafts = [Draft("known", "known", questions=(own,)), Draft("plain", ""), Draft("bad", ""), Draft("empty", "")]
+    made = write_prompts(PromptTools(Writes(*drafts), Blobs(tmp_path), asks), order(4))
+    assert [request.text for request in asks.requests] == ["plain", "bad", "empty"]
+    assert [isinstance(each, Prompt) for each in made] == [True, True, False, False]
+    assert [each.questions for each in made if isinstance(each, Prompt)] == [(own,), (QUESTION,)]
+    assert isinstance(made[3], Failed)
+    assert "had none" in made[3].message
+
+
+def test_a_writer_that_loses_items_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="expected 2, got 1"):
+        write_prompts(PromptTools(Writes(Draft("a", "a")), Blobs(tmp_path)), order(2))
+
+
+def test_captions_come_with_the_pixels_of_their_clips(tmp_path: Path) -> None:
+    clips = sandbox_real_clips(3, seed=4)
+    blobs = Blobs(tmp_path)
+    made = write_prompts(PromptTools(CaptionWriter(clips), blobs), plan_captions(clips))
+    for clip, prompt in zip(clips, made, strict=True):
+        assert isinstance(prompt, Prompt)
+        assert prompt.real_clip is not None
+        assert (prompt.text, prompt.origin, prompt.questions) == (clip.text, "caption", clip.questions)
+        assert np.array_equal(blobs.read_video(prompt.real_clip), clip.load().frames_THWC)

@@ -1,0 +1,88 @@
+"""Sums, orders and marks of the page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from synthetic_run import make_example, make_scorecard
+
+from rushes.measure.agreement import Agreement
+from rushes.records import CostEntry, Rejection
+from rushes.report import view
+from rushes.report.data import Accuracy, Missing
+
+
+def test_costs_of_a_stage_are_added_up_per_device() -> None:
+    entries = [
+        CostEntry(stage="clips", seconds=3.0, num_items=10, device="cpu"),
+        CostEntry(stage="train", seconds=5.0, num_items=0, device="cpu"),
+        CostEntry(stage="clips", seconds=1.0, num_items=10, device="cpu"),
+        CostEntry(stage="clips", seconds=1.0, num_items=50, device="gpu"),
+    ]
+    rows = view.cost_rows(entries)
+    assert [(row.stage, row.device, row.seconds, row.num_items) for row in rows] == [
+        ("clips", "cpu", 4.0, 20),
+        ("train", "cpu", 5.0, 0),
+        ("clips", "gpu", 1.0, 50),
+    ]
+    assert [row.share for row in rows] == [0.4, 0.5, 0.1]
+    assert [row.pace for row in rows] == ["200 ms each", "", "20.0 ms each"]
+
+
+def test_rejections_come_most_frequent_first() -> None:
+    def refused(reason: str) -> Rejection:
+        return Rejection(text="a", dimension="A", reason=reason, detail="")
+
+    found = view.rejections_by_reason([refused(reason) for reason in ("b", "a", "c", "c", "a")])
+    assert [(reason, len(each)) for reason, each in found] == [("a", 2), ("c", 2), ("b", 1)]
+
+
+def test_tiles_count_what_the_rows_say() -> None:
+    found = {tile.caption: tile.value for tile in view.tiles(make_scorecard())}
+    assert found == {
+        "better": "2",
+        "no clear change": "6",
+        "worse": "1",
+        "not measured": "1",
+        "pairs of held-out clips": "304",
+    }
+
+
+def test_judge_rows_join_what_is_known() -> None:
+    rows = view.judge_rows([Accuracy("A", 9, 10), Accuracy("B", 8, 10)], [Agreement("B", num_both_right=3)])
+    assert [(row.dimension, row.accuracy is not None, row.agreement is not None) for row in rows] == [
+        ("A", True, False),
+        ("B", True, True),
+    ]
+    assert view.judge_rows(Missing("x"), Missing("y")) == []
+
+
+def test_a_card_tells_question_by_question_what_was_found() -> None:
+    ((name, (card,)),) = view.example_groups([make_example("Motion_Order_Understanding", "largest gain", 0, "before")])
+    assert name == "Motion_Order_Understanding"
+    assert (card.tone, card.change) == ("good", "wrong to right")
+    assert card.after_badge.kind == "right" and card.before_badge.kind == "wrong"
+    assert [check.after.kind for check in card.checks] == ["right"] * len(card.checks)
+    wrong = [check for check in card.checks if check.before.kind == "wrong"]
+    assert wrong
+    for check in wrong:
+        said = {"yes": "no", "no": "yes"}[check.expected]
+        assert check.before.words == f"{said}, not as expected"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (0.0, 1.0, "wrong to right"),
+        (1.0, 0.0, "right to wrong"),
+        (1.0, 1.0, "right both times"),
+        (0.0, 0.0, "wrong both times"),
+        (0.25, 0.5, "25.0 to 50.0 (+25.0)"),
+    ],
+)
+def test_changes_in_words(before: float, after: float, words: str) -> None:
+    assert view._change(before, after) == words

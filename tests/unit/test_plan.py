@@ -1,0 +1,255 @@
+"""Plan: counts against an independent count, paces from fabricated runs, and what stays unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rushes.dimensions import known, probed
+from rushes.errors import StoreError
+from rushes.plan import (
+    Pace,
+    Throughput,
+    earlier_runs,
+    estimate_throughput,
+    gather,
+    make_plan,
+    missing_kinds,
+    planned_totals,
+    throughput_of,
+    total_seconds,
+    work_of,
+)
+from rushes.plan.estimate import computed_clip_bytes
+from rushes.prompts.desk import SPARE
+from rushes.recipe import load_recipe, parse_recipe
+from rushes.records import BlobRef, Checkpoint, Clip, CostEntry
+from rushes.specs import Recipe
+from rushes.store.blobs import Blobs
+from rushes.store.identity import work_key
+from rushes.store.run import Run
+
+ALL_KINDS = ("drafts", "clip_calls", "measurements", "answers", "train_clips")
+
+
+def recipe(*overrides: str) -> Recipe:
+    return parse_recipe("name: x", source="recipe", overrides=overrides)
+
+
+def stages(of: Recipe) -> dict[str, Any]:
+    return {work.stage: work for work in work_of(of)}
+
+
+# ---------------------------------------------------------------------------------------------- counting
+
+
+def test_counts_are_those_of_a_loop_that_does_the_work() -> None:
+    """Counts one by one what the pipeline would make, rather than multiplying."""
+    spec = recipe(
+        "num_rounds=2", "prompts.num_weakness=5", "prompts.num_caption=1", "prompts.oversample=1.5",
+        "generate.num_takes=3", "diagnose.num_prompts=4", "measure.num_prompts=2", "measure.num_takes=2",
+        "measure.num_diversity_prompts=3", "measure.num_diversity_takes=4", "train.num_steps=6",
+        "train.batch_size=8", "prompts.real.num_clips=7", "generate.sampler.num_steps=10",
+        "generate.sampler.guidance_scale=1", "measure.sampler.num_steps=5", "measure.sampler.guidance_scale=2",
+    )  # fmt: skip
+    dimensions, groups = probed(spec.diagnose), [each for each in known(spec.diagnose) if each.group]
+    film, answers, measured, drafts = (
+        {"probe": 0, "own": 0, "held": 0},
+        {"own": 0, "held": 0},
+        {"probe": 0, "held": 0},
+        0,
+    )
+    for _dimension in dimensions:
+        for _probe in range(4):
+            film["probe"] += 1
+            measured["probe"] += 1
+    steps = 0
+    for _round in range(2):
+        drafts += 8  # 5 x 1.5, rounded up
+        for _prompt in range(5 + 1):
+            for _take in range(3):
+                film["own"] += 1
+                answers["own"] += 4
+        steps += 6
+    for _model in ("base", "tuned"):
+        for _dimension in dimensions:
+            for _prompt in range(2):
+                for _take in range(2):
+                    film["held"] += 1
+                    measured["held"] += 1
+                    answers["held"] += 4
+        for _group in groups:
+            for _prompt in range(3):
+                film["held"] += 4
+                measured["held"] += 1
+    found = stages(spec)
+    assert found["diagnose"].num_items == film["probe"]
+    assert found["diagnose"].units["clip_calls"] == film["probe"] * 10  # 5 steps, twice for guidance
+    assert found["diagnose"].units["measurements"] == measured["probe"]
+    assert found["prompts"].num_items == drafts
+    assert found["generate"].num_items == film["own"]
+    assert found["generate"].units["clip_calls"] == film["own"] * 10  # 10 steps, no guidance
+    assert found["judge"].num_items == answers["own"]
+    assert found["train"].num_items == steps
+    assert found["train"].units["train_clips"] == steps * 8
+    assert found["measure"].num_items == film["held"]
+    assert found["measure"].units["measurements"] == measured["held"]
+    assert found["measure"].units["answers"] == answers["held"]
+    totals = planned_totals(spec)
+    assert totals["clips"] == sum(film.values()) + 7
+    assert totals["measurements"] == sum(measured.values())
+    assert totals["answers"] == sum(answers.values())
+    assert totals["checkpoints"] == 2
+    evaluation = len(dimensions) * (4 + 2 * 2) + len(groups) * 2 * 3
+    assert totals["prompts"] == drafts + 7 + -(-evaluation * SPARE // 1)
+
+
+def test_fewer_dimensions_are_fewer_probes() -> None:
+    assert stages(load_recipe("tiny"))["diagnose"].num_items == 2 * load_recipe("tiny").diagnose.num_prompts
+
+
+# ---------------------------------------------------------------------------------------------- time and disk
+
+
+def all_paces(seconds: float = 0.5) -> Throughput:
+    return Throughput({kind: Pace(seconds, "trial") for kind in ALL_KINDS}, clip_bytes=100, checkpoint_bytes=1_000_000)
+
+
+def test_time_is_units_times_pace_and_the_total_says_whether_it_is_whole() -> None:
+    spec = recipe("train.num_steps=10", "train.batch_size=4")
+    plan = {stage.stage: stage for stage in make_plan(spec, all_paces())}
+    assert plan["train"].seconds == pytest.approx(10 * 4 * 0.5)
+    assert plan["train"].source == "trial"
+    assert plan["train"].num_bytes == 1_000_000 + 1000
+    assert total_seconds(plan.values())[1]
+    partly = {kind: pace for kind, pace in all_paces().paces.items() if kind != "answers"}
+    rows = make_plan(spec, Throughput(partly))
+    unknown = [row for row in rows if row.seconds is None]
+    assert [row.stage for row in unknown] == ["judge", "measure"]
+    assert all(row.source.startswith("unknown") for row in unknown)
+    seconds, is_whole = total_seconds(rows)
+    assert not is_whole
+    assert seconds == pytest.approx(sum(row.seconds for row in rows if row.seconds is not None))
+
+
+def test_what_is_not_to_be_done_takes_no_time() -> None:
+    spec = recipe("prompts.num_weakness=0")
+    plan = {stage.stage: stage for stage in make_plan(spec, Throughput())}
+    assert (plan["generate"].seconds, plan["generate"].source) == (0, "nothing to do")
+
+
+def test_the_computed_size_of_a_clip_is_what_the_store_writes(tmp_path: Path) -> None:
+    import numpy as np
+
+    spec = recipe()
+    blobs = Blobs(tmp_path)
+    video = blobs.put_video(np.zeros((17, 64, 64, 3), np.uint8))
+    latents = blobs.put_arrays({"latents": np.zeros((16, 5, 8, 8), np.float32)})
+    assert video.num_bytes + latents.num_bytes == pytest.approx(computed_clip_bytes(spec), rel=0.01)
+
+
+# ---------------------------------------------------------------------------------------------- earlier runs
+
+
+def blob(num_bytes: int, name: str) -> BlobRef:
+    return BlobRef(sha256=work_key("blob", name), suffix=".safetensors", num_bytes=num_bytes)
+
+
+def earlier(home: Path, of: Recipe) -> Path:
+    """A run that filmed 4 clips in 8 s, answered 10 questions in 5 s, and trained in 36 s."""
+    with Run.open(home, of) as run:
+        for i in range(4):
+            clip = Clip(
+                key=work_key("clip", None, index=i), prompt_key=work_key("prompt", None), dimension="Composition",
+                seed=1, seed_index=i, model="base", origin="model", sampler=of.generate.sampler, height_px=64,
+                width_px=64, num_frames=17, fps=8.0, seconds=2.0, video=blob(200, f"v{i}"), latents=blob(100, f"l{i}"),
+            )  # fmt: skip
+            run.clips.land([clip], (), CostEntry(stage="clips", seconds=2.0, num_items=1, device="cpu"))
+        run.spend("answers", 5.0, 10)
+        checkpoint = Checkpoint(
+            key=work_key("checkpoint", None), step=of.train.num_steps, kind="full", ema=True, weights=blob(7000, "w"),
+            seconds=36.0,
+        )  # fmt: skip
+        run.checkpoints.land([checkpoint])
+    return home
+
+
+def test_paces_of_an_earlier_run_are_per_unit_of_work(tmp_path: Path) -> None:
+    spec = recipe("train.num_steps=9", "train.batch_size=4", "generate.sampler.num_steps=20")
+    found = throughput_of(
+        earlier(tmp_path / "a", spec), recipe("generate.sampler.num_steps=50", "train.num_steps=1000")
+    )
+    assert found.paces["clip_calls"].seconds == pytest.approx(8.0 / (4 * 20 * 2))
+    assert found.paces["answers"].seconds == pytest.approx(0.5)
+    assert found.paces["train_clips"].seconds == pytest.approx(36.0 / (9 * 4))
+    assert set(found.paces) == {"clip_calls", "answers", "train_clips"}
+    assert found.paces["answers"].source == str(tmp_path / "a")
+    assert (found.clip_bytes, found.checkpoint_bytes) == (300, 7000)
+
+
+@pytest.mark.parametrize(
+    ("override", "lost"),
+    [
+        ("shape.num_frames=33", {"clip_calls", "answers", "train_clips"}),
+        ("base.model=other", {"clip_calls", "train_clips"}),
+        ("train.lora={rank: 4}", {"train_clips"}),
+        ("judge.judge={kind: plugin, use: 'a:B'}", {"answers"}),
+        ("runtime.device=cuda", {"clip_calls", "answers", "train_clips"}),
+        ("weights.kind=rank", set()),
+    ],
+)
+def test_a_run_that_did_something_else_says_nothing_about_it(tmp_path: Path, override: str, lost: set[str]) -> None:
+    home = earlier(tmp_path / "a", recipe())
+    assert {"clip_calls", "answers", "train_clips"} - set(throughput_of(home, recipe(override)).paces) == lost
+
+
+def test_the_latest_run_counts_first_and_an_unreadable_one_is_named(tmp_path: Path) -> None:
+    import os
+
+    old, new = earlier(tmp_path / "old", recipe()), earlier(tmp_path / "new", recipe())
+    os.utime(old / "records.sqlite", (1, 1))
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for name in ("records.sqlite", "header.json"):
+        (broken / name).write_bytes(b"no")
+    os.utime(broken / "records.sqlite", (2, 2))
+    assert earlier_runs(tmp_path) == [new, broken, old]
+    found = gather(earlier_runs(tmp_path), recipe())
+    assert found.throughput.paces["answers"].source == str(new)
+    assert len(found.skipped) == 1
+    assert found.skipped[0].startswith(str(broken))
+    assert earlier_runs(tmp_path / "nowhere") == []
+
+
+def test_a_trial_is_made_only_for_what_no_run_knows(tmp_path: Path) -> None:
+    calls: list[Recipe] = []
+
+    def calibrate(of: Recipe) -> Throughput:
+        calls.append(of)
+        return all_paces()
+
+    home = earlier(tmp_path / "a", recipe())
+    found = estimate_throughput(recipe(), [], [home], calibrate).throughput
+    assert calls == [recipe()]
+    assert found.paces["answers"].source == str(home)
+    assert found.paces["drafts"].source == "trial"
+    assert missing_kinds(recipe(), found) == ()
+    whole = estimate_throughput(recipe(), [], [], None).throughput
+    assert set(missing_kinds(recipe(), whole)) == set(ALL_KINDS)
+    assert calls == [recipe()]
+
+
+def test_a_run_that_the_user_names_must_be_one(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="not a run folder"):
+        estimate_throughput(recipe(), [tmp_path], [])
+
+
+def test_first_known_wins() -> None:
+    first: Mapping[Any, Pace] = {"answers": Pace(1.0, "a")}
+    both = Throughput(first).or_else(all_paces())
+    assert both.paces["answers"] == Pace(1.0, "a")
+    assert both.paces["drafts"].source == "trial"
+    assert both.clip_bytes == 100

@@ -1,0 +1,198 @@
+"""Video files: exact where lossless, right in time and colour where not, a reason for every file that is no video."""
+
+from __future__ import annotations
+
+import pickle
+import wave
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rushes.errors import StoreError
+from rushes.video import VideoError, cut_video, fit_frame, read_video, write_video
+
+RNG = np.random.default_rng(0)
+NOISE = RNG.integers(0, 256, (9, 32, 48, 3), dtype=np.uint8)
+
+
+def grey(num_frames: int, height: int = 16, width: int = 16) -> np.ndarray:
+    """Frame i is grey of level 4 i."""
+    levels = (4 * np.arange(num_frames)).astype(np.uint8)
+    return np.broadcast_to(levels[:, None, None, None], (num_frames, height, width, 3)).copy()
+
+
+def write_timed(path: Path, frames: np.ndarray, times: list[Fraction]) -> None:
+    """A lossless file whose frames have the given time stamps."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264rgb", rate=100)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt, stream.options = "rgb24", {"qp": "0", "bf": "0"}
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for pixels, time in zip(frames, times, strict=True):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = int(time * 1000), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def test_lossless_keeps_every_pixel_and_the_frame_rate(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", NOISE, 12.5, lossless=True)
+    video = read_video(tmp_path / "a.mp4")
+    assert np.array_equal(video.frames_THWC, NOISE)
+    assert video.fps == 12.5
+
+
+def test_lossless_blocks_scale_every_pixel(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", NOISE, 8, lossless=True, scale=3)
+    frames = read_video(tmp_path / "a.mp4").frames_THWC
+    assert np.array_equal(frames, np.kron(NOISE, np.ones((1, 3, 3, 1), np.uint8)))
+
+
+def test_for_people_is_plain_h264_with_true_colours(tmp_path: Path) -> None:
+    import av
+
+    colours = np.array([(228, 48, 44), (52, 86, 236), (242, 214, 44), (36, 36, 38)], np.uint8)
+    frames = np.repeat(colours[None], 5, axis=0)[:, None].repeat(15, axis=1).repeat(10, axis=2)[:, :, :37]
+    write_video(tmp_path / "sub" / "a.mp4", frames, 8)
+    with av.open(str(tmp_path / "sub" / "a.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
+        assert (stream.height, stream.width) == (16, 38)  # odd sides are padded
+    read = read_video(tmp_path / "sub" / "a.mp4").frames_THWC
+    assert len(read) == 5
+    for i, colour in enumerate(colours[:3]):
+        assert np.abs(read[:, 4:12, 10 * i + 4 : 10 * i + 6].astype(int) - colour).max() <= 6
+
+
+def test_reading_can_stop_early(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", NOISE, 8, lossless=True)
+    assert np.array_equal(read_video(tmp_path / "a.mp4", max_frames=4).frames_THWC, NOISE[:4])
+
+
+@pytest.mark.parametrize(
+    ("frames", "fps", "scale"),
+    [
+        (NOISE.astype(np.float32), 8, 1),
+        (NOISE[0], 8, 1),
+        (NOISE[:0], 8, 1),
+        (NOISE, 0, 1),
+        (NOISE, float("nan"), 1),
+        (NOISE, 8, 0),
+    ],
+)
+def test_what_is_no_video_is_not_written(tmp_path: Path, frames: np.ndarray, fps: float, scale: int) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        write_video(tmp_path / "a.mp4", frames, fps, scale=scale)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="file"):
+        write_video(tmp_path / "file" / "a.mp4", NOISE, 8, lossless=True)
+
+
+# ---------------------------------------------------------------------------------------------- cutting to shape
+
+
+def test_a_clip_of_the_right_shape_stays_as_it_is(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", NOISE, 8, lossless=True)
+    cut = cut_video(tmp_path / "a.mp4", height_px=32, width_px=48, num_frames=9, fps=8)
+    assert np.array_equal(cut.video.frames_THWC, NOISE)
+    assert (cut.is_whole, cut.changes, cut.video.fps) == (True, (), 8)
+
+
+@pytest.mark.parametrize(("fps_in", "fps"), [(24, 8), (30, 8), (4, 8), (25, 10), (Fraction(30000, 1001), 8)])
+def test_frames_are_those_shown_at_each_time(tmp_path: Path, fps_in: float, fps: float) -> None:
+    write_video(tmp_path / "a.mp4", grey(60), float(fps_in), lossless=True)
+    cut = cut_video(tmp_path / "a.mp4", height_px=16, width_px=16, num_frames=9, fps=fps)
+    # A frame that begins up to 2 ms after the time counts as shown: containers round their time stamps.
+    shown = [int((Fraction(i) / Fraction(fps) + Fraction(2, 1000)) * Fraction(fps_in)) for i in range(9)]
+    assert [int(frame[0, 0, 0]) // 4 for frame in cut.video.frames_THWC] == shown
+    assert not cut.is_whole
+    assert any("frames per second" in change for change in cut.changes)
+    assert any("the first" in change for change in cut.changes)
+
+
+def test_uneven_time_stamps_are_followed(tmp_path: Path) -> None:
+    times = [Fraction(n, 1000) for n in (0, 100, 130, 400, 420, 700, 900, 1000)]
+    write_timed(tmp_path / "a.mp4", grey(8), times)
+    cut = cut_video(tmp_path / "a.mp4", height_px=16, width_px=16, num_frames=10, fps=10)
+    shown = [max(k for k, time in enumerate(times) if time <= Fraction(i, 10)) for i in range(10)]
+    assert [int(frame[0, 0, 0]) // 4 for frame in cut.video.frames_THWC] == shown
+
+
+def test_the_picture_is_cropped_around_its_middle_and_averaged(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", NOISE, 8, lossless=True)  # 48x32 px
+    cut = cut_video(tmp_path / "a.mp4", height_px=16, width_px=16, num_frames=9, fps=8)
+    middle = NOISE[:, :, 8:40].astype(float).reshape(9, 16, 2, 16, 2, 3).mean((2, 4))
+    assert np.abs(cut.video.frames_THWC - middle).max() <= 0.5 + 1e-9
+    assert not cut.is_whole
+    assert cut.changes == (
+        "cropped from 48x32 to 32x32 px around the middle",
+        "resized from 32x32 to 16x16 px",
+    )
+
+
+def test_small_pictures_are_enlarged_smoothly() -> None:
+    ramp = np.broadcast_to(np.arange(0, 160, 10, dtype=np.uint8)[None, :, None], (16, 16, 3))
+    large = fit_frame(np.ascontiguousarray(ramp), 64, 64)
+    assert large.shape == (64, 64, 3)
+    steps = np.diff(large[0, 8:-8, 0].astype(int))
+    assert steps.min() >= 0
+    assert steps.max() <= 5  # no blocks
+
+
+def test_too_short_says_how_long_it_is_and_must_be(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", grey(16), 8, lossless=True)
+    with pytest.raises(VideoError, match=r"lasts 2\.00 s; 2\.12 s are needed") as caught:
+        cut_video(tmp_path / "a.mp4", height_px=16, width_px=16, num_frames=17, fps=8)
+    assert caught.value.reason == "too_short"
+    assert len(cut_video(tmp_path / "a.mp4", height_px=16, width_px=16, num_frames=16, fps=8).video.frames_THWC) == 16
+
+
+# ---------------------------------------------------------------------------------------------- files that are no video
+
+
+def damaged(data: bytes) -> bytes:
+    third = len(data) // 3
+    return data[:third] + bytes(2000) + data[third + 2000 :]
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason", "says"),
+    [
+        (lambda data: b"", "empty", "0 bytes"),
+        (lambda data: data[: len(data) // 2], "unreadable", "damaged or not a video"),
+        (lambda data: b"not a video at all" * 50, "unreadable", "damaged or not a video"),
+        (damaged, "unreadable", "damaged at frame"),
+    ],
+)
+def test_a_broken_file_has_a_reason(tmp_path: Path, harm: Callable[[bytes], bytes], reason: str, says: str) -> None:
+    path = tmp_path / "a.mp4"
+    write_video(path, RNG.integers(0, 256, (17, 64, 64, 3), dtype=np.uint8), 8)
+    path.write_bytes(harm(path.read_bytes()))
+    with pytest.raises(VideoError, match=says) as caught:
+        read_video(path)
+    assert caught.value.reason == reason
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (again.reason, str(again)) == (reason, str(caught.value))
+
+
+def test_missing_files_and_sound_files_are_told_apart(tmp_path: Path) -> None:
+    with wave.open(str(tmp_path / "a.wav"), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(bytes(8000))
+    found = {}
+    for name in ("a.wav", "nothing.mp4", "\0.mp4", "."):
+        with pytest.raises(VideoError) as caught:
+            read_video(tmp_path / name)
+        found[name] = caught.value.reason
+    assert found == {"a.wav": "no_video", "nothing.mp4": "missing", "\0.mp4": "missing", ".": "unreadable"}
