@@ -83,9 +83,7 @@ def _weight_warnings(run: Run, num_rounds: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def publish(
-    recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prompts: Mapping[str, Prompt]
-) -> None:
+def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prompts: Mapping[str, Prompt]) -> None:
     """Write `report.html` and `scorecard.json` into the run folder."""
     pairs = pair_up(result.before, result.after, result.clips.values()).pairs
     measured = [*result.before, *result.after]
@@ -99,12 +97,12 @@ def publish(
         header=run.header,
         recipe_yaml=(run.home / "recipe.yaml").read_text(encoding="utf-8"),
         focus=result.focus,
-        examples=_examples(run, pairs, result, prompts) or Missing("no pair of clips was scored in a focus dimension"),
+        examples=_examples(run, pairs, result, scorecard, prompts) or Missing("no pair of clips was scored"),
         weighing=_weighing(run, recipe.num_rounds - 1),
         losses=_curves(run, result.tuned) or Missing("the checkpoint kept no loss values"),
         screening=Screening(len(drafts), rejections) if rejections is not None else Missing("nothing was screened"),
         judge_accuracy=_judge_accuracy(recipe),
-        agreement=agreement(answers, measured),
+        agreement=agreement(answers, measured) or Missing("the judge answered no question about the measured clips"),
         costs=run.costs(),
     )
     write_report(data, run.home)
@@ -119,9 +117,12 @@ def _weighing(run: Run, number: int) -> Weighing | Missing:
 
 
 def _examples(
-    run: Run, pairs: Sequence[Pair], result: Result, prompts: Mapping[str, Prompt]
+    run: Run, pairs: Sequence[Pair], result: Result, scorecard: Scorecard, prompts: Mapping[str, Prompt]
 ) -> tuple[Example, ...]:
-    chosen = choose_examples(pairs, [each.dimension for each in result.focus])
+    """Clips of the focus dimensions, and of those that got worse."""
+    names = [each.dimension for each in result.focus]
+    names += [row.dimension for row in scorecard.rows if row.verdict == "worse" and row.dimension not in names]
+    chosen = choose_examples(pairs, names)
     return tuple(
         Example(
             dimension=choice.pair.dimension,

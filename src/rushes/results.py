@@ -1,7 +1,7 @@
-"""Make `docs/results.md`: the demo over several seeds, and the paper's own table at sandbox scale. `make results` runs it.
+"""Make `docs/results.md`, the work of `make results`: the demo over several seeds, and the paper's own table here.
 
-Every arm is the demo recipe with a few keys changed, all in one run folder: what arms and seeds share (prompts, clips, answers,
-the base model's measurements) is made once. Killed, the same command goes on. Nothing is chosen by its outcome here.
+Every arm is the demo recipe with a few keys changed, all in one run folder: what arms and seeds share (prompts, clips,
+answers, the base model's measurements) is made once. Killed, the same command goes on. Nothing is chosen by its outcome here.
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ def run_arm(arm: Arm, seeds: Sequence[int], home: Path, common: Sequence[str]) -
         for name, by_prompt in _prompt_gains(home, card).items():
             for prompt, gain in by_prompt.items():
                 gains.setdefault(name, {}).setdefault(prompt, []).append(gain)
-    by_dimension = {name: prompt_means([fmean(g) for g in found.values()], list(found)) for name, found in gains.items()}
+    by_dimension = {
+        name: prompt_means([fmean(g) for g in found.values()], list(found)) for name, found in gains.items()
+    }
     interval = mean_gain_interval(by_dimension, Resampling(num_resamples=5000, seed=0))
     return Outcome(arm, tuple(cards), interval.mean, interval.low, interval.high)
 
@@ -145,8 +147,8 @@ def main() -> None:
     parts = [
         "# Results",
         f"Made by `make results` at commit {commit()[0]} on {platform.processor() or platform.machine()}; "
-        f"seeds {arguments.seeds}, {arguments.split} prompts. Gains are in points (100 x score), averaged over the focus "
-        "dimensions; intervals are 95 % paired bootstrap, clustered by prompt, of the mean over seeds.",
+        f"seeds {arguments.seeds}, {arguments.split} prompts. Gains are in points (100 x score), averaged over the "
+        "focus dimensions; intervals are 95 % paired bootstrap, clustered by prompt, of the mean over seeds.",
     ]
     for group in arguments.groups:
         outcomes = [run_arm(arm, arguments.seeds, arguments.home, common) for arm in GROUPS[group]]

@@ -139,7 +139,7 @@ class ScreenSpec(Spec):
     """Similarity (cosine of word n-gram counts) from which two prompts count as the same. From 0.97 on, one different
     word tells prompts of up to 60 words apart; for long, free texts 0.8 is usual."""
     held_out_overlap: Fraction = 0.97
-    """Similarity to a held-out or probe prompt from which a prompt is refused; the same content in other words always is."""
+    """Similarity to an evaluation prompt from which a prompt is refused; the same content in other words always is."""
     any_background: bool = False
     """True takes prompts that differ only in the background for the same content: no event that is measured is ever
     trained on. In the sandbox it needs `prompts.oversample` of about 5."""

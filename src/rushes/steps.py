@@ -24,7 +24,7 @@ from rushes.weights.weigh import weigh
 from rushes.workbench import Model, Workbench
 
 
-class Halt(Exception):  # noqa: N818 - no error: the user asked for the stages up to here
+class Halt(Exception):
     """The run has reached the stage it was asked to stop after."""
 
 
@@ -129,9 +129,7 @@ class Steps:
 
     # ---------------------------------------------------------------- measuring
 
-    def look(
-        self, model: Model, prompts: Sequence[Prompt], purpose: Literal["probe", "held_out"]
-    ) -> list[Measurement]:
+    def look(self, model: Model, prompts: Sequence[Prompt], purpose: Literal["probe", "held_out"]) -> list[Measurement]:
         """What the independent measurer finds on a model's clips of evaluation prompts."""
         spec, runtime = self.recipe.measure, self.recipe.runtime
         groups = self.desk.group_dimensions

@@ -10,12 +10,12 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from rushes.execute.progress import ProgressUpdate
 from rushes.pipeline import improve
 from rushes.records import Checkpoint
 from rushes.specs import Recipe
 from rushes.store.run import Run
-
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
 

@@ -18,7 +18,6 @@ from rushes.specs import (
     RuntimeSpec,
     TrainSpec,
 )
-
 from tests.support.tiny_wan import TINY_SHAPE
 
 SAMPLER = SamplerSettings(

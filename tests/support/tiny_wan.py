@@ -7,9 +7,10 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
+from transformers import UMT5Config, UMT5EncoderModel
+
 from rushes.sandbox.text import make_tokenizer
 from rushes.specs import ShapeSpec
-from transformers import UMT5Config, UMT5EncoderModel
 
 TINY_SHAPE = ShapeSpec(height_px=32, width_px=32, num_frames=5, fps=8)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, Literal
 
+from rushes.prompts.facts import NATURAL_WAY, UNKNOWN, Fact, Reading
 from rushes.prompts.language import COLOURS, OPPOSITE
-from rushes.prompts.reading import NATURAL_WAY, UNKNOWN, Fact, Reading
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def _numbers(reading: Reading) -> Iterator[Objection]:
     counted: dict[str, int] = {}
     for noun in reading.nouns:
         if noun.number >= 2 and counted.setdefault(noun.name, noun.number) != noun.number:
-            yield _no(f"the number of {noun.name}s is {counted[noun.name]} and {noun.number}")
+            yield _no(f"the {noun.name} is there {counted[noun.name]} times and {noun.number} times")
 
 
 def _directions(reading: Reading) -> Iterator[Objection]:
@@ -82,7 +82,7 @@ def _sizes(reading: Reading) -> Iterator[Objection]:
 
 
 def _camera(reading: Reading) -> Iterator[Objection]:
-    is_still = any(fact.kind == "camera" for fact in reading.setting)
+    is_still = any(fact.kind == "camera" for fact in reading.setting) and not reading.is_timed
     for values in _values(reading, "camera").values():
         motions = sorted(value.replace("_", " ") for value in values)
         if is_still:
@@ -135,9 +135,6 @@ def _backgrounds(reading: Reading) -> Iterator[Objection]:
     colours = sorted({fact.value for fact in reading.setting if fact.kind == "background"})
     if len(colours) > 1:
         yield _no(f"there are {len(colours)} backgrounds: {', '.join(colours)}")
-    for noun in reading.nouns:
-        if set(noun.colours) & set(colours):
-            yield Objection("infeasible", f"the {noun.name} cannot be seen on a background of its own colour")
 
 
 def _of(reading: Reading, kind: str) -> list[Fact]:

@@ -1,4 +1,4 @@
-"""All prompts of a run in one place: evaluation prompts, each round's weakness prompts, and the captions of real clips."""
+"""All prompts of a run in one place: for evaluation, for each round's weaknesses, and the captions of real clips."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class PromptDesk:
 
     @cached_property
     def _evaluation(self) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
-        """Probes and held-out prompts; no text is in both, nor in the split of held-out prompts that is not used here."""
+        """Probes and held-out prompts; no text is in both, nor in the split of held-out prompts not used here."""
         diagnose, measure = self.recipe.diagnose, self.recipe.measure
         single = probed(diagnose)
         probe = [Aim(each, diagnose.num_prompts) for each in single]

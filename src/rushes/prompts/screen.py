@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from rushes.prompts.contradictions import objection
-from rushes.prompts.reading import Reading, read
+from rushes.prompts.facts import Reading
+from rushes.prompts.reading import read
 from rushes.prompts.similarity import near_pairs
 from rushes.records import Prompt, Rejection
 from rushes.specs import ScreenSpec

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from rushes.errors import RecipeError
 from rushes.families.wan import Wan, hash_files, latent_size, load_wan, make_scheduler
 from rushes.records import SamplerSettings
 from rushes.specs import BaseModelSpec, ShapeSpec
-
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
 
 SAMPLER = SamplerSettings(num_steps=2, guidance_scale=3.0, shift=2.0, scheduler="UniPCMultistepScheduler")
@@ -65,7 +65,9 @@ def test_encode_gives_normalised_latents_of_the_right_size(wan: Wan) -> None:
     assert wan.encode([frames, frames]).shape == (2, 4, 2, 4, 4)
 
 
-@pytest.mark.parametrize(("frames", "height", "nearest"), [(16, 64, "17 frames of 64 x 64"), (17, 70, "17 frames of 64")])
+@pytest.mark.parametrize(
+    ("frames", "height", "nearest"), [(16, 64, "17 frames of 64 x 64"), (17, 70, "17 frames of 64")]
+)
 def test_an_impossible_shape_names_the_nearest_legal_one(frames: int, height: int, nearest: str) -> None:
     with pytest.raises(RecipeError, match=nearest):
         latent_size(ShapeSpec(num_frames=frames, height_px=height))

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from rushes.families.wan import Wan, load_wan
 from rushes.generate.film import WanGenerator, film, takes
 from rushes.records import Clip, Prompt, SamplerSettings
 from rushes.specs import BaseModelSpec
 from rushes.store.blobs import Blobs
-
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
 
 SAMPLER = SamplerSettings(num_steps=1, guidance_scale=1.0, shift=2.0, scheduler="FlowMatchEulerDiscreteScheduler")

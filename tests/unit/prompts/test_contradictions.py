@@ -41,7 +41,6 @@ INFEASIBLE = [
     "a square changes its colour from red to red",
     "a red circle starts above a blue square and ends above it",
     "a red circle is to the left of a blue square, then it is to the left of it",
-    "a grey circle on a grey background",
 ]
 FINE = [
     "a red circle moves to the left, then to the right",
@@ -62,6 +61,8 @@ FINE = [
     "a red circle falls while a blue square rises",
     "the camera zooms in, then out on a red circle",
     "a star falls from the sky and the camera moves up",
+    "the camera stays still, then zooms in on a red circle",
+    "a white cube on a white background",
     "",
 ]
 

@@ -7,7 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from rushes.prompts.reading import Fact, read
+from rushes.prompts.facts import Fact
+from rushes.prompts.reading import read
 from rushes.sandbox.captions import base_prompt, detailed_prompt
 from rushes.sandbox.grammar import DIMENSIONS, draw_scene
 from rushes.sandbox.scene import Scene

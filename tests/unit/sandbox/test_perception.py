@@ -23,7 +23,7 @@ from rushes.sandbox.perception.shapes import moments, shapes_of
 from rushes.sandbox.perception.validate import Tally, main, other_scene, refusals, right_answers
 from rushes.sandbox.questions import Check
 from rushes.sandbox.render import render
-from rushes.sandbox.scene import COLOUR_RGB, COLOURS, SHAPES, SIZE_PX, Action, Camera, Scene, Thing
+from rushes.sandbox.scene import COLOUR_RGB, COLOURS, RADIUS_PX, SHAPES, SIZE_PX, Action, Camera, Scene, Thing
 
 BALL = Thing("circle", "red", "medium", -14.0, 0.0)
 BOX = Thing("square", "blue", "small", 6.0, 0.0)
@@ -31,7 +31,7 @@ ROLL = Action(0, "right", amount=26.0)
 
 
 def film(*things: Thing, actions: tuple[Action, ...] = (), camera: Camera = "still", amount: float = 0.0) -> np.ndarray:
-    return render(Scene("Simple", things, actions, "grey", camera, amount, 5.0, 3.0))
+    return render(Scene("Simple", things, actions, "grey", camera, amount))
 
 
 def ask(frames: np.ndarray, *check: str) -> bool | Unclear:
@@ -103,7 +103,7 @@ def test_place_and_area_are_exact_to_a_fraction_of_a_pixel() -> None:
     (track,) = perceive(film(BALL, actions=(ROLL,))).tracks
     assert np.abs(track.x_T - np.linspace(-14, 12, 17)).max() < 0.15
     assert np.abs(track.y_T).max() < 0.15
-    assert track.area_T == pytest.approx(np.pi * 8.5**2, rel=0.05)
+    assert track.area_T == pytest.approx(np.pi * RADIUS_PX["medium"] ** 2, rel=0.02)
     blurred = perceive(blur(film(BALL, actions=(ROLL,)), 1.0)).tracks[0]
     assert blurred.area_T == pytest.approx(track.area_T, rel=0.03)
 

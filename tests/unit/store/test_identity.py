@@ -125,7 +125,7 @@ def test_a_runtime_may_not_enter_a_key() -> None:
         (b"bytes", TypeError),
         (Path("weights"), TypeError),
     ],
-    ids=repr,
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
 def test_values_without_one_form_are_refused(value: object, error: type[Exception]) -> None:
     with pytest.raises(error):

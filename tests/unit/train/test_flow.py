@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from rushes.train import flow, realism
 
 
@@ -23,7 +24,9 @@ def test_path_and_velocity_are_consistent() -> None:
 
 def test_weighted_flow_is_the_papers_formula() -> None:
     velocity, target, w = _latents(2), _latents(3), torch.tensor([0.5, 0.0, 2.0])
-    by_hand = np.mean([w_i * np.mean((v - t) ** 2) for w_i, v, t in zip(w.numpy(), velocity.numpy(), target.numpy())])
+    by_hand = np.mean(
+        [w_i * np.mean((v - t) ** 2) for w_i, v, t in zip(w, velocity.numpy(), target.numpy(), strict=True)]
+    )
     assert float(flow.weighted_flow(velocity, target, w)) == pytest.approx(by_hand, rel=1e-6)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from rushes.errors import Stopped, TrainingError
 from rushes.families.wan import Wan, load_wan
 from rushes.specs import BaseModelSpec, LoraSpec, RealismSpec, TrainSpec
@@ -12,7 +13,6 @@ from rushes.train.loop import Trained, optimise
 from rushes.train.network import make_network, merged_weights
 from rushes.train.objective import RewardWeightedObjective
 from rushes.train.realism import weighted_moments
-
 from tests.support.tiny_wan import make_tiny_wan
 
 SPEC = TrainSpec(num_steps=6, batch_size=4, learning_rate=1e-3, warmup_steps=2, checkpoint_every=2, precision="float32")
@@ -90,9 +90,7 @@ def test_only_adapter_moves_and_merging_reproduces_it(wan: Wan, data: TrainingSe
     network = make_network(wan, spec.lora, None, autocast=False)
     assert all(".lora_" in name for name in network.parameters())
     mean, std = weighted_moments(data.z_0_NCThw, torch.ones(10))
-    trained = optimise(
-        network, data, RewardWeightedObjective(spec, None, mean, std), spec, seed=3, scratch=tmp_path
-    )
+    trained = optimise(network, data, RewardWeightedObjective(spec, None, mean, std), spec, seed=3, scratch=tmp_path)
     merged = merged_weights(network, trained.average)
     assert set(merged) == set(wan.transformer.state_dict())
     batch = step_batch(data, spec, 0, 0).batch

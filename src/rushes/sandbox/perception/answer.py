@@ -166,10 +166,10 @@ def _count(check: Check, seen: Observation) -> bool:
 
 
 def _fall(track: Track) -> NDArray[np.float64]:
-    """Heights (y downwards) from the first frame it is seen in to the one in which it is lowest."""
+    """Heights (y downwards) from the first frame it is seen in to the one in which it has nearly reached its lowest."""
     y = track.y_T[track.present_T]
-    # The first frame that is as low as it gets: a thing at rest on the floor is lowest for long.
-    return y[: int(np.argmax(y >= y.max() - 1.0)) + 1]
+    # Not quite the lowest: a thing at rest on the floor is lowest for long, and a soft landing creeps there.
+    return y[: int(np.argmax(y >= y[0] + 0.9 * (y.max() - y[0]))) + 1]
 
 
 def _faster(check: Check, seen: Observation) -> bool:

@@ -107,13 +107,14 @@ def _blobs(offset_HWC: F32, colour_HW: NDArray[np.uint8], strength_HW: F32, back
     """The blobs of one frame; `offset_HWC` is the frame minus the background's colour."""
     core_HW = strength_HW > CORE
     parts: list[tuple[int, Mask]] = []
-    for c in np.flatnonzero(np.bincount(colour_HW[core_HW], minlength=len(COLOURS)) >= MIN_AREA_PX):
+    counts = np.bincount(colour_HW[core_HW], minlength=len(COLOURS))
+    for c in (c for c in range(len(COLOURS)) if counts[c] >= MIN_AREA_PX):
         mine = ((colour_HW == c) & core_HW).astype(np.uint8)
         count, labels, stats, _ = cv2.connectedComponentsWithStats(mine, connectivity=4)
         # Hairlines are the mixed pixels between two touching things, or compression artefacts.
         thick = set(np.unique(labels[cv2.erode(mine, _SQUARE3) > 0]))
         good = [k for k in range(1, count) if stats[k, cv2.CC_STAT_AREA] >= MIN_AREA_PX and k in thick]
-        parts.extend((int(c), labels == k) for k in good)
+        parts.extend((c, labels == k) for k in good)
     cores = [mask for _, mask in parts]
     half_h, half_w = (strength_HW.shape[0] - 1) / 2, (strength_HW.shape[1] - 1) / 2
     blobs: list[Blob] = []

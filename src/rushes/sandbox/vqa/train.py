@@ -116,7 +116,7 @@ def batches_beside(spec: JudgeSpec, step: int) -> Iterator[Iterator[Batch]]:
 
 
 def judge_loss(net: JudgeNet, batch: Batch, spec: JudgeSpec) -> tuple[Tensor, dict[str, float]]:
-    """Cross-entropy of answers, first two looks and cells, weighted; and each of them, with the share answered right."""
+    """Weighted cross-entropy of answers, first two looks and cells; and each alone, with the share answered right."""
     answer_BQ = torch.from_numpy(batch.answer_BQ)
     with torch.autocast("cpu", torch.bfloat16):
         judged: Judged = net(torch.from_numpy(batch.frames_BTHWC), torch.from_numpy(batch.words_BQL))
