@@ -1,7 +1,7 @@
 """Make `docs/results.md`, the work of `make results`: the demo over several seeds, and the paper's own table here.
 
 Every arm is the demo recipe with a few keys changed, all in one run folder: what arms and seeds share (prompts, clips,
-answers, the base model's measurements) is made once. Killed, the same command goes on. Nothing is chosen by its outcome here.
+answers, the base model's measurements) is made once. Killed, the same command goes on. Nothing is chosen by outcome.
 """
 
 from __future__ import annotations

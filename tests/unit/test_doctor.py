@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib import metadata, util
 from pathlib import Path
@@ -51,6 +52,22 @@ def test_a_library_that_takes_too_long_is_a_warning(tmp_path: Path, monkeypatch:
     (check,) = imports._libraries([found], [])
     assert check.status == "warning"
     assert "less busy" in check.fix
+
+
+def test_the_probe_tells_before_and_after_each_import(capsys: pytest.CaptureFixture[str]) -> None:
+    from rushes.doctor import probe as script
+
+    script.main(["av", "no_such_lib"])
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["name"], line.get("starting", False)) for line in lines] == [
+        ("av", True),
+        ("av", False),
+        ("no_such_lib", True),
+        ("no_such_lib", False),
+    ]
+    assert lines[1]["error"] is None
+    assert "libx264" in lines[1]["facts"]["writes"]
+    assert lines[3]["error"].startswith("ModuleNotFoundError")
 
 
 def examined(monkeypatch: pytest.MonkeyPatch, installed: set[str], errors: dict[str, str]) -> dict[str, Check]:
@@ -133,6 +150,19 @@ def test_versions_against_requirement_and_known_pin(monkeypatch: pytest.MonkeyPa
     assert check("local>=2.13,<2.14", "2.13.0").status == "ok"
 
 
+def test_without_an_installed_package_the_checkout_says_what_is_wanted(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def requires(name: str) -> list[str]:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "requires", requires)
+    names = {packages._name(text) for text in packages.requirements()}
+    assert {"torch", "diffusers", "PyYAML"} <= names
+    monkeypatch.setattr(packages, "_CHECKOUT", tmp_path)
+    assert (packages.requirements(), packages.known_versions()) == ([], {})
+
+
 def test_everything_the_package_asks_for_is_looked_at(root: Path) -> None:
     names = {check.name for check in packages.check_packages()}
     assert {"python", "torch", "diffusers", "av", "pydantic"} <= names
@@ -164,6 +194,12 @@ def test_weights_are_intact_altered_or_gone(weights: Path) -> None:
         "sandbox weights", "missing", "base/model.safetensors is missing", check_weights(weights).fix
     )
     assert check_weights(weights).fix
+
+
+def test_weights_without_hashes_cannot_be_vouched_for(weights: Path) -> None:
+    (weights / SUMS).unlink()
+    assert check_weights(weights).status == "warning"
+    assert SUMS in check_weights(weights).found
 
 
 def test_no_weights_at_all_says_how_to_get_them(tmp_path: Path) -> None:

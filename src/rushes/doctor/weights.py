@@ -41,6 +41,8 @@ def check_weights(folder: Path | None = None) -> Check:
     """
     folder = folder or weights_folder()
     name = "sandbox weights"
+    if not (folder / SUMS).is_file() and folder.is_dir() and any(folder.iterdir()):
+        return Check(name, "warning", f"there, but without {SUMS}: nobody can tell whether they are whole")
     if not (folder / SUMS).is_file():
         return Check(
             name, "missing", f"none in {folder}", "rushes sandbox pretrain all (hours), or install the package anew"

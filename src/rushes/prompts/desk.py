@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
 CHUNK_SIZE = 64
 """Prompts written per chunk."""
-SPARE = 1.5
-"""Evaluation drafts per prompt wanted: repeated texts are left out."""
+SPARE = 3.0
+"""Evaluation drafts per prompt wanted: what says the same as another is left out."""
+SPARE_REAL = 1.5
+"""Sandbox clips rendered per real clip wanted."""
 
 
 class PromptDesk:
@@ -76,7 +79,12 @@ class PromptDesk:
             "test": self._write(order(held, origin="held_out", split="test")),
             "probe": self._write(order(probe, origin="probe")),
         }
-        splits = screen_splits(drafts, spec=self.recipe.prompts.screen, vocabulary=self.bench.vocabulary)
+        splits = screen_splits(
+            drafts,
+            spec=self.recipe.prompts.screen,
+            vocabulary=self.bench.vocabulary,
+            max_tokens=self.recipe.base.max_tokens,
+        )
         return _first(splits["probe"].accepted, probe), _first(splits[measure.split].accepted, held)
 
     # ---------------------------------------------------------------- a round
@@ -119,7 +127,8 @@ class PromptDesk:
         if spec.folder == "sandbox":
             from rushes.sandbox.real_clips import sandbox_real_clips
 
-            return tuple(sandbox_real_clips(spec.num_clips, self.recipe.seed, shape=shape))
+            # Some captions say what an evaluation prompt says and are refused, so more are rendered than are wanted.
+            return tuple(sandbox_real_clips(math.ceil(SPARE_REAL * spec.num_clips), self.recipe.seed, shape=shape))
         found = read_clip_folder(spec.folder, shape, spec.num_clips).require_some(spec.folder)
         self.run.write_derived("real-clips", found.rows)
         self.rejections.extend(found.rejections())
@@ -132,9 +141,15 @@ class PromptDesk:
         if not clips:
             return ()
         written = self._write(plan_captions(clips), CaptionWriter(clips))
-        screened = screen(written, evaluation=[*self.probes, *self.held_out], spec=self.recipe.prompts.screen)
+        screened = screen(
+            written,
+            evaluation=[*self.probes, *self.held_out],
+            spec=self.recipe.prompts.screen,
+            vocabulary=self.bench.vocabulary,
+            max_tokens=self.recipe.base.max_tokens,
+        )
         self.rejections.extend(screened.rejections)
-        return screened.accepted
+        return screened.accepted[: self.recipe.prompts.real.num_clips]
 
     def real_clips(self) -> list[Clip]:
         """The real clips as records, latents not kept: training encodes them."""

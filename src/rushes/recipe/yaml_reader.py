@@ -22,7 +22,7 @@ KeyPath = tuple[str | int, ...]
 """Where a value stands: ("train", "num_steps"), ("diagnose", "extra", 0, "name")."""
 
 _MAX_BYTES: Final = 1 << 20
-_MAX_VALUES: Final = 100_000
+_MAX_VALUES: Final = 20_000
 _TAG: Final = "tag:yaml.org,2002:"
 
 

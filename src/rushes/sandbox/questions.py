@@ -246,6 +246,7 @@ def _mechanics(scene: Scene, rng: Rng) -> list[tuple[Check, bool]]:
         (Check("moves", name, value="down", when="first"), True),
         (Check("faster", name), True),
         (Check("bounces", name), action.amount > 0),
+        (Check("moves", name, value="up", when="first"), False),
     ]
 
 
@@ -257,6 +258,7 @@ def _motion_rationality(scene: Scene, rng: Rng) -> list[tuple[Check, bool]]:
         (Check("touches", a.name, b.name), True),
         (Check("waits", b.name, a.name), True),
         (Check("moves", b.name, value=direction, when="second"), pushed),
+        (Check("moves", a.name, value=_other(rng, DIRECTIONS, direction), when="first"), False),
     ]
 
 

@@ -99,6 +99,13 @@ def test_every_command_has_help(arguments: list[str], capsys: pytest.CaptureFixt
     assert arguments[-1] in capsys.readouterr().out
 
 
+def test_the_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "rushes", "status", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: nowhere is not a run folder")
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.strip()
