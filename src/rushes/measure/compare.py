@@ -29,6 +29,8 @@ FEW_PROMPTS: Final = 8
 """Below this many prompts an interval is not to be trusted."""
 HACKING_SHARE: Final = 0.5
 """The judge's gain is called suspicious when the measurer sees less than this share of it, and no clear gain."""
+HACKING_LEAST: Final = 0.02
+"""A smaller gain of the judge's is not worth a warning, however clear it is."""
 
 
 @dataclass(frozen=True)
@@ -255,7 +257,8 @@ def _warnings(row: DimensionRow, judge: _Judged | None, num_unpaired: int) -> li
 
 
 def _is_suspicious(row: DimensionRow, judge_gain: Interval) -> bool:
-    return judge_gain.low > 0 and row.verdict != "better" and row.gain < HACKING_SHARE * judge_gain.mean
+    clear = judge_gain.low > 0 and judge_gain.mean >= HACKING_LEAST
+    return clear and row.verdict != "better" and row.gain < HACKING_SHARE * judge_gain.mean
 
 
 def points(value: float) -> str:

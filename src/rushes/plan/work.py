@@ -71,8 +71,11 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
     from rushes.prompts.desk import SPARE
 
     num_probes = num_dimensions * recipe.diagnose.num_prompts
-    num_held_out = num_dimensions * recipe.measure.num_prompts + num_groups * recipe.measure.num_diversity_prompts
-    num_drafts = math.ceil(SPARE * (num_probes + 2 * num_held_out))
+    probes, held_out, compared = (
+        math.ceil(SPARE * num)
+        for num in (recipe.diagnose.num_prompts, recipe.measure.num_prompts, recipe.measure.num_diversity_prompts)
+    )
+    num_drafts = num_dimensions * (probes + 2 * held_out) + 2 * num_groups * compared
     calls = calls_per_clip(recipe.measure.sampler)
     return StageWork(
         "diagnose",
@@ -84,14 +87,21 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
 
 
 def _prompts(recipe: Recipe) -> StageWork:
-    num_drafts = recipe.num_rounds * math.ceil(recipe.prompts.num_weakness * recipe.prompts.oversample)
-    num_real = recipe.prompts.real.num_clips
+    """Drafts of all rounds, and the real clips with their captions; of the sandbox's own, more are rendered than used."""
+    from rushes.prompts.desk import SPARE_REAL
+
+    spec, rounds = recipe.prompts, recipe.num_rounds
+    num_drafts = rounds * math.ceil(spec.num_weakness * spec.oversample)
+    # Each focus dimension rounds its own share up, so there may be a few more records than drafts counted at once.
+    num_most = num_drafts + rounds * (max(len(recipe.diagnose.focus), recipe.diagnose.num_focus) - 1)
+    num_real = spec.real.num_clips
+    num_captions = math.ceil(SPARE_REAL * num_real) if spec.real.folder == "sandbox" else num_real
     return StageWork(
         "prompts",
         f"drafts, and {num_real} real clips" if num_real else "drafts",
         num_drafts,
         {"drafts": num_drafts},
-        {"prompts": num_drafts + num_real, "clips": num_real},
+        {"prompts": num_most + num_captions, "clips": num_real},
     )
 
 

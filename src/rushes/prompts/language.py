@@ -66,12 +66,10 @@ def _phrases() -> dict[tuple[str, ...], tuple[str, str]]:
     verbs("turn", "", "turn become")
     add("turn", "", "turns into", "turning", "changes to", "changes colour to", "changes its colour to")
     add("change", "", "changes its colour from", "changes colour from", "changes from", "turns from")
-    verbs("do", "fall", "fall drop")
-    verbs("do", "fall", "fall drop", " to floor")
-    verbs("do", "fall", "fall drop", " to ground")
-    verbs("do", "rise", "rise float")
-    verbs("do", "rise", "rise float", " into air")
-    verbs("do", "rise", "rise float", " up")
+    for tail in ("", " to floor", " to ground"):
+        verbs("do", "fall", "fall drop", tail)
+    for tail in ("", " into air", " up"):
+        verbs("do", "rise", "rise float", tail)
     for tail in ("", " back", " back up"):
         verbs("do", "bounce", "bounce", tail)
     for place in ("on floor", "there", "on ground"):
