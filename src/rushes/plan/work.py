@@ -87,7 +87,7 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
 
 
 def _prompts(recipe: Recipe) -> StageWork:
-    """Drafts of all rounds, and the real clips with their captions; of the sandbox's own, more are rendered than used."""
+    """Drafts of all rounds, and real clips with their captions; of the sandbox's own, more are rendered than used."""
     from rushes.prompts.desk import SPARE_REAL
 
     spec, rounds = recipe.prompts, recipe.num_rounds

@@ -28,10 +28,12 @@ DOUBT_FOURFOLD = 0.0012
 DOUBT_THREEFOLD = 0.003
 """Together with `DOUBT_FOURFOLD`: how near to a border a blob may go by either name. Sharp shapes stay well away, but
 an autoencoder can round off small ones until nobody can tell."""
-MAX_SPREAD = 0.27
+MAX_SPREAD = 0.25
 """Second moment above which it is none of the shapes: 0.16 to 0.19 when sharp, a little more when blurred."""
-MAX_STRETCH = 0.07
+MAX_STRETCH = 0.06
 """Twofold moment above which it is longer one way than the other, and none of the shapes: below 0.01 when sharp."""
+MAX_ASKEW = 0.012
+"""Moments that mirror images take away above which it is none of the shapes: next to nothing when sharp."""
 
 
 class Form(NamedTuple):
@@ -45,6 +47,8 @@ class Form(NamedTuple):
     """Mean of |z|^2 over area."""
     stretch: float
     """|mean of z^2| over area: 0 unless longer one way than another."""
+    askew: float
+    """Length of (Re of mean z^3, Im of mean z^4), both normalised: 0 where left and right mirror each other."""
 
 
 def moments(alpha_HW: F32) -> tuple[float, float, float, Form]:
@@ -57,7 +61,8 @@ def moments(alpha_HW: F32) -> tuple[float, float, float, Form]:
     square_HW = z_HW * z_HW
     second, third = complex((share_HW * square_HW).sum()), complex((share_HW * square_HW * z_HW).sum())
     fourth = complex((share_HW * square_HW * square_HW).sum())
-    return x, y, area, Form(fourth.real, third.imag, float((share_HW * np.abs(square_HW)).sum()), abs(second))
+    spread = float((share_HW * np.abs(square_HW)).sum())
+    return x, y, area, Form(fourth.real, third.imag, spread, abs(second), abs(complex(third.real, fourth.imag)))
 
 
 def shapes_of(form_NF: NDArray[np.float64]) -> tuple[Shape, ...]:
@@ -65,8 +70,8 @@ def shapes_of(form_NF: NDArray[np.float64]) -> tuple[Shape, ...]:
 
     One shape as a rule, two where it lies on the border between them, none when it is none of the four.
     """
-    fourfold, threefold, spread, stretch = (float(v) for v in np.median(form_NF, axis=0))
-    if spread > MAX_SPREAD or stretch > MAX_STRETCH:
+    fourfold, threefold, spread, stretch, askew = (float(v) for v in np.median(form_NF, axis=0))
+    if spread > MAX_SPREAD or stretch > MAX_STRETCH or askew > MAX_ASKEW:
         return ()
     # How far beyond the border with the circle, in units of the doubt there; the circle lies inside of all three.
     beyond: dict[Shape, float] = {
