@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 from rushes.errors import RecipeError, Stopped, UserError
@@ -20,10 +22,8 @@ from rushes.roles import Failed, Judge, JudgeRequest, Video
 from rushes.specs import JudgeSpec, PluginSpec, RuntimeSpec, SandboxJudgeSpec
 from rushes.store.advance import Do, Work
 from rushes.store.blobs import Blobs
+from rushes.store.files import sha256_of_file
 from rushes.store.identity import work_key
-
-JUDGE_VERSION: Final = 1
-"""Raised whenever the built-in judge answers differently, so that old answers are not mixed with new ones."""
 
 _MAX_ALONE: Final = 3
 """Clips in a row that may fail alone before the rest of a failed batch is not tried alone any more."""
@@ -61,8 +61,19 @@ def answer_key(clip: Clip, prompt: Prompt, index: int, spec: JudgeSpec) -> str:
     All questions of the prompt are part of it: they are asked in one request, and a judge may let one colour the next.
     """
     asked = [question.model_dump(mode="json") for question in prompt.questions]
-    identity = {"judge": spec.judge, "version": JUDGE_VERSION, "text": prompt.text, "questions": asked}
+    identity = {"judge": spec.judge, "weights": _weights(spec.judge), "text": prompt.text, "questions": asked}
     return work_key("answer", identity, [clip], index)
+
+
+def _weights(judge: SandboxJudgeSpec | PluginSpec) -> str | None:
+    """Hash of the packaged judge's weights, so that another judge's answers are never taken for its own."""
+    return _packaged_weights() if isinstance(judge, SandboxJudgeSpec) else None
+
+
+@cache
+def _packaged_weights() -> str | None:
+    file = Path(str(files("rushes") / "sandbox" / "weights" / "judge" / "model.safetensors"))
+    return sha256_of_file(file) if file.exists() else None
 
 
 def chunk_size(work: Sequence[Work[Asked]], num_clips: int) -> int:
