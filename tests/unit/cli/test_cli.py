@@ -229,41 +229,6 @@ def test_the_default_folder_never_leaves_runs(name: str, folder: str) -> None:
     assert default_home(Recipe(name=name)) == Path("runs") / folder
 
 
-# ---------------------------------------------------------------------------------------------- init
-
-
-def test_init_writes_the_packaged_recipe_with_everything_explained(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "new" / "mine.yaml"
-    assert main(["init", str(file), "--from", "tiny"]) == 0
-    assert load_recipe(file) == load_recipe("tiny").model_copy(update={"name": "mine"})
-    assert f"rushes run {file}" in capsys.readouterr().out
-
-
-def test_init_writes_over_nothing_unless_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "mine.yaml"
-    file.write_text("precious")
-    assert main(["init", str(file)]) == 2
-    assert "--force" in capsys.readouterr().err
-    assert file.read_text() == "precious"
-    assert main(["init", str(file), "--force"]) == 0
-    assert load_recipe(file).name == "mine"
-
-
-def test_init_prints_to_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["init", "-"]) == 0
-    assert capsys.readouterr().out.startswith("# A recipe")
-
-
-def test_init_says_when_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "file").write_text("")
-    assert main(["init", str(tmp_path / "file" / "recipe.yaml")]) == 2
-    assert f"cannot use {tmp_path / 'file'}" in capsys.readouterr().err
-    assert main(["init", str(tmp_path), "--force"]) == 2
-    assert f"cannot write {tmp_path}" in capsys.readouterr().err
-
-
 # ---------------------------------------------------------------------------------------------- status, plan, report
 
 
