@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rushes.cli.sandbox import sandbox
+
+if TYPE_CHECKING:
+    from rushes.plan import Throughput
+    from rushes.specs import Recipe
 
 app = typer.Typer(
     name="rushes",
@@ -121,12 +125,20 @@ def plan(
         list[Path] | None,
         typer.Option("--from", metavar="HOME", help="Take the pace of this run; default: all in runs/."),
     ] = None,
+    try_it: Annotated[
+        bool, typer.Option("--calibrate/--no-calibrate", help="Try a handful of items where no run tells the pace.")
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a recipe will take: items, time, disk."""
     from rushes.cli.look import show_plan
 
-    show_plan(recipe, set_ or [], from_ or [], as_json=as_json)
+    def trial(of: Recipe) -> Throughput:
+        from rushes.calibrate import calibrate
+
+        return calibrate(of)
+
+    show_plan(recipe, set_ or [], from_ or [], calibrate=trial if try_it else None, as_json=as_json)
 
 
 @app.command()

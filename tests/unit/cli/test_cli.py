@@ -249,11 +249,11 @@ def test_status_as_a_table_and_as_json(pipeline: FakePipeline, capsys: pytest.Ca
 
 
 def test_plan_as_a_table_and_as_json(pipeline: FakePipeline, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plan", "tiny"]) == 0
+    assert main(["plan", "tiny", "--no-calibrate"]) == 0
     table = capsys.readouterr().out
     assert "unknown" in table
     assert "steps of 4 clips" in table
-    assert main(["plan", "tiny", "--set", "train.num_steps=5", "--json"]) == 0
+    assert main(["plan", "tiny", "--no-calibrate", "--set", "train.num_steps=5", "--json"]) == 0
     rows = {row["stage"]: row for row in json.loads(capsys.readouterr().out)}
     assert (rows["train"]["num_items"], rows["train"]["seconds"]) == (5, None)
 
@@ -266,7 +266,7 @@ def test_plan_takes_the_pace_of_runs_beside_it_and_names_those_it_cannot_read(
     Path("runs/broken").mkdir()
     for name in ("records.sqlite", "header.json"):
         Path("runs/broken", name).write_bytes(b"no")
-    assert main(["plan", "tiny"]) == 0
+    assert main(["plan", "tiny", "--no-calibrate"]) == 0
     said = capsys.readouterr().out
     assert "runs/earlier" in said
     assert "not used: runs/broken" in said

@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from rushes.errors import InputError
@@ -40,7 +41,7 @@ def load_judge(folder: Path) -> tuple[JudgeNet, dict[str, int]]:
         words: list[str] = json.loads((folder / "vocabulary.json").read_text())
         net = JudgeNet(config)
         net.load_state_dict({n: v.float() for n, v in load_file(str(folder / "model.safetensors")).items()})
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise InputError(
             f"no judge can be loaded from {folder}: {error}",
             expected="config.json, model.safetensors and vocabulary.json of a sandbox judge",

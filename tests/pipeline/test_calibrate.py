@@ -1,0 +1,33 @@
+"""A short trial tells the pace of every kind of work, from real runs of it."""
+
+import pytest
+
+from rushes.calibrate import SOURCE, calibrate, small
+from rushes.specs import Recipe
+from tests.support.tiny_recipe import tiny_recipe
+from tests.support.tiny_wan import make_tiny_wan
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    return tiny_recipe(make_tiny_wan(tmp_path_factory.mktemp("model")), num_rounds=2)
+
+
+def test_a_trial_keeps_what_decides_the_pace(recipe: Recipe) -> None:
+    trial = small(recipe)
+    assert (trial.base, trial.shape, trial.judge, trial.runtime) == (
+        recipe.base,
+        recipe.shape,
+        recipe.judge,
+        recipe.runtime,
+    )
+    assert trial.generate.sampler == recipe.generate.sampler
+    assert trial.train.batch_size == recipe.train.batch_size
+    assert trial.num_rounds == 1 and trial.prompts.num_weakness < recipe.prompts.num_weakness
+
+
+def test_every_kind_of_work_gets_a_measured_pace(recipe: Recipe) -> None:
+    found = calibrate(recipe)
+    assert set(found.paces) == {"drafts", "clip_calls", "answers", "measurements", "train_clips"}
+    assert all(pace.seconds > 0 and pace.source == SOURCE for pace in found.paces.values())
+    assert found.clip_bytes and found.checkpoint_bytes
