@@ -137,7 +137,7 @@ def test_things_that_stop_short_of_each_other_do_not_touch() -> None:
     )
     assert ask(early, "touches", "red circle", box) is True
     assert ask(early, "waits", box, "red circle") is False
-    together = film(dataclasses.replace(BALL, x=-8.0), dataclasses.replace(BOX, x=5.0))
+    together = film(dataclasses.replace(BALL, x=-8.5), dataclasses.replace(BOX, x=6.5))
     assert isinstance(ask(together, "waits", box, "red circle"), Unclear)
 
 

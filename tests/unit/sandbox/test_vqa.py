@@ -154,7 +154,8 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors", "vocabulary.json"]
     clip = render(draw_scene(np.random.default_rng(8), "Simple"))
     question = [["is there a red circle?", "does the camera stay still?"]]
-    assert SandboxJudge.load(tmp_path).p_yes([clip], question) == SandboxJudge(net, word_ids()).p_yes([clip], question)
+    loaded, kept = (j.p_yes([clip], question)[0] for j in (SandboxJudge.load(tmp_path), SandboxJudge(net, word_ids())))
+    assert np.allclose(np.array(loaded, float), np.array(kept, float), atol=1e-6)
 
 
 def test_a_damaged_judge_is_a_clear_error(tmp_path: Path) -> None:

@@ -30,9 +30,9 @@ DOUBT_THREEFOLD = 0.003
 an autoencoder can round off small ones until nobody can tell."""
 MAX_SPREAD = 0.25
 """Second moment above which it is none of the shapes: 0.16 to 0.19 when sharp, a little more when blurred."""
-MAX_STRETCH = 0.06
+MAX_STRETCH = 0.035
 """Twofold moment above which it is longer one way than the other, and none of the shapes: below 0.01 when sharp."""
-MAX_ASKEW = 0.012
+MAX_ASKEW = 0.009
 """Moments that mirror images take away above which it is none of the shapes: next to nothing when sharp."""
 
 
@@ -66,11 +66,14 @@ def moments(alpha_HW: F32) -> tuple[float, float, float, Form]:
 
 
 def shapes_of(form_NF: NDArray[np.float64]) -> tuple[Shape, ...]:
-    """The shapes that a thing seen in several frames may have, likeliest first, by the median of each moment.
+    """The shapes that a thing seen in several frames may have, likeliest first.
 
-    One shape as a rule, two where it lies on the border between them, none when it is none of the four.
+    One shape as a rule, two where it lies on the border between them, none when it is none of the four. Motion smears
+    and neighbours cover, so it is misshapen only if it is so in most frames, and frames that are do not count.
     """
-    fourfold, threefold, spread, stretch, askew = (float(v) for v in np.median(form_NF, axis=0))
+    spread, stretch, askew = (float(v) for v in np.percentile(form_NF[:, 2:], 25, axis=0))
+    whole_NF = form_NF[form_NF[:, 3] <= max(MAX_STRETCH, float(np.median(form_NF[:, 3])))]
+    fourfold, threefold = (float(v) for v in np.median(whole_NF[:, :2], axis=0))
     if spread > MAX_SPREAD or stretch > MAX_STRETCH or askew > MAX_ASKEW:
         return ()
     # How far beyond the border with the circle, in units of the doubt there; the circle lies inside of all three.
