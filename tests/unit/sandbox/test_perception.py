@@ -23,7 +23,18 @@ from rushes.sandbox.perception.shapes import moments, shapes_of
 from rushes.sandbox.perception.validate import Tally, main, other_scene, refusals, right_answers
 from rushes.sandbox.questions import Check
 from rushes.sandbox.render import render
-from rushes.sandbox.scene import COLOUR_RGB, COLOURS, RADIUS_PX, SHAPES, SIZE_PX, Action, Camera, Scene, Thing
+from rushes.sandbox.scene import (
+    BACKGROUND_RGB,
+    COLOUR_RGB,
+    COLOURS,
+    RADIUS_PX,
+    SHAPES,
+    SIZE_PX,
+    Action,
+    Camera,
+    Scene,
+    Thing,
+)
 
 BALL = Thing("circle", "red", "medium", -14.0, 0.0)
 BOX = Thing("square", "blue", "small", 6.0, 0.0)
@@ -188,6 +199,28 @@ def test_empty_and_noisy_clips_show_nothing() -> None:
 def test_other_sizes_and_lengths_are_measured_too() -> None:
     big = render(Scene("Simple", (BALL,), (ROLL,), "grey"), size_px=128, num_frames=9)
     assert ask(big, "moves", "red circle", "", "right") is True
+
+
+def test_a_thing_that_half_leaves_the_view_keeps_its_name() -> None:
+    leaving = film(BALL, actions=(dataclasses.replace(ROLL, amount=44.0),))
+    (track,) = perceive(leaving).tracks
+    assert (track.shape, track.presence, bool(track.cut_T[-1])) == ("circle", 1.0, True)
+    assert ask(leaving, "moves", "red circle", "", "right") is True
+
+
+def test_alike_things_that_melt_into_one_are_not_counted_as_two() -> None:
+    near = [dataclasses.replace(BALL, x=x) for x in (-8.0, 8.0)]
+    assert ask(film(*near), "count", "red circles", "", "two") is False
+    assert ask(film(*near), "exists", "red circle") is False
+
+
+def test_a_thing_that_changes_colour_keeps_its_track() -> None:
+    for background in BACKGROUND_RGB:
+        for colour in ("cyan", "green", "purple"):
+            turn = (Action(0, "turn", colour=colour),)  # type: ignore[arg-type]
+            frames = render(Scene("Dynamic_Attribute", (BALL,), turn, background))
+            assert ask(frames, "colour", "circle", "", colour, "end") is True
+            assert ask(frames, "colour", "circle", "", "red", "end") is False
 
 
 def test_bad_input_is_refused() -> None:

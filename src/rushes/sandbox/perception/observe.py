@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rushes.sandbox.perception.camera import CameraMotion, camera_motion
+from rushes.sandbox.perception.link import link
 from rushes.sandbox.perception.segment import segment
-from rushes.sandbox.perception.track import Incident, Track, link
+from rushes.sandbox.perception.track import Incident, Track
 from rushes.sandbox.scene import BACKGROUND_RGB, SIZE_PX, Background
 
 MAX_TRACKS = 8
