@@ -31,7 +31,7 @@ class _Doom:
     """Kills this process a random moment after its first piece of work has landed or its first step was made."""
 
     def __init__(self, rng: random.Random) -> None:
-        self.delay_s = rng.uniform(0.0, 0.25)
+        self.delay_s = rng.uniform(0.0, 0.02)
         self.armed = False
 
     def __call__(self, update: ProgressUpdate) -> None:
