@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from rushes.store.run import Run
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rushes.families.wan import Wan
+    from rushes.families.family import Conditions, Family
 
 
 @dataclass(frozen=True)
@@ -42,40 +43,56 @@ class Workbench:
         self._loaded: str | None = None
 
     @cached_property
-    def wan(self) -> Wan:
+    def family(self) -> Family:
         """The loaded pipeline of the recipe's base model."""
         import torch
 
-        from rushes.families.wan import load_wan
+        from rushes.families.load import load_family
 
         torch.set_num_threads(self.recipe.runtime.num_threads)
-        wan = load_wan(self.recipe.base, self.recipe.runtime.device)
-        self._loaded = wan.fingerprint
-        return wan
+        family = load_family(self.recipe.base, self.recipe.runtime.device)
+        family.latent_shape(self.recipe.shape)
+        self._loaded = family.fingerprint
+        return family
+
+    @property
+    def conditions(self) -> Conditions:
+        """What the transformer is told in training besides latents, timestep and text: as it was told when filming."""
+        from rushes.families.family import Conditions
+
+        return Conditions(fps=self.recipe.shape.fps, guidance=self.recipe.generate.sampler.guidance_scale)
 
     @cached_property
     def vocabulary(self) -> frozenset[str] | None:
         """The words a word-level tokenizer knows; None for models that can read any word."""
-        from rushes.families.wan import word_level_vocabulary
+        from rushes.families.folder import word_level_vocabulary
 
         return word_level_vocabulary(self.recipe.base)
 
     @cached_property
     def base(self) -> Model:
         """The recipe's untouched model."""
-        from rushes.families.wan import fingerprint_of
+        from rushes.families.folder import fingerprint_of
 
-        return Model(fingerprint_of(self.recipe.base) or self.wan.fingerprint, None)
+        return Model(fingerprint_of(self.recipe.base) or self.family.fingerprint, None)
 
     @cached_property
     def _base_weights(self) -> dict[str, Tensor]:
-        return {name: value.clone() for name, value in self.wan.transformer.state_dict().items()}
+        return {name: value.clone() for name, value in self.family.transformer.state_dict().items()}
 
-    def with_weights(self, model: Model) -> Wan:
-        """The pipeline with a model's weights in it; text encoder and autoencoder are the base's."""
-        wan = self.wan
+    def with_weights(self, model: Model, texts: Sequence[str] = ()) -> Family:
+        """The pipeline with a model's weights in it; text encoder and autoencoder are the base's.
+
+        Args:
+            model: which weights.
+            texts: all that it will have to read; where the recipe says so, read now, and the text encoder is freed.
+        """
+        family = self.family
+        if texts and self.recipe.runtime.free_text_encoder:
+            family.keep_texts(texts)
+            family.drop_text_encoder()
         base = self._base_weights
         if self._loaded != model.name:
-            wan.load_weights(base if model.weights is None else self.run.blobs.read_tensors(model.weights))
+            family.load_weights(base if model.weights is None else self.run.blobs.read_tensors(model.weights))
             self._loaded = model.name
-        return wan
+        return family

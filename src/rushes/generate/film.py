@@ -15,7 +15,7 @@ from rushes.store.blobs import Blobs
 from rushes.store.identity import seed_from_key, work_key
 
 if TYPE_CHECKING:
-    from rushes.families.wan import Wan
+    from rushes.families.family import Family
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ def takes(
 
 
 @dataclass(frozen=True)
-class WanGenerator:
-    """`Generator` over a loaded Wan pipeline."""
+class PipelineGenerator:
+    """`Generator` over a loaded model of any family."""
 
-    wan: Wan
+    family: Family
 
     def generate(self, requests: Sequence[ClipRequest]) -> list[GeneratedClip | Failed]:
         """One clip per request; requests of one sampler and shape are filmed together."""
@@ -56,15 +56,15 @@ class WanGenerator:
         shape = ShapeSpec(
             height_px=first.height_px, width_px=first.width_px, num_frames=first.num_frames, fps=first.fps
         )
-        latents = self.wan.sample([r.text for r in requests], [r.seed for r in requests], first.sampler, shape)
-        frames = self.wan.decode(latents)
+        latents = self.family.sample([r.text for r in requests], [r.seed for r in requests], first.sampler, shape)
+        frames = self.family.decode(latents)
         seconds = (time.perf_counter() - began) / len(requests)
         arrays = latents.cpu().numpy()
         return [GeneratedClip(f, z, seconds) for f, z in zip(frames, arrays, strict=True)]
 
 
 def film(
-    generator: WanGenerator,
+    generator: PipelineGenerator,
     chunk: Sequence[Work[Take]],
     *,
     blobs: Blobs,

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from rushes.errors import RecipeError
-from rushes.families.wan import Wan, hash_files, latent_size, load_wan, make_scheduler
+from rushes.families.load import load_wan
+from rushes.families.wan import Wan, latent_size, make_scheduler
+from rushes.families.weights import hash_files
 from rushes.records import SamplerSettings
 from rushes.specs import BaseModelSpec, ShapeSpec
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
@@ -28,7 +30,7 @@ def wan(folder: Path) -> Wan:
 
 def test_kept_latents_decode_to_the_pipelines_own_video(wan: Wan) -> None:
     latents = wan.sample(TEXTS, [5, 6], SAMPLER, TINY_SHAPE)
-    noise = torch.stack([wan._noise(seed, TINY_SHAPE) for seed in (5, 6)])
+    noise = wan.noise((5, 6), wan.latent_shape(TINY_SHAPE))
     wan.pipeline.scheduler = make_scheduler(SAMPLER)
     stock = wan.pipeline(
         prompt=TEXTS,
@@ -54,7 +56,7 @@ def test_a_clip_depends_on_its_own_seed_alone(wan: Wan) -> None:
 
 
 def test_text_is_padded_with_zeros_and_encoded_once_per_text(wan: Wan) -> None:
-    states = wan.encode_text(["a red circle", "", "a red circle"])
+    states = wan.encode_text(["a red circle", "", "a red circle"]).states_BLD
     assert states.shape == (3, 8, 16)
     assert torch.equal(states[0], states[2])
     assert float(states[0, 4:].abs().max()) == 0.0 and float(states[1, 1:].abs().max()) == 0.0

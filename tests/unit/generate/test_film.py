@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from rushes.families.wan import Wan, load_wan
-from rushes.generate.film import WanGenerator, film, takes
+from rushes.families.load import load_wan
+from rushes.families.wan import Wan
+from rushes.generate.film import PipelineGenerator, film, takes
 from rushes.records import Clip, Prompt, SamplerSettings
 from rushes.specs import BaseModelSpec
 from rushes.store.blobs import Blobs
@@ -40,7 +41,7 @@ def test_seeds_belong_to_the_prompt_and_keys_to_the_model() -> None:
 def test_a_filmed_clip_can_be_read_back_and_decoded(wan: Wan, tmp_path: Path) -> None:
     work = takes([PROMPT], model=wan.fingerprint, sampler=SAMPLER, shape=TINY_SHAPE, num_takes=2)
     blobs = Blobs(tmp_path / "blobs")
-    made = film(WanGenerator(wan), work, blobs=blobs, model=wan.fingerprint, sampler=SAMPLER, shape=TINY_SHAPE)
+    made = film(PipelineGenerator(wan), work, blobs=blobs, model=wan.fingerprint, sampler=SAMPLER, shape=TINY_SHAPE)
     clips = [clip for clip in made if isinstance(clip, Clip)]
     assert [clip.key for clip in clips] == [piece.key for piece in work]
     latents = torch.stack([blobs.read_tensors(clip.latents)["latents"] for clip in clips if clip.latents is not None])

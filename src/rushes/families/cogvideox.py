@@ -1,0 +1,151 @@
+"""CogVideoX: 2B and 5B, and 1.5 (5B).
+
+v-prediction on a variance-preserving schedule with whole timesteps; T5 states without a mask; latents scaled by one
+factor and laid out (B, t, C, h, w) for the transformer; rotary positions in 5B and 1.5. CogVideoX 1.5 reads patches of
+two latent frames: one more latent frame is put in front, as its own code does, and is cut off before decoding.
+Legend: N clips, B batch, C latent channels, t latent frames, h w latent rows and columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from diffusers import CogVideoXDDIMScheduler, CogVideoXDPMScheduler
+from torch import Tensor
+
+from rushes.errors import RecipeError
+from rushes.families.attention import attention_for
+from rushes.families.family import Conditions
+from rushes.families.loaded import LoadedPipeline, check_shape, generators, refuse_setting, to_frames
+from rushes.records import SamplerSettings
+from rushes.specs import ShapeSpec
+from rushes.texts import TextStates
+from rushes.train.path import Path, RoundPath
+
+if TYPE_CHECKING:
+    from rushes.roles import Frames
+
+LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
+"""Linear layers that a low-rank adapter changes: those of its own fine-tuning script."""
+SCHEDULERS = {"CogVideoXDPMScheduler": CogVideoXDPMScheduler, "CogVideoXDDIMScheduler": CogVideoXDDIMScheduler}
+STEP_NOISE = 0x5DEECE66D
+"""Mixed into a clip's seed for the noise that the DPM scheduler adds between steps: it must not be the first noise."""
+
+
+@dataclass(frozen=True, eq=False)
+class CogVideoX(LoadedPipeline):
+    """A loaded CogVideoX pipeline."""
+
+    name: str = "cogvideox"
+    lora_targets: tuple[str, ...] = LORA_TARGETS
+
+    def __post_init__(self) -> None:
+        length = self.transformer.config.max_text_seq_length
+        if self.max_tokens != length:
+            raise RecipeError(
+                "this CogVideoX reads texts of another length",
+                expected=f"base.max_tokens: {length}, as its transformer was trained",
+                got=self.max_tokens,
+                next_step=f"set base.max_tokens={length}",
+            )
+
+    @property
+    def path(self) -> Path:
+        """v-prediction under its own scheduler's alpha_bar."""
+        return RoundPath(self.pipeline.scheduler.alphas_cumprod.float())
+
+    @property
+    def num_extra(self) -> int:
+        """Latent frames put in front to fill the first patch: 1 for CogVideoX 1.5, else 0."""
+        return (self.transformer.config.patch_size_t or 1) - 1
+
+    def latent_shape(self, shape: ShapeSpec) -> tuple[int, int, int, int]:
+        """C, t, h, w; frames 8 k + 1 (its autoencoder wants an odd number of latent frames), sides multiples of 16."""
+        temporal, spatial = self.pipeline.vae_scale_factor_temporal, self.pipeline.vae_scale_factor_spatial
+        check_shape(
+            shape, "CogVideoX", frame_step=2 * temporal, pixel_step=spatial * self.transformer.config.patch_size
+        )
+        t = (shape.num_frames - 1) // temporal + 1 + self.num_extra
+        return int(self.transformer.config.in_channels), t, shape.height_px // spatial, shape.width_px // spatial
+
+    def read_texts(self, texts: list[str]) -> TextStates:
+        """T5 states of all tokens, padding included: the transformer takes no mask."""
+        states = self.pipeline.encode_prompt(
+            texts, do_classifier_free_guidance=False, max_sequence_length=self.max_tokens, device=self.device
+        )[0]
+        return TextStates(states)
+
+    @torch.no_grad()
+    def sample(self, texts: Sequence[str], seeds: Sequence[int], sampler: SamplerSettings, shape: ShapeSpec) -> Tensor:
+        """Final latents as they leave the stock sampler, the extra frame of CogVideoX 1.5 included."""
+        self.pipeline.scheduler = self.make_scheduler(sampler)
+        noise = self.noise(seeds, self.latent_shape(shape)).permute(0, 2, 1, 3, 4)
+        guided = sampler.guidance_scale > 1
+        negative = self.encode_text([sampler.negative_prompt] * len(texts)).states_BLD if guided else None
+        prompt = self.encode_text(texts).states_BLD
+        with attention_for(self.device), self.autocast(sampler.precision):
+            latents: Tensor = self.pipeline(
+                prompt_embeds=prompt,
+                negative_prompt_embeds=negative,
+                height=shape.height_px,
+                width=shape.width_px,
+                num_frames=shape.num_frames,
+                num_inference_steps=sampler.num_steps,
+                guidance_scale=sampler.guidance_scale,
+                latents=noise.to(self.device),
+                generator=generators([seed ^ STEP_NOISE for seed in seeds]),
+                output_type="latent",
+                max_sequence_length=self.max_tokens,
+            ).frames
+        return latents.float().permute(0, 2, 1, 3, 4).contiguous()
+
+    def make_scheduler(self, sampler: SamplerSettings) -> CogVideoXDPMScheduler | CogVideoXDDIMScheduler:
+        """The scheduler that a sampler names, on the model's own noise schedule, which no flow shift changes.
+
+        Raises:
+            RecipeError: another scheduler, or a flow shift.
+        """
+        if sampler.scheduler not in SCHEDULERS:
+            why = "it predicts v on a diffusion schedule"
+            expected = " or ".join(SCHEDULERS)
+            raise refuse_setting(self.name, "scheduler", expected=expected, got=sampler.scheduler, why=why)
+        if sampler.shift != 1.0:
+            why = "its noise schedule is its own (snr_shift_scale)"
+            raise refuse_setting(self.name, "shift", expected="1.0", got=sampler.shift, why=why)
+        scheduler_class = SCHEDULERS[sampler.scheduler]
+        return scheduler_class.from_config(self.scheduler_config, timestep_spacing="trailing")
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> list[Frames]:
+        """uint8 frames of each clip, exactly as the pipeline's own `output_type="np"` rounds them."""
+        z = 1 / self.pipeline.vae_scaling_factor_image * latents[:, :, self.num_extra :]
+        return to_frames(self.pipeline.vae.decode(z.to(self.pipeline.vae.dtype)).sample)
+
+    @torch.no_grad()
+    def encode(self, frames: Sequence[Frames]) -> Tensor:
+        """Scaled mode of the posterior; for CogVideoX 1.5 its first frame twice."""
+        x = self.pixels(frames).to(self.pipeline.vae.dtype)
+        z = self.pipeline.vae.encode(x).latent_dist.mode().float() * self.pipeline.vae_scaling_factor_image
+        return torch.cat([z[:, :, :1].expand(-1, -1, self.num_extra, -1, -1), z], dim=2)
+
+    def predict(
+        self, transformer: Any, z_t: Tensor, timestep_B: Tensor, text: TextStates, conditions: Conditions
+    ) -> Tensor:
+        """v, with time and channels swapped on the way in and out, and rotary positions where the model has them."""
+        positions = None
+        if transformer.config.use_rotary_positional_embeddings:
+            spatial = self.pipeline.vae_scale_factor_spatial
+            positions = self.pipeline._prepare_rotary_positional_embeddings(
+                z_t.shape[3] * spatial, z_t.shape[4] * spatial, z_t.shape[2], z_t.device
+            )
+        velocity: Tensor = transformer(
+            hidden_states=z_t.permute(0, 2, 1, 3, 4),
+            encoder_hidden_states=text.states_BLD,
+            timestep=timestep_B,
+            image_rotary_emb=positions,
+            return_dict=False,
+        )[0]
+        return velocity.permute(0, 2, 1, 3, 4)

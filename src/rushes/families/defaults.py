@@ -1,0 +1,80 @@
+"""What each family is usually sampled with, from its authors' own examples; nothing heavy is imported here.
+
+A recipe states its sampler whole, and the clip record repeats it, so these are never filled in behind the user's back:
+they are what the error names when a sampler does not fit, and what `docs/families.md` lists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rushes.records import SamplerSettings
+from rushes.specs import ShapeSpec
+
+
+@dataclass(frozen=True)
+class Usual:
+    """A starting point for a recipe."""
+
+    sampler: SamplerSettings
+    shape: ShapeSpec
+    max_tokens: int
+
+
+WAN_NEGATIVE = (
+    "Bright tones, overexposed, static, blurred details, subtitles, style, works, paintings, images, static, overall "
+    "gray, worst quality, low quality, JPEG compression residue, ugly, incomplete, extra fingers, poorly drawn hands, "
+    "poorly drawn faces, deformed, disfigured, misshapen limbs, fused fingers, still picture, messy background, three "
+    "legs, many people in the background, walking backwards"
+)
+"""English translation of Wan's own negative prompt, as diffusers' example of its pipeline has it."""
+LTX_NEGATIVE = "worst quality, inconsistent motion, blurry, jittery, distorted"
+"""From the example of LTX-Video's pipeline."""
+
+
+def _sampler(guidance: float, shift: float, scheduler: str, negative: str = "") -> SamplerSettings:
+    return SamplerSettings(
+        num_steps=50,
+        guidance_scale=guidance,
+        shift=shift,
+        scheduler=scheduler,
+        negative_prompt=negative,
+        precision="bfloat16",
+    )
+
+
+_EULER = "FlowMatchEulerDiscreteScheduler"
+
+USUAL: dict[str, Usual] = {
+    "wan": Usual(
+        _sampler(5.0, 5.0, "UniPCMultistepScheduler", WAN_NEGATIVE),
+        ShapeSpec(height_px=480, width_px=832, num_frames=81, fps=16),
+        512,
+    ),
+    "cogvideox": Usual(
+        _sampler(6.0, 1.0, "CogVideoXDPMScheduler"),
+        ShapeSpec(height_px=480, width_px=720, num_frames=49, fps=8),
+        226,
+    ),
+    "hunyuan": Usual(
+        _sampler(6.0, 7.0, _EULER),
+        ShapeSpec(height_px=720, width_px=1280, num_frames=129, fps=24),
+        256,
+    ),
+    # The shift is what the pipeline's own shift by length comes to at this shape.
+    "ltx": Usual(
+        _sampler(3.0, 25.3, _EULER, LTX_NEGATIVE),
+        ShapeSpec(height_px=512, width_px=704, num_frames=161, fps=25),
+        128,
+    ),
+}
+"""By the name that `base.family` has."""
+
+
+def in_words(family: str) -> str:
+    """A family's usual sampler as a recipe would say it."""
+    sampler = USUAL[family].sampler
+    return (
+        f"{{num_steps: {sampler.num_steps}, guidance_scale: {sampler.guidance_scale}, shift: {sampler.shift}, "
+        f"scheduler: {sampler.scheduler}}}"
+    )

@@ -1,0 +1,163 @@
+"""Where a model's files are and what they say about it, without loading a weight."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from rushes.errors import InputError, RecipeError, UserError
+from rushes.families.weights import hash_files
+from rushes.specs import BaseModelSpec
+
+FamilyName = Literal["wan", "cogvideox", "hunyuan", "ltx"]
+
+FAMILIES: dict[str, FamilyName] = {
+    "WanPipeline": "wan",
+    "CogVideoXPipeline": "cogvideox",
+    "HunyuanVideoPipeline": "hunyuan",
+    "LTXPipeline": "ltx",
+}
+"""Family of each diffusers pipeline class that is understood, as `model_index.json` names it."""
+
+_HTTP_LIBRARIES = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3"})
+
+
+def model_folder(model: str) -> str:
+    """Where the weights of a recipe's `base.model` are: the package's own for `sandbox`, else as given."""
+    if model == "sandbox":
+        return str(files("rushes.sandbox") / "weights" / "base")
+    return model
+
+
+def family_of(base: BaseModelSpec) -> FamilyName:
+    """The family that a model's own index names, checked against the recipe's.
+
+    Raises:
+        InputError: there is no such model, it cannot be reached, or its pipeline is of no family known here.
+        RecipeError: the recipe names another family.
+    """
+    index = read_index(base)
+    found = index.get("_class_name")
+    if not isinstance(found, str) or found not in FAMILIES:
+        hint = "a model that starts from an image cannot be used" if "Image" in str(found) else "see docs/families.md"
+        raise InputError(
+            f"the pipeline of base.model {base.model!r} is of no family known here",
+            expected=f"one of {', '.join(FAMILIES)}",
+            got=found,
+            next_step=f"choose a text-to-video model of one of these; {hint}",
+        )
+    family = FAMILIES[found]
+    if base.family not in ("auto", family):
+        raise RecipeError(
+            f"base.family does not fit base.model {base.model!r}",
+            expected=f"{family} (its model_index.json says {found}), or auto",
+            got=base.family,
+            next_step=f"set base.family={family} or base.family=auto",
+        )
+    return family
+
+
+def read_index(base: BaseModelSpec) -> dict[str, Any]:
+    """`model_index.json` of a model, from the package, a folder or the Hub.
+
+    Raises:
+        InputError: there is none, or it is no JSON object.
+    """
+    path = Path(model_folder(base.model))
+    file = path / "model_index.json" if path.is_dir() else _index_from_hub(base)
+    try:
+        index = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"the folder of base.model has no model_index.json: {path}",
+            expected="a diffusers pipeline folder: model_index.json, transformer/, vae/, text_encoder/, tokenizer/",
+            got=sorted(each.name for each in path.iterdir())[:8],
+            next_step="point base.model at the folder that holds model_index.json, or at a Hub id ending in -Diffusers",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file} cannot be read: {error}", next_step="download the model again") from error
+    if not isinstance(index, dict):
+        raise InputError(f"{file} is not a diffusers index", expected="a JSON object", got=index)
+    return index
+
+
+def _index_from_hub(base: BaseModelSpec) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    if base.model.startswith((".", "/", "~")) or base.model.count("/") != 1:
+        raise InputError(
+            "base.model names no folder that exists",
+            expected="`sandbox`, an existing diffusers folder, or a Hub id such as Wan-AI/Wan2.1-T2V-1.3B-Diffusers",
+            got=base.model,
+            next_step="check the path; `~` is not expanded",
+        )
+    try:
+        return Path(hf_hub_download(base.model, "model_index.json", revision=base.revision))
+    except Exception as error:
+        found = hub_error(base, error)
+        if found is None:
+            raise
+        raise found from error
+
+
+def hub_error(base: BaseModelSpec, error: BaseException) -> UserError | None:
+    """What an error of the Hub's client means for the user; None when it is not one of those."""
+    from huggingface_hub import errors
+
+    name = f"base.model {base.model!r}"
+    if isinstance(error, errors.GatedRepoError):
+        return InputError(
+            f"{name} asks for your consent before it can be downloaded",
+            next_step="accept its terms on its page, then log in with `hf auth login` or set HF_TOKEN",
+        )
+    if isinstance(error, (errors.RepositoryNotFoundError, errors.HFValidationError)):
+        return InputError(
+            f"{name} is neither a folder here nor a model on the Hub (or it is private)",
+            expected="an existing diffusers folder, or a Hub id such as Wan-AI/Wan2.1-T2V-1.3B-Diffusers",
+            got=base.model,
+            next_step="check the spelling; for a private model log in with `hf auth login` or set HF_TOKEN",
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return InputError(f"{name} has no such revision", got=base.revision, next_step="correct base.revision")
+    if isinstance(error, (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError)):
+        return _unreachable(name, error)
+    if isinstance(error, errors.EntryNotFoundError):
+        return InputError(
+            f"{name} has no model_index.json, so it is no diffusers pipeline",
+            next_step="Hub ids of diffusers pipelines often end in -Diffusers",
+        )
+    if isinstance(error, errors.HfHubHTTPError) or _is_of_the_network(error):
+        return _unreachable(name, error)
+    return None
+
+
+def _unreachable(name: str, error: BaseException) -> UserError:
+    reason = str(error).strip().split("\n")[0] or type(error).__name__
+    return InputError(
+        f"{name} is not a folder here, not downloaded yet, and the Hub cannot be reached: {reason}",
+        next_step="go online once (unset HF_HUB_OFFLINE), or copy the model here and name its folder in base.model",
+    )
+
+
+def _is_of_the_network(error: BaseException) -> bool:
+    """True for what the HTTP library below the Hub's client raises; which library that is has changed before."""
+    return type(error).__module__.split(".")[0] in _HTTP_LIBRARIES
+
+
+def word_level_vocabulary(base: BaseModelSpec) -> frozenset[str] | None:
+    """The words that a word-level tokenizer knows, lower case; None for tokenizers that can read any word."""
+    file = Path(model_folder(base.model)) / "tokenizer" / "tokenizer.json"
+    if not file.exists():
+        return None
+    model = json.loads(file.read_text(encoding="utf-8")).get("model", {})
+    if model.get("type") != "WordLevel":
+        return None
+    return frozenset(word for word in model["vocab"] if not word.startswith("<"))
+
+
+def fingerprint_of(base: BaseModelSpec) -> str | None:
+    """Hash of a local model's transformer weights, found without loading them; None when the model is on the Hub."""
+    weights = Path(model_folder(base.model)) / "transformer"
+    return hash_files(weights) if weights.is_dir() else None

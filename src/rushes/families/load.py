@@ -1,0 +1,120 @@
+"""Load a model of whatever family its folder says; never runs code from the folder, never unpickles."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+
+from rushes.errors import InputError
+from rushes.families.family import Family
+from rushes.families.folder import FamilyName, family_of, fingerprint_of, hub_error, model_folder
+from rushes.families.loaded import TEXT_PARTS, LoadedPipeline
+from rushes.families.wan import Wan
+from rushes.families.weights import hash_state
+from rushes.specs import BaseModelSpec
+
+
+def load_family(base: BaseModelSpec, device: str = "cpu") -> Family:
+    """The adapter of a model from the package, a diffusers folder or the Hub, loaded and frozen.
+
+    Raises:
+        InputError: there is no such model, it is of no known family, or its files are missing or damaged.
+        RecipeError: the recipe names another family, or a setting that it cannot have.
+    """
+    pipeline_class, adapter = _classes(family_of(base))
+    family: Family = _load(base, device, pipeline_class, adapter)
+    return family
+
+
+def load_wan(base: BaseModelSpec, device: str = "cpu") -> Wan:
+    """`load_family` for who needs a Wan and nothing else."""
+    loaded = load_family(base, device)
+    if not isinstance(loaded, Wan):
+        raise InputError("a Wan model is needed here", expected="a WanPipeline", got=base.model)
+    return loaded
+
+
+def _classes(family: FamilyName) -> tuple[Any, type[LoadedPipeline]]:
+    import diffusers
+
+    if family == "cogvideox":
+        from rushes.families.cogvideox import CogVideoX
+
+        return diffusers.CogVideoXPipeline, CogVideoX
+    if family == "hunyuan":
+        from rushes.families.hunyuan import Hunyuan
+
+        return diffusers.HunyuanVideoPipeline, Hunyuan
+    if family == "ltx":
+        from rushes.families.ltx import LTX
+
+        return diffusers.LTXPipeline, LTX
+    return diffusers.WanPipeline, Wan
+
+
+def _load(base: BaseModelSpec, device: str, pipeline_class: Any, adapter: type[LoadedPipeline]) -> Any:
+    source = model_folder(base.model)
+    text_dtype = torch.bfloat16 if base.text_precision == "bfloat16" else torch.float32
+    dtypes = {"default": torch.float32, **dict.fromkeys(TEXT_PARTS, text_dtype)}
+    try:
+        with _quiet():
+            pipeline = pipeline_class.from_pretrained(
+                source, revision=base.revision, dtype=dtypes, use_safetensors=True
+            ).to(device)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise (hub_error(base, error) or _unreadable(base, error)) from error
+    pipeline.set_progress_bar_config(disable=True)
+    for part in pipeline.components.values():
+        if isinstance(part, torch.nn.Module):
+            part.eval().requires_grad_(False)
+    return adapter(
+        pipeline=pipeline,
+        fingerprint=fingerprint_of(base) or hash_state(pipeline.transformer.state_dict()),
+        max_tokens=base.max_tokens,
+        device=torch.device(device),
+        scheduler_config=pipeline.scheduler.config,
+        load_text_parts=_text_loader(pipeline, source, base.revision),
+    )
+
+
+def _unreadable(base: BaseModelSpec, error: BaseException) -> InputError:
+    return InputError(
+        f"base.model {base.model!r} cannot be loaded: {str(error).strip().splitlines()[0] if str(error) else error!r}",
+        expected="a whole diffusers pipeline folder with .safetensors weights",
+        next_step="look for missing or half-copied files, or download the model again",
+    )
+
+
+def _text_loader(pipeline: Any, source: str, revision: str | None) -> Callable[[], Mapping[str, Any]]:
+    """How to get the text encoders back after they were dropped."""
+    parts = {name: getattr(pipeline, name, None) for name in TEXT_PARTS}
+    classes = {name: (type(part), part.dtype) for name, part in parts.items() if part is not None}
+
+    def load() -> Mapping[str, Any]:
+        with _quiet():
+            return {
+                name: cls.from_pretrained(source, subfolder=name, revision=revision, dtype=dtype, use_safetensors=True)
+                .eval()
+                .requires_grad_(False)
+                for name, (cls, dtype) in classes.items()
+            }
+
+    return load
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Load without the libraries' own progress bars, which would break up ours."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    for logging in (diffusers_logging, transformers_logging):
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for logging in (diffusers_logging, transformers_logging):
+            logging.enable_progress_bar()

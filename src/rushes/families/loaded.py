@@ -1,0 +1,152 @@
+"""What all adapters share: a loaded pipeline, its kept texts, noise from seeds, pixels in and out.
+
+Legend: N clips, C latent channels, T frames, t latent frames, H W pixels, h w latent rows and columns.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rushes.errors import RecipeError
+from rushes.families.defaults import in_words
+from rushes.specs import ShapeSpec
+from rushes.texts import TextStates
+
+if TYPE_CHECKING:
+    from rushes.roles import Frames
+
+TEXT_BATCH = 64
+"""Texts that go through a text encoder at once."""
+TEXT_PARTS = ("text_encoder", "text_encoder_2")
+"""Names of the parts of a pipeline that only text needs."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedPipeline:
+    """A stock pipeline with its name tag, and the verbs that no family does differently."""
+
+    pipeline: Any
+    """The diffusers pipeline, in evaluation mode."""
+    fingerprint: str
+    """Hash of the transformer's weights: two models are the same exactly when it is."""
+    max_tokens: int
+    """Text length it is trained and sampled with."""
+    device: torch.device
+    """Where it is."""
+    scheduler_config: Any
+    """Of the scheduler as it was loaded; sampling puts others in its place."""
+    load_text_parts: Callable[[], Mapping[str, Any]] | None = None
+    """Loads the text encoders again after they were dropped; None where they never are."""
+    kept: dict[str, TextStates] = field(default_factory=dict[str, TextStates])
+    """Texts encoded ahead, one `TextStates` of one item each, in main memory."""
+
+    @property
+    def transformer(self) -> Any:
+        """The network that is tuned."""
+        return self.pipeline.transformer
+
+    def load_weights(self, state: Mapping[str, Tensor]) -> None:
+        """Put tuned weights into the transformer: the same names, all of them."""
+        self.transformer.load_state_dict(dict(state))
+
+    # ---------------------------------------------------------------- text
+
+    @torch.no_grad()
+    def encode_text(self, texts: Sequence[str]) -> TextStates:
+        """What the transformer reads of each text, as the stock pipeline encodes it; each text once."""
+        distinct = list(dict.fromkeys(texts))
+        if all(text in self.kept for text in distinct):
+            return TextStates.cat([self.kept[text] for text in texts]).to(self.device)
+        if self.pipeline.text_encoder is None:
+            self._bring_text_parts_back()
+        parts = [self.read_texts(distinct[at : at + TEXT_BATCH]) for at in range(0, len(distinct), TEXT_BATCH)]
+        rows = {text: index for index, text in enumerate(distinct)}
+        return TextStates.cat(parts)[[rows[text] for text in texts]].float()
+
+    def read_texts(self, texts: list[str]) -> TextStates:
+        """One batch of texts through the encoders of the pipeline; each family's own."""
+        raise NotImplementedError
+
+    def keep_texts(self, texts: Sequence[str]) -> None:
+        """Encode these texts now and keep the result, so that the text encoder is not needed for them again."""
+        new = [text for text in dict.fromkeys(texts) if text not in self.kept]
+        if not new:
+            return
+        states = self.encode_text(new).to("cpu")
+        self.kept.update({text: states[slice(index, index + 1)] for index, text in enumerate(new)})
+
+    def drop_text_encoder(self) -> None:
+        """Free the text encoders' memory; they are loaded again when a text comes that was not kept."""
+        for name in TEXT_PARTS:
+            if getattr(self.pipeline, name, None) is not None:
+                self.pipeline.register_modules(**{name: None})
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _bring_text_parts_back(self) -> None:
+        if self.load_text_parts is None:
+            raise RuntimeError("the text encoder was dropped from a pipeline that cannot load it again")
+        self.pipeline.register_modules(**{name: part.to(self.device) for name, part in self.load_text_parts().items()})
+
+    # ---------------------------------------------------------------- noise and number formats
+
+    def noise(self, seeds: Sequence[int], size: tuple[int, int, int, int]) -> Tensor:
+        """Standard normal noise (N, *size), each item from its own seed; drawn on the CPU, so the same everywhere."""
+        return torch.stack([torch.randn(size, generator=generator) for generator in generators(seeds)])
+
+    def autocast(self, precision: str) -> torch.autocast:
+        """The context to compute in."""
+        dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
+        return torch.autocast(self.device.type, dtype, enabled=precision != "float32")
+
+    # ---------------------------------------------------------------- pixels
+
+    def pixels(self, frames: Sequence[Frames]) -> Tensor:
+        """Clips as uint8 frames (T, H, W, 3) to what autoencoders read: (N, 3, T, H, W) in [-1, 1]."""
+        return torch.from_numpy(np.stack(frames)).to(self.device).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+
+
+def generators(seeds: Sequence[int]) -> list[torch.Generator]:
+    """One source of randomness per clip."""
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def to_frames(video_N3THW: Tensor) -> list[Frames]:
+    """An autoencoder's output in [-1, 1] as uint8 frames (T, H, W, 3), rounded as the pipelines' `np` output is."""
+    pixels = ((video_N3THW.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+    return [clip.permute(1, 2, 3, 0).cpu().numpy() for clip in pixels]
+
+
+def check_shape(shape: ShapeSpec, model: str, *, frame_step: int, pixel_step: int) -> None:
+    """Whether a model can make clips of a shape: frame_step k + 1 frames, sides that are multiples of pixel_step.
+
+    Raises:
+        RecipeError: it cannot; the message names the nearest shape that it can.
+    """
+    frames = max(1, round((shape.num_frames - 1) / frame_step) * frame_step + 1)
+    height, width = (max(pixel_step, round(v / pixel_step) * pixel_step) for v in (shape.height_px, shape.width_px))
+    if (frames, height, width) != (shape.num_frames, shape.height_px, shape.width_px):
+        raise RecipeError(
+            f"{model} cannot make clips of this shape",
+            expected=f"num_frames = {frame_step} k + 1 and height_px, width_px multiples of {pixel_step}",
+            got=f"{shape.num_frames} frames of {shape.height_px} x {shape.width_px}",
+            next_step=f"the nearest legal shape is {frames} frames of {height} x {width}",
+        )
+
+
+def refuse_setting(family: str, setting: str, *, expected: str, got: object, why: str) -> RecipeError:
+    """The error for a sampler setting that a family would otherwise ignore in silence."""
+    return RecipeError(
+        f"a model of the family {family} cannot be sampled with this {setting}: {why}",
+        expected=f"{setting}: {expected}",
+        got=got,
+        next_step=f"change {setting} in generate.sampler and measure.sampler; usual is {in_words(family)}",
+    )

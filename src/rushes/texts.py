@@ -1,0 +1,71 @@
+"""What a transformer reads of texts: a few tensors with the texts along the first dimension.
+
+Legend: B texts, L tokens, D width of the token states, P width of the pooled state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class TextStates:
+    """Encoded texts. Indexing picks texts, `tensors` and `of` lead to a safetensors file and back.
+
+    Example:
+        TextStates(states_BLD=torch.zeros(2, 512, 4096))                                          # Wan, CogVideoX
+        TextStates(torch.zeros(2, 256, 4096), mask_BL=torch.ones(2, 256), pooled_BP=torch.zeros(2, 768))    # Hunyuan
+    """
+
+    states_BLD: Tensor
+    """States of the text encoder, one per token."""
+    mask_BL: Tensor | None = None
+    """True (or 1) for tokens of the text, False (or 0) for padding; None where the transformer takes no mask."""
+    pooled_BP: Tensor | None = None
+    """One vector per text from a second encoder; None where the transformer takes none."""
+
+    def __len__(self) -> int:
+        return len(self.states_BLD)
+
+    def __getitem__(self, rows: slice | Sequence[int] | Tensor) -> TextStates:
+        """The texts at `rows`, as a tensor would be indexed by a slice, a list of numbers or a tensor."""
+        return TextStates.of({name: value[rows] for name, value in self.tensors().items()})
+
+    def replaced(self, where_B: Tensor, other: TextStates) -> TextStates:
+        """These texts, but `other`'s only text wherever `where_B` is True."""
+        mine, theirs = self.tensors(), other.tensors()
+        where = {name: where_B.view(-1, *[1] * (value.ndim - 1)) for name, value in mine.items()}
+        return TextStates.of({name: theirs[name].where(where[name], value) for name, value in mine.items()})
+
+    def float(self) -> TextStates:
+        """States in float32; the mask as it is."""
+        pooled = None if self.pooled_BP is None else self.pooled_BP.float()
+        return TextStates(self.states_BLD.float(), self.mask_BL, pooled)
+
+    def to(self, device: torch.device | str) -> TextStates:
+        """On another device."""
+        return TextStates.of({name: value.to(device) for name, value in self.tensors().items()})
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor there is under its field's name, as a safetensors file holds them."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in named.items() if value is not None}
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> TextStates:
+        """The way back from `tensors`."""
+        return cls(**tensors)
+
+    @classmethod
+    def cat(cls, parts: Sequence[TextStates]) -> TextStates:
+        """The texts of all parts, one after the other; the parts hold the same kinds of tensor."""
+        import torch
+
+        named = [part.tensors() for part in parts]
+        return cls.of({name: torch.cat([each[name] for each in named]) for name in named[0]})

@@ -1,0 +1,233 @@
+"""Every family in a size for tests: its real classes from their configs, random weights, seconds to build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    LlamaConfig,
+    LlamaModel,
+    T5Config,
+    T5EncoderModel,
+    UMT5Config,
+    UMT5EncoderModel,
+)
+
+from rushes.records import SamplerSettings
+from rushes.specs import BaseModelSpec, ShapeSpec
+from tests.support.tiny_wan import make_tiny_wan, tiny_tokenizer
+
+CHANNELS, TEXT_WIDTH = 4, 16
+STATISTICS = {"latents_mean": [0.23, -0.51, 0.117, 0.0], "latents_std": [1.9, 0.47, 1.0, 3.3]}
+"""No powers of two, so that another order of multiplying and dividing than the pipeline's would show."""
+
+
+@dataclass(frozen=True)
+class TinyFamily:
+    """How to make one, and what it is run with."""
+
+    family: str
+    make: Callable[[], Any]
+    """The pipeline."""
+    sampler: SamplerSettings
+    shape: ShapeSpec
+    max_tokens: int
+
+    def save(self, folder: Path) -> Path:
+        """As a diffusers folder; the same weights every time."""
+        torch.manual_seed(0)
+        pipeline = self.make()
+        for part in pipeline.components.values():
+            if isinstance(part, torch.nn.Module):
+                part.eval()
+        pipeline.save_pretrained(str(folder))
+        return folder
+
+    def base(self, folder: Path) -> BaseModelSpec:
+        """The recipe's entry for it."""
+        return BaseModelSpec(family=self.family, model=str(folder), max_tokens=self.max_tokens)  # type: ignore[arg-type]
+
+
+def _t5() -> T5EncoderModel:
+    size = {"d_model": TEXT_WIDTH, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    return T5EncoderModel(T5Config(vocab_size=len(tiny_tokenizer()), **size))  # type: ignore[arg-type]
+
+
+def make_ti2v() -> diffusers.WanPipeline:
+    """Wan2.2 TI2V: one timestep per patch, an autoencoder that shrinks by 16, statistics that are not trivial."""
+    size = {"d_model": TEXT_WIDTH, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    return diffusers.WanPipeline(
+        tokenizer=tiny_tokenizer(),
+        text_encoder=UMT5EncoderModel(UMT5Config(vocab_size=len(tiny_tokenizer()), **size)),  # type: ignore[arg-type]
+        vae=diffusers.AutoencoderKLWan(
+            base_dim=8,
+            z_dim=CHANNELS,
+            dim_mult=[1, 1, 1, 1],
+            num_res_blocks=1,
+            temperal_downsample=[False, True, True],
+            is_residual=True,
+            patch_size=2,
+            in_channels=12,
+            out_channels=12,
+            scale_factor_spatial=16,
+            **STATISTICS,
+        ),
+        scheduler=diffusers.UniPCMultistepScheduler(
+            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0, num_train_timesteps=1000
+        ),
+        transformer=diffusers.WanTransformer3DModel(
+            patch_size=(1, 2, 2),
+            num_attention_heads=2,
+            attention_head_dim=12,
+            in_channels=CHANNELS,
+            out_channels=CHANNELS,
+            text_dim=TEXT_WIDTH,
+            freq_dim=16,
+            ffn_dim=32,
+            num_layers=1,
+            rope_max_seq_len=32,
+        ),
+        expand_timesteps=True,
+    )
+
+
+def make_cogvideox(**changes: Any) -> diffusers.CogVideoXPipeline:
+    """CogVideoX 2B with fixed positions; `changes` of the transformer's config make it a 5B or a 1.5."""
+    config = {
+        "num_attention_heads": 2,
+        "attention_head_dim": 16,
+        "in_channels": CHANNELS,
+        "out_channels": CHANNELS,
+        "time_embed_dim": 16,
+        "text_embed_dim": TEXT_WIDTH,
+        "num_layers": 1,
+        "sample_width": 4,
+        "sample_height": 4,
+        "sample_frames": 9,
+        "max_text_seq_length": 16,
+    }
+    return diffusers.CogVideoXPipeline(
+        tokenizer=tiny_tokenizer(),
+        text_encoder=_t5(),
+        vae=diffusers.AutoencoderKLCogVideoX(
+            block_out_channels=(8, 8, 8, 8), latent_channels=CHANNELS, layers_per_block=1, norm_num_groups=2
+        ),
+        scheduler=diffusers.CogVideoXDDIMScheduler(
+            beta_schedule="scaled_linear",
+            prediction_type="v_prediction",
+            rescale_betas_zero_snr=True,
+            snr_shift_scale=1.0,
+            timestep_spacing="trailing",
+        ),
+        transformer=diffusers.CogVideoXTransformer3DModel(**config | changes),
+    )
+
+
+def make_hunyuan() -> diffusers.HunyuanVideoPipeline:
+    words = len(tiny_tokenizer())  # type: ignore[arg-type]
+    size = {"hidden_size": TEXT_WIDTH, "intermediate_size": 16, "num_attention_heads": 2}
+    llama = LlamaConfig(vocab_size=words, num_hidden_layers=3, num_key_value_heads=2, **size)
+    clip = CLIPTextConfig(vocab_size=words, num_hidden_layers=1, eos_token_id=1, bos_token_id=0, pad_token_id=0, **size)
+    return diffusers.HunyuanVideoPipeline(
+        tokenizer=tiny_tokenizer(),
+        text_encoder=LlamaModel(llama),
+        tokenizer_2=tiny_tokenizer(),
+        text_encoder_2=CLIPTextModel(clip),
+        vae=diffusers.AutoencoderKLHunyuanVideo(
+            block_out_channels=(8, 8, 8, 8), latent_channels=CHANNELS, layers_per_block=1, norm_num_groups=2
+        ),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0),
+        transformer=diffusers.HunyuanVideoTransformer3DModel(
+            in_channels=CHANNELS,
+            out_channels=CHANNELS,
+            num_attention_heads=2,
+            attention_head_dim=16,
+            num_layers=1,
+            num_single_layers=1,
+            num_refiner_layers=1,
+            text_embed_dim=TEXT_WIDTH,
+            pooled_projection_dim=TEXT_WIDTH,
+            rope_axes_dim=(4, 6, 6),
+        ),
+    )
+
+
+def make_ltx(*, timestep_conditioning: bool = False) -> diffusers.LTXPipeline:
+    """LTX-Video; with `timestep_conditioning` its autoencoder decodes as those from 0.9.1 on do."""
+    vae = diffusers.AutoencoderKLLTXVideo(
+        latent_channels=CHANNELS,
+        block_out_channels=(8, 8, 8, 8),
+        decoder_block_out_channels=(8, 8, 8, 8),
+        layers_per_block=(1, 1, 1, 1, 1),
+        decoder_layers_per_block=(1, 1, 1, 1, 1),
+        spatio_temporal_scaling=(True, True, False, False),
+        decoder_spatio_temporal_scaling=(True, True, False, False),
+        decoder_inject_noise=(timestep_conditioning,) * 5,
+        timestep_conditioning=timestep_conditioning,
+        patch_size=2,
+        scaling_factor=1.0,
+    )
+    vae.latents_mean.copy_(torch.tensor(STATISTICS["latents_mean"]))
+    vae.latents_std.copy_(torch.tensor(STATISTICS["latents_std"]))
+    return diffusers.LTXPipeline(
+        tokenizer=tiny_tokenizer(),
+        text_encoder=_t5(),
+        vae=vae,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(
+            use_dynamic_shifting=True,
+            base_shift=0.95,
+            max_shift=2.05,
+            base_image_seq_len=1024,
+            max_image_seq_len=4096,
+            shift_terminal=0.1,
+        ),
+        transformer=diffusers.LTXVideoTransformer3DModel(
+            in_channels=CHANNELS,
+            out_channels=CHANNELS,
+            patch_size=1,
+            patch_size_t=1,
+            num_attention_heads=2,
+            attention_head_dim=16,
+            cross_attention_dim=32,
+            num_layers=1,
+            caption_channels=TEXT_WIDTH,
+        ),
+    )
+
+
+def _sampler(scheduler: str, *, guidance: float = 3.0, shift: float = 2.0) -> SamplerSettings:
+    return SamplerSettings(num_steps=2, guidance_scale=guidance, shift=shift, scheduler=scheduler)
+
+
+_SHORT = ShapeSpec(height_px=32, width_px=32, num_frames=5, fps=8)
+_LONG = ShapeSpec(height_px=32, width_px=32, num_frames=9, fps=8)
+_EULER = "FlowMatchEulerDiscreteScheduler"
+_ROTARY = {"use_rotary_positional_embeddings": True}
+
+TINY: dict[str, TinyFamily] = {
+    "wan-ti2v": TinyFamily("wan", make_ti2v, _sampler("UniPCMultistepScheduler"), _SHORT, 16),
+    "cogvideox-2b": TinyFamily("cogvideox", make_cogvideox, _sampler("CogVideoXDDIMScheduler", shift=1), _LONG, 16),
+    "cogvideox-5b": TinyFamily(
+        "cogvideox", lambda: make_cogvideox(**_ROTARY), _sampler("CogVideoXDPMScheduler", shift=1), _LONG, 16
+    ),
+    "cogvideox-1.5": TinyFamily(
+        "cogvideox",
+        lambda: make_cogvideox(**_ROTARY, patch_size_t=2, patch_bias=False, sample_height=8, sample_width=8),
+        _sampler("CogVideoXDDIMScheduler", shift=1),
+        _LONG,
+        16,
+    ),
+    "hunyuan": TinyFamily("hunyuan", make_hunyuan, _sampler(_EULER, guidance=6, shift=7), _SHORT, 96),
+    "ltx": TinyFamily("ltx", make_ltx, _sampler(_EULER), _LONG, 16),
+    "ltx-0.9.1": TinyFamily("ltx", lambda: make_ltx(timestep_conditioning=True), _sampler(_EULER), _LONG, 16),
+}
+"""By name; the plain Wan is `make_tiny_wan`."""
+
+__all__ = ["TINY", "TinyFamily", "make_tiny_wan"]
