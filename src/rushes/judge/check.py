@@ -21,6 +21,8 @@ class Checked:
     """Probability of yes, 0 to 1."""
     unscored_reason: str | None
     """Why there is none."""
+    yes_no_mass: float | None = None
+    """How much of the probability was on yes and no, 0 to 1; None where the judge does not say."""
 
 
 def checked(given: object, num_questions: int) -> tuple[Checked, ...]:
@@ -45,7 +47,7 @@ def _one(given: object) -> Checked:
     reason: object = given.unscored_reason
     said = reason.strip()[:_MAX_REASON] if isinstance(reason, str) else ""
     if p_yes is None:
-        return Checked(None, said or "the judge gave no answer and no reason")
+        return Checked(None, said or "the judge gave no answer and no reason", _share(given.yes_no_mass))
     if reason is not None:
         return Checked(
             None, f"the judge gave both p_yes={_shown(p_yes)} and a reason for none: {said or _shown(reason)}"
@@ -55,7 +57,14 @@ def _one(given: object) -> Checked:
     value = float(p_yes)
     if not math.isfinite(value) or not 0.0 <= value <= 1.0:
         return Checked(None, f"p_yes must be a number from 0 to 1, got {value!r}")
-    return Checked(value, None)
+    return Checked(value, None, _share(given.yes_no_mass))
+
+
+def _share(value: object) -> float | None:
+    """A number from 0 to 1 as it is, anything else as None: it is told beside an answer and decides nothing."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0.0 <= float(value) <= 1.0:
+        return None
+    return float(value)
 
 
 def _none(reason: str, num_questions: int) -> tuple[Checked, ...]:

@@ -17,6 +17,7 @@ from typing import Final
 from rushes.errors import RecipeError, Stopped, UserError
 from rushes.execute import Lazily
 from rushes.judge.check import checked
+from rushes.model_specs import VlmJudgeSpec
 from rushes.records import Answer, Clip, Prompt
 from rushes.roles import Failed, Judge, JudgeRequest, Video
 from rushes.specs import JudgeSpec, PluginSpec, RuntimeSpec, SandboxJudgeSpec
@@ -65,8 +66,15 @@ def answer_key(clip: Clip, prompt: Prompt, index: int, spec: JudgeSpec) -> str:
     return work_key("answer", identity, [clip], index)
 
 
-def _weights(judge: SandboxJudgeSpec | PluginSpec) -> str | None:
-    """Hash of the packaged judge's weights, so that another judge's answers are never taken for its own."""
+def _weights(judge: SandboxJudgeSpec | VlmJudgeSpec | PluginSpec) -> str | None:
+    """Hash of what a judge brings from the package, so that another one's answers are never taken for its own.
+
+    The sandbox's judge: its weights. A vision-language model: how it is asked, and how many frames it is shown.
+    """
+    if isinstance(judge, VlmJudgeSpec):
+        from rushes.judge.asked import asked_hash
+
+        return asked_hash(judge)
     return _packaged_weights() if isinstance(judge, SandboxJudgeSpec) else None
 
 
@@ -83,6 +91,8 @@ def chunk_size(work: Sequence[Work[Asked]], num_clips: int) -> int:
 
 def judge_name(spec: JudgeSpec) -> str:
     """What the judge is called in answers and reports."""
+    if isinstance(spec.judge, VlmJudgeSpec):
+        return spec.judge.model.model
     return spec.judge.use if isinstance(spec.judge, PluginSpec) else f"{spec.judge.kind}-vqa"
 
 
@@ -148,6 +158,7 @@ def _answer(piece: Work[Asked], given: object, name: str) -> Answer | Failed:
         p_yes=answer.p_yes,
         unscored_reason=answer.unscored_reason,
         judge=name,
+        yes_no_mass=answer.yes_no_mass,
     )
 
 

@@ -44,6 +44,7 @@ def plan_briefs(
     split: Split | None = None,
     round_index: int = 0,
     oversample: float = 1.0,
+    questions: Spec | None = None,
 ) -> list[Work[Brief]]:
     """The drafts to write: for every aim, as many as are wanted times `oversample`.
 
@@ -59,6 +60,7 @@ def plan_briefs(
         split: for held-out prompts, which ones; None for all others.
         round_index: round of the loop, from 0; later rounds get other weakness prompts.
         oversample: drafts per prompt wanted, at least 1, since the screen refuses some.
+        questions: spec of who writes the questions of texts that come without; part of the keys where there is one.
 
     Raises:
         InputError: the writer reads a file that is not there.
@@ -77,6 +79,7 @@ def plan_briefs(
             "split": split,
             "seed": seed,
             "round": round_index,
+            **_asked_by(questions),
         }
         for index in range(math.ceil(aim.num_prompts * oversample)):
             key = work_key("prompt", spec, index=index)
@@ -84,11 +87,27 @@ def plan_briefs(
     return work
 
 
-def plan_captions(clips: Sequence[RealClip]) -> list[Work[Brief]]:
-    """One brief per real clip, in order; `rushes.prompts.captions.CaptionWriter` over the same clips writes them."""
+def _asked_by(questions: Spec | None) -> dict[str, Spec]:
+    return {} if questions is None else {"question_writer": questions}
+
+
+def plan_captions(clips: Sequence[RealClip], questions: Spec | None = None) -> list[Work[Brief]]:
+    """One brief per real clip, in order; `rushes.prompts.captions.CaptionWriter` over the same clips writes them.
+
+    Args:
+        clips: the clips with their captions.
+        questions: spec of who writes the questions of captions that come without.
+    """
     work: list[Work[Brief]] = []
     for index, clip in enumerate(clips):
-        spec = {"text": clip.text, "dimension": clip.dimension, "questions": clip.questions, "pixels": clip.sha256}
+        spec: dict[str, Any] = {
+            "text": clip.text,
+            "dimension": clip.dimension,
+            "questions": clip.questions,
+            "pixels": clip.sha256,
+        }
+        if not clip.questions:
+            spec |= _asked_by(questions)
         key = work_key("caption", spec, index=index)
         brief = Brief(clip.dimension, "", (), "caption", index, seed_from_key(key, "write"))
         work.append(Work(key, brief))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rushes.dimensions import known, probed
 from rushes.execute import Lazily
@@ -15,10 +15,11 @@ from rushes.prompts.screen import screen, screen_splits
 from rushes.prompts.write import PromptTools, write_prompts
 from rushes.records import Clip, Focus, Prompt, Rejection
 from rushes.roles import Brief, PromptWriter
-from rushes.specs import Recipe
+from rushes.specs import Recipe, RuntimeSpec
 from rushes.store.advance import Work
 from rushes.store.identity import work_key
 from rushes.store.run import Run
+from rushes.vbench.held_out import guarded, suite_at, suite_work
 
 if TYPE_CHECKING:
     from rushes.workbench import Workbench
@@ -72,8 +73,10 @@ class PromptDesk:
         if measure.num_diversity_prompts:
             groups = [each for each in known(diagnose) if each.group]
             held += [Aim(each, measure.num_diversity_prompts) for each in groups]
+        if measure.suite is not None:
+            return self._from_suite(probe, "probe"), self._from_suite(held, measure.split)
         # Evaluation prompts do not follow the recipe's seed: every seed of a recipe is measured on the same ones.
-        order = partial(plan_briefs, writer=self.writer, oversample=SPARE)
+        order = partial(plan_briefs, writer=self.writer, oversample=SPARE, questions=self.recipe.prompts.questions)
         drafts = {
             "development": self._write(order(held, origin="held_out", split="development")),
             "test": self._write(order(held, origin="held_out", split="test")),
@@ -86,6 +89,23 @@ class PromptDesk:
             max_tokens=self.recipe.base.max_tokens,
         )
         return _first(splits["probe"].accepted, probe), _first(splits[measure.split].accepted, held)
+
+    def _from_suite(self, aims: Sequence[Aim], part: Literal["development", "probe", "test"]) -> tuple[Prompt, ...]:
+        """Prompts of the benchmark that the recipe measures with, as they are: no screen may drop any."""
+        path = self.recipe.measure.suite
+        assert path is not None
+        work = suite_work(suite_at(path), {aim.dimension.name: aim.num_prompts for aim in aims}, part)
+        made = self.run.advance(
+            self.run.prompts, work, lambda chunk: [piece.payload for piece in chunk], chunk_size=CHUNK_SIZE
+        )
+        self.by_key.update({prompt.key: prompt for prompt in made})
+        return tuple(made)
+
+    @cached_property
+    def _evaluation_texts(self) -> list[Prompt]:
+        """What may not be trained on: probes, held-out prompts, and the whole suite where there is one."""
+        suite = self.recipe.measure.suite
+        return [*self.probes, *self.held_out, *(guarded(suite_at(suite)) if suite is not None else ())]
 
     # ---------------------------------------------------------------- a round
 
@@ -102,11 +122,13 @@ class PromptDesk:
                 seed=self.recipe.seed,
                 round_index=number,
                 oversample=spec.oversample,
+                questions=spec.questions,
             )
         )
         screened = screen(
             drafts,
-            evaluation=[*self.probes, *self.held_out],
+            objections=self._objections(drafts, f"round-{number}"),
+            evaluation=self._evaluation_texts,
             spec=spec.screen,
             vocabulary=self.bench.vocabulary,
             wanted={aim.dimension.name: aim.num_prompts for aim in aims},
@@ -140,10 +162,11 @@ class PromptDesk:
         clips = self.real
         if not clips:
             return ()
-        written = self._write(plan_captions(clips), CaptionWriter(clips))
+        written = self._write(plan_captions(clips, self.recipe.prompts.questions), CaptionWriter(clips))
         screened = screen(
             written,
-            evaluation=[*self.probes, *self.held_out],
+            objections=self._objections(written, "captions"),
+            evaluation=self._evaluation_texts,
             spec=self.recipe.prompts.screen,
             vocabulary=self.bench.vocabulary,
             max_tokens=self.recipe.base.max_tokens,
@@ -170,7 +193,28 @@ class PromptDesk:
         return tuple(made)
 
     def _tools(self, writer: PromptWriter | None) -> PromptTools:
-        return PromptTools(writer or self.writer.build(self.recipe.runtime), self.run.blobs)
+        runtime, asked = runtime_of(self.recipe, self.run), self.recipe.prompts.questions
+        questions = None if asked is None else asked.build(runtime)
+        return PromptTools(writer or self.writer.build(runtime), self.run.blobs, questions)
+
+    def _objections(self, drafts: Sequence[Prompt], name: str) -> dict[str, tuple[str, str]]:
+        """What the critic has against drafts, by key; all its verdicts are written down."""
+        spec = self.recipe.prompts.screen.critic
+        if spec is None or not drafts:
+            return {}
+        verdicts = spec.build(runtime_of(self.recipe, self.run)).verdicts(drafts)
+        self.run.write_derived(f"critic-{name}", verdicts)
+        if not spec.enforce:
+            return {}
+        return {each.prompt_key: said for each in verdicts if (said := each.objection) is not None}
+
+
+def runtime_of(recipe: Recipe, run: Run) -> RuntimeSpec:
+    """The recipe's runtime, with the run's own folder for replies where it names none."""
+    runtime = recipe.runtime
+    if runtime.cache_folder is not None:
+        return runtime
+    return runtime.model_copy(update={"cache_folder": str(run.home / "llm")})
 
 
 def _first(prompts: Sequence[Prompt], aims: Sequence[Aim]) -> tuple[Prompt, ...]:

@@ -14,6 +14,8 @@ from typing import Final
 
 from rushes.prompts.contradictions import objection
 from rushes.prompts.facts import Reading
+from rushes.prompts.meaning import near_in_meaning
+from rushes.prompts.orders import orders_in
 from rushes.prompts.reading import read
 from rushes.prompts.similarity import near_pairs
 from rushes.records import Prompt, Rejection
@@ -58,6 +60,7 @@ def screen(
     vocabulary: frozenset[str] | None = None,
     wanted: Mapping[str, int] | None = None,
     max_tokens: int | None = None,
+    objections: Mapping[str, tuple[str, str]] | None = None,
 ) -> Screened:
     """Decide about each draft.
 
@@ -68,6 +71,7 @@ def screen(
         vocabulary: the words and marks a word-level tokenizer knows, lower case; None when any word can be read.
         wanted: dimension -> how many prompts; dimensions that are not named have no limit. None for no limits.
         max_tokens: longest text in tokens, end mark included, for a word-level tokenizer; None for no limit.
+        objections: what a critic has against drafts: key of the prompt -> reason tag and detail.
     """
     readings = {prompt.text: read(prompt.text) for prompt in (*candidates, *evaluation)}
     held_out = _held_out(candidates, evaluation, spec, readings)
@@ -75,7 +79,9 @@ def screen(
         lambda prompt: None if _LETTER.search(prompt.text) else ("empty", "there are no words"),
         lambda prompt: _too_long(prompt.text, spec, vocabulary, max_tokens),
         lambda prompt: _unknown_word(prompt.text, vocabulary),
+        lambda prompt: orders_in(prompt.text),
         lambda prompt: _impossible(readings[prompt.text]),
+        lambda prompt: (objections or {}).get(prompt.key),
         lambda prompt: held_out.get(prompt.text),
     )
     good, refused, tolerated = [], {}, {}
@@ -88,7 +94,7 @@ def screen(
         good.append(position)
         if found:
             tolerated[position] = found[0]
-    doubles = _near_duplicates([candidates[position].text for position in good], spec.near_duplicate)
+    doubles = _near_duplicates([candidates[position].text for position in good], spec)
     for k, said in doubles.items():
         (refused if spec.enabled else tolerated).setdefault(good[k], said)
     kept = [candidates[position] for position in good if position not in refused]
@@ -183,11 +189,16 @@ def _held_out(
         same = asked.get(content(prompt))
         if same is not None:
             found[prompt.text] = "held_out", f"says the same as the {_role(same)} prompt {same.text!r}"
-    texts = [prompt.text for prompt in candidates]
-    for near in near_pairs(texts, [prompt.text for prompt in evaluation], spec.held_out_overlap):
+    texts, known = [prompt.text for prompt in candidates], [prompt.text for prompt in evaluation]
+    for near in near_pairs(texts, known, spec.held_out_overlap):
         other = evaluation[near.other]
         said = f"{near.cosine:.2f} overlap with the {_role(other)} prompt {other.text!r}"
         found.setdefault(texts[near.row], ("held_out", said))
+    if spec.meaning_duplicate is not None:
+        for near in near_in_meaning(texts, known, spec.meaning_duplicate):
+            other = evaluation[near.other]
+            said = f"{near.cosine:.2f} alike in meaning to the {_role(other)} prompt {other.text!r}"
+            found.setdefault(texts[near.row], ("held_out", said))
     return found
 
 
@@ -195,17 +206,21 @@ def _role(prompt: Prompt) -> str:
     return prompt.origin.replace("_", "-")
 
 
-def _near_duplicates(texts: Sequence[str], threshold: float) -> dict[int, tuple[str, str]]:
-    """Position -> which earlier text it repeats. Only texts that are kept count as earlier."""
-    earlier: dict[int, list[tuple[int, float]]] = defaultdict(list)
-    for near in near_pairs(texts, texts, threshold):
+def _near_duplicates(texts: Sequence[str], spec: ScreenSpec) -> dict[int, tuple[str, str]]:
+    """Position -> which earlier text it repeats, in words or in meaning. Only texts that are kept count as earlier."""
+    earlier: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    for near in near_pairs(texts, texts, spec.near_duplicate):
         if near.other < near.row:
-            earlier[near.row].append((near.other, near.cosine))
+            earlier[near.row].append((near.other, f"{near.cosine:.2f} overlap with {texts[near.other]!r}"))
+    if spec.meaning_duplicate is not None:
+        for near in near_in_meaning(texts, texts, spec.meaning_duplicate):
+            if near.other < near.row:
+                earlier[near.row].append((near.other, f"{near.cosine:.2f} alike in meaning: {texts[near.other]!r}"))
     found: dict[int, tuple[str, str]] = {}
     for row in sorted(earlier):
-        kept = next(((other, cosine) for other, cosine in earlier[row] if other not in found), None)
+        kept = next((said for other, said in sorted(earlier[row]) if other not in found), None)
         if kept is not None:
-            found[row] = "near_duplicate", f"{kept[1]:.2f} overlap with {texts[kept[0]]!r}"
+            found[row] = "near_duplicate", kept
     return found
 
 

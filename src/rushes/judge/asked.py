@@ -1,0 +1,89 @@
+"""What a vision-language model is shown and asked: which frames, how large, in which words. Light and pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import yaml
+
+from rushes.chat import Message
+from rushes.llm.templates import render, template_hash
+from rushes.model_specs import VlmJudgeSpec
+from rushes.store.identity import content_hash
+
+if TYPE_CHECKING:
+    from rushes.roles import Frames
+
+
+@cache
+def frames_table() -> Mapping[str, int]:
+    """Frames to show by dimension; `default` for those that are not in it."""
+    text = (files("rushes.dimensions") / "frames.yaml").read_text(encoding="utf-8")
+    table = yaml.safe_load(text)
+    return {str(name): int(count) for name, count in table.items()}
+
+
+def num_frames_for(dimension: str, spec: VlmJudgeSpec) -> int:
+    """How many frames of a clip the judge is shown for a question about a dimension."""
+    table = frames_table()
+    return spec.num_frames or table.get(dimension, table["default"])
+
+
+def asked_hash(spec: VlmJudgeSpec) -> str:
+    """Hash of everything besides the spec that decides what the judge is asked: the template and the frames table."""
+    table = None if spec.num_frames else frames_table()
+    return content_hash({"template": template_hash("rushes.judge", spec.template), "frames": table})
+
+
+def positions(num_clip_frames: int, num_shown: int) -> tuple[int, ...]:
+    """Which frames to show: evenly spread, the first and the last among them; all of them where there are fewer.
+
+    Args:
+        num_clip_frames: frames in the clip, at least 1.
+        num_shown: frames wanted, at least 1; a single one is the middle one.
+    """
+    if num_shown >= num_clip_frames:
+        return tuple(range(num_clip_frames))
+    if num_shown == 1:
+        return (num_clip_frames // 2,)
+    return tuple(round(i * (num_clip_frames - 1) / (num_shown - 1)) for i in range(num_shown))
+
+
+def shrunk(frames_THWC: Frames, max_side_px: int) -> Frames:
+    """The frames with their longer side at most `max_side_px`, shape kept; smaller ones as they are."""
+    height_px, width_px = frames_THWC.shape[1:3]
+    scale = max_side_px / max(height_px, width_px)
+    if scale >= 1:
+        return frames_THWC
+    import numpy as np
+    from PIL import Image
+
+    size = (max(1, round(width_px * scale)), max(1, round(height_px * scale)))
+    return np.stack(
+        [np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC)) for frame in frames_THWC]
+    )
+
+
+def turns(
+    spec: VlmJudgeSpec, question: str, num_clip_frames: int, fps: float, shown: tuple[int, ...]
+) -> tuple[Message, ...]:
+    """The words around the frames. The clip's prompt is not among them: a judge that reads it sees what it reads.
+
+    Args:
+        spec: the judge.
+        question: what to ask, on one line.
+        num_clip_frames: length of the clip.
+        fps: frames per second.
+        shown: which frames are shown as images; empty when the clip is handed over as a video.
+    """
+    return render(
+        "rushes.judge",
+        spec.template,
+        num_images=len(shown),
+        duration_s=f"{num_clip_frames / fps:.1f}",
+        times=tuple(f"{i / fps:.1f}" for i in shown),
+        question=" ".join(question.split()),
+    )

@@ -1,0 +1,92 @@
+"""Yes or no by probability: p = P(yes) / (P(yes) + P(no)) of the first word over its spellings, or why there is none.
+
+Pure. Too little mass on yes and no together means that the model was saying something else: unscored, never a number.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal
+
+from rushes.chat import TokenChance
+from rushes.llm.ask import ReplyForm, Unusable, read_json
+from rushes.roles import GivenAnswer
+
+_MARKS: Final = " \t\r\n\"'`*.,!:;()[]\u0120\u2581\u010a"
+_WORDS: Final[Mapping[str, Literal["yes", "no"]]] = {"yes": "yes", "no": "no"}
+_SHOWN: Final = 80
+_MOST: Final = 3
+_FENCE: Final = re.compile(r"^```(?:json)?|```$", re.MULTILINE)
+
+
+class AnswerForm(ReplyForm):
+    """What a server that gives no probabilities is held to."""
+
+    answer: Literal["yes", "no"]
+
+
+def polarity(token: str) -> Literal["yes", "no"] | None:
+    """What a token means: any case, with the space, quotes or stop that its tokenizer glued to it; None for others."""
+    return _WORDS.get(token.strip(_MARKS).casefold())
+
+
+def p_yes(mass_yes: float, mass_no: float, min_mass: float, instead: str = "") -> GivenAnswer:
+    """The answer that two probabilities amount to.
+
+    Args:
+        mass_yes: probability of all spellings of yes, 0 to 1.
+        mass_no: probability of all spellings of no, 0 to 1.
+        min_mass: their sum below which there is no answer.
+        instead: what the model was about to say, for the reason.
+    """
+    mass = mass_yes + mass_no
+    if not math.isfinite(mass) or mass_yes < 0 or mass_no < 0 or mass > 1.001:
+        return GivenAnswer(None, f"the model's probabilities are none: yes {mass_yes!r}, no {mass_no!r}")
+    mass = min(1.0, mass)
+    if mass <= 0 or mass < min_mass:
+        rather = f"; most probable: {instead}" if instead else ""
+        return GivenAnswer(None, f"only {mass:.1%} of the first word is yes or no{rather}", mass)
+    return GivenAnswer(mass_yes / (mass_yes + mass_no), None, mass)
+
+
+def from_chances(chances: Iterable[TokenChance], min_mass: float) -> GivenAnswer:
+    """The answer of a server's candidates for the first token.
+
+    What stands below the last candidate is not told, so the mass is a lower bound.
+    """
+    sums = {"yes": 0.0, "no": 0.0}
+    found = list(chances)
+    for chance in found:
+        meaning = polarity(chance.text)
+        if meaning is not None:
+            sums[meaning] += math.exp(chance.logprob)
+    instead = ", ".join(f"{each.text[:20]!r} {math.exp(each.logprob):.0%}" for each in found[:_MOST])
+    return p_yes(sums["yes"], sums["no"], min_mass, instead)
+
+
+def from_text(text: str) -> GivenAnswer:
+    """The answer of a server without probabilities: the whole reply must be yes or no, or `{"answer": "yes"}`.
+
+    Anything more is not an answer: "Yes, but" and "No idea" start with the same words.
+    """
+    meaning = polarity(text)
+    if meaning is None and (stripped := _FENCE.sub("", text).strip()).startswith("{") and stripped.endswith("}"):
+        try:
+            meaning = read_json(stripped, AnswerForm).answer
+        except Unusable:
+            meaning = None
+    if meaning is None:
+        return GivenAnswer(None, f"expected yes or no, the model said {' '.join(text.split())[:_SHOWN]!r}")
+    return GivenAnswer(1.0 if meaning == "yes" else 0.0)
+
+
+def spellings(vocabulary: Mapping[str, int]) -> dict[Literal["yes", "no"], list[int]]:
+    """Token numbers of every spelling of yes and of no in a tokenizer's vocabulary, sorted."""
+    found: dict[Literal["yes", "no"], list[int]] = {"yes": [], "no": []}
+    for token, number in vocabulary.items():
+        meaning = polarity(token)
+        if meaning is not None:
+            found[meaning].append(number)
+    return {meaning: sorted(numbers) for meaning, numbers in found.items()}

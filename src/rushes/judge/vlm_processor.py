@@ -1,0 +1,65 @@
+"""The processor of a vision-language model, also where its video part cannot be loaded: then it takes images only."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Final
+
+_VIDEO: Final = "video_processor"
+NO_VIDEO = (
+    "the video processor of {model} cannot be loaded here ({reason}), so its judge is shown a clip's frames as images"
+)
+
+
+def load_processor(place: str, options: dict[str, Any]) -> Any:
+    """The processor of a folder or Hub id; without its video part where that needs a package that is not here.
+
+    Args:
+        place: what `from_pretrained` reads.
+        options: its keyword arguments.
+    """
+    from transformers import AutoConfig, AutoProcessor
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+
+    try:
+        return AutoProcessor.from_pretrained(place, **options)
+    except ImportError as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), "import error")
+    config = AutoConfig.from_pretrained(place, **options)
+    kind = PROCESSOR_MAPPING.get(type(config), None)
+    if kind is None:
+        raise ImportError(f"{reason}; and there is no processor for {type(config).__name__} to do without it")
+    processor = _without_video(kind).from_pretrained(place, **options)
+    warnings.warn(NO_VIDEO.format(model=place, reason=_first_sentence(reason)), stacklevel=2)
+    return processor
+
+
+def _first_sentence(text: str) -> str:
+    return text.strip().split(" but it was")[0].split(". ")[0][:120]
+
+
+def _without_video(kind: Any) -> Any:
+    """A processor class that is `kind` without the part for videos.
+
+    Its `__init__` must stay that of `kind`: transformers reads from it which settings of a folder it takes.
+    """
+    parts = kind.get_attributes()
+    others = classmethod(lambda cls: [name for name in parts if name != _VIDEO])
+    loader = type(kind.__name__, (kind,), {"get_attributes": others})
+
+    class ImagesOnly(kind):  # type: ignore[misc]
+        """The same processor for images and text."""
+
+        @classmethod
+        def _get_arguments_from_pretrained(cls, *args: Any, **kwargs: Any) -> list[Any]:
+            found = list(loader._get_arguments_from_pretrained(*args, **kwargs))  # type: ignore[attr-defined]
+            found.insert(parts.index(_VIDEO), None)
+            return found
+
+        def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> Any:
+            if argument_name == _VIDEO and argument is None:
+                return None
+            return super().check_argument_for_proper_class(argument_name, argument)
+
+    ImagesOnly.__name__ = kind.__name__
+    return ImagesOnly

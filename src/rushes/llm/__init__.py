@@ -1,0 +1,1 @@
+"""Models that answer text: on a server or here, behind one Protocol."""

@@ -1,0 +1,104 @@
+"""Replies kept by the content of their requests: asking again costs nothing. Damage is a miss, never a crash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from rushes.chat import ChatModel, ChatReply, ChatRequest, TokenChance
+from rushes.roles import Failed
+from rushes.store.files import make_folder, write_atomic
+from rushes.store.identity import content_hash
+
+REPLY_VERSION: Final = 1
+"""Part of every key; raised when requests or kept replies change their meaning."""
+
+
+def reply_key(request: ChatRequest, who: str) -> str:
+    """sha256 over the asked model and everything in the request; images by their hash."""
+    turns = [
+        [each.role, each.text, [hashlib.sha256(image).hexdigest() for image in each.images]]
+        for each in request.messages
+    ]
+    settings = [request.max_tokens, request.temperature, request.seed, request.schema, request.num_logprobs]
+    return content_hash({"version": REPLY_VERSION, "who": who, "messages": turns, "settings": settings})
+
+
+@dataclass(frozen=True)
+class ReplyCache:
+    """A folder with one JSON file per reply."""
+
+    folder: Path
+    """Made when the first reply is kept."""
+
+    def get(self, key: str) -> ChatReply | None:
+        """The reply kept under a `reply_key`; None when there is none or its file is damaged."""
+        try:
+            value = json.loads(self._path(key).read_text(encoding="utf-8"))
+            chances = value["first_token"]
+            first = None if chances is None else tuple(TokenChance(str(t), _finite(p)) for t, p in chances)
+            text, is_cut = value["text"], value["is_cut"]
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        return ChatReply(text, is_cut, first) if isinstance(text, str) and isinstance(is_cut, bool) else None
+
+    def put(self, key: str, reply: ChatReply) -> None:
+        """Keep a reply.
+
+        Raises:
+            StoreError: the folder cannot be written.
+        """
+        value = asdict(reply)
+        if reply.first_token is not None:
+            value["first_token"] = [[each.text, each.logprob] for each in reply.first_token]
+        path = self._path(key)
+        make_folder(path.parent)
+        write_atomic(path, json.dumps(value, allow_nan=False).encode())
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.json"
+
+
+def _finite(value: object) -> float:
+    number = float(str(value))
+    if not math.isfinite(number):
+        raise ValueError("expected a finite log-probability")
+    return number
+
+
+@dataclass(frozen=True)
+class Remembering:
+    """A model whose replies are kept: a resumed run asks only what it never asked."""
+
+    model: ChatModel
+    """Who answers what is not kept."""
+    cache: ReplyCache
+    """Where replies are kept."""
+    who: str
+    """Identity of the model for the cache: what decides its replies besides the request."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model.name
+
+    def reply(self, requests: Sequence[ChatRequest]) -> list[ChatReply | Failed]:
+        """One reply per request; equal requests are asked once."""
+        keys = [reply_key(request, self.who) for request in requests]
+        known: dict[str, ChatReply | Failed] = {}
+        for key in keys:
+            if key not in known and (kept := self.cache.get(key)) is not None:
+                known[key] = kept
+        missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in known}
+        if missing:
+            given = self.model.reply(list(missing.values()))
+            for key, reply in zip(missing, given, strict=True):
+                known[key] = reply
+                if isinstance(reply, ChatReply):
+                    self.cache.put(key, reply)
+        return [known[key] for key in keys]

@@ -1,0 +1,124 @@
+"""Chat with a language model run here by transformers: any instruct model, a folder, or a GGUF file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rushes.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest
+from rushes.errors import InputError
+from rushes.llm.cache import Remembering, ReplyCache
+from rushes.llm.decoder import Decoder
+from rushes.llm.guided import Filler
+from rushes.llm.pretrained import defused, explained, precision, source, special_tokens
+from rushes.model_specs import LocalModelSpec
+from rushes.roles import Failed
+from rushes.store.identity import content_hash
+
+if TYPE_CHECKING:
+    import torch
+
+    from rushes.specs import RuntimeSpec
+
+_ENDS: Final = ('"', "\n", "\u010a", "<0x0A>", "<0x22>")
+"""Quote and line break as the letters of tokens: plain, in byte-level tokenizers, and in those with byte fall-back."""
+
+
+def local_text_model(spec: LocalModelSpec, runtime: RuntimeSpec) -> ChatModel:
+    """The model, its replies kept in `runtime.cache_folder` where one is set; weights wait for the first request."""
+    model = LocalTextModel(spec, runtime)
+    if runtime.cache_folder is None:
+        return model
+    return Remembering(model, ReplyCache(Path(runtime.cache_folder) / "replies"), f"local {content_hash(spec)}")
+
+
+class LocalTextModel:
+    """`ChatModel` over transformers, one request after the other: the same request always gets the same reply.
+
+    A reply with a schema is filled in rather than free (`rushes.llm.guided`), so it always fits.
+    """
+
+    def __init__(self, spec: LocalModelSpec, runtime: RuntimeSpec) -> None:
+        """Remember what to load; nothing is loaded."""
+        self.spec = spec
+        self.runtime = runtime
+
+    @property
+    def name(self) -> str:
+        """The model as the recipe names it."""
+        return self.spec.model
+
+    def reply(self, requests: Sequence[ChatRequest]) -> list[ChatReply | Failed]:
+        """One reply per request; `Failed` for a conversation that is longer than the model reads.
+
+        Raises:
+            InputError, RecipeError: the model cannot be loaded.
+        """
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: ChatRequest) -> ChatReply | Failed:
+        ids = self._ids(request)
+        longest = getattr(self._model.config, "max_position_embeddings", None)
+        if longest is not None and len(ids) + request.max_tokens > longest:
+            return Failed(TOO_LONG, f"{len(ids)} tokens and {request.max_tokens} to write; the model reads {longest}")
+        decoder = Decoder(self._model, ids, request.temperature, request.seed)
+        if request.schema is not None:
+            return Filler(decoder, self._tokenizer, request, self._quote_ids).fill()
+        found: list[int] = []
+        while len(found) < request.max_tokens:
+            token = decoder.next()
+            if token in self._end_ids:
+                return ChatReply(str(self._tokenizer.decode(found)))
+            found.append(token)
+            decoder.read([token])
+        return ChatReply(str(self._tokenizer.decode(found)), is_cut=True)
+
+    def _ids(self, request: ChatRequest) -> list[int]:
+        specials = special_tokens(self._tokenizer)
+        turns = [{"role": each.role, "content": defused(each.text, specials)} for each in request.messages]
+        text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        place, options = source(self.spec, self.runtime)
+        tokenizer = explained(self.spec, "the tokenizer of", lambda: AutoTokenizer.from_pretrained(place, **options))
+        if not tokenizer.chat_template:
+            raise InputError(
+                f"the model {self.spec.model} has no chat template",
+                expected="an instruction-tuned model",
+                next_step="choose its Instruct or Chat version",
+            )
+        return tokenizer
+
+    @cached_property
+    def _model(self) -> Any:
+        from transformers import AutoModelForCausalLM
+
+        place, options = source(self.spec, self.runtime)
+        kind = precision(self.spec, self.runtime.device)
+        model = explained(
+            self.spec, "the model", lambda: AutoModelForCausalLM.from_pretrained(place, dtype=kind, **options)
+        )
+        return model.eval().requires_grad_(False).to(self.runtime.device)
+
+    @cached_property
+    def _end_ids(self) -> frozenset[int]:
+        """Tokens that end a turn."""
+        named = self._model.generation_config.eos_token_id
+        given = named if isinstance(named, list) else [named]
+        return frozenset(token for token in (*given, self._tokenizer.eos_token_id) if token is not None)
+
+    @cached_property
+    def _quote_ids(self) -> torch.Tensor:
+        """Tokens that a text in JSON ends at: with a quote or a line break in them, or special."""
+        import torch
+
+        tokens = self._tokenizer.convert_ids_to_tokens(list(range(len(self._tokenizer))))
+        special = {*self._tokenizer.all_special_ids, *self._end_ids, *self._tokenizer.added_tokens_decoder}
+        ends = [i for i, token in enumerate(tokens) if i in special or any(mark in str(token) for mark in _ENDS)]
+        return torch.tensor(ends)

@@ -1,0 +1,107 @@
+"""Loading a transformers model: never its code unless the user says so, and errors that say what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from rushes.errors import InputError, RecipeError, UserError
+from rushes.llm.packaged import SMOLLM2, smollm2_file
+from rushes.model_specs import LocalModelSpec
+
+if TYPE_CHECKING:
+    import torch
+
+    from rushes.specs import RuntimeSpec
+
+Loaded = TypeVar("Loaded")
+_INSTALL: Final = re.compile(r"pip install [`'\"]?([A-Za-z][\w.-]*)")
+
+
+def source(spec: LocalModelSpec, runtime: RuntimeSpec) -> tuple[str, dict[str, Any]]:
+    """What `from_pretrained` is given: a folder or Hub id, and its keyword arguments, without the number format.
+
+    Raises:
+        InputError: a path that is not there, or the packaged model is not installed.
+    """
+    options: dict[str, Any] = {"trust_remote_code": runtime.allow_remote_code, "revision": spec.revision}
+    path = smollm2_file() if spec.model == SMOLLM2 else Path(spec.model).expanduser()
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise _missing(spec.model)
+        return str(path.parent), options | {"gguf_file": path.name}
+    if path.is_dir():
+        return str(path), options
+    if path.is_absolute() or spec.model.startswith((".", "~")):
+        raise _missing(spec.model)
+    return spec.model, options
+
+
+def precision(spec: LocalModelSpec, device: str) -> torch.dtype:
+    """The number format of the weights: float32 on a CPU, which is slow in all others."""
+    import torch
+
+    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    return torch.float32 if device == "cpu" else kinds[spec.precision]
+
+
+def explained(spec: LocalModelSpec, what: str, load: Callable[[], Loaded]) -> Loaded:
+    """`load()`, with what transformers raises turned into an error that says what to do.
+
+    Args:
+        spec: the model.
+        what: what is loaded, in words: "the tokenizer of".
+        load: loads it.
+
+    Raises:
+        InputError: no such model, no network, files missing or damaged.
+        RecipeError: the model wants its own code to run, or is of a kind that this transformers does not know.
+    """
+    try:
+        return load()
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:300]
+        low = said.lower()
+        if "trust_remote_code" in low:
+            raise RecipeError(
+                f"{what} {spec.model} wants to run Python code that comes with it",
+                expected="a model that transformers knows by itself",
+                got=said,
+                next_step="choose another model; or read its code, and set runtime.allow_remote_code to true",
+            ) from error
+        wanted = _INSTALL.search(said)
+        if wanted is not None and isinstance(error, ImportError):
+            step = f"pip install -c constraints.txt {wanted[1]}"
+        elif "connection" in low or "offline" in low or "couldn't connect" in low:
+            step = "download it where there is a network (hf download), and name its folder in the recipe"
+        else:
+            step = "check the name, the revision and that you may read it; or name a folder that holds it"
+        raise InputError(f"{what} {spec.model} cannot be loaded", got=said, next_step=step) from error
+
+
+def _missing(model: str) -> InputError:
+    return InputError(
+        "the model is not there",
+        expected="a folder or a .gguf file that exists, or a Hub id",
+        got=model,
+        next_step="correct the path in the recipe",
+    )
+
+
+def defused(text: str, specials: tuple[str, ...]) -> str:
+    """`text` with every special token of a tokenizer broken by a space: what a user writes must not end a turn."""
+    for token in specials:
+        if len(token) > 1 and token in text:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
+
+
+def special_tokens(tokenizer: Any) -> tuple[str, ...]:
+    """Every token of a tokenizer that means something besides its letters, longest first."""
+    added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
+    found = {*map(str, tokenizer.all_special_tokens), *added}
+    return tuple(sorted(found, key=lambda token: (-len(token), token)))

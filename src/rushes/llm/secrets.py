@@ -1,0 +1,50 @@
+"""Keys: read from the environment only, and taken out of every text before it can reach an error, a log or a record."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from rushes.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A key that does not show itself."""
+
+    name: str
+    """The environment variable that it came from; empty when there is none."""
+    value: str = field(repr=False)
+    """The key; empty when the server wants none."""
+
+    def hidden(self, text: object) -> str:
+        """`text` with the key, also in parts of eight characters and more at its ends, replaced by its name."""
+        shown = str(text)
+        if len(self.value) < 4:
+            return shown
+        for part in (self.value, self.value[:-4], self.value[:12], self.value[-12:]):
+            if len(part) >= min(8, len(self.value)):
+                shown = shown.replace(part, f"[{self.name}]")
+        return shown
+
+
+def secret_from(name: str | None, server: str) -> Secret:
+    """The key in the environment variable `name`.
+
+    Args:
+        name: the variable; None for a server that wants no key.
+        server: name of the server in the recipe, for the error.
+
+    Raises:
+        RecipeError: the variable is not set or empty.
+    """
+    if name is None:
+        return Secret("", "")
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise RecipeError(
+            f"the key of the server {server!r} is not in the environment",
+            expected=f"the environment variable {name} with the key in it",
+            next_step=f"export {name}=..., or set runtime.servers.{server}.key_env to null for a server without keys",
+        )
+    return Secret(name, value)

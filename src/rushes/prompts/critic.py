@@ -1,0 +1,72 @@
+"""The feasibility critic: a language model refuses, by a written rubric, what no camera could film."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import Field
+
+from rushes.chat import ChatModel, ChatRequest
+from rushes.llm.ask import Ask, ReplyForm, Unusable, ask_all, read_json, schema_of
+from rushes.llm.templates import render
+from rushes.model_specs import CriticSpec
+from rushes.records import Criterion, Prompt, Verdict
+from rushes.roles import Failed
+
+_MAX_REASON: Final = 300
+_MAX_TOKENS: Final = 160
+
+
+class VerdictForm(ReplyForm):
+    """What the template `critic` asks for."""
+
+    criterion: Criterion
+    reason: str = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class FeasibilityCritic:
+    """Reads every prompt by the rubric; greedy, so that the same text gets the same verdict."""
+
+    spec: CriticSpec
+    """How to ask."""
+    model: ChatModel
+    """Whom to ask."""
+
+    def verdicts(self, prompts: Sequence[Prompt]) -> list[Verdict]:
+        """One verdict per prompt, in order.
+
+        Raises:
+            UserError: the model cannot be asked at all.
+        """
+        given = ask_all(self.model, [self._ask(prompt) for prompt in prompts], self.spec.num_tries)
+        return [self._verdict(prompt, form) for prompt, form in zip(prompts, given, strict=True)]
+
+    def _ask(self, prompt: Prompt) -> Ask[VerdictForm]:
+        turns = render(
+            "rushes.prompts",
+            self.spec.template,
+            text=prompt.text,
+            dimension="" if prompt.origin == "caption" else prompt.dimension.replace("_", " "),
+            description="",
+        )
+        return Ask(ChatRequest(turns, _MAX_TOKENS, schema=schema_of(VerdictForm)), _read)
+
+    def _verdict(self, prompt: Prompt, form: VerdictForm | Failed) -> Verdict:
+        criterion, reason = (None, form.message) if isinstance(form, Failed) else (form.criterion, form.reason)
+        return Verdict(
+            prompt_key=prompt.key,
+            text=prompt.text,
+            criterion=criterion,
+            reason=" ".join(reason.split())[:_MAX_REASON],
+            critic=self.model.name,
+        )
+
+
+def _read(text: str) -> VerdictForm:
+    form = read_json(text, VerdictForm)
+    if not form.reason:
+        raise Unusable("the reason is empty")
+    return form
