@@ -78,4 +78,7 @@ def catalogue(name: str = "sandbox") -> tuple[Dimension, ...]:
 @cache
 def _read(name: str) -> tuple[Dimension, ...]:
     text = files("rushes.dimensions").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    return TypeAdapter(tuple[Dimension, ...]).validate_python(yaml.safe_load(text))
+    rows = yaml.safe_load(text)
+    for row in rows:
+        row.pop("vbench", None)  # facts about the benchmark are for `rushes.vbench.catalogue`, no part of work keys
+    return TypeAdapter(tuple[Dimension, ...]).validate_python(rows)

@@ -1,0 +1,108 @@
+"""VBench-2.0's own scoring in the role of a `Measurer`, and the Spec that a recipe names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator
+
+from rushes.records import Outcome, Unscored
+from rushes.roles import Failed, Runtime, Spec, Subject
+from rushes.specs import PluginSpec
+from rushes.vbench.metrics.core import Profile
+from rushes.vbench.metrics.scorer import DIVERSITY, Models, score_clip, score_takes
+from rushes.vbench.suite import INSTALLED, Suite, read_suite
+
+if TYPE_CHECKING:
+    from rushes.vbench.suite import SuiteEntry
+
+
+def _named(value: Any) -> Any:
+    """A plug-in's options are plain values, so a plug-in inside a plug-in is written as text."""
+    if not isinstance(value, str):
+        return value
+    if not value:
+        return None
+    return json.loads(value) if value.lstrip().startswith("{") else {"use": value}
+
+
+Named = Annotated[PluginSpec | None, BeforeValidator(_named)]
+"""A plug-in, written as `package.module:Class` or as JSON."""
+
+
+class VBenchMeasurer:
+    """A `Measurer` for clips of the suite's prompts.
+
+    Args:
+        suite: prompts and what they ask; found by the text of a subject.
+        profile: whose rules.
+        models: what looks.
+    """
+
+    def __init__(self, suite: Suite, profile: Profile, models: Models) -> None:
+        self._suite, self._profile, self._models = suite, profile, models
+
+    def measure(self, subjects: Sequence[Subject]) -> list[Outcome | Failed]:
+        """See `rushes.roles.Measurer`; `Unscored` for texts that are not in the suite."""
+        return [self._one(subject) for subject in subjects]
+
+    def _one(self, subject: Subject) -> Outcome:
+        entry: SuiteEntry | None = self._suite.find(subject.text, subject.dimension)
+        if entry is None:
+            said = subject.text[:80]
+            return Unscored(reason=f"the suite has no prompt of {subject.dimension} with this text: {said!r}")
+        if subject.dimension == DIVERSITY:
+            return score_takes(subject.clips, self._profile, self._models)
+        if len(subject.clips) != 1:
+            return Unscored(reason=f"{subject.dimension} looks at one clip at a time, got {len(subject.clips)}")
+        return score_clip(subject.clips[0], [entry], self._profile, self._models)[subject.dimension]
+
+
+class VBenchMeasurerSpec(Spec):
+    """Own scoring by VBench-2.0's rules: `use: rushes.vbench.metrics.measurer:VBenchMeasurerSpec` in a recipe.
+
+    Without further settings it measures Camera_Motion and Multi-View_Consistency, which need no weights; each further
+    dimension is unscored, with the reason, until its models are named.
+    """
+
+    spec_name: ClassVar[str] = "vbench-metrics-1"
+
+    suite: str = INSTALLED
+    """The user's copy of the suite: a VBench checkout, a vbench2 wheel, VBench2_full_info.json, or "installed"."""
+    profile: Literal["compat", "fixed"] = "fixed"
+    """`compat`: the official behaviour, quirks included; `fixed`: its known defects repaired."""
+    judge: Named = None
+    """Plug-in that builds a Judge for yes/no questions: `package.module:Class` of its Spec, or JSON with `use` and
+    `options`; none by default."""
+    teller: Named = None
+    """The same for a VideoTeller, which describes clips in words."""
+    text_judge: Named = None
+    """The same for a TextJudge, which compares texts."""
+    tracker: Literal["lucas_kanade", "cotracker2", "cotracker3_offline"] = "lucas_kanade"
+    """Point tracker; all but the first need `cotracker_folder`."""
+    cotracker_folder: str = ""
+    """A clone of github.com/facebookresearch/co-tracker (CC-BY-NC 4.0)."""
+    flow: Literal["dis", "raft"] = "dis"
+    """Optical flow; `raft` needs torchvision."""
+    detector: str = ""
+    """Folder or name of a zero-shot detector for transformers (OWLv2, Grounding DINO); empty for none."""
+    anomaly: str = ""
+    """Folder with image classifiers human, face and hand for transformers; "judge" asks the judge; empty for none."""
+    face_finder: str = ""
+    """YuNet file of the OpenCV zoo (.onnx), or "insightface"; empty for none."""
+    face_embedder: str = ""
+    """SFace file of the OpenCV zoo (.onnx), or "insightface"; empty for none."""
+    vgg19: str = ""
+    """VGG19 weights (safetensors, torchvision's names); empty for none."""
+
+    def build(self, runtime: Runtime) -> VBenchMeasurer:
+        """The measurer, with all named models loaded.
+
+        Raises:
+            UserError: the suite or a model that was named cannot be used.
+        """
+        from rushes.vbench.metrics.build import build_models
+
+        return VBenchMeasurer(read_suite(self.suite), self.profile, build_models(self, runtime))

@@ -1,0 +1,185 @@
+"""Scores clips: each is decoded once and shown to every metric that asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rushes.errors import UserError
+from rushes.records import Outcome, Unscored
+from rushes.roles import Failed, Judge
+from rushes.vbench.metrics.anatomy import human_anatomy
+from rushes.vbench.metrics.asking import by_questions
+from rushes.vbench.metrics.camera_motion import camera_motion
+from rushes.vbench.metrics.core import Profile, why_unusable
+from rushes.vbench.metrics.counts import right_counts, with_counts
+from rushes.vbench.metrics.diversity import diversity
+from rushes.vbench.metrics.identity import SAME, human_identity
+from rushes.vbench.metrics.models import (
+    AnomalyClassifier,
+    Detector,
+    FaceEmbedder,
+    FaceFinder,
+    FeatureNet,
+    Flow,
+    Matcher,
+    PointTracker,
+    TextJudge,
+    VideoTeller,
+)
+from rushes.vbench.metrics.multi_view import multi_view_consistency
+from rushes.vbench.metrics.questions import QUESTION_DIMENSIONS
+from rushes.vbench.metrics.telling import TELLING_DIMENSIONS, by_telling
+from rushes.vbench.metrics.view import ClipView
+from rushes.vbench.suite import SuiteEntry
+
+if TYPE_CHECKING:
+    from rushes.roles import Video
+
+DIVERSITY: Final = "Diversity"
+
+
+@dataclass(frozen=True)
+class Models:
+    """What looks at the clips; None for what is not there. Any object with the right method will do."""
+
+    judge: Judge | None = None
+    """Answers yes/no questions: nine dimensions."""
+    teller: VideoTeller | None = None
+    """Describes clips in words: four dimensions."""
+    text_judge: TextJudge | None = None
+    """Compares texts: the same four."""
+    tracker: PointTracker | None = None
+    """Follows points: Camera_Motion, Multi-View_Consistency."""
+    flow: Flow | None = None
+    """Motion of every pixel: Multi-View_Consistency."""
+    matcher: Matcher | None = None
+    """Geometry of two views: Multi-View_Consistency."""
+    detector: Detector | None = None
+    """Finds things by name: Human_Anatomy; Instance_Preservation in `fixed`, where given."""
+    anomaly: AnomalyClassifier | None = None
+    """Wrong bodies, faces, hands: Human_Anatomy."""
+    face_finder: FaceFinder | None = None
+    """Finds faces: Human_Identity."""
+    face_embedder: FaceEmbedder | None = None
+    """Tells faces apart: Human_Identity."""
+    same_face: float = SAME
+    """Likeness from which `face_embedder` means the same person."""
+    features: FeatureNet | None = None
+    """Layers of a network: Diversity."""
+
+
+NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(QUESTION_DIMENSIONS, ("judge",)),
+    **dict.fromkeys(TELLING_DIMENSIONS, ("teller", "text_judge")),
+    "Camera_Motion": ("tracker",),
+    "Multi-View_Consistency": ("tracker", "flow", "matcher"),
+    "Human_Anatomy": ("detector", "anomaly"),
+    "Human_Identity": ("face_finder", "face_embedder"),
+    DIVERSITY: ("features",),
+}
+"""Fields of `Models` that each dimension cannot do without."""
+
+_NEEDS_FPS: Final = QUESTION_DIMENSIONS | TELLING_DIMENSIONS | {"Multi-View_Consistency"}
+_NEEDS_FPS_FIXED: Final = _NEEDS_FPS | {"Camera_Motion"}
+
+
+def missing(dimensions: Iterable[str], models: Models) -> dict[str, tuple[str, ...]]:
+    """What each dimension lacks; dimensions that lack nothing are absent.
+
+    Raises:
+        UserError: a dimension is not one of the eighteen.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for name in dimensions:
+        if name not in NEEDS:
+            raise UserError("there is no such dimension", expected=f"one of {', '.join(sorted(NEEDS))}", got=name)
+        absent = tuple(need for need in NEEDS[name] if getattr(models, need) is None)
+        if absent:
+            found[name] = absent
+    return found
+
+
+def score_clip(video: Video, entries: Sequence[SuiteEntry], profile: Profile, models: Models) -> dict[str, Outcome]:
+    """All outcomes of one clip, by dimension. What fails is `Unscored` with its reason; nothing is raised for a clip.
+
+    Args:
+        video: the clip, decoded once for all.
+        entries: what the suite asks about it, one per dimension; Diversity needs all clips of a prompt
+            (`score_takes`).
+        profile: whose rules.
+        models: what looks.
+    """
+    view = ClipView(video, models.tracker)
+    return {entry.dimension: _guarded(view, entry, profile, models) for entry in entries}
+
+
+def score_takes(clips: Sequence[Video], profile: Profile, models: Models) -> Outcome:
+    """The Diversity of all clips of one prompt; `Unscored` where one of them cannot be used.
+
+    Args:
+        clips: all clips of the prompt.
+        profile: whose rules.
+        models: needs `features`.
+    """
+    for number, clip in enumerate(clips):
+        problem = why_unusable(clip, needs_fps=False)
+        if problem is not None:
+            return Unscored(reason=f"clip {number}: {problem}")
+    if models.features is None:
+        return _lacking(DIVERSITY, models)
+    net = models.features
+    return _tried(lambda: diversity(clips, profile, net))
+
+
+def _guarded(view: ClipView, entry: SuiteEntry, profile: Profile, models: Models) -> Outcome:
+    name = entry.dimension
+    needs_fps = name in (_NEEDS_FPS if profile == "compat" else _NEEDS_FPS_FIXED)
+    problem = why_unusable(view.video, needs_fps=needs_fps)
+    if problem is not None:
+        return Unscored(reason=problem)
+    if name == DIVERSITY:
+        return Unscored(reason="Diversity compares all clips of a prompt; one clip has none")
+    if missing([name], models):
+        return _lacking(name, models)
+    return _tried(lambda: _measured(view, entry, profile, models))
+
+
+def _lacking(name: str, models: Models) -> Unscored:
+    return Unscored(reason=f"{name} needs {' and '.join(missing([name], models)[name])}, not given")
+
+
+def _tried(measure: Callable[[], Outcome]) -> Outcome:
+    """A clip that breaks a model must not lose the others; what the user can put right (`UserError`) is passed on."""
+    try:
+        return measure()
+    except UserError:
+        raise
+    except Exception as error:
+        failed = Failed.of(error)
+        return Unscored(reason=f"the scoring failed: {failed.error_type}: {failed.message}"[:500])
+
+
+def _measured(view: ClipView, entry: SuiteEntry, profile: Profile, models: Models) -> Outcome:
+    """One metric on one usable clip; `missing` has seen to it that the models are there."""
+    name, frames = entry.dimension, view.frames
+    if name in TELLING_DIMENSIONS:
+        assert models.teller is not None and models.text_judge is not None
+        return by_telling(view.video, entry, profile, models.teller, models.text_judge)
+    if name in QUESTION_DIMENSIONS:
+        assert models.judge is not None
+        asked = by_questions(view.video, entry, profile, models.judge)
+        if name == "Instance_Preservation" and profile == "fixed" and models.detector is not None:
+            return with_counts(asked, right_counts(frames, entry.reference[0], models.detector))
+        return asked
+    if name == "Camera_Motion":
+        return camera_motion(view, entry.reference[0], profile)
+    if name == "Multi-View_Consistency":
+        assert models.flow is not None and models.matcher is not None
+        return multi_view_consistency(view, profile, models.flow, models.matcher)
+    if name == "Human_Anatomy":
+        assert models.detector is not None and models.anomaly is not None
+        return human_anatomy(frames, profile, models.detector, models.anomaly)
+    assert models.face_finder is not None and models.face_embedder is not None
+    return human_identity(frames, profile, models.face_finder, models.face_embedder, models.same_face)

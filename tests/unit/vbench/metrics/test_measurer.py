@@ -1,0 +1,144 @@
+"""The role, its Spec, and what is said where a named model cannot be used."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rushes.errors import InputError, RecipeError, UserError
+from rushes.records import Scored, Unscored
+from rushes.roles import Judge, Runtime, Spec, Subject
+from rushes.vbench.metrics.build import build_models
+from rushes.vbench.metrics.core import is_not_applicable
+from rushes.vbench.metrics.faces import face_of, row_of
+from rushes.vbench.metrics.measurer import VBenchMeasurer, VBenchMeasurerSpec
+from rushes.vbench.metrics.models import Box, Face
+from rushes.vbench.metrics.scorer import Models
+from rushes.vbench.metrics.trackers import LucasKanade
+from rushes.vbench.suite import Suite
+from tests.contract.measurer import check_measurer
+from tests.support.vbench_clips import ScriptedJudge, entry, flat, moved
+from tests.unit.vbench.metrics.test_diversity import TinyNet
+
+SUITE = Suite(
+    (
+        entry("Camera_Motion", "pan_right", prompt="Garden, pan right."),
+        entry("Diversity", prompt="A bird."),
+        entry("Mechanics", "a?", prompt="A ball falls."),
+    ),
+    "modified",
+    "made up",
+)
+
+
+class AnswersSpec(Spec):
+    """A judge for the tests."""
+
+    p_yes: float = 0.9
+
+    def build(self, runtime: Runtime) -> Judge:
+        return ScriptedJudge(*[self.p_yes] * 50)
+
+
+class SilentSpec(Spec):
+    """Builds what answers nothing."""
+
+    def build(self, runtime: Runtime) -> object:
+        return object()
+
+
+def test_role() -> None:
+    measurer = VBenchMeasurer(SUITE, "fixed", Models(tracker=LucasKanade(), features=TinyNet()))
+    subjects = [
+        Subject("Camera_Motion", "Garden, pan right.", (), (moved(right=-1.5),)),
+        Subject("Camera_Motion", "Garden, pan right.", (), (flat(),)),
+        Subject("Camera_Motion", "Garden, pan left.", (), (moved(),)),
+        Subject("Camera_Motion", "Garden, pan right.", (), (moved(), moved())),
+        Subject("Mechanics", "A ball falls.", (), (moved(),)),
+        Subject("Diversity", "A bird.", (), (moved(seed=1), moved(seed=2))),
+    ]
+    pan, blank, unknown, two, no_judge, diverse = measurer.measure(subjects)
+    assert isinstance(pan, Scored) and pan.value == 1.0
+    assert isinstance(diverse, Scored) and diverse.value > 0
+    for outcome, words in (
+        (blank, "texture"),
+        (unknown, "no prompt"),
+        (two, "one clip at a time"),
+        (no_judge, "judge"),
+    ):
+        assert isinstance(outcome, Unscored) and words in outcome.reason and not is_not_applicable(outcome)
+    check_measurer(measurer, subjects[:2], tolerance=0.0)
+
+
+def test_spec_names_plug_ins_as_text() -> None:
+    here = f"{__name__}:AnswersSpec"
+    plain = VBenchMeasurerSpec.model_validate({"judge": here})
+    told = VBenchMeasurerSpec.model_validate({"judge": f'{{"use": "{here}", "options": {{"p_yes": 0.25}}}}'})
+    assert plain.judge is not None and plain.judge.use == here
+    assert told.judge is not None and told.judge.options == {"p_yes": 0.25}
+    assert VBenchMeasurerSpec.model_validate({"judge": ""}).judge is None
+    assert pickle.loads(pickle.dumps(told)) == told
+
+
+def test_default_models_need_no_weights() -> None:
+    found = build_models(VBenchMeasurerSpec(), Runtime())
+    assert found.tracker and found.flow and found.matcher
+    assert not any((found.judge, found.teller, found.detector, found.anomaly, found.face_finder, found.features))
+
+
+def bad(tmp_path: Path) -> dict[str, tuple[dict[str, str], str]]:
+    return {
+        "tracker": ({"tracker": "cotracker2"}, "cotracker_folder"),
+        "vgg19": ({"vgg19": str(tmp_path / "no.safetensors")}, "hf download timm/vgg19.tv_in1k"),
+        "faces": ({"face_finder": str(tmp_path / "no.onnx")}, "opencv_zoo"),
+        "embedder": ({"face_embedder": str(tmp_path / "no.onnx")}, "sface"),
+        "insightface": ({"face_finder": "insightface"}, "pip install -c constraints.txt insightface"),
+        "detector": ({"detector": str(tmp_path / "no")}, "hf download google/owlv2"),
+        "anomaly": ({"anomaly": str(tmp_path / "no")}, "human, face, hand"),
+        "anomaly without judge": ({"anomaly": "judge"}, "needs a judge"),
+        "flow": ({"flow": "raft"}, "torchvision"),
+    }
+
+
+@pytest.mark.parametrize("name", bad(Path()))
+def test_a_named_model_that_is_missing_says_how_to_get_it(name: str, tmp_path: Path) -> None:
+    settings, words = bad(tmp_path)[name]
+    with pytest.raises(UserError) as caught:
+        build_models(VBenchMeasurerSpec.model_validate(settings), Runtime())
+    assert words in str(caught.value)
+
+
+def test_a_plug_in_of_the_wrong_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "made_up_plugin", sys.modules[__name__])
+    with pytest.raises(RecipeError, match="does not fit"):
+        build_models(VBenchMeasurerSpec.model_validate({"judge": "made_up_plugin:SilentSpec"}), Runtime())
+    found = build_models(VBenchMeasurerSpec.model_validate({"judge": "made_up_plugin:AnswersSpec"}), Runtime())
+    assert isinstance(found.judge, ScriptedJudge)
+
+
+def test_a_suite_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no copy"):
+        VBenchMeasurerSpec(suite=str(tmp_path)).build(Runtime())
+
+
+def test_broken_face_models(tmp_path: Path) -> None:
+    (tmp_path / "face.onnx").write_bytes(b"no model")
+    for field in ("face_finder", "face_embedder"):
+        with pytest.raises(InputError, match=r"face\.onnx is no model"):
+            build_models(VBenchMeasurerSpec.model_validate({field: str(tmp_path / "face.onnx")}), Runtime())
+
+
+def test_faces_as_numbers() -> None:
+    row = [10.0, 20.0, 30.0, 40.0, *map(float, range(10)), 0.8]
+    face = face_of(row)
+    assert (face.box.x1, face.box.y1, face.box.score) == (40.0, 60.0, 0.8) and face.landmarks[1] == (2.0, 3.0)
+    assert np.array_equal(row_of(face), row)
+    with pytest.raises(ValueError, match="15 numbers"):
+        face_of(row[:14])
+    with pytest.raises(ValueError, match="five landmarks"):
+        row_of(Face(Box(0, 0, 1, 1, 1.0, "face")))

@@ -1,0 +1,126 @@
+"""Two models compared: paired means, coverage, corrections over dimensions, categories and total."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rushes.measure.bootstrap import Resampling
+from rushes.vbench.catalogue import facts
+from rushes.vbench.scorecard import VBenchRow, compare_models, official_totals, sum_intervals
+from rushes.vbench.values import ClipValue, DimensionValues, ModelValues
+
+HOW = Resampling(num_resamples=300)
+
+
+def dimension(name: str, values: dict[tuple[str, int], float | None]) -> DimensionValues:
+    return DimensionValues(
+        dimension=name, values=tuple(ClipValue(prompt=p, sample=i, value=v) for (p, i), v in values.items())
+    )
+
+
+def model(name: str, *parts: DimensionValues) -> ModelValues:
+    return ModelValues(name, {part.dimension: part for part in parts})
+
+
+def drawn(name: str, chance: float, seed: int, num_prompts: int = 20) -> DimensionValues:
+    rng = np.random.default_rng((seed, len(name)))
+    places = [(f"p{i}", j) for i in range(num_prompts) for j in range(3)]
+    return dimension(name, {place: float(rng.uniform() < chance) for place in places})
+
+
+def row_of(base: DimensionValues, tuned: DimensionValues) -> VBenchRow:
+    (row,) = compare_models(model("a", base), model("b", tuned), measurer="official", how=HOW).rows
+    return row
+
+
+def test_only_pairs_that_both_models_have_count_and_coverage_says_what_is_left_out() -> None:
+    base = dimension("Material", {("p", 0): 1.0, ("p", 1): 0.0, ("q", 0): 0.0, ("q", 1): None, ("r", 0): 1.0})
+    tuned = dimension("Material", {("p", 0): 1.0, ("p", 1): 1.0, ("q", 0): None, ("q", 1): 1.0, ("r", 0): 1.0})
+    row = row_of(base, tuned)
+    assert (row.num_pairs, row.num_prompts) == (3, 2)
+    assert row.base == pytest.approx((0.5 + 1.0) / 2) and row.tuned == 1.0 and row.gain == pytest.approx(0.25)
+    assert row.base_coverage == row.tuned_coverage == 0.8
+    assert (row.base_covered, row.tuned_covered) == pytest.approx((0.4, 0.8))
+
+
+def test_order_of_the_values_changes_nothing() -> None:
+    base, tuned = drawn("Material", 0.4, 1), drawn("Material", 0.6, 2)
+    turned = DimensionValues(dimension="Material", values=base.values[::-1])
+    assert row_of(base, tuned) == row_of(turned, tuned)
+
+
+def test_a_clear_gain_is_better_and_the_same_values_are_no_change() -> None:
+    low, high = drawn("Material", 0.1, 1), drawn("Material", 0.9, 2)
+    better = row_of(low, high)
+    assert better.verdict == "better" and better.gain_low > 0 and better.p_value < 0.001
+    assert row_of(high, low).verdict == "worse"
+    same = row_of(low, low)
+    assert (same.verdict, same.gain, same.p_value, same.detectable) == ("no clear change", 0.0, 1.0, None)
+
+
+def test_what_is_clear_alone_may_not_be_clear_among_many() -> None:
+    places = [(f"p{i}", 0) for i in range(7)]
+    flat = dict.fromkeys(places, 0.0)
+    raised = {place: 1.0 for place in places}  # p = 2 / 2^7 = 0.016
+    names = list(facts())[:6]
+    base = model("a", *(dimension(name, flat) for name in names))
+    tuned = model("b", dimension(names[0], raised), *(dimension(name, flat) for name in names[1:]))
+    alone = compare_models(model("a", base.dimensions[names[0]]), tuned, measurer="m", how=HOW).rows[0]
+    among = compare_models(base, tuned, measurer="m", how=HOW).rows[0]
+    assert alone.p_value == among.p_value == pytest.approx(2 / 2**7)
+    assert alone.verdict == "better" and among.verdict == "no clear change"
+    assert among.p_holm == pytest.approx(6 * 2 / 2**7) and among.q_value == pytest.approx(6 * 2 / 2**7)
+
+
+def test_falling_coverage_is_a_warning() -> None:
+    base = drawn("Mechanics", 0.5, 1)
+    tuned = DimensionValues(
+        dimension="Mechanics",
+        values=tuple(
+            v if v.sample else v.model_copy(update={"value": None}) for v in drawn("Mechanics", 0.5, 2).values
+        ),
+    )
+    card = compare_models(model("a", base), model("b", tuned), measurer="m", how=HOW)
+    assert any("Mechanics: coverage fell from 100% to 67%" in note for note in card.notes)
+
+
+def test_dimensions_without_two_comparable_prompts_are_named() -> None:
+    one = dimension("Material", {("p", 0): 1.0, ("q", 0): None})
+    card = compare_models(model("a", one), model("b", one), measurer="m", how=HOW)
+    reasons = {each.dimension: each.reason for each in card.unmeasured}
+    assert card.rows == () and card.sums == () and len(reasons) == 18
+    assert "1 prompts have a value of both models" in reasons["Material"]
+    assert reasons["Diversity"] == "no values of the base and tuned model"
+
+
+def test_categories_and_total_need_all_their_dimensions() -> None:
+    base = model("a", *(drawn(name, 0.4, 1) for name in facts()))
+    tuned = model("b", *(drawn(name, 0.6, 2) for name in facts()))
+    card = compare_models(base, tuned, measurer="m", how=HOW)
+    sums = {each.name: each for each in card.sums}
+    assert list(sums) == [*official_totals({}), "Mean", "Mean without Diversity"]
+    rows = {row.dimension: row for row in card.rows}
+    official = official_totals({name: row.gain for name, row in rows.items()})
+    for name in official:
+        assert sums[name].gain == pytest.approx(official[name])
+        assert sums[name].gain == pytest.approx(sums[name].tuned - sums[name].base)
+        assert sums[name].gain_low <= sums[name].gain <= sums[name].gain_high
+    assert sums["Mean"].num_dimensions == 18 and sums["Mean without Diversity"].num_dimensions == 17
+    gains = [row.gain for name, row in rows.items() if name != "Diversity"]
+    assert sums["Mean without Diversity"].gain == pytest.approx(sum(gains) / 17)
+    without = model("a", *(base.dimensions[name] for name in facts() if name != "Diversity"))
+    names = [each.name for each in compare_models(without, tuned, measurer="m", how=HOW).sums]
+    assert names == ["Commonsense", "Controllability", "Human Fidelity", "Physics", "Mean"]
+
+
+def test_categories_of_one_model_have_intervals_where_all_their_dimensions_are_there() -> None:
+    values = model("a", *(drawn(name, 0.4, 1) for name in facts()))
+    found = sum_intervals(values, HOW)
+    official = official_totals({name: part.mean or 0.0 for name, part in values.dimensions.items()})
+    assert list(found) == list(official)
+    for name, interval in found.items():
+        assert interval.mean == pytest.approx(official[name])
+        assert 0.0 <= interval.low < interval.mean < interval.high <= 1.0
+    some = model("a", *(part for name, part in values.dimensions.items() if name not in ("Diversity", "Material")))
+    assert list(sum_intervals(some, HOW)) == ["Commonsense", "Controllability", "Human Fidelity"]
