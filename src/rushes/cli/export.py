@@ -1,0 +1,297 @@
+"""`rushes export`: tuned weights and clips for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+
+    from rushes.export.card import Form
+    from rushes.export.dialects import Dialect
+    from rushes.export.lora import LoraOptions
+    from rushes.export.lowrank import Fit
+    from rushes.export.source import Source
+
+export = typer.Typer(
+    help="Tuned weights and clips for diffusers, ComfyUI, kohya's tools, the Hub and `datasets`.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+class NumberFormat(StrEnum):
+    """Number formats of exported weights."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+class Holding(StrEnum):
+    """What a Hub folder holds."""
+
+    auto = "auto"
+    lora = "lora"
+    transformer = "transformer"
+    pipeline = "pipeline"
+
+
+_FORMS: Final[Mapping[Holding, Form | None]] = {
+    Holding.auto: None,
+    Holding.lora: "lora",
+    Holding.transformer: "transformer",
+    Holding.pipeline: "pipeline",
+}
+
+
+class Clips(StrEnum):
+    """Which clips a dataset holds."""
+
+    trained = "trained"
+    filmed = "filmed"
+    held_out = "held_out"
+    all = "all"
+
+
+HomeArgument = Annotated[Path, typer.Argument(metavar="HOME", help="The run folder.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="New or empty folder; default: HOME/export/<name of the command>.")
+]
+StrengthOption = Annotated[
+    float, typer.Option("--strength", help="How much of the change: 0 is the base, 1 what was trained.")
+]
+DtypeOption = Annotated[NumberFormat, typer.Option("--dtype", help="Number format of the weights.")]
+CheckpointOption = Annotated[
+    str | None, typer.Option("--checkpoint", metavar="KEY", help="Another checkpoint; default: the measured one.")
+]
+RankOption = Annotated[
+    int | None, typer.Option("--rank", help="Rank; default: as trained. Needed to extract from a full fine-tune.")
+]
+EnergyOption = Annotated[
+    float | None,
+    typer.Option("--energy", help="Instead of a rank: share of each layer's squared change to keep, such as 0.9."),
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="Where the extraction is computed: cpu, cuda.")]
+
+
+@export.command()
+def lora(
+    home: HomeArgument,
+    out: OutOption = None,
+    strength: StrengthOption = 1.0,
+    rank: RankOption = None,
+    energy: EnergyOption = None,
+    dtype: DtypeOption = NumberFormat.float32,
+    checkpoint: CheckpointOption = None,
+    device: DeviceOption = "cpu",
+) -> None:
+    """A LoRA folder for diffusers: `pipeline.load_lora_weights(folder)`."""
+    _export_lora("diffusers", home, out, checkpoint, _lora_options(strength, rank, energy, dtype, device))
+
+
+@export.command()
+def comfyui(
+    home: HomeArgument,
+    out: OutOption = None,
+    strength: StrengthOption = 1.0,
+    rank: RankOption = None,
+    energy: EnergyOption = None,
+    dtype: DtypeOption = NumberFormat.float32,
+    checkpoint: CheckpointOption = None,
+    device: DeviceOption = "cpu",
+) -> None:
+    """A LoRA file for ComfyUI's `models/loras`."""
+    _export_lora("comfyui", home, out, checkpoint, _lora_options(strength, rank, energy, dtype, device))
+
+
+@export.command()
+def kohya(
+    home: HomeArgument,
+    out: OutOption = None,
+    strength: StrengthOption = 1.0,
+    rank: RankOption = None,
+    energy: EnergyOption = None,
+    dtype: DtypeOption = NumberFormat.float32,
+    checkpoint: CheckpointOption = None,
+    device: DeviceOption = "cpu",
+) -> None:
+    """A LoRA file with kohya's names and alphas, for musubi-tuner and its kin."""
+    _export_lora("kohya", home, out, checkpoint, _lora_options(strength, rank, energy, dtype, device))
+
+
+@export.command()
+def transformer(
+    home: HomeArgument,
+    out: OutOption = None,
+    strength: StrengthOption = 1.0,
+    dtype: DtypeOption = NumberFormat.float32,
+    checkpoint: CheckpointOption = None,
+) -> None:
+    """All tuned weights as a diffusers `transformer/` folder, adapters merged."""
+    with _opened(home, checkpoint) as source:
+        from rushes.export.full import export_transformer
+
+        target = _target(home, out, "transformer")
+        export_transformer(source, target, strength, _dtype(dtype))
+    print(f"wrote {target}")
+
+
+@export.command()
+def pipeline(
+    home: HomeArgument,
+    out: OutOption = None,
+    strength: StrengthOption = 1.0,
+    dtype: DtypeOption = NumberFormat.float32,
+    checkpoint: CheckpointOption = None,
+) -> None:
+    """A whole diffusers folder: the base's parts and the tuned transformer."""
+    with _opened(home, checkpoint) as source:
+        from rushes.export.full import export_pipeline
+
+        target = _target(home, out, "pipeline")
+        export_pipeline(source, target, strength, _dtype(dtype))
+    print(f"wrote {target}")
+
+
+@export.command()
+def merged(
+    home: HomeArgument,
+    out: OutOption = None,
+    strength: StrengthOption = 1.0,
+    dtype: DtypeOption = NumberFormat.float32,
+    checkpoint: CheckpointOption = None,
+) -> None:
+    """All tuned weights as one file in the family's own names, for ComfyUI's `models/diffusion_models`."""
+    with _opened(home, checkpoint) as source:
+        from rushes.export.full import export_merged
+
+        path = export_merged(source, _target(home, out, "merged"), strength, _dtype(dtype))
+    print(f"wrote {path}")
+
+
+@export.command()
+def hub(
+    home: HomeArgument,
+    out: OutOption = None,
+    as_: Annotated[
+        Holding, typer.Option("--as", help="What it holds; auto: an adapter where one was trained, else all weights.")
+    ] = Holding.auto,
+    push_to: Annotated[
+        str | None, typer.Option("--push", metavar="USER/NAME", help="Also upload it, with the key in HF_TOKEN.")
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="Make a new repository public; default: private.")] = False,
+    licence: Annotated[str | None, typer.Option("--license", help="Licence; default: the base model's.")] = None,
+    gallery: Annotated[int, typer.Option("--gallery", min=0, help="Dimensions in the gallery; 0 for none.")] = 3,
+    strength: StrengthOption = 1.0,
+    rank: RankOption = None,
+    energy: EnergyOption = None,
+    dtype: DtypeOption = NumberFormat.float32,
+    device: DeviceOption = "cpu",
+) -> None:
+    """A folder for the Hub: weights, model card with the measured figures, gallery."""
+    with _opened(home, None) as source:
+        from rushes.export.hub import HubOptions, check_token, export_hub, push
+
+        if push_to is not None:
+            check_token()
+        target = _target(home, out, "hub")
+        options = HubOptions(
+            form=_FORMS[as_],
+            repository=push_to,
+            licence=licence,
+            num_gallery=gallery,
+            lora=_lora_options(strength, rank, energy, dtype, device),
+        )
+        fit = export_hub(source, target, options)
+    _say_fit(fit)
+    print(f"wrote {target}; read its README.md before others do")
+    if push_to is not None:
+        print(f"pushed to {push(target, push_to, private=not public)}")
+
+
+@export.command()
+def dataset(
+    home: HomeArgument,
+    out: OutOption = None,
+    clips: Annotated[
+        Clips, typer.Option("--clips", help="Trained on (real ones too), filmed for training, held out, or all.")
+    ] = Clips.trained,
+    lossless: Annotated[bool, typer.Option("--lossless", help="Keep every pixel; browsers cannot play it.")] = False,
+) -> None:
+    """Clips with metadata.jsonl: captions, scores, weights, answers; `load_dataset("videofolder", ...)` reads it."""
+    from rushes.export.dataset import export_dataset
+    from rushes.store.run import Run
+
+    target = _target(home, out, "dataset")
+    with Run.view(home) as run:
+        number = export_dataset(run, target, clips.value, lossless=lossless, on_clip=_say_count)
+    print(f"wrote {number} clips to {target}")
+
+
+@contextmanager
+def _opened(home: Path, checkpoint: str | None) -> Iterator[Source]:
+    from rushes.export.source import choose
+    from rushes.store.run import Run
+
+    with Run.view(home) as run:
+        yield choose(run, checkpoint)
+
+
+def _target(home: Path, out: Path | None, name: str) -> Path:
+    """Where to, known to be free before anything is loaded."""
+    from rushes.export.folder import check_free
+
+    target = out if out is not None else home / "export" / name
+    check_free(target)
+    return target
+
+
+def _export_lora(dialect: Dialect, home: Path, out: Path | None, checkpoint: str | None, options: LoraOptions) -> None:
+    target = _target(home, out, "lora" if dialect == "diffusers" else dialect)
+    with _opened(home, checkpoint) as source:
+        from rushes.export.lora import export_lora
+
+        fit = export_lora(source, target, dialect, options)
+    _say_fit(fit)
+    print(f"wrote {target}")
+
+
+def _lora_options(
+    strength: float, rank: int | None, energy: float | None, dtype: NumberFormat, device: str
+) -> LoraOptions:
+    from rushes.export.lora import LoraOptions
+
+    return LoraOptions(rank=rank, energy=energy, strength=strength, dtype=_dtype(dtype), device=device)
+
+
+def _dtype(name: NumberFormat) -> torch.dtype:
+    import torch
+
+    found = getattr(torch, name.value)
+    assert isinstance(found, torch.dtype)
+    return found
+
+
+def _say_fit(fit: Fit | None) -> None:
+    if fit is None:
+        return
+    kept = 100 * (1 - fit.relative_error**2)
+    places = 100 * sum(fit.left_out.values()) / fit.energy if fit.energy else 0.0
+    print(
+        f"{len(fit.layers)} layers, rank up to {fit.max_rank}: keeps {kept:.2f} % of the squared change "
+        f"(relative error {fit.relative_error:.4f}; {places:.2f} % is in weights that an adapter has no place for)"
+    )
+
+
+def _say_count(done: int, total: int) -> None:
+    if done == total or done % 100 == 0:
+        print(f"{done} of {total} clips")

@@ -1,0 +1,201 @@
+"""The model that a checkpoint was tuned from: its folder, its transformer's class and weights, and that it is the same.
+
+Nothing here is particular to a family: a diffusers folder says itself which classes it is made of.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import diffusers
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from rushes.errors import InputError
+from rushes.export.source import SHORT, Source
+from rushes.families.folder import hub_error, model_folder
+from rushes.families.weights import hash_files, hash_state
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline, ModelMixin
+
+WEIGHTS = "diffusion_pytorch_model"
+"""Name of a transformer's weight file in a diffusers folder, before its ending."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """A diffusers folder on this machine."""
+
+    folder: Path
+    """Where it is."""
+    name: str
+    """What the recipe calls it: `sandbox`, a path, or a Hub id."""
+    is_on_hub: bool
+    """True where the name is a Hub id, so that others can name it too."""
+
+    @property
+    def public_name(self) -> str:
+        """What others may read: a Hub id, `sandbox`, or a folder's last name; never a path of this machine."""
+        return self.name if self.is_on_hub or self.name == "sandbox" else self.folder.resolve().name
+
+    @cached_property
+    def index(self) -> dict[str, Any]:
+        """`model_index.json`: the pipeline's class and its components."""
+        return _read_json(self.folder / "model_index.json")
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The transformer's `config.json`."""
+        return _read_json(self.folder / "transformer" / "config.json")
+
+    @property
+    def transformer_class_name(self) -> str:
+        """Class of the transformer in diffusers."""
+        return str(self.config.get("_class_name"))
+
+    @property
+    def pipeline_class(self) -> type[DiffusionPipeline]:
+        """Class of the pipeline.
+
+        Raises:
+            InputError: diffusers has no pipeline of that name.
+        """
+        found: type[DiffusionPipeline] = _class_in_diffusers(
+            str(self.index.get("_class_name")), diffusers.DiffusionPipeline
+        )
+        return found
+
+    @property
+    def transformer_class(self) -> type[ModelMixin]:
+        """Class of the transformer.
+
+        Raises:
+            InputError: diffusers has no model of that name.
+        """
+        found: type[ModelMixin] = _class_in_diffusers(self.transformer_class_name, diffusers.ModelMixin)
+        return found
+
+    def empty_transformer(self) -> ModelMixin:
+        """The transformer without memory for its weights."""
+        with torch.device("meta"):
+            return self.transformer_class.from_config(self.config)
+
+    def transformer_weights(self) -> dict[str, Tensor]:
+        """The transformer's weights as float32, by name.
+
+        Raises:
+            InputError: the folder holds no safetensors weights.
+        """
+        files = sorted((self.folder / "transformer").glob(f"{WEIGHTS}*.safetensors"))
+        if not files:
+            raise InputError(
+                f"{self.folder / 'transformer'} holds no weights",
+                expected=f"{WEIGHTS}.safetensors, whole or in parts",
+                next_step="look at base.model in the run's recipe.yaml: it must be a complete diffusers folder",
+            )
+        return {name: value.float() for file in files for name, value in load_file(file).items()}
+
+
+def find_base(source: Source, *, whole: bool = False) -> Base:
+    """The base model of a run, on this machine; from the Hub only what is missing here, and only what is needed.
+
+    Args:
+        source: the run.
+        whole: True wants text encoder, autoencoder and scheduler as well as the transformer.
+
+    Raises:
+        InputError: it is not there any more, cannot be fetched, or is no diffusers folder.
+    """
+    spec = source.recipe.base
+    folder = Path(model_folder(spec.model))
+    if folder.is_dir():
+        return Base(folder, spec.model, is_on_hub=False)
+    from huggingface_hub import snapshot_download
+
+    patterns = None if whole else ["model_index.json", "README.md", "transformer/*"]
+    try:
+        fetched = snapshot_download(spec.model, revision=spec.revision, allow_patterns=patterns)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise (hub_error(spec, error) or _not_found(spec.model, error)) from error
+    return Base(Path(fetched), spec.model, is_on_hub=True)
+
+
+def _not_found(name: str, error: Exception) -> InputError:
+    return InputError(
+        f"the base model of this run cannot be found: {str(error).strip().splitlines()[0] if str(error) else error!r}",
+        expected="a diffusers folder, or a Hub id that can be reached",
+        got=name,
+        next_step="put the folder back where recipe.yaml names it, or look at the network",
+    )
+
+
+def read_both(source: Source, base: Base) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The base's and the tuned weights, float32, under the same names.
+
+    Raises:
+        InputError: the base is not the one that the run was tuned from, or the names differ.
+        BlobCorrupt: the stored weights are damaged.
+    """
+    before = base.transformer_weights()
+    check_same_base(source, base, before)
+    after = {name: value.float() for name, value in source.run.blobs.read_tensors(source.weights).items()}
+    odd = sorted(name for name in before.keys() | after.keys() if _shape(before, name) != _shape(after, name))
+    if odd:
+        raise InputError(
+            f"the tuned weights do not fit {base.name!r}: {len(odd)} of {len(before)} have another name or shape",
+            expected=f"{odd[0]} of shape {_shape(before, odd[0])}",
+            got=_shape(after, odd[0]),
+            next_step="export from the run folder as it was made, with its base model unchanged",
+        )
+    return before, after
+
+
+def check_same_base(source: Source, base: Base, weights: dict[str, Tensor]) -> None:
+    """A difference to another model's weights would be no tuning but noise.
+
+    Raises:
+        InputError: the base's weights are not those that the run began with.
+    """
+    found = hash_state(weights) if base.is_on_hub else hash_files(base.folder / "transformer")
+    began_with = source.chain[0].parent
+    if began_with is not None and found != began_with:
+        raise InputError(
+            f"the base model {base.name!r} has changed since the run in {source.run.home}",
+            expected=f"transformer weights with fingerprint {began_with[:SHORT]}...",
+            got=f"{found[:SHORT]}...",
+            next_step="put the weights back that the run began with, or run the recipe again in a new folder",
+        )
+
+
+def _shape(weights: dict[str, Tensor], name: str) -> tuple[int, ...] | None:
+    return tuple(weights[name].shape) if name in weights else None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read",
+            expected="a diffusers folder with model_index.json and transformer/config.json",
+            got=str(error),
+            next_step="look at base.model in the run's recipe.yaml",
+        ) from error
+
+
+def _class_in_diffusers(name: str, parent: type) -> Any:
+    found = getattr(diffusers, name, None)
+    if not (isinstance(found, type) and issubclass(found, parent)):
+        raise InputError(
+            "the base model is of a class that diffusers does not have",
+            expected=f"a {parent.__name__} of diffusers {diffusers.__version__}",
+            got=name,
+            next_step="use the version of diffusers that the model's config.json names",
+        )
+    return found

@@ -1,0 +1,187 @@
+"""A run's clips as an ordinary video dataset: mp4 files and `metadata.jsonl`, as `datasets` and the Hub read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, TypedDict
+
+from rushes.errors import StoreError
+from rushes.export.folder import new_folder
+from rushes.export.source import SHORT
+from rushes.records import Answer, Clip, Prompt, Sample, Score, Scored
+from rushes.store.run import Run
+from rushes.video import write_video
+
+Which = Literal["trained", "filmed", "held_out", "all"]
+"""`trained`: what was fine-tuned on, with its weights, real clips too; `filmed`: all clips of training prompts;
+`held_out`: those of the final comparison; `all`: every clip of the run."""
+FOLDER: Final = "clips"
+
+
+class AskedRow(TypedDict):
+    """A question to the judge and what it said."""
+
+    question: str
+    expected: str
+    p_yes: float | None
+    unscored_reason: str | None
+
+
+class ClipRow(TypedDict):
+    """One line of metadata.jsonl. What is not known is null, never 0."""
+
+    file_name: str
+    caption: str
+    base_caption: str
+    dimension: str
+    split: str
+    origin: str
+    generator: str
+    prompt_id: str
+    clip_id: str
+    seed: int | None
+    take: int
+    num_frames: int
+    fps: float
+    width: int
+    height: int
+    score: float | None
+    unscored_reason: str | None
+    weight: float | None
+    round: int | None
+    sampler: str | None
+    sha256: str
+    answers: list[AskedRow]
+
+
+@dataclass(frozen=True)
+class _Lessons:
+    """What the rounds made of the clips: from the run's derived records."""
+
+    samples: Mapping[str, tuple[int, Sample]]
+    """By clip: the last round that trained on it, from 1, and its weight there."""
+    scores: Mapping[str, Score]
+    """The judge's, by clip."""
+
+
+def export_dataset(
+    run: Run, target: Path, which: Which = "trained", *, lossless: bool = False, on_clip: Callable[[int, int], None]
+) -> int:
+    """Write `clips/*.mp4` and `metadata.jsonl`.
+
+    Args:
+        run: an open run; it need not be finished.
+        target: a new or empty folder.
+        which: which clips.
+        lossless: True keeps every pixel, in mp4 files that FFmpeg reads and browsers do not.
+        on_clip: told how many of how many are written.
+
+    Returns:
+        How many clips were written; at least one.
+
+    Raises:
+        StoreError: the run has no such clips.
+        BlobCorrupt: a stored clip is damaged.
+        InputError: the target is not empty.
+    """
+    prompts = {prompt.key: prompt for prompt in run.prompts.all()}
+    lessons = _lessons(run)
+    clips = _chosen(run.clips.all(), prompts, lessons, which)
+    if not clips:
+        raise StoreError(
+            f"{run.home} has no clips to export",
+            expected=f"clips of the kind {which!r}",
+            got=f"{run.clips.num_records()} clips in all, {len(lessons.samples)} of them trained on",
+            next_step=f"see how far the run is with: rushes status {run.home}; or take --clips all",
+        )
+    answers = _by_clip(run.answers.all())
+    with new_folder(target) as folder:
+        lines: list[str] = []
+        for number, clip in enumerate(clips, start=1):
+            name = f"{FOLDER}/{clip.key[: 2 * SHORT]}.mp4"
+            write_video(folder / name, run.blobs.read_video(clip.video), clip.fps, lossless=lossless)
+            row = clip_row(name, clip, prompts[clip.prompt_key], lessons.samples, lessons.scores, answers)
+            lines.append(json.dumps(row, ensure_ascii=False, allow_nan=False))
+            on_clip(number, len(clips))
+        (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return len(clips)
+
+
+def clip_row(
+    file_name: str,
+    clip: Clip,
+    prompt: Prompt,
+    samples: Mapping[str, tuple[int, Sample]],
+    scores: Mapping[str, Score],
+    answers: Mapping[str, Sequence[Answer]],
+) -> ClipRow:
+    """One clip with all that the run knows of it."""
+    number, sample = samples.get(clip.key, (None, None))
+    outcome = scores[clip.key].outcome if clip.key in scores else None
+    is_scored = isinstance(outcome, Scored)
+    return ClipRow(
+        file_name=file_name,
+        caption=prompt.text,
+        base_caption=prompt.base_text,
+        dimension=clip.dimension,
+        split="train" if prompt.origin in ("weakness", "caption") else prompt.origin,
+        origin="real" if clip.origin == "real" else prompt.origin,
+        generator=clip.model,
+        prompt_id=prompt.key,
+        clip_id=clip.key,
+        seed=clip.seed if clip.origin == "model" else None,
+        take=clip.seed_index,
+        num_frames=clip.num_frames,
+        fps=clip.fps,
+        width=clip.width_px,
+        height=clip.height_px,
+        score=outcome.value if isinstance(outcome, Scored) else None,
+        unscored_reason=None if is_scored or outcome is None else getattr(outcome, "reason", None),
+        weight=sample.weight if sample is not None else None,
+        round=number,
+        sampler=clip.sampler.model_dump_json() if clip.sampler is not None else None,
+        sha256=clip.video.sha256,
+        answers=[
+            AskedRow(
+                question=answer.question.text,
+                expected=answer.question.expected,
+                p_yes=answer.p_yes,
+                unscored_reason=answer.unscored_reason,
+            )
+            for answer in answers.get(clip.key, ())
+        ],
+    )
+
+
+def _lessons(run: Run) -> _Lessons:
+    samples: dict[str, tuple[int, Sample]] = {}
+    scores: dict[str, Score] = {}
+    number = 0
+    while (found := run.read_derived(f"samples-{number}", Sample)) is not None:
+        samples.update({sample.clip_key: (number + 1, sample) for sample in found})
+        judged = run.read_derived(f"scores-{number}", Score) or []
+        scores.update({score.clip_key: score for score in judged})
+        number += 1
+    return _Lessons(samples, scores)
+
+
+def _chosen(clips: Iterable[Clip], prompts: Mapping[str, Prompt], lessons: _Lessons, which: Which) -> list[Clip]:
+    def is_wanted(clip: Clip) -> bool:
+        origin = prompts[clip.prompt_key].origin
+        if which == "trained":
+            return clip.key in lessons.samples
+        if which == "filmed":
+            return clip.origin == "model" and origin in ("weakness", "caption")
+        return which == "all" or origin == which
+
+    return [clip for clip in clips if is_wanted(clip)]
+
+
+def _by_clip(answers: Iterable[Answer]) -> dict[str, list[Answer]]:
+    found: dict[str, list[Answer]] = {}
+    for answer in answers:
+        found.setdefault(answer.clip_key, []).append(answer)
+    return found

@@ -1,0 +1,150 @@
+"""One adapter in the file dialects that readers understand. All are written at scale 1: the strength is in the factors.
+
+diffusers   `transformer.<module>.lora_A.weight`; the PEFT configuration in the file's header, where readers look for it
+comfyui     `diffusion_model.<native module>.lora_A.weight`; no alpha, which its reader takes as scale 1
+kohya       `lora_unet_<native_module>.lora_down.weight` with `.alpha` equal to the rank; every layer, changed or not
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import torch
+from peft import LoraConfig
+from safetensors.torch import save_file
+from torch import Tensor
+
+from rushes.errors import InputError
+from rushes.export.lowrank import LowRank
+from rushes.export.native import kohya_layers, native_names
+
+if TYPE_CHECKING:
+    from diffusers import ModelMixin
+
+    from rushes.export.base import Base
+
+Dialect = Literal["diffusers", "comfyui", "kohya"]
+DIFFUSERS_FILE: Final = "pytorch_lora_weights.safetensors"
+"""The name that `load_lora_weights` looks for in a folder."""
+
+
+def adaptable_layers(transformer: ModelMixin, transformer_class: str, dialect: Dialect) -> list[str]:
+    """The linear layers that a dialect has a place for, by name in diffusers.
+
+    Raises:
+        InputError: the dialect is not known for this family.
+    """
+    linear = [name for name, module in transformer.named_modules() if isinstance(module, torch.nn.Linear)]
+    if dialect == "kohya":
+        pattern = kohya_layers(transformer_class)
+        return [name for name in linear if pattern.fullmatch(name)]
+    if dialect == "comfyui":
+        native_names(transformer_class)
+    return linear
+
+
+def write_adapter(
+    folder: Path,
+    adapter: Mapping[str, LowRank],
+    base: Base,
+    dialect: Dialect,
+    dtype: torch.dtype,
+    *,
+    file_name: str,
+    header: Mapping[str, str],
+) -> Path:
+    """Write one adapter file.
+
+    Args:
+        folder: where to.
+        adapter: factors by layer, as diffusers names it.
+        base: what it is an adapter of.
+        dialect: how the file names things.
+        dtype: number format of the factors.
+        file_name: the file's name; diffusers' folders have a fixed one.
+        header: facts for the file's header: texts only.
+
+    Raises:
+        InputError: the adapter matches no layer of the base.
+    """
+    layers = adaptable_layers(base.empty_transformer(), base.transformer_class_name, dialect)
+    check_matches(adapter, layers, base.name)
+    if dialect == "diffusers":
+        tensors = {key: value.to(dtype) for key, value in peft_tensors(adapter).items()}
+        base.pipeline_class.save_lora_weights(
+            str(folder), transformer_lora_layers=tensors, transformer_lora_adapter_metadata=peft_config(adapter)
+        )
+        return folder / DIFFUSERS_FILE
+    rename = native_names(base.transformer_class_name)
+    if dialect == "comfyui":
+        native = {f"diffusion_model.{rename(name)}": factors for name, factors in adapter.items()}
+        tensors = peft_tensors(native)
+    else:
+        shapes = {name: base.empty_transformer().get_submodule(name).weight.shape for name in layers}
+        whole = {name: adapter.get(name) or _no_change(shape) for name, shape in shapes.items()}
+        tensors = kohya_tensors({rename(name): factors for name, factors in whole.items()})
+        header = {**header, **_kohya_header(adapter)}
+    path = folder / file_name
+    save_file({key: value.to(dtype).contiguous() for key, value in tensors.items()}, str(path), dict(header))
+    return path
+
+
+def peft_tensors(adapter: Mapping[str, LowRank]) -> dict[str, Tensor]:
+    """Factors under PEFT's names."""
+    downs = {f"{name}.lora_A.weight": factors.A_rI for name, factors in adapter.items()}
+    return downs | {f"{name}.lora_B.weight": factors.B_Or for name, factors in adapter.items()}
+
+
+def kohya_tensors(adapter: Mapping[str, LowRank]) -> dict[str, Tensor]:
+    """Factors under kohya's names, by native module name, each with its alpha."""
+    tensors: dict[str, Tensor] = {}
+    for name, factors in adapter.items():
+        key = f"lora_unet_{name.replace('.', '_')}"
+        tensors[f"{key}.lora_down.weight"] = factors.A_rI
+        tensors[f"{key}.lora_up.weight"] = factors.B_Or
+        tensors[f"{key}.alpha"] = torch.tensor(float(factors.rank))
+    return tensors
+
+
+def peft_config(adapter: Mapping[str, LowRank]) -> dict[str, object]:
+    """The PEFT configuration of an adapter whose alphas equal its ranks, layer by layer."""
+    usual = Counter(factors.rank for factors in adapter.values()).most_common(1)[0][0]
+    # The caret makes PEFT take the name as the whole one: `proj_out` is the end of other layers' names too.
+    other = {f"^{name}": factors.rank for name, factors in adapter.items() if factors.rank != usual}
+    config = LoraConfig(
+        r=usual, lora_alpha=usual, rank_pattern=other, alpha_pattern=dict(other), target_modules=sorted(adapter)
+    )
+    return dict(config.to_dict())
+
+
+def check_matches(names: Iterable[str], layers: Iterable[str], base_name: str) -> None:
+    """An adapter with a layer that the base lacks would be loaded in part, without a word.
+
+    Raises:
+        InputError: there is no layer at all, or one that the base lacks.
+    """
+    names, layers = sorted(names), sorted(layers)
+    strange = sorted(set(names) - set(layers))
+    if strange or not names:
+        raise InputError(
+            "the adapter matches no layer of the base model"
+            if len(strange) == len(names)
+            else f"the adapter has {len(strange)} of {len(names)} layers that the base model lacks",
+            expected=f"linear layers of {base_name!r}: {', '.join(layers[:3])}, ...",
+            got=strange[:3],
+            next_step="look whether the adapter and the base model belong together",
+        )
+
+
+def _no_change(shape: torch.Size) -> LowRank:
+    num_outputs, num_inputs = shape
+    return LowRank(torch.zeros(1, num_inputs), torch.zeros(num_outputs, 1))
+
+
+def _kohya_header(adapter: Mapping[str, LowRank]) -> dict[str, str]:
+    ranks = {factors.rank for factors in adapter.values()}
+    rank = str(ranks.pop()) if len(ranks) == 1 else "Dynamic"
+    return {"ss_network_module": "networks.lora_wan", "ss_network_dim": rank, "ss_network_alpha": rank}

@@ -1,0 +1,52 @@
+"""A new folder that appears whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from rushes.errors import InputError
+from rushes.store.files import explained, make_folder
+
+
+@contextlib.contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `target`; it becomes `target` when the block ends well, else it goes away.
+
+    Raises:
+        InputError: `target` is a file, or a folder with something in it.
+        StoreError: the disk is full or read-only.
+    """
+    check_free(target)
+    make_folder(target.parent)
+    temporary = target.parent / f".{target.name[:40]}.{os.getpid()}.tmp"
+    make_folder(temporary)
+    try:
+        with explained(target):
+            yield temporary
+            os.replace(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_free(target: Path) -> None:
+    """Nothing of the user's is ever written over.
+
+    Raises:
+        InputError: `target` is a file, or a folder with something in it.
+    """
+    if target.is_file():
+        raise InputError(f"{target} is a file", expected="a new folder", next_step="name another with --out")
+    if target.is_dir():
+        with explained(target):
+            names = sorted(path.name for path in target.iterdir())
+        if names:
+            raise InputError(
+                f"{target} is not empty",
+                expected="a new or empty folder",
+                got=names[:8],
+                next_step="name another folder with --out, or remove that one",
+            )

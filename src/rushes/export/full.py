@@ -1,0 +1,123 @@
+"""All tuned weights: a diffusers `transformer/` folder, a whole pipeline, or one file in the family's own names."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from rushes.errors import InputError
+from rushes.export.base import Base, find_base, read_both
+from rushes.export.folder import new_folder
+from rushes.export.lora import blend, check_strength, file_stem
+from rushes.export.native import native_names
+from rushes.export.source import Source
+
+
+def export_transformer(source: Source, target: Path, strength: float, dtype: torch.dtype) -> None:
+    """Write a folder that `from_pretrained` of the transformer's class reads.
+
+    Args:
+        source: the run and checkpoint.
+        target: a new or empty folder.
+        strength: how much of the change: 1 is what was trained.
+        dtype: number format; what the family must keep in float32 stays so.
+
+    Raises:
+        InputError: the base has changed; a strength out of range; a target that is not empty.
+    """
+    base = find_base(source)
+    with new_folder(target) as folder:
+        write_transformer(folder, base, tuned_weights(source, base, strength), dtype)
+
+
+def export_pipeline(source: Source, target: Path, strength: float, dtype: torch.dtype) -> None:
+    """Write a whole folder that `DiffusionPipeline.from_pretrained` reads: the base's, with the tuned transformer.
+
+    Args and Raises as `export_transformer`.
+    """
+    base = find_base(source, whole=True)
+    with new_folder(target) as folder:
+        write_pipeline(folder, base, tuned_weights(source, base, strength), dtype)
+
+
+def export_merged(source: Source, target: Path, strength: float, dtype: torch.dtype) -> Path:
+    """Write all weights as one file in the family's own names, which ComfyUI and `from_single_file` read.
+
+    Args and Raises as `export_transformer`; also InputError where the family's own names are not known.
+    """
+    base = find_base(source)
+    rename = native_names(base.transformer_class_name)
+    with new_folder(target) as folder:
+        weights = _cast(tuned_weights(source, base, strength), dtype, _keep_float32(base))
+        name = f"{file_stem(source)}-merged.safetensors"
+        header = {"format": "pt", "rushes_base_model": base.public_name, "rushes_checkpoint": source.checkpoint.key}
+        save_file({rename(key): value.contiguous() for key, value in weights.items()}, str(folder / name), header)
+    return target / name
+
+
+def tuned_weights(source: Source, base: Base, strength: float) -> dict[str, Tensor]:
+    """The tuned weights, float32, more or less of the change."""
+    check_strength(strength)
+    before, after = read_both(source, base)
+    return {name: blend(before[name], after[name], strength) for name in before}
+
+
+def write_transformer(folder: Path, base: Base, weights: Mapping[str, Tensor], dtype: torch.dtype) -> None:
+    """Write `config.json` and the weights into a folder, in several files where they are large."""
+    transformer = base.empty_transformer()
+    transformer.load_state_dict(_cast(weights, dtype, _keep_float32(base)), assign=True)
+    with _without_progress_bars():
+        transformer.save_pretrained(str(folder))
+
+
+def write_pipeline(folder: Path, base: Base, weights: Mapping[str, Tensor], dtype: torch.dtype) -> None:
+    """Copy the base's other components and write the transformer beside them."""
+    shutil.copy(base.folder / "model_index.json", folder / "model_index.json")
+    for name in _components(base):
+        if name != "transformer":
+            shutil.copytree(base.folder / name, folder / name)
+    write_transformer(folder / "transformer", base, weights, dtype)
+
+
+def _components(base: Base) -> list[str]:
+    """The subfolders that a pipeline is made of: names from its index, never a path out of it."""
+    listed = [name for name, value in base.index.items() if isinstance(value, list) and value[0] is not None]
+    for name in listed:
+        if not name.isidentifier() or not (base.folder / name).is_dir():
+            raise InputError(
+                f"the base model {base.name!r} lacks a component that its model_index.json names",
+                expected=f"a folder {name!r} in {base.folder}",
+                next_step="complete the folder, or export the transformer alone: rushes export transformer",
+            )
+    return listed
+
+
+def _keep_float32(base: Base) -> tuple[str, ...]:
+    """Parts of names that this family computes in float32 whatever the rest is in."""
+    return tuple(getattr(base.transformer_class, "_keep_in_fp32_modules", None) or ())
+
+
+def _cast(weights: Mapping[str, Tensor], dtype: torch.dtype, keep: tuple[str, ...]) -> dict[str, Tensor]:
+    kept = re.compile("|".join(rf"(^|\.){re.escape(part)}(\.|$)" for part in keep)) if keep else None
+    return {
+        name: (value if kept is not None and kept.search(name) else value.to(dtype)).contiguous()
+        for name, value in weights.items()
+    }
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    from diffusers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()

@@ -1,0 +1,137 @@
+"""A run's tuned weights as a low-rank adapter: recovered where one was trained, extracted where all weights moved."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from rushes.errors import InputError
+from rushes.export.base import Base, find_base, read_both
+from rushes.export.dialects import DIFFUSERS_FILE, Dialect, adaptable_layers, write_adapter
+from rushes.export.folder import new_folder
+from rushes.export.lowrank import Fit, LowRank, extract
+from rushes.export.source import Source
+
+MAX_STRENGTH = 4.0
+
+
+@dataclass(frozen=True)
+class LoraOptions:
+    """How an adapter is made."""
+
+    rank: int | None = None
+    """Largest rank of a layer; None for the rank that was trained."""
+    energy: float | None = None
+    """Share (0 to 1) of each layer's squared change to keep, instead of a fixed rank."""
+    strength: float = 1.0
+    """How much of the change: 1 is what was trained, 0 is the base."""
+    dtype: torch.dtype = torch.float32
+    """Number format of the file."""
+    device: str = "cpu"
+    """Where the decompositions are computed."""
+
+
+def export_lora(source: Source, target: Path, dialect: Dialect, options: LoraOptions) -> Fit:
+    """Write an adapter folder: for diffusers with its fixed file name, else one file named after the run.
+
+    Args:
+        source: the run and checkpoint.
+        target: a new or empty folder.
+        dialect: who shall read it.
+        options: rank, strength, number format.
+
+    Returns:
+        How much of the change the adapter keeps.
+
+    Raises:
+        InputError: full weights and neither `rank` nor `energy`; nothing that an adapter could carry; another base;
+            a target that is not empty.
+    """
+    base = find_base(source)
+    with new_folder(target) as folder:
+        return write_lora(source, base, folder, dialect, options)[1]
+
+
+def write_lora(source: Source, base: Base, folder: Path, dialect: Dialect, options: LoraOptions) -> tuple[Path, Fit]:
+    """`export_lora` into a folder that is there; returns the file too."""
+    adapter, fit = make_adapter(source, base, dialect, options)
+    stronger = {name: factors.times(options.strength) for name, factors in adapter.items()}
+    header = {
+        "format": "pt",
+        "rushes_base_model": base.public_name,
+        "rushes_checkpoint": source.checkpoint.key,
+        "rushes_strength": f"{options.strength:g}",
+        "rushes_relative_error": f"{fit.relative_error:.6f}",
+    }
+    name = DIFFUSERS_FILE if dialect == "diffusers" else f"{file_stem(source)}-{dialect}.safetensors"
+    path = write_adapter(folder, stronger, base, dialect, options.dtype, file_name=name, header=header)
+    return path, fit
+
+
+def make_adapter(source: Source, base: Base, dialect: Dialect, options: LoraOptions) -> tuple[dict[str, LowRank], Fit]:
+    """The factors at strength 1, and what they lose."""
+    rank = options.rank if options.rank is not None or options.energy is not None else source.max_lora_rank
+    _check(source, options, rank)
+    before, after = read_both(source, base)
+    layers = adaptable_layers(base.empty_transformer(), base.transformer_class_name, dialect)
+    adapter, fit = extract(before, after, layers, rank=rank, energy=options.energy, device=options.device)
+    if not adapter:
+        raise InputError(
+            "nothing that was tuned has a place in a low-rank adapter",
+            expected="a change in a linear layer",
+            got=f"changes in {', '.join(sorted(fit.left_out)[:3]) or 'no weight at all'}",
+            next_step=f"export all weights: rushes export transformer {source.run.home}",
+        )
+    return adapter, fit
+
+
+def check_strength(strength: float) -> None:
+    """The dial goes from 0, the base, over 1, what was trained.
+
+    Raises:
+        InputError: outside 0 to 4, or not a number.
+    """
+    if not (math.isfinite(strength) and 0.0 <= strength <= MAX_STRENGTH):
+        raise InputError(
+            "the strength is out of range",
+            expected=f"0 (the base) to {MAX_STRENGTH:g}; 1 is what was trained",
+            got=strength,
+            next_step="--strength 0.8 takes four fifths of the change",
+        )
+
+
+def file_stem(source: Source) -> str:
+    """Name for a file of this run, whatever the recipe is called."""
+    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in source.recipe.name)
+    return safe.strip("-.")[:80] or "rushes"
+
+
+def blend(before: Tensor, after: Tensor, strength: float) -> Tensor:
+    """W + s (W' - W); exactly W' at s = 1 and W at s = 0."""
+    if strength == 1.0:
+        return after
+    return before + strength * (after - before) if strength else before
+
+
+def _check(source: Source, options: LoraOptions, rank: int | None) -> None:
+    check_strength(options.strength)
+    if options.rank is not None and options.rank < 1:
+        raise InputError("the rank is out of range", expected="1 or more", got=options.rank, next_step="--rank 32")
+    if options.energy is not None and not 0.0 < options.energy <= 1.0:
+        raise InputError(
+            "the share of energy is out of range",
+            expected="above 0, up to 1",
+            got=options.energy,
+            next_step="--energy 0.9 keeps nine tenths of each layer's squared change",
+        )
+    if rank is None and options.energy is None:
+        raise InputError(
+            "this run tuned all weights, which are no low-rank adapter by themselves",
+            expected="--rank or --energy, to extract the closest adapter; its error is reported",
+            got="neither",
+            next_step=f"rushes export lora {source.run.home} --rank 64, or rushes export transformer {source.run.home}",
+        )

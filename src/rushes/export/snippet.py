@@ -1,0 +1,107 @@
+"""Code that loads an exported model and films with the sampler that it was measured with."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from rushes.export.base import Base
+from rushes.families.ltx import DECODE_NOISE_SCALE, DECODE_TIMESTEP
+from rushes.specs import Recipe
+
+_DECODING: Final = {"decode_timestep": DECODE_TIMESTEP, "decode_noise_scale": DECODE_NOISE_SCALE}
+"""How LTX-Video's autoencoder was asked to decode; no other pipeline takes these."""
+PLACE: Final = "user/name"
+"""Stands for the repository until it is known."""
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """Python that a reader can paste."""
+
+    code: str
+    """Runs as it is once the named models can be reached."""
+
+
+def make_snippet(
+    recipe: Recipe,
+    base: Base,
+    form: Literal["lora", "transformer", "pipeline"],
+    place: str,
+    prompt: str,
+    seed: int,
+) -> Snippet:
+    """Write the code.
+
+    Args:
+        recipe: the run's.
+        base: the model it was tuned from.
+        form: what the folder holds.
+        place: the repository, or a folder.
+        prompt: a text to film; any text.
+        seed: of the first noise.
+    """
+    sampler, shape = recipe.measure.sampler, recipe.shape
+    pipeline, scheduler = base.pipeline_class.__name__, sampler.scheduler
+    names = sorted({pipeline, scheduler} | ({base.transformer_class_name} if form == "transformer" else set()))
+    call = {
+        "prompt": _literal(prompt),
+        "negative_prompt": _literal(sampler.negative_prompt),
+        "height": shape.height_px,
+        "width": shape.width_px,
+        "num_frames": shape.num_frames,
+        "num_inference_steps": sampler.num_steps,
+        "guidance_scale": sampler.guidance_scale,
+        "max_sequence_length": recipe.base.max_tokens,
+        "frame_rate": f"{shape.fps:g}",
+        **_DECODING,
+        "generator": f"torch.Generator().manual_seed({seed})",
+    }
+    known = inspect.signature(base.pipeline_class.__call__).parameters
+    lines = [
+        *(["from importlib.resources import files", ""] if base.name == "sandbox" and form != "pipeline" else []),
+        "import torch",
+        f"from diffusers import {', '.join(names)}",
+        "from diffusers.utils import export_to_video",
+        "",
+        'device = "cuda" if torch.cuda.is_available() else "cpu"',
+        *_loading(base, form, place, pipeline, "float32" if sampler.precision == "float32" else "bfloat16"),
+        _scheduler_line(scheduler, sampler.shift),
+        "frames = pipeline(",
+        *(f"    {name}={value}," for name, value in call.items() if name in known),
+        ").frames[0]",
+        f'export_to_video(frames, "clip.mp4", fps={max(1, round(shape.fps))})',
+    ]
+    return Snippet("\n".join(lines))
+
+
+def _loading(base: Base, form: str, place: str, pipeline: str, dtype: str) -> list[str]:
+    if form == "pipeline":
+        return [f"pipeline = {pipeline}.from_pretrained({_literal(place)}, dtype=torch.{dtype}).to(device)"]
+    name = 'str(files("rushes.sandbox") / "weights" / "base")' if base.name == "sandbox" else None
+    where = name or _literal(base.public_name)
+    if form == "lora":
+        return [
+            f"pipeline = {pipeline}.from_pretrained({where}, dtype=torch.{dtype}).to(device)",
+            f"pipeline.load_lora_weights({_literal(place)})",
+        ]
+    return [
+        f"transformer = {base.transformer_class_name}.from_pretrained({_literal(place)}, dtype=torch.{dtype}, "
+        'subfolder="transformer")',
+        f"pipeline = {pipeline}.from_pretrained({where}, transformer=transformer, dtype=torch.{dtype}).to(device)",
+    ]
+
+
+def _scheduler_line(scheduler: str, shift: float) -> str:
+    settings = {
+        "UniPCMultistepScheduler": f', prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift={shift:g}',
+        "FlowMatchEulerDiscreteScheduler": f", use_dynamic_shifting=False, shift={shift:g}",
+    }.get(scheduler, "")
+    return f"pipeline.scheduler = {scheduler}.from_config(pipeline.scheduler.config{settings})"
+
+
+def _literal(text: str) -> str:
+    """A Python text literal in double quotes that holds exactly `text`, on one line, safe inside a fenced block."""
+    return json.dumps(text, ensure_ascii=False).replace("`", "\\u0060").replace("\x7f", "\\u007f")

@@ -1,0 +1,105 @@
+"""Which checkpoint of a run is exported, and what it was tuned from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rushes.errors import InputError, StoreError
+from rushes.recipe import load_recipe
+from rushes.records import BlobRef, Checkpoint
+from rushes.specs import Recipe
+from rushes.store.run import Run
+
+SHORT = 12
+"""Digits of a key that are shown and that are enough to name it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run with the checkpoint to export."""
+
+    run: Run
+    """The run, open for looking."""
+    recipe: Recipe
+    """What it ran."""
+    chain: tuple[Checkpoint, ...]
+    """The checkpoints from the first round to the chosen one; at least one."""
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The chosen one."""
+        return self.chain[-1]
+
+    @property
+    def weights(self) -> BlobRef:
+        """Its weights: all of the transformer's, adapters merged, under the base's own names."""
+        if not isinstance(self.checkpoint.weights, BlobRef):
+            raise StoreError(
+                f"checkpoint {self.checkpoint.key[:SHORT]} of {self.run.home} keeps its weights in a way that this "
+                "version of Rushes does not export",
+                expected="one safetensors file with all of the transformer's weights",
+                got="a folder",
+                next_step="export with the version of Rushes that made the run (see header.json)",
+            )
+        return self.checkpoint.weights
+
+    @property
+    def max_lora_rank(self) -> int | None:
+        """Largest rank that the change can have by the way it was trained; None for full fine-tuning."""
+        if any(each.kind != "lora" for each in self.chain) or self.recipe.train.lora is None:
+            return None
+        return self.recipe.train.lora.rank * len(self.chain)
+
+
+def choose(run: Run, key: str | None = None) -> Source:
+    """The checkpoint that a run is about: the one that its scorecard compares, else the end of its only chain.
+
+    Args:
+        run: an open run.
+        key: a checkpoint's key, or the beginning of one, to take another.
+
+    Raises:
+        StoreError: the run has no finished checkpoint.
+        InputError: `key` names none or several; or there are several chains and no `key`.
+    """
+    known = {checkpoint.key: checkpoint for checkpoint in run.checkpoints.all()}
+    if not known:
+        raise StoreError(
+            f"{run.home} has no finished checkpoint to export",
+            expected="a run that has trained",
+            next_step=f"see how far it is with: rushes status {run.home}; then run the command that began it again",
+        )
+    chosen = _named(known.values(), key) if key is not None else _main(run, known)
+    chain = [chosen]
+    while chain[0].parent in known:
+        chain.insert(0, known[chain[0].parent])
+    return Source(run, load_recipe(run.home / "recipe.yaml"), tuple(chain))
+
+
+def _named(checkpoints: Iterable[Checkpoint], key: str) -> Checkpoint:
+    everything = sorted(checkpoints, key=lambda each: each.key)
+    found = [each for each in everything if each.key.startswith(key)]
+    if len(found) != 1:
+        raise InputError(
+            f"{'several checkpoints begin' if found else 'no checkpoint begins'} with that key",
+            expected=f"one of {', '.join(each.key[:SHORT] for each in everything)}",
+            got=key,
+            next_step="name one of them with --checkpoint",
+        )
+    return found[0]
+
+
+def _main(run: Run, known: dict[str, Checkpoint]) -> Checkpoint:
+    scorecard = run.scorecard()
+    if scorecard is not None and scorecard.tuned_model in known:
+        return known[scorecard.tuned_model]
+    parents = {each.parent for each in known.values()}
+    ends = [each for each in known.values() if each.key not in parents]
+    if len(ends) == 1:
+        return ends[0]
+    raise InputError(
+        f"{run.home} has {len(ends)} checkpoints that could be meant, and it is not finished",
+        expected=f"one of {', '.join(sorted(each.key[:SHORT] for each in ends))}",
+        next_step="name one of them with --checkpoint, or finish the run",
+    )
