@@ -7,14 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from rushes.judge.audit.records import Audit
 from rushes.measure.agreement import Agreement
+from rushes.plan.reference import ReferenceCost
 from rushes.records import CostEntry, Focus, Outcome, Question, Rejection, RunHeader, Sample, Scorecard
 
 if TYPE_CHECKING:
     from rushes.roles import Video
     from rushes.weights.report import WeightReport
+
+
+NOT_AUDITED: Final = "nobody audited the judge; rushes judge audit HOME does it, HOME being the run folder"
+"""Why a report has no audit."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,27 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
+class OfficialRow:
+    """A VBench-2.0 dimension as the official code scored it, beside what the run measured itself.
+
+    Example: `OfficialRow("Material", (0.52, 0.9), (0.57, 0.9), None, None, doubts=("before: 140 rows of 150",))`.
+    """
+
+    dimension: str
+    """Exact identifier."""
+    official_before: tuple[float, float] | None
+    """Mean score recomputed from the official rows, and the share of clips that it covers; None where not imported."""
+    official_after: tuple[float, float] | None
+    """The same of the tuned model."""
+    own_before: tuple[float, float] | None
+    """Mean score by the run's own measurer, and the share of clips that it covers; None where it did not measure."""
+    own_after: tuple[float, float] | None
+    """The same of the tuned model."""
+    doubts: tuple[str, ...]
+    """What contradicts in the official files."""
+
+
+@dataclass(frozen=True)
 class Screening:
     """What the screen did.
 
@@ -150,3 +177,9 @@ class ReportData:
     """Training judge against measurer, on clips of this run."""
     costs: Sequence[CostEntry] | Missing
     """Time spent; several entries of one stage are added up."""
+    reference: Sequence[ReferenceCost] | Missing
+    """What the stages would cost on the reference GPU."""
+    official: Sequence[OfficialRow] | Missing = Missing("no official VBench-2.0 results were imported")
+    """Official scores beside the run's own; the section is left out where there are none."""
+    audit: Audit | Missing = Missing(NOT_AUDITED)
+    """What the judge said to controls, from the run folder."""

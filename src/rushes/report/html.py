@@ -10,6 +10,9 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from rushes.judge.audit import plot as audit_plot
+from rushes.judge.audit import table as audit_table
+from rushes.plan import reference
 from rushes.report import plots, view, words
 from rushes.report.data import Missing, ReportData
 from rushes.report.examples import RULE
@@ -47,7 +50,7 @@ def render_report(data: ReportData) -> str:
         data=data,
         card=data.scorecard,
         rule=RULE,
-        style=Markup(_source(environment, "report.css")),
+        style=Markup(_source(environment, "report.css") + audit_plot.RULES),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
@@ -64,7 +67,14 @@ def _environment() -> Environment:
     )
     environment.tests["missing"] = lambda value: isinstance(value, Missing)
     environment.filters |= {name: getattr(words, name) for name in _FILTERS}
-    environment.globals |= {"plots": plots, "view": view, "words": words}
+    environment.globals |= {
+        "audit_plot": audit_plot,
+        "audit_table": audit_table,
+        "plots": plots,
+        "reference": reference,
+        "view": view,
+        "words": words,
+    }
     return environment
 
 

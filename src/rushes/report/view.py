@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from rushes.measure.agreement import Agreement
+from rushes.plan.reference import ReferenceCost
 from rushes.records import CostEntry, Outcome, Question, Rejection, Scorecard, Scored, Unscored
 from rushes.report.clips import EmbeddedClip, embed
 from rushes.report.data import Accuracy, Example, Missing
@@ -202,6 +203,19 @@ class CostRow:
     """Records made."""
     share: float
     """Share of the whole run's time, 0 to 1."""
+    reference: ReferenceCost | None = None
+    """The stage on the reference GPU, in its first row; None in its other rows, and where nothing was estimated."""
+
+    @property
+    def on_reference(self) -> str:
+        """Time on the reference GPU, in words: an estimate, a lower bound, or that it is not known."""
+        if self.reference is None:
+            return ""
+        if self.reference.seconds is None:
+            return "not known"
+        seconds = self.reference.seconds
+        words = duration(seconds) if seconds >= 0.05 else f"{figure(1000 * seconds)} ms"
+        return f"{'at least' if self.reference.is_at_least else 'about'} {words}"
 
     @property
     def pace(self) -> str:
@@ -212,14 +226,19 @@ class CostRow:
         return f"{duration(each)} each" if each >= 1 else f"{figure(1000 * each)} ms each"
 
 
-def cost_rows(costs: Sequence[CostEntry]) -> list[CostRow]:
+def cost_rows(costs: Sequence[CostEntry], reference: Sequence[ReferenceCost] | Missing = ()) -> list[CostRow]:
     """Entries of the same stage and device added up, in the order in which they first appear."""
+    known = {} if isinstance(reference, Missing) else {each.stage: each for each in reference}
+    on_reference: dict[str, ReferenceCost] = {}
+    if known:
+        none = {entry.stage: ReferenceCost(entry.stage, None, False, "nothing counts this stage") for entry in costs}
+        on_reference = none | known
     sums: dict[tuple[str, str], tuple[float, int]] = {}
     for entry in costs:
         seconds, num_items = sums.get((entry.stage, entry.device), (0.0, 0))
         sums[(entry.stage, entry.device)] = (seconds + entry.seconds, num_items + entry.num_items)
     total = sum(seconds for seconds, _ in sums.values()) or 1.0
     return [
-        CostRow(stage, device, seconds, num_items, seconds / total)
+        CostRow(stage, device, seconds, num_items, seconds / total, on_reference.pop(stage, None))
         for (stage, device), (seconds, num_items) in sums.items()
     ]

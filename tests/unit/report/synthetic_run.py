@@ -9,6 +9,7 @@ import numpy as np
 
 from rushes.measure.agreement import Agreement
 from rushes.measure.sandbox import PerceptionMeasurer
+from rushes.plan.reference import ReferenceCost
 from rushes.records import (
     CostEntry,
     DimensionRow,
@@ -210,6 +211,11 @@ def make_data(**changes: object) -> ReportData:
                 ("checkpoints", 204.0, 4),
                 ("measurements", 9.4, 600),
             )
+        ),
+        "reference": (
+            ReferenceCost("clips", 1.4, True, "transformer calls and decoding"),
+            ReferenceCost("answers", None, False, "this judge's arithmetic cannot be counted from here"),
+            ReferenceCost("checkpoints", 0.0123, True, "forward and backward passes"),
         ),
     }
     return ReportData(**(fields | changes))  # type: ignore[arg-type]

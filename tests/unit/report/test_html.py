@@ -25,7 +25,7 @@ from rushes.report.html import render_report, write_report
 from rushes.roles import Video
 
 EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)> & file\n\"name\".mp4"
-NOT_GIVEN = ("examples", "weighing", "losses", "screening", "judge_accuracy", "agreement", "costs")
+NOT_GIVEN = ("examples", "weighing", "losses", "screening", "judge_accuracy", "agreement", "costs", "reference")
 
 
 class Page(HTMLParser):

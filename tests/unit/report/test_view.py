@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_run import make_example, make_scorecard
 
 from rushes.measure.agreement import Agreement
+from rushes.plan.reference import ReferenceCost
 from rushes.records import CostEntry, Rejection
 from rushes.report import view
 from rushes.report.data import Accuracy, Missing
@@ -31,6 +32,27 @@ def test_costs_of_a_stage_are_added_up_per_device() -> None:
     ]
     assert [row.share for row in rows] == [0.4, 0.5, 0.1]
     assert [row.pace for row in rows] == ["200 ms each", "", "20.0 ms each"]
+
+
+def test_the_reference_gpu_is_an_estimate_a_bound_or_not_known_and_never_zero() -> None:
+    entries = [
+        CostEntry(stage=stage, seconds=1.0, num_items=1, device=device)
+        for stage, device in (("clips", "cpu"), ("clips", "gpu"), ("answers", "cpu"), ("prompts", "cpu"), ("x", "cpu"))
+    ]
+    reference = (
+        ReferenceCost("clips", 90.0, False, "counted"),
+        ReferenceCost("answers", 0.002, True, "counted"),
+        ReferenceCost("prompts", None, False, "no count"),
+    )
+    rows = view.cost_rows(entries, reference)
+    assert [row.on_reference for row in rows] == [
+        "about 1 min 30 s",
+        "",  # the second device of a stage: it was said above
+        "at least 2.00 ms",
+        "not known",
+        "not known",
+    ]
+    assert [row.on_reference for row in view.cost_rows(entries, Missing("no"))] == [""] * 5
 
 
 def test_rejections_come_most_frequent_first() -> None:

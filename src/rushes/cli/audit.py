@@ -1,0 +1,164 @@
+"""`rushes judge`: work up to the judge's answers, and `rushes judge audit`: can the judge be trusted?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from rushes.judge.audit.records import Audit
+    from rushes.judge.audit.sources import Source
+    from rushes.specs import Recipe
+
+_WORK: Final = "recipe"
+
+
+class _RecipeFirst(TyperGroup):
+    """`rushes judge RECIPE` runs a recipe up to the judge; only what names a sub-command is one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = [_WORK, *args]
+        return super().parse_args(ctx, args)
+
+
+judge = typer.Typer(
+    cls=_RecipeFirst,
+    help="Run up to here: questions answered by the judge. `rushes judge audit` tests the judge itself.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    subcommand_metavar="RECIPE | audit SOURCE",
+)
+
+
+class Origin(StrEnum):
+    """Which clips of a run."""
+
+    model = "model"
+    real = "real"
+
+
+@judge.command(name=_WORK)
+def work_up_to_here(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file, or a packaged recipe: sandbox, tiny.")],
+    home: Annotated[Path | None, typer.Option("--home", help="Run folder; default: runs/<name of the recipe>.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting: train.num_steps=200.")
+    ] = None,
+    allow_change: Annotated[
+        bool, typer.Option("--allow-change", help="Accept a run folder of another recipe.")
+    ] = False,
+) -> None:
+    """Run a recipe up to here; `rushes judge RECIPE` is the same."""
+    from rushes.cli.work import work
+
+    work(recipe, home, set_ or [], until="judge", allow_change=allow_change)
+
+
+@judge.command()
+def audit(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="sandbox, a run folder, or a folder of videos with metadata.")
+    ] = "sandbox",
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="Whose judge; default: the run's own, else the recipe sandbox.")
+    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the audit; default: audit/ in the run, else runs/audit.")
+    ] = None,
+    num: Annotated[int, typer.Option("--num", min=2, help="Clips per dimension at most.")] = 24,
+    dimension: Annotated[list[str] | None, typer.Option("--dimension", help="Only this one; may be repeated.")] = None,
+    control: Annotated[list[str] | None, typer.Option("--control", help="Only this one; may be repeated.")] = None,
+    clips: Annotated[
+        Origin, typer.Option("--clips", help="Of a run: those of its models, or real ones.")
+    ] = Origin.model,
+    second: Annotated[
+        str | None, typer.Option("--second", help="A second judge: perception, or package.module:Class.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="Answers of people: CSV clip,question,answer.")
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", help="Write the clips and a CSV for people to fill in here; ask nothing.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which clips, and in which order they are shuffled.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Test the judge on controls: in which dimensions can it be trusted? Run it again to resume."""
+    from rushes.judge.audit.sources import Choice, find_clips
+
+    loaded = _recipe(source, recipe, set_ or [])
+    choice = Choice(num, tuple(dimension or ()), seed, labels)
+    found = find_clips(source, choice, loaded.shape, clips.value)
+    if sheet is not None:
+        from rushes.judge.audit.sheet import write_sheet
+
+        print(f"wrote {write_sheet(sheet, found.cases)}; fill in the column answer, then: --labels {sheet}/labels.csv")
+        return
+    folder = out or _default_folder(source)
+    _make(loaded, found, folder, tuple(control or ()), second, labels, seed, as_json)
+
+
+def _default_folder(source: str) -> Path:
+    from rushes.judge.audit.run import FOLDER
+
+    return Path(source) / FOLDER if (Path(source) / "header.json").is_file() else Path("runs") / FOLDER
+
+
+def _recipe(source: str, name: str | None, overrides: Sequence[str]) -> Recipe:
+    from rushes.recipe import load_recipe
+
+    own = Path(source) / "recipe.yaml"
+    return load_recipe(name or (own if own.is_file() else "sandbox"), overrides)
+
+
+def _make(
+    recipe: Recipe,
+    found: Source,
+    folder: Path,
+    controls: tuple[str, ...],
+    second: str | None,
+    labels: Path | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    from rushes.execute.progress import ProgressDisplay
+    from rushes.judge.audit.expectations import chosen_controls
+    from rushes.judge.audit.labels import read_labels
+    from rushes.judge.audit.run import Settings, audit_judge
+    from rushes.judge.audit.second import recipe_judge, second_judge
+
+    runtime = recipe.runtime
+    settings = Settings(
+        controls=chosen_controls(controls), aggregate=recipe.judge.aggregate, batch_size=runtime.judge_batch, seed=seed
+    )
+    with ProgressDisplay() as progress:
+        made = audit_judge(
+            recipe_judge(recipe.judge, runtime),
+            found,
+            folder,
+            settings,
+            second=second_judge(second, runtime) if second is not None else None,
+            labels=read_labels(labels, found.cases) if labels is not None else None,
+            on_progress=progress,
+        )
+    _show(made, folder, as_json)
+
+
+def _show(made: Audit, folder: Path, as_json: bool) -> None:
+    from rushes.cli.show import console, show_json
+    from rushes.judge.audit.table import print_audit
+
+    if as_json:
+        show_json(made.model_dump(mode="json"))
+        return
+    print_audit(made, console())
+    print(f"audit: {folder}/audit.json, {folder}/audit.svg")
+    if (folder.parent / "done").is_file():
+        print(f"to show it in the run's report: rushes report {folder.parent} --anew")
