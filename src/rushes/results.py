@@ -111,7 +111,9 @@ def table(outcomes: Sequence[Outcome]) -> str:
     """A Markdown table: focus gain with interval, and each seed's own, in points."""
     lines = ["| arm | focus gain, points | 95 % interval | each seed |", "|---|---|---|---|"]
     for each in outcomes:
-        seeds = ", ".join(f"{100 * (card.focus_gain or 0.0):+.1f}" for card in each.scorecards)
+        seeds = ", ".join(
+            "not measured" if card.focus_gain is None else f"{100 * card.focus_gain:+.1f}" for card in each.scorecards
+        )
         lines.append(
             f"| {each.arm.name} | {100 * each.gain:+.1f} | {100 * each.low:+.1f} to {100 * each.high:+.1f} | {seeds} |"
         )

@@ -138,9 +138,11 @@ def _stages(run: Run, events: Sequence[Mapping[str, Any]]) -> tuple[StageStatus,
 def _of_table(
     table: Table[Any], events: Sequence[Mapping[str, Any]], cost: CostEntry | None, bound: int | None, *, is_done: bool
 ) -> StageStatus:
-    """A stage whose items are records. Its total is what the run has planned, else the recipe's upper bound."""
+    """A stage whose items are records. Its total is what the run has said it plans, else the recipe's upper bound."""
     num_done, num_failed = table.num_records(), len(table.failures())
-    planned = _last([event for event in events if event["event"] == "stage_planned"], "num_total")
+    plans = [event for event in events if event["event"] == "stage_planned"]
+    planned = _last(plans, "num_total")
+    is_bound = bool(plans) and plans[-1].get("is_exact") is False
     num_total = num_done + num_failed if is_done else bound if planned is None else planned
     num_left = None if num_total is None else max(0, num_total - num_done - num_failed)
     pace = None if cost is None or not cost.num_items else cost.seconds / cost.num_items
@@ -148,7 +150,7 @@ def _of_table(
         stage=table.name,
         num_done=num_done,
         num_total=num_total,
-        is_total_exact=is_done or planned is not None,
+        is_total_exact=is_done or (planned is not None and not is_bound),
         num_failed=num_failed,
         seconds=0.0 if cost is None else cost.seconds,
         left_s=0.0 if num_left == 0 else None if num_left is None or pace is None else num_left * pace,

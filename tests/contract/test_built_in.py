@@ -79,8 +79,8 @@ def test_sandbox_judge() -> None:
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
 def test_wan_generator(tmp_path: Path, guidance_scale: float) -> None:
-    from rushes.families.wan import load_wan
-    from rushes.generate.film import WanGenerator
+    from rushes.families.load import load_wan
+    from rushes.generate.film import PipelineGenerator
 
     sampler = SamplerSettings(
         num_steps=2, guidance_scale=guidance_scale, shift=2.0, scheduler="UniPCMultistepScheduler"
@@ -98,4 +98,4 @@ def test_wan_generator(tmp_path: Path, guidance_scale: float) -> None:
         for text, seed in (("a red circle moves up", 5), ("a blue square moves down", 6), ("a green cross", 2**40))
     ]
     wan = load_wan(BaseModelSpec(model=str(make_tiny_wan(tmp_path / "wan")), max_tokens=8))
-    check_generator(WanGenerator(wan), requests)
+    check_generator(PipelineGenerator(wan), requests)

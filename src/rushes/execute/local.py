@@ -29,7 +29,7 @@ class LocalExecutor:
         """Results as they finish; see `rushes.roles.Executor`. `needs` is ignored: this process has what it has."""
         if self.num_workers <= 1:
             for index, item in enumerate(items):
-                yield Done(index, _outcome(call, item))
+                yield Done(index, outcome(call, item))
         else:
             yield from self._map_threads(call, items)
 
@@ -42,7 +42,7 @@ class LocalExecutor:
                 while (
                     raised is None and len(in_flight) < self.num_workers and (drawn := next(source, None)) is not None
                 ):
-                    in_flight[pool.submit(_outcome, call, drawn[1])] = drawn[0]
+                    in_flight[pool.submit(outcome, call, drawn[1])] = drawn[0]
                 if not in_flight:
                     break
                 for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
@@ -57,7 +57,8 @@ class LocalExecutor:
             raise raised
 
 
-def _outcome(call: Callable[[Item], Result], item: Item) -> Result | Failed:
+def outcome(call: Callable[[Item], Result], item: Item) -> Result | Failed:
+    """What a call gives, or `Failed` where it raises; what must go up (`UserError`, `Stopped`) is raised."""
     try:
         return call(item)
     except (UserError, Stopped):

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import Final
+
+HEARD: Final = "\nstopping after the item in hand; press Ctrl-C again to stop at once\n"
+"""What the first Ctrl-C is answered with; long items would leave it unanswered for minutes."""
 
 
 class StopSignal:
@@ -40,4 +45,12 @@ class StopSignal:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if not self.requested:
+            _say(HEARD)
         self.request()
+
+
+def _say(line: str) -> None:
+    """Write to standard error past Python's buffers: a handler may have interrupted a print, which must not nest."""
+    with contextlib.suppress(OSError):
+        os.write(2, line.encode())

@@ -2,25 +2,33 @@
 
 None of them is good or bad by itself: they are shown before, after, and for real clips. Pure numpy.
 
-Legend: T frames, H rows, W columns, C latent channels, t h w latent frames and size.
+Legend: T frames, H rows, W columns.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rushes.measure.latents import (
+    LatentMoments,
+    LatentStats,
+    latent_moments,
+    mean_distance,
+    pooled,
+    pooled_frechet,
+    std_distance,
+)
 from rushes.records import DriftRow
 
 if TYPE_CHECKING:
     from rushes.roles import Frames, Latents
 
-F64 = NDArray[np.float64]
 F32 = NDArray[np.float32]
 LUMA_709 = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Weights of red, green and blue in the brightness that the eye sees (ITU-R BT.709)."""
@@ -106,61 +114,15 @@ def _mean_3x3(image_HW: F32) -> F32:
 
 
 @dataclass(frozen=True, eq=False)
-class LatentStats:
-    """Mean and standard deviation of each latent channel over clips."""
-
-    mean_C: F64
-    """Mean per channel."""
-    std_C: F64
-    """Standard deviation per channel."""
-
-
-def latent_stats(latents: Iterable[Latents]) -> LatentStats | None:
-    """Channel statistics over all positions of all clips; None when there is no clip.
-
-    Args:
-        latents: per clip, C, t, h, w; the clips may differ in t, h and w.
-    """
-    return _pooled([_moments(latents_CTHW) for latents_CTHW in latents])
-
-
-_Moments = tuple[int, F64, F64]
-"""Number of positions, sum per channel, sum of squares per channel."""
-
-
-def _moments(latents_CTHW: Latents) -> _Moments:
-    flat = latents_CTHW.reshape(len(latents_CTHW), -1).astype(np.float64)
-    return flat.shape[1], flat.sum(1), np.square(flat).sum(1)
-
-
-def _pooled(moments: Sequence[_Moments]) -> LatentStats | None:
-    if not moments:
-        return None
-    count = sum(each[0] for each in moments)
-    mean_C = np.sum([each[1] for each in moments], axis=0) / count
-    square_C = np.sum([each[2] for each in moments], axis=0) / count
-    return LatentStats(mean_C, np.sqrt(np.maximum(square_C - np.square(mean_C), 0.0)))
-
-
-def mean_distance(a: LatentStats, b: LatentStats) -> float:
-    """How far the channel means of `a` lie from those of `b`: root mean square, in standard deviations of `b`."""
-    return math.sqrt(float(np.mean(np.square((a.mean_C - b.mean_C) / np.maximum(b.std_C, 1e-6)))))
-
-
-def std_distance(a: LatentStats, b: LatentStats) -> float:
-    """How much the channel spreads of `a` differ from those of `b`: root mean square of the log ratio; 0.1 is 10 %."""
-    ratio = np.maximum(a.std_C, 1e-6) / np.maximum(b.std_C, 1e-6)
-    return math.sqrt(float(np.mean(np.square(np.log(ratio)))))
-
-
-@dataclass(frozen=True, eq=False)
 class Footage:
     """The clips of one origin. Either part may be an iterator that loads clips one by one; each is read once."""
 
     frames: Iterable[Frames] = ()
     """Pixels of each clip; empty leaves the rows about pixels out."""
     latents: Iterable[Latents] = ()
-    """Latents of each clip; empty leaves the rows about latents out."""
+    """Latents of each clip, as the model made them or the autoencoder encodes them; empty leaves their rows out."""
+    moments: Iterable[LatentMoments] = ()
+    """The same for clips whose latents were looked at before and are not kept."""
 
 
 def drift(before: Footage, after: Footage, real: Footage = Footage()) -> tuple[DriftRow, ...]:
@@ -174,7 +136,11 @@ def drift(before: Footage, after: Footage, real: Footage = Footage()) -> tuple[D
         after: clips of the tuned model, of the same prompts and seeds.
         real: real clips; empty where there are none.
     """
-    return (*_frame_rows(before, after, real), *_latent_rows(before, after, real))
+    return (*_frame_rows(before, after, real), *_latent_rows(*map(_moments, (before, after, real))))
+
+
+def _moments(footage: Footage) -> list[LatentMoments]:
+    return [*footage.moments, *(latent_moments(latents_CTHW) for latents_CTHW in footage.latents)]
 
 
 def _frame_rows(before: Footage, after: Footage, real: Footage) -> list[DriftRow]:
@@ -200,19 +166,31 @@ def _mean_stats(stats: Sequence[FrameStats]) -> FrameStats | None:
     return FrameStats(**{name: math.fsum(getattr(each, name) for each in stats) / len(stats) for name in _UNITS})
 
 
-def _latent_rows(before: Footage, after: Footage, real: Footage) -> list[DriftRow]:
-    real_moments = [_moments(latents_CTHW) for latents_CTHW in real.latents]
-    of_real = _pooled(real_moments)
-    of_before, of_after = latent_stats(before.latents), latent_stats(after.latents)
-    if of_real is None or of_before is None or of_after is None:
-        return []
-    halves = _pooled(real_moments[::2]), _pooled(real_moments[1::2])
+_Moments = Sequence[LatentMoments]
+
+
+def _latent_rows(before: _Moments, after: _Moments, real: _Moments) -> list[DriftRow]:
     rows: list[DriftRow] = []
-    for name, unit, distance in (
-        ("latent mean, distance to real", "standard deviations", mean_distance),
-        ("latent spread, distance to real", "log ratio", std_distance),
-    ):
-        between = distance(halves[0], halves[1]) if halves[0] and halves[1] else None
-        of_models = distance(of_before, of_real), distance(of_after, of_real)
-        rows.append(DriftRow(name=name, unit=unit, before=of_models[0], after=of_models[1], real=between))
+    for name, unit, distance in _LATENT_ROWS:
+        of_before, of_after = distance(before, real), distance(after, real)
+        if of_before is not None and of_after is not None:
+            between = distance(real[::2], real[1::2])
+            rows.append(DriftRow(name=name, unit=unit, before=of_before, after=of_after, real=between))
     return rows
+
+
+def _by_position(distance: Callable[[LatentStats, LatentStats], float]) -> Callable[[_Moments, _Moments], float | None]:
+    """A distance of channel statistics, over all positions of all clips; None where a side has no clip."""
+
+    def between(a: _Moments, b: _Moments) -> float | None:
+        of_a, of_b = pooled(a), pooled(b)
+        return None if of_a is None or of_b is None else distance(of_a, of_b)
+
+    return between
+
+
+_LATENT_ROWS: Final[tuple[tuple[str, str, Callable[[_Moments, _Moments], float | None]], ...]] = (
+    ("latent mean, distance to real", "standard deviations", _by_position(mean_distance)),
+    ("latent spread, distance to real", "log ratio", _by_position(std_distance)),
+    ("latents of whole clips, Frechet distance to real", "standard deviations", pooled_frechet),
+)

@@ -76,7 +76,10 @@ def _alternative(setting: Setting, name: str, indent: str) -> Iterator[str]:
             inner = ", ".join(
                 f"{key}: {_scalar(info.get_default(call_default_factory=True))}" for key, info in fields.items()
             )
-            yield f"{indent}# {name}: {{{inner}}}"
+            line = f"{indent}# {name}: {{{inner}}}"
+            kind = kind_of(model)
+            # A section with many settings is explained where it is written; here stands how to begin it.
+            yield line if len(line) <= _WIDTH or kind is None else f"{indent}# {name}: {{kind: {kind}}}"
 
 
 def _plain(name: str, value: object, indent: str) -> Iterator[str]:

@@ -32,13 +32,14 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc,unused-ignore]
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - the name and form are PyYAML's
 
 
-_PLAIN_SCALARS: Final[tuple[tuple[str, str], ...]] = (
+PLAIN_SCALARS: Final[tuple[tuple[str, str], ...]] = (
     ("null", r"~|null|Null|NULL|"),
     ("bool", r"true|True|TRUE|false|False|FALSE"),
     ("int", r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+"),
     ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"),
 )
-for _name, _pattern in _PLAIN_SCALARS:
+"""Tag and pattern of every scalar that is no text when it stands without quotes."""
+for _name, _pattern in PLAIN_SCALARS:
     _Loader.add_implicit_resolver(f"{_TAG}{_name}", re.compile(f"^(?:{_pattern})$"), None)
 
 

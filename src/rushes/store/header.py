@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +167,23 @@ def _write_recipe(home: Path, recipe: BaseModel | Mapping[str, Any]) -> None:
 
     values = recipe.model_dump(mode="json") if isinstance(recipe, BaseModel) else dict(recipe)
     text = "# The resolved recipe of this run, every value spelled out.\n"
-    text += yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
+    text += yaml.dump(values, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=120)
     path = home / "recipe.yaml"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_atomic(path, text.encode())
+
+
+@cache
+def _dumper() -> Any:
+    """PyYAML's safe dumper; text that the recipe reader would take for a number (`1e3`, `0o17`) is quoted as well.
+
+    PyYAML follows YAML 1.1 and the reader YAML 1.2: what either of them would not read as text gets quotes.
+    """
+    import yaml
+
+    from rushes.recipe.yaml_reader import PLAIN_SCALARS
+
+    dumper = type("RecipeDumper", (yaml.SafeDumper,), {})
+    for name, pattern in PLAIN_SCALARS:
+        dumper.add_implicit_resolver(f"tag:yaml.org,2002:{name}", re.compile(f"^(?:{pattern})$"), None)  # type: ignore[attr-defined]
+    return dumper

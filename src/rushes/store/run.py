@@ -196,16 +196,17 @@ class Run:
         *,
         chunk_size: int,
         device: str = "cpu",
+        executor: Executor | None = None,
         needs: Needs | None = None,
         must_finish: bool = False,
     ) -> list[R]:
-        """`rushes.store.advance.advance` with this run's executor, stop signal, progress and log."""
+        """`rushes.store.advance.advance` with this run's stop signal, progress and log, and its executor or another."""
         return advance(
             table,
             work,
             do,
             chunk_size=chunk_size,
-            executor=self.executor,
+            executor=executor or self.executor,
             needs=needs,
             stop=self.stop,
             on_progress=self.on_progress,

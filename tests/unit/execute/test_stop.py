@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from rushes.execute import StopSignal
+from rushes.execute.stop import HEARD
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -27,6 +28,29 @@ def test_the_second_ctrl_c_interrupts() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_the_first_ctrl_c_is_answered_at_once_and_only_once(capfd: pytest.CaptureFixture[str]) -> None:
+    with StopSignal().listening():
+        os.kill(os.getpid(), signal.SIGINT)
+        # Read inside the block: the item in hand is not over yet.
+        assert capfd.readouterr().err.strip() == HEARD.strip()
+        assert "again to stop at once" in HEARD
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert capfd.readouterr().err == ""
+
+
+def test_a_closed_terminal_does_not_turn_the_request_into_an_error() -> None:
+    kept = os.dup(2)
+    try:
+        with StopSignal().listening() as stop:
+            os.close(2)
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.dup2(kept, 2)
+            assert stop.requested
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def test_other_threads_have_nothing_to_listen_to() -> None:

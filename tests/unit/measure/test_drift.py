@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rushes.measure.drift import Footage, drift, frame_stats, latent_stats, mean_distance, std_distance
+from rushes.measure.drift import Footage, drift, frame_stats
+from rushes.measure.latents import latent_moments
 
 RNG = np.random.default_rng(11)
 
@@ -50,26 +51,6 @@ def test_blur_takes_fine_detail_away() -> None:
     assert frame_stats(soft).high_frequency < 0.8 * frame_stats(clip).high_frequency
 
 
-def test_latent_statistics_are_numpys_over_all_clips() -> None:
-    clips = [RNG.normal(2.0, 3.0, (4, 2, 5, 6)).astype(np.float32), RNG.normal(0, 1, (4, 3, 5, 5)).astype(np.float32)]
-    both = np.concatenate([each.reshape(4, -1) for each in clips], axis=1)
-    found = latent_stats(clips)
-    assert found is not None
-    np.testing.assert_allclose(found.mean_C, both.mean(1), rtol=1e-4)
-    np.testing.assert_allclose(found.std_C, both.std(1), rtol=1e-4)
-    assert latent_stats([]) is None
-
-
-def test_latent_distances() -> None:
-    real = [RNG.normal(0, 2, (3, 2, 20, 20)).astype(np.float32)]
-    shifted, wider = [real[0] + 1.0], [real[0] * 1.5]
-    at_real, at_shifted, at_wider = (latent_stats(each) for each in (real, shifted, wider))
-    assert at_real is not None and at_shifted is not None and at_wider is not None
-    assert mean_distance(at_shifted, at_real) == pytest.approx(0.5, rel=0.1)
-    assert std_distance(at_shifted, at_real) == pytest.approx(0.0, abs=1e-4)
-    assert std_distance(at_wider, at_real) == pytest.approx(np.log(1.5), rel=1e-4)
-
-
 def test_the_panel_reads_iterators_once_and_says_what_real_clips_are_like() -> None:
     def footage(level: int, offset: float) -> Footage:
         frames = (flat((level, level, level)) for _ in range(3))
@@ -83,7 +64,18 @@ def test_the_panel_reads_iterators_once_and_says_what_real_clips_are_like() -> N
     latent = rows["latent mean, distance to real"]
     assert latent.after == pytest.approx(3.0, rel=0.15)
     assert latent.real is not None and 0 < latent.real < 0.3
-    assert len(rows) == 7
+    whole = rows["latents of whole clips, Frechet distance to real"]
+    assert whole.after > 5 * whole.before  # pooled over 72 positions, clips differ by about 0.12: 3.0 is far outside
+    assert whole.real is None  # three clips in each half are too few for four channels
+    assert len(rows) == 8
+
+
+def test_remembered_moments_are_as_good_as_latents() -> None:
+    sides = [[RNG.normal(shift, 1, (3, 2, 4, 4)).astype(np.float32) for _ in range(9)] for shift in (0.3, 0.5, 0.0)]
+    plain = drift(*(Footage(latents=side) for side in sides))
+    remembered = drift(*(Footage(moments=[latent_moments(each) for each in side]) for side in sides))
+    assert plain == remembered
+    assert len(plain) == 3
 
 
 def test_what_is_not_there_is_left_out_never_zero() -> None:

@@ -137,7 +137,10 @@ def draw_world(spec: BaseSpec) -> list[Scene]:
 def encode_world(vae: AutoencoderKLWan, scenes: list[Scene], file: Path, say: Callable[[str], None]) -> Tensor:
     """Normalised latents (N, C, T, h, w) in half precision of all scenes, computed once and kept in `file`."""
     if file.exists():
-        return load_file(str(file))["latents"]
+        kept = load_file(str(file))["latents"]
+        if len(kept) == len(scenes):
+            return kept
+        say(f"{file.name} holds {len(kept)} clips, {len(scenes)} are wanted: encoding anew")
     mean = torch.tensor(vae.config.latents_mean).view(1, -1, 1, 1, 1)
     std = torch.tensor(vae.config.latents_std).view(1, -1, 1, 1, 1)
     parts: list[Tensor] = []

@@ -1,0 +1,194 @@
+"""Work on a Ray cluster, or on several processes of this machine: one actor per worker, one item in each actor's hand.
+
+The call travels to each worker once and stays there, so a `Lazily` builds its model once per worker. Only items and
+results travel afterwards; blobs are written by the workers, so the run folder must be on a disk that all of them see.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from rushes.errors import Stopped, UserError
+from rushes.execute.local import outcome
+from rushes.roles import Done, Failed, Needs
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+INSTALL: Final = "pip install -c constraints.txt 'rushes[ray]'"
+_POLL_S: Final = 0.5
+"""How long to wait for Ray at a time: in between, Python hears Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class RayExecutor:
+    """An `Executor` over Ray. Equal to the local one in all that a caller sees; see `rushes.roles.Executor`."""
+
+    num_workers: int = 1
+    """Workers at most; fewer where the cluster has no room for as many."""
+    address: str | None = None
+    """A running cluster ("auto", "ray://host:10001"); None starts one on this machine, for this process only."""
+
+    def map(
+        self, call: Callable[[Item], Result], items: Iterable[Item], *, needs: Needs | None = None
+    ) -> Iterator[Done[Result]]:
+        """Results as they finish; see `rushes.roles.Executor`.
+
+        A worker that dies (out of memory, a lost machine) fails the item in its hand; another takes its place.
+
+        Raises:
+            UserError: raised by a call, after what the other workers have in hand; Ray is not installed or cannot be
+                reached; no machine of the cluster has what a worker needs.
+            Stopped: raised by a call, likewise.
+        """
+        ray = connect(self.address, self.num_workers, needs or Needs())
+        crew = _Crew(ray, call, needs or Needs(), size(ray, self.num_workers, needs or Needs()))
+        try:
+            yield from _work(crew, enumerate(items))
+        finally:
+            crew.dismiss()
+
+
+def _work(crew: _Crew, source: Iterator[tuple[int, Any]]) -> Iterator[Done[Any]]:
+    raised: BaseException | None = None
+    while True:
+        while raised is None and crew.has_room and (drawn := next(source, None)) is not None:
+            crew.hand_out(*drawn)
+        if not crew.in_flight:
+            break
+        for index, result in crew.collect():
+            if isinstance(result, _Raised):
+                # What the other workers have in hand is still stored before the error goes up.
+                raised = raised or result.error
+            else:
+                yield Done(index, result)
+    if raised is not None:
+        raise raised
+
+
+@dataclass(frozen=True)
+class _Raised:
+    """An error that must go up, as a value: Ray would wrap it in one of its own."""
+
+    error: BaseException
+
+
+class _Worker:
+    """Lives in a process of its own and keeps the call, with whatever the call has built."""
+
+    def __init__(self, call: Callable[[Any], Any]) -> None:
+        self._call = call
+
+    def do(self, item: Any) -> Any:
+        try:
+            return outcome(self._call, item)
+        except (UserError, Stopped) as error:
+            return _Raised(error)
+
+
+class _Crew:
+    """The workers of one `map`: started when first needed, one item in each one's hand."""
+
+    def __init__(self, ray: Any, call: Callable[[Any], Any], needs: Needs, size: int) -> None:
+        self._ray = ray
+        self._call = ray.put(call)
+        self._kind = ray.remote(_Worker).options(
+            num_cpus=needs.num_cpus, num_gpus=needs.num_gpus, resources=dict(needs.tags) or None, max_restarts=0
+        )
+        self._size = size
+        self._idle: list[Any] = []
+        self.in_flight: dict[Any, tuple[int, Any]] = {}
+        """Per pending reference: the item's position and its worker."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a worker is free, or may still be started."""
+        return len(self.in_flight) < self._size
+
+    def hand_out(self, index: int, item: Any) -> None:
+        """Give an item to a free worker."""
+        worker = self._idle.pop() if self._idle else self._kind.remote(self._call)
+        self.in_flight[worker.do.remote(item)] = (index, worker)
+
+    def collect(self) -> Iterator[tuple[int, Any]]:
+        """What has finished: the item's position, and its result, `Failed` or `_Raised`. Waits for at least one."""
+        ready: list[Any] = []
+        while not ready:
+            ready, _ = self._ray.wait(list(self.in_flight), num_returns=1, timeout=_POLL_S)
+        for reference in ready:
+            index, worker = self.in_flight.pop(reference)
+            try:
+                result = self._ray.get(reference)
+            except (self._ray.exceptions.RayActorError, self._ray.exceptions.RayTaskError) as error:
+                result = Failed.of(error)
+                self._ray.kill(worker)
+            else:
+                self._idle.append(worker)
+            yield index, result
+
+    def dismiss(self) -> None:
+        """Send the workers home, also those with something in hand: nobody waits for it any more."""
+        for worker in [*self._idle, *(worker for _, worker in self.in_flight.values())]:
+            self._ray.kill(worker)
+        self._idle.clear()
+        self.in_flight.clear()
+
+
+def connect(address: str | None, num_workers: int, needs: Needs) -> Any:
+    """The `ray` module, connected; a connection that is there is used as it is.
+
+    Raises:
+        UserError: Ray is not installed, or the cluster cannot be reached.
+    """
+    # Ray reports usage to its makers by default; here nothing leaves the machine unless the recipe says so.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        ray = importlib.import_module("ray")
+    except ImportError as error:
+        raise UserError("Ray is not installed", got=str(error), next_step=INSTALL) from None
+    if ray.is_initialized():
+        return ray
+    quiet = {"configure_logging": False, "log_to_driver": False}
+    if address is not None:
+        try:
+            ray.init(address=address, **quiet)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"no Ray cluster answers at {address}",
+                got=str(error).splitlines()[0] if str(error) else type(error).__name__,
+                next_step="start one (ray start --head), mend runtime.ray_address, or leave it out for this machine",
+            ) from None
+        return ray
+    # As many processes as were asked for, also where there are fewer cores: they may well wait for a server.
+    cores = max(math.ceil(num_workers * needs.num_cpus), os.cpu_count() or 1)
+    ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
+    return ray
+
+
+def size(ray: Any, num_workers: int, needs: Needs) -> int:
+    """How many workers the cluster has room for, at most `num_workers`.
+
+    Raises:
+        UserError: not even one: no machine has what a worker needs.
+    """
+    wanted = {"CPU": needs.num_cpus, "GPU": needs.num_gpus, **needs.tags}
+    wanted = {name: amount for name, amount in wanted.items() if amount > 0}
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    room = sum(
+        min((math.floor(has.get(name, 0.0) / amount + 1e-9) for name, amount in wanted.items()), default=num_workers)
+        for has in machines
+    )
+    if room < 1:
+        totals = {name: max((has.get(name, 0.0) for has in machines), default=0.0) for name in wanted}
+        raise UserError(
+            "no machine of the Ray cluster has what a worker needs",
+            expected=", ".join(f"{name} {amount:g}" for name, amount in wanted.items()),
+            got=", ".join(f"{name} {amount:g}" for name, amount in totals.items()),
+            next_step="add such a machine to the cluster, or set runtime.device and runtime.executor to what is there",
+        )
+    return min(num_workers, room)

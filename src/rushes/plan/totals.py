@@ -1,0 +1,141 @@
+"""How many records a run will hold: the recipe's upper bounds, replaced part by part with what has become known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rushes.plan.work import work_of
+from rushes.records import Prompt
+from rushes.specs import Recipe
+from rushes.store.events import EventLog
+
+
+@dataclass(frozen=True)
+class Total:
+    """Records of one table, at the end of the run."""
+
+    num: int
+    """How many."""
+    is_exact: bool
+    """False while a part of it is an upper bound: the screen, or a judge without questions, may leave fewer."""
+
+
+class Totals:
+    """The totals of one run. Each part of a table begins as a bound and becomes exact when the run gets that far."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        """Begin with the bounds of `work_of`; what is done in every round is a part per round.
+
+        Raises:
+            RecipeError: the recipe names a dimension that does not exist.
+        """
+        self._parts: dict[tuple[str, str], Total] = {}
+        rounds = recipe.num_rounds
+        for work in work_of(recipe):
+            for table, num in work.tables.items():
+                if work.stage in ("generate", "judge"):
+                    for number in range(rounds):
+                        self._parts[table, f"{work.stage} {number}"] = Total(math.ceil(num / rounds), False)
+                else:
+                    self._parts[table, work.stage] = Total(num, table == "checkpoints")
+
+    def know(self, table: str, part: str, num: int) -> None:
+        """Replace a bound by what it turned out to be.
+
+        Args:
+            table: "clips", "answers", ...
+            part: "diagnose", "prompts", "measure"; "generate 0" and "judge 0" for the first round.
+            num: records of that part.
+
+        Raises:
+            KeyError: there is no such part.
+        """
+        if (table, part) not in self._parts:
+            raise KeyError(f"no part {part!r} of table {table!r}; there are {sorted(self._parts)}")
+        self._parts[table, part] = Total(num, True)
+
+    def by_table(self) -> dict[str, Total]:
+        """The total of each table; exact only where all of its parts are."""
+        found: dict[str, Total] = {}
+        for (table, _), part in self._parts.items():
+            so_far = found.get(table, Total(0, True))
+            found[table] = Total(so_far.num + part.num, so_far.is_exact and part.is_exact)
+        return found
+
+
+class Prompts(Protocol):
+    """The part of a prompt desk that a forecast reads."""
+
+    @property
+    def probes(self) -> Sequence[Prompt]: ...
+    @property
+    def held_out(self) -> Sequence[Prompt]: ...
+    @property
+    def by_key(self) -> Mapping[str, Prompt]: ...
+    @property
+    def group_dimensions(self) -> frozenset[str]: ...
+
+
+class Forecast:
+    """Tells the event log how many records there will be, as soon as it is known: `rushes status` reads it there."""
+
+    def __init__(self, recipe: Recipe, log: EventLog) -> None:
+        """Prepare; nothing is written yet."""
+        self.recipe = recipe
+        self.totals = Totals(recipe)
+        self._log = log
+        self._told: dict[str, Total] = {}
+        self._num_evaluation = 0
+
+    def evaluation(self, prompts: Prompts, num_failed: int) -> None:
+        """The evaluation prompts are written and screened; what is filmed of them is known for both models.
+
+        Args:
+            prompts: the desk, before the first round.
+            num_failed: drafts that could not be written.
+        """
+        spec, groups = self.recipe.measure, prompts.group_dimensions
+        single = [each for each in prompts.held_out if each.dimension not in groups]
+        num_groups = len(prompts.held_out) - len(single)
+        num_single = 2 * len(single) * spec.num_takes
+        self._num_evaluation = len(prompts.by_key) + num_failed
+        self.totals.know("prompts", "diagnose", self._num_evaluation)
+        for table in ("clips", "measurements"):
+            self.totals.know(table, "diagnose", len(prompts.probes))
+        self.totals.know("clips", "measure", num_single + 2 * num_groups * spec.num_diversity_takes)
+        self.totals.know("measurements", "measure", num_single + 2 * num_groups)
+        self.totals.know("answers", "measure", 2 * spec.num_takes * _num_questions(single))
+        self._tell()
+
+    def real_clips(self, num: int) -> None:
+        """The real clips are read and screened."""
+        self.totals.know("clips", "prompts", num)
+        self._tell()
+
+    def round(self, number: int, prompts: Sequence[Prompt], num_written: int) -> None:
+        """The prompts of a round are written and screened.
+
+        Args:
+            number: which round, from 0.
+            prompts: those that passed.
+            num_written: prompts of the whole run so far, with those that failed.
+        """
+        num_takes = self.recipe.generate.num_takes
+        self.totals.know("clips", f"generate {number}", num_takes * len(prompts))
+        self.totals.know("answers", f"judge {number}", num_takes * _num_questions(prompts))
+        if number == self.recipe.num_rounds - 1:
+            self.totals.know("prompts", "prompts", num_written - self._num_evaluation)
+        self._tell()
+
+    def _tell(self) -> None:
+        for table, total in self.totals.by_table().items():
+            if self._told.get(table) != total:
+                self._log.write("stage_planned", stage=table, num_total=total.num, is_exact=total.is_exact)
+                self._told[table] = total
+
+
+def _num_questions(prompts: Sequence[Prompt]) -> int:
+    return sum(len(prompt.questions) for prompt in prompts)

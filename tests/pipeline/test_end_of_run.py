@@ -1,0 +1,92 @@
+"""What a finished run says about itself: totals that came true, latents beside real ones, costs on another machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rushes.measure.latents import ClipMoments
+from rushes.pipeline import improve
+from rushes.plan.flops import UnitFlops
+from rushes.records import Scorecard
+from rushes.specs import Recipe
+from rushes.status import read_status
+from rushes.store.run import Run
+from tests.support.tiny_recipe import tiny_recipe
+from tests.support.tiny_wan import make_tiny_wan
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Path, Scorecard]:
+    recipe = tiny_recipe(make_tiny_wan(tmp_path_factory.mktemp("model")), num_rounds=2)
+    home = tmp_path_factory.mktemp("runs") / "run"
+    scorecard = improve(recipe, home)
+    assert scorecard is not None
+    return recipe, home, scorecard
+
+
+def test_what_was_planned_is_what_was_made(finished: tuple[Recipe, Path, Scorecard]) -> None:
+    _, home, _ = finished
+    with Run.view(home) as run:
+        made = {name: table.num_records() for name, table in run.tables().items()}
+        plans = [event for event in run.log.read() if event["event"] == "stage_planned"]
+    last = {event["stage"]: (event["num_total"], event["is_exact"]) for event in plans}
+    assert last == {name: (num, True) for name, num in made.items()}
+    # The first word of the clips came before any was filmed, and could only be a bound.
+    first = next(event for event in plans if event["stage"] == "clips")
+    assert not first["is_exact"]
+    assert first["num_total"] >= made["clips"]
+
+
+def test_status_takes_an_inexact_plan_for_a_bound(finished: tuple[Recipe, Path, Scorecard], tmp_path: Path) -> None:
+    recipe, _, _ = finished
+    with Run.open(tmp_path / "run", recipe) as run:
+        run.log.write("stage_planned", stage="clips", num_total=90, is_exact=False)
+        run.log.write("stage_planned", stage="answers", num_total=70, is_exact=True)
+    found = {stage.stage: stage for stage in read_status(tmp_path / "run").stages}
+    assert (found["clips"].num_total, found["clips"].is_total_exact) == (90, False)
+    assert (found["answers"].num_total, found["answers"].is_total_exact) == (70, True)
+
+
+def test_latents_of_both_models_stand_beside_real_ones(finished: tuple[Recipe, Path, Scorecard]) -> None:
+    recipe, home, scorecard = finished
+    rows = {row.name: row for row in scorecard.drift}
+    for name in ("latent mean, distance to real", "latent spread, distance to real"):
+        row = rows[name]
+        assert row.real is not None
+        # A random model's latents lie much further from real ones than real ones from each other.
+        assert row.before > 3 * row.real and row.after > 3 * row.real
+    with Run.view(home) as run:
+        remembered = run.read_derived("real-latents", ClipMoments) or []
+        real = {clip.key for clip in run.clips.all() if clip.origin == "real"}
+    assert {each.clip_key for each in remembered} == real
+    assert len(real) == recipe.prompts.real.num_clips
+
+
+def test_the_cost_ledger_says_what_another_machine_would_take(finished: tuple[Recipe, Path, Scorecard]) -> None:
+    _, home, _ = finished
+    with Run.view(home) as run:
+        (unit,) = run.read_derived("unit-flops", UnitFlops) or []
+    assert unit.call > 0 and unit.decode > 0 and unit.encode > 0
+    assert unit.answer is None, "a plug-in's arithmetic is not known, which is not 0"
+    page = (home / "report.html").read_text(encoding="utf-8")
+    cost = page[page.index('id="cost"') :]
+    assert "On one NVIDIA H200" in cost
+    assert "at least" in cost and "not known" in cost
+
+
+def test_a_report_is_written_anew_without_loading_the_model(
+    finished: tuple[Recipe, Path, Scorecard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, home, scorecard = finished
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the model must not be loaded")
+
+    monkeypatch.setattr("rushes.families.load.load_family", refuse)
+    (home / "report.html").unlink()
+    with Run.open(home, recipe) as run:
+        run.reopen_work()
+    assert improve(recipe, home) == scorecard
+    assert (home / "report.html").is_file()

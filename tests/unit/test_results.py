@@ -1,0 +1,98 @@
+"""`make results`: the arms are real recipes, and the tables say what the runs found; runs are made up here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+
+import rushes.results as results
+from rushes.recipe import load_recipe
+from rushes.records import DimensionRow, Measurement, Scorecard
+from rushes.specs import Recipe
+from rushes.store.run import Run
+from tests.support.judged import key, make_clip, make_prompt, outcome_of
+
+NUM_PROMPTS = 6
+FOCUS, OTHER = "Composition", "Mechanics"
+GAINS = {1: (0, 1, 1, 0, 1, 1), 2: (0, 1, 0, 0, 1, 0)}
+"""Per seed, the gain of each prompt of the focus dimension: 0 or 1, from a score of 0."""
+
+
+def _row(name: str, before: float, after: float) -> DimensionRow:
+    gain = after - before
+    return DimensionRow(
+        dimension=name, before=before, after=after, gain=gain, gain_low=gain - 0.1, gain_high=gain + 0.1,
+        num_prompts=NUM_PROMPTS, num_clips=NUM_PROMPTS, num_unscored=0, is_focus=name == FOCUS,
+        verdict="better" if gain > 0 else "worse",
+    )  # fmt: skip
+
+
+def fake_improve(recipe: Recipe, home: Path, *, on_progress: object, allow_change: bool) -> Scorecard:
+    """Lands what a run of that seed would have measured, in the one run folder of all seeds."""
+    assert allow_change, "arms share a run folder"
+    tuned = key("tuned", recipe.seed)
+    with Run.open(home, recipe, allow_change=True) as run:
+        for dimension in (FOCUS, OTHER):
+            for i in range(NUM_PROMPTS):
+                prompt = make_prompt(f"{dimension} {i}", dimension=dimension)
+                held = prompt.model_copy(update={"origin": "held_out"})
+                run.prompts.land([held] if run.prompts.missing([held.key]) else [])
+                for model, value in (("base", 0.0), (tuned, float(GAINS[recipe.seed][i]))):
+                    clip = make_clip(held).model_copy(update={"key": key(model, held.key), "model": model})
+                    if run.clips.missing([clip.key]):
+                        measured = Measurement(
+                            key=key("m", clip.key), subject=(clip.key,), dimension=dimension, prompt_key=held.key,
+                            measurer="test", outcome=outcome_of(value),
+                        )  # fmt: skip
+                        run.clips.land([clip])
+                        run.measurements.land([measured])
+    gain = fmean(GAINS[recipe.seed])
+    rows = (_row(FOCUS, 0.0, gain), _row(OTHER, gain, 0.0))
+    return Scorecard(
+        base_model="base", tuned_model=tuned, measurer="test", judge="test", rows=rows,
+        focus_gain=gain if recipe.seed == 1 else None,
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _no_real_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "improve", fake_improve)
+
+
+@pytest.mark.parametrize("arm", [arm for arms in results.GROUPS.values() for arm in arms], ids=lambda arm: arm.name)
+def test_every_arm_is_a_recipe(arm: results.Arm) -> None:
+    recipe = load_recipe("sandbox", list(arm.overrides))
+    if "+ realism" in arm.name or arm.name == "both":
+        assert recipe.train.realism.kind == "real_flow"
+    if arm in results.PAPER and "+ realism" not in arm.name:
+        assert recipe.train.realism.kind == "none"
+
+
+def test_gains_are_averaged_over_seeds_prompt_by_prompt_and_only_over_the_focus(tmp_path: Path) -> None:
+    outcome = results.run_arm(results.DEMO[0], [1, 2], tmp_path / "run", [])
+    expected = fmean(fmean(pair) for pair in zip(GAINS[1], GAINS[2], strict=True))
+    assert outcome.gain == pytest.approx(expected)
+    assert outcome.low < expected < outcome.high
+    assert len(outcome.scorecards) == 2
+
+
+def test_the_page_holds_every_group_and_a_gain_that_is_missing_is_not_zero(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results.md"
+    arguments = ["--home", str(tmp_path / "run"), "--seeds", "1", "2", "--groups", "demo", "realism", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["results", *arguments])
+    results.main()
+    page = out.read_text(encoding="utf-8")
+    assert "seeds [1, 2], test prompts" in page
+    row = next(line for line in page.splitlines() if line.startswith("| demo recipe"))
+    mean = 100 * fmean(fmean(pair) for pair in zip(GAINS[1], GAINS[2], strict=True))
+    assert f"| {mean:+.1f} |" in row
+    assert row.endswith("| +66.7, not measured |")
+    assert f"| {FOCUS} (focus) | 0.0 | {mean:.1f} | {mean:+.1f} | 0 of 2 seeds |" in page
+    assert f"| {OTHER} | {mean:.1f} | 0.0 | {-mean:+.1f} | 2 of 2 seeds |" in page
+    assert [line for line in page.splitlines() if line.startswith("## ")] == ["## demo", "## realism"]
+    assert "moments" in capsys.readouterr().out
