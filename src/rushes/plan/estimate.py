@@ -1,11 +1,12 @@
-"""From counts and paces to time and disk; what nobody has measured stays unknown."""
+"""From counts, paces and sizes to time, disk and memory; what nobody has measured stays unknown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
+from rushes.plan.memory import local_folder, peak_bytes, read_model_size
 from rushes.plan.throughput import Kind, Throughput
 from rushes.plan.work import StageWork, work_of
 from rushes.specs import Recipe
@@ -30,6 +31,8 @@ class StagePlan:
     """Expected disk space; None where it is unknown."""
     source: str
     """Where the time comes from."""
+    peak_bytes: int | None = None
+    """Expected memory at the stage's peak; None where the model is not on this machine, or nothing tells."""
 
     def as_json(self) -> dict[str, object]:
         """The same as JSON values."""
@@ -37,14 +40,19 @@ class StagePlan:
 
 
 def make_plan(recipe: Recipe, throughput: Throughput) -> tuple[StagePlan, ...]:
-    """Items, time and disk of each stage.
+    """Items, time, disk and memory of each stage.
 
     Args:
         recipe: what is to be done, as if nothing was done yet.
         throughput: what is known about speed and size; what is missing stays unknown in the plan.
     """
     clip_bytes = throughput.clip_bytes or computed_clip_bytes(recipe)
-    return tuple(_plan(work, throughput, clip_bytes) for work in work_of(recipe))
+    model = read_model_size(local_folder(recipe.base.model))
+    stages = (_plan(work, throughput, clip_bytes) for work in work_of(recipe))
+    return tuple(
+        stage if model is None else replace(stage, peak_bytes=peak_bytes(model, recipe, stage.stage))
+        for stage in stages
+    )
 
 
 def total_seconds(plan: Iterable[StagePlan]) -> tuple[float, bool]:

@@ -1,0 +1,414 @@
+"""Training step, sampler step, decoding and judging at real shapes with random weights, each beside the plain way.
+
+    python benchmarks/real_models.py --tiny                       a smoke test on any machine: the numbers mean nothing
+    python benchmarks/real_models.py --out results.json           Wan2.1 1.3B at 832 x 480, 81 frames; a judge of
+                                                                  Qwen2.5-VL-7B's shape. Needs a GPU of 80 GB
+
+Nothing is downloaded. "Plain" is what one writes with diffusers and transformers alone, in the same number formats.
+Seconds are the best of a few; the ratio is plain over ours, above 1 where ours is faster. Peak memory is that of the
+device on a GPU, and of this process on a CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from rushes.families.wan import Wan
+from rushes.records import Question, SamplerSettings
+from rushes.roles import JudgeRequest, Video
+from rushes.specs import LoraSpec, ShapeSpec, TrainRuntime, TrainSpec
+from rushes.texts import TextStates
+
+PROMPT = "a red ball rolls to the left"
+NEGATIVE = ""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is measured, at which size."""
+
+    name: str
+    shape: ShapeSpec
+    transformer: dict[str, Any]
+    autoencoder: dict[str, Any]
+    text: tuple[int, int]
+    """Tokens and width of the text states."""
+    judge_text: dict[str, Any]
+    judge_vision: dict[str, Any]
+    judge_pixels: int
+    """Most pixels of a frame that the judge's processor keeps."""
+    num_repeats: int
+    num_sampler_steps: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """One measurement."""
+
+    what: str
+    unit: str
+    ours_s: float | None
+    """None where it ran out of memory."""
+    plain_s: float | None
+    """None where it ran out of memory."""
+    ratio: float | None
+    ours_peak_bytes: int | None
+    plain_peak_bytes: int | None
+
+
+TINY = Setup(
+    "tiny",
+    ShapeSpec(height_px=32, width_px=32, num_frames=5, fps=8),
+    {"num_attention_heads": 2, "attention_head_dim": 12, "num_layers": 2, "ffn_dim": 32, "text_dim": 16,
+     "freq_dim": 16, "in_channels": 16, "out_channels": 16},
+    {"base_dim": 8, "num_res_blocks": 1},
+    (8, 16),
+    {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+     "num_key_value_heads": 2,
+     "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4}},
+    {"depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 4, "out_hidden_size": 32,
+     "fullatt_block_indexes": [1], "window_size": 56},
+    56 * 56, 2, 2,
+)  # fmt: skip
+REAL = Setup(
+    "Wan2.1-T2V-1.3B and Qwen2.5-VL-7B",
+    ShapeSpec(height_px=480, width_px=832, num_frames=81, fps=16),
+    {"num_attention_heads": 12, "attention_head_dim": 128, "num_layers": 30, "ffn_dim": 8960, "text_dim": 4096},
+    {},
+    (512, 4096),
+    {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
+     "num_key_value_heads": 4,
+     "rope_parameters": {"rope_type": "default", "mrope_section": [16, 24, 24], "rope_theta": 1e6}},
+    {"depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16, "out_hidden_size": 3584,
+     "fullatt_block_indexes": [7, 15, 23, 31], "window_size": 112},
+    448 * 448, 3, 4,
+)  # fmt: skip
+
+
+Measured = tuple[float | None, int | None]
+"""Seconds and peak memory, bytes."""
+
+# ---------------------------------------------------------------------------------------------- measuring
+
+
+def measured(do: Callable[[], object], num_repeats: int, device: torch.device) -> Measured:
+    """Best seconds of a few calls after one that is not counted, and peak memory over the counted ones."""
+    try:
+        do()
+        _reset_peak(device)
+        times = []
+        for _ in range(num_repeats):
+            _wait(device)
+            began = time.perf_counter()
+            do()
+            _wait(device)
+            times.append(time.perf_counter() - began)
+    except torch.OutOfMemoryError:
+        return None, None
+    return min(times), _peak(device)
+
+
+def beside(what: str, unit: str, ours: Measured, plain: Measured, *, per: int = 1) -> Result:
+    """Two measurements as a result, in units of which each call did `per`."""
+    ours_s, plain_s = (None if each[0] is None else each[0] / per for each in (ours, plain))
+    ratio = None if ours_s is None or plain_s is None else plain_s / ours_s
+    return Result(what, unit, ours_s, plain_s, ratio, ours[1], plain[1])
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    elif os.access("/proc/self/clear_refs", os.W_OK):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak(device: torch.device) -> int | None:
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.is_file() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), None)
+
+
+def machine(device: torch.device) -> str:
+    """The machine in words."""
+    if device.type == "cuda":
+        one = torch.cuda.get_device_properties(device)
+        where = f"one {one.name} with {one.total_memory / 2**30:.0f} GiB"
+    else:
+        where = f"{os.cpu_count()} CPU cores ({platform.machine()}), {torch.get_num_threads()} threads"
+    return f"{where}; Python {platform.python_version()}, torch {torch.__version__}"
+
+
+# ---------------------------------------------------------------------------------------------- the model
+
+
+def random_wan(setup: Setup, device: torch.device) -> Wan:
+    """A Wan of that shape with random weights and without a text encoder: its states are random, too."""
+    from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
+
+    torch.manual_seed(0)
+    with torch.device(device):
+        transformer = WanTransformer3DModel(**setup.transformer).eval().requires_grad_(False)
+        autoencoder = AutoencoderKLWan(**setup.autoencoder).eval().requires_grad_(False)
+    scheduler = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0)
+    pipeline = WanPipeline(
+        tokenizer=None, text_encoder=None, vae=autoencoder, scheduler=scheduler, transformer=transformer
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    length, width = setup.text
+    kept = {text: TextStates(torch.randn(1, length, width)) for text in (PROMPT, NEGATIVE)}
+    return Wan(
+        pipeline=pipeline, fingerprint="0" * 64, max_tokens=length, device=device, scheduler_config=scheduler.config,
+        kept=kept,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------- what is measured
+
+
+def training_step(setup: Setup, wan: Wan, lora: LoraSpec | None, recompute: Literal["none", "all"]) -> Result:
+    """One optimiser step of one clip: the loop as it runs, beside a hand-written one."""
+    z_0 = torch.randn(1, *wan.latent_shape(setup.shape))
+    tuned = "in full" if lora is None else f"adapter of rank {lora.rank}"
+    try:
+        ours = _ours_training(setup, wan, lora, z_0, recompute)
+    except torch.OutOfMemoryError:
+        ours = None, None
+    plain = _plain_training(setup, wan, lora, z_0.to(wan.device), recompute)
+    what = f"training step, {tuned}, {recompute} of the blocks computed again"
+    return beside(what, "seconds a step of one clip", ours, plain)
+
+
+def _ours_training(
+    setup: Setup, wan: Wan, lora: LoraSpec | None, z_0: torch.Tensor, recompute: Literal["none", "all"]
+) -> Measured:
+    from rushes.train.data import TrainingSet
+    from rushes.train.loop import optimise
+    from rushes.train.network import make_network
+    from rushes.train.objective import RewardWeightedObjective
+    from rushes.train.setup import prepare
+
+    num_steps = setup.num_repeats + 1
+    spec = TrainSpec(
+        num_steps=num_steps, batch_size=1, ema_decay=0.0, precision="bfloat16", checkpoint_every=10**6, caption_drop=0.0
+    )
+    spec = spec.model_copy(update={"lora": lora, "realism": spec.realism.model_copy(update={"kind": "none"})})
+    one, own = torch.ones(1), torch.zeros(1, dtype=torch.bool)
+    data = TrainingSet(z_0, wan.kept[PROMPT], wan.kept[NEGATIVE], one, one, own)
+    network = make_network(wan, lora, None, autocast=True)
+    shape = z_0.shape[1:3]
+    objective = RewardWeightedObjective(spec, None, torch.zeros(shape), torch.ones(shape))
+    chosen = prepare(network, data, spec, TrainRuntime(recompute=recompute))
+    times: list[float] = []
+    _reset_peak(wan.device)
+    with tempfile.TemporaryDirectory() as scratch:
+        optimise(
+            network, data, objective, spec, seed=0, scratch=Path(scratch), setup=chosen,
+            on_step=lambda progress: times.append(progress.seconds),
+        )  # fmt: skip
+    return min(after - before for before, after in itertools.pairwise(times)), _peak(wan.device)
+
+
+def _plain_training(
+    setup: Setup, wan: Wan, lora: LoraSpec | None, z_0: torch.Tensor, recompute: Literal["none", "all"]
+) -> Measured:
+    """A few lines of diffusers, peft and torch, as in their examples: autocast, AdamW, mean squared error."""
+    import copy
+
+    from peft import LoraConfig
+
+    from rushes.families.wan import LORA_TARGETS
+
+    model = copy.deepcopy(wan.transformer).train().requires_grad_(lora is None)
+    if lora is not None:
+        model.add_adapter(LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=list(LORA_TARGETS)))
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if recompute == "all":
+        model.enable_gradient_checkpointing()
+    optimizer = torch.optim.AdamW(parameters, lr=1e-5)
+    text = wan.kept[PROMPT].to(wan.device)
+
+    def step() -> object:
+        sigma = torch.rand(1, device=z_0.device)
+        noise = torch.randn_like(z_0)
+        noisy = (1 - sigma) * z_0 + sigma * noise
+        with torch.autocast(z_0.device.type, torch.bfloat16):
+            velocity = model(noisy, sigma * 1000, text.states_BLD, return_dict=False)[0]
+        loss = (velocity.float() - (noise - z_0)).square().mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return loss
+
+    return measured(step, setup.num_repeats, wan.device)
+
+
+def sampling(setup: Setup, wan: Wan) -> Result:
+    """One step with guidance: the adapter, beside the stock pipeline called directly."""
+    sampler = SamplerSettings(
+        num_steps=setup.num_sampler_steps, guidance_scale=5.0, shift=5.0, scheduler="UniPCMultistepScheduler",
+        precision="bfloat16",
+    )  # fmt: skip
+    shape, device = setup.shape, wan.device
+
+    def plain() -> object:
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+            return wan.pipeline(
+                prompt_embeds=wan.kept[PROMPT].to(device).states_BLD,
+                negative_prompt_embeds=wan.kept[NEGATIVE].to(device).states_BLD,
+                height=shape.height_px, width=shape.width_px, num_frames=shape.num_frames,
+                num_inference_steps=setup.num_sampler_steps, guidance_scale=5.0, output_type="latent",
+                generator=torch.Generator().manual_seed(0),
+            )  # fmt: skip
+
+    ours_measured = measured(lambda: wan.sample([PROMPT], [0], sampler, shape), setup.num_repeats, device)
+    plain_measured = measured(plain, setup.num_repeats, device)
+    unit = "seconds a step of one clip, with guidance"
+    return beside("sampler step", unit, ours_measured, plain_measured, per=setup.num_sampler_steps)
+
+
+def decoding(setup: Setup, wan: Wan) -> Result:
+    """Latents of one clip to uint8 frames, beside the autoencoder and the pipeline's own post-processing."""
+    latents = torch.randn(1, *wan.latent_shape(setup.shape), device=wan.device)
+
+    def plain() -> object:
+        with torch.no_grad():
+            video = wan.pipeline.vae.decode(latents, return_dict=False)[0]
+        return (wan.pipeline.video_processor.postprocess_video(video, output_type="np") * 255).round().astype(np.uint8)
+
+    ours_measured = measured(lambda: wan.decode(latents), setup.num_repeats, wan.device)
+    return beside("decoding", "seconds a clip", ours_measured, measured(plain, setup.num_repeats, wan.device))
+
+
+def judging(setup: Setup, device: torch.device, folder: Path) -> Result:
+    """Four questions about one clip, beside one `generate` call a question."""
+    from PIL import Image
+
+    from rushes.judge.asked import positions, shrunk
+    from rushes.judge.vlm_local import LocalVlmJudge
+    from rushes.model_specs import LocalModelSpec, VlmJudgeSpec
+    from rushes.specs import RuntimeSpec
+
+    model = random_judge(setup, device, folder)
+    local = LocalModelSpec(model=str(folder))
+    spec = VlmJudgeSpec(model=local, num_frames=8)
+    judge = LocalVlmJudge(spec, local, RuntimeSpec(device=str(device)))
+    judge.__dict__["_model"] = (model, {"logits_to_keep": 1})  # random weights of this size are not worth a file
+    shape = setup.shape
+    size = (shape.num_frames, shape.height_px, shape.width_px, 3)
+    frames = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+    texts = ["is the ball red?", "is the ball blue?", "does it move left?", "does it move right?"]
+    questions = tuple(Question(text=t, expected="yes", dimension="Composition", about="x") for t in texts)
+    processor = judge._processor
+
+    def plain() -> None:
+        chosen = shrunk(frames[[*positions(len(frames), 8)]], spec.max_side_px)
+        images = [Image.fromarray(frame) for frame in chosen]
+        for text in texts:
+            content = [{"type": "image"}] * len(images) + [{"type": "text", "text": text}]
+            chat = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+            inputs = processor(text=[chat], images=[images], return_tensors="pt").to(device, model.dtype)
+            with torch.inference_mode():
+                model.generate(**inputs, max_new_tokens=1, do_sample=False)
+
+    request = JudgeRequest(Video(frames, shape.fps), PROMPT, questions)
+    ours_measured = measured(lambda: judge.answer([request]), setup.num_repeats, device)
+    plain_measured = measured(plain, setup.num_repeats, device)
+    return beside("judging", "seconds a clip of 4 questions", ours_measured, plain_measured)
+
+
+def random_judge(setup: Setup, device: torch.device, folder: Path) -> Any:
+    """A Qwen2.5-VL of that shape with random weights; its processor is put into `folder`."""
+    from transformers import AutoConfig, Qwen2_5_VLForConditionalGeneration, Qwen2VLImageProcessorPil
+
+    from tests.support.tiny_vlm import make_qwen
+
+    make_qwen(folder)
+    Qwen2VLImageProcessorPil(min_pixels=56 * 56, max_pixels=setup.judge_pixels).save_pretrained(folder)
+    config = AutoConfig.from_pretrained(folder)
+    for part, values in ((config.text_config, setup.judge_text), (config.vision_config, setup.judge_vision)):
+        for name, value in values.items():
+            setattr(part, name, value)
+    # Depth and attention kinds are listed per layer, too.
+    config.text_config.layer_types = ["full_attention"] * config.text_config.num_hidden_layers
+    config.text_config.max_position_embeddings = 32768
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device(device):
+            return Qwen2_5_VLForConditionalGeneration(config).eval().requires_grad_(False)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+# ---------------------------------------------------------------------------------------------- all of it
+
+
+def run(setup: Setup, device: torch.device) -> dict[str, object]:
+    """All measurements as JSON values."""
+    results = []
+    for measure in (sampling, decoding):
+        results.append(measure(setup, random_wan(setup, device)))
+    for lora in (LoraSpec(rank=32, alpha=32), None):
+        results.append(training_step(setup, random_wan(setup, device), lora, "none"))
+        results.append(training_step(setup, random_wan(setup, device), lora, "all"))
+    with tempfile.TemporaryDirectory() as folder:
+        results.append(judging(setup, device, Path(folder)))
+    return {
+        "setup": setup.name,
+        "clip": f"{setup.shape.num_frames} frames of {setup.shape.width_px} x {setup.shape.height_px}",
+        "machine": machine(device),
+        "is_smoke_test": setup is TINY,
+        "results": [asdict(result) for result in results],
+    }
+
+
+def _words(seconds: float | None, peak_bytes: int | None) -> str:
+    if seconds is None:
+        return "out of memory"
+    return f"{seconds:.4f} s" + ("" if peak_bytes is None else f" and {peak_bytes / 1e9:.2f} GB")
+
+
+def main() -> None:
+    """Measure, print, and write JSON where asked to."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--tiny", action="store_true", help="tiny shapes: a smoke test; the default without a GPU")
+    parser.add_argument("--out", type=Path, help="write the results here, as JSON")
+    options = parser.parse_args()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    found = run(TINY if options.tiny or device.type == "cpu" else REAL, device)
+    print(f"{found['setup']}, {found['clip']}, on {found['machine']}")
+    for result in found["results"]:  # type: ignore[attr-defined]
+        ours, plain = (_words(result[f"{who}_s"], result[f"{who}_peak_bytes"]) for who in ("ours", "plain"))
+        ratio = "" if result["ratio"] is None else f"; ratio {result['ratio']:.2f}"
+        print(f"{result['what']}: {ours}, plain {plain}{ratio} ({result['unit']})")
+    if options.out:
+        options.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

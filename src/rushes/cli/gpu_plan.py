@@ -1,0 +1,99 @@
+"""`rushes plan` of a recipe whose model is not here yet: GPU-hours, memory and disk on GPUs by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rushes.cli.show import Column, bytes_text, show_json, show_table
+from rushes.errors import RecipeError
+
+if TYPE_CHECKING:
+    from rushes.plan.budget import Fitted
+    from rushes.plan.gpus import Gpu
+    from rushes.plan.models import RealModel
+    from rushes.plan.on_gpus import GpuStage
+    from rushes.specs import Recipe
+
+
+def show_gpu_plan(recipe: Recipe, names: Sequence[str], *, as_json: bool) -> None:
+    """Print what a recipe takes on each GPU, within its budget where it has one.
+
+    Args:
+        recipe: its base is one of the real models that are known.
+        names: GPUs; empty for all in the table.
+        as_json: for programs.
+
+    Raises:
+        RecipeError: nothing is known of the model or of a GPU, or the budget is too small.
+    """
+    from rushes.plan.budget import fit
+    from rushes.plan.gpus import GPUS, find_gpu
+    from rushes.plan.on_gpus import plan_on, real_model
+
+    model = real_model(recipe)
+    if model is None:
+        raise RecipeError(
+            "no arithmetic is known of this model, so that nothing can be said about GPUs",
+            expected="a Hub id of docs/real_models.md",
+            got=recipe.base.model,
+            next_step="leave --gpu out: the pace is then taken from earlier runs or a short trial",
+        )
+    gpus = [find_gpu(name) for name in names] or list(GPUS)
+    fitted = fit(recipe)
+    plans = {gpu.name: plan_on(fitted.recipe, model, gpu) for gpu in gpus}
+    if as_json:
+        show_json({name: [stage.as_json() for stage in plan] for name, plan in plans.items()})
+        return
+    show_trades(fitted)
+    _show(fitted.recipe, model, gpus, plans)
+
+
+def show_trades(fitted: Fitted) -> None:
+    """Say what a budget changed; nothing where there is none."""
+    budget = fitted.recipe.budget
+    if budget.gpu_hours is None:
+        return
+    print(
+        f"budget: {budget.gpu_hours:g} GPU-hours on one {budget.gpu}; "
+        f"estimated {fitted.hours_before:.1f} as written, {fitted.hours:.1f} now"
+    )
+    for trade in fitted.trades:
+        print(f"  {trade.setting}={trade.after} instead of {trade.before}")
+
+
+def _show(recipe: Recipe, model: RealModel, gpus: Sequence[Gpu], plans: dict[str, tuple[GpuStage, ...]]) -> None:
+    from rushes.plan.on_gpus import data_bytes
+
+    first = plans[gpus[0].name]
+    rows = []
+    for index, stage in enumerate(first):
+        times = [_hours(plans[gpu.name][index].seconds) for gpu in gpus]
+        amounts = [stage.stage, str(stage.num_items), stage.items, bytes_text(stage.num_bytes)]
+        rows.append((*amounts, bytes_text(_whole(stage.peak_bytes)), *times))
+    peaks = [stage.peak_bytes for stage in first if stage.peak_bytes is not None]
+    sums = [_hours(sum(stage.seconds or 0.0 for stage in plans[gpu.name])) for gpu in gpus]
+    disk = bytes_text(sum(stage.num_bytes for stage in first))
+    total = ("all", "", "", disk, bytes_text(_whole(max(peaks))), *sums)
+    right = [Column(f"h on {gpu.name}", "right") for gpu in gpus]
+    columns = [Column("stage"), Column("items", "right"), Column(""), Column("disk", "right")]
+    show_table([*columns, Column("GPU memory", "right"), *right], [*rows, total], total=True)
+    print("GPU-hours are estimates: counted arithmetic over stated efficiencies (docs/real_models.md), on one GPU.")
+    for stage in first:
+        if stage.left_out:
+            print(f"not in the hours of {stage.stage}: {' and '.join(stage.left_out)}")
+    print(f"training also reads {bytes_text(_whole(data_bytes(recipe, model)))} of latents and texts in main memory")
+    small = [gpu.name for gpu in gpus if gpu.memory_bytes < max(peaks)]
+    if small:
+        print(f"too small by this estimate: {', '.join(small)}")
+
+
+def _hours(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    hours = seconds / 3600
+    return f"{hours:.0f}" if hours >= 100 else f"{hours:.1f}" if hours >= 1 else f"{hours:.2f}"
+
+
+def _whole(size: float | None) -> int | None:
+    return None if size is None else round(size)

@@ -1,0 +1,221 @@
+"""What to give up so that everything, data and judging included, fits into so many GPU-hours: a pure function.
+
+The final comparison and the probes shrink first, then the data, then length and steps of the clips, then all to the
+least that still says something. What is left over goes back into prompts. Training keeps its passes over the clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from rushes.errors import RecipeError
+from rushes.plan.gpus import find_gpu
+from rushes.plan.models import RealModel
+from rushes.plan.on_gpus import gpu_hours, plan_on, real_model
+from rushes.specs import Recipe
+
+Change = Callable[[Recipe], Recipe]
+
+_SHOWN: Final = (
+    "shape.num_frames",
+    "diagnose.num_prompts",
+    "prompts.num_weakness",
+    "prompts.num_caption",
+    "prompts.real.num_clips",
+    "generate.num_takes",
+    "generate.sampler.num_steps",
+    "train.num_steps",
+    "measure.num_prompts",
+    "measure.num_takes",
+    "measure.num_diversity_prompts",
+    "measure.num_diversity_takes",
+    "measure.sampler.num_steps",
+)
+"""Settings that may be traded."""
+
+
+@dataclass(frozen=True)
+class Trade:
+    """One setting that was changed."""
+
+    setting: str
+    """Its name in a recipe, as `--set` takes it."""
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A recipe that fits."""
+
+    recipe: Recipe
+    """With the changes made, its budget kept."""
+    trades: tuple[Trade, ...]
+    """What was changed; empty where it fitted as it was."""
+    hours_before: float
+    """GPU-hours that the recipe was estimated at."""
+    hours: float
+    """GPU-hours that it is estimated at now."""
+
+
+def fit(recipe: Recipe) -> Fitted:
+    """The recipe within its `budget`, or as it is where it has none.
+
+    Raises:
+        RecipeError: nothing is known of the base model or of the GPU, or even the least does not fit.
+    """
+    limit = recipe.budget.gpu_hours
+    if limit is None:
+        return Fitted(recipe, (), 0.0, 0.0)
+    model, gpu = _known(recipe), find_gpu(recipe.budget.gpu)
+
+    def hours(of: Recipe) -> float:
+        return gpu_hours(plan_on(of, model, gpu))
+
+    fitted = recipe
+    for change in _changes(model):
+        if hours(fitted) <= limit:
+            break
+        fitted = _with_same_epochs(recipe, change(fitted))
+    if hours(fitted) > limit:
+        raise RecipeError(
+            "this recipe does not fit its budget, however little it does",
+            expected=f"budget.gpu_hours of {hours(fitted):.1f} or more on one {gpu.name}",
+            got=limit,
+            next_step="raise it, name a faster budget.gpu, or take a smaller model or shape",
+        )
+    fitted = _filled(recipe, fitted, lambda of: hours(of) <= limit)
+    return Fitted(fitted, _trades(recipe, fitted), hours(recipe), hours(fitted))
+
+
+def _known(recipe: Recipe) -> RealModel:
+    model = real_model(recipe)
+    if model is None:
+        raise RecipeError(
+            "a budget needs a model whose arithmetic is known",
+            expected="base.model: a Hub id of docs/real_models.md",
+            got=recipe.base.model,
+            next_step="remove budget: from the recipe and choose the numbers yourself (rushes plan)",
+        )
+    return model
+
+
+# ---------------------------------------------------------------------------------------------- what may be given up
+
+
+def _changes(model: RealModel) -> Iterator[Change]:
+    """From what hurts least to what hurts most."""
+    for _ in range(6):
+        yield _halve("measure.num_takes", 1)
+        yield _halve("measure.num_diversity_takes", 4)
+        yield _halve("measure.num_diversity_prompts", 2)
+        yield _halve("measure.num_prompts", 8)
+        yield _halve("diagnose.num_prompts", 4)
+        yield _data(least=96)
+    for num_frames in (121, 97, 81, 65, 49):
+        yield _frames(model, num_frames)
+    yield _steps(30)
+    yield _frames(model, 33)
+    for _ in range(8):
+        yield _data(least=24)
+        yield _halve("measure.num_prompts", 2)
+        yield _halve("diagnose.num_prompts", 1)
+        yield _halve("measure.num_diversity_prompts", 0)
+    yield _halve("generate.num_takes", 2)
+    yield _frames(model, 17)
+    yield _steps(20)
+
+
+def _halve(setting: str, least: int) -> Change:
+    def change(recipe: Recipe) -> Recipe:
+        value = _get(recipe, setting)
+        return recipe if value <= least else _set(recipe, setting, max(least, value // 2))
+
+    return change
+
+
+def _data(least: int) -> Change:
+    """Half of the prompts, and of the real clips with them."""
+
+    def change(recipe: Recipe) -> Recipe:
+        prompts = recipe.prompts
+        if prompts.num_weakness <= least:
+            return recipe
+        recipe = _set(recipe, "prompts.num_weakness", max(least, prompts.num_weakness // 2))
+        recipe = _set(recipe, "prompts.num_caption", prompts.num_caption // 2)
+        return _set(recipe, "prompts.real.num_clips", max(min(32, prompts.real.num_clips), prompts.real.num_clips // 2))
+
+    return change
+
+
+def _frames(model: RealModel, at_most: int) -> Change:
+    def change(recipe: Recipe) -> Recipe:
+        # 8 k + 1 frames are legal for every family.
+        step = 8 if model.family in ("cogvideox", "ltx") else 4
+        frames = min(recipe.shape.num_frames, (at_most - 1) // step * step + 1)
+        return _set(recipe, "shape.num_frames", frames)
+
+    return change
+
+
+def _steps(at_most: int) -> Change:
+    """Sampling steps, of both samplers alike."""
+
+    def change(recipe: Recipe) -> Recipe:
+        for setting in ("generate.sampler.num_steps", "measure.sampler.num_steps"):
+            recipe = _set(recipe, setting, min(at_most, _get(recipe, setting)))
+        return recipe
+
+    return change
+
+
+def _with_same_epochs(original: Recipe, recipe: Recipe) -> Recipe:
+    """As many passes over the clips as the original makes."""
+    share = _num_own(recipe) / max(1, _num_own(original))
+    return _set(recipe, "train.num_steps", max(1, round(original.train.num_steps * share)))
+
+
+def _filled(original: Recipe, fitted: Recipe, fits: Callable[[Recipe], bool]) -> Recipe:
+    """As many weakness prompts as there is room for, up to what was asked for."""
+    low, high = fitted.prompts.num_weakness, original.prompts.num_weakness
+    best = fitted
+    while low < high:
+        middle = (low + high + 1) // 2
+        tried = _with_same_epochs(original, _set(fitted, "prompts.num_weakness", middle))
+        if fits(tried):
+            low, best = middle, tried
+        else:
+            high = middle - 1
+    return best
+
+
+def _num_own(recipe: Recipe) -> int:
+    return (recipe.prompts.num_weakness + recipe.prompts.num_caption) * recipe.generate.num_takes
+
+
+def _trades(before: Recipe, after: Recipe) -> tuple[Trade, ...]:
+    values = ((setting, _get(before, setting), _get(after, setting)) for setting in _SHOWN)
+    return tuple(Trade(*each) for each in values if each[1] != each[2])
+
+
+def _get(recipe: Recipe, setting: str) -> int:
+    value: Any = recipe
+    for name in setting.split("."):
+        value = getattr(value, name)
+    return int(value)
+
+
+def _set(recipe: Recipe, setting: str, value: int) -> Recipe:
+    changed: Recipe = _changed(recipe, setting.split("."), value)
+    return changed
+
+
+def _changed(model: Any, names: list[str], value: int) -> Any:
+    holder: BaseModel = model
+    if len(names) > 1:
+        return holder.model_copy(update={names[0]: _changed(getattr(holder, names[0]), names[1:], value)})
+    return holder.model_copy(update={names[0]: value})

@@ -1,0 +1,70 @@
+"""Named GPUs, and how much of what they promise is reached: the data behind every estimate for a real model.
+
+The efficiencies are stated, not measured here. Attention: PyTorch's default attention is published at 329 of an H100's
+989 TFLOP/s (a better backend reaches 631, which this leaves out). Linear layers, with all that is no matrix product:
+what is left of the published 95 s for one clip of Wan2.1-T2V-1.3B (832 x 480, 81 frames, 50 steps with guidance) on one
+H200 when its attention runs at that share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+
+from rushes.errors import RecipeError
+
+ATTENTION_EFFICIENCY: Final = 0.33
+"""Share of the peak that attention reaches."""
+LINEAR_EFFICIENCY: Final = 0.24
+"""Share of the peak that everything else reaches."""
+READING_EFFICIENCY: Final = 0.5
+"""Share of the memory bandwidth that a language model writing one text reaches. An assumption."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One device, by its maker's data sheet."""
+
+    name: str
+    """As `rushes plan --gpu` knows it."""
+    memory_bytes: float
+    """Memory."""
+    peak: float
+    """FLOPs a second at most: bfloat16, dense, accumulated in float32."""
+    bandwidth: float
+    """Bytes of memory read a second at most."""
+
+    def seconds(self, attention: float, linear: float) -> float:
+        """Expected time for that many FLOPs of attention and of everything else."""
+        return attention / (ATTENTION_EFFICIENCY * self.peak) + linear / (LINEAR_EFFICIENCY * self.peak)
+
+
+GPUS: Final = (
+    Gpu("RTX 4090", 24e9, 165.2e12, 1.008e12),
+    Gpu("L40S", 48e9, 362e12, 0.864e12),
+    Gpu("A100 80GB", 80e9, 312e12, 2.039e12),
+    Gpu("H100", 80e9, 989e12, 3.35e12),
+    Gpu("H200", 141e9, 989e12, 4.8e12),
+    Gpu("B200", 180e9, 2250e12, 7.7e12),
+)
+"""From small to large."""
+
+
+def find_gpu(name: str) -> Gpu:
+    """The GPU of that name, whatever its case.
+
+    Raises:
+        RecipeError: there is none of that name in the table.
+    """
+    names = [gpu.name for gpu in GPUS]
+    for gpu in GPUS:
+        if gpu.name.lower() == name.strip().lower():
+            return gpu
+    near = get_close_matches(name, names, n=1, cutoff=0.3)
+    raise RecipeError(
+        "no data about this GPU",
+        expected=f"one of {', '.join(names)}",
+        got=name,
+        next_step=f"did you mean {near[0]!r}?" if near else "choose the one that is nearest to yours",
+    )

@@ -1,0 +1,148 @@
+"""The released models that recipes name: their sizes, and the arithmetic of one transformer call. No weights needed.
+
+N video tokens, L text tokens, w width, f width inside the feed-forward layers; an a x b matrix times one of b x c is
+2 a b c FLOPs. A test holds every number to the real classes, built from their configs without memory ("meta").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from rushes.plan.memory import ModelSize
+from rushes.specs import ShapeSpec
+
+_TEXT_WIDTH: Final = 4096
+"""Width of the states that T5-XXL, UMT5-XXL and Llama 3 8B give."""
+
+
+@dataclass(frozen=True)
+class CallFlops:
+    """One call of the transformer for one clip."""
+
+    attention: float
+    """Scores and weighted sums."""
+    linear: float
+    """Everything else."""
+
+    def times(self, attention: float, linear: float) -> CallFlops:
+        """Both parts multiplied."""
+        return CallFlops(attention * self.attention, linear * self.linear)
+
+    def plus(self, other: CallFlops) -> CallFlops:
+        """Both parts added."""
+        return CallFlops(self.attention + other.attention, self.linear + other.linear)
+
+
+@dataclass(frozen=True)
+class RealModel:
+    """One released model."""
+
+    family: Literal["wan", "cogvideox", "hunyuan", "ltx"]
+    """As `base.family` says it."""
+    size: ModelSize
+    """What decides its memory."""
+    attention: Literal["cross", "joint"]
+    """`cross`: video attends to video, then to text; `joint`: video and text are one sequence."""
+    decode_per_pixel: float
+    """FLOPs of decoding one pixel of one frame."""
+    encode_per_pixel: float
+    """FLOPs of encoding one pixel of one frame."""
+
+    def call(self, shape: ShapeSpec, num_text: int) -> CallFlops:
+        """Arithmetic of one forward pass for one clip.
+
+        Args:
+            shape: of the clip.
+            num_text: text tokens L, padding included.
+        """
+        n, w, f, layers = self.size.num_tokens(shape), self.size.width, self.size.ffn, self.size.num_layers
+        embedding = num_text * 2 * (_TEXT_WIDTH * w + w * w)
+        if self.attention == "joint":
+            both = n + num_text
+            # Blocks of one stream do the same products as those of two: 4 w^2 for attention, 2 w f for the rest.
+            return CallFlops(layers * 4 * both * both * w, layers * both * 2 * (4 * w * w + 2 * w * f) + embedding)
+        per_layer = n * 2 * (6 * w * w + 2 * w * f) + num_text * 2 * 2 * w * w
+        return CallFlops(layers * 4 * n * (n + num_text) * w, layers * per_layer + embedding)
+
+    def decode(self, shape: ShapeSpec) -> float:
+        """FLOPs of decoding one clip."""
+        return self.decode_per_pixel * _pixels(shape)
+
+    def encode(self, shape: ShapeSpec) -> float:
+        """FLOPs of encoding one clip."""
+        return self.encode_per_pixel * _pixels(shape)
+
+
+def _pixels(shape: ShapeSpec) -> int:
+    return shape.num_frames * shape.height_px * shape.width_px
+
+
+def _size(
+    parameters: tuple[float, float, float],
+    layers: int,
+    heads: int,
+    head_width: int,
+    ffn: int,
+    latents: tuple[int, tuple[int, int, int], tuple[int, int]],
+    decoder_width: int,
+) -> ModelSize:
+    transformer, text, autoencoder = parameters
+    channels, patch, compression = latents
+    return ModelSize(
+        num_transformer=int(transformer),
+        num_text=int(text),
+        num_autoencoder=int(autoencoder),
+        num_layers=layers,
+        width=heads * head_width,
+        ffn=ffn,
+        num_heads=heads,
+        channels=channels,
+        patch=patch,
+        compression=compression,
+        decoder_width=decoder_width,
+    )
+
+
+_UMT5, _T5, _LLAMA_CLIP = 5.68e9, 4.76e9, 7.63e9
+_WAN_LATENTS = (16, (1, 2, 2), (4, 8))
+
+
+def _wan(transformer: float, layers: int, heads: int, ffn: int) -> RealModel:
+    size = _size((transformer, _UMT5, 0.127e9), layers, heads, 128, ffn, _WAN_LATENTS, 96)
+    return RealModel("wan", size, "cross", 8.70e6, 5.19e6)
+
+
+def _cogvideox(transformer: float, layers: int, heads: int) -> RealModel:
+    size = _size((transformer, _T5, 0.216e9), layers, heads, 64, 4 * 64 * heads, (16, (1, 2, 2), (4, 8)), 128)
+    return RealModel("cogvideox", size, "joint", 18.9e6, 9.26e6)
+
+
+REAL_MODELS: Final[dict[str, RealModel]] = {
+    "Wan-AI/Wan2.1-T2V-1.3B-Diffusers": _wan(1.419e9, 30, 12, 8960),
+    "Wan-AI/Wan2.1-T2V-14B-Diffusers": _wan(14.29e9, 40, 40, 13824),
+    "Wan-AI/Wan2.2-TI2V-5B-Diffusers": RealModel(
+        "wan",
+        _size((5.00e9, _UMT5, 0.705e9), 30, 24, 128, 14336, (48, (1, 2, 2), (4, 16)), 64),
+        "cross",
+        18.9e6,
+        3.62e6,
+    ),
+    "zai-org/CogVideoX-2b": _cogvideox(1.694e9, 30, 30),
+    "zai-org/CogVideoX-5b": _cogvideox(5.570e9, 42, 48),
+    "hunyuanvideo-community/HunyuanVideo": RealModel(
+        "hunyuan",
+        _size((12.82e9, _LLAMA_CLIP, 0.246e9), 60, 24, 128, 12288, (16, (1, 2, 2), (4, 8)), 128),
+        "joint",
+        18.1e6,
+        9.43e6,
+    ),
+    "Lightricks/LTX-Video": RealModel(
+        "ltx",
+        _size((1.923e9, _T5, 0.419e9), 28, 32, 64, 8192, (128, (1, 1, 1), (8, 32)), 8),
+        "cross",
+        0.92e6,
+        0.85e6,
+    ),
+}
+"""By Hub id. Text encoders' sizes are those that their authors publish."""

@@ -1,0 +1,252 @@
+"""A recipe with a real model: FLOPs, GPU-hours, memory and disk per stage, on GPUs by name. Estimates, nothing loaded.
+
+Transformer calls, decoding, encoding, a judge and a writer that run here are counted; servers and the measurer are not,
+and the stages that need them say so. Real runs lose time on more than arithmetic: read the result as "at least".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+from rushes.model_specs import LlmWriterSpec, LocalModelSpec, ModelSpec, VlmJudgeSpec
+from rushes.plan.estimate import computed_clip_bytes
+from rushes.plan.gpus import READING_EFFICIENCY, Gpu
+from rushes.plan.memory import AUTOCAST, FLOAT, adapter_parameters, loaded_bytes, saved_activations
+from rushes.plan.memory import film_bytes as film_bytes_on_cpu
+from rushes.plan.models import REAL_MODELS, CallFlops, RealModel
+from rushes.plan.throughput import Kind
+from rushes.plan.work import StageWork, calls_per_clip, work_of
+from rushes.records import SamplerSettings
+from rushes.specs import Recipe
+
+TOKENS_PER_DRAFT: Final = 500
+"""Tokens written per draft: base prompt, detailed prompt, questions, the critic's verdict. An assumption."""
+FRAMES_SHOWN: Final = 12
+"""Frames that a judge sees of a clip where the recipe leaves it to the dimension: about the mean of their table."""
+PATCH_PX: Final = 28
+"""Side of what is one token of a frame to the Qwen2.5-VL line, pixels."""
+BLOCK_KEEPS: Final = 4.0
+"""Bytes kept per number of the residual stream and block where all blocks are checkpointed."""
+
+
+@dataclass(frozen=True)
+class GpuStage:
+    """One stage on one GPU."""
+
+    stage: str
+    """Name of the stage."""
+    items: str
+    """What it makes, in words."""
+    num_items: int
+    """How many; an upper bound where the screen decides."""
+    seconds: float | None
+    """Expected time; None where none of its work can be counted."""
+    left_out: tuple[str, ...]
+    """Work of the stage that the time does not hold."""
+    peak_bytes: float | None
+    """Expected GPU memory at the peak, every block checkpointed in training; None where nothing tells."""
+    num_bytes: int
+    """Expected disk space."""
+
+    def as_json(self) -> dict[str, object]:
+        """The same as JSON values."""
+        return asdict(self)
+
+
+def real_model(recipe: Recipe) -> RealModel | None:
+    """What is known of the recipe's base; None for a model that is not in the table."""
+    return REAL_MODELS.get(recipe.base.model)
+
+
+def plan_on(recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[GpuStage, ...]:
+    """Time, memory and disk of each stage on one GPU.
+
+    Raises:
+        RecipeError: the recipe names a dimension that does not exist.
+    """
+    return tuple(_stage(work, recipe, model, gpu) for work in work_of(recipe))
+
+
+def gpu_hours(plan: tuple[GpuStage, ...]) -> float:
+    """Hours of all that could be counted."""
+    return sum(stage.seconds or 0.0 for stage in plan) / 3600
+
+
+def clip_seconds(recipe: Recipe, model: RealModel, gpu: Gpu, sampler: SamplerSettings | None = None) -> float:
+    """One clip, sampled and decoded; by `generate.sampler` where no other is given."""
+    calls = calls_per_clip(sampler or recipe.generate.sampler)
+    call = model.call(recipe.shape, recipe.base.max_tokens)
+    # A model that is distilled to be guided takes the scale as an input: one call a step.
+    if model.family == "hunyuan":
+        calls = (sampler or recipe.generate.sampler).num_steps
+    return gpu.seconds(calls * call.attention, calls * call.linear + model.decode(recipe.shape))
+
+
+def step_flops(recipe: Recipe, model: RealModel, *, checkpointed: bool) -> CallFlops:
+    """One optimiser step.
+
+    Backward passes: linear layers cost a forward for their inputs and one more for their weights, which an adapter
+    hardly has; attention costs 2.5 forwards (five products for two). Checkpointed blocks run forward twice.
+    """
+    spec = recipe.train
+    call = model.call(recipe.shape, recipe.base.max_tokens)
+    again = 1 if checkpointed else 0
+    tuned = call.times(3.5 + again, (2 if spec.lora else 3) + again)
+    if spec.anchor > 0 or spec.negative > 0:
+        tuned = tuned.plus(call)
+    return tuned.times(spec.batch_size, spec.batch_size)
+
+
+def answer_seconds(recipe: Recipe, gpu: Gpu) -> float | None:
+    """One question to a judge that runs here: a pass over what it is shown; None for a server or a plug-in."""
+    judge = recipe.judge.judge
+    if not isinstance(judge, VlmJudgeSpec):
+        return None
+    parameters = _parameters(judge.model)
+    if parameters is None:
+        return None
+    long, short = max(recipe.shape.width_px, recipe.shape.height_px), min(recipe.shape.width_px, recipe.shape.height_px)
+    side = min(long, judge.max_side_px)
+    tokens = (judge.num_frames or FRAMES_SHOWN) * max(1, side // PATCH_PX) * max(1, side * short // long // PATCH_PX)
+    return gpu.seconds(0.0, 2 * parameters * tokens)
+
+
+def draft_seconds(recipe: Recipe, gpu: Gpu) -> float | None:
+    """One draft by a language model that runs here: its weights are read once a token; None for any other writer."""
+    writer = recipe.prompts.writer
+    if not isinstance(writer, LlmWriterSpec):
+        return None
+    parameters = _parameters(writer.model)
+    return None if parameters is None else TOKENS_PER_DRAFT * 2 * parameters / (READING_EFFICIENCY * gpu.bandwidth)
+
+
+def train_bytes(recipe: Recipe, model: RealModel, *, checkpointed: bool) -> float:
+    """GPU memory of training: weights and copies, gradients, optimiser, average, activations of one micro-batch.
+
+    Latents and texts of the samples lie in main memory: see `data_bytes`.
+    """
+    spec, size = recipe.train, model.size
+    tuned = size.num_transformer if spec.lora is None else adapter_parameters(size, spec.lora.rank)
+    is_half = spec.precision == "bfloat16"
+    frozen = FLOAT / 2 if is_half else FLOAT
+    # In full: weights, their frozen copy, and while a step lasts the weights once more in bfloat16.
+    copies = FLOAT + frozen + (frozen if is_half else 0.0) if spec.lora is None else frozen
+    adapter = tuned if spec.lora else 0
+    lasting = _resident(recipe, model) + copies * size.num_transformer + FLOAT * (adapter + 4 * tuned)
+    num_clips = spec.batch_size // spec.num_accumulation
+    # The GPU's attention keeps no table of scores.
+    kept = saved_activations(replace(size, num_heads=0), recipe.shape, num_clips, recipe.base.max_tokens)
+    kept *= AUTOCAST if is_half else 1.0
+    if checkpointed:
+        stream = num_clips * size.num_layers * size.num_tokens(recipe.shape) * size.width * BLOCK_KEEPS
+        return lasting + stream + 2 * kept / size.num_layers
+    return lasting + kept * (1 + 1 / size.num_layers)
+
+
+def data_bytes(recipe: Recipe, model: RealModel) -> float:
+    """Main memory for what training reads: latents and text states of all samples, in float32."""
+    own = (recipe.prompts.num_weakness + recipe.prompts.num_caption) * recipe.generate.num_takes
+    texts = recipe.base.max_tokens * 4096
+    return FLOAT * (own + recipe.prompts.real.num_clips) * (model.size.num_latents(recipe.shape) + texts)
+
+
+def film_bytes(recipe: Recipe, model: RealModel) -> float:
+    """GPU memory of filming: encoding the texts with everything loaded, or sampling and decoding."""
+    size = replace(model.size, num_heads=0)
+    work = film_bytes_on_cpu(size, recipe) - loaded_bytes(size, recipe)
+    half = FLOAT / 2 * size.num_transformer
+    return max(loaded_bytes(size, recipe), _resident(recipe, model) + half + work)
+
+
+# ---------------------------------------------------------------------------------------------- stages
+
+
+def _stage(work: StageWork, recipe: Recipe, model: RealModel, gpu: Gpu) -> GpuStage:
+    seconds, left_out = _time(work, recipe, model, gpu)
+    return GpuStage(
+        stage=work.stage,
+        items=work.items,
+        num_items=work.num_items,
+        seconds=seconds,
+        left_out=left_out,
+        peak_bytes=_peak(work.stage, recipe, model),
+        num_bytes=_disk(work, recipe, model),
+    )
+
+
+def _time(work: StageWork, recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[float | None, tuple[str, ...]]:
+    parts: list[float] = []
+    left_out: list[str] = []
+    if "clip_calls" in work.units:
+        is_own = work.stage == "generate"
+        sampler = recipe.generate.sampler if is_own else recipe.measure.sampler
+        parts.append(_num_filmed(work, recipe) * clip_seconds(recipe, model, gpu, sampler))
+    if "train_clips" in work.units:
+        encoded = num_encoded(recipe) * model.encode(recipe.shape)
+        fits = train_bytes(recipe, model, checkpointed=False) <= gpu.memory_bytes
+        step = step_flops(recipe, model, checkpointed=not fits).times(work.num_items, work.num_items)
+        parts.append(gpu.seconds(step.attention, step.linear + encoded))
+    others: tuple[tuple[Kind, float | None, str], ...] = (
+        ("drafts", draft_seconds(recipe, gpu), "the writer"),
+        ("answers", answer_seconds(recipe, gpu), "the judge"),
+        ("measurements", None, "the measurer"),
+    )
+    for kind, each, name in others:
+        amount = work.units.get(kind, 0.0)
+        if kind == "drafts" and work.stage == "diagnose" and recipe.measure.suite is not None:
+            amount = 0.0  # the suite's own prompts are the probes
+        if amount and each is None:
+            left_out.append(name)
+        elif amount and each is not None:
+            parts.append(amount * each)
+    return (sum(parts) if parts else None), tuple(left_out)
+
+
+def _num_filmed(work: StageWork, recipe: Recipe) -> float:
+    sampler = recipe.generate.sampler if work.stage == "generate" else recipe.measure.sampler
+    return work.units["clip_calls"] / calls_per_clip(sampler)
+
+
+def num_encoded(recipe: Recipe) -> int:
+    """Clips that are encoded for training: the real ones, and the own ones where they are encoded again."""
+    own = (recipe.prompts.num_weakness + recipe.prompts.num_caption) * recipe.generate.num_takes
+    return recipe.prompts.real.num_clips + recipe.num_rounds * (own if recipe.generate.latents == "reencoded" else 0)
+
+
+def _peak(stage: str, recipe: Recipe, model: RealModel) -> float | None:
+    if stage in ("diagnose", "generate", "measure"):
+        return film_bytes(recipe, model)
+    if stage == "train":
+        return train_bytes(recipe, model, checkpointed=True)
+    chat = recipe.judge.judge.model if isinstance(recipe.judge.judge, VlmJudgeSpec) else None
+    if stage == "prompts":
+        chat = recipe.prompts.writer.model if isinstance(recipe.prompts.writer, LlmWriterSpec) else None
+    parameters = None if chat is None else _parameters(chat)
+    # The base stays loaded beside a model that writes or judges here.
+    return None if parameters is None else _resident(recipe, model) + 2 * parameters
+
+
+def _disk(work: StageWork, recipe: Recipe, model: RealModel) -> int:
+    total = 1000 * sum(work.tables.values())
+    raw = computed_clip_bytes(recipe)
+    total += raw * work.tables.get("clips", 0)
+    # A checkpoint holds full weights, whatever was trained; the state to resume from lies beside it.
+    return total + round(work.tables.get("checkpoints", 0) * FLOAT * model.size.num_transformer)
+
+
+def _resident(recipe: Recipe, model: RealModel) -> float:
+    """What lies in GPU memory while the base only waits."""
+    loaded = loaded_bytes(model.size, recipe)
+    if recipe.runtime.free_text_encoder:
+        loaded -= (FLOAT / 2 if recipe.base.text_precision == "bfloat16" else FLOAT) * model.size.num_text
+    return loaded
+
+
+def _parameters(model: ModelSpec) -> float | None:
+    """Parameters of a model that runs here, from the size in its name ("7B"); None where it has none."""
+    if not isinstance(model, LocalModelSpec):
+        return None
+    found = re.search(r"(?<![\w.])(\d+(?:\.\d+)?)[bB](?![a-zA-Z])", model.model)
+    return float(found[1]) * 1e9 if found else None

@@ -1,0 +1,72 @@
+"""A budget is kept, says what was given up, and gives up nothing without need."""
+
+from __future__ import annotations
+
+import pytest
+
+from rushes.errors import RecipeError
+from rushes.plan.budget import fit
+from rushes.plan.gpus import find_gpu
+from rushes.plan.on_gpus import gpu_hours, plan_on, real_model
+from rushes.recipe import load_recipe, packaged_recipes
+from rushes.specs import Recipe
+
+REAL = [name for name in packaged_recipes() if real_model(load_recipe(name)) is not None]
+
+
+def hours(recipe: Recipe) -> float:
+    model = real_model(recipe)
+    assert model is not None
+    return gpu_hours(plan_on(recipe, model, find_gpu(recipe.budget.gpu)))
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_four_hours_are_kept_and_used(name: str) -> None:
+    before = load_recipe(name, ["budget.gpu_hours=4"])
+    fitted = fit(before)
+    assert hours(fitted.recipe) <= 4
+    assert fitted.hours == hours(fitted.recipe) and fitted.hours_before == hours(before)
+    # Used: one more prompt would not have fitted, unless all that were asked for are there.
+    assert fitted.hours > 3 or fitted.recipe.prompts.num_weakness == before.prompts.num_weakness
+    assert Recipe.model_validate(fitted.recipe.model_dump()) == fitted.recipe
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_the_trades_are_all_that_changed(name: str) -> None:
+    fitted = fit(load_recipe(name, ["budget.gpu_hours=4"]))
+    overrides = [f"{trade.setting}={trade.after}" for trade in fitted.trades]
+    assert load_recipe(name, ["budget.gpu_hours=4", *overrides]) == fitted.recipe
+    assert all(trade.after < trade.before for trade in fitted.trades)
+
+
+def test_frames_stay_legal() -> None:
+    for name, step in (("wan2.1-1.3b", 4), ("cogvideox-5b", 8), ("ltx-video", 8), ("hunyuanvideo", 4)):
+        frames = fit(load_recipe(name, ["budget.gpu_hours=4"])).recipe.shape.num_frames
+        assert (frames - 1) % step == 0 and frames >= 17
+
+
+def test_passes_over_the_clips_stay_the_same() -> None:
+    before = load_recipe("wan2.1-1.3b", ["budget.gpu_hours=20"])
+    after = fit(before).recipe
+
+    def epochs(recipe: Recipe) -> float:
+        num_clips = (recipe.prompts.num_weakness + recipe.prompts.num_caption) * recipe.generate.num_takes
+        return recipe.train.num_steps * recipe.train.batch_size / num_clips
+
+    assert after.train.num_steps < before.train.num_steps
+    assert epochs(after) == pytest.approx(epochs(before), rel=0.05)
+
+
+def test_what_fits_is_left_alone_and_fitting_twice_changes_nothing() -> None:
+    roomy = load_recipe("wan2.1-1.3b", ["budget.gpu_hours=10000"])
+    assert fit(roomy).recipe == roomy and fit(roomy).trades == ()
+    once = fit(load_recipe("wan2.1-1.3b", ["budget.gpu_hours=4"])).recipe
+    assert fit(once).recipe == once
+    assert fit(load_recipe("sandbox")).trades == ()
+
+
+def test_what_never_fits_is_refused() -> None:
+    with pytest.raises(RecipeError, match="gpu_hours"):
+        fit(load_recipe("hunyuanvideo", ["budget.gpu_hours=0.1"]))
+    with pytest.raises(RecipeError, match="arithmetic"):
+        fit(load_recipe("sandbox", ["budget.gpu_hours=4"]))

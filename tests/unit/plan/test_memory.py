@@ -1,0 +1,216 @@
+"""The memory model: counts against the loaded model, peaks against what training and filming really take."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import WanTransformer3DModel
+
+from rushes.families.load import load_family
+from rushes.plan.memory import (
+    adapter_parameters,
+    film_bytes,
+    local_folder,
+    peak_bytes,
+    read_model_size,
+    saved_activations,
+    train_bytes,
+)
+from rushes.recipe import parse_recipe
+from rushes.specs import BaseModelSpec, LoraSpec, Recipe, ShapeSpec
+from rushes.train.data import TrainingSet
+from rushes.train.loop import optimise
+from rushes.train.network import make_network
+from rushes.train.objective import RewardWeightedObjective
+from tests.support.tiny_recipe import tiny_recipe
+from tests.support.tiny_wan import make_tiny_wan
+
+FACTOR = 2.0
+"""How far the model may be off, as its own description says."""
+
+
+def widened(folder: Path, *, width: int, num_layers: int, num_heads: int = 4) -> Path:
+    """The tiny pipeline with a larger transformer."""
+    make_tiny_wan(folder)
+    transformer = WanTransformer3DModel(
+        patch_size=(1, 2, 2), num_attention_heads=num_heads, attention_head_dim=width // num_heads, in_channels=4,
+        out_channels=4, text_dim=16, freq_dim=16, ffn_dim=4 * width, num_layers=num_layers, rope_max_seq_len=64,
+    )  # fmt: skip
+    transformer.save_pretrained(str(folder / "transformer"))
+    return folder
+
+
+def kilobytes(name: str) -> int:
+    found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+def peak_of(do: Callable[[], object]) -> float:
+    """Bytes that `do` adds to a process at its peak; measured in a child, so that nothing freed is used again."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
+            before = kilobytes("VmRSS")
+            do()
+            os.write(writer, json.dumps(1024 * (kilobytes("VmHWM") - before)).encode())
+            os._exit(0)
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+            os._exit(1)
+    os.close(writer)
+    text = os.read(reader, 100)
+    assert os.waitpid(child, 0)[1] == 0
+    return float(json.loads(text))
+
+
+def recipe_of(folder: Path, **changes: object) -> Recipe:
+    recipe = tiny_recipe(folder)
+    train = recipe.train.model_copy(update={"num_steps": 2, "batch_size": 8} | changes.pop("train", {}))  # type: ignore[operator]
+    return recipe.model_copy(update={"train": train, **changes})
+
+
+def teach(recipe: Recipe, folder: Path) -> None:
+    """Load the model and take two steps, saving the state after each."""
+    family = load_family(recipe.base)
+    shape = family.latent_shape(recipe.shape)
+    num = 12
+    data = TrainingSet(
+        z_0_NCThw=torch.randn((num, *shape)), text=family.encode_text(["a red circle moves"] * num),
+        empty=family.encode_text([""]), weight_N=torch.ones(num), preference_N=torch.ones(num),
+        is_real_N=torch.tensor([False] * 6 + [True] * 6),
+    )  # fmt: skip
+    kept = {name: value.clone() for name, value in family.transformer.state_dict().items()}
+    network = make_network(family, recipe.train.lora, None, autocast=False)
+    moments = torch.zeros(shape[0]), torch.ones(shape[0])
+    optimise(network, data, RewardWeightedObjective(recipe.train, None, *moments), recipe.train, seed=1, scratch=folder)
+    assert kept
+
+
+CASES = {
+    "weights": (256, 8, ShapeSpec(height_px=32, width_px=32, num_frames=5), {}),
+    "activations": (128, 4, ShapeSpec(height_px=128, width_px=128, num_frames=17), {}),
+    "adapter": (256, 8, ShapeSpec(height_px=64, width_px=64, num_frames=17), {"lora": LoraSpec(rank=4, alpha=4)}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_training_takes_what_the_model_says_within_its_factor(case: str, tmp_path: Path) -> None:
+    width, num_layers, shape, train = CASES[case]
+    folder = widened(tmp_path / "model", width=width, num_layers=num_layers)
+    recipe = recipe_of(folder, shape=shape, train={"checkpoint_every": 1, **train})
+    size = read_model_size(folder)
+    assert size is not None
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    measured, told = peak_of(lambda: teach(recipe, scratch)), train_bytes(size, recipe, 12)
+    print(f"{case}: measured {measured / 1e6:.0f} MB, told {told / 1e6:.0f} MB, {told / measured:.2f}")
+    assert measured > 50e6, "too small to tell anything"
+    assert 1 / FACTOR < told / measured < FACTOR
+
+
+@pytest.mark.slow
+def test_filming_takes_what_the_model_says_within_its_factor() -> None:
+    recipe = parse_recipe("name: x", source="recipe", overrides=["runtime.generate_batch=8"])
+    sampler = recipe.generate.sampler.model_copy(update={"num_steps": 1, "precision": "float32"})
+
+    def film() -> None:
+        family = load_family(recipe.base)
+        kept = {name: value.clone() for name, value in family.transformer.state_dict().items()}
+        family.decode(family.sample(["a red circle"] * 8, list(range(8)), sampler, recipe.shape))
+        assert kept
+
+    size = read_model_size(local_folder("sandbox"))
+    assert size is not None
+    measured, told = peak_of(film), film_bytes(size, recipe)
+    print(f"film: measured {measured / 1e6:.0f} MB, told {told / 1e6:.0f} MB, {told / measured:.2f}")
+    assert 1 / FACTOR < told / measured < FACTOR
+
+
+def test_parameters_are_those_of_the_loaded_model() -> None:
+    size = read_model_size(local_folder("sandbox"))
+    assert size is not None
+    family = load_family(BaseModelSpec())
+    count = {
+        name: sum(p.numel() for p in getattr(family.pipeline, name).parameters())
+        for name in ("transformer", "text_encoder", "vae")
+    }
+    assert size.num_transformer == count["transformer"]
+    assert size.num_autoencoder == count["vae"]
+    assert size.num_text == pytest.approx(count["text_encoder"], rel=0.3)  # tied tables may be stored once or twice
+    assert (size.channels, size.num_tokens(ShapeSpec()), size.num_latents(ShapeSpec())) == (16, 80, 16 * 5 * 8 * 8)
+
+
+def test_an_adapter_is_counted_as_peft_makes_it(tmp_path: Path) -> None:
+    folder = widened(tmp_path, width=32, num_layers=2)
+    size = read_model_size(folder)
+    assert size is not None
+    family = load_family(BaseModelSpec(model=str(folder)))
+    network = make_network(family, LoraSpec(rank=3, alpha=3), None, autocast=False)
+    assert adapter_parameters(size, 3) == sum(p.numel() for p in network.parameters().values())
+
+
+def test_activations_are_what_autograd_keeps() -> None:
+    """On meta tensors: exact shapes, no arithmetic."""
+    from rushes.plan.memory import ModelSize
+
+    size = ModelSize(0, 0, 0, 3, 96, 384, 3, 16, (1, 2, 2), (4, 8), 4)
+    shape, batch, num_text = ShapeSpec(height_px=128, width_px=128, num_frames=9), 4, 16
+    kept: dict[int, tuple[int, torch.Tensor]] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage()._cdata] = (tensor.untyped_storage().nbytes(), tensor)
+        return tensor
+
+    with torch.device("meta"):
+        model = WanTransformer3DModel(
+            patch_size=(1, 2, 2), num_attention_heads=3, attention_head_dim=32, in_channels=16, out_channels=16,
+            text_dim=24, freq_dim=16, ffn_dim=384, num_layers=3, rope_max_seq_len=64,
+        )  # fmt: skip
+        own = {p.untyped_storage()._cdata for p in model.parameters()}
+        z, text = torch.randn(batch, 16, 3, 16, 16), torch.randn(batch, num_text, 24)
+        with (
+            torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
+            torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
+        ):
+            model(z, torch.rand(batch), text)
+    measured = sum(size for storage, (size, _) in kept.items() if storage not in own)
+    assert saved_activations(size, shape, batch, num_text) == pytest.approx(measured, rel=0.15)
+
+
+def test_a_larger_batch_or_more_weights_take_more_and_micro_batches_less() -> None:
+    size = read_model_size(local_folder("sandbox"))
+    assert size is not None
+
+    def peak(*overrides: str, stage: str = "train") -> int:
+        found = peak_bytes(size, parse_recipe("name: x", source="recipe", overrides=overrides), stage)
+        assert found is not None
+        return found
+
+    assert peak("train.batch_size=256") > peak("train.batch_size=16")
+    assert peak("train.batch_size=256", "train.num_accumulation=16") < peak("train.batch_size=256")
+    assert peak("train.lora={rank: 4}") < peak()
+    assert peak("runtime.generate_batch=64", stage="generate") > peak(stage="generate")
+
+
+def test_what_is_not_known_has_no_number(tmp_path: Path) -> None:
+    assert read_model_size(tmp_path) is None
+    assert read_model_size(local_folder("Wan-AI/Wan2.1-T2V-1.3B-Diffusers")) is None
+    folder = make_tiny_wan(tmp_path / "model")
+    (folder / "transformer" / "diffusion_pytorch_model.safetensors").write_bytes(b"no")
+    assert read_model_size(folder) is None
+    size = read_model_size(local_folder("sandbox"))
+    assert size is not None
+    plugin = parse_recipe("name: x", source="recipe", overrides=["judge.judge={kind: plugin, use: 'a:B'}"])
+    assert peak_bytes(size, plugin, "judge") is None

@@ -1,0 +1,121 @@
+"""Estimates for real models: held to published times, to a count of the work, and to what they must not claim."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rushes.errors import RecipeError
+from rushes.plan.gpus import GPUS, find_gpu
+from rushes.plan.on_gpus import (
+    answer_seconds,
+    clip_seconds,
+    draft_seconds,
+    gpu_hours,
+    plan_on,
+    real_model,
+    step_flops,
+    train_bytes,
+)
+from rushes.plan.reference import PEAK
+from rushes.recipe import load_recipe
+from rushes.specs import Recipe
+
+WAN = "wan2.1-1.3b"
+H200 = find_gpu("H200")
+
+
+def seconds_of(recipe: Recipe) -> dict[str, float | None]:
+    model = real_model(recipe)
+    assert model is not None
+    return {stage.stage: stage.seconds for stage in plan_on(recipe, model, H200)}
+
+
+def test_a_clip_of_wan_takes_the_published_time() -> None:
+    """95 s of denoising on one H200; the estimate decodes too."""
+    recipe = load_recipe(WAN)
+    model = real_model(recipe)
+    assert model is not None
+    assert clip_seconds(recipe, model, H200) == pytest.approx(95, rel=0.05)
+
+
+def test_a_step_is_within_a_factor_of_two_of_the_published_one() -> None:
+    """SimpleTuner's table: batch 1 with an adapter on one H100, 1.41 s without checkpointing and 2.10 s with."""
+    recipe = load_recipe("wan2.1-1.3b-lora-24gb", ["train.batch_size=1", "train.num_accumulation=1"])
+    model = real_model(recipe)
+    assert model is not None
+    for checkpointed, published in ((False, 1.41), (True, 2.10)):
+        step = step_flops(recipe, model, checkpointed=checkpointed)
+        assert published <= find_gpu("H100").seconds(step.attention, step.linear) <= 2.2 * published
+
+
+def test_the_reference_gpu_is_the_same_one() -> None:
+    assert PEAK == H200.peak
+
+
+def test_time_follows_the_work() -> None:
+    base = seconds_of(load_recipe(WAN))
+    twice = seconds_of(load_recipe(WAN, ["prompts.num_weakness=16625"]))  # 9,500 clips more
+    assert base["generate"] and twice["generate"]
+    assert twice["generate"] == pytest.approx(2 * base["generate"])
+    assert twice["diagnose"] == base["diagnose"]
+
+
+def test_fewer_frames_cost_less_than_in_proportion() -> None:
+    whole, short = load_recipe(WAN), load_recipe(WAN, ["shape.num_frames=41"])
+    model = real_model(whole)
+    assert model is not None
+    assert clip_seconds(short, model, H200) < clip_seconds(whole, model, H200) * 41 / 81
+
+
+def test_what_cannot_be_counted_is_named_and_not_zero() -> None:
+    recipe = load_recipe("wan2.1-1.3b-lora-24gb")  # writer and judge on servers
+    model = real_model(recipe)
+    assert model is not None
+    assert answer_seconds(recipe, H200) is None and draft_seconds(recipe, H200) is None
+    plan = {stage.stage: stage for stage in plan_on(recipe, model, H200)}
+    assert plan["judge"].seconds is None and plan["judge"].left_out == ("the judge",)
+    assert plan["measure"].left_out == ("the judge", "the measurer")
+    assert gpu_hours(tuple(plan.values())) > 0
+
+
+def test_a_judge_is_counted_by_the_size_in_its_name() -> None:
+    def seconds(model: str) -> float | None:
+        return answer_seconds(load_recipe(WAN, [f"judge.judge.model.model={model}"]), H200)
+
+    seven, three = seconds("Qwen/Qwen2.5-VL-7B-Instruct"), seconds("Qwen/Qwen2.5-VL-3B-Instruct")
+    assert seven and three
+    assert seven / three == pytest.approx(7 / 3)
+    assert seconds("somebody/unnamed-judge") is None
+
+
+def test_memory_falls_with_an_adapter_and_with_checkpointing() -> None:
+    full, adapter = load_recipe(WAN), load_recipe(WAN, ["train.lora={rank: 16, alpha: 16}"])
+    model = real_model(full)
+    assert model is not None
+    assert train_bytes(adapter, model, checkpointed=True) < train_bytes(full, model, checkpointed=True)
+    assert train_bytes(full, model, checkpointed=True) < train_bytes(full, model, checkpointed=False)
+    # Full tuning: at least weights, gradients and two moments in float32.
+    assert train_bytes(full, model, checkpointed=True) > 16 * model.size.num_transformer
+
+
+def test_a_gpu_that_holds_everything_spends_no_time_on_computing_twice() -> None:
+    recipe = load_recipe(WAN)
+    model = real_model(recipe)
+    assert model is not None
+    endless = replace(H200, memory_bytes=1e15)
+    small, large = (
+        next(stage for stage in plan_on(recipe, model, gpu) if stage.stage == "train") for gpu in (H200, endless)
+    )
+    assert small.seconds and large.seconds and large.seconds < small.seconds
+
+
+def test_gpus_are_found_whatever_their_case_and_others_are_refused() -> None:
+    assert find_gpu(" h100 ") in GPUS
+    with pytest.raises(RecipeError, match="RTX 4090"):
+        find_gpu("RTX 4080")
+
+
+def test_the_sandbox_is_no_real_model() -> None:
+    assert real_model(load_recipe("sandbox")) is None
