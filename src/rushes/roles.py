@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from rushes.records import Origin, Outcome, Question, SamplerSettings, Score
+from rushes.records import Origin, Outcome, Prompt, Question, SamplerSettings, Score, Verdict
+from rushes.texts import TextStates
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,6 +156,14 @@ class QuestionWriter(Protocol):
         ...
 
 
+class Critic(Protocol):
+    """Prompts -> whether a camera could film them."""
+
+    def verdicts(self, prompts: Sequence[Prompt]) -> list[Verdict]:
+        """One verdict per prompt, in order; a reply that cannot be used is a verdict without criterion."""
+        ...
+
+
 # ---------------------------------------------------------------------------------------------- filming
 
 
@@ -231,6 +240,8 @@ class GivenAnswer:
     """Probability of yes, 0 to 1; None when there is no usable answer."""
     unscored_reason: str | None = None
     """Why there is none; set exactly when `p_yes` is None."""
+    yes_no_mass: float | None = None
+    """P(yes) + P(no) before they were scaled to 1, 0 to 1: how much of an answer it was; None where nobody knows."""
 
 
 class Judge(Protocol):
@@ -276,16 +287,16 @@ class Weighting(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class FlowBatch:
-    """One training batch in the paper's symbols: z_t = (1 - sigma) z_0 + sigma epsilon, target v = epsilon - z_0."""
+    """One training batch in the paper's symbols; the family's path says what z_t and the target v are made of it."""
 
     z_0_BCTHW: torch.Tensor
     """Clean latents."""
     epsilon_BCTHW: torch.Tensor
     """Noise, standard normal."""
     sigma_B: torch.Tensor
-    """Noise level of each item, 0 to 1."""
-    text_BLD: torch.Tensor
-    """Text embeddings."""
+    """Noise level of each item, 0 to 1; sigma * 1000 is its timestep."""
+    text: TextStates
+    """What the transformer reads of each item's text."""
     weight_B: torch.Tensor
     """Weight w of each item, >= 0."""
     is_real_B: torch.Tensor
@@ -311,12 +322,12 @@ class Objective(Protocol):
     """Batch -> named loss terms."""
 
     def terms(
-        self, velocity: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor], batch: FlowBatch
+        self, velocity: Callable[[torch.Tensor, torch.Tensor, TextStates], torch.Tensor], batch: FlowBatch
     ) -> LossTerms:
         """Loss terms of one batch.
 
         Args:
-            velocity: the model: (z_t of shape BCTHW, sigma of shape B, text of shape BLD) -> v of shape BCTHW.
+            velocity: the model: (z_t of shape BCTHW, sigma of shape B, text of B items) -> v of shape BCTHW.
             batch: clean latents, noise, noise levels, texts, weights.
         """
         ...

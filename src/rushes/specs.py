@@ -9,8 +9,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from rushes.model_specs import CriticSpec, LlmQuestionsSpec, LlmWriterSpec, ServerRuntime, VlmJudgeSpec
 from rushes.records import SamplerSettings
 from rushes.roles import PromptWriter, Runtime, Spec
+from rushes.train_specs import LoraSpec as LoraSpec
+from rushes.train_specs import RealismSpec as RealismSpec
+from rushes.train_specs import TrainRuntime as TrainRuntime
+from rushes.train_specs import TrainSpec as TrainSpec
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -35,12 +40,17 @@ class ShapeSpec(Spec):
 class BaseModelSpec(Spec):
     """The model to improve."""
 
-    family: Literal["wan"] = "wan"
-    """Which adapter reads it."""
+    family: Literal["auto", "wan", "cogvideox", "hunyuan", "ltx"] = "auto"
+    """Which adapter reads it; `auto` asks the model's own index, any other value is checked against it."""
     model: str = "sandbox"
     """`sandbox` for the model in the package, a diffusers folder, or a Hub id."""
+    revision: str | None = None
+    """Commit or branch of a Hub id; None for its main branch."""
     max_tokens: Positive = 32
-    """Text length it is trained and sampled with: 32 for the sandbox, 512 for Wan2.1."""
+    """Text length it is trained and sampled with: 32 for the sandbox, 512 for Wan, 226 for CogVideoX, 256 for
+    HunyuanVideo, 128 for LTX-Video."""
+    text_precision: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the text encoders' weights: bfloat16 for the large ones of real models (22 GB in float32)."""
 
 
 class ExampleSpec(Spec):
@@ -147,6 +157,11 @@ class ScreenSpec(Spec):
     """Longest prompt, words."""
     enabled: bool = True
     """False records what would be refused but refuses only held-out overlap: for ablations."""
+    meaning_duplicate: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    """Similarity of meaning (cosine of sentence embeddings) from which two prompts count as the same too; 0.85 is usual
+    for free texts. None compares words only, and so does a machine without the embedding package, which says so."""
+    critic: CriticSpec | None = None
+    """A language model that refuses what cannot be filmed; None for none."""
 
 
 class RealClipsSpec(Spec):
@@ -161,7 +176,11 @@ class RealClipsSpec(Spec):
 class PromptsSpec(Spec):
     """Who writes the prompts, and how many."""
 
-    writer: GrammarWriterSpec | FixedWriterSpec | PluginSpec = Field(default=GrammarWriterSpec(), discriminator="kind")
+    writer: GrammarWriterSpec | FixedWriterSpec | LlmWriterSpec | PluginSpec = Field(
+        default=GrammarWriterSpec(), discriminator="kind"
+    )
+    questions: LlmQuestionsSpec | PluginSpec | None = Field(default=None, discriminator="kind")
+    """Who writes the questions of prompts that come without; None leaves them without."""
     num_weakness: Count = 192
     """Weakness prompts per round, over all focus dimensions."""
     num_caption: Count = 0
@@ -193,7 +212,7 @@ class SandboxJudgeSpec(Spec):
 class JudgeSpec(Spec):
     """Who answers the questions, and how answers become a score."""
 
-    judge: SandboxJudgeSpec | PluginSpec = Field(default=SandboxJudgeSpec(), discriminator="kind")
+    judge: SandboxJudgeSpec | VlmJudgeSpec | PluginSpec = Field(default=SandboxJudgeSpec(), discriminator="kind")
     aggregate: Literal["mean", "product", "minimum"] = "mean"
     """How the probabilities of the expected answers become one score."""
     max_unscored: Fraction = 0.2
@@ -226,73 +245,14 @@ class WeightsSpec(Spec):
         return self
 
 
-class RealismSpec(Spec):
-    """The realism constraint: which term ties the model to real clips, and how strongly."""
-
-    kind: Literal["none", "real_flow", "moments"] = "real_flow"
-    """`real_flow`: flow matching on real clips; `moments`: predicted clean latents distributed as real ones."""
-    coefficient: Annotated[float, Field(ge=0)] = 1.0
-    """Factor of the term in the loss."""
-    share: Fraction = 0.25
-    """Share of each batch that is real clips."""
-
-
-class LoraSpec(Spec):
-    """A low-rank adapter instead of full fine-tuning."""
-
-    rank: Positive = 16
-    """Rank r."""
-    alpha: Positive = 16
-    """Scale numerator; alpha = rank means scale 1, which every reader agrees on."""
-
-
-class TrainSpec(Spec):
-    """How the model is fine-tuned."""
-
-    lora: LoraSpec | None = None
-    """None for full fine-tuning."""
-    num_steps: Positive = 200
-    """Optimiser steps per round."""
-    batch_size: Positive = 16
-    """Clips per optimiser step, real ones included."""
-    num_accumulation: Positive = 1
-    """Micro-batches a step is computed in; changes memory, not the mathematics."""
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
-    """Peak learning rate."""
-    warmup_steps: Count = 10
-    """Steps of linear warm-up."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """After the warm-up."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """AdamW weight decay."""
-    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
-    """Gradient clipping."""
-    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.98
-    """Decay of the weight average that is kept; 0 keeps the last weights."""
-    shift: Annotated[float, Field(gt=0)] = 2.0
-    """Timestep shift s: sigma = s u / (1 + (s - 1) u)."""
-    sigma_density: Literal["uniform", "logit_normal", "mixed"] = "mixed"
-    """Density of u before the shift."""
-    caption_drop: Fraction = 0.1
-    """Share of captions replaced by the empty one."""
-    anchor: Annotated[float, Field(ge=0)] = 0.0
-    """Coefficient of the squared distance to the frozen base's velocity."""
-    negative: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of a negative-aware term that pushes away from the worst clips; 0 for none."""
-    realism: RealismSpec = RealismSpec()
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
-    """Number format of the forward and backward pass; weights, optimiser and average are always float32."""
-    checkpoint_every: Positive = 50
-    """Steps between resumable states."""
-    seed: Count = 0
-    """Seed of order, noise and noise levels."""
-
-
 class MeasureSpec(Spec):
     """The final comparison: held-out prompts, same seeds, an independent measurer."""
 
     measurer: PluginSpec | None = None
     """None for the sandbox's perception measurer."""
+    suite: str | None = None
+    """Your copy of VBench-2.0 (a checkout, a vbench2 wheel, VBench2_full_info.json, or `installed`): its prompts are
+    then the probe and held-out ones, and are never trained on. None lets the prompt writer write them."""
     num_prompts: Positive = 32
     """Held-out prompts per dimension."""
     num_takes: Positive = 1
@@ -317,10 +277,35 @@ class RuntimeSpec(Runtime):
     """CPU threads of torch."""
     generate_batch: Positive = 16
     """Clips sampled at once."""
+    free_text_encoder: bool = False
+    """True encodes all texts of a stage first and then frees the text encoder's memory, which is as large as the
+    transformer in real models. Other texts encoded together may change the last bit of a text's states."""
     judge_batch: Positive = 32
     """Clips judged at once."""
-    allow_remote_code: Literal[False] = False
-    """Code from model folders is never run."""
+    executor: Literal["local", "ray"] = "local"
+    """Where clips are filmed, judged and measured: in this process, or by the workers of a Ray cluster."""
+    num_workers: Positive = 1
+    """Ray workers at most, each with a model of its own, `num_threads` cores, and a GPU where `device` is one."""
+    ray_address: str | None = None
+    """A running Ray cluster (`auto`, `ray://host:10001`); None starts one on this machine for this run."""
+    allow_remote_code: bool = False
+    """True runs Python code that comes with a model (`trust_remote_code`), as you: only for code that you have read."""
+    servers: dict[str, ServerRuntime] = Field(default_factory=dict)
+    """OpenAI-compatible servers by the names that writers and judges call them by; nothing is sent anywhere else."""
+    cache_folder: str | None = None
+    """Where replies of language models and what they cost are kept; None for the run's own folder."""
+    train: TrainRuntime = TrainRuntime()
+    """How training uses the device: memory, kernels, curves."""
+
+
+class BudgetSpec(Runtime):
+    """What the whole run may cost; what the recipe asks for is an upper bound then, and is cut down to fit."""
+
+    gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    """Hours on one GPU for everything: probes, prompts, clips, judging, training, the comparison. An estimate decides
+    (`rushes plan`), which knows nothing of servers and of the measurer. None for no limit."""
+    gpu: str = "H100"
+    """Which GPU, by its name in `rushes plan`."""
 
 
 class StagesSpec(Spec):
@@ -351,6 +336,12 @@ class StagesSpec(Spec):
                 f"train.batch_size must be a multiple of train.num_accumulation, "
                 f"got {self.train.batch_size!r} and {self.train.num_accumulation!r}"
             )
+        is_vbench = self.diagnose.catalogue == "vbench2" and not self.diagnose.extra
+        if self.measure.suite is not None and (not is_vbench or self.measure.measurer is None):
+            raise ValueError(
+                "measure.suite holds prompts of VBench-2.0 only: set diagnose.catalogue: vbench2, no diagnose.extra, "
+                "and measure.measurer, for example to rushes.vbench.metrics.measurer:VBenchMeasurerSpec"
+            )
         return self
 
 
@@ -360,3 +351,5 @@ class Recipe(StagesSpec):
     name: str = "run"
     """Shown in the report."""
     runtime: RuntimeSpec = RuntimeSpec()
+    budget: BudgetSpec = BudgetSpec()
+    """Fit prompts, clips, frames and steps into so many GPU-hours; only for the real models of the packaged recipes."""

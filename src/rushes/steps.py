@@ -7,13 +7,16 @@ from functools import cached_property, partial
 from typing import Literal
 
 from rushes.diagnose.weakest import weakest
+from rushes.elsewhere import blobs_for_workers, executor_of, generator_builder, needs_of
 from rushes.execute import Lazily
-from rushes.generate.film import WanGenerator, film, takes
+from rushes.generate.film import PipelineGenerator, film, takes
 from rushes.judge.grade import check_unscored_share, grade
 from rushes.judge.stage import asking, chunk_size, questions
 from rushes.measure.stage import measuring, subjects
-from rushes.prompts.desk import PromptDesk
+from rushes.plan.totals import Forecast
+from rushes.prompts.desk import PromptDesk, runtime_of
 from rushes.records import Clip, Focus, Measurement, Prompt, Sample, Score, Scorecard
+from rushes.remembered import real_moments, unit_flops
 from rushes.result import Result, publish
 from rushes.specs import Recipe
 from rushes.store.run import Run
@@ -40,6 +43,11 @@ class Steps:
         self.desk = PromptDesk(recipe, run, self.bench)
         self.clips: dict[str, Clip] = {}
         """Every clip met so far, by key."""
+        self.forecast = Forecast(recipe, run.log)
+        """What the event log is told about the totals."""
+        self.executor = executor_of(recipe.runtime)
+        """Where clips are filmed, judged and measured; None for this process."""
+        self.blobs = blobs_for_workers(run.blobs)
 
     @cached_property
     def base(self) -> Model:
@@ -59,10 +67,26 @@ class Steps:
 
     def probe(self) -> tuple[Focus, ...]:
         """The dimensions to aim at: the untouched model's weakest on probe prompts, or those the user names."""
+        self.forecast.evaluation(self.desk, len(self.run.prompts.failures()))
         found = self.look(self.base, self.desk.probes, "probe")
         focus = weakest(found, self.recipe.diagnose, self.recipe.prompts.num_weakness)
         self.run.write_derived("focus", focus)
         return focus
+
+    # ---------------------------------------------------------------- prompts
+
+    def real_clips(self) -> list[Clip]:
+        """The real clips as records."""
+        real = self.desk.real_clips()
+        self.forecast.real_clips(len(real))
+        return real
+
+    def write(self, focus: Sequence[Focus], number: int) -> tuple[Prompt, ...]:
+        """The prompts of a round, screened."""
+        prompts = self.desk.write(focus, number)
+        num_written = len(self.desk.by_key) + len(self.run.prompts.failures())
+        self.forecast.round(number, prompts, num_written)
+        return prompts
 
     # ---------------------------------------------------------------- filming
 
@@ -79,13 +103,25 @@ class Steps:
         work = takes(prompts, model=model.name, sampler=sampler, shape=shape, num_takes=num_takes)
         shoot = partial(
             film,
-            blobs=self.run.blobs,
+            blobs=self.blobs,
             model=model.name,
             sampler=sampler,
             shape=shape,
         )
-        do = Lazily(lambda: WanGenerator(self.bench.with_weights(model)), shoot)
-        made = self.run.advance(self.run.clips, work, do, chunk_size=runtime.generate_batch, device=runtime.device)
+        if self.executor is None:
+            texts = [sampler.negative_prompt, *(prompt.text for prompt in prompts)]
+            do = Lazily(lambda: PipelineGenerator(self.bench.with_weights(model, texts)), shoot)
+        else:
+            do = Lazily(generator_builder(self.recipe.base, runtime, model.weights, self.blobs), shoot)
+        made = self.run.advance(
+            self.run.clips,
+            work,
+            do,
+            chunk_size=runtime.generate_batch,
+            device=runtime.device,
+            executor=self.executor,
+            needs=needs_of(runtime),
+        )
         self.clips.update({clip.key: clip for clip in made})
         return made
 
@@ -93,14 +129,16 @@ class Steps:
 
     def judge(self, clips: Sequence[Clip]) -> tuple[Score, ...]:
         """The frozen judge's scores of clips."""
-        spec, runtime = self.recipe.judge, self.recipe.runtime
+        spec, runtime = self.recipe.judge, runtime_of(self.recipe, self.run)
         work = questions(clips, self.desk.by_key, spec)
         answers = self.run.advance(
             self.run.answers,
             work,
-            asking(spec, runtime, self.run.blobs),
+            asking(spec, runtime, self.blobs),
             chunk_size=chunk_size(work, runtime.judge_batch),
             device=runtime.device,
+            executor=self.executor,
+            needs=needs_of(runtime),
         )
         return grade(clips, self.desk.by_key, answers, spec)
 
@@ -140,9 +178,11 @@ class Steps:
         return self.run.advance(
             self.run.measurements,
             subjects(clips, self.desk.by_key, spec, groups),
-            measuring(spec, runtime, self.run.blobs),
+            measuring(spec, runtime, self.blobs),
             chunk_size=runtime.judge_batch,
             device=runtime.device,
+            executor=self.executor,
+            needs=needs_of(runtime),
         )
 
     # ---------------------------------------------------------------- the end
@@ -168,6 +208,8 @@ class Steps:
             clips=self.clips,
             real=tuple(real),
             judged=judged,
+            real_moments=real_moments(self.run, self.bench, real),
+            unit_flops=unit_flops(self.run, self.bench, single, self.desk.by_key),
         )
         scorecard = result.scorecard(self.recipe, self.run)
         publish(self.recipe, self.run, result, scorecard, self.desk.by_key)

@@ -16,15 +16,15 @@ import rushes
 PACKAGE = Path(rushes.__file__).resolve().parent
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
-    frozenset({"records"}),
-    frozenset({"roles"}),
-    frozenset({"specs", "execute"}),
-    frozenset({"store", "recipe", "recipes", "dimensions", "plugins", "video"}),
+    frozenset({"records", "texts"}),
+    frozenset({"roles", "chat"}),
+    frozenset({"specs", "model_specs", "train_specs", "execute"}),
+    frozenset({"store", "recipe", "recipes", "dimensions", "plugins", "video", "llm"}),
     frozenset(
         {"sandbox", "families", "diagnose", "prompts", "generate", "judge", "weights", "train", "measure", "report"}
-        | {"workbench", "plan", "status", "doctor"}
+        | {"workbench", "plan", "status", "doctor", "vbench", "export"}
     ),
-    frozenset({"steps", "result"}),
+    frozenset({"steps", "result", "remembered", "elsewhere"}),
     frozenset({"pipeline"}),
     frozenset({"calibrate"}),
     frozenset({"cli", "__main__", "results"}),

@@ -19,7 +19,7 @@ from rushes.recipe import (
     spec_hash,
     stage_of_path,
 )
-from rushes.recipe.schema import all_settings, describe, models_in
+from rushes.recipe.schema import all_settings, describe, kind_of, models_in
 from rushes.recipe.yaml_reader import dotted, read_value
 from rushes.specs import FixedWriterSpec, GrammarWriterSpec, PluginSpec, Recipe, WeightsSpec
 from rushes.store.run import Run
@@ -190,6 +190,17 @@ def test_a_long_value_is_cut_in_the_message() -> None:
     assert len(str(error(f"train: {{num_steps: {'x' * 5000}}}"))) < 600
 
 
+def kinds_on_the_way(path) -> list[str]:
+    """Overrides that choose, at every choice between specs, one that has the next setting of a path."""
+    overrides, models = [], [Recipe]
+    for depth, step in enumerate(path):
+        owner = next(model for model in models if step in model.model_fields)
+        if len(models) > 1 and step != "kind":
+            overrides.append(f"{dotted(path[:depth])}.kind={kind_of(owner)}")
+        models = models_in(owner.model_fields[step].annotation)
+    return overrides
+
+
 @pytest.mark.parametrize(
     "setting",
     [s for s in all_settings(Recipe) if not models_in(s.annotation)],
@@ -197,11 +208,7 @@ def test_a_long_value_is_cut_in_the_message() -> None:
 )
 def test_no_setting_takes_a_value_of_another_type(setting) -> None:
     """A mapping with an unknown key fits nothing: whatever the setting, the error names it."""
-    overrides = [f"{dotted(setting.path)}={{no such thing: [1]}}"]
-    if setting.path[:2] == ("prompts", "writer") and setting.path[-1] in ("path", "use", "options"):
-        overrides.insert(0, f"prompts.writer.kind={'fixed' if setting.path[-1] == 'path' else 'plugin'}")
-    if setting.path[:2] == ("judge", "judge") and setting.path[-1] in ("use", "options"):
-        overrides.insert(0, "judge.judge.kind=plugin")
+    overrides = [*kinds_on_the_way(setting.path), f"{dotted(setting.path)}={{no such thing: [1]}}"]
     said = str(error("name: x", *overrides))
     assert dotted(setting.path) in said
 

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rushes.cli.audit import judge
+from rushes.cli.export import export
 from rushes.cli.sandbox import sandbox
+from rushes.cli.vbench import vbench
 
 if TYPE_CHECKING:
     from rushes.plan import Throughput
@@ -22,9 +25,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(sandbox, name="sandbox")
+app.add_typer(vbench, name="vbench")
+app.add_typer(judge, name="judge")
+app.add_typer(export, name="export")
 
 RecipeArgument = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="A YAML file, or a packaged recipe: sandbox, tiny.")
+    str, typer.Argument(metavar="RECIPE", help="A YAML file, or a packaged recipe: sandbox, wan2.1-1.3b.")
 ]
 HomeArgument = Annotated[Path, typer.Argument(metavar="HOME", help="The run folder.")]
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Run folder; default: runs/<name of the recipe>.")]
@@ -92,7 +98,6 @@ def _add_stage(stage: str, what: str) -> None:
 
 _add_stage("prompts", "prompts written and screened.")
 _add_stage("generate", "clips filmed by the frozen model.")
-_add_stage("judge", "questions answered by the judge.")
 _add_stage("train", "clips weighed, model fine-tuned.")
 _add_stage("measure", "base and tuned model measured.")
 
@@ -128,9 +133,12 @@ def plan(
     try_it: Annotated[
         bool, typer.Option("--calibrate/--no-calibrate", help="Try a handful of items where no run tells the pace.")
     ] = True,
+    gpu: Annotated[
+        list[str] | None, typer.Option("--gpu", metavar="NAME", help="Estimate for this GPU (H100); repeatable.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a recipe will take: items, time, disk."""
+    """Say what a recipe will take: items, time, disk, memory."""
     from rushes.cli.look import show_plan
 
     def trial(of: Recipe) -> Throughput:
@@ -138,7 +146,8 @@ def plan(
 
         return calibrate(of)
 
-    show_plan(recipe, set_ or [], from_ or [], calibrate=trial if try_it else None, as_json=as_json)
+    calibrate_it = trial if try_it else None
+    show_plan(recipe, set_ or [], from_ or [], calibrate=calibrate_it, gpus=gpu or [], as_json=as_json)
 
 
 @app.command()

@@ -79,22 +79,33 @@ def show_plan(
     homes: Sequence[Path],
     *,
     calibrate: Callable[[Recipe], Throughput] | None = None,
+    gpus: Sequence[str] = (),
     as_json: bool = False,
 ) -> None:
-    """Print items, time and disk per stage.
+    """Print items, time, disk and memory per stage.
 
     Args:
         recipe_name: a file or a packaged recipe.
         overrides: `a.b=value` each.
         homes: runs to take the pace from; empty for all in `runs/`.
         calibrate: tries a small batch of each kind of work, where no run tells the pace; None leaves that unknown.
+        gpus: GPUs by name, for an estimate from arithmetic; one of the real models that are known gets it anyway where
+            no run tells the pace, since a trial would fetch the model.
         as_json: for programs.
     """
-    from rushes.plan import earlier_runs, estimate_throughput, make_plan
+    from rushes.plan import earlier_runs, estimate_throughput, make_plan, missing_kinds
+    from rushes.plan.on_gpus import real_model
     from rushes.recipe import load_recipe
 
     recipe = load_recipe(recipe_name, overrides)
-    earlier = estimate_throughput(recipe, homes, earlier_runs(Path("runs")), calibrate)
+    is_real = real_model(recipe) is not None
+    earlier = estimate_throughput(recipe, homes, earlier_runs(Path("runs")), None if is_real or gpus else calibrate)
+    is_limited = recipe.budget.gpu_hours is not None
+    if gpus or is_limited or (is_real and missing_kinds(recipe, earlier.throughput)):
+        from rushes.cli.gpu_plan import show_gpu_plan
+
+        show_gpu_plan(recipe, gpus, as_json=as_json)
+        return
     plan = make_plan(recipe, earlier.throughput)
     if as_json:
         show_json([stage.as_json() for stage in plan])
@@ -109,6 +120,7 @@ def _show_plan(plan: Sequence[StagePlan]) -> None:
 
     seconds, all_known = total_seconds(plan)
     sizes = [stage.num_bytes for stage in plan]
+    peaks = [stage.peak_bytes for stage in plan]
     disk = bytes_text(sum(size for size in sizes if size is not None))
     rows = [
         (
@@ -117,6 +129,7 @@ def _show_plan(plan: Sequence[StagePlan]) -> None:
             stage.items,
             _time_text(stage.seconds),
             bytes_text(stage.num_bytes),
+            bytes_text(stage.peak_bytes),
             stage.source,
         )
         for stage in plan
@@ -127,6 +140,7 @@ def _show_plan(plan: Sequence[StagePlan]) -> None:
         "",
         f"{'' if all_known else 'over '}{duration_text(seconds)}" if seconds or all_known else "?",
         f"{'over ' if None in sizes else ''}{disk}",
+        bytes_text(None if None in peaks else max(peak for peak in peaks if peak is not None)),
         "",
     )
     columns = [
@@ -135,6 +149,7 @@ def _show_plan(plan: Sequence[StagePlan]) -> None:
         Column(""),
         Column("time", "right"),
         Column("disk", "right"),
+        Column("memory", "right"),
         Column("the time is from"),
     ]
     show_table(columns, [*rows, total], total=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from rushes.doctor.weights import write_sums
@@ -11,20 +13,32 @@ from rushes.errors import InputError
 from rushes.store.files import make_folder
 
 
-def pretrain_part(part: str, folder: Path, num_steps: int | None) -> None:
+@dataclass(frozen=True)
+class Amount:
+    """How much to do, in place of a part's own numbers."""
+
+    num_steps: int | None = None
+    """Steps; None for the part's own number."""
+    num_clips: int | None = None
+    """Rendered clips that the text-to-video model learns from; None for its own number. The rest draws clips anew."""
+    compiled: bool = True
+    """Whether the text-to-video model may be compiled, which pays after some hundred steps and needs a C++ compiler."""
+
+
+def pretrain_part(part: str, folder: Path, amount: Amount = Amount()) -> None:
     """Train one part, or go on training it.
 
     Args:
         part: "vae", "base" (needs the trained autoencoder) or "judge".
         folder: where its state is kept; results go to `weights/` in it.
-        num_steps: steps in place of the part's own number; None for that.
+        amount: how much to do.
 
     Raises:
         InputError: the base is to be trained without an autoencoder.
         StoreError: the folder cannot be written.
     """
     make_folder(folder)
-    {"vae": _vae, "base": _base, "judge": _judge}[part](folder, num_steps)
+    {"vae": _vae, "base": _base, "judge": _judge}[part](folder, amount)
 
 
 def stage_steps(stages: tuple[tuple[int, int, int], ...], num_steps: int) -> tuple[tuple[int, int, int], ...]:
@@ -38,17 +52,17 @@ def stage_steps(stages: tuple[tuple[int, int, int], ...], num_steps: int) -> tup
     return tuple((frames, batch, steps) for (frames, batch, _), steps in zip(stages, scaled, strict=True))
 
 
-def _vae(folder: Path, num_steps: int | None) -> None:
+def _vae(folder: Path, amount: Amount) -> None:
     from rushes.sandbox.pretrain.vae import VaeSpec, psnr_db, train_vae
 
     spec = VaeSpec()
-    if num_steps is not None:
-        spec = dataclasses.replace(spec, stages=stage_steps(spec.stages, num_steps))
+    if amount.num_steps is not None:
+        spec = dataclasses.replace(spec, stages=stage_steps(spec.stages, amount.num_steps))
     vae = train_vae(folder, spec, _say)
     print(f"autoencoder: {psnr_db(vae):.2f} dB on held-out clips")
 
 
-def _base(folder: Path, num_steps: int | None) -> None:
+def _base(folder: Path, amount: Amount) -> None:
     if not (folder / "vae.safetensors").is_file():
         raise InputError(
             f"there is no trained autoencoder in {folder}",
@@ -58,7 +72,11 @@ def _base(folder: Path, num_steps: int | None) -> None:
     from rushes.sandbox.pretrain.assemble import load_vae, save_pipeline
     from rushes.sandbox.pretrain.base import BaseSpec, train_base
 
-    spec = BaseSpec() if num_steps is None else dataclasses.replace(BaseSpec(), num_steps=num_steps)
+    spec = dataclasses.replace(BaseSpec(), compiled=amount.compiled and _can_compile())
+    if amount.num_steps is not None:
+        spec = dataclasses.replace(spec, num_steps=amount.num_steps)
+    if amount.num_clips is not None:
+        spec = dataclasses.replace(spec, num_clips=amount.num_clips)
     vae = load_vae(folder)
     _, weights = train_base(folder, vae, spec, _say)
     save_pipeline(folder / "weights" / "base", vae, weights)
@@ -66,15 +84,23 @@ def _base(folder: Path, num_steps: int | None) -> None:
     print(f"model: {folder / 'weights' / 'base'}")
 
 
-def _judge(folder: Path, num_steps: int | None) -> None:
+def _judge(folder: Path, amount: Amount) -> None:
     from rushes.sandbox.vqa.train import JudgeSpec, train_judge
     from rushes.sandbox.vqa.weights import save_judge
 
-    spec = JudgeSpec() if num_steps is None else dataclasses.replace(JudgeSpec(), num_steps=num_steps)
+    spec = JudgeSpec() if amount.num_steps is None else dataclasses.replace(JudgeSpec(), num_steps=amount.num_steps)
     net = train_judge(folder / "judge", spec, _say, beside=(os.cpu_count() or 1) > 1)
     save_judge(folder / "weights" / "judge", net)
     write_sums(folder / "weights")
     print(f"judge: {folder / 'weights' / 'judge'}")
+
+
+def _can_compile() -> bool:
+    """Whether there is a C++ compiler; without one training is slower, and that is said."""
+    found = any(shutil.which(name) for name in (os.environ.get("CXX", ""), "g++", "clang++", "c++") if name)
+    if not found:
+        _say("no C++ compiler found (g++, clang++): the model is not compiled, and steps take about 1.6 times as long")
+    return found
 
 
 def _say(line: str) -> None:

@@ -38,12 +38,18 @@ def pretrain(
     steps: Annotated[
         int | None, typer.Option("--steps", min=1, help="Steps in place of the part's own number.")
     ] = None,
+    clips: Annotated[
+        int | None, typer.Option("--clips", min=1, help="Clips that the text-to-video model learns from.")
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile/--no-compile", help="Compile that model: pays after some hundred steps.")
+    ] = True,
 ) -> None:
     """Train the sandbox's own models; hours on two cores. The same command resumes."""
-    from rushes.cli.pretraining import pretrain_part
+    from rushes.cli.pretraining import Amount, pretrain_part
 
     for name in ("vae", "base", "judge") if part is Part.all else (part.value,):
-        pretrain_part(name, folder, steps)
+        pretrain_part(name, folder, Amount(num_steps=steps, num_clips=clips, compiled=compiled))
 
 
 @sandbox.command()

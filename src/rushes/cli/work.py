@@ -39,7 +39,7 @@ def work(
     """
     from rushes.recipe import load_recipe
 
-    recipe = load_recipe(recipe_name, overrides)
+    recipe = _within_budget(load_recipe(recipe_name, overrides))
     home = home or default_home(recipe)
     # The pipeline is imported after the recipe is checked: a typo is told at once.
     from rushes.execute.progress import ProgressDisplay
@@ -53,6 +53,18 @@ def work(
         print(f"done up to {until!r}; go on with: rushes run {recipe_name} --home {home}")
         return
     show_result(scorecard, home)
+
+
+def _within_budget(recipe: Recipe) -> Recipe:
+    """The recipe cut down to what its budget allows, said so."""
+    if recipe.budget.gpu_hours is None:
+        return recipe
+    from rushes.cli.gpu_plan import show_trades
+    from rushes.plan.budget import fit
+
+    fitted = fit(recipe)
+    show_trades(fitted)
+    return fitted.recipe
 
 
 def show_result(scorecard: Scorecard, home: Path) -> None:

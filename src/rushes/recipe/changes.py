@@ -14,6 +14,7 @@ STAGES: Final = ("diagnose", "prompts", "generate", "judge", "weigh", "train", "
 _FIRST_STAGE: Final[dict[str, str | None]] = {
     "name": "report",
     "runtime": None,
+    "budget": None,
     "seed": "diagnose",
     "num_rounds": "prompts",
     "base": "diagnose",

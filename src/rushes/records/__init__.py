@@ -7,6 +7,7 @@ recomputed from them, so a better rubric re-reads old answers and re-judges noth
 from rushes.records.base import BlobRef, FileRef, FolderRef, Key, KeyedRecord, Record
 from rushes.records.derived import (
     CostEntry,
+    Criterion,
     DimensionRow,
     DriftRow,
     Focus,
@@ -16,6 +17,7 @@ from rushes.records.derived import (
     Score,
     Scorecard,
     UnmeasuredDimension,
+    Verdict,
 )
 from rushes.records.expensive import (
     Answer,
@@ -40,6 +42,7 @@ __all__ = [
     "Checkpoint",
     "Clip",
     "CostEntry",
+    "Criterion",
     "DimensionRow",
     "DriftRow",
     "Failure",
@@ -65,4 +68,5 @@ __all__ = [
     "Scored",
     "UnmeasuredDimension",
     "Unscored",
+    "Verdict",
 ]

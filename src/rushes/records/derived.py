@@ -65,6 +65,39 @@ class Rejection(Record):
     """Key of the prompt record that was refused; None when it never became one."""
 
 
+Criterion = Literal["none", "contradiction", "impossible", "not_visible", "too_much", "nonsense"]
+"""Why a critic refuses a prompt, in the words of its rubric; "none" for one that can be filmed."""
+
+
+class Verdict(Record):
+    """What the critic said about a prompt.
+
+    Example:
+        Verdict(prompt_key="1c" * 32, text="a round square", criterion="contradiction", reason="squares have corners",
+                critic="qwen3-8b")
+    """
+
+    prompt_key: Key
+    """The prompt."""
+    text: str
+    """Its text."""
+    criterion: Criterion | None
+    """Reason by the rubric, "none" for a good prompt; None when the critic gave no usable verdict."""
+    reason: str
+    """Why, in the critic's words; or what was wrong with its reply."""
+    critic: str
+    """Name of the model."""
+
+    @property
+    def objection(self) -> tuple[str, str] | None:
+        """Tag and detail of the refusal; None for a prompt that can be filmed. Without a verdict there is no pass."""
+        if self.criterion == "none":
+            return None
+        if self.criterion is None:
+            return "no_verdict", f"the critic {self.critic} gave no usable verdict: {self.reason}"
+        return "infeasible", f"{self.criterion.replace('_', ' ')}: {self.reason} (critic: {self.critic})"
+
+
 class Score(Record):
     """The judge's verdict on one clip: a score with its parts, or why there is none.
 

@@ -151,6 +151,8 @@ class Answer(KeyedRecord):
     """Why there is no probability; set exactly when `p_yes` is None."""
     judge: Text
     """Name of the judge."""
+    yes_no_mass: Share | None = None
+    """P(yes) + P(no) of the judge's first word before they were scaled to 1; None for judges without such a thing."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

@@ -101,6 +101,25 @@ class LossCurve:
 
 
 @dataclass(frozen=True)
+class NoiseLevel:
+    """The training error in one part of the noise levels, early and late in training.
+
+    Example: `NoiseLevel(low=0.3, high=0.4, first=0.31, last=0.28, num_steps=140)`.
+    """
+
+    low: float
+    """From this sigma."""
+    high: float
+    """Up to this one."""
+    first: float
+    """Mean squared error over the first third of the steps that drew this noise level."""
+    last: float
+    """The same over the last third."""
+    num_steps: int
+    """Steps that drew it."""
+
+
+@dataclass(frozen=True)
 class Accuracy:
     """How often the training judge is right about clips whose content is known.
 
@@ -183,3 +202,5 @@ class ReportData:
     """Official scores beside the run's own; the section is left out where there are none."""
     audit: Audit | Missing = Missing(NOT_AUDITED)
     """What the judge said to controls, from the run folder."""
+    noise_levels: Sequence[NoiseLevel] = ()
+    """Training error by noise level; empty where it was not kept."""

@@ -1,11 +1,11 @@
 """What training reads: all latents, texts and weights in memory, and the rows of each step from the step number alone.
 
-Legend: N samples, C latent channels, T latent frames, h rows, w columns, L tokens, D text width, B batch.
+Legend: N samples, C latent channels, T latent frames, h rows, w columns, B batch.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from rushes.errors import TrainingError
 from rushes.roles import FlowBatch
 from rushes.specs import TrainSpec
+from rushes.texts import TextStates
 from rushes.train.flow import draw_sigma
 
 
@@ -22,10 +23,10 @@ class TrainingSet:
 
     z_0_NCThw: Tensor
     """Clean normalised latents."""
-    text_NLD: Tensor
-    """Text embeddings, padding zeroed."""
-    empty_LD: Tensor
-    """Embedding of the empty caption, for caption drop."""
+    text: TextStates
+    """What the transformer reads of each sample's text (N items)."""
+    empty: TextStates
+    """The same of the empty caption (1 item), for caption drop."""
     weight_N: Tensor
     """Weights w >= 0; real clips weigh 1."""
     preference_N: Tensor
@@ -46,6 +47,11 @@ class Step:
     batch: FlowBatch
     preference_B: Tensor
 
+    def to(self, device: torch.device) -> Step:
+        """On the device of the network."""
+        moved = {name: getattr(self.batch, name).to(device) for name in FlowBatch.__dataclass_fields__}
+        return Step(replace(self.batch, **moved), self.preference_B.to(device))
+
 
 def step_batch(data: TrainingSet, spec: TrainSpec, step: int, seed: int) -> Step:
     """The batch of optimiser step `step`: the same whenever it is asked for, so a resumed run sees the same data.
@@ -59,12 +65,11 @@ def step_batch(data: TrainingSet, spec: TrainSpec, step: int, seed: int) -> Step
     epsilon = torch.randn(z_0.shape, generator=generator)
     sigma = draw_sigma(len(rows), spec.sigma_density, spec.shift, generator)
     dropped = torch.rand(len(rows), generator=generator) < spec.caption_drop
-    text = torch.where(dropped[:, None, None], data.empty_LD[None], data.text_NLD[rows])
     batch = FlowBatch(
         z_0_BCTHW=z_0,
         epsilon_BCTHW=epsilon,
         sigma_B=sigma,
-        text_BLD=text,
+        text=data.text[rows].replaced(dropped, data.empty),
         weight_B=torch.ones(len(rows)),
         is_real_B=data.is_real_N[rows],
     )

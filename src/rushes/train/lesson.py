@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from rushes.records import BlobRef, Sample
 from rushes.specs import TrainSpec
 from rushes.store.identity import content_hash, work_key
+
+NUM_BINS: Final = 10
+"""Equal parts of the noise levels 0 to 1 that training errors are told apart by."""
+BIN_PREFIX: Final = "error_at_sigma_"
+"""Curves of the error in one part of the noise levels start so: `error_at_sigma_0.3` is from 0.3 up to 0.4."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,12 @@ class Lesson:
 
 def lesson_key(lesson: Lesson) -> str:
     """Work key of the checkpoint that a lesson makes; where the clips came from is in their own keys."""
+    # What recipes could not say at first enters only where it is said, so that keys made before then stay.
+    later = {
+        name for name in ("optimizer", "num_held_out") if name not in lesson.spec.model_dump(exclude_defaults=True)
+    }
     spec = {
-        "train": lesson.spec.model_dump(mode="json", exclude={"checkpoint_every", "num_accumulation"}),
+        "train": lesson.spec.model_dump(mode="json", exclude={"checkpoint_every", "num_accumulation"} | later),
         "samples": content_hash([sample.model_dump(mode="json") for sample in lesson.samples]),
         "reencode": lesson.reencode,
     }

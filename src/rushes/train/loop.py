@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,13 +12,16 @@ import torch
 from torch import Tensor
 
 from rushes.errors import Stopped, TrainingError
-from rushes.families.wan import attention_for
 from rushes.roles import FlowBatch
 from rushes.specs import TrainSpec
 from rushes.train.data import Step, TrainingSet, step_batch
+from rushes.train.flow import squared_error
 from rushes.train.network import Network
 from rushes.train.objective import RewardWeightedObjective
+from rushes.train.optimizer import make_optimizer
+from rushes.train.setup import PLAIN_SETUP, Setup
 from rushes.train.state import Progress, load_state, save_state
+from rushes.train.watch import HeldOut, Watched, error_by_sigma, held_out_errors
 
 MAX_SKIPPED_IN_A_ROW = 5
 """Non-finite steps in a row after which training gives up."""
@@ -51,51 +54,92 @@ def optimise(
     *,
     seed: int,
     scratch: Path,
+    setup: Setup = PLAIN_SETUP,
+    held_out: Sequence[HeldOut] = (),
     should_stop: Callable[[], bool] = lambda: False,
     on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> Trained:
     """Train, or go on training from the state in `scratch`; resumed and straight runs give the same bits on a CPU.
+
+    Args:
+        network: what is trained.
+        data: on what.
+        objective: the loss.
+        spec: how.
+        seed: of order, noise and noise levels.
+        scratch: folder of the resumable state.
+        setup: how the device is used.
+        held_out: clips whose error is noted before step 1, at every checkpoint, and at the end.
+        should_stop: asked after every step.
+        on_step: told after every step.
 
     Raises:
         TrainingError: losses or gradients stayed non-finite.
         Stopped: asked to; the state is stored.
     """
     parameters = network.parameters()
-    optimizer = torch.optim.AdamW(
-        parameters.values(), lr=spec.learning_rate, betas=(0.9, 0.99), weight_decay=spec.weight_decay
-    )
+    optimizer = make_optimizer(parameters.values(), spec, network.device)
     average = {name: value.detach().clone() for name, value in parameters.items()}
     progress = load_state(scratch, parameters, average, optimizer)
-    check_untouched(network, data, spec, seed) if progress.step == 0 else None
+    if progress.step == 0:
+        check_untouched(network, data, spec, seed, setup)
+        _look(network, held_out, spec, setup, progress)
     while progress.step < spec.num_steps:
         began = time.perf_counter()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(progress.step, spec)
-        values = _backward(network, step_batch(data, spec, progress.step, seed), objective, spec)
+        step = step_batch(data, spec, progress.step, seed).to(network.device)
+        values, watched = _backward(network, step, objective, spec, setup)
         norm = float(torch.nn.utils.clip_grad_norm_(parameters.values(), spec.max_grad_norm))
         _update(optimizer, parameters, average, values, norm, spec, progress)
+        if progress.num_skipped_in_a_row == 0:
+            _note(progress, watched)
+        at_checkpoint = progress.step % spec.checkpoint_every == 0
+        if at_checkpoint or progress.step == spec.num_steps:
+            _look(network, held_out, spec, setup, progress)
         progress.seconds += time.perf_counter() - began
         on_step(progress)
         stopping = should_stop()
-        if stopping or progress.step % spec.checkpoint_every == 0:
+        if stopping or at_checkpoint:
             save_state(scratch, parameters, average, optimizer, progress)
         if stopping and progress.step < spec.num_steps:
             raise Stopped
     return Trained(average, progress)
 
 
-def _backward(network: Network, step: Step, objective: RewardWeightedObjective, spec: TrainSpec) -> dict[str, float]:
-    """Gradients of one step, accumulated over micro-batches; returns each term's mean."""
-    sums: dict[str, float] = {}
+def _note(progress: Progress, values: Mapping[str, float]) -> None:
+    for name, value in values.items():
+        progress.curves.setdefault(name, []).append((progress.step, value))
+
+
+def _look(network: Network, held_out: Sequence[HeldOut], spec: TrainSpec, setup: Setup, progress: Progress) -> None:
     size = spec.batch_size // spec.num_accumulation
-    with attention_for(step.batch.z_0_BCTHW.device):
+    _note(progress, held_out_errors(network, held_out, size, setup.kernels))
+
+
+def _backward(
+    network: Network, step: Step, objective: RewardWeightedObjective, spec: TrainSpec, setup: Setup
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Gradients of one step, accumulated over micro-batches; returns each term's mean, and the error by noise level."""
+    sums: dict[str, float] = {}
+    watched, errors = Watched(network), []
+    size = spec.batch_size // spec.num_accumulation
+    with setup.kernels(network.device):
         for at in range(0, spec.batch_size, size):
             part = _slice(step, slice(at, at + size))
-            terms = objective.terms(network.velocity, part)
+            terms = objective.terms(watched.velocity, part)
             (terms.total() / spec.num_accumulation).backward()
             for name, value in terms.terms.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach()) / spec.num_accumulation
-    return sums
+            errors.append(_errors(watched, part.batch))
+    return sums, error_by_sigma(torch.cat(errors), step.batch.sigma_B)
+
+
+def _errors(watched: Watched, batch: FlowBatch) -> Tensor:
+    """Squared error of each item, whatever the objective made of it, (B,)."""
+    assert watched.last is not None
+    path = watched.network.family.path
+    return squared_error(watched.last, path.target(batch.z_0_BCTHW, batch.epsilon_BCTHW, batch.sigma_B))
 
 
 def _slice(step: Step, rows: slice) -> Step:
@@ -124,8 +168,7 @@ def _update(
         with torch.no_grad():
             for name, value in parameters.items():
                 average[name].lerp_(value, 1 - decay)
-        for name, term in values.items():
-            progress.curves.setdefault(name, []).append((progress.step, term))
+        _note(progress, values)
     else:
         progress.num_skipped += 1
         progress.num_skipped_in_a_row += 1
@@ -140,11 +183,13 @@ def _update(
 
 
 @torch.no_grad()
-def check_untouched(network: Network, data: TrainingSet, spec: TrainSpec, seed: int) -> None:
+def check_untouched(
+    network: Network, data: TrainingSet, spec: TrainSpec, seed: int, setup: Setup = PLAIN_SETUP
+) -> None:
     """Before step 1 the network must be the base, exactly."""
-    batch = step_batch(data, spec, 0, seed).batch
-    z, sigma, text = batch.z_0_BCTHW[:2], batch.sigma_B[:2], batch.text_BLD[:2]
-    with attention_for(z.device):
+    batch = step_batch(data, spec, 0, seed).to(network.device).batch
+    z, sigma, text = batch.z_0_BCTHW[:2], batch.sigma_B[:2], batch.text[:2]
+    with setup.kernels(z.device):
         tuned, base = network.velocity(z, sigma, text), network.reference(z, sigma, text)
     # NaN on both sides is equal here: the loop itself reports numbers that are not finite.
     difference = (tuned - base).abs().nan_to_num(0.0).max()

@@ -3,49 +3,59 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from rushes.families.wan import LORA_TARGETS
+from rushes.errors import TrainingError
+from rushes.families.family import PLAIN, Conditions, Family
 from rushes.specs import LoraSpec
+from rushes.texts import TextStates
 
-if TYPE_CHECKING:
-    from diffusers import WanTransformer3DModel
-
-    from rushes.families.wan import Wan
+_ROUNDED = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.Conv3d)
+"""Layers whose weights autocast rounds whenever they compute."""
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
     """The network in training, and its frozen base: a copy for full fine-tuning, the adapter switched off for LoRA."""
 
-    tuned: WanTransformer3DModel
-    frozen: WanTransformer3DModel | None
+    family: Family
+    tuned: Any
+    """A diffusers transformer."""
+    frozen: Any | None
+    """Its untouched copy; None for LoRA."""
+    origin: Mapping[str, Tensor]
+    """The weights it began with, unrounded, under the base's names."""
     autocast: bool
+    conditions: Conditions = PLAIN
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return self.family.device
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """What is trained, by name."""
         return {name: value for name, value in self.tuned.named_parameters() if value.requires_grad}
 
-    def velocity(self, z_t: Tensor, sigma_B: Tensor, text_BLD: Tensor) -> Tensor:
-        """The tuned model's velocity; timesteps enter as float sigma * 1000."""
-        return self._run(self.tuned, z_t, sigma_B, text_BLD)
+    def velocity(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
+        """The tuned model's velocity; the family's path turns sigma into the timestep that the transformer is told."""
+        return self._run(self.tuned, z_t, sigma_B, text)
 
-    def reference(self, z_t: Tensor, sigma_B: Tensor, text_BLD: Tensor) -> Tensor:
+    def reference(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
         """The frozen base's velocity."""
         if self.frozen is not None:
-            return self._run(self.frozen, z_t, sigma_B, text_BLD)
+            return self._run(self.frozen, z_t, sigma_B, text)
         with self._without_adapter():
-            return self._run(self.tuned, z_t, sigma_B, text_BLD)
+            return self._run(self.tuned, z_t, sigma_B, text)
 
-    def _run(self, model: WanTransformer3DModel, z_t: Tensor, sigma_B: Tensor, text_BLD: Tensor) -> Tensor:
+    def _run(self, model: Any, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
         with torch.autocast(z_t.device.type, torch.bfloat16, enabled=self.autocast):
-            velocity: Tensor = model(z_t, sigma_B * 1000.0, text_BLD, return_dict=False)[0]
-        return velocity
+            return self.family.predict(model, z_t, self.family.path.timestep(sigma_B), text, self.conditions)
 
     @contextlib.contextmanager
     def _without_adapter(self) -> Iterator[None]:
@@ -56,18 +66,29 @@ class Network:
             self.tuned.enable_adapters()
 
 
-def make_network(wan: Wan, lora: LoraSpec | None, start: dict[str, Tensor] | None, *, autocast: bool) -> Network:
+def make_network(
+    family: Family,
+    lora: LoraSpec | None,
+    start: dict[str, Tensor] | None,
+    *,
+    autocast: bool,
+    conditions: Conditions = PLAIN,
+) -> Network:
     """The network to train, equal to the base (with `start` loaded, where a round before made one) until step 1.
 
     Args:
-        wan: the loaded base; its own transformer is left untouched.
+        family: the loaded base; its own transformer is left untouched.
         lora: None for full fine-tuning.
         start: full weights to begin from; None for the base's.
         autocast: compute in bfloat16 over float32 weights.
+        conditions: what the transformer is told besides latents, timestep and text.
+
+    Raises:
+        TrainingError: an adapter is wanted and the transformer has none of the layers it should change.
     """
     import copy
 
-    tuned = copy.deepcopy(wan.transformer)
+    tuned = copy.deepcopy(family.transformer)
     if start is not None:
         tuned.load_state_dict(start)
     frozen = None
@@ -75,14 +96,42 @@ def make_network(wan: Wan, lora: LoraSpec | None, start: dict[str, Tensor] | Non
         frozen = copy.deepcopy(tuned).requires_grad_(False).eval()
         tuned.requires_grad_(True)
     else:
-        from peft import LoraConfig
-
         tuned.requires_grad_(False)
-        generator_state = torch.get_rng_state()
-        torch.manual_seed(0)
-        tuned.add_adapter(LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=list(LORA_TARGETS)))
-        torch.set_rng_state(generator_state)
-    return Network(tuned.train(), frozen, autocast)
+        _add_adapter(tuned, lora, family.lora_targets)
+    if autocast:
+        round_frozen(tuned if frozen is None else frozen)
+    origin = family.transformer.state_dict() if start is None else start
+    return Network(family, tuned.train(), frozen, origin, autocast, conditions)
+
+
+def round_frozen(model: torch.nn.Module) -> None:
+    """Keep frozen weights of linear and convolution layers in bfloat16, which halves their memory.
+
+    Autocast rounds exactly these in every pass, so no number changes. What it leaves in float32 (norms, embeddings,
+    modulation tables) stays, and so does what the model wants in float32 and what is trained.
+    """
+    keep = tuple(getattr(model, "_keep_in_fp32_modules", None) or ())
+    for name, module in model.named_modules():
+        if isinstance(module, _ROUNDED) and not set(name.split(".")) & set(keep):
+            for value in module.parameters(recurse=False):
+                if not value.requires_grad:
+                    value.data = value.data.to(torch.bfloat16)
+
+
+def _add_adapter(model: Any, lora: LoraSpec, targets: Sequence[str]) -> None:
+    from peft import LoraConfig
+
+    if not any(name.endswith(tuple(f".{target}" for target in targets)) for name, _ in model.named_modules()):
+        raise TrainingError(
+            "the transformer has none of the layers that a low-rank adapter changes",
+            expected=f"layers named ...{', ...'.join(targets)}",
+            got=type(model).__name__,
+            next_step="train it in full: set train.lora to null",
+        )
+    generator_state = torch.get_rng_state()
+    torch.manual_seed(0)
+    model.add_adapter(LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=list(targets)))
+    torch.set_rng_state(generator_state)
 
 
 def merged_weights(network: Network, average: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -97,6 +146,7 @@ def merged_weights(network: Network, average: dict[str, Tensor]) -> dict[str, Te
     if network.frozen is None:
         from peft.tuners.lora import LoraLayer
 
+        _unround(model, network.origin)
         plain: dict[str, Tensor] = {}
         adapted = {name for name, module in model.named_modules() if isinstance(module, LoraLayer)}
         for module in model.modules():
@@ -109,3 +159,10 @@ def merged_weights(network: Network, average: dict[str, Tensor]) -> dict[str, Te
             plain[name.replace(".base_layer.", ".") if owner in adapted else name] = value.clone().contiguous()
         return plain
     return {name: value.clone().contiguous() for name, value in model.state_dict().items()}
+
+
+def _unround(model: torch.nn.Module, origin: Mapping[str, Tensor]) -> None:
+    """Put the base's own weights back where `round_frozen` had rounded them."""
+    for name, value in model.named_parameters():
+        if value.dtype == torch.bfloat16:
+            value.data = origin[name.replace(".base_layer.", ".")].to(value.device, copy=True)

@@ -10,19 +10,18 @@ from torch import Tensor
 
 from rushes.roles import LossTerms
 from rushes.specs import TrainSpec
+from rushes.texts import TextStates
 from rushes.train.data import Step
 from rushes.train.flow import (
-    interpolate,
     negative_aware,
-    predicted_clean,
     squared_error,
-    velocity_target,
     weighted_flow,
 )
+from rushes.train.path import STRAIGHT, Path
 from rushes.train.realism import moment_distance
 
-Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(z_t of shape BCThw, sigma of shape B, text of shape BLD) -> velocity of shape BCThw."""
+Velocity = Callable[[Tensor, Tensor, TextStates], Tensor]
+"""(z_t of shape BCThw, sigma of shape B, text of B items) -> velocity of shape BCThw."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,18 +35,20 @@ class RewardWeightedObjective:
     """Mean of the real clips' latents per channel and latent frame; used by `moments`."""
     real_std_CT: Tensor
     """Their standard deviation."""
+    path: Path = STRAIGHT
+    """The model family's way from clean latents to noise."""
 
     def terms(self, velocity: Velocity, step: Step) -> LossTerms:
         """Named terms of one (micro-)batch, each a mean over its own part of the batch."""
         batch, spec = step.batch, self.spec
-        z_t = interpolate(batch.z_0_BCTHW, batch.epsilon_BCTHW, batch.sigma_B)
-        target = velocity_target(batch.z_0_BCTHW, batch.epsilon_BCTHW)
-        v = velocity(z_t, batch.sigma_B, batch.text_BLD).float()
+        z_t = self.path.noisy(batch.z_0_BCTHW, batch.epsilon_BCTHW, batch.sigma_B)
+        target = self.path.target(batch.z_0_BCTHW, batch.epsilon_BCTHW, batch.sigma_B)
+        v = velocity(z_t, batch.sigma_B, batch.text).float()
         own, real = ~batch.is_real_B, batch.is_real_B
         share = float(own.float().mean())
         terms: dict[str, Tensor] = {}
         coefficients: dict[str, float] = {}
-        reference = self._reference(z_t, batch.sigma_B, batch.text_BLD)
+        reference = self._reference(z_t, batch.sigma_B, batch.text)
         if bool(own.any()):
             if spec.negative > 0 and reference is not None:
                 terms["negative_aware"] = negative_aware(
@@ -61,7 +62,7 @@ class RewardWeightedObjective:
             terms["real_flow"] = weighted_flow(v[real], target[real], batch.weight_B[real])
             coefficients["real_flow"] = spec.realism.coefficient * (1 - share)
         if spec.realism.kind == "moments" and bool(own.any()):
-            clean = predicted_clean(z_t[own], v[own], batch.sigma_B[own])
+            clean = self.path.clean(z_t[own], v[own], batch.sigma_B[own])
             terms["moments"] = moment_distance(clean, batch.sigma_B[own], self.real_mean_CT, self.real_std_CT)
             coefficients["moments"] = spec.realism.coefficient
             if "real_flow" in coefficients:
@@ -71,8 +72,8 @@ class RewardWeightedObjective:
             coefficients["anchor"] = spec.anchor
         return LossTerms(terms, coefficients)
 
-    def _reference(self, z_t: Tensor, sigma_B: Tensor, text_BLD: Tensor) -> Tensor | None:
+    def _reference(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor | None:
         if self.reference is None or (self.spec.anchor == 0 and self.spec.negative == 0):
             return None
         with torch.no_grad():
-            return self.reference(z_t, sigma_B, text_BLD).float()
+            return self.reference(z_t, sigma_B, text).float()

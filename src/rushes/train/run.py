@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rushes.execute.progress import ProgressUpdate
@@ -13,6 +15,7 @@ from rushes.train.lesson import Lesson, lesson_key
 
 if TYPE_CHECKING:
     from rushes.train.state import Progress
+    from rushes.train.tracker import Tracker
     from rushes.workbench import Workbench
 
 
@@ -41,15 +44,29 @@ def train_round(
     key = lesson_key(lesson)
 
     def teach_it(chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
-        from rushes.train.stage import teach, training_set
+        from rushes.train.material import held_out_sets, training_set
+        from rushes.train.stage import teach
+        from rushes.train.tracker import make_tracker
 
-        wan = bench.with_weights(bench.base)
-        data = training_set(lesson, wan, run.blobs, clips, prompts, {score.clip_key: score for score in scores})
-        show = _Shown(run, lesson.spec.num_steps)
-        scratch = run.scratch(key)
-        checkpoint, _ = teach(
-            lesson, wan, data, run.blobs, scratch, should_stop=lambda: run.stop.requested, on_step=show.step
-        )
+        runtime = bench.recipe.runtime.train
+        tracker = make_tracker(runtime.tracker, run.home / "tensorboard" / key[:12], bench.recipe.name)
+        family = bench.with_weights(bench.base, ["", *_texts(lesson, clips, prompts)])
+        data = training_set(lesson, family, run.blobs, clips, prompts, {score.clip_key: score for score in scores})
+        show = _Shown(run, lesson.spec.num_steps, tracker)
+        with contextlib.closing(tracker):
+            checkpoint, _ = teach(
+                lesson,
+                family,
+                data,
+                run.blobs,
+                run.scratch(key),
+                should_stop=lambda: run.stop.requested,
+                on_step=show.step,
+                conditions=bench.conditions,
+                held_out=held_out_sets(lesson, family, run.blobs, clips, prompts),
+                runtime=runtime,
+                on_setup=lambda setup: run.log.write("training_set_up", **asdict(setup)),
+            )
         return [checkpoint]
 
     made = run.advance(
@@ -64,17 +81,27 @@ def train_round(
     return made[0]
 
 
-class _Shown:
-    """Tells the run's progress display about training steps, as a stage of its own."""
+def _texts(lesson: Lesson, clips: Mapping[str, Clip], prompts: Mapping[str, Prompt]) -> list[str]:
+    """All texts that training has to read, those of clips that it only looks at included."""
+    from rushes.train.material import unread_clips
 
-    def __init__(self, run: Run, num_steps: int) -> None:
+    looked_at = [clip.prompt_key for clip in unread_clips(lesson, clips, prompts)]
+    return [prompts[key].text for key in (*(sample.prompt_key for sample in lesson.samples), *looked_at)]
+
+
+class _Shown:
+    """Tells the run's progress display about training steps, as a stage of its own, and the tracker."""
+
+    def __init__(self, run: Run, num_steps: int, tracker: Tracker) -> None:
         self.run = run
         self.num_steps = num_steps
+        self.tracker = tracker
         self.first: int | None = None
         self.began_s = 0.0
 
     def step(self, progress: Progress) -> None:
         """Called after every step."""
+        self.tracker.show(progress)
         if self.first is None:
             self.first, self.began_s = progress.step - 1, progress.seconds
         if self.run.on_progress is not None:

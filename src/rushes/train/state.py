@@ -30,7 +30,7 @@ class Progress:
     seconds: float = 0.0
     """Wall-clock spent."""
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict[str, list[tuple[int, float]]])
-    """(step, value) of every loss term."""
+    """(step, value) of every loss term, and of what `watch` looks at."""
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -46,10 +46,16 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Put what `optimizer_tensors` gave back into an optimiser over the same parameters."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    fused = bool(optimizer.param_groups[0].get("fused"))
     for name, value in tensors.items():
         index, key = name.split(".", 1)
-        state: dict[str, Tensor] = optimizer.state[parameters[int(index)]]
-        state[key] = value
+        parameter = parameters[int(index)]
+        state: dict[str, Tensor | int] = optimizer.state[parameter]
+        if value.ndim == 0 and value.dtype == torch.int64:
+            state[key] = int(value)  # 8-bit AdamW counts steps in a plain number
+        else:
+            on_cpu = key == "step" and not fused  # as AdamW itself keeps it
+            state[key] = value if on_cpu else value.to(parameter.device)
 
 
 def save_state(

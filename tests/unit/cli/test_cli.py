@@ -256,6 +256,12 @@ def test_plan_as_a_table_and_as_json(pipeline: FakePipeline, capsys: pytest.Capt
     assert main(["plan", "tiny", "--no-calibrate", "--set", "train.num_steps=5", "--json"]) == 0
     rows = {row["stage"]: row for row in json.loads(capsys.readouterr().out)}
     assert (rows["train"]["num_items"], rows["train"]["seconds"]) == (5, None)
+    assert "memory" in table
+    assert rows["train"]["peak_bytes"] > rows["generate"]["peak_bytes"] > 0
+    elsewhere = ["plan", "tiny", "--no-calibrate", "--json", "--set", "base.model=nobody/nothing"]
+    assert main(elsewhere) == 0
+    unknown = json.loads(capsys.readouterr().out)
+    assert {row["peak_bytes"] for row in unknown} == {None}, "a model that is not here has no memory, not 0"
 
 
 def test_plan_takes_the_pace_of_runs_beside_it_and_names_those_it_cannot_read(
@@ -337,12 +343,12 @@ def test_doctor_ends_with_1_when_something_is_missing(
 def test_pretrain_does_the_parts_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from rushes.cli import pretraining
 
-    done: list[tuple[str, Path, int | None]] = []
+    done: list[tuple[str, Path, pretraining.Amount]] = []
     monkeypatch.setattr(pretraining, "pretrain_part", lambda *arguments: done.append(arguments))
     assert main(["sandbox", "pretrain", "--folder", str(tmp_path)]) == 0
-    assert done == [(part, tmp_path, None) for part in ("vae", "base", "judge")]
+    assert done == [(part, tmp_path, pretraining.Amount()) for part in ("vae", "base", "judge")]
     assert main(["sandbox", "pretrain", "judge", "--folder", str(tmp_path), "--steps", "7"]) == 0
-    assert done[-1] == ("judge", tmp_path, 7)
+    assert done[-1] == ("judge", tmp_path, pretraining.Amount(num_steps=7))
     assert main(["sandbox", "pretrain", "jugde"]) == 2
     assert main(["sandbox", "pretrain", "vae", "--steps", "0"]) == 2
 

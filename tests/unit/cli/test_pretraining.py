@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from rushes.cli.pretraining import pretrain_part
+from rushes.cli.main import main
+from rushes.cli.pretraining import Amount, pretrain_part
 from rushes.doctor.weights import SUMS, check_weights
 
 
@@ -47,12 +48,12 @@ def test_the_autoencoder(recorder: Recorder, tmp_path: Path, capsys: pytest.Capt
 
     recorder.replace(vae, "train_vae", lambda bound: "trained")
     recorder.replace(vae, "psnr_db", lambda bound: 31.25)
-    pretrain_part("vae", tmp_path / "new", 36)
+    pretrain_part("vae", tmp_path / "new", Amount(num_steps=36))
     assert recorder.calls["train_vae"]["folder"] == tmp_path / "new"
     assert sum(steps for _, _, steps in recorder.calls["train_vae"]["spec"].stages) == 36
     assert recorder.calls["psnr_db"]["vae"] == "trained"
     assert "31.25 dB" in capsys.readouterr().out
-    pretrain_part("vae", tmp_path / "new", None)
+    pretrain_part("vae", tmp_path / "new")
     assert recorder.calls["train_vae"]["spec"] == vae.VaeSpec()
 
 
@@ -63,8 +64,10 @@ def test_the_base_model(recorder: Recorder, tmp_path: Path) -> None:
     recorder.replace(assemble, "load_vae", lambda bound: "vae")
     recorder.replace(base, "train_base", lambda bound: ("model", {"weight": 1}))
     recorder.replace(assemble, "save_pipeline", lambda bound: write(bound["folder"]))
-    pretrain_part("base", tmp_path, 5)
+    pretrain_part("base", tmp_path, Amount(num_steps=5, num_clips=7, compiled=False))
     assert (recorder.calls["train_base"]["vae"], recorder.calls["train_base"]["spec"].num_steps) == ("vae", 5)
+    spec = recorder.calls["train_base"]["spec"]
+    assert (spec.num_clips, spec.compiled) == (7, False)
     assert recorder.calls["save_pipeline"]["weights"] == {"weight": 1}
     assert (tmp_path / "weights" / SUMS).is_file()
     assert check_weights(tmp_path / "weights").status == "ok"
@@ -75,7 +78,49 @@ def test_the_judge(recorder: Recorder, tmp_path: Path) -> None:
 
     recorder.replace(train, "train_judge", lambda bound: "net")
     recorder.replace(weights, "save_judge", lambda bound: write(bound["folder"]))
-    pretrain_part("judge", tmp_path, 5)
+    pretrain_part("judge", tmp_path, Amount(num_steps=5))
     assert recorder.calls["train_judge"]["spec"].num_steps == 5
     assert recorder.calls["save_judge"] == {"folder": tmp_path / "weights" / "judge", "net": "net"}
     assert check_weights(tmp_path / "weights").status == "ok"
+
+
+def test_without_a_compiler_the_model_is_trained_as_it_is(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rushes.sandbox.pretrain import assemble, base
+
+    (tmp_path / "vae.safetensors").write_bytes(b"")
+    recorder.replace(assemble, "load_vae", lambda bound: "vae")
+    recorder.replace(base, "train_base", lambda bound: ("model", {}))
+    recorder.replace(assemble, "save_pipeline", lambda bound: write(bound["folder"]))
+    monkeypatch.setattr("rushes.cli.pretraining.shutil.which", lambda name: None)
+    pretrain_part("base", tmp_path)
+    assert not recorder.calls["train_base"]["spec"].compiled
+    assert "no C++ compiler" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_each_part_from_the_command_line_gives_weights_that_load(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The real thing with a handful of steps: nothing is replaced."""
+    from rushes.families.load import load_family
+    from rushes.sandbox.vqa.judge import SandboxJudge
+    from rushes.specs import BaseModelSpec
+
+    folder = tmp_path / "pretrain"
+
+    def pretrain(part: str, *options: str) -> int:
+        return main(["sandbox", "pretrain", part, "--folder", str(folder), *options])
+
+    assert pretrain("base", "--steps", "1") == 2, "without an autoencoder there is nothing to train the model on"
+    assert "pretrain vae" in capsys.readouterr().err
+    assert pretrain("vae", "--steps", "2") == 0
+    assert pretrain("base", "--steps", "2", "--clips", "4", "--no-compile") == 0
+    assert pretrain("judge", "--steps", "2") == 0
+    assert check_weights(folder / "weights").status == "ok"
+    family = load_family(BaseModelSpec(model=str(folder / "weights" / "base")))
+    assert family.encode_text(["a red circle"]) is not None
+    SandboxJudge.load(folder / "weights" / "judge")
+    # The same command on a finished part does no step more.
+    assert pretrain("base", "--steps", "2", "--clips", "4", "--no-compile") == 0

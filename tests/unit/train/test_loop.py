@@ -6,13 +6,16 @@ import pytest
 import torch
 
 from rushes.errors import Stopped, TrainingError
-from rushes.families.wan import Wan, load_wan
-from rushes.specs import BaseModelSpec, LoraSpec, RealismSpec, TrainSpec
+from rushes.families.load import load_wan
+from rushes.families.wan import Wan
+from rushes.specs import BaseModelSpec, LoraSpec, RealismSpec, TrainRuntime, TrainSpec
 from rushes.train.data import TrainingSet, step_batch
 from rushes.train.loop import Trained, optimise
 from rushes.train.network import make_network, merged_weights
 from rushes.train.objective import RewardWeightedObjective
 from rushes.train.realism import weighted_moments
+from rushes.train.setup import prepare
+from rushes.train.watch import HeldOut
 from tests.support.tiny_wan import make_tiny_wan
 
 SPEC = TrainSpec(num_steps=6, batch_size=4, learning_rate=1e-3, warmup_steps=2, checkpoint_every=2, precision="float32")
@@ -28,15 +31,17 @@ def data(wan: Wan) -> TrainingSet:
     generator = torch.Generator().manual_seed(0)
     return TrainingSet(
         z_0_NCThw=torch.randn((10, 4, 2, 4, 4), generator=generator),
-        text_NLD=wan.encode_text([f"a red circle moves {d}" for d in ("left", "right", "up", "down", "up")] * 2),
-        empty_LD=wan.encode_text([""])[0],
+        text=wan.encode_text([f"a red circle moves {d}" for d in ("left", "right", "up", "down", "up")] * 2),
+        empty=wan.encode_text([""]),
         weight_N=torch.tensor([0.0, 1.0, 2.0, 3.0, 0.5, 0.5, 1, 1, 1, 1]),
         preference_N=torch.linspace(0, 1, 10),
         is_real_N=torch.tensor([False] * 6 + [True] * 4),
     )
 
 
-def _train(wan: Wan, data: TrainingSet, spec: TrainSpec, scratch: Path, stop_at: int | None = None) -> Trained:
+def _train(
+    wan: Wan, data: TrainingSet, spec: TrainSpec, scratch: Path, stop_at: int | None = None, *, watch: bool = True
+) -> Trained:
     network = make_network(wan, spec.lora, None, autocast=False)
     mean, std = weighted_moments(data.z_0_NCThw, torch.ones(len(data.z_0_NCThw)))
     objective = RewardWeightedObjective(spec, network.reference, mean, std)
@@ -48,6 +53,7 @@ def _train(wan: Wan, data: TrainingSet, spec: TrainSpec, scratch: Path, stop_at:
         spec,
         seed=3,
         scratch=scratch,
+        held_out=(HeldOut("own", data.z_0_NCThw[:5], data.text[:5]),) if watch else (),
         should_stop=lambda: stop_at is not None and len(steps) == stop_at,
         on_step=lambda progress: steps.append(progress.step),
     )
@@ -97,12 +103,12 @@ def test_only_adapter_moves_and_merging_reproduces_it(wan: Wan, data: TrainingSe
     with torch.no_grad():
         for name, value in network.parameters().items():
             value.copy_(trained.average[name])
-        expected = network.velocity(batch.z_0_BCTHW, batch.sigma_B, batch.text_BLD)
+        expected = network.velocity(batch.z_0_BCTHW, batch.sigma_B, batch.text)
     plain = make_network(wan, None, merged, autocast=False)
     with torch.no_grad():
-        got = plain.velocity(batch.z_0_BCTHW, batch.sigma_B, batch.text_BLD)
+        got = plain.velocity(batch.z_0_BCTHW, batch.sigma_B, batch.text)
         base = plain_base = make_network(wan, None, None, autocast=False).velocity(
-            batch.z_0_BCTHW, batch.sigma_B, batch.text_BLD
+            batch.z_0_BCTHW, batch.sigma_B, batch.text
         )
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
     assert float((plain_base - got).abs().max()) > 1e-4, base
@@ -128,3 +134,41 @@ def test_nan_latents_stop_training_with_a_clear_error(wan: Wan, data: TrainingSe
 def test_no_weight_left_is_an_error(data: TrainingSet) -> None:
     with pytest.raises(TrainingError, match="weight above 0"):
         TrainingSet(**{**vars(data), "weight_N": torch.zeros(10)})
+
+
+def test_watching_moves_no_weight_and_looks_before_step_1_and_at_every_checkpoint(
+    wan: Wan, data: TrainingSet, tmp_path: Path
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    watched = _train(wan, data, SPEC.model_copy(update={"num_steps": 5}), tmp_path / "a")
+    alone = _train(wan, data, SPEC.model_copy(update={"num_steps": 5}), tmp_path / "b", watch=False)
+    for key, value in alone.average.items():
+        assert torch.equal(value, watched.average[key]), key
+    curves = watched.progress.curves
+    assert [step for step, _ in curves["held_out_own"]] == [0, 2, 4, 5]
+    assert curves["held_out_own"][0][1] != curves["held_out_own"][-1][1]
+    assert "held_out_own" not in alone.progress.curves
+    in_bins = {name: points for name, points in curves.items() if name.startswith("error_at_sigma_")}
+    for step in range(5):
+        sigma = step_batch(data, SPEC, step, 3).batch.sigma_B
+        bins = {f"error_at_sigma_{min(9, int(each * 10)) / 10:.1f}" for each in sigma.tolist()}
+        assert {name for name, points in in_bins.items() if step + 1 in [at for at, _ in points]} == bins
+
+
+def test_a_prepared_network_trains_to_the_same_bits(wan: Wan, data: TrainingSet, tmp_path: Path) -> None:
+    """Measuring leaves no trace, and recomputing none either."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    plain = _train(wan, data, SPEC, tmp_path / "a")
+    network = make_network(wan, None, None, autocast=False)
+    state = torch.get_rng_state()
+    setup = prepare(network, data, SPEC, TrainRuntime(recompute="half"))
+    assert torch.equal(state, torch.get_rng_state())
+    assert setup.recompute == "half" and setup.attention == "math" and not setup.compiled
+    assert all(setup.activation_bytes[policy] > 0 for policy in ("none", "half", "all"))
+    mean, std = weighted_moments(data.z_0_NCThw, torch.ones(len(data.z_0_NCThw)))
+    objective = RewardWeightedObjective(SPEC, None, mean, std)
+    trained = optimise(network, data, objective, SPEC, seed=3, scratch=tmp_path / "b", setup=setup)
+    for key, value in plain.average.items():
+        assert torch.equal(value, trained.average[key]), key

@@ -1,0 +1,117 @@
+"""One forward pass that measures before training starts: bytes per block, and the attention calls it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from rushes.roles import FlowBatch
+from rushes.train.network import Network
+from rushes.train.recompute import BlockBytes
+
+
+@dataclass(frozen=True)
+class AttentionCall:
+    """The shape of a call of scaled dot-product attention."""
+
+    query: tuple[int, ...]
+    """Batch, heads, tokens, width of a head."""
+    key: tuple[int, ...]
+    """The same of keys and values."""
+    dtype: torch.dtype
+    """Number format of queries, keys and values."""
+    mask: tuple[int, ...] | None
+    """Shape of the mask; None without one."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a micro-batch of training needs of the device."""
+
+    blocks: tuple[BlockBytes, ...]
+    """Every block in order; empty for a transformer that cannot compute blocks again."""
+    calls: tuple[AttentionCall, ...]
+    """Different attention calls, by the order of their first occurrence."""
+
+
+class _AttentionCalls(TorchFunctionMode):
+    """Writes down attention calls on their way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: dict[AttentionCall, None] = {}
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        named = dict(kwargs or {})
+        if func is torch.nn.functional.scaled_dot_product_attention:
+            query, key = (args[i] if len(args) > i else named[name] for i, name in enumerate(("query", "key")))
+            mask = args[3] if len(args) > 3 else named.get("attn_mask")
+            shape = None if mask is None else tuple(mask.shape)
+            kind = query.device.type
+            # Under autocast the call itself turns its inputs into the format of autocast.
+            dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else query.dtype
+            self.calls[AttentionCall(tuple(query.shape), tuple(key.shape), dtype, shape)] = None
+        return func(*args, **named)
+
+
+def probe(network: Network, batch: FlowBatch) -> Probed:
+    """Measure with one micro-batch, already on the network's device. No gradient is left behind.
+
+    Only the first block of each kind runs with gradients, so that it fits where training without recomputing does not.
+    """
+    model = network.tuned
+    sizes: list[BlockBytes] = []
+    known: dict[tuple[object, ...], BlockBytes] = {}
+    weights = {value.untyped_storage().data_ptr() for value in model.parameters()}
+
+    def block(module: Any, *inputs: Any) -> Any:
+        tensors = [each for each in inputs if isinstance(each, Tensor)]
+        kind = (type(module), tuple(tuple(each.shape) for each in tensors))
+        if kind not in known:
+            known[kind] = BlockBytes(_kept_bytes(module, inputs, weights), sum(each.nbytes for each in tensors))
+        sizes.append(known[kind])
+        with torch.no_grad():
+            return module(*inputs)
+
+    watched = _AttentionCalls()
+    recomputes = bool(getattr(model, "_supports_gradient_checkpointing", False))
+    if recomputes:
+        model.enable_gradient_checkpointing(block)
+    try:
+        z_t = network.family.path.noisy(batch.z_0_BCTHW, batch.epsilon_BCTHW, batch.sigma_B)
+        with watched, torch.set_grad_enabled(recomputes):
+            network.velocity(z_t, batch.sigma_B, batch.text)
+    finally:
+        if recomputes:
+            model.disable_gradient_checkpointing()
+    return Probed(tuple(sizes), tuple(watched.calls))
+
+
+def _kept_bytes(module: Callable[..., Any], inputs: Sequence[Any], weights: set[int]) -> int:
+    """Bytes that a block keeps for its backward pass, each storage once, without its own weights."""
+    storages: dict[int, int] = {}
+
+    def pack(value: Tensor) -> Tensor:
+        storage = value.untyped_storage()
+        if storage.data_ptr() not in weights:
+            storages[storage.data_ptr()] = storage.nbytes()
+        return value
+
+    fresh = [_tracked(each) if isinstance(each, Tensor) else each for each in inputs]
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+        made = module(*fresh)  # held until the count is done: a freed storage's address would be given out again
+    total = sum(storages.values())
+    del made
+    return total
+
+
+def _tracked(value: Tensor) -> Tensor:
+    """As a block in the middle of the transformer gets it: with a gradient to pass on."""
+    return value.detach().requires_grad_() if value.is_floating_point() else value

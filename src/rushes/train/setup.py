@@ -1,0 +1,114 @@
+"""How a training run uses its device: what is recomputed, which attention kernel, compiled or not. Chosen at the start.
+
+Nothing here is part of what is trained; what was chosen is told to the run's event log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from rushes.errors import RecipeError
+from rushes.families.attention import attention_for
+from rushes.specs import TrainRuntime, TrainSpec
+from rushes.train.data import TrainingSet, step_batch
+from rushes.train.kernels import KERNELS, choose_kernel
+from rushes.train.network import Network
+from rushes.train.optimizer import moment_bytes
+from rushes.train.probe import probe
+from rushes.train.recompute import (
+    POLICIES,
+    Recompute,
+    activation_bytes,
+    apply_recompute,
+    choose_recompute,
+    free_bytes,
+)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What was chosen, and why."""
+
+    recompute: Recompute = "none"
+    """Which blocks compute their activations again."""
+    attention: str | None = None
+    """Name of the attention kernel that comes first; None leaves it to the device."""
+    compiled: bool = False
+    """Whether repeated blocks are compiled."""
+    free_bytes: int | None = None
+    """Memory that was free for activations and optimiser."""
+    reserved_bytes: int = 0
+    """What gradients and the optimiser's moments take of it."""
+    activation_bytes: dict[str, int] = field(default_factory=dict[str, int])
+    """What activations take under each policy, measured on one block of each kind."""
+    kernel_seconds: dict[str, float] = field(default_factory=dict[str, float])
+    """What each attention kernel took for the calls of one forward and backward pass; empty where none was timed."""
+
+    def kernels(self, device: torch.device) -> AbstractContextManager[None]:
+        """The context to compute in."""
+        return attention_for(device, None if self.attention is None else KERNELS[self.attention])
+
+
+PLAIN_SETUP = Setup()
+"""Everything kept, the device's usual kernels, nothing compiled."""
+
+
+def prepare(network: Network, data: TrainingSet, spec: TrainSpec, runtime: TrainRuntime) -> Setup:
+    """Measure with one micro-batch, choose, and put the choice into the network.
+
+    Raises:
+        RecipeError: the recipe asks for a kernel or a recomputation that this device or transformer does not have.
+    """
+    size = spec.batch_size // spec.num_accumulation
+    step = step_batch(data, spec.model_copy(update={"batch_size": size}), 0, 0).to(network.device)
+    with _random_state_kept(network.device):
+        found = probe(network, step.batch)
+    attention, timed = choose_kernel(runtime.attention, found.calls, network.device)
+    trained = sum(value.numel() for value in network.parameters().values())
+    free, reserved = free_bytes(network.device), trained * (4 + moment_bytes(spec))
+    recompute = choose_recompute(found.blocks, free, reserved) if runtime.recompute == "auto" else runtime.recompute
+    if not found.blocks and runtime.recompute not in ("auto", "none"):
+        raise RecipeError(
+            f"{type(network.tuned).__name__} cannot compute its blocks again",
+            got=runtime.recompute,
+            next_step="set runtime.train.recompute: none",
+        )
+    if found.blocks:
+        apply_recompute(network.tuned, recompute)
+    if runtime.compile_blocks:
+        compile_blocks(network.tuned)
+    return Setup(
+        recompute=recompute,
+        attention=attention,
+        compiled=runtime.compile_blocks,
+        free_bytes=free,
+        reserved_bytes=reserved,
+        activation_bytes={policy: activation_bytes(found.blocks, policy) for policy in POLICIES},
+        kernel_seconds=timed,
+    )
+
+
+def compile_blocks(transformer: Any, backend: str = "inductor") -> None:
+    """Compile the blocks that a diffusers transformer repeats; each kind is compiled once.
+
+    Raises:
+        RecipeError: the transformer does not say which they are.
+    """
+    if not getattr(transformer, "_repeated_blocks", None):
+        raise RecipeError(
+            f"{type(transformer).__name__} does not say which of its blocks repeat",
+            next_step="set runtime.train.compile_blocks: false",
+        )
+    transformer.compile_repeated_blocks(backend=backend)
+
+
+@contextmanager
+def _random_state_kept(device: torch.device) -> Iterator[None]:
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        yield

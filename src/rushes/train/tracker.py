@@ -1,0 +1,138 @@
+"""Curves to look at while training runs: TensorBoard where it is installed, trackio or Weights & Biases when asked for.
+
+They are a view. The run folder has every value in any case.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from rushes.errors import RecipeError
+from rushes.train.state import Progress
+
+PACKAGES: Final = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
+"""The package of every tracker."""
+PROJECT: Final = "rushes"
+"""Under which trackio and Weights & Biases file a run."""
+
+
+class Tracker(Protocol):
+    """Is told about every step."""
+
+    def show(self, progress: Progress) -> None:
+        """Show what is new in `progress`."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        ...
+
+
+class NoTracker:
+    """Shows nothing."""
+
+    def show(self, progress: Progress) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class _NewPoints:
+    """Tells new points of the curves from those shown before; what an earlier process had shown is not shown again."""
+
+    def __init__(self) -> None:
+        self._num_shown: dict[str, int] | None = None
+
+    def of(self, progress: Progress) -> list[tuple[str, int, float]]:
+        """(curve, step, value) of the points since the last call; of the last step only on the first."""
+        if self._num_shown is None:
+            before = progress.step if progress.step > 1 else 0
+            self._num_shown = {
+                name: sum(step < before for step, _ in points) for name, points in progress.curves.items()
+            }
+        new = [
+            (name, step, value)
+            for name, points in progress.curves.items()
+            for step, value in points[self._num_shown.get(name, 0) :]
+        ]
+        self._num_shown = {name: len(points) for name, points in progress.curves.items()}
+        return sorted(new, key=lambda point: point[1])
+
+
+class TensorBoardTracker:
+    """Event files in a folder; look at them with `tensorboard --logdir <run folder>`."""
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._make: Any = SummaryWriter
+        self._folder = folder
+        self._writer: Any = None
+        self._new = _NewPoints()
+
+    def show(self, progress: Progress) -> None:
+        """Write the new points; on going on after a kill, those that will come again are purged."""
+        points = self._new.of(progress)
+        if self._writer is None:
+            self._writer = self._make(str(self._folder), purge_step=progress.step if progress.step > 1 else None)
+        for name, step, value in points:
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Write what is buffered."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+class ServiceTracker:
+    """trackio or Weights & Biases, which share their verbs; where they send curves is set up with them."""
+
+    def __init__(self, module: Any, name: str) -> None:
+        self._module = module
+        self._name = name
+        self._started = False
+        self._new = _NewPoints()
+
+    def show(self, progress: Progress) -> None:
+        """Log the new points, a call per step."""
+        if not self._started:
+            self._module.init(project=PROJECT, name=self._name)
+            self._started = True
+        by_step: dict[int, dict[str, float]] = {}
+        for name, step, value in self._new.of(progress):
+            by_step.setdefault(step, {})[name] = value
+        for step, values in by_step.items():
+            self._module.log(values, step=step)
+
+    def close(self) -> None:
+        """Finish the run there."""
+        if self._started:
+            self._module.finish()
+
+
+def make_tracker(asked: str, folder: Path, name: str) -> Tracker:
+    """The tracker that a recipe asks for; `auto` is TensorBoard where it is installed, and nothing where it is not.
+
+    Args:
+        asked: `runtime.train.tracker`.
+        folder: where TensorBoard's files go.
+        name: what the run is called elsewhere.
+
+    Raises:
+        RecipeError: the tracker that is asked for by name is not installed.
+    """
+    if asked == "none" or (asked == "auto" and importlib.util.find_spec("tensorboard") is None):
+        return NoTracker()
+    kind = "tensorboard" if asked == "auto" else asked
+    try:
+        module = importlib.import_module(PACKAGES[kind])
+        return TensorBoardTracker(folder) if kind == "tensorboard" else ServiceTracker(module, name)
+    except ImportError as error:
+        raise RecipeError(
+            f"the tracker {kind!r} needs the package {PACKAGES[kind]}, which is not installed",
+            next_step=f"pip install -c constraints.txt 'rushes[{kind}]', or set runtime.train.tracker: auto",
+        ) from error

@@ -1,0 +1,113 @@
+"""What is watched beside the objective: the error by noise level, and the error on held-out clips at fixed noise.
+
+Neither moves a weight. Legend: N clips, B batch, C latent channels, T latent frames, h rows, w columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from rushes.texts import TextStates
+from rushes.train.flow import squared_error
+from rushes.train.lesson import BIN_PREFIX, NUM_BINS
+from rushes.train.network import Network
+
+HELD_OUT_PREFIX: Final = "held_out_"
+"""Curves of the error on clips that are not trained on start so: `held_out_real`, `held_out_own`."""
+NOISE_SEED: Final = 20_250_101
+"""Of the fixed noise: the same in every run, so that runs can be compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Clips that are not trained on."""
+
+    name: str
+    """What they are: "real", "own"."""
+    z_0_NCThw: Tensor
+    """Clean normalised latents."""
+    text: TextStates
+    """N texts."""
+
+
+def sigma_bins(sigma_B: Tensor) -> Tensor:
+    """Which of the `NUM_BINS` parts each noise level falls into, (B,) int64; 1 belongs to the last."""
+    return (sigma_B * NUM_BINS).long().clamp(0, NUM_BINS - 1)
+
+
+def error_by_sigma(error_B: Tensor, sigma_B: Tensor) -> dict[str, float]:
+    """Mean error of the items of each part of the noise levels, under its curve's name; parts without items are not in.
+
+    Args:
+        error_B: squared error of each item, as `flow.squared_error` gives it.
+        sigma_B: noise level of each, in [0, 1].
+    """
+    bins = sigma_bins(sigma_B).tolist()
+    errors: dict[int, list[float]] = {}
+    for number, error in zip(bins, error_B.tolist(), strict=True):
+        errors.setdefault(number, []).append(error)
+    return {f"{BIN_PREFIX}{number / NUM_BINS:.1f}": sum(each) / len(each) for number, each in sorted(errors.items())}
+
+
+def fixed_noise(shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Noise and noise levels for `shape` = (N, C, T, h, w): always the same.
+
+    Returns:
+        epsilon, standard normal, (N, C, T, h, w), and sigma_i = (p_i + 1/2) / N for a fixed permutation p: every noise
+        level counts alike, whatever density training draws from.
+    """
+    generator = torch.Generator().manual_seed(NOISE_SEED)
+    epsilon = torch.randn(tuple(shape), generator=generator)
+    order = torch.randperm(shape[0], generator=generator)
+    return epsilon, (order.float() + 0.5) / shape[0]
+
+
+@torch.no_grad()
+def held_out_errors(
+    network: Network,
+    held_out: Sequence[HeldOut],
+    num_at_once: int,
+    kernels: Callable[[torch.device], AbstractContextManager[None]],
+) -> dict[str, float]:
+    """Mean squared error of the velocity on every set of held-out clips at the fixed noise, by curve name.
+
+    Args:
+        network: as it is now.
+        held_out: the sets.
+        num_at_once: clips per forward pass.
+        kernels: which attention kernels to use on a device.
+    """
+    found: dict[str, float] = {}
+    for each in held_out:
+        epsilon, sigma = fixed_noise(each.z_0_NCThw.shape)
+        errors = []
+        for at in range(0, len(sigma), num_at_once):
+            rows = slice(at, at + num_at_once)
+            z_0, noise, sigma_B = (x[rows].to(network.device) for x in (each.z_0_NCThw, epsilon, sigma))
+            path = network.family.path
+            with kernels(network.device):
+                v = network.velocity(path.noisy(z_0, noise, sigma_B), sigma_B, each.text[rows].to(network.device))
+            errors.append(squared_error(v, path.target(z_0, noise, sigma_B)).cpu())
+        found[f"{HELD_OUT_PREFIX}{each.name}"] = float(torch.cat(errors).mean())
+    return found
+
+
+@dataclass(eq=False)
+class Watched:
+    """A network's velocity that remembers its last prediction, to look at after the objective has used it."""
+
+    network: Network
+    last: Tensor | None = None
+    """Of the last call, without gradient."""
+
+    def velocity(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
+        """As `Network.velocity`."""
+        v = self.network.velocity(z_t, sigma_B, text)
+        self.last = v.detach()
+        return v

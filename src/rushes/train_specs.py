@@ -1,0 +1,102 @@
+"""What a recipe can say about training: what decides the weights (`TrainSpec`), and how the device is used."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from rushes.roles import Runtime, Spec
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class RealismSpec(Spec):
+    """The realism constraint: which term ties the model to real clips, and how strongly."""
+
+    spec_name: ClassVar[str] = "rushes.specs:RealismSpec"
+
+    kind: Literal["none", "real_flow", "moments"] = "real_flow"
+    """`real_flow`: flow matching on real clips; `moments`: predicted clean latents distributed as real ones."""
+    coefficient: Annotated[float, Field(ge=0)] = 1.0
+    """Factor of the term in the loss."""
+    share: Fraction = 0.25
+    """Share of each batch that is real clips."""
+
+
+class LoraSpec(Spec):
+    """A low-rank adapter instead of full fine-tuning."""
+
+    spec_name: ClassVar[str] = "rushes.specs:LoraSpec"
+
+    rank: Positive = 16
+    """Rank r."""
+    alpha: Positive = 16
+    """Scale numerator; alpha = rank means scale 1, which every reader agrees on."""
+
+
+class TrainSpec(Spec):
+    """How the model is fine-tuned."""
+
+    spec_name: ClassVar[str] = "rushes.specs:TrainSpec"
+
+    lora: LoraSpec | None = None
+    """None for full fine-tuning."""
+    num_steps: Positive = 200
+    """Optimiser steps per round."""
+    batch_size: Positive = 16
+    """Clips per optimiser step, real ones included."""
+    num_accumulation: Positive = 1
+    """Micro-batches a step is computed in; changes memory, not the mathematics."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    """Peak learning rate."""
+    warmup_steps: Count = 10
+    """Steps of linear warm-up."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """After the warm-up."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """AdamW weight decay."""
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Gradient clipping."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.98
+    """Decay of the weight average that is kept; 0 keeps the last weights."""
+    shift: Annotated[float, Field(gt=0)] = 2.0
+    """Timestep shift s: sigma = s u / (1 + (s - 1) u)."""
+    sigma_density: Literal["uniform", "logit_normal", "mixed"] = "mixed"
+    """Density of u before the shift."""
+    caption_drop: Fraction = 0.1
+    """Share of captions replaced by the empty one."""
+    anchor: Annotated[float, Field(ge=0)] = 0.0
+    """Coefficient of the squared distance to the frozen base's velocity."""
+    negative: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of a negative-aware term that pushes away from the worst clips; 0 for none."""
+    realism: RealismSpec = RealismSpec()
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    """Number format of the forward and backward pass; weights, optimiser and average are always float32."""
+    checkpoint_every: Positive = 50
+    """Steps between resumable states."""
+    seed: Count = 0
+    """Seed of order, noise and noise levels."""
+    optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
+    """`adamw_8bit` keeps the moments in 8 bits, a quarter of their memory; it needs a GPU and bitsandbytes."""
+    num_held_out: Count = 0
+    """Real clips kept out of training, for a loss on them at fixed noise before step 1 and at every checkpoint."""
+
+
+class TrainRuntime(Runtime):
+    """How training uses the device; nothing here enters a key."""
+
+    recompute: Literal["auto", "none", "half", "all"] = "auto"
+    """Blocks whose activations are computed again in the backward pass instead of kept: `half` every second one; `auto`
+    takes the fastest that fits the memory that is free. The same numbers either way."""
+    attention: Literal["auto", "flash", "efficient", "cudnn", "math"] = "auto"
+    """Attention kernel; `auto` times those that the device has at the start of training and takes the fastest. Kernels
+    differ in the last bits. On a CPU `auto` is `math` for short sequences and `flash` for long ones."""
+    compile_blocks: bool = False
+    """True compiles the transformer's repeated blocks with `torch.compile`: the first steps are slow, the rest may be
+    faster, and the last bits may differ."""
+    tracker: Literal["auto", "none", "tensorboard", "trackio", "wandb"] = "auto"
+    """Where curves are shown while it trains; `auto` is TensorBoard where it is installed. `trackio` and `wandb` may
+    send them to their servers, as you set those up."""

@@ -1,0 +1,95 @@
+"""The recipes for real models: loaded strictly, legal for their family, their roles built, all without weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rushes.errors import InputError
+from rushes.families.defaults import USUAL
+from rushes.judge.vlm import build_vlm_judge
+from rushes.model_specs import LlmQuestionsSpec, LlmWriterSpec, VlmJudgeSpec
+from rushes.plan.on_gpus import real_model
+from rushes.plugins import plugin
+from rushes.recipe import load_recipe, packaged_recipes
+from rushes.vbench.metrics.measurer import VBenchMeasurerSpec
+
+NAMES = [name for name in packaged_recipes() if name not in ("sandbox", "tiny")]
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+
+
+def test_every_family_has_a_recipe() -> None:
+    assert {load_recipe(name).base.family for name in NAMES} == set(USUAL)
+    assert "wan2.1-1.3b" in NAMES and "wan2.1-1.3b-lora-24gb" in NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sampled_as_is_usual_for_the_family(name: str) -> None:
+    recipe = load_recipe(name)
+    usual = USUAL[recipe.base.family]
+    assert recipe.generate.sampler == usual.sampler
+    assert recipe.measure.sampler == usual.sampler
+    assert recipe.base.max_tokens == usual.max_tokens
+    if name != "wan2.2-ti2v-5b":
+        assert recipe.shape == usual.shape
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_shape_is_legal(name: str) -> None:
+    recipe = load_recipe(name)
+    model = real_model(recipe)
+    assert model is not None and model.family == recipe.base.family
+    temporal, spatial = model.size.compression
+    assert (recipe.shape.num_frames - 1) % temporal == 0
+    assert recipe.shape.height_px % (spatial * model.size.patch[1]) == 0
+    assert recipe.shape.width_px % (spatial * model.size.patch[2]) == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_roles_are_built_without_weights(name: str) -> None:
+    recipe = load_recipe(name)
+    runtime = recipe.runtime.model_copy(update={"device": "cpu"})
+    writer, questions, judge = recipe.prompts.writer, recipe.prompts.questions, recipe.judge.judge
+    assert isinstance(writer, LlmWriterSpec) and isinstance(questions, LlmQuestionsSpec)
+    assert isinstance(judge, VlmJudgeSpec) and recipe.prompts.screen.critic is not None
+    if recipe.runtime.servers:
+        pytest.importorskip("openai")
+    assert callable(writer.build(runtime).write)
+    assert callable(questions.build(runtime).write)
+    assert callable(build_vlm_judge(judge, runtime).answer)
+    assert recipe.prompts.screen.critic.build(runtime) is not None
+    assert recipe.prompts.screen.max_words > writer.max_words
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_measurer_is_another_than_the_judge_and_misses_only_the_suite(name: str) -> None:
+    measurer = load_recipe(name).measure.measurer
+    assert measurer is not None
+    spec = plugin(measurer)
+    assert isinstance(spec, VBenchMeasurerSpec)
+    with pytest.raises(InputError):
+        spec.model_copy(update={"suite": "no-such-folder"}).build(load_recipe(name).runtime)
+
+
+def test_the_papers_settings() -> None:
+    recipe = load_recipe("wan2.1-1.3b")
+    train, shape = recipe.train, recipe.shape
+    assert (shape.width_px, shape.height_px, shape.num_frames, shape.fps) == (832, 480, 81, 16)
+    assert (train.lora, train.learning_rate, train.batch_size) == (None, 1e-6, 4)
+    assert recipe.weights.kind == "raw"
+    num_clips = (recipe.prompts.num_weakness + recipe.prompts.num_caption) * recipe.generate.num_takes
+    num_own = train.num_steps * train.batch_size * (1 - train.realism.share)
+    assert num_clips == 9500 and num_own == pytest.approx(num_clips, rel=0.001)  # one epoch
+
+
+def test_what_families_need_in_training() -> None:
+    for name in ("cogvideox-2b", "cogvideox-5b"):
+        train = load_recipe(name).train
+        assert (train.shift, train.sigma_density) == (1.0, "uniform")
+    assert load_recipe("hunyuanvideo").train.caption_drop == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recipe_is_in_the_guide(name: str) -> None:
+    assert f"`{name}`" in (DOCS / "real_models.md").read_text(encoding="utf-8")

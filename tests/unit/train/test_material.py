@@ -1,0 +1,56 @@
+"""Which clips are kept out of training, and keys that stay when recipes learn new words."""
+
+import pytest
+
+from rushes.errors import TrainingError
+from rushes.records import Sample
+from rushes.specs import LoraSpec, TrainSpec
+from rushes.store.identity import spec_part
+from rushes.train.lesson import Lesson, lesson_key
+from rushes.train.material import divide
+
+
+def _key(number: int) -> str:
+    return f"{number:064x}"
+
+
+def _lesson(**settings: int | str) -> Lesson:
+    samples = tuple(
+        Sample(
+            clip_key=_key(i), prompt_key=_key(100 + i), weight=1.0, dimension="x", source="real" if i >= 4 else "own"
+        )
+        for i in (6, 0, 5, 1, 2, 7, 3, 4)
+    )
+    spec = TrainSpec.model_validate(settings)
+    return Lesson(samples=samples, parent=_key(200), start=None, spec=spec, reencode=False)
+
+
+def test_held_out_real_clips_are_the_last_by_key_and_the_rest_keeps_its_order() -> None:
+    lesson = _lesson(num_held_out=2)
+    kept, apart = divide(lesson)
+    assert {sample.clip_key for sample in apart} == {_key(6), _key(7)}
+    assert [int(sample.clip_key, 16) for sample in kept] == [0, 5, 1, 2, 3, 4]
+    assert divide(_lesson()) == (_lesson().samples, ())
+
+
+@pytest.mark.parametrize("num", [4, 9])
+def test_all_real_clips_cannot_be_held_out(num: int) -> None:
+    with pytest.raises(TrainingError, match="num_held_out"):
+        divide(_lesson(num_held_out=num))
+
+
+def test_only_what_is_said_enters_the_key() -> None:
+    plain = lesson_key(_lesson())
+    assert lesson_key(_lesson(optimizer="adamw", num_held_out=0)) == plain
+    assert len({plain, lesson_key(_lesson(optimizer="adamw_8bit")), lesson_key(_lesson(num_held_out=1))}) == 3
+
+
+def test_the_key_of_a_lesson_has_not_moved() -> None:
+    """As it was before recipes could name an optimiser and held-out clips."""
+    assert lesson_key(_lesson()) == "38d9a56ffff9a1ba7c65e846fa4bfa76a89388fbdc96e3084bb6f7a41e6fdd5a"
+
+
+def test_training_specs_keep_their_names_in_keys() -> None:
+    named = spec_part(TrainSpec(lora=LoraSpec()))
+    names = [named["spec_name"], named["lora"]["spec_name"], named["realism"]["spec_name"]]
+    assert names == ["rushes.specs:TrainSpec", "rushes.specs:LoraSpec", "rushes.specs:RealismSpec"]

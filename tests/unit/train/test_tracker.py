@@ -1,0 +1,82 @@
+"""Trackers get every point once, also after a kill, and say what to install."""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from rushes.errors import RecipeError
+from rushes.train.state import Progress
+from rushes.train.tracker import NoTracker, ServiceTracker, make_tracker
+
+
+def _progress(step: int) -> Progress:
+    curves = {"loss": [(n, n / 10) for n in range(1, step + 1)], "held_out_own": [(0, 1.0)]}
+    return Progress(step=step, curves=curves)
+
+
+class _Service(ModuleType):
+    def __init__(self) -> None:
+        super().__init__("trackio")
+        self.logged: list[tuple[int, dict[str, float]]] = []
+        self.said: list[Any] = []
+
+    def init(self, **options: str) -> None:
+        self.said.append(options)
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        self.logged.append((step, values))
+
+    def finish(self) -> None:
+        self.said.append("finished")
+
+
+def test_every_point_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    service = _Service()
+    monkeypatch.setitem(sys.modules, "trackio", service)
+    tracker = make_tracker("trackio", tmp_path, "my run")
+    for step in (1, 2, 3):
+        tracker.show(_progress(step))
+    tracker.close()
+    assert service.logged == [(0, {"held_out_own": 1.0}), (1, {"loss": 0.1}), (2, {"loss": 0.2}), (3, {"loss": 0.3})]
+    assert service.said == [{"project": "rushes", "name": "my run"}, "finished"]
+
+
+def test_after_a_kill_only_what_is_new() -> None:
+    service = _Service()
+    ServiceTracker(service, "x").show(_progress(5))
+    assert service.logged == [(5, {"loss": 0.5})]
+
+
+def test_auto_without_tensorboard_shows_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert isinstance(make_tracker("auto", tmp_path, "x"), NoTracker)
+    assert isinstance(make_tracker("none", tmp_path, "x"), NoTracker)
+
+
+@pytest.mark.parametrize("kind", ["tensorboard", "trackio", "wandb"])
+def test_a_missing_package_is_named(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def missing(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    with pytest.raises(RecipeError) as caught:
+        make_tracker(kind, tmp_path, "x")
+    assert f"pip install -c constraints.txt 'rushes[{kind}]'" in str(caught.value)
+
+
+def test_tensorboard_files_hold_the_values(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    tracker = make_tracker("auto", tmp_path / "board", "x")
+    for step in (1, 2):
+        tracker.show(_progress(step))
+    tracker.close()
+    found = EventAccumulator(str(tmp_path / "board"))
+    found.Reload()
+    assert [(each.step, round(each.value, 5)) for each in found.Scalars("loss")] == [(1, 0.1), (2, 0.2)]
