@@ -62,11 +62,11 @@ def answer_key(clip: Clip, prompt: Prompt, index: int, spec: JudgeSpec) -> str:
     All questions of the prompt are part of it: they are asked in one request, and a judge may let one colour the next.
     """
     asked = [question.model_dump(mode="json") for question in prompt.questions]
-    identity = {"judge": spec.judge, "weights": _weights(spec.judge), "text": prompt.text, "questions": asked}
+    identity = {"judge": spec.judge, "weights": weights_of(spec.judge), "text": prompt.text, "questions": asked}
     return work_key("answer", identity, [clip], index)
 
 
-def _weights(judge: SandboxJudgeSpec | VlmJudgeSpec | PluginSpec) -> str | None:
+def weights_of(judge: SandboxJudgeSpec | VlmJudgeSpec | PluginSpec) -> str | None:
     """Hash of what a judge brings from the package, so that another one's answers are never taken for its own.
 
     The sandbox's judge: its weights. A vision-language model: how it is asked, and how many frames it is shown.

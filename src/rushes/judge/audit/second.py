@@ -8,7 +8,7 @@ from typing import Final
 
 from rushes.errors import RecipeError
 from rushes.judge.audit.run import Witness
-from rushes.judge.stage import _weights, build_judge, judge_name
+from rushes.judge.stage import build_judge, judge_name, weights_of
 from rushes.records import Question, Scored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Measurer, Subject
 from rushes.specs import JudgeSpec, PluginSpec, RuntimeSpec
@@ -26,7 +26,7 @@ def recipe_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Witness:
     """
     # Replies kept from an earlier question would make a judge agree with itself: the audit keeps the answers instead.
     judge = build_judge(spec, runtime.model_copy(update={"cache_folder": None}))
-    return Witness(judge_name(spec), {"judge": spec_part(spec.judge), "weights": _weights(spec.judge)}, judge)
+    return Witness(judge_name(spec), {"judge": spec_part(spec.judge), "weights": weights_of(spec.judge)}, judge)
 
 
 def second_judge(name: str, runtime: RuntimeSpec) -> Witness:
