@@ -57,7 +57,10 @@ def _vae(folder: Path, amount: Amount) -> None:
 
     spec = VaeSpec()
     if amount.num_steps is not None:
-        spec = dataclasses.replace(spec, stages=stage_steps(spec.stages, amount.num_steps))
+        whole = sum(steps for _, _, steps in spec.stages)
+        decoder = amount.num_steps * spec.num_decoder_steps // (whole + spec.num_decoder_steps)
+        stages = stage_steps(spec.stages, amount.num_steps - decoder)
+        spec = dataclasses.replace(spec, stages=stages, num_decoder_steps=decoder)
     vae = train_vae(folder, spec, _say)
     print(f"autoencoder: {psnr_db(vae):.2f} dB on held-out clips")
 

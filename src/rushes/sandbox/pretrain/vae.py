@@ -32,9 +32,12 @@ HELD_OUT_SEED = 10_000_019
 class VaeSpec:
     """How the autoencoder is trained."""
 
-    stages: tuple[tuple[int, int, int], ...] = ((1, 16, 500), (5, 8, 700), (17, 4, 2400))
+    stages: tuple[tuple[int, int, int], ...] = ((1, 16, 500), (5, 8, 700), (17, 4, 4400))
     """(frames, batch, steps) of each stage: stills first, then short and whole clips."""
     learning_rate: float = 2e-3
+    num_decoder_steps: int = 1_500
+    """Steps after the stages in which only the decoder learns on: latents, and models trained on them, stay valid."""
+    decoder_learning_rate: float = 6e-4
     latent_noise: float = 0.1
     """Standard deviation of the noise added to latents, which makes the decoder forgive the sampler's small errors."""
     latent_penalty: float = 1e-4
@@ -136,14 +139,17 @@ def train_vae(folder: Path, spec: VaeSpec, say: Callable[[str], None] = print) -
     vae = make_vae().train()
     optimizer = torch.optim.AdamW(vae.parameters(), lr=spec.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
     step = int(load_state(folder / "vae.safetensors", vae, [optimizer]).get("step", 0))
-    total = sum(steps for _, _, steps in spec.stages)
+    num_whole = sum(steps for _, _, steps in spec.stages)
+    total = num_whole + spec.num_decoder_steps
     began, running = time.monotonic(), 0.0
     while step < total:
         frames, batch = _stage(spec, step)
         rng = np.random.default_rng((spec.seed, step))
         torch.manual_seed(step)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, total, spec.learning_rate)
+            group["lr"] = _rate(spec, step, num_whole)
+        for part in (vae.encoder, vae.quant_conv):
+            part.requires_grad_(step < num_whole)
         with torch.autocast("cpu", torch.bfloat16):
             loss = vae_loss(vae, _batch(rng, frames, batch), spec)
         loss.backward()
@@ -161,12 +167,19 @@ def train_vae(folder: Path, spec: VaeSpec, say: Callable[[str], None] = print) -
     return vae.eval()
 
 
+def _rate(spec: VaeSpec, step: int, num_whole: int) -> float:
+    if step < num_whole:
+        return learning_rate(step, num_whole, spec.learning_rate)
+    return learning_rate(step - num_whole, spec.num_decoder_steps, spec.decoder_learning_rate)
+
+
 def _stage(spec: VaeSpec, step: int) -> tuple[int, int]:
+    """Frames and batch of a step; the decoder's own steps are like the last stage's."""
     for frames, batch, steps in spec.stages:
         if step < steps:
             return frames, batch
         step -= steps
-    raise AssertionError("the schedule is over")
+    return spec.stages[-1][0], spec.stages[-1][1]
 
 
 @torch.no_grad()

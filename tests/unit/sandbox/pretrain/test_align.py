@@ -20,7 +20,7 @@ from rushes.sandbox.scene import COLOURS, SHAPES, Action, Scene, Thing
 
 
 def look(colour: str, shape: str) -> int:
-    return COLOURS.index(colour) * len(SHAPES) + SHAPES.index(shape)  # type: ignore[arg-type]
+    return COLOURS.index(colour) * len(SHAPES) + SHAPES.index(shape)
 
 
 def grid(scene: Scene) -> np.ndarray:
