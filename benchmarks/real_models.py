@@ -14,12 +14,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
-import platform
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +25,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.support.measuring import Measured, Result, beside, machine, measured, peak_of, reset_peak
 from rushes.families.wan import Wan
 from rushes.records import Question, SamplerSettings
 from rushes.roles import JudgeRequest, Video
@@ -55,21 +52,6 @@ class Setup:
     """Most pixels of a frame that the judge's processor keeps."""
     num_repeats: int
     num_sampler_steps: int
-
-
-@dataclass(frozen=True)
-class Result:
-    """One measurement."""
-
-    what: str
-    unit: str
-    ours_s: float | None
-    """None where it ran out of memory."""
-    plain_s: float | None
-    """None where it ran out of memory."""
-    ratio: float | None
-    ours_peak_bytes: int | None
-    plain_peak_bytes: int | None
 
 
 TINY = Setup(
@@ -99,67 +81,6 @@ REAL = Setup(
      "fullatt_block_indexes": [7, 15, 23, 31], "window_size": 112},
     448 * 448, 3, 4,
 )  # fmt: skip
-
-
-Measured = tuple[float | None, int | None]
-"""Seconds and peak memory, bytes."""
-
-# ---------------------------------------------------------------------------------------------- measuring
-
-
-def measured(do: Callable[[], object], num_repeats: int, device: torch.device) -> Measured:
-    """Best seconds of a few calls after one that is not counted, and peak memory over the counted ones."""
-    try:
-        do()
-        _reset_peak(device)
-        times = []
-        for _ in range(num_repeats):
-            _wait(device)
-            began = time.perf_counter()
-            do()
-            _wait(device)
-            times.append(time.perf_counter() - began)
-    except torch.OutOfMemoryError:
-        return None, None
-    return min(times), _peak(device)
-
-
-def beside(what: str, unit: str, ours: Measured, plain: Measured, *, per: int = 1) -> Result:
-    """Two measurements as a result, in units of which each call did `per`."""
-    ours_s, plain_s = (None if each[0] is None else each[0] / per for each in (ours, plain))
-    ratio = None if ours_s is None or plain_s is None else plain_s / ours_s
-    return Result(what, unit, ours_s, plain_s, ratio, ours[1], plain[1])
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def _reset_peak(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
-    elif os.access("/proc/self/clear_refs", os.W_OK):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak(device: torch.device) -> int | None:
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.is_file() else []
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), None)
-
-
-def machine(device: torch.device) -> str:
-    """The machine in words."""
-    if device.type == "cuda":
-        one = torch.cuda.get_device_properties(device)
-        where = f"one {one.name} with {one.total_memory / 2**30:.0f} GiB"
-    else:
-        where = f"{os.cpu_count()} CPU cores ({platform.machine()}), {torch.get_num_threads()} threads"
-    return f"{where}; Python {platform.python_version()}, torch {torch.__version__}"
 
 
 # ---------------------------------------------------------------------------------------------- the model
@@ -223,13 +144,13 @@ def _ours_training(
     objective = RewardWeightedObjective(spec, None, torch.zeros(shape), torch.ones(shape))
     chosen = prepare(network, data, spec, TrainRuntime(recompute=recompute))
     times: list[float] = []
-    _reset_peak(wan.device)
+    reset_peak(wan.device)
     with tempfile.TemporaryDirectory() as scratch:
         optimise(
             network, data, objective, spec, seed=0, scratch=Path(scratch), setup=chosen,
             on_step=lambda progress: times.append(progress.seconds),
         )  # fmt: skip
-    return min(after - before for before, after in itertools.pairwise(times)), _peak(wan.device)
+    return min(after - before for before, after in itertools.pairwise(times)), peak_of(wan.device)
 
 
 def _plain_training(

@@ -9,6 +9,7 @@ import typer
 
 from rushes.cli.audit import judge
 from rushes.cli.export import export
+from rushes.cli.options import AllowChangeOption, HomeArgument, HomeOption, JsonOption, RecipeArgument, SetOption
 from rushes.cli.sandbox import sandbox
 from rushes.cli.vbench import vbench
 
@@ -28,20 +29,6 @@ app.add_typer(sandbox, name="sandbox")
 app.add_typer(vbench, name="vbench")
 app.add_typer(judge, name="judge")
 app.add_typer(export, name="export")
-
-RecipeArgument = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="A YAML file, or a packaged recipe: sandbox, wan2.1-1.3b.")
-]
-HomeArgument = Annotated[Path, typer.Argument(metavar="HOME", help="The run folder.")]
-HomeOption = Annotated[Path | None, typer.Option("--home", help="Run folder; default: runs/<name of the recipe>.")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting: train.num_steps=200.")
-]
-AllowChangeOption = Annotated[
-    bool,
-    typer.Option("--allow-change", help="Accept a run folder of another recipe: what depends on it is made again."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 def _print_version(wanted: bool) -> None:

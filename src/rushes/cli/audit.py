@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from rushes.cli.options import AllowChangeOption, HomeOption, JsonOption, RecipeArgument, SetOption
+
 if TYPE_CHECKING:
     from rushes.judge.audit.records import Audit
     from rushes.judge.audit.sources import Source
@@ -45,14 +47,10 @@ class Origin(StrEnum):
 
 @judge.command(name=_WORK)
 def work_up_to_here(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file, or a packaged recipe: sandbox, tiny.")],
-    home: Annotated[Path | None, typer.Option("--home", help="Run folder; default: runs/<name of the recipe>.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting: train.num_steps=200.")
-    ] = None,
-    allow_change: Annotated[
-        bool, typer.Option("--allow-change", help="Accept a run folder of another recipe.")
-    ] = False,
+    recipe: RecipeArgument,
+    home: HomeOption = None,
+    set_: SetOption = None,
+    allow_change: AllowChangeOption = False,
 ) -> None:
     """Run a recipe up to here; `rushes judge RECIPE` is the same."""
     from rushes.cli.work import work
@@ -68,7 +66,7 @@ def audit(
     recipe: Annotated[
         str | None, typer.Option("--recipe", help="Whose judge; default: the run's own, else the recipe sandbox.")
     ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting.")] = None,
+    set_: SetOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the audit; default: audit/ in the run, else runs/audit.")
     ] = None,
@@ -88,7 +86,7 @@ def audit(
         Path | None, typer.Option("--sheet", help="Write the clips and a CSV for people to fill in here; ask nothing.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Which clips, and in which order they are shuffled.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Test the judge on controls: in which dimensions can it be trusted? Run it again to resume."""
     from rushes.judge.audit.sources import Choice, find_clips

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
+
+from rushes.cli.options import HomeArgument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,10 @@ export = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+
+Whole = Literal["transformer", "pipeline", "merged"]
+"""Forms of the whole weights."""
 
 
 class NumberFormat(StrEnum):
@@ -62,7 +68,6 @@ class Clips(StrEnum):
     all = "all"
 
 
-HomeArgument = Annotated[Path, typer.Argument(metavar="HOME", help="The run folder.")]
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="New or empty folder; default: HOME/export/<name of the command>.")
 ]
@@ -83,99 +88,56 @@ EnergyOption = Annotated[
 DeviceOption = Annotated[str, typer.Option("--device", help="Where the extraction is computed: cpu, cuda.")]
 
 
-@export.command()
-def lora(
-    home: HomeArgument,
-    out: OutOption = None,
-    strength: StrengthOption = 1.0,
-    rank: RankOption = None,
-    energy: EnergyOption = None,
-    dtype: DtypeOption = NumberFormat.float32,
-    checkpoint: CheckpointOption = None,
-    device: DeviceOption = "cpu",
-) -> None:
-    """A LoRA folder for diffusers: `pipeline.load_lora_weights(folder)`."""
-    _export_lora("diffusers", home, out, checkpoint, _lora_options(strength, rank, energy, dtype, device))
+def _lora_command(name: str, dialect: Dialect, help: str) -> None:
+    """Add the command that writes a LoRA in one dialect."""
+
+    @export.command(name, help=help)
+    def write(
+        home: HomeArgument,
+        out: OutOption = None,
+        strength: StrengthOption = 1.0,
+        rank: RankOption = None,
+        energy: EnergyOption = None,
+        dtype: DtypeOption = NumberFormat.float32,
+        checkpoint: CheckpointOption = None,
+        device: DeviceOption = "cpu",
+    ) -> None:
+        target = _target(home, out, name)
+        with _opened(home, checkpoint) as source:
+            from rushes.export.lora import export_lora
+
+            fit = export_lora(source, target, dialect, _lora_options(strength, rank, energy, dtype, device))
+        _say_fit(fit)
+        print(f"wrote {target}")
 
 
-@export.command()
-def comfyui(
-    home: HomeArgument,
-    out: OutOption = None,
-    strength: StrengthOption = 1.0,
-    rank: RankOption = None,
-    energy: EnergyOption = None,
-    dtype: DtypeOption = NumberFormat.float32,
-    checkpoint: CheckpointOption = None,
-    device: DeviceOption = "cpu",
-) -> None:
-    """A LoRA file for ComfyUI's `models/loras`."""
-    _export_lora("comfyui", home, out, checkpoint, _lora_options(strength, rank, energy, dtype, device))
+def _whole_command(name: Whole, help: str) -> None:
+    """Add the command that writes all tuned weights in one form."""
+
+    @export.command(name, help=help)
+    def write(
+        home: HomeArgument,
+        out: OutOption = None,
+        strength: StrengthOption = 1.0,
+        dtype: DtypeOption = NumberFormat.float32,
+        checkpoint: CheckpointOption = None,
+    ) -> None:
+        with _opened(home, checkpoint) as source:
+            from rushes.export.full import export_merged, export_pipeline, export_transformer
+
+            writers = {"transformer": export_transformer, "pipeline": export_pipeline, "merged": export_merged}
+            written = writers[name](source, _target(home, out, name), strength, _dtype(dtype))
+        print(f"wrote {written}")
 
 
-@export.command()
-def kohya(
-    home: HomeArgument,
-    out: OutOption = None,
-    strength: StrengthOption = 1.0,
-    rank: RankOption = None,
-    energy: EnergyOption = None,
-    dtype: DtypeOption = NumberFormat.float32,
-    checkpoint: CheckpointOption = None,
-    device: DeviceOption = "cpu",
-) -> None:
-    """A LoRA file with kohya's names and alphas, for musubi-tuner and its kin."""
-    _export_lora("kohya", home, out, checkpoint, _lora_options(strength, rank, energy, dtype, device))
-
-
-@export.command()
-def transformer(
-    home: HomeArgument,
-    out: OutOption = None,
-    strength: StrengthOption = 1.0,
-    dtype: DtypeOption = NumberFormat.float32,
-    checkpoint: CheckpointOption = None,
-) -> None:
-    """All tuned weights as a diffusers `transformer/` folder, adapters merged."""
-    with _opened(home, checkpoint) as source:
-        from rushes.export.full import export_transformer
-
-        target = _target(home, out, "transformer")
-        export_transformer(source, target, strength, _dtype(dtype))
-    print(f"wrote {target}")
-
-
-@export.command()
-def pipeline(
-    home: HomeArgument,
-    out: OutOption = None,
-    strength: StrengthOption = 1.0,
-    dtype: DtypeOption = NumberFormat.float32,
-    checkpoint: CheckpointOption = None,
-) -> None:
-    """A whole diffusers folder: the base's parts and the tuned transformer."""
-    with _opened(home, checkpoint) as source:
-        from rushes.export.full import export_pipeline
-
-        target = _target(home, out, "pipeline")
-        export_pipeline(source, target, strength, _dtype(dtype))
-    print(f"wrote {target}")
-
-
-@export.command()
-def merged(
-    home: HomeArgument,
-    out: OutOption = None,
-    strength: StrengthOption = 1.0,
-    dtype: DtypeOption = NumberFormat.float32,
-    checkpoint: CheckpointOption = None,
-) -> None:
-    """All tuned weights as one file in the family's own names, for ComfyUI's `models/diffusion_models`."""
-    with _opened(home, checkpoint) as source:
-        from rushes.export.full import export_merged
-
-        path = export_merged(source, _target(home, out, "merged"), strength, _dtype(dtype))
-    print(f"wrote {path}")
+_lora_command("lora", "diffusers", "A LoRA folder for diffusers: `pipeline.load_lora_weights(folder)`.")
+_lora_command("comfyui", "comfyui", "A LoRA file for ComfyUI's `models/loras`.")
+_lora_command("kohya", "kohya", "A LoRA file with kohya's names and alphas, for musubi-tuner and its kin.")
+_whole_command("transformer", "All tuned weights as a diffusers `transformer/` folder, adapters merged.")
+_whole_command("pipeline", "A whole diffusers folder: the base's parts and the tuned transformer.")
+_whole_command(
+    "merged", "All tuned weights as one file in the family's own names, for ComfyUI's `models/diffusion_models`."
+)
 
 
 @export.command()
@@ -253,16 +215,6 @@ def _target(home: Path, out: Path | None, name: str) -> Path:
     target = out if out is not None else home / "export" / name
     check_free(target)
     return target
-
-
-def _export_lora(dialect: Dialect, home: Path, out: Path | None, checkpoint: str | None, options: LoraOptions) -> None:
-    target = _target(home, out, "lora" if dialect == "diffusers" else dialect)
-    with _opened(home, checkpoint) as source:
-        from rushes.export.lora import export_lora
-
-        fit = export_lora(source, target, dialect, options)
-    _say_fit(fit)
-    print(f"wrote {target}")
 
 
 def _lora_options(

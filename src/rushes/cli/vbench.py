@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from rushes.cli.options import JsonOption
+
 vbench = typer.Typer(
     help="VBench-2.0: clips out under its names, official results in, statistics.",
     no_args_is_help=True,
@@ -109,7 +111,7 @@ def import_(
     published: Annotated[
         bool, typer.Option("--published", help="Also show the paper's numbers, marked as published by others.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Read official results: recompute means and coverage, name contradictions, compare two models."""
     from rushes.cli.vbench_work import import_results
@@ -125,7 +127,7 @@ def scorecard(
     published: Annotated[
         bool, typer.Option("--published", help="Also show the paper's numbers, marked as published by others.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Print a run's own measurements in the paper's shape, corrected for all dimensions."""
     from rushes.cli.vbench_work import show_run

@@ -20,7 +20,7 @@ from rushes.export.native import native_names
 from rushes.export.source import Source
 
 
-def export_transformer(source: Source, target: Path, strength: float, dtype: torch.dtype) -> None:
+def export_transformer(source: Source, target: Path, strength: float, dtype: torch.dtype) -> Path:
     """Write a folder that `from_pretrained` of the transformer's class reads.
 
     Args:
@@ -29,22 +29,27 @@ def export_transformer(source: Source, target: Path, strength: float, dtype: tor
         strength: how much of the change: 1 is what was trained.
         dtype: number format; what the family must keep in float32 stays so.
 
+    Returns:
+        What was written: `target`.
+
     Raises:
         InputError: the base has changed; a strength out of range; a target that is not empty.
     """
     base = find_base(source)
     with new_folder(target) as folder:
         write_transformer(folder, base, tuned_weights(source, base, strength), dtype)
+    return target
 
 
-def export_pipeline(source: Source, target: Path, strength: float, dtype: torch.dtype) -> None:
+def export_pipeline(source: Source, target: Path, strength: float, dtype: torch.dtype) -> Path:
     """Write a whole folder that `DiffusionPipeline.from_pretrained` reads: the base's, with the tuned transformer.
 
-    Args and Raises as `export_transformer`.
+    Args, Returns and Raises as `export_transformer`.
     """
     base = find_base(source, whole=True)
     with new_folder(target) as folder:
         write_pipeline(folder, base, tuned_weights(source, base, strength), dtype)
+    return target
 
 
 def export_merged(source: Source, target: Path, strength: float, dtype: torch.dtype) -> Path:

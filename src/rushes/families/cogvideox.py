@@ -17,7 +17,6 @@ from diffusers import CogVideoXDDIMScheduler, CogVideoXDPMScheduler
 from torch import Tensor
 
 from rushes.errors import RecipeError
-from rushes.families.attention import attention_for
 from rushes.families.family import Conditions
 from rushes.families.loaded import LoadedPipeline, check_shape, generators, refuse_setting, to_frames
 from rushes.records import SamplerSettings
@@ -71,36 +70,21 @@ class CogVideoX(LoadedPipeline):
         t = (shape.num_frames - 1) // temporal + 1 + self.num_extra
         return int(self.transformer.config.in_channels), t, shape.height_px // spatial, shape.width_px // spatial
 
-    def read_texts(self, texts: list[str]) -> TextStates:
-        """T5 states of all tokens, padding included: the transformer takes no mask."""
-        states = self.pipeline.encode_prompt(
-            texts, do_classifier_free_guidance=False, max_sequence_length=self.max_tokens, device=self.device
-        )[0]
-        return TextStates(states)
-
     @torch.no_grad()
     def sample(self, texts: Sequence[str], seeds: Sequence[int], sampler: SamplerSettings, shape: ShapeSpec) -> Tensor:
         """Final latents as they leave the stock sampler, the extra frame of CogVideoX 1.5 included."""
         self.pipeline.scheduler = self.make_scheduler(sampler)
         noise = self.noise(seeds, self.latent_shape(shape)).permute(0, 2, 1, 3, 4)
-        guided = sampler.guidance_scale > 1
-        negative = self.encode_text([sampler.negative_prompt] * len(texts)).states_BLD if guided else None
-        prompt = self.encode_text(texts).states_BLD
-        with attention_for(self.device), self.autocast(sampler.precision):
-            latents: Tensor = self.pipeline(
-                prompt_embeds=prompt,
-                negative_prompt_embeds=negative,
-                height=shape.height_px,
-                width=shape.width_px,
-                num_frames=shape.num_frames,
-                num_inference_steps=sampler.num_steps,
-                guidance_scale=sampler.guidance_scale,
-                latents=noise.to(self.device),
-                generator=generators([seed ^ STEP_NOISE for seed in seeds]),
-                output_type="latent",
-                max_sequence_length=self.max_tokens,
-            ).frames
-        return latents.float().permute(0, 2, 1, 3, 4).contiguous()
+        negative = self.negative_text(len(texts), sampler)
+        latents = self.run_pipeline(
+            sampler,
+            shape,
+            prompt_embeds=self.encode_text(texts).states_BLD,
+            negative_prompt_embeds=None if negative is None else negative.states_BLD,
+            latents=noise.to(self.device),
+            generator=generators([seed ^ STEP_NOISE for seed in seeds]),
+        )
+        return latents.permute(0, 2, 1, 3, 4).contiguous()
 
     def make_scheduler(self, sampler: SamplerSettings) -> CogVideoXDPMScheduler | CogVideoXDDIMScheduler:
         """The scheduler that a sampler names, on the model's own noise schedule, which no flow shift changes.

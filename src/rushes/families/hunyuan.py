@@ -15,7 +15,6 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
-from rushes.families.attention import attention_for
 from rushes.families.family import Conditions
 from rushes.families.loaded import LoadedPipeline, check_shape, refuse_setting, to_frames
 from rushes.records import SamplerSettings
@@ -62,21 +61,14 @@ class Hunyuan(LoadedPipeline):
         self.pipeline.scheduler = self.make_scheduler(sampler)
         noise = self.noise(seeds, self.latent_shape(shape))
         prompt = self.encode_text(texts)
-        with attention_for(self.device), self.autocast(sampler.precision):
-            latents: Tensor = self.pipeline(
-                prompt_embeds=prompt.states_BLD,
-                pooled_prompt_embeds=prompt.pooled_BP,
-                prompt_attention_mask=prompt.mask_BL,
-                height=shape.height_px,
-                width=shape.width_px,
-                num_frames=shape.num_frames,
-                num_inference_steps=sampler.num_steps,
-                guidance_scale=sampler.guidance_scale,
-                latents=noise.to(self.device),
-                output_type="latent",
-                max_sequence_length=self.max_tokens,
-            ).frames
-        return latents.float()
+        return self.run_pipeline(
+            sampler,
+            shape,
+            prompt_embeds=prompt.states_BLD,
+            pooled_prompt_embeds=prompt.pooled_BP,
+            prompt_attention_mask=prompt.mask_BL,
+            latents=noise.to(self.device),
+        )
 
     def make_scheduler(self, sampler: SamplerSettings) -> FlowMatchEulerDiscreteScheduler:
         """Euler with the sampler's shift.

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from rushes.errors import RecipeError
+from rushes.families.attention import attention_for
 from rushes.families.defaults import in_words
+from rushes.records import SamplerSettings
 from rushes.specs import ShapeSpec
 from rushes.texts import TextStates
 
@@ -71,8 +73,15 @@ class LoadedPipeline:
         return TextStates.cat(parts)[[rows[text] for text in texts]].float()
 
     def read_texts(self, texts: list[str]) -> TextStates:
-        """One batch of texts through the encoders of the pipeline; each family's own."""
-        raise NotImplementedError
+        """One batch of texts through the encoders of the pipeline: token states alone, where a family takes no more."""
+        states = self.pipeline.encode_prompt(
+            texts, do_classifier_free_guidance=False, max_sequence_length=self.max_tokens, device=self.device
+        )[0]
+        return TextStates(states)
+
+    def negative_text(self, num: int, sampler: SamplerSettings) -> TextStates | None:
+        """What guidance leads away from, for `num` clips; None where the sampler does not guide."""
+        return self.encode_text([sampler.negative_prompt] * num) if sampler.guidance_scale > 1 else None
 
     def keep_texts(self, texts: Sequence[str]) -> None:
         """Encode these texts now and keep the result, so that the text encoder is not needed for them again."""
@@ -95,6 +104,29 @@ class LoadedPipeline:
         if self.load_text_parts is None:
             raise RuntimeError("the text encoder was dropped from a pipeline that cannot load it again")
         self.pipeline.register_modules(**{name: part.to(self.device) for name, part in self.load_text_parts().items()})
+
+    # ---------------------------------------------------------------- filming
+
+    def run_pipeline(self, sampler: SamplerSettings, shape: ShapeSpec, **inputs: Any) -> Tensor:
+        """What the stock pipeline calls latents, in float32, as they leave its sampler.
+
+        Args:
+            sampler: how to sample; its scheduler is in its place already.
+            shape: of the clips.
+            inputs: first noise, text, and whatever else this family's pipeline takes.
+        """
+        with attention_for(self.device), self.autocast(sampler.precision):
+            latents: Tensor = self.pipeline(
+                height=shape.height_px,
+                width=shape.width_px,
+                num_frames=shape.num_frames,
+                num_inference_steps=sampler.num_steps,
+                guidance_scale=sampler.guidance_scale,
+                output_type="latent",
+                max_sequence_length=self.max_tokens,
+                **inputs,
+            ).frames
+        return latents.float()
 
     # ---------------------------------------------------------------- noise and number formats
 

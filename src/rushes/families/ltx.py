@@ -17,7 +17,6 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
-from rushes.families.attention import attention_for
 from rushes.families.family import Conditions
 from rushes.families.loaded import LoadedPipeline, check_shape, generators, refuse_setting, to_frames
 from rushes.records import SamplerSettings
@@ -68,24 +67,18 @@ class LTX(LoadedPipeline):
         size = self.latent_shape(shape)
         noise = self.pack(self.noise(seeds, size).to(self.device))
         prompt = self.encode_text(texts)
-        negative = self.encode_text([sampler.negative_prompt] * len(texts)) if sampler.guidance_scale > 1 else None
-        with attention_for(self.device), self.autocast(sampler.precision):
-            latents: Tensor = self.pipeline(
-                prompt_embeds=prompt.states_BLD,
-                prompt_attention_mask=prompt.mask_BL,
-                negative_prompt_embeds=None if negative is None else negative.states_BLD,
-                negative_prompt_attention_mask=None if negative is None else negative.mask_BL,
-                height=shape.height_px,
-                width=shape.width_px,
-                num_frames=shape.num_frames,
-                frame_rate=shape.fps,
-                num_inference_steps=sampler.num_steps,
-                guidance_scale=sampler.guidance_scale,
-                latents=noise,
-                output_type="latent",
-                max_sequence_length=self.max_tokens,
-            ).frames
-        return self.unpack(latents.float(), size[1:])
+        negative = self.negative_text(len(texts), sampler)
+        latents = self.run_pipeline(
+            sampler,
+            shape,
+            prompt_embeds=prompt.states_BLD,
+            prompt_attention_mask=prompt.mask_BL,
+            negative_prompt_embeds=None if negative is None else negative.states_BLD,
+            negative_prompt_attention_mask=None if negative is None else negative.mask_BL,
+            frame_rate=shape.fps,
+            latents=noise,
+        )
+        return self.unpack(latents, size[1:])
 
     def make_scheduler(self, sampler: SamplerSettings) -> FlowMatchEulerDiscreteScheduler:
         """Euler with the sampler's shift; the folder's shift by length is the same map with shift = exp(mu).

@@ -1,7 +1,8 @@
 """Wan: Wan2.1 text-to-video (1.3B, 14B), the sandbox's model, and Wan2.2 TI2V-5B from text alone.
 
 Flow matching; text states of 512 tokens (UMT5) with padding zeroed and no mask; per-channel latent statistics from the
-autoencoder's config. TI2V-5B differs by a timestep for every patch (`expand_timesteps`) and a coarser autoencoder.
+autoencoder's config. The text length is `max_tokens`; the 226 that its `encode_prompt` takes by itself are not what the
+pipeline samples with. TI2V-5B differs by a timestep for every patch (`expand_timesteps`) and a coarser autoencoder.
 Legend: N clips, B batch, C latent channels, t latent frames, h w latent rows and columns.
 """
 
@@ -16,7 +17,6 @@ from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
 from torch import Tensor
 
 from rushes.errors import InputError
-from rushes.families.attention import attention_for
 from rushes.families.family import Conditions
 from rushes.families.loaded import LoadedPipeline, check_shape, refuse_setting, to_frames
 from rushes.records import SamplerSettings
@@ -55,34 +55,19 @@ class Wan(LoadedPipeline):
         t, h, w = latent_size(shape, temporal, spatial, patch)
         return int(self.transformer.config.in_channels), t, h, w
 
-    def read_texts(self, texts: list[str]) -> TextStates:
-        """States with padding zeroed; the pipeline's own default of 226 tokens is not what it samples with."""
-        states = self.pipeline.encode_prompt(
-            texts, do_classifier_free_guidance=False, max_sequence_length=self.max_tokens, device=self.device
-        )[0]
-        return TextStates(states)
-
     @torch.no_grad()
     def sample(self, texts: Sequence[str], seeds: Sequence[int], sampler: SamplerSettings, shape: ShapeSpec) -> Tensor:
         """Final latents as they leave the stock sampler; every clip has its own noise from its seed."""
         self.pipeline.scheduler = make_scheduler(sampler)
         noise = self.noise(seeds, self.latent_shape(shape))
-        guided = sampler.guidance_scale > 1
-        negative = self.encode_text([sampler.negative_prompt] * len(texts)).states_BLD if guided else None
-        with attention_for(self.device), self.autocast(sampler.precision):
-            latents: Tensor = self.pipeline(
-                prompt_embeds=self.encode_text(texts).states_BLD,
-                negative_prompt_embeds=negative,
-                height=shape.height_px,
-                width=shape.width_px,
-                num_frames=shape.num_frames,
-                num_inference_steps=sampler.num_steps,
-                guidance_scale=sampler.guidance_scale,
-                latents=noise.to(self.device),
-                output_type="latent",
-                max_sequence_length=self.max_tokens,
-            ).frames
-        return latents.float()
+        negative = self.negative_text(len(texts), sampler)
+        return self.run_pipeline(
+            sampler,
+            shape,
+            prompt_embeds=self.encode_text(texts).states_BLD,
+            negative_prompt_embeds=None if negative is None else negative.states_BLD,
+            latents=noise.to(self.device),
+        )
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> list[Frames]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def hash_files(folder: Path) -> str:
@@ -23,6 +24,8 @@ def hash_files(folder: Path) -> str:
 
 def hash_state(state: Mapping[str, Tensor]) -> str:
     """sha256 over the names and values of a state dict."""
+    import torch
+
     digest = hashlib.sha256()
     for name in sorted(state):
         digest.update(name.encode())

@@ -57,11 +57,6 @@ class CostMeter:
         self._taken = 0.0
         self._spent = 0.0 if file is None else _spent(file)
 
-    @property
-    def spent_usd(self) -> float:
-        """US dollars spent so far, earlier starts of the run included."""
-        return self._spent
-
     def price(self, usage: Usage) -> float:
         """US dollars of a request."""
         prices = self.server.usd_per_million_input, self.server.usd_per_million_output

@@ -8,7 +8,7 @@ Legend: N clips, C latent channels, t h w latent frames, rows and columns.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -99,15 +99,6 @@ def pooled(moments: Sequence[LatentMoments]) -> LatentStats | None:
     mean_C = np.sum([each.sum_C for each in moments], axis=0) / count
     square_C = np.sum([each.square_C for each in moments], axis=0) / count
     return LatentStats(mean_C, np.sqrt(np.maximum(square_C - np.square(mean_C), 0.0)))
-
-
-def latent_stats(latents: Iterable[Latents]) -> LatentStats | None:
-    """Channel statistics over all positions of all clips; None when there is no clip.
-
-    Args:
-        latents: per clip, C, t, h, w; the clips may differ in t, h and w.
-    """
-    return pooled([latent_moments(each) for each in latents])
 
 
 def mean_distance(a: LatentStats, b: LatentStats) -> float:

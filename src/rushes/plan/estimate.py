@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Final
 
-from rushes.plan.memory import local_folder, peak_bytes, read_model_size
+from rushes.families.folder import model_folder
+from rushes.plan.memory import peak_bytes, read_model_size
 from rushes.plan.throughput import Kind, Throughput
 from rushes.plan.work import StageWork, work_of
 from rushes.specs import Recipe
@@ -47,7 +49,7 @@ def make_plan(recipe: Recipe, throughput: Throughput) -> tuple[StagePlan, ...]:
         throughput: what is known about speed and size; what is missing stays unknown in the plan.
     """
     clip_bytes = throughput.clip_bytes or computed_clip_bytes(recipe)
-    model = read_model_size(local_folder(recipe.base.model))
+    model = read_model_size(Path(model_folder(recipe.base.model)))
     stages = (_plan(work, throughput, clip_bytes) for work in work_of(recipe))
     return tuple(
         stage if model is None else replace(stage, peak_bytes=peak_bytes(model, recipe, stage.stage))

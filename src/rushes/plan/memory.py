@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,11 +75,6 @@ class ModelSize:
     def _grid(self, shape: ShapeSpec) -> tuple[int, int, int]:
         temporal, spatial = self.compression
         return (shape.num_frames - 1) // temporal + 1, shape.height_px // spatial, shape.width_px // spatial
-
-
-def local_folder(model: str) -> Path:
-    """Where a recipe's `base.model` would be on this machine; loads no library, as the families' own loader does."""
-    return Path(str(files("rushes.sandbox") / "weights" / "base")) if model == "sandbox" else Path(model)
 
 
 def read_model_size(folder: Path) -> ModelSize | None:

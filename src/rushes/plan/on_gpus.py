@@ -195,8 +195,6 @@ def _time(work: StageWork, recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[
     )
     for kind, each, name in others:
         amount = work.units.get(kind, 0.0)
-        if kind == "drafts" and work.stage == "diagnose" and recipe.measure.suite is not None:
-            amount = 0.0  # the suite's own prompts are the probes
         if amount and each is None:
             left_out.append(name)
         elif amount and each is not None:

@@ -67,7 +67,10 @@ def calls_per_clip(sampler: SamplerSettings) -> int:
 
 
 def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
-    """Probes filmed and measured. All evaluation prompts are written now: probes, and both splits of held-out ones."""
+    """Probes filmed and measured. All evaluation prompts are written now: probes, and both splits of held-out ones.
+
+    With `measure.suite` nothing is drafted: the suite's own prompts are the probes and the held-out ones.
+    """
     from rushes.prompts.desk import SPARE
 
     num_probes = num_dimensions * recipe.diagnose.num_prompts
@@ -76,12 +79,13 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
         for num in (recipe.diagnose.num_prompts, recipe.measure.num_prompts, recipe.measure.num_diversity_prompts)
     )
     num_drafts = num_dimensions * (probes + 2 * held_out) + 2 * num_groups * compared
+    drafted: dict[Kind, float] = {} if recipe.measure.suite is not None else {"drafts": num_drafts}
     calls = calls_per_clip(recipe.measure.sampler)
     return StageWork(
         "diagnose",
         "probe clips, measured",
         num_probes,
-        {"drafts": num_drafts, "clip_calls": num_probes * calls, "measurements": num_probes},
+        drafted | {"clip_calls": num_probes * calls, "measurements": num_probes},
         {"prompts": num_drafts, "clips": num_probes, "measurements": num_probes},
     )
 

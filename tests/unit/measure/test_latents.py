@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from scipy.linalg import sqrtm
 
 from rushes.measure.latents import (
     LatentMoments,
+    LatentStats,
     frechet_squared,
     latent_moments,
-    latent_stats,
     mean_distance,
+    pooled,
     pooled_frechet,
     std_distance,
 )
 
 RNG = np.random.default_rng(12)
+
+
+def stats_of(footage: Sequence[NDArray[np.float32]]) -> LatentStats | None:
+    return pooled([latent_moments(each) for each in footage])
 
 
 def clips(num: int, shift: float = 0.0, between: float = 1.0, channels: int = 3) -> list[LatentMoments]:
@@ -34,16 +41,16 @@ def clips(num: int, shift: float = 0.0, between: float = 1.0, channels: int = 3)
 def test_latent_statistics_are_numpys_over_all_clips() -> None:
     footage = [RNG.normal(2.0, 3.0, (4, 2, 5, 6)).astype(np.float32), RNG.normal(0, 1, (4, 3, 5, 5)).astype(np.float32)]
     both = np.concatenate([each.reshape(4, -1) for each in footage], axis=1)
-    found = latent_stats(footage)
+    found = stats_of(footage)
     assert found is not None
     np.testing.assert_allclose(found.mean_C, both.mean(1), rtol=1e-4)
     np.testing.assert_allclose(found.std_C, both.std(1), rtol=1e-4)
-    assert latent_stats([]) is None
+    assert stats_of([]) is None
 
 
 def test_distances_of_position_statistics() -> None:
     real = [RNG.normal(0, 2, (3, 2, 20, 20)).astype(np.float32)]
-    at_real, at_shifted, at_wider = (latent_stats(each) for each in (real, [real[0] + 1.0], [real[0] * 1.5]))
+    at_real, at_shifted, at_wider = (stats_of(each) for each in (real, [real[0] + 1.0], [real[0] * 1.5]))
     assert at_real is not None and at_shifted is not None and at_wider is not None
     assert mean_distance(at_shifted, at_real) == pytest.approx(0.5, rel=0.1)
     assert std_distance(at_shifted, at_real) == pytest.approx(0.0, abs=1e-4)

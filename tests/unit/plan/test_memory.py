@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 import torch
 from diffusers import WanTransformer3DModel
 
+from rushes.families.folder import model_folder
 from rushes.families.load import load_family
 from rushes.plan.memory import (
     adapter_parameters,
     film_bytes,
-    local_folder,
     peak_bytes,
     read_model_size,
     saved_activations,
     train_bytes,
 )
 from rushes.recipe import parse_recipe
+from rushes.records import SamplerSettings
 from rushes.specs import BaseModelSpec, LoraSpec, Recipe, ShapeSpec
 from rushes.train.data import TrainingSet
 from rushes.train.loop import optimise
@@ -52,26 +53,28 @@ def kilobytes(name: str) -> int:
     return int(found[1])
 
 
-def peak_of(do: Callable[[], object]) -> float:
-    """Bytes that `do` adds to a process at its peak; measured in a child, so that nothing freed is used again."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
-            before = kilobytes("VmRSS")
-            do()
-            os.write(writer, json.dumps(1024 * (kilobytes("VmHWM") - before)).encode())
-            os._exit(0)
-        except BaseException:
-            import traceback
+def measure_peak(do: Callable[..., None], args: tuple[object, ...], answer: Connection) -> None:
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
+    before = kilobytes("VmRSS")
+    do(*args)
+    answer.send(1024 * (kilobytes("VmHWM") - before))
 
-            traceback.print_exc()
-            os._exit(1)
-    os.close(writer)
-    text = os.read(reader, 100)
-    assert os.waitpid(child, 0)[1] == 0
-    return float(json.loads(text))
+
+def peak_of(do: Callable[..., None], *args: object) -> float:
+    """Bytes that `do` adds to a process at its peak.
+
+    Measured in an interpreter of its own: in one that has run other models, freed memory is used again and the
+    libraries have already loaded what they load at first use.
+    """
+    context = get_context("spawn")
+    reader, writer = context.Pipe(duplex=False)
+    child = context.Process(target=measure_peak, args=(do, args, writer))
+    child.start()
+    writer.close()
+    peak = reader.recv()
+    child.join()
+    assert child.exitcode == 0
+    return float(peak)
 
 
 def recipe_of(folder: Path, **changes: object) -> Recipe:
@@ -97,6 +100,14 @@ def teach(recipe: Recipe, folder: Path) -> None:
     assert kept
 
 
+def film(recipe: Recipe, sampler: SamplerSettings) -> None:
+    """Load the model and film eight clips."""
+    family = load_family(recipe.base)
+    kept = {name: value.clone() for name, value in family.transformer.state_dict().items()}
+    family.decode(family.sample(["a red circle"] * 8, list(range(8)), sampler, recipe.shape))
+    assert kept
+
+
 CASES = {
     "weights": (256, 8, ShapeSpec(height_px=32, width_px=32, num_frames=5), {}),
     "activations": (128, 4, ShapeSpec(height_px=128, width_px=128, num_frames=17), {}),
@@ -114,7 +125,7 @@ def test_training_takes_what_the_model_says_within_its_factor(case: str, tmp_pat
     assert size is not None
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    measured, told = peak_of(lambda: teach(recipe, scratch)), train_bytes(size, recipe, 12)
+    measured, told = peak_of(teach, recipe, scratch), train_bytes(size, recipe, 12)
     print(f"{case}: measured {measured / 1e6:.0f} MB, told {told / 1e6:.0f} MB, {told / measured:.2f}")
     assert measured > 50e6, "too small to tell anything"
     assert 1 / FACTOR < told / measured < FACTOR
@@ -125,21 +136,15 @@ def test_filming_takes_what_the_model_says_within_its_factor() -> None:
     recipe = parse_recipe("name: x", source="recipe", overrides=["runtime.generate_batch=8"])
     sampler = recipe.generate.sampler.model_copy(update={"num_steps": 1, "precision": "float32"})
 
-    def film() -> None:
-        family = load_family(recipe.base)
-        kept = {name: value.clone() for name, value in family.transformer.state_dict().items()}
-        family.decode(family.sample(["a red circle"] * 8, list(range(8)), sampler, recipe.shape))
-        assert kept
-
-    size = read_model_size(local_folder("sandbox"))
+    size = read_model_size(Path(model_folder("sandbox")))
     assert size is not None
-    measured, told = peak_of(film), film_bytes(size, recipe)
+    measured, told = peak_of(film, recipe, sampler), film_bytes(size, recipe)
     print(f"film: measured {measured / 1e6:.0f} MB, told {told / 1e6:.0f} MB, {told / measured:.2f}")
     assert 1 / FACTOR < told / measured < FACTOR
 
 
 def test_parameters_are_those_of_the_loaded_model() -> None:
-    size = read_model_size(local_folder("sandbox"))
+    size = read_model_size(Path(model_folder("sandbox")))
     assert size is not None
     family = load_family(BaseModelSpec())
     count = {
@@ -190,7 +195,7 @@ def test_activations_are_what_autograd_keeps() -> None:
 
 
 def test_a_larger_batch_or_more_weights_take_more_and_micro_batches_less() -> None:
-    size = read_model_size(local_folder("sandbox"))
+    size = read_model_size(Path(model_folder("sandbox")))
     assert size is not None
 
     def peak(*overrides: str, stage: str = "train") -> int:
@@ -206,11 +211,11 @@ def test_a_larger_batch_or_more_weights_take_more_and_micro_batches_less() -> No
 
 def test_what_is_not_known_has_no_number(tmp_path: Path) -> None:
     assert read_model_size(tmp_path) is None
-    assert read_model_size(local_folder("Wan-AI/Wan2.1-T2V-1.3B-Diffusers")) is None
+    assert read_model_size(Path(model_folder("Wan-AI/Wan2.1-T2V-1.3B-Diffusers"))) is None
     folder = make_tiny_wan(tmp_path / "model")
     (folder / "transformer" / "diffusion_pytorch_model.safetensors").write_bytes(b"no")
     assert read_model_size(folder) is None
-    size = read_model_size(local_folder("sandbox"))
+    size = read_model_size(Path(model_folder("sandbox")))
     assert size is not None
     plugin = parse_recipe("name: x", source="recipe", overrides=["judge.judge={kind: plugin, use: 'a:B'}"])
     assert peak_bytes(size, plugin, "judge") is None
