@@ -86,10 +86,24 @@ class DiagnoseSpec(Spec):
     """How many dimensions the probes may choose."""
     num_prompts: Positive = 24
     """Probe prompts per dimension."""
+    num_takes: Positive = 1
+    """Takes of each probe prompt."""
+    choose: Literal["gap", "headroom"] = "gap"
+    """What the probes choose by: the widest gap to the target, as in the paper; or, of that gap, what the model reaches
+    by itself, which is how far a prompt's best take lies above its mean take. A dimension in which no take is ever
+    right has a gap but nothing to learn from. `headroom` needs two takes or more."""
     target: Fraction = 1.0
     """The score that a dimension is measured against; its gap is the distance to it."""
     extra: tuple[DimensionSpec, ...] = ()
     """Dimensions that the user brings."""
+
+    @model_validator(mode="after")
+    def _headroom_is_seen(self) -> Self:
+        if self.choose == "headroom" and self.num_takes < 2:
+            raise ValueError(
+                "diagnose.choose: headroom compares takes of one prompt: set diagnose.num_takes to 2 or more"
+            )
+        return self
 
 
 class GrammarWriterSpec(Spec):

@@ -173,7 +173,9 @@ class Steps:
         groups = self.desk.group_dimensions
         single = [prompt for prompt in prompts if prompt.dimension not in groups]
         several = [prompt for prompt in prompts if prompt.dimension in groups]
-        clips = self._film(model, single, "measure", spec.num_takes if purpose == "held_out" else 1)
+        clips = self._film(
+            model, single, "measure", spec.num_takes if purpose == "held_out" else self.recipe.diagnose.num_takes
+        )
         clips += self._film(model, several, "measure", spec.num_diversity_takes) if several else []
         return self.run.advance(
             self.run.measurements,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from statistics import fmean
 
 from rushes.records import Measurement, Record, Scored, UnmeasuredDimension, Unscored
 from rushes.records.base import Count, Share, Size, Text
@@ -14,7 +15,7 @@ class Baseline(Record):
 
     Example:
         Baseline(dimension="Composition", mean=0.42, low=0.25, high=0.61, num_prompts=24, num_measured=24,
-                 num_unscored=0, group=False)
+                 num_unscored=0, group=False, headroom=0.21)
     """
 
     dimension: Text
@@ -33,6 +34,10 @@ class Baseline(Record):
     """Measurements without a score, left out."""
     group: bool
     """True when several takes were measured together."""
+    headroom: Share | None = None
+    """How far a prompt's best take lies above the mean of its takes, averaged over prompts with two takes or more; None
+    where no prompt has two. It is what picking the best of the model's own takes would gain, and grows with the number
+    of takes."""
 
 
 class Diagnosis(Record):
@@ -90,7 +95,25 @@ def _of_dimension(name: str, measurements: Sequence[Measurement]) -> Baseline | 
         num_measured=len(values),
         num_unscored=reasons.total(),
         group=any(len(measurement.subject) > 1 for measurement in measurements),
+        headroom=headroom(values, prompts),
     )
+
+
+def headroom(values: Sequence[float], prompts: Sequence[str]) -> float | None:
+    """Mean over prompts of max_k m_k - mean_k m_k, m_k the score of take k; prompts with one take are left out.
+
+    Args:
+        values: scores, 0 to 1.
+        prompts: the prompt of each.
+
+    Returns:
+        0 to 1, or None where no prompt has two takes.
+    """
+    takes: dict[str, list[float]] = {}
+    for value, prompt in zip(values, prompts, strict=True):
+        takes.setdefault(prompt, []).append(value)
+    above = [max(each) - fmean(each) for each in takes.values() if len(each) > 1]
+    return max(0.0, fmean(above)) if above else None
 
 
 def _mean_with_interval(values: Sequence[float], prompts: Sequence[str], name: str) -> tuple[float, float, float]:

@@ -18,10 +18,11 @@ NAMED_FLOOR: Final = 0.1
 
 
 def weakest(measurements: Iterable[Measurement], spec: DiagnoseSpec, num_prompts: int) -> tuple[Focus, ...]:
-    """The dimensions to aim at, widest gap first (or as the user named them), with their share of the prompts.
+    """The dimensions to aim at, most to win first (or as the user named them), with their share of the prompts.
 
-    A gap is the distance from the mean score up to `diagnose.target`; shares are proportional to it. Dimensions without
-    a score and group dimensions (Diversity) are never chosen; `baseline` reports them.
+    What there is to win is the gap from the mean score up to `diagnose.target`, or the part of it that the model's own
+    best takes reach (`diagnose.choose`); shares are proportional to it. Dimensions without a score and group dimensions
+    (Diversity) are never chosen; `baseline` reports them.
 
     Args:
         measurements: of the untouched model, on probe prompts.
@@ -37,17 +38,22 @@ def weakest(measurements: Iterable[Measurement], spec: DiagnoseSpec, num_prompts
     by_name = {each.dimension: each for each in diagnosis.measured if not each.group}
     candidates = [by_name[name] for name in names if name in by_name]
     # sorted() keeps the catalogue's order among equal gaps.
-    ranked = sorted(candidates, key=lambda each: -_gap(each, spec))
+    ranked = sorted(candidates, key=lambda each: -_to_win(each, spec))
     chosen = _named(spec, by_name, diagnosis) if spec.focus else _widest(spec, ranked, diagnosis)
-    gaps = [_gap(each, spec) for each in chosen]
+    to_win = [_to_win(each, spec) for each in chosen]
     if spec.focus:
-        least = NAMED_FLOOR * max(gaps) or 1.0  # all at the target: equal shares
-        gaps = [max(gap, least) for gap in gaps]
-    counts = apportion(gaps, num_prompts)
+        least = NAMED_FLOOR * max(to_win) or 1.0  # nothing to win anywhere: equal shares
+        to_win = [max(each, least) for each in to_win]
+    counts = apportion(to_win, num_prompts)
     return tuple(
-        _focus(each, spec, gap / math.fsum(gaps), count, _reason(each, spec, ranked))
-        for each, gap, count in zip(chosen, gaps, counts, strict=True)
+        _focus(each, spec, part / math.fsum(to_win), count, _reason(each, spec, ranked))
+        for each, part, count in zip(chosen, to_win, counts, strict=True)
     )
+
+
+def _to_win(each: Baseline, spec: DiagnoseSpec) -> float:
+    gap = _gap(each, spec)
+    return gap if spec.choose == "gap" or each.headroom is None else min(gap, each.headroom)
 
 
 def _gap(each: Baseline, spec: DiagnoseSpec) -> float:
@@ -61,6 +67,7 @@ def _focus(each: Baseline, spec: DiagnoseSpec, share: float, num_prompts: int, r
         low=each.low,
         high=each.high,
         gap=_gap(each, spec),
+        headroom=each.headroom,
         share=share,
         num_prompts=num_prompts,
         reason=reason,
@@ -69,8 +76,12 @@ def _focus(each: Baseline, spec: DiagnoseSpec, share: float, num_prompts: int, r
 
 def _reason(each: Baseline, spec: DiagnoseSpec, ranked: Sequence[Baseline]) -> str:
     place = ranked.index(each) + 1
-    size = "widest gap" if place == 1 else f"gap number {place}, widest first,"
-    text = f"{size} to {spec.target:g} of {len(ranked)} dimensions"
+    if spec.choose == "gap":
+        size = "widest gap" if place == 1 else f"gap number {place}, widest first,"
+        text = f"{size} to {spec.target:g} of {len(ranked)} dimensions"
+    else:
+        size = "most" if place == 1 else f"number {place}"
+        text = f"{size} of {len(ranked)} dimensions by what the best of {spec.num_takes} takes gains over their mean"
     return f"named in the recipe; {text}" if spec.focus else text
 
 
@@ -82,7 +93,15 @@ def _widest(spec: DiagnoseSpec, ranked: Sequence[Baseline], diagnosis: Diagnosis
             got={each.dimension: each.reason for each in diagnosis.unmeasured},
             next_step="look at the failures of the measurements: rushes status",
         )
-    weak = [each for each in ranked if _gap(each, spec) > 0]
+    weak = [each for each in ranked if _to_win(each, spec) > 0]
+    if not weak and any(_gap(each, spec) > 0 for each in ranked):
+        raise UserError(
+            "no probe prompt has a take that is better than its others, so there is nothing to learn from",
+            expected="a dimension with headroom",
+            got={each.dimension: round(each.mean, 3) for each in ranked},
+            next_step="raise diagnose.num_takes or diagnose.num_prompts, name what to aim at in diagnose.focus, or set "
+            "diagnose.choose: gap",
+        )
     if not weak:
         raise UserError(
             f"every measured dimension has reached the target {spec.target:g}, so there is nothing to improve",

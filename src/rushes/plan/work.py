@@ -73,7 +73,7 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
     """
     from rushes.prompts.desk import SPARE
 
-    num_probes = num_dimensions * recipe.diagnose.num_prompts
+    num_probes = num_dimensions * recipe.diagnose.num_prompts * recipe.diagnose.num_takes
     probes, held_out, compared = (
         math.ceil(SPARE * num)
         for num in (recipe.diagnose.num_prompts, recipe.measure.num_prompts, recipe.measure.num_diversity_prompts)

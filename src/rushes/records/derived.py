@@ -31,6 +31,8 @@ class Focus(Record):
     """Upper end of the baseline's 95 % interval."""
     gap: Share
     """Distance to the score that was aimed at."""
+    headroom: Share | None = None
+    """How far a probe prompt's best take lies above the mean of its takes; None where each was filmed once."""
     share: Share
     """Share of the prompt budget."""
     num_prompts: Count

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import pytest
+from pydantic import ValidationError
 
 from rushes.diagnose import apportion, baseline, weakest
 from rushes.diagnose.weakest import NAMED_FLOOR
@@ -87,6 +89,48 @@ def test_equal_gaps_keep_the_catalogues_order_whatever_the_order_of_measurements
         for seed in range(8)
     }
     assert chosen == {("Composition", "Mechanics")}
+
+
+class TestHeadroom:
+    """What the model's own best takes reach decides, where the recipe says so."""
+
+    SPEC = DiagnoseSpec(choose="headroom", num_takes=4, num_focus=2)
+
+    @staticmethod
+    def takes(**rights: Sequence[int]) -> list[Measurement]:
+        """Four takes of each prompt of a dimension, of which so many are right."""
+        return [
+            _one(name, float(k < right), i).model_copy(update={"key": content_hash([name, i, k])})
+            for name, counts in rights.items()
+            for i, right in enumerate(counts)
+            for k in range(4)
+        ]
+
+    def test_a_dimension_that_is_never_right_is_not_chosen(self) -> None:
+        probes = self.takes(Composition=[0, 0], Mechanics=[1, 3], Camera_Motion=[4, 3])
+        focus = weakest(probes, self.SPEC, num_prompts=10)
+        assert [each.dimension for each in focus] == ["Mechanics", "Camera_Motion"]
+        # (1 - 1/4) and (1 - 3/4), over two prompts; (1 - 1) and (1 - 3/4)
+        assert [each.headroom for each in focus] == [0.5, 0.125]
+        assert [each.num_prompts for each in focus] == [8, 2]
+        assert focus[0].reason == "most of 3 dimensions by what the best of 4 takes gains over their mean"
+        assert weakest(probes, DiagnoseSpec(num_focus=1), 10)[0].dimension == "Composition"
+
+    def test_no_more_than_the_gap_to_the_target_counts(self) -> None:
+        probes = self.takes(Mechanics=[3, 3], Camera_Motion=[1, 4])
+        by_name = {each.dimension: each for each in weakest(probes, self.SPEC.model_copy(update={"target": 0.8}), 100)}
+        assert by_name["Mechanics"].headroom == 0.25  # of which 0.05 are below the target
+        assert by_name["Mechanics"].share == pytest.approx(0.05 / (0.05 + 0.175))
+
+    def test_nothing_to_learn_from_is_said(self) -> None:
+        with pytest.raises(UserError, match="nothing to learn from") as caught:
+            weakest(self.takes(Composition=[0, 0], Mechanics=[0, 4]), self.SPEC, 4)
+        assert "num_takes" in (caught.value.next_step or "")
+
+    def test_one_take_shows_no_headroom(self) -> None:
+        assert {each.headroom for each in baseline(PROBES).measured} == {None}
+        with pytest.raises(ValidationError, match="num_takes to 2 or more"):
+            DiagnoseSpec(choose="headroom")
 
 
 class TestNamedByTheUser:
