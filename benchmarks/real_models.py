@@ -231,20 +231,21 @@ def judging(setup: Setup, device: torch.device, folder: Path) -> Result:
 
     from rushes.judge.asked import positions, shrunk
     from rushes.judge.vlm_local import LocalVlmJudge
+    from rushes.judge.vlm_model import LocalVlm
     from rushes.model_specs import LocalModelSpec, VlmJudgeSpec
     from rushes.specs import RuntimeSpec
 
     model = random_judge(setup, device, folder)
     local = LocalModelSpec(model=str(folder))
     spec = VlmJudgeSpec(model=local, num_frames=8)
-    judge = LocalVlmJudge(spec, local, RuntimeSpec(device=str(device)))
-    judge.__dict__["_model"] = (model, {"logits_to_keep": 1})  # random weights of this size are not worth a file
+    judge = LocalVlmJudge(spec, LocalVlm(local, RuntimeSpec(device=str(device))))
+    judge.vlm.__dict__["model"] = model  # random weights of this size are not worth a file
     shape = setup.shape
     size = (shape.num_frames, shape.height_px, shape.width_px, 3)
     frames = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
     texts = ["is the ball red?", "is the ball blue?", "does it move left?", "does it move right?"]
     questions = tuple(Question(text=t, expected="yes", dimension="Composition", about="x") for t in texts)
-    processor = judge._processor
+    processor = judge.vlm.processor
 
     def plain() -> None:
         chosen = shrunk(frames[[*positions(len(frames), 8)]], spec.max_side_px)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from rushes.errors import RecipeError
 from rushes.generate.film import PipelineGenerator
 from rushes.records import BlobRef
 from rushes.roles import Executor, Needs
@@ -13,13 +14,24 @@ from rushes.specs import BaseModelSpec, RuntimeSpec
 from rushes.store.blobs import Blobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 def executor_of(runtime: RuntimeSpec) -> Executor | None:
-    """The executor that a recipe names for filming, judging and measuring; None for this process."""
+    """The executor that a recipe names for filming, judging and measuring; None for this process.
+
+    Raises:
+        RecipeError: the recipe names one GPU by number where every worker is given one of its own.
+    """
     if runtime.executor == "local":
         return None
+    if runtime.device not in ("cuda:0", "cuda") and runtime.device.startswith("cuda"):
+        raise RecipeError(
+            "Ray's workers are given one GPU each, which is the only one they see",
+            expected="runtime.device: cuda",
+            got=runtime.device,
+            next_step="set runtime.device: cuda",
+        )
     from rushes.execute.ray import RayExecutor
 
     return RayExecutor(runtime.num_workers, runtime.ray_address)
@@ -36,21 +48,22 @@ def blobs_for_workers(blobs: Blobs) -> Blobs:
 
 
 def generator_builder(
-    base: BaseModelSpec, runtime: RuntimeSpec, weights: BlobRef | None, blobs: Blobs
+    base: BaseModelSpec, runtime: RuntimeSpec, weights: BlobRef | None, blobs: Blobs, texts: Sequence[str]
 ) -> Callable[[], PipelineGenerator]:
     """What a worker builds its own generator with; picklable, while a run's workbench is not.
 
     Args:
         base: the model.
-        runtime: device and threads.
+        runtime: device and threads, and whether the text encoder is freed once it has read.
         weights: of the checkpoint to film with; None for the base's own.
         blobs: where they are.
+        texts: all that the stage has to read.
     """
-    return partial(_build_generator, base, runtime, weights, blobs)
+    return partial(_build_generator, base, runtime, weights, blobs, texts)
 
 
 def _build_generator(
-    base: BaseModelSpec, runtime: RuntimeSpec, weights: BlobRef | None, blobs: Blobs
+    base: BaseModelSpec, runtime: RuntimeSpec, weights: BlobRef | None, blobs: Blobs, texts: Sequence[str]
 ) -> PipelineGenerator:
     import torch
 
@@ -58,6 +71,9 @@ def _build_generator(
 
     torch.set_num_threads(runtime.num_threads)
     family = load_family(base, runtime.device)
+    if runtime.free_text_encoder:
+        family.keep_texts(texts)
+        family.drop_text_encoder()
     if weights is not None:
         family.load_weights(blobs.read_tensors(weights))
     return PipelineGenerator(family)

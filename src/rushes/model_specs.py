@@ -7,15 +7,16 @@ what they may cost is a Runtime and changes no key.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import BaseModel, Field, StringConstraints, field_validator
 
 from rushes.roles import Runtime, Spec
 
 if TYPE_CHECKING:
     from rushes.chat import ChatModel
-    from rushes.roles import Critic, Judge, PromptWriter, QuestionWriter
+    from rushes.roles import Critic, Judge, Measurer, PromptWriter, QuestionWriter
     from rushes.specs import RuntimeSpec
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -181,8 +182,8 @@ class CriticSpec(Spec):
         return FeasibilityCritic(self, self.model.build(runtime))
 
 
-class VlmJudgeSpec(Spec):
-    """A vision-language model that watches the clip and answers by the probability of its first word."""
+class VlmAskingSpec(Spec):
+    """A vision-language model that watches a clip and answers by the probability of its first word."""
 
     kind: Literal["vlm"] = "vlm"
     model: ModelSpec
@@ -196,8 +197,44 @@ class VlmJudgeSpec(Spec):
     min_mass: Share = 0.5
     """Least P(yes) + P(no) of the first word; below it the answer is unscored."""
 
+
+class VlmJudgeSpec(VlmAskingSpec):
+    """A vision-language model that watches the clip and answers by the probability of its first word."""
+
     def build(self, runtime: RuntimeSpec) -> Judge:
         """The judge; weights are loaded when it is first asked."""
         from rushes.judge.vlm import build_vlm_judge
 
         return build_vlm_judge(self, runtime)
+
+
+class VlmMeasurerSpec(VlmAskingSpec):
+    """Another vision-language model than the judge's, which answers the questions of held-out prompts."""
+
+    score: Literal["share", "all", "probability"] = "share"
+    """What a clip is worth: the share of questions with the expected answer, 1 only where all have it, or the mean
+    probability of the expected answers."""
+
+    def build(self, runtime: RuntimeSpec) -> Measurer:
+        """The measurer; weights are loaded when it is first asked."""
+        from rushes.judge.vlm import build_vlm_judge
+        from rushes.measure.vlm import VlmMeasurer
+
+        return VlmMeasurer(build_vlm_judge(self, runtime), self.score)
+
+
+def models_named(value: object) -> frozenset[str]:
+    """Every chat model that a spec names, plug-in options included: the last part of its name, in small letters.
+
+    A folder, a Hub id and a server's name for the same weights usually end alike: `/data/Qwen2.5-VL-7B-Instruct`,
+    `Qwen/Qwen2.5-VL-7B-Instruct`.
+    """
+    if isinstance(value, BaseModel):
+        value = {name: getattr(value, name) for name in type(value).model_fields}
+    if not isinstance(value, Mapping):
+        return frozenset()
+    found = frozenset().union(*(models_named(each) for each in value.values()))
+    name = value.get("model")
+    if not isinstance(name, str) or value.get("kind") not in ("server", "transformers"):
+        return found
+    return found | {name.rstrip("/").rpartition("/")[2].casefold().removesuffix(".gguf")}

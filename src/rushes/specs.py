@@ -7,15 +7,28 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, JsonValue, StringConstraints, model_validator
 
-from rushes.model_specs import CriticSpec, LlmQuestionsSpec, LlmWriterSpec, ServerRuntime, VlmJudgeSpec
+from rushes.film_specs import DraftSpec as DraftSpec
+from rushes.film_specs import GenerateSpec as GenerateSpec
+from rushes.film_specs import StoredAs as StoredAs
+from rushes.model_specs import (
+    CriticSpec,
+    LlmQuestionsSpec,
+    LlmWriterSpec,
+    ServerRuntime,
+    VlmJudgeSpec,
+    VlmMeasurerSpec,
+    models_named,
+)
 from rushes.records import SamplerSettings
 from rushes.roles import PromptWriter, Runtime, Spec
 from rushes.train_specs import LoraSpec as LoraSpec
+from rushes.train_specs import PreviewRuntime as PreviewRuntime
 from rushes.train_specs import RealismSpec as RealismSpec
 from rushes.train_specs import TrainRuntime as TrainRuntime
 from rushes.train_specs import TrainSpec as TrainSpec
+from rushes.train_specs import parallel_problem
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -35,6 +48,11 @@ class ShapeSpec(Spec):
     """Frames; 4 k + 1 for the causal video autoencoders."""
     fps: Annotated[float, Field(gt=0)] = 8.0
     """Frames per second."""
+
+    @property
+    def num_pixels(self) -> int:
+        """Pixels of a clip, over all frames."""
+        return self.num_frames * self.height_px * self.width_px
 
 
 class BaseModelSpec(Spec):
@@ -146,8 +164,8 @@ class PluginSpec(Spec):
     kind: Literal["plugin"] = "plugin"
     use: ImportPath
     """`package.module:Class` of its Spec."""
-    options: dict[str, str | int | float | bool] = Field(default_factory=dict)
-    """Fields of that Spec."""
+    options: dict[str, str | int | float | bool | dict[str, JsonValue]] = Field(default_factory=dict)
+    """Fields of that Spec; a Spec inside it is a mapping."""
 
     def build(self, runtime: Runtime) -> Any:
         """What the named Spec builds; see `rushes.plugins.plugin` for the errors."""
@@ -205,18 +223,6 @@ class PromptsSpec(Spec):
     screen: ScreenSpec = ScreenSpec()
 
 
-class GenerateSpec(Spec):
-    """How the frozen model films."""
-
-    sampler: SamplerSettings = SamplerSettings(
-        num_steps=20, guidance_scale=3.0, shift=2.0, scheduler="UniPCMultistepScheduler", precision="bfloat16"
-    )
-    num_takes: Positive = 4
-    """Seeds per prompt."""
-    latents: Literal["sampler", "reencoded"] = "reencoded"
-    """Train on latents as they leave the sampler, or on the decoded clip encoded again."""
-
-
 class SandboxJudgeSpec(Spec):
     """The learned question-answering model in the package."""
 
@@ -236,8 +242,9 @@ class JudgeSpec(Spec):
 class WeightsSpec(Spec):
     """How scores become weights; always scaled to mean 1 over the scored clips."""
 
-    kind: Literal["uniform", "raw", "filter", "exponential", "rank", "centred", "plugin"] = "raw"
-    """`raw` is the paper's; `uniform` is plain fine-tuning; `plugin` is the one named below."""
+    kind: Literal["uniform", "raw", "filter", "exponential", "rank", "centred", "contrast", "plugin"] = "raw"
+    """`raw` is the paper's; `uniform` is plain fine-tuning; `contrast` draws the best and worst of a prompt's takes,
+    for negative-aware training; `plugin` is the one named below."""
     plugin: PluginSpec | None = None
     """A weighting of your own; set exactly when `kind` is `plugin`."""
     threshold: Fraction = 0.8
@@ -262,8 +269,10 @@ class WeightsSpec(Spec):
 class MeasureSpec(Spec):
     """The final comparison: held-out prompts, same seeds, an independent measurer."""
 
-    measurer: PluginSpec | None = None
+    measurer: Annotated[VlmMeasurerSpec | PluginSpec, Field(discriminator="kind")] | None = None
     """None for the sandbox's perception measurer."""
+    same_model_as_judge: bool = False
+    """True lets a model measure that also gives the rewards: it then reports how well it was pleased."""
     suite: str | None = None
     """Your copy of VBench-2.0 (a checkout, a vbench2 wheel, VBench2_full_info.json, or `installed`): its prompts are
     then the probe and held-out ones, and are never trained on. None lets the prompt writer write them."""
@@ -350,6 +359,17 @@ class StagesSpec(Spec):
                 f"train.batch_size must be a multiple of train.num_accumulation, "
                 f"got {self.train.batch_size!r} and {self.train.num_accumulation!r}"
             )
+        if self.weights.kind == "contrast" and self.train.negative == 0:
+            raise ValueError(
+                "weights.kind: contrast draws bad clips as often as good ones, to move away from them: set "
+                "train.negative above 0, or take another weighting"
+            )
+        same = models_named(self.judge.judge) & models_named(self.measure.measurer)
+        if same and not self.measure.same_model_as_judge:
+            raise ValueError(
+                f"measure.measurer names the model of judge.judge, {min(same)!r}: it would measure its own rewards; "
+                "name another model there, or set measure.same_model_as_judge: true"
+            )
         is_vbench = self.diagnose.catalogue == "vbench2" and not self.diagnose.extra
         if self.measure.suite is not None and (not is_vbench or self.measure.measurer is None):
             raise ValueError(
@@ -367,3 +387,9 @@ class Recipe(StagesSpec):
     runtime: RuntimeSpec = RuntimeSpec()
     budget: BudgetSpec = BudgetSpec()
     """Fit prompts, clips, frames and steps into so many GPU-hours; only for the real models of the packaged recipes."""
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if problem := parallel_problem(self.train, self.runtime.train):
+            raise ValueError(problem)
+        return self

@@ -7,9 +7,10 @@ from functools import cached_property, partial
 from typing import Literal
 
 from rushes.diagnose.weakest import weakest
+from rushes.drafting import Drafting
 from rushes.elsewhere import blobs_for_workers, executor_of, generator_builder, needs_of
 from rushes.execute import Lazily
-from rushes.generate.film import PipelineGenerator, film, takes
+from rushes.generate.film import PipelineGenerator, Take, copied, film, once, takes
 from rushes.judge.grade import check_unscored_share, grade
 from rushes.judge.stage import asking, chunk_size, questions
 from rushes.measure.stage import measuring, subjects
@@ -19,12 +20,17 @@ from rushes.records import Clip, Focus, Measurement, Prompt, Sample, Score, Scor
 from rushes.remembered import real_moments, unit_flops
 from rushes.result import Result, publish
 from rushes.specs import Recipe
+from rushes.store.advance import Work
 from rushes.store.run import Run
 from rushes.train.lesson import Lesson
 from rushes.train.run import train_round
+from rushes.vbench.held_out import filmed_as
 from rushes.weights.report import report_weights
 from rushes.weights.weigh import weigh
 from rushes.workbench import Model, Workbench
+
+COPIED_AT_ONCE = 256
+"""Clips per chunk that are another one's under another name."""
 
 
 class Halt(Exception):
@@ -43,6 +49,8 @@ class Steps:
         self.desk = PromptDesk(recipe, run, self.bench)
         self.clips: dict[str, Clip] = {}
         """Every clip met so far, by key."""
+        self.films: dict[str, Clip] = {}
+        """The same by what came out of the camera, see `rushes.generate.film.Take.film`."""
         self.forecast = Forecast(recipe, run.log)
         """What the event log is told about the totals."""
         self.executor = executor_of(recipe.runtime)
@@ -90,6 +98,14 @@ class Steps:
 
     # ---------------------------------------------------------------- filming
 
+    def draft(self, model: Model, prompts: Sequence[Prompt], number: int) -> tuple[Prompt, ...]:
+        """The prompts of a round that are worth full-length takes, by cheap ones where the recipe wants them."""
+        drafting = Drafting(self.recipe, self.run, self.bench, self.blobs, self.executor)
+        picked = drafting.pick(model, prompts, self.desk.by_key, number)
+        if len(picked) < len(prompts):
+            self.forecast.filmed(number, picked)
+        return picked
+
     def film(self, model: Model, prompts: Sequence[Prompt]) -> list[Clip]:
         """The takes of a round's prompts, with latents for training."""
         generate = self.recipe.generate
@@ -100,19 +116,31 @@ class Steps:
     ) -> list[Clip]:
         runtime, shape = self.recipe.runtime, self.recipe.shape
         sampler = self.recipe.generate.sampler if purpose == "generate" else self.recipe.measure.sampler
-        work = takes(prompts, model=model.name, sampler=sampler, shape=shape, num_takes=num_takes)
+        shared = {prompt.key: name for prompt in prompts if (name := filmed_as(prompt)) is not None}
+        whole = takes(
+            prompts,
+            model=model.name,
+            sampler=sampler,
+            shape=shape,
+            num_takes=num_takes,
+            filmed_as=shared,
+            stored_as=self.recipe.generate.stored_as,
+        )
+        missing = set(self.run.clips.missing([piece.key for piece in whole]))
+        work, again = once(whole, self.films, {piece.key for piece in whole} - missing)
         shoot = partial(
             film,
             blobs=self.blobs,
             model=model.name,
             sampler=sampler,
             shape=shape,
+            stored_as=self.recipe.generate.stored_as,
         )
+        texts = [sampler.negative_prompt, *(prompt.text for prompt in prompts)]
         if self.executor is None:
-            texts = [sampler.negative_prompt, *(prompt.text for prompt in prompts)]
             do = Lazily(lambda: PipelineGenerator(self.bench.with_weights(model, texts)), shoot)
         else:
-            do = Lazily(generator_builder(self.recipe.base, runtime, model.weights, self.blobs), shoot)
+            do = Lazily(generator_builder(self.recipe.base, runtime, model.weights, self.blobs, texts), shoot)
         made = self.run.advance(
             self.run.clips,
             work,
@@ -122,8 +150,19 @@ class Steps:
             executor=self.executor,
             needs=needs_of(runtime),
         )
+        self._keep(made, whole)
+        if again:
+            copy = partial(copied, films=self.films)
+            made += self.run.advance(self.run.clips, again, copy, chunk_size=COPIED_AT_ONCE)
+            self._keep(made, whole)
+        place = {piece.key: number for number, piece in enumerate(whole)}
+        return sorted(made, key=lambda clip: place[clip.key])
+
+    def _keep(self, made: Sequence[Clip], work: Sequence[Work[Take]]) -> None:
+        """Remember clips by their keys and by their films."""
         self.clips.update({clip.key: clip for clip in made})
-        return made
+        films = {piece.key: piece.payload.film for piece in work}
+        self.films.update({films[clip.key]: clip for clip in made})
 
     # ---------------------------------------------------------------- judging and weighing
 
@@ -154,7 +193,7 @@ class Steps:
 
     # ---------------------------------------------------------------- training
 
-    def train(self, samples: Sequence[Sample], scores: Sequence[Score], start: Model) -> Model:
+    def train(self, samples: Sequence[Sample], start: Model) -> Model:
         """Fine-tune `start` on weighted samples."""
         lesson = Lesson(
             samples=tuple(samples),
@@ -163,13 +202,13 @@ class Steps:
             spec=self.recipe.train,
             reencode=self.recipe.generate.latents == "reencoded",
         )
-        return Model.of(train_round(self.run, self.bench, lesson, self.clips, self.desk.by_key, scores))
+        return Model.of(train_round(self.run, self.bench, lesson, self.clips, self.desk.by_key))
 
     # ---------------------------------------------------------------- measuring
 
     def look(self, model: Model, prompts: Sequence[Prompt], purpose: Literal["probe", "held_out"]) -> list[Measurement]:
         """What the independent measurer finds on a model's clips of evaluation prompts."""
-        spec, runtime = self.recipe.measure, self.recipe.runtime
+        spec, runtime = self.recipe.measure, runtime_of(self.recipe, self.run)
         groups = self.desk.group_dimensions
         single = [prompt for prompt in prompts if prompt.dimension not in groups]
         several = [prompt for prompt in prompts if prompt.dimension in groups]

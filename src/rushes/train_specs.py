@@ -85,6 +85,22 @@ class TrainSpec(Spec):
     """Real clips kept out of training, for a loss on them at fixed noise before step 1 and at every checkpoint."""
 
 
+class PreviewRuntime(Runtime):
+    """Sample clips to look at while training runs. They move no weight; training goes on where one cannot be made."""
+
+    every: Count = 0
+    """Optimiser steps between looks, with one before step 1 and one at the end; 0 for none."""
+    prompts: tuple[str, ...] = ()
+    """Texts to film, always with the same seeds; empty takes the first `num_prompts` that the run trains on."""
+    num_prompts: Positive = 2
+    """How many of the run's own prompts, where none are named."""
+    num_frames: Positive | None = None
+    """Frames at most; None for those of the run's clips. Fewer are filmed where memory is short, none where even one
+    frame does not fit: the event log says so."""
+    num_steps: Positive | None = None
+    """Denoising steps; None for those of `generate.sampler`."""
+
+
 class TrainRuntime(Runtime):
     """How training uses the device; nothing here enters a key."""
 
@@ -100,3 +116,37 @@ class TrainRuntime(Runtime):
     tracker: Literal["auto", "none", "tensorboard", "trackio", "wandb"] = "auto"
     """Where curves are shown while it trains; `auto` is TensorBoard where it is installed. `trackio` and `wandb` may
     send them to their servers, as you set those up."""
+    num_processes: Positive = 1
+    """Processes that optimise together, each on a GPU of its own and each with its share of every batch; the other
+    stages stay in one. `rushes run --num-processes`, and `accelerate launch` or `torchrun`, set it. Only rounding
+    differs."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """How they share: `ddp`, a whole copy of the weights in each; `fsdp` (FSDP2), weights, gradients and optimiser
+    divided between them, which takes less memory of each and more traffic."""
+    previews: PreviewRuntime = PreviewRuntime()
+    """Sample clips while it trains, as mp4 files in `previews/` of the run folder."""
+
+
+def parallel_problem(train: TrainSpec, runtime: TrainRuntime) -> str | None:
+    """Why training cannot be done by so many processes in that way; None where it can."""
+    num = runtime.num_processes
+    if num == 1:
+        return None
+    share = train.num_accumulation * num
+    if train.batch_size % share:
+        return (
+            f"train.batch_size must be a multiple of train.num_accumulation x runtime.train.num_processes, got "
+            f"{train.batch_size!r}, {train.num_accumulation!r} and {num!r}; the next larger one is "
+            f"{-(-train.batch_size // share) * share}"
+        )
+    if train.realism.kind == "moments":
+        return (
+            "train.realism.kind 'moments' compares a whole batch with the real clips, which several processes never "
+            "hold: use real_flow, or runtime.train.num_processes: 1"
+        )
+    if runtime.parallel == "fsdp" and train.optimizer == "adamw_8bit":
+        return (
+            "train.optimizer 'adamw_8bit' cannot keep moments of divided weights: "
+            "use adamw with runtime.train.parallel: fsdp, or runtime.train.parallel: ddp"
+        )
+    return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -25,9 +25,32 @@ if TYPE_CHECKING:
 
 _LATE_S: Final = 0.002
 """Time stamps of some containers are rounded to a millisecond: a frame this much late still counts as on time."""
-_LOSSLESS: Final = {"qp": "0", "preset": "medium", "bf": "0", "threads": "1"}
-_FOR_PEOPLE: Final = {"crf": "16", "preset": "medium", "bf": "0", "threads": "1"}
 _BT709: Final = 1
+
+
+@dataclass(frozen=True)
+class Coding:
+    """A way to encode frames. One thread each, so that the same frames give the same bytes on every machine."""
+
+    codec: str
+    """FFmpeg's name of the encoder."""
+    pixels: str
+    """FFmpeg's name of the pixel format: RGB ones keep every value."""
+    options: Mapping[str, str]
+    """Of the encoder."""
+    container: str = "mp4"
+    """FFmpeg's name of the file format."""
+
+
+LOSSLESS: Final = Coding("libx264rgb", "rgb24", {"qp": "0", "preset": "medium", "bf": "0", "threads": "1"})
+"""Every pixel in an mp4: FFmpeg reads it, browsers do not."""
+FOR_PEOPLE: Final = Coding("libx264", "yuv420p", {"crf": "16", "preset": "medium", "bf": "0", "threads": "1"})
+"""Plays everywhere; sides must be even."""
+ARCHIVE: Final = Coding("ffv1", "bgr0", {"level": "3", "g": "1", "slices": "4", "threads": "1"}, "matroska")
+"""Every pixel, frame by frame: for clips that a run stores. H.264 without loss was half as large for one clip and twice
+for another."""
+FINE: Final = Coding("libx264", "yuv444p", {"crf": "10", "preset": "veryfast", "bf": "0", "threads": "1"})
+"""Nearly every pixel in a small file, colours at full resolution: for clips that a run stores where disk is short."""
 
 
 class VideoError(InputError):
@@ -195,30 +218,41 @@ def write_video(path: Path, frames_THWC: Frames, fps: float, *, lossless: bool =
     large = frames_THWC.repeat(scale, axis=1).repeat(scale, axis=2)
     if not lossless:
         large = np.pad(large, ((0, 0), (0, large.shape[1] % 2), (0, large.shape[2] % 2), (0, 0)), mode="edge")
-    data = _encoded(large, fps, lossless)
+    data = encode_video(large, fps, LOSSLESS if lossless else FOR_PEOPLE)
     make_folder(path.parent)
     write_atomic(path, data)
 
 
-def _encoded(frames_THWC: Frames, fps: float, lossless: bool) -> bytes:
+def encode_video(frames_THWC: Frames, fps: float, coding: Coding) -> bytes:
+    """A video file as bytes: the same for the same frames.
+
+    Args:
+        frames_THWC: pixels, T, H, W, 3, uint8, RGB; at least one frame, of even sides for a coding in yuv420p.
+        fps: frames per second, above 0.
+        coding: how.
+    """
     import av
 
     file = io.BytesIO()
     rate = Fraction(fps).limit_denominator(10_000)
-    with av.open(file, mode="w", format="mp4") as container:
-        stream: Any = container.add_stream("libx264rgb" if lossless else "libx264", rate=rate)
+    is_yuv = coding.pixels.startswith("yuv")
+    # Matroska would give every file a random name of its own.
+    with av.open(file, mode="w", format=coding.container, options={"fflags": "+bitexact"}) as container:
+        stream: Any = container.add_stream(coding.codec, rate=rate)
         stream.height, stream.width = frames_THWC.shape[1:3]
-        stream.pix_fmt = "rgb24" if lossless else "yuv420p"
-        stream.options = dict(_LOSSLESS if lossless else _FOR_PEOPLE)
-        if not lossless:
+        stream.pix_fmt = coding.pixels
+        stream.options = dict(coding.options)
+        if is_yuv:
             # Untagged colours are guessed from the picture size, and players guess differently.
             stream.codec_context.colorspace = _BT709
             stream.codec_context.color_primaries = _BT709
             stream.codec_context.color_trc = _BT709
         for i, pixels in enumerate(frames_THWC):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-            if not lossless:
-                frame = frame.reformat(format="yuv420p", dst_colorspace=_BT709)
+            if is_yuv:
+                frame = frame.reformat(format=coding.pixels, dst_colorspace=_BT709)
+            elif coding.pixels != "rgb24":
+                frame = frame.reformat(format=coding.pixels)
             frame.pts, frame.time_base = i, 1 / rate
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from rushes.generate.draft import as_draft
 from rushes.records import BlobRef, Checkpoint
 from rushes.specs import Recipe
 from rushes.store.run import Run
@@ -51,7 +52,8 @@ class Workbench:
 
         torch.set_num_threads(self.recipe.runtime.num_threads)
         family = load_family(self.recipe.base, self.recipe.runtime.device)
-        family.latent_shape(self.recipe.shape)
+        for recipe in (self.recipe, as_draft(self.recipe)):
+            family.latent_shape(recipe.shape)
         self._loaded = family.fingerprint
         return family
 

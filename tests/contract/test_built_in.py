@@ -79,7 +79,7 @@ def test_sandbox_judge() -> None:
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
 def test_wan_generator(tmp_path: Path, guidance_scale: float) -> None:
-    from rushes.families.load import load_wan
+    from rushes.families.load import load_family
     from rushes.generate.film import PipelineGenerator
 
     sampler = SamplerSettings(
@@ -97,5 +97,5 @@ def test_wan_generator(tmp_path: Path, guidance_scale: float) -> None:
         )
         for text, seed in (("a red circle moves up", 5), ("a blue square moves down", 6), ("a green cross", 2**40))
     ]
-    wan = load_wan(BaseModelSpec(model=str(make_tiny_wan(tmp_path / "wan")), max_tokens=8))
+    wan = load_family(BaseModelSpec(model=str(make_tiny_wan(tmp_path / "wan")), max_tokens=8))
     check_generator(PipelineGenerator(wan), requests)

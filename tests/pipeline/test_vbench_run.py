@@ -12,7 +12,7 @@ from rushes.measure.pairs import pair_up
 from rushes.pipeline import improve
 from rushes.specs import Recipe
 from rushes.store.run import Run
-from tests.support.suite import small_suite, suite_rows, write_suite
+from tests.support.suite import SHARED, small_suite, suite_rows, write_suite
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
 
@@ -57,6 +57,19 @@ def test_run_measured_with_the_suite_is_exported_and_official_results_stand_in_i
         for pair in pairing.pairs:
             seeds = [[clips[key].seed for key in each.subject] for each in (pair.before, pair.after)]
             assert seeds[0] == seeds[1]
+
+        mechanics, diversity = (
+            [each for each in held_out if each.text == SHARED and each.dimension == name]
+            for name in ("Mechanics", "Diversity")
+        )
+        for model_name in models:
+            of = [
+                {clip.seed_index: clip for clip in clips.values() if (clip.prompt_key, clip.model) == (key, model_name)}
+                for key in (mechanics[0].key, diversity[0].key)
+            ]
+            assert sorted(of[0]) == [0, 1, 2] and sorted(of[1]) == [0, 1]
+            assert all(of[0][i].video == of[1][i].video and of[0][i].seed == of[1][i].seed for i in (0, 1))
+            assert sum(of[side][i].seconds > 0 for side in (0, 1) for i in of[side]) == 3, "filmed once"
 
     assert main(["vbench", "export", str(home), str(out), "--suite", str(suite)]) == 0
     names = set(small_suite().names_by_dimension["Material"])

@@ -18,13 +18,13 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"records", "texts"}),
     frozenset({"roles", "chat"}),
-    frozenset({"specs", "model_specs", "train_specs", "execute"}),
+    frozenset({"specs", "film_specs", "model_specs", "train_specs", "execute"}),
     frozenset({"store", "recipe", "recipes", "dimensions", "plugins", "video", "llm"}),
     frozenset(
         {"sandbox", "families", "diagnose", "prompts", "generate", "judge", "weights", "train", "measure", "report"}
         | {"workbench", "plan", "status", "doctor", "vbench", "export"}
     ),
-    frozenset({"steps", "result", "remembered", "elsewhere"}),
+    frozenset({"steps", "drafting", "result", "remembered", "elsewhere"}),
     frozenset({"pipeline"}),
     frozenset({"calibrate"}),
     frozenset({"cli", "__main__", "results"}),

@@ -196,6 +196,12 @@ def test_paces_of_an_earlier_run_are_per_unit_of_work(tmp_path: Path) -> None:
     assert (found.clip_bytes, found.checkpoint_bytes) == (300, 7000)
 
 
+def test_the_pace_of_a_guidance_distilled_model_is_of_one_call_a_step(tmp_path: Path) -> None:
+    spec = recipe("base.family=hunyuan", "generate.sampler.num_steps=20")
+    found = throughput_of(earlier(tmp_path / "a", spec), spec)
+    assert found.paces["clip_calls"].seconds == pytest.approx(8.0 / (4 * 20))
+
+
 @pytest.mark.parametrize(
     ("override", "lost"),
     [

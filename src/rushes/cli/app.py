@@ -9,7 +9,15 @@ import typer
 
 from rushes.cli.audit import judge
 from rushes.cli.export import export
-from rushes.cli.options import AllowChangeOption, HomeArgument, HomeOption, JsonOption, RecipeArgument, SetOption
+from rushes.cli.options import (
+    AllowChangeOption,
+    HomeArgument,
+    HomeOption,
+    JsonOption,
+    NumProcessesOption,
+    RecipeArgument,
+    SetOption,
+)
 from rushes.cli.sandbox import sandbox
 from rushes.cli.vbench import vbench
 
@@ -62,23 +70,31 @@ def init(
 
 @app.command()
 def run(
-    recipe: RecipeArgument, home: HomeOption = None, set_: SetOption = None, allow_change: AllowChangeOption = False
+    recipe: RecipeArgument,
+    home: HomeOption = None,
+    set_: SetOption = None,
+    num_processes: NumProcessesOption = None,
+    allow_change: AllowChangeOption = False,
 ) -> None:
     """Run a recipe to its report; run it again to resume."""
     from rushes.cli.work import work
 
-    work(recipe, home, set_ or [], until=None, allow_change=allow_change)
+    work(recipe, home, set_ or [], until=None, allow_change=allow_change, num_processes=num_processes)
 
 
 def _add_stage(stage: str, what: str) -> None:
     """A command that works up to and including one stage."""
 
     def command(
-        recipe: RecipeArgument, home: HomeOption = None, set_: SetOption = None, allow_change: AllowChangeOption = False
+        recipe: RecipeArgument,
+        home: HomeOption = None,
+        set_: SetOption = None,
+        num_processes: NumProcessesOption = None,
+        allow_change: AllowChangeOption = False,
     ) -> None:
         from rushes.cli.work import work
 
-        work(recipe, home, set_ or [], until=stage, allow_change=allow_change)
+        work(recipe, home, set_ or [], until=stage, allow_change=allow_change, num_processes=num_processes)
 
     app.command(name=stage, help=f"Run up to here: {what}")(command)
 

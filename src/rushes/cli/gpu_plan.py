@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rushes.cli.show import Column, bytes_text, show_json, show_table
-from rushes.errors import RecipeError
 
 if TYPE_CHECKING:
     from rushes.plan.budget import Fitted
@@ -29,16 +28,9 @@ def show_gpu_plan(recipe: Recipe, names: Sequence[str], *, as_json: bool) -> Non
     """
     from rushes.plan.budget import fit
     from rushes.plan.gpus import GPUS, find_gpu
-    from rushes.plan.on_gpus import plan_on, real_model
+    from rushes.plan.on_gpus import known_model, plan_on
 
-    model = real_model(recipe)
-    if model is None:
-        raise RecipeError(
-            "no arithmetic is known of this model, so that nothing can be said about GPUs",
-            expected="a Hub id of docs/real_models.md",
-            got=recipe.base.model,
-            next_step="leave --gpu out: the pace is then taken from earlier runs or a short trial",
-        )
+    model = known_model(recipe, otherwise="leave --gpu out: the pace is then taken from earlier runs or a short trial")
     gpus = [find_gpu(name) for name in names] or list(GPUS)
     fitted = fit(recipe)
     plans = {gpu.name: plan_on(fitted.recipe, model, gpu) for gpu in gpus}
@@ -82,7 +74,7 @@ def _show(recipe: Recipe, model: RealModel, gpus: Sequence[Gpu], plans: dict[str
     for stage in first:
         if stage.left_out:
             print(f"not in the hours of {stage.stage}: {' and '.join(stage.left_out)}")
-    print(f"training also reads {bytes_text(_whole(data_bytes(recipe, model)))} of latents and texts in main memory")
+    print(f"while training, latents and texts take {bytes_text(_whole(data_bytes(recipe, model)))} of disk more")
     small = [gpu.name for gpu in gpus if gpu.memory_bytes < max(peaks)]
     if small:
         print(f"too small by this estimate: {', '.join(small)}")

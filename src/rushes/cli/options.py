@@ -20,3 +20,12 @@ AllowChangeOption = Annotated[
     typer.Option("--allow-change", help="Accept a run folder of another recipe: what depends on it is made again."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+NumProcessesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--num-processes",
+        metavar="N",
+        min=1,
+        help="Processes that train together, a GPU each; default: the recipe's, or the launcher's.",
+    ),
+]

@@ -134,6 +134,7 @@ def show_run(home: Path, *, with_published: bool, as_json: bool) -> None:
     from rushes.cli.vbench_show import show_scorecard
     from rushes.store.run import Run
     from rushes.vbench.export import models_of_run
+    from rushes.vbench.metrics.twins import yes_bias
     from rushes.vbench.published import published
     from rushes.vbench.scorecard import compare_models
     from rushes.vbench.values import values_of_run
@@ -164,6 +165,9 @@ def show_run(home: Path, *, with_published: bool, as_json: bool) -> None:
         return
     print(f"measured by {measurer}; not official scores")
     show_scorecard(card, published() if with_published else None)
+    bias = yes_bias(each.outcome for each in measured)
+    if bias is not None:
+        print(f"yes-bias of its judge: {bias.value:+.3f} over {bias.num_pairs} questions and their negated twins")
 
 
 # ---------------------------------------------------------------------------------------------- import

@@ -22,9 +22,18 @@ def default_home(recipe: Recipe) -> Path:
 
 
 def work(
-    recipe_name: str, home: Path | None, overrides: Sequence[str], *, until: str | None, allow_change: bool
+    recipe_name: str,
+    home: Path | None,
+    overrides: Sequence[str],
+    *,
+    until: str | None,
+    allow_change: bool,
+    num_processes: int | None = None,
 ) -> None:
     """Run a recipe, to the end or up to a stage; the same call resumes it.
+
+    Where a launcher (`accelerate launch`, `torchrun`) started this process as one of several, the first works, and the
+    others help it to train.
 
     Args:
         recipe_name: a file or a packaged recipe.
@@ -32,14 +41,18 @@ def work(
         overrides: `a.b=value` each.
         until: stage to stop after; None goes to the end.
         allow_change: accept a run folder that another recipe made.
+        num_processes: how many train together; None for what the recipe or the launcher says.
 
     Raises:
         UserError: a recipe, an input or a run folder that cannot be used.
         Stopped: Ctrl-C, and the work in hand is stored.
     """
+    from rushes.cli.several import dismissing, helping, sharing
     from rushes.recipe import load_recipe
 
-    recipe = _within_budget(load_recipe(recipe_name, overrides))
+    if helping():
+        return
+    recipe = _within_budget(load_recipe(recipe_name, [*overrides, *sharing(num_processes)]))
     home = home or default_home(recipe)
     # The pipeline is imported after the recipe is checked: a typo is told at once.
     from rushes.execute.progress import ProgressDisplay
@@ -47,7 +60,7 @@ def work(
     from rushes.store.events import EventLog
 
     print(f"run folder: {home}", file=sys.stderr)
-    with ProgressDisplay(log=EventLog(home / "events.jsonl").write) as progress:
+    with ProgressDisplay(log=EventLog(home / "events.jsonl").write) as progress, dismissing():
         scorecard = improve(recipe, home, until=until, on_progress=progress, allow_change=allow_change)
     if scorecard is None:
         print(f"done up to {until!r}; go on with: rushes run {recipe_name} --home {home}")

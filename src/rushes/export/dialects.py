@@ -1,12 +1,13 @@
 """One adapter in the file dialects that readers understand. All are written at scale 1: the strength is in the factors.
 
 diffusers   `transformer.<module>.lora_A.weight`; the PEFT configuration in the file's header, where readers look for it
-comfyui     `diffusion_model.<native module>.lora_A.weight`; no alpha, which its reader takes as scale 1
-kohya       `lora_unet_<native_module>.lora_down.weight` with `.alpha` equal to the rank; every layer, changed or not
+comfyui     `diffusion_model.<native module>.lora_A.weight`; no alpha, which its reader takes as scale 1; one rank
+kohya       `lora_unet_<native_module>.lora_down.weight` with `.alpha` equal to the rank; only the layers it trains
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,8 +19,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from rushes.errors import InputError
+from rushes.export.fused import native_adapter, same_rank
 from rushes.export.lowrank import LowRank
-from rushes.export.native import kohya_layers, native_names
+from rushes.export.native import comfyui_layer_names, kohya_file, native_names
 
 if TYPE_CHECKING:
     from diffusers import ModelMixin
@@ -39,7 +41,7 @@ def adaptable_layers(transformer: ModelMixin, transformer_class: str, dialect: D
     """
     linear = [name for name, module in transformer.named_modules() if isinstance(module, torch.nn.Linear)]
     if dialect == "kohya":
-        pattern = kohya_layers(transformer_class)
+        pattern = re.compile(kohya_file(transformer_class).layers)
         return [name for name in linear if pattern.fullmatch(name)]
     if dialect == "comfyui":
         native_names(transformer_class)
@@ -70,7 +72,8 @@ def write_adapter(
     Raises:
         InputError: the adapter matches no layer of the base.
     """
-    layers = adaptable_layers(base.empty_transformer(), base.transformer_class_name, dialect)
+    transformer = base.empty_transformer()
+    layers = adaptable_layers(transformer, base.transformer_class_name, dialect)
     check_matches(adapter, layers, base.name)
     if dialect == "diffusers":
         tensors = {key: value.to(dtype) for key, value in peft_tensors(adapter).items()}
@@ -78,18 +81,36 @@ def write_adapter(
             str(folder), transformer_lora_layers=tensors, transformer_lora_adapter_metadata=peft_config(adapter)
         )
         return folder / DIFFUSERS_FILE
-    rename = native_names(base.transformer_class_name)
+    shapes = {name: transformer.get_submodule(name).weight.shape for name in layers}
     if dialect == "comfyui":
-        native = {f"diffusion_model.{rename(name)}": factors for name, factors in adapter.items()}
-        tensors = peft_tensors(native)
+        tensors = _comfyui_tensors(adapter, shapes, base.transformer_class_name)
     else:
-        shapes = {name: base.empty_transformer().get_submodule(name).weight.shape for name in layers}
-        whole = {name: adapter.get(name) or _no_change(shape) for name, shape in shapes.items()}
-        tensors = kohya_tensors({rename(name): factors for name, factors in whole.items()})
-        header = {**header, **_kohya_header(adapter)}
+        tensors = _kohya_tensors(adapter, shapes, base.transformer_class_name)
+        header = {**header, **_kohya_header(tensors, kohya_file(base.transformer_class_name).module)}
     path = folder / file_name
     save_file({key: value.to(dtype).contiguous() for key, value in tensors.items()}, str(path), dict(header))
     return path
+
+
+def _comfyui_tensors(
+    adapter: Mapping[str, LowRank], shapes: Mapping[str, torch.Size], transformer_class: str
+) -> dict[str, Tensor]:
+    rename = comfyui_layer_names(transformer_class)
+    native = native_adapter(adapter, _num_outputs(shapes), native_names(transformer_class))
+    return peft_tensors({f"diffusion_model.{rename(name)}": factors for name, factors in same_rank(native).items()})
+
+
+def _kohya_tensors(
+    adapter: Mapping[str, LowRank], shapes: Mapping[str, torch.Size], transformer_class: str
+) -> dict[str, Tensor]:
+    whole = dict(adapter)
+    if kohya_file(transformer_class).wants_all:
+        whole = {name: adapter.get(name) or _no_change(shape) for name, shape in shapes.items()}
+    return kohya_tensors(native_adapter(whole, _num_outputs(shapes), native_names(transformer_class)))
+
+
+def _num_outputs(shapes: Mapping[str, torch.Size]) -> dict[str, int]:
+    return {name: shape[0] for name, shape in shapes.items()}
 
 
 def peft_tensors(adapter: Mapping[str, LowRank]) -> dict[str, Tensor]:
@@ -144,7 +165,7 @@ def _no_change(shape: torch.Size) -> LowRank:
     return LowRank(torch.zeros(1, num_inputs), torch.zeros(num_outputs, 1))
 
 
-def _kohya_header(adapter: Mapping[str, LowRank]) -> dict[str, str]:
-    ranks = {factors.rank for factors in adapter.values()}
+def _kohya_header(tensors: Mapping[str, Tensor], module: str) -> dict[str, str]:
+    ranks = {len(value) for name, value in tensors.items() if name.endswith(".lora_down.weight")}
     rank = str(ranks.pop()) if len(ranks) == 1 else "Dynamic"
-    return {"ss_network_module": "networks.lora_wan", "ss_network_dim": rank, "ss_network_alpha": rank}
+    return {"ss_network_module": module, "ss_network_dim": rank, "ss_network_alpha": rank}

@@ -15,6 +15,7 @@ from torch import Tensor
 from rushes.errors import InputError
 from rushes.export.base import Base, find_base, read_both
 from rushes.export.folder import new_folder
+from rushes.export.fused import native_weights
 from rushes.export.lora import blend, check_strength, file_stem
 from rushes.export.native import native_names
 from rushes.export.source import Source
@@ -60,11 +61,26 @@ def export_merged(source: Source, target: Path, strength: float, dtype: torch.dt
     base = find_base(source)
     rename = native_names(base.transformer_class_name)
     with new_folder(target) as folder:
-        weights = _cast(tuned_weights(source, base, strength), dtype, _keep_float32(base))
+        weights = _cast(tuned_weights(source, base, strength) | fixed_positions(base), dtype, _keep_float32(base))
         name = f"{file_stem(source)}-merged.safetensors"
         header = {"format": "pt", "rushes_base_model": base.public_name, "rushes_checkpoint": source.checkpoint.key}
-        save_file({rename(key): value.contiguous() for key, value in weights.items()}, str(folder / name), header)
+        save_file(native_weights(weights, rename), str(folder / name), header)
     return target / name
+
+
+def fixed_positions(base: Base) -> dict[str, Tensor]:
+    """The table of positions of CogVideoX 2B, which diffusers computes and does not store; empty for other models.
+
+    ComfyUI takes a CogVideoX without the table for one with rotary positions.
+    """
+    config = base.config
+    is_fixed = base.transformer_class_name == "CogVideoXTransformer3DModel" and not (
+        config.get("use_rotary_positional_embeddings") or config.get("use_learned_positional_embeddings")
+    )
+    if not is_fixed:
+        return {}
+    without_blocks = base.transformer_class.from_config({**config, "num_layers": 0})
+    return {"patch_embed.pos_embedding": without_blocks.get_buffer("patch_embed.pos_embedding").clone()}
 
 
 def tuned_weights(source: Source, base: Base, strength: float) -> dict[str, Tensor]:

@@ -1,21 +1,41 @@
 """What a family's own code calls the weights that diffusers renamed: the names that ComfyUI and kohya's tools read.
 
-Each is the inverse of the renaming with which diffusers reads that family's original files.
+Each is the inverse of the renaming with which those files are read. CogVideoX is the exception: its own code's names
+are read by no loader but its own, so that here are those of ComfyUI's implementation.
+
+A name that ends in `[k]` is the k-th part of a layer that is one there and several in diffusers; `[swapped]` is a layer
+whose output has its two halves the other way round.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from rushes.errors import InputError
 
-Rules = TypeVar("Rules")
-Renaming = Callable[[str], str]
-"""From a weight's or module's name in diffusers to its name in the family's own code."""
+Known = TypeVar("Known")
+Rules = Sequence[tuple[str, str]]
+"""Patterns and replacements, applied in order."""
+Naming = Callable[[str], str]
+"""From a weight's or module's name in diffusers to its name in the family's own code, marks included."""
 
-_WAN: Final = (
+
+def _inside(block: str, native: str, parts: Mapping[str, str]) -> Rules:
+    """Rules for the layers of numbered blocks.
+
+    Args:
+        block: name of the blocks in diffusers, before the number.
+        native: the same in the family's own code.
+        parts: names of the layers inside, diffusers' and the family's.
+    """
+    start = rf"^{re.escape(block)}\.(\d+)"
+    return [(rf"{start}\.{re.escape(name)}(?=\.|$)", rf"{native}.\1.{own}") for name, own in parts.items()]
+
+
+_WAN: Final[Rules] = (
     (r"^condition_embedder\.time_embedder\.linear_1\b", "time_embedding.0"),
     (r"^condition_embedder\.time_embedder\.linear_2\b", "time_embedding.2"),
     (r"^condition_embedder\.text_embedder\.linear_1\b", "text_embedding.0"),
@@ -41,25 +61,117 @@ _WAN: Final = (
     (r"^(blocks\.\d+)\.norm3\b", r"\1.norm2"),
     (r"^(blocks\.\d+)\.norm_third\b", r"\1.norm3"),
 )
-_LTX: Final = (
+_LTX: Final[Rules] = (
     (r"^proj_in\b", "patchify_proj"),
     (r"^time_embed\b", "adaln_single"),
     (r"\.norm_q\b", ".q_norm"),
     (r"\.norm_k\b", ".k_norm"),
 )
-_RULES: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
+_HUNYUAN: Final[Rules] = (
+    (r"^x_embedder\b", "img_in"),
+    (r"^proj_out\b", "final_layer.linear"),
+    (r"^norm_out\.linear\b", "final_layer.adaLN_modulation.1[swapped]"),
+    (r"^time_text_embed\.text_embedder\.linear_1\b", "vector_in.in_layer"),
+    (r"^time_text_embed\.text_embedder\.linear_2\b", "vector_in.out_layer"),
+    (r"^time_text_embed\.timestep_embedder\b", "time_in"),
+    (r"^time_text_embed\.guidance_embedder\b", "guidance_in"),
+    (r"^context_embedder\.proj_in\b", "txt_in.input_embedder"),
+    (r"^context_embedder\.time_text_embed\.text_embedder\b", "txt_in.c_embedder"),
+    (r"^context_embedder\.time_text_embed\.timestep_embedder\b", "txt_in.t_embedder"),
+    (r"^(time_in|guidance_in|txt_in\.t_embedder)\.linear_1\b", r"\1.mlp.0"),
+    (r"^(time_in|guidance_in|txt_in\.t_embedder)\.linear_2\b", r"\1.mlp.2"),
+    *_inside(
+        "context_embedder.token_refiner.refiner_blocks",
+        "txt_in.individual_token_refiner.blocks",
+        {
+            **{f"attn.to_{letter}": f"self_attn_qkv[{part}]" for part, letter in enumerate("qkv")},
+            **{"attn.to_out.0": "self_attn_proj", "ff.net.0.proj": "mlp.fc1", "ff.net.2": "mlp.fc2"},
+            **{"norm_out.linear": "adaLN_modulation.1", "norm1": "norm1", "norm2": "norm2"},
+        },
+    ),
+    *_inside(
+        "transformer_blocks",
+        "double_blocks",
+        {
+            **{f"attn.to_{letter}": f"img_attn_qkv[{part}]" for part, letter in enumerate("qkv")},
+            **{f"attn.add_{letter}_proj": f"txt_attn_qkv[{part}]" for part, letter in enumerate("qkv")},
+            **{"attn.to_out.0": "img_attn_proj", "attn.to_add_out": "txt_attn_proj"},
+            **{"attn.norm_q": "img_attn_q_norm", "attn.norm_k": "img_attn_k_norm"},
+            **{"attn.norm_added_q": "txt_attn_q_norm", "attn.norm_added_k": "txt_attn_k_norm"},
+            **{"norm1.linear": "img_mod.linear", "norm1_context.linear": "txt_mod.linear"},
+            **{"ff.net.0.proj": "img_mlp.fc1", "ff.net.2": "img_mlp.fc2"},
+            **{"ff_context.net.0.proj": "txt_mlp.fc1", "ff_context.net.2": "txt_mlp.fc2"},
+        },
+    ),
+    *_inside(
+        "single_transformer_blocks",
+        "single_blocks",
+        {
+            **{f"attn.to_{letter}": f"linear1[{part}]" for part, letter in enumerate("qkv")},
+            **{"proj_mlp": "linear1[3]", "proj_out": "linear2", "norm.linear": "modulation.linear"},
+            **{"attn.norm_q": "q_norm", "attn.norm_k": "k_norm"},
+        },
+    ),
+)
+_COGVIDEOX: Final[Rules] = (
+    (r"^(time|ofs)_embedding\.linear_", r"\1_embedding_linear_"),
+    *_inside(
+        "transformer_blocks",
+        "blocks",
+        {
+            **{f"attn1.to_{letter}": letter for letter in "qkv"},
+            **{"attn1.to_out.0": "attn_out", "attn1.norm_q": "norm_q", "attn1.norm_k": "norm_k"},
+            **{"ff.net.0.proj": "ff_proj", "ff.net.2": "ff_out"},
+            **{name: name for name in ("norm1.linear", "norm1.norm", "norm2.linear", "norm2.norm")},
+        },
+    ),
+)
+_NAMES: Final[Mapping[str, Rules]] = {
     "WanTransformer3DModel": _WAN,
     "LTXVideoTransformer3DModel": _LTX,
+    "HunyuanVideoTransformer3DModel": _HUNYUAN,
+    "CogVideoXTransformer3DModel": _COGVIDEOX,
 }
 """By class of the transformer in diffusers."""
 
-KOHYA_LAYERS: Final[Mapping[str, str]] = {
-    "WanTransformer3DModel": r"blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ffn\.net\.(0\.proj|2))",
+_COMFYUI_LAYERS: Final[Mapping[str, Rules]] = {
+    "HunyuanVideoTransformer3DModel": (
+        (r"^(time_in|guidance_in|txt_in\.t_embedder)\.mlp\.0\b", r"\1.in_layer"),
+        (r"^(time_in|guidance_in|txt_in\.t_embedder)\.mlp\.2\b", r"\1.out_layer"),
+        (r"^txt_in\.c_embedder\.linear_1\b", "txt_in.c_embedder.in_layer"),
+        (r"^txt_in\.c_embedder\.linear_2\b", "txt_in.c_embedder.out_layer"),
+    ),
 }
-"""The layers that kohya's tools train, as a pattern of names in diffusers; readers want all of them, and no other."""
+"""Layers that ComfyUI renames when it reads whole weights, but not when it reads an adapter."""
 
 
-def native_names(transformer_class: str) -> Renaming:
+@dataclass(frozen=True)
+class KohyaFile:
+    """What kohya's tools have in a file of one family."""
+
+    layers: str
+    """The layers that they train, as a pattern of names in diffusers; their readers know no other."""
+    wants_all: bool
+    """True where a reader refuses a file that lacks one of them."""
+    module: str
+    """The network module that the file's header names."""
+
+
+_KOHYA: Final[Mapping[str, KohyaFile]] = {
+    "WanTransformer3DModel": KohyaFile(
+        r"blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ffn\.net\.(0\.proj|2))", True, "networks.lora_wan"
+    ),
+    "HunyuanVideoTransformer3DModel": KohyaFile(
+        r"transformer_blocks\.\d+\.attn\.(to_[qkv]|to_out\.0|add_[qkv]_proj|to_add_out)"
+        r"|transformer_blocks\.\d+\.ff(_context)?\.net\.(0\.proj|2)"
+        r"|single_transformer_blocks\.\d+\.(attn\.to_[qkv]|proj_mlp|proj_out)",
+        False,
+        "networks.lora",
+    ),
+}
+
+
+def native_names(transformer_class: str) -> Naming:
     """The renaming of a family.
 
     Args:
@@ -68,26 +180,35 @@ def native_names(transformer_class: str) -> Renaming:
     Raises:
         InputError: its names are not known here.
     """
-    rules = _rules(transformer_class, _RULES, "the names that ComfyUI reads")
+    return _naming(_look_up(transformer_class, _NAMES, "the names that ComfyUI reads"))
+
+
+def comfyui_layer_names(transformer_class: str) -> Naming:
+    """From a layer's name in the family's own code to the name that ComfyUI looks for in an adapter."""
+    return _naming(_COMFYUI_LAYERS.get(transformer_class, ()))
+
+
+def kohya_file(transformer_class: str) -> KohyaFile:
+    """What a kohya file has.
+
+    Raises:
+        InputError: kohya's tools are not known to read this family.
+    """
+    return _look_up(transformer_class, _KOHYA, "the layers that kohya's tools read")
+
+
+def _naming(rules: Rules) -> Naming:
+    compiled = [(re.compile(pattern), replacement) for pattern, replacement in rules]
 
     def rename(name: str) -> str:
-        for pattern, replacement in rules:
-            name = re.sub(pattern, replacement, name)
+        for pattern, replacement in compiled:
+            name = pattern.sub(replacement, name)
         return name
 
     return rename
 
 
-def kohya_layers(transformer_class: str) -> re.Pattern[str]:
-    """Which layers a kohya file has, by name in diffusers.
-
-    Raises:
-        InputError: kohya's tools are not known to read this family.
-    """
-    return re.compile(_rules(transformer_class, KOHYA_LAYERS, "the layers that kohya's tools read"))
-
-
-def _rules(transformer_class: str, known: Mapping[str, Rules], what: str) -> Rules:
+def _look_up(transformer_class: str, known: Mapping[str, Known], what: str) -> Known:
     if transformer_class not in known:
         raise InputError(
             f"{what} are not known for this model",

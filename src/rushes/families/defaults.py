@@ -71,6 +71,21 @@ USUAL: dict[str, Usual] = {
 """By the name that `base.family` has."""
 
 
+ONE_CALL_A_STEP: frozenset[str] = frozenset({"hunyuan"})
+"""Families that are distilled to be guided: the scale is an input of the transformer, and nothing is sampled without
+the text."""
+
+
+def calls_per_step(family: str | None, guidance_scale: float) -> int:
+    """Transformer calls that a sampling step takes: two where classifier-free guidance is computed, else one.
+
+    Args:
+        family: by the name that `base.family` has; None where it is not known, which is taken for the usual.
+        guidance_scale: of the sampler.
+    """
+    return 2 if guidance_scale > 1 and family not in ONE_CALL_A_STEP else 1
+
+
 def in_words(family: str) -> str:
     """A family's usual sampler as a recipe would say it."""
     sampler = USUAL[family].sampler

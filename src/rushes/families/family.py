@@ -91,8 +91,16 @@ class Family(Protocol):
         """What the transformer reads of each text, as the stock pipeline encodes it; each text once."""
         ...
 
-    def keep_texts(self, texts: Sequence[str]) -> None:
-        """Encode these texts now and keep the result, so that the text encoder is not needed for them again."""
+    def keep_texts(self, texts: Sequence[str]) -> list[str]:
+        """Encode these texts now and keep the result, so that the text encoder is not needed for them again.
+
+        Returns:
+            Those that were not kept before.
+        """
+        ...
+
+    def forget_texts(self, texts: Sequence[str]) -> None:
+        """Keep these texts no longer."""
         ...
 
     def drop_text_encoder(self) -> None:

@@ -59,6 +59,30 @@ def family_of(base: BaseModelSpec) -> FamilyName:
     return family
 
 
+def known_family(base: BaseModelSpec) -> FamilyName | None:
+    """The family as far as it can be told without asking the Hub: what the recipe says, or an index that is here."""
+    if base.family != "auto":
+        return base.family
+    path = Path(model_folder(base.model))
+    file = path / "model_index.json"
+    if not path.is_dir():
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import HFValidationError
+
+        try:
+            cached = try_to_load_from_cache(base.model, "model_index.json", revision=base.revision)
+        except HFValidationError:
+            return None
+        if not isinstance(cached, str):
+            return None
+        file = Path(cached)
+    try:
+        index = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return FAMILIES.get(str(index.get("_class_name"))) if isinstance(index, dict) else None
+
+
 def read_index(base: BaseModelSpec) -> dict[str, Any]:
     """`model_index.json` of a model, from the package, a folder or the Hub.
 

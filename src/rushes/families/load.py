@@ -29,14 +29,6 @@ def load_family(base: BaseModelSpec, device: str = "cpu") -> Family:
     return family
 
 
-def load_wan(base: BaseModelSpec, device: str = "cpu") -> Wan:
-    """`load_family` for who needs a Wan and nothing else."""
-    loaded = load_family(base, device)
-    if not isinstance(loaded, Wan):
-        raise InputError("a Wan model is needed here", expected="a WanPipeline", got=base.model)
-    return loaded
-
-
 def _classes(family: FamilyName) -> tuple[Any, type[LoadedPipeline]]:
     import diffusers
 

@@ -83,13 +83,18 @@ class LoadedPipeline:
         """What guidance leads away from, for `num` clips; None where the sampler does not guide."""
         return self.encode_text([sampler.negative_prompt] * num) if sampler.guidance_scale > 1 else None
 
-    def keep_texts(self, texts: Sequence[str]) -> None:
-        """Encode these texts now and keep the result, so that the text encoder is not needed for them again."""
+    def keep_texts(self, texts: Sequence[str]) -> list[str]:
+        """Encode these texts now and keep the result; returns those that were not kept before."""
         new = [text for text in dict.fromkeys(texts) if text not in self.kept]
-        if not new:
-            return
-        states = self.encode_text(new).to("cpu")
-        self.kept.update({text: states[slice(index, index + 1)] for index, text in enumerate(new)})
+        if new:
+            states = self.encode_text(new).to("cpu")
+            self.kept.update({text: states[slice(index, index + 1)] for index, text in enumerate(new)})
+        return new
+
+    def forget_texts(self, texts: Sequence[str]) -> None:
+        """Keep these texts no longer."""
+        for text in texts:
+            self.kept.pop(text, None)
 
     def drop_text_encoder(self) -> None:
         """Free the text encoders' memory; they are loaded again when a text comes that was not kept."""

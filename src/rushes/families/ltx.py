@@ -8,7 +8,6 @@ Legend: N clips, B batch, C latent channels, t latent frames, h w latent rows an
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -95,13 +94,6 @@ class LTX(LoadedPipeline):
             # The schedule is stretched so that its last sigma is the terminal one; a single sigma, 1, cannot be.
             changes["shift_terminal"] = None
         return FlowMatchEulerDiscreteScheduler.from_config(config, **changes)
-
-    def own_shift(self, shape: ShapeSpec) -> float:
-        """The shift that the stock pipeline itself would take for a clip of this shape, from its length in tokens."""
-        config = self.scheduler_config
-        _, t, h, w = self.latent_shape(shape)
-        slope = (config.max_shift - config.base_shift) / (config.max_image_seq_len - config.base_image_seq_len)
-        return math.exp(config.base_shift + slope * (t * h * w - config.base_image_seq_len))
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> list[Frames]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rushes.records import Clip, Prompt, SamplerSettings
 from rushes.roles import ClipRequest, Failed, GeneratedClip
-from rushes.specs import ShapeSpec
+from rushes.specs import ShapeSpec, StoredAs
 from rushes.store.advance import Work
 from rushes.store.blobs import Blobs
 from rushes.store.identity import seed_from_key, work_key
@@ -27,18 +27,76 @@ class Take:
     """Which take of the prompt: 0, 1, ..."""
     seed: int
     """From the prompt's key and the take alone, so that two models film it from the same noise."""
+    film: str
+    """Names what comes out of the camera: takes of the same film are the same clip and are filmed once."""
 
 
 def takes(
-    prompts: Sequence[Prompt], *, model: str, sampler: SamplerSettings, shape: ShapeSpec, num_takes: int
+    prompts: Sequence[Prompt],
+    *,
+    model: str,
+    sampler: SamplerSettings,
+    shape: ShapeSpec,
+    num_takes: int,
+    filmed_as: Mapping[str, str] | None = None,
+    stored_as: StoredAs = "lossless",
 ) -> list[Work[Take]]:
-    """The clips to film: every prompt `num_takes` times by the model whose fingerprint is `model`."""
-    spec = {"model": model, "sampler": sampler.model_dump(), "shape": shape.model_dump()}
-    return [
-        Work(work_key("clip", spec, [prompt], index), Take(prompt, index, seed_from_key(prompt.key, "take", index)))
-        for prompt in prompts
-        for index in range(num_takes)
-    ]
+    """The clips to film: every prompt `num_takes` times by the model whose fingerprint is `model`.
+
+    Args:
+        prompts: what to film.
+        model: fingerprint of the weights.
+        sampler: how to sample.
+        shape: size of the clips.
+        num_takes: clips per prompt.
+        filmed_as: for prompts that share their clips, by key: the name that their seeds come from instead of the key.
+        stored_as: how clips are stored. What is stored is what is judged, so losses are part of the key.
+    """
+    spec: dict[str, object] = {"model": model, "sampler": sampler.model_dump(), "shape": shape.model_dump()}
+    if stored_as != "lossless":
+        spec["stored_as"] = stored_as
+    found = []
+    for prompt in prompts:
+        name = (filmed_as or {}).get(prompt.key)
+        made = spec if name is None else {**spec, "filmed_as": name}
+        for index in range(num_takes):
+            seed = seed_from_key(name or prompt.key, "take", index)
+            film = work_key("film", spec, [name or prompt.key], index)
+            found.append(Work(work_key("clip", made, [prompt], index), Take(prompt, index, seed, film)))
+    return found
+
+
+def once(
+    work: Sequence[Work[Take]], filmed: Container[str], stored: Container[str]
+) -> tuple[list[Work[Take]], list[Work[Take]]]:
+    """What the camera must run for, and what has the same film as one of those or of what was filmed before.
+
+    Args:
+        work: from `takes`.
+        filmed: films that are there.
+        stored: keys of clips that are there: one of them stands for its film, so that nothing is filmed again.
+    """
+    leaders: dict[str, str] = {}
+    for piece in work:
+        film = piece.payload.film
+        if film not in leaders or (piece.key in stored and leaders[film] not in stored):
+            leaders[film] = piece.key
+    first = [each for each in work if each.payload.film not in filmed and leaders[each.payload.film] == each.key]
+    keys = {each.key for each in first}
+    return first, [each for each in work if each.key not in keys]
+
+
+def copied(chunk: Sequence[Work[Take]], films: Mapping[str, Clip]) -> list[Clip | Failed]:
+    """The records of takes whose film is there already: the same pixels, for another prompt."""
+    made: list[Clip | Failed] = []
+    for piece in chunk:
+        clip, prompt = films.get(piece.payload.film), piece.payload.prompt
+        if clip is None:
+            made.append(Failed("NotFilmed", f"the clip that it shares with another dimension failed: {prompt.text!r}"))
+        else:
+            update = {"key": piece.key, "prompt_key": prompt.key, "dimension": prompt.dimension, "seconds": 0.0}
+            made.append(clip.model_copy(update=update))
+    return made
 
 
 @dataclass(frozen=True)
@@ -71,8 +129,10 @@ def film(
     model: str,
     sampler: SamplerSettings,
     shape: ShapeSpec,
+    stored_as: StoredAs = "lossless",
+    latents: bool = True,
 ) -> list[Clip | Failed]:
-    """Film one chunk of takes and store frames and latents; what `advance` calls."""
+    """Film one chunk of takes and store frames, and latents where they are wanted; what `advance` calls."""
     requests = [
         ClipRequest(
             text=work.payload.prompt.text,
@@ -85,10 +145,17 @@ def film(
         )
         for work in chunk
     ]
-    return [
-        made if isinstance(made, Failed) else _clip(work, made, blobs, model, sampler, shape)
-        for work, made in zip(chunk, generator.generate(requests), strict=True)
-    ]
+    clips: list[Clip | Failed] = []
+    for work, made in zip(chunk, generator.generate(requests), strict=True):
+        if isinstance(made, Failed):
+            clips.append(made)
+            continue
+        clip = _clip(work, made, blobs, model, sampler, shape, stored_as)
+        kept = made.latents_CTHW if latents else None
+        if kept is not None:
+            clip = clip.model_copy(update={"latents": blobs.put_arrays({"latents": kept})})
+        clips.append(clip)
+    return clips
 
 
 def _clip(
@@ -98,9 +165,9 @@ def _clip(
     model: str,
     sampler: SamplerSettings,
     shape: ShapeSpec,
+    stored_as: StoredAs,
 ) -> Clip:
     take = work.payload
-    latents = made.latents_CTHW
     return Clip(
         key=work.key,
         prompt_key=take.prompt.key,
@@ -115,6 +182,5 @@ def _clip(
         num_frames=shape.num_frames,
         fps=shape.fps,
         seconds=made.seconds,
-        video=blobs.put_video(made.frames_THWC),
-        latents=None if latents is None else blobs.put_arrays({"latents": latents}),
+        video=blobs.put_video(made.frames_THWC, fps=shape.fps, coding=stored_as),
     )

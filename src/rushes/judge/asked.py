@@ -11,7 +11,7 @@ import yaml
 
 from rushes.chat import Message
 from rushes.llm.templates import render, template_hash
-from rushes.model_specs import VlmJudgeSpec
+from rushes.model_specs import VlmAskingSpec
 from rushes.store.identity import content_hash
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ def frames_table() -> Mapping[str, int]:
     return {str(name): int(count) for name, count in table.items()}
 
 
-def num_frames_for(dimension: str, spec: VlmJudgeSpec) -> int:
+def num_frames_for(dimension: str, spec: VlmAskingSpec) -> int:
     """How many frames of a clip the judge is shown for a question about a dimension."""
     table = frames_table()
     return spec.num_frames or table.get(dimension, table["default"])
 
 
-def asked_hash(spec: VlmJudgeSpec) -> str:
+def asked_hash(spec: VlmAskingSpec) -> str:
     """Hash of everything besides the spec that decides what the judge is asked: the template and the frames table."""
     table = None if spec.num_frames else frames_table()
     return content_hash({"template": template_hash("rushes.judge", spec.template), "frames": table})
@@ -68,7 +68,7 @@ def shrunk(frames_THWC: Frames, max_side_px: int) -> Frames:
 
 
 def turns(
-    spec: VlmJudgeSpec, question: str, num_clip_frames: int, fps: float, shown: tuple[int, ...]
+    spec: VlmAskingSpec, question: str, num_clip_frames: int, fps: float, shown: tuple[int, ...]
 ) -> tuple[Message, ...]:
     """The words around the frames. The clip's prompt is not among them: a judge that reads it sees what it reads.
 

@@ -11,7 +11,7 @@ from rushes.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Message
 from rushes.judge.asked import num_frames_for, positions, shrunk, turns
 from rushes.judge.probability import AnswerForm, from_chances, from_text
 from rushes.llm.ask import schema_of
-from rushes.model_specs import ServerModelSpec, VlmJudgeSpec
+from rushes.model_specs import ServerModelSpec, VlmAskingSpec
 from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _CONSTRAINED_TOKENS: Final = 16
 _QUALITY: Final = 95
 
 
-def build_vlm_judge(spec: VlmJudgeSpec, runtime: RuntimeSpec) -> Judge:
+def build_vlm_judge(spec: VlmAskingSpec, runtime: RuntimeSpec) -> Judge:
     """The judge over whichever model the recipe names.
 
     Raises:
@@ -33,15 +33,16 @@ def build_vlm_judge(spec: VlmJudgeSpec, runtime: RuntimeSpec) -> Judge:
     if isinstance(spec.model, ServerModelSpec):
         return ServerVlmJudge(spec, spec.model.build(runtime))
     from rushes.judge.vlm_local import LocalVlmJudge
+    from rushes.judge.vlm_model import local_vlm
 
-    return LocalVlmJudge(spec, spec.model, runtime)
+    return LocalVlmJudge(spec, local_vlm(spec.model, runtime))
 
 
 @dataclass(frozen=True)
 class ServerVlmJudge:
     """`Judge` over a server. A clip's questions stand together and start alike, so that its caches hit."""
 
-    spec: VlmJudgeSpec
+    spec: VlmAskingSpec
     """What to show and how to ask."""
     model: ChatModel
     """Whom to ask."""
@@ -75,7 +76,7 @@ class ServerVlmJudge:
         for question in request.questions:
             shown = positions(len(frames_THWC), num_frames_for(question.dimension, self.spec))
             if len(shown) not in images:
-                images[len(shown)] = tuple(_jpeg(each) for each in shrunk(frames_THWC[[*shown]], self.spec.max_side_px))
+                images[len(shown)] = tuple(jpeg(each) for each in shrunk(frames_THWC[[*shown]], self.spec.max_side_px))
             words = turns(self.spec, question.text, len(frames_THWC), request.video.fps, shown)
             *before, last = words
             with_frames = Message(last.role, last.text, images[len(shown)])
@@ -100,7 +101,8 @@ def _lost(failed: Failed) -> GivenAnswer | Failed:
     return failed
 
 
-def _jpeg(frame_HWC: Frames) -> bytes:
+def jpeg(frame_HWC: Frames) -> bytes:
+    """A frame as a JPEG file."""
     from PIL import Image
 
     buffer = io.BytesIO()

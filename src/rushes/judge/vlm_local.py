@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from rushes.chat import Message
 from rushes.errors import InputError
 from rushes.judge.asked import num_frames_for, positions, shrunk, turns
 from rushes.judge.probability import p_yes, spellings
-from rushes.judge.vlm_processor import load_processor
-from rushes.llm.pretrained import defused, explained, precision, source, special_tokens
-from rushes.model_specs import LocalModelSpec, VlmJudgeSpec
+from rushes.judge.vlm_model import LocalVlm
+from rushes.judge.vlm_prefix import agrees, first_words
+from rushes.model_specs import VlmAskingSpec
 from rushes.records import Question
 from rushes.roles import Failed, GivenAnswer, JudgeRequest
 
@@ -21,9 +20,12 @@ if TYPE_CHECKING:
     import torch
 
     from rushes.roles import Frames
-    from rushes.specs import RuntimeSpec
 
 _MOST = 3
+NOT_SHARED: Final = (
+    "{model} answers differently when the questions of a clip share the reading of it ({why}), so every question reads "
+    "the clip anew, which takes longer"
+)
 
 
 class LocalVlmJudge:
@@ -32,11 +34,11 @@ class LocalVlmJudge:
     Array legend: Q questions, V vocabulary; T, H, W, C as in `rushes.roles`.
     """
 
-    def __init__(self, spec: VlmJudgeSpec, model: LocalModelSpec, runtime: RuntimeSpec) -> None:
-        """Remember what to load; nothing is loaded."""
+    def __init__(self, spec: VlmAskingSpec, vlm: LocalVlm) -> None:
+        """Remember whom to ask; nothing is loaded."""
         self.spec = spec
-        self.model = model
-        self.runtime = runtime
+        self.vlm = vlm
+        self._shares: bool | None = None
 
     def answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...] | Failed]:
         """One tuple per request, in order; questions that are shown the same frames share one pass.
@@ -60,7 +62,7 @@ class LocalVlmJudge:
         p_V = logits_V.float().softmax(dim=-1).cpu()
         top = p_V.topk(_MOST)
         instead = ", ".join(
-            f"{self._processor.tokenizer.decode([int(token)])!r} {float(p):.0%}"
+            f"{self.vlm.processor.tokenizer.decode([int(token)])!r} {float(p):.0%}"
             for token, p in zip(top.indices, top.values, strict=True)
         )
         mass = {word: float(p_V[numbers].sum()) for word, numbers in self._spellings.items()}
@@ -68,88 +70,56 @@ class LocalVlmJudge:
 
     def _first_word(self, request: JudgeRequest, questions: Sequence[Question], count: int) -> torch.Tensor:
         """Logits of the first word of each answer, shape Q, V."""
-        import torch
-
         frames_THWC = request.video.frames_THWC
         shown = positions(len(frames_THWC), count)
         frames = shrunk(frames_THWC[[*shown]], self.spec.max_side_px)
-        labelled = () if self._takes_video else shown
+        labelled = () if self.vlm.takes_video else shown
         texts = [
-            self._as_text(turns(self.spec, question.text, len(frames_THWC), request.video.fps, labelled), len(shown))
-            for question in questions
+            self.vlm.as_text(turns(self.spec, each.text, len(frames_THWC), request.video.fps, labelled), len(shown))
+            for each in questions
         ]
-        inputs = self._inputs(texts, frames, request.video.fps * len(shown) / len(frames_THWC))
-        model, options = self._model
+        if len(texts) == 1 or self._shares is False:
+            return self._plain(texts, frames)
+        return self._shared(texts, frames)
+
+    def _plain(self, texts: Sequence[str], frames_THWC: Frames) -> torch.Tensor:
+        """Every question reads the whole clip; shape Q, V."""
+        import torch
+
+        inputs = self.vlm.inputs(texts, frames_THWC)
+        options = {"logits_to_keep": 1} if self.vlm.keeps_few_logits else {}
         with torch.inference_mode():
-            logits_QTV: torch.Tensor = model(**inputs.to(self.runtime.device, model.dtype), **options).logits
+            logits_QTV: torch.Tensor = self.vlm.model(
+                **inputs.to(self.vlm.runtime.device, self.vlm.model.dtype), **options
+            ).logits
         # Padding is on the left, so the last place is the last of every question.
         return logits_QTV[:, -1]
 
-    def _inputs(self, texts: list[str], frames_THWC: Frames, fps: float) -> Any:
-        options: dict[str, Any] = {"padding": True, "return_tensors": "pt"}
-        if self._takes_video:
-            options |= {"do_sample_frames": False}
-            return self._processor(text=texts, videos=[frames_THWC] * len(texts), **options)
-        from PIL import Image
-
-        images = [Image.fromarray(frame) for frame in frames_THWC]
-        return self._processor(text=texts, images=[images] * len(texts), **options)
-
-    def _as_text(self, words: tuple[Message, ...], num_images: int) -> str:
-        """The conversation in the model's own form: the clip first, the question last."""
-        pictures = [{"type": "video"}] if self._takes_video else [{"type": "image"}] * num_images
-        *before, last = [(each.role, defused(each.text, self._specials)) for each in words]
-        chat = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in before]
-        chat.append({"role": last[0], "content": [*pictures, {"type": "text", "text": last[1]}]})
-        return str(self._processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
-
-    # ---------------------------------------------------------------- loaded when first needed
-
-    @cached_property
-    def _processor(self) -> Any:
-        place, options = source(self.model, self.runtime)
-        processor = explained(self.model, "the processor of", lambda: load_processor(place, options))
-        if not hasattr(processor, "image_processor") or getattr(processor, "tokenizer", None) is None:
-            raise InputError(
-                f"the model {self.model.model} does not take pictures",
-                expected="a vision-language model, such as Qwen/Qwen2.5-VL-7B-Instruct",
-                got=type(processor).__name__,
-                next_step="name another model in judge.judge.model",
-            )
-        processor.tokenizer.padding_side = "left"
-        return processor
-
-    @cached_property
-    def _takes_video(self) -> bool:
-        return getattr(self._processor, "video_processor", None) is not None
-
-    @cached_property
-    def _specials(self) -> tuple[str, ...]:
-        return special_tokens(self._processor.tokenizer)
+    def _shared(self, texts: Sequence[str], frames_THWC: Frames) -> torch.Tensor:
+        """The clip is read once; the first clip with several questions also decides whether the model can do that."""
+        if self._shares:
+            shared = first_words(self.vlm, texts, frames_THWC)
+            return shared if shared is not None else self._plain(texts, frames_THWC)
+        plain = self._plain(texts, frames_THWC)
+        try:
+            shared = first_words(self.vlm, texts, frames_THWC)
+            why = "its conversations cannot be cut" if shared is None else "other logits"
+        except (AttributeError, TypeError, ValueError, RuntimeError, IndexError, KeyError) as error:
+            shared, why = None, f"{type(error).__name__}: {str(error)[:120]}"
+        self._shares = shared is not None and agrees(shared, plain)
+        if shared is None or not self._shares:
+            warnings.warn(NOT_SHARED.format(model=self.vlm.spec.model, why=why), stacklevel=2)
+            return plain
+        return shared
 
     @cached_property
     def _spellings(self) -> dict[Literal["yes", "no"], list[int]]:
-        found = spellings(self._processor.tokenizer.get_vocab())
+        found = spellings(self.vlm.processor.tokenizer.get_vocab())
         if not found["yes"] or not found["no"]:
             raise InputError(
-                f"the model {self.model.model} has no tokens for yes and no",
+                f"the model {self.vlm.spec.model} has no tokens for yes and no",
                 expected="a tokenizer with whole words of English",
                 got=found,
                 next_step="name another model in judge.judge.model",
             )
         return found
-
-    @cached_property
-    def _model(self) -> tuple[Any, dict[str, Any]]:
-        """The model, and options of its call that save computing words that nobody reads."""
-        from transformers import AutoModelForImageTextToText
-
-        place, options = source(self.model, self.runtime)
-        kind = precision(self.model, self.runtime.device)
-        model = explained(
-            self.model,
-            "the model",
-            lambda: AutoModelForImageTextToText.from_pretrained(place, dtype=kind, **options),
-        )
-        keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
-        return model.eval().requires_grad_(False).to(self.runtime.device), {"logits_to_keep": 1} if keeps else {}

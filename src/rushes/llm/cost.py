@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from rushes.chat import ChatRequest
-from rushes.errors import StoreError, UserError
+from rushes.errors import UserError
+from rushes.llm.ledger import Ledger
 from rushes.model_specs import ServerRuntime
-from rushes.store.files import explained, make_folder
 
 TOKENS_PER_IMAGE = 2048
 """What one image is taken to cost at most, tokens, before the server says what it did cost."""
+
+_LOOK_AGAIN_S: Final = 0.2
+"""How often to look whether another process gave room back."""
+_SPARE_S: Final = 60.0
+"""What a request may take beyond twice its time-out before its room is given up for lost."""
 
 
 class CostCapReached(UserError):
@@ -40,7 +45,10 @@ def most(request: ChatRequest) -> Usage:
 
 
 class CostMeter:
-    """What was spent on one server by one run, on disk, so that a resumed run goes on counting. Thread-safe."""
+    """What was spent on one server by one run, on disk, so that a resumed run goes on counting.
+
+    Thread-safe, and safe between processes that use the same file (workers of one run, two commands at once).
+    """
 
     def __init__(self, name: str, server: ServerRuntime, file: Path | None) -> None:
         """Read what was spent before.
@@ -49,13 +57,14 @@ class CostMeter:
             name: the server's name in the recipe.
             server: prices and cap.
             file: JSON Lines, one line per reply, made when there is something to write; None counts in memory only.
+
+        Raises:
+            StoreError: a line of it cannot be read.
         """
         self.name = name
         self.server = server
-        self.file = file
+        self._ledger = Ledger(file)
         self._room = threading.Condition()
-        self._taken = 0.0
-        self._spent = 0.0 if file is None else _spent(file)
 
     def price(self, usage: Usage) -> float:
         """US dollars of a request."""
@@ -70,18 +79,20 @@ class CostMeter:
             CostCapReached: there is not enough left under the cap.
         """
         worst, cap = self.price(most(request)), self.server.max_cost_usd
+        if cap is None or worst == 0:
+            yield
+            return
         with self._room:
-            if cap is not None:
-                self._room.wait_for(lambda: self._spent + self._taken + worst <= cap or self._taken <= 0)
-                if self._spent + worst > cap:
+            longest_s = 2 * self.server.timeout_s + _SPARE_S
+            while (held := self._ledger.take(worst, cap, longest_s)) is None:
+                if self._ledger.spent + worst > cap:
                     raise self._reached(cap, worst)
-            self._taken += worst
+                self._room.wait(_LOOK_AGAIN_S)
         try:
             yield
         finally:
             with self._room:
-                # Rounding must not leave a crumb that nobody gives back.
-                self._taken = max(0.0, self._taken - worst) if self._taken - worst > 1e-12 else 0.0
+                self._ledger.give_back(held)
                 self._room.notify_all()
 
     def record(self, usage: Usage) -> None:
@@ -90,42 +101,12 @@ class CostMeter:
         if dollars == 0:
             return
         with self._room:
-            self._spent += dollars
-            if self.file is None:
-                return
-            make_folder(self.file.parent)
-            line = {"input": usage.num_input, "output": usage.num_output, "usd": dollars}
-            with explained(self.file), self.file.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(line) + "\n")
+            self._ledger.add(usage.num_input, usage.num_output, dollars)
 
     def _reached(self, cap: float, worst: float) -> CostCapReached:
+        spent = self._ledger.spent
         return CostCapReached(
-            f"the cost cap of the server {self.name!r} is reached: {self._spent:.4f} of {cap:.4f} US dollars are spent",
+            f"the cost cap of the server {self.name!r} is reached: {spent:.4f} of {cap:.4f} US dollars are spent",
             expected=f"room for the next request, at most {worst:.4f} US dollars",
             next_step=f"raise runtime.servers.{self.name}.max_cost_usd and run again: all replies so far are kept",
         )
-
-
-def _spent(file: Path) -> float:
-    """The sum of a file of costs; a torn last line is left out.
-
-    Raises:
-        StoreError: any other line cannot be read: then nobody knows what was spent.
-    """
-    if not file.exists():
-        return 0.0
-    with explained(file):
-        lines = file.read_bytes().split(b"\n")
-    total = 0.0
-    for number, line in enumerate(lines):
-        try:
-            total += float(json.loads(line)["usd"]) if line.strip() else 0.0
-        except (ValueError, TypeError, KeyError):
-            if number < len(lines) - 1:
-                raise StoreError(
-                    f"line {number + 1} of {file} cannot be read, so what was spent is not known",
-                    expected='lines like {"input": 812, "output": 30, "usd": 0.0004}',
-                    got=line[:80].decode("utf-8", "replace"),
-                    next_step="correct that line, or delete the file to count from zero",
-                ) from None
-    return total

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from rushes.errors import RecipeError
 from rushes.execute import Lazily
+from rushes.model_specs import VlmMeasurerSpec
 from rushes.records import Clip, Measurement, Prompt
-from rushes.roles import Failed, Measurer, Runtime, Subject, Video
-from rushes.specs import MeasureSpec, PluginSpec
+from rushes.roles import Failed, Measurer, Subject, Video
+from rushes.specs import MeasureSpec, PluginSpec, RuntimeSpec
 from rushes.store.advance import Do, Work
 from rushes.store.blobs import Blobs
 from rushes.store.identity import work_key
@@ -41,7 +43,10 @@ def subjects(
     for clip in clips:
         unit = clip.prompt_key if clip.dimension in groups else clip.key
         together.setdefault(unit, []).append(clip)
-    identity = {"measurer": measurer_name(spec), "version": MEASURER_VERSION}
+    identity: dict[str, object] = {"measurer": measurer_name(spec), "version": MEASURER_VERSION}
+    if spec.measurer is not None:
+        # With other options, or asked in other words, it is another measurer.
+        identity |= {"spec": spec.measurer, "asked": _asked(spec.measurer)}
     return [
         Work(work_key("measurement", identity, unit), Seen(tuple(unit), prompts[unit[0].prompt_key]))
         for unit in together.values()
@@ -50,21 +55,43 @@ def subjects(
 
 def measurer_name(spec: MeasureSpec) -> str:
     """What the measurer is called in records and reports."""
+    if isinstance(spec.measurer, VlmMeasurerSpec):
+        return spec.measurer.model.model
     return spec.measurer.use if isinstance(spec.measurer, PluginSpec) else "sandbox-perception"
 
 
-def measuring(spec: MeasureSpec, runtime: Runtime, blobs: Blobs) -> Do[Seen, Measurement]:
+def _asked(measurer: VlmMeasurerSpec | PluginSpec) -> str | None:
+    """Hash of what decides how a vision-language model is asked besides its spec; None for plug-ins."""
+    if isinstance(measurer, PluginSpec):
+        return None
+    from rushes.judge.asked import asked_hash
+
+    return asked_hash(measurer)
+
+
+def measuring(spec: MeasureSpec, runtime: RuntimeSpec, blobs: Blobs) -> Do[Seen, Measurement]:
     """What `advance` calls on each chunk; the measurer is built when the first chunk needs it."""
     return Lazily(partial(build_measurer, spec, runtime), partial(look, blobs=blobs, name=measurer_name(spec)))
 
 
-def build_measurer(spec: MeasureSpec, runtime: Runtime) -> Measurer:
-    """The recipe's measurer, ready to look."""
+def build_measurer(spec: MeasureSpec, runtime: RuntimeSpec) -> Measurer:
+    """The recipe's measurer, ready to look.
+
+    Raises:
+        RecipeError: a plug-in that cannot be loaded, or that is no measurer.
+    """
     if spec.measurer is None:
         from rushes.measure.sandbox import PerceptionMeasurer
 
         return PerceptionMeasurer()
     measurer: Measurer = spec.measurer.build(runtime)
+    if not callable(getattr(measurer, "measure", None)):
+        raise RecipeError(
+            f"measure.measurer: {measurer_name(spec)} does not build a measurer",
+            expected="an object with a method measure(subjects), see rushes.roles.Measurer",
+            got=measurer,
+            next_step="look at build() of that Spec",
+        )
     return measurer
 
 

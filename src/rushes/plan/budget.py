@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from rushes.errors import RecipeError
 from rushes.plan.gpus import find_gpu
 from rushes.plan.models import RealModel
-from rushes.plan.on_gpus import gpu_hours, plan_on, real_model
+from rushes.plan.on_gpus import gpu_hours, known_model, plan_on
 from rushes.specs import Recipe
 
 Change = Callable[[Recipe], Recipe]
@@ -71,7 +71,10 @@ def fit(recipe: Recipe) -> Fitted:
     limit = recipe.budget.gpu_hours
     if limit is None:
         return Fitted(recipe, (), 0.0, 0.0)
-    model, gpu = _known(recipe), find_gpu(recipe.budget.gpu)
+    model = known_model(
+        recipe, otherwise="remove budget: from the recipe and choose the numbers yourself (rushes plan)"
+    )
+    gpu = find_gpu(recipe.budget.gpu)
 
     def hours(of: Recipe) -> float:
         return gpu_hours(plan_on(of, model, gpu))
@@ -90,18 +93,6 @@ def fit(recipe: Recipe) -> Fitted:
         )
     fitted = _filled(recipe, fitted, lambda of: hours(of) <= limit)
     return Fitted(fitted, _trades(recipe, fitted), hours(recipe), hours(fitted))
-
-
-def _known(recipe: Recipe) -> RealModel:
-    model = real_model(recipe)
-    if model is None:
-        raise RecipeError(
-            "a budget needs a model whose arithmetic is known",
-            expected="base.model: a Hub id of docs/real_models.md",
-            got=recipe.base.model,
-            next_step="remove budget: from the recipe and choose the numbers yourself (rushes plan)",
-        )
-    return model
 
 
 # ---------------------------------------------------------------------------------------------- what may be given up

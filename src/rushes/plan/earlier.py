@@ -14,7 +14,7 @@ from rushes.errors import StoreError
 from rushes.plan.throughput import Kind, Pace, Throughput
 from rushes.plan.work import calls_per_clip, missing_kinds
 from rushes.records import BlobRef, Checkpoint, Clip
-from rushes.specs import Recipe
+from rushes.specs import BaseModelSpec, Recipe
 from rushes.store.identity import spec_part
 from rushes.store.run import Run
 
@@ -103,7 +103,7 @@ def throughput_of(home: Path, recipe: Recipe) -> Throughput:
         same = [kind for kind, paths in _DEPENDS.items() if all(_at(old, p) == _at(new, p) for p in paths)]
         if _at(old, "runtime.device") != recipe.runtime.device:
             same = []
-        paces = {kind: pace for kind in same if (pace := _pace(run, kind, old)) is not None}
+        paces = {kind: pace for kind in same if (pace := _pace(run, kind, old, recipe.base)) is not None}
         return Throughput(
             paces=paces,
             clip_bytes=_mean([_clip_bytes(clip) for clip in run.clips.all()]) if "clip_calls" in same else None,
@@ -129,18 +129,20 @@ def _at(value: Any, path: str) -> Any:
     return value
 
 
-def _pace(run: Run, kind: Kind, settings: Mapping[str, Any]) -> Pace | None:
+def _pace(run: Run, kind: Kind, settings: Mapping[str, Any], base: BaseModelSpec) -> Pace | None:
     if kind == "train_clips":
         seconds, units = _training(run.checkpoints.all(), settings)
     else:
         entries = [entry for entry in run.costs() if entry.stage == _STAGE[kind]]
         seconds = sum(entry.seconds for entry in entries)
-        units = _sampler_calls(run.clips.all()) if kind == "clip_calls" else sum(entry.num_items for entry in entries)
+        units = sum(entry.num_items for entry in entries)
+        if kind == "clip_calls":
+            units = _sampler_calls(run.clips.all(), base)
     return Pace(seconds / units, str(run.home)) if units and seconds else None
 
 
-def _sampler_calls(clips: Iterable[Clip]) -> int:
-    return sum(calls_per_clip(clip.sampler) for clip in clips if clip.sampler is not None)
+def _sampler_calls(clips: Iterable[Clip], base: BaseModelSpec) -> int:
+    return sum(calls_per_clip(clip.sampler, base) for clip in clips if clip.sampler is not None)
 
 
 def _training(checkpoints: Iterable[Checkpoint], settings: Mapping[str, Any]) -> tuple[float, int]:

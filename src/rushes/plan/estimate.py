@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Final
 
 from rushes.families.folder import model_folder
-from rushes.plan.memory import peak_bytes, read_model_size
+from rushes.plan.memory import peak_bytes
+from rushes.plan.model_size import read_model_size
 from rushes.plan.throughput import Kind, Throughput
 from rushes.plan.work import StageWork, work_of
-from rushes.specs import Recipe
+from rushes.specs import Recipe, StoredAs
+from rushes.store.blobs import MAX_RAW_BYTES
 
 _LATENT_CHANNELS: Final = 16
 _BYTES_PER_RECORD: Final = 1000
+_SMALLER: Final[Mapping[StoredAs, float]] = {"lossless": 3.0, "h264": 30.0}
+"""How much smaller than raw frames a stored clip is taken to be: less than published clips of Wan came out at
+(docs/real_models.md), since those had been compressed before."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,23 @@ def make_plan(recipe: Recipe, throughput: Throughput) -> tuple[StagePlan, ...]:
     """
     clip_bytes = throughput.clip_bytes or computed_clip_bytes(recipe)
     model = read_model_size(Path(model_folder(recipe.base.model)))
+    free = _free_bytes(recipe)
     stages = (_plan(work, throughput, clip_bytes) for work in work_of(recipe))
     return tuple(
-        stage if model is None else replace(stage, peak_bytes=peak_bytes(model, recipe, stage.stage))
+        stage if model is None else replace(stage, peak_bytes=peak_bytes(model, recipe, stage.stage, free))
         for stage in stages
     )
+
+
+def _free_bytes(recipe: Recipe) -> int | None:
+    """Free memory where the recipe computes; None for devices that are asked only when a run begins."""
+    if recipe.runtime.device != "cpu":
+        return None
+    import torch
+
+    from rushes.train.recompute import free_bytes
+
+    return free_bytes(torch.device("cpu"))
 
 
 def total_seconds(plan: Iterable[StagePlan]) -> tuple[float, bool]:
@@ -63,11 +80,18 @@ def total_seconds(plan: Iterable[StagePlan]) -> tuple[float, bool]:
     return sum(time for time in times if time is not None), None not in times
 
 
-def computed_clip_bytes(recipe: Recipe) -> int:
-    """Bytes of one stored clip: raw RGB frames, and float32 latents of 1/8 the size and 1/4 the frames."""
+def computed_clip_bytes(recipe: Recipe, stored_as: StoredAs | None = None) -> int:
+    """Bytes of one stored clip: RGB frames, and float32 latents of 1/8 the size and 1/4 the frames.
+
+    Args:
+        recipe: its shape counts.
+        stored_as: how frames are stored; None for `generate.stored_as`.
+    """
     shape = recipe.shape
     pixels = shape.num_frames * shape.height_px * shape.width_px * 3
     cells = (1 + (shape.num_frames - 1) // 4) * (shape.height_px // 8) * (shape.width_px // 8)
+    if pixels > MAX_RAW_BYTES:
+        pixels = round(pixels / _SMALLER[stored_as or recipe.generate.stored_as])
     return pixels + 4 * _LATENT_CHANNELS * cells
 
 
@@ -96,5 +120,5 @@ def _source(sources: Sequence[str], units: Mapping[Kind, float], is_known: bool)
 def _disk(work: StageWork, throughput: Throughput, clip_bytes: int) -> int | None:
     if "checkpoints" in work.tables and throughput.checkpoint_bytes is None:
         return None
-    blobs = {"clips": clip_bytes, "checkpoints": throughput.checkpoint_bytes or 0}
+    blobs = {"clips": clip_bytes, "draft_clips": clip_bytes, "checkpoints": throughput.checkpoint_bytes or 0}
     return sum(num * (_BYTES_PER_RECORD + blobs.get(table, 0)) for table, num in work.tables.items())

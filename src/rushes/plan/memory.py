@@ -7,13 +7,13 @@ Where the device is a GPU, all but the libraries lies there.
 
 from __future__ import annotations
 
-import json
-import struct
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from rushes.generate.draft import as_draft
+from rushes.plan.model_size import ModelSize
 from rushes.specs import Recipe, ShapeSpec, TrainSpec
+from rushes.train.optimizer import moment_bytes
+from rushes.train.recompute import BlockBytes, Recompute, activation_bytes, choose_recompute
 
 FLOAT: Final = 4
 """Bytes of a weight: models are loaded, tuned and averaged in float32."""
@@ -30,111 +30,6 @@ _PER_TOKEN_WIDTH: Final = 90.0
 _PER_TOKEN_FFN: Final = 8.0
 _PER_TEXT_WIDTH: Final = 22.0
 _PER_SCORE: Final = 4.0
-
-_COMPRESSION: Final = {"AutoencoderKLLTXVideo": (8, 32)}
-"""Frames and pixels per latent where it is not 4 and 8."""
-
-
-@dataclass(frozen=True)
-class ModelSize:
-    """What of a model decides how much memory it takes."""
-
-    num_transformer: int
-    """Parameters of the transformer."""
-    num_text: int
-    """Parameters of its text encoders."""
-    num_autoencoder: int
-    """Parameters of its autoencoder."""
-    num_layers: int
-    """Blocks of the transformer."""
-    width: int
-    """Width of its residual stream."""
-    ffn: int
-    """Width inside its feed-forward layers."""
-    num_heads: int
-    """Attention heads."""
-    channels: int
-    """Latent channels."""
-    patch: tuple[int, int, int]
-    """Latent frames, rows and columns per token."""
-    compression: tuple[int, int]
-    """Frames and pixels per latent."""
-    decoder_width: int
-    """Channels of the autoencoder where it works at full resolution, per pixel of the clip."""
-
-    def num_latents(self, shape: ShapeSpec) -> int:
-        """Numbers in one clip's latents."""
-        frames, height, width = self._grid(shape)
-        return self.channels * frames * height * width
-
-    def num_tokens(self, shape: ShapeSpec) -> int:
-        """Tokens of one clip."""
-        frames, height, width = self._grid(shape)
-        return max(1, frames // self.patch[0]) * max(1, height // self.patch[1]) * max(1, width // self.patch[2])
-
-    def _grid(self, shape: ShapeSpec) -> tuple[int, int, int]:
-        temporal, spatial = self.compression
-        return (shape.num_frames - 1) // temporal + 1, shape.height_px // spatial, shape.width_px // spatial
-
-
-def read_model_size(folder: Path) -> ModelSize | None:
-    """The sizes of a diffusers folder, from its configs and the headers of its weights; no weight is read.
-
-    Returns:
-        None where the folder is not on this machine, or its transformer's config lacks what is needed.
-    """
-    try:
-        config = json.loads((folder / "transformer" / "config.json").read_text(encoding="utf-8"))
-        autoencoder = json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))
-        num_heads, head_width = int(config["num_attention_heads"]), int(config["attention_head_dim"])
-        width = num_heads * head_width
-        return ModelSize(
-            num_transformer=_num_parameters(folder / "transformer"),
-            num_text=sum(_num_parameters(each) for each in folder.glob("text_encoder*")),
-            num_autoencoder=_num_parameters(folder / "vae"),
-            num_layers=int(config["num_layers"]) + int(config.get("num_single_layers", 0)),
-            width=width,
-            ffn=int(config.get("ffn_dim", 4 * width)),
-            num_heads=num_heads,
-            channels=int(config["in_channels"]),
-            patch=_patch(config),
-            compression=_COMPRESSION.get(autoencoder.get("_class_name", ""), (4, 8)),
-            decoder_width=_decoder_width(autoencoder),
-        )
-    except (OSError, KeyError, TypeError, ValueError, struct.error):
-        return None
-
-
-def _patch(config: dict[str, Any]) -> tuple[int, int, int]:
-    size = config.get("patch_size", 1)
-    if isinstance(size, list):
-        return int(size[0]), int(size[1]), int(size[2])
-    return int(config.get("patch_size_t") or 1), int(size), int(size)
-
-
-def _decoder_width(config: dict[str, Any]) -> int:
-    """Channels at full resolution; an autoencoder that works on patches of pixels has fewer per pixel."""
-    channels = config.get("base_dim") or min(config.get("block_out_channels") or [128])
-    return max(1, int(channels) // int(config.get("patch_size") or 1) ** 2)
-
-
-def _num_parameters(folder: Path) -> int:
-    return sum(_in_header(file) for file in folder.glob("*.safetensors")) if folder.is_dir() else 0
-
-
-def _in_header(file: Path) -> int:
-    """Numbers in a safetensors file, from its header: eight bytes of length, then JSON."""
-    with file.open("rb") as stream:
-        (length,) = struct.unpack("<Q", stream.read(8))
-        header = json.loads(stream.read(length))
-    total = 0
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            size = 1
-            for extent in tensor["shape"]:
-                size *= extent
-            total += size
-    return total
 
 
 def adapter_parameters(model: ModelSize, rank: int) -> int:
@@ -160,60 +55,119 @@ def loaded_bytes(model: ModelSize, recipe: Recipe) -> float:
 
 
 def film_bytes(model: ModelSize, recipe: Recipe) -> float:
-    """Filming: the larger of one block at work and the autoencoder at work, for a batch."""
-    shape, batch = recipe.shape, recipe.runtime.generate_batch
+    """Filming: what is loaded, and a batch at work."""
+    work = filming_bytes(model, recipe.shape, recipe.runtime.generate_batch)
+    return FIRST_USE + loaded_bytes(model, recipe) + work
+
+
+def filming_bytes(model: ModelSize, shape: ShapeSpec, num_clips: int) -> float:
+    """What filming adds to the loaded pipeline: the larger of one block at work and the autoencoder at work.
+
+    A model whose `num_heads` is set to 0 stands for attention that keeps no table of scores, as on GPUs.
+    """
     tokens = model.num_tokens(shape)
     block = tokens * (8 * model.width + 2 * model.ffn) + 2 * model.num_heads * tokens * tokens
     # Decoded a latent frame at a time: some feature maps of those frames, and all frames of the batch.
     frames = min(shape.num_frames, model.compression[0])
     pixels = shape.height_px * shape.width_px
     decoder = 12 * model.decoder_width * frames * pixels + 3 * 3 * shape.num_frames * pixels
-    return FIRST_USE + loaded_bytes(model, recipe) + FLOAT * batch * max(block, decoder)
+    return FLOAT * num_clips * max(block, decoder)
 
 
-def train_bytes(model: ModelSize, recipe: Recipe, num_samples: int) -> float:
-    """Training: copies of the transformer, optimiser, average, data, and the largest of what comes and goes."""
-    spec = recipe.train
-    tuned = model.num_transformer if spec.lora is None else adapter_parameters(model, spec.lora.rank)
-    copies = (2 if spec.lora is None else 1) * model.num_transformer + (tuned if spec.lora else 0)
-    optimiser, average = 2 * tuned, tuned
-    data = num_samples * (model.num_latents(recipe.shape) + recipe.base.max_tokens * model.width)
-    lasting = FIRST_USE + loaded_bytes(model, recipe) + FLOAT * (copies + optimiser + average + data)
-    merging = FLOAT * 2 * model.num_transformer
-    return lasting + max(_step_bytes(model, recipe, spec, tuned), _saving_bytes(tuned), merging)
+# ---------------------------------------------------------------------------------------------- training
 
 
-def _step_bytes(model: ModelSize, recipe: Recipe, spec: TrainSpec, tuned: int) -> float:
+def num_tuned(model: ModelSize, spec: TrainSpec) -> int:
+    """Parameters that training moves: all of the transformer's, or those of an adapter on it."""
+    return model.num_transformer if spec.lora is None else adapter_parameters(model, spec.lora.rank)
+
+
+def network_bytes(model: ModelSize, spec: TrainSpec) -> float:
+    """The transformer in training and its frozen base: a copy for full fine-tuning, the same weights for an adapter.
+
+    What is frozen lies in bfloat16 where training computes in it (`network.round_frozen`).
+    """
+    frozen = (FLOAT / 2 if spec.precision == "bfloat16" else FLOAT) * model.num_transformer
+    return frozen + FLOAT * num_tuned(model, spec)
+
+
+def lasting_bytes(model: ModelSize, spec: TrainSpec) -> float:
+    """What lies there from the first step to the last: the network, both moments, and the average."""
+    return network_bytes(model, spec) + (moment_bytes(spec) + FLOAT) * num_tuned(model, spec)
+
+
+def block_bytes(model: ModelSize, recipe: Recipe) -> tuple[BlockBytes, ...]:
+    """What each block of the transformer needs for its backward pass, for one micro-batch."""
+    spec, num_text = recipe.train, recipe.base.max_tokens
     num_clips = spec.batch_size // spec.num_accumulation
-    activations = saved_activations(model, recipe.shape, num_clips, recipe.base.max_tokens)
-    activations *= 1 + 1 / model.num_layers  # the backward pass holds the gradients of one block beside them
+    kept = saved_activations(model, recipe.shape, num_clips, num_text) / model.num_layers
     if spec.precision == "bfloat16":
-        # The weights are there once more in bfloat16 while a step lasts.
-        activations = AUTOCAST * activations + FLOAT / 2 * model.num_transformer
-    return FLOAT * tuned + activations
+        kept *= AUTOCAST
+    inputs = FLOAT * num_clips * (model.num_tokens(recipe.shape) + num_text + 6) * model.width
+    return (BlockBytes(round(kept), inputs),) * model.num_layers
 
 
-def _saving_bytes(tuned: int) -> float:
-    """Saving the state: copies of weights, average and both moments, each as bytes, and all of the file."""
-    return 3 * FLOAT * 4 * tuned
+def step_bytes(model: ModelSize, recipe: Recipe, policy: Recompute) -> float:
+    """What a step adds and gives back: gradients, activations under a policy, the tuned weights in bfloat16."""
+    blocks, tuned = block_bytes(model, recipe), num_tuned(model, recipe.train)
+    # The backward pass holds the gradients of one block beside what was kept.
+    activations = activation_bytes(blocks, policy) + blocks[0].kept
+    half = FLOAT / 2 * tuned if recipe.train.precision == "bfloat16" else 0.0
+    return FLOAT * tuned + half + activations
 
 
-def peak_bytes(model: ModelSize, recipe: Recipe, stage: str) -> int | None:
+def policy_of(model: ModelSize, recipe: Recipe, free: float | None) -> Recompute:
+    """The recomputation that a recipe comes to: what it names, or what `auto` will choose.
+
+    Args:
+        model: the base.
+        recipe: what is to be done.
+        free: bytes of the device that training's network, optimiser and steps may take; None where nobody knows, and
+            then nothing is computed again.
+    """
+    asked = recipe.runtime.train.recompute
+    if asked != "auto":
+        return asked
+    reserved = (moment_bytes(recipe.train) + FLOAT) * num_tuned(model, recipe.train)
+    left = None if free is None else max(0, round(free - network_bytes(model, recipe.train)))
+    return choose_recompute(block_bytes(model, recipe), left, reserved)
+
+
+def train_bytes(model: ModelSize, recipe: Recipe, free: float | None = None) -> float:
+    """Training: the loaded pipeline, what lasts, and the largest of what comes and goes.
+
+    Latents and texts lie in mapped files, whose pages the system takes back when it needs them: they count nothing.
+
+    Args:
+        model: the base.
+        recipe: what is to be done.
+        free: memory of the device before the base is loaded, bytes; None where nobody knows.
+    """
+    spec, loaded = recipe.train, FIRST_USE + loaded_bytes(model, recipe)
+    policy = policy_of(model, recipe, None if free is None else free - loaded)
+    saving = 3 * (2 * FLOAT + moment_bytes(spec)) * num_tuned(model, spec)  # copies, each as bytes, all of the file
+    merging = FLOAT * 2 * model.num_transformer
+    return loaded + lasting_bytes(model, spec) + max(step_bytes(model, recipe, policy), saving, merging)
+
+
+def peak_bytes(model: ModelSize, recipe: Recipe, stage: str, free: float | None = None) -> int | None:
     """Memory of a stage at its peak, libraries included; None where there is nothing to say.
 
     Args:
         model: the base.
         recipe: what is to be done.
-        stage: a stage of the plan: "diagnose", "prompts", "generate", "judge", "train", "measure".
+        stage: a stage of the plan: "diagnose", "prompts", "draft", "generate", "judge", "train", "measure".
+        free: memory of the device that is free now, bytes, which decides what training computes again; None where
+            nobody knows.
     """
     shape = recipe.shape
-    num_own = (recipe.prompts.num_weakness + recipe.prompts.num_caption) * recipe.generate.num_takes
     clip_bytes = shape.num_frames * shape.height_px * shape.width_px * 3
     own = {
         "diagnose": film_bytes(model, recipe),
+        "draft": film_bytes(model, as_draft(recipe)),
         "generate": film_bytes(model, recipe),
         "measure": film_bytes(model, recipe),
-        "train": train_bytes(model, recipe, num_own + recipe.prompts.real.num_clips),
+        "train": train_bytes(model, recipe, free),
     }
     if stage in own:
         return round(LIBRARIES + own[stage])

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from rushes.plan.memory import ModelSize
+from rushes.plan.model_size import ModelSize
 from rushes.specs import ShapeSpec
 
-_TEXT_WIDTH: Final = 4096
+TEXT_WIDTH: Final = 4096
 """Width of the states that T5-XXL, UMT5-XXL and Llama 3 8B give."""
 
 
@@ -57,7 +57,7 @@ class RealModel:
             num_text: text tokens L, padding included.
         """
         n, w, f, layers = self.size.num_tokens(shape), self.size.width, self.size.ffn, self.size.num_layers
-        embedding = num_text * 2 * (_TEXT_WIDTH * w + w * w)
+        embedding = num_text * 2 * (TEXT_WIDTH * w + w * w)
         if self.attention == "joint":
             both = n + num_text
             # Blocks of one stream do the same products as those of two: 4 w^2 for attention, 2 w f for the rest.

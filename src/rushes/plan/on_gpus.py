@@ -10,16 +10,18 @@ import re
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
+from rushes.errors import RecipeError
+from rushes.generate.draft import as_draft
 from rushes.model_specs import LlmWriterSpec, LocalModelSpec, ModelSpec, VlmJudgeSpec
 from rushes.plan.estimate import computed_clip_bytes
 from rushes.plan.gpus import READING_EFFICIENCY, Gpu
-from rushes.plan.memory import AUTOCAST, FLOAT, adapter_parameters, loaded_bytes, saved_activations
-from rushes.plan.memory import film_bytes as film_bytes_on_cpu
-from rushes.plan.models import REAL_MODELS, CallFlops, RealModel
+from rushes.plan.memory import FIRST_USE, FLOAT, filming_bytes, lasting_bytes, loaded_bytes, step_bytes
+from rushes.plan.models import REAL_MODELS, TEXT_WIDTH, CallFlops, RealModel
 from rushes.plan.throughput import Kind
 from rushes.plan.work import StageWork, calls_per_clip, work_of
 from rushes.records import SamplerSettings
 from rushes.specs import Recipe
+from rushes.train.recompute import POLICIES, SAFETY, Recompute, is_recomputed
 
 TOKENS_PER_DRAFT: Final = 500
 """Tokens written per draft: base prompt, detailed prompt, questions, the critic's verdict. An assumption."""
@@ -27,8 +29,6 @@ FRAMES_SHOWN: Final = 12
 """Frames that a judge sees of a clip where the recipe leaves it to the dimension: about the mean of their table."""
 PATCH_PX: Final = 28
 """Side of what is one token of a frame to the Qwen2.5-VL line, pixels."""
-BLOCK_KEEPS: Final = 4.0
-"""Bytes kept per number of the residual stream and block where all blocks are checkpointed."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class GpuStage:
     left_out: tuple[str, ...]
     """Work of the stage that the time does not hold."""
     peak_bytes: float | None
-    """Expected GPU memory at the peak, every block checkpointed in training; None where nothing tells."""
+    """Expected GPU memory at the peak, every block computed again in training; None where nothing tells."""
     num_bytes: int
     """Expected disk space."""
 
@@ -58,6 +58,27 @@ class GpuStage:
 def real_model(recipe: Recipe) -> RealModel | None:
     """What is known of the recipe's base; None for a model that is not in the table."""
     return REAL_MODELS.get(recipe.base.model)
+
+
+def known_model(recipe: Recipe, *, otherwise: str) -> RealModel:
+    """What is known of the recipe's base.
+
+    Args:
+        recipe: its base is looked up.
+        otherwise: what to do for another model, for the error.
+
+    Raises:
+        RecipeError: nothing is known of it.
+    """
+    model = real_model(recipe)
+    if model is None:
+        raise RecipeError(
+            "no arithmetic is known of this model, so that nothing can be said about GPUs",
+            expected="base.model: a Hub id of docs/real_models.md",
+            got=recipe.base.model,
+            next_step=otherwise,
+        )
+    return model
 
 
 def plan_on(recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[GpuStage, ...]:
@@ -76,23 +97,21 @@ def gpu_hours(plan: tuple[GpuStage, ...]) -> float:
 
 def clip_seconds(recipe: Recipe, model: RealModel, gpu: Gpu, sampler: SamplerSettings | None = None) -> float:
     """One clip, sampled and decoded; by `generate.sampler` where no other is given."""
-    calls = calls_per_clip(sampler or recipe.generate.sampler)
+    calls = calls_per_clip(sampler or recipe.generate.sampler, recipe.base)
     call = model.call(recipe.shape, recipe.base.max_tokens)
-    # A model that is distilled to be guided takes the scale as an input: one call a step.
-    if model.family == "hunyuan":
-        calls = (sampler or recipe.generate.sampler).num_steps
     return gpu.seconds(calls * call.attention, calls * call.linear + model.decode(recipe.shape))
 
 
-def step_flops(recipe: Recipe, model: RealModel, *, checkpointed: bool) -> CallFlops:
+def step_flops(recipe: Recipe, model: RealModel, recompute: Recompute) -> CallFlops:
     """One optimiser step.
 
     Backward passes: linear layers cost a forward for their inputs and one more for their weights, which an adapter
-    hardly has; attention costs 2.5 forwards (five products for two). Checkpointed blocks run forward twice.
+    hardly has; attention costs 2.5 forwards (five products for two). Recomputed blocks run forward twice.
     """
     spec = recipe.train
     call = model.call(recipe.shape, recipe.base.max_tokens)
-    again = 1 if checkpointed else 0
+    layers = range(model.size.num_layers)
+    again = sum(is_recomputed(index, recompute) for index in layers) / model.size.num_layers
     tuned = call.times(3.5 + again, (2 if spec.lora else 3) + again)
     if spec.anchor > 0 or spec.negative > 0:
         tuned = tuned.plus(call)
@@ -122,40 +141,36 @@ def draft_seconds(recipe: Recipe, gpu: Gpu) -> float | None:
     return None if parameters is None else TOKENS_PER_DRAFT * 2 * parameters / (READING_EFFICIENCY * gpu.bandwidth)
 
 
-def train_bytes(recipe: Recipe, model: RealModel, *, checkpointed: bool) -> float:
+def train_bytes(recipe: Recipe, model: RealModel, recompute: Recompute) -> float:
     """GPU memory of training: weights and copies, gradients, optimiser, average, activations of one micro-batch.
 
-    Latents and texts of the samples lie in main memory: see `data_bytes`.
+    Latents and texts of the samples lie on disk: see `data_bytes`.
     """
-    spec, size = recipe.train, model.size
-    tuned = size.num_transformer if spec.lora is None else adapter_parameters(size, spec.lora.rank)
-    is_half = spec.precision == "bfloat16"
-    frozen = FLOAT / 2 if is_half else FLOAT
-    # In full: weights, their frozen copy, and while a step lasts the weights once more in bfloat16.
-    copies = FLOAT + frozen + (frozen if is_half else 0.0) if spec.lora is None else frozen
-    adapter = tuned if spec.lora else 0
-    lasting = _resident(recipe, model) + copies * size.num_transformer + FLOAT * (adapter + 4 * tuned)
-    num_clips = spec.batch_size // spec.num_accumulation
-    # The GPU's attention keeps no table of scores.
-    kept = saved_activations(replace(size, num_heads=0), recipe.shape, num_clips, recipe.base.max_tokens)
-    kept *= AUTOCAST if is_half else 1.0
-    if checkpointed:
-        stream = num_clips * size.num_layers * size.num_tokens(recipe.shape) * size.width * BLOCK_KEEPS
-        return lasting + stream + 2 * kept / size.num_layers
-    return lasting + kept * (1 + 1 / size.num_layers)
+    size = replace(model.size, num_heads=0)  # the GPU's attention keeps no table of scores
+    return _resident(recipe, model) + lasting_bytes(size, recipe.train) + step_bytes(size, recipe, recompute)
+
+
+def recompute_on(recipe: Recipe, model: RealModel, gpu: Gpu) -> Recompute:
+    """The recomputation that training comes to on a GPU: what the recipe names, or what `auto` will choose there."""
+    asked = recipe.runtime.train.recompute
+    if asked != "auto":
+        return asked
+    room = SAFETY * gpu.memory_bytes
+    return next((policy for policy in POLICIES if train_bytes(recipe, model, policy) <= room), "all")
 
 
 def data_bytes(recipe: Recipe, model: RealModel) -> float:
-    """Main memory for what training reads: latents and text states of all samples, in float32."""
-    own = (recipe.prompts.num_weakness + recipe.prompts.num_caption) * recipe.generate.num_takes
-    texts = recipe.base.max_tokens * 4096
-    return FLOAT * (own + recipe.prompts.real.num_clips) * (model.size.num_latents(recipe.shape) + texts)
+    """Disk space for what training reads, while it runs: latents of all samples and states of all texts, float32."""
+    num_prompts = recipe.prompts.num_weakness + recipe.prompts.num_caption
+    num_real, shape = recipe.prompts.real.num_clips, recipe.shape
+    latents = (num_prompts * recipe.generate.num_takes + num_real) * model.size.num_latents(shape)
+    return FLOAT * (latents + (num_prompts + num_real) * recipe.base.max_tokens * TEXT_WIDTH)
 
 
 def film_bytes(recipe: Recipe, model: RealModel) -> float:
     """GPU memory of filming: encoding the texts with everything loaded, or sampling and decoding."""
     size = replace(model.size, num_heads=0)
-    work = film_bytes_on_cpu(size, recipe) - loaded_bytes(size, recipe)
+    work = FIRST_USE + filming_bytes(size, recipe.shape, recipe.runtime.generate_batch)
     half = FLOAT / 2 * size.num_transformer
     return max(loaded_bytes(size, recipe), _resident(recipe, model) + half + work)
 
@@ -179,14 +194,15 @@ def _stage(work: StageWork, recipe: Recipe, model: RealModel, gpu: Gpu) -> GpuSt
 def _time(work: StageWork, recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[float | None, tuple[str, ...]]:
     parts: list[float] = []
     left_out: list[str] = []
-    if "clip_calls" in work.units:
+    if work.stage == "draft":
+        parts.append(work.num_items * clip_seconds(as_draft(recipe), model, gpu))
+    elif "clip_calls" in work.units:
         is_own = work.stage == "generate"
         sampler = recipe.generate.sampler if is_own else recipe.measure.sampler
         parts.append(_num_filmed(work, recipe) * clip_seconds(recipe, model, gpu, sampler))
     if "train_clips" in work.units:
         encoded = num_encoded(recipe) * model.encode(recipe.shape)
-        fits = train_bytes(recipe, model, checkpointed=False) <= gpu.memory_bytes
-        step = step_flops(recipe, model, checkpointed=not fits).times(work.num_items, work.num_items)
+        step = step_flops(recipe, model, recompute_on(recipe, model, gpu)).times(work.num_items, work.num_items)
         parts.append(gpu.seconds(step.attention, step.linear + encoded))
     others: tuple[tuple[Kind, float | None, str], ...] = (
         ("drafts", draft_seconds(recipe, gpu), "the writer"),
@@ -204,7 +220,7 @@ def _time(work: StageWork, recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[
 
 def _num_filmed(work: StageWork, recipe: Recipe) -> float:
     sampler = recipe.generate.sampler if work.stage == "generate" else recipe.measure.sampler
-    return work.units["clip_calls"] / calls_per_clip(sampler)
+    return work.units["clip_calls"] / calls_per_clip(sampler, recipe.base)
 
 
 def num_encoded(recipe: Recipe) -> int:
@@ -214,10 +230,11 @@ def num_encoded(recipe: Recipe) -> int:
 
 
 def _peak(stage: str, recipe: Recipe, model: RealModel) -> float | None:
-    if stage in ("diagnose", "generate", "measure"):
-        return film_bytes(recipe, model)
+    if stage in ("diagnose", "draft", "generate", "measure"):
+        return film_bytes(as_draft(recipe) if stage == "draft" else recipe, model)
     if stage == "train":
-        return train_bytes(recipe, model, checkpointed=True)
+        asked = recipe.runtime.train.recompute
+        return train_bytes(recipe, model, "all" if asked == "auto" else asked)
     chat = recipe.judge.judge.model if isinstance(recipe.judge.judge, VlmJudgeSpec) else None
     if stage == "prompts":
         chat = recipe.prompts.writer.model if isinstance(recipe.prompts.writer, LlmWriterSpec) else None
@@ -228,8 +245,10 @@ def _peak(stage: str, recipe: Recipe, model: RealModel) -> float | None:
 
 def _disk(work: StageWork, recipe: Recipe, model: RealModel) -> int:
     total = 1000 * sum(work.tables.values())
-    raw = computed_clip_bytes(recipe)
-    total += raw * work.tables.get("clips", 0)
+    stored_as = "lossless" if work.stage == "prompts" else recipe.generate.stored_as  # real clips are never lossy
+    total += computed_clip_bytes(recipe, stored_as) * work.tables.get("clips", 0)
+    draft = as_draft(recipe)
+    total += computed_clip_bytes(draft, recipe.generate.stored_as) * work.tables.get("draft_clips", 0)
     # A checkpoint holds full weights, whatever was trained; the state to resume from lies beside it.
     return total + round(work.tables.get("checkpoints", 0) * FLOAT * model.size.num_transformer)
 

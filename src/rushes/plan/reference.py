@@ -13,7 +13,7 @@ from typing import Final
 from rushes.plan.flops import UnitFlops
 from rushes.plan.work import calls_per_clip
 from rushes.records import Checkpoint, Clip
-from rushes.specs import Recipe, TrainSpec
+from rushes.specs import BaseModelSpec, Recipe, TrainSpec
 
 GPU: Final = "NVIDIA H200"
 PEAK: Final = 989e12
@@ -58,9 +58,10 @@ def reference_seconds(flops: float) -> float:
     return flops / (PEAK * EFFICIENCY)
 
 
-def film_flops(clips: Iterable[Clip], unit: UnitFlops) -> int:
+def film_flops(clips: Iterable[Clip], unit: UnitFlops, base: BaseModelSpec) -> int:
     """Sampling and decoding the clips that a model made."""
-    return sum(calls_per_clip(clip.sampler) * unit.call + unit.decode for clip in clips if clip.sampler is not None)
+    samplers = [clip.sampler for clip in clips if clip.sampler is not None]
+    return sum(calls_per_clip(sampler, base) * unit.call + unit.decode for sampler in samplers)
 
 
 def step_flops(spec: TrainSpec, unit: UnitFlops) -> int:
@@ -77,9 +78,8 @@ def reference_costs(unit: UnitFlops, facts: RunFacts, recipe: Recipe) -> tuple[R
     is_small = unit.call < SMALL_CALL
     num_steps = sum(checkpoint.step for checkpoint in facts.checkpoints)
     training = num_steps * step_flops(recipe.train, unit) + facts.num_encoded * unit.encode
-    filmed = ReferenceCost(
-        "clips", reference_seconds(film_flops(facts.clips, unit)), is_small, "transformer calls and decoding"
-    )
+    filming = film_flops(facts.clips, unit, recipe.base)
+    filmed = ReferenceCost("clips", reference_seconds(filming), is_small, "transformer calls and decoding")
     trained = ReferenceCost(
         "checkpoints", reference_seconds(training), is_small, "forward and backward passes, encoding of the clips"
     )

@@ -130,6 +130,17 @@ class Forecast:
             self.totals.know("prompts", "prompts", num_written - self._num_evaluation)
         self._tell()
 
+    def filmed(self, number: int, prompts: Sequence[Prompt]) -> None:
+        """Drafts have left fewer prompts of a round to film in full.
+
+        Args:
+            number: which round, from 0.
+            prompts: those that are left.
+        """
+        self.totals.know("clips", f"generate {number}", self.recipe.generate.num_takes * len(prompts))
+        self.totals.know("answers", f"judge {number}", self.recipe.generate.num_takes * _num_questions(prompts))
+        self._tell()
+
     def _tell(self) -> None:
         for table, total in self.totals.by_table().items():
             if self._told.get(table) != total:

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from rushes.dimensions import known, probed
+from rushes.families.defaults import calls_per_step
+from rushes.families.folder import known_family
+from rushes.generate.draft import as_draft
+from rushes.plan.models import REAL_MODELS
 from rushes.plan.throughput import Kind, Throughput
 from rushes.records import SamplerSettings
-from rushes.specs import Recipe
+from rushes.specs import BaseModelSpec, Recipe
 
 QUESTIONS_PER_PROMPT: Final = 4
 """How many questions a prompt has, roughly; the real number is known only when they are written."""
@@ -43,6 +47,7 @@ def work_of(recipe: Recipe) -> tuple[StageWork, ...]:
     return (
         _diagnose(recipe, num_dimensions, num_groups),
         _prompts(recipe),
+        *_draft(recipe),
         *_per_round(recipe),
         _measure(recipe, num_dimensions, num_groups),
     )
@@ -61,9 +66,19 @@ def planned_totals(recipe: Recipe) -> dict[str, int]:
     return totals
 
 
-def calls_per_clip(sampler: SamplerSettings) -> int:
-    """Transformer calls that one clip takes: one a step, two with classifier-free guidance."""
-    return sampler.num_steps * (2 if sampler.guidance_scale > 1 else 1)
+def calls_per_clip(sampler: SamplerSettings, base: BaseModelSpec) -> int:
+    """Transformer calls that one clip takes: one a step, two with classifier-free guidance.
+
+    Args:
+        sampler: how the clip is made.
+        base: the model; one whose family cannot be told from here is taken for the usual kind.
+    """
+    return sampler.num_steps * calls_per_step(_family(base), sampler.guidance_scale)
+
+
+def _family(base: BaseModelSpec) -> str | None:
+    model = REAL_MODELS.get(base.model)
+    return known_family(base) if model is None else model.family
 
 
 def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
@@ -80,7 +95,7 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
     )
     num_drafts = num_dimensions * (probes + 2 * held_out) + 2 * num_groups * compared
     drafted: dict[Kind, float] = {} if recipe.measure.suite is not None else {"drafts": num_drafts}
-    calls = calls_per_clip(recipe.measure.sampler)
+    calls = calls_per_clip(recipe.measure.sampler, recipe.base)
     return StageWork(
         "diagnose",
         "probe clips, measured",
@@ -109,13 +124,28 @@ def _prompts(recipe: Recipe) -> StageWork:
     )
 
 
+def _draft(recipe: Recipe) -> tuple[StageWork, ...]:
+    """Draft takes, where the recipe wants them; a call for a smaller clip counts as a part of a call."""
+    if recipe.generate.draft is None:
+        return ()
+    draft = as_draft(recipe)
+    num_prompts = recipe.num_rounds * (recipe.prompts.num_weakness + recipe.prompts.num_caption)
+    num_clips = num_prompts * draft.generate.num_takes
+    num_answers = num_clips * QUESTIONS_PER_PROMPT
+    share = draft.shape.num_pixels / recipe.shape.num_pixels
+    calls = share * calls_per_clip(draft.generate.sampler, recipe.base)
+    units: dict[Kind, float] = {"clip_calls": num_clips * calls, "answers": num_answers}
+    tables = {"draft_clips": num_clips, "draft_answers": num_answers}
+    return (StageWork("draft", "draft clips, judged", num_clips, units, tables),)
+
+
 def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
     rounds = recipe.num_rounds
     num_prompts = rounds * (recipe.prompts.num_weakness + recipe.prompts.num_caption)
     num_clips = num_prompts * recipe.generate.num_takes
     num_answers = num_clips * QUESTIONS_PER_PROMPT
     num_steps = rounds * recipe.train.num_steps
-    calls = calls_per_clip(recipe.generate.sampler)
+    calls = calls_per_clip(recipe.generate.sampler, recipe.base)
     generate = StageWork(
         "generate", "clips at most", num_clips, {"clip_calls": num_clips * calls}, {"clips": num_clips}
     )
@@ -145,7 +175,7 @@ def _measure(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
         "clips of base and tuned, measured",
         num_clips,
         {
-            "clip_calls": num_clips * calls_per_clip(spec.sampler),
+            "clip_calls": num_clips * calls_per_clip(spec.sampler, recipe.base),
             "measurements": num_single + num_compared,
             "answers": num_answers,
         },

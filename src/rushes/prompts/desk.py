@@ -214,7 +214,8 @@ def runtime_of(recipe: Recipe, run: Run) -> RuntimeSpec:
     runtime = recipe.runtime
     if runtime.cache_folder is not None:
         return runtime
-    return runtime.model_copy(update={"cache_folder": str(run.home / "llm")})
+    # By its full path: a worker elsewhere has another working folder.
+    return runtime.model_copy(update={"cache_folder": str((run.home / "llm").resolve())})
 
 
 def _first(prompts: Sequence[Prompt], aims: Sequence[Aim]) -> tuple[Prompt, ...]:

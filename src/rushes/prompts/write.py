@@ -99,6 +99,8 @@ def _record(work: Work[Brief], draft: Draft | Failed, blobs: Blobs) -> Prompt | 
         origin=brief.origin,
         index=brief.index,
         questions=draft.questions,
-        real_clip=None if draft.real_clip is None else blobs.put_video(draft.real_clip.frames_THWC),
+        real_clip=None
+        if draft.real_clip is None
+        else blobs.put_video(draft.real_clip.frames_THWC, fps=draft.real_clip.fps),
         source=draft.source,
     )

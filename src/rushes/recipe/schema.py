@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 
 from rushes.recipe.yaml_reader import KeyPath, dotted
@@ -150,6 +150,8 @@ def _describe_plain(annotation: Any, metadata: Sequence[Any]) -> str:
     if annotation is str:
         patterns = [found for item in metadata if (found := getattr(item, "pattern", None))]
         return f"text of the form {patterns[0]}" if patterns else "text"
+    if annotation is JsonValue:
+        return "any value"
     noun = {int: "a whole number", float: "a number"}.get(annotation, getattr(annotation, "__name__", str(annotation)))
     return f"{noun}{_limits(metadata)}"
 

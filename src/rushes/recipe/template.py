@@ -73,9 +73,8 @@ def _alternative(setting: Setting, name: str, indent: str) -> Iterator[str]:
     for model in models_in(setting.annotation):
         fields = {key: info for key, info in model.model_fields.items() if not info.is_required()}
         if len(fields) == len(model.model_fields):
-            inner = ", ".join(
-                f"{key}: {_scalar(info.get_default(call_default_factory=True))}" for key, info in fields.items()
-            )
+            defaults = {key: info.get_default(call_default_factory=True) for key, info in fields.items()}
+            inner = ", ".join(f"{key}: {_scalar(value)}" for key, value in defaults.items() if value is not None)
             line = f"{indent}# {name}: {{{inner}}}"
             kind = kind_of(model)
             # A section with many settings is explained where it is written; here stands how to begin it.

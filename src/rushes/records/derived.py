@@ -117,6 +117,30 @@ class Score(Record):
     """`Scored(value, parts)` or `Unscored(reason)`."""
 
 
+class DraftOutcome(Record):
+    """What the draft takes of a prompt say: whether it is worth full-length ones.
+
+    Example:
+        DraftOutcome(prompt_key="1c" * 32, dimension="Composition", num_scored=2, worst=0.2, best=0.7, is_kept=True,
+                     reason="something to select: 0.20 to 0.70 in 2")
+    """
+
+    prompt_key: Key
+    """The prompt."""
+    dimension: Text
+    """Quality dimension that it aims at."""
+    num_scored: Count
+    """Draft takes with a score."""
+    worst: Share | None
+    """Lowest score among them; None where there is none."""
+    best: Share | None
+    """Highest score among them; None where there is none."""
+    is_kept: bool
+    """True where the prompt is filmed in full."""
+    reason: Text
+    """Why, in words."""
+
+
 class Sample(Record):
     """One clip as training material.
 
@@ -134,6 +158,8 @@ class Sample(Record):
     """Filmed by the model, or real."""
     dimension: Text
     """Quality dimension of its prompt."""
+    preference: Share = 1.0
+    """r of negative-aware training: 1 to move towards it, 0 away from it, 1/2 neither; 1 for real clips."""
 
 
 class DimensionRow(Record):

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rushes.errors import BlobCorrupt, InputError
 from rushes.records import BlobRef, FileRef, FolderRef
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from rushes.roles import Frames
 
-_VIDEO_NAME = "frames_THWC"
+_VIDEO_NAME: Final = "frames_THWC"
+MAX_RAW_BYTES: Final = 4 * 2**20
+"""Clips of up to this many bytes are stored as raw frames, which are read fastest."""
 
 
 @dataclass(frozen=True)
@@ -182,25 +184,39 @@ class Blobs:
 
         return load(self.read_bytes(ref))
 
-    def put_video(self, frames_THWC: Frames) -> BlobRef:
-        """Store frames without loss.
+    def put_video(
+        self, frames_THWC: Frames, *, fps: float = 8.0, coding: Literal["lossless", "h264"] = "lossless"
+    ) -> BlobRef:
+        """Store frames: tiny clips raw, whatever the coding says, others as a video file.
 
         Args:
-            frames_THWC: uint8, shape T, H, W, 3, RGB.
+            frames_THWC: uint8, shape T, H, W, 3, RGB; at least one frame.
+            fps: frames per second, for people who play the file; decides no pixel.
+            coding: `lossless` gives every pixel back; `h264` nearly so, in a much smaller file.
 
         Raises:
             ValueError: another shape or number format.
         """
         if frames_THWC.dtype.name != "uint8" or frames_THWC.ndim != 4 or frames_THWC.shape[-1] != 3:
             raise ValueError(f"expected uint8 frames of shape T, H, W, 3, got {frames_THWC.dtype} {frames_THWC.shape}")
-        return self.put_arrays({_VIDEO_NAME: frames_THWC})
+        if frames_THWC.nbytes <= MAX_RAW_BYTES:
+            return self.put_arrays({_VIDEO_NAME: frames_THWC})
+        from rushes.video import ARCHIVE, FINE, encode_video
+
+        if coding == "h264":
+            return self.put_bytes(encode_video(frames_THWC, fps, FINE), ".mp4")
+        return self.put_bytes(encode_video(frames_THWC, fps, ARCHIVE), ".mkv")
 
     def read_video(self, ref: BlobRef) -> Frames:
-        """Frames of `put_video`: uint8, shape T, H, W, 3, RGB.
+        """Frames of `put_video`: uint8, shape T, H, W, 3, RGB; the same on every machine.
 
         Raises:
             BlobCorrupt: missing, truncated or altered.
         """
+        if ref.suffix in (".mkv", ".mp4"):
+            from rushes.video import read_video
+
+            return read_video(self.checked_path(ref)).frames_THWC
         frames: npt.NDArray[np.uint8] = self.read_arrays(ref)[_VIDEO_NAME]
         return frames
 

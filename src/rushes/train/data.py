@@ -1,4 +1,4 @@
-"""What training reads: all latents, texts and weights in memory, and the rows of each step from the step number alone.
+"""What training reads: latents and texts, mapped from disk, and the rows of each step from the step number alone.
 
 Legend: N samples, C latent channels, T latent frames, h rows, w columns, B batch.
 """
@@ -22,9 +22,9 @@ class TrainingSet:
     """The samples of one round."""
 
     z_0_NCThw: Tensor
-    """Clean normalised latents."""
+    """Clean normalised latents; in a run a mapped file, of which indexing reads the rows it is asked for."""
     text: TextStates
-    """What the transformer reads of each sample's text (N items)."""
+    """What the transformer reads of each sample's text (N items), or of each different text, see `text_row_N`."""
     empty: TextStates
     """The same of the empty caption (1 item), for caption drop."""
     weight_N: Tensor
@@ -33,6 +33,12 @@ class TrainingSet:
     """Preference r in [0, 1] for the negative-aware objective; 1 for real clips."""
     is_real_N: Tensor
     """True for real clips."""
+    text_row_N: Tensor | None = None
+    """Which item of `text` belongs to each sample; None where each has one of its own."""
+
+    def texts(self, rows: Tensor) -> TextStates:
+        """What the transformer reads of the texts of some samples."""
+        return self.text[rows if self.text_row_N is None else self.text_row_N[rows]]
 
     def __post_init__(self) -> None:
         own = ~self.is_real_N
@@ -69,7 +75,7 @@ def step_batch(data: TrainingSet, spec: TrainSpec, step: int, seed: int) -> Step
         z_0_BCTHW=z_0,
         epsilon_BCTHW=epsilon,
         sigma_B=sigma,
-        text=data.text[rows].replaced(dropped, data.empty),
+        text=data.texts(rows).replaced(dropped, data.empty),
         weight_B=torch.ones(len(rows)),
         is_real_B=data.is_real_N[rows],
     )
@@ -85,8 +91,7 @@ def _rows(data: TrainingSet, spec: TrainSpec, generator: torch.Generator) -> Ten
     num_own = spec.batch_size - num_real
     parts = []
     if num_own:
-        weights = data.weight_N[own] if spec.negative == 0 else torch.ones(len(own))
-        parts.append(own[torch.multinomial(weights, num_own, replacement=True, generator=generator)])
+        parts.append(own[torch.multinomial(data.weight_N[own], num_own, replacement=True, generator=generator)])
     if num_real:
         parts.append(real[torch.randint(len(real), (num_real,), generator=generator)])
     return torch.cat(parts)

@@ -35,9 +35,10 @@ def lesson_key(lesson: Lesson) -> str:
     later = {
         name for name in ("optimizer", "num_held_out") if name not in lesson.spec.model_dump(exclude_defaults=True)
     }
+    unread = {"preference"} if lesson.spec.negative == 0 else set()
     spec = {
         "train": lesson.spec.model_dump(mode="json", exclude={"checkpoint_every", "num_accumulation"} | later),
-        "samples": content_hash([sample.model_dump(mode="json") for sample in lesson.samples]),
+        "samples": content_hash([sample.model_dump(mode="json", exclude=unread) for sample in lesson.samples]),
         "reencode": lesson.reencode,
     }
     return work_key("checkpoint", spec, [lesson.parent])

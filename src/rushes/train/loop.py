@@ -17,10 +17,12 @@ from rushes.specs import TrainSpec
 from rushes.train.data import Step, TrainingSet, step_batch
 from rushes.train.flow import squared_error
 from rushes.train.network import Network
-from rushes.train.objective import RewardWeightedObjective
+from rushes.train.objective import RewardWeightedObjective, num_items
 from rushes.train.optimizer import make_optimizer
-from rushes.train.setup import PLAIN_SETUP, Setup
+from rushes.train.parallel import ALONE, Parallel, rows_of
+from rushes.train.setup import PLAIN_SETUP, Setup, micro_batch_size
 from rushes.train.state import Progress, load_state, save_state
+from rushes.train.tally import Tally
 from rushes.train.watch import HeldOut, Watched, error_by_sigma, held_out_errors
 
 MAX_SKIPPED_IN_A_ROW = 5
@@ -56,22 +58,25 @@ def optimise(
     scratch: Path,
     setup: Setup = PLAIN_SETUP,
     held_out: Sequence[HeldOut] = (),
+    parallel: Parallel = ALONE,
     should_stop: Callable[[], bool] = lambda: False,
     on_step: Callable[[Progress], None] = lambda progress: None,
+    on_average: Callable[[int, Mapping[str, Tensor]], None] = lambda step, average: None,
 ) -> Trained:
     """Train, or go on training from the state in `scratch`; resumed and straight runs give the same bits on a CPU.
 
+    Where several processes train together, each calls this with the same arguments and its own `parallel`.
+
     Args:
-        network: what is trained.
-        data: on what.
-        objective: the loss.
-        spec: how.
+        network, data, objective, spec: what is trained, on what, towards what, and how.
         seed: of order, noise and noise levels.
         scratch: folder of the resumable state.
         setup: how the device is used.
         held_out: clips whose error is noted before step 1, at every checkpoint, and at the end.
-        should_stop: asked after every step.
+        parallel: the processes that share every step; `network` is wrapped by it already.
+        should_stop: asked after every step; the first process's answer counts.
         on_step: told after every step.
+        on_average: shown the averaged parameters before step 1 and after every step; it must leave them as they are.
 
     Raises:
         TrainingError: losses or gradients stayed non-finite.
@@ -80,31 +85,41 @@ def optimise(
     parameters = network.parameters()
     optimizer = make_optimizer(parameters.values(), spec, network.device)
     average = {name: value.detach().clone() for name, value in parameters.items()}
-    progress = load_state(scratch, parameters, average, optimizer)
+    progress = load_state(scratch, parameters, average, optimizer, parallel)
+    _check_agreed(progress, parallel)
     if progress.step == 0:
         check_untouched(network, data, spec, seed, setup)
-        _look(network, held_out, spec, setup, progress)
+        _look(network, held_out, spec, setup, progress, parallel)
+        on_average(0, average)
     while progress.step < spec.num_steps:
         began = time.perf_counter()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(progress.step, spec)
-        step = step_batch(data, spec, progress.step, seed).to(network.device)
-        values, watched = _backward(network, step, objective, spec, setup)
-        norm = float(torch.nn.utils.clip_grad_norm_(parameters.values(), spec.max_grad_norm))
-        _update(optimizer, parameters, average, values, norm, spec, progress)
-        if progress.num_skipped_in_a_row == 0:
-            _note(progress, watched)
+        step = step_batch(data, spec, progress.step, seed)
+        values, watched = _backward(network, step, objective, spec, setup, parallel)
+        _update(optimizer, parameters, average, values, watched, spec, progress, parallel)
         at_checkpoint = progress.step % spec.checkpoint_every == 0
         if at_checkpoint or progress.step == spec.num_steps:
-            _look(network, held_out, spec, setup, progress)
+            _look(network, held_out, spec, setup, progress, parallel)
         progress.seconds += time.perf_counter() - began
         on_step(progress)
-        stopping = should_stop()
+        stopping = parallel.of_first(should_stop())
         if stopping or at_checkpoint:
-            save_state(scratch, parameters, average, optimizer, progress)
+            save_state(scratch, parameters, average, optimizer, progress, parallel)
         if stopping and progress.step < spec.num_steps:
             raise Stopped
-    return Trained(average, progress)
+        on_average(progress.step, average)
+    return Trained(parallel.collected(average), progress)
+
+
+def _check_agreed(progress: Progress, parallel: Parallel) -> None:
+    """All processes must go on from the same step."""
+    steps = [int(step) for (step,) in parallel.gather([progress.step])]
+    if len(set(steps)) > 1:
+        raise TrainingError(
+            "the processes that train together do not see the same state",
+            expected="one run folder, on a disk that all of them share",
+            got=f"steps {steps}",
+            next_step="put the run folder on a shared disk: --home",
+        )
 
 
 def _note(progress: Progress, values: Mapping[str, float]) -> None:
@@ -112,27 +127,43 @@ def _note(progress: Progress, values: Mapping[str, float]) -> None:
         progress.curves.setdefault(name, []).append((progress.step, value))
 
 
-def _look(network: Network, held_out: Sequence[HeldOut], spec: TrainSpec, setup: Setup, progress: Progress) -> None:
-    size = spec.batch_size // spec.num_accumulation
-    _note(progress, held_out_errors(network, held_out, size, setup.kernels))
+def _look(
+    network: Network,
+    held_out: Sequence[HeldOut],
+    spec: TrainSpec,
+    setup: Setup,
+    progress: Progress,
+    parallel: Parallel,
+) -> None:
+    size = micro_batch_size(spec, parallel.num_processes)
+    _note(progress, held_out_errors(network, held_out, size, setup.kernels, parallel))
 
 
 def _backward(
-    network: Network, step: Step, objective: RewardWeightedObjective, spec: TrainSpec, setup: Setup
+    network: Network,
+    step: Step,
+    objective: RewardWeightedObjective,
+    spec: TrainSpec,
+    setup: Setup,
+    parallel: Parallel,
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Gradients of one step, accumulated over micro-batches; returns each term's mean, and the error by noise level."""
-    sums: dict[str, float] = {}
-    watched, errors = Watched(network), []
-    size = spec.batch_size // spec.num_accumulation
+    """Gradients of one step, accumulated over micro-batches and processes.
+
+    Returns:
+        Each term's mean, and the error by noise level: both of the whole batch, on every process.
+    """
+    tally, watched = Tally(), Watched(network)
+    mine = _slice(step, rows_of(parallel.rank, parallel.num_processes, spec.batch_size)).to(network.device)
+    num, size = len(mine.batch.sigma_B), micro_batch_size(spec, parallel.num_processes)
     with setup.kernels(network.device):
-        for at in range(0, spec.batch_size, size):
-            part = _slice(step, slice(at, at + size))
-            terms = objective.terms(watched.velocity, part)
-            (terms.total() / spec.num_accumulation).backward()
-            for name, value in terms.terms.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach()) / spec.num_accumulation
-            errors.append(_errors(watched, part.batch))
-    return sums, error_by_sigma(torch.cat(errors), step.batch.sigma_B)
+        for at in range(0, num, size):
+            part = _slice(mine, slice(at, at + size))
+            with parallel.syncing(network, last=at + size >= num):
+                terms = objective.terms(watched.velocity, part)
+                (terms.total() / spec.num_accumulation).backward()
+            tally.add(terms.terms, num_items(part.batch), _errors(watched, part.batch))
+    means, error_B = tally.of_batch(parallel)
+    return means, error_by_sigma(error_B, step.batch.sigma_B)
 
 
 def _errors(watched: Watched, batch: FlowBatch) -> Tensor:
@@ -155,11 +186,15 @@ def _update(
     parameters: dict[str, torch.nn.Parameter],
     average: dict[str, Tensor],
     values: dict[str, float],
-    norm: float,
+    watched: dict[str, float],
     spec: TrainSpec,
     progress: Progress,
+    parallel: Parallel,
 ) -> None:
     """One optimiser step, or a counted skip when something was not finite."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(progress.step, spec)
+    norm = float(parallel.whole(torch.nn.utils.clip_grad_norm_(parameters.values(), spec.max_grad_norm)))
     progress.step += 1
     if math.isfinite(norm) and all(math.isfinite(value) for value in values.values()):
         optimizer.step()
@@ -168,7 +203,7 @@ def _update(
         with torch.no_grad():
             for name, value in parameters.items():
                 average[name].lerp_(value, 1 - decay)
-        _note(progress, values)
+        _note(progress, {**values, **watched})
     else:
         progress.num_skipped += 1
         progress.num_skipped_in_a_row += 1

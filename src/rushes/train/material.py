@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -10,37 +11,21 @@ from torch import Tensor
 
 from rushes.errors import TrainingError
 from rushes.families.family import Family
-from rushes.records import Clip, Prompt, Sample, Score, Scored
+from rushes.families.loaded import TEXT_BATCH
+from rushes.records import Clip, Prompt, Sample
 from rushes.store.blobs import Blobs
+from rushes.texts import TextStates
 from rushes.train.data import TrainingSet
 from rushes.train.lesson import Lesson
+from rushes.train.shelf import shelved
 from rushes.train.watch import HeldOut
 
 NUM_OWN_HELD_OUT: Final = 16
 """Clips of the run that training does not read, whose error is watched."""
-
-
-def preferences(samples: Sequence[Sample], scores: Mapping[str, Score]) -> Tensor:
-    """Preference r in [0, 1] of each sample: 1/2 plus half its score's distance to the mean of its prompt's takes.
-
-    Real clips get 1. Scaled by the largest distance met, so that the best and worst clips reach 1 and 0 at most.
-    """
-    by_prompt: dict[str, list[float]] = {}
-    for sample in samples:
-        score = scores.get(sample.clip_key)
-        if score is not None and isinstance(score.outcome, Scored):
-            by_prompt.setdefault(sample.prompt_key, []).append(score.outcome.value)
-    centred: list[float] = []
-    for sample in samples:
-        score = scores.get(sample.clip_key)
-        if sample.source == "own" and score is not None and isinstance(score.outcome, Scored):
-            takes = by_prompt[sample.prompt_key]
-            centred.append(score.outcome.value - sum(takes) / len(takes))
-        else:
-            centred.append(0.0)
-    largest = max((abs(value) for value in centred), default=0.0) or 1.0
-    own = torch.tensor([sample.source == "own" for sample in samples])
-    return torch.where(own, 0.5 + 0.5 * torch.tensor(centred) / largest, torch.ones(len(samples)))
+NUM_ENCODED_AT_ONCE: Final = 16
+"""Clips whose latents are read or encoded together."""
+MAX_PIXELS: Final = 2**24
+"""Pixels, over all frames, that go through an autoencoder at once, but at least one clip's: large clips go alone."""
 
 
 def divide(lesson: Lesson) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
@@ -71,17 +56,45 @@ def training_set(
     blobs: Blobs,
     clips: Mapping[str, Clip],
     prompts: Mapping[str, Prompt],
-    scores: Mapping[str, Score],
+    folder: Path,
 ) -> TrainingSet:
-    """Everything training reads, in main memory. Latents of real clips are always encoded from their pixels."""
+    """Everything training reads: weights in memory, latents and texts in files that are mapped.
+
+    Latents of real clips are always encoded from their pixels.
+
+    Args:
+        lesson: what to learn.
+        family: the loaded base.
+        blobs: where clips are stored.
+        clips: by key.
+        prompts: by key.
+        folder: of this lesson alone, on a disk with room for all its latents and texts (`rushes plan`); what an
+            earlier process has written there is not encoded again.
+
+    Raises:
+        TrainingError: a latent is not finite, or no weight is left.
+        StoreError: the disk is full.
+    """
     samples, _ = divide(lesson)
-    z_0 = latents([clips[sample.clip_key] for sample in samples], family, blobs, lesson.reencode)
+    texts = [prompts[sample.prompt_key].text for sample in samples]
+    distinct = list(dict.fromkeys(texts))
+    rows = {text: row for row, text in enumerate(distinct)}
+    shown = [clips[sample.clip_key] for sample in samples]
+
+    def states(part: slice) -> Mapping[str, Tensor]:
+        return family.encode_text(distinct[part]).float().to("cpu").tensors()
+
+    def clean(part: slice) -> Mapping[str, Tensor]:
+        return {"z_0": _finite(_latents(shown[part], family, blobs, lesson.reencode))}
+
+    # The sizes of chunks are those that `encode_text` and `latents` work in.
     return TrainingSet(
-        z_0_NCThw=z_0,
-        text=family.encode_text([prompts[sample.prompt_key].text for sample in samples]).float().to("cpu"),
+        z_0_NCThw=shelved(folder, "latents", len(shown), NUM_ENCODED_AT_ONCE, clean)["z_0"],
+        text=TextStates.of(shelved(folder, "text", len(distinct), TEXT_BATCH, states)),
+        text_row_N=torch.tensor([rows[text] for text in texts]),
         empty=family.encode_text([""]).float().to("cpu"),
         weight_N=torch.tensor([sample.weight for sample in samples]),
-        preference_N=preferences(samples, scores),
+        preference_N=torch.tensor([sample.preference for sample in samples]),
         is_real_N=torch.tensor([sample.source == "real" for sample in samples]),
     )
 
@@ -118,8 +131,11 @@ def latents(clips: Sequence[Clip], family: Family, blobs: Blobs, reencode: bool)
     Raises:
         TrainingError: a number in them is not finite.
     """
-    parts = [clips[at : at + 16] for at in range(0, len(clips), 16)]
-    z_0 = torch.cat([_latents(part, family, blobs, reencode) for part in parts])
+    parts = [clips[at : at + NUM_ENCODED_AT_ONCE] for at in range(0, len(clips), NUM_ENCODED_AT_ONCE)]
+    return torch.cat([_finite(_latents(part, family, blobs, reencode)) for part in parts])
+
+
+def _finite(z_0: Tensor) -> Tensor:
     if not bool(torch.isfinite(z_0).all()):
         raise TrainingError("the latents of a clip are not finite", next_step="film again: delete the run's clips")
     return z_0
@@ -132,7 +148,11 @@ def _latents(clips: Sequence[Clip], family: Family, blobs: Blobs, reencode: bool
         rows.append(blobs.read_tensors(clip.latents)["latents"].float() if keep and clip.latents else None)
     missing = [i for i, row in enumerate(rows) if row is None]
     if missing:
-        encoded = family.encode([blobs.read_video(clips[i].video) for i in missing]).cpu()
-        for i, row in zip(missing, encoded, strict=True):
-            rows[i] = row
+        first = clips[missing[0]]
+        num = max(1, MAX_PIXELS // (first.num_frames * first.height_px * first.width_px))
+        for at in range(0, len(missing), num):
+            part = missing[at : at + num]
+            encoded = family.encode([blobs.read_video(clips[i].video) for i in part]).cpu()
+            for i, row in zip(part, encoded, strict=True):
+                rows[i] = row
     return torch.stack([row for row in rows if row is not None])

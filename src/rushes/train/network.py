@@ -32,6 +32,8 @@ class Network:
     """The weights it began with, unrounded, under the base's names."""
     autocast: bool
     conditions: Conditions = PLAIN
+    called: Any | None = None
+    """What is called in `tuned`'s place where gradients are wanted: its wrapper for several processes; None without."""
 
     @property
     def device(self) -> torch.device:
@@ -44,7 +46,8 @@ class Network:
 
     def velocity(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
         """The tuned model's velocity; the family's path turns sigma into the timestep that the transformer is told."""
-        return self._run(self.tuned, z_t, sigma_B, text)
+        through = self.called if self.called is not None and torch.is_grad_enabled() else self.tuned
+        return self._run(through, z_t, sigma_B, text)
 
     def reference(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
         """The frozen base's velocity."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 
-from rushes.roles import LossTerms
+from rushes.roles import FlowBatch, LossTerms
 from rushes.specs import TrainSpec
 from rushes.texts import TextStates
 from rushes.train.data import Step
@@ -22,6 +23,8 @@ from rushes.train.realism import moment_distance
 
 Velocity = Callable[[Tensor, Tensor, TextStates], Tensor]
 """(z_t of shape BCThw, sigma of shape B, text of B items) -> velocity of shape BCThw."""
+TERMS: Final = ("negative_aware", "weighted_flow", "real_flow", "moments", "anchor")
+"""Every term there can be, in the order in which `terms` gives them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,3 +80,9 @@ class RewardWeightedObjective:
             return None
         with torch.no_grad():
             return self.reference(z_t, sigma_B, text).float()
+
+
+def num_items(batch: FlowBatch) -> dict[str, int]:
+    """How many items of a (micro-)batch each term is a mean over, were it there."""
+    num, num_real = len(batch.is_real_B), int(batch.is_real_B.sum())
+    return {name: {"real_flow": num_real, "anchor": num}.get(name, num - num_real) for name in TERMS}

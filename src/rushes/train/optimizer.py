@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
-from typing import Any, Final
-
-import torch
+from typing import TYPE_CHECKING, Any, Final
 
 from rushes.errors import RecipeError
 from rushes.specs import TrainSpec
+
+if TYPE_CHECKING:
+    import torch
 
 BETAS: Final = (0.9, 0.99)
 INSTALL: Final = "pip install -c constraints.txt 'rushes[eight-bit]'"
@@ -28,6 +29,8 @@ def make_optimizer(
     if spec.optimizer == "adamw_8bit":
         made: torch.optim.Optimizer = _bitsandbytes(device).optim.AdamW8bit(list(parameters), **options)
         return made
+    import torch
+
     if device.type == "cuda":
         options["fused"] = True
     return torch.optim.AdamW(parameters, **options)

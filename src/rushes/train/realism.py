@@ -22,6 +22,23 @@ def weighted_moments(z_BCThw: Tensor, w_B: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (variance + 1e-6).sqrt()
 
 
+def moments_of_rows(z_NCThw: Tensor, rows: Tensor, num_at_once: int = 16) -> tuple[Tensor, Tensor]:
+    """`weighted_moments` of some rows with equal weights, a few rows in memory at a time: float32 (C, T) each.
+
+    Args:
+        z_NCThw: latents, perhaps a mapped file.
+        rows: which, (n,) int64, at least one.
+        num_at_once: rows read together.
+    """
+    count = len(rows) * z_NCThw.shape[3] * z_NCThw.shape[4]
+    parts = rows.split(num_at_once)
+    mean = sum((z_NCThw[part].double().sum(dim=(0, 3, 4)) for part in parts), start=z_NCThw.new_zeros(())) / count
+    centre = mean[None, :, :, None, None]
+    squares = ((z_NCThw[part].double() - centre).square().sum(dim=(0, 3, 4)) for part in parts)
+    variance = sum(squares, start=z_NCThw.new_zeros(())) / count
+    return mean.float(), (variance + 1e-6).sqrt().float()
+
+
 def moment_distance(predicted: Tensor, sigma_B: Tensor, mean_CT: Tensor, std_CT: Tensor) -> Tensor:
     """Squared distance of the moments of predicted clean latents to the real ones, averaged over channels and frames.
 

@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 Recompute = Literal["none", "half", "all"]
 POLICIES: Final[tuple[Recompute, ...]] = ("none", "half", "all")
@@ -56,6 +57,8 @@ def choose_recompute(blocks: Sequence[BlockBytes], free_bytes: int | None, reser
 def free_bytes(device: torch.device) -> int | None:
     """Memory that training can still take on a device, bytes; None where the system does not tell."""
     if device.type == "cuda":
+        import torch
+
         free, _ = torch.cuda.mem_get_info(device)
         return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
     if device.type != "cpu":
@@ -77,12 +80,14 @@ def apply_recompute(transformer: Any, policy: Recompute) -> None:
     if policy == "none":
         transformer.disable_gradient_checkpointing()
         return
+    from torch.utils.checkpoint import checkpoint
+
     indices: dict[int, int] = {}
 
     def block(module: Any, *inputs: Any) -> Any:
         index = indices.setdefault(id(module), len(indices))
         if is_recomputed(index, policy):
-            return torch.utils.checkpoint.checkpoint(module.__call__, *inputs, use_reentrant=False)
+            return checkpoint(module.__call__, *inputs, use_reentrant=False)
         return module(*inputs)
 
     transformer.enable_gradient_checkpointing(block)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rushes.execute.progress import ProgressUpdate
-from rushes.records import Checkpoint, Clip, Prompt, Score
+from rushes.records import Checkpoint, Clip, Prompt
 from rushes.store.advance import Work
 from rushes.store.run import Run
 from rushes.train.lesson import Lesson, lesson_key
 
 if TYPE_CHECKING:
+    from rushes.train.data import TrainingSet
+    from rushes.train.parallel import Parallel
+    from rushes.train.preview import PreviewOrder
     from rushes.train.state import Progress
     from rushes.train.tracker import Tracker
+    from rushes.train.watch import HeldOut
     from rushes.workbench import Workbench
 
 
@@ -25,7 +29,6 @@ def train_round(
     lesson: Lesson,
     clips: Mapping[str, Clip],
     prompts: Mapping[str, Prompt],
-    scores: Sequence[Score],
 ) -> Checkpoint:
     """The checkpoint of a lesson, trained now where it is missing; killed training goes on from its last state.
 
@@ -35,50 +38,113 @@ def train_round(
         lesson: what to learn, starting where.
         clips: by key, at least those of the lesson's samples.
         prompts: by key, at least those of the samples.
-        scores: of the own clips among them.
 
     Raises:
         TrainingError: training broke down, or left the model as it was.
         Stopped: the user asked to; the state is stored.
     """
     key = lesson_key(lesson)
-
-    def teach_it(chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
-        from rushes.train.material import held_out_sets, training_set
-        from rushes.train.stage import teach
-        from rushes.train.tracker import make_tracker
-
-        runtime = bench.recipe.runtime.train
-        tracker = make_tracker(runtime.tracker, run.home / "tensorboard" / key[:12], bench.recipe.name)
-        family = bench.with_weights(bench.base, ["", *_texts(lesson, clips, prompts)])
-        data = training_set(lesson, family, run.blobs, clips, prompts, {score.clip_key: score for score in scores})
-        show = _Shown(run, lesson.spec.num_steps, tracker)
-        with contextlib.closing(tracker):
-            checkpoint, _ = teach(
-                lesson,
-                family,
-                data,
-                run.blobs,
-                run.scratch(key),
-                should_stop=lambda: run.stop.requested,
-                on_step=show.step,
-                conditions=bench.conditions,
-                held_out=held_out_sets(lesson, family, run.blobs, clips, prompts),
-                runtime=runtime,
-                on_setup=lambda setup: run.log.write("training_set_up", **asdict(setup)),
-            )
-        return [checkpoint]
-
     made = run.advance(
         run.checkpoints,
         [Work(key, lesson)],
-        teach_it,
+        lambda chunk: [_teach(run, bench, piece.payload, clips, prompts) for piece in chunk],
         chunk_size=1,
         device=bench.recipe.runtime.device,
         must_finish=True,
     )
     run.clear_scratch(key)
     return made[0]
+
+
+def _teach(
+    run: Run,
+    bench: Workbench,
+    lesson: Lesson,
+    clips: Mapping[str, Clip],
+    prompts: Mapping[str, Prompt],
+) -> Checkpoint:
+    """Get everything ready, alone or with other processes, and train."""
+    from rushes.train.material import held_out_sets, training_set
+    from rushes.train.preview import Previews, texts_at_hand
+    from rushes.train.stage import teach
+    from rushes.train.tracker import make_tracker
+
+    key, runtime = lesson_key(lesson), bench.recipe.runtime.train
+    tracker = make_tracker(runtime.tracker, run.home / "tensorboard" / key[:12], bench.recipe.name)
+    family = bench.with_weights(bench.base, ["", *_texts(lesson, clips, prompts)])
+    data = training_set(lesson, family, run.blobs, clips, prompts, run.scratch(key))
+    held_out = held_out_sets(lesson, family, run.blobs, clips, prompts)
+    show = _Shown(run, lesson.spec.num_steps, tracker)
+    previews = Previews(_preview_order(run, bench, lesson, prompts), run.log.write)
+    with (
+        contextlib.closing(tracker),
+        _together(run, bench, lesson, data, held_out) as parallel,
+        texts_at_hand(family, previews.order.read, free_encoder=bench.recipe.runtime.free_text_encoder),
+    ):
+        checkpoint, _ = teach(
+            lesson,
+            family,
+            data,
+            run.blobs,
+            run.scratch(key),
+            should_stop=lambda: run.stop.requested,
+            on_step=show.step,
+            conditions=bench.conditions,
+            held_out=held_out,
+            runtime=runtime,
+            parallel=parallel,
+            on_setup=lambda setup: run.log.write("training_set_up", **asdict(setup)),
+            previews=previews,
+        )
+    return checkpoint
+
+
+@contextlib.contextmanager
+def _together(
+    run: Run, bench: Workbench, lesson: Lesson, data: TrainingSet, held_out: Sequence[HeldOut]
+) -> Iterator[Parallel]:
+    """What shares the steps: one process, or as many as the recipe or the launcher says, told and ready."""
+    from rushes.train.parallel import ALONE
+
+    recipe = bench.recipe
+    num = recipe.runtime.train.num_processes
+    if num == 1:
+        yield ALONE
+        return
+    import torch
+
+    from rushes.train.assignment import Assignment, write_material
+    from rushes.train.stage import task_of
+    from rushes.train.team import team_of
+
+    scratch = run.scratch(lesson_key(lesson)).absolute()
+    write_material(scratch, data, held_out)
+    assignment = Assignment(
+        task=task_of(lesson, recipe.runtime.train, bench.conditions),
+        base=recipe.base,
+        fingerprint=bench.family.fingerprint,
+        device=recipe.runtime.device,
+        num_threads=torch.get_num_threads(),
+        scratch=scratch,
+        start=None if lesson.start is None else run.blobs.checked_path(lesson.start).absolute(),
+    )
+    with team_of(num, scratch) as team, team.working(assignment) as parallel:
+        run.log.write("training_together", num_processes=num, parallel=recipe.runtime.train.parallel)
+        yield parallel
+
+
+def _preview_order(run: Run, bench: Workbench, lesson: Lesson, prompts: Mapping[str, Prompt]) -> PreviewOrder:
+    from rushes.train.preview import PreviewOrder
+
+    recipe = bench.recipe
+    return PreviewOrder.of(
+        recipe.runtime.train.previews,
+        [prompts[sample.prompt_key].text for sample in lesson.samples if sample.source == "own"],
+        sampler=recipe.generate.sampler,
+        shape=recipe.shape,
+        num_steps=lesson.spec.num_steps,
+        folder=run.home / "previews" / lesson_key(lesson)[:12],
+    )
 
 
 def _texts(lesson: Lesson, clips: Mapping[str, Clip], prompts: Mapping[str, Prompt]) -> list[str]:

@@ -5,9 +5,10 @@ Nothing here is part of what is trained; what was chosen is told to the run's ev
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from rushes.train.data import TrainingSet, step_batch
 from rushes.train.kernels import KERNELS, choose_kernel
 from rushes.train.network import Network
 from rushes.train.optimizer import moment_bytes
+from rushes.train.parallel import ALONE, Parallel
 from rushes.train.probe import probe
 from rushes.train.recompute import (
     POLICIES,
@@ -58,19 +60,39 @@ PLAIN_SETUP = Setup()
 """Everything kept, the device's usual kernels, nothing compiled."""
 
 
-def prepare(network: Network, data: TrainingSet, spec: TrainSpec, runtime: TrainRuntime) -> Setup:
-    """Measure with one micro-batch, choose, and put the choice into the network.
+def micro_batch_size(spec: TrainSpec, num_processes: int) -> int:
+    """Clips that one process computes at once; a recipe whose batch does not divide so is refused when it is read."""
+    return spec.batch_size // (spec.num_accumulation * num_processes)
+
+
+def prepare(
+    network: Network, data: TrainingSet, spec: TrainSpec, runtime: TrainRuntime, parallel: Parallel = ALONE
+) -> Setup:
+    """Measure with one micro-batch, choose, and put the choice into the network, before it is wrapped.
+
+    Several processes follow the first one's choice: divided weights need all of them to compute the same blocks again.
 
     Raises:
         RecipeError: the recipe asks for a kernel or a recomputation that this device or transformer does not have.
     """
-    size = spec.batch_size // spec.num_accumulation
+    text = parallel.decided("setup", lambda: json.dumps(asdict(_choose(network, data, spec, runtime, parallel))))
+    setup = Setup(**json.loads(text))
+    if getattr(network.tuned, "_supports_gradient_checkpointing", False):
+        apply_recompute(network.tuned, setup.recompute)
+    if setup.compiled:
+        compile_blocks(network.tuned)
+    return setup
+
+
+def _choose(network: Network, data: TrainingSet, spec: TrainSpec, runtime: TrainRuntime, parallel: Parallel) -> Setup:
+    size = micro_batch_size(spec, parallel.num_processes)
     step = step_batch(data, spec.model_copy(update={"batch_size": size}), 0, 0).to(network.device)
     with _random_state_kept(network.device):
         found = probe(network, step.batch)
     attention, timed = choose_kernel(runtime.attention, found.calls, network.device)
     trained = sum(value.numel() for value in network.parameters().values())
-    free, reserved = free_bytes(network.device), trained * (4 + moment_bytes(spec))
+    held = trained // parallel.num_processes if parallel.is_sharded else trained
+    free, reserved = free_bytes(network.device), held * (4 + moment_bytes(spec))
     recompute = choose_recompute(found.blocks, free, reserved) if runtime.recompute == "auto" else runtime.recompute
     if not found.blocks and runtime.recompute not in ("auto", "none"):
         raise RecipeError(
@@ -78,10 +100,6 @@ def prepare(network: Network, data: TrainingSet, spec: TrainSpec, runtime: Train
             got=runtime.recompute,
             next_step="set runtime.train.recompute: none",
         )
-    if found.blocks:
-        apply_recompute(network.tuned, recompute)
-    if runtime.compile_blocks:
-        compile_blocks(network.tuned)
     return Setup(
         recompute=recompute,
         attention=attention,

@@ -16,12 +16,15 @@ from rushes.records import Checkpoint, LossSummary
 from rushes.specs import TrainRuntime, TrainSpec
 from rushes.store.blobs import Blobs
 from rushes.store.identity import seed_from_key
+from rushes.train.assignment import Task
 from rushes.train.data import TrainingSet
 from rushes.train.lesson import BIN_PREFIX, Lesson, lesson_key
 from rushes.train.loop import optimise
 from rushes.train.network import Network, make_network, merged_weights
 from rushes.train.objective import RewardWeightedObjective
-from rushes.train.realism import weighted_moments
+from rushes.train.parallel import ALONE, Parallel
+from rushes.train.preview import Previews
+from rushes.train.realism import moments_of_rows
 from rushes.train.setup import Setup, prepare
 from rushes.train.state import Progress
 from rushes.train.watch import HeldOut
@@ -39,36 +42,33 @@ def teach(
     conditions: Conditions = PLAIN,
     held_out: Sequence[HeldOut] = (),
     runtime: TrainRuntime | None = None,
+    parallel: Parallel = ALONE,
     on_setup: Callable[[Setup], None] = lambda setup: None,
+    previews: Previews | None = None,
 ) -> tuple[Checkpoint, Progress]:
     """Train and store the tuned weights under the base's own names.
 
     Raises:
         TrainingError: training broke down, or left the model as it was.
     """
-    key, spec = lesson_key(lesson), lesson.spec
+    spec = lesson.spec
     start = blobs.read_tensors(lesson.start) if lesson.start is not None else None
-    network = make_network(family, spec.lora, start, autocast=spec.precision == "bfloat16", conditions=conditions)
-    with _parked(family):
-        setup = prepare(network, data, spec, runtime or TrainRuntime())
-        on_setup(setup)
-        trained = optimise(
-            network,
-            data,
-            _objective(network, data, spec),
-            spec,
-            seed=seed_from_key(key, spec.seed),
-            scratch=scratch,
-            setup=setup,
-            held_out=held_out,
-            should_stop=should_stop,
-            on_step=on_step,
-        )
-        weights = merged_weights(network, trained.average)
+    weights, progress = tune(
+        family,
+        data,
+        task_of(lesson, runtime or TrainRuntime(), conditions),
+        start,
+        scratch,
+        held_out=held_out,
+        parallel=parallel,
+        should_stop=should_stop,
+        on_step=on_step,
+        on_setup=on_setup,
+        previews=previews,
+    )
     _check_changed(family, start, weights)
-    progress = trained.progress
     checkpoint = Checkpoint(
-        key=key,
+        key=lesson_key(lesson),
         step=progress.step,
         kind="full" if spec.lora is None else "lora",
         ema=spec.ema_decay > 0,
@@ -82,6 +82,67 @@ def teach(
         seconds=progress.seconds,
     )
     return checkpoint, progress
+
+
+def task_of(lesson: Lesson, runtime: TrainRuntime, conditions: Conditions) -> Task:
+    """How a lesson is trained, as every process is told."""
+    seed = seed_from_key(lesson_key(lesson), lesson.spec.seed)
+    return Task(spec=lesson.spec, runtime=runtime, seed=seed, conditions=conditions)
+
+
+def tune(
+    family: Family,
+    data: TrainingSet,
+    task: Task,
+    start: dict[str, Tensor] | None,
+    scratch: Path,
+    *,
+    held_out: Sequence[HeldOut] = (),
+    parallel: Parallel = ALONE,
+    should_stop: Callable[[], bool] = lambda: False,
+    on_step: Callable[[Progress], None] = lambda progress: None,
+    on_setup: Callable[[Setup], None] = lambda setup: None,
+    previews: Previews | None = None,
+) -> tuple[dict[str, Tensor], Progress]:
+    """Train `start`, or the base; several processes call it together.
+
+    Returns:
+        The tuned weights under the base's own names (on the first process; nothing on the others), and how it went.
+
+    Raises:
+        TrainingError: training broke down.
+        Stopped: asked to; the state is stored.
+    """
+    spec = task.spec
+    network = _network(family, task, start)
+    with _parked(family):
+        setup = prepare(network, data, spec, task.runtime, parallel)
+        on_setup(setup)
+        network = parallel.wrap(network)
+        trained = optimise(
+            network,
+            data,
+            _objective(network, data, spec),
+            spec,
+            seed=task.seed,
+            scratch=scratch,
+            setup=setup,
+            held_out=held_out,
+            parallel=parallel,
+            should_stop=should_stop,
+            on_step=on_step,
+            on_average=lambda step, average: previews.look(network, average, step) if previews else None,
+        )
+        if parallel.rank > 0:
+            return {}, trained.progress
+        # Divided weights cannot be merged in place: the average goes into a network of its own, in main memory.
+        whole = _network(family, task, start) if parallel.is_sharded else network
+        return merged_weights(whole, trained.average), trained.progress
+
+
+def _network(family: Family, task: Task, start: dict[str, Tensor] | None) -> Network:
+    autocast = task.spec.precision == "bfloat16"
+    return make_network(family, task.spec.lora, start, autocast=autocast, conditions=task.conditions)
 
 
 @contextlib.contextmanager
@@ -99,9 +160,11 @@ def _parked(family: Family) -> Iterator[None]:
 
 
 def _objective(network: Network, data: TrainingSet, spec: TrainSpec) -> RewardWeightedObjective:
-    real = data.z_0_NCThw[data.is_real_N]
-    source = real if len(real) else data.z_0_NCThw
-    mean, std = (each.to(network.device) for each in weighted_moments(source, torch.ones(len(source))))
+    mean = std = torch.zeros(0)  # nobody asks
+    if spec.realism.kind == "moments":
+        real = torch.nonzero(data.is_real_N).flatten()
+        rows = real if len(real) else torch.arange(len(data.is_real_N))
+        mean, std = (each.to(network.device) for each in moments_of_rows(data.z_0_NCThw, rows))
     needs_reference = spec.anchor > 0 or spec.negative > 0
     return RewardWeightedObjective(spec, network.reference if needs_reference else None, mean, std, network.family.path)
 

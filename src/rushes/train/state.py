@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from rushes.store.files import write_atomic
+from rushes.train.parallel import ALONE, Parallel
 
 FILE_NAME = "state.safetensors"
 
@@ -43,7 +44,9 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], parallel: Parallel = ALONE
+) -> None:
     """Put what `optimizer_tensors` gave back into an optimiser over the same parameters."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     fused = bool(optimizer.param_groups[0].get("fused"))
@@ -55,7 +58,8 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
             state[key] = int(value)  # 8-bit AdamW counts steps in a plain number
         else:
             on_cpu = key == "step" and not fused  # as AdamW itself keeps it
-            state[key] = value if on_cpu else value.to(parameter.device)
+            on_device = value if on_cpu else value.to(parameter.device)
+            state[key] = parallel.part(on_device, parameter) if value.ndim else on_device
 
 
 def save_state(
@@ -64,12 +68,19 @@ def save_state(
     average: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
     progress: Progress,
+    parallel: Parallel = ALONE,
 ) -> None:
-    """Write the whole state; a crash leaves the old file or the new one, never half of one."""
-    tensors = {f"weights.{name}": value.detach().clone().contiguous() for name, value in weights.items()}
-    tensors |= {f"average.{name}": value.clone().contiguous() for name, value in average.items()}
+    """Write the whole state; a crash leaves the old file or the new one, never half of one.
+
+    Several processes call it together and the first writes: the same file as one process would, so that training can
+    go on with any number of them.
+    """
+    tensors = {f"weights.{name}": value.detach() for name, value in weights.items()}
+    tensors |= {f"average.{name}": value for name, value in average.items()}
     tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(optimizer).items()}
-    write_atomic(folder / FILE_NAME, save(tensors, {"progress": json.dumps(vars(progress))}))
+    whole = {name: value.contiguous() for name, value in parallel.collected(tensors).items()}
+    if parallel.rank == 0:
+        write_atomic(folder / FILE_NAME, save(whole, {"progress": json.dumps(vars(progress))}))
 
 
 def load_state(
@@ -77,8 +88,9 @@ def load_state(
     weights: Mapping[str, Tensor],
     average: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
+    parallel: Parallel = ALONE,
 ) -> Progress:
-    """Read the state back in place; a fresh `Progress` when there is none."""
+    """Read the state back in place; a fresh `Progress` when there is none. Every process reads the same file."""
     path = folder / FILE_NAME
     if not path.exists():
         return Progress()
@@ -87,11 +99,12 @@ def load_state(
         text: str = file.metadata()["progress"]
     with torch.no_grad():
         for name, value in weights.items():
-            value.copy_(stored[f"weights.{name}"])
+            value.copy_(parallel.part(stored[f"weights.{name}"], value))
         for name, value in average.items():
-            value.copy_(stored[f"average.{name}"])
+            value.copy_(parallel.part(stored[f"average.{name}"], value))
     prefix = "optimizer."
-    restore_optimizer(optimizer, {n.removeprefix(prefix): v for n, v in stored.items() if n.startswith(prefix)})
+    moments = {n.removeprefix(prefix): v for n, v in stored.items() if n.startswith(prefix)}
+    restore_optimizer(optimizer, moments, parallel)
     fields = json.loads(text)
     fields["curves"] = {term: [(int(s), float(v)) for s, v in points] for term, points in fields["curves"].items()}
     return Progress(**fields)

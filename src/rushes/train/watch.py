@@ -17,6 +17,7 @@ from rushes.texts import TextStates
 from rushes.train.flow import squared_error
 from rushes.train.lesson import BIN_PREFIX, NUM_BINS
 from rushes.train.network import Network
+from rushes.train.parallel import ALONE, Parallel
 
 HELD_OUT_PREFIX: Final = "held_out_"
 """Curves of the error on clips that are not trained on start so: `held_out_real`, `held_out_own`."""
@@ -74,6 +75,7 @@ def held_out_errors(
     held_out: Sequence[HeldOut],
     num_at_once: int,
     kernels: Callable[[torch.device], AbstractContextManager[None]],
+    parallel: Parallel = ALONE,
 ) -> dict[str, float]:
     """Mean squared error of the velocity on every set of held-out clips at the fixed noise, by curve name.
 
@@ -82,20 +84,36 @@ def held_out_errors(
         held_out: the sets.
         num_at_once: clips per forward pass.
         kernels: which attention kernels to use on a device.
+        parallel: the processes that share the passes, each taking every so many-th; all find the same.
     """
     found: dict[str, float] = {}
     for each in held_out:
-        epsilon, sigma = fixed_noise(each.z_0_NCThw.shape)
-        errors = []
-        for at in range(0, len(sigma), num_at_once):
-            rows = slice(at, at + num_at_once)
-            z_0, noise, sigma_B = (x[rows].to(network.device) for x in (each.z_0_NCThw, epsilon, sigma))
-            path = network.family.path
-            with kernels(network.device):
-                v = network.velocity(path.noisy(z_0, noise, sigma_B), sigma_B, each.text[rows].to(network.device))
-            errors.append(squared_error(v, path.target(z_0, noise, sigma_B)).cpu())
-        found[f"{HELD_OUT_PREFIX}{each.name}"] = float(torch.cat(errors).mean())
+        num = len(each.z_0_NCThw)
+        starts = range(0, num, num_at_once)
+        errors = torch.zeros(num)
+        for first in range(0, len(starts), parallel.num_processes):
+            mine = first + parallel.rank
+            # A process without a pass of its own goes along with the first: divided weights need all of them.
+            at = starts[mine] if mine < len(starts) else 0
+            error_B = _errors_at(network, each, slice(at, at + num_at_once), kernels)
+            if mine < len(starts):
+                errors[at : at + num_at_once] = error_B
+        parts = parallel.gather(errors.tolist())
+        whole = [sum(of_item) for of_item in zip(*parts, strict=True)]
+        found[f"{HELD_OUT_PREFIX}{each.name}"] = float(torch.tensor(whole).mean())
     return found
+
+
+def _errors_at(
+    network: Network, held_out: HeldOut, rows: slice, kernels: Callable[[torch.device], AbstractContextManager[None]]
+) -> Tensor:
+    """Squared error of the clips in `rows`, (B,), in main memory."""
+    epsilon, sigma = fixed_noise(held_out.z_0_NCThw.shape)
+    path, device = network.family.path, network.device
+    z_0, noise, sigma_B = (x[rows].to(device) for x in (held_out.z_0_NCThw, epsilon, sigma))
+    with kernels(device):
+        v = network.velocity(path.noisy(z_0, noise, sigma_B), sigma_B, held_out.text[rows].to(device))
+    return squared_error(v, path.target(z_0, noise, sigma_B)).cpu()
 
 
 @dataclass(eq=False)

@@ -2,8 +2,9 @@
 
 Prompts of a dimension are ranked by a hash of their text, so that any number of them is a fair sample and a larger
 number holds the smaller one. Probes and the two splits begin a third of the ranking apart and go round: up to a third
-of a dimension's prompts each, they share none. Seeds come from the prompt's key, which names its origin, so that a
-prompt that is both a probe and held out is filmed with other seeds.
+of a dimension's prompts each, they share none. A prompt that serves several dimensions is one record for each, with its
+questions, and is filmed once: its seeds come from its text and origin, so that the first clips of Diversity are those
+of the other dimensions, and a prompt that is both a probe and held out is filmed with other seeds.
 """
 
 from __future__ import annotations
@@ -63,6 +64,13 @@ def guarded(suite: Suite) -> tuple[Prompt, ...]:
     """Every prompt of the suite, used or not: none of them may be trained on. Not for storing."""
     firsts = {entry.prompt: entry for entry in reversed(suite.entries)}
     return tuple(_prompt(firsts[text], 0, "held_out") for text in suite.prompts)
+
+
+def filmed_as(prompt: Prompt) -> str | None:
+    """The name that the seeds of a suite's prompt come from, whatever dimension it serves; None for other prompts."""
+    if prompt.source != SOURCE:
+        return None
+    return work_key("prompt", {"suite": "vbench2", "text": prompt.text, "origin": prompt.origin})
 
 
 def questions_of(entry: SuiteEntry) -> tuple[Question, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from rushes.errors import InputError
 from rushes.records import Clip
@@ -15,9 +15,6 @@ from rushes.vbench.suite import Suite
 
 Layout = Literal["flat", "by-dimension"]
 """`flat`: one folder, as models are sampled and submitted; `by-dimension`: a folder each, as the evaluator reads."""
-
-LAYOUTS: Final[tuple[Layout, ...]] = ("flat", "by-dimension")
-"""All layouts."""
 
 
 @dataclass(frozen=True)

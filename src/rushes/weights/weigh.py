@@ -10,6 +10,7 @@ from rushes.errors import RecipeError, TrainingError
 from rushes.records import Clip, Sample, Score, Scored
 from rushes.roles import Runtime, Weighting
 from rushes.specs import WeightsSpec
+from rushes.weights.preference import preferences
 from rushes.weights.weighting import BuiltInWeighting
 
 
@@ -31,6 +32,7 @@ def weigh(clips: Sequence[Clip], scores: Sequence[Score], spec: WeightsSpec) -> 
         raise ValueError(f"expected one score per own clip, got {len(scores)} scores for {len(own)} clips")
     w = weights_of([by_clip[clip.key] for clip in own], spec) if own else []
     weight = dict(zip([clip.key for clip in own], w, strict=True))
+    preference = dict(zip([score.clip_key for score in scores], preferences(scores), strict=True))
     return tuple(
         Sample(
             clip_key=clip.key,
@@ -38,6 +40,7 @@ def weigh(clips: Sequence[Clip], scores: Sequence[Score], spec: WeightsSpec) -> 
             weight=weight[clip.key] if clip.origin == "model" else 1.0,
             source="own" if clip.origin == "model" else "real",
             dimension=clip.dimension,
+            preference=preference[clip.key] if clip.origin == "model" else 1.0,
         )
         for clip in clips
     )
@@ -128,6 +131,7 @@ def _nothing_left(scores: Sequence[Score], num_scored: int, spec: WeightsSpec) -
         "filter": f"lower weights.threshold (now {spec.threshold:g}), or use weights.kind: rank",
         "centred": f"film more takes per prompt (generate.num_takes), lower weights.floor (now {spec.floor:g}), "
         "or use weights.kind: rank",
+        "contrast": "film more takes per prompt (generate.num_takes): no take differs from its siblings",
     }
     return TrainingError(
         f"all {num_scored} scored clips have weight 0 under weights.kind: {spec.kind}, so there is nothing to train on",

@@ -16,6 +16,7 @@ from typing import Final
 
 from rushes.records import Score, Scored
 from rushes.specs import WeightsSpec
+from rushes.weights.preference import preferences
 
 _ROUNDING: Final = 1e-9
 """Scores are means of probabilities; differences up to this are their rounding."""
@@ -75,6 +76,14 @@ def centred(r: Sequence[float], prompt: Sequence[str], floor: float = 0.0) -> li
     return [gap if gap > max(_ROUNDING, floor - _ROUNDING) else 0.0 for gap in above]
 
 
+def contrast(scores: Sequence[Score]) -> list[float]:
+    """w = |2 r - 1|, r the preference of negative-aware training: the best and the worst of a prompt's takes count.
+
+    Only for training that moves away from bad clips (`train.negative` above 0): they are drawn as often as good ones.
+    """
+    return [abs(2 * r - 1) for r in preferences(scores)]
+
+
 @dataclass(frozen=True)
 class BuiltInWeighting:
     """The `Weighting` of a recipe's `weights.kind`."""
@@ -84,6 +93,8 @@ class BuiltInWeighting:
 
     def weigh(self, scores: Sequence[Score]) -> list[float]:
         """One weight >= 0 per score, unscaled, in order; an unscored clip weighs 0."""
+        if self.spec.kind == "contrast":
+            return contrast(scores)
         scored = [(score.outcome.value, score.prompt_key) for score in scores if isinstance(score.outcome, Scored)]
         w = iter(self._formula([value for value, _ in scored], [key for _, key in scored]))
         return [next(w) if isinstance(score.outcome, Scored) else 0.0 for score in scores]
@@ -102,5 +113,5 @@ class BuiltInWeighting:
                 return rank(r)
             case "centred":
                 return centred(r, prompt, self.spec.floor)
-            case "plugin":
-                raise ValueError("a plug-in weighting is built from its own spec, see build_weighting")
+            case "contrast" | "plugin":
+                raise ValueError(f"the weighting {self.spec.kind!r} is no function of scores and prompts alone")

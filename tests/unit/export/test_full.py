@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from rushes.errors import InputError
 from rushes.export.full import export_merged, export_pipeline, export_transformer
-from rushes.export.native import kohya_layers, native_names
+from rushes.export.native import kohya_file, native_names
 from rushes.export.source import Source, choose
 from rushes.store.run import Run
 from tests.support.tiny_recipe import tiny_recipe
@@ -98,9 +98,9 @@ def test_native_names_of_ltx() -> None:
 
 def test_families_whose_names_are_not_known() -> None:
     with pytest.raises(InputError, match=r"ComfyUI[\s\S]*rushes export lora"):
-        native_names("CogVideoXTransformer3DModel")
+        native_names("MochiTransformer3DModel")
     with pytest.raises(InputError, match="kohya"):
-        kohya_layers("LTXVideoTransformer3DModel")
+        kohya_file("LTXVideoTransformer3DModel")
 
 
 def test_a_base_that_changed_since_is_noticed(model_folder: Path, tmp_path: Path) -> None:

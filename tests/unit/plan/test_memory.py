@@ -18,10 +18,10 @@ from rushes.plan.memory import (
     adapter_parameters,
     film_bytes,
     peak_bytes,
-    read_model_size,
     saved_activations,
     train_bytes,
 )
+from rushes.plan.model_size import ModelSize, read_model_size
 from rushes.recipe import parse_recipe
 from rushes.records import SamplerSettings
 from rushes.specs import BaseModelSpec, LoraSpec, Recipe, ShapeSpec
@@ -125,7 +125,7 @@ def test_training_takes_what_the_model_says_within_its_factor(case: str, tmp_pat
     assert size is not None
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    measured, told = peak_of(teach, recipe, scratch), train_bytes(size, recipe, 12)
+    measured, told = peak_of(teach, recipe, scratch), train_bytes(size, recipe)
     print(f"{case}: measured {measured / 1e6:.0f} MB, told {told / 1e6:.0f} MB, {told / measured:.2f}")
     assert measured > 50e6, "too small to tell anything"
     assert 1 / FACTOR < told / measured < FACTOR
@@ -168,8 +168,6 @@ def test_an_adapter_is_counted_as_peft_makes_it(tmp_path: Path) -> None:
 
 def test_activations_are_what_autograd_keeps() -> None:
     """On meta tensors: exact shapes, no arithmetic."""
-    from rushes.plan.memory import ModelSize
-
     size = ModelSize(0, 0, 0, 3, 96, 384, 3, 16, (1, 2, 2), (4, 8), 4)
     shape, batch, num_text = ShapeSpec(height_px=128, width_px=128, num_frames=9), 4, 16
     kept: dict[int, tuple[int, torch.Tensor]] = {}

@@ -91,7 +91,9 @@ def test_a_model_is_counted_as_by_hand(tmp_path: Path) -> None:
 
 def test_clips_cost_their_steps_and_real_ones_nothing() -> None:
     clips = [clip(0, 1.0, 10), clip(1, 5.0, 10), clip(2, 0.0, 1, real=True)]
-    assert film_flops(clips, UNIT) == (10 * 1000 + 70) + (20 * 1000 + 70)
+    assert film_flops(clips, UNIT, BaseModelSpec()) == (10 * 1000 + 70) + (20 * 1000 + 70)
+    distilled = BaseModelSpec(family="hunyuan")
+    assert film_flops(clips, UNIT, distilled) == 2 * (10 * 1000 + 70)
 
 
 def test_a_step_is_three_passes_two_for_an_adapter_and_one_more_beside_the_base() -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from rushes.plan.work import work_of
-from rushes.recipe import parse_recipe
+from pathlib import Path
+
+import pytest
+
+from rushes.families.defaults import USUAL
+from rushes.plan.work import calls_per_clip, work_of
+from rushes.recipe import load_recipe, parse_recipe
+from rushes.specs import BaseModelSpec
 
 VBENCH = [
     "diagnose.catalogue=vbench2",
@@ -19,3 +25,41 @@ def test_nothing_is_drafted_for_the_diagnosis_where_a_suite_brings_its_own_promp
     assert own.units["drafts"] > 0
     assert "drafts" not in suite.units
     assert suite.units["clip_calls"] == own.units["clip_calls"]
+
+
+def folder_of(tmp_path: Path, pipeline: str) -> BaseModelSpec:
+    (tmp_path / "model_index.json").write_text(f'{{"_class_name": "{pipeline}"}}')
+    return BaseModelSpec(model=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "calls"),
+    [("WanPipeline", 100), ("CogVideoXPipeline", 100), ("LTXPipeline", 100), ("HunyuanVideoPipeline", 50)],
+)
+def test_guidance_doubles_the_calls_unless_the_model_takes_it_as_an_input(
+    pipeline: str, calls: int, tmp_path: Path
+) -> None:
+    sampler = USUAL["wan"].sampler  # 50 steps, guided
+    base = folder_of(tmp_path, pipeline)
+    assert calls_per_clip(sampler, base) == calls
+    assert calls_per_clip(sampler.model_copy(update={"guidance_scale": 1.0}), base) == 50
+
+
+def test_the_family_is_told_without_a_folder_and_without_the_hub(tmp_path: Path) -> None:
+    sampler = USUAL["hunyuan"].sampler
+    named = BaseModelSpec(family="hunyuan", model="someone/fine-tuned")
+    released = load_recipe("hunyuanvideo").base
+    unknown = BaseModelSpec(model="someone/never-fetched")
+    gone = BaseModelSpec(model=str(tmp_path / "not there"))
+    found = [calls_per_clip(sampler, base) for base in (named, released, unknown, gone)]
+    assert released.model == "hunyuanvideo-community/HunyuanVideo"
+    assert found == [50, 50, 100, 100]
+
+
+def test_stages_of_a_recipe_count_them() -> None:
+    recipe = load_recipe("hunyuanvideo")
+    stages = {work.stage: work for work in work_of(recipe)}
+    generate, diagnose = recipe.generate.sampler.num_steps, recipe.measure.sampler.num_steps
+    assert recipe.generate.sampler.guidance_scale > 1
+    assert stages["generate"].units["clip_calls"] == stages["generate"].num_items * generate
+    assert stages["diagnose"].units["clip_calls"] == stages["diagnose"].num_items * diagnose

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from rushes.errors import Stopped, TrainingError
-from rushes.families.load import load_wan
-from rushes.families.wan import Wan
+from rushes.families.family import Family
+from rushes.families.load import load_family
 from rushes.specs import BaseModelSpec, LoraSpec, RealismSpec, TrainRuntime, TrainSpec
 from rushes.train.data import TrainingSet, step_batch
 from rushes.train.loop import Trained, optimise
@@ -22,12 +22,12 @@ SPEC = TrainSpec(num_steps=6, batch_size=4, learning_rate=1e-3, warmup_steps=2, 
 
 
 @pytest.fixture(scope="module")
-def wan(tmp_path_factory: pytest.TempPathFactory) -> Wan:
-    return load_wan(BaseModelSpec(model=str(make_tiny_wan(tmp_path_factory.mktemp("wan"))), max_tokens=8))
+def wan(tmp_path_factory: pytest.TempPathFactory) -> Family:
+    return load_family(BaseModelSpec(model=str(make_tiny_wan(tmp_path_factory.mktemp("wan"))), max_tokens=8))
 
 
 @pytest.fixture(scope="module")
-def data(wan: Wan) -> TrainingSet:
+def data(wan: Family) -> TrainingSet:
     generator = torch.Generator().manual_seed(0)
     return TrainingSet(
         z_0_NCThw=torch.randn((10, 4, 2, 4, 4), generator=generator),
@@ -40,7 +40,7 @@ def data(wan: Wan) -> TrainingSet:
 
 
 def _train(
-    wan: Wan, data: TrainingSet, spec: TrainSpec, scratch: Path, stop_at: int | None = None, *, watch: bool = True
+    wan: Family, data: TrainingSet, spec: TrainSpec, scratch: Path, stop_at: int | None = None, *, watch: bool = True
 ) -> Trained:
     network = make_network(wan, spec.lora, None, autocast=False)
     mean, std = weighted_moments(data.z_0_NCThw, torch.ones(len(data.z_0_NCThw)))
@@ -68,7 +68,7 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_resumed_equals_straight(name: str, wan: Wan, data: TrainingSet, tmp_path: Path) -> None:
+def test_resumed_equals_straight(name: str, wan: Family, data: TrainingSet, tmp_path: Path) -> None:
     spec = VARIANTS[name]
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -82,7 +82,7 @@ def test_resumed_equals_straight(name: str, wan: Wan, data: TrainingSet, tmp_pat
         assert torch.equal(value, resumed.average[key]), key
 
 
-def test_accumulation_changes_nothing_but_rounding(wan: Wan, data: TrainingSet, tmp_path: Path) -> None:
+def test_accumulation_changes_nothing_but_rounding(wan: Family, data: TrainingSet, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     whole = _train(wan, data, SPEC, tmp_path / "a")
@@ -91,7 +91,7 @@ def test_accumulation_changes_nothing_but_rounding(wan: Wan, data: TrainingSet, 
         torch.testing.assert_close(value, parts.average[key], atol=2e-4, rtol=1e-3)
 
 
-def test_only_adapter_moves_and_merging_reproduces_it(wan: Wan, data: TrainingSet, tmp_path: Path) -> None:
+def test_only_adapter_moves_and_merging_reproduces_it(wan: Family, data: TrainingSet, tmp_path: Path) -> None:
     spec = VARIANTS["lora"]
     network = make_network(wan, spec.lora, None, autocast=False)
     assert all(".lora_" in name for name in network.parameters())
@@ -125,7 +125,7 @@ def test_own_clips_are_drawn_in_proportion_to_their_weight(data: TrainingSet) ->
     assert float(counts[6:].sum()) == 0
 
 
-def test_nan_latents_stop_training_with_a_clear_error(wan: Wan, data: TrainingSet, tmp_path: Path) -> None:
+def test_nan_latents_stop_training_with_a_clear_error(wan: Family, data: TrainingSet, tmp_path: Path) -> None:
     broken = TrainingSet(**{**vars(data), "z_0_NCThw": torch.full_like(data.z_0_NCThw, float("nan"))})
     with pytest.raises(TrainingError, match="not finite"):
         _train(wan, broken, SPEC.model_copy(update={"num_steps": 20}), tmp_path)
@@ -137,7 +137,7 @@ def test_no_weight_left_is_an_error(data: TrainingSet) -> None:
 
 
 def test_watching_moves_no_weight_and_looks_before_step_1_and_at_every_checkpoint(
-    wan: Wan, data: TrainingSet, tmp_path: Path
+    wan: Family, data: TrainingSet, tmp_path: Path
 ) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -156,7 +156,7 @@ def test_watching_moves_no_weight_and_looks_before_step_1_and_at_every_checkpoin
         assert {name for name, points in in_bins.items() if step + 1 in [at for at, _ in points]} == bins
 
 
-def test_a_prepared_network_trains_to_the_same_bits(wan: Wan, data: TrainingSet, tmp_path: Path) -> None:
+def test_a_prepared_network_trains_to_the_same_bits(wan: Family, data: TrainingSet, tmp_path: Path) -> None:
     """Measuring leaves no trace, and recomputing none either."""
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

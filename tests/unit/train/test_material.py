@@ -1,5 +1,7 @@
 """Which clips are kept out of training, and keys that stay when recipes learn new words."""
 
+from dataclasses import replace
+
 import pytest
 
 from rushes.errors import TrainingError
@@ -54,3 +56,13 @@ def test_training_specs_keep_their_names_in_keys() -> None:
     named = spec_part(TrainSpec(lora=LoraSpec()))
     names = [named["spec_name"], named["lora"]["spec_name"], named["realism"]["spec_name"]]
     assert names == ["rushes.specs:TrainSpec", "rushes.specs:LoraSpec", "rushes.specs:RealismSpec"]
+
+
+def test_preferences_enter_the_key_where_training_reads_them() -> None:
+    def judged(lesson: Lesson) -> Lesson:
+        first, *rest = lesson.samples
+        return replace(lesson, samples=(first.model_copy(update={"preference": 0.25}), *rest))
+
+    plain, aware = _lesson(), replace(_lesson(), spec=TrainSpec(negative=0.3))
+    assert lesson_key(judged(plain)) == lesson_key(plain)
+    assert lesson_key(judged(aware)) != lesson_key(aware)

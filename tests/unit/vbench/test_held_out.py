@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rushes.errors import RecipeError
 from rushes.prompts.screen import screen
 from rushes.specs import DiagnoseSpec, MeasureSpec, PluginSpec, ScreenSpec, StagesSpec
-from rushes.vbench.held_out import Part, guarded, suite_work
+from rushes.vbench.held_out import Part, filmed_as, guarded, suite_work
 from tests.support.suite import SHARED, small_suite
 
 
@@ -46,6 +46,28 @@ def test_origin_and_dimension_give_other_keys_and_so_other_seeds() -> None:
     assert len({work.key for work in works}) == 4
     assert [work.payload.origin for work in works] == ["probe", "held_out", "held_out", "held_out"]
     assert suite_work(suite, {"Mechanics": 1}, "development")[0].key == works[1].key
+
+
+def test_all_dimensions_of_a_prompt_are_filmed_as_one_and_each_origin_for_itself() -> None:
+    suite = small_suite()
+    for_one = suite_work(suite, {"Mechanics": 1}, "test")[0].payload
+    for_other = next(
+        work.payload for work in suite_work(suite, {"Diversity": 2}, "test") if work.payload.text == SHARED
+    )
+    probe = suite_work(suite, {"Mechanics": 1}, "probe")[0].payload
+    assert for_one.text == SHARED and filmed_as(for_one) == filmed_as(for_other) is not None
+    assert filmed_as(probe) not in (None, filmed_as(for_one))
+    assert filmed_as(for_one.model_copy(update={"source": "mine"})) is None
+
+
+def test_as_many_films_as_files_in_the_flat_layout() -> None:
+    rows = [{"prompt_en": f"p{i}", "dimension": [name]} for i in range(3) for name in ("Diversity", "Human_Clothes")]
+    suite = small_suite(rows)
+    works = suite_work(suite, {"Diversity": 3, "Human_Clothes": 3}, "test")
+    num = {"Diversity": 20, "Human_Clothes": 3}
+    films = {(filmed_as(work.payload), take) for work in works for take in range(num[work.payload.dimension])}
+    assert len(films) == len(suite.flat_names) == 60
+    assert sum(num[work.payload.dimension] for work in works) == sum(map(len, suite.names_by_dimension.values())) == 69
 
 
 def test_only_yes_no_questions_become_questions() -> None:

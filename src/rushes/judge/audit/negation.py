@@ -12,6 +12,7 @@ _THERE: Final = re.compile(r"(is|are|was|were) there (?P<rest>.+)", re.IGNORECAS
 _UNSAFE: Final = re.compile(
     r"\b(not|no|never|none|nothing|nobody|neither|nor|or|without|false|true|cannot)\b|n['\u2019]t\b", re.IGNORECASE
 )
+_HINT: Final = re.compile(r"\s*\(yes or no\)\s*[?.]?$", re.IGNORECASE)
 MAX_CHARS: Final = 400
 """Longest question that is turned round, characters."""
 
@@ -21,11 +22,20 @@ def negated(question: str) -> str | None:
 
     "Is there a red ball?" becomes "Is it false that there is a red ball?"; any other yes/no question is quoted: "Is it
     false that the answer to 'does the ball roll to the left?' is yes?". Left alone: what does not open like a yes/no
-    question, questions with a negation or an "or" in them, several questions in one, quotations, very long ones.
+    question (or end with the hint "(yes or no)", which is kept), questions with a negation or an "or" in them, several
+    questions in one, quotations, very long ones.
     """
     text = " ".join(question.split())
+    hint = _HINT.search(text)
+    if hint is not None:
+        turned = _turned(text[: hint.start()], is_yes_no=True)
+        return None if turned is None else f"{turned} (yes or no)"
+    return _turned(text, is_yes_no=False)
+
+
+def _turned(text: str, *, is_yes_no: bool) -> str | None:
     body = text.removesuffix("?").strip()
-    if len(text) > MAX_CHARS or not text.endswith("?") or not _OPENING.match(body):
+    if len(text) > MAX_CHARS or not text.endswith("?") or not (is_yes_no or _OPENING.match(body)):
         return None
     if _UNSAFE.search(body) or re.search(r"[?!.;:\"\u201c\u201d]", body) or re.search(r"(^|\s)['\u2018]", body):
         return None

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rushes.errors import UserError
 from rushes.records import Outcome
 from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest, Video
-from rushes.vbench.metrics.core import Profile
+from rushes.vbench.metrics.core import Profile, Unanswered
 from rushes.vbench.metrics.models import VideoTeller
 from rushes.vbench.metrics.questions import Ask, plan, score
 from rushes.vbench.metrics.replies import says_yes
 from rushes.vbench.metrics.sampling import pick
+from rushes.vbench.metrics.twins import Twins, averaged, twins_of, with_twins
 from rushes.vbench.suite import SuiteEntry
 
 
-def by_questions(video: Video, entry: SuiteEntry, profile: Profile, judge: Judge) -> Outcome:
+def by_questions(
+    video: Video, entry: SuiteEntry, profile: Profile, judge: Judge, negated_twins: Twins = "none"
+) -> Outcome:
     """The outcome of one clip in a dimension that yes/no questions decide.
 
     Args:
@@ -22,13 +26,29 @@ def by_questions(video: Video, entry: SuiteEntry, profile: Profile, judge: Judge
         entry: what the suite asks about it.
         profile: whose rules.
         judge: answers yes/no questions with probabilities.
+        negated_twins: whether each question is asked a second time, turned round, and what that is for.
+
+    Raises:
+        Unanswered: the judge failed on some frames of the clip.
     """
     asks = plan(entry, len(video.frames_THWC), video.fps, profile)
-    return score(entry, asks, ask_all(video, entry.prompt, asks, judge), profile)
+    if negated_twins == "none":
+        return score(entry, asks, ask_all(video, entry.prompt, asks, judge), profile)
+    twins = twins_of(asks)
+    given = ask_all(video, entry.prompt, [*asks, *(twin for twin in twins if twin is not None)], judge)
+    own, rest = given[: len(asks)], iter(given[len(asks) :])
+    others = [None if twin is None else next(rest) for twin in twins]
+    if negated_twins == "average":
+        own = [averaged(each, other) for each, other in zip(own, others, strict=True)]
+    return with_twins(score(entry, asks, own, profile), twins, others)
 
 
 def ask_all(video: Video, prompt: str, asks: Sequence[Ask], judge: Judge) -> list[GivenAnswer]:
-    """One answer per ask, in order; questions about the same frames go to the judge together."""
+    """One answer per ask, in order; questions about the same frames go to the judge together.
+
+    Raises:
+        Unanswered: the judge failed on some frames of the clip.
+    """
     groups: dict[tuple[int, ...], list[int]] = {}
     for number, ask in enumerate(asks):
         groups.setdefault(ask.indices, []).append(number)
@@ -42,15 +62,10 @@ def ask_all(video: Video, prompt: str, asks: Sequence[Ask], judge: Judge) -> lis
     ]
     found: dict[int, GivenAnswer] = {}
     for numbers, reply in zip(groups.values(), judge.answer(requests) if requests else [], strict=True):
-        answers = (
-            [_unanswered(reply)] * len(numbers) if isinstance(reply, Failed) else [_checked(each) for each in reply]
-        )
-        found.update(zip(numbers, answers, strict=True))
+        if isinstance(reply, Failed):
+            raise Unanswered(reply)
+        found.update(zip(numbers, map(_checked, reply), strict=True))
     return [found[number] for number in range(len(asks))]
-
-
-def _unanswered(failed: Failed) -> GivenAnswer:
-    return GivenAnswer(None, f"the judge failed: {failed.error_type}: {failed.message}")
 
 
 def _checked(given: GivenAnswer) -> GivenAnswer:
@@ -82,6 +97,8 @@ class SpokenJudge:
     def _one(self, request: JudgeRequest) -> tuple[GivenAnswer, ...] | Failed:
         try:
             return tuple(self._asked(request.video, question.text) for question in request.questions)
+        except (UserError, Unanswered):
+            raise
         except Exception as error:  # one clip that the model cannot take must not lose the others
             return Failed.of(error)
 

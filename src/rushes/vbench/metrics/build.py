@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from rushes.errors import RecipeError
-from rushes.roles import Judge, Runtime
+from rushes.roles import Judge, Runtime, Spec
 from rushes.specs import PluginSpec, RuntimeSpec
 from rushes.vbench.metrics.identity import SAME
 from rushes.vbench.metrics.models import AnomalyClassifier, Flow, PointTracker, TextJudge, VideoTeller
@@ -29,12 +29,14 @@ def build_models(spec: VBenchMeasurerSpec, runtime: Runtime) -> Models:
         UserError: a named model is missing or cannot be used.
     """
     device = runtime.device if isinstance(runtime, RuntimeSpec) else "cpu"
-    judge = cast("Judge | None", _plugged(spec.judge, runtime, "answer"))
+    judge = cast("Judge | None", _built(spec.judge, runtime, "answer"))
     finder, embedder, same = _faces(spec, device)
     return Models(
         judge=judge,
-        teller=cast("VideoTeller | None", _plugged(spec.teller, runtime, "tell")),
-        text_judge=cast("TextJudge | None", _plugged(spec.text_judge, runtime, "reply")),
+        negated_twins=spec.negated_twins,
+        teller=cast("VideoTeller | None", _built(spec.teller, runtime, "tell")),
+        text_judge=cast("TextJudge | None", _built(spec.text_judge, runtime, "reply")),
+        num_told=spec.num_told,
         tracker=_tracker(spec, device),
         flow=cast("Flow", Raft(device) if spec.flow == "raft" else DenseInverseSearch()),
         matcher=SiftRansac(),
@@ -47,13 +49,15 @@ def build_models(spec: VBenchMeasurerSpec, runtime: Runtime) -> Models:
     )
 
 
-def _plugged(spec: PluginSpec | None, runtime: Runtime, method: str) -> object | None:
+def _built(spec: Spec | None, runtime: Runtime, method: str) -> object | None:
     if spec is None:
         return None
+    if not isinstance(spec, PluginSpec) and not isinstance(runtime, RuntimeSpec):
+        runtime = RuntimeSpec()
     built: object = spec.build(runtime)
     if not callable(getattr(built, method, None)):
         raise RecipeError(
-            f"the plug-in {spec.use} does not fit its place in VBench-2.0 scoring",
+            f"the plug-in {getattr(spec, 'use', type(spec).__name__)} does not fit its place in VBench-2.0 scoring",
             expected=f"an object with the method {method}()",
             got=type(built).__name__,
             next_step="docs/vbench_metrics.md shows the methods that are needed",

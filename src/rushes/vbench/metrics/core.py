@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from rushes.records import Outcome, Unscored
+from rushes.roles import Failed
 
 if TYPE_CHECKING:
     from rushes.roles import Video
@@ -17,6 +18,14 @@ Profile = Literal["compat", "fixed"]
 NOT_APPLICABLE: Final = "not applicable: "
 """Begins the reason of every `Unscored` that the official scoring writes as -1: the clip gives the dimension nothing
 to look at (no person, no orbit, a gate not passed). Other reasons mean that a tool failed or was missing."""
+
+
+class Unanswered(Exception):
+    """A model could not be asked now (time-out, half a reply), so there is no outcome yet: asking again may help."""
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(f"{failed.error_type}: {failed.message}")
+        self.failed = failed
 
 
 def not_applicable(why: str) -> Unscored:

@@ -14,6 +14,7 @@ import numpy as np
 from rushes.errors import InputError
 from rushes.records import Question
 from rushes.roles import Failed, Judge, JudgeRequest, Video
+from rushes.vbench.metrics.core import Unanswered
 from rushes.vbench.metrics.models import Box
 
 if TYPE_CHECKING:
@@ -133,13 +134,14 @@ class JudgedAnomaly:
 
         Raises:
             RuntimeError: the judge has no answer; the clip becomes unscored.
+            Unanswered: the judge failed; the clip is asked about again later.
         """
         text = f"Does the {part} in this picture look anatomically wrong: deformed, with parts missing or too many?"
         question = Question(text=text, expected="no", dimension="Human_Anatomy", about="vbench2")
         video = Video(np.stack([crop_HWC, crop_HWC]), 1.0)
         (reply,) = self._judge.answer([JudgeRequest(video=video, text=f"a {part}", questions=(question,))])
         if isinstance(reply, Failed):
-            raise RuntimeError(f"the judge failed on a crop: {reply.message}")
+            raise Unanswered(reply)
         p_yes = reply[0].p_yes
         if p_yes is None or not 0.0 <= p_yes <= 1.0:
             raise RuntimeError(f"the judge has no answer about a crop: {reply[0].unscored_reason or p_yes!r}")

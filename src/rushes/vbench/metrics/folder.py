@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rushes.records import Outcome, Unscored
+from rushes.roles import Failed
 from rushes.vbench.metrics.core import Profile, why_unusable
 from rushes.vbench.metrics.diversity import shrunk
 from rushes.vbench.metrics.scorer import DIVERSITY, Models, score_clip, score_takes
@@ -78,7 +79,8 @@ def _score_prompt(prompt: str, files: Sequence[ClipFile], profile: Profile, mode
             }
             problems += [f"clip {file.sample}: the file is {error.reason}"] if compared else []
         else:
-            outcomes = score_clip(video, single, profile, models)
+            found = score_clip(video, single, profile, models)
+            outcomes = {name: _without_failures(outcome) for name, outcome in found.items()}
             unusable = why_unusable(video, needs_fps=False)
             problems += [f"clip {file.sample}: {unusable}"] if compared and unusable else []
             if compared and not unusable:
@@ -88,3 +90,10 @@ def _score_prompt(prompt: str, files: Sequence[ClipFile], profile: Profile, mode
     if takes or problems:
         whole = Unscored(reason="; ".join(problems)) if problems else score_takes(takes, profile, models)
         yield Finding(prompt, DIVERSITY, 0, whole)
+
+
+def _without_failures(outcome: Outcome | Failed) -> Outcome:
+    """A file is scored once, so a model that could not be asked leaves a reason."""
+    if isinstance(outcome, Failed):
+        return Unscored(reason=f"a model could not be asked: {outcome.error_type}: {outcome.message}"[:500])
+    return outcome

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator
+from pydantic import Field, model_validator
 
 from rushes.records import Outcome, Unscored
 from rushes.roles import Failed, Runtime, Spec, Subject
-from rushes.specs import PluginSpec
+from rushes.vbench.metrics.chat_specs import JudgeNamed, TellerNamed, TextJudgeNamed
 from rushes.vbench.metrics.core import Profile
+from rushes.vbench.metrics.sampling import NUM_VLM_FRAMES
 from rushes.vbench.metrics.scorer import DIVERSITY, Models, score_clip, score_takes
+from rushes.vbench.metrics.twins import Twins
 from rushes.vbench.suite import INSTALLED, Suite, read_suite
 
 if TYPE_CHECKING:
     from rushes.vbench.suite import SuiteEntry
-
-
-def _named(value: Any) -> Any:
-    """A plug-in's options are plain values, so a plug-in inside a plug-in is written as text."""
-    if not isinstance(value, str):
-        return value
-    if not value:
-        return None
-    return json.loads(value) if value.lstrip().startswith("{") else {"use": value}
-
-
-Named = Annotated[PluginSpec | None, BeforeValidator(_named)]
-"""A plug-in, written as `package.module:Class` or as JSON."""
 
 
 class VBenchMeasurer:
@@ -48,7 +36,7 @@ class VBenchMeasurer:
         """See `rushes.roles.Measurer`; `Unscored` for texts that are not in the suite."""
         return [self._one(subject) for subject in subjects]
 
-    def _one(self, subject: Subject) -> Outcome:
+    def _one(self, subject: Subject) -> Outcome | Failed:
         entry: SuiteEntry | None = self._suite.find(subject.text, subject.dimension)
         if entry is None:
             said = subject.text[:80]
@@ -73,13 +61,18 @@ class VBenchMeasurerSpec(Spec):
     """The user's copy of the suite: a VBench checkout, a vbench2 wheel, VBench2_full_info.json, or "installed"."""
     profile: Literal["compat", "fixed"] = "fixed"
     """`compat`: the official behaviour, quirks included; `fixed`: its known defects repaired."""
-    judge: Named = None
-    """Plug-in that builds a Judge for yes/no questions: `package.module:Class` of its Spec, or JSON with `use` and
-    `options`; none by default."""
-    teller: Named = None
-    """The same for a VideoTeller, which describes clips in words."""
-    text_judge: Named = None
-    """The same for a TextJudge, which compares texts."""
+    judge: JudgeNamed = None
+    """Who answers yes/no questions: `{kind: vlm, model: ...}` as in `judge.judge`, or a plug-in that builds a Judge;
+    none by default."""
+    negated_twins: Twins = "none"
+    """Ask `judge` each question turned round as well, where that is safe; `fixed` only, twice the questions. `probe`
+    keeps the answers as parts, which show its yes-bias; `average` also makes the value of both answers."""
+    teller: TellerNamed = None
+    """Who describes clips in words: `{kind: vlm, model: ...}`, or a plug-in that builds a VideoTeller."""
+    text_judge: TextJudgeNamed = None
+    """Who compares texts: `{kind: llm, model: ...}`, or a plug-in that builds a TextJudge."""
+    num_told: Annotated[int, Field(ge=2)] = NUM_VLM_FRAMES
+    """Frames that `teller` is shown at most; 64 officially. Fewer for servers that take fewer images."""
     tracker: Literal["lucas_kanade", "cotracker2", "cotracker3_offline"] = "lucas_kanade"
     """Point tracker; all but the first need `cotracker_folder`."""
     cotracker_folder: str = ""
@@ -96,6 +89,12 @@ class VBenchMeasurerSpec(Spec):
     """SFace file of the OpenCV zoo (.onnx), or "insightface"; empty for none."""
     vgg19: str = ""
     """VGG19 weights (safetensors, torchvision's names); empty for none."""
+
+    @model_validator(mode="after")
+    def _official_asks_once(self) -> Self:
+        if self.profile == "compat" and self.negated_twins != "none":
+            raise ValueError("profile compat asks what the official code asks: set profile: fixed for negated_twins")
+        return self
 
     def build(self, runtime: Runtime) -> VBenchMeasurer:
         """The measurer, with all named models loaded.

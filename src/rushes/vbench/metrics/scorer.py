@@ -12,7 +12,7 @@ from rushes.roles import Failed, Judge
 from rushes.vbench.metrics.anatomy import human_anatomy
 from rushes.vbench.metrics.asking import by_questions
 from rushes.vbench.metrics.camera_motion import camera_motion
-from rushes.vbench.metrics.core import Profile, why_unusable
+from rushes.vbench.metrics.core import Profile, Unanswered, why_unusable
 from rushes.vbench.metrics.counts import right_counts, with_counts
 from rushes.vbench.metrics.diversity import diversity
 from rushes.vbench.metrics.identity import SAME, human_identity
@@ -30,7 +30,9 @@ from rushes.vbench.metrics.models import (
 )
 from rushes.vbench.metrics.multi_view import multi_view_consistency
 from rushes.vbench.metrics.questions import QUESTION_DIMENSIONS
+from rushes.vbench.metrics.sampling import NUM_VLM_FRAMES
 from rushes.vbench.metrics.telling import TELLING_DIMENSIONS, by_telling
+from rushes.vbench.metrics.twins import Twins
 from rushes.vbench.metrics.view import ClipView
 from rushes.vbench.suite import SuiteEntry
 
@@ -46,10 +48,14 @@ class Models:
 
     judge: Judge | None = None
     """Answers yes/no questions: nine dimensions."""
+    negated_twins: Twins = "none"
+    """Whether it is asked each question turned round as well."""
     teller: VideoTeller | None = None
     """Describes clips in words: four dimensions."""
     text_judge: TextJudge | None = None
     """Compares texts: the same four."""
+    num_told: int = NUM_VLM_FRAMES
+    """Frames that `teller` is shown at most."""
     tracker: PointTracker | None = None
     """Follows points: Camera_Motion, Multi-View_Consistency."""
     flow: Flow | None = None
@@ -101,8 +107,12 @@ def missing(dimensions: Iterable[str], models: Models) -> dict[str, tuple[str, .
     return found
 
 
-def score_clip(video: Video, entries: Sequence[SuiteEntry], profile: Profile, models: Models) -> dict[str, Outcome]:
+def score_clip(
+    video: Video, entries: Sequence[SuiteEntry], profile: Profile, models: Models
+) -> dict[str, Outcome | Failed]:
     """All outcomes of one clip, by dimension. What fails is `Unscored` with its reason; nothing is raised for a clip.
+
+    `Failed` stands where a chat model could not be asked now: score the clip again later.
 
     Args:
         video: the clip, decoded once for all.
@@ -130,10 +140,12 @@ def score_takes(clips: Sequence[Video], profile: Profile, models: Models) -> Out
     if models.features is None:
         return _lacking(DIVERSITY, models)
     net = models.features
-    return _tried(lambda: diversity(clips, profile, net))
+    done = _tried(lambda: diversity(clips, profile, net))
+    assert not isinstance(done, Failed), "no chat model looks at Diversity"
+    return done
 
 
-def _guarded(view: ClipView, entry: SuiteEntry, profile: Profile, models: Models) -> Outcome:
+def _guarded(view: ClipView, entry: SuiteEntry, profile: Profile, models: Models) -> Outcome | Failed:
     name = entry.dimension
     needs_fps = name in (_NEEDS_FPS if profile == "compat" else _NEEDS_FPS_FIXED)
     problem = why_unusable(view.video, needs_fps=needs_fps)
@@ -150,12 +162,14 @@ def _lacking(name: str, models: Models) -> Unscored:
     return Unscored(reason=f"{name} needs {' and '.join(missing([name], models)[name])}, not given")
 
 
-def _tried(measure: Callable[[], Outcome]) -> Outcome:
+def _tried(measure: Callable[[], Outcome]) -> Outcome | Failed:
     """A clip that breaks a model must not lose the others; what the user can put right (`UserError`) is passed on."""
     try:
         return measure()
     except UserError:
         raise
+    except Unanswered as error:
+        return error.failed
     except Exception as error:
         failed = Failed.of(error)
         return Unscored(reason=f"the scoring failed: {failed.error_type}: {failed.message}"[:500])
@@ -166,10 +180,10 @@ def _measured(view: ClipView, entry: SuiteEntry, profile: Profile, models: Model
     name, frames = entry.dimension, view.frames
     if name in TELLING_DIMENSIONS:
         assert models.teller is not None and models.text_judge is not None
-        return by_telling(view.video, entry, profile, models.teller, models.text_judge)
+        return by_telling(view.video, entry, profile, models.teller, models.text_judge, models.num_told)
     if name in QUESTION_DIMENSIONS:
         assert models.judge is not None
-        asked = by_questions(view.video, entry, profile, models.judge)
+        asked = by_questions(view.video, entry, profile, models.judge, models.negated_twins)
         if name == "Instance_Preservation" and profile == "fixed" and models.detector is not None:
             return with_counts(asked, right_counts(frames, entry.reference[0], models.detector))
         return asked

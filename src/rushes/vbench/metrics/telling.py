@@ -58,7 +58,14 @@ class _Unusable(Exception):
     """A reply that the score depends on cannot be read."""
 
 
-def by_telling(video: Video, entry: SuiteEntry, profile: Profile, teller: VideoTeller, judge: TextJudge) -> Outcome:
+def by_telling(
+    video: Video,
+    entry: SuiteEntry,
+    profile: Profile,
+    teller: VideoTeller,
+    judge: TextJudge,
+    num_frames: int = NUM_VLM_FRAMES,
+) -> Outcome:
     """The outcome of one clip in a dimension that is described and compared.
 
     Args:
@@ -67,8 +74,9 @@ def by_telling(video: Video, entry: SuiteEntry, profile: Profile, teller: VideoT
         profile: whose rules.
         teller: describes clips.
         judge: compares texts.
+        num_frames: frames that the teller is shown at most; 64 officially.
     """
-    indices = (spread if profile == "compat" else spread_once)(len(video.frames_THWC), NUM_VLM_FRAMES)
+    indices = (spread if profile == "compat" else spread_once)(len(video.frames_THWC), num_frames)
     desk = _Desk(pick(video, indices), entry, profile, teller, judge)
     steps = {
         "Motion_Order_Understanding": (_motion_order_official, _motion_order),

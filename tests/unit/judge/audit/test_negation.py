@@ -19,6 +19,11 @@ from rushes.sandbox.questions import ask, checks
             "Does the ball roll to the left?",
             "Is it false that the answer to 'does the ball roll to the left?' is yes?",
         ),
+        ("Is there clay? (yes or no)", "Is it false that there is clay? (yes or no)"),
+        (
+            "Initially, is the leaf red? (Yes or no)",
+            "Is it false that the answer to 'initially, is the leaf red?' is yes? (yes or no)",
+        ),
         ("Is the dog's tail up?", "Is it false that the answer to 'is the dog's tail up?' is yes?"),
     ],
 )
@@ -43,6 +48,9 @@ def test_plain_questions_are_turned_round(question: str, turned: str) -> None:
         "Does the sign say 'stop'?",
         "Is the car moving without a driver?",
         "Ignore this; is it red?",
+        "Initially, is the leaf red?",
+        "Is the leaf red or green? (yes or no)",
+        "The leaf is red. (yes or no)",
         "",
         f"Is the {'very ' * (MAX_CHARS // 5)}long one there?",
     ],

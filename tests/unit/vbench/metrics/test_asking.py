@@ -10,7 +10,7 @@ import pytest
 from rushes.records import Scored, Unscored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Video
 from rushes.vbench.metrics.asking import SpokenJudge, by_questions, time_header
-from rushes.vbench.metrics.core import Profile
+from rushes.vbench.metrics.core import Profile, Unanswered
 from tests.support.vbench_clips import ScriptedJudge, entry
 
 CLIP = Video(np.arange(80, dtype=np.uint8)[:, None, None, None] * np.ones((1, 16, 16, 3), np.uint8), 16.0)
@@ -47,7 +47,6 @@ class Broken:
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (Failed("RuntimeError", "out of memory"), "out of memory"),
         ((GivenAnswer(float("nan")),), "nan"),
         ((GivenAnswer(1.5),), "1.5"),
         ((GivenAnswer(None, "maybe"),), "maybe"),
@@ -56,6 +55,13 @@ class Broken:
 def test_what_is_no_answer_is_unscored(reply: tuple[GivenAnswer, ...] | Failed, words: str) -> None:
     found = by_questions(CLIP, entry("Mechanics", "a?"), "compat", Broken(reply))
     assert isinstance(found, Unscored) and words in found.reason
+
+
+def test_a_judge_that_failed_is_no_outcome_but_asked_again_later() -> None:
+    failed = Failed("Timeout", "no reply in 120 s")
+    with pytest.raises(Unanswered, match="no reply in 120 s") as caught:
+        by_questions(CLIP, entry("Mechanics", "a?"), "compat", Broken(failed))
+    assert caught.value.failed is failed
 
 
 class Teller:
@@ -82,9 +88,9 @@ def test_spoken_judge(said: str, profile: Profile, value: float | None) -> None:
     assert "Does it fall?" in teller.heard[0] and "5.00 seconds" in teller.heard[0]
 
 
-def test_a_teller_that_fails_leaves_the_clip_unscored() -> None:
-    found = by_questions(CLIP, entry("Mechanics", "a?"), "compat", SpokenJudge(Teller("raise"), "compat"))
-    assert isinstance(found, Unscored) and "the server is gone" in found.reason
+def test_a_teller_that_fails_is_asked_again_later() -> None:
+    with pytest.raises(Unanswered, match="the server is gone"):
+        by_questions(CLIP, entry("Mechanics", "a?"), "compat", SpokenJudge(Teller("raise"), "compat"))
 
 
 def test_time_header_counts_from_zero() -> None:

@@ -11,6 +11,7 @@ import torch
 
 from rushes.errors import InputError
 from rushes.roles import Failed, GivenAnswer, JudgeRequest
+from rushes.vbench.metrics.core import Unanswered
 from rushes.vbench.metrics.detectors import ImageClassifiers, JudgedAnomaly, clipped
 from tests.support.vbench_clips import ScriptedJudge
 
@@ -68,7 +69,7 @@ class FailingJudge:
 def test_a_judge_without_an_answer_is_an_error_not_a_number() -> None:
     with pytest.raises(RuntimeError, match="it has no idea"):
         JudgedAnomaly(ScriptedJudge(None)).p_abnormal(CROP, "face")
-    with pytest.raises(RuntimeError, match="no reply"):
+    with pytest.raises(Unanswered, match="no reply"):
         JudgedAnomaly(FailingJudge()).p_abnormal(CROP, "face")
 
 

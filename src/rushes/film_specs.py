@@ -1,0 +1,61 @@
+"""What a recipe can say about filming: sampler, takes, how clips are stored, cheap drafts before full-length ones."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rushes.records import SamplerSettings
+from rushes.roles import Spec
+
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+StoredAs = Literal["lossless", "h264"]
+"""How frames are stored; see `store.blobs.Blobs.put_video`."""
+
+
+class DraftSpec(Spec):
+    """Cheap draft takes of every prompt: only prompts whose drafts leave something to select are filmed in full."""
+
+    num_frames: Positive | None = None
+    """Frames of a draft take; None for those of `shape`."""
+    height_px: Positive | None = None
+    """Its height, pixels; None for that of `shape`."""
+    width_px: Positive | None = None
+    """Its width, pixels; None for that of `shape`."""
+    num_steps: Positive | None = None
+    """Its denoising steps; None for those of `generate.sampler`."""
+    num_takes: Positive = 1
+    """Draft takes per prompt."""
+    hopeless: Fraction = 0.1
+    """A prompt is dropped where no draft take scores above this: there would be no good take to learn from."""
+    solved: Fraction = 0.95
+    """A prompt is dropped where every draft take scores this or more: it is no weakness."""
+    min_kept: Fraction = 0.25
+    """Share of the prompts that is filmed in full whatever the drafts say: the most uncertain of them."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.hopeless >= self.solved:
+            raise ValueError(f"generate.draft.hopeless must be below solved, got {self.hopeless!r} and {self.solved!r}")
+        return self
+
+
+class GenerateSpec(Spec):
+    """How the frozen model films."""
+
+    spec_name: ClassVar[str] = "rushes.specs:GenerateSpec"
+
+    sampler: SamplerSettings = SamplerSettings(
+        num_steps=20, guidance_scale=3.0, shift=2.0, scheduler="UniPCMultistepScheduler", precision="bfloat16"
+    )
+    num_takes: Positive = 4
+    """Seeds per prompt."""
+    latents: Literal["sampler", "reencoded"] = "reencoded"
+    """Train on latents as they leave the sampler, or on the decoded clip encoded again."""
+    stored_as: StoredAs = "lossless"
+    """How every clip that a model films is stored, and so judged and measured: `lossless`, or `h264`, much smaller and
+    not quite the same. Clips of up to 4 MiB stay raw either way; real clips are always stored without loss."""
+    draft: DraftSpec | None = None
+    """Cheap draft takes first; None films every prompt in full at once."""

@@ -1,0 +1,78 @@
+"""Which prompts are worth full-length takes, by the scores of cheap draft takes. Pure functions of records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rushes.film_specs import DraftSpec
+from rushes.records import DraftOutcome, Prompt, Score, Scored
+from rushes.specs import Recipe
+
+
+def as_draft(recipe: Recipe) -> Recipe:
+    """The recipe with the shape, sampler and takes of its draft takes; itself where it has none."""
+    draft = recipe.generate.draft
+    if draft is None:
+        return recipe
+    sides = {name: getattr(draft, name) for name in ("num_frames", "height_px", "width_px")}
+    shape = recipe.shape.model_copy(update={name: value for name, value in sides.items() if value is not None})
+    sampler = recipe.generate.sampler
+    if draft.num_steps is not None:
+        sampler = sampler.model_copy(update={"num_steps": draft.num_steps})
+    generate = recipe.generate.model_copy(update={"sampler": sampler, "num_takes": draft.num_takes})
+    return recipe.model_copy(update={"shape": shape, "generate": generate})
+
+
+def outcomes(prompts: Sequence[Prompt], scores: Sequence[Score], spec: DraftSpec) -> tuple[DraftOutcome, ...]:
+    """What the drafts say about each prompt, in order.
+
+    A prompt without any scored draft is kept: nothing is known against it. Where fewer than `min_kept` of the prompts
+    would be, dropped ones are added, those nearest to the middle between `hopeless` and `solved` first.
+
+    Args:
+        prompts: the prompts of a round.
+        scores: of their draft takes, as many as there are.
+        spec: where the limits are.
+    """
+    values: dict[str, list[float]] = {prompt.key: [] for prompt in prompts}
+    for score in scores:
+        if isinstance(score.outcome, Scored):
+            values[score.prompt_key].append(score.outcome.value)
+    found = [_outcome(prompt, values[prompt.key], spec) for prompt in prompts]
+    lacking = math.ceil(spec.min_kept * len(prompts)) - sum(each.is_kept for each in found)
+    spare = _nearest({each.prompt_key: values[each.prompt_key] for each in found if not each.is_kept}, spec)
+    again = set(spare[: max(0, lacking)])
+    reason = f"kept all the same, so that {spec.min_kept:.0%} of the prompts are filmed"
+    return tuple(
+        each.model_copy(update={"is_kept": True, "reason": f"{each.reason}; {reason}"})
+        if each.prompt_key in again
+        else each
+        for each in found
+    )
+
+
+def _outcome(prompt: Prompt, values: Sequence[float], spec: DraftSpec) -> DraftOutcome:
+    best, worst = max(values, default=None), min(values, default=None)
+    if best is None or worst is None:
+        is_kept, reason = True, "no draft take has a score"
+    elif best <= spec.hopeless:
+        is_kept, reason = False, f"hopeless: the best of {len(values)} scores {best:.2f}"
+    elif worst >= spec.solved:
+        is_kept, reason = False, f"solved: the worst of {len(values)} scores {worst:.2f}"
+    else:
+        is_kept, reason = True, f"something to select: {worst:.2f} to {best:.2f} in {len(values)}"
+    return DraftOutcome(
+        prompt_key=prompt.key,
+        dimension=prompt.dimension,
+        num_scored=len(values),
+        worst=worst,
+        best=best,
+        is_kept=is_kept,
+        reason=reason,
+    )
+
+
+def _nearest(values: Mapping[str, Sequence[float]], spec: DraftSpec) -> list[str]:
+    middle = (spec.hopeless + spec.solved) / 2
+    return sorted(values, key=lambda key: (abs(sum(values[key]) / len(values[key]) - middle), key))

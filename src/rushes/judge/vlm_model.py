@@ -1,0 +1,127 @@
+"""A vision-language model of transformers: loaded when it is first needed, and once for all who name the same one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
+
+from rushes.chat import Message
+from rushes.errors import InputError
+from rushes.judge.vlm_processor import load_processor
+from rushes.llm.pretrained import defused, explained, precision, source, special_tokens
+from rushes.model_specs import LocalModelSpec
+from rushes.store.identity import content_hash
+
+if TYPE_CHECKING:
+    from rushes.roles import Frames
+    from rushes.specs import RuntimeSpec
+
+_PICTURES: Final = ("image_token_id", "image_token_index", "video_token_id", "video_token_index")
+
+
+class LocalVlm:
+    """Any image- or video-capable chat model of transformers, on one device.
+
+    Array legend: T, H, W, C as in `rushes.roles`.
+    """
+
+    def __init__(self, spec: LocalModelSpec, runtime: RuntimeSpec) -> None:
+        """Remember what to load; nothing is loaded."""
+        self.spec = spec
+        self.runtime = runtime
+
+    def as_text(self, words: Sequence[Message], num_images: int) -> str:
+        """A conversation in the model's own form: the clip stands at the beginning of the last turn.
+
+        Args:
+            words: the turns, at least one; special tokens in them become letters.
+            num_images: frames that are shown where the model takes images; a video is one thing.
+        """
+        pictures = [{"type": "video"}] if self.takes_video else [{"type": "image"}] * num_images
+        *before, last = [(each.role, defused(each.text, self.specials)) for each in words]
+        chat = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in before]
+        chat.append({"role": last[0], "content": [*pictures, {"type": "text", "text": last[1]}]})
+        return str(self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+
+    def inputs(self, texts: Sequence[str], frames_THWC: Frames) -> Any:
+        """What the model is called with: one row per text, each with all frames, padded on the left.
+
+        Args:
+            texts: conversations from `as_text`.
+            frames_THWC: what is shown with each of them.
+        """
+        options: dict[str, Any] = {"padding": True, "return_tensors": "pt"}
+        if self.takes_video:
+            options |= {"do_sample_frames": False}
+            return self.processor(text=list(texts), videos=[frames_THWC] * len(texts), **options)
+        from PIL import Image
+
+        images = [Image.fromarray(frame) for frame in frames_THWC]
+        return self.processor(text=list(texts), images=[images] * len(texts), **options)
+
+    # ---------------------------------------------------------------- loaded when first needed
+
+    @cached_property
+    def processor(self) -> Any:
+        """What turns words and pictures into the model's numbers."""
+        place, options = source(self.spec, self.runtime)
+        processor = explained(self.spec, "the processor of", lambda: load_processor(place, options))
+        if not hasattr(processor, "image_processor") or getattr(processor, "tokenizer", None) is None:
+            raise InputError(
+                f"the model {self.spec.model} does not take pictures",
+                expected="a vision-language model, such as Qwen/Qwen2.5-VL-7B-Instruct",
+                got=type(processor).__name__,
+                next_step="name another model where the recipe names this one",
+            )
+        processor.tokenizer.padding_side = "left"
+        return processor
+
+    @cached_property
+    def takes_video(self) -> bool:
+        """True where frames are handed over as one video, False for images."""
+        return getattr(self.processor, "video_processor", None) is not None
+
+    @cached_property
+    def specials(self) -> tuple[str, ...]:
+        """Tokens that mean something besides their letters."""
+        return special_tokens(self.processor.tokenizer)
+
+    @cached_property
+    def model(self) -> Any:
+        """The model, frozen."""
+        from transformers import AutoModelForImageTextToText
+
+        place, options = source(self.spec, self.runtime)
+        kind = precision(self.spec, self.runtime.device)
+        model = explained(
+            self.spec,
+            "the model",
+            lambda: AutoModelForImageTextToText.from_pretrained(place, dtype=kind, **options),
+        )
+        return model.eval().requires_grad_(False).to(self.runtime.device)
+
+    @cached_property
+    def keeps_few_logits(self) -> bool:
+        """Whether the model can be told to compute the logits of the last places only."""
+        return "logits_to_keep" in inspect.signature(self.model.forward).parameters
+
+    @cached_property
+    def picture_tokens(self) -> frozenset[int]:
+        """Numbers of the tokens that stand for pictures, as its configuration names them; empty where it does not."""
+        found = [getattr(self.model.config, name, None) for name in _PICTURES]
+        return frozenset(number for number in found if isinstance(number, int))
+
+
+_alive: WeakValueDictionary[str, LocalVlm] = WeakValueDictionary()
+
+
+def local_vlm(spec: LocalModelSpec, runtime: RuntimeSpec) -> LocalVlm:
+    """The model; the same object for the same model and device as long as somebody holds it, so it is loaded once."""
+    key = content_hash({"model": spec, "device": runtime.device, "remote_code": runtime.allow_remote_code})
+    found = _alive.get(key)
+    if found is None:
+        found = _alive[key] = LocalVlm(spec, runtime)
+    return found

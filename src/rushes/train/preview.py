@@ -1,0 +1,242 @@
+"""Sample clips while training runs: the stock pipeline with the averaged weights, as mp4 files for people.
+
+A look moves no weight and draws from no random source of training; where it cannot be had (too little memory, an error)
+the event log says so and training goes on. Legend: T frames, H height, W width.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Protocol
+
+import torch
+from torch import Tensor
+
+from rushes.errors import RecipeError
+from rushes.families.family import Family
+from rushes.plan.memory import filming_bytes
+from rushes.plan.model_size import ModelSize, loaded_model_size
+from rushes.records import SamplerSettings
+from rushes.specs import PreviewRuntime, ShapeSpec
+from rushes.store.identity import seed_from_key
+from rushes.train.network import Network
+from rushes.train.recompute import SAFETY, free_bytes
+from rushes.video import write_video
+
+MARGIN: Final = 2.0
+"""The memory model of filming may be off by this factor: so much more must be free."""
+TARGET_PX: Final = 256
+"""Tiny clips are enlarged to about this side, so that a player shows more than a stamp."""
+
+
+class Log(Protocol):
+    """As `EventLog.write`."""
+
+    def __call__(self, event: str, **fields: object) -> None:
+        """Append one event."""
+        ...
+
+
+@dataclass(frozen=True)
+class PreviewOrder:
+    """What to film, how, and where to."""
+
+    texts: tuple[str, ...]
+    """Prompts."""
+    sampler: SamplerSettings
+    """As the run films."""
+    shape: ShapeSpec
+    """As the run films; the frames are an upper bound."""
+    every: int
+    """Steps between looks; 0 for none."""
+    num_steps: int
+    """Steps of training: the last one is looked at."""
+    folder: Path
+    """Where the files go: `step-000050-1.mp4` is the second prompt after 50 steps."""
+
+    @classmethod
+    def of(
+        cls,
+        runtime: PreviewRuntime,
+        own_texts: Sequence[str],
+        *,
+        sampler: SamplerSettings,
+        shape: ShapeSpec,
+        num_steps: int,
+        folder: Path,
+    ) -> PreviewOrder:
+        """What a recipe asks for.
+
+        Args:
+            runtime: `runtime.train.previews`.
+            own_texts: prompts of the clips that are trained on, for where none are named.
+            sampler: `generate.sampler`.
+            shape: of the run's clips.
+            num_steps: of training.
+            folder: where to.
+        """
+        texts = runtime.prompts or tuple(dict.fromkeys(own_texts))[: runtime.num_prompts]
+        frames = min(shape.num_frames, runtime.num_frames or shape.num_frames)
+        return cls(
+            texts=texts if runtime.every else (),
+            sampler=sampler.model_copy(update={"num_steps": runtime.num_steps or sampler.num_steps}),
+            shape=shape.model_copy(update={"num_frames": frames}),
+            every=runtime.every,
+            num_steps=num_steps,
+            folder=folder,
+        )
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """Everything that the transformer will have to read: the prompts, and the sampler's negative one."""
+        return (self.sampler.negative_prompt, *self.texts) if self.texts else ()
+
+    def is_due(self, step: int) -> bool:
+        """Whether to look after `step` optimiser steps; 0 is before the first."""
+        return bool(self.texts) and (step % self.every == 0 or step == self.num_steps)
+
+    def path(self, step: int, index: int) -> Path:
+        """File of one prompt after `step` steps."""
+        return self.folder / f"step-{step:06d}-{index}.mp4"
+
+
+@dataclass(frozen=True, eq=False)
+class Previews:
+    """Makes the sample clips of one training run."""
+
+    order: PreviewOrder
+    log: Log
+    """Is told about every clip, and about every one that was not made, with the reason."""
+    free: Callable[[torch.device], int | None] = free_bytes
+    """How much memory of a device is free; replaced in tests."""
+
+    def look(self, network: Network, average: Mapping[str, Tensor], step: int) -> None:
+        """Film what is due after `step` steps and not there yet; never raises, and leaves network and average as found.
+
+        Args:
+            network: as it is now; only one that lies whole on this device is filmed with.
+            average: the averaged parameters.
+            step: optimiser steps done.
+        """
+        if not self.order.is_due(step):
+            return
+        missing = [i for i in range(len(self.order.texts)) if not self.order.path(step, i).exists()]
+        if not missing:
+            return
+        try:
+            self._film(network, average, step, missing)
+        except Exception as error:  # whatever it is, hours of training are worth more than a look
+            self._tell("preview_failed", step=step, error=f"{type(error).__name__}: {error}"[:1000])
+
+    def _film(self, network: Network, average: Mapping[str, Tensor], step: int, missing: Sequence[int]) -> None:
+        family, order = network.family, self.order
+        if any(hasattr(value, "placements") for value in network.parameters().values()):
+            self._tell("preview_skipped", step=step, reason="the weights are spread over several processes")
+            return
+        shape = self._affordable(family)
+        if shape is None:
+            self._tell("preview_skipped", step=step, reason="not even one frame fits into the memory that is free")
+            return
+        sampler = order.sampler
+        if network.autocast and sampler.precision == "float32":
+            # Frozen weights lie in bfloat16 then, which float32 layers cannot read.
+            sampler = sampler.model_copy(update={"precision": "bfloat16"})
+        for index in missing:
+            text = order.texts[index]
+            with acting(network, average):
+                latents = family.sample([text], [seed_from_key(text, "preview")], sampler, shape)
+                (frames,) = family.decode(latents)
+            scale = max(1, round(TARGET_PX / max(shape.height_px, shape.width_px)))
+            path = order.path(step, index)
+            write_video(path, frames, shape.fps, scale=scale)
+            self._tell("preview", step=step, file=str(path), num_frames=shape.num_frames, prompt=text)
+
+    def _affordable(self, family: Family) -> ShapeSpec | None:
+        size = loaded_model_size(family.pipeline)
+        free = self.free(family.device)
+        if size is None or free is None:
+            return self.order.shape
+        if family.device.type == "cuda":
+            size = replace(size, num_heads=0)
+        return shape_that_fits(family, size, self.order.shape, free)
+
+    def _tell(self, event: str, **fields: object) -> None:
+        # A full disk must not end training through its log either; the next checkpoint will say it.
+        with contextlib.suppress(Exception):
+            self.log(event, **fields)
+
+
+def shape_that_fits(family: Family, size: ModelSize, shape: ShapeSpec, free: int) -> ShapeSpec | None:
+    """`shape`, or the most frames of it that one clip can be filmed in with so much free memory; None for not even one.
+
+    Args:
+        family: whose rules for frames hold.
+        size: what decides its memory.
+        shape: as wanted.
+        free: bytes.
+    """
+    for num_frames in (shape.num_frames, *range((shape.num_frames - 2) // 4 * 4 + 1, 0, -4)):
+        tried = shape.model_copy(update={"num_frames": num_frames})
+        try:
+            family.latent_shape(tried)
+        except RecipeError:
+            continue
+        if MARGIN * filming_bytes(size, tried, 1) <= SAFETY * free:
+            return tried
+    return None
+
+
+@contextlib.contextmanager
+def acting(network: Network, average: Mapping[str, Tensor]) -> Iterator[None]:
+    """The network with the averaged parameters in the family's pipeline, for a while; then everything as it was.
+
+    Parameters and average change places, so that no memory is taken.
+    """
+    family, tuned = network.family, network.tuned
+    before, was_training = family.transformer, tuned.training
+    devices = [family.device] if family.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), _changed_places(network.parameters(), average):
+        try:
+            family.pipeline.register_modules(transformer=tuned.eval())
+            yield
+        finally:
+            family.pipeline.register_modules(transformer=before)
+            tuned.train(was_training)
+            if devices:
+                torch.cuda.empty_cache()
+
+
+@contextlib.contextmanager
+def _changed_places(parameters: Mapping[str, Tensor], average: Mapping[str, Tensor]) -> Iterator[None]:
+    def change() -> None:
+        for name, value in parameters.items():
+            value.data, average[name].data = average[name].data, value.data
+
+    change()
+    try:
+        yield
+    finally:
+        change()
+
+
+@contextlib.contextmanager
+def texts_at_hand(family: Family, texts: Sequence[str], *, free_encoder: bool) -> Iterator[None]:
+    """Keep what the transformer reads of `texts` meanwhile, and forget it after.
+
+    A text that stays would be found there by later stages, which may encode it among others, to other last bits.
+
+    Args:
+        family: the loaded model.
+        texts: to keep.
+        free_encoder: whether the text encoder's memory is to be freed.
+    """
+    new = family.keep_texts(texts) if texts else []
+    if free_encoder:
+        family.drop_text_encoder()
+    try:
+        yield
+    finally:
+        family.forget_texts(new)

@@ -1,0 +1,54 @@
+"""What one step's curves are made of: each loss term's mean over its own items of the whole batch, each item's error.
+
+Micro-batches and processes hold different shares of own and real clips: a mean of their means is another number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from rushes.train.objective import TERMS
+from rushes.train.parallel import Parallel
+
+
+@dataclass
+class Tally:
+    """Counts up one step, micro-batch by micro-batch."""
+
+    sums: dict[str, float] = field(default_factory=dict[str, float])
+    """Of every term: the sum over micro-batches of mean x number of items."""
+    counts: dict[str, int] = field(default_factory=dict[str, int])
+    """Of every term: the items that it was a mean of."""
+    errors: list[float] = field(default_factory=list[float])
+    """Squared error of every item, in the order of the batch."""
+
+    def add(self, terms: Mapping[str, Tensor], num_items: Mapping[str, int], error_B: Tensor) -> None:
+        """Count a micro-batch in.
+
+        Args:
+            terms: scalar per name, each a mean.
+            num_items: how many items each is a mean of.
+            error_B: squared error of each item.
+        """
+        for name, value in terms.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value.detach()) * num_items[name]
+            self.counts[name] = self.counts.get(name, 0) + num_items[name]
+        self.errors.extend(error_B.tolist())
+
+    def of_batch(self, parallel: Parallel) -> tuple[dict[str, float], Tensor]:
+        """The mean of every term, and the error of each item (B,), of the whole batch: the same on every process."""
+        mine = [float(each.get(name, 0)) for each in (self.sums, self.counts) for name in TERMS]
+        parts = parallel.gather([*mine, *self.errors])
+        num = len(TERMS)
+        sums = [_total(parts, at) for at in range(num)]
+        counts = [_total(parts, at) for at in range(num, 2 * num)]
+        means = {name: s / n for name, s, n in zip(TERMS, sums, counts, strict=True) if n}
+        return means, torch.tensor([error for part in parts for error in part[2 * num :]], dtype=torch.float64)
+
+
+def _total(parts: Sequence[Sequence[float]], at: int) -> float:
+    return sum(part[at] for part in parts)

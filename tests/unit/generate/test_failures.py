@@ -1,0 +1,94 @@
+"""A clip that cannot be filmed: tried by three runs, then a failure on record, and everything else goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rushes.errors import StageFailed
+from rushes.generate.film import film, takes
+from rushes.judge.grade import grade
+from rushes.judge.stage import ask, questions
+from rushes.records import Clip, Prompt, Question, SamplerSettings
+from rushes.roles import ClipRequest, Failed, GeneratedClip
+from rushes.specs import JudgeSpec, PluginSpec, ShapeSpec
+from rushes.store.run import Run
+from tests.support.fakes import HashJudge
+
+SAMPLER = SamplerSettings(num_steps=1, guidance_scale=1.0, shift=2.0, scheduler="FlowMatchEulerDiscreteScheduler")
+SHAPE = ShapeSpec(height_px=8, width_px=8, num_frames=5)
+QUESTION = Question(text="Is it red?", expected="yes", dimension="Simple", about="colour")
+PROMPTS = [
+    Prompt(
+        key=f"{index:064x}", text=text, base_text=text, dimension="Simple", origin="weakness", index=index,
+        questions=(QUESTION,),
+    )
+    for index, text in enumerate(("one", "cursed", "two", "three"))
+]  # fmt: skip
+
+
+class Camera:
+    """Films noise; runs out of memory at one prompt."""
+
+    def __init__(self, *, raises: bool) -> None:
+        self.raises = raises
+        self.asked: list[str] = []
+
+    def generate(self, requests: Sequence[ClipRequest]) -> list[GeneratedClip | Failed]:
+        self.asked += [request.text for request in requests]
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: ClipRequest) -> GeneratedClip | Failed:
+        if request.text != "cursed":
+            noise = np.random.default_rng(request.seed).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+            return GeneratedClip(noise, None, 0.1)
+        error = MemoryError("out of memory at step 3")
+        if self.raises:
+            raise error
+        return Failed.of(error)
+
+
+def shoot(home: Path, camera: Camera, num_takes: int = 1) -> tuple[list[Clip], Run]:
+    with Run.open(home, {"toy": 1}) as run:
+        work = takes(PROMPTS, model="base", sampler=SAMPLER, shape=SHAPE, num_takes=num_takes)
+        do = partial(film, camera, blobs=run.blobs, model="base", sampler=SAMPLER, shape=SHAPE)  # type: ignore[arg-type]
+        return run.advance(run.clips, work, do, chunk_size=1), run
+
+
+@pytest.mark.parametrize("raises", [True, False])
+def test_three_runs_try_it_and_the_rest_goes_on(raises: bool, tmp_path: Path) -> None:
+    home = tmp_path / "run"
+    for attempt in (1, 2, 3):
+        camera = Camera(raises=raises)
+        clips, _ = shoot(home, camera)
+        assert [clip.prompt_key for clip in clips] == [PROMPTS[i].key for i in (0, 2, 3)]
+        assert camera.asked == (["one", "cursed", "two", "three"] if attempt == 1 else ["cursed"])
+        with Run.view(home) as run:
+            (failure,) = run.clips.failures()
+            assert (failure.stage, failure.attempt, failure.error_type) == ("clips", attempt, "MemoryError")
+            assert failure.message == "out of memory at step 3" and "MemoryError" in failure.trace
+    camera = Camera(raises=raises)
+    clips, _ = shoot(home, camera)
+    assert camera.asked == [] and len(clips) == 3
+    with Run.view(home) as run:
+        assert len(run.clips.failures()) == 1 and run.clips.num_records() == 3
+        started = [event for event in run.log.read() if event["event"] == "stage_started"]
+        assert [event["given_up"] for event in started] == [0, 0, 0, 1]
+        spec = JudgeSpec(judge=PluginSpec(use="tests.support.fakes:HashJudgeSpec"))
+        by_key = {prompt.key: prompt for prompt in PROMPTS}
+        answers = ask(HashJudge(), questions(clips, by_key, spec), blobs=run.blobs, name="hash")
+        scores = grade(clips, by_key, [answer for answer in answers if not isinstance(answer, Failed)], spec)
+    assert [score.prompt_key for score in scores] == [clip.prompt_key for clip in clips]
+    assert all(score.outcome.kind == "scored" for score in scores)
+
+
+def test_a_camera_that_fails_at_everything_is_broken_and_said_so(tmp_path: Path) -> None:
+    camera = Camera(raises=True)
+    camera._one = lambda request: Failed("Dead", "no film")  # type: ignore[method-assign]
+    with pytest.raises(StageFailed, match="3 chunks in a row"):
+        shoot(tmp_path / "run", camera)
+    assert len(camera.asked) == 3
