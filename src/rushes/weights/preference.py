@@ -9,29 +9,38 @@ from statistics import fmean
 from rushes.records import Score, Scored
 
 
-def preferences(scores: Sequence[Score]) -> list[float]:
-    """r = 1/2 + 1/2 clip((s - mean of s over the takes of its prompt) / Z, -1, 1), as negative-aware training wants it.
-
-    Z is the root mean square of these distances over all scored clips, so a usual distance already counts in full
-    (DiffusionNFT, Zheng et al. 2025, the reward normalisation of section 3.3). 1 is wholly good, 0 wholly bad; 1/2 says
-    nothing: it is what the only take of a prompt gets, takes that are all alike, and a clip without a score.
+def above_siblings(r: Sequence[float], prompt: Sequence[str]) -> list[float]:
+    """r - mean of r over the takes of its prompt.
 
     Args:
-        scores: of one round's own clips.
-
-    Returns:
-        One number from 0 to 1 per score, in order.
+        r: scores.
+        prompt: which prompt each clip was filmed from, any text.
     """
     takes: dict[str, list[float]] = {}
-    for score in scores:
-        if isinstance(score.outcome, Scored):
-            takes.setdefault(score.prompt_key, []).append(score.outcome.value)
-    means = {prompt: fmean(values) for prompt, values in takes.items()}
-    apart = [
-        score.outcome.value - means[score.prompt_key] if isinstance(score.outcome, Scored) else 0.0 for score in scores
-    ]
-    num = sum(len(values) for values in takes.values())
-    scale = math.sqrt(math.fsum(value * value for value in apart) / num) if num else 0.0
-    if scale == 0.0:
-        return [0.5] * len(scores)
-    return [0.5 + 0.5 * max(-1.0, min(1.0, value / scale)) for value in apart]
+    for score, key in zip(r, prompt, strict=True):
+        takes.setdefault(key, []).append(score)
+    means = {key: fmean(values) for key, values in takes.items()}
+    return [score - means[key] for score, key in zip(r, prompt, strict=True)]
+
+
+def preference(r: Sequence[float], prompt: Sequence[str]) -> list[float]:
+    """1/2 + 1/2 clip((r - mean of r over the takes of its prompt) / Z, -1, 1), as negative-aware training wants it.
+
+    Z is the root mean square of these distances over all clips, so a usual distance already counts in full
+    (DiffusionNFT, Zheng et al. 2025, the reward normalisation of section 3.3). 1 is wholly good, 0 wholly bad; 1/2 says
+    nothing: it is what the only take of a prompt gets, and takes that are all alike.
+
+    Args:
+        r: scores.
+        prompt: which prompt each clip was filmed from, any text.
+    """
+    apart = above_siblings(r, prompt)
+    scale = math.sqrt(math.fsum(value * value for value in apart) / len(apart)) if apart else 0.0
+    return [0.5 + 0.5 * max(-1.0, min(1.0, value / scale)) if scale else 0.5 for value in apart]
+
+
+def preferences(scores: Sequence[Score]) -> list[float]:
+    """The preference of each clip of a round, in order, 0 to 1; a clip without a score has none: 1/2."""
+    scored = [(score.outcome.value, score.prompt_key) for score in scores if isinstance(score.outcome, Scored)]
+    found = iter(preference([value for value, _ in scored], [key for _, key in scored]))
+    return [next(found) if isinstance(score.outcome, Scored) else 0.5 for score in scores]

@@ -11,12 +11,11 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Final
 
 from rushes.records import Score, Scored
 from rushes.specs import WeightsSpec
-from rushes.weights.preference import preferences
+from rushes.weights.preference import above_siblings, preference
 
 _ROUNDING: Final = 1e-9
 """Scores are means of probabilities; differences up to this are their rounding."""
@@ -68,20 +67,16 @@ def centred(r: Sequence[float], prompt: Sequence[str], floor: float = 0.0) -> li
         prompt: which prompt each clip was filmed from, any text; a prompt with one take gives it weight 0.
         floor: differences below this weigh 0.
     """
-    takes: dict[str, list[float]] = {}
-    for score, key in zip(r, prompt, strict=True):
-        takes.setdefault(key, []).append(score)
-    means = {key: fmean(values) for key, values in takes.items()}
-    above = [score - means[key] for score, key in zip(r, prompt, strict=True)]
+    above = above_siblings(r, prompt)
     return [gap if gap > max(_ROUNDING, floor - _ROUNDING) else 0.0 for gap in above]
 
 
-def contrast(scores: Sequence[Score]) -> list[float]:
-    """w = |2 r - 1|, r the preference of negative-aware training: the best and the worst of a prompt's takes count.
+def contrast(r: Sequence[float], prompt: Sequence[str]) -> list[float]:
+    """w = |2 p - 1|, p the preference of negative-aware training: the best and the worst of a prompt's takes count.
 
     Only for training that moves away from bad clips (`train.negative` above 0): they are drawn as often as good ones.
     """
-    return [abs(2 * r - 1) for r in preferences(scores)]
+    return [abs(2 * p - 1) for p in preference(r, prompt)]
 
 
 @dataclass(frozen=True)
@@ -93,8 +88,6 @@ class BuiltInWeighting:
 
     def weigh(self, scores: Sequence[Score]) -> list[float]:
         """One weight >= 0 per score, unscaled, in order; an unscored clip weighs 0."""
-        if self.spec.kind == "contrast":
-            return contrast(scores)
         scored = [(score.outcome.value, score.prompt_key) for score in scores if isinstance(score.outcome, Scored)]
         w = iter(self._formula([value for value, _ in scored], [key for _, key in scored]))
         return [next(w) if isinstance(score.outcome, Scored) else 0.0 for score in scores]
@@ -113,5 +106,7 @@ class BuiltInWeighting:
                 return rank(r)
             case "centred":
                 return centred(r, prompt, self.spec.floor)
-            case "contrast" | "plugin":
-                raise ValueError(f"the weighting {self.spec.kind!r} is no function of scores and prompts alone")
+            case "contrast":
+                return contrast(r, prompt)
+            case "plugin":
+                raise ValueError("a plug-in weighting is built from its own spec, see build_weighting")
