@@ -69,8 +69,7 @@ def score(questions: Sequence[Question], answers: Sequence[Checked], worth: Wort
     for question, answer in zip(questions, answers, strict=True):
         if answer.p_yes is None:
             return Unscored(reason=f"no answer to {question.text!r}: {answer.unscored_reason}")
-        p_expected = answer.p_yes if question.expected == "yes" else 1.0 - answer.p_yes
-        parts.append(Part(name=question.text, value=p_expected))
+        parts.append(Part(name=question.text, value=question.p_expected(answer.p_yes)))
     if worth == "probability":
         return Scored(value=fmean(part.value for part in parts), parts=tuple(parts))
     right = [part.value > 0.5 for part in parts]

@@ -28,6 +28,10 @@ class Question(Record):
     about: Text
     """Tag of the thing checked: "colour", "direction", "order", "camera", ..."""
 
+    def p_expected(self, p_yes: float) -> float:
+        """Probability of the expected answer, 0 to 1, from that of yes."""
+        return p_yes if self.expected == "yes" else 1.0 - p_yes
+
 
 class Prompt(KeyedRecord):
     """A text to film, with the questions that tell whether it was filmed.
@@ -166,9 +170,7 @@ class Answer(KeyedRecord):
     @property
     def p_expected(self) -> float | None:
         """Probability of the expected answer, 0 to 1; None when unscored."""
-        if self.p_yes is None:
-            return None
-        return self.p_yes if self.question.expected == "yes" else 1.0 - self.p_yes
+        return None if self.p_yes is None else self.question.p_expected(self.p_yes)
 
 
 class Part(Record):

@@ -164,7 +164,7 @@ def _score(answered: Sequence[tuple[Question, Checked]], aggregate_how: str) -> 
     for question, answer in answered:
         if answer.p_yes is None:
             return answer.unscored_reason or "no answer"
-        values.append(answer.p_yes if question.expected == "yes" else 1.0 - answer.p_yes)
+        values.append(question.p_expected(answer.p_yes))
     return aggregate(values, aggregate_how)
 
 

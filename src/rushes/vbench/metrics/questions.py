@@ -192,6 +192,5 @@ def _parts(asks: Sequence[Ask], answers: Sequence[GivenAnswer]) -> tuple[Part, .
     for i, (ask, given) in enumerate(zip(asks, answers, strict=True)):
         if given.p_yes is not None:
             number = f" ({i + 1} of {len(asks)})" if texts.count(texts[i]) > 1 else ""
-            good = given.p_yes if ask.question.expected == "yes" else 1.0 - given.p_yes
-            parts.append(Part(name=texts[i] + number, value=good))
+            parts.append(Part(name=texts[i] + number, value=ask.question.p_expected(given.p_yes)))
     return tuple(parts)

@@ -61,8 +61,7 @@ def with_twins(outcome: Outcome, twins: Sequence[Ask | None], answers: Sequence[
     parts = []
     for twin, given in zip(twins, answers, strict=True):
         if twin is not None and given is not None and given.p_yes is not None:
-            good = given.p_yes if twin.question.expected == "yes" else 1.0 - given.p_yes
-            parts.append(Part(name=twin.question.text, value=good))
+            parts.append(Part(name=twin.question.text, value=twin.question.p_expected(given.p_yes)))
     return outcome.model_copy(update={"parts": (*outcome.parts, *parts)})
 
 
