@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import Literal
 
+from rushes.crew import Crew
 from rushes.diagnose.weakest import weakest
 from rushes.drafting import Drafting
-from rushes.elsewhere import blobs_for_workers, executor_of, generator_builder, needs_of
-from rushes.execute import Lazily
-from rushes.generate.film import PipelineGenerator, Take, copied, film, once, takes
-from rushes.judge.grade import check_unscored_share, grade
-from rushes.judge.stage import asking, chunk_size, questions
+from rushes.elsewhere import blobs_for_workers, executor_of, needs_of
+from rushes.generate.film import Take, copied, once, takes
+from rushes.judge.grade import check_unscored_share
 from rushes.measure.stage import measuring, subjects
 from rushes.plan.totals import Forecast
 from rushes.prompts.desk import PromptDesk, runtime_of
@@ -56,6 +55,7 @@ class Steps:
         self.executor = executor_of(recipe.runtime)
         """Where clips are filmed, judged and measured; None for this process."""
         self.blobs = blobs_for_workers(run.blobs)
+        self.crew = Crew(recipe, run, self.bench, self.blobs, self.executor)
 
     @cached_property
     def base(self) -> Model:
@@ -100,8 +100,7 @@ class Steps:
 
     def draft(self, model: Model, prompts: Sequence[Prompt], number: int) -> tuple[Prompt, ...]:
         """The prompts of a round that are worth full-length takes, by cheap ones where the recipe wants them."""
-        drafting = Drafting(self.recipe, self.run, self.bench, self.blobs, self.executor)
-        picked = drafting.pick(model, prompts, self.desk.by_key, number)
+        picked = Drafting(self.crew).pick(model, prompts, self.desk.by_key, number)
         if len(picked) < len(prompts):
             self.forecast.filmed(number, picked)
         return picked
@@ -114,7 +113,7 @@ class Steps:
     def _film(
         self, model: Model, prompts: Sequence[Prompt], purpose: Literal["generate", "measure"], num_takes: int
     ) -> list[Clip]:
-        runtime, shape = self.recipe.runtime, self.recipe.shape
+        shape = self.recipe.shape
         sampler = self.recipe.generate.sampler if purpose == "generate" else self.recipe.measure.sampler
         shared = {prompt.key: name for prompt in prompts if (name := filmed_as(prompt)) is not None}
         whole = takes(
@@ -128,28 +127,7 @@ class Steps:
         )
         missing = set(self.run.clips.missing([piece.key for piece in whole]))
         work, again = once(whole, self.films, {piece.key for piece in whole} - missing)
-        shoot = partial(
-            film,
-            blobs=self.blobs,
-            model=model.name,
-            sampler=sampler,
-            shape=shape,
-            stored_as=self.recipe.generate.stored_as,
-        )
-        texts = [sampler.negative_prompt, *(prompt.text for prompt in prompts)]
-        if self.executor is None:
-            do = Lazily(lambda: PipelineGenerator(self.bench.with_weights(model, texts)), shoot)
-        else:
-            do = Lazily(generator_builder(self.recipe.base, runtime, model.weights, self.blobs, texts), shoot)
-        made = self.run.advance(
-            self.run.clips,
-            work,
-            do,
-            chunk_size=runtime.generate_batch,
-            device=runtime.device,
-            executor=self.executor,
-            needs=needs_of(runtime),
-        )
+        made = self.crew.film(model, work, prompts, self.run.clips, sampler=sampler, shape=shape)
         self._keep(made, whole)
         if again:
             copy = partial(copied, films=self.films)
@@ -168,18 +146,7 @@ class Steps:
 
     def judge(self, clips: Sequence[Clip]) -> tuple[Score, ...]:
         """The frozen judge's scores of clips."""
-        spec, runtime = self.recipe.judge, runtime_of(self.recipe, self.run)
-        work = questions(clips, self.desk.by_key, spec)
-        answers = self.run.advance(
-            self.run.answers,
-            work,
-            asking(spec, runtime, self.blobs),
-            chunk_size=chunk_size(work, runtime.judge_batch),
-            device=runtime.device,
-            executor=self.executor,
-            needs=needs_of(runtime),
-        )
-        return grade(clips, self.desk.by_key, answers, spec)
+        return self.crew.judge(clips, self.desk.by_key, self.run.answers)
 
     def weigh(self, clips: Sequence[Clip], scores: Sequence[Score], number: int) -> tuple[Sample, ...]:
         """Clips as training material, with what their weights amount to written down before training."""

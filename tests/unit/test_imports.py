@@ -24,7 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         {"sandbox", "families", "diagnose", "prompts", "generate", "judge", "weights", "train", "measure", "report"}
         | {"workbench", "plan", "status", "doctor", "vbench", "export"}
     ),
-    frozenset({"steps", "drafting", "result", "remembered", "elsewhere"}),
+    frozenset({"steps", "drafting", "crew", "result", "remembered", "elsewhere"}),
     frozenset({"pipeline"}),
     frozenset({"calibrate"}),
     frozenset({"cli", "__main__", "results"}),

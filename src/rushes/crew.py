@@ -1,0 +1,102 @@
+"""Who films and judges in a run: in this process or on a cluster, into whichever table, full takes and drafts alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from rushes.elsewhere import generator_builder, needs_of
+from rushes.execute import Lazily
+from rushes.generate.film import PipelineGenerator, Take, film
+from rushes.judge.grade import grade
+from rushes.judge.stage import asking, chunk_size, questions
+from rushes.prompts.desk import runtime_of
+from rushes.records import Answer, Clip, Prompt, SamplerSettings, Score
+from rushes.roles import Executor
+from rushes.specs import Recipe, ShapeSpec
+from rushes.store.advance import Work
+from rushes.store.blobs import Blobs
+from rushes.store.run import Run
+from rushes.store.table import Table
+from rushes.workbench import Model, Workbench
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The tools of a run that clips are made and judged with."""
+
+    recipe: Recipe
+    run: Run
+    bench: Workbench
+    blobs: Blobs
+    executor: Executor | None
+    """None for this process."""
+
+    def film(
+        self,
+        model: Model,
+        work: Sequence[Work[Take]],
+        prompts: Sequence[Prompt],
+        table: Table[Clip],
+        *,
+        sampler: SamplerSettings,
+        shape: ShapeSpec,
+        latents: bool = True,
+    ) -> list[Clip]:
+        """The clips of some takes, filmed now where they are missing.
+
+        Args:
+            model: who films.
+            work: the takes.
+            prompts: all whose texts the takes read.
+            table: where clips are kept.
+            sampler: how.
+            shape: of the clips.
+            latents: keep them too, for training.
+        """
+        runtime = self.recipe.runtime
+        shoot = partial(
+            film,
+            blobs=self.blobs,
+            model=model.name,
+            sampler=sampler,
+            shape=shape,
+            stored_as=self.recipe.generate.stored_as,
+            latents=latents,
+        )
+        texts = [sampler.negative_prompt, *(prompt.text for prompt in prompts)]
+        if self.executor is None:
+            do = Lazily(lambda: PipelineGenerator(self.bench.with_weights(model, texts)), shoot)
+        else:
+            do = Lazily(generator_builder(self.recipe.base, runtime, model.weights, self.blobs, texts), shoot)
+        return self.run.advance(
+            table,
+            work,
+            do,
+            chunk_size=runtime.generate_batch,
+            device=runtime.device,
+            executor=self.executor,
+            needs=needs_of(runtime),
+        )
+
+    def judge(self, clips: Sequence[Clip], prompts: Mapping[str, Prompt], table: Table[Answer]) -> tuple[Score, ...]:
+        """The frozen judge's scores of clips, asked now where answers are missing.
+
+        Args:
+            clips: what to judge.
+            prompts: by key, at least those of `clips`.
+            table: where answers are kept.
+        """
+        spec, runtime = self.recipe.judge, runtime_of(self.recipe, self.run)
+        work = questions(clips, prompts, spec)
+        answers = self.run.advance(
+            table,
+            work,
+            asking(spec, runtime, self.blobs),
+            chunk_size=chunk_size(work, runtime.judge_batch),
+            device=runtime.device,
+            executor=self.executor,
+            needs=needs_of(runtime),
+        )
+        return grade(clips, prompts, answers, spec)
