@@ -9,7 +9,7 @@ from functools import partial
 from rushes.errors import RecipeError
 from rushes.execute import Lazily
 from rushes.model_specs import VlmMeasurerSpec
-from rushes.records import Clip, Measurement, Prompt
+from rushes.records import BlobRef, Clip, Measurement, Prompt
 from rushes.roles import Failed, Measurer, Subject, Video
 from rushes.specs import MeasureSpec, PluginSpec, RuntimeSpec
 from rushes.store.advance import Do, Work
@@ -96,13 +96,21 @@ def build_measurer(spec: MeasureSpec, runtime: RuntimeSpec) -> Measurer:
 
 
 def look(measurer: Measurer, chunk: Sequence[Work[Seen]], *, blobs: Blobs, name: str) -> list[Measurement | Failed]:
-    """Measure one chunk of subjects."""
+    """Measure one chunk of subjects; a clip that several of them share is read once."""
+    videos: dict[tuple[BlobRef, float], Video] = {}
+
+    def seen(clip: Clip) -> Video:
+        place = clip.video, clip.fps
+        if place not in videos:
+            videos[place] = Video(blobs.read_video(clip.video), clip.fps)
+        return videos[place]
+
     asked = [
         Subject(
             dimension=work.payload.prompt.dimension,
             text=work.payload.prompt.text,
             questions=work.payload.prompt.questions,
-            clips=tuple(Video(blobs.read_video(clip.video), clip.fps) for clip in work.payload.clips),
+            clips=tuple(seen(clip) for clip in work.payload.clips),
         )
         for work in chunk
     ]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from rushes.records import Outcome, Part, Scored
 from rushes.vbench.metrics.core import Profile, not_applicable
-from rushes.vbench.metrics.models import AnomalyClassifier, Box, Detector
+from rushes.vbench.metrics.models import AnomalyClassifier, Box, Detector, overlap
 
 if TYPE_CHECKING:
     from rushes.roles import Frames
@@ -99,15 +99,6 @@ def kept_boxes(boxes: Sequence[Box], profile: Profile, labels: set[str]) -> list
     return kept
 
 
-def overlap(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes, 0 to 1."""
-    width = max(0.0, min(a.x1, b.x1) - max(a.x0, b.x0))
-    height = max(0.0, min(a.y1, b.y1) - max(a.y0, b.y0))
-    both = width * height
-    either = (a.x1 - a.x0) * (a.y1 - a.y0) + (b.x1 - b.x0) * (b.y1 - b.y0) - both
-    return both / either if either > 0 else 0.0
-
-
 def square_around(box: Box, height_px: int, width_px: int) -> tuple[int, int, int, int]:
     """The square that is cut out for a box: x0, y0, x1, y1.
 
@@ -126,12 +117,14 @@ def square_around(box: Box, height_px: int, width_px: int) -> tuple[int, int, in
 
 
 def _p(frame: Frames, box: Box, part: str, profile: Profile, classifier: AnomalyClassifier) -> float:
-    import cv2
+    import numpy as np
+    from PIL import Image
 
-    x0, y0, x1, y1 = square_around(box, *frame.shape[:2])
-    crop: Frames = cv2.resize(frame[y0:y1, x0:x1], (CROP_PX[0], CROP_PX[0]), interpolation=cv2.INTER_CUBIC)
+    # Pillow and not OpenCV: it smooths before it shrinks, as the official code does.
+    square = Image.fromarray(frame).crop(square_around(box, *frame.shape[:2]))
     edge = (CROP_PX[0] - CROP_PX[1]) // 2
-    crop = crop[edge : edge + CROP_PX[1], edge : edge + CROP_PX[1]]
+    inside = (edge, edge, edge + CROP_PX[1], edge + CROP_PX[1])
+    crop = np.array(square.resize((CROP_PX[0], CROP_PX[0]), Image.Resampling.BICUBIC).crop(inside))
     return classifier.p_abnormal(crop[..., ::-1].copy() if profile == "compat" else crop, part)
 
 

@@ -71,8 +71,8 @@ def _tracker(spec: VBenchMeasurerSpec, device: str) -> PointTracker:
     if not spec.cotracker_folder:
         raise RecipeError(
             f"the tracker {spec.tracker} needs cotracker_folder",
-            next_step="git clone https://github.com/facebookresearch/co-tracker && pip install -e co-tracker, "
-            "then set cotracker_folder to the clone",
+            next_step="git clone https://github.com/facebookresearch/co-tracker, put the weights into its folder "
+            "checkpoints, then set cotracker_folder to the clone",
         )
     return CoTracker(spec.cotracker_folder, spec.tracker, device)
 

@@ -15,13 +15,20 @@ from rushes.errors import InputError
 from rushes.records import Question
 from rushes.roles import Failed, Judge, JudgeRequest, Video
 from rushes.vbench.metrics.core import Unanswered
-from rushes.vbench.metrics.models import Box
+from rushes.vbench.metrics.models import Box, overlap
 
 if TYPE_CHECKING:
     from rushes.roles import Frames
 
+DETECTOR_INSTALL: Final = "hf download google/owlv2-base-patch16-ensemble --local-dir owlv2"
+"""A zero-shot detector in a folder (Apache-2.0)."""
 LOWEST: Final = 0.05
 """Boxes below this score are not even given to the metrics, which have thresholds of their own."""
+SAME_THING: Final = 0.7
+"""Boxes of one name that overlap more (intersection over union) are one thing, as in the official detector; the
+detectors of transformers leave that to whoever calls them."""
+_SPEAKS_OF_PHRASES: Final = frozenset({"grounding-dino", "mm-grounding-dino"})
+"""Model types that label a box with whichever words of the whole question fit it, not with one of the names."""
 ABNORMAL: Final = 0
 """Class of an anomaly classifier that means "looks wrong", unless its labels say otherwise."""
 PARTS: Final = ("human", "face", "hand")
@@ -49,24 +56,41 @@ class ZeroShotDetector:
                 f"the detector cannot be loaded: {error}",
                 expected="a zero-shot detector of transformers",
                 got=model,
-                next_step="hf download google/owlv2-base-patch16-ensemble --local-dir owlv2, then name the folder",
+                next_step=f"{DETECTOR_INSTALL}, then name the folder",
             ) from error
+        self._by_name = self._model.config.model_type in _SPEAKS_OF_PHRASES
         self._device = device
 
     def detect(self, frame_HWC: Frames, labels: Sequence[str]) -> list[Box]:
         """See `rushes.vbench.metrics.models.Detector`."""
+        names = list(labels)
+        asked = [[name] for name in names] if self._by_name else [names]
+        found = [box for some in asked for box in self._found(frame_HWC, some)]
+        return suppressed(found)
+
+    def _found(self, frame_HWC: Frames, names: list[str]) -> list[Box]:
+        """What one question finds. A question about one name needs no label to tell which it was."""
         import torch
 
-        names = list(labels)
         inputs = self._processor(text=[names], images=[frame_HWC], return_tensors="pt").to(self._device)
         with torch.no_grad():
             outputs = self._model(**inputs)
-        found = self._processor.post_process_grounded_object_detection(
-            outputs, target_sizes=[frame_HWC.shape[:2]], threshold=LOWEST, text_labels=[names]
-        )[0]
         height, width = frame_HWC.shape[:2]
-        rows = zip(found["boxes"].tolist(), found["scores"].tolist(), found["text_labels"], strict=True)
+        found = self._processor.post_process_grounded_object_detection(
+            outputs, target_sizes=[(height, width)], threshold=LOWEST, text_labels=[names]
+        )[0]
+        labels = names * len(found["boxes"]) if len(names) == 1 else found["text_labels"]
+        rows = zip(found["boxes"].tolist(), found["scores"].tolist(), labels, strict=True)
         return [box for corners, score, label in rows if (box := clipped(corners, score, label, height, width))]
+
+
+def suppressed(boxes: Sequence[Box]) -> list[Box]:
+    """Each thing once: of boxes with one label that overlap more than `SAME_THING` the surest, surest first."""
+    kept: list[Box] = []
+    for box in sorted(boxes, key=lambda box: -box.score):
+        if not any(box.label == other.label and overlap(box, other) > SAME_THING for other in kept):
+            kept.append(box)
+    return kept
 
 
 def clipped(corners: Sequence[float], score: float, label: str, height_px: int, width_px: int) -> Box | None:

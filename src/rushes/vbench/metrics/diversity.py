@@ -24,6 +24,7 @@ from rushes.vbench.metrics.sampling import spread
 
 if TYPE_CHECKING:
     import torch
+    from PIL.Image import Image
 
     from rushes.roles import Frames, Video
 
@@ -151,9 +152,15 @@ def shrunk(clip: Video, profile: Profile) -> Video:
 
 
 def _stretched(clips: Sequence[Frames], at: Sequence[int]) -> Frames:
-    import cv2
     import numpy as np
+    from PIL import Image
 
-    size = (SIZE_PX, SIZE_PX)
-    pairs = zip(clips, at, strict=True)
-    return np.stack([cv2.resize(clip[t], size, interpolation=cv2.INTER_LINEAR) for clip, t in pairs])
+    # Pillow and not OpenCV: it smooths before it shrinks, as the official code does.
+    return np.stack([_square(Image.fromarray(clip[t])) for clip, t in zip(clips, at, strict=True)])
+
+
+def _square(picture: Image) -> Frames:
+    import numpy as np
+    from PIL.Image import Resampling
+
+    return np.asarray(picture.resize((SIZE_PX, SIZE_PX), Resampling.BILINEAR))

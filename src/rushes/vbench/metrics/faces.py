@@ -23,6 +23,9 @@ SURE: Final = 0.7
 SAME_SFACE: Final = 0.363
 """Cosine from which SFace means the same person, as its makers state."""
 ZOO: Final = "https://github.com/opencv/opencv_zoo"
+YUNET: Final = "face_detection_yunet/face_detection_yunet_2023mar.onnx"
+SFACE: Final = "face_recognition_sface/face_recognition_sface_2021dec.onnx"
+"""Files of the zoo's folder `models`."""
 
 
 class YuNet:
@@ -38,7 +41,7 @@ class YuNet:
     def __init__(self, weights: str | Path) -> None:
         import cv2
 
-        path = _file(weights, "face_detection_yunet/face_detection_yunet_2023mar.onnx")
+        path = _file(weights, YUNET)
         try:
             self._net: Any = cv2.FaceDetectorYN.create(str(path), "", (320, 320), SURE, 0.4)
         except cv2.error as error:
@@ -94,7 +97,7 @@ class SFace:
     def __init__(self, weights: str | Path) -> None:
         import cv2
 
-        path = _file(weights, "face_recognition_sface/face_recognition_sface_2021dec.onnx")
+        path = _file(weights, SFACE)
         try:
             self._net: Any = cv2.FaceRecognizerSF.create(str(path), "")
         except cv2.error as error:
@@ -110,15 +113,23 @@ class SFace:
         return vector
 
 
+INSIGHTFACE_INSTALL: Final = (
+    "pip install --no-deps insightface==2.1 && pip install -c constraints.txt onnx onnxruntime scikit-image"
+)
+"""Without its own requirements, which name opencv-python: that overwrites the opencv-python-headless used here."""
+DETECTOR_PX: Final = (640, 640)
+"""Pictures are fitted into this for finding faces; named because insightface's own default changes with its version."""
+
+
 class InsightFace:
     """Finds faces and tells them apart with insightface (code MIT, its model packs for non-commercial use only).
 
     Args:
-        pack: name of its model pack.
+        pack: name of its model pack, or a folder that holds one.
         device: "cuda" uses the GPU, all else the processor.
 
     Raises:
-        UserError: insightface is not installed.
+        UserError: insightface is not installed, or its models cannot be had.
     """
 
     def __init__(self, pack: str = "buffalo_l", device: str = "cpu") -> None:
@@ -126,30 +137,40 @@ class InsightFace:
             from insightface.app import FaceAnalysis  # type: ignore[import-not-found,import-untyped,unused-ignore]
         except ImportError as error:
             raise UserError(
-                "insightface is not installed",
-                next_step="pip install -c constraints.txt insightface onnxruntime, "
-                "or name the YuNet and SFace files of the OpenCV zoo instead",
+                f"insightface cannot be imported: {error}",
+                next_step=f"{INSIGHTFACE_INSTALL}, or name the YuNet and SFace files of the OpenCV zoo instead",
             ) from error
-        self._app: Any = FaceAnalysis(name=pack, allowed_modules=["detection", "recognition"])
-        self._app.prepare(ctx_id=0 if device.startswith("cuda") else -1, det_thresh=SURE)
+        try:
+            self._app: Any = FaceAnalysis(name=pack, allowed_modules=["detection", "recognition"])
+            self._app.prepare(ctx_id=0 if device.startswith("cuda") else -1, det_thresh=SURE, det_size=DETECTOR_PX)
+            self._finder, self._embedder = self._app.models["detection"], self._app.models["recognition"]
+        except Exception as error:  # its own exceptions and those of onnxruntime have no common class
+            raise UserError(
+                f"the models of insightface cannot be loaded: {type(error).__name__}: {error}",
+                expected="a model pack with detection and recognition",
+                got=pack,
+                next_step=f"insightface-cli model.download {pack}, which puts it into ~/.insightface/models",
+            ) from error
 
     def find(self, frame_HWC: Frames) -> list[Face]:
         """See `rushes.vbench.metrics.models.FaceFinder`."""
-        return [
-            _face([*found.bbox, found.det_score], found.kps.tolist())
-            for found in self._app.get(frame_HWC[..., ::-1].copy())
-        ]
+        rows, points = self._finder.detect(frame_HWC[..., ::-1].copy(), max_num=0, metric="default")
+        if points is None:
+            return [_face(row.tolist(), ()) for row in rows]
+        return [_face(row.tolist(), five.tolist()) for row, five in zip(rows, points, strict=True)]
 
     def embed(self, frame_HWC: Frames, face: Face) -> F64:
-        """See `rushes.vbench.metrics.models.FaceEmbedder`."""
+        """See `rushes.vbench.metrics.models.FaceEmbedder`.
+
+        Raises:
+            ValueError: the face has no five landmarks.
+        """
         from insightface.app.common import Face as Found  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-        box = face.box
-        found = Found(bbox=np.array([box.x0, box.y0, box.x1, box.y1]), kps=np.array(face.landmarks))
-        vector: F64 = np.asarray(
-            self._app.models["recognition"].get(frame_HWC[..., ::-1].copy(), found), np.float64
-        ).ravel()
-        return vector
+        row = row_of(face)
+        found = Found(bbox=row[:4] + np.r_[0.0, 0.0, row[:2]], kps=row[4:14].reshape(5, 2), det_score=row[14])
+        vector = self._embedder.get(frame_HWC[..., ::-1].copy(), found)
+        return np.asarray(vector, np.float64).ravel()
 
 
 def _file(path: str | Path, where: str) -> Path:

@@ -55,7 +55,7 @@ class VBenchMeasurerSpec(Spec):
     dimension is unscored, with the reason, until its models are named.
     """
 
-    spec_name: ClassVar[str] = "vbench-metrics-1"
+    spec_name: ClassVar[str] = "vbench-metrics-2"
 
     suite: str = INSTALLED
     """The user's copy of the suite: a VBench checkout, a vbench2 wheel, VBench2_full_info.json, or "installed"."""
@@ -76,9 +76,9 @@ class VBenchMeasurerSpec(Spec):
     tracker: Literal["lucas_kanade", "cotracker2", "cotracker3_offline"] = "lucas_kanade"
     """Point tracker; all but the first need `cotracker_folder`."""
     cotracker_folder: str = ""
-    """A clone of github.com/facebookresearch/co-tracker (CC-BY-NC 4.0)."""
+    """A clone of github.com/facebookresearch/co-tracker (CC-BY-NC 4.0) with the weights in its folder checkpoints."""
     flow: Literal["dis", "raft"] = "dis"
-    """Optical flow; `raft` needs torchvision."""
+    """Optical flow; `raft` needs torchvision, which this project's own constraints.txt leaves out."""
     detector: str = ""
     """Folder or name of a zero-shot detector for transformers (OWLv2, Grounding DINO); empty for none."""
     anomaly: str = ""

@@ -103,11 +103,20 @@ class Box:
     """Which of the asked labels."""
 
 
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes, 0 to 1."""
+    width = max(0.0, min(a.x1, b.x1) - max(a.x0, b.x0))
+    height = max(0.0, min(a.y1, b.y1) - max(a.y0, b.y0))
+    both = width * height
+    either = (a.x1 - a.x0) * (a.y1 - a.y0) + (b.x1 - b.x0) * (b.y1 - b.y0) - both
+    return both / either if either > 0 else 0.0
+
+
 class Detector(Protocol):
     """Finds things by their names."""
 
     def detect(self, frame_HWC: Frames, labels: Sequence[str]) -> list[Box]:
-        """Things of these names in a picture, any order, low scores included."""
+        """Things of these names in a picture, any order, low scores included, each thing once."""
         ...
 
 

@@ -38,6 +38,10 @@ class DenseInverseSearch:
         return flow
 
 
+RAFT_INSTALL: Final = "pip install torch==2.13.0 torchvision==0.28.0"
+"""Both from one index: a torchvision built for another torch cannot be imported."""
+
+
 class Raft:
     """RAFT through torchvision with the weights trained on Chairs and Things, 20 updates, as in the official scoring.
 
@@ -45,7 +49,7 @@ class Raft:
         device: "cuda", "cpu", ...
 
     Raises:
-        UserError: torchvision is not installed.
+        UserError: torchvision is not installed, does not fit torch, or the weights cannot be had.
     """
 
     def __init__(self, device: str = "cuda") -> None:
@@ -57,10 +61,23 @@ class Raft:
         except (ImportError, RuntimeError) as error:  # a build for another torch raises RuntimeError
             raise UserError(
                 f"RAFT needs torchvision, which cannot be imported: {error}",
-                next_step="pip install torchvision, in the build made for your torch; "
+                expected="torchvision in the build that belongs to your torch; this project's constraints.txt leaves "
+                "it out on purpose, because a build for another torch also stops transformers from importing",
+                next_step=f"{RAFT_INSTALL}, in an environment of your own and without -c constraints.txt; "
                 "or leave the flow at its weight-free default, dis",
             ) from error
-        self._model = raft_large(weights=Raft_Large_Weights.C_T_V1).to(device).eval()
+        weights = Raft_Large_Weights.C_T_V1
+        try:
+            state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+        except (OSError, RuntimeError) as error:
+            raise UserError(
+                f"the weights of RAFT cannot be had: {error}",
+                expected=f"{weights.url.rsplit('/', 1)[-1]} in the folder checkpoints of torch's hub folder",
+                next_step=f"download {weights.url} and put it there; or leave the flow at its weight-free default, dis",
+            ) from error
+        net = raft_large(weights=None)
+        net.load_state_dict(state)
+        self._model = net.to(device).eval()
         self._device = device
 
     def pair(self, first_HWC: Frames, second_HWC: Frames) -> F32:
@@ -69,16 +86,18 @@ class Raft:
 
         height, width = first_HWC.shape[:2]
         below, right = -height % 8, -width % 8
+        # The picture stays in the middle, as in the official padding.
+        top, left = below // 2, right // 2
         with torch.no_grad():
             first, second = (
                 torch.nn.functional.pad(
                     torch.from_numpy(frame).to(self._device).permute(2, 0, 1)[None].float() / 127.5 - 1.0,
-                    (0, right, 0, below),
+                    (left, right - left, top, below - top),
                     mode="replicate",
                 )
                 for frame in (first_HWC, second_HWC)
             )
-            flow = self._model(first, second, num_flow_updates=20)[-1][0, :, :height, :width]
+            flow = self._model(first, second, num_flow_updates=20)[-1][0, :, top : top + height, left : left + width]
         found: F32 = flow.permute(1, 2, 0).float().cpu().numpy()
         return found
 

@@ -14,7 +14,9 @@ from rushes.vbench.metrics.asking import by_questions
 from rushes.vbench.metrics.camera_motion import camera_motion
 from rushes.vbench.metrics.core import Profile, Unanswered, why_unusable
 from rushes.vbench.metrics.counts import right_counts, with_counts
+from rushes.vbench.metrics.detectors import DETECTOR_INSTALL
 from rushes.vbench.metrics.diversity import diversity
+from rushes.vbench.metrics.faces import SFACE, YUNET, ZOO
 from rushes.vbench.metrics.identity import SAME, human_identity
 from rushes.vbench.metrics.models import (
     AnomalyClassifier,
@@ -33,6 +35,7 @@ from rushes.vbench.metrics.questions import QUESTION_DIMENSIONS
 from rushes.vbench.metrics.sampling import NUM_VLM_FRAMES
 from rushes.vbench.metrics.telling import TELLING_DIMENSIONS, by_telling
 from rushes.vbench.metrics.twins import Twins
+from rushes.vbench.metrics.vgg import GET_IT
 from rushes.vbench.metrics.view import ClipView
 from rushes.vbench.suite import SuiteEntry
 
@@ -86,6 +89,18 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     DIVERSITY: ("features",),
 }
 """Fields of `Models` that each dimension cannot do without."""
+
+_WHERE_FROM: Final[Mapping[str, str]] = {
+    "judge": "name a vision-language model, judge={kind: vlm, model: ...}",
+    "teller": "name a vision-language model, teller={kind: vlm, model: ...}",
+    "text_judge": "name a language model, text_judge={kind: llm, model: ...}",
+    "detector": f"{DETECTOR_INSTALL}, detector=owlv2",
+    "anomaly": "anomaly=judge asks the judge, or name a folder of classifiers",
+    "face_finder": f"download models/{YUNET} from {ZOO} and name the file",
+    "face_embedder": f"download models/{SFACE} from {ZOO} and name the file",
+    "features": GET_IT,
+}
+"""How to come by what is not there by default; for the reasons of clips that were not scored."""
 
 _NEEDS_FPS: Final = QUESTION_DIMENSIONS | TELLING_DIMENSIONS | {"Multi-View_Consistency"}
 _NEEDS_FPS_FIXED: Final = _NEEDS_FPS | {"Camera_Motion"}
@@ -159,7 +174,9 @@ def _guarded(view: ClipView, entry: SuiteEntry, profile: Profile, models: Models
 
 
 def _lacking(name: str, models: Models) -> Unscored:
-    return Unscored(reason=f"{name} needs {' and '.join(missing([name], models)[name])}, not given")
+    absent = missing([name], models)[name]
+    how = "; ".join(_WHERE_FROM[need] for need in absent if need in _WHERE_FROM)
+    return Unscored(reason=f"{name} needs {' and '.join(absent)}, not given" + (f" ({how})" if how else ""))
 
 
 def _tried(measure: Callable[[], Outcome]) -> Outcome | Failed:

@@ -5,6 +5,7 @@ Legend: T frames, N points, H height, W width.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -101,11 +102,21 @@ def _carried(xy_N2: F64, moved_N2: F64, known_N: Flags) -> F64:
     return shifted
 
 
+WEIGHTS: Final = {
+    "cotracker2": ("facebook/cotracker", "cotracker2.pth"),
+    "cotracker3_offline": ("facebook/cotracker3", "scaled_offline.pth"),
+}
+"""Model repository and file of each hub name, as co-tracker's own hubconf.py has them."""
+FEWEST_FRAMES: Final = 8
+"""Length of CoTracker2's window: of clips with 4 frames or fewer it returns zeros instead of tracks."""
+
+
 class CoTracker:
-    """The official tracker through torch.hub. Its code and weights are CC-BY-NC 4.0: not for commercial use.
+    """The official tracker from a clone of its repository. Code and weights are CC-BY-NC 4.0: not for commercial use.
 
     Args:
-        folder: a clone of github.com/facebookresearch/co-tracker at a commit of your choice.
+        folder: a clone of github.com/facebookresearch/co-tracker at a commit of your choice, with the weights in its
+            folder `checkpoints`, where its own instructions put them.
         model: its hub name: "cotracker2" as the official scoring, or "cotracker3_offline".
         device: "cuda", "cpu", ...
 
@@ -116,29 +127,45 @@ class CoTracker:
     def __init__(self, folder: str, model: str = "cotracker2", device: str = "cuda") -> None:
         import torch
 
+        repository, name = WEIGHTS[model]
+        checkpoint = Path(folder) / "checkpoints" / name
         try:
             # A local clone: nothing is fetched by name, and the commit is the user's own choice.
-            self._model = torch.hub.load(folder, model, source="local").to(device).eval()
-        except (OSError, ImportError, RuntimeError, ValueError) as error:
+            predictor: Any = torch.hub.load(folder, model, source="local", pretrained=False)
+            # Its own loading would unpickle anything; of weights nothing but tensors is needed.
+            state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+            predictor.model.load_state_dict(state.get("model", state))
+        except Exception as error:  # code and weights are the user's own copies: anything may be wrong with them
             raise UserError(
                 f"CoTracker cannot be loaded: {error}",
-                expected="a clone of the co-tracker repository, with its weights in torch's hub folder",
+                expected=f"a clone of the co-tracker repository, with its weights in {checkpoint}",
                 got=folder,
-                next_step="git clone https://github.com/facebookresearch/co-tracker && pip install -e co-tracker, "
+                next_step="git clone https://github.com/facebookresearch/co-tracker && "
+                f"hf download {repository} {name} --local-dir co-tracker/checkpoints, then name the clone; "
                 "or leave the tracker at its weight-free default, lucas_kanade",
             ) from error
+        self._model = predictor.to(device).eval()
         self._device = device
 
     def track(self, frames_THWC: Frames, grid_N2: F64) -> Tracks:
         """See `rushes.vbench.metrics.models.PointTracker`."""
         import torch
 
-        video = torch.from_numpy(frames_THWC).to(self._device).permute(0, 3, 1, 2)[None].float()
+        num_frames = len(frames_THWC)
+        video = torch.from_numpy(_padded(frames_THWC)).to(self._device).permute(0, 3, 1, 2)[None].float()
         # With queries CoTracker adds support points; the official scoring asks for the grid by its size, without them.
-        if np.array_equal(grid_N2, official_grid(*frames_THWC.shape[1:3])):
-            found, visible = self._model(video, grid_size=GRID)
-        else:
-            queries = np.column_stack([np.zeros(len(grid_N2)), grid_N2]).astype(np.float32)
-            found, visible = self._model(video, queries=torch.from_numpy(queries)[None].to(self._device))
-        xy_TN2 = found[0].double().cpu().numpy()
-        return Tracks(xy_TN2, visible[0].reshape(xy_TN2.shape[:2]).bool().cpu().numpy())
+        with torch.no_grad():
+            if np.array_equal(grid_N2, official_grid(*frames_THWC.shape[1:3])):
+                found, visible = self._model(video, grid_size=GRID)
+            else:
+                queries = np.column_stack([np.zeros(len(grid_N2)), grid_N2]).astype(np.float32)
+                found, visible = self._model(video, queries=torch.from_numpy(queries)[None].to(self._device))
+        xy_TN2 = found[0, :num_frames].double().cpu().numpy()
+        # Visibility has a last axis of one in some versions and none in others.
+        return Tracks(xy_TN2, visible[0, :num_frames].reshape(xy_TN2.shape[:2]).bool().cpu().numpy())
+
+
+def _padded(frames_THWC: Frames) -> Frames:
+    """At least `FEWEST_FRAMES` frames: the last one again and again."""
+    missing = max(0, FEWEST_FRAMES - len(frames_THWC))
+    return np.concatenate([frames_THWC, np.repeat(frames_THWC[-1:], missing, axis=0)]) if missing else frames_THWC

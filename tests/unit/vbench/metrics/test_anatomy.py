@@ -14,11 +14,10 @@ from rushes.vbench.metrics.anatomy import (
     anatomy_outcome,
     human_anatomy,
     kept_boxes,
-    overlap,
     square_around,
 )
 from rushes.vbench.metrics.core import is_not_applicable
-from rushes.vbench.metrics.models import Box
+from rushes.vbench.metrics.models import Box, overlap
 
 Picture = npt.NDArray[np.uint8]
 GOOD, BAD = SeenPerson((("human", 0.1), ("hand", 0.3))), SeenPerson((("human", 0.1), ("hand", 0.33)))
@@ -105,3 +104,26 @@ def test_frames_go_through_detector_crops_and_classifier() -> None:
     assert classifier.parts == ["human", "hand"] * 3
     assert isinstance(fixed, Scored) and fixed.value == pytest.approx(2 / 3)
     assert isinstance(compat, Scored) and compat.value == pytest.approx(1 / 3), "officially red and blue are swapped"
+
+
+class Grey:
+    """Finds the whole picture, and remembers what the classifier was shown."""
+
+    def __init__(self) -> None:
+        self.crops: list[Picture] = []
+
+    def detect(self, frame_HWC: Picture, labels: Sequence[str]) -> list[Box]:
+        return [box(0, 0, frame_HWC.shape[1], frame_HWC.shape[0])] if "human" in labels else []
+
+    def p_abnormal(self, crop_HWC: Picture, part: str) -> float:
+        self.crops.append(crop_HWC)
+        return 0.0
+
+
+def test_large_people_are_smoothed_before_they_are_shrunk() -> None:
+    stripes = np.zeros((1, 1024, 1024, 3), np.uint8)
+    stripes[:, :, ::4] = 255
+    seen = Grey()
+    human_anatomy(stripes, "fixed", seen, seen)
+    (crop,) = seen.crops
+    assert np.abs(crop[..., 0].astype(float) - 255 / 4).max() < 12, "every fourth column is white: a dark grey"

@@ -12,9 +12,12 @@ import torch
 from rushes.errors import InputError
 from rushes.roles import Failed, GivenAnswer, JudgeRequest
 from rushes.vbench.metrics.core import Unanswered
-from rushes.vbench.metrics.detectors import ImageClassifiers, JudgedAnomaly, clipped
+from rushes.vbench.metrics.detectors import ImageClassifiers, JudgedAnomaly, ZeroShotDetector, clipped, suppressed
+from rushes.vbench.metrics.models import Box
+from tests.support.tiny_detectors import make_grounding_dino, make_owlv2
 from tests.support.vbench_clips import ScriptedJudge
 
+FRAME = np.random.default_rng(1).integers(0, 255, (40, 80, 3), np.uint8)
 CROP = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
 
 
@@ -77,3 +80,64 @@ def test_boxes_are_cut_to_the_picture() -> None:
     found = clipped((-5.0, 10.0, 50.0, 200.0), 1.2, "cat", 100, 40)
     assert found is not None and (found.x0, found.y0, found.x1, found.y1, found.score) == (0.0, 10.0, 40.0, 100.0, 1.0)
     assert clipped((50.0, 0.0, 60.0, 10.0), 0.5, "cat", 100, 40) is None
+
+
+def test_a_thing_that_was_boxed_twice_is_one_thing() -> None:
+    sure, again = Box(0.0, 0.0, 10.0, 10.0, 0.9, "ball"), Box(0.0, 0.0, 10.0, 11.0, 0.5, "ball")
+    beside, other = Box(0.0, 0.0, 10.0, 15.0, 0.4, "ball"), Box(0.0, 0.0, 10.0, 10.0, 0.3, "face")
+    assert suppressed([again, other, sure, beside]) == [sure, beside, other]
+
+
+def raw(detector: ZeroShotDetector, names: list[str]) -> dict[str, torch.Tensor]:
+    """What the model itself says, without the processor's own reading of it."""
+    inputs = detector._processor(text=[names], images=[FRAME], return_tensors="pt")
+    with torch.no_grad():
+        outputs = detector._model(**inputs)
+    return {"logits": outputs.logits[0], "boxes": outputs.pred_boxes[0]}
+
+
+def corners(row: torch.Tensor, width: float, height: float) -> list[float]:
+    """Centre and size, as shares, to corners inside the picture of 40 x 80."""
+    x, y, w, h = row.tolist()
+    return [
+        min(max((x - w / 2) * width, 0.0), 80.0),
+        min(max((y - h / 2) * height, 0.0), 40.0),
+        min(max((x + w / 2) * width, 0.0), 80.0),
+        min(max((y + h / 2) * height, 0.0), 40.0),
+    ]
+
+
+def test_owlv2_boxes_are_those_of_the_padded_square(tmp_path: Path) -> None:
+    detector = ZeroShotDetector(str(make_owlv2(tmp_path)))
+    names = ["face", "hand"]
+    found = detector.detect(FRAME, names)
+    said = raw(detector, names)
+    scores, which = said["logits"].sigmoid().max(dim=1)
+    # Boxes are shares of the square of 80 x 80 that the picture was padded to.
+    expected = [
+        (corners(box, 80.0, 80.0), float(score), names[int(i)])
+        for box, score, i in zip(said["boxes"], scores, which, strict=True)
+    ]
+    assert found and all(0.0 <= box.x0 < box.x1 <= 80.0 and 0.0 <= box.y0 < box.y1 <= 40.0 for box in found)
+    assert found == suppressed(found)
+    for box in found:
+        near = [
+            np.allclose(place, [box.x0, box.y0, box.x1, box.y1], atol=1e-3) and score == pytest.approx(box.score)
+            for place, score, label in expected
+            if label == box.label
+        ]
+        assert any(near), f"no output of the model is {box}"
+
+
+def test_grounding_dino_is_asked_name_by_name(tmp_path: Path) -> None:
+    """Its own labels are scraps of the whole question, such as "face [SEP]"; a name asked alone needs none."""
+    detector = ZeroShotDetector(str(make_grounding_dino(tmp_path)))
+    found = detector.detect(FRAME, ["face", "hand"])
+    assert {box.label for box in found} == {"face", "hand"}
+    for name in ("face", "hand"):
+        said = raw(detector, [name])
+        best = int(said["logits"].sigmoid().max(dim=1).values.argmax())
+        first = next(box for box in found if box.label == name)
+        place = corners(said["boxes"][best], 80.0, 40.0)
+        assert np.allclose([first.x0, first.y0, first.x1, first.y1], place, atol=1e-3)
+        assert first.score == pytest.approx(float(said["logits"].sigmoid().max()), abs=1e-5)

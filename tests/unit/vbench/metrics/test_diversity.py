@@ -121,3 +121,11 @@ def test_shrunk_clips_have_the_same_value(profile: Profile) -> None:
     assert {each.frames_THWC.shape for each in small} == {(20 if profile == "compat" else 16, 64, 64, 3)}
     whole, kept = diversity(takes, profile, TinyNet()), diversity(small, profile, TinyNet())
     assert isinstance(whole, Scored) and whole == kept
+
+
+def test_clips_are_smoothed_before_they_are_shrunk() -> None:
+    stripes = np.zeros((1, 256, 256, 3), np.uint8)
+    stripes[:, :, ::4] = 255
+    (frame,) = shrunk(Video(stripes, 8.0), "compat").frames_THWC
+    assert frame.shape == (64, 64, 3)
+    assert np.abs(frame[:, 2:-2].astype(float) - 255 / 4).max() < 6, "every fourth column is white: a dark grey"

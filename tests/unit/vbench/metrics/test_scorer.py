@@ -48,6 +48,15 @@ def test_what_is_missing_is_unscored_with_its_name(profile: Profile) -> None:
     for name, outcome in found.items():
         assert isinstance(outcome, Unscored) and not is_not_applicable(outcome)
         assert name == "Diversity" or NEEDS[name][0] in outcome.reason
+    for name, line in (
+        ("Human_Anatomy", "hf download google/owlv2-base-patch16-ensemble"),
+        ("Human_Identity", "face_detection_yunet_2023mar.onnx from https://github.com/opencv/opencv_zoo"),
+        ("Complex_Plot", "text_judge={kind: llm"),
+    ):
+        outcome = found[name]
+        assert isinstance(outcome, Unscored) and line in outcome.reason
+    whole = score_takes([moved(), moved()], profile, Models())
+    assert isinstance(whole, Unscored) and "hf download timm/vgg19.tv_in1k" in whole.reason
 
 
 BAD: dict[str, tuple[Video, str]] = {

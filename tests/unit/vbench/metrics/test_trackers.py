@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from rushes.errors import UserError
 from rushes.vbench.metrics.camera_compat import official_grid
@@ -52,7 +53,78 @@ def test_the_same_clip_gives_the_same_tracks() -> None:
     assert np.array_equal(first, second)
 
 
+HUB = """
+import torch
+
+
+class Predictor(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.model = torch.nn.Module()
+        self.model.speed = torch.nn.Parameter(torch.zeros(2))
+
+    def forward(self, video, queries=None, segm_mask=None, grid_size=0, grid_query_frame=0, backward_tracking=False):
+        batch, num_frames, colours, height, width = video.shape
+        assert (batch, colours) == (1, 3) and video.dtype == torch.float32 and video.max() > 1
+        if queries is None:
+            y, x = (torch.linspace(8, 376, grid_size), torch.linspace(8, 504, grid_size))
+            grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2)
+            start = grid * torch.tensor([(width - 1) / 511, (height - 1) / 383])
+        else:
+            assert grid_size == 0 and queries.shape[2] == 3 and not queries[..., 0].any()
+            start = queries[0, :, 1:]
+        t = torch.arange(num_frames)[:, None, None]
+        tracks = (start + t * self.model.speed)[None]
+        if num_frames < 5:
+            tracks[:, 1:] = 0  # as CoTracker2 does when its window does not fit
+        return tracks, (t[..., 0] < 6).expand(num_frames, len(start))[None]
+
+
+def cotracker2(*, pretrained=True, **kwargs):
+    assert not pretrained, "its own loading would unpickle anything"
+    return Predictor()
+
+
+cotracker3_offline = cotracker2
+"""
+"""The interface of co-tracker's hubconf.py and predictor.py, as its repository had them in 2025."""
+
+
+def clone(folder: Path, name: str = "cotracker2.pth", *, nested: bool = False) -> str:
+    (folder / "hubconf.py").write_text(HUB)
+    (folder / "checkpoints").mkdir()
+    state = {"speed": torch.tensor([1.5, -0.5])}
+    torch.save({"model": state} if nested else state, folder / "checkpoints" / name)
+    return str(folder)
+
+
+def test_cotracker_follows_the_official_grid(tmp_path: Path) -> None:
+    frames = moved().frames_THWC
+    found = CoTracker(clone(tmp_path), device="cpu").track(frames, GRID)
+    steps = np.arange(len(frames))[:, None, None] * np.array([1.5, -0.5])
+    assert np.allclose(found.xy_TN2, GRID + steps, atol=1e-3)
+    assert found.visible_TN.dtype == bool and found.visible_TN[5].all() and not found.visible_TN[6].any()
+
+
+def test_cotracker_follows_any_points_through_a_clip_shorter_than_its_window(tmp_path: Path) -> None:
+    tracker = CoTracker(clone(tmp_path, "scaled_offline.pth", nested=True), "cotracker3_offline", "cpu")
+    found = tracker.track(moved().frames_THWC[:3], GRID[:7])
+    assert found.xy_TN2.shape == (3, 7, 2) and found.visible_TN.shape == (3, 7)
+    assert np.allclose(found.xy_TN2[2], GRID[:7] + np.array([3.0, -1.0]), atol=1e-3)
+
+
 def test_cotracker_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         CoTracker(str(tmp_path), device="cpu")
     assert "git clone https://github.com/facebookresearch/co-tracker" in str(caught.value)
+    (tmp_path / "hubconf.py").write_text(HUB)
+    with pytest.raises(UserError) as caught:
+        CoTracker(str(tmp_path), device="cpu")
+    assert "hf download facebook/cotracker cotracker2.pth --local-dir co-tracker/checkpoints" in str(caught.value)
+
+
+def test_cotracker_weights_are_tensors_and_nothing_else(tmp_path: Path) -> None:
+    folder = clone(tmp_path)
+    torch.save({"speed": Path("code that a pickle may run")}, tmp_path / "checkpoints" / "cotracker2.pth")
+    with pytest.raises(UserError, match="cannot be loaded"):
+        CoTracker(folder, device="cpu")
