@@ -7,7 +7,6 @@ answers, the base model's measurements) is made once. Killed, the same command g
 from __future__ import annotations
 
 import argparse
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from rushes.measure.pairs import pair_up
 from rushes.pipeline import improve
 from rushes.recipe import load_recipe
 from rushes.records import Scorecard
-from rushes.store.provenance import commit
+from rushes.store.provenance import commit, hardware
 from rushes.store.run import Run
 
 
@@ -54,8 +53,46 @@ REALISM_ARMS: tuple[Arm, ...] = (
     Arm("real_flow", ("train.realism.kind=real_flow",)),
     Arm("moments", ("train.realism.kind=moments",)),
 )
+LATENTS: tuple[Arm, ...] = (
+    Arm("as they leave the sampler", ("generate.latents=sampler",)),
+    Arm("decoded and encoded again", ("generate.latents=reencoded",)),
+)
 DEMO = (Arm("demo recipe", ()),)
-GROUPS: Mapping[str, tuple[Arm, ...]] = {"demo": DEMO, "paper": PAPER, "data": DATA, "realism": REALISM_ARMS}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Arms that are compared with each other."""
+
+    title: str
+    about: str
+    arms: tuple[Arm, ...]
+
+
+GROUPS: Mapping[str, Group] = {
+    "demo": Group("The demo recipe", "What `make demo` does, with each seed anew: prompts, clips and training.", DEMO),
+    "paper": Group(
+        "The paper's objectives",
+        "The demo's data, steps and schedule with the objectives that the paper compares. All arms of a seed train on "
+        "the same clips and scores.",
+        PAPER,
+    ),
+    "data": Group(
+        "The paper's data",
+        "Raw weights on own clips of written prompts, on real clips with their captions, and on both, for the same "
+        "number of steps.",
+        DATA,
+    ),
+    "realism": Group(
+        "The two readings of the realism constraint",
+        "The demo recipe without one, with flow matching on the real clips, and with the moments of predicted clean "
+        "latents drawn to those of real ones.",
+        REALISM_ARMS,
+    ),
+    "latents": Group(
+        "Which latents to train on", "The demo recipe with either kind of its own clips' latents.", LATENTS
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -146,19 +183,29 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
     arguments = parser.parse_args()
     common = [f"measure.split={arguments.split}"]
-    parts = [
-        "# Results",
-        f"Made by `make results` at commit {commit()[0]} on {platform.processor() or platform.machine()}; "
-        f"seeds {arguments.seeds}, {arguments.split} prompts. Gains are in points (100 x score), averaged over the "
-        "focus dimensions; intervals are 95 % paired bootstrap, clustered by prompt, of the mean over seeds.",
-    ]
-    for group in arguments.groups:
-        outcomes = [run_arm(arm, arguments.seeds, arguments.home, common) for arm in GROUPS[group]]
-        parts += [f"## {group}", table(outcomes)]
-        if group == "demo":
+    parts = [_head(arguments.seeds, arguments.split)]
+    for name in arguments.groups:
+        group, outcomes = GROUPS[name], list[Outcome]()
+        for arm in group.arms:
+            outcomes.append(run_arm(arm, arguments.seeds, arguments.home, common))
+            shown = [*parts, f"## {group.title}", group.about, table(outcomes)]
+            arguments.out.write_text("\n\n".join(shown) + "\n", encoding="utf-8")
+            print(table(outcomes[-1:]).splitlines()[-1], flush=True)
+        parts += [f"## {group.title}", group.about, table(outcomes)]
+        if name == "demo":
             parts.append(dimensions_table(outcomes[0]))
-        arguments.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-        print(parts[-1])
+    arguments.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _head(seeds: Sequence[int], split: str) -> str:
+    machine = hardware()
+    return (
+        "# Results\n\n"
+        f"Made by `make results` at commit {commit()[0]} on {machine['num_cpus']} cores of {machine['cpu']}, "
+        f"{machine['memory_gib']} GiB; seeds {', '.join(map(str, seeds))}; {split} prompts. Gains are in points "
+        "(100 x score), averaged over the focus dimensions; intervals are 95 % paired bootstrap, clustered by prompt, "
+        "of the mean over seeds."
+    )
 
 
 if __name__ == "__main__":

@@ -62,7 +62,9 @@ def _no_real_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "improve", fake_improve)
 
 
-@pytest.mark.parametrize("arm", [arm for arms in results.GROUPS.values() for arm in arms], ids=lambda arm: arm.name)
+@pytest.mark.parametrize(
+    "arm", [arm for group in results.GROUPS.values() for arm in group.arms], ids=lambda arm: arm.name
+)
 def test_every_arm_is_a_recipe(arm: results.Arm) -> None:
     recipe = load_recipe("sandbox", list(arm.overrides))
     if "+ realism" in arm.name or arm.name == "both":
@@ -87,12 +89,14 @@ def test_the_page_holds_every_group_and_a_gain_that_is_missing_is_not_zero(
     monkeypatch.setattr(sys, "argv", ["results", *arguments])
     results.main()
     page = out.read_text(encoding="utf-8")
-    assert "seeds [1, 2], test prompts" in page
+    assert "seeds 1, 2; test prompts" in page
     row = next(line for line in page.splitlines() if line.startswith("| demo recipe"))
     mean = 100 * fmean(fmean(pair) for pair in zip(GAINS[1], GAINS[2], strict=True))
     assert f"| {mean:+.1f} |" in row
     assert row.endswith("| +66.7, not measured |")
     assert f"| {FOCUS} (focus) | 0.0 | {mean:.1f} | {mean:+.1f} | 0 of 2 seeds |" in page
     assert f"| {OTHER} | {mean:.1f} | 0.0 | {-mean:+.1f} | 2 of 2 seeds |" in page
-    assert [line for line in page.splitlines() if line.startswith("## ")] == ["## demo", "## realism"]
+    assert [line for line in page.splitlines() if line.startswith("## ")] == [
+        f"## {results.GROUPS[name].title}" for name in ("demo", "realism")
+    ]
     assert "moments" in capsys.readouterr().out
