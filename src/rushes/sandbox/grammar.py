@@ -70,13 +70,13 @@ BALANCED = World(
 )
 SKEWED = World(
     dimensions={
-        "Simple": 8,
+        "Simple": 6,
         "Composition": 4,
-        "Dynamic_Attribute": 3,
+        "Dynamic_Attribute": 5,
         "Dynamic_Spatial_Relationship": 2,
-        "Motion_Order_Understanding": 2,
+        "Motion_Order_Understanding": 5,
         "Camera_Motion": 3,
-        "Instance_Preservation": 3,
+        "Instance_Preservation": 4,
         "Mechanics": 3,
         "Motion_Rationality": 2,
     },

@@ -32,7 +32,7 @@ def test_both_worlds_hold_everything(world: World) -> None:
 
 def test_the_skewed_world_shows_common_things_more_often() -> None:
     kinds = Counter(scene.dimension for scene in scenes(SKEWED, 3000))
-    assert kinds["Simple"] > 2 * kinds["Motion_Order_Understanding"]
+    assert kinds["Simple"] > 2 * kinds["Dynamic_Spatial_Relationship"]
     colours = Counter(scene.things[0].colour for scene in scenes(SKEWED, 3000, "Simple"))
     weights = SKEWED.colours
     for colour in COLOURS:
