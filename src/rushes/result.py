@@ -34,10 +34,11 @@ from rushes.report.data import (
 )
 from rushes.report.examples import choose_examples
 from rushes.report.html import write_report
+from rushes.report.looks import find_previews
 from rushes.roles import Video
 from rushes.specs import Recipe
 from rushes.store.run import Run
-from rushes.train.lesson import BIN_PREFIX, NUM_BINS
+from rushes.train.lesson import BIN_PREFIX, NUM_BINS, previews_in
 from rushes.vbench.beside import official_rows
 from rushes.weights.report import WeightReport
 
@@ -129,7 +130,8 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
     answers = [answer for answer in run.answers.all() if answer.clip_key in own]
     rejections = run.read_derived("rejections", Rejection)
     drafts = [prompt for prompt in run.prompts.all() if prompt.origin == "weakness"]
-    curves = _curves(run, result.tuned)
+    rounds = _rounds(run, result.tuned)
+    curves = _curves(run, rounds)
     data = ReportData(
         name=recipe.name,
         scorecard=scorecard,
@@ -141,6 +143,7 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         losses=tuple(each for each in curves if not each.term.startswith(BIN_PREFIX))
         or Missing("the checkpoint kept no loss values"),
         noise_levels=noise_levels(curves),
+        previews=find_previews([previews_in(run.home, each.key) for each in rounds], run.log.read()),
         screening=Screening(len(drafts), rejections) if rejections is not None else Missing("nothing was screened"),
         judge_accuracy=_judge_accuracy(recipe),
         agreement=agreement(answers, measured) or Missing("the judge answered no question about the measured clips"),
@@ -197,17 +200,22 @@ def _side(run: Run, result: Result, measured: Measurement) -> Side:
     return Side(Video(run.blobs.read_video(clip.video), clip.fps), measured.outcome)
 
 
-def _curves(run: Run, tuned: str) -> tuple[LossCurve, ...]:
-    """The loss curves of all rounds one after the other, from the last checkpoint back to the base."""
+def _rounds(run: Run, tuned: str) -> list[Checkpoint]:
+    """The checkpoints of all rounds in order: from the last one back to the base, turned round."""
     chain: list[Checkpoint] = []
     known = {checkpoint.key: checkpoint for checkpoint in run.checkpoints.all()}
     key: str | None = tuned
     while key is not None and key in known:
         chain.insert(0, known[key])
         key = known[key].parent
+    return chain
+
+
+def _curves(run: Run, rounds: Sequence[Checkpoint]) -> tuple[LossCurve, ...]:
+    """The loss curves of all rounds one after the other."""
     points: dict[str, list[tuple[int, float]]] = {}
     done = 0
-    for checkpoint in chain:
+    for checkpoint in rounds:
         for term, values in _read_curves(run, checkpoint.curves).items():
             points.setdefault(term, []).extend((done + step, value) for step, value in values)
         done += checkpoint.step

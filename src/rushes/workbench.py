@@ -80,7 +80,8 @@ class Workbench:
 
     @cached_property
     def _base_weights(self) -> dict[str, Tensor]:
-        return {name: value.clone() for name, value in self.family.transformer.state_dict().items()}
+        """A copy in main memory, which a GPU has less of."""
+        return {name: value.to("cpu", copy=True) for name, value in self.family.transformer.state_dict().items()}
 
     def with_weights(self, model: Model, texts: Sequence[str] = ()) -> Family:
         """The pipeline with a model's weights in it; text encoder and autoencoder are the base's.

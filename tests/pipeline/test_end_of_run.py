@@ -10,7 +10,7 @@ from rushes.measure.latents import ClipMoments
 from rushes.pipeline import improve
 from rushes.plan.flops import UnitFlops
 from rushes.records import Scorecard
-from rushes.specs import Recipe
+from rushes.specs import PreviewRuntime, Recipe
 from rushes.status import read_status
 from rushes.store.run import Run
 from tests.support.tiny_recipe import tiny_recipe
@@ -19,7 +19,9 @@ from tests.support.tiny_wan import make_tiny_wan
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Path, Scorecard]:
-    recipe = tiny_recipe(make_tiny_wan(tmp_path_factory.mktemp("model")), num_rounds=2)
+    plain = tiny_recipe(make_tiny_wan(tmp_path_factory.mktemp("model")), num_rounds=2)
+    train = plain.runtime.train.model_copy(update={"previews": PreviewRuntime(every=3, num_prompts=1)})
+    recipe = plain.model_copy(update={"runtime": plain.runtime.model_copy(update={"train": train})})
     home = tmp_path_factory.mktemp("runs") / "run"
     scorecard = improve(recipe, home)
     assert scorecard is not None
@@ -90,3 +92,16 @@ def test_a_report_is_written_anew_without_loading_the_model(
         run.reopen_work()
     assert improve(recipe, home) == scorecard
     assert (home / "report.html").is_file()
+
+
+def test_the_report_shows_what_training_filmed(finished: tuple[Recipe, Path, Scorecard]) -> None:
+    _, home, _ = finished
+    with Run.view(home) as run:
+        told = [event["prompt"] for event in run.log.read() if event["event"] == "preview"]
+    assert len(told) == len(list((home / "previews").glob("*/*.mp4"))) == 2 * 3, (
+        "two rounds; before, halfway, at the end"
+    )
+    page = (home / "report.html").read_text(encoding="utf-8")
+    assert page.count('preload="none"') == 6
+    for words in ("round 1, before step 1", "round 1, after 3 steps", "round 2, after 6 steps", *told):
+        assert words in page, words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_a_run_starts_its_own_processes(one: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_launchers_processes_share_a_run(one: Path, tmp_path: Path, root: Path) -> None:
-    """By torchrun, whose environment `accelerate launch` uses too."""
+    """By torchrun."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     arguments = ["-m", "rushes", "train", str(one / "recipe.yaml"), "--home", str(tmp_path / "two")]
     done = subprocess.run(
@@ -64,3 +65,27 @@ def test_a_launchers_processes_share_a_run(one: Path, tmp_path: Path, root: Path
     assert done.returncode == 0, done.stderr
     assert_same_model(one, tmp_path / "two")
     assert '"training_together"' in (tmp_path / "two" / "events.jsonl").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("option", "parallel"), [("--multi_gpu", "ddp"), ("--use_fsdp", "fsdp")])
+def test_processes_of_accelerate_launch_share_a_run(
+    option: str, parallel: str, one: Path, tmp_path: Path, root: Path
+) -> None:
+    """Its launcher for several GPUs, which works without any; with `--cpu` it would leave the others to MPI."""
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", option, "--num_processes", "2"]
+    settings = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    arguments = ["-m", "rushes", "train", str(one / "recipe.yaml"), "--home", str(tmp_path / "two")]
+    done = subprocess.run(
+        [*launcher, *settings, *arguments],
+        cwd=root,
+        env={**os.environ, "HF_HOME": str(tmp_path / "no-config-of-mine")},
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stderr
+    assert_same_model(one, tmp_path / "two")
+    with Run.view(tmp_path / "two") as run:
+        (told,) = [event for event in run.log.read() if event["event"] == "training_together"]
+    assert (told["num_processes"], told["parallel"]) == (2, parallel)

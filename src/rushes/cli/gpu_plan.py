@@ -71,6 +71,12 @@ def _show(recipe: Recipe, model: RealModel, gpus: Sequence[Gpu], plans: dict[str
     columns = [Column("stage"), Column("items", "right"), Column(""), Column("disk", "right")]
     show_table([*columns, Column("GPU memory", "right"), *right], [*rows, total], total=True)
     print("GPU-hours are estimates: counted arithmetic over stated efficiencies (docs/real_models.md), on one GPU.")
+    shared = recipe.runtime.train
+    if shared.num_processes > 1:
+        print(
+            f"training is shared by {shared.num_processes} processes ({shared.parallel}): its GPU memory is that of "
+            "each, its hours are those of all GPUs together, without the traffic between them"
+        )
     for stage in first:
         if stage.left_out:
             print(f"not in the hours of {stage.stage}: {' and '.join(stage.left_out)}")

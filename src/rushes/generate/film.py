@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rushes.execute.local import outcome
 from rushes.records import Clip, Prompt, SamplerSettings
 from rushes.roles import ClipRequest, Failed, GeneratedClip
 from rushes.specs import ShapeSpec, StoredAs
@@ -146,7 +148,7 @@ def film(
         for work in chunk
     ]
     clips: list[Clip | Failed] = []
-    for work, made in zip(chunk, generator.generate(requests), strict=True):
+    for work, made in zip(chunk, _filmed(generator, requests), strict=True):
         if isinstance(made, Failed):
             clips.append(made)
             continue
@@ -156,6 +158,25 @@ def film(
             clip = clip.model_copy(update={"latents": blobs.put_arrays({"latents": kept})})
         clips.append(clip)
     return clips
+
+
+def _filmed(generator: PipelineGenerator, requests: Sequence[ClipRequest]) -> Sequence[GeneratedClip | Failed]:
+    """A batch at once; where it fails, its clips one by one, so that only those that cannot be made are failures."""
+    made = outcome(generator.generate, requests)
+    if not isinstance(made, Failed):
+        return made
+    if len(requests) == 1:
+        return [made]
+    warnings.warn(
+        f"filming {len(requests)} clips at once failed ({made.error_type}: {made.message}); they are filmed one by "
+        "one. If this goes on, lower runtime.generate_batch",
+        stacklevel=2,
+    )
+    alone: list[GeneratedClip | Failed] = []
+    for request in requests:
+        found = outcome(generator.generate, [request])
+        alone += [found] if isinstance(found, Failed) else found
+    return alone
 
 
 def _clip(

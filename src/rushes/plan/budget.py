@@ -1,7 +1,8 @@
 """What to give up so that everything, data and judging included, fits into so many GPU-hours: a pure function.
 
-The final comparison and the probes shrink first, then the data, then length and steps of the clips, then all to the
-least that still says something. What is left over goes back into prompts. Training keeps its passes over the clips.
+The final comparison and the probes shrink first, then the data, then length and steps of drafts and of the clips, then
+all to the least that still says something. What is left over goes back into prompts. Training keeps its passes over the
+clips.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ _SHOWN: Final = (
     "measure.sampler.num_steps",
 )
 """Settings that may be traded."""
+_DRAFT: Final = ("num_frames", "num_steps", "num_takes")
+"""Those of `generate.draft`, where a recipe makes drafts."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +110,11 @@ def _changes(model: RealModel) -> Iterator[Change]:
         yield _halve("measure.num_prompts", 8)
         yield _halve("diagnose.num_prompts", 4)
         yield _data(least=96)
+    yield _draft(model, num_frames=33, num_steps=20, num_takes=2)
     for num_frames in (121, 97, 81, 65, 49):
         yield _frames(model, num_frames)
     yield _steps(30)
+    yield _draft(model, num_frames=17, num_steps=12, num_takes=1)
     yield _frames(model, 33)
     for _ in range(8):
         yield _data(least=24)
@@ -145,12 +150,35 @@ def _data(least: int) -> Change:
 
 def _frames(model: RealModel, at_most: int) -> Change:
     def change(recipe: Recipe) -> Recipe:
-        # 8 k + 1 frames are legal for every family.
-        step = 8 if model.family in ("cogvideox", "ltx") else 4
-        frames = min(recipe.shape.num_frames, (at_most - 1) // step * step + 1)
-        return _set(recipe, "shape.num_frames", frames)
+        frames = min(recipe.shape.num_frames, _legal(model, at_most))
+        return _shorter_drafts(_set(recipe, "shape.num_frames", frames), num_frames=frames)
 
     return change
+
+
+def _legal(model: RealModel, at_most: int) -> int:
+    """The most frames that a family can make; 8 k + 1 are legal for every one."""
+    step = 8 if model.family in ("cogvideox", "ltx") else 4
+    return (at_most - 1) // step * step + 1
+
+
+def _draft(model: RealModel, *, num_frames: int, num_steps: int, num_takes: int) -> Change:
+    """Drafts no longer, no finer and no more than that."""
+    return lambda recipe: _shorter_drafts(
+        recipe, num_frames=_legal(model, num_frames), num_steps=num_steps, num_takes=num_takes
+    )
+
+
+def _shorter_drafts(recipe: Recipe, **at_most: int) -> Recipe:
+    """A draft has never more frames or steps than a full take; recipes without drafts stay as they are."""
+    if recipe.generate.draft is None:
+        return recipe
+    draft = recipe.generate.draft
+    said = {name: getattr(draft, name) for name in at_most}
+    usual = {"num_frames": recipe.shape.num_frames, "num_steps": recipe.generate.sampler.num_steps}
+    less = {name: most for name, most in at_most.items() if most < (said[name] or usual[name])}
+    generate = recipe.generate.model_copy(update={"draft": draft.model_copy(update=less)})
+    return recipe.model_copy(update={"generate": generate})
 
 
 def _steps(at_most: int) -> Change:
@@ -159,7 +187,7 @@ def _steps(at_most: int) -> Change:
     def change(recipe: Recipe) -> Recipe:
         for setting in ("generate.sampler.num_steps", "measure.sampler.num_steps"):
             recipe = _set(recipe, setting, min(at_most, _get(recipe, setting)))
-        return recipe
+        return _shorter_drafts(recipe, num_steps=at_most)
 
     return change
 
@@ -189,7 +217,13 @@ def _num_own(recipe: Recipe) -> int:
 
 
 def _trades(before: Recipe, after: Recipe) -> tuple[Trade, ...]:
-    values = ((setting, _get(before, setting), _get(after, setting)) for setting in _SHOWN)
+    values = [(setting, _get(before, setting), _get(after, setting)) for setting in _SHOWN]
+    first, last = before.generate.draft, after.generate.draft
+    if first is not None and last is not None:
+        usual = {"num_frames": before.shape.num_frames, "num_steps": before.generate.sampler.num_steps}
+        pairs = [(name, getattr(first, name) or usual[name], getattr(last, name)) for name in _DRAFT]
+        # Where a draft is as long as a full take, it has no number of its own that could be traded.
+        values += [(f"generate.draft.{name}", old, new) for name, old, new in pairs if new is not None]
     return tuple(Trade(*each) for each in values if each[1] != each[2])
 
 

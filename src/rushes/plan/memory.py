@@ -2,7 +2,7 @@
 
 It is meant to be within a factor of two, to tell before hours are spent whether a recipe fits at all. A test holds it
 to what small models are measured to take on a CPU: full and low-rank training, and filming came out at 0.76 to 1.24.
-Where the device is a GPU, all but the libraries lies there.
+Where the device is a GPU, `on_gpus` says what of it lies there. Where several processes train, it is what each takes.
 """
 
 from __future__ import annotations
@@ -82,24 +82,37 @@ def num_tuned(model: ModelSize, spec: TrainSpec) -> int:
     return model.num_transformer if spec.lora is None else adapter_parameters(model, spec.lora.rank)
 
 
+def num_shards(recipe: Recipe) -> int:
+    """Processes that weights, gradients, moments and average are divided between: all with FSDP, none with DDP."""
+    runtime = recipe.runtime.train
+    return runtime.num_processes if runtime.parallel == "fsdp" else 1
+
+
 def network_bytes(model: ModelSize, spec: TrainSpec) -> float:
     """The transformer in training and its frozen base: a copy for full fine-tuning, the same weights for an adapter.
 
-    What is frozen lies in bfloat16 where training computes in it (`network.round_frozen`).
+    What is frozen lies in bfloat16 where training computes in it (`network.round_frozen`). Undivided, as it is made
+    also where it is divided then.
     """
     frozen = (FLOAT / 2 if spec.precision == "bfloat16" else FLOAT) * model.num_transformer
     return frozen + FLOAT * num_tuned(model, spec)
 
 
-def lasting_bytes(model: ModelSize, spec: TrainSpec) -> float:
-    """What lies there from the first step to the last: the network, both moments, and the average."""
-    return network_bytes(model, spec) + (moment_bytes(spec) + FLOAT) * num_tuned(model, spec)
+def lasting_bytes(model: ModelSize, spec: TrainSpec, shards: int = 1) -> float:
+    """What lies there from the first step to the last: the network, both moments, and the average.
+
+    Args:
+        model: the base.
+        spec: how it is trained.
+        shards: processes that all of it is divided between.
+    """
+    return (network_bytes(model, spec) + (moment_bytes(spec) + FLOAT) * num_tuned(model, spec)) / shards
 
 
 def block_bytes(model: ModelSize, recipe: Recipe) -> tuple[BlockBytes, ...]:
-    """What each block of the transformer needs for its backward pass, for one micro-batch."""
+    """What each block of the transformer needs for its backward pass, for one micro-batch of one process."""
     spec, num_text = recipe.train, recipe.base.max_tokens
-    num_clips = spec.batch_size // spec.num_accumulation
+    num_clips = max(1, spec.batch_size // (spec.num_accumulation * recipe.runtime.train.num_processes))
     kept = saved_activations(model, recipe.shape, num_clips, num_text) / model.num_layers
     if spec.precision == "bfloat16":
         kept *= AUTOCAST
@@ -108,12 +121,17 @@ def block_bytes(model: ModelSize, recipe: Recipe) -> tuple[BlockBytes, ...]:
 
 
 def step_bytes(model: ModelSize, recipe: Recipe, policy: Recompute) -> float:
-    """What a step adds and gives back: gradients, activations under a policy, the tuned weights in bfloat16."""
-    blocks, tuned = block_bytes(model, recipe), num_tuned(model, recipe.train)
+    """What a step adds and gives back: gradients, activations under a policy, the tuned weights in bfloat16.
+
+    Divided weights are whole for the block that computes and the one that is fetched meanwhile, and so are a block's
+    gradients before they are divided. The bfloat16 weights that autocast keeps for the backward pass are whole too.
+    """
+    blocks, tuned, shards = block_bytes(model, recipe), num_tuned(model, recipe.train), num_shards(recipe)
     # The backward pass holds the gradients of one block beside what was kept.
     activations = activation_bytes(blocks, policy) + blocks[0].kept
     half = FLOAT / 2 * tuned if recipe.train.precision == "bfloat16" else 0.0
-    return FLOAT * tuned + half + activations
+    fetched = FLOAT * (2 * model.num_transformer + tuned) / model.num_layers if shards > 1 else 0.0
+    return FLOAT * tuned / shards + fetched + half + activations
 
 
 def policy_of(model: ModelSize, recipe: Recipe, free: float | None) -> Recompute:
@@ -128,26 +146,29 @@ def policy_of(model: ModelSize, recipe: Recipe, free: float | None) -> Recompute
     asked = recipe.runtime.train.recompute
     if asked != "auto":
         return asked
-    reserved = (moment_bytes(recipe.train) + FLOAT) * num_tuned(model, recipe.train)
+    reserved = (moment_bytes(recipe.train) + FLOAT) * num_tuned(model, recipe.train) / num_shards(recipe)
     left = None if free is None else max(0, round(free - network_bytes(model, recipe.train)))
-    return choose_recompute(block_bytes(model, recipe), left, reserved)
+    return choose_recompute(block_bytes(model, recipe), left, round(reserved))
 
 
 def train_bytes(model: ModelSize, recipe: Recipe, free: float | None = None) -> float:
-    """Training: the loaded pipeline, what lasts, and the largest of what comes and goes.
+    """Training: the loaded pipeline, what lasts, and the largest of what comes and goes; of the first process.
 
-    Latents and texts lie in mapped files, whose pages the system takes back when it needs them: they count nothing.
+    A divided network is made whole and divided then, and its average is merged into a whole one at the end. Latents
+    and texts lie in mapped files, whose pages the system takes back when it needs them: they count nothing.
 
     Args:
         model: the base.
         recipe: what is to be done.
         free: memory of the device before the base is loaded, bytes; None where nobody knows.
     """
-    spec, loaded = recipe.train, FIRST_USE + loaded_bytes(model, recipe)
+    spec, loaded, shards = recipe.train, FIRST_USE + loaded_bytes(model, recipe), num_shards(recipe)
     policy = policy_of(model, recipe, None if free is None else free - loaded)
     saving = 3 * (2 * FLOAT + moment_bytes(spec)) * num_tuned(model, spec)  # copies, each as bytes, all of the file
-    merging = FLOAT * 2 * model.num_transformer
-    return loaded + lasting_bytes(model, spec) + max(step_bytes(model, recipe, policy), saving, merging)
+    whole = network_bytes(model, spec) if shards > 1 else 0.0
+    merging = whole + FLOAT * 2 * model.num_transformer
+    working = lasting_bytes(model, spec, shards) + max(step_bytes(model, recipe, policy), saving, merging)
+    return loaded + max(whole, working)
 
 
 def peak_bytes(model: ModelSize, recipe: Recipe, stage: str, free: float | None = None) -> int | None:

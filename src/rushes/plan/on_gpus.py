@@ -15,7 +15,16 @@ from rushes.generate.draft import as_draft
 from rushes.model_specs import LlmWriterSpec, LocalModelSpec, ModelSpec, VlmJudgeSpec
 from rushes.plan.estimate import computed_clip_bytes
 from rushes.plan.gpus import READING_EFFICIENCY, Gpu
-from rushes.plan.memory import FIRST_USE, FLOAT, filming_bytes, lasting_bytes, loaded_bytes, step_bytes
+from rushes.plan.memory import (
+    FIRST_USE,
+    FLOAT,
+    filming_bytes,
+    lasting_bytes,
+    loaded_bytes,
+    num_shards,
+    num_tuned,
+    step_bytes,
+)
 from rushes.plan.models import REAL_MODELS, TEXT_WIDTH, CallFlops, RealModel
 from rushes.plan.throughput import Kind
 from rushes.plan.work import StageWork, calls_per_clip, work_of
@@ -144,10 +153,14 @@ def draft_seconds(recipe: Recipe, gpu: Gpu) -> float | None:
 def train_bytes(recipe: Recipe, model: RealModel, recompute: Recompute) -> float:
     """GPU memory of training: weights and copies, gradients, optimiser, average, activations of one micro-batch.
 
-    Latents and texts of the samples lie on disk: see `data_bytes`.
+    Of each GPU, where several processes train. The pipeline's own transformer is moved to main memory once the network
+    is made from it, whole, which is divided only then. Latents and texts lie on disk: see `data_bytes`.
     """
-    size = replace(model.size, num_heads=0)  # the GPU's attention keeps no table of scores
-    return _resident(recipe, model) + lasting_bytes(size, recipe.train) + step_bytes(size, recipe, recompute)
+    size, spec = replace(model.size, num_heads=0), recipe.train  # the GPU's attention keeps no table of scores
+    own = FLOAT * size.num_transformer
+    making = 2 * own + FLOAT * num_tuned(size, spec)
+    working = lasting_bytes(size, spec, num_shards(recipe)) + step_bytes(size, recipe, recompute)
+    return _resident(recipe, model) - own + max(making, working)
 
 
 def recompute_on(recipe: Recipe, model: RealModel, gpu: Gpu) -> Recompute:
@@ -172,7 +185,7 @@ def film_bytes(recipe: Recipe, model: RealModel) -> float:
     size = replace(model.size, num_heads=0)
     work = FIRST_USE + filming_bytes(size, recipe.shape, recipe.runtime.generate_batch)
     half = FLOAT / 2 * size.num_transformer
-    return max(loaded_bytes(size, recipe), _resident(recipe, model) + half + work)
+    return max(_resident(recipe, model, with_text=True), _resident(recipe, model) + half + work)
 
 
 # ---------------------------------------------------------------------------------------------- stages
@@ -253,10 +266,16 @@ def _disk(work: StageWork, recipe: Recipe, model: RealModel) -> int:
     return total + round(work.tables.get("checkpoints", 0) * FLOAT * model.size.num_transformer)
 
 
-def _resident(recipe: Recipe, model: RealModel) -> float:
-    """What lies in GPU memory while the base only waits."""
-    loaded = loaded_bytes(model.size, recipe)
-    if recipe.runtime.free_text_encoder:
+def _resident(recipe: Recipe, model: RealModel, *, with_text: bool = False) -> float:
+    """What lies in GPU memory while the base only waits: the copy of its weights is in main memory.
+
+    Args:
+        recipe: says whether text encoders are freed.
+        model: the base.
+        with_text: before they are.
+    """
+    loaded = loaded_bytes(model.size, recipe) - FLOAT * model.size.num_transformer
+    if recipe.runtime.free_text_encoder and not with_text:
         loaded -= (FLOAT / 2 if recipe.base.text_precision == "bfloat16" else FLOAT) * model.size.num_text
     return loaded
 

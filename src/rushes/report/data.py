@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rushes.judge.audit.records import Audit
@@ -98,6 +99,23 @@ class LossCurve:
             raise ValueError(
                 f"a curve needs one value per step, at least one, got {len(self.steps)} and {len(self.values)}"
             )
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A clip that training filmed on its way, with the averaged weights that it had then.
+
+    Example: `Preview(Path("runs/x/previews/0f3a/step-000050-0.mp4"), 1, 50, "a red circle moves up")`.
+    """
+
+    path: Path
+    """The mp4 file."""
+    round_number: int
+    """Round, from 1."""
+    step: int
+    """Optimiser steps done; 0 is before the first."""
+    prompt: str
+    """The text."""
 
 
 @dataclass(frozen=True)
@@ -204,3 +222,5 @@ class ReportData:
     """What the judge said to controls, from the run folder."""
     noise_levels: Sequence[NoiseLevel] = ()
     """Training error by noise level; empty where it was not kept."""
+    previews: Sequence[Preview] = ()
+    """Clips filmed while training; empty where the recipe asked for none."""

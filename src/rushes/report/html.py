@@ -13,7 +13,7 @@ from markupsafe import Markup
 from rushes.judge.audit import plot as audit_plot
 from rushes.judge.audit import table as audit_table
 from rushes.plan import reference
-from rushes.report import plots, view, words
+from rushes.report import looks, plots, view, words
 from rushes.report.data import Missing, ReportData
 from rushes.report.examples import RULE
 from rushes.store.files import make_folder, write_atomic
@@ -70,6 +70,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "audit_plot": audit_plot,
         "audit_table": audit_table,
+        "looks": looks,
         "plots": plots,
         "reference": reference,
         "view": view,

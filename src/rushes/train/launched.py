@@ -44,9 +44,10 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launched | None:
     """What the environment says; None where no launcher started this process, or started it alone.
 
     Raises:
-        RecipeError: the variables are half there, or no numbers.
+        RecipeError: the variables are half there, or no numbers; or a launcher started one process of several.
     """
     if environment.get("WORLD_SIZE", "1") == "1" or "RANK" not in environment:
+        _check_all_started(environment)
         return None
     missing = [name for name in VARIABLES if not environment.get(name)]
     try:
@@ -63,3 +64,17 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launched | None:
         )
     fsdp = environment.get("ACCELERATE_USE_FSDP", "false").lower() in ("true", "1", "yes")
     return Launched(rank, local_rank, num, fsdp)
+
+
+def _check_all_started(environment: Mapping[str, str]) -> None:
+    """Refuse to work alone where `accelerate launch` was asked for several processes and started a single one.
+
+    That is what it does on CPUs, and where it sees fewer than two GPUs: it names a meeting point and no ranks.
+    """
+    if "ACCELERATE_USE_CPU" in environment and "MASTER_ADDR" in environment and "RANK" not in environment:
+        raise RecipeError(
+            "accelerate launch was asked for several processes and has started one: on CPUs, or with one GPU, it "
+            "leaves the rest to MPI, which is not supported here",
+            expected="RANK and WORLD_SIZE in the environment, as accelerate launch --multi_gpu and --use_fsdp set them",
+            next_step="use rushes run --num-processes N, or accelerate launch --multi_gpu --num_processes N",
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from rushes.records import BlobRef, Sample
@@ -27,6 +28,16 @@ class Lesson:
     spec: TrainSpec
     reencode: bool
     """Train on latents of the decoded clip rather than on the sampler's."""
+
+
+def previews_in(home: Path, key: str) -> Path:
+    """Where a training run's sample clips lie.
+
+    Args:
+        home: the run folder.
+        key: of the checkpoint that it makes.
+    """
+    return home / "previews" / key[:12]
 
 
 def lesson_key(lesson: Lesson) -> str:

@@ -28,8 +28,9 @@ class Network:
     """A diffusers transformer."""
     frozen: Any | None
     """Its untouched copy; None for LoRA."""
-    origin: Mapping[str, Tensor]
-    """The weights it began with, unrounded, under the base's names."""
+    origin: Mapping[str, Tensor] | None
+    """The weights it began with, unrounded, under the base's names; None for the family's own, which may be moved to
+    another device meanwhile: a reference to them here would keep them where they were."""
     autocast: bool
     conditions: Conditions = PLAIN
     called: Any | None = None
@@ -103,8 +104,7 @@ def make_network(
         _add_adapter(tuned, lora, family.lora_targets)
     if autocast:
         round_frozen(tuned if frozen is None else frozen)
-    origin = family.transformer.state_dict() if start is None else start
-    return Network(family, tuned.train(), frozen, origin, autocast, conditions)
+    return Network(family, tuned.train(), frozen, start, autocast, conditions)
 
 
 def round_frozen(model: torch.nn.Module) -> None:
@@ -149,7 +149,7 @@ def merged_weights(network: Network, average: dict[str, Tensor]) -> dict[str, Te
     if network.frozen is None:
         from peft.tuners.lora import LoraLayer
 
-        _unround(model, network.origin)
+        _unround(model, network.family.transformer.state_dict() if network.origin is None else network.origin)
         plain: dict[str, Tensor] = {}
         adapted = {name for name, module in model.named_modules() if isinstance(module, LoraLayer)}
         for module in model.modules():

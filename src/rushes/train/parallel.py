@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -35,8 +35,13 @@ class Parallel(Protocol):
         """True where every process holds a part of each weight, False where each holds all of them."""
         ...
 
-    def wrap(self, network: Network) -> Network:
-        """The network with gradients shared between the processes; once, before the optimiser is made."""
+    def wrap(self, network: Network, idle: Callable[[], Collection[str]]) -> Network:
+        """The network with gradients shared between the processes; once, before the optimiser is made.
+
+        Args:
+            network: as it is in one process.
+            idle: tells which trained parameters get no gradient in a step; called where that matters.
+        """
         ...
 
     def syncing(self, network: Network, last: bool) -> AbstractContextManager[None]:
@@ -82,7 +87,7 @@ class Alone:
     num_processes: int = 1
     is_sharded: bool = False
 
-    def wrap(self, network: Network) -> Network:
+    def wrap(self, network: Network, idle: Callable[[], Collection[str]]) -> Network:
         """The network as it is."""
         return network
 

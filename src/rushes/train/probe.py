@@ -1,4 +1,4 @@
-"""One forward pass that measures before training starts: bytes per block, and the attention calls it makes."""
+"""Before training starts: bytes per block, attention calls, and parameters that the velocity does not depend on."""
 
 from __future__ import annotations
 
@@ -92,6 +92,20 @@ def probe(network: Network, batch: FlowBatch) -> Probed:
         if recomputes:
             model.disable_gradient_checkpointing()
     return Probed(tuple(sizes), tuple(watched.calls))
+
+
+def idle_parameters(network: Network, batch: FlowBatch) -> set[str]:
+    """Names of trained parameters that the velocity does not depend on, by a backward pass of one micro-batch.
+
+    Copies that share gradients (DDP) have to know whether there are any: they wait for all gradients of a step. The
+    batch is already on the network's device; no gradient is left behind.
+    """
+    parameters = network.parameters()
+    z_t = network.family.path.noisy(batch.z_0_BCTHW, batch.epsilon_BCTHW, batch.sigma_B)
+    with torch.enable_grad():
+        velocity = network.velocity(z_t, batch.sigma_B, batch.text)
+        found = torch.autograd.grad(velocity.float().sum(), list(parameters.values()), allow_unused=True)
+    return {name for name, gradient in zip(parameters, found, strict=True) if gradient is None}
 
 
 def _kept_bytes(module: Callable[..., Any], inputs: Sequence[Any], weights: set[int]) -> int:

@@ -11,7 +11,7 @@ from rushes.execute.progress import ProgressUpdate
 from rushes.records import Checkpoint, Clip, Prompt
 from rushes.store.advance import Work
 from rushes.store.run import Run
-from rushes.train.lesson import Lesson, lesson_key
+from rushes.train.lesson import Lesson, lesson_key, previews_in
 
 if TYPE_CHECKING:
     from rushes.train.data import TrainingSet
@@ -143,7 +143,7 @@ def _preview_order(run: Run, bench: Workbench, lesson: Lesson, prompts: Mapping[
         sampler=recipe.generate.sampler,
         shape=recipe.shape,
         num_steps=lesson.spec.num_steps,
-        folder=run.home / "previews" / lesson_key(lesson)[:12],
+        folder=previews_in(run.home, lesson_key(lesson)),
     )
 
 

@@ -15,13 +15,14 @@ import torch
 
 from rushes.errors import RecipeError
 from rushes.families.attention import attention_for
+from rushes.roles import FlowBatch
 from rushes.specs import TrainRuntime, TrainSpec
 from rushes.train.data import TrainingSet, step_batch
 from rushes.train.kernels import KERNELS, choose_kernel
 from rushes.train.network import Network
 from rushes.train.optimizer import moment_bytes
 from rushes.train.parallel import ALONE, Parallel
-from rushes.train.probe import probe
+from rushes.train.probe import idle_parameters, probe
 from rushes.train.recompute import (
     POLICIES,
     Recompute,
@@ -85,10 +86,8 @@ def prepare(
 
 
 def _choose(network: Network, data: TrainingSet, spec: TrainSpec, runtime: TrainRuntime, parallel: Parallel) -> Setup:
-    size = micro_batch_size(spec, parallel.num_processes)
-    step = step_batch(data, spec.model_copy(update={"batch_size": size}), 0, 0).to(network.device)
     with _random_state_kept(network.device):
-        found = probe(network, step.batch)
+        found = probe(network, _micro_batch(network, data, spec, parallel))
     attention, timed = choose_kernel(runtime.attention, found.calls, network.device)
     trained = sum(value.numel() for value in network.parameters().values())
     held = trained // parallel.num_processes if parallel.is_sharded else trained
@@ -109,6 +108,17 @@ def _choose(network: Network, data: TrainingSet, spec: TrainSpec, runtime: Train
         activation_bytes={policy: activation_bytes(found.blocks, policy) for policy in POLICIES},
         kernel_seconds=timed,
     )
+
+
+def idle_in(network: Network, data: TrainingSet, spec: TrainSpec, setup: Setup, parallel: Parallel) -> set[str]:
+    """Trained parameters that have no gradient in a step; asked of a network that is set up and not yet wrapped."""
+    with _random_state_kept(network.device), setup.kernels(network.device):
+        return idle_parameters(network, _micro_batch(network, data, spec, parallel))
+
+
+def _micro_batch(network: Network, data: TrainingSet, spec: TrainSpec, parallel: Parallel) -> FlowBatch:
+    size = micro_batch_size(spec, parallel.num_processes)
+    return step_batch(data, spec.model_copy(update={"batch_size": size}), 0, 0).to(network.device).batch
 
 
 def compile_blocks(transformer: Any, backend: str = "inductor") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,7 +26,7 @@ from rushes.train.objective import RewardWeightedObjective
 from rushes.train.parallel import ALONE, Parallel
 from rushes.train.preview import Previews
 from rushes.train.realism import moments_of_rows
-from rushes.train.setup import Setup, prepare
+from rushes.train.setup import Setup, idle_in, prepare
 from rushes.train.state import Progress
 from rushes.train.watch import HeldOut
 
@@ -118,7 +119,7 @@ def tune(
     with _parked(family):
         setup = prepare(network, data, spec, task.runtime, parallel)
         on_setup(setup)
-        network = parallel.wrap(network)
+        network = parallel.wrap(network, partial(idle_in, network, data, spec, setup, parallel))
         trained = optimise(
             network,
             data,

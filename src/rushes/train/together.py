@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -78,11 +78,11 @@ class Together:
         """True for FSDP."""
         return self.mode == "fsdp"
 
-    def wrap(self, network: Network) -> Network:
+    def wrap(self, network: Network, idle: Callable[[], Collection[str]]) -> Network:
         """DDP: a wrapper to call with gradients. FSDP: the models themselves, divided block by block, in place."""
         warnings.filterwarnings("ignore", message=_NOISE)
         if self.mode == "ddp":
-            return replace(network, called=self._wrapped(network.tuned))
+            return replace(network, called=self._wrapped(network.tuned, some_idle=bool(idle())))
         mesh = init_device_mesh(self.device.type, (self.num_processes,))
         for model in (network.tuned, network.frozen):
             if model is not None:
@@ -93,12 +93,12 @@ class Together:
                 fully_shard(model, mesh=mesh)
         return network
 
-    def _wrapped(self, model: Any) -> DistributedDataParallel:
+    def _wrapped(self, model: Any, *, some_idle: bool) -> DistributedDataParallel:
         wrapped = DistributedDataParallel(
             model,
             device_ids=None if self.device.type == "cpu" else [self.device],
             forward_sync_buffers=False,
-            find_unused_parameters=True,  # a text-to-video transformer may have parts for images
+            find_unused_parameters=some_idle,  # a search in every step, without which idle ones are waited for in vain
             gradient_as_bucket_view=True,
         )
         wrapped.config = model.config  # what a family asks a transformer for besides calling it

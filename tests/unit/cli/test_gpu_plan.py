@@ -34,6 +34,14 @@ def test_the_same_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert hours["H100"] < hours["RTX 4090"]
 
 
+def test_shared_training_is_told_whose_memory_is_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ["--set", "runtime.train.num_processes=4", "--set", "runtime.train.parallel=fsdp"]
+    assert main(["plan", "wan2.1-1.3b", "--gpu", "H100", "--set", "train.num_accumulation=1", *settings]) == 0
+    assert "shared by 4 processes (fsdp): its GPU memory is that of each" in capsys.readouterr().out
+    assert main(["plan", "wan2.1-1.3b", "--gpu", "H100"]) == 0
+    assert "shared by" not in capsys.readouterr().out
+
+
 def test_a_budget_says_what_it_gives_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "wan2.1-1.3b", "--set", "budget.gpu_hours=4", "--gpu", "H100"]) == 0
     said = capsys.readouterr().out

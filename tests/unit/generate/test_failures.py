@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rushes.errors import StageFailed
+from rushes.errors import StageFailed, StoreError
 from rushes.generate.film import film, takes
 from rushes.judge.grade import grade
 from rushes.judge.stage import ask, questions
@@ -52,11 +52,11 @@ class Camera:
         return Failed.of(error)
 
 
-def shoot(home: Path, camera: Camera, num_takes: int = 1) -> tuple[list[Clip], Run]:
+def shoot(home: Path, camera: Camera, num_takes: int = 1, chunk_size: int = 1) -> tuple[list[Clip], Run]:
     with Run.open(home, {"toy": 1}) as run:
         work = takes(PROMPTS, model="base", sampler=SAMPLER, shape=SHAPE, num_takes=num_takes)
         do = partial(film, camera, blobs=run.blobs, model="base", sampler=SAMPLER, shape=SHAPE)  # type: ignore[arg-type]
-        return run.advance(run.clips, work, do, chunk_size=1), run
+        return run.advance(run.clips, work, do, chunk_size=chunk_size), run
 
 
 @pytest.mark.parametrize("raises", [True, False])
@@ -84,6 +84,39 @@ def test_three_runs_try_it_and_the_rest_goes_on(raises: bool, tmp_path: Path) ->
         scores = grade(clips, by_key, [answer for answer in answers if not isinstance(answer, Failed)], spec)
     assert [score.prompt_key for score in scores] == [clip.prompt_key for clip in clips]
     assert all(score.outcome.kind == "scored" for score in scores)
+
+
+def test_one_clip_that_fails_does_not_take_its_batch_with_it(tmp_path: Path) -> None:
+    alone, _ = shoot(tmp_path / "alone", Camera(raises=True))
+    camera = Camera(raises=True)
+    with pytest.warns(
+        UserWarning, match=r"filming 4 clips at once failed \(MemoryError: .*lower runtime.generate_batch"
+    ):
+        clips, _ = shoot(tmp_path / "run", camera, chunk_size=4)
+    assert camera.asked == ["one", "cursed", "two", "three"] * 2, "the batch, then its clips"
+    assert [(clip.key, clip.video) for clip in clips] == [(clip.key, clip.video) for clip in alone]
+    with Run.view(tmp_path / "run") as run:
+        (failure,) = run.clips.failures()
+        assert (failure.attempt, failure.error_type) == (1, "MemoryError")
+    for attempt in (2, 3):
+        with pytest.warns(UserWarning, match="one by one"):
+            assert len(shoot(tmp_path / "run", Camera(raises=True), chunk_size=4)[0]) == 3
+        with Run.view(tmp_path / "run") as run:
+            assert [each.attempt for each in run.clips.failures()] == [attempt]
+    idle = Camera(raises=True)
+    assert len(shoot(tmp_path / "run", idle, chunk_size=4)[0]) == 3 and idle.asked == []
+
+
+def test_what_must_end_a_run_is_not_tried_clip_by_clip(tmp_path: Path) -> None:
+    camera = Camera(raises=True)
+
+    def full(request: ClipRequest) -> GeneratedClip | Failed:
+        raise StoreError("no space left")
+
+    camera._one = full  # type: ignore[method-assign]
+    with pytest.raises(StoreError, match="no space left"):
+        shoot(tmp_path / "run", camera, chunk_size=4)
+    assert len(camera.asked) == 4
 
 
 def test_a_camera_that_fails_at_everything_is_broken_and_said_so(tmp_path: Path) -> None:

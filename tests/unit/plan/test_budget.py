@@ -70,3 +70,32 @@ def test_what_never_fits_is_refused() -> None:
         fit(load_recipe("hunyuanvideo", ["budget.gpu_hours=0.1"]))
     with pytest.raises(RecipeError, match="arithmetic"):
         fit(load_recipe("sandbox", ["budget.gpu_hours=4"]))
+
+
+DRAFTS = "generate.draft={num_frames: 49, num_takes: 3}"
+
+
+@pytest.mark.parametrize("name", ["wan2.1-1.3b", "cogvideox-5b"])
+def test_drafts_give_up_frames_steps_and_takes_too_and_are_never_longer_than_a_clip(name: str) -> None:
+    before = load_recipe(name, ["budget.gpu_hours=4", DRAFTS])
+    fitted = fit(before)
+    after, draft = fitted.recipe, fitted.recipe.generate.draft
+    assert draft is not None and draft.num_frames is not None and draft.num_steps is not None
+    assert hours(after) <= 4 < hours(before)
+    traded = {trade.setting: (trade.before, trade.after) for trade in fitted.trades}
+    assert traded["generate.draft.num_frames"] == (49, draft.num_frames)
+    assert traded["generate.draft.num_steps"] == (before.generate.sampler.num_steps, draft.num_steps)
+    assert traded["generate.draft.num_takes"] == (3, draft.num_takes)
+    assert draft.num_frames <= after.shape.num_frames and draft.num_steps <= after.generate.sampler.num_steps
+    assert (draft.num_frames - 1) % (8 if name == "cogvideox-5b" else 4) == 0
+    overrides = [f"{trade.setting}={trade.after}" for trade in fitted.trades]
+    assert load_recipe(name, ["budget.gpu_hours=4", DRAFTS, *overrides]) == after
+
+
+def test_drafts_are_cut_before_the_length_of_clips_and_roomy_budgets_leave_them() -> None:
+    whole = load_recipe("wan2.1-1.3b", [DRAFTS, "budget.gpu_hours=10000"])
+    assert fit(whole).trades == ()
+    cuts = [fit(load_recipe("wan2.1-1.3b", [DRAFTS, f"budget.gpu_hours={limit}"])).recipe for limit in (32, 16, 8, 4)]
+    frames = [(recipe.shape.num_frames, recipe.generate.draft.num_frames) for recipe in cuts if recipe.generate.draft]
+    assert len(frames) == 4 and frames[-1][0] < 81, "short clips at last"
+    assert all(draft is not None and draft <= 33 for clip, draft in frames if clip < 81)

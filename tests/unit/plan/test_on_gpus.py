@@ -100,6 +100,21 @@ def test_memory_falls_with_an_adapter_and_with_checkpointing() -> None:
     assert train_bytes(full, model, "all") > 16 * model.size.num_transformer
 
 
+def test_memory_of_each_gpu_falls_with_divided_weights_and_not_with_copies() -> None:
+    at_once = "train.num_accumulation=1"
+    one = load_recipe(WAN, [at_once])
+    model = real_model(one)
+    assert model is not None
+    copies, divided = (
+        load_recipe(WAN, [at_once, "runtime.train.num_processes=4", f"runtime.train.parallel={kind}"])
+        for kind in ("ddp", "fsdp")
+    )
+    found = [train_bytes(recipe, model, "all") for recipe in (one, copies, divided)]
+    assert found[0] > found[1] > found[2]
+    # A parameter has 4 bytes, its gradient, average and two moments too, its frozen copy 2: 3/4 are elsewhere.
+    assert found[1] - found[2] == pytest.approx(0.75 * 22 * model.size.num_transformer, rel=0.05)
+
+
 def test_a_gpu_that_holds_everything_spends_no_time_on_computing_twice() -> None:
     recipe = load_recipe(WAN)
     model = real_model(recipe)

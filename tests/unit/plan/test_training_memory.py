@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from diffusers import WanTransformer3DModel
+from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from rushes.families.family import Family
 from rushes.families.load import load_family
-from rushes.plan.memory import block_bytes, lasting_bytes, network_bytes, num_tuned, policy_of, step_bytes, train_bytes
+from rushes.plan.memory import (
+    block_bytes,
+    lasting_bytes,
+    network_bytes,
+    num_shards,
+    num_tuned,
+    policy_of,
+    step_bytes,
+    train_bytes,
+)
 from rushes.plan.model_size import ModelSize, loaded_model_size, read_model_size
 from rushes.roles import FlowBatch
 from rushes.specs import BaseModelSpec, LoraSpec, Recipe, ShapeSpec, TrainSpec
@@ -21,6 +33,7 @@ from rushes.train.optimizer import make_optimizer
 from rushes.train.probe import probe
 from rushes.train.recompute import POLICIES, SAFETY, activation_bytes
 from rushes.train.state import optimizer_tensors
+from rushes.train.together import Together
 from tests.support.tiny_wan import make_tiny_wan
 
 LORA = LoraSpec(rank=8, alpha=8)
@@ -91,6 +104,51 @@ def test_moments_are_counted_and_those_of_8_bits_are_a_quarter(family: Family, s
         assert lasting_bytes(size, spec) - network_bytes(size, spec) == moments + average
         eight = spec.model_copy(update={"optimizer": "adamw_8bit"})
         assert lasting_bytes(size, spec) - lasting_bytes(size, eight) == moments * 3 / 4
+
+
+@pytest.fixture
+def four_processes() -> Iterator[Together]:
+    """The first of four that are not there: weights are divided, nothing is ever sent."""
+    store = FakeStore()
+    dist.init_process_group("fake", store=store, rank=0, world_size=4)
+    yield Together(0, 4, "fsdp", torch.device("cpu"), store)
+    dist.destroy_process_group()
+
+
+def test_divided_weights_moments_and_average_take_each_process_its_share(
+    four_processes: Together, family: Family, size: ModelSize
+) -> None:
+    for spec, network in networks(family):
+        whole = lasting_bytes(size, spec)
+        divided = four_processes.wrap(network, set)
+        models = [divided.tuned] if divided.frozen is None else [divided.tuned, divided.frozen]
+        held = sum(value.to_local().nbytes for model in models for value in model.parameters())
+        held += 3 * sum(value.to_local().nbytes for value in divided.parameters().values())  # two moments, the average
+        assert lasting_bytes(size, spec, 4) == pytest.approx(held, rel=0.1)
+        assert held < 0.3 * whole
+
+
+def shared(recipe: Recipe, num: int, parallel: str) -> Recipe:
+    train = recipe.runtime.train.model_copy(update={"num_processes": num, "parallel": parallel})
+    return recipe.model_copy(update={"runtime": recipe.runtime.model_copy(update={"train": train})})
+
+
+def test_copies_share_activations_alone_and_divided_weights_gradients_too(size: ModelSize) -> None:
+    spec = TrainSpec(batch_size=64, num_accumulation=2, precision="float32")
+    recipe = Recipe(shape=SHAPE, train=spec, base=BaseModelSpec(max_tokens=8))
+    copies, divided = shared(recipe, 4, "ddp"), shared(recipe, 4, "fsdp")
+    as_alone = recipe.model_copy(update={"train": spec.model_copy(update={"batch_size": 16})})
+    assert block_bytes(size, copies) == block_bytes(size, divided) == block_bytes(size, as_alone)
+    assert (num_shards(recipe), num_shards(copies), num_shards(divided)) == (1, 1, 4)
+    assert train_bytes(size, copies) == train_bytes(size, as_alone) < train_bytes(size, recipe)
+    gradients = 4 * num_tuned(size, spec)
+    fetched = 4 * 3 * size.num_transformer / size.num_layers  # two blocks' weights, one block's gradients
+    difference = step_bytes(size, copies, "all") - step_bytes(size, divided, "all")
+    assert difference == pytest.approx(gradients * 3 / 4 - fetched)
+    # With four processes the moments and gradients to come are a quarter, so that more may be kept.
+    kept = activation_bytes(block_bytes(size, copies), "none")
+    free = network_bytes(size, spec) + (kept + 12 * num_tuned(size, spec) / 2) / SAFETY
+    assert policy_of(size, divided, free) == "none" != policy_of(size, copies, free)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -157,6 +157,17 @@ def test_half_an_environment_is_an_error(change: dict[str, str]) -> None:
         launched({**ENVIRONMENT, **change})
 
 
+def test_a_launcher_that_starts_one_process_of_several_is_told_of() -> None:
+    """What `accelerate launch --cpu --num_processes 2` sets without MPI: where to meet, and nobody's rank."""
+    single = {"ACCELERATE_USE_CPU": "True", "ACCELERATE_MIXED_PRECISION": "no"}
+    assert launched(single) is None
+    with pytest.raises(RecipeError, match="has started one") as told:
+        launched({**single, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"})
+    assert "--num-processes" in str(told.value)
+    assert launched({**ENVIRONMENT, **single}) == launched(ENVIRONMENT)
+    assert launched({"MASTER_ADDR": "127.0.0.1"}) is None, "a cluster's own variable"
+
+
 def test_every_process_needs_a_device_of_its_own() -> None:
     assert device_of("cpu", 5).type == "cpu"
     with pytest.raises(RecipeError, match="a device each"):

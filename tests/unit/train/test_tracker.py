@@ -70,7 +70,6 @@ def test_a_missing_package_is_named(kind: str, monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_tensorboard_files_hold_the_values(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     tracker = make_tracker("auto", tmp_path / "board", "x")

@@ -1,5 +1,5 @@
 (() => {
-  const videos = [...document.querySelectorAll("video")];
+  const videos = [...document.querySelectorAll("video[autoplay]")];
   const button = document.getElementById("play");
   if (!videos.length || !button) return;
   let playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
