@@ -62,8 +62,9 @@ def _improve(steps: Steps) -> Scorecard | None:
             samples = steps.weigh([*clips, *real], scores, number)
             model = steps.train(samples, start=model)
             steps.after("train")
-        before = steps.look(steps.base, steps.desk.held_out, "held_out")
-        after = steps.look(model, steps.desk.held_out, "held_out")
+        compared = steps.compared(focus)
+        before = steps.look(steps.base, compared, "held_out")
+        after = steps.look(model, compared, "held_out")
         return steps.finish(focus, model, real, before, after)
     except Halt:
         return None

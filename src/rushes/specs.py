@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
+from rushes.diagnose_specs import DiagnoseSpec as DiagnoseSpec
+from rushes.diagnose_specs import DimensionSpec as DimensionSpec
+from rushes.diagnose_specs import ExampleSpec as ExampleSpec
 from rushes.film_specs import DraftSpec as DraftSpec
 from rushes.film_specs import GenerateSpec as GenerateSpec
 from rushes.film_specs import StoredAs as StoredAs
@@ -69,59 +72,6 @@ class BaseModelSpec(Spec):
     HunyuanVideo, 128 for LTX-Video."""
     text_precision: Literal["float32", "bfloat16"] = "float32"
     """Number format of the text encoders' weights: bfloat16 for the large ones of real models (22 GB in float32)."""
-
-
-class ExampleSpec(Spec):
-    """A seed example of a dimension that the user brings."""
-
-    prompt: str
-    """A text that exercises the dimension."""
-    questions: dict[str, Literal["yes", "no"]] = Field(default_factory=dict)
-    """Questions with the answers that a clip of this prompt should get."""
-
-
-class DimensionSpec(Spec):
-    """A dimension that the user brings, as the paper's user does."""
-
-    name: str
-    """Its name in tables."""
-    description: str
-    """What it means, in a sentence or two."""
-    examples: Annotated[tuple[ExampleSpec, ...], Field(min_length=1)]
-    """Seed examples; the writer goes on by analogy."""
-
-
-class DiagnoseSpec(Spec):
-    """How weak dimensions are found."""
-
-    catalogue: Literal["sandbox", "vbench2"] = "sandbox"
-    """Which dimensions there are: the sandbox's, or the eighteen of VBench-2.0."""
-    dimensions: tuple[str, ...] = ()
-    """Dimensions to probe; empty for all of the catalogue."""
-    focus: tuple[str, ...] = ()
-    """Dimensions to aim at, named by the user; empty lets the probes decide."""
-    num_focus: Positive = 3
-    """How many dimensions the probes may choose."""
-    num_prompts: Positive = 24
-    """Probe prompts per dimension."""
-    num_takes: Positive = 1
-    """Takes of each probe prompt."""
-    choose: Literal["gap", "headroom"] = "gap"
-    """What the probes choose by: the widest gap to the target, as in the paper; or, of that gap, what the model reaches
-    by itself, which is how far a prompt's best take lies above its mean take. A dimension in which no take is ever
-    right has a gap but nothing to learn from. `headroom` needs two takes or more."""
-    target: Fraction = 1.0
-    """The score that a dimension is measured against; its gap is the distance to it."""
-    extra: tuple[DimensionSpec, ...] = ()
-    """Dimensions that the user brings."""
-
-    @model_validator(mode="after")
-    def _headroom_is_seen(self) -> Self:
-        if self.choose == "headroom" and self.num_takes < 2:
-            raise ValueError(
-                "diagnose.choose: headroom compares takes of one prompt: set diagnose.num_takes to 2 or more"
-            )
-        return self
 
 
 class GrammarWriterSpec(Spec):
@@ -289,6 +239,8 @@ class MeasureSpec(Spec):
     """Resamples of the paired bootstrap."""
     split: Literal["development", "test"] = "development"
     """Which held-out prompts: `test` only to confirm a finished recipe."""
+    only_focus: bool = False
+    """True compares in the focus dimensions alone: quicker, but what got worse elsewhere goes unseen."""
 
 
 class RuntimeSpec(Runtime):
@@ -303,6 +255,10 @@ class RuntimeSpec(Runtime):
     free_text_encoder: bool = False
     """True encodes all texts of a stage first and then frees the text encoder's memory, which is as large as the
     transformer in real models. Other texts encoded together may change the last bit of a text's states."""
+    offload: Literal["auto", "none", "model", "sequential"] = "auto"
+    """What of the model leaves the GPU between its turns while it films: `model` all parts but the one at work,
+    `sequential` all layers but that, much slower; `auto` takes the fastest that fits the memory that is free. The same
+    numbers either way; nothing is moved on a CPU, and training is not offloaded."""
     judge_batch: Positive = 32
     """Clips judged at once."""
     executor: Literal["local", "ray"] = "local"

@@ -77,7 +77,10 @@ class Steps:
         """The dimensions to aim at: the untouched model's weakest on probe prompts, or those the user names."""
         self.forecast.evaluation(self.desk, len(self.run.prompts.failures()))
         found = self.look(self.base, self.desk.probes, "probe")
-        focus = weakest(found, self.recipe.diagnose, self.recipe.prompts.num_weakness)
+        spec = self.recipe.diagnose
+        clips = [self.clips[key] for each in found for key in each.subject]
+        scores = self.judge(clips) if spec.choose == "picked" else ()
+        focus = weakest(found, spec, self.recipe.prompts.num_weakness, scores)
         self.run.write_derived("focus", focus)
         return focus
 
@@ -172,6 +175,13 @@ class Steps:
         return Model.of(train_round(self.run, self.bench, lesson, self.clips, self.desk.by_key))
 
     # ---------------------------------------------------------------- measuring
+
+    def compared(self, focus: Sequence[Focus]) -> tuple[Prompt, ...]:
+        """The held-out prompts of the comparison."""
+        if not self.recipe.measure.only_focus:
+            return self.desk.held_out
+        names = {each.dimension for each in focus}
+        return tuple(prompt for prompt in self.desk.held_out if prompt.dimension in names)
 
     def look(self, model: Model, prompts: Sequence[Prompt], purpose: Literal["probe", "held_out"]) -> list[Measurement]:
         """What the independent measurer finds on a model's clips of evaluation prompts."""

@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"records", "texts"}),
     frozenset({"roles", "chat"}),
-    frozenset({"specs", "film_specs", "model_specs", "train_specs", "execute"}),
+    frozenset({"specs", "diagnose_specs", "film_specs", "model_specs", "train_specs", "execute"}),
     frozenset({"store", "recipe", "recipes", "dimensions", "plugins", "video", "llm"}),
     frozenset(
         {"sandbox", "families", "diagnose", "prompts", "generate", "judge", "weights", "train", "measure", "report"}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
+from typing import Annotated
 
-from rushes.records import Measurement, Record, Scored, UnmeasuredDimension, Unscored
+from pydantic import Field
+
+from rushes.records import Measurement, Record, Score, Scored, UnmeasuredDimension, Unscored
 from rushes.records.base import Count, Share, Size, Text
 
 
@@ -38,6 +41,9 @@ class Baseline(Record):
     """How far a prompt's best take lies above the mean of its takes, averaged over prompts with two takes or more; None
     where no prompt has two. It is what picking the best of the model's own takes would gain, and grows with the number
     of takes."""
+    picked: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
+    """How far the take that the judge likes best lies above that mean: what this judge's choice would gain. None where
+    the judge saw no takes to choose from."""
 
 
 class Diagnosis(Record):
@@ -54,32 +60,40 @@ class Diagnosis(Record):
     """Dimensions without one, and why, sorted by name; never counted as 0."""
 
 
-def baseline(measurements: Iterable[Measurement], dimensions: Sequence[str] = ()) -> Diagnosis:
+def baseline(
+    measurements: Iterable[Measurement], dimensions: Sequence[str] = (), scores: Iterable[Score] = ()
+) -> Diagnosis:
     """The mean score of each dimension with a 95 % interval; the order of `measurements` changes nothing.
 
     Args:
         measurements: of the untouched model, on probe prompts.
         dimensions: names that were to be measured; those without any measurement are reported as unmeasured.
+        scores: the judge's, of the same clips, for `Baseline.picked`; none where it was not asked.
     """
+    liked = {score.clip_key: score.outcome.value for score in scores if isinstance(score.outcome, Scored)}
     found: dict[str, list[Measurement]] = {name: [] for name in dimensions}
     for measurement in measurements:
         found.setdefault(measurement.dimension, []).append(measurement)
-    results = [_of_dimension(name, found[name]) for name in sorted(found)]
+    results = [_of_dimension(name, found[name], liked) for name in sorted(found)]
     return Diagnosis(
         measured=tuple(each for each in results if isinstance(each, Baseline)),
         unmeasured=tuple(each for each in results if isinstance(each, UnmeasuredDimension)),
     )
 
 
-def _of_dimension(name: str, measurements: Sequence[Measurement]) -> Baseline | UnmeasuredDimension:
+def _of_dimension(
+    name: str, measurements: Sequence[Measurement], liked: Mapping[str, float]
+) -> Baseline | UnmeasuredDimension:
     values: list[float] = []
     prompts: list[str] = []
+    likes: list[float | None] = []
     reasons: Counter[str] = Counter()
     for measurement in measurements:
         match measurement.outcome:
             case Scored(value=value):
                 values.append(value)
                 prompts.append(measurement.prompt_key)
+                likes.append(liked.get(measurement.subject[0]))
             case Unscored(reason=reason):
                 reasons[reason] += 1
     if not values:
@@ -96,6 +110,7 @@ def _of_dimension(name: str, measurements: Sequence[Measurement]) -> Baseline | 
         num_unscored=reasons.total(),
         group=any(len(measurement.subject) > 1 for measurement in measurements),
         headroom=headroom(values, prompts),
+        picked=picked(values, prompts, likes),
     )
 
 
@@ -114,6 +129,30 @@ def headroom(values: Sequence[float], prompts: Sequence[str]) -> float | None:
         takes.setdefault(prompt, []).append(value)
     above = [max(each) - fmean(each) for each in takes.values() if len(each) > 1]
     return max(0.0, fmean(above)) if above else None
+
+
+def picked(values: Sequence[float], prompts: Sequence[str], likes: Sequence[float | None]) -> float | None:
+    """Mean over prompts of m_j - mean_k m_k, j the take that the judge likes best, m_k the score of take k.
+
+    Args:
+        values: the measurer's scores, 0 to 1.
+        prompts: the prompt of each.
+        likes: the judge's score of each; None where it has none, and the take is left out. Of takes that it likes best
+            together the mean counts.
+
+    Returns:
+        -1 to 1, below 0 where the judge likes the worse takes; None where no prompt has two takes that it scored.
+    """
+    takes: dict[str, list[tuple[float, float]]] = {}
+    for value, prompt, like in zip(values, prompts, likes, strict=True):
+        if like is not None:
+            takes.setdefault(prompt, []).append((like, value))
+    gains: list[float] = []
+    for each in takes.values():
+        most = max(like for like, _ in each)
+        if len(each) > 1:
+            gains.append(fmean(value for like, value in each if like == most) - fmean(value for _, value in each))
+    return fmean(gains) if gains else None
 
 
 def _mean_with_interval(values: Sequence[float], prompts: Sequence[str], name: str) -> tuple[float, float, float]:

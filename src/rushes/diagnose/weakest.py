@@ -10,31 +10,34 @@ from typing import Final
 from rushes.diagnose.baseline import Baseline, Diagnosis, baseline
 from rushes.dimensions import probed
 from rushes.errors import UserError
-from rushes.records import Focus, Measurement
+from rushes.records import Focus, Measurement, Score
 from rushes.specs import DiagnoseSpec
 
 NAMED_FLOOR: Final = 0.1
 """A dimension named by the user counts at least this share of the largest gap among the named ones."""
 
 
-def weakest(measurements: Iterable[Measurement], spec: DiagnoseSpec, num_prompts: int) -> tuple[Focus, ...]:
+def weakest(
+    measurements: Iterable[Measurement], spec: DiagnoseSpec, num_prompts: int, scores: Iterable[Score] = ()
+) -> tuple[Focus, ...]:
     """The dimensions to aim at, most to win first (or as the user named them), with their share of the prompts.
 
     What there is to win is the gap from the mean score up to `diagnose.target`, or the part of it that the model's own
-    best takes reach (`diagnose.choose`); shares are proportional to it. Dimensions without a score and group dimensions
-    (Diversity) are never chosen; `baseline` reports them.
+    best takes reach, or those that the judge likes best (`diagnose.choose`); shares are proportional to it. Dimensions
+    without a score and group dimensions (Diversity) are never chosen; `baseline` reports them.
 
     Args:
         measurements: of the untouched model, on probe prompts.
         spec: how to choose.
         num_prompts: weakness prompts to hand out, 0 or more.
+        scores: the judge's, of the same clips, for `diagnose.choose: picked`.
 
     Raises:
         UserError: nothing was measured, nothing is below the target, or a named dimension has no score.
         RecipeError: the recipe names a dimension that does not exist or cannot be aimed at.
     """
     names = [dimension.name for dimension in probed(spec)]
-    diagnosis = baseline(measurements, names)
+    diagnosis = baseline(measurements, names, scores)
     by_name = {each.dimension: each for each in diagnosis.measured if not each.group}
     candidates = [by_name[name] for name in names if name in by_name]
     # sorted() keeps the catalogue's order among equal gaps.
@@ -52,8 +55,9 @@ def weakest(measurements: Iterable[Measurement], spec: DiagnoseSpec, num_prompts
 
 
 def _to_win(each: Baseline, spec: DiagnoseSpec) -> float:
+    within = {"gap": None, "headroom": each.headroom, "picked": each.picked}[spec.choose]
     gap = _gap(each, spec)
-    return gap if spec.choose == "gap" or each.headroom is None else min(gap, each.headroom)
+    return gap if within is None else max(0.0, min(gap, within))
 
 
 def _gap(each: Baseline, spec: DiagnoseSpec) -> float:
@@ -68,6 +72,7 @@ def _focus(each: Baseline, spec: DiagnoseSpec, share: float, num_prompts: int, r
         high=each.high,
         gap=_gap(each, spec),
         headroom=each.headroom,
+        picked=each.picked,
         share=share,
         num_prompts=num_prompts,
         reason=reason,
@@ -81,7 +86,8 @@ def _reason(each: Baseline, spec: DiagnoseSpec, ranked: Sequence[Baseline]) -> s
         text = f"{size} to {spec.target:g} of {len(ranked)} dimensions"
     else:
         size = "most" if place == 1 else f"number {place}"
-        text = f"{size} of {len(ranked)} dimensions by what the best of {spec.num_takes} takes gains over their mean"
+        best = "best" if spec.choose == "headroom" else "judge's favourite"
+        text = f"{size} of {len(ranked)} dimensions by what the {best} of {spec.num_takes} takes gains over their mean"
     return f"named in the recipe; {text}" if spec.focus else text
 
 
@@ -96,8 +102,8 @@ def _widest(spec: DiagnoseSpec, ranked: Sequence[Baseline], diagnosis: Diagnosis
     weak = [each for each in ranked if _to_win(each, spec) > 0]
     if not weak and any(_gap(each, spec) > 0 for each in ranked):
         raise UserError(
-            "no probe prompt has a take that is better than its others, so there is nothing to learn from",
-            expected="a dimension with headroom",
+            "in no dimension is a take better than others and told from them, so there is nothing to learn from",
+            expected=f"a dimension with something to win by diagnose.choose: {spec.choose}",
             got={each.dimension: round(each.mean, 3) for each in ranked},
             next_step="raise diagnose.num_takes or diagnose.num_prompts, name what to aim at in diagnose.focus, or set "
             "diagnose.choose: gap",

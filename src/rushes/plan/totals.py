@@ -103,8 +103,14 @@ class Forecast:
         num_single = 2 * len(single) * spec.num_takes
         self._num_evaluation = len(prompts.by_key) + num_failed
         self.totals.know("prompts", "diagnose", self._num_evaluation)
+        num_takes = self.recipe.diagnose.num_takes
         for table in ("clips", "measurements"):
-            self.totals.know(table, "diagnose", len(prompts.probes))
+            self.totals.know(table, "diagnose", num_takes * len(prompts.probes))
+        if self.recipe.diagnose.choose == "picked":
+            self.totals.know("answers", "diagnose", num_takes * _num_questions(prompts.probes))
+        if spec.only_focus:  # not known before the probes are measured
+            self._tell()
+            return
         self.totals.know("clips", "measure", num_single + 2 * num_groups * spec.num_diversity_takes)
         self.totals.know("measurements", "measure", num_single + 2 * num_groups)
         self.totals.know("answers", "measure", 2 * spec.num_takes * _num_questions(single))

@@ -96,12 +96,14 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
     num_drafts = num_dimensions * (probes + 2 * held_out) + 2 * num_groups * compared
     drafted: dict[Kind, float] = {} if recipe.measure.suite is not None else {"drafts": num_drafts}
     calls = calls_per_clip(recipe.measure.sampler, recipe.base)
+    judged = {"answers": num_probes * QUESTIONS_PER_PROMPT} if recipe.diagnose.choose == "picked" else {}
+    units: dict[Kind, float] = {"clip_calls": num_probes * calls, "measurements": num_probes}
     return StageWork(
         "diagnose",
-        "probe clips, measured",
+        "probe clips, measured and judged" if judged else "probe clips, measured",
         num_probes,
-        drafted | {"clip_calls": num_probes * calls, "measurements": num_probes},
-        {"prompts": num_drafts, "clips": num_probes, "measurements": num_probes},
+        drafted | units | judged,
+        {"prompts": num_drafts, "clips": num_probes, "measurements": num_probes} | judged,
     )
 
 
@@ -166,6 +168,8 @@ def _measure(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
     Where takes are compared (Diversity), the takes of a prompt are one measurement, and no judge is asked.
     """
     spec = recipe.measure
+    if spec.only_focus:
+        num_dimensions, num_groups = len(recipe.diagnose.focus) or min(num_dimensions, recipe.diagnose.num_focus), 0
     num_single = 2 * num_dimensions * spec.num_prompts * spec.num_takes
     num_compared = 2 * num_groups * spec.num_diversity_prompts
     num_clips = num_single + num_compared * spec.num_diversity_takes

@@ -33,6 +33,8 @@ class Focus(Record):
     """Distance to the score that was aimed at."""
     headroom: Share | None = None
     """How far a probe prompt's best take lies above the mean of its takes; None where each was filmed once."""
+    picked: Gain | None = None
+    """The same of the take that the judge likes best; None where the judge saw no probes."""
     share: Share
     """Share of the prompt budget."""
     num_prompts: Count

@@ -9,9 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from rushes.diagnose import apportion, baseline, weakest
+from rushes.diagnose.baseline import picked
 from rushes.diagnose.weakest import NAMED_FLOOR
 from rushes.errors import RecipeError, UserError
-from rushes.records import Measurement, Outcome, Scored, Unscored
+from rushes.records import Measurement, Outcome, Score, Scored, Unscored
 from rushes.specs import DiagnoseSpec
 from rushes.store.identity import content_hash
 
@@ -131,6 +132,54 @@ class TestHeadroom:
         assert {each.headroom for each in baseline(PROBES).measured} == {None}
         with pytest.raises(ValidationError, match="num_takes to 2 or more"):
             DiagnoseSpec(choose="headroom")
+
+
+class TestPicked:
+    """What the judge's choice among the takes gains decides, where the recipe says so."""
+
+    SPEC = DiagnoseSpec(choose="picked", num_takes=4, num_focus=2)
+
+    @staticmethod
+    def seen(
+        **takes: tuple[Sequence[float], Sequence[float | None]],
+    ) -> tuple[list[Measurement], list[Score]]:
+        """One prompt per dimension: what the measurer and what the judge says of its takes."""
+        measurements: list[Measurement] = []
+        scores: list[Score] = []
+        for name, (values, likes) in takes.items():
+            for k, (value, like) in enumerate(zip(values, likes, strict=True)):
+                one = _one(name, value, 0)
+                clip = content_hash(["clip", name, k])
+                measurements.append(one.model_copy(update={"key": content_hash([name, k]), "subject": (clip,)}))
+                outcome = Unscored(reason="dark") if like is None else Scored(value=like)
+                scores.append(Score(clip_key=clip, prompt_key=one.prompt_key, dimension=name, outcome=outcome))
+        return measurements, scores
+
+    def test_a_dimension_that_the_judge_cannot_tell_is_not_chosen(self) -> None:
+        probes, scores = self.seen(
+            Composition=([1, 0, 0, 0], [0.2, 0.9, 0.1, 0.1]),
+            Mechanics=([1, 0, 0, 1], [0.9, 0.2, 0.3, 0.8]),
+            Camera_Motion=([1, 0, 1, 1], [0.7, 0.1, 0.7, 0.7]),
+        )
+        focus = weakest(probes, self.SPEC, 9, scores)
+        assert [each.dimension for each in focus] == ["Mechanics", "Camera_Motion"]
+        assert [each.picked for each in focus] == pytest.approx([1 - 1 / 2, 1 - 3 / 4])
+        assert [each.num_prompts for each in focus] == [6, 3]
+        assert focus[0].reason == "most of 3 dimensions by what the judge's favourite of 4 takes gains over their mean"
+        by_name = {each.dimension: each.picked for each in baseline(probes, (), scores).measured}
+        assert by_name["Composition"] == pytest.approx(-1 / 4)
+
+    def test_takes_liked_alike_say_nothing_and_unscored_ones_are_left_out(self) -> None:
+        values, prompts = [1.0, 0.0, 0.0, 1.0], ["a"] * 4
+        assert picked(values, prompts, [0.5] * 4) == 0.0
+        assert picked(values, prompts, [None, 0.9, 0.1, 0.8]) == pytest.approx(0 - 1 / 3)
+        assert picked(values, prompts, [0.9, None, None, None]) is None
+        assert picked(values, ["a", "a", "b", "b"], [0.9, 0.1, 0.9, 0.1]) == pytest.approx((0.5 - 0.5) / 2)
+
+    def test_without_a_judge_there_is_nothing_picked(self) -> None:
+        assert {each.picked for each in baseline(PROBES).measured} == {None}
+        with pytest.raises(ValidationError, match="num_takes to 2 or more"):
+            DiagnoseSpec(choose="picked")
 
 
 class TestNamedByTheUser:
