@@ -69,7 +69,7 @@ class Crew:
         if self.executor is None:
             do = Lazily(lambda: PipelineGenerator(self.bench.with_weights(model, texts)), shoot)
         else:
-            do = Lazily(generator_builder(self.recipe.base, runtime, model.weights, self.blobs, texts), shoot)
+            do = Lazily(generator_builder(self.recipe.base, runtime, model.weights, self.blobs, texts, shape), shoot)
         return self.run.advance(
             table,
             work,

@@ -10,7 +10,7 @@ from rushes.errors import RecipeError
 from rushes.generate.film import PipelineGenerator
 from rushes.records import BlobRef
 from rushes.roles import Executor, Needs
-from rushes.specs import BaseModelSpec, RuntimeSpec
+from rushes.specs import BaseModelSpec, RuntimeSpec, ShapeSpec
 from rushes.store.blobs import Blobs
 
 if TYPE_CHECKING:
@@ -48,29 +48,41 @@ def blobs_for_workers(blobs: Blobs) -> Blobs:
 
 
 def generator_builder(
-    base: BaseModelSpec, runtime: RuntimeSpec, weights: BlobRef | None, blobs: Blobs, texts: Sequence[str]
+    base: BaseModelSpec,
+    runtime: RuntimeSpec,
+    weights: BlobRef | None,
+    blobs: Blobs,
+    texts: Sequence[str],
+    shape: ShapeSpec,
 ) -> Callable[[], PipelineGenerator]:
     """What a worker builds its own generator with; picklable, while a run's workbench is not.
 
     Args:
         base: the model.
-        runtime: device and threads, and whether the text encoder is freed once it has read.
+        runtime: device and threads, whether the text encoder is freed once it has read, and what is offloaded.
         weights: of the checkpoint to film with; None for the base's own.
         blobs: where they are.
         texts: all that the stage has to read.
+        shape: of the clips.
     """
-    return partial(_build_generator, base, runtime, weights, blobs, texts)
+    return partial(_build_generator, base, runtime, weights, blobs, texts, shape)
 
 
 def _build_generator(
-    base: BaseModelSpec, runtime: RuntimeSpec, weights: BlobRef | None, blobs: Blobs, texts: Sequence[str]
+    base: BaseModelSpec,
+    runtime: RuntimeSpec,
+    weights: BlobRef | None,
+    blobs: Blobs,
+    texts: Sequence[str],
+    shape: ShapeSpec,
 ) -> PipelineGenerator:
     import torch
 
     from rushes.families.load import load_family
+    from rushes.families.offload import offload_order
 
     torch.set_num_threads(runtime.num_threads)
-    family = load_family(base, runtime.device)
+    family = load_family(base, runtime.device, offload_order(runtime, [shape]))
     if runtime.free_text_encoder:
         family.keep_texts(texts)
         family.drop_text_encoder()

@@ -64,8 +64,9 @@ class TrainSpec(Spec):
     """Decay of the weight average that is kept; 0 keeps the last weights."""
     shift: Annotated[float, Field(gt=0)] = 2.0
     """Timestep shift s: sigma = s u / (1 + (s - 1) u)."""
-    sigma_density: Literal["uniform", "logit_normal", "mixed"] = "mixed"
-    """Density of u before the shift."""
+    sigma_density: Literal["uniform", "logit_normal", "mixed"] = "logit_normal"
+    """Density of u before the shift: `logit_normal` as most flow models are trained, `uniform`, or `mixed`, every
+    second one of each."""
     caption_drop: Fraction = 0.1
     """Share of captions replaced by the empty one."""
     anchor: Annotated[float, Field(ge=0)] = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -49,11 +49,15 @@ class Workbench:
         import torch
 
         from rushes.families.load import load_family
+        from rushes.families.offload import offload_order
 
         torch.set_num_threads(self.recipe.runtime.num_threads)
-        family = load_family(self.recipe.base, self.recipe.runtime.device)
-        for recipe in (self.recipe, as_draft(self.recipe)):
-            family.latent_shape(recipe.shape)
+        shapes = [recipe.shape for recipe in (self.recipe, as_draft(self.recipe))]
+        runtime = self.recipe.runtime
+        family = load_family(self.recipe.base, runtime.device, offload_order(runtime, shapes))
+        for shape in shapes:
+            family.latent_shape(shape)
+        self.run.log.write("model_placed", **asdict(family.placement))
         self._loaded = family.fingerprint
         return family
 
@@ -81,7 +85,8 @@ class Workbench:
     @cached_property
     def _base_weights(self) -> dict[str, Tensor]:
         """A copy in main memory, which a GPU has less of."""
-        return {name: value.to("cpu", copy=True) for name, value in self.family.transformer.state_dict().items()}
+        with self.family.plain_weights():
+            return {name: value.to("cpu", copy=True) for name, value in self.family.transformer.state_dict().items()}
 
     def with_weights(self, model: Model, texts: Sequence[str] = ()) -> Family:
         """The pipeline with a model's weights in it; text encoder and autoencoder are the base's.

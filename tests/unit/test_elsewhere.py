@@ -22,7 +22,7 @@ TEXTS = ["", "a red circle moves to the left"]
 def test_a_worker_frees_the_text_encoder_where_the_recipe_says_so(frees: bool, tmp_path: Path) -> None:
     base = BaseModelSpec(model=str(make_tiny_wan(tmp_path / "model")), max_tokens=16)
     runtime = RuntimeSpec(free_text_encoder=frees, num_threads=1)
-    builder = generator_builder(base, runtime, None, Blobs(tmp_path / "blobs"), TEXTS)
+    builder = generator_builder(base, runtime, None, Blobs(tmp_path / "blobs"), TEXTS, TINY_SHAPE)
     family = pickle.loads(pickle.dumps(builder))().family
     assert (family.pipeline.text_encoder is None) == frees
     filmed = family.sample(TEXTS[1:], [3], SAMPLER, TINY_SHAPE)

@@ -245,6 +245,8 @@ def test_packaged_recipes_load_by_name() -> None:
         assert load_recipe(name).name == name
     tiny = load_recipe("tiny")
     assert tiny.train.num_steps == 2
+    assert Recipe().train.sigma_density == "logit_normal"
+    assert {load_recipe(name).train.sigma_density for name in ("sandbox", "tiny")} == {"mixed"}
     assert len(tiny.diagnose.dimensions) <= 2
 
 

@@ -143,8 +143,12 @@ def power(
     likeness: Annotated[
         float, typer.Option("--likeness", min=0.0, max=1.0, help="Correlation of two clips of one prompt.")
     ] = 0.5,
+    same_seed: Annotated[
+        float,
+        typer.Option("--same-seed", min=0.0, max=0.99, help="Of the rest, the part that the same seed fixes for both."),
+    ] = 0.5,
 ) -> None:
     """Say how large a gain must be to be seen, before anything is filmed."""
     from rushes.cli.vbench_show import show_power
 
-    show_power(prompts, clips, score, likeness)
+    show_power(prompts, clips, score, likeness, same_seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from rushes.cli.show import Column, show_table
@@ -39,12 +40,12 @@ def show_dimensions() -> None:
     show_table(columns, rows)
 
 
-def show_power(num_prompts: int | None, num_clips: int | None, score: float, likeness: float) -> None:
+def show_power(num_prompts: int | None, num_clips: int | None, score: float, likeness: float, same_seed: float) -> None:
     """Print the smallest gain that can be seen: for one size, or for the suite's own per dimension."""
     from rushes.vbench.catalogue import facts
     from rushes.vbench.statistics import binary_spread, detectable
 
-    spread = binary_spread(score, likeness)
+    spread = binary_spread(score, likeness, same_seed)
     sizes = {name: (fact.num_prompts, fact.num_samples) for name, fact in facts().items() if not fact.equal_lengths}
     if num_prompts is not None:
         sizes = {"any dimension": (num_prompts, num_clips or 3)}
@@ -56,10 +57,14 @@ def show_power(num_prompts: int | None, num_clips: int | None, score: float, lik
         alone, strict = (100 * detectable(spread, n, m, alpha=alpha) for alpha in (0.05, 0.05 / len(facts())))
         rows.append((_readable(name), f"{n} x {m}", f"{alone:.1f}", f"{strict:.1f}"))
     show_table(columns, rows)
+    unpaired, close = (math.sqrt((1.0 - other) / (1.0 - same_seed)) for other in (0.0, 0.9))
     print(
-        f"Smallest true gain found with probability 0.8, if clips are right or wrong, {score:.0%} are right, and two "
-        f"clips of one prompt correlate by {likeness:g}.\nAmong 18: when all dimensions are tested together (Holm's "
-        "strictest step). Smaller gains may be real and will mostly not be seen."
+        f"Smallest true gain found with probability 0.8.\nAssumed, not measured: clips are right or wrong, {score:.0%} "
+        f"are right, two clips of one prompt correlate by {likeness:g},\nthe same seed before and after fixes "
+        f"{same_seed:.0%} of the rest, and all prompts gain alike. If the seed fixed nothing, multiply by "
+        f"{unpaired:.2f};\nif it fixed 90%, by {close:.2f}. A scorecard says what its own clips could show.\nAmong "
+        "18: when all dimensions are tested together (Holm's strictest step). Smaller gains may be real and will "
+        "mostly not be seen."
     )
 
 

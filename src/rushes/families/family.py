@@ -7,6 +7,7 @@ All latents are normalised: what the transformer sees, one layout (N, C, t, h, w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +20,7 @@ from rushes.texts import TextStates
 from rushes.train.path import Path
 
 if TYPE_CHECKING:
+    from rushes.families.offload import Placement
     from rushes.roles import Frames
 
 
@@ -77,6 +79,18 @@ class Family(Protocol):
     @property
     def lora_targets(self) -> tuple[str, ...]:
         """Name endings of the linear layers that a low-rank adapter changes."""
+        ...
+
+    @property
+    def placement(self) -> Placement:
+        """Where the parts wait between their turns, and why."""
+        ...
+
+    def plain_weights(self) -> AbstractContextManager[None]:
+        """Every part's weights to be read and written meanwhile, in main memory where they are offloaded otherwise.
+
+        An offloaded pipeline cannot film meanwhile; not to be entered twice.
+        """
         ...
 
     def latent_shape(self, shape: ShapeSpec) -> tuple[int, int, int, int]:

@@ -12,20 +12,26 @@ from rushes.errors import InputError
 from rushes.families.family import Family
 from rushes.families.folder import FamilyName, family_of, fingerprint_of, hub_error, model_folder
 from rushes.families.loaded import TEXT_PARTS, LoadedPipeline
+from rushes.families.offload import UNMOVED, OffloadOrder, choose_placement, place
 from rushes.families.wan import Wan
 from rushes.families.weights import hash_state
 from rushes.specs import BaseModelSpec
 
 
-def load_family(base: BaseModelSpec, device: str = "cpu") -> Family:
+def load_family(base: BaseModelSpec, device: str = "cpu", order: OffloadOrder | None = None) -> Family:
     """The adapter of a model from the package, a diffusers folder or the Hub, loaded and frozen.
+
+    Args:
+        base: the model.
+        device: where it computes.
+        order: what it will film there, which decides what of it lies there; None keeps all of it there.
 
     Raises:
         InputError: there is no such model, it is of no known family, or its files are missing or damaged.
         RecipeError: the recipe names another family, or a setting that it cannot have.
     """
     pipeline_class, adapter = _classes(family_of(base))
-    family: Family = _load(base, device, pipeline_class, adapter)
+    family: Family = _load(base, torch.device(device), order, pipeline_class, adapter)
     return family
 
 
@@ -47,7 +53,13 @@ def _classes(family: FamilyName) -> tuple[Any, type[LoadedPipeline]]:
     return diffusers.WanPipeline, Wan
 
 
-def _load(base: BaseModelSpec, device: str, pipeline_class: Any, adapter: type[LoadedPipeline]) -> Any:
+def _load(
+    base: BaseModelSpec,
+    device: torch.device,
+    order: OffloadOrder | None,
+    pipeline_class: Any,
+    adapter: type[LoadedPipeline],
+) -> Any:
     source = model_folder(base.model)
     text_dtype = torch.bfloat16 if base.text_precision == "bfloat16" else torch.float32
     dtypes = {"default": torch.float32, **dict.fromkeys(TEXT_PARTS, text_dtype)}
@@ -55,20 +67,25 @@ def _load(base: BaseModelSpec, device: str, pipeline_class: Any, adapter: type[L
         with _quiet():
             pipeline = pipeline_class.from_pretrained(
                 source, revision=base.revision, dtype=dtypes, use_safetensors=True
-            ).to(device)
+            )
+        for part in pipeline.components.values():
+            if isinstance(part, torch.nn.Module):
+                part.eval().requires_grad_(False)
+        # Before it is placed: offloaded weights cannot be read.
+        fingerprint = fingerprint_of(base) or hash_state(pipeline.transformer.state_dict())
+        placement = UNMOVED if order is None else choose_placement(pipeline, device, order)
+        place(pipeline, placement.offload, device)
     except (OSError, ValueError, RuntimeError) as error:
         raise (hub_error(base, error) or _unreadable(base, error)) from error
     pipeline.set_progress_bar_config(disable=True)
-    for part in pipeline.components.values():
-        if isinstance(part, torch.nn.Module):
-            part.eval().requires_grad_(False)
     return adapter(
         pipeline=pipeline,
-        fingerprint=fingerprint_of(base) or hash_state(pipeline.transformer.state_dict()),
+        fingerprint=fingerprint,
         max_tokens=base.max_tokens,
-        device=torch.device(device),
+        device=device,
         scheduler_config=pipeline.scheduler.config,
         load_text_parts=_text_loader(pipeline, source, base.revision),
+        placement=placement,
     )
 
 

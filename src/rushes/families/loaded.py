@@ -5,8 +5,9 @@ Legend: N clips, C latent channels, T frames, t latent frames, H W pixels, h w l
 
 from __future__ import annotations
 
+import contextlib
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from rushes.errors import RecipeError
 from rushes.families.attention import attention_for
 from rushes.families.defaults import in_words
+from rushes.families.offload import UNMOVED, Placement, place
 from rushes.records import SamplerSettings
 from rushes.specs import ShapeSpec
 from rushes.texts import TextStates
@@ -28,6 +30,8 @@ TEXT_BATCH = 64
 """Texts that go through a text encoder at once."""
 TEXT_PARTS = ("text_encoder", "text_encoder_2")
 """Names of the parts of a pipeline that only text needs."""
+MAX_REMEMBERED_BYTES = 2**31
+"""Main memory that the states of texts read before may take; those not asked for longest are forgotten first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +52,10 @@ class LoadedPipeline:
     """Loads the text encoders again after they were dropped; None where they never are."""
     kept: dict[str, TextStates] = field(default_factory=dict[str, TextStates])
     """Texts encoded ahead, one `TextStates` of one item each, in main memory."""
+    remembered: dict[tuple[str, ...], TextStates] = field(default_factory=dict[tuple[str, ...], TextStates])
+    """What the encoders made of the texts that they read together, in main memory, last asked for last."""
+    placement: Placement = UNMOVED
+    """Where the parts wait between their turns, and why."""
 
     @property
     def transformer(self) -> Any:
@@ -56,21 +64,57 @@ class LoadedPipeline:
 
     def load_weights(self, state: Mapping[str, Tensor]) -> None:
         """Put tuned weights into the transformer: the same names, all of them."""
-        self.transformer.load_state_dict(dict(state))
+        with self.plain_weights():
+            self.transformer.load_state_dict(dict(state))
+
+    @contextlib.contextmanager
+    def plain_weights(self) -> Iterator[None]:
+        """Every part's weights to be read and written meanwhile, in main memory where they are offloaded otherwise.
+
+        An offloaded pipeline cannot film meanwhile; not to be entered twice.
+        """
+        if self.placement.offload == "none":
+            yield
+            return
+        self.pipeline.remove_all_hooks()
+        self.pipeline.to("cpu")
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        try:
+            yield
+        finally:
+            place(self.pipeline, self.placement.offload, self.device)
 
     # ---------------------------------------------------------------- text
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> TextStates:
-        """What the transformer reads of each text, as the stock pipeline encodes it; each text once."""
+        """What the transformer reads of each text, as the stock pipeline encodes it; each text once.
+
+        Texts that were read together before, such as a prompt alone or a negative prompt, are not read again.
+        """
         distinct = list(dict.fromkeys(texts))
         if all(text in self.kept for text in distinct):
             return TextStates.cat([self.kept[text] for text in texts]).to(self.device)
-        if self.pipeline.text_encoder is None:
-            self._bring_text_parts_back()
-        parts = [self.read_texts(distinct[at : at + TEXT_BATCH]) for at in range(0, len(distinct), TEXT_BATCH)]
+        parts = [self._read_once(tuple(distinct[at : at + TEXT_BATCH])) for at in range(0, len(distinct), TEXT_BATCH)]
         rows = {text: index for index, text in enumerate(distinct)}
-        return TextStates.cat(parts)[[rows[text] for text in texts]].float()
+        return TextStates.cat(parts)[[rows[text] for text in texts]].to(self.device).float()
+
+    def _read_once(self, texts: tuple[str, ...]) -> TextStates:
+        """The states of texts that are read together, in main memory.
+
+        Remembered for the whole batch, not text by text: beside others the last bits of a text's states can differ, and
+        a clip must not depend on what was filmed before it in the same process.
+        """
+        states = self.remembered.pop(texts, None)
+        if states is None:
+            if self.pipeline.text_encoder is None:
+                self._bring_text_parts_back()
+            states = self.read_texts(list(texts)).to("cpu")
+        self.remembered[texts] = states
+        while len(self.remembered) > 1 and sum(map(_num_bytes, self.remembered.values())) > MAX_REMEMBERED_BYTES:
+            del self.remembered[next(iter(self.remembered))]
+        return states
 
     def read_texts(self, texts: list[str]) -> TextStates:
         """One batch of texts through the encoders of the pipeline: token states alone, where a family takes no more."""
@@ -88,6 +132,8 @@ class LoadedPipeline:
         new = [text for text in dict.fromkeys(texts) if text not in self.kept]
         if new:
             states = self.encode_text(new).to("cpu")
+            for at in range(0, len(new), TEXT_BATCH):
+                self.remembered.pop(tuple(new[at : at + TEXT_BATCH]), None)  # not held twice
             self.kept.update({text: states[slice(index, index + 1)] for index, text in enumerate(new)})
         return new
 
@@ -98,9 +144,10 @@ class LoadedPipeline:
 
     def drop_text_encoder(self) -> None:
         """Free the text encoders' memory; they are loaded again when a text comes that was not kept."""
-        for name in TEXT_PARTS:
-            if getattr(self.pipeline, name, None) is not None:
-                self.pipeline.register_modules(**{name: None})
+        with self.plain_weights():
+            for name in TEXT_PARTS:
+                if getattr(self.pipeline, name, None) is not None:
+                    self.pipeline.register_modules(**{name: None})
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -108,7 +155,9 @@ class LoadedPipeline:
     def _bring_text_parts_back(self) -> None:
         if self.load_text_parts is None:
             raise RuntimeError("the text encoder was dropped from a pipeline that cannot load it again")
-        self.pipeline.register_modules(**{name: part.to(self.device) for name, part in self.load_text_parts().items()})
+        home = self.device if self.placement.offload == "none" else "cpu"
+        with self.plain_weights():
+            self.pipeline.register_modules(**{name: part.to(home) for name, part in self.load_text_parts().items()})
 
     # ---------------------------------------------------------------- filming
 
@@ -149,6 +198,10 @@ class LoadedPipeline:
     def pixels(self, frames: Sequence[Frames]) -> Tensor:
         """Clips as uint8 frames (T, H, W, 3) to what autoencoders read: (N, 3, T, H, W) in [-1, 1]."""
         return torch.from_numpy(np.stack(frames)).to(self.device).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+
+
+def _num_bytes(states: TextStates) -> int:
+    return sum(value.nbytes for value in states.tensors().values())
 
 
 def generators(seeds: Sequence[int]) -> list[torch.Generator]:

@@ -136,6 +136,9 @@ class Previews:
         if any(hasattr(value, "placements") for value in network.parameters().values()):
             self._tell("preview_skipped", step=step, reason="the weights are spread over several processes")
             return
+        if family.placement.offload != "none":
+            self._tell("preview_skipped", step=step, reason="the model's other parts are offloaded to main memory")
+            return
         shape = self._affordable(family)
         if shape is None:
             self._tell("preview_skipped", step=step, reason="not even one frame fits into the memory that is free")

@@ -67,7 +67,8 @@ def teach(
         on_setup=on_setup,
         previews=previews,
     )
-    _check_changed(family, start, weights)
+    with family.plain_weights():
+        _check_changed(family, start, weights)
     checkpoint = Checkpoint(
         key=lesson_key(lesson),
         step=progress.step,
@@ -115,8 +116,7 @@ def tune(
         Stopped: asked to; the state is stored.
     """
     spec = task.spec
-    network = _network(family, task, start)
-    with _parked(family):
+    with _beside(family, task, start) as network:
         setup = prepare(network, data, spec, task.runtime, parallel)
         on_setup(setup)
         network = parallel.wrap(network, partial(idle_in, network, data, spec, setup, parallel))
@@ -147,17 +147,22 @@ def _network(family: Family, task: Task, start: dict[str, Tensor] | None) -> Net
 
 
 @contextlib.contextmanager
-def _parked(family: Family) -> Iterator[None]:
-    """The family's own transformer in main memory meanwhile: training has its own copies on the device."""
-    on_gpu = family.device.type == "cuda"
-    if on_gpu:
-        family.transformer.to("cpu")
-        torch.cuda.empty_cache()
-    try:
-        yield
-    finally:
+def _beside(family: Family, task: Task, start: dict[str, Tensor] | None) -> Iterator[Network]:
+    """The network to train, on the device; the family's own transformer lies in main memory meanwhile."""
+    on_gpu = family.device.type == "cuda" and family.placement.offload == "none"
+    with family.plain_weights():
+        network = _network(family, task, start)
+        for model in (network.tuned, network.frozen):
+            if model is not None:
+                model.to(family.device)
         if on_gpu:
-            family.transformer.to(family.device)
+            family.transformer.to("cpu")
+            torch.cuda.empty_cache()
+        try:
+            yield network
+        finally:
+            if on_gpu:
+                family.transformer.to(family.device)
 
 
 def _objective(network: Network, data: TrainingSet, spec: TrainSpec) -> RewardWeightedObjective:

@@ -137,19 +137,31 @@ def spread_of(gains: Sequence[Sequence[float]]) -> Spread:
     return Spread(between=max(0.0, (among - within) / size), within=within)
 
 
-def binary_spread(score: float, likeness: float = 0.5) -> Spread:
+LIKENESS: Final = 0.5
+"""Assumed, not measured: correlation of two clips of one prompt with different seeds."""
+SAME_SEED: Final = 0.5
+"""Assumed, not measured: of what two clips of one prompt do not share, the part that the same seed fixes for both
+models. 0 where the seed tells nothing, as with unpaired clips; 1 where every clip keeps its verdict."""
+
+
+def binary_spread(score: float, likeness: float = LIKENESS, same_seed: float = SAME_SEED) -> Spread:
     """What to expect of clips that are right or wrong, before anything is measured.
 
-    A clip is right with the probability of its prompt; the two models' clips of one prompt differ by chance, and the
-    true gain is the same for all prompts. Then the variance of a clip's gain is 2 p (1 - p) (1 - likeness).
+    Before and after, each clip has the same prompt and the same seed, so that the two models' verdicts on it correlate
+    by likeness + (1 - likeness) same_seed, and the variance of a clip's gain is
+    2 p (1 - p) (1 - likeness) (1 - same_seed). The true gain is taken to be the same for all prompts: where some gain
+    and others do not, somewhat larger gains are needed.
 
     Args:
-        score: mean score p, 0 to 1.
-        likeness: correlation of two clips of one prompt, 0 to 1: 0 when prompts do not matter, 1 when only they do.
+        score: mean score p, 0 to 1; 0.5 is the worst case.
+        likeness: correlation of two clips of one prompt with different seeds, 0 to 1: 0 when prompts do not matter, 1
+            when only they do.
+        same_seed: what the same seed fixes of the rest, 0 to 1.
     """
-    if not (0.0 <= score <= 1.0 and 0.0 <= likeness <= 1.0):
-        raise ValueError(f"expected score and likeness from 0 to 1, got {score!r} and {likeness!r}")
-    return Spread(between=0.0, within=2.0 * score * (1.0 - score) * (1.0 - likeness))
+    if not all(0.0 <= each <= 1.0 for each in (score, likeness, same_seed)):
+        got = f"{score!r}, {likeness!r} and {same_seed!r}"
+        raise ValueError(f"expected score, likeness and same_seed from 0 to 1, got {got}")
+    return Spread(between=0.0, within=2.0 * score * (1.0 - score) * (1.0 - likeness) * (1.0 - same_seed))
 
 
 def detectable(spread: Spread, num_prompts: int, num_clips: int, *, alpha: float = 0.05, power: float = 0.8) -> float:

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from rushes.errors import RecipeError
+from rushes.families import loaded
 from rushes.families.load import load_family
 from rushes.families.wan import Wan, latent_size, make_scheduler
 from rushes.families.weights import hash_files
 from rushes.records import SamplerSettings
 from rushes.specs import BaseModelSpec, ShapeSpec
+from rushes.texts import TextStates
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
 
 SAMPLER = SamplerSettings(num_steps=2, guidance_scale=3.0, shift=2.0, scheduler="UniPCMultistepScheduler")
@@ -25,9 +27,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wan(folder: Path) -> Wan:
-    loaded = load_family(BaseModelSpec(model=str(folder), max_tokens=8))
-    assert isinstance(loaded, Wan)
-    return loaded
+    family = load_family(BaseModelSpec(model=str(folder), max_tokens=8))
+    assert isinstance(family, Wan)
+    return family
 
 
 def test_kept_latents_decode_to_the_pipelines_own_video(wan: Wan) -> None:
@@ -62,6 +64,70 @@ def test_text_is_padded_with_zeros_and_encoded_once_per_text(wan: Wan) -> None:
     assert states.shape == (3, 8, 16)
     assert torch.equal(states[0], states[2])
     assert float(states[0, 4:].abs().max()) == 0.0 and float(states[1, 1:].abs().max()) == 0.0
+
+
+def read_by(wan: Wan, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What the text encoder reads from now on, call by call; nothing is remembered yet."""
+    calls: list[list[str]] = []
+    read = Wan.read_texts
+
+    def noted(self: Wan, texts: list[str]) -> TextStates:
+        calls.append(texts)
+        return read(self, texts)
+
+    monkeypatch.setattr(Wan, "read_texts", noted)
+    wan.remembered.clear()
+    return calls
+
+
+def test_takes_of_a_prompt_are_filmed_from_one_reading_to_the_same_bits(
+    wan: Wan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = read_by(wan, monkeypatch)
+    anew = []
+    for seed in (5, 6, 7):
+        wan.remembered.clear()
+        anew.append(wan.sample(TEXTS[:1], [seed], SAMPLER, TINY_SHAPE))
+    assert len(calls) == 6  # the prompt and the negative one, each time
+    wan.remembered.clear()
+    calls.clear()
+    once = [wan.sample(TEXTS[:1], [seed], SAMPLER, TINY_SHAPE) for seed in (5, 6, 7)]
+    assert sorted(calls) == [[SAMPLER.negative_prompt], TEXTS[:1]]
+    assert all(torch.equal(one, other) for one, other in zip(once, anew, strict=True))
+
+
+def test_a_batch_is_read_as_if_nothing_had_been_read_before(wan: Wan, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = read_by(wan, monkeypatch)
+    wan.encode_text(TEXTS[:1])
+    wan.encode_text([TEXTS[1], TEXTS[0], TEXTS[1]])
+    assert calls == [TEXTS[:1], TEXTS[::-1]], "beside others the last bits of a text may differ"
+    states = wan.encode_text(TEXTS[::-1])
+    assert len(calls) == 2 and states.states_BLD.is_contiguous()
+    states.states_BLD.zero_()
+    assert float(wan.encode_text(TEXTS[::-1]).states_BLD.abs().max()) > 0, "what is handed out is a copy"
+
+
+def test_what_was_not_asked_for_longest_is_forgotten_first(wan: Wan, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = read_by(wan, monkeypatch)
+    size = wan.encode_text(["a"]).states_BLD.nbytes
+    monkeypatch.setattr(loaded, "MAX_REMEMBERED_BYTES", 2 * size)
+    for text in ("b", "a", "c", "a", "b"):
+        wan.encode_text([text])
+    assert calls == [["a"], ["b"], ["c"], ["b"]]
+    assert list(wan.remembered) == [("a",), ("b",)]
+    monkeypatch.setattr(loaded, "MAX_REMEMBERED_BYTES", 0)
+    wan.encode_text(["d"])
+    assert list(wan.remembered) == [("d",)], "what is in use stays"
+
+
+def test_kept_texts_are_not_held_twice(wan: Wan, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = read_by(wan, monkeypatch)
+    wan.encode_text(["e"])
+    assert wan.keep_texts(["e", "f"]) == ["e", "f"]
+    assert list(wan.remembered) == [("e",)] and calls == [["e"], ["e", "f"]]
+    wan.encode_text(["f", "e"])
+    assert len(calls) == 2
+    wan.forget_texts(["e", "f"])
 
 
 def test_encode_gives_normalised_latents_of_the_right_size(wan: Wan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import torch
 from rushes.errors import RecipeError
 from rushes.families.family import Family
 from rushes.families.load import load_family
+from rushes.families.offload import Placement
+from rushes.families.wan import Wan
 from rushes.plan.memory import filming_bytes
 from rushes.plan.model_size import loaded_model_size
 from rushes.records import SamplerSettings
@@ -109,6 +112,15 @@ def test_looking_moves_no_bit_and_shows_the_averaged_weights(
             np.testing.assert_array_equal(wan.decode(latents)[0], shown["step-000004-0.mp4"])
         finally:
             wan.load_weights(kept)
+
+
+def test_nothing_is_filmed_with_a_model_that_is_offloaded(wan: Family, tmp_path: Path) -> None:
+    assert isinstance(wan, Wan)
+    network = make_network(replace(wan, placement=Placement("model")), None, None, autocast=False)
+    log = Diary()
+    Previews(order_in(tmp_path / "clips", TEXT), log).look(network, {}, 0)
+    assert [event for event, _ in log.events] == ["preview_skipped"] and "offloaded" in str(log.events[0][1]["reason"])
+    assert not (tmp_path / "clips").exists()
 
 
 def test_an_error_is_told_and_training_goes_on_to_the_same_bits(

@@ -120,7 +120,8 @@ def _p(frame: Frames, box: Box, part: str, profile: Profile, classifier: Anomaly
     import numpy as np
     from PIL import Image
 
-    # Pillow and not OpenCV: it smooths before it shrinks, as the official code does.
+    # The official crops, too, are resized (bicubic) and cut as Pillow pictures, through torchvision: Pillow smooths
+    # where it shrinks, OpenCV would not. The squares themselves are rounded differently and may differ by a pixel.
     square = Image.fromarray(frame).crop(square_around(box, *frame.shape[:2]))
     edge = (CROP_PX[0] - CROP_PX[1]) // 2
     inside = (edge, edge, edge + CROP_PX[1], edge + CROP_PX[1])

@@ -38,7 +38,7 @@ def build_models(spec: VBenchMeasurerSpec, runtime: Runtime) -> Models:
         text_judge=cast("TextJudge | None", _built(spec.text_judge, runtime, "reply")),
         num_told=spec.num_told,
         tracker=_tracker(spec, device),
-        flow=cast("Flow", Raft(device) if spec.flow == "raft" else DenseInverseSearch()),
+        flow=_flow(spec, device),
         matcher=SiftRansac(),
         detector=_detector(spec, device),
         anomaly=_anomaly(spec, judge, device),
@@ -75,6 +75,10 @@ def _tracker(spec: VBenchMeasurerSpec, device: str) -> PointTracker:
             "checkpoints, then set cotracker_folder to the clone",
         )
     return CoTracker(spec.cotracker_folder, spec.tracker, device)
+
+
+def _flow(spec: VBenchMeasurerSpec, device: str) -> Flow:
+    return Raft(device, keep_border=spec.profile == "compat") if spec.flow == "raft" else DenseInverseSearch()
 
 
 def _detector(spec: VBenchMeasurerSpec, device: str) -> Detector | None:

@@ -4,6 +4,11 @@ Frames are compared at the same moment: c = mean |content_i - content_j| and, ov
 the Gram matrices G = F F^T / (C H W). Value = clamp((c + 1000 s) / 2 / 17.712, 0, 1), c and s averaged over moments,
 layers and pairs of clips.
 
+That compares the same place at the same moment, so the same scene scores when it is grainy, shifted or later, and 1000
+and 17.712 are the benchmark's choice. `fixed` compares what a clip shows as a whole instead: how strongly each channel
+of the content layer fires and the Gram matrices, both averaged over the clip's moments, and, in the place of constants,
+relative differences: sum |x_i - x_j| / sum (|x_i| + |x_j|), 0 for equal clips and 1 for clips with nothing in common.
+
 The official code keeps the features of all clips until the end: hundreds of gigabytes. Here all clips go forward
 together, one moment at a time, so that only one frame's features of each clip are held. The sum over all pairs of
 |x_i - x_j| is the sum over sorted values of (2 k - N + 1) x_(k), k = 0 ... N - 1, which needs no loop over pairs.
@@ -15,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from rushes.records import Outcome, Part, Scored, Unscored
@@ -35,9 +41,9 @@ NUM_MOMENTS: Final = 16
 SIZE_PX: Final = 512
 """Frames are stretched to this square."""
 STYLE_FACTOR: Final = 1000.0
-"""Weight of style against content; the benchmark's choice."""
+"""Weight of style against content in `compat`; the benchmark's choice."""
 LARGEST: Final = 17.712
-"""Largest difference that the benchmark's authors saw; their scale."""
+"""Largest difference that the benchmark's authors saw; the scale of `compat`."""
 
 
 def moments(num_frames: Sequence[int], profile: Profile) -> list[list[int]] | Unscored:
@@ -79,6 +85,18 @@ def pair_mean(features_N: torch.Tensor) -> float:
     return total / (n * (n - 1) / 2) / flat.shape[1]
 
 
+def relative_difference(features_N: torch.Tensor) -> float:
+    """Sum |x_i - x_j| / sum (|x_i| + |x_j|) over all pairs i < j and all entries, 0 to 1; has no unit.
+
+    Args:
+        features_N: N, then any shape; N >= 2.
+    """
+    # Every item is in N - 1 of the N (N - 1) / 2 pairs.
+    size = 2.0 * float(features_N.abs().double().mean())
+    # Rounding can leave a difference of equal items a little below 0.
+    return min(1.0, max(0.0, pair_mean(features_N)) / size) if size > 0.0 else 0.0
+
+
 def gram(features_BCHW: torch.Tensor) -> torch.Tensor:
     """Which channels fire together: F F^T / (C H W), shape B, C, C."""
     _, channels, height, width = features_BCHW.shape
@@ -87,19 +105,22 @@ def gram(features_BCHW: torch.Tensor) -> torch.Tensor:
 
 
 def diversity_value(content: float, style: float) -> float:
-    """clamp((content + 1000 style) / 2 / 17.712, 0, 1)."""
+    """clamp((content + 1000 style) / 2 / 17.712, 0, 1): the official scale."""
     return min(1.0, max(0.0, (content + STYLE_FACTOR * style) / 2.0 / LARGEST))
 
 
-def streamed_diversity(stacks: Iterable[Frames], net: FeatureNet) -> Outcome:
+def streamed_diversity(stacks: Iterable[Frames], net: FeatureNet, profile: Profile = "compat") -> Outcome:
     """The value from frames that arrive moment by moment.
 
     Args:
         stacks: per moment one frame of every clip: N, H, W, 3, all of one size.
         net: gives five style layers and a content layer.
+        profile: moment against moment with the official constants, or clips as a whole in `fixed`.
     """
     import torch
 
+    if profile == "fixed":
+        return _whole_clips(stacks, net)
     content, style, num = 0.0, 0.0, 0
     with torch.no_grad():
         for stack_NHWC in stacks:
@@ -119,6 +140,31 @@ def streamed_diversity(stacks: Iterable[Frames], net: FeatureNet) -> Outcome:
     return Scored(value=diversity_value(content, style), parts=parts)
 
 
+def _whole_clips(stacks: Iterable[Frames], net: FeatureNet) -> Outcome:
+    """Half of the relative difference of what fires, half of that of the Gram matrices' mean over layers."""
+    import torch
+
+    totals: list[torch.Tensor] = []
+    with torch.no_grad():
+        for stack_NHWC in stacks:
+            seen = [_summed_up(net.layers(stack_NHWC[i : i + 1])) for i in range(len(stack_NHWC))]
+            moment = [torch.cat(layer) for layer in zip(*seen, strict=True)]
+            totals = [a + b for a, b in zip(totals, moment, strict=True)] if totals else moment
+    if not totals:
+        return Unscored(reason="the clips have no frames to compare")
+    *styles, content = (relative_difference(total) for total in totals)
+    style = fmean(styles)
+    return Scored(
+        value=(content + style) / 2.0, parts=(Part(name="content", value=content), Part(name="style", value=style))
+    )
+
+
+def _summed_up(layers: tuple[tuple[torch.Tensor, ...], torch.Tensor]) -> list[torch.Tensor]:
+    """Of one frame: the Gram matrix of each style layer, and how strongly each channel of the content layer fires."""
+    style, content = layers
+    return [*(gram(layer) for layer in style), content.relu().mean(dim=(2, 3))]
+
+
 def _reduced(layers: tuple[tuple[torch.Tensor, ...], torch.Tensor]) -> tuple[list[torch.Tensor], torch.Tensor]:
     style, content = layers
     return [gram(layer) for layer in style], content
@@ -136,7 +182,7 @@ def diversity(clips: Sequence[Video], profile: Profile, net: FeatureNet) -> Outc
     if isinstance(chosen, Unscored):
         return chosen
     frames = [clip.frames_THWC for clip in clips]
-    return streamed_diversity((_stretched(frames, at) for at in chosen), net)
+    return streamed_diversity((_stretched(frames, at) for at in chosen), net, profile)
 
 
 def shrunk(clip: Video, profile: Profile) -> Video:

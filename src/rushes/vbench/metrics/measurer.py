@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from rushes.model_specs import VlmJudgeSpec
 from rushes.records import Outcome, Unscored
 from rushes.roles import Failed, Runtime, Spec, Subject
-from rushes.vbench.metrics.chat_specs import JudgeNamed, TellerNamed, TextJudgeNamed
+from rushes.vbench.metrics.chat_specs import JudgeNamed, TellerNamed, TextJudgeNamed, VlmTellerSpec
 from rushes.vbench.metrics.core import Profile
 from rushes.vbench.metrics.sampling import NUM_VLM_FRAMES
 from rushes.vbench.metrics.scorer import DIVERSITY, Models, score_clip, score_takes
@@ -18,6 +19,11 @@ from rushes.vbench.suite import INSTALLED, Suite, read_suite
 
 if TYPE_CHECKING:
     from rushes.vbench.suite import SuiteEntry
+
+
+SHARP_SIDE_PX: Final = 832
+"""Longest side of a frame as `fixed` shows it to a vision-language model, unless the recipe says another: clips of
+832 x 480 are shown whole. The official judge sees 384 x 384, in which small things are lost."""
 
 
 class VBenchMeasurer:
@@ -55,7 +61,7 @@ class VBenchMeasurerSpec(Spec):
     dimension is unscored, with the reason, until its models are named.
     """
 
-    spec_name: ClassVar[str] = "vbench-metrics-2"
+    spec_name: ClassVar[str] = "vbench-metrics-3"
 
     suite: str = INSTALLED
     """The user's copy of the suite: a VBench checkout, a vbench2 wheel, VBench2_full_info.json, or "installed"."""
@@ -63,12 +69,13 @@ class VBenchMeasurerSpec(Spec):
     """`compat`: the official behaviour, quirks included; `fixed`: its known defects repaired."""
     judge: JudgeNamed = None
     """Who answers yes/no questions: `{kind: vlm, model: ...}` as in `judge.judge`, or a plug-in that builds a Judge;
-    none by default."""
+    none by default. In `fixed` its `max_side_px` is 832 where it is not set."""
     negated_twins: Twins = "none"
     """Ask `judge` each question turned round as well, where that is safe; `fixed` only, twice the questions. `probe`
     keeps the answers as parts, which show its yes-bias; `average` also makes the value of both answers."""
     teller: TellerNamed = None
-    """Who describes clips in words: `{kind: vlm, model: ...}`, or a plug-in that builds a VideoTeller."""
+    """Who describes clips in words: `{kind: vlm, model: ...}`, or a plug-in that builds a VideoTeller. In `fixed` its
+    `max_side_px` is 832 where it is not set."""
     text_judge: TextJudgeNamed = None
     """Who compares texts: `{kind: llm, model: ...}`, or a plug-in that builds a TextJudge."""
     num_told: Annotated[int, Field(ge=2)] = NUM_VLM_FRAMES
@@ -89,6 +96,16 @@ class VBenchMeasurerSpec(Spec):
     """SFace file of the OpenCV zoo (.onnx), or "insightface"; empty for none."""
     vgg19: str = ""
     """VGG19 weights (safetensors, torchvision's names); empty for none."""
+
+    @field_validator("judge", "teller")
+    @classmethod
+    def _sharp(cls, named: Spec | None, info: ValidationInfo) -> Spec | None:
+        """Small things must reach whoever judges them; written into the spec, so that it enters work keys."""
+        if info.data.get("profile") != "fixed" or not isinstance(named, VlmJudgeSpec | VlmTellerSpec):
+            return named
+        if "max_side_px" in named.model_fields_set:
+            return named
+        return named.model_copy(update={"max_side_px": SHARP_SIDE_PX})
 
     @model_validator(mode="after")
     def _official_asks_once(self) -> Self:

@@ -64,7 +64,10 @@ class Flow(Protocol):
     """Dense optical flow."""
 
     def pair(self, first_HWC: Frames, second_HWC: Frames) -> F32:
-        """Motion of every pixel of the first picture towards the second: H, W, 2 (x, y), pixels."""
+        """Motion of every pixel of the first picture towards the second: H, W, 2 (x, y), pixels.
+
+        H and W may be larger than the picture's where the official scoring counts a padded border as well.
+        """
         ...
 
 

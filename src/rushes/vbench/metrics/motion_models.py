@@ -47,12 +47,14 @@ class Raft:
 
     Args:
         device: "cuda", "cpu", ...
+        keep_border: whether the flow keeps the border that the picture is padded by, as the official scoring counts it:
+            at 854 x 480 a column on either side. Then the flow is larger than the picture.
 
     Raises:
         UserError: torchvision is not installed, does not fit torch, or the weights cannot be had.
     """
 
-    def __init__(self, device: str = "cuda") -> None:
+    def __init__(self, device: str = "cuda", *, keep_border: bool = False) -> None:
         try:
             from torchvision.models.optical_flow import (  # type: ignore[import-not-found,unused-ignore]
                 Raft_Large_Weights,
@@ -79,6 +81,7 @@ class Raft:
         net.load_state_dict(state)
         self._model = net.to(device).eval()
         self._device = device
+        self._keep_border = keep_border
 
     def pair(self, first_HWC: Frames, second_HWC: Frames) -> F32:
         """See `rushes.vbench.metrics.models.Flow`."""
@@ -97,7 +100,9 @@ class Raft:
                 )
                 for frame in (first_HWC, second_HWC)
             )
-            flow = self._model(first, second, num_flow_updates=20)[-1][0, :, top : top + height, left : left + width]
+            flow = self._model(first, second, num_flow_updates=20)[-1][0]
+        if not self._keep_border:
+            flow = flow[:, top : top + height, left : left + width]
         found: F32 = flow.permute(1, 2, 0).float().cpu().numpy()
         return found
 

@@ -53,7 +53,7 @@ class Ask:
 
 
 def plan(entry: SuiteEntry, num_frames: int, fps: float, profile: Profile) -> tuple[Ask, ...]:
-    """Everything to ask about a clip, in order; empty when the clip is too short for the official cutting.
+    """Everything to ask about a clip, in order; empty when an Instance_Preservation clip is too short for a stretch.
 
     Args:
         entry: the suite's entry; its dimension is one of `QUESTION_DIMENSIONS`.
@@ -101,6 +101,8 @@ def _composition_texts(entry: SuiteEntry) -> tuple[str, ...]:
 
 def _instance_asks(num_frames: int, fps: float, profile: Profile) -> tuple[Ask, ...]:
     fixed = profile == "fixed"
+    if fixed and num_frames < round(WINDOW_S * fps):
+        return ()
     stretches = windows(num_frames, fps, length_s=WINDOW_S, stride_s=STRIDE_S, whole=fixed)
     num_shown = NUM_VLM_FRAMES // 2
     return tuple(
@@ -175,13 +177,14 @@ def _composition(entry: SuiteEntry, yes: Callable[[int], bool], profile: Profile
 def _instance(n: int, yes: Callable[[int], bool], answers: Sequence[GivenAnswer], profile: Profile) -> float | Unscored:
     """Officially one flagged stretch spoils the clip, and a clip too short for any stretch is clean.
 
-    In `fixed` the share of clean stretches counts, so that a longer clip has not more ways to lose.
+    In `fixed` the share of clean stretches counts, so that a longer clip has not more ways to lose, and a clip too
+    short for a stretch is not applicable.
     """
     if profile == "compat":
         flagged = any(given.p_yes is not None and given.p_yes > 0.5 for given in answers)
         return float(not flagged and not any([yes(i) for i in range(n)]))
     if n == 0:
-        return not_applicable("the clip is too short to look at in stretches")
+        return not_applicable(f"the clip is shorter than a stretch of {WINDOW_S:g} seconds")
     return fmean(float(not yes(i)) for i in range(n))
 
 

@@ -30,7 +30,11 @@ def says_yes(reply: str, profile: Profile) -> bool | None:
 
 
 def split_numbered(reply: str) -> list[str]:
-    """The official split at every number with a full stop; words before the first number become an item."""
+    """The official split: at every number with a full stop, wherever it stands; parts without words fall out.
+
+    So words before the first number become an item, a decimal such as 3.5 is cut in two, and a slot that was left empty
+    moves the later items forward.
+    """
     return [part.strip() for part in _NUMBER.split(reply) if part.strip()]
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rushes.errors import UserError
-from rushes.records import Outcome, Unscored
+from rushes.records import Outcome, Scored, Unscored
 from rushes.roles import Failed, Judge
 from rushes.vbench.metrics.anatomy import human_anatomy
 from rushes.vbench.metrics.asking import by_questions
 from rushes.vbench.metrics.camera_motion import camera_motion
-from rushes.vbench.metrics.core import Profile, Unanswered, why_unusable
+from rushes.vbench.metrics.core import Profile, Unanswered, not_applicable, why_unusable
 from rushes.vbench.metrics.counts import right_counts, with_counts
 from rushes.vbench.metrics.detectors import DETECTOR_INSTALL
 from rushes.vbench.metrics.diversity import diversity
@@ -33,6 +33,7 @@ from rushes.vbench.metrics.models import (
 from rushes.vbench.metrics.multi_view import multi_view_consistency
 from rushes.vbench.metrics.questions import QUESTION_DIMENSIONS
 from rushes.vbench.metrics.sampling import NUM_VLM_FRAMES
+from rushes.vbench.metrics.stillness import is_still
 from rushes.vbench.metrics.telling import TELLING_DIMENSIONS, by_telling
 from rushes.vbench.metrics.twins import Twins
 from rushes.vbench.metrics.vgg import GET_IT
@@ -200,10 +201,9 @@ def _measured(view: ClipView, entry: SuiteEntry, profile: Profile, models: Model
         return by_telling(view.video, entry, profile, models.teller, models.text_judge, models.num_told)
     if name in QUESTION_DIMENSIONS:
         assert models.judge is not None
-        asked = by_questions(view.video, entry, profile, models.judge, models.negated_twins)
-        if name == "Instance_Preservation" and profile == "fixed" and models.detector is not None:
-            return with_counts(asked, right_counts(frames, entry.reference[0], models.detector))
-        return asked
+        if name == "Instance_Preservation" and profile == "fixed":
+            return _preserved(view, entry, models, models.judge)
+        return by_questions(view.video, entry, profile, models.judge, models.negated_twins)
     if name == "Camera_Motion":
         return camera_motion(view, entry.reference[0], profile)
     if name == "Multi-View_Consistency":
@@ -214,3 +214,14 @@ def _measured(view: ClipView, entry: SuiteEntry, profile: Profile, models: Model
         return human_anatomy(frames, profile, models.detector, models.anomaly)
     assert models.face_finder is not None and models.face_embedder is not None
     return human_identity(frames, profile, models.face_finder, models.face_embedder, models.same_face)
+
+
+def _preserved(view: ClipView, entry: SuiteEntry, models: Models, judge: Judge) -> Outcome:
+    """Instance_Preservation in `fixed`. All its prompts ask for something that moves: a still picture shows none of
+    it, and would keep its things without merit."""
+    if is_still(view.frames):
+        return not_applicable("hardly anything in the picture changes from the first frame to the last")
+    asked = by_questions(view.video, entry, "fixed", judge, models.negated_twins)
+    if models.detector is None or not isinstance(asked, Scored):
+        return asked
+    return with_counts(asked, right_counts(view.frames, entry.reference[0], models.detector))

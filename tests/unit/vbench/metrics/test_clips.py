@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rushes.vbench.metrics.camera_motion import labels_of
+from rushes.vbench.metrics.stillness import MIN_SHARE, changed_share
 from rushes.vbench.metrics.trackers import LucasKanade
 from rushes.vbench.metrics.view import ClipView
 from rushes.video import read_video
@@ -43,3 +44,11 @@ def test_clear_clips(words: str) -> None:
 def test_clips_that_do_not_follow_their_prompt(words: str, asked: str) -> None:
     found = seen(words)
     assert found is not None and asked not in found
+
+
+@pytest.mark.parametrize("words", ["ant", "snowman", "red balloons", "cheese"])
+def test_something_happens_in_front_of_a_still_camera_too(words: str) -> None:
+    (path,) = (each for each in CLIPS.glob("*.mp4") if words in each.name)
+    frames = read_video(path).frames_THWC
+    assert changed_share(frames) > 20 * MIN_SHARE
+    assert changed_share(frames[:1].repeat(9, axis=0)) == 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
@@ -13,8 +14,18 @@ from rushes.records import Scored, Unscored
 from rushes.roles import Video
 from rushes.vbench.metrics import diversity as module
 from rushes.vbench.metrics.core import Profile
-from rushes.vbench.metrics.diversity import diversity, diversity_value, gram, moments, pair_mean, shrunk
+from rushes.vbench.metrics.diversity import (
+    diversity,
+    diversity_value,
+    gram,
+    moments,
+    pair_mean,
+    relative_difference,
+    shrunk,
+    streamed_diversity,
+)
 from rushes.vbench.metrics.models import FeatureNet
+from tests.support.vbench_clips import texture
 
 Frames = np.typing.NDArray[np.uint8]
 
@@ -129,3 +140,94 @@ def test_clips_are_smoothed_before_they_are_shrunk() -> None:
     (frame,) = shrunk(Video(stripes, 8.0), "compat").frames_THWC
     assert frame.shape == (64, 64, 3)
     assert np.abs(frame[:, 2:-2].astype(float) - 255 / 4).max() < 6, "every fourth column is white: a dark grey"
+
+
+class LocalNet:
+    """Six random convolutions with rectification between them, whose last layer still has 16 x 16 places."""
+
+    def __init__(self, unit: float = 1.0) -> None:
+        torch.manual_seed(0)
+        strides = (1, 2, 1, 2, 1, 1)
+        self._layers = nn.ModuleList(
+            nn.Conv2d(3 if i == 0 else 8, 8, 3, stride=stride, padding=1) for i, stride in enumerate(strides)
+        )
+        self._unit = unit
+
+    def layers(self, frames_BHWC: Frames) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+        x = torch.from_numpy(frames_BHWC).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+        found = []
+        for layer in self._layers:
+            found.append(layer(x if not found else found[-1].relu()))
+        scaled = [self._unit * each for each in found]
+        return tuple(scaled[:5]), scaled[5]
+
+
+SCENE = texture(64, 64)
+PLAIN = [np.stack([texture(64, 64, seed) for seed in range(6)])]
+"""One moment of six clips of different scenes."""
+
+
+def grainy() -> list[Frames]:
+    rng = np.random.default_rng(0)
+    return [np.clip(SCENE + rng.normal(0, 40, (6, *SCENE.shape)), 0, 255).astype(np.uint8)]
+
+
+def shifted() -> list[Frames]:
+    return [np.stack([np.roll(SCENE, (7 * i, 11 * i), (0, 1)) for i in range(6)])]
+
+
+def delayed() -> list[Frames]:
+    """The same motion round and round, each clip begun an eighth later."""
+    return [np.stack([np.roll(SCENE, 8 * (i + t), 1) for i in range(6)]) for t in range(8)]
+
+
+def content(moments_seen: list[Frames], profile: Profile) -> float:
+    found = streamed_diversity(moments_seen, LocalNet(), profile)
+    assert isinstance(found, Scored)
+    return {part.name: part.value for part in found.parts}["content"]
+
+
+@pytest.mark.parametrize("same_scene", [grainy, shifted, delayed])
+def test_one_scene_with_grain_shift_or_delay_is_as_diverse_as_many_in_compat_only(
+    same_scene: Callable[[], list[Frames]],
+) -> None:
+    assert content(same_scene(), "compat") > 0.4 * content(PLAIN, "compat")
+    assert content(same_scene(), "fixed") < 0.2 * content(PLAIN, "fixed")
+
+
+def test_the_scale_of_the_features_matters_in_compat_only() -> None:
+    def value(unit: float, profile: Profile) -> float:
+        found = streamed_diversity(PLAIN, LocalNet(unit), profile)
+        assert isinstance(found, Scored)
+        return found.value
+
+    assert value(3.0, "compat") > 3.0 * value(1.0, "compat") > 0.0
+    assert value(3.0, "fixed") == pytest.approx(value(1.0, "fixed"), rel=1e-4)
+
+
+def test_relative_difference_against_every_pair() -> None:
+    x = torch.from_numpy(np.random.default_rng(1).standard_normal((7, 3, 5)))
+    pairs = list(combinations(x, 2))
+    apart = sum(float((a - b).abs().sum()) for a, b in pairs)
+    assert relative_difference(x) == pytest.approx(apart / sum(float((a.abs() + b.abs()).sum()) for a, b in pairs))
+    assert relative_difference(torch.eye(4)) == pytest.approx(1.0), "clips with nothing in common"
+    assert relative_difference(torch.zeros(3, 2)) == 0.0
+
+
+def test_fixed_against_every_pair_of_whole_clips() -> None:
+    rng, net = np.random.default_rng(2), LocalNet()
+    seen = [rng.integers(0, 255, (4, 64, 64, 3), np.uint8) for _ in range(3)]
+    found = streamed_diversity(seen, net, "fixed")
+    with torch.no_grad():
+        layers = [net.layers(np.stack([moment[i] for moment in seen])) for i in range(4)]
+        fired = [each.clamp(min=0).mean(dim=(0, 2, 3)) for _, each in layers]
+        grams = [[gram(layer).mean(dim=0) for layer in style] for style, _ in layers]
+
+    def relative(items: list[torch.Tensor]) -> float:
+        pairs = list(combinations(items, 2))
+        size = sum(float((a.abs() + b.abs()).sum()) for a, b in pairs)
+        return sum(float((a - b).abs().sum()) for a, b in pairs) / size
+
+    style = np.mean([relative([clip[k] for clip in grams]) for k in range(5)])
+    assert isinstance(found, Scored) and found.value == pytest.approx((relative(fired) + style) / 2, rel=1e-3)
+    assert isinstance(streamed_diversity([], net, "fixed"), Unscored)

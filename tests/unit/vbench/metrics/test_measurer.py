@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import json
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from rushes.chat import ChatReply, ChatRequest
 from rushes.errors import InputError, RecipeError, UserError
+from rushes.model_specs import VlmJudgeSpec
 from rushes.records import Scored, Unscored
-from rushes.roles import Judge, Runtime, Spec, Subject
+from rushes.roles import Failed, Judge, Runtime, Spec, Subject, Video
 from rushes.vbench.metrics.build import build_models
-from rushes.vbench.metrics.core import is_not_applicable
+from rushes.vbench.metrics.chat_specs import VlmTellerSpec
+from rushes.vbench.metrics.chatting import ServerTeller
+from rushes.vbench.metrics.core import Profile, is_not_applicable
 from rushes.vbench.metrics.faces import face_of, row_of
 from rushes.vbench.metrics.measurer import VBenchMeasurer, VBenchMeasurerSpec
 from rushes.vbench.metrics.models import Box, Face
@@ -81,6 +89,46 @@ def test_spec_names_plug_ins_as_text() -> None:
     assert told.judge is not None and told.judge.options == {"p_yes": 0.25}
     assert VBenchMeasurerSpec.model_validate({"judge": ""}).judge is None
     assert pickle.loads(pickle.dumps(told)) == told
+
+
+EYES = {"kind": "vlm", "model": {"kind": "server", "model": "eyes"}}
+
+
+class Looker:
+    """A chat model that keeps the pictures it is shown."""
+
+    name = "looker"
+
+    def __init__(self) -> None:
+        self.pictures: list[np.typing.NDArray[np.uint8]] = []
+
+    def reply(self, requests: Sequence[ChatRequest]) -> list[ChatReply | Failed]:
+        for image in requests[0].messages[0].images:
+            self.pictures.append(np.asarray(Image.open(io.BytesIO(image))))
+        return [ChatReply("a thing")]
+
+
+@pytest.mark.parametrize(("profile", "size", "kept"), [("compat", (448, 258), False), ("fixed", (832, 480), True)])
+def test_small_things_reach_the_judge_in_fixed(profile: Profile, size: tuple[int, int], kept: bool) -> None:
+    spec = VBenchMeasurerSpec.model_validate({"profile": profile, "judge": EYES, "teller": EYES})
+    assert isinstance(spec.teller, VlmTellerSpec) and isinstance(spec.judge, VlmJudgeSpec)
+    assert spec.judge.max_side_px == spec.teller.max_side_px == size[0]
+    stripes = np.zeros((1, 480, 832, 3), np.uint8)
+    stripes[:, :, ::2] = 255
+    looker = Looker()
+    ServerTeller(spec.teller, looker).tell(Video(stripes, 16.0), "What is there?")
+    (picture,) = looker.pictures
+    assert picture.shape == (size[1], size[0], 3)
+    assert bool(picture.astype(float).std() > 64) is kept, "stripes of one pixel are grey where they are lost"
+
+
+def test_a_size_that_the_recipe_names_stays() -> None:
+    small = {**EYES, "max_side_px": 448}
+    spec = VBenchMeasurerSpec.model_validate({"judge": small, "teller": json.dumps(small)})
+    assert isinstance(spec.teller, VlmTellerSpec) and isinstance(spec.judge, VlmJudgeSpec)
+    assert spec.judge.max_side_px == spec.teller.max_side_px == 448
+    sharp = VBenchMeasurerSpec.model_validate({"judge": EYES, "teller": EYES})
+    assert VBenchMeasurerSpec.model_validate(sharp.model_dump()) == sharp != spec
 
 
 def test_default_models_need_no_weights() -> None:

@@ -11,7 +11,12 @@ import pytest
 import torch
 
 from rushes.errors import UserError
+from rushes.roles import Runtime
+from rushes.vbench.metrics.build import build_models
+from rushes.vbench.metrics.core import Profile
+from rushes.vbench.metrics.measurer import VBenchMeasurerSpec
 from rushes.vbench.metrics.motion_models import Raft
+from rushes.vbench.metrics.multi_view import flow_strength
 
 
 class Net(torch.nn.Module):
@@ -72,6 +77,23 @@ def test_the_last_of_twenty_flows_of_the_padded_picture(monkeypatch: pytest.Monk
     inside = a[0, :, 3:133, 2:141].permute(1, 2, 0).numpy()
     assert np.allclose(inside, first / 127.5 - 1.0, atol=1e-6)
     assert torch.equal(a[..., 0, :], a[..., 3, :]) and torch.equal(a[..., -1], a[..., -4]), "the border is repeated"
+
+
+@pytest.mark.parametrize(("profile", "columns"), [("compat", 136), ("fixed", 134)])
+def test_the_official_flow_counts_the_padded_border(
+    monkeypatch: pytest.MonkeyPatch, profile: Profile, columns: int
+) -> None:
+    stand_in(monkeypatch)
+    flow = build_models(VBenchMeasurerSpec(profile=profile, flow="raft"), Runtime()).flow
+    assert flow is not None
+    picture = np.zeros((128, 134, 3), np.uint8)
+    found = flow.pair(picture, picture)
+    assert found.shape == (128, columns, 2)
+    # The stand-in's flow grows to the right: the border's columns are the fastest on that side.
+    right = np.array([columns - 1 if profile == "compat" else columns, 127.0])
+    assert np.allclose(found[-1, -1], 2.0 * right)
+    lengths = np.sort(np.hypot(found[..., 0], found[..., 1]).ravel())[::-1]
+    assert flow_strength(found) == pytest.approx(float(lengths[: int(128 * columns * 0.05)].mean()), rel=1e-5)
 
 
 def test_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:

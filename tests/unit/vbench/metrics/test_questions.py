@@ -103,7 +103,9 @@ def test_instance_preservation() -> None:
     assert isinstance(scored(item, "compat", 0.1, None, 0.1, 0.1, num_frames=80), Unscored)
     assert value(scored(item, "compat", num_frames=20)) == 1.0
     assert value(scored(item, "fixed", 0.1, 0.9, 0.1, 0.1, num_frames=80)) == 0.75
-    assert value(scored(item, "fixed", 0.9, num_frames=20)) == 0.0
+    short = scored(item, "fixed", num_frames=31)
+    assert is_not_applicable(short) and isinstance(short, Unscored) and "2 seconds" in short.reason
+    assert value(scored(item, "fixed", 0.9, num_frames=32)) == 0.0
     found = scored(item, "fixed", 0.25, 0.9, 0.1, 0.1, num_frames=80)
     assert isinstance(found, Scored) and found.parts[0].value == 0.75 and "(1 of 4)" in found.parts[0].name
 

@@ -31,6 +31,42 @@ def test_a_preamble_shifts_the_official_list_only() -> None:
     assert numbered_items(reply) == ["A man runs.", "He falls; at 3.5 m."]
 
 
+@pytest.mark.parametrize(
+    ("reply", "items"),
+    [
+        ("1. a; 2. b; 3. c.", ["a;", "b;", "c."]),
+        ("1. a\n2. b\n\n3. c\n", ["a", "b", "c"]),
+        ("1.a2.b", ["a", "b"]),
+        ("1. ; 2. b; 3. .", [";", "b;", "."]),
+        ("1. 2. b", ["b"]),
+        ("10. ten 11. eleven", ["ten", "eleven"]),
+        ("The plot: 1. a 2. b", ["The plot:", "a", "b"]),
+        ("1. a 2. b 3. c 4. d 5. e 6. f", ["a", "b", "c", "d", "e", "f"]),
+        ("1. it is 3.5 m high", ["it is", "5 m high"]),
+        ("1. in 2020. 2. b", ["in", "b"]),
+        ("1) a 2) b", ["1) a 2) b"]),
+        ("no list", ["no list"]),
+        ("1. ", []),
+        ("", []),
+    ],
+)
+def test_the_official_split(reply: str, items: list[str]) -> None:
+    """By its rule: cut at digits with a full stop and the space after them, trim, drop what is empty."""
+    assert split_numbered(reply) == items
+    # Counted out by hand, without regular expressions.
+    parts, number, rest = [""], "", reply
+    while rest:
+        char, rest = rest[0], rest[1:]
+        if char.isdigit():
+            number += char
+        elif char == "." and number:
+            parts, number = [*parts, ""], ""
+        else:
+            parts[-1], number = parts[-1] + number + char, ""
+    parts[-1] += number
+    assert items == [part.strip() for part in parts if part.strip()]
+
+
 def test_lists_in_other_dresses() -> None:
     assert numbered_items("1) one\n2) two\n\n3) three") == ["one", "two", "three"]
     assert numbered_items("**1.** one;\n**2.** two") == ["one", "two"]

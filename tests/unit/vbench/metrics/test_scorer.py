@@ -147,8 +147,21 @@ def test_counts_join_in_fixed_where_a_detector_is_given() -> None:
     for counts, profile, value in (("1.cat", "fixed", 1.0), ("2.cat", "fixed", 0.0), ("2.cat", "compat", 1.0)):
         models = Models(judge=ScriptedJudge(0.1, 0.1), detector=OneCat())
         asked = [entry("Instance_Preservation", counts)]
-        outcome = score_clip(moved(), asked, "fixed" if profile == "fixed" else "compat", models)[asked[0].dimension]
+        found = score_clip(moved(right=1.0), asked, "fixed" if profile == "fixed" else "compat", models)
+        outcome = found[asked[0].dimension]
         assert isinstance(outcome, Scored) and outcome.value == value
+
+
+def test_a_still_picture_keeps_its_things_without_merit() -> None:
+    asked, judge = [entry("Instance_Preservation", "1.cat")], ScriptedJudge(0.1, 0.1)
+    models = Models(judge=judge)
+    fixed = score_clip(moved(), asked, "fixed", models)["Instance_Preservation"]
+    assert is_not_applicable(fixed) and not judge.seen, "nothing is asked about it"
+    compat = score_clip(moved(), asked, "compat", models)["Instance_Preservation"]
+    assert isinstance(compat, Scored) and compat.value == 1.0
+    models = Models(judge=ScriptedJudge(0.1, 0.1))
+    moving = score_clip(moved(right=1.0), asked, "fixed", models)["Instance_Preservation"]
+    assert isinstance(moving, Scored) and moving.value == 1.0
 
 
 def test_nobody_there() -> None:
