@@ -96,15 +96,13 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
     num_drafts = num_dimensions * (probes + 2 * held_out) + 2 * num_groups * compared
     drafted: dict[Kind, float] = {} if recipe.measure.suite is not None else {"drafts": num_drafts}
     calls = calls_per_clip(recipe.measure.sampler, recipe.base)
-    judged = {"answers": num_probes * QUESTIONS_PER_PROMPT} if recipe.diagnose.choose == "picked" else {}
+    num_answers = num_probes * QUESTIONS_PER_PROMPT if recipe.diagnose.choose == "picked" else 0
     units: dict[Kind, float] = {"clip_calls": num_probes * calls, "measurements": num_probes}
-    return StageWork(
-        "diagnose",
-        "probe clips, measured and judged" if judged else "probe clips, measured",
-        num_probes,
-        drafted | units | judged,
-        {"prompts": num_drafts, "clips": num_probes, "measurements": num_probes} | judged,
-    )
+    tables = {"prompts": num_drafts, "clips": num_probes, "measurements": num_probes}
+    if num_answers:
+        units["answers"] = tables["answers"] = num_answers
+    what = "probe clips, measured and judged" if num_answers else "probe clips, measured"
+    return StageWork("diagnose", what, num_probes, drafted | units, tables)
 
 
 def _prompts(recipe: Recipe) -> StageWork:
