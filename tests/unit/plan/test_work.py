@@ -63,3 +63,21 @@ def test_stages_of_a_recipe_count_them() -> None:
     assert recipe.generate.sampler.guidance_scale > 1
     assert stages["generate"].units["clip_calls"] == stages["generate"].num_items * generate
     assert stages["diagnose"].units["clip_calls"] == stages["diagnose"].num_items * diagnose
+
+
+def test_probes_are_judged_only_where_the_judges_choice_decides() -> None:
+    gap, picked = (
+        work_of(load_recipe("sandbox", [f"diagnose.choose={choose}"]))[0].units for choose in ("gap", "picked")
+    )
+    assert "answers" not in gap
+    assert picked["answers"] >= picked["measurements"]
+
+
+def test_a_comparison_of_the_focus_alone_films_only_its_dimensions() -> None:
+    whole, focus = (
+        work_of(load_recipe("sandbox", ["diagnose.num_focus=2", f"measure.only_focus={value}"]))[-1]
+        for value in ("false", "true")
+    )
+    recipe = load_recipe("sandbox")
+    assert focus.num_items == 2 * 2 * recipe.measure.num_prompts * recipe.measure.num_takes
+    assert focus.num_items < whole.num_items
