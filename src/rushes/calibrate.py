@@ -10,7 +10,7 @@ from rushes.dimensions import probed
 from rushes.pipeline import improve
 from rushes.plan.earlier import throughput_of
 from rushes.plan.throughput import Throughput
-from rushes.specs import Recipe
+from rushes.specs import PreviewRuntime, Recipe
 
 SOURCE = "calibration"
 NUM_STEPS = 4
@@ -22,11 +22,15 @@ def small(recipe: Recipe) -> Recipe:
     name = (recipe.diagnose.focus or tuple(each.name for each in probed(recipe.diagnose)))[0]
     diagnose = {"dimensions": (name,), "focus": (name,), "num_prompts": 2}
     real = recipe.prompts.real.model_copy(update={"num_clips": min(4, recipe.prompts.real.num_clips)})
+    # Nobody is to find a trial among their runs, and looks would be counted as training time.
+    quiet = {"tracker": "none", "previews": PreviewRuntime()}
+    train = recipe.runtime.train.model_copy(update=quiet)
     changes = {
         "num_rounds": 1,
         "diagnose": recipe.diagnose.model_copy(update=diagnose),
         "prompts": recipe.prompts.model_copy(update={"num_weakness": 4, "num_caption": 0, "real": real}),
         "generate": recipe.generate.model_copy(update={"num_takes": 2}),
+        "runtime": recipe.runtime.model_copy(update={"train": train}),
         "train": recipe.train.model_copy(update={"num_steps": NUM_STEPS}),
         "measure": recipe.measure.model_copy(update={"num_prompts": 2, "num_takes": 1, "num_diversity_prompts": 0}),
     }

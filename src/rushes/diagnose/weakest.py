@@ -55,9 +55,10 @@ def weakest(
 
 
 def _to_win(each: Baseline, spec: DiagnoseSpec) -> float:
-    within = {"gap": None, "headroom": each.headroom, "picked": each.picked}[spec.choose]
     gap = _gap(each, spec)
-    return gap if within is None else max(0.0, min(gap, within))
+    # Where nothing is known of the takes, nothing is known to be won.
+    within = {"gap": gap, "headroom": each.headroom, "picked": each.picked}[spec.choose] or 0.0
+    return max(0.0, min(gap, within))
 
 
 def _gap(each: Baseline, spec: DiagnoseSpec) -> float:
