@@ -21,7 +21,7 @@ from rushes.sandbox.truth import Witness
 from rushes.sandbox.vqa.breakages import BREAKAGES, broken, stage
 from rushes.sandbox.vqa.distort import DISTORTIONS, distorted
 from rushes.sandbox.vqa.evaluate import calibration_error, evaluate
-from rushes.sandbox.vqa.examples import GRID, Mix, draw_example, make_batch, spread
+from rushes.sandbox.vqa.examples import GRID, Mix, draw_example, find_facts, make_batch, spread
 from rushes.sandbox.vqa.judge import SandboxJudge
 from rushes.sandbox.vqa.language import encode_question, question_vocabulary, word_ids
 from rushes.sandbox.vqa.model import JudgeConfig, JudgeNet
@@ -110,6 +110,25 @@ def test_pointing_finds_what_the_pixels_show() -> None:
             # A triangle's middle of mass is a little below the centre its track names.
             assert abs(x - (cols.mean() + 0.5)) < 1.0 and abs(y - (rows.mean() + 0.5)) < 3.0
     assert spread(Witness(scene, tracks), "no such thing")[:, -1].min() == 1
+
+
+def test_facts_say_how_large_things_are_and_how_the_camera_moves() -> None:
+    rng = np.random.default_rng(8)
+    moved = set()
+    for _ in range(12):
+        scene = draw_scene(rng, "Camera_Motion")
+        facts = find_facts(Witness(scene, animate(scene)))
+        pan_px, log_zoom = facts.camera_T2.astype(float).mean(0) * 16  # over the 16 steps of a clip
+        expected = {"pan_right": (20.0, 0.0), "pan_left": (-20.0, 0.0), "still": (0.0, 0.0)}.get(scene.camera)
+        if expected is None:
+            expected = (0.0, np.log(1.6) * (1 if scene.camera == "zoom_in" else -1))
+        assert (pan_px, log_zoom) == pytest.approx(expected, abs=0.15 * np.abs(expected).max() + 1e-6)
+        mask_HW = np.linalg.norm(render(scene)[0].astype(float) - COLOUR_RGB[scene.things[0].colour], axis=-1) < 40
+        [place] = np.flatnonzero(facts.cells_TN[0] > 0)
+        side_px = np.sqrt(mask_HW.sum())
+        assert 0.4 * side_px < np.exp(facts.size_TN[0, place]) * 64 / GRID < 1.1 * side_px
+        moved.add(scene.camera)
+    assert len(moved) > 2
 
 
 # ------------------------------------------------------------------------------------------------ training

@@ -57,8 +57,8 @@ class Example:
     """What it shows."""
     frames_THWC: NDArray[np.uint8]
     asked: tuple[Asked, ...]
-    cells_TN: NDArray[np.int64]
-    """What is in each of the G * G cells, see `fill_cells`."""
+    facts: Facts
+    """What the clip shows apart from any question."""
     pointing_Q2TN: F32
     """Per question, where its subject and the other thing are; N = G * G + 1, see `spread`."""
 
@@ -86,7 +86,7 @@ def draw_example(rng: Rng, mix: Mix, dimension: str | None = None) -> Example:
     frames = paint(staged.scene, staged.tracks)
     if rng.random() < mix.distorted:
         frames = distorted(frames, rng)
-    return Example(scene, staged, frames, tuple(asked), fill_cells(witness), _pointing(witness, asked))
+    return Example(scene, staged, frames, tuple(asked), find_facts(witness), _pointing(witness, asked))
 
 
 def _draw(rng: Rng, mix: Mix, dimension: str) -> tuple[Scene, Staged]:
@@ -212,24 +212,40 @@ def spread(witness: Witness, name: str) -> F32:
     return shares
 
 
-def fill_cells(witness: Witness) -> NDArray[np.int64]:
-    """What is in each cell: (T, G * G); 0 for nothing, -1 for the rim of a thing or one that cannot be told.
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """What a clip shows, cell by cell and frame by frame."""
+
+    cells_TN: NDArray[np.int64]
+    """What is in each of the G * G cells: 0 for nothing, -1 for the rim of a thing or one that cannot be told.
 
     The cell nearest to the middle of a thing holds 1 + its colour * number of shapes + its shape.
     """
+    size_TN: F32
+    """Logarithm of the radius, in cells, of the thing whose middle is in a cell; 0 elsewhere."""
+    camera_T2: F32
+    """How far the camera pans, in pixels, and the logarithm of how much it zooms, per frame."""
+
+
+def find_facts(witness: Witness) -> Facts:
+    """Look at a clip without a question."""
     scene, t = witness.scene, witness.tracks
     x_KT, y_KT = (t.x_KT - t.camera_x_T) * t.zoom_T, t.y_KT * t.zoom_T
     colour_KT, seen_KT = witness.colours()
     middle_G = (np.arange(GRID) + 0.5) * SIZE_PX / GRID - SIZE_PX / 2
     far_KTGG = np.hypot(y_KT[..., None, None] - middle_G[:, None], x_KT[..., None, None] - middle_G)
-    rim_KTGG = far_KTGG < (t.radius_KT * t.zoom_T + SIZE_PX / GRID / 2)[..., None, None]
+    radius_KT = t.radius_KT * t.zoom_T
+    rim_KTGG = far_KTGG < (radius_KT + SIZE_PX / GRID / 2)[..., None, None]
     out_TN = np.where((rim_KTGG & seen_KT[..., None, None]).any(0), -1, 0).reshape(x_KT.shape[1], -1)
     nearest_KT = far_KTGG.reshape(*x_KT.shape, -1).argmin(-1)
+    size_TN = np.zeros(out_TN.shape, np.float32)
     for k, thing in enumerate(scene.things):
         sure_T = np.flatnonzero(colour_KT[k] >= 0)
         kind_T = 1 + colour_KT[k, sure_T] * len(SHAPES) + SHAPES.index(thing.shape)
         out_TN[sure_T, nearest_KT[k, sure_T]] = kind_T
-    return out_TN
+        size_TN[sure_T, nearest_KT[k, sure_T]] = np.log(radius_KT[k, sure_T] * GRID / SIZE_PX)
+    camera_T2 = np.stack([np.gradient(t.camera_x_T), np.gradient(np.log(t.zoom_T))], -1)
+    return Facts(out_TN, size_TN, camera_T2.astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,6 +257,8 @@ class Batch:
     answer_BQ: F32
     """1 for yes, 0 for no."""
     cells_BTN: NDArray[np.int64]
+    size_BTN: F32
+    camera_BT2: F32
     pointing_BQ2TN: F32
 
 
@@ -254,6 +272,12 @@ def make_batch(examples: Sequence[Example], ids: dict[str, int], num_questions: 
         words.append(padded[order])
         answers.append(np.array([one.answer for one in example.asked], np.float32)[order])
         pointing.append(example.pointing_Q2TN[order])
-    frames = np.stack([example.frames_THWC for example in examples])
-    cells = np.stack([example.cells_TN for example in examples])
-    return Batch(frames, np.stack(words), np.stack(answers), cells, np.stack(pointing))
+    return Batch(
+        frames_BTHWC=np.stack([example.frames_THWC for example in examples]),
+        words_BQL=np.stack(words),
+        answer_BQ=np.stack(answers),
+        cells_BTN=np.stack([example.facts.cells_TN for example in examples]),
+        size_BTN=np.stack([example.facts.size_TN for example in examples]),
+        camera_BT2=np.stack([example.facts.camera_T2 for example in examples]),
+        pointing_BQ2TN=np.stack(pointing),
+    )

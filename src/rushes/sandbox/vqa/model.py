@@ -5,7 +5,8 @@ looks at that grid several times in every frame (a softmax over its cells and on
 small transformer reads the sequence of what each look found: where it was, how spread out, and what it looked like.
 
 What a question asks of a motion is mostly a linear function of places: `right in the first half` is x in the middle
-less x at the start. So each question also makes up its own linear functions of all places, and the answer reads them.
+less x at the start. So each question also makes up its own linear functions ("gauges") of all places and of a few
+numbers read off each look and each frame, and the answer depends on their values.
 
 Legend: B clips, Q questions a clip, L words, T frames looked at, C channels, G grid cells along one side,
 N = G * G + 1 places to look at, M looks, D width.
@@ -25,6 +26,8 @@ from rushes.sandbox.vqa.language import MAX_WORDS, PAD
 
 GRID = 8
 """Cells of the grid along one side."""
+CAMERA_UNITS = (1.25, 0.03)
+"""Pixels panned and logarithm zoomed per frame that count as 1: what the world's own cameras do."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,10 @@ class JudgeConfig:
     word_layers: int = 2
     num_looks: int = 4
     """Looks per frame; the first two are taught to find the subject and the other thing."""
-    num_gauges: int = 24
-    """Linear functions of where the looks fell, over all frames, that each question makes up for itself."""
+    num_readings: int = 4
+    """Numbers taken from what each look brought back, and as many from each whole frame."""
+    num_gauges: int = 16
+    """Linear functions of all places and numbers, over all frames, that each question makes up for itself."""
     look_width: int = 32
     """Channels of what one look brings back, and of the keys it compares."""
     time_width: int = 128
@@ -156,6 +161,15 @@ class QuestionEncoder(nn.Module):
         return self.summary(torch.cat([pooled[:, -1], mean], -1)), self.query(pooled[:, :-1])
 
 
+class Facts(NamedTuple):
+    """What the network saw before it was asked anything; taught, but no part of an answer."""
+
+    cells_BTNC: Tensor
+    """Logits of each cell's colour, its shape, of holding nothing's middle; and the logarithm of the radius there."""
+    camera_BT2: Tensor
+    """How the camera pans and zooms per frame, in units of `CAMERA_UNITS`."""
+
+
 class Judged(NamedTuple):
     """What the network found."""
 
@@ -163,14 +177,13 @@ class Judged(NamedTuple):
     """Of yes."""
     looks_BQMTN: Tensor
     """Logarithm of the share of each look that fell on each place."""
-    what_BTNC: Tensor
-    """Logits of each cell's colour, then of its shape, then of holding nothing's middle."""
+    facts: Facts
 
 
 class JudgeNet(nn.Module):
     """The whole network."""
 
-    places_N5: Tensor
+    places_N3: Tensor
 
     def __init__(self, config: JudgeConfig) -> None:
         super().__init__()
@@ -182,22 +195,25 @@ class JudgeNet(nn.Module):
         self.nowhere = nn.Parameter(torch.zeros(config.look_width))
         side = (torch.arange(GRID) + 0.5) / GRID * 2 - 1
         y, x = torch.meshgrid(side, side, indexing="ij")
-        places = torch.stack([x, y, x * x, y * y, torch.ones_like(x)], -1).flatten(0, 1)
-        self.register_buffer("places_N5", torch.cat([places, torch.zeros(1, 5)]), persistent=False)
-        self.read = nn.Linear(config.num_looks * (config.look_width + 5), config.time_width)
+        places = torch.stack([x, y, torch.ones_like(x)], -1).flatten(0, 1)
+        self.register_buffer("places_N3", torch.cat([places, torch.zeros(1, 3)]), persistent=False)
+        self.flow = nn.Linear(config.width, 6)
+        self.frame_readings = nn.Linear(6 * GRID * GRID, config.num_readings)
+        self.look_readings = nn.Linear(config.look_width, config.num_readings)
+        num_read = config.num_looks * (5 + config.num_readings) + config.num_readings
+        self.read = nn.Linear(config.num_looks * config.look_width + num_read, config.time_width)
         num_steps = -(-NUM_FRAMES // config.stride)
         self.moment = nn.Parameter(0.02 * torch.randn(num_steps + 1, config.time_width))
         self.layers = nn.ModuleList(Layer(config.time_width) for _ in range(config.time_layers))
         self.gate = nn.Linear(config.time_width, config.time_width)
-        self.num_places = config.num_looks * num_steps * 5
-        self.gauges = nn.Linear(config.time_width, config.num_gauges * self.num_places)
+        self.gauges = nn.Linear(config.time_width, config.num_gauges * num_steps * num_read)
         self.norm = nn.LayerNorm(config.time_width)
         self.answer = nn.Sequential(
             nn.Linear(2 * config.time_width + config.num_gauges, config.time_width),
             nn.GELU(),
             nn.Linear(config.time_width, 1),
         )
-        self.what = nn.Linear(config.width, len(COLOURS) + len(SHAPES) + 1)
+        self.cells = nn.Linear(config.width, len(COLOURS) + len(SHAPES) + 2)
 
     def forward(self, frames_BTHWC: Tensor, words_BQL: Tensor) -> Judged:
         """Answer all questions about each clip.
@@ -217,18 +233,32 @@ class JudgeNet(nn.Module):
         looks = torch.cat([scores, nowhere], -1).float().log_softmax(-1)
         share = looks.exp()
         found = torch.einsum("bqmtn,btnk->bqmtk", share[..., :-1].to(value.dtype), value)
+        frame_BTR = self.frame_readings(F.relu(self.flow(features)).flatten(2)).float()
+        read_BQTR = self._readings(share, found, frame_BTR)
+        seen = torch.cat([found.permute(0, 1, 3, 2, 4).flatten(3).float(), read_BQTR], -1)
+        gauges = self.gauges(summary).unflatten(-1, (self.config.num_gauges, -1)).float()
         with torch.autocast("cpu", enabled=False):
-            where = share @ self.places_N5
-        seen = torch.cat([found.float(), 3 * where], -1).permute(0, 1, 3, 2, 4).flatten(3)
-        gauges = self.gauges(summary).unflatten(-1, (self.config.num_gauges, self.num_places)).float()
-        with torch.autocast("cpu", enabled=False):
-            measured = (gauges @ where.flatten(0, 1).flatten(1)[..., None])[..., 0]
+            measured = (gauges @ read_BQTR.flatten(0, 1).flatten(1)[..., None])[..., 0]
         x = self.read(seen).flatten(0, 1) * (1 + self.gate(summary))[:, None] + summary[:, None]
         x = torch.cat([summary[:, None], x], 1) + self.moment
         for layer in self.layers:
             x = layer(x)
         logit = self.answer(torch.cat([self.norm(x[:, 0]), summary, measured], -1))
-        return Judged(logit.float().view(num_clips, num_questions), looks, self.what(features))
+        facts = Facts(self.cells(features).float(), frame_BTR[..., :2])
+        return Judged(logit.float().view(num_clips, num_questions), looks, facts)
+
+    def _readings(self, share_BQMTN: Tensor, found_BQMTK: Tensor, frame_BTR: Tensor) -> Tensor:
+        """Numbers per question and frame (B, Q, T, R): each look's mean place, share there, spread and readings.
+
+        The spread of a look over several like things tells how many there are.
+        """
+        with torch.autocast("cpu", enabled=False):
+            mean = share_BQMTN @ self.places_N3
+            away = self.places_N3[:-1, :2] - (mean[..., :2] / (mean[..., 2:] + 1e-3))[..., None, :]
+            spread = (share_BQMTN[..., :-1, None] * away.square()).sum(-2)
+        looked = torch.cat([mean, 4 * spread, self.look_readings(found_BQMTK).float()], -1)
+        frame = frame_BTR[:, None].expand(-1, share_BQMTN.shape[1], -1, -1)
+        return torch.cat([looked.permute(0, 1, 3, 2, 4).flatten(3), frame], -1)
 
 
 def frame_size() -> tuple[int, int, int, int]:

@@ -25,7 +25,7 @@ from rushes.sandbox.pretrain.state import load_state, save_state
 from rushes.sandbox.scene import COLOURS, SHAPES
 from rushes.sandbox.vqa.examples import Batch, Example, Mix, ask_again, draw_example, make_batch
 from rushes.sandbox.vqa.language import question_vocabulary, word_ids
-from rushes.sandbox.vqa.model import JudgeConfig, Judged, JudgeNet
+from rushes.sandbox.vqa.model import CAMERA_UNITS, Facts, JudgeConfig, Judged, JudgeNet
 from rushes.sandbox.vqa.weights import save_judge
 
 CHECKPOINT_S = 45.0
@@ -46,8 +46,8 @@ class JudgeSpec:
     warmup: int = 60
     pointing: float = 0.5
     """Weight of the loss that teaches the first two looks where the named things are."""
-    cells: float = 0.3
-    """Weight of the loss that teaches what is in each cell of the grid."""
+    facts: float = 0.3
+    """Weight of the losses that teach what is in each cell of the grid and how the camera moves."""
     weight_decay: float = 0.02
     ema_decay: float = 0.995
     mix: Mix = field(default_factory=Mix)
@@ -116,31 +116,36 @@ def batches_beside(spec: JudgeSpec, step: int) -> Iterator[Iterator[Batch]]:
 
 
 def judge_loss(net: JudgeNet, batch: Batch, spec: JudgeSpec) -> tuple[Tensor, dict[str, float]]:
-    """Weighted cross-entropy of answers, first two looks and cells; and each alone, with the share answered right."""
+    """Weighted cross-entropy of answers, first two looks and facts; and each alone, with the share answered right."""
     answer_BQ = torch.from_numpy(batch.answer_BQ)
     with torch.autocast("cpu", torch.bfloat16):
         judged: Judged = net(torch.from_numpy(batch.frames_BTHWC), torch.from_numpy(batch.words_BQL))
     answer_loss = F.binary_cross_entropy_with_logits(judged.logit_BQ, answer_BQ)
     target_BQ2TN = torch.from_numpy(batch.pointing_BQ2TN[:, :, :, :: spec.config.stride])
     pointing_loss = -(target_BQ2TN * judged.looks_BQMTN[:, :, :2]).sum(-1).mean()
-    cell_loss = cells_loss(judged.what_BTNC.float(), torch.from_numpy(batch.cells_BTN[:, :: spec.config.stride]))
+    facts_loss = seen_loss(judged.facts, batch, spec.config.stride)
     right = ((judged.logit_BQ > 0) == (answer_BQ > 0.5)).float().mean()
-    terms = {"answer": answer_loss, "pointing": pointing_loss, "cells": cell_loss, "right": right}
+    terms = {"answer": answer_loss, "pointing": pointing_loss, "facts": facts_loss, "right": right}
     shown = {name: float(value.detach()) for name, value in terms.items()}
-    return answer_loss + spec.pointing * pointing_loss + spec.cells * cell_loss, shown
+    return answer_loss + spec.pointing * pointing_loss + spec.facts * facts_loss, shown
 
 
-def cells_loss(what_BTNC: Tensor, cells_BTN: Tensor) -> Tensor:
-    """Cross-entropies of colour and shape where a thing's middle is, and of whether one is where that can be told."""
-    num_colours, num_shapes = len(COLOURS), len(SHAPES)
-    thing = cells_BTN > 0
-    kind, what = cells_BTN[thing] - 1, what_BTNC[thing]
-    count = max(1, len(kind))
-    colour_loss = F.cross_entropy(what[:, :num_colours], kind // num_shapes, reduction="sum") / count
-    shape_loss = F.cross_entropy(what[:, num_colours:-1], kind % num_shapes, reduction="sum") / count
+def seen_loss(facts: Facts, batch: Batch, stride: int) -> Tensor:
+    """How wrong the network is about the clip itself: its cells' colours, shapes and sizes, and the camera."""
+    cells_BTN = torch.from_numpy(batch.cells_BTN[:, ::stride])
+    size_BTN = torch.from_numpy(batch.size_BTN[:, ::stride])
+    camera_BT2 = torch.from_numpy(batch.camera_BT2[:, ::stride]) / torch.tensor(CAMERA_UNITS)
+    num_colours, num_shapes, thing = len(COLOURS), len(SHAPES), cells_BTN > 0
+    kind, what, count = cells_BTN[thing] - 1, facts.cells_BTNC[thing], max(1, int(thing.sum()))
     told = cells_BTN >= 0
-    nothing_loss = F.binary_cross_entropy_with_logits(what_BTNC[told][:, -1], (cells_BTN[told] == 0).float())
-    return colour_loss + shape_loss + nothing_loss
+    terms = (
+        F.cross_entropy(what[:, :num_colours], kind // num_shapes, reduction="sum") / count,
+        F.cross_entropy(what[:, num_colours : num_colours + num_shapes], kind % num_shapes, reduction="sum") / count,
+        F.binary_cross_entropy_with_logits(facts.cells_BTNC[told][:, -2], (cells_BTN[told] == 0).float()),
+        4 * (what[:, -1] - size_BTN[thing]).square().sum() / count,
+        (facts.camera_BT2 - camera_BT2).square().mean(),
+    )
+    return torch.stack(terms).sum()
 
 
 def train_judge(
