@@ -3,7 +3,7 @@
 import pytest
 
 from rushes.calibrate import SOURCE, calibrate, small
-from rushes.specs import Recipe
+from rushes.specs import PreviewRuntime, Recipe, TrainRuntime
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
 
@@ -15,12 +15,11 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 
 def test_a_trial_keeps_what_decides_the_pace(recipe: Recipe) -> None:
     trial = small(recipe)
-    assert (trial.base, trial.shape, trial.judge, trial.runtime) == (
-        recipe.base,
-        recipe.shape,
-        recipe.judge,
-        recipe.runtime,
-    )
+    assert (trial.base, trial.shape, trial.judge) == (recipe.base, recipe.shape, recipe.judge)
+    watched = TrainRuntime(tracker="wandb", previews=PreviewRuntime(every=2))
+    asked = recipe.model_copy(update={"runtime": recipe.runtime.model_copy(update={"train": watched})})
+    quiet = watched.model_copy(update={"tracker": "none", "previews": PreviewRuntime()})
+    assert small(asked).runtime == recipe.runtime.model_copy(update={"train": quiet})
     assert trial.generate.sampler == recipe.generate.sampler
     assert trial.train.batch_size == recipe.train.batch_size
     assert trial.num_rounds == 1 and trial.prompts.num_weakness < recipe.prompts.num_weakness
