@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -48,6 +49,9 @@ def forked_team(num_processes: int = 2) -> Team:
     for rank in range(1, num_processes):
         child = os.fork()
         if child == 0:
+            # The parent's rubbish may hold file descriptors whose numbers the child gives to sockets of its own.
+            gc.freeze()
+            gc.disable()
             try:
                 os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
                 assist(Launched(rank, rank, num_processes, fsdp=False))
