@@ -6,10 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from rushes.records.base import Share, Size
 from rushes.roles import Spec
-
-Positive = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class ExampleSpec(Spec):
@@ -41,18 +39,18 @@ class DiagnoseSpec(Spec):
     """Dimensions to probe; empty for all of the catalogue."""
     focus: tuple[str, ...] = ()
     """Dimensions to aim at, named by the user; empty lets the probes decide."""
-    num_focus: Positive = 3
+    num_focus: Size = 3
     """How many dimensions the probes may choose."""
-    num_prompts: Positive = 24
+    num_prompts: Size = 24
     """Probe prompts per dimension."""
-    num_takes: Positive = 1
+    num_takes: Size = 1
     """Takes of each probe prompt."""
     choose: Literal["gap", "headroom", "picked"] = "gap"
     """What the probes choose by: the widest gap to the target, as in the paper; `headroom`, of that gap, what the model
     reaches by itself, which is how far a prompt's best take lies above its mean take; `picked`, the same for the take
     that the judge likes best. A dimension in which no take is ever right, or whose right takes the judge cannot tell,
     has a gap but nothing to learn from. The last two need two takes or more."""
-    target: Fraction = 1.0
+    target: Share = 1.0
     """The score that a dimension is measured against; its gap is the distance to it."""
     extra: tuple[DimensionSpec, ...] = ()
     """Dimensions that the user brings."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from rushes.records import SamplerSettings
+from rushes.records.base import Share, Size
 from rushes.roles import Spec
 
-Positive = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 StoredAs = Literal["lossless", "h264"]
 """How frames are stored; see `store.blobs.Blobs.put_video`."""
 
@@ -18,21 +17,21 @@ StoredAs = Literal["lossless", "h264"]
 class DraftSpec(Spec):
     """Cheap draft takes of every prompt: only prompts whose drafts leave something to select are filmed in full."""
 
-    num_frames: Positive | None = None
+    num_frames: Size | None = None
     """Frames of a draft take; None for those of `shape`."""
-    height_px: Positive | None = None
+    height_px: Size | None = None
     """Its height, pixels; None for that of `shape`."""
-    width_px: Positive | None = None
+    width_px: Size | None = None
     """Its width, pixels; None for that of `shape`."""
-    num_steps: Positive | None = None
+    num_steps: Size | None = None
     """Its denoising steps; None for those of `generate.sampler`."""
-    num_takes: Positive = 1
+    num_takes: Size = 1
     """Draft takes per prompt."""
-    hopeless: Fraction = 0.1
+    hopeless: Share = 0.1
     """A prompt is dropped where no draft take scores above this: there would be no good take to learn from."""
-    solved: Fraction = 0.95
+    solved: Share = 0.95
     """A prompt is dropped where every draft take scores this or more: it is no weakness."""
-    min_kept: Fraction = 0.25
+    min_kept: Share = 0.25
     """Share of the prompts that is filmed in full whatever the drafts say: the most uncertain of them."""
 
     @model_validator(mode="after")
@@ -50,7 +49,7 @@ class GenerateSpec(Spec):
     sampler: SamplerSettings = SamplerSettings(
         num_steps=20, guidance_scale=3.0, shift=2.0, scheduler="UniPCMultistepScheduler", precision="bfloat16"
     )
-    num_takes: Positive = 4
+    num_takes: Size = 4
     """Seeds per prompt."""
     latents: Literal["sampler", "reencoded"] = "reencoded"
     """Train on latents as they leave the sampler, or on the decoded clip encoded again."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, field_validator
 
+from rushes.records.base import Share
 from rushes.roles import Runtime, Spec
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from rushes.roles import Critic, Judge, Measurer, PromptWriter, QuestionWriter
     from rushes.specs import RuntimeSpec
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Dollars = Annotated[float, Field(ge=0.0)]
 Temperature = Annotated[float, Field(ge=0.0, le=2.0)]
 TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z_]+\.v[0-9]+$")]

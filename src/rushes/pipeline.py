@@ -62,7 +62,7 @@ def _improve(steps: Steps) -> Scorecard | None:
             samples = steps.weigh([*clips, *real], scores, number)
             model = steps.train(samples, start=model)
             steps.after("train")
-        compared = steps.compared(focus)
+        compared = steps.desk.compared(focus)
         before = steps.look(steps.base, compared, "held_out")
         after = steps.look(model, compared, "held_out")
         return steps.finish(focus, model, real, before, after)

@@ -37,6 +37,27 @@ def plugin(spec: PluginSpec) -> Spec:
         ) from error
 
 
+def check_role(built: object, role: str, call: str, who: str) -> None:
+    """Refuse what a plug-in built when it does not have its role's method.
+
+    Args:
+        built: what it built.
+        role: its name in `rushes.roles`.
+        call: the method as the role writes it, `answer(requests)`.
+        who: key of the recipe and name of the plug-in.
+
+    Raises:
+        RecipeError: there is no such method.
+    """
+    if not callable(getattr(built, call.partition("(")[0], None)):
+        raise RecipeError(
+            f"{who} does not build a {role.lower()}",
+            expected=f"an object with a method {call}, see rushes.roles.{role}",
+            got=built,
+            next_step="look at build() of that Spec",
+        )
+
+
 def _class(use: str) -> type[Spec]:
     module_name, _, class_name = use.partition(":")
     try:

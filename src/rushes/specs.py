@@ -25,6 +25,7 @@ from rushes.model_specs import (
     models_named,
 )
 from rushes.records import SamplerSettings
+from rushes.records.base import Count, Share, Size
 from rushes.roles import PromptWriter, Runtime, Spec
 from rushes.train_specs import LoraSpec as LoraSpec
 from rushes.train_specs import PreviewRuntime as PreviewRuntime
@@ -33,9 +34,6 @@ from rushes.train_specs import TrainRuntime as TrainRuntime
 from rushes.train_specs import TrainSpec as TrainSpec
 from rushes.train_specs import parallel_problem
 
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 ImportPath = Annotated[str, StringConstraints(pattern=r"^[\w.]+:\w+$")]
 """`package.module:Class` of a plug-in: a `Spec` subclass with `build()`."""
 
@@ -43,11 +41,11 @@ ImportPath = Annotated[str, StringConstraints(pattern=r"^[\w.]+:\w+$")]
 class ShapeSpec(Spec):
     """The size of every clip in the run."""
 
-    height_px: Positive = 64
+    height_px: Size = 64
     """Height, pixels; a multiple of what the model's autoencoder needs."""
-    width_px: Positive = 64
+    width_px: Size = 64
     """Width, pixels."""
-    num_frames: Positive = 17
+    num_frames: Size = 17
     """Frames; 4 k + 1 for the causal video autoencoders."""
     fps: Annotated[float, Field(gt=0)] = 8.0
     """Frames per second."""
@@ -67,7 +65,7 @@ class BaseModelSpec(Spec):
     """`sandbox` for the model in the package, a diffusers folder, or a Hub id."""
     revision: str | None = None
     """Commit or branch of a Hub id; None for its main branch."""
-    max_tokens: Positive = 32
+    max_tokens: Size = 32
     """Text length it is trained and sampled with: 32 for the sandbox, 512 for Wan, 226 for CogVideoX, 256 for
     HunyuanVideo, 128 for LTX-Video."""
     text_precision: Literal["float32", "bfloat16"] = "float32"
@@ -78,7 +76,7 @@ class GrammarWriterSpec(Spec):
     """The sandbox's prompt writer: scenes drawn from a grammar, in words."""
 
     kind: Literal["grammar"] = "grammar"
-    detailed: Fraction = 0.5
+    detailed: Share = 0.5
     """Share of prompts that are augmented with their setting."""
     brought: tuple[DimensionSpec, ...] = ()
     """Dimensions to write by analogy; filled in from `diagnose.extra`, so leave it empty in a recipe."""
@@ -127,15 +125,15 @@ class PluginSpec(Spec):
 class ScreenSpec(Spec):
     """Which prompts are refused before anything is filmed."""
 
-    near_duplicate: Fraction = 0.97
+    near_duplicate: Share = 0.97
     """Similarity (cosine of word n-gram counts) from which two prompts count as the same. From 0.97 on, one different
     word tells prompts of up to 60 words apart; for long, free texts 0.8 is usual."""
-    held_out_overlap: Fraction = 0.97
+    held_out_overlap: Share = 0.97
     """Similarity to an evaluation prompt from which a prompt is refused; the same content in other words always is."""
     any_background: bool = False
     """True takes prompts that differ only in the background for the same content: no event that is measured is ever
     trained on. In the sandbox it needs `prompts.oversample` of about 5."""
-    max_words: Positive = 60
+    max_words: Size = 60
     """Longest prompt, words."""
     enabled: bool = True
     """False records what would be refused but refuses only held-out overlap: for ablations."""
@@ -185,7 +183,7 @@ class JudgeSpec(Spec):
     judge: SandboxJudgeSpec | VlmJudgeSpec | PluginSpec = Field(default=SandboxJudgeSpec(), discriminator="kind")
     aggregate: Literal["mean", "product", "minimum"] = "mean"
     """How the probabilities of the expected answers become one score."""
-    max_unscored: Fraction = 0.2
+    max_unscored: Share = 0.2
     """Share of unscored clips above which training is refused."""
 
 
@@ -197,13 +195,13 @@ class WeightsSpec(Spec):
     for negative-aware training; `plugin` is the one named below."""
     plugin: PluginSpec | None = None
     """A weighting of your own; set exactly when `kind` is `plugin`."""
-    threshold: Fraction = 0.8
+    threshold: Share = 0.8
     """filter: scores from here weigh 1, others 0."""
     temperature: Annotated[float, Field(gt=0)] = 0.15
     """exponential: w = exp((r - max r) / temperature)."""
-    floor: Fraction = 0.0
+    floor: Share = 0.0
     """centred: scores less than this above the mean of their prompt's takes weigh 0."""
-    min_effective: Fraction = 0.2
+    min_effective: Share = 0.2
     """Warn when the effective sample size is below this share of the scored clips."""
 
     @model_validator(mode="after")
@@ -226,16 +224,18 @@ class MeasureSpec(Spec):
     suite: str | None = None
     """Your copy of VBench-2.0 (a checkout, a vbench2 wheel, VBench2_full_info.json, or `installed`): its prompts are
     then the probe and held-out ones, and are never trained on. None lets the prompt writer write them."""
-    num_prompts: Positive = 32
+    num_prompts: Size = 32
     """Held-out prompts per dimension."""
-    num_takes: Positive = 1
+    num_extra_focus_prompts: Count = 0
+    """Held-out prompts more for each focus dimension, where the gain is to be seen through the noise."""
+    num_takes: Size = 1
     """Seeds per prompt."""
     num_diversity_prompts: Count = 8
     """Prompts for Diversity; 0 leaves it out."""
     num_diversity_takes: Annotated[int, Field(ge=2)] = 6
     """Takes per Diversity prompt."""
     sampler: SamplerSettings = GenerateSpec().sampler
-    num_bootstrap: Positive = 2000
+    num_bootstrap: Size = 2000
     """Resamples of the paired bootstrap."""
     split: Literal["development", "test"] = "development"
     """Which held-out prompts: `test` only to confirm a finished recipe."""
@@ -248,9 +248,9 @@ class RuntimeSpec(Runtime):
 
     device: str = "cpu"
     """torch device."""
-    num_threads: Positive = 2
+    num_threads: Size = 2
     """CPU threads of torch."""
-    generate_batch: Positive = 16
+    generate_batch: Size = 16
     """Clips sampled at once."""
     free_text_encoder: bool = False
     """True encodes all texts of a stage first and then frees the text encoder's memory, which is as large as the
@@ -259,11 +259,11 @@ class RuntimeSpec(Runtime):
     """What of the model leaves the GPU between its turns while it films: `model` all parts but the one at work,
     `sequential` all layers but that, much slower; `auto` takes the fastest that fits the memory that is free. The same
     numbers either way; nothing is moved on a CPU, and training is not offloaded."""
-    judge_batch: Positive = 32
+    judge_batch: Size = 32
     """Clips judged at once."""
     executor: Literal["local", "ray"] = "local"
     """Where clips are filmed, judged and measured: in this process, or by the workers of a Ray cluster."""
-    num_workers: Positive = 1
+    num_workers: Size = 1
     """Ray workers at most, each with a model of its own, `num_threads` cores, and a GPU where `device` is one."""
     ray_address: str | None = None
     """A running Ray cluster (`auto`, `ray://host:10001`); None starts one on this machine for this run."""
@@ -292,7 +292,7 @@ class StagesSpec(Spec):
 
     seed: Count = 0
     """Root of all seeds."""
-    num_rounds: Positive = 1
+    num_rounds: Size = 1
     """How often the loop goes round; each round films with the model of the one before."""
     base: BaseModelSpec = BaseModelSpec()
     shape: ShapeSpec = ShapeSpec()

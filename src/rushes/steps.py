@@ -82,6 +82,7 @@ class Steps:
         scores = self.judge(clips) if spec.choose == "picked" else ()
         focus = weakest(found, spec, self.recipe.prompts.num_weakness, scores)
         self.run.write_derived("focus", focus)
+        self.forecast.comparison(self.desk.compared(focus), self.desk.group_dimensions)
         return focus
 
     # ---------------------------------------------------------------- prompts
@@ -175,13 +176,6 @@ class Steps:
         return Model.of(train_round(self.run, self.bench, lesson, self.clips, self.desk.by_key))
 
     # ---------------------------------------------------------------- measuring
-
-    def compared(self, focus: Sequence[Focus]) -> tuple[Prompt, ...]:
-        """The held-out prompts of the comparison."""
-        if not self.recipe.measure.only_focus:
-            return self.desk.held_out
-        names = {each.dimension for each in focus}
-        return tuple(prompt for prompt in self.desk.held_out if prompt.dimension in names)
 
     def look(self, model: Model, prompts: Sequence[Prompt], purpose: Literal["probe", "held_out"]) -> list[Measurement]:
         """What the independent measurer finds on a model's clips of evaluation prompts."""

@@ -6,11 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from rushes.records.base import Count, Share, Size
 from rushes.roles import Runtime, Spec
-
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class RealismSpec(Spec):
@@ -22,7 +19,7 @@ class RealismSpec(Spec):
     """`real_flow`: flow matching on real clips; `moments`: predicted clean latents distributed as real ones."""
     coefficient: Annotated[float, Field(ge=0)] = 1.0
     """Factor of the term in the loss."""
-    share: Fraction = 0.25
+    share: Share = 0.25
     """Share of each batch that is real clips."""
 
 
@@ -31,9 +28,9 @@ class LoraSpec(Spec):
 
     spec_name: ClassVar[str] = "rushes.specs:LoraSpec"
 
-    rank: Positive = 16
+    rank: Size = 16
     """Rank r."""
-    alpha: Positive = 16
+    alpha: Size = 16
     """Scale numerator; alpha = rank means scale 1, which every reader agrees on."""
 
 
@@ -44,11 +41,11 @@ class TrainSpec(Spec):
 
     lora: LoraSpec | None = None
     """None for full fine-tuning."""
-    num_steps: Positive = 200
+    num_steps: Size = 200
     """Optimiser steps per round."""
-    batch_size: Positive = 16
+    batch_size: Size = 16
     """Clips per optimiser step, real ones included."""
-    num_accumulation: Positive = 1
+    num_accumulation: Size = 1
     """Micro-batches a step is computed in; changes memory, not the mathematics."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     """Peak learning rate."""
@@ -67,7 +64,7 @@ class TrainSpec(Spec):
     sigma_density: Literal["uniform", "logit_normal", "mixed"] = "logit_normal"
     """Density of u before the shift: `logit_normal` as most flow models are trained, `uniform`, or `mixed`, every
     second one of each."""
-    caption_drop: Fraction = 0.1
+    caption_drop: Share = 0.1
     """Share of captions replaced by the empty one."""
     anchor: Annotated[float, Field(ge=0)] = 0.0
     """Coefficient of the squared distance to the frozen base's velocity."""
@@ -76,7 +73,7 @@ class TrainSpec(Spec):
     realism: RealismSpec = RealismSpec()
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     """Number format of the forward and backward pass; weights, optimiser and average are always float32."""
-    checkpoint_every: Positive = 50
+    checkpoint_every: Size = 50
     """Steps between resumable states."""
     seed: Count = 0
     """Seed of order, noise and noise levels."""
@@ -93,12 +90,12 @@ class PreviewRuntime(Runtime):
     """Optimiser steps between looks, with one before step 1 and one at the end; 0 for none."""
     prompts: tuple[str, ...] = ()
     """Texts to film, always with the same seeds; empty takes the first `num_prompts` that the run trains on."""
-    num_prompts: Positive = 2
+    num_prompts: Size = 2
     """How many of the run's own prompts, where none are named."""
-    num_frames: Positive | None = None
+    num_frames: Size | None = None
     """Frames at most; None for those of the run's clips. Fewer are filmed where memory is short, none where even one
     frame does not fit: the event log says so."""
-    num_steps: Positive | None = None
+    num_steps: Size | None = None
     """Denoising steps; None for those of `generate.sampler`."""
 
 
@@ -117,7 +114,7 @@ class TrainRuntime(Runtime):
     tracker: Literal["auto", "none", "tensorboard", "trackio", "wandb"] = "auto"
     """Where curves are shown while it trains; `auto` is TensorBoard where it is installed. `trackio` and `wandb` may
     send them to their servers, as you set those up."""
-    num_processes: Positive = 1
+    num_processes: Size = 1
     """Processes that optimise together, each on a GPU of its own and each with its share of every batch; the other
     stages stay in one. `rushes run --num-processes`, and `accelerate launch` or `torchrun`, set it. Only rounding
     differs."""

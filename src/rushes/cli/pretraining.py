@@ -29,7 +29,7 @@ def pretrain_part(part: str, folder: Path, amount: Amount = Amount()) -> None:
     """Train one part, or go on training it.
 
     Args:
-        part: "vae", "base" (needs the trained autoencoder) or "judge".
+        part: "vae", "base" (text encoder and transformer; needs the trained autoencoder) or "judge".
         folder: where its state is kept; results go to `weights/` in it.
         amount: how much to do.
 
@@ -74,14 +74,17 @@ def _base(folder: Path, amount: Amount) -> None:
         )
     from rushes.sandbox.pretrain.assemble import load_vae, save_pipeline
     from rushes.sandbox.pretrain.base import BaseSpec, train_base
+    from rushes.sandbox.pretrain.reading import ReadingSpec, train_text_encoder
 
+    reading = ReadingSpec()
     spec = dataclasses.replace(BaseSpec(), compiled=amount.compiled and _can_compile())
     if amount.num_steps is not None:
         spec = dataclasses.replace(spec, num_steps=amount.num_steps)
+        reading = dataclasses.replace(reading, num_steps=min(reading.num_steps, amount.num_steps))
     if amount.num_clips is not None:
         spec = dataclasses.replace(spec, num_clips=amount.num_clips)
     vae = load_vae(folder)
-    _, weights = train_base(folder, vae, spec, _say)
+    _, weights = train_base(folder, vae, train_text_encoder(folder, reading, _say), spec, _say)
     save_pipeline(folder / "weights" / "base", vae, weights)
     write_sums(folder / "weights")
     print(f"model: {folder / 'weights' / 'base'}")

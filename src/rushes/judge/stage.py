@@ -14,10 +14,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from rushes.errors import RecipeError, Stopped, UserError
+from rushes.errors import Stopped, UserError
 from rushes.execute import Lazily
 from rushes.judge.check import checked
 from rushes.model_specs import VlmJudgeSpec
+from rushes.plugins import check_role
 from rushes.records import Answer, Clip, Prompt
 from rushes.roles import Failed, Judge, JudgeRequest, Video
 from rushes.specs import JudgeSpec, PluginSpec, RuntimeSpec, SandboxJudgeSpec
@@ -113,13 +114,7 @@ def build_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Judge:
 
         return SandboxJudge.load(batch_size=runtime.judge_batch)
     judge: Judge = spec.judge.build(runtime)
-    if not callable(getattr(judge, "answer", None)):
-        raise RecipeError(
-            f"judge.judge: {judge_name(spec)} does not build a judge",
-            expected="an object with a method answer(requests), see rushes.roles.Judge",
-            got=judge,
-            next_step="look at build() of that Spec",
-        )
+    check_role(judge, "Judge", "answer(requests)", f"judge.judge: {judge_name(spec)}")
     return judge
 
 

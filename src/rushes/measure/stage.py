@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from rushes.errors import RecipeError
 from rushes.execute import Lazily
 from rushes.model_specs import VlmMeasurerSpec
+from rushes.plugins import check_role
 from rushes.records import BlobRef, Clip, Measurement, Prompt
 from rushes.roles import Failed, Measurer, Subject, Video
 from rushes.specs import MeasureSpec, PluginSpec, RuntimeSpec
@@ -85,13 +85,7 @@ def build_measurer(spec: MeasureSpec, runtime: RuntimeSpec) -> Measurer:
 
         return PerceptionMeasurer()
     measurer: Measurer = spec.measurer.build(runtime)
-    if not callable(getattr(measurer, "measure", None)):
-        raise RecipeError(
-            f"measure.measurer: {measurer_name(spec)} does not build a measurer",
-            expected="an object with a method measure(subjects), see rushes.roles.Measurer",
-            got=measurer,
-            next_step="look at build() of that Spec",
-        )
+    check_role(measurer, "Measurer", "measure(subjects)", f"measure.measurer: {measurer_name(spec)}")
     return measurer
 
 

@@ -31,6 +31,7 @@ _SHOWN: Final = (
     "generate.sampler.num_steps",
     "train.num_steps",
     "measure.num_prompts",
+    "measure.num_extra_focus_prompts",
     "measure.num_takes",
     "measure.num_diversity_prompts",
     "measure.num_diversity_takes",
@@ -107,6 +108,7 @@ def _changes(model: RealModel) -> Iterator[Change]:
         yield _halve("measure.num_takes", 1)
         yield _halve("measure.num_diversity_takes", 4)
         yield _halve("measure.num_diversity_prompts", 2)
+        yield _halve("measure.num_extra_focus_prompts", 0)
         yield _halve("measure.num_prompts", 8)
         yield _halve("diagnose.num_prompts", 4)
         yield _data(least=96)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,11 +72,7 @@ class Prompts(Protocol):
     @property
     def probes(self) -> Sequence[Prompt]: ...
     @property
-    def held_out(self) -> Sequence[Prompt]: ...
-    @property
     def by_key(self) -> Mapping[str, Prompt]: ...
-    @property
-    def group_dimensions(self) -> frozenset[str]: ...
 
 
 class Forecast:
@@ -91,16 +87,12 @@ class Forecast:
         self._num_evaluation = 0
 
     def evaluation(self, prompts: Prompts, num_failed: int) -> None:
-        """The evaluation prompts are written and screened; what is filmed of them is known for both models.
+        """The evaluation prompts are written and screened; what is filmed of the probes is known.
 
         Args:
             prompts: the desk, before the first round.
             num_failed: drafts that could not be written.
         """
-        spec, groups = self.recipe.measure, prompts.group_dimensions
-        single = [each for each in prompts.held_out if each.dimension not in groups]
-        num_groups = len(prompts.held_out) - len(single)
-        num_single = 2 * len(single) * spec.num_takes
         self._num_evaluation = len(prompts.by_key) + num_failed
         self.totals.know("prompts", "diagnose", self._num_evaluation)
         num_takes = self.recipe.diagnose.num_takes
@@ -108,9 +100,19 @@ class Forecast:
             self.totals.know(table, "diagnose", num_takes * len(prompts.probes))
         if self.recipe.diagnose.choose == "picked":
             self.totals.know("answers", "diagnose", num_takes * _num_questions(prompts.probes))
-        if spec.only_focus:  # not known before the probes are measured
-            self._tell()
-            return
+        self._tell()
+
+    def comparison(self, prompts: Sequence[Prompt], groups: Collection[str]) -> None:
+        """The focus is chosen, and with it the held-out prompts that both models film.
+
+        Args:
+            prompts: those prompts.
+            groups: dimensions measured over several takes of a prompt.
+        """
+        spec = self.recipe.measure
+        single = [each for each in prompts if each.dimension not in groups]
+        num_groups = len(prompts) - len(single)
+        num_single = 2 * len(single) * spec.num_takes
         self.totals.know("clips", "measure", num_single + 2 * num_groups * spec.num_diversity_takes)
         self.totals.know("measurements", "measure", num_single + 2 * num_groups)
         self.totals.know("answers", "measure", 2 * spec.num_takes * _num_questions(single))

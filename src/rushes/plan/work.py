@@ -91,7 +91,11 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
     num_probes = num_dimensions * recipe.diagnose.num_prompts * recipe.diagnose.num_takes
     probes, held_out, compared = (
         math.ceil(SPARE * num)
-        for num in (recipe.diagnose.num_prompts, recipe.measure.num_prompts, recipe.measure.num_diversity_prompts)
+        for num in (
+            recipe.diagnose.num_prompts,
+            recipe.measure.num_prompts + recipe.measure.num_extra_focus_prompts,
+            recipe.measure.num_diversity_prompts,
+        )
     )
     num_drafts = num_dimensions * (probes + 2 * held_out) + 2 * num_groups * compared
     drafted: dict[Kind, float] = {} if recipe.measure.suite is not None else {"drafts": num_drafts}
@@ -166,9 +170,11 @@ def _measure(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
     Where takes are compared (Diversity), the takes of a prompt are one measurement, and no judge is asked.
     """
     spec = recipe.measure
+    num_focus = len(recipe.diagnose.focus) or min(num_dimensions, recipe.diagnose.num_focus)
     if spec.only_focus:
-        num_dimensions, num_groups = len(recipe.diagnose.focus) or min(num_dimensions, recipe.diagnose.num_focus), 0
-    num_single = 2 * num_dimensions * spec.num_prompts * spec.num_takes
+        num_dimensions, num_groups = num_focus, 0
+    num_prompts = num_dimensions * spec.num_prompts + num_focus * spec.num_extra_focus_prompts
+    num_single = 2 * num_prompts * spec.num_takes
     num_compared = 2 * num_groups * spec.num_diversity_prompts
     num_clips = num_single + num_compared * spec.num_diversity_takes
     num_answers = num_single * QUESTIONS_PER_PROMPT

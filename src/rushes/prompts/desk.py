@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
-from rushes.dimensions import known, probed
+from rushes.dimensions import Dimension, known, probed
 from rushes.execute import Lazily
 from rushes.prompts.briefs import Aim, plan_briefs, plan_captions, with_brought
 from rushes.prompts.captions import CaptionWriter, RealClip, read_clip_folder
@@ -60,8 +60,27 @@ class PromptDesk:
 
     @property
     def held_out(self) -> tuple[Prompt, ...]:
-        """Prompts of the final comparison, those of Diversity among them."""
+        """Prompts that the final comparison can use, those of Diversity among them."""
         return self._evaluation[1]
+
+    def compared(self, focus: Sequence[Focus]) -> tuple[Prompt, ...]:
+        """Those that it does use: all of the focus dimensions, fewer or none of the others."""
+        measure, names = self.recipe.measure, {each.dimension for each in focus}
+
+        def num_used(dimension: Dimension) -> int:
+            if dimension.name in names:
+                return measure.num_prompts + measure.num_extra_focus_prompts
+            if measure.only_focus:
+                return 0
+            return measure.num_diversity_prompts if dimension.group else measure.num_prompts
+
+        return _first(self.held_out, [Aim(each, num_used(each)) for each in self._dimensions])
+
+    @property
+    def _dimensions(self) -> tuple[Dimension, ...]:
+        """What is measured: on single clips, then on several takes."""
+        diagnose = self.recipe.diagnose
+        return (*probed(diagnose), *(each for each in known(diagnose) if each.group))
 
     @cached_property
     def _evaluation(self) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
@@ -69,7 +88,7 @@ class PromptDesk:
         diagnose, measure = self.recipe.diagnose, self.recipe.measure
         single = probed(diagnose)
         probe = [Aim(each, diagnose.num_prompts) for each in single]
-        held = [Aim(each, measure.num_prompts) for each in single]
+        held = [Aim(each, measure.num_prompts + measure.num_extra_focus_prompts) for each in single]
         if measure.num_diversity_prompts:
             groups = [each for each in known(diagnose) if each.group]
             held += [Aim(each, measure.num_diversity_prompts) for each in groups]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from numbers import Real
 
 from rushes.errors import RecipeError, TrainingError
+from rushes.plugins import check_role
 from rushes.records import Clip, Sample, Score, Scored
 from rushes.roles import Runtime, Weighting
 from rushes.specs import WeightsSpec
@@ -84,13 +85,7 @@ def build_weighting(spec: WeightsSpec) -> Weighting:
     if spec.plugin is None:
         return BuiltInWeighting(spec)
     weighting: Weighting = spec.plugin.build(Runtime())
-    if not callable(getattr(weighting, "weigh", None)):
-        raise RecipeError(
-            f"weights.plugin: {spec.plugin.use} does not build a weighting",
-            expected="an object with a method weigh(scores), see rushes.roles.Weighting",
-            got=weighting,
-            next_step="look at build() of that Spec",
-        )
+    check_role(weighting, "Weighting", "weigh(scores)", f"weights.plugin: {spec.plugin.use}")
     return weighting
 
 

@@ -60,14 +60,17 @@ def test_the_autoencoder(recorder: Recorder, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_the_base_model(recorder: Recorder, tmp_path: Path) -> None:
-    from rushes.sandbox.pretrain import assemble, base
+    from rushes.sandbox.pretrain import assemble, base, reading
 
     (tmp_path / "vae.safetensors").write_bytes(b"")
+    recorder.replace(reading, "train_text_encoder", lambda bound: "encoder")
     recorder.replace(assemble, "load_vae", lambda bound: "vae")
     recorder.replace(base, "train_base", lambda bound: ("model", {"weight": 1}))
     recorder.replace(assemble, "save_pipeline", lambda bound: write(bound["folder"]))
     pretrain_part("base", tmp_path, Amount(num_steps=5, num_clips=7, compiled=False))
     assert (recorder.calls["train_base"]["vae"], recorder.calls["train_base"]["spec"].num_steps) == ("vae", 5)
+    assert recorder.calls["train_base"]["text_encoder"] == "encoder"
+    assert recorder.calls["train_text_encoder"]["spec"].num_steps == 5
     spec = recorder.calls["train_base"]["spec"]
     assert (spec.num_clips, spec.compiled) == (7, False)
     assert recorder.calls["save_pipeline"]["weights"] == {"weight": 1}
@@ -89,9 +92,10 @@ def test_the_judge(recorder: Recorder, tmp_path: Path) -> None:
 def test_without_a_compiler_the_model_is_trained_as_it_is(
     recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from rushes.sandbox.pretrain import assemble, base
+    from rushes.sandbox.pretrain import assemble, base, reading
 
     (tmp_path / "vae.safetensors").write_bytes(b"")
+    recorder.replace(reading, "train_text_encoder", lambda bound: "encoder")
     recorder.replace(assemble, "load_vae", lambda bound: "vae")
     recorder.replace(base, "train_base", lambda bound: ("model", {}))
     recorder.replace(assemble, "save_pipeline", lambda bound: write(bound["folder"]))

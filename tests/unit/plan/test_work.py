@@ -81,3 +81,13 @@ def test_a_comparison_of_the_focus_alone_films_only_its_dimensions() -> None:
     recipe = load_recipe("sandbox")
     assert focus.num_items == 2 * 2 * recipe.measure.num_prompts * recipe.measure.num_takes
     assert focus.num_items < whole.num_items
+
+
+def test_extra_focus_prompts_are_for_the_focus_alone() -> None:
+    plain, more = (
+        work_of(load_recipe("sandbox", ["diagnose.num_focus=2", f"measure.num_extra_focus_prompts={num}"]))
+        for num in (0, 10)
+    )
+    assert more[-1].num_items == plain[-1].num_items + 2 * 2 * 10
+    # They are drafted for every dimension: which are the focus is not known yet.
+    assert more[0].tables["prompts"] > plain[0].tables["prompts"]

@@ -1,7 +1,7 @@
 """Pre-train the sandbox's text-to-video model: a small `WanTransformer3DModel` with its own UMT5 encoder.
 
-The text encoder learns together with the transformer and is frozen afterwards, as users of real models know it.
-A head on a middle layer guesses what the clip shows, which makes both learn faster, see `align`.
+The text encoder can read already, see `reading`, and stays frozen, as users of real models know it. A head on a middle
+layer of the transformer guesses what the clip shows, which makes it learn faster, see `align`.
 Legend: B batch, C channels, T latent frames, h rows, w columns, L tokens, D text width.
 """
 
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import UMT5Config, UMT5EncoderModel
 
 from rushes.sandbox.captions import Captioner, scraped_caption
 from rushes.sandbox.grammar import SKEWED, World, draw_scene
 from rushes.sandbox.pretrain.align import AlignmentHead, alignment_loss, stack_facts
+from rushes.sandbox.pretrain.reading import TEXT_WIDTH, make_text_encoder
 from rushes.sandbox.pretrain.state import load_state, save_state
 from rushes.sandbox.pretrain.vae import LATENT_CHANNELS, to_pixels
 from rushes.sandbox.render import render
@@ -33,11 +33,10 @@ from rushes.sandbox.text import MAX_TOKENS, make_tokenizer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
     from rushes.sandbox.scene import Scene
 
-TEXT_WIDTH = 96
 NUM_HEADS = 3
 HEAD_WIDTH = 64
 ALIGNED_LAYER = 2
@@ -69,7 +68,7 @@ class BaseSpec:
 
 
 class TextToVideo(nn.Module):
-    """The two trained parts under one roof."""
+    """Transformer and frozen text encoder under one roof."""
 
     def __init__(self, vocabulary_size: int) -> None:
         super().__init__()
@@ -85,19 +84,7 @@ class TextToVideo(nn.Module):
             num_layers=6,
             rope_max_seq_len=64,
         )
-        self.text_encoder = UMT5EncoderModel(
-            UMT5Config(
-                vocab_size=vocabulary_size,
-                d_model=TEXT_WIDTH,
-                d_kv=24,
-                d_ff=256,
-                num_layers=2,
-                num_heads=4,
-                dropout_rate=0.0,
-                pad_token_id=0,
-                eos_token_id=1,
-            )
-        )
+        self.text_encoder = make_text_encoder(vocabulary_size).requires_grad_(False)
 
     def encode(self, ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
         """Text states with padding zeroed, as `WanPipeline` hands them to the transformer."""
@@ -174,17 +161,23 @@ def draw_sigma(batch: int, shift: float, generator: torch.Generator) -> Tensor:
 
 
 def train_base(
-    folder: Path, vae: AutoencoderKLWan, spec: BaseSpec, say: Callable[[str], None] = print
+    folder: Path,
+    vae: AutoencoderKLWan,
+    text_encoder: UMT5EncoderModel,
+    spec: BaseSpec,
+    say: Callable[[str], None] = print,
 ) -> tuple[TextToVideo, dict[str, Tensor]]:
     """Train, or go on training, the model in `folder`; returns it with its averaged (EMA) weights."""
     torch.manual_seed(spec.seed)
     tokenizer = make_tokenizer()
     model = TextToVideo(len(tokenizer))
+    model.text_encoder.load_state_dict(text_encoder.state_dict())
     learner = Learner(model)
     scenes = draw_world(spec)
     latents = encode_world(vae, scenes, folder / "latents.safetensors", say)
     world = _World(tokenizer, scenes, latents, stack_facts(scenes))
-    optimizer = torch.optim.AdamW(learner.parameters(), lr=spec.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    trained = [parameter for parameter in learner.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=spec.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
     step = int(load_state(folder / "base.safetensors", learner, [optimizer]).get("step", 0))
     ema = {name: value.clone() for name, value in model.state_dict().items()}
     if step:
@@ -195,7 +188,7 @@ def train_base(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, spec)
         losses = _losses(forward, world, spec, step)
-        if math.isfinite(float(nn.utils.clip_grad_norm_(learner.parameters(), 1.0))):
+        if math.isfinite(float(nn.utils.clip_grad_norm_(trained, 1.0))):
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1
