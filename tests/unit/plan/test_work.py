@@ -78,8 +78,8 @@ def test_a_comparison_of_the_focus_alone_films_only_its_dimensions() -> None:
         work_of(load_recipe("sandbox", ["diagnose.num_focus=2", f"measure.only_focus={value}"]))[-1]
         for value in ("false", "true")
     )
-    recipe = load_recipe("sandbox")
-    assert focus.num_items == 2 * 2 * recipe.measure.num_prompts * recipe.measure.num_takes
+    spec = load_recipe("sandbox").measure
+    assert focus.num_items == 2 * 2 * (spec.num_prompts + spec.num_extra_focus_prompts) * spec.num_takes
     assert focus.num_items < whole.num_items
 
 
