@@ -1,4 +1,7 @@
-"""The sandbox's real videos: rendered clips of the balanced world with captions that are true in every detail.
+"""The sandbox's real videos: rendered clips of the balanced world with captions that are true.
+
+Half of the captions tell every detail. The others leave open what prompts leave open too, such as the background, and so
+show the model that all of it happens: else it would learn to film what is easiest wherever it may choose.
 
 In memory for `prompts.real.folder: sandbox`, or as a folder like the one a user would bring.
 """
@@ -17,7 +20,7 @@ from rushes.errors import InputError, RecipeError
 from rushes.prompts.captions import RealClip, fingerprint
 from rushes.records import Question
 from rushes.roles import Video
-from rushes.sandbox.captions import detailed_prompt
+from rushes.sandbox.captions import base_prompt, detailed_prompt
 from rushes.sandbox.grammar import DIMENSIONS, draw_scene
 from rushes.sandbox.questions import ask, checks
 from rushes.sandbox.render import render
@@ -59,7 +62,7 @@ def sandbox_real_clips(
 def _clip(seed: int, index: int, dimension: str, shape: ShapeSpec) -> RealClip:
     rng = np.random.default_rng([seed, index])
     scene = draw_scene(rng, dimension)
-    text = detailed_prompt(scene, rng)
+    text = (detailed_prompt if index // len(DIMENSIONS) % 2 else base_prompt)(scene, rng)
     asked = tuple(
         Question(text=ask(check, rng), expected=_answer(is_true), dimension=dimension, about=check.kind)
         for check, is_true in checks(scene, rng)
