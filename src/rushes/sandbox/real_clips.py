@@ -1,7 +1,7 @@
 """The sandbox's real videos: rendered clips of the balanced world with captions that are true.
 
-Half of the captions tell every detail. The others leave open what prompts leave open too, such as the background, and so
-show the model that all of it happens: else it would learn to film what is easiest wherever it may choose.
+Half of the captions tell every detail. The others leave open what prompts leave open too, such as the background, and
+so show the model that all of it happens: else it would learn to film what is easiest wherever it may choose.
 
 In memory for `prompts.real.folder: sandbox`, or as a folder like the one a user would bring.
 """
@@ -9,7 +9,7 @@ In memory for `prompts.real.folder: sandbox`, or as a folder like the one a user
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
@@ -30,6 +30,7 @@ from rushes.store.files import make_folder, store_error, write_atomic
 from rushes.video import write_video
 
 METADATA: Final = "metadata.jsonl"
+Caption = Callable[[Scene, np.random.Generator], str]
 
 
 def sandbox_real_clips(
@@ -56,19 +57,21 @@ def sandbox_real_clips(
             next_step="make the shape square, or name a folder of videos in prompts.real.folder",
         )
     kinds = tuple(dimensions) if dimensions is not None else DIMENSIONS
-    return [_clip(seed, index, kinds[index % len(kinds)], shape) for index in range(num)]
+    turns = [divmod(index, len(kinds)) for index in range(num)]
+    captions = base_prompt, detailed_prompt
+    return [_clip((seed, i), kinds[place], captions[turn % 2], shape) for i, (turn, place) in enumerate(turns)]
 
 
-def _clip(seed: int, index: int, dimension: str, shape: ShapeSpec) -> RealClip:
-    rng = np.random.default_rng([seed, index])
+def _clip(name: tuple[int, int], dimension: str, caption: Caption, shape: ShapeSpec) -> RealClip:
+    rng = np.random.default_rng(name)
     scene = draw_scene(rng, dimension)
-    text = (detailed_prompt if index // len(DIMENSIONS) % 2 else base_prompt)(scene, rng)
+    text = caption(scene, rng)
     asked = tuple(
         Question(text=ask(check, rng), expected=_answer(is_true), dimension=dimension, about=check.kind)
         for check, is_true in checks(scene, rng)
     )
     load = partial(_film, scene, shape)
-    return RealClip(f"sandbox {seed}-{index}", text, dimension, asked, fingerprint(load()), load)
+    return RealClip("sandbox {}-{}".format(*name), text, dimension, asked, fingerprint(load()), load)
 
 
 def _answer(is_true: bool) -> Literal["yes", "no"]:
