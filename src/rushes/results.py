@@ -183,7 +183,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
     arguments = parser.parse_args()
     common = [f"measure.split={arguments.split}"]
-    parts = [_head(arguments.seeds, arguments.split)]
+    whole = arguments.groups == list(GROUPS)
+    command = "make results" if whole else f"python -m rushes.results --groups {' '.join(arguments.groups)}"
+    parts = [_head(command, arguments.seeds, arguments.split)]
     for name in arguments.groups:
         group, outcomes = GROUPS[name], list[Outcome]()
         # What happens elsewhere is the demo's question; a table of objectives needs the focus alone.
@@ -199,11 +201,11 @@ def main() -> None:
     arguments.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def _head(seeds: Sequence[int], split: str) -> str:
+def _head(command: str, seeds: Sequence[int], split: str) -> str:
     machine = hardware()
     return (
         "# Results\n\n"
-        f"Made by `make results` at commit {commit()[0]} on {machine['num_cpus']} cores of {machine['cpu']}, "
+        f"Made by `{command}` at commit {commit()[0]} on {machine['num_cpus']} cores of {machine['cpu']}, "
         f"{machine['memory_gib']} GiB; seeds {', '.join(map(str, seeds))}; {split} prompts. Gains are in points "
         "(100 x score), averaged over the focus dimensions; intervals are 95 % paired bootstrap, clustered by prompt, "
         "of the mean over seeds."
