@@ -34,7 +34,12 @@ Caption = Callable[[Scene, np.random.Generator], str]
 
 
 def sandbox_real_clips(
-    num: int, seed: int = 0, dimensions: Sequence[str] | None = None, shape: ShapeSpec | None = None
+    num: int,
+    seed: int = 0,
+    dimensions: Sequence[str] | None = None,
+    shape: ShapeSpec | None = None,
+    *,
+    detailed: bool = False,
 ) -> list[RealClip]:
     """Real clips of the sandbox, without any file. Clip i depends on i and on the arguments other than `num`.
 
@@ -43,6 +48,7 @@ def sandbox_real_clips(
         seed: decides all of them.
         dimensions: dimensions of the grammar, taken in turn; None for all.
         shape: size, number of frames and frame rate; None for the sandbox's own. Clips are square.
+        detailed: True tells every detail in every caption.
 
     Raises:
         KeyError: the grammar has no such dimension.
@@ -58,7 +64,7 @@ def sandbox_real_clips(
         )
     kinds = tuple(dimensions) if dimensions is not None else DIMENSIONS
     turns = [divmod(index, len(kinds)) for index in range(num)]
-    captions = base_prompt, detailed_prompt
+    captions = (detailed_prompt if detailed else base_prompt), detailed_prompt
     return [_clip((seed, i), kinds[place], captions[turn % 2], shape) for i, (turn, place) in enumerate(turns)]
 
 

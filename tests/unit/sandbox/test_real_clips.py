@@ -38,6 +38,7 @@ def test_clips_are_by_seed_and_number_and_take_the_dimensions_in_turn() -> None:
     assert [clip.sha256 for clip in sandbox_real_clips(3, seed=1)] == [clip.sha256 for clip in many[:3]]
     assert len({clip.sha256 for clip in (*many, *sandbox_real_clips(12, seed=2))}) == 24
     assert ["background" in clip.text for clip in many] == [False] * 9 + [True] * 3
+    assert all("background" in clip.text for clip in sandbox_real_clips(12, seed=1, detailed=True))
     only = sandbox_real_clips(3, dimensions=["Mechanics"])
     assert {clip.dimension for clip in only} == {"Mechanics"}
     for clip in many:

@@ -100,7 +100,9 @@ def _rendered(choice: Choice, shape: ShapeSpec) -> Source:
     from rushes.sandbox.real_clips import sandbox_real_clips
 
     names = [each.name for each in catalogue("sandbox") if each.name in DIMENSIONS and _wanted(each.name, choice)]
-    clips = sandbox_real_clips(choice.num_clips * len(names), _SEED + choice.seed, names, shape) if names else []
+    num = choice.num_clips * len(names)
+    # Terse captions of two clips may be the same, and the clips would count as takes of one prompt.
+    clips = sandbox_real_clips(num, _SEED + choice.seed, names, shape, detailed=True) if names else []
     # The number of a clip names its scene: the same prompt drawn twice is one prompt.
     cases = tuple(_real_case(clip) for clip in sorted(clips, key=lambda clip: clip.dimension))
     return Source("clips rendered by the sandbox", cases, is_truth_known=True)
