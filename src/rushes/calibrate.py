@@ -32,7 +32,9 @@ def small(recipe: Recipe) -> Recipe:
         "generate": recipe.generate.model_copy(update={"num_takes": 2}),
         "runtime": recipe.runtime.model_copy(update={"train": train}),
         "train": recipe.train.model_copy(update={"num_steps": NUM_STEPS}),
-        "measure": recipe.measure.model_copy(update={"num_prompts": 2, "num_takes": 1, "num_diversity_prompts": 0}),
+        "measure": recipe.measure.model_copy(
+            update={"num_prompts": 2, "num_extra_focus_prompts": 0, "num_takes": 1, "num_diversity_prompts": 0}
+        ),
     }
     return recipe.model_copy(update=changes)
 

@@ -30,3 +30,8 @@ def test_every_kind_of_work_gets_a_measured_pace(recipe: Recipe) -> None:
     assert set(found.paces) == {"drafts", "clip_calls", "answers", "measurements", "train_clips"}
     assert all(pace.seconds > 0 and pace.source == SOURCE for pace in found.paces.values())
     assert found.clip_bytes and found.checkpoint_bytes
+
+
+def test_a_trial_films_no_extra_prompts_of_the_focus(recipe: Recipe) -> None:
+    many = recipe.model_copy(update={"measure": recipe.measure.model_copy(update={"num_extra_focus_prompts": 48})})
+    assert small(many).measure == small(recipe).measure

@@ -120,6 +120,7 @@ def _changes(model: RealModel) -> Iterator[Change]:
     yield _frames(model, 33)
     for _ in range(8):
         yield _data(least=24)
+        yield _halve("measure.num_extra_focus_prompts", 0)
         yield _halve("measure.num_prompts", 2)
         yield _halve("diagnose.num_prompts", 1)
         yield _halve("measure.num_diversity_prompts", 0)

@@ -65,16 +65,16 @@ class PromptDesk:
 
     def compared(self, focus: Sequence[Focus]) -> tuple[Prompt, ...]:
         """Those that it does use: all of the focus dimensions, fewer or none of the others."""
-        measure, names = self.recipe.measure, {each.dimension for each in focus}
+        names, rest = {each.dimension for each in focus}, not self.recipe.measure.only_focus
+        used = [each for each in self._dimensions if rest or each.name in names]
+        return _first(self.held_out, [self._held_aim(each, in_focus=each.name in names) for each in used])
 
-        def num_used(dimension: Dimension) -> int:
-            if dimension.name in names:
-                return measure.num_prompts + measure.num_extra_focus_prompts
-            if measure.only_focus:
-                return 0
-            return measure.num_diversity_prompts if dimension.group else measure.num_prompts
-
-        return _first(self.held_out, [Aim(each, num_used(each)) for each in self._dimensions])
+    def _held_aim(self, dimension: Dimension, *, in_focus: bool) -> Aim:
+        """How many held-out prompts a dimension has."""
+        measure = self.recipe.measure
+        if dimension.group:
+            return Aim(dimension, measure.num_diversity_prompts)
+        return Aim(dimension, measure.num_prompts + in_focus * measure.num_extra_focus_prompts)
 
     @property
     def _dimensions(self) -> tuple[Dimension, ...]:
@@ -86,12 +86,10 @@ class PromptDesk:
     def _evaluation(self) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
         """Probes and held-out prompts; no text is in both, nor in the split of held-out prompts not used here."""
         diagnose, measure = self.recipe.diagnose, self.recipe.measure
-        single = probed(diagnose)
-        probe = [Aim(each, diagnose.num_prompts) for each in single]
-        held = [Aim(each, measure.num_prompts + measure.num_extra_focus_prompts) for each in single]
-        if measure.num_diversity_prompts:
-            groups = [each for each in known(diagnose) if each.group]
-            held += [Aim(each, measure.num_diversity_prompts) for each in groups]
+        probe = [Aim(each, diagnose.num_prompts) for each in probed(diagnose)]
+        # Which will be the focus is not known yet.
+        aims = [self._held_aim(each, in_focus=True) for each in self._dimensions]
+        held = [aim for aim in aims if aim.num_prompts]
         if measure.suite is not None:
             return self._from_suite(probe, "probe"), self._from_suite(held, measure.split)
         # Evaluation prompts do not follow the recipe's seed: every seed of a recipe is measured on the same ones.

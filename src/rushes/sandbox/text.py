@@ -10,6 +10,7 @@ from rushes.sandbox.captions import Captioner, base_prompt, detailed_prompt, scr
 from rushes.sandbox.grammar import DIMENSIONS, draw_scene
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedTokenizerFast
 
 MAX_TOKENS = 32
@@ -30,6 +31,12 @@ def vocabulary(num_scenes: int = 400, seed: int = 0) -> list[str]:
             ):
                 seen.update(words(text))
     return sorted(seen)
+
+
+def tokenize(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> tuple[Tensor, Tensor]:
+    """Token ids and mask (B, L) of texts, padded or cut to `MAX_TOKENS`."""
+    tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+    return tokens.input_ids, tokens.attention_mask
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:

@@ -28,7 +28,7 @@ from rushes.sandbox.pretrain.reading import TEXT_WIDTH, make_text_encoder
 from rushes.sandbox.pretrain.state import load_state, save_state
 from rushes.sandbox.pretrain.vae import LATENT_CHANNELS, to_pixels
 from rushes.sandbox.render import render
-from rushes.sandbox.text import MAX_TOKENS, make_tokenizer
+from rushes.sandbox.text import make_tokenizer, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -220,8 +220,7 @@ def _captions(world: _World, rows: np.ndarray, rng: np.random.Generator, spec: B
         "" if rng.random() < spec.caption_drop else scraped_caption(world.scenes[int(i)], rng, spec.captioner)
         for i in rows
     ]
-    tokens = world.tokenizer(texts, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
-    return tokens.input_ids, tokens.attention_mask
+    return tokenize(world.tokenizer, texts)
 
 
 def _losses(

@@ -24,7 +24,7 @@ from rushes.sandbox.captions import Captioner, scraped_caption
 from rushes.sandbox.grammar import DIMENSIONS, draw_scene
 from rushes.sandbox.pretrain.state import load_state, save_state
 from rushes.sandbox.scene import BACKGROUNDS, CAMERAS, COLOURS, DIRECTIONS, RELATIONS, SHAPES, Scene
-from rushes.sandbox.text import MAX_TOKENS, make_tokenizer
+from rushes.sandbox.text import make_tokenizer, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,20 +131,17 @@ class Reader(nn.Module):
         return [out(seen_BFD[:, fact]) for fact, out in enumerate(self.out)]
 
 
-def train_text_encoder(
-    folder: Path, spec: ReadingSpec, say: Callable[[str], None] = print, start: UMT5EncoderModel | None = None
-) -> UMT5EncoderModel:
+def train_text_encoder(folder: Path, spec: ReadingSpec, say: Callable[[str], None] = print) -> UMT5EncoderModel:
     """Train, or go on training, the text encoder in `folder`; returns it frozen.
 
     Args:
         folder: where its state is kept, in `reading.safetensors`.
         spec: how.
         say: told how it goes.
-        start: an encoder to go on from; None for an untrained one.
     """
     torch.manual_seed(spec.seed)
     tokenizer = make_tokenizer()
-    reader = Reader(start or make_text_encoder(len(tokenizer)))
+    reader = Reader(make_text_encoder(len(tokenizer)))
     optimizer = torch.optim.AdamW(reader.parameters(), lr=spec.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
     file = folder / "reading.safetensors"
     step = int(load_state(file, reader, [optimizer]).get("step", 0))
@@ -173,6 +170,5 @@ def draw_captions(tokenizer: PreTrainedTokenizerFast, spec: ReadingSpec, step: i
     rng = np.random.default_rng((spec.seed, step))
     scenes = [draw_scene(rng) for _ in range(spec.batch_size)]
     texts = [scraped_caption(scene, rng, spec.captioner) for scene in scenes]
-    tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
     facts = [[FACTS[fact].index(value) for fact, value in said(scene).items()] for scene in scenes]
-    return tokens.input_ids, tokens.attention_mask, torch.tensor(facts)
+    return *tokenize(tokenizer, texts), torch.tensor(facts)
