@@ -53,12 +53,12 @@ class BaseSpec:
     learning_rate: float = 1e-3
     decay_fraction: float = 0.3
     """Share of the steps, at the end, over which the learning rate falls to nothing."""
-    shift: float = 2.0
+    shift: float = 4.0
     """Timestep shift s of training: sigma = s u / (1 + (s - 1) u)."""
     caption_drop: float = 0.1
     """Share of captions replaced by the empty one, which guidance needs."""
     ema_decay: float = 0.999
-    alignment: float = 0.1
+    alignment: float = 0.3
     """Weight of the alignment loss; 0 leaves the head untrained."""
     compiled: bool = True
     """Whether to compile the model, which needs a C++ compiler, takes a minute and makes steps 1.6 times as fast."""

@@ -35,15 +35,17 @@ class VaeSpec:
     stages: tuple[tuple[int, int, int], ...] = ((1, 16, 500), (5, 8, 700), (17, 4, 4400))
     """(frames, batch, steps) of each stage: stills first, then short and whole clips."""
     learning_rate: float = 2e-3
-    num_decoder_steps: int = 1_500
+    num_decoder_steps: int = 2_700
     """Steps after the stages in which only the decoder learns on: latents, and models trained on them, stay valid."""
-    decoder_learning_rate: float = 6e-4
+    decoder_learning_rate: float = 1e-3
     latent_noise: float = 0.1
     """Standard deviation of the noise added to latents, which makes the decoder forgive the sampler's small errors."""
     latent_penalty: float = 1e-4
     """Weight of the mean squared latent, which keeps the latents from growing to drown that noise."""
     foreground: float = 4.0
     """Extra weight of coloured pixels; without it shapes stay grey for long."""
+    decoder_foreground: float = 2.0
+    """The same in the decoder's own steps: the background gains, and things keep their size (without it they shrink)."""
     seed: int = 0
 
 
@@ -103,13 +105,13 @@ def _batch(rng: np.random.Generator, frames: int, batch: int) -> Tensor:
     return to_pixels(clips)
 
 
-def vae_loss(vae: AutoencoderKLWan, x_BCTHW: Tensor, spec: VaeSpec) -> Tensor:
+def vae_loss(vae: AutoencoderKLWan, x_BCTHW: Tensor, spec: VaeSpec, foreground: float) -> Tensor:
     """Foreground-weighted squared error of the reconstruction from noised latents, plus the latent penalty."""
     z = vae.encode(x_BCTHW).latent_dist.mean
     y = decode_unclamped(vae, z + spec.latent_noise * torch.randn_like(z)).float()
     coloured = (x_BCTHW.amax(1, keepdim=True) - x_BCTHW.amin(1, keepdim=True) > 0.5).float()
     error = (y - x_BCTHW).square()
-    loss: Tensor = ((1 + spec.foreground * coloured) * error).mean() + spec.latent_penalty * z.float().square().mean()
+    loss: Tensor = ((1 + foreground * coloured) * error).mean() + spec.latent_penalty * z.float().square().mean()
     return loss
 
 
@@ -148,10 +150,12 @@ def train_vae(folder: Path, spec: VaeSpec, say: Callable[[str], None] = print) -
         torch.manual_seed(step)
         for group in optimizer.param_groups:
             group["lr"] = _rate(spec, step, num_whole)
+        in_stages = step < num_whole
         for part in (vae.encoder, vae.quant_conv):
-            part.requires_grad_(step < num_whole)
+            part.requires_grad_(in_stages)
+        foreground = spec.foreground if in_stages else spec.decoder_foreground
         with torch.autocast("cpu", torch.bfloat16):
-            loss = vae_loss(vae, _batch(rng, frames, batch), spec)
+            loss = vae_loss(vae, _batch(rng, frames, batch), spec, foreground)
         loss.backward()
         norm = float(nn.utils.clip_grad_norm_(vae.parameters(), 1.0))
         if math.isfinite(norm):
