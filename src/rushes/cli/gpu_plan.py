@@ -57,7 +57,7 @@ def show_trades(fitted: Fitted) -> None:
 def _show(recipe: Recipe, model: RealModel, gpus: Sequence[Gpu], plans: dict[str, tuple[GpuStage, ...]]) -> None:
     from rushes.plan.on_gpus import data_bytes
 
-    first = plans[gpus[0].name]
+    first = plans[max(gpus, key=lambda gpu: gpu.memory_bytes).name]  # where the least is offloaded
     rows = []
     for index, stage in enumerate(first):
         times = [_hours(plans[gpu.name][index].seconds) for gpu in gpus]
@@ -81,7 +81,12 @@ def _show(recipe: Recipe, model: RealModel, gpus: Sequence[Gpu], plans: dict[str
         if stage.left_out:
             print(f"not in the hours of {stage.stage}: {' and '.join(stage.left_out)}")
     print(f"while training, latents and texts take {bytes_text(_whole(data_bytes(recipe, model)))} of disk more")
-    small = [gpu.name for gpu in gpus if gpu.memory_bytes < max(peaks)]
+    for gpu in gpus:
+        waiting = [stage for stage in plans[gpu.name] if stage.offload != "none"]
+        if waiting:
+            names = ", ".join(stage.stage for stage in waiting)
+            print(f"on {gpu.name} parts of the model wait in main memory ({waiting[0].offload} offloading): {names}")
+    small = [gpu.name for gpu in gpus if gpu.memory_bytes < max(stage.peak_bytes or 0.0 for stage in plans[gpu.name])]
     if small:
         print(f"too small by this estimate: {', '.join(small)}")
 

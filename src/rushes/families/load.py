@@ -12,19 +12,19 @@ from rushes.errors import InputError
 from rushes.families.family import Family
 from rushes.families.folder import FamilyName, family_of, fingerprint_of, hub_error, model_folder
 from rushes.families.loaded import TEXT_PARTS, LoadedPipeline
-from rushes.families.offload import UNMOVED, OffloadOrder, choose_placement, place
+from rushes.families.offload import OffloadOrder, Placement, choose_placement, place
 from rushes.families.wan import Wan
 from rushes.families.weights import hash_state
 from rushes.specs import BaseModelSpec
 
 
-def load_family(base: BaseModelSpec, device: str = "cpu", order: OffloadOrder | None = None) -> Family:
+def load_family(base: BaseModelSpec, device: str = "cpu", order: OffloadOrder | Placement | None = None) -> Family:
     """The adapter of a model from the package, a diffusers folder or the Hub, loaded and frozen.
 
     Args:
         base: the model.
         device: where it computes.
-        order: what it will film there, which decides what of it lies there; None keeps all of it there.
+        order: what it will film there, which decides what of it lies there, or where it lies; None keeps it there.
 
     Raises:
         InputError: there is no such model, it is of no known family, or its files are missing or damaged.
@@ -56,7 +56,7 @@ def _classes(family: FamilyName) -> tuple[Any, type[LoadedPipeline]]:
 def _load(
     base: BaseModelSpec,
     device: torch.device,
-    order: OffloadOrder | None,
+    order: OffloadOrder | Placement | None,
     pipeline_class: Any,
     adapter: type[LoadedPipeline],
 ) -> Any:
@@ -73,7 +73,7 @@ def _load(
                 part.eval().requires_grad_(False)
         # Before it is placed: offloaded weights cannot be read.
         fingerprint = fingerprint_of(base) or hash_state(pipeline.transformer.state_dict())
-        placement = UNMOVED if order is None else choose_placement(pipeline, device, order)
+        placement = choose_placement(pipeline, device, order)
         place(pipeline, placement.offload, device)
     except (OSError, ValueError, RuntimeError) as error:
         raise (hub_error(base, error) or _unreadable(base, error)) from error

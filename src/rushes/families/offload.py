@@ -60,6 +60,8 @@ class Placement:
 
 UNMOVED = Placement()
 """Everything lies on the device; nothing had to be chosen."""
+AWAY = Placement("model")
+"""Everything waits in main memory: for a process that films nothing, but trains a network made from the pipeline's."""
 
 
 def needed_bytes(parts: Mapping[str, int], work: int, *, frees_text: bool = False) -> dict[Offload, int]:
@@ -97,10 +99,18 @@ def choose_offload(parts: Mapping[str, int], free: int | None, work: int, *, fre
     return next((way for way, size in needed.items() if size <= SAFETY * free), "sequential")
 
 
-def choose_placement(pipeline: Any, device: torch.device, order: OffloadOrder) -> Placement:
-    """What a pipeline, still in main memory, should be offloaded like; on a CPU there is nowhere to offload to."""
-    if device.type == "cpu":
+def choose_placement(pipeline: Any, device: torch.device, order: OffloadOrder | Placement | None) -> Placement:
+    """What a pipeline, still in main memory, should be offloaded like; on a CPU there is nowhere to offload to.
+
+    Args:
+        pipeline: the loaded pipeline.
+        device: where it computes.
+        order: what it will film; or what was chosen already; None keeps all of it on the device.
+    """
+    if device.type == "cpu" or order is None:
         return UNMOVED
+    if isinstance(order, Placement):
+        return order
     from rushes.plan.memory import filming_bytes
     from rushes.plan.model_size import loaded_model_size
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from rushes.errors import RecipeError
+from rushes.families.offload import Offload, choose_offload, needed_bytes
 from rushes.generate.draft import as_draft
 from rushes.model_specs import LlmWriterSpec, LocalModelSpec, ModelSpec, VlmJudgeSpec
 from rushes.plan.estimate import computed_clip_bytes
@@ -22,7 +23,6 @@ from rushes.plan.memory import (
     lasting_bytes,
     loaded_bytes,
     num_shards,
-    num_tuned,
     step_bytes,
 )
 from rushes.plan.models import REAL_MODELS, TEXT_WIDTH, CallFlops, RealModel
@@ -56,6 +56,8 @@ class GpuStage:
     """Work of the stage that the time does not hold."""
     peak_bytes: float | None
     """Expected GPU memory at the peak, every block computed again in training; None where nothing tells."""
+    offload: Offload
+    """What of the pipeline waits in main memory between its turns, so that the stage fits this GPU."""
     num_bytes: int
     """Expected disk space."""
 
@@ -150,17 +152,17 @@ def draft_seconds(recipe: Recipe, gpu: Gpu) -> float | None:
     return None if parameters is None else TOKENS_PER_DRAFT * 2 * parameters / (READING_EFFICIENCY * gpu.bandwidth)
 
 
-def train_bytes(recipe: Recipe, model: RealModel, recompute: Recompute) -> float:
+def train_bytes(recipe: Recipe, model: RealModel, recompute: Recompute, offload: Offload = "none") -> float:
     """GPU memory of training: weights and copies, gradients, optimiser, average, activations of one micro-batch.
 
-    Of each GPU, where several processes train. The pipeline's own transformer is moved to main memory once the network
-    is made from it, whole, which is divided only then. Latents and texts lie on disk: see `data_bytes`.
+    Of the first GPU, where several processes train. The network is made in main memory, where the pipeline's own
+    transformer waits meanwhile, and the rest of an offloaded pipeline. Latents and texts lie on disk: see `data_bytes`.
     """
     size, spec = replace(model.size, num_heads=0), recipe.train  # the GPU's attention keeps no table of scores
-    own = FLOAT * size.num_transformer
-    making = 2 * own + FLOAT * num_tuned(size, spec)
     working = lasting_bytes(size, spec, num_shards(recipe)) + step_bytes(size, recipe, recompute)
-    return _resident(recipe, model) - own + max(making, working)
+    resident = _resident(recipe, model) if offload == "none" else 0.0
+    beside = resident - FLOAT * size.num_transformer if offload == "none" else 0.0
+    return FIRST_USE + max(resident, beside + working)
 
 
 def recompute_on(recipe: Recipe, model: RealModel, gpu: Gpu) -> Recompute:
@@ -168,8 +170,8 @@ def recompute_on(recipe: Recipe, model: RealModel, gpu: Gpu) -> Recompute:
     asked = recipe.runtime.train.recompute
     if asked != "auto":
         return asked
-    room = SAFETY * gpu.memory_bytes
-    return next((policy for policy in POLICIES if train_bytes(recipe, model, policy) <= room), "all")
+    room, offload = SAFETY * gpu.memory_bytes, offload_on(recipe, model, gpu)
+    return next((policy for policy in POLICIES if train_bytes(recipe, model, policy, offload) <= room), "all")
 
 
 def data_bytes(recipe: Recipe, model: RealModel) -> float:
@@ -180,12 +182,31 @@ def data_bytes(recipe: Recipe, model: RealModel) -> float:
     return FLOAT * (latents + (num_prompts + num_real) * recipe.base.max_tokens * TEXT_WIDTH)
 
 
-def film_bytes(recipe: Recipe, model: RealModel) -> float:
-    """GPU memory of filming: encoding the texts with everything loaded, or sampling and decoding."""
+def offload_on(recipe: Recipe, model: RealModel, gpu: Gpu) -> Offload:
+    """What filming comes to on a GPU: what the recipe names, or what `auto` will choose there when it is loaded."""
+    if recipe.runtime.offload != "auto":
+        return recipe.runtime.offload
+    free, work = round(gpu.memory_bytes - FIRST_USE), round(_work_bytes(recipe, model))
+    return choose_offload(_parts(recipe, model), free, work, frees_text=recipe.runtime.free_text_encoder)
+
+
+def film_bytes(recipe: Recipe, model: RealModel, offload: Offload) -> float:
+    """GPU memory of filming: encoding the texts, or sampling and decoding; layer by layer, the work alone."""
+    work = round(_work_bytes(recipe, model))
+    needed = needed_bytes(_parts(recipe, model), work, frees_text=recipe.runtime.free_text_encoder)
+    return FIRST_USE + needed.get(offload, work)
+
+
+def _work_bytes(recipe: Recipe, model: RealModel) -> float:
     size = replace(model.size, num_heads=0)
-    work = FIRST_USE + filming_bytes(size, recipe.shape, recipe.runtime.generate_batch)
-    half = FLOAT / 2 * size.num_transformer
-    return max(_resident(recipe, model, with_text=True), _resident(recipe, model) + half + work)
+    return filming_bytes(size, recipe.shape, recipe.runtime.generate_batch)
+
+
+def _parts(recipe: Recipe, model: RealModel) -> dict[str, int]:
+    """Bytes of the pipeline's networks, under their names in it."""
+    size, text = model.size, 2 if recipe.base.text_precision == "bfloat16" else FLOAT
+    numbers = {"text_encoder": text * size.num_text, "transformer": FLOAT * size.num_transformer}
+    return {name: round(value) for name, value in {**numbers, "vae": FLOAT * size.num_autoencoder}.items()}
 
 
 # ---------------------------------------------------------------------------------------------- stages
@@ -193,13 +214,15 @@ def film_bytes(recipe: Recipe, model: RealModel) -> float:
 
 def _stage(work: StageWork, recipe: Recipe, model: RealModel, gpu: Gpu) -> GpuStage:
     seconds, left_out = _time(work, recipe, model, gpu)
+    peak, offload = _peak(work.stage, recipe, model, gpu)
     return GpuStage(
         stage=work.stage,
         items=work.items,
         num_items=work.num_items,
         seconds=seconds,
         left_out=left_out,
-        peak_bytes=_peak(work.stage, recipe, model),
+        peak_bytes=peak,
+        offload=offload,
         num_bytes=_disk(work, recipe, model),
     )
 
@@ -242,18 +265,21 @@ def num_encoded(recipe: Recipe) -> int:
     return recipe.prompts.real.num_clips + recipe.num_rounds * (own if recipe.generate.latents == "reencoded" else 0)
 
 
-def _peak(stage: str, recipe: Recipe, model: RealModel) -> float | None:
+def _peak(stage: str, recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[float | None, Offload]:
+    # The pipeline is loaded once, for the largest clips: drafts find it as it was placed for the full-length ones.
+    offload = offload_on(recipe, model, gpu)
     if stage in ("diagnose", "draft", "generate", "measure"):
-        return film_bytes(as_draft(recipe) if stage == "draft" else recipe, model)
+        return film_bytes(as_draft(recipe) if stage == "draft" else recipe, model, offload), offload
     if stage == "train":
         asked = recipe.runtime.train.recompute
-        return train_bytes(recipe, model, "all" if asked == "auto" else asked)
+        return train_bytes(recipe, model, "all" if asked == "auto" else asked, offload), "none"
     chat = recipe.judge.judge.model if isinstance(recipe.judge.judge, VlmJudgeSpec) else None
     if stage == "prompts":
         chat = recipe.prompts.writer.model if isinstance(recipe.prompts.writer, LlmWriterSpec) else None
     parameters = None if chat is None else _parameters(chat)
-    # The base stays loaded beside a model that writes or judges here.
-    return None if parameters is None else _resident(recipe, model) + 2 * parameters
+    # The base stays loaded beside a model that writes or judges here; offloaded, only where it is not at work.
+    base = FIRST_USE if offload != "none" else _resident(recipe, model)
+    return (None, "none") if parameters is None else (base + 2 * parameters, offload)
 
 
 def _disk(work: StageWork, recipe: Recipe, model: RealModel) -> int:
@@ -266,16 +292,10 @@ def _disk(work: StageWork, recipe: Recipe, model: RealModel) -> int:
     return total + round(work.tables.get("checkpoints", 0) * FLOAT * model.size.num_transformer)
 
 
-def _resident(recipe: Recipe, model: RealModel, *, with_text: bool = False) -> float:
-    """What lies in GPU memory while the base only waits: the copy of its weights is in main memory.
-
-    Args:
-        recipe: says whether text encoders are freed.
-        model: the base.
-        with_text: before they are.
-    """
+def _resident(recipe: Recipe, model: RealModel) -> float:
+    """What lies in GPU memory while the base only waits: the copy of its weights is in main memory."""
     loaded = loaded_bytes(model.size, recipe) - FLOAT * model.size.num_transformer
-    if recipe.runtime.free_text_encoder and not with_text:
+    if recipe.runtime.free_text_encoder:
         loaded -= (FLOAT / 2 if recipe.base.text_precision == "bfloat16" else FLOAT) * model.size.num_text
     return loaded
 

@@ -20,6 +20,7 @@ from torch._C._distributed_c10d import PrefixStore, Store
 from rushes.errors import Stopped, TrainingError
 from rushes.families.family import Family
 from rushes.families.load import load_family
+from rushes.families.offload import AWAY
 from rushes.specs import BaseModelSpec
 from rushes.train.assignment import Assignment, read_material
 from rushes.train.launched import Launched, launched
@@ -63,7 +64,7 @@ def _next_task(store: Store, number: int) -> str:
 
 
 def _load(assignment: Assignment, device: torch.device) -> Family:
-    family = load_family(assignment.base, str(device))
+    family = load_family(assignment.base, str(device), AWAY)
     family.drop_text_encoder()
     if family.fingerprint != assignment.fingerprint:
         raise TrainingError(

@@ -35,6 +35,10 @@ class Parallel(Protocol):
         """True where every process holds a part of each weight, False where each holds all of them."""
         ...
 
+    def divide(self, network: Network) -> None:
+        """Leave each process its part of every weight, on its device; once, where `is_sharded`, before any use."""
+        ...
+
     def wrap(self, network: Network, idle: Callable[[], Collection[str]]) -> Network:
         """The network with gradients shared between the processes; once, before the optimiser is made.
 
@@ -86,6 +90,9 @@ class Alone:
     rank: int = 0
     num_processes: int = 1
     is_sharded: bool = False
+
+    def divide(self, network: Network) -> None:
+        """Nothing to do."""
 
     def wrap(self, network: Network, idle: Callable[[], Collection[str]]) -> Network:
         """The network as it is."""

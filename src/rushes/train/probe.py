@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,13 +70,12 @@ def probe(network: Network, batch: FlowBatch) -> Probed:
     model = network.tuned
     sizes: list[BlockBytes] = []
     known: dict[tuple[object, ...], BlockBytes] = {}
-    weights = {value.untyped_storage().data_ptr() for value in model.parameters()}
 
     def block(module: Any, *inputs: Any) -> Any:
         tensors = [each for each in inputs if isinstance(each, Tensor)]
         kind = (type(module), tuple(tuple(each.shape) for each in tensors))
         if kind not in known:
-            known[kind] = BlockBytes(_kept_bytes(module, inputs, weights), sum(each.nbytes for each in tensors))
+            known[kind] = BlockBytes(_kept_bytes(model, module, inputs), sum(each.nbytes for each in tensors))
         sizes.append(known[kind])
         with torch.no_grad():
             return module(*inputs)
@@ -108,19 +108,25 @@ def idle_parameters(network: Network, batch: FlowBatch) -> set[str]:
     return {name for name, gradient in zip(parameters, found, strict=True) if gradient is None}
 
 
-def _kept_bytes(module: Callable[..., Any], inputs: Sequence[Any], weights: set[int]) -> int:
-    """Bytes that a block keeps for its backward pass, each storage once, without its own weights."""
+def _kept_bytes(model: torch.nn.Module, block: Callable[..., Any], inputs: Sequence[Any]) -> int:
+    """Bytes that a block of a model keeps for its backward pass, each storage once, without its own weights."""
     storages: dict[int, int] = {}
+
+    @functools.cache
+    def weights() -> set[int]:
+        # Looked up while the block computes: divided weights are whole, and plain parameters, only then.
+        plain = [value for value in model.parameters() if type(value) is torch.nn.Parameter]
+        return {value.untyped_storage().data_ptr() for value in plain}
 
     def pack(value: Tensor) -> Tensor:
         storage = value.untyped_storage()
-        if storage.data_ptr() not in weights:
+        if storage.data_ptr() not in weights():
             storages[storage.data_ptr()] = storage.nbytes()
         return value
 
     fresh = [_tracked(each) if isinstance(each, Tensor) else each for each in inputs]
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
-        made = module(*fresh)  # held until the count is done: a freed storage's address would be given out again
+        made = block(*fresh)  # held until the count is done: a freed storage's address would be given out again
     total = sum(storages.values())
     del made
     return total

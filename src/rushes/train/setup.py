@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -69,24 +69,26 @@ def micro_batch_size(spec: TrainSpec, num_processes: int) -> int:
 def prepare(
     network: Network, data: TrainingSet, spec: TrainSpec, runtime: TrainRuntime, parallel: Parallel = ALONE
 ) -> Setup:
-    """Measure with one micro-batch, choose, and put the choice into the network, before it is wrapped.
+    """Divide the network where it is to be, measure with one micro-batch, choose, and put the choice into the network.
 
-    Several processes follow the first one's choice: divided weights need all of them to compute the same blocks again.
+    Several processes follow the first one's choice: divided weights need all of them to compute the same blocks again,
+    and all of them to measure.
 
     Raises:
         RecipeError: the recipe asks for a kernel or a recomputation that this device or transformer does not have.
     """
-    text = parallel.decided("setup", lambda: json.dumps(asdict(_choose(network, data, spec, runtime, parallel))))
-    setup = Setup(**json.loads(text))
+    if runtime.compile_blocks:
+        compile_blocks(network.tuned)  # under the names that its blocks have before they are divided
+    parallel.divide(network)
+    chosen = _choose(network, data, spec, runtime, parallel) if parallel.rank == 0 or parallel.is_sharded else None
+    setup = Setup(**json.loads(parallel.decided("setup", lambda: json.dumps(asdict(chosen or PLAIN_SETUP)))))
     if getattr(network.tuned, "_supports_gradient_checkpointing", False):
         apply_recompute(network.tuned, setup.recompute)
-    if setup.compiled:
-        compile_blocks(network.tuned)
     return setup
 
 
 def _choose(network: Network, data: TrainingSet, spec: TrainSpec, runtime: TrainRuntime, parallel: Parallel) -> Setup:
-    with _random_state_kept(network.device):
+    with _random_state_kept(network.device), _uncompiled(runtime.compile_blocks):
         found = probe(network, _micro_batch(network, data, spec, parallel))
     attention, timed = choose_kernel(runtime.attention, found.calls, network.device)
     trained = sum(value.numel() for value in network.parameters().values())
@@ -133,6 +135,11 @@ def compile_blocks(transformer: Any, backend: str = "inductor") -> None:
             next_step="set runtime.train.compile_blocks: false",
         )
     transformer.compile_repeated_blocks(backend=backend)
+
+
+def _uncompiled(is_compiled: bool) -> AbstractContextManager[Any]:
+    """Around a pass that is watched, in which compiled blocks run as they were written."""
+    return torch.compiler.set_stance("force_eager") if is_compiled else nullcontext()
 
 
 @contextmanager

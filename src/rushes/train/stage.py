@@ -116,7 +116,7 @@ def tune(
         Stopped: asked to; the state is stored.
     """
     spec = task.spec
-    with _beside(family, task, start) as network:
+    with _beside(family, task, start, parallel) as network:
         setup = prepare(network, data, spec, task.runtime, parallel)
         on_setup(setup)
         network = parallel.wrap(network, partial(idle_in, network, data, spec, setup, parallel))
@@ -147,18 +147,23 @@ def _network(family: Family, task: Task, start: dict[str, Tensor] | None) -> Net
 
 
 @contextlib.contextmanager
-def _beside(family: Family, task: Task, start: dict[str, Tensor] | None) -> Iterator[Network]:
-    """The network to train, on the device; the family's own transformer lies in main memory meanwhile."""
+def _beside(family: Family, task: Task, start: dict[str, Tensor] | None, parallel: Parallel) -> Iterator[Network]:
+    """The network to train, on the device; the family's own transformer lies in main memory meanwhile.
+
+    It is made in main memory, so that the device never holds more of it than training needs. One that is going to be
+    divided stays there: its blocks come to the device one by one, when they are divided.
+    """
     on_gpu = family.device.type == "cuda" and family.placement.offload == "none"
     with family.plain_weights():
-        network = _network(family, task, start)
-        for model in (network.tuned, network.frozen):
-            if model is not None:
-                model.to(family.device)
         if on_gpu:
             family.transformer.to("cpu")
             torch.cuda.empty_cache()
         try:
+            network = _network(family, task, start)
+            if not parallel.is_sharded:
+                for model in (network.tuned, network.frozen):
+                    if model is not None:
+                        model.to(family.device)
             yield network
         finally:
             if on_gpu:

@@ -78,11 +78,11 @@ class Together:
         """True for FSDP."""
         return self.mode == "fsdp"
 
-    def wrap(self, network: Network, idle: Callable[[], Collection[str]]) -> Network:
-        """DDP: a wrapper to call with gradients. FSDP: the models themselves, divided block by block, in place."""
-        warnings.filterwarnings("ignore", message=_NOISE)
+    def divide(self, network: Network) -> None:
+        """FSDP: the models themselves, block by block, in place. DDP: nothing."""
         if self.mode == "ddp":
-            return replace(network, called=self._wrapped(network.tuned, some_idle=bool(idle())))
+            return
+        warnings.filterwarnings("ignore", message=_NOISE)
         mesh = init_device_mesh(self.device.type, (self.num_processes,))
         for model in (network.tuned, network.frozen):
             if model is not None:
@@ -90,8 +90,14 @@ class Together:
                 for module in reversed(list(model.modules())):
                     if type(module).__name__ in repeated and module is not model:
                         fully_shard(module, mesh=mesh)
-                fully_shard(model, mesh=mesh)
-        return network
+                # What lies outside of the blocks is divided again after every pass too: a backward pass may not follow.
+                fully_shard(model, mesh=mesh, reshard_after_forward=True)
+
+    def wrap(self, network: Network, idle: Callable[[], Collection[str]]) -> Network:
+        """DDP: a wrapper to call with gradients. FSDP: the network as it is."""
+        if self.mode == "fsdp":
+            return network
+        return replace(network, called=self._wrapped(network.tuned, some_idle=bool(idle())))
 
     def _wrapped(self, model: Any, *, some_idle: bool) -> DistributedDataParallel:
         wrapped = DistributedDataParallel(

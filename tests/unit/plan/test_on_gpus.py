@@ -8,11 +8,14 @@ import pytest
 
 from rushes.errors import RecipeError
 from rushes.plan.gpus import GPUS, find_gpu
+from rushes.plan.memory import network_bytes
 from rushes.plan.on_gpus import (
     answer_seconds,
     clip_seconds,
     draft_seconds,
+    film_bytes,
     gpu_hours,
+    offload_on,
     plan_on,
     real_model,
     step_flops,
@@ -113,6 +116,41 @@ def test_memory_of_each_gpu_falls_with_divided_weights_and_not_with_copies() -> 
     assert found[0] > found[1] > found[2]
     # A parameter has 4 bytes, its gradient, average and two moments too, its frozen copy 2: 3/4 are elsewhere.
     assert found[1] - found[2] == pytest.approx(0.75 * 22 * model.size.num_transformer, rel=0.05)
+
+
+FOURTEEN = ["base.model=Wan-AI/Wan2.1-T2V-14B-Diffusers"]
+
+
+def test_what_does_not_fit_a_gpu_is_offloaded_in_the_plan_too() -> None:
+    recipe = load_recipe("wan2.1-1.3b-lora-24gb", FOURTEEN)
+    model = real_model(recipe)
+    assert model is not None
+    found = {name: offload_on(recipe, model, find_gpu(name)) for name in ("H200", "H100", "RTX 4090")}
+    assert found == {"H200": "none", "H100": "model", "RTX 4090": "sequential"}
+    peaks = [film_bytes(recipe, model, offload) for offload in ("none", "model", "sequential")]
+    assert peaks[0] > peaks[1] > peaks[2]
+    assert peaks[1] > 4 * model.size.num_transformer > peaks[2]
+    plan = {stage.stage: stage for stage in plan_on(recipe, model, find_gpu("RTX 4090"))}
+    assert plan["generate"].peak_bytes == peaks[2] and plan["generate"].offload == "sequential"
+    asked = load_recipe("wan2.1-1.3b-lora-24gb", [*FOURTEEN, "runtime.offload=none"])
+    assert offload_on(asked, model, find_gpu("RTX 4090")) == "none"
+
+
+def test_training_takes_the_gpu_for_itself_where_filming_is_offloaded() -> None:
+    recipe = load_recipe("wan2.1-1.3b-lora-24gb", FOURTEEN)
+    model = real_model(recipe)
+    assert model is not None
+    alone, beside = (train_bytes(recipe, model, "all", offload) for offload in ("model", "none"))
+    # What stays beside it is the autoencoder: the text encoders are freed, the transformer waits in main memory.
+    assert beside - alone == pytest.approx(4 * model.size.num_autoencoder, rel=0.01)
+
+
+def test_dividing_needs_no_room_for_the_whole_network() -> None:
+    divided = ["runtime.train.num_processes=16", "runtime.train.parallel=fsdp", "train.batch_size=16"]
+    recipe = load_recipe(WAN, [*FOURTEEN, *divided, "train.num_accumulation=1", "shape.num_frames=17"])
+    model = real_model(recipe)
+    assert model is not None
+    assert train_bytes(recipe, model, "all", "model") < network_bytes(model.size, recipe.train)
 
 
 def test_a_gpu_that_holds_everything_spends_no_time_on_computing_twice() -> None:

@@ -120,6 +120,7 @@ def test_divided_weights_moments_and_average_take_each_process_its_share(
 ) -> None:
     for spec, network in networks(family):
         whole = lasting_bytes(size, spec)
+        four_processes.divide(network)
         divided = four_processes.wrap(network, set)
         models = [divided.tuned] if divided.frozen is None else [divided.tuned, divided.frozen]
         held = sum(value.to_local().nbytes for model in models for value in model.parameters())

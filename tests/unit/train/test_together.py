@@ -21,6 +21,7 @@ from rushes.families.load import load_family
 from rushes.specs import BaseModelSpec, LoraSpec, TrainRuntime, TrainSpec
 from rushes.train.assignment import Assignment, Task, write_material
 from rushes.train.data import TrainingSet
+from rushes.train.setup import Setup
 from rushes.train.stage import tune
 from rushes.train.state import Progress
 from rushes.train.team import Team
@@ -56,6 +57,7 @@ class Bench:
             HeldOut("real", self.data.z_0_NCThw[:5], texts),
             HeldOut("own", self.data.z_0_NCThw[5:7], texts[:2]),
         )
+        self.setups: list[Setup] = []
         # Forked before anything is trained here, since threads do not survive it: one, and one for every kill.
         self._teams = [forked_team() for _ in range(3)]
 
@@ -79,7 +81,8 @@ class Bench:
         folder.mkdir(exist_ok=True)
         task = self._task(spec, TrainRuntime())
         weights = None if start is None else load_file(str(start))
-        return tune(self.wan, self.data, task, weights, folder, held_out=self.held_out)
+        noted = self.setups.append
+        return tune(self.wan, self.data, task, weights, folder, held_out=self.held_out, on_setup=noted)
 
     def together(
         self,
@@ -122,6 +125,7 @@ class Bench:
                 parallel=parallel,
                 should_stop=lambda: len(steps) == stop_at,
                 on_step=on_step,
+                on_setup=self.setups.append,
             )
 
     def _task(self, spec: TrainSpec, runtime: TrainRuntime) -> Task:
@@ -171,6 +175,15 @@ def test_two_processes_train_as_one(name: str, mode: str, bench: Bench, tmp_path
     assert {"held_out_real", "held_out_own"} < set(one[1].curves)
     assert any(not torch.equal(value, bench.wan.transformer.state_dict()[key]) for key, value in two[0].items())
     assert_close(one, two)
+
+
+def test_divided_weights_are_measured_like_whole_ones(bench: Bench, tmp_path: Path) -> None:
+    """What blocks keep for the backward pass, of two clips each: of the gathered weights nothing is counted."""
+    bench.alone(VARIANTS["accumulated"], tmp_path / "one")
+    bench.together(SPEC, tmp_path / "two", "fsdp")
+    whole, divided = (setup.activation_bytes for setup in bench.setups[-2:])
+    assert divided == whole
+    assert whole["none"] > 0
 
 
 def test_a_later_round_begins_with_the_weights_of_the_one_before(bench: Bench, tmp_path: Path) -> None:

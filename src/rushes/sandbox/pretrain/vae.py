@@ -45,7 +45,7 @@ class VaeSpec:
     foreground: float = 4.0
     """Extra weight of coloured pixels; without it shapes stay grey for long."""
     decoder_foreground: float = 2.0
-    """The same in the decoder's own steps: the background gains, and things keep their size (without it they shrink)."""
+    """The same in the decoder's own steps: less, for the background's sake, and some, or things shrink."""
     seed: int = 0
 
 
