@@ -88,8 +88,13 @@ def write_adapter(
         tensors = _kohya_tensors(adapter, shapes, base.transformer_class_name)
         header = {**header, **_kohya_header(tensors, kohya_file(base.transformer_class_name).module)}
     path = folder / file_name
-    save_file({key: value.to(dtype).contiguous() for key, value in tensors.items()}, str(path), dict(header))
+    save_file({key: _cast(key, value, dtype).contiguous() for key, value in tensors.items()}, str(path), dict(header))
     return path
+
+
+def _cast(key: str, value: Tensor, dtype: torch.dtype) -> Tensor:
+    """A tensor in the file's number format; alphas stay exact: bfloat16 has no 259, and alpha over rank must be 1."""
+    return value if key.endswith(".alpha") else value.to(dtype)
 
 
 def _comfyui_tensors(

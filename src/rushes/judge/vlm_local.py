@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from rushes.errors import InputError
 from rushes.judge.asked import num_frames_for, positions, shrunk, turns
 from rushes.judge.probability import p_yes, spellings
-from rushes.judge.vlm_model import LocalVlm
+from rushes.judge.vlm_model import LocalVlm, Timing
 from rushes.judge.vlm_prefix import agrees, first_words
 from rushes.model_specs import VlmAskingSpec
 from rushes.records import Question
@@ -73,20 +73,21 @@ class LocalVlmJudge:
         frames_THWC = request.video.frames_THWC
         shown = positions(len(frames_THWC), count)
         frames = shrunk(frames_THWC[[*shown]], self.spec.max_side_px)
+        timing = Timing(len(frames_THWC), request.video.fps, shown)
         labelled = () if self.vlm.takes_video else shown
         texts = [
             self.vlm.as_text(turns(self.spec, each.text, len(frames_THWC), request.video.fps, labelled), len(shown))
             for each in questions
         ]
         if len(texts) == 1 or self._shares is False:
-            return self._plain(texts, frames)
-        return self._shared(texts, frames)
+            return self._plain(texts, frames, timing)
+        return self._shared(texts, frames, timing)
 
-    def _plain(self, texts: Sequence[str], frames_THWC: Frames) -> torch.Tensor:
+    def _plain(self, texts: Sequence[str], frames_THWC: Frames, timing: Timing) -> torch.Tensor:
         """Every question reads the whole clip; shape Q, V."""
         import torch
 
-        inputs = self.vlm.inputs(texts, frames_THWC)
+        inputs = self.vlm.inputs(texts, frames_THWC, timing)
         options = {"logits_to_keep": 1} if self.vlm.keeps_few_logits else {}
         with torch.inference_mode():
             logits_QTV: torch.Tensor = self.vlm.model(
@@ -95,14 +96,14 @@ class LocalVlmJudge:
         # Padding is on the left, so the last place is the last of every question.
         return logits_QTV[:, -1]
 
-    def _shared(self, texts: Sequence[str], frames_THWC: Frames) -> torch.Tensor:
+    def _shared(self, texts: Sequence[str], frames_THWC: Frames, timing: Timing) -> torch.Tensor:
         """The clip is read once; the first clip with several questions also decides whether the model can do that."""
         if self._shares:
-            shared = first_words(self.vlm, texts, frames_THWC)
-            return shared if shared is not None else self._plain(texts, frames_THWC)
-        plain = self._plain(texts, frames_THWC)
+            shared = first_words(self.vlm, texts, frames_THWC, timing)
+            return shared if shared is not None else self._plain(texts, frames_THWC, timing)
+        plain = self._plain(texts, frames_THWC, timing)
         try:
-            shared = first_words(self.vlm, texts, frames_THWC)
+            shared = first_words(self.vlm, texts, frames_THWC, timing)
             why = "its conversations cannot be cut" if shared is None else "other logits"
         except (AttributeError, TypeError, ValueError, RuntimeError, IndexError, KeyError) as error:
             shared, why = None, f"{type(error).__name__}: {str(error)[:120]}"

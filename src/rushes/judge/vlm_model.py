@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
@@ -20,6 +21,29 @@ if TYPE_CHECKING:
     from rushes.specs import RuntimeSpec
 
 _PICTURES: Final = ("image_token_id", "image_token_index", "video_token_id", "video_token_index")
+_TILING: Final = ("crop_to_patches", "do_image_splitting")
+"""Settings by which image processors cut a picture into tiles, and show it many times as large."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where the frames that are shown stand in their clip."""
+
+    num_clip_frames: int
+    """Length of the clip."""
+    fps: float
+    """Frames per second of the clip."""
+    shown: tuple[int, ...]
+    """Which of its frames are shown."""
+
+    def as_metadata(self) -> dict[str, Any]:
+        """What transformers calls the metadata of a video."""
+        return {
+            "total_num_frames": self.num_clip_frames,
+            "fps": self.fps,
+            "duration": self.num_clip_frames / self.fps,
+            "frames_indices": [*self.shown],
+        }
 
 
 class LocalVlm:
@@ -46,20 +70,25 @@ class LocalVlm:
         chat.append({"role": last[0], "content": [*pictures, {"type": "text", "text": last[1]}]})
         return str(self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
 
-    def inputs(self, texts: Sequence[str], frames_THWC: Frames) -> Any:
+    def inputs(self, texts: Sequence[str], frames_THWC: Frames, timing: Timing | None = None) -> Any:
         """What the model is called with: one row per text, each with all frames, padded on the left.
 
         Args:
             texts: conversations from `as_text`.
             frames_THWC: what is shown with each of them.
+            timing: when they were, for models that take videos; without it they are told 24 frames per second.
         """
         options: dict[str, Any] = {"padding": True, "return_tensors": "pt"}
         if self.takes_video:
             options |= {"do_sample_frames": False}
+            if timing is not None:
+                options["video_metadata"] = [timing.as_metadata() for _ in texts]
             return self.processor(text=list(texts), videos=[frames_THWC] * len(texts), **options)
         from PIL import Image
 
         images = [Image.fromarray(frame) for frame in frames_THWC]
+        # As in videos, a frame is one picture: in tiles, a clip can take more tokens than the model reads.
+        options |= {name: False for name in _TILING if hasattr(self.processor.image_processor, name)}
         return self.processor(text=list(texts), images=[images] * len(texts), **options)
 
     # ---------------------------------------------------------------- loaded when first needed

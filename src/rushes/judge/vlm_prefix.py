@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import torch
 
-    from rushes.judge.vlm_model import LocalVlm
+    from rushes.judge.vlm_model import LocalVlm, Timing
     from rushes.roles import Frames
 
 _COMPARED: Final = 100
@@ -52,17 +52,20 @@ def split(whole: Sequence[int], bare: Sequence[Sequence[int]], pictures: frozens
     return Split(num_common, rests)
 
 
-def first_words(vlm: LocalVlm, texts: Sequence[str], frames_THWC: Frames) -> torch.Tensor | None:
+def first_words(
+    vlm: LocalVlm, texts: Sequence[str], frames_THWC: Frames, timing: Timing | None = None
+) -> torch.Tensor | None:
     """Logits of the first word of each reply, shape Q, V, with the clip read once; None where it cannot be shared.
 
     Args:
         vlm: the model.
         texts: conversations about the same frames, from `LocalVlm.as_text`, at least 2.
         frames_THWC: the frames.
+        timing: when they were.
     """
     import torch
 
-    inputs = dict(vlm.inputs(texts[:1], frames_THWC).to(vlm.runtime.device, vlm.model.dtype))
+    inputs = dict(vlm.inputs(texts[:1], frames_THWC, timing).to(vlm.runtime.device, vlm.model.dtype))
     whole: list[int] = inputs["input_ids"][0].tolist()
     cut = split(whole, vlm.processor.tokenizer(list(texts))["input_ids"], vlm.picture_tokens)
     if cut is None:

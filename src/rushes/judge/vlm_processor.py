@@ -23,8 +23,12 @@ def load_processor(place: str, options: dict[str, Any]) -> Any:
 
     try:
         return AutoProcessor.from_pretrained(place, **options)
-    except ImportError as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), "import error")
+    except (ImportError, ValueError) as error:
+        # A folder that does not name its video processor (InternVL3's do not) gets a ValueError instead.
+        if isinstance(error, ValueError) and "torchvision" not in str(error):
+            raise
+        said = str(error).replace(place, "it")
+        reason = next((line for line in said.splitlines() if line.strip()), "import error")
     config = AutoConfig.from_pretrained(place, **options)
     kind = PROCESSOR_MAPPING.get(type(config), None)
     if kind is None:
@@ -43,6 +47,8 @@ def _without_video(kind: Any) -> Any:
 
     Its `__init__` must stay that of `kind`: transformers reads from it which settings of a folder it takes.
     """
+    from transformers.processing_utils import ProcessorMixin
+
     parts = kind.get_attributes()
     others = classmethod(lambda cls: [name for name in parts if name != _VIDEO])
     loader = type(kind.__name__, (kind,), {"get_attributes": others})
@@ -60,6 +66,10 @@ def _without_video(kind: Any) -> Any:
             if argument_name == _VIDEO and argument is None:
                 return None
             return super().check_argument_for_proper_class(argument_name, argument)
+
+        def apply_chat_template(self, *args: Any, **kwargs: Any) -> Any:
+            # SmolVLM's own reads settings of its video part.
+            return ProcessorMixin.apply_chat_template(self, *args, **kwargs)
 
     ImagesOnly.__name__ = kind.__name__
     return ImagesOnly

@@ -11,8 +11,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from rushes.errors import InputError
-from rushes.export.dialects import Dialect, check_matches
+from rushes.export.base import Base
+from rushes.export.dialects import Dialect, check_matches, write_adapter
 from rushes.export.lora import LoraOptions, export_lora
+from rushes.export.lowrank import LowRank
 from rushes.export.source import Source
 from tests.unit.export.conftest import RANK, film, load, tuned_pipeline
 
@@ -115,6 +117,16 @@ def test_kohya_file_has_every_layer_its_alpha_and_nothing_else(full: Source, tmp
     ends = ("lora_down.weight", "lora_up.weight", "alpha")
     assert names == {f"lora_unet_blocks_0_{part}.{end}" for part in parts for end in ends}
     assert alpha == 3
+
+
+def test_bfloat16_does_not_round_the_alphas_of_a_kohya_file(base: Base, tmp_path: Path) -> None:
+    """259 would become 260, and readers would add 260 / 259 of the change."""
+    num_outputs, num_inputs = base.empty_transformer().get_submodule("blocks.0.attn1.to_q").weight.shape
+    adapter = {"blocks.0.attn1.to_q": LowRank(torch.ones(259, num_inputs), torch.ones(num_outputs, 259))}
+    path = write_adapter(tmp_path, adapter, base, "kohya", torch.bfloat16, file_name="a.safetensors", header={})
+    file = load_file(path)
+    down, alpha = (file[f"lora_unet_blocks_0_self_attn_q.{end}"] for end in ("lora_down.weight", "alpha"))
+    assert down.dtype == torch.bfloat16 and alpha == len(down) == 259
 
 
 def test_file_names_itself_after_the_run_without_leaving_the_folder(lora: Source, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,13 @@ import pytest
 import torch
 
 from rushes.judge.vlm_local import LocalVlmJudge
-from rushes.judge.vlm_model import LocalVlm, local_vlm
+from rushes.judge.vlm_model import LocalVlm, Timing, local_vlm
 from rushes.judge.vlm_prefix import Split, agrees, first_words, split
 from rushes.model_specs import LocalModelSpec, VlmJudgeSpec
 from rushes.roles import JudgeRequest, Video
 from rushes.specs import RuntimeSpec
 from tests.support.judged import make_question
-from tests.support.tiny_vlm import make_idefics, make_llava, make_qwen
+from tests.support.tiny_vlm import MAKERS, make_llava, spell_numbers
 
 PICTURE, END = 90, 91
 ASKED = ("is the circle red?", "does the ball move to the left? is it blue?", "is it a square or a circle", "is it?")
@@ -52,10 +53,11 @@ def test_rounding_agrees_and_other_answers_do_not() -> None:
     assert agrees(plain.bfloat16() + 0.01, plain.bfloat16()) and not agrees(plain.bfloat16() * 1.5, plain.bfloat16())
 
 
-@pytest.fixture(scope="module", params=[make_qwen, make_llava, make_idefics], ids=lambda make: make.__name__)
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made: Path = request.param(tmp_path_factory.mktemp("vlm"))
-    return made
+@pytest.fixture(scope="module", params=MAKERS)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        spell_numbers(patch)
+        yield MAKERS[request.param](tmp_path_factory.mktemp("vlm"))
 
 
 def clip(seed: int = 3) -> JudgeRequest:
@@ -81,7 +83,7 @@ def test_shared_reading_gives_the_logits_of_the_plain_way_and_reads_the_clip_onc
 
     judge.vlm.__dict__["keeps_few_logits"] = judge.vlm.keeps_few_logits
     judge.vlm.model.forward = counting
-    plain = judge._plain(texts, frames)
+    plain = judge._plain(texts, frames, Timing(9, 8.0, (0, 4, 8)))
     (num_plain,) = read
     shared = first_words(judge.vlm, texts, frames)
     assert shared is not None and torch.allclose(shared, plain, atol=1e-4)
@@ -115,6 +117,6 @@ def test_a_model_that_goes_on_wrongly_is_asked_the_plain_way_and_this_is_said(tm
     wrong.vlm.model.forward = forgetful
     with pytest.warns(UserWarning, match="every question reads the clip anew"):
         (answers,) = wrong.answer([clip()])
-    for answer, (alone,) in zip(answers, one_by_one, strict=True):  # type: ignore[arg-type]
+    for answer, (alone,) in zip(answers, one_by_one, strict=True):  # type: ignore[arg-type,misc]
         assert answer.p_yes == pytest.approx(alone.p_yes, abs=1e-4)
     assert wrong._shares is False

@@ -83,10 +83,13 @@ class LocalTeller:
         """
         import torch
 
+        from rushes.judge.vlm_model import Timing
+
         frames = shrunk(video.frames_THWC, self.spec.max_side_px)
         text = self.vlm.as_text([Message("user", instruction)], len(frames))
         model = self.vlm.model
-        inputs = self.vlm.inputs([text], frames).to(self.vlm.runtime.device, model.dtype)
+        timing = Timing(len(frames), video.fps, tuple(range(len(frames))))
+        inputs = self.vlm.inputs([text], frames, timing).to(self.vlm.runtime.device, model.dtype)
         with torch.inference_mode():
             ids_BL = model.generate(**inputs, do_sample=False, max_new_tokens=self.spec.max_tokens)
         written = ids_BL[0, inputs["input_ids"].shape[1] :].tolist()
