@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -89,18 +90,21 @@ class TensorBoardTracker:
 
 
 class ServiceTracker:
-    """trackio or Weights & Biases, which share their verbs; where they send curves is set up with them."""
+    """trackio or Weights & Biases, which share their verbs; where they send curves is set up with them.
 
-    def __init__(self, module: Any, name: str) -> None:
+    A training that was stopped goes on in the same run there: trackio finds it by its name, Weights & Biases by its id.
+    """
+
+    def __init__(self, module: Any, options: Mapping[str, str]) -> None:
         self._module = module
-        self._name = name
+        self._options = options
         self._started = False
         self._new = _NewPoints()
 
     def show(self, progress: Progress) -> None:
         """Log the new points, a call per step."""
         if not self._started:
-            self._module.init(project=PROJECT, name=self._name)
+            self._module.init(project=PROJECT, resume="allow", **self._options)
             self._started = True
         by_step: dict[int, dict[str, float]] = {}
         for name, step, value in self._new.of(progress):
@@ -114,13 +118,14 @@ class ServiceTracker:
             self._module.finish()
 
 
-def make_tracker(asked: str, folder: Path, name: str) -> Tracker:
+def make_tracker(asked: str, folder: Path, name: str, training: str) -> Tracker:
     """The tracker that a recipe asks for; `auto` is TensorBoard where it is installed, and nothing where it is not.
 
     Args:
         asked: `runtime.train.tracker`.
         folder: where TensorBoard's files go.
         name: what the run is called elsewhere.
+        training: letters and digits that tell this training of it from others, the same when it goes on.
 
     Raises:
         RecipeError: the tracker that is asked for by name is not installed.
@@ -130,7 +135,10 @@ def make_tracker(asked: str, folder: Path, name: str) -> Tracker:
     kind = "tensorboard" if asked == "auto" else asked
     try:
         module = importlib.import_module(PACKAGES[kind])
-        return TensorBoardTracker(folder) if kind == "tensorboard" else ServiceTracker(module, name)
+        if kind == "tensorboard":
+            return TensorBoardTracker(folder)
+        named = {"name": f"{name} {training}"}
+        return ServiceTracker(module, {**named, "id": training} if kind == "wandb" else named)
     except ImportError as error:
         raise RecipeError(
             f"the tracker {kind!r} needs the package {PACKAGES[kind]}, which is not installed",

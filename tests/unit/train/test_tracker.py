@@ -35,27 +35,30 @@ class _Service(ModuleType):
         self.said.append("finished")
 
 
-def test_every_point_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "told"), [("trackio", {}), ("wandb", {"id": "5a6b"})])
+def test_every_point_once_in_a_run_that_can_go_on(
+    kind: str, told: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     service = _Service()
-    monkeypatch.setitem(sys.modules, "trackio", service)
-    tracker = make_tracker("trackio", tmp_path, "my run")
+    monkeypatch.setitem(sys.modules, kind, service)
+    tracker = make_tracker(kind, tmp_path, "my run", "5a6b")
     for step in (1, 2, 3):
         tracker.show(_progress(step))
     tracker.close()
     assert service.logged == [(0, {"held_out_own": 1.0}), (1, {"loss": 0.1}), (2, {"loss": 0.2}), (3, {"loss": 0.3})]
-    assert service.said == [{"project": "rushes", "name": "my run"}, "finished"]
+    assert service.said == [{"project": "rushes", "name": "my run 5a6b", "resume": "allow", **told}, "finished"]
 
 
 def test_after_a_kill_only_what_is_new() -> None:
     service = _Service()
-    ServiceTracker(service, "x").show(_progress(5))
+    ServiceTracker(service, {"name": "x"}).show(_progress(5))
     assert service.logged == [(5, {"loss": 0.5})]
 
 
 def test_auto_without_tensorboard_shows_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert isinstance(make_tracker("auto", tmp_path, "x"), NoTracker)
-    assert isinstance(make_tracker("none", tmp_path, "x"), NoTracker)
+    assert isinstance(make_tracker("auto", tmp_path, "x", "5a6b"), NoTracker)
+    assert isinstance(make_tracker("none", tmp_path, "x", "5a6b"), NoTracker)
 
 
 @pytest.mark.parametrize("kind", ["tensorboard", "trackio", "wandb"])
@@ -65,14 +68,14 @@ def test_a_missing_package_is_named(kind: str, monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(RecipeError) as caught:
-        make_tracker(kind, tmp_path, "x")
+        make_tracker(kind, tmp_path, "x", "5a6b")
     assert f"pip install -c constraints.txt 'rushes[{kind}]'" in str(caught.value)
 
 
 def test_tensorboard_files_hold_the_values(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    tracker = make_tracker("auto", tmp_path / "board", "x")
+    tracker = make_tracker("auto", tmp_path / "board", "x", "5a6b")
     for step in (1, 2):
         tracker.show(_progress(step))
     tracker.close()
