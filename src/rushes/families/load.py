@@ -71,6 +71,8 @@ def _load(
         for part in pipeline.components.values():
             if isinstance(part, torch.nn.Module):
                 part.eval().requires_grad_(False)
+        if device.type == "cpu":
+            channels_last(pipeline.vae)
         # Before it is placed: offloaded weights cannot be read.
         fingerprint = fingerprint_of(base) or hash_state(pipeline.transformer.state_dict())
         placement = choose_placement(pipeline, device, order)
@@ -87,6 +89,17 @@ def _load(
         load_text_parts=_text_loader(pipeline, source, base.revision),
         placement=placement,
     )
+
+
+def channels_last(autoencoder: torch.nn.Module) -> None:
+    """Lay the kernels of 3D convolutions out with their channels last; the values are the same.
+
+    On a CPU the sandbox's autoencoder decodes twice as fast so; most of what is saved are norms over the channels. On
+    GPUs it was not measured: there the layout stays as it was loaded.
+    """
+    for module in autoencoder.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last_3d)
 
 
 def _unreadable(base: BaseModelSpec, error: BaseException) -> InputError:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import AutoencoderKLWan
 from huggingface_hub import errors
 
 from rushes.errors import InputError, RecipeError
 from rushes.families.folder import family_of, hub_error
-from rushes.families.load import load_family
+from rushes.families.load import channels_last, load_family
 from rushes.specs import BaseModelSpec
 from tests.support.tiny_families import TINY, make_ti2v
 from tests.support.tiny_wan import make_tiny_wan
@@ -40,6 +41,18 @@ def test_the_folder_says_its_family(folder: Path, tmp_path: Path) -> None:
     assert family_of(BaseModelSpec(model=str(broken))) == "cogvideox"
     with pytest.raises(RecipeError, match=r"family does not fit[\s\S]*cogvideox[\s\S]*base.family=auto"):
         family_of(BaseModelSpec(model=str(broken), family="ltx"))
+
+
+def test_a_faster_layout_changes_no_value() -> None:
+    vae = load_family(BaseModelSpec(model="sandbox")).pipeline.vae  # laid out so
+    plain = AutoencoderKLWan.from_config(dict(vae.config))
+    plain.load_state_dict({name: value.contiguous() for name, value in vae.state_dict().items()})
+    latents = torch.randn(2, 16, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = plain.decode(latents).sample
+        assert torch.allclose(vae.decode(latents).sample, expected, atol=1e-5)
+        channels_last(plain)
+        assert torch.equal(plain.decode(latents).sample, vae.decode(latents).sample)
 
 
 @pytest.mark.parametrize("name", ["MochiPipeline", "WanImageToVideoPipeline", 7])
