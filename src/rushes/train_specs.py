@@ -9,6 +9,8 @@ from pydantic import Field
 from rushes.records.base import Count, Share, Size
 from rushes.roles import Runtime, Spec
 
+TrackerName = Literal["none", "tensorboard", "trackio", "wandb"]
+
 
 class RealismSpec(Spec):
     """The realism constraint: which term ties the model to real clips, and how strongly."""
@@ -111,9 +113,9 @@ class TrainRuntime(Runtime):
     compile_blocks: bool = False
     """True compiles the transformer's repeated blocks with `torch.compile`: the first steps are slow, the rest may be
     faster, and the last bits may differ."""
-    tracker: Literal["auto", "none", "tensorboard", "trackio", "wandb"] = "auto"
-    """Where curves are shown while it trains; `auto` is TensorBoard where it is installed. `trackio` and `wandb` may
-    send them to their servers, as you set those up."""
+    tracker: TrackerName = "tensorboard"
+    """Where curves are shown while it trains. `trackio` and `wandb` may send them to their servers, as you set those
+    up; the run folder has every value in any case."""
     num_processes: Size = 1
     """Processes that optimise together, each on a GPU of its own and each with its share of every batch; the other
     stages stay in one. `rushes run --num-processes`, and `accelerate launch` or `torchrun`, set it. Only rounding

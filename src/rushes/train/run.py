@@ -70,7 +70,7 @@ def _teach(
     from rushes.train.tracker import make_tracker
 
     key, runtime = lesson_key(lesson), bench.recipe.runtime.train
-    tracker = make_tracker(runtime.tracker, run.home / "tensorboard" / key[:12], bench.recipe.name, key[:12])
+    tracker = make_tracker(runtime.tracker, run.home / "tensorboard" / key[:12], bench.recipe.name)
     family = bench.with_weights(bench.base, ["", *_texts(lesson, clips, prompts)])
     data = training_set(lesson, family, run.blobs, clips, prompts, run.scratch(key))
     held_out = held_out_sets(lesson, family, run.blobs, clips, prompts)

@@ -5,6 +5,7 @@ Nothing here is part of what is trained; what was chosen is told to the run's ev
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -80,8 +81,9 @@ def prepare(
     if runtime.compile_blocks:
         compile_blocks(network.tuned)  # under the names that its blocks have before they are divided
     parallel.divide(network)
-    chosen = _choose(network, data, spec, runtime, parallel) if parallel.rank == 0 or parallel.is_sharded else None
-    setup = Setup(**json.loads(parallel.decided("setup", lambda: json.dumps(asdict(chosen or PLAIN_SETUP)))))
+    choose = functools.partial(_choose, network, data, spec, runtime, parallel)
+    measured = choose() if parallel.is_sharded else None
+    setup = Setup(**json.loads(parallel.decided("setup", lambda: json.dumps(asdict(measured or choose())))))
     if getattr(network.tuned, "_supports_gradient_checkpointing", False):
         apply_recompute(network.tuned, setup.recompute)
     return setup

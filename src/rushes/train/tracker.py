@@ -1,4 +1,4 @@
-"""Curves to look at while training runs: TensorBoard where it is installed, trackio or Weights & Biases when asked for.
+"""Curves to look at while training runs: TensorBoard, or trackio or Weights & Biases when asked for.
 
 They are a view. The run folder has every value in any case.
 """
@@ -6,16 +6,14 @@ They are a view. The run folder has every value in any case.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from rushes.errors import RecipeError
 from rushes.train.state import Progress
+from rushes.train_specs import TrackerName
 
-PACKAGES: Final = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
-"""The package of every tracker."""
 PROJECT: Final = "rushes"
 """Under which trackio and Weights & Biases file a run."""
 
@@ -118,29 +116,29 @@ class ServiceTracker:
             self._module.finish()
 
 
-def make_tracker(asked: str, folder: Path, name: str, training: str) -> Tracker:
-    """The tracker that a recipe asks for; `auto` is TensorBoard where it is installed, and nothing where it is not.
+def make_tracker(kind: TrackerName, folder: Path, name: str) -> Tracker:
+    """The tracker that a recipe asks for.
 
     Args:
-        asked: `runtime.train.tracker`.
-        folder: where TensorBoard's files go.
+        kind: `runtime.train.tracker`.
+        folder: where TensorBoard's files go. Its own name, letters and digits, tells this training from others of the
+            run and is the same when it goes on.
         name: what the run is called elsewhere.
-        training: letters and digits that tell this training of it from others, the same when it goes on.
 
     Raises:
         RecipeError: the tracker that is asked for by name is not installed.
     """
-    if asked == "none" or (asked == "auto" and importlib.util.find_spec("tensorboard") is None):
+    if kind == "none":
         return NoTracker()
-    kind = "tensorboard" if asked == "auto" else asked
     try:
-        module = importlib.import_module(PACKAGES[kind])
+        module = importlib.import_module(kind)
         if kind == "tensorboard":
             return TensorBoardTracker(folder)
-        named = {"name": f"{name} {training}"}
-        return ServiceTracker(module, {**named, "id": training} if kind == "wandb" else named)
+        named = {"name": f"{name} {folder.name}"}
+        return ServiceTracker(module, {**named, "id": folder.name} if kind == "wandb" else named)
     except ImportError as error:
+        wanted = "tensorboard" if kind == "tensorboard" else f"'rushes[{kind}]'"
         raise RecipeError(
-            f"the tracker {kind!r} needs the package {PACKAGES[kind]}, which is not installed",
-            next_step=f"pip install -c constraints.txt 'rushes[{kind}]', or set runtime.train.tracker: auto",
+            f"the tracker {kind!r} needs the package {kind}, which is not installed",
+            next_step=f"pip install -c constraints.txt {wanted}, or set runtime.train.tracker: none",
         ) from error

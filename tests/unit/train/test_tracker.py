@@ -1,7 +1,6 @@
 """Trackers get every point once, also after a kill, and say what to install."""
 
 import importlib
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +11,7 @@ import pytest
 from rushes.errors import RecipeError
 from rushes.train.state import Progress
 from rushes.train.tracker import NoTracker, ServiceTracker, make_tracker
+from rushes.train_specs import TrackerName
 
 
 def _progress(step: int) -> Progress:
@@ -37,11 +37,11 @@ class _Service(ModuleType):
 
 @pytest.mark.parametrize(("kind", "told"), [("trackio", {}), ("wandb", {"id": "5a6b"})])
 def test_every_point_once_in_a_run_that_can_go_on(
-    kind: str, told: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    kind: TrackerName, told: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     service = _Service()
     monkeypatch.setitem(sys.modules, kind, service)
-    tracker = make_tracker(kind, tmp_path, "my run", "5a6b")
+    tracker = make_tracker(kind, tmp_path / "5a6b", "my run")
     for step in (1, 2, 3):
         tracker.show(_progress(step))
     tracker.close()
@@ -55,27 +55,26 @@ def test_after_a_kill_only_what_is_new() -> None:
     assert service.logged == [(5, {"loss": 0.5})]
 
 
-def test_auto_without_tensorboard_shows_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert isinstance(make_tracker("auto", tmp_path, "x", "5a6b"), NoTracker)
-    assert isinstance(make_tracker("none", tmp_path, "x", "5a6b"), NoTracker)
+def test_none_shows_nothing(tmp_path: Path) -> None:
+    assert isinstance(make_tracker("none", tmp_path, "x"), NoTracker)
 
 
 @pytest.mark.parametrize("kind", ["tensorboard", "trackio", "wandb"])
-def test_a_missing_package_is_named(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_package_is_named(kind: TrackerName, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def missing(name: str) -> None:
         raise ImportError(name)
 
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(RecipeError) as caught:
-        make_tracker(kind, tmp_path, "x", "5a6b")
-    assert f"pip install -c constraints.txt 'rushes[{kind}]'" in str(caught.value)
+        make_tracker(kind, tmp_path, "x")
+    package = "tensorboard" if kind == "tensorboard" else f"'rushes[{kind}]'"
+    assert f"pip install -c constraints.txt {package}, or" in str(caught.value)
 
 
 def test_tensorboard_files_hold_the_values(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    tracker = make_tracker("auto", tmp_path / "board", "x", "5a6b")
+    tracker = make_tracker("tensorboard", tmp_path / "board", "x")
     for step in (1, 2):
         tracker.show(_progress(step))
     tracker.close()
