@@ -13,11 +13,10 @@ from pathlib import Path
 from statistics import fmean
 
 from rushes.execute.progress import ProgressDisplay
-from rushes.measure.bootstrap import Resampling, mean_gain_interval, prompt_means
-from rushes.measure.pairs import pair_up
+from rushes.measure.bootstrap import Interval, Resampling, mean_gain_interval, prompt_means
 from rushes.pipeline import improve
 from rushes.recipe import load_recipe
-from rushes.records import Scorecard
+from rushes.records import PromptGain, Scorecard
 from rushes.store.provenance import commit, hardware
 from rushes.store.run import Run
 
@@ -101,47 +100,44 @@ class Outcome:
 
     arm: Arm
     scorecards: tuple[Scorecard, ...]
-    gain: float
-    """Mean gain over the focus dimensions, averaged over seeds."""
-    low: float
-    high: float
+    gain: Interval
+    """Of the focus dimensions, averaged over seeds."""
+    by_dimension: Mapping[str, Interval]
+    """Gain of every dimension, averaged over seeds."""
+
+
+_Gains = dict[str, dict[str, list[float]]]
+"""Dimension -> prompt -> gain with each seed."""
 
 
 def run_arm(arm: Arm, seeds: Sequence[int], home: Path, common: Sequence[str]) -> Outcome:
     """Run an arm with every seed; gains are averaged over seeds prompt by prompt before prompts are resampled."""
     cards: list[Scorecard] = []
-    gains: dict[str, dict[str, list[float]]] = {}
+    every, focus = _Gains(), _Gains()
     for seed in seeds:
         recipe = load_recipe("sandbox", [*common, *arm.overrides, f"seed={seed}", f"train.seed={seed}"])
         with ProgressDisplay() as show:
             card = improve(recipe, home, on_progress=show, allow_change=True)
         assert card is not None
         cards.append(card)
-        for name, by_prompt in _prompt_gains(home, card).items():
-            for prompt, gain in by_prompt.items():
-                gains.setdefault(name, {}).setdefault(prompt, []).append(gain)
-    by_dimension = {
-        name: prompt_means([fmean(g) for g in found.values()], list(found)) for name, found in gains.items()
-    }
-    interval = mean_gain_interval(by_dimension, Resampling(num_resamples=5000, seed=0))
-    return Outcome(arm, tuple(cards), interval.mean, interval.low, interval.high)
+        aimed_at = {row.dimension for row in card.rows if row.is_focus}
+        with Run.view(home) as run:
+            found = run.read_derived("gains", PromptGain) or []
+        for each in found:
+            for gains in [every, focus] if each.dimension in aimed_at else [every]:
+                gains.setdefault(each.dimension, {}).setdefault(each.prompt_key, []).append(each.after - each.before)
+    by_dimension = {name: _interval({name: gains}) for name, gains in every.items()}
+    return Outcome(arm, tuple(cards), _interval(focus), by_dimension)
 
 
-def _prompt_gains(home: Path, card: Scorecard) -> dict[str, dict[str, float]]:
-    """Dimension -> prompt -> mean gain, over the focus dimensions of one run."""
-    focus = {row.dimension for row in card.rows if row.is_focus}
-    with Run.view(home) as run:
-        clips = run.clips.all()
-        model_of = {clip.key: clip.model for clip in clips}
-        held = {prompt.key for prompt in run.prompts.all() if prompt.origin == "held_out"}
-        found = [m for m in run.measurements.all() if m.prompt_key in held and m.dimension in focus]
-    before = [m for m in found if model_of[m.subject[0]] == card.base_model]
-    after = [m for m in found if model_of[m.subject[0]] == card.tuned_model]
-    gains: dict[str, dict[str, list[float]]] = {}
-    for pair in pair_up(before, after, clips).pairs:
-        if pair.scores is not None:
-            gains.setdefault(pair.dimension, {}).setdefault(pair.prompt_key, []).append(pair.scores[1] - pair.scores[0])
-    return {name: {key: fmean(values) for key, values in found.items()} for name, found in gains.items()}
+def _interval(gains: _Gains) -> Interval:
+    means = {name: prompt_means([fmean(g) for g in found.values()], list(found)) for name, found in gains.items()}
+    return mean_gain_interval(means, Resampling(num_resamples=5000, seed=0))
+
+
+def in_points(interval: Interval) -> str:
+    """Two cells of a table: the mean, and from where to where."""
+    return f"{100 * interval.mean:+.1f} | {100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -151,15 +147,13 @@ def table(outcomes: Sequence[Outcome]) -> str:
         seeds = ", ".join(
             "not measured" if card.focus_gain is None else f"{100 * card.focus_gain:+.1f}" for card in each.scorecards
         )
-        lines.append(
-            f"| {each.arm.name} | {100 * each.gain:+.1f} | {100 * each.low:+.1f} to {100 * each.high:+.1f} | {seeds} |"
-        )
+        lines.append(f"| {each.arm.name} | {in_points(each.gain)} | {seeds} |")
     return "\n".join(lines)
 
 
 def dimensions_table(outcome: Outcome) -> str:
     """Every dimension of one arm, averaged over seeds."""
-    lines = ["| dimension | before | after | gain | worse in |", "|---|---|---|---|---|"]
+    lines = ["| dimension | before | after | gain | 95 % interval | worse in |", "|---|---|---|---|---|---|"]
     names = [row.dimension for row in outcome.scorecards[0].rows]
     for name in names:
         rows = [row for card in outcome.scorecards for row in card.rows if row.dimension == name]
@@ -167,7 +161,7 @@ def dimensions_table(outcome: Outcome) -> str:
         worse = sum(row.verdict == "worse" for row in rows)
         mark = " (focus)" if any(row.is_focus for row in rows) else ""
         lines.append(
-            f"| {name}{mark} | {100 * before:.1f} | {100 * after:.1f} | {100 * (after - before):+.1f} "
+            f"| {name}{mark} | {100 * before:.1f} | {100 * after:.1f} | {in_points(outcome.by_dimension[name])} "
             f"| {worse} of {len(rows)} seeds |"
         )
     return "\n".join(lines)

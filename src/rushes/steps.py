@@ -12,6 +12,7 @@ from rushes.drafting import Drafting
 from rushes.elsewhere import blobs_for_workers, executor_of, needs_of
 from rushes.generate.film import Take, copied, once, takes
 from rushes.judge.grade import check_unscored_share
+from rushes.measure.pairs import pair_up, prompt_gains
 from rushes.measure.stage import measuring, subjects
 from rushes.plan.totals import Forecast
 from rushes.prompts.desk import PromptDesk, runtime_of
@@ -223,6 +224,7 @@ class Steps:
             real_moments=real_moments(self.run, self.bench, real),
             unit_flops=unit_flops(self.run, self.bench, single, self.desk.by_key),
         )
+        self.run.write_derived("gains", prompt_gains(pair_up(before, after, self.clips.values())))
         scorecard = result.scorecard(self.recipe, self.run)
         publish(self.recipe, self.run, result, scorecard, self.desk.by_key)
         return self.run.finish(scorecard)

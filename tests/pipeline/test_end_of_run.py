@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
 from rushes.measure.latents import ClipMoments
 from rushes.pipeline import improve
 from rushes.plan.flops import UnitFlops
-from rushes.records import Scorecard
+from rushes.records import PromptGain, Scorecard
 from rushes.specs import PreviewRuntime, Recipe
 from rushes.status import read_status
 from rushes.store.run import Run
@@ -76,6 +77,21 @@ def test_the_cost_ledger_says_what_another_machine_would_take(finished: tuple[Re
     cost = page[page.index('id="cost"') :]
     assert "On one NVIDIA H200" in cost
     assert "at least" in cost and "not known" in cost
+
+
+def test_the_gain_of_every_prompt_is_written_and_adds_up_to_the_scorecard(
+    finished: tuple[Recipe, Path, Scorecard],
+) -> None:
+    _, home, scorecard = finished
+    with Run.view(home) as run:
+        gains = run.read_derived("gains", PromptGain) or []
+        texts = {prompt.key for prompt in run.prompts.all() if prompt.origin == "held_out"}
+    assert {each.prompt_key for each in gains} <= texts
+    for row in scorecard.rows:
+        found = [each for each in gains if each.dimension == row.dimension]
+        assert len(found) == row.num_prompts
+        assert fmean(each.after - each.before for each in found) == pytest.approx(row.gain)
+    assert {each.num_pairs for each in gains if each.dimension == "Diversity"} == {1}
 
 
 def test_a_report_is_written_anew_without_loading_the_model(

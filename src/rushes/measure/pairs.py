@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Final
 
-from rushes.records import Clip, Measurement, Scored
+from rushes.records import Clip, Measurement, PromptGain, Scored
 
 DIVERSITY: Final = "Diversity"
 """Name of the dimension that is measured over several takes of one prompt."""
@@ -48,6 +49,24 @@ class Pairing:
     def of(self, dimension: str) -> tuple[Pair, ...]:
         """The pairs of one dimension."""
         return tuple(pair for pair in self.pairs if pair.dimension == dimension)
+
+
+def prompt_gains(pairing: Pairing) -> list[PromptGain]:
+    """Every prompt with at least one pair of scores, sorted by dimension and prompt."""
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for pair in pairing.pairs:
+        if pair.scores is not None:
+            found.setdefault((pair.dimension, pair.prompt_key), []).append(pair.scores)
+    return [
+        PromptGain(
+            dimension=dimension,
+            prompt_key=prompt,
+            before=fmean(before for before, _ in scores),
+            after=fmean(after for _, after in scores),
+            num_pairs=len(scores),
+        )
+        for (dimension, prompt), scores in sorted(found.items())
+    ]
 
 
 _Place = tuple[str, str, tuple[int, ...]]

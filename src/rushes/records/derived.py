@@ -225,6 +225,25 @@ class UnmeasuredDimension(Record):
     """Why there is nothing to compare."""
 
 
+class PromptGain(Record):
+    """What became of one held-out prompt: the scored takes of both models, averaged.
+
+    Example:
+        PromptGain(dimension="Composition", prompt_key="9e" * 32, before=0.5, after=1.0, num_pairs=2)
+    """
+
+    dimension: Text
+    """Quality dimension measured."""
+    prompt_key: Key
+    """Prompt that both models filmed."""
+    before: Share
+    """Mean score of the base model's takes."""
+    after: Share
+    """Mean score of the tuned model's takes of the same seeds."""
+    num_pairs: Size
+    """How many pairs of scores the means are of; one where takes are measured together."""
+
+
 class DriftRow(Record):
     """A quantity that should not wander: motion amount, colour statistics, distance of latents to real ones.
 
