@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from rushes.elsewhere import generator_builder, needs_of
 from rushes.execute import Lazily
-from rushes.generate.film import PipelineGenerator, Take, film
+from rushes.generate.film import PipelineGenerator, Take, develop, film
 from rushes.judge.grade import grade
 from rushes.judge.stage import asking, chunk_size, questions
 from rushes.prompts.desk import runtime_of
 from rushes.records import Answer, Clip, Prompt, SamplerSettings, Score
-from rushes.roles import Executor
+from rushes.roles import Executor, Failed
 from rushes.specs import Recipe, ShapeSpec
 from rushes.store.advance import Work
 from rushes.store.blobs import Blobs
@@ -43,6 +43,7 @@ class Crew:
         sampler: SamplerSettings,
         shape: ShapeSpec,
         latents: bool = True,
+        decode: bool = True,
     ) -> list[Clip]:
         """The clips of some takes, filmed now where they are missing.
 
@@ -54,8 +55,8 @@ class Crew:
             sampler: how.
             shape: of the clips.
             latents: keep them too, for training.
+            decode: False keeps latents alone.
         """
-        runtime = self.recipe.runtime
         shoot = partial(
             film,
             blobs=self.blobs,
@@ -64,21 +65,48 @@ class Crew:
             shape=shape,
             stored_as=self.recipe.generate.stored_as,
             latents=latents,
+            decode=decode,
         )
         texts = [sampler.negative_prompt, *(prompt.text for prompt in prompts)]
-        if self.executor is None:
-            do = Lazily(lambda: PipelineGenerator(self.bench.with_weights(model, texts)), shoot)
-        else:
-            do = Lazily(generator_builder(self.recipe.base, runtime, model.weights, self.blobs, texts, shape), shoot)
+        return self._with_camera(model, work, shoot, texts, table, shape)
+
+    def develop(self, model: Model, work: Sequence[Work[Take]], undecoded: Mapping[str, Clip]) -> list[Clip]:
+        """The clips of takes that were kept as latents alone, decoded.
+
+        Args:
+            model: who filmed.
+            work: the takes.
+            undecoded: their clips without frames, by the keys of the takes.
+        """
+        decode = partial(develop, undecoded=undecoded, blobs=self.blobs, stored_as=self.recipe.generate.stored_as)
+        return self._with_camera(model, work, decode, [], self.run.clips, self.recipe.shape)
+
+    def _with_camera(
+        self,
+        model: Model,
+        work: Sequence[Work[Take]],
+        do: Callable[[PipelineGenerator, Sequence[Work[Take]]], list[Clip | Failed]],
+        texts: Sequence[str],
+        table: Table[Clip],
+        shape: ShapeSpec,
+    ) -> list[Clip]:
+        """Have clips made by a loaded model, here or on workers."""
+        runtime = self.recipe.runtime
+        build: Callable[[], PipelineGenerator] = partial(self._build_here, model, texts)
+        if self.executor is not None:
+            build = generator_builder(self.recipe.base, runtime, model.weights, self.blobs, texts, shape)
         return self.run.advance(
             table,
             work,
-            do,
+            Lazily(build, do),
             chunk_size=runtime.generate_batch,
             device=runtime.device,
             executor=self.executor,
             needs=needs_of(runtime),
         )
+
+    def _build_here(self, model: Model, texts: Sequence[str]) -> PipelineGenerator:
+        return PipelineGenerator(self.bench.with_weights(model, texts))
 
     def judge(self, clips: Sequence[Clip], prompts: Mapping[str, Prompt], table: Table[Answer]) -> tuple[Score, ...]:
         """The frozen judge's scores of clips, asked now where answers are missing.

@@ -53,6 +53,10 @@ class GenerateSpec(Spec):
     """Seeds per prompt."""
     latents: Literal["sampler", "reencoded"] = "reencoded"
     """Train on latents as they leave the sampler, or on the decoded clip encoded again."""
+    decode: bool = True
+    """False keeps the clips to train on as latents alone: nobody looks at them, so the judge cannot score them and each
+    weighs the same (`weights.kind: uniform`, plain fine-tuning on own clips). Probes, drafts and held-out clips are
+    decoded in any case. Set back to true, the same clips are decoded and none is sampled anew."""
     stored_as: StoredAs = "lossless"
     """How every clip that a model films is stored, and so judged and measured: `lossless`, or `h264`, much smaller and
     not quite the same. Clips of up to 4 MiB stay raw either way; real clips are always stored without loss."""

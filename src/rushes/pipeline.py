@@ -57,7 +57,7 @@ def _improve(steps: Steps) -> Scorecard | None:
             prompts = steps.draft(model, prompts, number)
             clips = steps.film(model, prompts)
             steps.after("generate")
-            scores = steps.judge(clips)
+            scores = steps.judge(clips) if steps.recipe.generate.decode else ()
             steps.after("judge")
             samples = steps.weigh([*clips, *real], scores, number)
             model = steps.train(samples, start=model)

@@ -27,7 +27,7 @@ def real_moments(run: Run, bench: Workbench, real: Sequence[Clip]) -> tuple[Late
     missing = [clip for clip in real if clip.key not in known]
     for at in range(0, len(missing), size):
         chunk = missing[at : at + size]
-        encoded = bench.family.encode([run.blobs.read_video(clip.video) for clip in chunk]).cpu().numpy()
+        encoded = bench.family.encode([run.blobs.read_video(clip.frames) for clip in chunk]).cpu().numpy()
         for clip, latents_CTHW in zip(chunk, encoded, strict=True):
             known[clip.key] = ClipMoments(clip_key=clip.key, encoder=encoder, moments=latent_moments(latents_CTHW))
     if missing:
@@ -63,7 +63,7 @@ def _judging(
     for clip in clips:
         prompt = prompts[clip.prompt_key]
         if prompt.questions:
-            video = Video(run.blobs.read_video(clip.video), clip.fps)
+            video = Video(run.blobs.read_video(clip.frames), clip.fps)
             judge = build_judge(bench.recipe.judge, bench.recipe.runtime)
             return judge, JudgeRequest(video=video, text=prompt.text, questions=prompt.questions)
     return None

@@ -111,7 +111,7 @@ class Result:
 
 
 def _frames(run: Run, clips: Sequence[Clip]) -> Iterator[Frames]:
-    return (run.blobs.read_video(clip.video) for clip in clips)
+    return (run.blobs.read_video(clip.frames) for clip in clips)
 
 
 def _weight_warnings(run: Run, num_rounds: int) -> tuple[str, ...]:
@@ -168,8 +168,10 @@ def _reference(recipe: Recipe, run: Run, result: Result) -> tuple[ReferenceCost,
 def _weighing(run: Run, number: int) -> Weighing | Missing:
     samples = run.read_derived(f"samples-{number}", Sample)
     reports = run.read_derived(f"weights-{number}", WeightReport)
-    if not samples or not reports:
+    if not samples:
         return Missing("no samples were weighed")
+    if not reports:
+        return Missing("generate.decode is off: nobody judged the model's own clips, and all weigh the same")
     return Weighing(samples, reports[0])
 
 
@@ -197,7 +199,7 @@ def _examples(
 
 def _side(run: Run, result: Result, measured: Measurement) -> Side:
     clip = result.clips[measured.subject[0]]
-    return Side(Video(run.blobs.read_video(clip.video), clip.fps), measured.outcome)
+    return Side(Video(run.blobs.read_video(clip.frames), clip.fps), measured.outcome)
 
 
 def _rounds(run: Run, tuned: str) -> list[Checkpoint]:

@@ -195,14 +195,16 @@ class ClipRequest:
     """Number of frames."""
     fps: float
     """Frames per second."""
+    decode: bool = True
+    """False asks for latents alone, where the model has some to give."""
 
 
 @dataclass(frozen=True, eq=False)
 class GeneratedClip:
     """A clip as it left the model."""
 
-    frames_THWC: Frames
-    """Pixels: T, H, W, 3, uint8, RGB."""
+    frames_THWC: Frames | None
+    """Pixels: T, H, W, 3, uint8, RGB; None where only latents were asked for."""
     latents_CTHW: Latents | None
     """Final latents as they left the sampler, float32; None where the model has none to give."""
     seconds: float

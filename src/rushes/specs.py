@@ -320,6 +320,13 @@ class StagesSpec(Spec):
                 "weights.kind: contrast draws bad clips as often as good ones, to move away from them: set "
                 "train.negative above 0, or take another weighting"
             )
+        if not self.generate.decode and (
+            self.weights.kind != "uniform" or self.train.negative != 0 or self.generate.latents != "sampler"
+        ):
+            raise ValueError(
+                "generate.decode: false leaves the judge and the autoencoder's encoder nothing to look at: set "
+                "weights.kind: uniform, train.negative: 0 and generate.latents: sampler, or generate.decode: true"
+            )
         same = models_named(self.judge.judge) & models_named(self.measure.measurer)
         if same and not self.measure.same_model_as_judge:
             raise ValueError(

@@ -26,7 +26,7 @@ from rushes.train.lesson import Lesson
 from rushes.train.run import train_round
 from rushes.vbench.held_out import filmed_as
 from rushes.weights.report import report_weights
-from rushes.weights.weigh import weigh
+from rushes.weights.weigh import unjudged, weigh
 from rushes.workbench import Model, Workbench
 
 COPIED_AT_ONCE = 256
@@ -121,7 +121,8 @@ class Steps:
         shape = self.recipe.shape
         sampler = self.recipe.generate.sampler if purpose == "generate" else self.recipe.measure.sampler
         shared = {prompt.key: name for prompt in prompts if (name := filmed_as(prompt)) is not None}
-        whole = takes(
+        wanted = partial(
+            takes,
             prompts,
             model=model.name,
             sampler=sampler,
@@ -130,9 +131,13 @@ class Steps:
             filmed_as=shared,
             stored_as=self.recipe.generate.stored_as,
         )
+        decode = purpose == "measure" or self.recipe.generate.decode
+        whole = wanted(decode=decode)
+        if decode and purpose == "generate":
+            self._develop(model, whole, wanted(decode=False))
         missing = set(self.run.clips.missing([piece.key for piece in whole]))
         work, again = once(whole, self.films, {piece.key for piece in whole} - missing)
-        made = self.crew.film(model, work, prompts, self.run.clips, sampler=sampler, shape=shape)
+        made = self.crew.film(model, work, prompts, self.run.clips, sampler=sampler, shape=shape, decode=decode)
         self._keep(made, whole)
         if again:
             copy = partial(copied, films=self.films)
@@ -140,6 +145,18 @@ class Steps:
             self._keep(made, whole)
         place = {piece.key: number for number, piece in enumerate(whole)}
         return sorted(made, key=lambda clip: place[clip.key])
+
+    def _develop(self, model: Model, whole: Sequence[Work[Take]], undecoded: Sequence[Work[Take]]) -> None:
+        """Decode takes that an earlier recipe kept as latents alone; `undecoded` are the same takes, in order."""
+        missing = set(self.run.clips.missing([piece.key for piece in whole]))
+        there = self.run.clips.get_many([piece.key for piece in undecoded])
+        found = {
+            piece.key: there[same.key]
+            for piece, same in zip(whole, undecoded, strict=True)
+            if piece.key in missing and same.key in there
+        }
+        if found:
+            self.crew.develop(model, [piece for piece in whole if piece.key in found], found)
 
     def _keep(self, made: Sequence[Clip], work: Sequence[Work[Take]]) -> None:
         """Remember clips by their keys and by their films."""
@@ -156,9 +173,13 @@ class Steps:
     def weigh(self, clips: Sequence[Clip], scores: Sequence[Score], number: int) -> tuple[Sample, ...]:
         """Clips as training material, with what their weights amount to written down before training."""
         self.clips.update({clip.key: clip for clip in clips})
-        check_unscored_share(scores, self.recipe.judge.max_unscored)
-        samples = weigh(clips, scores, self.recipe.weights)
-        self.run.write_derived(f"weights-{number}", [report_weights(samples, scores, self.recipe.weights)])
+        if self.recipe.generate.decode:
+            check_unscored_share(scores, self.recipe.judge.max_unscored)
+            samples = weigh(clips, scores, self.recipe.weights)
+            reports = [report_weights(samples, scores, self.recipe.weights)]
+        else:
+            samples, reports = unjudged(clips), []
+        self.run.write_derived(f"weights-{number}", reports)
         self.run.write_derived(f"samples-{number}", samples)
         self.run.write_derived(f"scores-{number}", scores)
         return samples

@@ -102,7 +102,7 @@ def export_dataset(
         lines: list[str] = []
         for number, clip in enumerate(clips, start=1):
             name = f"{FOLDER}/{clip.key[: 2 * SHORT]}.mp4"
-            write_video(folder / name, run.blobs.read_video(clip.video), clip.fps, lossless=lossless)
+            write_video(folder / name, run.blobs.read_video(clip.frames), clip.fps, lossless=lossless)
             row = clip_row(name, clip, prompts[clip.prompt_key], lessons.samples, lessons.scores, answers)
             lines.append(json.dumps(row, ensure_ascii=False, allow_nan=False))
             on_clip(number, len(clips))
@@ -143,7 +143,7 @@ def clip_row(
         weight=sample.weight if sample is not None else None,
         round=number,
         sampler=clip.sampler.model_dump_json() if clip.sampler is not None else None,
-        sha256=clip.video.sha256,
+        sha256=clip.frames.sha256,
         answers=[
             AskedRow(
                 question=answer.question.text,
@@ -177,7 +177,9 @@ def _chosen(clips: Iterable[Clip], prompts: Mapping[str, Prompt], lessons: _Less
             return clip.origin == "model" and origin in ("weakness", "caption")
         return which == "all" or origin == which
 
-    return [clip for clip in clips if is_wanted(clip)]
+    wanted = [clip for clip in clips if is_wanted(clip)]
+    # What was trained on is exported whole or not at all; elsewhere clips that are latents alone have nothing to show.
+    return wanted if which == "trained" else [clip for clip in wanted if clip.video is not None] or wanted
 
 
 def _by_clip(answers: Iterable[Answer]) -> dict[str, list[Answer]]:

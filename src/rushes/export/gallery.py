@@ -60,7 +60,7 @@ def write_gallery(source: Source, scorecard: Scorecard, folder: Path, num_dimens
     written: list[Sample] = []
     for number, choice in enumerate(choices, start=1):
         before, after = (clips[each.subject[0]] for each in (choice.pair.before, choice.pair.after))
-        frames = [run.blobs.read_video(clip.video) for clip in (before, after)]
+        frames = [run.blobs.read_video(clip.frames) for clip in (before, after)]
         name = f"{FOLDER}/{number:02d}"
         scale = max(1, round(TARGET_PX / max(after.height_px, after.width_px)))
         write_video(folder / f"{name}-tuned.mp4", frames[1], after.fps, scale=scale)

@@ -8,6 +8,8 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rushes.execute.local import outcome
 from rushes.records import Clip, Prompt, SamplerSettings
 from rushes.roles import ClipRequest, Failed, GeneratedClip
@@ -42,6 +44,7 @@ def takes(
     num_takes: int,
     filmed_as: Mapping[str, str] | None = None,
     stored_as: StoredAs = "lossless",
+    decode: bool = True,
 ) -> list[Work[Take]]:
     """The clips to film: every prompt `num_takes` times by the model whose fingerprint is `model`.
 
@@ -53,10 +56,13 @@ def takes(
         num_takes: clips per prompt.
         filmed_as: for prompts that share their clips, by key: the name that their seeds come from instead of the key.
         stored_as: how clips are stored. What is stored is what is judged, so losses are part of the key.
+        decode: False for latents alone.
     """
     spec: dict[str, object] = {"model": model, "sampler": sampler.model_dump(), "shape": shape.model_dump()}
     if stored_as != "lossless":
         spec["stored_as"] = stored_as
+    if not decode:
+        spec["decode"] = False
     found = []
     for prompt in prompts:
         name = (filmed_as or {}).get(prompt.key)
@@ -108,7 +114,7 @@ class PipelineGenerator:
     family: Family
 
     def generate(self, requests: Sequence[ClipRequest]) -> list[GeneratedClip | Failed]:
-        """One clip per request; requests of one sampler and shape are filmed together."""
+        """One clip per request; requests of one sampler and shape, decoded or not, are filmed together."""
         if not requests:
             return []
         began = time.perf_counter()
@@ -117,7 +123,7 @@ class PipelineGenerator:
             height_px=first.height_px, width_px=first.width_px, num_frames=first.num_frames, fps=first.fps
         )
         latents = self.family.sample([r.text for r in requests], [r.seed for r in requests], first.sampler, shape)
-        frames = self.family.decode(latents)
+        frames = self.family.decode(latents) if first.decode else [None] * len(requests)
         seconds = (time.perf_counter() - began) / len(requests)
         arrays = latents.cpu().numpy()
         return [GeneratedClip(f, z, seconds) for f, z in zip(frames, arrays, strict=True)]
@@ -133,8 +139,9 @@ def film(
     shape: ShapeSpec,
     stored_as: StoredAs = "lossless",
     latents: bool = True,
+    decode: bool = True,
 ) -> list[Clip | Failed]:
-    """Film one chunk of takes and store frames, and latents where they are wanted; what `advance` calls."""
+    """Film one chunk of takes and store frames and latents, whichever are wanted; what `advance` calls."""
     requests = [
         ClipRequest(
             text=work.payload.prompt.text,
@@ -144,6 +151,7 @@ def film(
             width_px=shape.width_px,
             num_frames=shape.num_frames,
             fps=shape.fps,
+            decode=decode,
         )
         for work in chunk
     ]
@@ -152,12 +160,65 @@ def film(
         if isinstance(made, Failed):
             clips.append(made)
             continue
-        clip = _clip(work, made, blobs, model, sampler, shape, stored_as)
         kept = made.latents_CTHW if latents else None
-        if kept is not None:
-            clip = clip.model_copy(update={"latents": blobs.put_arrays({"latents": kept})})
-        clips.append(clip)
+        clips.append(
+            Clip(
+                key=work.key,
+                prompt_key=work.payload.prompt.key,
+                dimension=work.payload.prompt.dimension,
+                seed=work.payload.seed,
+                seed_index=work.payload.index,
+                model=model,
+                origin="model",
+                sampler=sampler,
+                height_px=shape.height_px,
+                width_px=shape.width_px,
+                num_frames=shape.num_frames,
+                fps=shape.fps,
+                seconds=made.seconds,
+                video=None
+                if made.frames_THWC is None
+                else blobs.put_video(made.frames_THWC, fps=shape.fps, coding=stored_as),
+                latents=None if kept is None else blobs.put_arrays({"latents": kept}),
+            )
+        )
     return clips
+
+
+def develop(
+    generator: PipelineGenerator,
+    chunk: Sequence[Work[Take]],
+    *,
+    undecoded: Mapping[str, Clip],
+    blobs: Blobs,
+    stored_as: StoredAs,
+) -> list[Clip | Failed]:
+    """Decode takes that were filmed before as latents alone, which are kept as they are; what `advance` calls.
+
+    Args:
+        generator: its autoencoder is used, and nothing else of it.
+        chunk: the takes, none of them drafts.
+        undecoded: the clip of each, by the key of the take: the same film, with latents and no frames.
+        blobs: where both are kept.
+        stored_as: how the frames are stored.
+    """
+    import torch
+
+    clips = [undecoded[work.key] for work in chunk]
+    began = time.perf_counter()
+    kept = [blobs.read_arrays(clip.latents)["latents"] for clip in clips if clip.latents is not None]
+    frames = generator.family.decode(torch.from_numpy(np.stack(kept)).to(generator.family.device))
+    seconds = (time.perf_counter() - began) / len(chunk)
+    return [
+        clip.model_copy(
+            update={
+                "key": work.key,
+                "video": blobs.put_video(decoded, fps=clip.fps, coding=stored_as),
+                "seconds": clip.seconds + seconds,
+            }
+        )
+        for work, clip, decoded in zip(chunk, clips, frames, strict=True)
+    ]
 
 
 def _filmed(generator: PipelineGenerator, requests: Sequence[ClipRequest]) -> Sequence[GeneratedClip | Failed]:
@@ -177,31 +238,3 @@ def _filmed(generator: PipelineGenerator, requests: Sequence[ClipRequest]) -> Se
         found = outcome(generator.generate, [request])
         alone += [found] if isinstance(found, Failed) else found
     return alone
-
-
-def _clip(
-    work: Work[Take],
-    made: GeneratedClip,
-    blobs: Blobs,
-    model: str,
-    sampler: SamplerSettings,
-    shape: ShapeSpec,
-    stored_as: StoredAs,
-) -> Clip:
-    take = work.payload
-    return Clip(
-        key=work.key,
-        prompt_key=take.prompt.key,
-        dimension=take.prompt.dimension,
-        seed=take.seed,
-        seed_index=take.index,
-        model=model,
-        origin="model",
-        sampler=sampler,
-        height_px=shape.height_px,
-        width_px=shape.width_px,
-        num_frames=shape.num_frames,
-        fps=shape.fps,
-        seconds=made.seconds,
-        video=blobs.put_video(made.frames_THWC, fps=shape.fps, coding=stored_as),
-    )

@@ -131,7 +131,7 @@ def ask(judge: Judge, chunk: Sequence[Work[Asked]], *, blobs: Blobs, name: str) 
     asked = list({piece.payload.clip.key: piece.payload for piece in chunk}.values())
     requests = [
         JudgeRequest(
-            video=Video(blobs.read_video(each.clip.video), each.clip.fps),
+            video=Video(blobs.read_video(each.clip.frames), each.clip.fps),
             text=each.prompt.text,
             questions=each.prompt.questions,
         )

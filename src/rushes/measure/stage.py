@@ -94,9 +94,9 @@ def look(measurer: Measurer, chunk: Sequence[Work[Seen]], *, blobs: Blobs, name:
     videos: dict[tuple[BlobRef, float], Video] = {}
 
     def seen(clip: Clip) -> Video:
-        place = clip.video, clip.fps
+        place = clip.frames, clip.fps
         if place not in videos:
-            videos[place] = Video(blobs.read_video(clip.video), clip.fps)
+            videos[place] = Video(blobs.read_video(clip.frames), clip.fps)
         return videos[place]
 
     asked = [

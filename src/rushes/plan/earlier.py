@@ -153,7 +153,7 @@ def _training(checkpoints: Iterable[Checkpoint], settings: Mapping[str, Any]) ->
 
 
 def _clip_bytes(clip: Clip) -> int:
-    return clip.video.num_bytes + (clip.latents.num_bytes if clip.latents else 0)
+    return sum(ref.num_bytes for ref in (clip.video, clip.latents) if ref is not None)
 
 
 def _weight_bytes(checkpoint: Checkpoint) -> int:

@@ -80,19 +80,20 @@ def total_seconds(plan: Iterable[StagePlan]) -> tuple[float, bool]:
     return sum(time for time in times if time is not None), None not in times
 
 
-def computed_clip_bytes(recipe: Recipe, stored_as: StoredAs | None = None) -> int:
+def computed_clip_bytes(recipe: Recipe, stored_as: StoredAs | None = None, *, frames: bool = True) -> int:
     """Bytes of one stored clip: RGB frames, and float32 latents of 1/8 the size and 1/4 the frames.
 
     Args:
         recipe: its shape counts.
         stored_as: how frames are stored; None for `generate.stored_as`.
+        frames: False for latents alone.
     """
     shape = recipe.shape
     pixels = shape.num_frames * shape.height_px * shape.width_px * 3
     cells = (1 + (shape.num_frames - 1) // 4) * (shape.height_px // 8) * (shape.width_px // 8)
     if pixels > MAX_RAW_BYTES:
         pixels = round(pixels / _SMALLER[stored_as or recipe.generate.stored_as])
-    return pixels + 4 * _LATENT_CHANNELS * cells
+    return pixels * frames + 4 * _LATENT_CHANNELS * cells
 
 
 def _plan(work: StageWork, throughput: Throughput, clip_bytes: int) -> StagePlan:

@@ -106,11 +106,14 @@ def gpu_hours(plan: tuple[GpuStage, ...]) -> float:
     return sum(stage.seconds or 0.0 for stage in plan) / 3600
 
 
-def clip_seconds(recipe: Recipe, model: RealModel, gpu: Gpu, sampler: SamplerSettings | None = None) -> float:
-    """One clip, sampled and decoded; by `generate.sampler` where no other is given."""
+def clip_seconds(
+    recipe: Recipe, model: RealModel, gpu: Gpu, sampler: SamplerSettings | None = None, *, decode: bool = True
+) -> float:
+    """One clip, sampled and, unless `decode` is False, decoded; by `generate.sampler` where no other is given."""
     calls = calls_per_clip(sampler or recipe.generate.sampler, recipe.base)
     call = model.call(recipe.shape, recipe.base.max_tokens)
-    return gpu.seconds(calls * call.attention, calls * call.linear + model.decode(recipe.shape))
+    decoding = model.decode(recipe.shape) if decode else 0.0
+    return gpu.seconds(calls * call.attention, calls * call.linear + decoding)
 
 
 def step_flops(recipe: Recipe, model: RealModel, recompute: Recompute) -> CallFlops:
@@ -235,7 +238,8 @@ def _time(work: StageWork, recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[
     elif "clip_calls" in work.units:
         is_own = work.stage == "generate"
         sampler = recipe.generate.sampler if is_own else recipe.measure.sampler
-        parts.append(_num_filmed(work, recipe) * clip_seconds(recipe, model, gpu, sampler))
+        decode = recipe.generate.decode or not is_own
+        parts.append(_num_filmed(work, recipe) * clip_seconds(recipe, model, gpu, sampler, decode=decode))
     if "train_clips" in work.units:
         encoded = num_encoded(recipe) * model.encode(recipe.shape)
         step = step_flops(recipe, model, recompute_on(recipe, model, gpu)).times(work.num_items, work.num_items)
@@ -285,7 +289,8 @@ def _peak(stage: str, recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[float
 def _disk(work: StageWork, recipe: Recipe, model: RealModel) -> int:
     total = 1000 * sum(work.tables.values())
     stored_as = "lossless" if work.stage == "prompts" else recipe.generate.stored_as  # real clips are never lossy
-    total += computed_clip_bytes(recipe, stored_as) * work.tables.get("clips", 0)
+    frames = recipe.generate.decode or work.stage != "generate"
+    total += computed_clip_bytes(recipe, stored_as, frames=frames) * work.tables.get("clips", 0)
     draft = as_draft(recipe)
     total += computed_clip_bytes(draft, recipe.generate.stored_as) * work.tables.get("draft_clips", 0)
     # A checkpoint holds full weights, whatever was trained; the state to resume from lies beside it.

@@ -59,9 +59,9 @@ def reference_seconds(flops: float) -> float:
 
 
 def film_flops(clips: Iterable[Clip], unit: UnitFlops, base: BaseModelSpec) -> int:
-    """Sampling and decoding the clips that a model made."""
-    samplers = [clip.sampler for clip in clips if clip.sampler is not None]
-    return sum(calls_per_clip(sampler, base) * unit.call + unit.decode for sampler in samplers)
+    """Sampling the clips that a model made, and decoding those that have frames."""
+    filmed = [(clip.sampler, clip.video is not None) for clip in clips if clip.sampler is not None]
+    return sum(calls_per_clip(sampler, base) * unit.call + has_frames * unit.decode for sampler, has_frames in filmed)
 
 
 def step_flops(spec: TrainSpec, unit: UnitFlops) -> int:

@@ -131,9 +131,7 @@ class Forecast:
             prompts: those that passed.
             num_written: prompts of the whole run so far, with those that failed.
         """
-        num_takes = self.recipe.generate.num_takes
-        self.totals.know("clips", f"generate {number}", num_takes * len(prompts))
-        self.totals.know("answers", f"judge {number}", num_takes * _num_questions(prompts))
+        self._takes(number, prompts)
         if number == self.recipe.num_rounds - 1:
             self.totals.know("prompts", "prompts", num_written - self._num_evaluation)
         self._tell()
@@ -145,9 +143,14 @@ class Forecast:
             number: which round, from 0.
             prompts: those that are left.
         """
-        self.totals.know("clips", f"generate {number}", self.recipe.generate.num_takes * len(prompts))
-        self.totals.know("answers", f"judge {number}", self.recipe.generate.num_takes * _num_questions(prompts))
+        self._takes(number, prompts)
         self._tell()
+
+    def _takes(self, number: int, prompts: Sequence[Prompt]) -> None:
+        generate = self.recipe.generate
+        self.totals.know("clips", f"generate {number}", generate.num_takes * len(prompts))
+        num_answers = generate.num_takes * _num_questions(prompts) if generate.decode else 0
+        self.totals.know("answers", f"judge {number}", num_answers)
 
     def _tell(self) -> None:
         for table, total in self.totals.by_table().items():

@@ -147,7 +147,7 @@ def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
     rounds = recipe.num_rounds
     num_prompts = rounds * (recipe.prompts.num_weakness + recipe.prompts.num_caption)
     num_clips = num_prompts * recipe.generate.num_takes
-    num_answers = num_clips * QUESTIONS_PER_PROMPT
+    num_answers = num_clips * QUESTIONS_PER_PROMPT if recipe.generate.decode else 0
     num_steps = rounds * recipe.train.num_steps
     calls = calls_per_clip(recipe.generate.sampler, recipe.base)
     generate = StageWork(

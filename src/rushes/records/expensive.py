@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from rushes.errors import StoreError
 from rushes.records.base import BlobRef, Count, FolderRef, Key, KeyedRecord, Record, Seconds, Share, Size, Text
 
 Origin = Literal["weakness", "caption", "probe", "held_out"]
@@ -118,8 +119,8 @@ class Clip(KeyedRecord):
     """Frames per second."""
     seconds: Seconds
     """Wall-clock spent on making it; not part of its identity."""
-    video: BlobRef
-    """Lossless frames (`rushes.store.blobs` reads them as uint8, shape T, H, W, 3)."""
+    video: BlobRef | None
+    """Its frames (`rushes.store.blobs` reads them as uint8, shape T, H, W, 3); None where only latents are kept."""
     latents: BlobRef | None = None
     """Final latents, float32, shape C, T, H, W of the latent grid: the sampler's own, or encoded from a real clip."""
 
@@ -130,6 +131,28 @@ class Clip(KeyedRecord):
                 f"a clip of origin {self.origin!r} must {'' if self.origin == 'model' else 'not '}have a sampler"
             )
         return self
+
+    @model_validator(mode="after")
+    def _has_frames_or_latents(self) -> Self:
+        if self.video is None and (self.origin == "real" or self.latents is None):
+            raise ValueError("a clip without frames must be the model's own and have latents")
+        return self
+
+    @property
+    def frames(self) -> BlobRef:
+        """The stored frames, for those who look at the clip.
+
+        Raises:
+            StoreError: it is latents alone.
+        """
+        if self.video is None:
+            raise StoreError(
+                f"clip {self.key[:12]} was never decoded, so there is nothing to look at",
+                expected="a clip with frames",
+                got="its latents alone",
+                next_step="run the recipe again with generate.decode: true; nothing is sampled anew for it",
+            )
+        return self.video
 
     @property
     def duration_s(self) -> float:

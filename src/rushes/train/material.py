@@ -152,7 +152,7 @@ def _latents(clips: Sequence[Clip], family: Family, blobs: Blobs, reencode: bool
         num = max(1, MAX_PIXELS // (first.num_frames * first.height_px * first.width_px))
         for at in range(0, len(missing), num):
             part = missing[at : at + num]
-            encoded = family.encode([blobs.read_video(clips[i].video) for i in part]).cpu()
+            encoded = family.encode([blobs.read_video(clips[i].frames) for i in part]).cpu()
             for i, row in zip(part, encoded, strict=True):
                 rows[i] = row
     return torch.stack([row for row in rows if row is not None])

@@ -169,7 +169,7 @@ def _write(take: Take, path: Path, blobs: Blobs | None, link: bool) -> None:
 
         if blobs is None:
             raise ValueError("clips of a run need the run's blobs")
-        write_video(path, blobs.read_video(take.source.video), take.source.fps)
+        write_video(path, blobs.read_video(take.source.frames), take.source.fps)
         return
     with explained(path):
         if link:

@@ -35,15 +35,28 @@ def weigh(clips: Sequence[Clip], scores: Sequence[Score], spec: WeightsSpec) -> 
     weight = dict(zip([clip.key for clip in own], w, strict=True))
     preference = dict(zip([score.clip_key for score in scores], preferences(scores), strict=True))
     return tuple(
-        Sample(
-            clip_key=clip.key,
-            prompt_key=clip.prompt_key,
-            weight=weight[clip.key] if clip.origin == "model" else 1.0,
-            source="own" if clip.origin == "model" else "real",
-            dimension=clip.dimension,
-            preference=preference[clip.key] if clip.origin == "model" else 1.0,
-        )
+        _sample(clip, weight[clip.key], preference[clip.key]) if clip.origin == "model" else _sample(clip)
         for clip in clips
+    )
+
+
+def unjudged(clips: Sequence[Clip]) -> tuple[Sample, ...]:
+    """Clips as training material where no judge was asked: every one weighs 1.
+
+    Args:
+        clips: the model's own and real ones.
+    """
+    return tuple(map(_sample, clips))
+
+
+def _sample(clip: Clip, weight: float = 1.0, preference: float = 1.0) -> Sample:
+    return Sample(
+        clip_key=clip.key,
+        prompt_key=clip.prompt_key,
+        weight=weight,
+        source="own" if clip.origin == "model" else "real",
+        dimension=clip.dimension,
+        preference=preference,
     )
 
 

@@ -128,7 +128,7 @@ def _of_run(folder: Path, choice: Choice, origin: Literal["model", "real"]) -> S
     groups = {each.name for name in CATALOGUES for each in catalogue(name) if each.group}
     with Run.view(folder) as run:
         prompts = {prompt.key: prompt for prompt in run.prompts.all()}
-        clips = [clip for clip in run.clips.all() if clip.origin == origin]
+        clips = [clip for clip in run.clips.all() if clip.origin == origin and clip.video is not None]
         blobs = run.blobs
     asked = [
         (clip, prompts[clip.prompt_key])
@@ -146,7 +146,7 @@ def _run_case(clip: Clip, prompt: Prompt, blobs: Blobs) -> Case:
 
 
 def _read(blobs: Blobs, clip: Clip) -> Video:
-    return Video(blobs.read_video(clip.video), clip.fps)
+    return Video(blobs.read_video(clip.frames), clip.fps)
 
 
 def _wanted(dimension: str, choice: Choice) -> bool:
