@@ -79,10 +79,11 @@ def cogvideox_loss(family: Family, z_0: Tensor, epsilon: Tensor, timesteps: Tens
 def call_wan(family: Family, z_t: Tensor, timestep: Tensor) -> Tensor:
     pipe = family.pipeline
     embeds = pipe.encode_prompt(TEXTS, do_classifier_free_guidance=False, max_sequence_length=16)[0]
-    mask = torch.ones(z_t.shape[2:])[:, ::2, ::2]
-    expanded = torch.stack([(mask * t).flatten() for t in timestep])
+    if pipe.config.expand_timesteps:
+        mask = torch.ones(z_t.shape[2:])[:, ::2, ::2]
+        timestep = torch.stack([(mask * t).flatten() for t in timestep])
     result: Tensor = pipe.transformer(
-        hidden_states=z_t, timestep=expanded, encoder_hidden_states=embeds, return_dict=False
+        hidden_states=z_t, timestep=timestep, encoder_hidden_states=embeds, return_dict=False
     )[0]
     return result
 
@@ -122,6 +123,22 @@ def call_ltx(family: Family, z_t: Tensor, timestep: Tensor) -> Tensor:
 
 
 CALLS = {"wan": call_wan, "hunyuan": call_hunyuan, "ltx": call_ltx}
+
+
+def test_wans_noise_is_that_of_its_own_scheduler(tmp_path: Path) -> None:
+    tiny = TINY["wan-2.1"]
+    family = load_family(tiny.base(tiny.save(tmp_path)))
+    generator = torch.Generator().manual_seed(1)
+    z_0, epsilon = (torch.randn((3, *family.latent_shape(tiny.shape)), generator=generator) for _ in range(2))
+    scheduler = family.pipeline.scheduler
+    scheduler.set_timesteps(20)
+    steps = torch.tensor([2, 9, 18])
+    z_t = scheduler.add_noise(z_0, epsilon, scheduler.timesteps[steps])
+    sigma_B = scheduler.sigmas[steps].float()
+    with torch.no_grad():
+        u = call_wan(family, z_t, sigma_B * 1000)
+    expected = float((WEIGHTS * (u - (epsilon - z_0)).square().flatten(1).mean(1)).mean())
+    assert ours(family, z_0, epsilon, sigma_B) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", [name for name in TINY if name != "ltx-0.9.1"])
