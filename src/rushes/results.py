@@ -32,6 +32,7 @@ class Arm:
 
 PLAIN = ("train.negative=0", "train.anchor=0", "train.lora=null", "num_rounds=1")
 """What the paper's objectives have in common."""
+RAW = (*PLAIN, "weights.kind=raw")
 REALISM = ("train.realism.kind=real_flow",)
 NO_REALISM = ("train.realism.kind=none",)
 PAPER: tuple[Arm, ...] = (
@@ -39,13 +40,24 @@ PAPER: tuple[Arm, ...] = (
     Arm("plain SFT + realism", (*PLAIN, "weights.kind=uniform", *REALISM)),
     Arm("filtered SFT", (*PLAIN, "weights.kind=filter", *NO_REALISM)),
     Arm("filtered SFT + realism", (*PLAIN, "weights.kind=filter", *REALISM)),
-    Arm("offline re-weighting (raw)", (*PLAIN, "weights.kind=raw", *NO_REALISM)),
-    Arm("offline re-weighting (raw) + realism", (*PLAIN, "weights.kind=raw", *REALISM)),
+    Arm("offline re-weighting (raw)", (*RAW, *NO_REALISM)),
+    Arm("offline re-weighting (raw) + realism", (*RAW, *REALISM)),
 )
+NUM_PROMPTS = 168
+"""Prompts that the model films for training, as in the demo."""
+
+
+def _of_captions(num: int) -> tuple[str, ...]:
+    """So many of the prompts are captions of real clips."""
+    return (f"prompts.num_weakness={NUM_PROMPTS - num}", f"prompts.num_caption={num}")
+
+
 DATA: tuple[Arm, ...] = (
-    Arm("synthetic prompts only", (*PLAIN, "weights.kind=raw", *NO_REALISM)),
-    Arm("real captions only", (*PLAIN, "weights.kind=raw", *REALISM, "train.realism.share=1.0")),
-    Arm("both", (*PLAIN, "weights.kind=raw", *REALISM)),
+    Arm("synthetic prompts only", (*RAW, *NO_REALISM)),
+    Arm("real captions only", (*RAW, *REALISM, *_of_captions(NUM_PROMPTS))),
+    Arm("both, half and half", (*RAW, *REALISM, *_of_captions(NUM_PROMPTS // 2))),
+    Arm("synthetic prompts, and real clips", (*RAW, *REALISM)),
+    Arm("real clips only, nothing filmed", (*RAW, *REALISM, "train.realism.share=1.0")),
 )
 REALISM_ARMS: tuple[Arm, ...] = (
     Arm("no realism constraint", ("train.realism.kind=none",)),
@@ -78,8 +90,10 @@ GROUPS: Mapping[str, Group] = {
     ),
     "data": Group(
         "The paper's data",
-        "Raw weights on own clips of written prompts, on real clips with their captions, and on both, for the same "
-        "number of steps.",
+        "Raw weights on clips that the model filmed of written prompts, of captions of real clips, and of both; the "
+        "number of clips and of steps is the same. Where captions are filmed, their real clips are half of each batch "
+        "(the realism constraint). Then written prompts beside real clips whose captions are not filmed, and real "
+        "clips alone, without any of the model's own and without a judge.",
         DATA,
     ),
     "realism": Group(
@@ -179,13 +193,14 @@ def main() -> None:
     common = [f"measure.split={arguments.split}"]
     whole = arguments.groups == list(GROUPS)
     command = "make results" if whole else f"python -m rushes.results --groups {' '.join(arguments.groups)}"
-    parts = [_head(command, arguments.seeds, arguments.split)]
+    parts = [""]
     for name in arguments.groups:
         group, outcomes = GROUPS[name], list[Outcome]()
         # What happens elsewhere is the demo's question; a table of objectives needs the focus alone.
         compared = [] if name == "demo" else ["measure.only_focus=true"]
         for arm in group.arms:
             outcomes.append(run_arm(arm, arguments.seeds, arguments.home, [*common, *compared]))
+            parts[0] = _head(command, arguments.seeds, arguments.split, arguments.home)
             shown = [*parts, f"## {group.title}", group.about, table(outcomes)]
             arguments.out.write_text("\n\n".join(shown) + "\n", encoding="utf-8")
             print(table(outcomes[-1:]).splitlines()[-1], flush=True)
@@ -195,15 +210,26 @@ def main() -> None:
     arguments.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def _head(command: str, seeds: Sequence[int], split: str) -> str:
+def _head(command: str, seeds: Sequence[int], split: str, home: Path) -> str:
     machine = hardware()
     return (
         "# Results\n\n"
         f"Made by `{command}` at commit {commit()[0]} on {machine['num_cpus']} cores of {machine['cpu']}, "
         f"{machine['memory_gib']} GiB; seeds {', '.join(map(str, seeds))}; {split} prompts. Gains are in points "
         "(100 x score), averaged over the focus dimensions; intervals are 95 % paired bootstrap, clustered by prompt, "
-        "of the mean over seeds."
+        f"of the mean over seeds.{_earlier(home)}"
     )
+
+
+def _earlier(home: Path) -> str:
+    """Which other commits the records of a run folder come from, in words; empty where there are none."""
+    with Run.view(home) as run:
+        opened = [event for event in run.log.read() if event["event"] == "run_opened"]
+        others = dict.fromkeys([run.header.commit, *(event.get("commit") for event in opened)])
+    named = [each for each in others if each not in (None, commit()[0])]
+    if not named:
+        return ""
+    return f" Records that did not have to be made anew are of the commits before it: {', '.join(map(str, named))}."
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ def test_every_arm_is_a_recipe(arm: results.Arm) -> None:
         assert recipe.train.realism.kind == "real_flow"
     if arm in results.PAPER and "+ realism" not in arm.name:
         assert recipe.train.realism.kind == "none"
+    assert recipe.prompts.num_weakness + recipe.prompts.num_caption == results.NUM_PROMPTS
 
 
 def test_gains_are_averaged_over_seeds_prompt_by_prompt_and_only_over_the_focus(tmp_path: Path) -> None:
@@ -81,6 +82,8 @@ def test_the_page_holds_every_group_and_a_gain_that_is_missing_is_not_zero(
     out = tmp_path / "results.md"
     arguments = ["--home", str(tmp_path / "run"), "--seeds", "1", "2", "--groups", "demo", "realism", "--out", str(out)]
     monkeypatch.setattr(sys, "argv", ["results", *arguments])
+    with Run.open(tmp_path / "run", load_recipe("sandbox", ["seed=1"])) as run:
+        run.log.write("run_opened", commit="an-earlier-one")
     results.main()
     page = out.read_text(encoding="utf-8")
     assert "seeds 1, 2; test prompts" in page
@@ -92,6 +95,7 @@ def test_the_page_holds_every_group_and_a_gain_that_is_missing_is_not_zero(
     assert any(line.startswith(f"| {FOCUS} (focus) | 0.0 | {mean:.1f} | {mean:+.1f} | ") for line in lines)
     other = next(line for line in lines if line.startswith(f"| {OTHER} | {mean:.1f} | 0.0 | {-mean:+.1f} | -"))
     assert other.endswith("| 2 of 2 seeds |")
+    assert "are of the commits before it: an-earlier-one." in page
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
         f"## {results.GROUPS[name].title}" for name in ("demo", "realism")
     ]

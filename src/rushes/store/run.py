@@ -44,6 +44,7 @@ from rushes.store.events import EventLog
 from rushes.store.files import explained, make_folder, write_atomic
 from rushes.store.header import Recipe, open_header, read_header
 from rushes.store.lock import ProcessLock
+from rushes.store.provenance import commit
 from rushes.store.table import Table
 
 R = TypeVar("R", bound=KeyedRecord)
@@ -114,7 +115,7 @@ class Run:
         run.blobs.clear_temporary()
         for left in home.glob(".*.tmp"):
             left.unlink(missing_ok=True)
-        run.log.write("run_opened", rushes_version=header.rushes_version, is_done=run.is_done)
+        run.log.write("run_opened", rushes_version=header.rushes_version, commit=commit()[0], is_done=run.is_done)
         return run
 
     @classmethod
