@@ -81,7 +81,12 @@ class Group:
 
 
 GROUPS: Mapping[str, Group] = {
-    "demo": Group("The demo recipe", "What `make demo` does, with each seed anew: prompts, clips and training.", DEMO),
+    "demo": Group(
+        "The demo recipe",
+        "What `make demo` does, with each seed anew: prompts, clips and training. `docs/lab.md` tells what had been "
+        "seen of these prompts before, and why the few open prompts of Diversity cannot show a small change.",
+        DEMO,
+    ),
     "paper": Group(
         "The paper's objectives",
         "The demo's data, steps and schedule with the objectives that the paper compares. All arms of a seed train on "
