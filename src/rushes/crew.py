@@ -17,6 +17,7 @@ from rushes.roles import Executor, Failed
 from rushes.specs import Recipe, ShapeSpec
 from rushes.store.advance import Work
 from rushes.store.blobs import Blobs
+from rushes.store.decoded import side_by_side
 from rushes.store.run import Run
 from rushes.store.table import Table
 from rushes.workbench import Model, Workbench
@@ -117,7 +118,8 @@ class Crew:
             table: where answers are kept.
         """
         spec, runtime = self.recipe.judge, runtime_of(self.recipe, self.run)
-        work = questions(clips, prompts, spec)
+        # A clip of several dimensions is another record in each, with the same frames: they are read once.
+        work = questions(side_by_side(clips, lambda clip: clip), prompts, spec)
         answers = self.run.advance(
             table,
             work,

@@ -21,6 +21,7 @@ from rushes.remembered import real_moments, unit_flops
 from rushes.result import Result, publish
 from rushes.specs import Recipe
 from rushes.store.advance import Work
+from rushes.store.decoded import side_by_side
 from rushes.store.run import Run
 from rushes.train.lesson import Lesson
 from rushes.train.run import train_round
@@ -209,15 +210,19 @@ class Steps:
             model, single, "measure", spec.num_takes if purpose == "held_out" else self.recipe.diagnose.num_takes
         )
         clips += self._film(model, several, "measure", spec.num_diversity_takes) if several else []
-        return self.run.advance(
+        work = subjects(clips, self.desk.by_key, spec, groups)
+        found = self.run.advance(
             self.run.measurements,
-            subjects(clips, self.desk.by_key, spec, groups),
+            # A clip of several dimensions is measured in each: it is read once.
+            side_by_side(work, lambda piece: piece.payload.clips[0]),
             measuring(spec, runtime, self.blobs),
             chunk_size=runtime.judge_batch,
             device=runtime.device,
             executor=self.executor,
             needs=needs_of(runtime),
         )
+        place = {piece.key: number for number, piece in enumerate(work)}
+        return sorted(found, key=lambda measurement: place[measurement.key])
 
     # ---------------------------------------------------------------- the end
 

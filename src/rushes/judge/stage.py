@@ -20,10 +20,11 @@ from rushes.judge.check import checked
 from rushes.model_specs import VlmJudgeSpec
 from rushes.plugins import check_role
 from rushes.records import Answer, Clip, Prompt
-from rushes.roles import Failed, Judge, JudgeRequest, Video
+from rushes.roles import Failed, Judge, JudgeRequest
 from rushes.specs import JudgeSpec, PluginSpec, RuntimeSpec, SandboxJudgeSpec
 from rushes.store.advance import Do, Work
 from rushes.store.blobs import Blobs
+from rushes.store.decoded import Decoded
 from rushes.store.files import sha256_of_file
 from rushes.store.identity import work_key
 
@@ -99,7 +100,8 @@ def judge_name(spec: JudgeSpec) -> str:
 
 def asking(spec: JudgeSpec, runtime: RuntimeSpec, blobs: Blobs) -> Do[Asked, Answer]:
     """What `advance` calls on each chunk; the judge is built when the first chunk needs it."""
-    return Lazily(partial(build_judge, spec, runtime), partial(ask, blobs=blobs, name=judge_name(spec)))
+    asked = partial(ask, videos=Decoded(blobs), name=judge_name(spec))
+    return Lazily(partial(build_judge, spec, runtime), asked)
 
 
 def build_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Judge:
@@ -118,11 +120,17 @@ def build_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Judge:
     return judge
 
 
-def ask(judge: Judge, chunk: Sequence[Work[Asked]], *, blobs: Blobs, name: str) -> list[Answer | Failed]:
+def ask(judge: Judge, chunk: Sequence[Work[Asked]], *, videos: Decoded, name: str) -> list[Answer | Failed]:
     """Judge the clips of one chunk: an `Answer`, or `Failed`, per piece of work in order.
 
     Every request holds all questions of its clip, also where the edge of a chunk cuts a clip's questions in two; so the
     size of a chunk changes no request.
+
+    Args:
+        judge: who is asked.
+        chunk: the questions.
+        videos: reads a clip of two chunks that follow each other once.
+        name: of the judge, for the records.
 
     Raises:
         BlobCorrupt: a clip's video is damaged.
@@ -130,12 +138,8 @@ def ask(judge: Judge, chunk: Sequence[Work[Asked]], *, blobs: Blobs, name: str) 
     """
     asked = list({piece.payload.clip.key: piece.payload for piece in chunk}.values())
     requests = [
-        JudgeRequest(
-            video=Video(blobs.read_video(each.clip.frames), each.clip.fps),
-            text=each.prompt.text,
-            questions=each.prompt.questions,
-        )
-        for each in asked
+        JudgeRequest(video=video, text=each.prompt.text, questions=each.prompt.questions)
+        for each, video in zip(asked, videos.of([each.clip for each in asked]), strict=True)
     ]
     given = dict(zip([each.clip.key for each in asked], _given(judge, requests), strict=True))
     return [_answer(piece, given[piece.payload.clip.key], name) for piece in chunk]

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from rushes.execute import Lazily
 from rushes.model_specs import VlmMeasurerSpec
 from rushes.plugins import check_role
-from rushes.records import BlobRef, Clip, Measurement, Prompt
-from rushes.roles import Failed, Measurer, Subject, Video
+from rushes.records import Clip, Measurement, Prompt
+from rushes.roles import Failed, Measurer, Subject
 from rushes.specs import MeasureSpec, PluginSpec, RuntimeSpec
 from rushes.store.advance import Do, Work
 from rushes.store.blobs import Blobs
+from rushes.store.decoded import Decoded
 from rushes.store.identity import work_key
 
 MEASURER_VERSION = 1
@@ -71,7 +73,8 @@ def _asked(measurer: VlmMeasurerSpec | PluginSpec) -> str | None:
 
 def measuring(spec: MeasureSpec, runtime: RuntimeSpec, blobs: Blobs) -> Do[Seen, Measurement]:
     """What `advance` calls on each chunk; the measurer is built when the first chunk needs it."""
-    return Lazily(partial(build_measurer, spec, runtime), partial(look, blobs=blobs, name=measurer_name(spec)))
+    seen = partial(look, videos=Decoded(blobs), name=measurer_name(spec))
+    return Lazily(partial(build_measurer, spec, runtime), seen)
 
 
 def build_measurer(spec: MeasureSpec, runtime: RuntimeSpec) -> Measurer:
@@ -89,22 +92,26 @@ def build_measurer(spec: MeasureSpec, runtime: RuntimeSpec) -> Measurer:
     return measurer
 
 
-def look(measurer: Measurer, chunk: Sequence[Work[Seen]], *, blobs: Blobs, name: str) -> list[Measurement | Failed]:
-    """Measure one chunk of subjects; a clip that several of them share is read once."""
-    videos: dict[tuple[BlobRef, float], Video] = {}
+def look(measurer: Measurer, chunk: Sequence[Work[Seen]], *, videos: Decoded, name: str) -> list[Measurement | Failed]:
+    """Measure one chunk of subjects.
 
-    def seen(clip: Clip) -> Video:
-        place = clip.frames, clip.fps
-        if place not in videos:
-            videos[place] = Video(blobs.read_video(clip.frames), clip.fps)
-        return videos[place]
+    Args:
+        measurer: who looks.
+        chunk: the subjects.
+        videos: reads a clip that several subjects share once, also where they are in chunks that follow each other.
+        name: of the measurer, for the records.
 
+    Raises:
+        BlobCorrupt: a clip's video is damaged.
+        UserError, Stopped: raised by the measurer.
+    """
+    decoded = iter(videos.of([clip for work in chunk for clip in work.payload.clips]))
     asked = [
         Subject(
             dimension=work.payload.prompt.dimension,
             text=work.payload.prompt.text,
             questions=work.payload.prompt.questions,
-            clips=tuple(seen(clip) for clip in work.payload.clips),
+            clips=tuple(islice(decoded, len(work.payload.clips))),
         )
         for work in chunk
     ]

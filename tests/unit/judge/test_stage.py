@@ -18,6 +18,7 @@ from rushes.records import Answer, Clip, Prompt, Unscored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Runtime, Spec
 from rushes.specs import JudgeSpec, PluginSpec, RuntimeSpec
 from rushes.store.advance import Work
+from rushes.store.decoded import Decoded
 from rushes.store.run import Run
 from tests.support.judged import make_clip, make_prompt, make_question
 
@@ -55,7 +56,7 @@ class Scene:
         return questions(self.clips, self.prompts, SPEC)
 
     def ask(self, judge: Scripted, chunk: Sequence[Work[Asked]] | None = None) -> list[Answer | Failed]:
-        return ask(judge, self.work if chunk is None else chunk, blobs=self.run.blobs, name="scripted")
+        return ask(judge, self.work if chunk is None else chunk, videos=Decoded(self.run.blobs), name="scripted")
 
 
 @pytest.fixture
@@ -127,15 +128,17 @@ class TestRequests:
     @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6, 7])
     def test_the_edge_of_a_chunk_cuts_no_request(self, scene: Scene, size: int) -> None:
         judge = Scripted(act=by_position)
-        do = partial(ask, judge, blobs=scene.run.blobs, name="scripted")
+        do = partial(ask, judge, videos=Decoded(scene.run.blobs), name="scripted")
         found = scene.run.advance(scene.run.answers, scene.work, do, chunk_size=size)
         assert p_yes(found) == [0.0, 0.1, 0.0, 0.1, 0.2, 0.0, 0.1]
         whole = {prompt.text: prompt.questions for prompt in scene.prompts.values()}
         assert all(request.questions == whole[request.text] for call in judge.calls for request in call)
+        shown = {id(request.video) for call in judge.calls for request in call}
+        assert len(shown) == 3, "a clip on the edge is read once"
 
     def test_running_again_asks_nothing(self, scene: Scene) -> None:
         judge = Scripted()
-        do = partial(ask, judge, blobs=scene.run.blobs, name="scripted")
+        do = partial(ask, judge, videos=Decoded(scene.run.blobs), name="scripted")
         first = scene.run.advance(scene.run.answers, scene.work, do, chunk_size=4)
         num_calls = len(judge.calls)
         assert scene.run.advance(scene.run.answers, scene.work, do, chunk_size=3) == first
@@ -235,12 +238,12 @@ class TestMisbehaviour:
             clips = [make_clip(prompt, take, blobs=run.blobs) for take in range(20)]
             work = questions(clips, {prompt.key: prompt}, SPEC)
             judge = Scripted(act=down)
-            results = ask(judge, work, blobs=run.blobs, name="scripted")
+            results = ask(judge, work, videos=Decoded(run.blobs), name="scripted")
             assert len(results) == 20 and all(isinstance(result, Failed) for result in results)
             assert [len(call) for call in judge.calls] == [20, 1, 1, 1]
 
             with pytest.raises(StageFailed, match="server is down"):
-                do = partial(ask, judge, blobs=run.blobs, name="scripted")
+                do = partial(ask, judge, videos=Decoded(run.blobs), name="scripted")
                 run.advance(run.answers, work, do, chunk_size=4)
             assert run.answers.num_records() == 0
 

@@ -1,19 +1,24 @@
-"""Reading clips for a measurer: a clip that several subjects share is read once."""
+"""Reading clips for a measurer: a clip that several subjects share is read once, however small the chunks are."""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from rushes.measure.stage import Seen, look
-from rushes.records import BlobRef, Measurement, Outcome, Scored
-from rushes.roles import Failed, Subject
+from rushes.measure.stage import Seen, look, measuring, subjects
+from rushes.records import BlobRef, Clip, Measurement, Outcome, Scored
+from rushes.roles import Failed, Runtime, Spec, Subject
+from rushes.specs import MeasureSpec, PluginSpec, RuntimeSpec
 from rushes.store.advance import Work
 from rushes.store.blobs import Blobs
+from rushes.store.decoded import Decoded, side_by_side
+from rushes.store.run import Run
 from tests.support.judged import make_prompt
 from tests.unit.measure.measured_clips import clip, key
 
@@ -31,24 +36,108 @@ class FirstPixel:
         return [Scored(value=float(each.clips[0].frames_THWC[0, 0, 0, 0]) / 255) for each in subjects]
 
 
-def test_a_clip_that_serves_two_dimensions_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blobs, reads = Blobs(tmp_path), list[BlobRef]()
-    dark, light = (blobs.put_video(np.full((3, 8, 8, 3), value, np.uint8)) for value in (51, 255))
-    read = Blobs.read_video
+class FirstPixelSpec(Spec):
+    """The same for a recipe, as a plug-in."""
+
+    def build(self, runtime: Runtime) -> FirstPixel:
+        return FirstPixel()
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[BlobRef]:
+    """What is read from now on, in order."""
+    found, read = list[BlobRef](), Blobs.read_video
 
     def counted(self: Blobs, ref: BlobRef) -> npt.NDArray[np.uint8]:
-        reads.append(ref)
+        found.append(ref)
         return read(self, ref)
 
     monkeypatch.setattr(Blobs, "read_video", counted)
-    chunk = [
-        Work(key("m", number), Seen((clip("base", dimension, 0).model_copy(update={"video": video}),), PROMPT))
-        for number, (dimension, video) in enumerate([("Material", dark), ("Mechanics", dark), ("Material", light)])
-    ]
-    measurer = FirstPixel()
-    found = look(measurer, chunk, blobs=blobs, name="tester")
+    return found
+
+
+def grey(blobs: Blobs, value: int) -> BlobRef:
+    return blobs.put_video(np.full((3, 8, 8, 3), value, np.uint8))
+
+
+def seen(number: int, dimension: str, *videos: BlobRef) -> Work[Seen]:
+    clips = [clip("base", dimension, number, take).model_copy(update={"video": v}) for take, v in enumerate(videos)]
+    return Work(key("m", number), Seen(tuple(clips), PROMPT))
+
+
+def values(found: Sequence[Measurement | Failed]) -> list[float]:
+    return [m.outcome.value for m in found if isinstance(m, Measurement) and isinstance(m.outcome, Scored)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_clip_that_serves_two_dimensions_is_read_once(tmp_path: Path, reads: list[BlobRef], size: int) -> None:
+    blobs = Blobs(tmp_path)
+    dark, light = grey(blobs, 51), grey(blobs, 255)
+    work = [seen(0, "Material", dark), seen(1, "Mechanics", dark), seen(2, "Material", light)]
+    measurer, videos = FirstPixel(), Decoded(blobs)
+    chunks = [work[at : at + size] for at in range(0, len(work), size)]
+    found = [each for chunk in chunks for each in look(measurer, chunk, videos=videos, name="tester")]
     assert reads == [dark, light]
-    values = [m.outcome.value for m in found if isinstance(m, Measurement) and isinstance(m.outcome, Scored)]
-    assert values == pytest.approx([0.2, 0.2, 1.0])
+    assert values(found) == pytest.approx([0.2, 0.2, 1.0])
     first, second, _ = measurer.asked
     assert first.clips[0].frames_THWC is second.clips[0].frames_THWC
+
+
+def test_only_what_the_next_chunk_needs_is_kept(tmp_path: Path, reads: list[BlobRef]) -> None:
+    blobs = Blobs(tmp_path)
+    a, b, c = (grey(blobs, value) for value in (1, 2, 3))
+    videos = Decoded(blobs)
+    show = partial(look, FirstPixel(), videos=videos, name="tester")
+    show([seen(0, "Diversity", a, b)])
+    (kept,) = videos.of(seen(1, "Material", b).payload.clips)
+    assert reads == [a, b] and kept.frames_THWC[0, 0, 0, 0] == 2
+    show([seen(2, "Material", c)])
+    show([seen(3, "Material", a)])
+    assert reads == [a, b, c, a], "what the chunk between did not need was let go"
+    slower = clip("base", "Material", 4).model_copy(update={"video": a, "fps": 4.0})
+    assert [each.fps for each in videos.of([slower])] == [4.0]
+
+
+def test_takes_stay_with_their_subject(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    a, b = grey(blobs, 1), grey(blobs, 2)
+    measurer = FirstPixel()
+    look(measurer, [seen(0, "Diversity", a, b, a), seen(1, "Material", b)], videos=Decoded(blobs), name="tester")
+    shown = [[int(video.frames_THWC[0, 0, 0, 0]) for video in subject.clips] for subject in measurer.asked]
+    assert shown == [[1, 2, 1], [2]]
+
+
+def test_pieces_of_one_clip_stand_side_by_side_and_others_keep_their_order(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    a, b, c = (grey(blobs, value) for value in (1, 2, 3))
+    work = [seen(n, "Material", video) for n, video in enumerate([b, a, c, a, b])]
+    assert side_by_side(work, first_clip) == [work[n] for n in (0, 4, 1, 3, 2)]
+    assert side_by_side(work[:3], first_clip) == work[:3]
+    assert side_by_side([], first_clip) == []
+
+
+def first_clip(piece: Work[Seen]) -> Clip:
+    return piece.payload.clips[0]
+
+
+def test_dimension_by_dimension_one_at_a_time_still_reads_each_clip_once(tmp_path: Path, reads: list[BlobRef]) -> None:
+    spec = MeasureSpec(measurer=PluginSpec(use=f"{__name__}:FirstPixelSpec"))
+    with Run.open(tmp_path / "run", {"test": 1}) as run:
+        films = [grey(run.blobs, value) for value in (51, 102)]
+        clips = [
+            clip("base", dimension, number).model_copy(update={"video": film})
+            for dimension in ("Material", "Mechanics", "Thermotics")
+            for number, film in enumerate(films)
+        ]
+        prompts = {
+            each.prompt_key: PROMPT.model_copy(update={"key": each.prompt_key, "dimension": each.dimension})
+            for each in clips
+        }
+        work = subjects(clips, prompts, spec)
+        do = pickle.loads(pickle.dumps(measuring(spec, RuntimeSpec(), run.blobs)))
+        found = run.advance(run.measurements, side_by_side(work, first_clip), do, chunk_size=1)
+    assert reads == films
+    assert {m.key: v for m, v in zip(found, values(found), strict=True)} == {
+        piece.key: pytest.approx(0.2 * (1 + n % 2)) for n, piece in enumerate(work)
+    }
+    assert all(m.subject == (clips[n].key,) for n, piece in enumerate(work) for m in found if m.key == piece.key)
