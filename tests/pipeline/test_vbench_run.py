@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
 from rushes.cli import main
 from rushes.measure.pairs import pair_up
+from rushes.measure.stage import Seen, measuring
 from rushes.pipeline import improve
-from rushes.specs import Recipe
+from rushes.records import BlobRef, Measurement
+from rushes.roles import Failed
+from rushes.specs import MeasureSpec, Recipe, RuntimeSpec
+from rushes.store.advance import Do, Work
+from rushes.store.blobs import Blobs
 from rushes.store.run import Run
 from tests.support.suite import SHARED, small_suite, suite_rows, write_suite
 from tests.support.tiny_recipe import tiny_recipe
@@ -31,9 +38,28 @@ def recipe_with_suite(model: Path, suite: Path) -> Recipe:
     )
 
 
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[list[BlobRef]]:
+    """The clips that the measurer was shown, the first of each subject, by stage."""
+    found: list[list[BlobRef]] = []
+
+    def watched(spec: MeasureSpec, runtime: RuntimeSpec, blobs: Blobs) -> Do[Seen, Measurement]:
+        shown, do = list[BlobRef](), measuring(spec, runtime, blobs)
+        found.append(shown)
+
+        def look(chunk: Sequence[Work[Seen]]) -> Sequence[Measurement | Failed]:
+            shown.extend(work.payload.clips[0].frames for work in chunk)
+            return do(chunk)
+
+        return look
+
+    monkeypatch.setattr("rushes.steps.measuring", watched)
+    return found
+
+
 @pytest.mark.slow
 def test_run_measured_with_the_suite_is_exported_and_official_results_stand_in_its_report(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], looks: list[list[BlobRef]]
 ) -> None:
     model, home, out = tmp_path / "model", tmp_path / "run", tmp_path / "out"
     make_tiny_wan(model)
@@ -41,6 +67,9 @@ def test_run_measured_with_the_suite_is_exported_and_official_results_stand_in_i
     recipe = recipe_with_suite(model, suite)
     scorecard = improve(recipe, home)
     assert scorecard is not None
+    for shown in looks:
+        assert len(list(groupby(shown))) == len(set(shown)), "subjects of one clip stand side by side"
+    assert any(len(set(shown)) < len(shown) for shown in looks)
 
     material = set(small_suite().prompts_of("Material"))
     with Run.view(home) as run:
