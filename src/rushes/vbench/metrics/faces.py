@@ -22,10 +22,11 @@ SURE: Final = 0.7
 """Faces below this score are left out, as in the official scoring."""
 SAME_SFACE: Final = 0.363
 """Cosine from which SFace means the same person, as its makers state."""
-ZOO: Final = "https://github.com/opencv/opencv_zoo"
-YUNET: Final = "face_detection_yunet/face_detection_yunet_2023mar.onnx"
-SFACE: Final = "face_recognition_sface/face_recognition_sface_2021dec.onnx"
-"""Files of the zoo's folder `models`."""
+ZOO: Final = "https://github.com/opencv/opencv_zoo/raw/966be4cb6eefc2a4f586ed0581bf4bbaa2533070/models"
+"""Folder `models` of the OpenCV zoo, as of May 2025: files that are replaced leave its main branch."""
+YUNET_INSTALL: Final = f"curl -fLO {ZOO}/face_detection_yunet/face_detection_yunet_2023mar.onnx"
+SFACE_INSTALL: Final = f"curl -fLO {ZOO}/face_recognition_sface/face_recognition_sface_2021dec.onnx"
+"""With `-L`, since the zoo keeps them in another place (Git LFS) and sends on to it."""
 
 
 class YuNet:
@@ -41,11 +42,11 @@ class YuNet:
     def __init__(self, weights: str | Path) -> None:
         import cv2
 
-        path = _file(weights, YUNET)
+        path = _file(weights, YUNET_INSTALL)
         try:
             self._net: Any = cv2.FaceDetectorYN.create(str(path), "", (320, 320), SURE, 0.4)
         except cv2.error as error:
-            raise _unusable(path, error) from error
+            raise _unusable(path, error, YUNET_INSTALL) from error
 
     def find(self, frame_HWC: Frames) -> list[Face]:
         """See `rushes.vbench.metrics.models.FaceFinder`."""
@@ -97,11 +98,11 @@ class SFace:
     def __init__(self, weights: str | Path) -> None:
         import cv2
 
-        path = _file(weights, SFACE)
+        path = _file(weights, SFACE_INSTALL)
         try:
             self._net: Any = cv2.FaceRecognizerSF.create(str(path), "")
         except cv2.error as error:
-            raise _unusable(path, error) from error
+            raise _unusable(path, error, SFACE_INSTALL) from error
 
     def embed(self, frame_HWC: Frames, face: Face) -> F64:
         """See `rushes.vbench.metrics.models.FaceEmbedder`."""
@@ -138,7 +139,7 @@ class InsightFace:
         except ImportError as error:
             raise UserError(
                 f"insightface cannot be imported: {error}",
-                next_step=f"{INSIGHTFACE_INSTALL}, or name the YuNet and SFace files of the OpenCV zoo instead",
+                next_step=f"{INSIGHTFACE_INSTALL}, or name YuNet and SFace instead: {YUNET_INSTALL} && {SFACE_INSTALL}",
             ) from error
         try:
             self._app: Any = FaceAnalysis(name=pack, allowed_modules=["detection", "recognition"])
@@ -173,17 +174,17 @@ class InsightFace:
         return np.asarray(vector, np.float64).ravel()
 
 
-def _file(path: str | Path, where: str) -> Path:
+def _file(path: str | Path, install: str) -> Path:
     found = Path(path)
     if not found.is_file():
         raise InputError(
             "the face model is not there",
             expected="an .onnx file of the OpenCV zoo",
             got=str(path),
-            next_step=f"download models/{where} from {ZOO}, then name the file",
+            next_step=f"{install}, then name the file",
         )
     return found
 
 
-def _unusable(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path.name} is no model that OpenCV can use: {error}", next_step=f"get it anew from {ZOO}")
+def _unusable(path: Path, error: Exception, install: str) -> InputError:
+    return InputError(f"{path.name} is no model that OpenCV can use: {error}", next_step=f"get it anew: {install}")

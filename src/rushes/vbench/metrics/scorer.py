@@ -16,7 +16,7 @@ from rushes.vbench.metrics.core import Profile, Unanswered, not_applicable, why_
 from rushes.vbench.metrics.counts import right_counts, with_counts
 from rushes.vbench.metrics.detectors import DETECTOR_INSTALL
 from rushes.vbench.metrics.diversity import diversity
-from rushes.vbench.metrics.faces import SFACE, YUNET, ZOO
+from rushes.vbench.metrics.faces import SFACE_INSTALL, YUNET_INSTALL
 from rushes.vbench.metrics.identity import SAME, human_identity
 from rushes.vbench.metrics.models import (
     AnomalyClassifier,
@@ -97,8 +97,8 @@ _WHERE_FROM: Final[Mapping[str, str]] = {
     "text_judge": "name a language model, text_judge={kind: llm, model: ...}",
     "detector": f"{DETECTOR_INSTALL}, detector=owlv2",
     "anomaly": "anomaly=judge asks the judge, or name a folder of classifiers",
-    "face_finder": f"download models/{YUNET} from {ZOO} and name the file",
-    "face_embedder": f"download models/{SFACE} from {ZOO} and name the file",
+    "face_finder": f"{YUNET_INSTALL}, face_finder=face_detection_yunet_2023mar.onnx",
+    "face_embedder": f"{SFACE_INSTALL}, face_embedder=face_recognition_sface_2021dec.onnx",
     "features": GET_IT,
 }
 """How to come by what is not there by default; for the reasons of clips that were not scored."""

@@ -6,7 +6,9 @@ score with five points each, in pictures of blue, green, red; a recogniser that 
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -14,8 +16,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from rushes.errors import UserError
-from rushes.vbench.metrics.faces import InsightFace, SFace, YuNet
+from rushes.errors import InputError, UserError
+from rushes.vbench.metrics.faces import SFACE_INSTALL, YUNET_INSTALL, InsightFace, SFace, YuNet
 from rushes.vbench.metrics.models import Box, Face
 from tests.support.tiny_onnx import bright_face_finder, mean_colour
 
@@ -64,6 +66,29 @@ def test_sface_aligns_and_sees_true_colours(tmp_path: Path) -> None:
     assert embedder.embed(frame, FACE)[0] == pytest.approx(100.0, abs=3.0), "half of it is black"
     with pytest.raises(ValueError, match="five landmarks"):
         embedder.embed(frame, Face(FACE.box))
+
+
+@pytest.mark.parametrize(
+    ("load", "line", "name"),
+    [
+        (YuNet, YUNET_INSTALL, "face_detection_yunet_2023mar.onnx"),
+        (SFace, SFACE_INSTALL, "face_recognition_sface_2021dec.onnx"),
+    ],
+)
+def test_how_to_get_a_model_can_be_typed(load: Callable[[Path], Any], line: str, name: str, tmp_path: Path) -> None:
+    program, options, url = shlex.split(line)
+    assert (program, options) == ("curl", "-fLO") and url.startswith("https://github.com/opencv/opencv_zoo/raw/")
+    file = tmp_path / url.rsplit("/", 1)[1]
+    assert file.name == name
+    with pytest.raises(InputError, match="is not there") as caught:
+        load(file)
+    assert line in caught.value.next_step
+    file.write_text("version https://git-lfs.github.com/spec/v1", encoding="utf-8")
+    with pytest.raises(InputError, match="no model that OpenCV can use") as caught:
+        load(file)
+    assert line in caught.value.next_step
+    page = Path(__file__).parents[4] / "docs" / "vbench_metrics.md"
+    assert f"`{line}`" in page.read_text(encoding="utf-8")
 
 
 class Detection:

@@ -21,7 +21,7 @@ from rushes.vbench.metrics.build import build_models
 from rushes.vbench.metrics.chat_specs import VlmTellerSpec
 from rushes.vbench.metrics.chatting import ServerTeller
 from rushes.vbench.metrics.core import Profile, is_not_applicable
-from rushes.vbench.metrics.faces import face_of, row_of
+from rushes.vbench.metrics.faces import SFACE_INSTALL, YUNET_INSTALL, face_of, row_of
 from rushes.vbench.metrics.measurer import VBenchMeasurer, VBenchMeasurerSpec
 from rushes.vbench.metrics.models import Box, Face
 from rushes.vbench.metrics.scorer import Models
@@ -141,8 +141,8 @@ def bad(tmp_path: Path) -> dict[str, tuple[dict[str, str], str]]:
     return {
         "tracker": ({"tracker": "cotracker2"}, "cotracker_folder"),
         "vgg19": ({"vgg19": str(tmp_path / "no.safetensors")}, "hf download timm/vgg19.tv_in1k"),
-        "faces": ({"face_finder": str(tmp_path / "no.onnx")}, "opencv_zoo"),
-        "embedder": ({"face_embedder": str(tmp_path / "no.onnx")}, "sface"),
+        "faces": ({"face_finder": str(tmp_path / "no.onnx")}, YUNET_INSTALL),
+        "embedder": ({"face_embedder": str(tmp_path / "no.onnx")}, SFACE_INSTALL),
         "insightface": ({"face_finder": "insightface"}, "pip install --no-deps insightface"),
         "detector": ({"detector": str(tmp_path / "no")}, "hf download google/owlv2"),
         "anomaly": ({"anomaly": str(tmp_path / "no")}, "human, face, hand"),

@@ -12,6 +12,7 @@ from rushes.records import Scored, Unscored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Video
 from rushes.vbench.catalogue import dimensions
 from rushes.vbench.metrics.core import Profile, is_not_applicable
+from rushes.vbench.metrics.faces import SFACE_INSTALL, YUNET_INSTALL
 from rushes.vbench.metrics.models import Box, PointTracker, Tracks
 from rushes.vbench.metrics.motion_models import DenseInverseSearch, SiftRansac
 from rushes.vbench.metrics.scorer import NEEDS, Models, missing, score_clip, score_takes
@@ -50,7 +51,8 @@ def test_what_is_missing_is_unscored_with_its_name(profile: Profile) -> None:
         assert name == "Diversity" or NEEDS[name][0] in outcome.reason
     for name, line in (
         ("Human_Anatomy", "hf download google/owlv2-base-patch16-ensemble"),
-        ("Human_Identity", "face_detection_yunet_2023mar.onnx from https://github.com/opencv/opencv_zoo"),
+        ("Human_Identity", f"{YUNET_INSTALL}, face_finder=face_detection_yunet_2023mar.onnx"),
+        ("Human_Identity", f"{SFACE_INSTALL}, face_embedder=face_recognition_sface_2021dec.onnx"),
         ("Complex_Plot", "text_judge={kind: llm"),
     ):
         outcome = found[name]
