@@ -101,10 +101,22 @@ def read_index(base: BaseModelSpec) -> dict[str, Any]:
             next_step="point base.model at the folder that holds model_index.json, or at a Hub id ending in -Diffusers",
         ) from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{file} cannot be read: {error}", next_step="download the model again") from error
+        raise InputError(f"{file} cannot be read: {error}", next_step=_get_anew(base)) from error
     if not isinstance(index, dict):
-        raise InputError(f"{file} is not a diffusers index", expected="a JSON object", got=index)
+        raise InputError(
+            f"{file} is not a diffusers index", expected="a JSON object", got=index, next_step=_get_anew(base)
+        )
     return index
+
+
+def _get_anew(base: BaseModelSpec) -> str:
+    if Path(model_folder(base.model)).is_dir():
+        return "download the model again"
+    # What is in the Hub's cache stays there, damaged or not, until it is replaced by force.
+    at = f" --revision {base.revision}" if base.revision else ""
+    return (
+        f"hf download {base.model} model_index.json{at} --force-download, and see that no proxy stands before the Hub"
+    )
 
 
 def _index_from_hub(base: BaseModelSpec) -> Path:
@@ -145,6 +157,10 @@ def hub_error(base: BaseModelSpec, error: BaseException) -> UserError | None:
         )
     if isinstance(error, errors.RevisionNotFoundError):
         return InputError(f"{name} has no such revision", got=base.revision, next_step="correct base.revision")
+    if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ is not None:
+        # "Neither there nor in the cache": why it was not there is in what it was raised from.
+        cause = hub_error(base, error.__cause__)
+        return cause if cause is not None else _unreachable(name, error)
     if isinstance(error, (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError)):
         return _unreachable(name, error)
     if isinstance(error, errors.EntryNotFoundError):
@@ -152,17 +168,25 @@ def hub_error(base: BaseModelSpec, error: BaseException) -> UserError | None:
             f"{name} has no model_index.json, so it is no diffusers pipeline",
             next_step="Hub ids of diffusers pipelines often end in -Diffusers",
         )
+    if isinstance(error, errors.HfHubHTTPError) and error.response.status_code in (401, 403):
+        return InputError(
+            f"the Hub refuses {name}: {_first_line(error)}",
+            next_step="see whether its page can be opened, then log in with `hf auth login` or correct HF_TOKEN",
+        )
     if isinstance(error, errors.HfHubHTTPError) or _is_of_the_network(error):
         return _unreachable(name, error)
     return None
 
 
 def _unreachable(name: str, error: BaseException) -> UserError:
-    reason = str(error).strip().split("\n")[0] or type(error).__name__
     return InputError(
-        f"{name} is not a folder here, not downloaded yet, and the Hub cannot be reached: {reason}",
+        f"{name} is not a folder here, not downloaded yet, and the Hub cannot be reached: {_first_line(error)}",
         next_step="go online once (unset HF_HUB_OFFLINE), or copy the model here and name its folder in base.model",
     )
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__
 
 
 def _is_of_the_network(error: BaseException) -> bool:
