@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from rushes.store.identity import seed_from_key, work_key
 
 if TYPE_CHECKING:
     from rushes.families.family import Family
+
+
+NUM_TRIES: Final = 3
+"""How often a clip by itself is tried in one run, before it becomes a failure on record."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,10 @@ def film(
     latents: bool = True,
     decode: bool = True,
 ) -> list[Clip | Failed]:
-    """Film one chunk of takes and store frames and latents, whichever are wanted; what `advance` calls."""
+    """Film one chunk of takes and store frames and latents, whichever are wanted; what `advance` calls.
+
+    A clip that fails `NUM_TRIES` times by itself is `Failed`; the others of its chunk are not touched by it.
+    """
     requests = [
         ClipRequest(
             text=work.payload.prompt.text,
@@ -221,20 +228,31 @@ def develop(
     ]
 
 
-def _filmed(generator: PipelineGenerator, requests: Sequence[ClipRequest]) -> Sequence[GeneratedClip | Failed]:
-    """A batch at once; where it fails, its clips one by one, so that only those that cannot be made are failures."""
+def _filmed(generator: PipelineGenerator, requests: Sequence[ClipRequest]) -> list[GeneratedClip | Failed]:
+    """A batch at once; what failed in it one by one, so that only clips that cannot be made are failures.
+
+    A clip by itself is tried up to `NUM_TRIES` times, from the same seed: a fault that passes costs time and no clip.
+    What must go up (see `outcome`) goes up at the first try.
+    """
+    made = _tried(generator, requests)
+    is_lone = len(requests) == 1
+    for turn in range(NUM_TRIES - is_lone):
+        failed = [each for each in made if isinstance(each, Failed)]
+        if not failed:
+            break
+        if turn == 0:
+            first = f"{failed[0].error_type}: {failed[0].message}"
+            what = "a clip" if is_lone else f"{len(failed)} of {len(requests)} clips filmed at once"
+            advice = "" if is_lone else ", one by one. If this goes on, lower runtime.generate_batch"
+            warnings.warn(f"{what} failed ({first}); tried again{advice}", stacklevel=2)
+        made = [
+            _tried(generator, [request])[0] if isinstance(each, Failed) else each
+            for request, each in zip(requests, made, strict=True)
+        ]
+    return made
+
+
+def _tried(generator: PipelineGenerator, requests: Sequence[ClipRequest]) -> list[GeneratedClip | Failed]:
+    """One try; where it raises, every clip in it has failed."""
     made = outcome(generator.generate, requests)
-    if not isinstance(made, Failed):
-        return made
-    if len(requests) == 1:
-        return [made]
-    warnings.warn(
-        f"filming {len(requests)} clips at once failed ({made.error_type}: {made.message}); they are filmed one by "
-        "one. If this goes on, lower runtime.generate_batch",
-        stacklevel=2,
-    )
-    alone: list[GeneratedClip | Failed] = []
-    for request in requests:
-        found = outcome(generator.generate, [request])
-        alone += [found] if isinstance(found, Failed) else found
-    return alone
+    return [made] * len(requests) if isinstance(made, Failed) else list(made)

@@ -1,8 +1,9 @@
-"""A clip that cannot be filmed: tried by three runs, then a failure on record, and everything else goes on."""
+"""A clip that cannot be filmed: tried three times a run, then a failure on record, and everything else goes on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -66,7 +67,8 @@ def test_three_runs_try_it_and_the_rest_goes_on(raises: bool, tmp_path: Path) ->
         camera = Camera(raises=raises)
         clips, _ = shoot(home, camera)
         assert [clip.prompt_key for clip in clips] == [PROMPTS[i].key for i in (0, 2, 3)]
-        assert camera.asked == (["one", "cursed", "two", "three"] if attempt == 1 else ["cursed"])
+        tries = ["cursed"] * 3
+        assert camera.asked == (["one", *tries, "two", "three"] if attempt == 1 else tries)
         with Run.view(home) as run:
             (failure,) = run.clips.failures()
             assert (failure.stage, failure.attempt, failure.error_type) == ("clips", attempt, "MemoryError")
@@ -90,10 +92,11 @@ def test_one_clip_that_fails_does_not_take_its_batch_with_it(tmp_path: Path) -> 
     alone, _ = shoot(tmp_path / "alone", Camera(raises=True))
     camera = Camera(raises=True)
     with pytest.warns(
-        UserWarning, match=r"filming 4 clips at once failed \(MemoryError: .*lower runtime.generate_batch"
+        UserWarning, match=r"4 of 4 clips filmed at once failed \(MemoryError: .*lower runtime.generate_batch"
     ):
         clips, _ = shoot(tmp_path / "run", camera, chunk_size=4)
-    assert camera.asked == ["one", "cursed", "two", "three"] * 2, "the batch, then its clips"
+    texts = ["one", "cursed", "two", "three"]
+    assert camera.asked == [*texts, *texts, "cursed", "cursed"], "the batch, its clips, and what failed again"
     assert [(clip.key, clip.video) for clip in clips] == [(clip.key, clip.video) for clip in alone]
     with Run.view(tmp_path / "run") as run:
         (failure,) = run.clips.failures()
@@ -105,6 +108,25 @@ def test_one_clip_that_fails_does_not_take_its_batch_with_it(tmp_path: Path) -> 
             assert [each.attempt for each in run.clips.failures()] == [attempt]
     idle = Camera(raises=True)
     assert len(shoot(tmp_path / "run", idle, chunk_size=4)[0]) == 3 and idle.asked == []
+
+
+@pytest.mark.parametrize("chunk_size", [1, 4])
+@pytest.mark.parametrize("raises", [True, False])
+def test_a_camera_that_works_at_the_third_try_loses_nothing(raises: bool, chunk_size: int, tmp_path: Path) -> None:
+    class Moody(Camera):
+        def _one(self, request: ClipRequest) -> GeneratedClip | Failed:
+            if self.asked.count("cursed") < 3:
+                return super()._one(request)
+            return super()._one(replace(request, text="not cursed any more"))
+
+    camera = Moody(raises=raises)
+    with pytest.warns(UserWarning, match=r"failed \(MemoryError: out of memory at step 3\); tried again"):
+        clips, run = shoot(tmp_path / "run", camera, chunk_size=chunk_size)
+    assert camera.asked.count("cursed") == 3
+    assert [clip.prompt_key for clip in clips] == [prompt.key for prompt in PROMPTS]
+    assert len({clip.seed for clip in clips}) == 4, "every clip is from its own seed, tried again or not"
+    with Run.view(tmp_path / "run") as run:
+        assert run.clips.failures() == []
 
 
 def test_what_must_end_a_run_is_not_tried_clip_by_clip(tmp_path: Path) -> None:
@@ -124,4 +146,4 @@ def test_a_camera_that_fails_at_everything_is_broken_and_said_so(tmp_path: Path)
     camera._one = lambda request: Failed("Dead", "no film")  # type: ignore[method-assign]
     with pytest.raises(StageFailed, match="3 chunks in a row"):
         shoot(tmp_path / "run", camera)
-    assert len(camera.asked) == 3
+    assert len(camera.asked) == 3 * 3
