@@ -22,7 +22,8 @@ def small(recipe: Recipe) -> Recipe:
     name = (recipe.diagnose.focus or tuple(each.name for each in probed(recipe.diagnose)))[0]
     diagnose = {"dimensions": (name,), "focus": (name,), "num_prompts": 2}
     real = recipe.prompts.real.model_copy(update={"num_clips": min(4, recipe.prompts.real.num_clips)})
-    # Nobody is to find a trial among their runs, and looks would be counted as training time.
+    # Nobody is to find a trial among their runs, and looks would be counted as training time; nor are so few real clips
+    # to be kept out of it.
     quiet = {"tracker": "none", "previews": PreviewRuntime()}
     train = recipe.runtime.train.model_copy(update=quiet)
     changes = {
@@ -31,7 +32,7 @@ def small(recipe: Recipe) -> Recipe:
         "prompts": recipe.prompts.model_copy(update={"num_weakness": 4, "num_caption": 0, "real": real}),
         "generate": recipe.generate.model_copy(update={"num_takes": 2}),
         "runtime": recipe.runtime.model_copy(update={"train": train}),
-        "train": recipe.train.model_copy(update={"num_steps": NUM_STEPS}),
+        "train": recipe.train.model_copy(update={"num_steps": NUM_STEPS, "num_held_out": 0}),
         "measure": recipe.measure.model_copy(
             update={"num_prompts": 2, "num_extra_focus_prompts": 0, "num_takes": 1, "num_diversity_prompts": 0}
         ),

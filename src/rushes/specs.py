@@ -310,6 +310,11 @@ class StagesSpec(Spec):
             raise ValueError(
                 "train.realism needs real clips: set prompts.real.num_clips above 0, or realism.kind: none"
             )
+        if 0 < self.train.num_held_out >= self.prompts.real.num_clips:
+            raise ValueError(
+                f"train.num_held_out keeps {self.train.num_held_out} real clips out of training, and there are "
+                f"{self.prompts.real.num_clips}: lower it, or raise prompts.real.num_clips"
+            )
         if self.train.batch_size % self.train.num_accumulation:
             raise ValueError(
                 f"train.batch_size must be a multiple of train.num_accumulation, "

@@ -23,7 +23,7 @@ from rushes.specs import Recipe
 from rushes.store.advance import Work
 from rushes.store.decoded import side_by_side
 from rushes.store.run import Run
-from rushes.train.lesson import Lesson
+from rushes.train.lesson import Lesson, check_held_out
 from rushes.train.run import train_round
 from rushes.vbench.held_out import filmed_as
 from rushes.weights.report import report_weights
@@ -90,8 +90,13 @@ class Steps:
     # ---------------------------------------------------------------- prompts
 
     def real_clips(self) -> list[Clip]:
-        """The real clips as records."""
+        """The real clips as records.
+
+        Raises:
+            TrainingError: training would have none; said now, before anything is filmed for it.
+        """
         real = self.desk.real_clips()
+        check_held_out(self.recipe.train.num_held_out, len(real))
         self.forecast.real_clips(len(real))
         return real
 

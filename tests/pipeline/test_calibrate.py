@@ -22,6 +22,9 @@ def test_a_trial_keeps_what_decides_the_pace(recipe: Recipe) -> None:
     assert small(asked).runtime == recipe.runtime.model_copy(update={"train": quiet})
     assert trial.generate.sampler == recipe.generate.sampler
     assert trial.train.batch_size == recipe.train.batch_size
+    few = trial.prompts.real.num_clips
+    held = recipe.model_copy(update={"train": recipe.train.model_copy(update={"num_held_out": few})})
+    assert small(held).train == trial.train, "its few real clips are all trained on"
     assert trial.num_rounds == 1 and trial.prompts.num_weakness < recipe.prompts.num_weakness
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 
+from rushes.errors import TrainingError
 from rushes.measure.latents import ClipMoments
 from rushes.pipeline import improve
 from rushes.plan.flops import UnitFlops
@@ -65,6 +67,34 @@ def test_latents_of_both_models_stand_beside_real_ones(finished: tuple[Recipe, P
         real = {clip.key for clip in run.clips.all() if clip.origin == "real"}
     assert {each.clip_key for each in remembered} == real
     assert len(real) == recipe.prompts.real.num_clips
+
+
+def test_the_error_on_clips_that_are_not_trained_on_is_known_before_step_1_and_at_every_checkpoint(
+    finished: tuple[Recipe, Path, Scorecard],
+) -> None:
+    recipe, home, _ = finished
+    assert recipe.train.num_held_out == 0, "the default keeps no real clip out; probe clips are never trained on"
+    with Run.view(home) as run:
+        curves = [json.loads(run.blobs.read_bytes(each.curves)) for each in run.checkpoints.all() if each.curves]
+    assert len(curves) == recipe.num_rounds
+    spec = recipe.train
+    for each in curves:
+        steps, errors = zip(*each["held_out_own"], strict=True)
+        assert list(steps) == list(range(0, spec.num_steps + 1, spec.checkpoint_every))
+        assert all(error > 0 for error in errors) and len(set(errors)) == len(errors)
+        assert "held_out_real" not in each
+
+
+def test_too_few_real_clips_are_noticed_before_anything_is_filmed_for_training(
+    finished: tuple[Recipe, Path, Scorecard], tmp_path: Path
+) -> None:
+    recipe, _, _ = finished
+    train = recipe.train.model_copy(update={"num_held_out": recipe.prompts.real.num_clips})
+    with pytest.raises(TrainingError, match=r"fewer than the 4 real clips there are(.|\n)*lower train.num_held_out"):
+        improve(recipe.model_copy(update={"train": train}), tmp_path / "run")
+    with Run.view(tmp_path / "run") as run:
+        origins = {prompt.key: prompt.origin for prompt in run.prompts.all()}
+        assert {origins[clip.prompt_key] for clip in run.clips.all() if clip.origin == "model"} == {"probe"}
 
 
 def test_the_cost_ledger_says_what_another_machine_would_take(finished: tuple[Recipe, Path, Scorecard]) -> None:

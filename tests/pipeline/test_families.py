@@ -31,7 +31,7 @@ def small(tiny: TinyFamily, folder: Path) -> Recipe:
             "diagnose": DiagnoseSpec(dimensions=dimension, focus=dimension, num_focus=1, num_prompts=2),
             "prompts": PromptsSpec(num_weakness=2, real=RealClipsSpec(num_clips=2)),
             "generate": recipe.generate.model_copy(update={"sampler": tiny.sampler}),
-            "train": recipe.train.model_copy(update={"num_steps": 3}),
+            "train": recipe.train.model_copy(update={"num_steps": 3, "num_held_out": 1}),
             "measure": recipe.measure.model_copy(
                 update={"sampler": tiny.sampler, "num_prompts": 2, "num_diversity_prompts": 0}
             ),
@@ -65,7 +65,12 @@ def test_the_whole_loop_in_full_and_by_adapter(name: str, tmp_path: Path) -> Non
         assert gap.max() <= 1, "decoded alone rather than in its batch: rounding"
         for checkpoint in checkpoints.values():
             terms = {loss.term for loss in checkpoint.losses}
-            assert {"weighted_flow", "real_flow"} <= terms and checkpoint.num_skipped_steps == 0
+            assert {
+                "weighted_flow",
+                "real_flow",
+                "held_out_own",
+                "held_out_real",
+            } <= terms and checkpoint.num_skipped_steps == 0
             assert isinstance(checkpoint.weights, BlobRef)
             weights = run.blobs.read_tensors(checkpoint.weights)
             _reloads(tiny, folder, weights, tmp_path / checkpoint.kind)

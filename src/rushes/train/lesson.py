@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from rushes.errors import TrainingError
 from rushes.records import BlobRef, Sample
 from rushes.specs import TrainSpec
 from rushes.store.identity import content_hash, work_key
@@ -38,6 +39,21 @@ def previews_in(home: Path, key: str) -> Path:
         key: of the checkpoint that it makes.
     """
     return home / "previews" / key[:12]
+
+
+def check_held_out(num: int, num_real: int) -> None:
+    """Refuse to keep `num` of `num_real` real clips out of training where none would be left to train on.
+
+    Raises:
+        TrainingError: none would be left.
+    """
+    if 0 < num >= num_real:
+        raise TrainingError(
+            "train.num_held_out keeps all real clips out of training",
+            expected=f"fewer than the {num_real} real clips there are",
+            got=num,
+            next_step="lower train.num_held_out, or raise prompts.real.num_clips",
+        )
 
 
 def lesson_key(lesson: Lesson) -> str:

@@ -16,7 +16,7 @@ from rushes.records import Clip, Prompt, Sample
 from rushes.store.blobs import Blobs
 from rushes.texts import TextStates
 from rushes.train.data import TrainingSet
-from rushes.train.lesson import Lesson
+from rushes.train.lesson import Lesson, check_held_out
 from rushes.train.shelf import shelved
 from rushes.train.watch import HeldOut
 
@@ -38,13 +38,7 @@ def divide(lesson: Lesson) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
     if num == 0:
         return lesson.samples, ()
     real = sorted(sample.clip_key for sample in lesson.samples if sample.source == "real")
-    if num >= len(real):
-        raise TrainingError(
-            "train.num_held_out keeps all real clips out of training",
-            expected=f"fewer than the {len(real)} real clips there are",
-            got=num,
-            next_step="lower train.num_held_out, or raise prompts.real.num_clips",
-        )
+    check_held_out(num, len(real))
     apart = set(real[-num:])
     kept = tuple(sample for sample in lesson.samples if sample.clip_key not in apart)
     return kept, tuple(sample for sample in lesson.samples if sample.clip_key in apart)

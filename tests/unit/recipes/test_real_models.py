@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rushes.errors import InputError
+from rushes.errors import InputError, RecipeError
 from rushes.families.defaults import USUAL
 from rushes.judge.vlm import build_vlm_judge
 from rushes.model_specs import LlmQuestionsSpec, LlmWriterSpec, VlmJudgeSpec
@@ -70,6 +70,14 @@ def test_the_measurer_is_another_than_the_judge_and_misses_only_the_suite(name: 
     assert isinstance(spec, VBenchMeasurerSpec)
     with pytest.raises(InputError):
         spec.model_copy(update={"suite": "no-such-folder"}).build(load_recipe(name).runtime)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_some_real_clips_are_watched_and_most_are_trained_on(name: str) -> None:
+    recipe = load_recipe(name)
+    assert 8 <= recipe.train.num_held_out <= recipe.prompts.real.num_clips / 8
+    with pytest.raises(RecipeError, match=r"train.num_held_out keeps 8 real clips .* there are 8"):
+        load_recipe(name, ["prompts.real.num_clips=8"])
 
 
 def test_the_papers_settings() -> None:
