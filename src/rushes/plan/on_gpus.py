@@ -1,21 +1,28 @@
 """A recipe with a real model: FLOPs, GPU-hours, memory and disk per stage, on GPUs by name. Estimates, nothing loaded.
 
-Transformer calls, decoding, encoding, a judge and a writer that run here are counted; servers and the measurer are not,
-and the stages that need them say so. Real runs lose time on more than arithmetic: read the result as "at least".
+Transformer calls, decoding, encoding, and writers, judges and measurers that run here are counted; servers and other
+measurers are not, and the stages that need them say so. Real runs lose time on more than arithmetic: read the result
+as "at least".
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass, replace
-from typing import Final
 
 from rushes.errors import RecipeError
 from rushes.families.offload import Offload, choose_offload, needed_bytes
 from rushes.generate.draft import as_draft
-from rushes.model_specs import LlmWriterSpec, LocalModelSpec, ModelSpec, VlmJudgeSpec
+from rushes.model_specs import LlmWriterSpec, VlmJudgeSpec
+from rushes.plan.chat_models import (
+    answer_seconds,
+    draft_seconds,
+    measurement_seconds,
+    measuring_parameters,
+    parameters,
+    uncounted_measuring,
+)
 from rushes.plan.estimate import computed_clip_bytes
-from rushes.plan.gpus import READING_EFFICIENCY, Gpu
+from rushes.plan.gpus import Gpu
 from rushes.plan.memory import (
     FIRST_USE,
     FLOAT,
@@ -31,13 +38,6 @@ from rushes.plan.work import StageWork, calls_per_clip, work_of
 from rushes.records import SamplerSettings
 from rushes.specs import Recipe
 from rushes.train.recompute import POLICIES, SAFETY, Recompute, is_recomputed
-
-TOKENS_PER_DRAFT: Final = 500
-"""Tokens written per draft: base prompt, detailed prompt, questions, the critic's verdict. An assumption."""
-FRAMES_SHOWN: Final = 12
-"""Frames that a judge sees of a clip where the recipe leaves it to the dimension: about the mean of their table."""
-PATCH_PX: Final = 28
-"""Side of what is one token of a frame to the Qwen2.5-VL line, pixels."""
 
 
 @dataclass(frozen=True)
@@ -132,29 +132,6 @@ def step_flops(recipe: Recipe, model: RealModel, recompute: Recompute) -> CallFl
     return tuned.times(spec.batch_size, spec.batch_size)
 
 
-def answer_seconds(recipe: Recipe, gpu: Gpu) -> float | None:
-    """One question to a judge that runs here: a pass over what it is shown; None for a server or a plug-in."""
-    judge = recipe.judge.judge
-    if not isinstance(judge, VlmJudgeSpec):
-        return None
-    parameters = _parameters(judge.model)
-    if parameters is None:
-        return None
-    long, short = max(recipe.shape.width_px, recipe.shape.height_px), min(recipe.shape.width_px, recipe.shape.height_px)
-    side = min(long, judge.max_side_px)
-    tokens = (judge.num_frames or FRAMES_SHOWN) * max(1, side // PATCH_PX) * max(1, side * short // long // PATCH_PX)
-    return gpu.seconds(0.0, 2 * parameters * tokens)
-
-
-def draft_seconds(recipe: Recipe, gpu: Gpu) -> float | None:
-    """One draft by a language model that runs here: its weights are read once a token; None for any other writer."""
-    writer = recipe.prompts.writer
-    if not isinstance(writer, LlmWriterSpec):
-        return None
-    parameters = _parameters(writer.model)
-    return None if parameters is None else TOKENS_PER_DRAFT * 2 * parameters / (READING_EFFICIENCY * gpu.bandwidth)
-
-
 def train_bytes(recipe: Recipe, model: RealModel, recompute: Recompute, offload: Offload = "none") -> float:
     """GPU memory of training: weights and copies, gradients, optimiser, average, activations of one micro-batch.
 
@@ -244,17 +221,18 @@ def _time(work: StageWork, recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[
         encoded = num_encoded(recipe) * model.encode(recipe.shape)
         step = step_flops(recipe, model, recompute_on(recipe, model, gpu)).times(work.num_items, work.num_items)
         parts.append(gpu.seconds(step.attention, step.linear + encoded))
-    others: tuple[tuple[Kind, float | None, str], ...] = (
-        ("drafts", draft_seconds(recipe, gpu), "the writer"),
-        ("answers", answer_seconds(recipe, gpu), "the judge"),
-        ("measurements", None, "the measurer"),
+    drafting, answering, measuring = (f(recipe, gpu) for f in (draft_seconds, answer_seconds, measurement_seconds))
+    others: tuple[tuple[Kind, float | None, str | None], ...] = (
+        ("drafts", drafting, "the writer" if drafting is None else None),
+        ("answers", answering, "the judge" if answering is None else None),
+        ("measurements", measuring, uncounted_measuring(recipe, gpu)),
     )
-    for kind, each, name in others:
+    for kind, each, uncounted in others:
         amount = work.units.get(kind, 0.0)
-        if amount and each is None:
-            left_out.append(name)
-        elif amount and each is not None:
+        if amount and each is not None:
             parts.append(amount * each)
+        if amount and uncounted is not None:
+            left_out.append(uncounted)
     return (sum(parts) if parts else None), tuple(left_out)
 
 
@@ -272,18 +250,20 @@ def num_encoded(recipe: Recipe) -> int:
 def _peak(stage: str, recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[float | None, Offload]:
     # The pipeline is loaded once, for the largest clips: drafts find it as it was placed for the full-length ones.
     offload = offload_on(recipe, model, gpu)
+    # The base stays loaded beside a model that writes, judges or measures here; offloaded, it comes only to work.
+    base = FIRST_USE if offload != "none" else _resident(recipe, model)
     if stage in ("diagnose", "draft", "generate", "measure"):
-        return film_bytes(as_draft(recipe) if stage == "draft" else recipe, model, offload), offload
+        filming = film_bytes(as_draft(recipe) if stage == "draft" else recipe, model, offload)
+        measuring = base + 2 * measuring_parameters(recipe) if stage in ("diagnose", "measure") else 0.0
+        return max(filming, measuring), offload
     if stage == "train":
         asked = recipe.runtime.train.recompute
         return train_bytes(recipe, model, "all" if asked == "auto" else asked, offload), "none"
     chat = recipe.judge.judge.model if isinstance(recipe.judge.judge, VlmJudgeSpec) else None
     if stage == "prompts":
         chat = recipe.prompts.writer.model if isinstance(recipe.prompts.writer, LlmWriterSpec) else None
-    parameters = None if chat is None else _parameters(chat)
-    # The base stays loaded beside a model that writes or judges here; offloaded, only where it is not at work.
-    base = FIRST_USE if offload != "none" else _resident(recipe, model)
-    return (None, "none") if parameters is None else (base + 2 * parameters, offload)
+    size = parameters(chat)
+    return (None, "none") if size is None else (base + 2 * size, offload)
 
 
 def _disk(work: StageWork, recipe: Recipe, model: RealModel) -> int:
@@ -303,11 +283,3 @@ def _resident(recipe: Recipe, model: RealModel) -> float:
     if recipe.runtime.free_text_encoder:
         loaded -= (FLOAT / 2 if recipe.base.text_precision == "bfloat16" else FLOAT) * model.size.num_text
     return loaded
-
-
-def _parameters(model: ModelSpec) -> float | None:
-    """Parameters of a model that runs here, from the size in its name ("7B"); None where it has none."""
-    if not isinstance(model, LocalModelSpec):
-        return None
-    found = re.search(r"(?<![\w.])(\d+(?:\.\d+)?)[bB](?![a-zA-Z])", model.model)
-    return float(found[1]) * 1e9 if found else None

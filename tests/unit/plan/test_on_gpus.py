@@ -7,12 +7,18 @@ from dataclasses import replace
 import pytest
 
 from rushes.errors import RecipeError
+from rushes.plan.chat_models import (
+    REPLIES_PER_CLIP,
+    answer_seconds,
+    draft_seconds,
+    measurement_seconds,
+    measuring_parameters,
+    uncounted_measuring,
+)
 from rushes.plan.gpus import GPUS, find_gpu
 from rushes.plan.memory import network_bytes
 from rushes.plan.on_gpus import (
-    answer_seconds,
     clip_seconds,
-    draft_seconds,
     film_bytes,
     gpu_hours,
     offload_on,
@@ -91,6 +97,81 @@ def test_a_judge_is_counted_by_the_size_in_its_name() -> None:
     assert seven and three
     assert seven / three == pytest.approx(7 / 3)
     assert seconds("somebody/unnamed-judge") is None
+
+
+def vlm(name: str) -> str:
+    return f"{{kind: vlm, model: {{kind: transformers, model: {name}}}}}"
+
+
+SEVEN = "Qwen/Qwen2.5-VL-7B-Instruct"
+OTHER = "OpenGVLab/InternVL3-8B-hf"
+VBENCH = "measure.measurer.options="
+
+
+def measured_by(measurer: str, *others: str) -> Recipe:
+    return load_recipe(WAN, [measurer, *others])
+
+
+def test_a_measurer_that_asks_here_is_counted_like_a_judge() -> None:
+    servers = "runtime.servers={eyes: {url: 'http://localhost:8001/v1'}}"
+    plain = "measure.suite=null"
+    recipe = measured_by(f"measure.measurer={vlm(OTHER)}", plain)
+    model, question = real_model(recipe), answer_seconds(recipe, H200)
+    found = measurement_seconds(recipe, H200)
+    assert model is not None and question and found
+    assert found == pytest.approx(4 * question * 8 / 7)  # eight billion parameters watch instead of seven
+    assert uncounted_measuring(recipe, H200) is None
+    plan, without = (
+        {stage.stage: stage for stage in plan_on(of, model, H200)}
+        for of in (recipe, measured_by(f"measure.measurer={vlm('somebody/unnamed')}", plain))
+    )
+    assert without["measure"].left_out == ("the measurer",) and plan["measure"].left_out == ()
+    for stage, num in (("measure", 2 * (17 * 16 + 5)), ("diagnose", 17 * 8)):
+        more, less = plan[stage].seconds, without[stage].seconds
+        assert more and less and more - less == pytest.approx(num * found), stage
+    assert plan["generate"] == without["generate"]
+    server = "{kind: vlm, model: {kind: server, server: eyes, model: InternVL3-8B}}"
+    assert measurement_seconds(measured_by(f"measure.measurer={server}", plain, servers), H200) is None
+
+
+def test_what_vbenchs_measurer_asks_and_has_told_is_counted_and_the_rest_named() -> None:
+    bare = measured_by(f"{VBENCH}{{}}")
+    assert measurement_seconds(bare, H200) is None and uncounted_measuring(bare, H200) == "the measurer"
+    asks = measured_by(f"{VBENCH}{{judge: {vlm(OTHER)}}}")
+    asked, question = measurement_seconds(asks, H200), answer_seconds(asks, H200)
+    assert asked and question
+    # Nine of seventeen dimensions of single clips ask; in `fixed` frames are 832 px wide: 29 x 17 tokens, not 16 x 9.
+    assert asked == pytest.approx(9 / 17 * 4 * question * 8 / 7 * (29 * 17) / (16 * 9), rel=0.08)
+    assert uncounted_measuring(asks, H200) == "the measurer's other metrics"
+    twice = measurement_seconds(measured_by(f"{VBENCH}{{judge: {vlm(OTHER)}, negated_twins: probe}}"), H200)
+    assert twice == pytest.approx(2 * asked)
+    alone = measured_by(f"{VBENCH}{{teller: {vlm(OTHER)}}}")
+    assert measurement_seconds(alone, H200) is None, "nobody is asked where the text judge is missing"
+    words = "{kind: llm, model: {kind: transformers, model: Qwen/Qwen2.5-14B-Instruct}}"
+    tells = measured_by(f"{VBENCH}{{judge: {vlm(OTHER)}, teller: {vlm(OTHER)}, text_judge: {words}}}")
+    whole = measurement_seconds(tells, H200)
+    assert whole
+    reading = asked / (9 * 4 * 12) * 4 * 64 * REPLIES_PER_CLIP  # 64 frames instead of 12, in four dimensions
+    writing = 4 / 17 * REPLIES_PER_CLIP * 200 * 2 * (8e9 + 14e9) / (0.5 * H200.bandwidth)
+    assert whole - asked == pytest.approx(reading + writing, rel=0.08)
+    # The model that both asks and tells is loaded once.
+    assert measuring_parameters(tells) == 8e9 + 14e9
+    unknown = measured_by(f"{VBENCH}{{judge: {vlm('somebody/unnamed')}, teller: {vlm(OTHER)}, text_judge: {words}}}")
+    assert uncounted_measuring(unknown, H200) == "the measurer's other metrics and its judge"
+
+
+def test_a_measurer_lies_beside_the_waiting_base() -> None:
+    model = real_model(load_recipe(WAN))
+    assert model is not None
+    small, large = (
+        {
+            stage.stage: stage.peak_bytes
+            for stage in plan_on(measured_by(f"{VBENCH}{{judge: {vlm(name)}}}"), model, H200)
+        }
+        for name in ("somebody/tiny-VL-2B", "somebody/large-VL-72B")
+    )
+    assert small["measure"] and large["measure"] and large["measure"] - small["measure"] > 2 * 50e9
+    assert small["generate"] == large["generate"] and small["train"] == large["train"]
 
 
 def test_memory_falls_with_an_adapter_and_with_checkpointing() -> None:
