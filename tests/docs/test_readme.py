@@ -8,41 +8,16 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from rushes.recipe import load_recipe
+from tests.support.pages import ROOT, Block, blocks, own_dimension
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md")
 CHEAP = ("init", "plan", "doctor")
 """Commands of `rushes` that a test may run for real; of the others it checks that the command line accepts them."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of a page."""
-
-    page: str
-    language: str
-    text: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.page}:{self.line}"
-
-
-def blocks(language: str, page: str = "README.md") -> list[Block]:
-    """The fenced blocks of a page in one language, in order."""
-    text = (ROOT / page).read_text(encoding="utf-8")
-    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [
-        Block(page, match[1], match[2], text[: match.start()].count("\n") + 1)
-        for match in found
-        if match[1] == language
-    ]
 
 
 def commands() -> list[tuple[str, str]]:
@@ -142,10 +117,8 @@ def test_own_dimension_can_be_filmed_judged_and_measured() -> None:
     from rushes.sandbox.questions import read
     from rushes.sandbox.text import vocabulary
 
-    texts = [block.text for block in blocks("yaml") if "extra:" in block.text]
-    assert len(texts) == 1
     vocabulary_ = set(vocabulary())
-    for dimension in yaml.safe_load(texts[0])["diagnose"]["extra"]:
+    for dimension in yaml.safe_load(own_dimension().text)["diagnose"]["extra"]:
         for example in dimension["examples"]:
             assert set(words(example["prompt"])) <= vocabulary_
             assert all(read(question) is not None for question in example["questions"])
