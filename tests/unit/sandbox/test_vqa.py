@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +65,25 @@ def test_examples_are_labelled_by_the_truth_and_ask_both_ways() -> None:
         assert len({one.check for one in example.asked}) == len(example.asked)
         answers += [one.answer for one in example.asked]
     assert 0.3 < np.mean(answers) < 0.6
+
+
+def test_examples_are_the_same_in_every_process() -> None:
+    """Else a training that goes on in another process would go on with other questions."""
+    program = (
+        "import numpy as np; from rushes.sandbox.vqa.examples import Mix, draw_example; rng = np.random.default_rng(0);"
+        "print([one for _ in range(12) for one in draw_example(rng, Mix()).asked])"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert said[0] == said[1] and "Check(" in said[0]
 
 
 @pytest.mark.parametrize("name", BREAKAGES)

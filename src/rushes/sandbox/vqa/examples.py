@@ -154,7 +154,7 @@ def _alternatives(kind: Kind, names: Sequence[str], rng: Rng) -> list[Check]:
     """Checks that differ in one place only: the thing, the value asked about, or the other thing."""
     subject, other = _name(names, rng), _name(names, rng)
     if kind == "exists":
-        return [Check(kind, name) for name in {*names, *(_lookalike(name, rng) for name in names)}]
+        return [Check(kind, name) for name in _once(*names, *(_lookalike(name, rng) for name in names))]
     if kind == "camera":
         return [Check(kind, value=value) for value in VALUES[kind]]
     if kind == "colour":
@@ -167,8 +167,13 @@ def _alternatives(kind: Kind, names: Sequence[str], rng: Rng) -> list[Check]:
         about = other if kind == "relation" else ""
         return [Check(kind, subject, about, value, when) for value in VALUES[kind]]
     if kind in ("waits", "touches"):
-        return [Check(kind, a, b) for a in {*names, subject} for b in {*names, other} if a != b]
-    return [Check(kind, name) for name in {*names, subject}]
+        return [Check(kind, a, b) for a in _once(*names, subject) for b in _once(*names, other) if a != b]
+    return [Check(kind, name) for name in _once(*names, subject)]
+
+
+def _once(*names: str) -> list[str]:
+    """Each name once, in order: a set's order is another in every process, and the checks are drawn by their place."""
+    return list(dict.fromkeys(names))
 
 
 def _name(names: Sequence[str], rng: Rng) -> str:
