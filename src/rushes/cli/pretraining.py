@@ -15,7 +15,7 @@ from rushes.store.files import make_folder
 
 @dataclass(frozen=True)
 class Amount:
-    """How much to do, in place of a part's own numbers."""
+    """How much to do, in place of a part's own numbers, and where."""
 
     num_steps: int | None = None
     """Steps; None for the part's own number."""
@@ -23,6 +23,8 @@ class Amount:
     """Rendered clips that the text-to-video model learns from; None for its own number. The rest draws clips anew."""
     compiled: bool = True
     """Whether the text-to-video model may be compiled, which pays after some hundred steps and needs a C++ compiler."""
+    device: str = "cpu"
+    """Where it computes: `cpu`, `cuda` or one GPU of several, as `cuda:1`."""
 
 
 def pretrain_part(part: str, folder: Path, amount: Amount = Amount()) -> None:
@@ -34,11 +36,31 @@ def pretrain_part(part: str, folder: Path, amount: Amount = Amount()) -> None:
         amount: how much to do.
 
     Raises:
-        InputError: the base is to be trained without an autoencoder.
+        InputError: the base is to be trained without an autoencoder, or there is no such device here.
         StoreError: the folder cannot be written.
     """
+    check_device(amount.device)
     make_folder(folder)
     {"vae": _vae, "base": _base, "judge": _judge}[part](folder, amount)
+
+
+def check_device(name: str) -> None:
+    """Find out before hours of work whether there is such a device.
+
+    Raises:
+        InputError: it is neither a CPU nor a GPU that torch can use here.
+    """
+    import torch
+
+    num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    here = ("cpu", *(["cuda"] if num_gpus else []), *(f"cuda:{number}" for number in range(num_gpus)))
+    if name not in here:
+        raise InputError(
+            f"there is no device {name} here to train on",
+            expected=" or ".join(here),
+            got=name,
+            next_step="leave --device out to train on the CPU; `rushes doctor` says which devices torch can use",
+        )
 
 
 def stage_steps(stages: tuple[tuple[int, int, int], ...], num_steps: int) -> tuple[tuple[int, int, int], ...]:
@@ -61,7 +83,7 @@ def _vae(folder: Path, amount: Amount) -> None:
         decoder = amount.num_steps * spec.num_decoder_steps // (whole + spec.num_decoder_steps)
         stages = stage_steps(spec.stages, amount.num_steps - decoder)
         spec = dataclasses.replace(spec, stages=stages, num_decoder_steps=decoder)
-    vae = train_vae(folder, spec, _say)
+    vae = train_vae(folder, spec, _say, amount.device)
     print(f"autoencoder: {psnr_db(vae):.2f} dB on held-out clips")
 
 
@@ -84,7 +106,8 @@ def _base(folder: Path, amount: Amount) -> None:
     if amount.num_clips is not None:
         spec = dataclasses.replace(spec, num_clips=amount.num_clips)
     vae = load_vae(folder)
-    _, weights = train_base(folder, vae, train_text_encoder(folder, reading, _say), spec, _say)
+    encoder = train_text_encoder(folder, reading, _say, amount.device)
+    _, weights = train_base(folder, vae, encoder, spec, _say, amount.device)
     save_pipeline(folder / "weights" / "base", vae, weights)
     write_sums(folder / "weights")
     print(f"model: {folder / 'weights' / 'base'}")
@@ -95,7 +118,8 @@ def _judge(folder: Path, amount: Amount) -> None:
     from rushes.sandbox.vqa.weights import save_judge
 
     spec = JudgeSpec() if amount.num_steps is None else dataclasses.replace(JudgeSpec(), num_steps=amount.num_steps)
-    net = train_judge(folder / "judge", spec, _say, beside=(os.cpu_count() or 1) > 1)
+    beside = (os.cpu_count() or 1) > 1
+    net = train_judge(folder / "judge", spec, _say, beside=beside, device=amount.device)
     save_judge(folder / "weights" / "judge", net)
     write_sums(folder / "weights")
     print(f"judge: {folder / 'weights' / 'judge'}")

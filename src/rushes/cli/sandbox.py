@@ -44,12 +44,15 @@ def pretrain(
     compiled: Annotated[
         bool, typer.Option("--compile/--no-compile", help="Compile that model: pays after some hundred steps.")
     ] = True,
+    device: Annotated[
+        str, typer.Option("--device", help="Where it computes: cpu, cuda or one GPU, as cuda:1.")
+    ] = "cpu",
 ) -> None:
     """Train the sandbox's own models; hours on two cores. The same command resumes."""
     from rushes.cli.pretraining import Amount, pretrain_part
 
     for name in ("vae", "base", "judge") if part is Part.all else (part.value,):
-        pretrain_part(name, folder, Amount(num_steps=steps, num_clips=clips, compiled=compiled))
+        pretrain_part(name, folder, Amount(num_steps=steps, num_clips=clips, compiled=compiled, device=device))
 
 
 @sandbox.command()

@@ -355,7 +355,7 @@ def test_pretrain_does_the_parts_in_order(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_the_base_needs_an_autoencoder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no trained autoencoder"):
-        pretrain_part("base", tmp_path, 1)
+        pretrain_part("base", tmp_path)
 
 
 @pytest.mark.parametrize("num_steps", [1, 7, 3600, 10_000])

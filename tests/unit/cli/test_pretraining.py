@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 from rushes.cli.main import main
 from rushes.cli.pretraining import Amount, pretrain_part
@@ -103,6 +104,38 @@ def test_without_a_compiler_the_model_is_trained_as_it_is(
     pretrain_part("base", tmp_path)
     assert not recorder.calls["train_base"]["spec"].compiled
     assert "no C++ compiler" in capsys.readouterr().out
+
+
+def test_every_trainer_is_told_the_device(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rushes.sandbox.pretrain import assemble, base, reading, vae
+    from rushes.sandbox.vqa import train, weights
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    (tmp_path / "vae.safetensors").write_bytes(b"")
+    recorder.replace(vae, "train_vae", lambda bound: "trained")
+    recorder.replace(vae, "psnr_db", lambda bound: 31.25)
+    recorder.replace(reading, "train_text_encoder", lambda bound: "encoder")
+    recorder.replace(assemble, "load_vae", lambda bound: "vae")
+    recorder.replace(base, "train_base", lambda bound: ("model", {}))
+    recorder.replace(assemble, "save_pipeline", lambda bound: write(bound["folder"]))
+    recorder.replace(train, "train_judge", lambda bound: "net")
+    recorder.replace(weights, "save_judge", lambda bound: write(bound["folder"]))
+    assert main(["sandbox", "pretrain", "all", "--folder", str(tmp_path), "--device", "cuda:1"]) == 0
+    told = {name: bound.get("device") for name, bound in recorder.calls.items() if name.startswith("train_")}
+    assert told == dict.fromkeys(("train_vae", "train_text_encoder", "train_base", "train_judge"), "cuda:1")
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:7", "gpu", "meta"])
+def test_a_device_that_is_not_here_is_refused_before_any_work(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    folder = tmp_path / "new"
+    assert main(["sandbox", "pretrain", "vae", "--folder", str(folder), "--device", name]) == 2
+    said = capsys.readouterr().err
+    assert f"no device {name} here" in said and "expected: cpu" in said and "leave --device out" in said
+    assert not folder.exists()
 
 
 @pytest.mark.slow

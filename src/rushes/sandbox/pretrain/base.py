@@ -121,23 +121,31 @@ def draw_world(spec: BaseSpec) -> list[Scene]:
 
 
 @torch.no_grad()
-def encode_world(vae: AutoencoderKLWan, scenes: list[Scene], file: Path, say: Callable[[str], None]) -> Tensor:
-    """Normalised latents (N, C, T, h, w) in half precision of all scenes, computed once and kept in `file`."""
+def encode_world(
+    vae: AutoencoderKLWan, scenes: list[Scene], file: Path, say: Callable[[str], None], device: str = "cpu"
+) -> Tensor:
+    """Normalised latents (N, C, T, h, w) in half precision of all scenes, computed once and kept in `file`.
+
+    They lie on the CPU, as the autoencoder does afterwards, wherever they were computed.
+    """
     if file.exists():
         kept = load_file(str(file))["latents"]
         if len(kept) == len(scenes):
             return kept
         say(f"{file.name} holds {len(kept)} clips, {len(scenes)} are wanted: encoding anew")
+    place = torch.device(device)
+    vae.to(place)
     mean = torch.tensor(vae.config.latents_mean).view(1, -1, 1, 1, 1)
     std = torch.tensor(vae.config.latents_std).view(1, -1, 1, 1, 1)
     parts: list[Tensor] = []
     for at in range(0, len(scenes), 16):
-        x = to_pixels([render(scene) for scene in scenes[at : at + 16]])
-        with torch.autocast("cpu", torch.bfloat16):
+        x = to_pixels([render(scene) for scene in scenes[at : at + 16]]).to(place)
+        with torch.autocast(place.type, torch.bfloat16):
             z = vae.encode(x).latent_dist.mean
-        parts.append(((z.float() - mean) / std).half())
+        parts.append(((z.float().cpu() - mean) / std).half())
         if at % 1600 == 0:
             say(f"encoded {at}/{len(scenes)} clips")
+    vae.cpu()
     latents = torch.cat(parts).contiguous()
     save_file({"latents": latents}, str(file))
     return latents
@@ -166,28 +174,38 @@ def train_base(
     text_encoder: UMT5EncoderModel,
     spec: BaseSpec,
     say: Callable[[str], None] = print,
+    device: str = "cpu",
 ) -> tuple[TextToVideo, dict[str, Tensor]]:
-    """Train, or go on training, the model in `folder`; returns it with its averaged (EMA) weights."""
+    """Train, or go on training, the model in `folder`; returns it with its averaged (EMA) weights.
+
+    Args:
+        folder: where latents, weights and state are kept.
+        vae: the trained autoencoder, with its latent statistics in the config.
+        text_encoder: the trained encoder; copied, not changed.
+        spec: how.
+        say: told how it goes.
+        device: where it computes; what is random comes from the CPU, where all lies when it comes back.
+    """
     torch.manual_seed(spec.seed)
     tokenizer = make_tokenizer()
     model = TextToVideo(len(tokenizer))
     model.text_encoder.load_state_dict(text_encoder.state_dict())
-    learner = Learner(model)
+    learner = Learner(model).to(device)
     scenes = draw_world(spec)
-    latents = encode_world(vae, scenes, folder / "latents.safetensors", say)
+    latents = encode_world(vae, scenes, folder / "latents.safetensors", say, device)
     world = _World(tokenizer, scenes, latents, stack_facts(scenes))
     trained = [parameter for parameter in learner.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=spec.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
     step = int(load_state(folder / "base.safetensors", learner, [optimizer]).get("step", 0))
     ema = {name: value.clone() for name, value in model.state_dict().items()}
     if step:
-        ema = load_file(str(folder / "ema.safetensors"))
+        ema = load_file(str(folder / "ema.safetensors"), device=device)
     forward = torch.compile(learner) if spec.compiled else learner
     began, running = time.monotonic(), np.zeros(2)
     while step < spec.num_steps:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, spec)
-        losses = _losses(forward, world, spec, step)
+        losses = _losses(forward, world, spec, step, torch.device(device))
         if math.isfinite(float(nn.utils.clip_grad_norm_(trained, 1.0))):
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -198,10 +216,10 @@ def train_base(
             seconds = time.monotonic() - began
             say(f"base step {step}/{spec.num_steps} loss {running[0]:.4f} facts {running[1]:.3f} {seconds:.0f} s")
         if step % 500 == 0 or step == spec.num_steps:
-            save_file(ema, str(folder / "ema.safetensors.tmp"))
+            save_file({name: value.cpu() for name, value in ema.items()}, str(folder / "ema.safetensors.tmp"))
             (folder / "ema.safetensors.tmp").replace(folder / "ema.safetensors")
             save_state(folder / "base.safetensors", learner, [optimizer], {"step": step, "loss": float(running[0])})
-    return model, ema
+    return model.cpu(), {name: value.cpu() for name, value in ema.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +242,7 @@ def _captions(world: _World, rows: np.ndarray, rng: np.random.Generator, spec: B
 
 
 def _losses(
-    forward: Callable[..., tuple[Tensor, Tensor]], world: _World, spec: BaseSpec, step: int
+    forward: Callable[..., tuple[Tensor, Tensor]], world: _World, spec: BaseSpec, step: int, device: torch.device
 ) -> NDArray[np.float64]:
     """Forward and backward of one step; its randomness comes from the step number, so resuming changes nothing.
 
@@ -233,17 +251,17 @@ def _losses(
     rng = np.random.default_rng((spec.seed, 1, step))
     generator = torch.Generator().manual_seed(spec.seed * 10**7 + step)
     rows = rng.integers(len(world.scenes), size=spec.batch_size)
-    ids, mask = _captions(world, rows, rng, spec)
+    ids, mask = (each.to(device) for each in _captions(world, rows, rng, spec))
     picked = torch.from_numpy(rows)
-    z_0 = world.latents[picked].float()
-    epsilon = torch.randn(z_0.shape, generator=generator)
-    sigma = draw_sigma(len(z_0), spec.shift, generator)
+    z_0 = world.latents[picked].float().to(device)
+    epsilon = torch.randn(z_0.shape, generator=generator).to(device)
+    sigma = draw_sigma(len(z_0), spec.shift, generator).to(device)
     sigma_ = sigma.view(-1, 1, 1, 1, 1)
     with sdpa_kernel(SDPBackend.MATH):
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16):
             velocity, guess = forward((1 - sigma_) * z_0 + sigma_ * epsilon, sigma, ids, mask)
         denoising = (velocity.float() - (epsilon - z_0)).square().mean()
-        alignment = alignment_loss(guess, world.facts[picked].float())
+        alignment = alignment_loss(guess, world.facts[picked].float().to(device))
         (denoising + spec.alignment * alignment).backward()
     return np.array([float(denoising.detach()), float(alignment.detach())])
 

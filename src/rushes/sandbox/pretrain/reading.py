@@ -131,17 +131,20 @@ class Reader(nn.Module):
         return [out(seen_BFD[:, fact]) for fact, out in enumerate(self.out)]
 
 
-def train_text_encoder(folder: Path, spec: ReadingSpec, say: Callable[[str], None] = print) -> UMT5EncoderModel:
+def train_text_encoder(
+    folder: Path, spec: ReadingSpec, say: Callable[[str], None] = print, device: str = "cpu"
+) -> UMT5EncoderModel:
     """Train, or go on training, the text encoder in `folder`; returns it frozen.
 
     Args:
         folder: where its state is kept, in `reading.safetensors`.
         spec: how.
         say: told how it goes.
+        device: where it computes; captions are drawn on the CPU, where the encoder lies when it comes back.
     """
     torch.manual_seed(spec.seed)
     tokenizer = make_tokenizer()
-    reader = Reader(make_text_encoder(len(tokenizer)))
+    reader = Reader(make_text_encoder(len(tokenizer))).to(device)
     optimizer = torch.optim.AdamW(reader.parameters(), lr=spec.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
     file = folder / "reading.safetensors"
     step = int(load_state(file, reader, [optimizer]).get("step", 0))
@@ -149,7 +152,7 @@ def train_text_encoder(folder: Path, spec: ReadingSpec, say: Callable[[str], Non
     while step < spec.num_steps:
         for group in optimizer.param_groups:
             group["lr"] = spec.learning_rate * min((step + 1) / 100, 1 - step / spec.num_steps)
-        ids_BL, mask_BL, facts_BF = draw_captions(tokenizer, spec, step)
+        ids_BL, mask_BL, facts_BF = (each.to(device) for each in draw_captions(tokenizer, spec, step))
         loss = torch.stack(
             [nn.functional.cross_entropy(logits, facts_BF[:, k]) for k, logits in enumerate(reader(ids_BL, mask_BL))]
         ).sum()
@@ -162,7 +165,7 @@ def train_text_encoder(folder: Path, spec: ReadingSpec, say: Callable[[str], Non
             say(f"reading step {step}/{spec.num_steps} loss {float(loss.detach()):.3f} {seconds:.0f} s")
         if step % SAVED_EVERY == 0 or step == spec.num_steps:
             save_state(file, reader, [optimizer], {"step": step})
-    return reader.encoder.eval().requires_grad_(False)
+    return reader.encoder.eval().requires_grad_(False).cpu()
 
 
 def draw_captions(tokenizer: PreTrainedTokenizerFast, spec: ReadingSpec, step: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,12 +18,15 @@ from rushes.train.state import optimizer_tensors, restore_optimizer
 def save_state(
     path: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], extra: Mapping[str, float]
 ) -> None:
-    """Write a checkpoint so that a crash leaves either the old file or the new one, never half of one."""
+    """Write a checkpoint so that a crash leaves either the old file or the new one, never half of one.
+
+    Wherever the model lies, the file is that of one on the CPU, so that another device can go on from it.
+    """
     tensors = {f"model.{name}": value.detach().clone().contiguous() for name, value in model.state_dict().items()}
     for number, optimizer in enumerate(optimizers):
         tensors |= {f"optimizer{number}.{name}": value for name, value in optimizer_tensors(optimizer).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, save(tensors, {"extra": json.dumps(dict(extra))}))
+    write_atomic(path, save({name: value.cpu() for name, value in tensors.items()}, {"extra": json.dumps(dict(extra))}))
 
 
 def load_state(path: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, float]:

@@ -108,7 +108,8 @@ def _batch(rng: np.random.Generator, frames: int, batch: int) -> Tensor:
 def vae_loss(vae: AutoencoderKLWan, x_BCTHW: Tensor, spec: VaeSpec, foreground: float) -> Tensor:
     """Foreground-weighted squared error of the reconstruction from noised latents, plus the latent penalty."""
     z = vae.encode(x_BCTHW).latent_dist.mean
-    y = decode_unclamped(vae, z + spec.latent_noise * torch.randn_like(z)).float()
+    noise = torch.randn_like(z, device="cpu").to(z.device)
+    y = decode_unclamped(vae, z + spec.latent_noise * noise).float()
     coloured = (x_BCTHW.amax(1, keepdim=True) - x_BCTHW.amin(1, keepdim=True) > 0.5).float()
     error = (y - x_BCTHW).square()
     loss: Tensor = ((1 + foreground * coloured) * error).mean() + spec.latent_penalty * z.float().square().mean()
@@ -121,7 +122,7 @@ def psnr_db(vae: AutoencoderKLWan, num_clips: int = 32) -> float:
     rng = np.random.default_rng(HELD_OUT_SEED)
     errors = []
     for _ in range(num_clips // 8):
-        x = _batch(rng, 17, 8)
+        x = _batch(rng, 17, 8).to(vae.device)
         y = vae.decode(vae.encode(x).latent_dist.mean).sample
         errors.append(((y - x) / 2).square().mean(dim=(1, 2, 3, 4)))
     return float((-10 * torch.log10(torch.cat(errors))).mean())
@@ -135,10 +136,18 @@ def learning_rate(step: int, total: int, peak: float, warmup: int = 50) -> float
     return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * u)))
 
 
-def train_vae(folder: Path, spec: VaeSpec, say: Callable[[str], None] = print) -> AutoencoderKLWan:
-    """Train, or go on training, the autoencoder in `folder`; the same call resumes it."""
+def train_vae(folder: Path, spec: VaeSpec, say: Callable[[str], None] = print, device: str = "cpu") -> AutoencoderKLWan:
+    """Train, or go on training, the autoencoder in `folder`; the same call resumes it.
+
+    Args:
+        folder: where its state is kept, in `vae.safetensors`.
+        spec: how.
+        say: told how it goes.
+        device: where it computes; what is random comes from the CPU, where the autoencoder lies when it comes back.
+    """
+    place = torch.device(device)
     torch.manual_seed(spec.seed)
-    vae = make_vae().train()
+    vae = make_vae().train().to(place)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=spec.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
     step = int(load_state(folder / "vae.safetensors", vae, [optimizer]).get("step", 0))
     num_whole = sum(steps for _, _, steps in spec.stages)
@@ -154,8 +163,8 @@ def train_vae(folder: Path, spec: VaeSpec, say: Callable[[str], None] = print) -
         for part in (vae.encoder, vae.quant_conv):
             part.requires_grad_(in_stages)
         foreground = spec.foreground if in_stages else spec.decoder_foreground
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = vae_loss(vae, _batch(rng, frames, batch), spec, foreground)
+        with torch.autocast(place.type, torch.bfloat16):
+            loss = vae_loss(vae, _batch(rng, frames, batch).to(place), spec, foreground)
         loss.backward()
         norm = float(nn.utils.clip_grad_norm_(vae.parameters(), 1.0))
         if math.isfinite(norm):
@@ -168,7 +177,7 @@ def train_vae(folder: Path, spec: VaeSpec, say: Callable[[str], None] = print) -
             quality = f" psnr {psnr_db(vae.eval()):.2f} dB" if step % 300 == 0 or step == total else ""
             vae.train()
             say(f"vae step {step}/{total} frames {frames} loss {running:.4f}{quality} {time.monotonic() - began:.0f} s")
-    return vae.eval()
+    return vae.eval().cpu()
 
 
 def _rate(spec: VaeSpec, step: int, num_whole: int) -> float:

@@ -237,7 +237,7 @@ class JudgeNet(nn.Module):
         read_BQTR = self._readings(share, found, frame_BTR)
         seen = torch.cat([found.permute(0, 1, 3, 2, 4).flatten(3).float(), read_BQTR], -1)
         gauges = self.gauges(summary).unflatten(-1, (self.config.num_gauges, -1)).float()
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(read_BQTR.device.type, enabled=False):
             measured = (gauges @ read_BQTR.flatten(0, 1).flatten(1)[..., None])[..., 0]
         x = self.read(seen).flatten(0, 1) * (1 + self.gate(summary))[:, None] + summary[:, None]
         x = torch.cat([summary[:, None], x], 1) + self.moment
@@ -252,7 +252,7 @@ class JudgeNet(nn.Module):
 
         The spread of a look over several like things tells how many there are.
         """
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(share_BQMTN.device.type, enabled=False):
             mean = share_BQMTN @ self.places_N3
             away = self.places_N3[:-1, :2] - (mean[..., :2] / (mean[..., 2:] + 1e-3))[..., None, :]
             spread = (share_BQMTN[..., :-1, None] * away.square()).sum(-2)

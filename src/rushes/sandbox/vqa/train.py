@@ -117,11 +117,14 @@ def batches_beside(spec: JudgeSpec, step: int) -> Iterator[Iterator[Batch]]:
 
 def judge_loss(net: JudgeNet, batch: Batch, spec: JudgeSpec) -> tuple[Tensor, dict[str, float]]:
     """Weighted cross-entropy of answers, first two looks and facts; and each alone, with the share answered right."""
-    answer_BQ = torch.from_numpy(batch.answer_BQ)
-    with torch.autocast("cpu", torch.bfloat16):
-        judged: Judged = net(torch.from_numpy(batch.frames_BTHWC), torch.from_numpy(batch.words_BQL))
+    device = net.places_N3.device
+    answer_BQ = torch.from_numpy(batch.answer_BQ).to(device)
+    with torch.autocast(device.type, torch.bfloat16):
+        judged: Judged = net(
+            torch.from_numpy(batch.frames_BTHWC).to(device), torch.from_numpy(batch.words_BQL).to(device)
+        )
     answer_loss = F.binary_cross_entropy_with_logits(judged.logit_BQ, answer_BQ)
-    target_BQ2TN = torch.from_numpy(batch.pointing_BQ2TN[:, :, :, :: spec.config.stride])
+    target_BQ2TN = torch.from_numpy(batch.pointing_BQ2TN[:, :, :, :: spec.config.stride]).to(device)
     pointing_loss = -(target_BQ2TN * judged.looks_BQMTN[:, :, :2]).sum(-1).mean()
     facts_loss = seen_loss(judged.facts, batch, spec.config.stride)
     right = ((judged.logit_BQ > 0) == (answer_BQ > 0.5)).float().mean()
@@ -132,9 +135,10 @@ def judge_loss(net: JudgeNet, batch: Batch, spec: JudgeSpec) -> tuple[Tensor, di
 
 def seen_loss(facts: Facts, batch: Batch, stride: int) -> Tensor:
     """How wrong the network is about the clip itself: its cells' colours, shapes and sizes, and the camera."""
-    cells_BTN = torch.from_numpy(batch.cells_BTN[:, ::stride])
-    size_BTN = torch.from_numpy(batch.size_BTN[:, ::stride])
-    camera_BT2 = torch.from_numpy(batch.camera_BT2[:, ::stride]) / torch.tensor(CAMERA_UNITS)
+    device = facts.camera_BT2.device
+    cells_BTN = torch.from_numpy(batch.cells_BTN[:, ::stride]).to(device)
+    size_BTN = torch.from_numpy(batch.size_BTN[:, ::stride]).to(device)
+    camera_BT2 = (torch.from_numpy(batch.camera_BT2[:, ::stride]) / torch.tensor(CAMERA_UNITS)).to(device)
     num_colours, num_shapes, thing = len(COLOURS), len(SHAPES), cells_BTN > 0
     kind, what, count = cells_BTN[thing] - 1, facts.cells_BTNC[thing], max(1, int(thing.sum()))
     told = cells_BTN >= 0
@@ -155,6 +159,7 @@ def train_judge(
     *,
     beside: bool = False,
     stop_after: int | None = None,
+    device: str = "cpu",
 ) -> JudgeNet:
     """Train, or go on training, the judge in `folder`; returns it with its averaged weights, saved in `folder/judge`.
 
@@ -164,10 +169,12 @@ def train_judge(
         say: told the progress, one line at a time.
         beside: draw the clips in a second process.
         stop_after: leave off after this step, with a checkpoint to go on from; None for the end.
+        device: where it computes; clips are drawn on the CPU, where the judge lies when it comes back.
     """
     torch.manual_seed(spec.seed)
     net = _Both(JudgeNet(spec.config), JudgeNet(spec.config).requires_grad_(False))
     net.mean.load_state_dict(net.live.state_dict())
+    net.to(device)
     optimizer = torch.optim.AdamW(
         net.live.parameters(), lr=spec.learning_rate, betas=(0.9, 0.98), weight_decay=spec.weight_decay
     )
@@ -177,6 +184,7 @@ def train_judge(
     if step < end:
         with batches_beside(spec, step) if beside else nullcontext(batches(spec, step)) as source:
             _steps(run, source, step, end)
+    net.cpu()
     if end == spec.num_steps:
         save_judge(folder / "judge", net.mean)
     return net.mean.eval()
