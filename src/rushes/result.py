@@ -123,13 +123,18 @@ def _weight_warnings(run: Run, num_rounds: int) -> tuple[str, ...]:
 
 
 def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prompts: Mapping[str, Prompt]) -> None:
-    """Write `report.html` and `scorecard.json` into the run folder."""
+    """Write `report.html` and `scorecard.json` into the run folder.
+
+    Args:
+        recipe, run, result, scorecard: what was wanted, where it is, and what came out.
+        prompts: every prompt that this recipe wrote or read, by key, refused ones among them.
+    """
     pairs = pair_up(result.before, result.after, result.clips.values()).pairs
     measured = [*result.before, *result.after]
     own = {each.subject[0] for each in measured}
     answers = [answer for answer in run.answers.all() if answer.clip_key in own]
     rejections = run.read_derived("rejections", Rejection)
-    drafts = [prompt for prompt in run.prompts.all() if prompt.origin == "weakness"]
+    num_screened = sum(prompt.origin in ("weakness", "caption") for prompt in prompts.values())
     rounds = _rounds(run, result.tuned)
     curves = _curves(run, rounds)
     data = ReportData(
@@ -144,7 +149,7 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         or Missing("the checkpoint kept no loss values"),
         noise_levels=noise_levels(curves),
         previews=find_previews([previews_in(run.home, each.key) for each in rounds], run.log.read()),
-        screening=Screening(len(drafts), rejections) if rejections is not None else Missing("nothing was screened"),
+        screening=Screening(num_screened, rejections) if rejections is not None else Missing("nothing was screened"),
         judge_accuracy=_judge_accuracy(recipe),
         agreement=agreement(answers, measured) or Missing("the judge answered no question about the measured clips"),
         costs=run.costs(),

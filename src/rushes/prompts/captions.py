@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 from rushes.errors import InputError
 from rushes.prompts.metadata import REAL, MetadataRow, read_metadata
-from rushes.records import Question, Record, Rejection
+from rushes.records import Question, Record
 from rushes.records.base import Text
 from rushes.roles import Brief, Draft, Failed, Video
 from rushes.specs import ShapeSpec
@@ -77,12 +77,6 @@ class ClipFolder:
     def dropped(self) -> tuple[ClipRow, ...]:
         """What could not be used."""
         return tuple(row for row in self.rows if row.outcome == "dropped")
-
-    def rejections(self) -> tuple[Rejection, ...]:
-        """What could not be used, as the report's table of refusals shows it."""
-        return tuple(
-            Rejection(text=row.name, dimension=REAL, reason=row.reason, detail=row.detail) for row in self.dropped
-        )
 
     def require_some(self, folder: str) -> ClipFolder:
         """This folder, if it has a usable clip.

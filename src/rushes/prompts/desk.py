@@ -43,7 +43,7 @@ class PromptDesk:
         self.by_key: dict[str, Prompt] = {}
         """Every prompt met so far."""
         self.rejections: list[Rejection] = []
-        """What the screen refused so far, round after round."""
+        """Texts that the screen refused so far, round after round: drafts, and captions of real clips."""
         self.writer = with_brought(recipe.prompts.writer, recipe.diagnose.extra)
 
     @cached_property
@@ -170,7 +170,6 @@ class PromptDesk:
             return tuple(sandbox_real_clips(math.ceil(SPARE_REAL * spec.num_clips), self.recipe.seed, shape=shape))
         found = read_clip_folder(spec.folder, shape, spec.num_clips).require_some(spec.folder)
         self.run.write_derived("real-clips", found.rows)
-        self.rejections.extend(found.rejections())
         return found.clips
 
     @cached_property

@@ -177,13 +177,13 @@ class OfficialRow:
 class Screening:
     """What the screen did.
 
-    Example: `Screening(num_drafts=300, rejections=())`.
+    Example: `Screening(num_texts=300, rejections=())`.
     """
 
-    num_drafts: int
-    """Texts looked at."""
+    num_texts: int
+    """Texts looked at: drafts for the focus and captions of real clips, of all rounds."""
     rejections: Sequence[Rejection]
-    """Those refused, each with its reason."""
+    """Those of them that were refused, each with its reason; files that cannot be read are no texts."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -181,7 +181,7 @@ def make_data(**changes: object) -> ReportData:
             LossCurve("real_flow", steps, tuple(0.31 + 0.02 * decay + rng.normal(0, 0.02, 200))),
         ),
         "screening": Screening(
-            num_drafts=288,
+            num_texts=288,
             rejections=(
                 *(
                     Rejection(
