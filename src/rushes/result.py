@@ -19,6 +19,7 @@ from rushes.measure.latents import LatentMoments, latent_moments
 from rushes.measure.pairs import Pair, pair_up
 from rushes.plan.flops import UnitFlops
 from rushes.plan.reference import ReferenceCost, RunFacts, reference_costs
+from rushes.prompts.captions import REAL_CLIPS, ClipRow
 from rushes.records import BlobRef, Checkpoint, Clip, Focus, Measurement, Prompt, Rejection, Sample, Score, Scorecard
 from rushes.report.data import (
     NOT_AUDITED,
@@ -150,6 +151,7 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         noise_levels=noise_levels(curves),
         previews=find_previews([previews_in(run.home, each.key) for each in rounds], run.log.read()),
         screening=Screening(num_screened, rejections) if rejections is not None else Missing("nothing was screened"),
+        real_clips=_real_clips(recipe, run),
         judge_accuracy=_judge_accuracy(recipe),
         agreement=agreement(answers, measured) or Missing("the judge answered no question about the measured clips"),
         costs=run.costs(),
@@ -168,6 +170,14 @@ def _reference(recipe: Recipe, run: Run, result: Result) -> tuple[ReferenceCost,
         num_encoded += sum(each.source == "real" or recipe.generate.latents == "reencoded" for each in samples)
     facts = RunFacts(run.clips.all(), run.checkpoints.all(), run.answers.num_records(), num_encoded)
     return reference_costs(result.unit_flops, facts, recipe)
+
+
+def _real_clips(recipe: Recipe, run: Run) -> Sequence[ClipRow] | Missing:
+    """What became of the user's files; those that another recipe read in the same run folder do not count."""
+    spec = recipe.prompts.real
+    if spec.from_sandbox or not spec.num_clips:
+        return Missing("the run read no folder of real clips")
+    return run.read_derived(REAL_CLIPS, ClipRow) or Missing("nothing was written about the folder of real clips")
 
 
 def _weighing(run: Run, number: int) -> Weighing | Missing:

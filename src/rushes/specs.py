@@ -152,6 +152,11 @@ class RealClipsSpec(Spec):
     num_clips: Count = 192
     """How many to use at most; 0 for none."""
 
+    @property
+    def from_sandbox(self) -> bool:
+        """Whether they are rendered, with no folder to read."""
+        return self.folder == "sandbox"
+
 
 class PromptsSpec(Spec):
     """Who writes the prompts, and how many."""

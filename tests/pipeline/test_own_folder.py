@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rushes.pipeline import improve
+from rushes.prompts.captions import ClipRow
 from rushes.records import Prompt, Rejection
 from rushes.sandbox.real_clips import sandbox_real_clips
 from rushes.specs import RealClipsSpec
@@ -58,3 +60,24 @@ def test_refused_texts_are_counted_among_the_texts_that_were_screened(home: Path
     assert sum(each.origin == "caption" for each in screened) == 6
     (told,) = re.findall(r"(\d+) of (\d+) texts", (home / "report.html").read_text(encoding="utf-8"))
     assert told == (str(len(refused)), str(len(screened)))
+
+
+def test_every_file_is_told_with_what_became_of_it(home: Path) -> None:
+    with Run.view(home) as run:
+        rows = run.read_derived("real-clips", ClipRow) or []
+        used = [clip for clip in run.clips.all() if clip.origin == "real"]
+        (refused,) = [each for each in run.read_derived("rejections", Rejection) or [] if each.text == UNKNOWN_WORD]
+    told = {row.name: (row.outcome, row.reason) for row in rows}
+    assert told["empty.mp4"][0] == "dropped" and told[EVIL_FILE] == ("dropped", "no_row")
+    assert told["clip_4.mp4"] == ("cut", "fitted")
+    assert told["clip_5.mp4"] == ("dropped", refused.reason), "its file is good, its caption is not"
+    assert len(told) == 8 and sum(row.outcome in ("used", "cut") for row in rows) == len(used)
+
+
+def test_the_report_shows_the_table_and_escapes_file_names(home: Path) -> None:
+    page = (home / "report.html").read_text(encoding="utf-8")
+    section = page[page.index('id="real"') : page.index('id="judge"')]
+    assert html.unescape(section).count(EVIL_FILE) == 1 and "<script" not in section and "<img" not in section
+    assert "8 files and metadata rows: " in section and "1 used, cut to the model&#39;s shape" in section
+    for name in ("empty.mp4", "clip_4.mp4", "clip_5.mp4"):
+        assert f"<td>{name}</td>" in section

@@ -118,7 +118,7 @@ def _prompts(recipe: Recipe) -> StageWork:
     # Each focus dimension rounds its own share up, so there may be a few more records than drafts counted at once.
     num_most = num_drafts + rounds * (max(len(recipe.diagnose.focus), recipe.diagnose.num_focus) - 1)
     num_real = spec.real.num_clips
-    num_captions = math.ceil(SPARE_REAL * num_real) if spec.real.folder == "sandbox" else num_real
+    num_captions = math.ceil(SPARE_REAL * num_real) if spec.real.from_sandbox else num_real
     return StageWork(
         "prompts",
         f"drafts, and {num_real} real clips" if num_real else "drafts",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,8 @@ VIDEO_SUFFIXES: Final = frozenset(".mp4 .mov .m4v .mkv .webm .avi .mpg .mpeg .gi
 """Files that are taken for videos; a row may name any other file too."""
 MAX_CAPTION_CHARS: Final = 2000
 """Longest caption, characters: more than any text encoder here reads."""
+REAL_CLIPS: Final = "real-clips"
+"""Name of a run's derived records of `ClipRow`: what became of each file and row of the user's folder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,6 +204,25 @@ class _Folder:
                 detail="; ".join(found.changes) or "as it is",
             )
         )
+
+
+def without_refused(
+    rows: Sequence[ClipRow], clips: Sequence[RealClip], refused: Mapping[int, tuple[str, str]]
+) -> tuple[ClipRow, ...]:
+    """The table with those clips dropped whose captions cannot be trained on, though their files are good.
+
+    Args:
+        rows: of `ClipFolder`.
+        clips: of the same.
+        refused: position in `clips` -> reason tag and detail.
+    """
+    why = {clips[position].name: said for position, said in refused.items()}
+    return tuple(
+        ClipRow(name=row.name, outcome="dropped", reason=why[row.name][0], detail=why[row.name][1])
+        if row.outcome in ("used", "cut") and row.name in why
+        else row
+        for row in rows
+    )
 
 
 def _load(cut: Callable[[], VideoCut], sha256: str, name: str) -> Video:

@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Literal
 from rushes.dimensions import Dimension, known, probed
 from rushes.execute import Lazily
 from rushes.prompts.briefs import Aim, plan_briefs, plan_captions, with_brought
-from rushes.prompts.captions import CaptionWriter, RealClip, read_clip_folder
-from rushes.prompts.screen import screen, screen_splits
+from rushes.prompts.captions import (
+    REAL_CLIPS,
+    CaptionWriter,
+    ClipFolder,
+    RealClip,
+    read_clip_folder,
+    without_refused,
+)
+from rushes.prompts.screen import Screened, screen, screen_splits
 from rushes.prompts.write import PromptTools, write_prompts
 from rushes.records import Clip, Focus, Prompt, Rejection
 from rushes.roles import Brief, PromptWriter
@@ -159,18 +166,25 @@ class PromptDesk:
 
     @cached_property
     def real(self) -> tuple[RealClip, ...]:
-        """The recipe's real clips; what of a folder cannot be used is recorded with its reason."""
-        spec, shape = self.recipe.prompts.real, self.recipe.shape
+        """The recipe's real clips."""
+        spec = self.recipe.prompts.real
         if spec.num_clips == 0:
             return ()
-        if spec.folder == "sandbox":
+        if spec.from_sandbox:
             from rushes.sandbox.real_clips import sandbox_real_clips
 
             # Some captions say what an evaluation prompt says and are refused, so more are rendered than are wanted.
-            return tuple(sandbox_real_clips(math.ceil(SPARE_REAL * spec.num_clips), self.recipe.seed, shape=shape))
-        found = read_clip_folder(spec.folder, shape, spec.num_clips).require_some(spec.folder)
-        self.run.write_derived("real-clips", found.rows)
-        return found.clips
+            num = math.ceil(SPARE_REAL * spec.num_clips)
+            return tuple(sandbox_real_clips(num, self.recipe.seed, shape=self.recipe.shape))
+        return self._folder.clips
+
+    @cached_property
+    def _folder(self) -> ClipFolder:
+        """The user's folder; what became of each file and row is written down."""
+        spec = self.recipe.prompts.real
+        found = read_clip_folder(spec.folder, self.recipe.shape, spec.num_clips)
+        self.run.write_derived(REAL_CLIPS, found.rows)
+        return found.require_some(spec.folder)
 
     @cached_property
     def _captions(self) -> tuple[Prompt, ...]:
@@ -188,7 +202,22 @@ class PromptDesk:
             max_tokens=self.recipe.base.max_tokens,
         )
         self.rejections.extend(screened.rejections)
+        if not self.recipe.prompts.real.from_sandbox:
+            self._note_refused(written, screened)
         return screened.accepted[: self.recipe.prompts.real.num_clips]
+
+    def _note_refused(self, written: Sequence[Prompt], screened: Screened) -> None:
+        """Write down which good files of the user's folder are not used after all, because of their captions."""
+        failed = ("failed", "its caption could not be made a prompt; the run's table of failures says why")
+        refused = dict.fromkeys(range(len(self._folder.clips)), failed)
+        accepted, reasons = {each.key for each in screened.accepted}, iter(screened.rejections)
+        for prompt in written:
+            if prompt.key in accepted:
+                del refused[prompt.index]
+            else:
+                rejection = next(reasons)
+                refused[prompt.index] = (rejection.reason, f"its caption was refused: {rejection.detail}")
+        self.run.write_derived(REAL_CLIPS, without_refused(self._folder.rows, self._folder.clips, refused))
 
     def real_clips(self) -> list[Clip]:
         """The real clips as records, latents not kept: training encodes them."""

@@ -16,6 +16,7 @@ from rushes.plan.reference import ReferenceCost
 from rushes.records import CostEntry, Focus, Outcome, Question, Rejection, RunHeader, Sample, Scorecard
 
 if TYPE_CHECKING:
+    from rushes.prompts.captions import ClipRow
     from rushes.roles import Video
     from rushes.weights.report import WeightReport
 
@@ -222,5 +223,7 @@ class ReportData:
     """What the judge said to controls, from the run folder."""
     noise_levels: Sequence[NoiseLevel] = ()
     """Training error by noise level; empty where it was not kept."""
+    real_clips: Sequence[ClipRow] | Missing = Missing("the run read no folder of real clips")
+    """What became of each file and row of the user's folder; the section is left out where there is none."""
     previews: Sequence[Preview] = ()
     """Clips filmed while training; empty where the recipe asked for none."""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TYPE_CHECKING, Final
 
 from rushes.measure.agreement import Agreement
 from rushes.plan.reference import ReferenceCost
@@ -13,6 +14,9 @@ from rushes.records import CostEntry, Outcome, Question, Rejection, Scorecard, S
 from rushes.report.clips import EmbeddedClip, embed
 from rushes.report.data import Accuracy, Example, Missing
 from rushes.report.words import NARROW, duration, figure, score, signed
+
+if TYPE_CHECKING:
+    from rushes.prompts.captions import ClipRow
 
 
 @dataclass(frozen=True)
@@ -176,6 +180,52 @@ def judge_rows(accuracy: Sequence[Accuracy] | Missing, agreement: Sequence[Agree
     right = {} if isinstance(accuracy, Missing) else {each.dimension: each for each in accuracy}
     agreed = {} if isinstance(agreement, Missing) else {each.dimension: each for each in agreement}
     return [JudgeRow(name, right.get(name), agreed.get(name)) for name in sorted({*right, *agreed})]
+
+
+# ---------------------------------------------------------------------------------------------- real clips
+
+MAX_CLIP_ROWS: Final = 40
+"""Files named one by one of each outcome; the others are counted."""
+_CLIP_OUTCOMES: Final = {
+    "used": "used as they are",
+    "cut": "used, cut to the model's shape",
+    "dropped": "dropped",
+    "left_over": "good, but more than the recipe asks for",
+}
+
+
+@dataclass(frozen=True)
+class ClipGroup:
+    """Files of a folder of real clips that ended alike."""
+
+    title: str
+    """How they ended."""
+    num_rows: int
+    """How many they are."""
+    shown: Sequence[ClipRow]
+    """The first of them."""
+
+    @property
+    def num_more(self) -> int:
+        """How many are only counted."""
+        return self.num_rows - len(self.shown)
+
+
+def clip_sentence(rows: Sequence[ClipRow]) -> str:
+    """How many files of a folder ended how, in one line."""
+    counts = Counter[str](row.outcome for row in rows)
+    parts = [f"{counts[outcome]} {words}" for outcome, words in _CLIP_OUTCOMES.items() if counts[outcome]]
+    return f"{len(rows)} files and metadata rows: {'; '.join(parts) or 'nothing there'}."
+
+
+def clip_groups(rows: Sequence[ClipRow]) -> list[ClipGroup]:
+    """Files worth naming, with what is wrong first: those dropped, then those cut."""
+    found = []
+    for outcome in ("dropped", "cut"):
+        alike = [row for row in rows if row.outcome == outcome]
+        if alike:
+            found.append(ClipGroup(_CLIP_OUTCOMES[outcome], len(alike), alike[:MAX_CLIP_ROWS]))
+    return found
 
 
 # ---------------------------------------------------------------------------------------------- rejections and costs

@@ -10,6 +10,7 @@ import numpy as np
 from rushes.measure.agreement import Agreement
 from rushes.measure.sandbox import PerceptionMeasurer
 from rushes.plan.reference import ReferenceCost
+from rushes.prompts.captions import ClipRow
 from rushes.records import (
     CostEntry,
     DimensionRow,
@@ -137,6 +138,24 @@ def make_weighing(num_clips: int = 192) -> Weighing:
     return Weighing([*samples, *real], facts)
 
 
+def make_clip_rows(num_used: int = 150, num_cut: int = 45) -> tuple[ClipRow, ...]:
+    """A user's folder: most is good, much is cut, a little is bad."""
+    rows = [
+        ClipRow(name=f"take_{i:03d}.mp4", outcome="used", reason="whole", detail="as it is") for i in range(num_used)
+    ]
+    for i in range(num_cut):
+        detail = "the first 2.12 s of 10.00 s; 1280 x 720 px cut to 720 x 720 px"
+        rows.append(ClipRow(name=f"long/take_{i:03d}.mov", outcome="cut", reason="fitted", detail=detail))
+    bad = (
+        ("cat.mp4", "unreadable", "no video in it can be decoded"),
+        ('dog\n"two".mp4', "missing_caption", "row 12 has no caption"),
+        ("short.mp4", "too_short", "0.50 s, and the model's clips have 2.12 s"),
+    )
+    rows += [ClipRow(name=name, outcome="dropped", reason=reason, detail=detail) for name, reason, detail in bad]
+    rows.append(ClipRow(name="one more.mp4", outcome="left_over", reason="over_limit", detail="195 clips are wanted"))
+    return tuple(rows)
+
+
 def make_data(**changes: object) -> ReportData:
     """The whole report; `changes` replace fields."""
     rng = np.random.default_rng(1)
@@ -196,6 +215,7 @@ def make_data(**changes: object) -> ReportData:
                 Rejection(text="a blue square pans", dimension=NAMES[2], reason="held_out", detail="1.00 of prompt 12"),
             ),
         ),
+        "real_clips": make_clip_rows(),
         "judge_accuracy": tuple(Accuracy(name, 200 - 9 * i, 200) for i, name in enumerate(NAMES[:8])),
         "agreement": tuple(
             Agreement(name, num_both_right=80, num_both_wrong=20, num_lenient=4 + i, num_strict=3)

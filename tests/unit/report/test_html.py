@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import os
 import re
 import sys
@@ -19,9 +20,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_run import NAMES, make_data, make_scorecard
 
 from rushes.errors import StoreError
+from rushes.prompts.captions import ClipRow
 from rushes.records import CostEntry, Question, Rejection, Scorecard, UnmeasuredDimension, Unscored
 from rushes.report.data import Example, LossCurve, Missing, ReportData, Screening, Side
 from rushes.report.html import render_report, write_report
+from rushes.report.view import MAX_CLIP_ROWS
 from rushes.roles import Video
 
 EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)> & file\n\"name\".mp4"
@@ -72,6 +75,7 @@ def whole_page() -> str:
 def bare(**changes: object) -> ReportData:
     """A report with nothing but the scorecard."""
     missing = {name: Missing(f"reason of {name}") for name in NOT_GIVEN}
+    missing["real_clips"] = Missing("no folder")
     return replace(whole(), **(missing | {"focus": ()} | changes))  # type: ignore[arg-type]
 
 
@@ -142,6 +146,9 @@ def evil_data() -> ReportData:
         examples=(Example(EVIL, EVIL, EVIL, (question,), 1, 0, side, side),),
         weighing=Missing(EVIL),
         losses=(LossCurve(EVIL, (1, 2), (0.5, 0.4)),),
+        real_clips=tuple(
+            ClipRow(name=EVIL, outcome=outcome, reason=EVIL, detail=EVIL) for outcome in ("used", "cut", "dropped")
+        ),
         screening=Screening(1, (Rejection(text=EVIL, dimension=EVIL, reason="unreadable", detail=EVIL),)),
         costs=(CostEntry(stage=EVIL, seconds=1.0, num_items=1, device=EVIL),),
         judge_accuracy=Missing(EVIL),
@@ -156,6 +163,28 @@ def test_texts_of_users_and_models_are_never_markup() -> None:
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     # Every place shows the text itself: nothing was dropped instead of escaped.
     assert page.text.count("<script>alert('x')</script>") >= 30
+
+
+def test_a_file_name_keeps_its_quotes_and_newlines() -> None:
+    page = render_report(bare(real_clips=(ClipRow(name=EVIL, outcome="dropped", reason="odd", detail="so"),)))
+    (cell,) = re.findall(r"<td>([^<]*)</td><td>odd</td>", page)
+    assert html.unescape(cell) == EVIL
+
+
+def test_real_clips_are_named_where_something_is_wrong_and_else_counted() -> None:
+    page = Page(whole_page())
+    assert (
+        "199 files and metadata rows: 150 used as they are; 45 used, cut to the model's shape; 3 dropped; "
+        "1 good, but more than the recipe asks for." in page.text
+    )
+    assert "dropped 3 File Reason In words cat.mp4 unreadable no video in it can be decoded" in page.text
+    assert page.text.count("long/take_") == MAX_CLIP_ROWS and "and 5 more" in page.text
+    assert "take_149.mp4" not in page.text and "one more.mp4" not in page.text
+
+
+def test_without_a_folder_there_is_no_word_of_one() -> None:
+    assert 'id="real"' in whole_page() and 'href="#real"' in whole_page()
+    assert "#real" not in render_report(bare()) and 'id="real"' not in render_report(bare())
 
 
 def test_what_is_missing_says_why_and_shows_no_zero() -> None:
