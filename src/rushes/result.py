@@ -12,7 +12,7 @@ import numpy as np
 from rushes.judge.audit.run import FOLDER as AUDIT_FOLDER
 from rushes.judge.audit.run import read_audit
 from rushes.judge.stage import judge_name
-from rushes.measure.agreement import agreement
+from rushes.measure.agreement import Agreement, agreement
 from rushes.measure.compare import Contest, compare
 from rushes.measure.drift import Footage, drift
 from rushes.measure.latents import LatentMoments, latent_moments
@@ -131,9 +131,6 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         prompts: every prompt that this recipe wrote or read, by key, refused ones among them.
     """
     pairs = pair_up(result.before, result.after, result.clips.values()).pairs
-    measured = [*result.before, *result.after]
-    own = {each.subject[0] for each in measured}
-    answers = [answer for answer in run.answers.all() if answer.clip_key in own]
     rejections = run.read_derived("rejections", Rejection)
     num_screened = sum(prompt.origin in ("weakness", "caption") for prompt in prompts.values())
     rounds = _rounds(run, result.tuned)
@@ -153,7 +150,8 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         screening=Screening(num_screened, rejections) if rejections is not None else Missing("nothing was screened"),
         real_clips=_real_clips(recipe, run),
         judge_accuracy=_judge_accuracy(recipe),
-        agreement=agreement(answers, measured) or Missing("the judge answered no question about the measured clips"),
+        agreement_before=_agreement(run, result.before, "base"),
+        agreement_after=_agreement(run, result.after, "tuned"),
         costs=run.costs(),
         reference=_reference(recipe, run, result),
         official=official_rows(run, result.before, result.after, prompts, result.clips),
@@ -178,6 +176,15 @@ def _real_clips(recipe: Recipe, run: Run) -> Sequence[ClipRow] | Missing:
     if spec.from_sandbox or not spec.num_clips:
         return Missing("the run read no folder of real clips")
     return run.read_derived(REAL_CLIPS, ClipRow) or Missing("nothing was written about the folder of real clips")
+
+
+def _agreement(run: Run, measured: Sequence[Measurement], which: str) -> tuple[Agreement, ...] | Missing:
+    """Judge against measurer on one model's clips."""
+    own = {each.subject[0] for each in measured}
+    answers = (answer for answer in run.answers.all() if answer.clip_key in own)
+    return agreement(answers, measured) or Missing(
+        f"the judge answered no question that the measurer answered too, about clips of the {which} model"
+    )
 
 
 def _weighing(run: Run, number: int) -> Weighing | Missing:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 
 from rushes.errors import TrainingError
+from rushes.measure.agreement import agreement
 from rushes.measure.latents import ClipMoments
 from rushes.pipeline import improve
 from rushes.plan.flops import UnitFlops
@@ -151,3 +153,25 @@ def test_the_report_shows_what_training_filmed(finished: tuple[Recipe, Path, Sco
     assert page.count('preload="none"') == 6
     for words in ("round 1, before step 1", "round 1, after 3 steps", "round 2, after 6 steps", *told):
         assert words in page, words
+
+
+def test_the_judge_is_compared_with_the_measurer_on_each_models_own_clips(
+    finished: tuple[Recipe, Path, Scorecard],
+) -> None:
+    _, home, scorecard = finished
+    with Run.view(home) as run:
+        answers, clips = list(run.answers.all()), {clip.key: clip for clip in run.clips.all()}
+        prompts = {prompt.key: prompt for prompt in run.prompts.all() if prompt.origin == "held_out"}
+        looked_at = [each for each in run.measurements.all() if clips[each.subject[0]].prompt_key in prompts]
+    shown: dict[str, list[int]] = {}
+    for model in (scorecard.base_model, scorecard.tuned_model):
+        own = [each for each in looked_at if clips[each.subject[0]].model == model]
+        for row in agreement(answers, own):
+            shown.setdefault(row.dimension, []).append(row.num_questions)
+    page = (home / "report.html").read_text(encoding="utf-8")
+    section = page[page.index('id="judge"') : page.index('id="drift"')]
+    for dimension, numbers in shown.items():
+        row = section[section.index(f'<th scope="row">{dimension.replace("_", " ")}</th>') :]
+        found = [int(number) for number in re.findall(r"of (\d+)</small>", row[: row.index("</tr>")])]
+        assert len(numbers) == 2 and found[-2:] == numbers, dimension
+    assert shown, "nothing was compared"

@@ -211,8 +211,10 @@ class ReportData:
     """What the screen refused."""
     judge_accuracy: Sequence[Accuracy] | Missing
     """Of the training judge, on held-out clips whose content is known."""
-    agreement: Sequence[Agreement] | Missing
-    """Training judge against measurer, on clips of this run."""
+    agreement_before: Sequence[Agreement] | Missing
+    """Training judge against measurer, on the base model's held-out clips."""
+    agreement_after: Sequence[Agreement] | Missing
+    """The same on the tuned model's clips: it has learned to please this judge, and may have learned to fool it."""
     costs: Sequence[CostEntry] | Missing
     """Time spent; several entries of one stage are added up."""
     reference: Sequence[ReferenceCost] | Missing

@@ -171,15 +171,25 @@ class JudgeRow:
     """Quality dimension."""
     accuracy: Accuracy | None
     """On clips whose content is known."""
-    agreement: Agreement | None
-    """With the measurer, on clips of this run."""
+    agreement_before: Agreement | None
+    """With the measurer, on the base model's clips."""
+    agreement_after: Agreement | None
+    """With the measurer, on the tuned model's clips."""
 
 
-def judge_rows(accuracy: Sequence[Accuracy] | Missing, agreement: Sequence[Agreement] | Missing) -> list[JudgeRow]:
-    """Both by dimension, sorted by name."""
+def judge_rows(
+    accuracy: Sequence[Accuracy] | Missing,
+    agreement_before: Sequence[Agreement] | Missing,
+    agreement_after: Sequence[Agreement] | Missing,
+) -> list[JudgeRow]:
+    """All three by dimension, sorted by name."""
     right = {} if isinstance(accuracy, Missing) else {each.dimension: each for each in accuracy}
-    agreed = {} if isinstance(agreement, Missing) else {each.dimension: each for each in agreement}
-    return [JudgeRow(name, right.get(name), agreed.get(name)) for name in sorted({*right, *agreed})]
+    before, after = (
+        {} if isinstance(found, Missing) else {each.dimension: each for each in found}
+        for found in (agreement_before, agreement_after)
+    )
+    names = sorted({*right, *before, *after})
+    return [JudgeRow(name, right.get(name), before.get(name), after.get(name)) for name in names]
 
 
 # ---------------------------------------------------------------------------------------------- real clips

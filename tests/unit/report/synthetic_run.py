@@ -217,8 +217,12 @@ def make_data(**changes: object) -> ReportData:
         ),
         "real_clips": make_clip_rows(),
         "judge_accuracy": tuple(Accuracy(name, 200 - 9 * i, 200) for i, name in enumerate(NAMES[:8])),
-        "agreement": tuple(
+        "agreement_before": tuple(
             Agreement(name, num_both_right=80, num_both_wrong=20, num_lenient=4 + i, num_strict=3)
+            for i, name in enumerate(NAMES[:8])
+        ),
+        "agreement_after": tuple(
+            Agreement(name, num_both_right=90, num_both_wrong=8, num_lenient=7 + 2 * i, num_strict=2)
             for i, name in enumerate(NAMES[:8])
         ),
         "costs": tuple(

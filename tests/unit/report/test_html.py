@@ -20,15 +20,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_run import NAMES, make_data, make_scorecard
 
 from rushes.errors import StoreError
+from rushes.measure.agreement import Agreement
 from rushes.prompts.captions import ClipRow
 from rushes.records import CostEntry, Question, Rejection, Scorecard, UnmeasuredDimension, Unscored
-from rushes.report.data import Example, LossCurve, Missing, ReportData, Screening, Side
+from rushes.report.data import Accuracy, Example, LossCurve, Missing, ReportData, Screening, Side
 from rushes.report.html import render_report, write_report
 from rushes.report.view import MAX_CLIP_ROWS
 from rushes.roles import Video
 
 EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)> & file\n\"name\".mp4"
-NOT_GIVEN = ("examples", "weighing", "losses", "screening", "judge_accuracy", "agreement", "costs", "reference")
+NOT_GIVEN = (
+    *("examples", "weighing", "losses", "screening", "judge_accuracy", "agreement_before", "agreement_after"),
+    *("costs", "reference"),
+)
 
 
 class Page(HTMLParser):
@@ -152,7 +156,8 @@ def evil_data() -> ReportData:
         screening=Screening(1, (Rejection(text=EVIL, dimension=EVIL, reason="unreadable", detail=EVIL),)),
         costs=(CostEntry(stage=EVIL, seconds=1.0, num_items=1, device=EVIL),),
         judge_accuracy=Missing(EVIL),
-        agreement=Missing(EVIL),
+        agreement_before=Missing(EVIL),
+        agreement_after=Missing(EVIL),
     )
 
 
@@ -211,6 +216,20 @@ def test_a_judge_that_was_not_asked_and_real_clips_that_are_not_there_are_no_zer
     text = Page(whole_page()).text
     assert "not asked" in text
     assert re.search(r"fine detail levels 3\.41 3\.33 not measured", text)
+
+
+def test_the_judge_is_held_to_the_measurer_on_each_models_clips_alone() -> None:
+    name = NAMES[0]
+    found = bare(
+        judge_accuracy=(Accuracy(name, 180, 200),),
+        agreement_before=(Agreement(name, num_both_right=70, num_both_wrong=20, num_lenient=8, num_strict=2),),
+        agreement_after=(Agreement(name, num_both_right=30, num_both_wrong=5, num_lenient=14, num_strict=1),),
+    )
+    thin = "\u202f"
+    row = "Motion Order Understanding 90 % of 200 90 % of 100 8 % 2 % 70 % of 50 28 % 2 %"
+    assert row in Page(render_report(found)).text.replace(thin, " ")
+    half = Page(render_report(replace(found, agreement_before=Missing("nobody asked")))).text.replace(thin, " ")
+    assert "90 % of 200 not measured 70 % of 50 28 % 2 %" in half and "nobody asked" in half
 
 
 def test_an_unscored_side_shows_its_reason() -> None:

@@ -75,12 +75,15 @@ def test_tiles_count_what_the_rows_say() -> None:
 
 
 def test_judge_rows_join_what_is_known() -> None:
-    rows = view.judge_rows([Accuracy("A", 9, 10), Accuracy("B", 8, 10)], [Agreement("B", num_both_right=3)])
-    assert [(row.dimension, row.accuracy is not None, row.agreement is not None) for row in rows] == [
-        ("A", True, False),
-        ("B", True, True),
+    accuracy = [Accuracy("A", 9, 10), Accuracy("B", 8, 10)]
+    before, after = Agreement("B", num_both_right=3), Agreement("C", num_both_wrong=2)
+    rows = view.judge_rows(accuracy, [before], [after])
+    assert [(row.dimension, row.accuracy, row.agreement_before, row.agreement_after) for row in rows] == [
+        ("A", accuracy[0], None, None),
+        ("B", accuracy[1], before, None),
+        ("C", None, None, after),
     ]
-    assert view.judge_rows(Missing("x"), Missing("y")) == []
+    assert view.judge_rows(Missing("x"), Missing("y"), Missing("z")) == []
 
 
 def test_a_card_tells_question_by_question_what_was_found() -> None:
