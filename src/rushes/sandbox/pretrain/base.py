@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 NUM_HEADS = 3
 HEAD_WIDTH = 64
+SAVED_EVERY = 500
+"""Steps between two checkpoints."""
 ALIGNED_LAYER = 2
 """The transformer layer, counted from 0, whose output the alignment head reads."""
 
@@ -147,7 +149,10 @@ def encode_world(
             say(f"encoded {at}/{len(scenes)} clips")
     vae.cpu()
     latents = torch.cat(parts).contiguous()
-    save_file({"latents": latents}, str(file))
+    # A file that was cut off by a kill could not be read when training goes on.
+    unfinished = file.with_name(f"{file.name}.tmp")
+    save_file({"latents": latents}, str(unfinished))
+    unfinished.replace(file)
     return latents
 
 
@@ -196,10 +201,9 @@ def train_base(
     world = _World(tokenizer, scenes, latents, stack_facts(scenes))
     trained = [parameter for parameter in learner.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=spec.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    step = int(load_state(folder / "base.safetensors", learner, [optimizer]).get("step", 0))
     ema = {name: value.clone() for name, value in model.state_dict().items()}
-    if step:
-        ema = load_file(str(folder / "ema.safetensors"), device=device)
+    file = folder / "base.safetensors"
+    step = int(load_state(file, learner, [optimizer], ema).get("step", 0))
     forward = torch.compile(learner) if spec.compiled else learner
     began, running = time.monotonic(), np.zeros(2)
     while step < spec.num_steps:
@@ -215,10 +219,8 @@ def train_base(
         if step % 100 == 0:
             seconds = time.monotonic() - began
             say(f"base step {step}/{spec.num_steps} loss {running[0]:.4f} facts {running[1]:.3f} {seconds:.0f} s")
-        if step % 500 == 0 or step == spec.num_steps:
-            save_file({name: value.cpu() for name, value in ema.items()}, str(folder / "ema.safetensors.tmp"))
-            (folder / "ema.safetensors.tmp").replace(folder / "ema.safetensors")
-            save_state(folder / "base.safetensors", learner, [optimizer], {"step": step, "loss": float(running[0])})
+        if step % SAVED_EVERY == 0 or step == spec.num_steps:
+            save_state(file, learner, [optimizer], {"step": step, "loss": float(running[0])}, ema)
     return model.cpu(), {name: value.cpu() for name, value in ema.items()}
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LATENT_CHANNELS = 16
+SAVED_EVERY = 100
+"""Steps between two checkpoints."""
 HELD_OUT_SEED = 10_000_019
 """Seed of the clips that PSNR is measured on; training seeds start below it and never reach it."""
 
@@ -172,7 +174,7 @@ def train_vae(folder: Path, spec: VaeSpec, say: Callable[[str], None] = print, d
         optimizer.zero_grad(set_to_none=True)
         step += 1
         running = float(loss.detach()) if running == 0 else 0.98 * running + 0.02 * float(loss.detach())
-        if step % 100 == 0 or step == total:
+        if step % SAVED_EVERY == 0 or step == total:
             save_state(folder / "vae.safetensors", vae, [optimizer], {"step": step})
             quality = f" psnr {psnr_db(vae.eval()):.2f} dB" if step % 300 == 0 or step == total else ""
             vae.train()
