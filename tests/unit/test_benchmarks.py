@@ -5,26 +5,45 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 
 from rushes.plan.models import REAL_MODELS
+from rushes.recipe import load_recipe
+from rushes.records import Question
+from rushes.roles import Draft
+from rushes.sandbox.grammar import DIMENSIONS, draw_scene
+from rushes.sandbox.questions import ask, checks
+from rushes.sandbox.render import render
+from rushes.specs import GrammarWriterSpec
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "real_models.py"
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_real_models", SCRIPT)
+def loaded(name: str) -> ModuleType:
+    """The benchmark of that name as a module."""
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", FOLDER / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    return loaded("real_models")
+
+
+@pytest.fixture(scope="module")
+def sandbox_model() -> ModuleType:
+    return loaded("sandbox_model")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -63,3 +82,65 @@ def test_the_real_judge_has_seven_billion_parameters(script: ModuleType, tmp_pat
     judge = script.random_judge(script.REAL, torch.device("meta"), tmp_path)
     # 7.07e9 without the tables of its 152,064 words, which random weights have no use for.
     assert sum(p.numel() for p in judge.parameters()) == pytest.approx(7.2e9, rel=0.03)
+
+
+def test_the_sandbox_models_are_measured(sandbox_model: ModuleType, tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    sandbox_model.main(["--clips", "8", "--simple", "3", "--prompts", "2", "--batch", "2", "--out", str(out)])
+    found = json.loads(out.read_text())
+    assert found["is_smoke_test"] and "CPU cores" in found["machine"]
+    pictures, *kinds = found["results"]
+    assert pictures["unit"] == "dB" and 20 < pictures["low"] <= pictures["mean"] <= pictures["high"] < 50
+    assert pictures["num"] == 8 and pictures["low"] < pictures["high"]
+    assert [kind["what"] for kind in kinds] == list(DIMENSIONS)
+    for kind in kinds:
+        assert kind["num"] + kind["num_unscored"] == (3 if kind["what"] == "Simple" else 2)
+        assert 0 <= kind["low"] <= kind["mean"] <= kind["high"] <= 1 and kind["low"] < kind["high"]
+
+
+def test_the_prompts_of_the_sandbox_models_are_different_and_always_the_same(sandbox_model: ModuleType) -> None:
+    spec = GrammarWriterSpec()
+    drafts = sandbox_model.draw_prompts("Simple", 20, spec)
+    assert len({draft.text for draft in drafts}) == 20 and all(draft.questions for draft in drafts)
+    assert drafts[:5] == sandbox_model.draw_prompts("Simple", 5, spec)
+
+
+def test_a_clip_is_right_only_when_its_own_prompt_is_filmed(sandbox_model: ModuleType) -> None:
+    """Rendered clips in the model's place: those of the prompts are right, those of other prompts are not."""
+    recipe = load_recipe("sandbox")
+    rng = np.random.default_rng(0)
+    scenes = [draw_scene(rng, "Simple") for _ in range(6)]
+    questions = [
+        tuple(
+            Question(text=ask(check), expected="yes" if truth else "no", dimension="Simple", about=check.kind)
+            for check, truth in checks(scene, rng)
+        )
+        for scene in scenes
+    ]
+    drafts = [Draft(str(n), str(n), questions=asked) for n, asked in enumerate(questions)]
+
+    @dataclass
+    class Renderer:
+        """A family that films scene number `text`, or the one after it."""
+
+        away: int
+
+        def sample(self, texts: list[str], *_: object) -> list[int]:
+            return [int(text) for text in texts]
+
+        def decode(self, latents: list[int]) -> list[np.ndarray]:
+            return [render(scenes[(number + self.away) % len(scenes)]) for number in latents]
+
+    def right(away: int) -> list[float]:
+        outcomes = sandbox_model.looked_at(Renderer(away), recipe, "Simple", drafts, 4)
+        return [outcome.value for outcome in outcomes]
+
+    assert right(away=0) == [1.0] * 6
+    assert sum(right(away=1)) < 3
+
+
+def test_sizes_that_give_no_interval_are_refused(sandbox_model: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--clips", "12"], ["--prompts", "1"], ["--simple", "0"]):
+        with pytest.raises(SystemExit):
+            sandbox_model.main(arguments)
+        assert "at least 2" in capsys.readouterr().err

@@ -118,16 +118,21 @@ def vae_loss(vae: AutoencoderKLWan, x_BCTHW: Tensor, spec: VaeSpec, foreground: 
     return loss
 
 
-@torch.no_grad()
 def psnr_db(vae: AutoencoderKLWan, num_clips: int = 32) -> float:
-    """Peak signal-to-noise ratio on held-out rendered clips of the full world, in dB."""
+    """Mean peak signal-to-noise ratio on held-out rendered clips of the full world, in dB."""
+    return float(clips_psnr_db(vae, num_clips).mean())
+
+
+@torch.no_grad()
+def clips_psnr_db(vae: AutoencoderKLWan, num_clips: int) -> Tensor:
+    """Peak signal-to-noise ratio of each of the first held-out rendered clips, in dB; a multiple of 8 clips."""
     rng = np.random.default_rng(HELD_OUT_SEED)
     errors = []
     for _ in range(num_clips // 8):
         x = _batch(rng, 17, 8).to(vae.device)
         y = vae.decode(vae.encode(x).latent_dist.mean).sample
         errors.append(((y - x) / 2).square().mean(dim=(1, 2, 3, 4)))
-    return float((-10 * torch.log10(torch.cat(errors))).mean())
+    return -10 * torch.log10(torch.cat(errors))
 
 
 def learning_rate(step: int, total: int, peak: float, warmup: int = 50) -> float:
