@@ -1,7 +1,7 @@
 """The realism constraint in its two readings, as pure functions; the paper leaves its exact form open.
 
 `real_flow` is flow matching on the real clip of a caption and needs no function of its own beyond `flow.weighted_flow`.
-`moments` aligns the distribution of predicted clean latents with that of the real clips of the same batch.
+`moments` aligns the distribution of clean latents predicted on own clips with that of the real clips trained on.
 Legend: B batch, C latent channels, T latent frames, h rows, w columns.
 """
 
