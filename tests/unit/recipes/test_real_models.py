@@ -10,13 +10,16 @@ from rushes.errors import InputError, RecipeError
 from rushes.families.defaults import USUAL
 from rushes.judge.vlm import build_vlm_judge
 from rushes.model_specs import LlmQuestionsSpec, LlmWriterSpec, VlmJudgeSpec
-from rushes.plan.on_gpus import real_model
+from rushes.plan.chat_models import answer_seconds
+from rushes.plan.gpus import find_gpu
+from rushes.plan.on_gpus import real_model, train_bytes
+from rushes.plan.work import QUESTIONS_PER_PROMPT
 from rushes.plugins import plugin
 from rushes.recipe import load_recipe, packaged_recipes
 from rushes.vbench.metrics.measurer import VBenchMeasurerSpec
 
 NAMES = [name for name in packaged_recipes() if name not in ("sandbox", "tiny")]
-DOCS = Path(__file__).resolve().parents[3] / "docs"
+GUIDE = (Path(__file__).resolve().parents[3] / "docs" / "real_models.md").read_text(encoding="utf-8")
 
 
 def test_every_family_has_a_recipe() -> None:
@@ -100,4 +103,34 @@ def test_what_families_need_in_training() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_recipe_is_in_the_guide(name: str) -> None:
-    assert f"`{name}`" in (DOCS / "real_models.md").read_text(encoding="utf-8")
+    model = real_model(load_recipe(name))
+    assert model is not None
+    size = model.size
+    weights = 2 * (size.num_transformer + size.num_text + size.num_autoencoder) / 1e9
+    rows = [line.split(" | ") for line in GUIDE.splitlines() if line.startswith(f"| `{name}` |")]
+    assert rows and rows[0][2] == f"{weights:.0f} GB"
+
+
+def test_the_guide_says_what_an_audit_of_the_judge_takes() -> None:
+    recipe = load_recipe("wan2.1-1.3b")
+    found = [answer_seconds(recipe, find_gpu(name)) for name in ("H100", "RTX 4090")]
+    fast, slow = (12 * QUESTIONS_PER_PROMPT * each for each in found if each is not None)
+    assert f"{fast:.1f} s a clip on an H100 and {slow:.0f} s on an RTX 4090" in GUIDE
+    assert f"so {24 * fast / 60:.0f} and {24 * slow / 60:.0f} minutes for the 24 clips" in GUIDE
+
+
+def test_the_largest_recipe_says_what_the_plan_says_of_several_gpus() -> None:
+    divided = ["runtime.train.num_processes=4", "runtime.train.parallel=fsdp", "train.num_accumulation=1"]
+    short = ["shape.num_frames=61"]
+    found = []
+    for changes in ([], divided, short, divided + short):
+        recipe = load_recipe("hunyuanvideo", changes)
+        model = real_model(recipe)
+        assert model is not None
+        found.append(f"{train_bytes(recipe, model, 'all') / 1e9:.0f}")
+    whole, each, shorter, each_shorter = found
+    written = " ".join(packaged_recipes()["hunyuanvideo"].replace("#", " ").split())
+    assert f"training needs {whole} GB" in written and f"it is {each} GB on each" in written
+    assert f"it is {shorter} GB on one GPU, and {each_shorter} on each of four" in written
+    assert f"trains in {whole}," in GUIDE
+    assert f"leave {each} GB on each, 61 frames {shorter} on one and {each_shorter} on each of four" in GUIDE
