@@ -31,6 +31,7 @@ from rushes.report.data import (
     ReportData,
     Screening,
     Side,
+    SkippedSteps,
     Weighing,
 )
 from rushes.report.examples import choose_examples
@@ -145,6 +146,7 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         weighing=_weighing(run, recipe.num_rounds - 1),
         losses=tuple(each for each in curves if not each.term.startswith(BIN_PREFIX))
         or Missing("the checkpoint kept no loss values"),
+        skipped=skipped_steps(rounds),
         noise_levels=noise_levels(curves),
         previews=find_previews([previews_in(run.home, each.key) for each in rounds], run.log.read()),
         screening=Screening(num_screened, rejections) if rejections is not None else Missing("nothing was screened"),
@@ -247,6 +249,15 @@ def _curves(run: Run, rounds: Sequence[Checkpoint]) -> tuple[LossCurve, ...]:
         LossCurve(term, tuple(step for step, _ in values), tuple(value for _, value in values))
         for term, values in points.items()
         if values
+    )
+
+
+def skipped_steps(rounds: Sequence[Checkpoint]) -> tuple[SkippedSteps, ...]:
+    """The rounds whose training met numbers that were not finite."""
+    return tuple(
+        SkippedSteps(number, checkpoint.num_skipped_steps, checkpoint.step)
+        for number, checkpoint in enumerate(rounds, start=1)
+        if checkpoint.num_skipped_steps
     )
 
 

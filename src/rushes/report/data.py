@@ -103,6 +103,21 @@ class LossCurve:
 
 
 @dataclass(frozen=True)
+class SkippedSteps:
+    """Steps of one round's training that moved nothing, because a loss or gradient was not finite.
+
+    Example: `SkippedSteps(round_number=1, num_skipped=3, num_steps=200)`.
+    """
+
+    round_number: int
+    """Round, from 1."""
+    num_skipped: int
+    """How many, at least 1."""
+    num_steps: int
+    """Of how many steps."""
+
+
+@dataclass(frozen=True)
 class Preview:
     """A clip that training filmed on its way, with the averaged weights that it had then.
 
@@ -223,6 +238,8 @@ class ReportData:
     """Official scores beside the run's own; the section is left out where there are none."""
     audit: Audit | Missing = Missing(NOT_AUDITED)
     """What the judge said to controls, from the run folder."""
+    skipped: Sequence[SkippedSteps] = ()
+    """Of each round in which training skipped steps."""
     noise_levels: Sequence[NoiseLevel] = ()
     """Training error by noise level; empty where it was not kept."""
     real_clips: Sequence[ClipRow] | Missing = Missing("the run read no folder of real clips")

@@ -22,10 +22,11 @@ from synthetic_run import NAMES, make_data, make_scorecard
 from rushes.errors import StoreError
 from rushes.measure.agreement import Agreement
 from rushes.prompts.captions import ClipRow
-from rushes.records import CostEntry, Question, Rejection, Scorecard, UnmeasuredDimension, Unscored
-from rushes.report.data import Accuracy, Example, LossCurve, Missing, ReportData, Screening, Side
+from rushes.records import BlobRef, Checkpoint, CostEntry, Question, Rejection, Scorecard, UnmeasuredDimension, Unscored
+from rushes.report.data import Accuracy, Example, LossCurve, Missing, ReportData, Screening, Side, SkippedSteps
 from rushes.report.html import render_report, write_report
 from rushes.report.view import MAX_CLIP_ROWS
+from rushes.result import skipped_steps
 from rushes.roles import Video
 
 EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)> & file\n\"name\".mp4"
@@ -230,6 +231,21 @@ def test_the_judge_is_held_to_the_measurer_on_each_models_clips_alone() -> None:
     assert row in Page(render_report(found)).text.replace(thin, " ")
     half = Page(render_report(replace(found, agreement_before=Missing("nobody asked")))).text.replace(thin, " ")
     assert "90 % of 200 not measured 70 % of 50 28 % 2 %" in half and "nobody asked" in half
+
+
+def test_skipped_steps_are_told_where_there_are_any() -> None:
+    assert "skipped" not in Page(whole_page()).text
+    text = Page(render_report(bare(skipped=(SkippedSteps(2, 3, 200),)))).text
+    assert "Round 2: 3 of 200 steps were skipped, because a loss or gradient was not finite." in text
+
+
+def test_only_rounds_that_skipped_steps_are_told_of() -> None:
+    weights = BlobRef(sha256="6b" * 32, suffix=".safetensors", num_bytes=1)
+    rounds = [
+        Checkpoint(key=f"{n:064x}", step=10 + n, kind="full", ema=True, weights=weights, num_skipped_steps=n, seconds=1)
+        for n in (0, 2, 0, 1)
+    ]
+    assert skipped_steps(rounds) == (SkippedSteps(2, 2, 12), SkippedSteps(4, 1, 11))
 
 
 def test_an_unscored_side_shows_its_reason() -> None:

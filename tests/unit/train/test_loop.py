@@ -1,5 +1,8 @@
 """Training: resumed equals straight, bit for bit; accumulation and LoRA; what happens when numbers break."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -8,11 +11,12 @@ import torch
 from rushes.errors import Stopped, TrainingError
 from rushes.families.family import Family
 from rushes.families.load import load_family
+from rushes.roles import LossTerms
 from rushes.specs import BaseModelSpec, LoraSpec, RealismSpec, TrainRuntime, TrainSpec
-from rushes.train.data import TrainingSet, step_batch
+from rushes.train.data import Step, TrainingSet, step_batch
 from rushes.train.loop import Trained, optimise
 from rushes.train.network import make_network, merged_weights
-from rushes.train.objective import RewardWeightedObjective
+from rushes.train.objective import RewardWeightedObjective, Velocity
 from rushes.train.realism import weighted_moments
 from rushes.train.setup import prepare
 from rushes.train.watch import HeldOut
@@ -129,6 +133,59 @@ def test_nan_latents_stop_training_with_a_clear_error(wan: Family, data: Trainin
     broken = TrainingSet(**{**vars(data), "z_0_NCThw": torch.full_like(data.z_0_NCThw, float("nan"))})
     with pytest.raises(TrainingError, match="not finite"):
         _train(wan, broken, SPEC.model_copy(update={"num_steps": 20}), tmp_path)
+
+
+@dataclass
+class _BadOnce:
+    """An objective that breaks down in one call, in its value or only in its gradient."""
+
+    inner: RewardWeightedObjective
+    bad_call: int
+    where: str
+    num_calls: int = 0
+
+    def terms(self, velocity: Velocity, step: Step) -> LossTerms:
+        self.num_calls += 1
+        found = self.inner.terms(velocity, step)
+        if self.num_calls != self.bad_call:
+            return found
+        ((name, value),) = found.terms.items()
+        # The root has value 0 and an infinite slope there; 0 times that is no number.
+        bad = value * float("nan") if self.where == "loss" else value + 0.0 * (value - value.detach()).sqrt()
+        return LossTerms({name: bad}, found.coefficients)
+
+
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_one_step_that_is_not_finite_moves_nothing_and_is_counted(
+    where: str, wan: Family, data: TrainingSet, tmp_path: Path
+) -> None:
+    spec = SPEC.model_copy(update={"realism": RealismSpec(kind="none")})
+    network = make_network(wan, None, None, autocast=False)
+    objective = _BadOnce(RewardWeightedObjective(spec, None, torch.zeros(0), torch.zeros(0)), 3, where)
+
+    def copied(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {name: value.detach().clone() for name, value in tensors.items()}
+
+    weights, averages, skipped = [copied(network.parameters())], [], [0]
+    trained = optimise(
+        network,
+        data,
+        objective,  # type: ignore[arg-type]
+        spec,
+        seed=3,
+        scratch=tmp_path,
+        on_step=lambda progress: (weights.append(copied(network.parameters())), skipped.append(progress.num_skipped)),
+        on_average=lambda step, average: averages.append(copied(average)),
+    )
+    for states in (weights, averages):
+        assert len(states) == 1 + spec.num_steps
+        moved = [any(not torch.equal(a[name], b[name]) for name in a) for a, b in pairwise(states)]
+        assert moved == [True, True, False, True, True, True]
+    assert all(bool(value.isfinite().all()) for value in (*weights[-1].values(), *trained.average.values()))
+    progress = trained.progress
+    assert (progress.step, progress.num_skipped, progress.num_skipped_in_a_row) == (6, 1, 0)
+    assert skipped == [0, 0, 0, 1, 1, 1, 1]
+    assert [step for step, _ in progress.curves["weighted_flow"]] == [1, 2, 4, 5, 6]
 
 
 def test_no_weight_left_is_an_error(data: TrainingSet) -> None:
