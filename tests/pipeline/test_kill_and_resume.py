@@ -84,9 +84,9 @@ def test_twenty_kills_change_nothing(recipe: Recipe, tmp_path: Path) -> None:
     assert straight.keys() == killed.keys()
     for key, content in straight.items():
         assert killed[key] == content, key
-    assert (tmp_path / "straight" / "scorecard.json").read_bytes() == (
-        tmp_path / "killed" / "scorecard.json"
-    ).read_bytes()
+    for name in ("scorecard.json", "derived/scores-0.json", "derived/samples-0.json", "derived/gains.json"):
+        content = (tmp_path / "straight" / name).read_bytes()
+        assert len(content) > 2 and (tmp_path / "killed" / name).read_bytes() == content, name
 
 
 def test_a_finished_run_returns_at_once_and_loads_nothing(recipe: Recipe, tmp_path: Path) -> None:
