@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Loaded = TypeVar("Loaded")
 _INSTALL: Final = re.compile(r"pip install [`'\"]?([A-Za-z][\w.-]*)")
+_EXTRAS: Final = {"num2words": "'rushes[smolvlm]'"}
+"""Extras of this package that bring what a processor asks for, by the name it asks by."""
 
 
 def source(spec: LocalModelSpec, runtime: RuntimeSpec) -> tuple[str, dict[str, Any]]:
@@ -75,7 +77,7 @@ def explained(spec: LocalModelSpec, what: str, load: Callable[[], Loaded]) -> Lo
             ) from error
         wanted = _INSTALL.search(said)
         if wanted is not None and isinstance(error, ImportError):
-            step = f"pip install -c constraints.txt {wanted[1]}"
+            step = f"pip install -c constraints.txt {_EXTRAS.get(wanted[1], wanted[1])}"
         elif "connection" in low or "offline" in low or "couldn't connect" in low:
             step = "download it where there is a network (hf download), and name its folder in the recipe"
         else:

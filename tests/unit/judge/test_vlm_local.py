@@ -139,7 +139,7 @@ def test_a_package_that_a_processor_needs_is_named(tmp_path: Path, monkeypatch: 
     from transformers.models.smolvlm import processing_smolvlm
 
     monkeypatch.setattr(processing_smolvlm, "num2words", None)
-    with pytest.raises(InputError, match=r"pip install -c constraints\.txt num2words"):
+    with pytest.raises(InputError, match=r"pip install -c constraints\.txt 'rushes\[smolvlm\]'"):
         judge(make_smol(tmp_path)).answer([request(1, "is it red?")])
 
 
