@@ -289,4 +289,5 @@ def _judge_accuracy(recipe: Recipe) -> tuple[Accuracy, ...] | Missing:
     rows = packaged_accuracy()
     if not rows:
         return Missing("the packaged judge carries no accuracy table")
-    return tuple(Accuracy(name, right, asked) for name, right, asked in rows)
+    broken = {name: counts for name, *counts in packaged_accuracy("broken")}
+    return tuple(Accuracy(name, right, asked, *broken.get(name, (0, 0))) for name, right, asked in rows)

@@ -163,9 +163,13 @@ class Accuracy:
     dimension: str
     """Quality dimension."""
     num_right: int
-    """Questions answered right."""
+    """Questions answered right about clean clips."""
     num_questions: int
-    """Questions asked, at least 1."""
+    """Questions asked about them, at least 1."""
+    num_right_broken: int = 0
+    """Questions answered right about clips that were broken and distorted on purpose."""
+    num_questions_broken: int = 0
+    """Questions asked about those; 0 where that was not measured."""
 
 
 @dataclass(frozen=True)

@@ -213,6 +213,15 @@ def test_what_is_missing_says_why_and_shows_no_zero() -> None:
     assert not re.search(r"\d+\.\d points|\bNaN\b|\bNone\b|\bnan\b|\b0 (better|worse|pairs)", text)
 
 
+def test_the_judges_accuracy_on_broken_clips_stands_beside_that_on_clean_ones() -> None:
+    rows = (Accuracy("Mechanics", 198, 200, 150, 160), Accuracy("Composition", 180, 200))
+    text = Page(render_report(bare(judge_accuracy=rows))).text
+    section = text[text.index("How far the judge can be trusted") : text.index("What should not wander")]
+    assert "On broken clips" in section
+    assert "99 % of 200 94 % of 160" in section
+    assert "90 % of 200 not measured" in section
+
+
 def test_a_judge_that_was_not_asked_and_real_clips_that_are_not_there_are_no_zeros() -> None:
     text = Page(whole_page()).text
     assert "not asked" in text
@@ -227,10 +236,10 @@ def test_the_judge_is_held_to_the_measurer_on_each_models_clips_alone() -> None:
         agreement_after=(Agreement(name, num_both_right=30, num_both_wrong=5, num_lenient=14, num_strict=1),),
     )
     thin = "\u202f"
-    row = "Motion Order Understanding 90 % of 200 90 % of 100 8 % 2 % 70 % of 50 28 % 2 %"
+    row = "Motion Order Understanding 90 % of 200 not measured 90 % of 100 8 % 2 % 70 % of 50 28 % 2 %"
     assert row in Page(render_report(found)).text.replace(thin, " ")
     half = Page(render_report(replace(found, agreement_before=Missing("nobody asked")))).text.replace(thin, " ")
-    assert "90 % of 200 not measured 70 % of 50 28 % 2 %" in half and "nobody asked" in half
+    assert "90 % of 200 not measured not measured 70 % of 50 28 % 2 %" in half and "nobody asked" in half
 
 
 def test_skipped_steps_are_told_where_there_are_any() -> None:

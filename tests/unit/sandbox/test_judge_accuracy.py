@@ -17,6 +17,13 @@ def test_the_packaged_table_has_every_dimension_with_counts() -> None:
         assert name and 0 <= num_right <= num_questions and num_questions > 0
 
 
+def test_broken_clips_are_asked_about_in_the_same_dimensions_and_are_harder() -> None:
+    clean, broken = accuracy.packaged_accuracy(), accuracy.packaged_accuracy("broken")
+    assert [name for name, *_ in broken] == [name for name, *_ in clean]
+    shares = [sum(right for _, right, _ in rows) / sum(asked for *_, asked in rows) for rows in (clean, broken)]
+    assert 0.5 < shares[1] < shares[0] <= 1
+
+
 def test_shares_become_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     row = {"share": 0.875, "num_questions": 40}
     table = {"clean": {"by_dimension": {"Composition": row}}, "distorted": {"by_dimension": {}}}
