@@ -13,11 +13,32 @@ from pathlib import Path
 import pytest
 
 from rushes.recipe import load_recipe
+from rushes.records import Scorecard
 from tests.support.pages import ROOT, Block, blocks, own_dimension
 
 PAGES = ("README.md", "CONTRIBUTING.md")
-CHEAP = ("init", "plan", "doctor")
-"""Commands of `rushes` that a test may run for real; of the others it checks that the command line accepts them."""
+SMALL = (
+    "diagnose.dimensions=[Composition, Camera_Motion]",
+    "diagnose.focus=[Camera_Motion]",
+    "diagnose.num_prompts=2",
+    "diagnose.num_takes=2",
+    "prompts.num_weakness=4",
+    "prompts.real.num_clips=4",
+    "generate.sampler.num_steps=2",
+    "generate.num_takes=2",
+    "train.num_steps=2",
+    "train.batch_size=4",
+    "measure.sampler.num_steps=2",
+    "measure.num_prompts=2",
+    "measure.num_extra_focus_prompts=0",
+    "measure.num_diversity_prompts=2",
+    "measure.num_diversity_takes=2",
+    "measure.num_bootstrap=100",
+    "runtime.num_threads=1",
+    "runtime.generate_batch=8",
+)
+"""What makes the demo's recipe end in seconds: how many of everything, about as in `recipes/tiny.yaml`. The focus is
+named, since two takes of two prompts are too few to choose it by: the run would say so and end."""
 
 
 def commands() -> list[tuple[str, str]]:
@@ -49,6 +70,30 @@ def run_rushes(arguments: list[str], folder: Path) -> subprocess.CompletedProces
     )
 
 
+def ran(words: list[str], folder: Path, place: str) -> str:
+    """What a command says on standard output, run as it stands there but with a run's numbers made small."""
+    done = run_rushes([*words, *small(words)], folder)
+    # `doctor` ends with 1 where something is missing; that is for it to say, and no mistake of the README.
+    fine = (0, 1) if words[0] == "doctor" else (0,)
+    assert done.returncode in fine and "Traceback" not in done.stderr, f"{place}: {words}\n{done.stderr}"
+    return done.stdout
+
+
+def small(words: list[str]) -> list[str]:
+    """Further words for what works with the sandbox's model: `run`, and `plan` where it tries out this machine."""
+    works = words[0] == "run" or (words[0] == "plan" and "--gpu" not in words)
+    return [word for setting in SMALL for word in ("--set", setting)] if works else []
+
+
+def went_to_its_end(home: Path) -> None:
+    """The run folder holds what the README promises of a finished run."""
+    scorecard = Scorecard.model_validate_json((home / "scorecard.json").read_bytes())
+    assert {row.dimension for row in scorecard.rows} == {"Composition", "Camera_Motion", "Diversity"}
+    page = (home / "report.html").read_text(encoding="utf-8")
+    assert "Camera Motion" in page and "<video" in page
+    assert all((home / name).exists() for name in ("records.sqlite", "blobs", "recipe.yaml", "header.json"))
+
+
 def test_every_language_is_executed() -> None:
     fences = re.findall(r"^```(\w*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert {name for name in fences if name} == {"sh", "yaml", "python"}
@@ -65,12 +110,44 @@ def test_every_shell_line_is_make_rushes_or_pytest() -> None:
 @pytest.mark.parametrize(("place", "line"), [pair for pair in commands() if pair[1].startswith("make ")])
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_make_lines(place: str, line: str) -> None:
-    done = subprocess.run([*shlex.split(line), "-n"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, f"{place}: {line}\n{done.stderr}"
-    assert done.stdout.strip(), f"{place}: {line} would do nothing"
+    """Dry: make only tells what it would do, since it would install into `.venv`, and `make test` would run this test.
+
+    What `make demo` runs after the set-up is run for real below.
+    """
+    assert told_by_make(shlex.split(line)[1:]), f"{place}: {line} would do nothing"
+
+
+def told_by_make(targets: list[str]) -> list[str]:
+    """The shell lines that make would run for some targets."""
+    done = subprocess.run(
+        ["make", "-n", "--no-print-directory", *targets],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, f"make {targets}\n{done.stderr}"
+    return done.stdout.strip().splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_demo_after_its_set_up(tmp_path: Path) -> None:
+    """The line with which `make demo` ends is run for real, to the report and the scorecard.
+
+    Dry is the set-up before it, which installs; the recipe is the demo's own, with fewer prompts, takes and steps.
+    """
+    line = told_by_make(["demo"])[-1]
+    words = shlex.split(line)
+    assert words[:3] == [".venv/bin/rushes", "run", "sandbox"]
+    said = ran(words[1:], tmp_path, line)
+    went_to_its_end(tmp_path / "runs" / "demo")
+    assert "report.html" in said and "Camera Motion" in said
 
 
 def test_pytest_lines() -> None:
+    """Dry: they would run the tests inside of the tests. That they name what is there is checked."""
     lines = [line for _, line in commands() if line.startswith(".venv/bin/python")]
     assert lines
     for line in lines:
@@ -80,23 +157,20 @@ def test_pytest_lines() -> None:
         assert paths and all((ROOT / path).exists() for path in paths), line
 
 
+@pytest.mark.slow
 def test_rushes_lines(tmp_path: Path) -> None:
-    """In order and in one folder, as a reader types them: what one line writes, the next one reads."""
-    from typer.main import get_command
+    """In order and in one folder, as a reader types them: what one line writes, the next one reads.
 
-    from rushes.cli.app import app
-
+    Nothing is dry: each runs in a process of its own, by this checkout's package in place of `.venv/bin/rushes`. `run`
+    gets further `--set` after the reader's, which make its numbers small, and goes to its end; so does `plan`, which
+    tries out the machine.
+    """
     lines = [(place, shlex.split(line)[1:]) for place, line in commands() if line.startswith(".venv/bin/rushes")]
     assert {words[0] for _, words in lines} >= {"init", "plan", "run", "status"}
-    group = get_command(app)
-    for place, words in lines:
-        command = group.commands[words[0]]
-        command.make_context(words[0], list(words[1:]))
-        if words[0] in CHEAP:
-            done = run_rushes(words, tmp_path)
-            # `doctor` ends with 1 where something is missing; that is for it to say, and no mistake of the README.
-            fine = (0, 1) if words[0] == "doctor" else (0,)
-            assert done.returncode in fine and "Traceback" not in done.stderr, f"{place}: {words}\n{done.stderr}"
+    said = {words[0]: ran(words, tmp_path, place) for place, words in lines}
+    went_to_its_end(tmp_path / "runs" / "mine")
+    assert "report.html" in said["run"]
+    assert "mine in runs/mine: finished" in said["status"]
 
 
 @pytest.mark.parametrize("block", blocks("yaml"), ids=str)
