@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -90,7 +90,7 @@ def prepare(
 
 
 def _choose(network: Network, data: TrainingSet, spec: TrainSpec, runtime: TrainRuntime, parallel: Parallel) -> Setup:
-    with _random_state_kept(network.device), _uncompiled(runtime.compile_blocks):
+    with _random_state_kept(network.device), uncompiled(runtime.compile_blocks):
         found = probe(network, _micro_batch(network, data, spec, parallel))
     attention, timed = choose_kernel(runtime.attention, found.calls, network.device)
     trained = sum(value.numel() for value in network.parameters().values())
@@ -125,7 +125,7 @@ def _micro_batch(network: Network, data: TrainingSet, spec: TrainSpec, parallel:
     return step_batch(data, spec.model_copy(update={"batch_size": size}), 0, 0).to(network.device).batch
 
 
-def compile_blocks(transformer: Any, backend: str = "inductor") -> None:
+def compile_blocks(transformer: Any, backend: str | Callable[..., Any] = "inductor") -> None:
     """Compile the blocks that a diffusers transformer repeats; each kind is compiled once.
 
     Raises:
@@ -139,8 +139,8 @@ def compile_blocks(transformer: Any, backend: str = "inductor") -> None:
     transformer.compile_repeated_blocks(backend=backend)
 
 
-def _uncompiled(is_compiled: bool) -> AbstractContextManager[Any]:
-    """Around a pass that is watched, in which compiled blocks run as they were written."""
+def uncompiled(is_compiled: bool) -> AbstractContextManager[Any]:
+    """Around a pass that is watched or compared bit by bit: compiled blocks run in it as they were written."""
     return torch.compiler.set_stance("force_eager") if is_compiled else nullcontext()
 
 

@@ -1,6 +1,6 @@
 """Training: resumed equals straight, bit for bit; accumulation and LoRA; what happens when numbers break."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,11 +14,11 @@ from rushes.families.load import load_family
 from rushes.roles import LossTerms
 from rushes.specs import BaseModelSpec, LoraSpec, RealismSpec, TrainRuntime, TrainSpec
 from rushes.train.data import Step, TrainingSet, step_batch
-from rushes.train.loop import Trained, optimise
+from rushes.train.loop import Trained, check_untouched, optimise
 from rushes.train.network import make_network, merged_weights
 from rushes.train.objective import RewardWeightedObjective, Velocity
 from rushes.train.realism import weighted_moments
-from rushes.train.setup import prepare
+from rushes.train.setup import Setup, compile_blocks, prepare
 from rushes.train.watch import HeldOut
 from tests.support.tiny_wan import make_tiny_wan
 
@@ -229,3 +229,31 @@ def test_a_prepared_network_trains_to_the_same_bits(wan: Family, data: TrainingS
     trained = optimise(network, data, objective, SPEC, seed=3, scratch=tmp_path / "b", setup=setup)
     for key, value in plain.average.items():
         assert torch.equal(value, trained.average[key]), key
+
+
+@pytest.mark.parametrize("lora", [None, LoraSpec(rank=2, alpha=2)])
+def test_compiled_blocks_that_round_otherwise_are_no_other_network(
+    lora: LoraSpec | None, wan: Family, data: TrainingSet, tmp_path: Path
+) -> None:
+    """The usual backend differs from the plain blocks in the last bits; this one by more, and is seen to be used."""
+    used: list[int] = []
+
+    def rounded(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> Callable[..., tuple[torch.Tensor, ...]]:
+        def run(*inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            used.append(len(inputs))
+            return tuple(value + 1e-3 for value in graph(*inputs))
+
+        return run
+
+    spec = SPEC.model_copy(update={"num_steps": 1, "lora": lora})
+    network = make_network(wan, lora, None, autocast=False)
+    compile_blocks(network.tuned, backend=rounded)
+    mean, std = weighted_moments(data.z_0_NCThw, torch.ones(len(data.z_0_NCThw)))
+    objective = RewardWeightedObjective(spec, network.reference, mean, std)
+    setup = Setup(compiled=True)
+    check_untouched(network, data, spec, 3, setup)
+    assert not used
+    trained = optimise(network, data, objective, spec, seed=3, scratch=tmp_path, setup=setup)
+    assert used and trained.progress.step == 1
+    with pytest.raises(TrainingError, match="differs from its base"):
+        check_untouched(network, data, spec, 3, setup)
