@@ -3,10 +3,12 @@
     python benchmarks/real_models.py --tiny                       a smoke test on any machine: the numbers mean nothing
     python benchmarks/real_models.py --out results.json           Wan2.1 1.3B at 832 x 480, 81 frames; a judge of
                                                                   Qwen2.5-VL-7B's shape. Needs a GPU of 80 GB
+    python benchmarks/real_models.py --sandbox --only compiling   the sandbox's transformer at its true shape and batch,
+                                                                  with and without runtime.train.compile_blocks
 
-Nothing is downloaded. "Plain" is what one writes with diffusers and transformers alone, in the same number formats.
-Seconds are the best of a few; the ratio is plain over ours, above 1 where ours is faster. Peak memory is that of the
-device on a GPU, and of this process on a CPU.
+Nothing is downloaded. "Plain" is what one writes with diffusers and transformers alone, in the same number formats;
+where blocks are compiled it is the same loop without. Seconds are the best of a few; the ratio is plain over ours,
+above 1 where ours is faster. Peak memory is that of the device on a GPU, and of this process on a CPU.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ import itertools
 import json
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,61 +30,16 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.support.measuring import Measured, Result, beside, machine, measured, peak_of, reset_peak
+from benchmarks.support.setups import REAL, SANDBOX, TINY, Setup
 from rushes.families.wan import Wan
 from rushes.records import Question, SamplerSettings
 from rushes.roles import JudgeRequest, Video
-from rushes.specs import LoraSpec, ShapeSpec, TrainRuntime, TrainSpec
+from rushes.specs import LoraSpec, TrainRuntime, TrainSpec
 from rushes.texts import TextStates
 
 PROMPT = "a red ball rolls to the left"
 NEGATIVE = ""
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What is measured, at which size."""
-
-    name: str
-    shape: ShapeSpec
-    transformer: dict[str, Any]
-    autoencoder: dict[str, Any]
-    text: tuple[int, int]
-    """Tokens and width of the text states."""
-    judge_text: dict[str, Any]
-    judge_vision: dict[str, Any]
-    judge_pixels: int
-    """Most pixels of a frame that the judge's processor keeps."""
-    num_repeats: int
-    num_sampler_steps: int
-
-
-TINY = Setup(
-    "tiny",
-    ShapeSpec(height_px=32, width_px=32, num_frames=5, fps=8),
-    {"num_attention_heads": 2, "attention_head_dim": 12, "num_layers": 2, "ffn_dim": 32, "text_dim": 16,
-     "freq_dim": 16, "in_channels": 16, "out_channels": 16},
-    {"base_dim": 8, "num_res_blocks": 1},
-    (8, 16),
-    {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-     "num_key_value_heads": 2,
-     "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4}},
-    {"depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 4, "out_hidden_size": 32,
-     "fullatt_block_indexes": [1], "window_size": 56},
-    56 * 56, 2, 2,
-)  # fmt: skip
-REAL = Setup(
-    "Wan2.1-T2V-1.3B and Qwen2.5-VL-7B",
-    ShapeSpec(height_px=480, width_px=832, num_frames=81, fps=16),
-    {"num_attention_heads": 12, "attention_head_dim": 128, "num_layers": 30, "ffn_dim": 8960, "text_dim": 4096},
-    {},
-    (512, 4096),
-    {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
-     "num_key_value_heads": 4,
-     "rope_parameters": {"rope_type": "default", "mrope_section": [16, 24, 24], "rope_theta": 1e6}},
-    {"depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16, "out_hidden_size": 3584,
-     "fullatt_block_indexes": [7, 15, 23, 31], "window_size": 112},
-    448 * 448, 3, 4,
-)  # fmt: skip
+Recomputed = Literal["none", "all"]
 
 
 # ---------------------------------------------------------------------------------------------- the model
@@ -110,52 +69,92 @@ def random_wan(setup: Setup, device: torch.device) -> Wan:
 # ---------------------------------------------------------------------------------------------- what is measured
 
 
-def training_step(setup: Setup, wan: Wan, lora: LoraSpec | None, recompute: Literal["none", "all"]) -> Result:
-    """One optimiser step of one clip: the loop as it runs, beside a hand-written one."""
-    z_0 = torch.randn(1, *wan.latent_shape(setup.shape))
-    tuned = "in full" if lora is None else f"adapter of rank {lora.rank}"
-    try:
-        ours = _ours_training(setup, wan, lora, z_0, recompute)
-    except torch.OutOfMemoryError:
-        ours = None, None
-    plain = _plain_training(setup, wan, lora, z_0.to(wan.device), recompute)
-    what = f"training step, {tuned}, {recompute} of the blocks computed again"
-    return beside(what, "seconds a step of one clip", ours, plain)
+def training_step(setup: Setup, wan: Wan, lora: LoraSpec | None, recompute: Recomputed) -> Result:
+    """One optimiser step: the loop as it runs, beside a hand-written one."""
+    ours, _ = _ours_training(setup, wan, lora, recompute)
+    plain = _plain_training(setup, wan, lora, recompute)
+    what = f"training step, {_tuned(lora)}, {recompute} of the blocks computed again"
+    return beside(what, _unit(setup), ours, plain)
+
+
+def compiled_step(setup: Setup, make_wan: Callable[[], Wan], lora: LoraSpec | None) -> Result:
+    """One optimiser step with repeated blocks compiled, beside the same loop without; nothing is computed again.
+
+    Compiling takes as long as the first step is done later than without. Nothing that was compiled before is taken
+    from a cache.
+    """
+    from torch._inductor.utils import fresh_cache
+
+    plain, plain_first_s = _ours_training(setup, make_wan(), lora, "none")
+    torch._dynamo.reset()
+    with fresh_cache():
+        ours, first_s = _ours_training(setup, make_wan(), lora, "none", compiled=True)
+    found = beside(f"training step, {_tuned(lora)}, compiled blocks", _unit(setup), ours, plain)
+    lost = None if first_s is None or plain_first_s is None else first_s - plain_first_s
+    return replace(found, compile_s=lost)
+
+
+def _tuned(lora: LoraSpec | None) -> str:
+    return "in full" if lora is None else f"adapter of rank {lora.rank}"
+
+
+def _unit(setup: Setup) -> str:
+    return f"seconds a step of {'one clip' if setup.batch_size == 1 else f'{setup.batch_size} clips'}"
+
+
+def _clean(setup: Setup, wan: Wan) -> torch.Tensor:
+    """The latents of one clip, 1, C, T, h, w."""
+    return torch.randn(1, *wan.latent_shape(setup.shape))
 
 
 def _ours_training(
-    setup: Setup, wan: Wan, lora: LoraSpec | None, z_0: torch.Tensor, recompute: Literal["none", "all"]
-) -> Measured:
+    setup: Setup, wan: Wan, lora: LoraSpec | None, recompute: Recomputed, *, compiled: bool = False
+) -> tuple[Measured, float | None]:
+    """The best step with its peak memory, and the seconds until the first step was done; None out of memory."""
+    try:
+        return _optimised(setup, wan, lora, recompute, compiled)
+    except torch.OutOfMemoryError:
+        return (None, None), None
+
+
+def _optimised(
+    setup: Setup, wan: Wan, lora: LoraSpec | None, recompute: Recomputed, compiled: bool
+) -> tuple[Measured, float]:
     from rushes.train.data import TrainingSet
     from rushes.train.loop import optimise
     from rushes.train.network import make_network
     from rushes.train.objective import RewardWeightedObjective
     from rushes.train.setup import prepare
+    from rushes.train.state import Progress
 
-    num_steps = setup.num_repeats + 1
+    z_0 = _clean(setup, wan)
     spec = TrainSpec(
-        num_steps=num_steps, batch_size=1, ema_decay=0.0, precision="bfloat16", checkpoint_every=10**6, caption_drop=0.0
-    )
+        num_steps=setup.num_repeats + 1, batch_size=setup.batch_size, ema_decay=0.0, precision="bfloat16",
+        checkpoint_every=10**6, caption_drop=0.0,
+    )  # fmt: skip
     spec = spec.model_copy(update={"lora": lora, "realism": spec.realism.model_copy(update={"kind": "none"})})
     one, own = torch.ones(1), torch.zeros(1, dtype=torch.bool)
     data = TrainingSet(z_0, wan.kept[PROMPT], wan.kept[NEGATIVE], one, one, own)
     network = make_network(wan, lora, None, autocast=True)
     shape = z_0.shape[1:3]
     objective = RewardWeightedObjective(spec, None, torch.zeros(shape), torch.ones(shape))
-    chosen = prepare(network, data, spec, TrainRuntime(recompute=recompute))
+    chosen = prepare(network, data, spec, TrainRuntime(recompute=recompute, compile_blocks=compiled))
     times: list[float] = []
+    done: list[float] = []
+
+    def on_step(progress: Progress) -> None:
+        times.append(progress.seconds)
+        done.append(time.perf_counter())
+
     reset_peak(wan.device)
+    began = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
-        optimise(
-            network, data, objective, spec, seed=0, scratch=Path(scratch), setup=chosen,
-            on_step=lambda progress: times.append(progress.seconds),
-        )  # fmt: skip
-    return min(after - before for before, after in itertools.pairwise(times)), peak_of(wan.device)
+        optimise(network, data, objective, spec, seed=0, scratch=Path(scratch), setup=chosen, on_step=on_step)
+    best = min(after - before for before, after in itertools.pairwise(times))
+    return (best, peak_of(wan.device)), done[0] - began
 
 
-def _plain_training(
-    setup: Setup, wan: Wan, lora: LoraSpec | None, z_0: torch.Tensor, recompute: Literal["none", "all"]
-) -> Measured:
+def _plain_training(setup: Setup, wan: Wan, lora: LoraSpec | None, recompute: Recomputed) -> Measured:
     """A few lines of diffusers, peft and torch, as in their examples: autocast, AdamW, mean squared error."""
     import copy
 
@@ -170,14 +169,16 @@ def _plain_training(
     if recompute == "all":
         model.enable_gradient_checkpointing()
     optimizer = torch.optim.AdamW(parameters, lr=1e-5)
-    text = wan.kept[PROMPT].to(wan.device)
+    z_0 = _clean(setup, wan).to(wan.device).expand(setup.batch_size, -1, -1, -1, -1)
+    text = wan.kept[PROMPT].to(wan.device).states_BLD.expand(setup.batch_size, -1, -1)
 
     def step() -> object:
-        sigma = torch.rand(1, device=z_0.device)
+        sigma = torch.rand(setup.batch_size, device=z_0.device)
         noise = torch.randn_like(z_0)
-        noisy = (1 - sigma) * z_0 + sigma * noise
+        part = sigma.view(-1, 1, 1, 1, 1)
+        noisy = (1 - part) * z_0 + part * noise
         with torch.autocast(z_0.device.type, torch.bfloat16):
-            velocity = model(noisy, sigma * 1000, text.states_BLD, return_dict=False)[0]
+            velocity = model(noisy, sigma * 1000, text, return_dict=False)[0]
         loss = (velocity.float() - (noise - z_0)).square().mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -290,16 +291,25 @@ def random_judge(setup: Setup, device: torch.device, folder: Path) -> Any:
 # ---------------------------------------------------------------------------------------------- all of it
 
 
-def run(setup: Setup, device: torch.device) -> dict[str, object]:
-    """All measurements as JSON values."""
+PARTS = ("sampling", "decoding", "training", "compiling", "judging")
+
+
+def run(setup: Setup, device: torch.device, parts: Sequence[str] = PARTS) -> dict[str, object]:
+    """The measurements of some parts as JSON values."""
     results = []
-    for measure in (sampling, decoding):
-        results.append(measure(setup, random_wan(setup, device)))
+    if "sampling" in parts:
+        results.append(sampling(setup, random_wan(setup, device)))
+    if "decoding" in parts:
+        results.append(decoding(setup, random_wan(setup, device)))
     for lora in (LoraSpec(rank=32, alpha=32), None):
-        results.append(training_step(setup, random_wan(setup, device), lora, "none"))
-        results.append(training_step(setup, random_wan(setup, device), lora, "all"))
-    with tempfile.TemporaryDirectory() as folder:
-        results.append(judging(setup, device, Path(folder)))
+        if "training" in parts:
+            results.append(training_step(setup, random_wan(setup, device), lora, "none"))
+            results.append(training_step(setup, random_wan(setup, device), lora, "all"))
+        if "compiling" in parts:
+            results.append(compiled_step(setup, lambda: random_wan(setup, device), lora))
+    if "judging" in parts:
+        with tempfile.TemporaryDirectory() as folder:
+            results.append(judging(setup, device, Path(folder)))
     return {
         "setup": setup.name,
         "clip": f"{setup.shape.num_frames} frames of {setup.shape.width_px} x {setup.shape.height_px}",
@@ -319,15 +329,19 @@ def main() -> None:
     """Measure, print, and write JSON where asked to."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tiny", action="store_true", help="tiny shapes: a smoke test; the default without a GPU")
+    parser.add_argument("--sandbox", action="store_true", help="the sandbox's model at its true shape and batch")
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="measure these parts alone")
     parser.add_argument("--out", type=Path, help="write the results here, as JSON")
     options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    found = run(TINY if options.tiny or device.type == "cpu" else REAL, device)
+    setup = SANDBOX if options.sandbox else TINY if options.tiny or device.type == "cpu" else REAL
+    found = run(setup, device, options.only)
     print(f"{found['setup']}, {found['clip']}, on {found['machine']}")
     for result in found["results"]:  # type: ignore[attr-defined]
         ours, plain = (_words(result[f"{who}_s"], result[f"{who}_peak_bytes"]) for who in ("ours", "plain"))
         ratio = "" if result["ratio"] is None else f"; ratio {result['ratio']:.2f}"
-        print(f"{result['what']}: {ours}, plain {plain}{ratio} ({result['unit']})")
+        once = "" if result["compile_s"] is None else f"; compiling took {result['compile_s']:.1f} s once"
+        print(f"{result['what']}: {ours}, plain {plain}{ratio}{once} ({result['unit']})")
     if options.out:
         options.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
 

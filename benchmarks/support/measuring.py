@@ -25,6 +25,8 @@ class Result:
     ratio: float | None
     ours_peak_bytes: int | None
     plain_peak_bytes: int | None
+    compile_s: float | None = None
+    """What compiling took once, before the first step was done, and is in no other number; None where nothing is."""
 
 
 Measured = tuple[float | None, int | None]

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +15,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 
+import rushes
 from rushes.plan.models import REAL_MODELS
 from rushes.recipe import load_recipe
 from rushes.records import Question
@@ -22,6 +24,7 @@ from rushes.sandbox.grammar import DIMENSIONS, draw_scene
 from rushes.sandbox.questions import ask, checks
 from rushes.sandbox.render import render
 from rushes.specs import GrammarWriterSpec
+from rushes.train import setup
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -47,14 +50,21 @@ def sandbox_model() -> ModuleType:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_everything_is_measured_beside_the_plain_way(script: ModuleType) -> None:
+def test_everything_is_measured_beside_the_plain_way(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A backend that generates no code: seconds instead of minutes, and no C++ compiler.
+    monkeypatch.setattr(setup, "compile_blocks", partial(setup.compile_blocks, backend="aot_eager"))
     found = json.loads(json.dumps(script.run(script.TINY, torch.device("cpu"))))
     assert found["is_smoke_test"] and "CPU cores" in found["machine"]
     by_name = {result["what"]: result for result in found["results"]}
-    assert len(by_name) == len(found["results"]) == 7
+    assert len(by_name) == len(found["results"]) == 9
     for name, result in by_name.items():
         assert result["ours_s"] > 0 and result["plain_s"] > 0, name
         assert result["ratio"] == pytest.approx(result["plain_s"] / result["ours_s"])
+        assert (result["compile_s"] is not None) == ("compiled" in name), name
+    compiled = [result for name, result in by_name.items() if "compiled" in name]
+    assert len(compiled) == 2
+    for result in compiled:
+        assert result["compile_s"] > result["ours_s"], "compiling is told apart from the steps, which are far shorter"
 
 
 def test_a_measurement_that_runs_out_of_memory_is_no_number(script: ModuleType) -> None:
@@ -65,6 +75,24 @@ def test_a_measurement_that_runs_out_of_memory_is_no_number(script: ModuleType) 
     ours, plain = script.measured(greedy, 1, device), script.measured(lambda: None, 1, device)
     result = script.beside("x", "s", ours, plain)
     assert result.ours_s is None and result.ratio is None and result.plain_s is not None
+
+
+def test_the_sandboxs_setup_is_its_model_at_its_recipes_shape_and_batch(script: ModuleType) -> None:
+    recipe = load_recipe("sandbox")
+    assert script.SANDBOX.shape == recipe.shape
+    assert script.SANDBOX.batch_size == recipe.train.batch_size and recipe.train.num_accumulation == 1
+    assert (recipe.train.precision, recipe.train.lora) == ("bfloat16", None)
+    folder = Path(rushes.__file__).parent / "sandbox" / "weights" / "base"
+    parts = ("transformer", WanTransformer3DModel), ("vae", AutoencoderKLWan)
+    for (name, model), settings in zip(parts, (script.SANDBOX.transformer, script.SANDBOX.autoencoder), strict=True):
+        kept = json.loads((folder / name / "config.json").read_text(encoding="utf-8"))
+        with torch.device("meta"):
+            ours, shipped = model(**settings), model.from_config(kept)
+        assert {n: p.shape for n, p in ours.named_parameters()} == {n: p.shape for n, p in shipped.named_parameters()}
+    states = json.loads((folder / "text_encoder" / "config.json").read_text(encoding="utf-8"))
+    assert script.SANDBOX.text == (recipe.base.max_tokens, states["d_model"])
+    only = script.run(script.SANDBOX, torch.device("cpu"), ())
+    assert only["results"] == [] and not only["is_smoke_test"]
 
 
 def test_the_real_setup_is_wan_at_its_true_shape(script: ModuleType) -> None:

@@ -17,6 +17,7 @@ from rushes.judge.stage import ask, questions
 from rushes.records import Clip, Prompt, Question, SamplerSettings
 from rushes.roles import ClipRequest, Failed, GeneratedClip
 from rushes.specs import JudgeSpec, PluginSpec, ShapeSpec
+from rushes.store.decoded import Decoded
 from rushes.store.run import Run
 from tests.support.fakes import HashJudge
 
@@ -82,7 +83,7 @@ def test_three_runs_try_it_and_the_rest_goes_on(raises: bool, tmp_path: Path) ->
         assert [event["given_up"] for event in started] == [0, 0, 0, 1]
         spec = JudgeSpec(judge=PluginSpec(use="tests.support.fakes:HashJudgeSpec"))
         by_key = {prompt.key: prompt for prompt in PROMPTS}
-        answers = ask(HashJudge(), questions(clips, by_key, spec), blobs=run.blobs, name="hash")
+        answers = ask(HashJudge(), questions(clips, by_key, spec), videos=Decoded(run.blobs), name="hash")
         scores = grade(clips, by_key, [answer for answer in answers if not isinstance(answer, Failed)], spec)
     assert [score.prompt_key for score in scores] == [clip.prompt_key for clip in clips]
     assert all(score.outcome.kind == "scored" for score in scores)
