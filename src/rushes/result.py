@@ -20,7 +20,19 @@ from rushes.measure.pairs import Pair, pair_up
 from rushes.plan.flops import UnitFlops
 from rushes.plan.reference import ReferenceCost, RunFacts, reference_costs
 from rushes.prompts.captions import REAL_CLIPS, ClipRow
-from rushes.records import BlobRef, Checkpoint, Clip, Focus, Measurement, Prompt, Rejection, Sample, Score, Scorecard
+from rushes.records import (
+    Answer,
+    BlobRef,
+    Checkpoint,
+    Clip,
+    Focus,
+    Measurement,
+    Prompt,
+    Rejection,
+    Sample,
+    Score,
+    Scorecard,
+)
 from rushes.report.data import (
     NOT_AUDITED,
     Accuracy,
@@ -133,6 +145,7 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
     """
     pairs = pair_up(result.before, result.after, result.clips.values()).pairs
     rejections = run.read_derived("rejections", Rejection)
+    answers = run.answers.all()
     num_screened = sum(prompt.origin in ("weakness", "caption") for prompt in prompts.values())
     rounds = _rounds(run, result.tuned)
     curves = _curves(run, rounds)
@@ -152,8 +165,8 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         screening=Screening(num_screened, rejections) if rejections is not None else Missing("nothing was screened"),
         real_clips=_real_clips(recipe, run),
         judge_accuracy=_judge_accuracy(recipe),
-        agreement_before=_agreement(run, result.before, "base"),
-        agreement_after=_agreement(run, result.after, "tuned"),
+        agreement_before=_agreement(answers, result.before, "base"),
+        agreement_after=_agreement(answers, result.after, "tuned"),
         costs=run.costs(),
         reference=_reference(recipe, run, result),
         official=official_rows(run, result.before, result.after, prompts, result.clips),
@@ -180,11 +193,13 @@ def _real_clips(recipe: Recipe, run: Run) -> Sequence[ClipRow] | Missing:
     return run.read_derived(REAL_CLIPS, ClipRow) or Missing("nothing was written about the folder of real clips")
 
 
-def _agreement(run: Run, measured: Sequence[Measurement], which: str) -> tuple[Agreement, ...] | Missing:
+def _agreement(
+    answers: Sequence[Answer], measured: Sequence[Measurement], which: str
+) -> tuple[Agreement, ...] | Missing:
     """Judge against measurer on one model's clips."""
     own = {each.subject[0] for each in measured}
-    answers = (answer for answer in run.answers.all() if answer.clip_key in own)
-    return agreement(answers, measured) or Missing(
+    about_own = (answer for answer in answers if answer.clip_key in own)
+    return agreement(about_own, measured) or Missing(
         f"the judge answered no question that the measurer answered too, about clips of the {which} model"
     )
 
