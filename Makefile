@@ -39,7 +39,7 @@ bench: $(STAMP) ## measure the speed of the parts on this machine
 	@for script in benchmarks/*.py; do $(PY) $$script; done
 
 results: $(STAMP) ## measure docs/results.md anew (hours)
-	@$(PY) -m rushes.results
+	@$(PY) -m lab.results
 
 clean: ## remove .venv and caches; runs stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage

@@ -25,12 +25,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rushes.records import Scored
 from rushes.roles import Video
-from rushes.vbench.metrics.camera_motion import labels_of
-from rushes.vbench.metrics.core import Profile
-from rushes.vbench.metrics.motion_models import DenseInverseSearch, SiftRansac
-from rushes.vbench.metrics.multi_view import multi_view_consistency
-from rushes.vbench.metrics.trackers import LucasKanade
-from rushes.vbench.metrics.view import ClipView
+from rushes_vbench.metrics.camera_motion import labels_of
+from rushes_vbench.metrics.core import Profile
+from rushes_vbench.metrics.motion_models import DenseInverseSearch, SiftRansac
+from rushes_vbench.metrics.multi_view import multi_view_consistency
+from rushes_vbench.metrics.trackers import LucasKanade
+from rushes_vbench.metrics.view import ClipView
 from tests.support.vbench_clips import FPS, HEIGHT, moved, orbit
 
 AMOUNTS = (0.3, 0.6, 1.0, 1.3, 2.0, 4.0, 10.0, 30.0, 80.0, 160.0)

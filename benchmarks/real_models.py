@@ -31,11 +31,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.support.measuring import Measured, Result, beside, machine, measured, peak_of, reset_peak
 from benchmarks.support.setups import REAL, SANDBOX, TINY, Setup
+from rushes.families.texts import TextStates
 from rushes.families.wan import Wan
+from rushes.recipe.runtime import TrainRuntime
+from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.records import Question, SamplerSettings
 from rushes.roles import JudgeRequest, Video
-from rushes.specs import LoraSpec, TrainRuntime, TrainSpec
-from rushes.texts import TextStates
 
 PROMPT = "a red ball rolls to the left"
 NEGATIVE = ""
@@ -233,8 +234,8 @@ def judging(setup: Setup, device: torch.device, folder: Path) -> Result:
     from rushes.judge.asked import positions, shrunk
     from rushes.judge.vlm_local import LocalVlmJudge
     from rushes.judge.vlm_model import LocalVlm
-    from rushes.model_specs import LocalModelSpec, VlmJudgeSpec
-    from rushes.specs import RuntimeSpec
+    from rushes.recipe.models import LocalModelSpec, VlmJudgeSpec
+    from rushes.recipe.runtime import RuntimeSpec
 
     model = random_judge(setup, device, folder)
     local = LocalModelSpec(model=str(folder))

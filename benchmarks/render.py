@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 
-from rushes.sandbox.grammar import DIMENSIONS, draw_scene
-from rushes.sandbox.render import render
+from rushes_sandbox.grammar import DIMENSIONS, draw_scene
+from rushes_sandbox.render import render
 
 NUM_CLIPS = 100
 NUM_REPEATS = 3

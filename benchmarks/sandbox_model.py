@@ -25,17 +25,18 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.support.measuring import machine
+from lab.pretrain.vae import clips_psnr_db
 from rushes.families.family import Family
 from rushes.families.load import load_family
-from rushes.measure.bootstrap import score_interval
-from rushes.measure.sandbox import PerceptionMeasurer
 from rushes.recipe import load_recipe
+from rushes.recipe.prompts import GrammarWriterSpec
+from rushes.recipe.recipe import Recipe
 from rushes.records import Outcome, Scored
 from rushes.roles import Brief, Draft, Failed, Subject, Video
-from rushes.sandbox.grammar import DIMENSIONS
-from rushes.sandbox.pretrain.vae import clips_psnr_db
-from rushes.sandbox.writer import GrammarWriter
-from rushes.specs import GrammarWriterSpec, Recipe
+from rushes.statistics.bootstrap import score_interval
+from rushes_sandbox.grammar import DIMENSIONS
+from rushes_sandbox.measurer import PerceptionMeasurer
+from rushes_sandbox.writer import GrammarWriter
 
 SEED = 40_000_003
 """Seed of the prompts and of the noise; no run's seeds come near it."""

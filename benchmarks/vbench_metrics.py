@@ -24,15 +24,15 @@ import numpy as np
 
 from rushes.records import Scored, Unscored
 from rushes.roles import Video
-from rushes.vbench.metrics.camera_motion import labels_of
-from rushes.vbench.metrics.core import Profile
-from rushes.vbench.metrics.diversity import shrunk, streamed_diversity
-from rushes.vbench.metrics.models import Matcher, Matches
-from rushes.vbench.metrics.motion_models import DenseInverseSearch, SiftRansac
-from rushes.vbench.metrics.multi_view import multi_view_consistency
-from rushes.vbench.metrics.trackers import LucasKanade
-from rushes.vbench.metrics.view import ClipView
-from rushes.video import read_video
+from rushes.store.video import read_video
+from rushes_vbench.metrics.camera_motion import labels_of
+from rushes_vbench.metrics.core import Profile
+from rushes_vbench.metrics.diversity import shrunk, streamed_diversity
+from rushes_vbench.metrics.models import Matcher, Matches
+from rushes_vbench.metrics.motion_models import DenseInverseSearch, SiftRansac
+from rushes_vbench.metrics.multi_view import multi_view_consistency
+from rushes_vbench.metrics.trackers import LucasKanade
+from rushes_vbench.metrics.view import ClipView
 
 if TYPE_CHECKING:
     from rushes.roles import Frames
@@ -97,7 +97,7 @@ def diversity_memory() -> None:
     import torch
     from safetensors.torch import save_file
 
-    from rushes.vbench.metrics.vgg import Vgg19
+    from rushes_vbench.metrics.vgg import Vgg19
 
     shapes = {0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128), 10: (256, 128)}
     shapes |= {12: (256, 256), 14: (256, 256), 16: (256, 256), 19: (512, 256)}

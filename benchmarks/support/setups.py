@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rushes.specs import ShapeSpec
+from rushes.recipe.base import ShapeSpec
 
 
 @dataclass(frozen=True)

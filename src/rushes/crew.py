@@ -6,21 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from rushes.context import Model, Workbench
 from rushes.elsewhere import generator_builder, needs_of
 from rushes.execute import Lazily
 from rushes.generate.film import PipelineGenerator, Take, develop, film
 from rushes.judge.grade import grade
 from rushes.judge.stage import asking, chunk_size, questions
-from rushes.prompts.desk import runtime_of
+from rushes.prompts.stage import runtime_of
+from rushes.recipe.base import ShapeSpec
+from rushes.recipe.recipe import Recipe
 from rushes.records import Answer, Clip, Prompt, SamplerSettings, Score
 from rushes.roles import Executor, Failed
-from rushes.specs import Recipe, ShapeSpec
 from rushes.store.advance import Work
 from rushes.store.blobs import Blobs
 from rushes.store.decoded import side_by_side
 from rushes.store.run import Run
 from rushes.store.table import Table
-from rushes.workbench import Model, Workbench
 
 
 @dataclass(frozen=True)

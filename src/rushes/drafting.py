@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rushes.context import Model
 from rushes.crew import Crew
-from rushes.generate.draft import as_draft, outcomes
+from rushes.generate.draft import outcomes
 from rushes.generate.film import takes
+from rushes.recipe.recipe import as_draft
 from rushes.records import Answer, Clip, Prompt, Score
-from rushes.workbench import Model
 
 CLIPS, ANSWERS = "draft_clips", "draft_answers"
 """Their tables."""

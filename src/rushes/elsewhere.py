@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from rushes.errors import RecipeError
 from rushes.generate.film import PipelineGenerator
+from rushes.recipe.base import BaseModelSpec, ShapeSpec
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import BlobRef
 from rushes.roles import Executor, Needs
-from rushes.specs import BaseModelSpec, RuntimeSpec, ShapeSpec
 from rushes.store.blobs import Blobs
 
 if TYPE_CHECKING:

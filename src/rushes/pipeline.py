@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rushes.execute.progress import OnProgress
+from rushes.recipe.recipe import Recipe
 from rushes.records import Scorecard
-from rushes.specs import Recipe
 from rushes.steps import Halt, Steps
 from rushes.store.heal import with_healing
 from rushes.store.run import Run

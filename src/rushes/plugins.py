@@ -13,7 +13,7 @@ from rushes.errors import RecipeError
 from rushes.roles import Spec
 
 if TYPE_CHECKING:
-    from rushes.specs import PluginSpec
+    from rushes.recipe.plugin import PluginSpec
 
 
 def plugin(spec: PluginSpec) -> Spec:

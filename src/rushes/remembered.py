@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from rushes.judge.stage import build_judge
 from rushes.measure.latents import ClipMoments, LatentMoments, latent_moments
 from rushes.plan.flops import UnitFlops, count_units, shape_name
+from rushes.recipe.judge import SandboxJudgeSpec
 from rushes.records import Clip, Prompt
 from rushes.roles import JudgeRequest, Video
-from rushes.specs import SandboxJudgeSpec
 from rushes.store.run import Run
 
 if TYPE_CHECKING:
+    from rushes.context import Workbench
     from rushes.roles import Judge
-    from rushes.workbench import Workbench
 
 
 def real_moments(run: Run, bench: Workbench, real: Sequence[Clip]) -> tuple[LatentMoments, ...]:

@@ -17,12 +17,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from rushes.records import Origin, Outcome, Prompt, Question, SamplerSettings, Score, Verdict
-from rushes.texts import TextStates
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    import torch
 
     Frames = npt.NDArray[np.uint8]
     """Pixels of one clip: T, H, W, 3; 0 to 255, RGB."""
@@ -284,54 +282,6 @@ class Weighting(Protocol):
 
     def weigh(self, scores: Sequence[Score]) -> list[float]:
         """One finite weight >= 0 per score, in order; an unscored clip weighs 0."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class FlowBatch:
-    """One training batch in the paper's symbols; the family's path says what z_t and the target v are made of it."""
-
-    z_0_BCTHW: torch.Tensor
-    """Clean latents."""
-    epsilon_BCTHW: torch.Tensor
-    """Noise, standard normal."""
-    sigma_B: torch.Tensor
-    """Noise level of each item, 0 to 1; sigma * 1000 is its timestep."""
-    text: TextStates
-    """What the transformer reads of each item's text."""
-    weight_B: torch.Tensor
-    """Weight w of each item, >= 0."""
-    is_real_B: torch.Tensor
-    """True where the latents are those of a real clip (bool)."""
-
-
-@dataclass(frozen=True)
-class LossTerms:
-    """Named loss terms; training minimises their weighted sum, and each has its own curve."""
-
-    terms: Mapping[str, torch.Tensor]
-    """Scalar per name, before its coefficient."""
-    coefficients: Mapping[str, float]
-    """Factor per name; the same names."""
-
-    def total(self) -> torch.Tensor:
-        """Sum of coefficient x term."""
-        products = [self.coefficients[name] * term for name, term in self.terms.items()]
-        return sum(products[1:], start=products[0])
-
-
-class Objective(Protocol):
-    """Batch -> named loss terms."""
-
-    def terms(
-        self, velocity: Callable[[torch.Tensor, torch.Tensor, TextStates], torch.Tensor], batch: FlowBatch
-    ) -> LossTerms:
-        """Loss terms of one batch.
-
-        Args:
-            velocity: the model: (z_t of shape BCTHW, sigma of shape B, text of B items) -> v of shape BCTHW.
-            batch: clean latents, noise, noise levels, texts, weights.
-        """
         ...
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import Literal
 
+from rushes.context import Model, Workbench
 from rushes.crew import Crew
 from rushes.diagnose.weakest import weakest
 from rushes.drafting import Drafting
@@ -15,20 +16,19 @@ from rushes.judge.grade import check_unscored_share
 from rushes.measure.pairs import pair_up, prompt_gains
 from rushes.measure.stage import measuring, subjects
 from rushes.plan.totals import Forecast
-from rushes.prompts.desk import PromptDesk, runtime_of
+from rushes.prompts.stage import PromptDesk, runtime_of
+from rushes.recipe.recipe import Recipe
 from rushes.records import Clip, Focus, Measurement, Prompt, Sample, Score, Scorecard
 from rushes.remembered import real_moments, unit_flops
-from rushes.result import Result, publish
-from rushes.specs import Recipe
+from rushes.report.collect import Result, publish
 from rushes.store.advance import Work
 from rushes.store.decoded import side_by_side
 from rushes.store.run import Run
 from rushes.train.lesson import Lesson, check_held_out
 from rushes.train.run import train_round
-from rushes.vbench.held_out import filmed_as
 from rushes.weights.report import report_weights
 from rushes.weights.weigh import unjudged, weigh
-from rushes.workbench import Model, Workbench
+from rushes_vbench.held_out import filmed_as
 
 COPIED_AT_ONCE = 256
 """Clips per chunk that are another one's under another name."""

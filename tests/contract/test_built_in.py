@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from rushes.dimensions import catalogue
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.prompts import GrammarWriterSpec
 from rushes.records import Question, SamplerSettings
 from rushes.roles import Brief, ClipRequest, JudgeRequest, Subject, Video
-from rushes.sandbox.captions import base_prompt
-from rushes.sandbox.grammar import draw_scene
-from rushes.sandbox.questions import ask, checks
-from rushes.sandbox.render import render
-from rushes.specs import BaseModelSpec, GrammarWriterSpec
 from rushes.store.identity import seed_from_key
+from rushes_sandbox.captions import base_prompt
+from rushes_sandbox.grammar import draw_scene
+from rushes_sandbox.questions import ask, checks
+from rushes_sandbox.render import render
 from tests.contract.generator import check_generator
 from tests.contract.judge import check_judge
 from tests.contract.measurer import check_measurer
@@ -37,7 +38,7 @@ def filmed(dimension: str) -> tuple[str, tuple[Question, ...], Video]:
 
 
 def test_grammar_writer() -> None:
-    from rushes.sandbox.writer import GrammarWriter
+    from rushes_sandbox.writer import GrammarWriter
 
     briefs = [
         Brief(each.name, each.description, each.examples, "weakness", i, seed_from_key(each.name, i))
@@ -48,7 +49,7 @@ def test_grammar_writer() -> None:
 
 
 def test_perception_measurer() -> None:
-    from rushes.measure.sandbox import PerceptionMeasurer
+    from rushes_sandbox.measurer import PerceptionMeasurer
 
     subjects = []
     for dimension in DIMENSIONS:
@@ -62,9 +63,9 @@ def test_perception_measurer() -> None:
 def test_sandbox_judge() -> None:
     import torch
 
-    from rushes.sandbox.vqa.judge import SandboxJudge
-    from rushes.sandbox.vqa.language import word_ids
-    from rushes.sandbox.vqa.model import JudgeConfig, JudgeNet
+    from rushes_sandbox.vqa.judge import SandboxJudge
+    from rushes_sandbox.vqa.language import word_ids
+    from rushes_sandbox.vqa.model import JudgeConfig, JudgeNet
 
     torch.manual_seed(0)
     ids = word_ids()

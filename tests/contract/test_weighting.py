@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rushes.recipe.weights import WeightsSpec
 from rushes.records import Score, Scored
-from rushes.specs import WeightsSpec
 from rushes.weights.weighting import BuiltInWeighting
 from tests.contract.spoiled import (
     Change,

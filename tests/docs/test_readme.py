@@ -187,9 +187,9 @@ def test_own_dimension_can_be_filmed_judged_and_measured() -> None:
     """Its words are the sandbox model's, and its questions are ones that the measurer can answer."""
     import yaml
 
-    from rushes.sandbox.captions import words
-    from rushes.sandbox.questions import read
-    from rushes.sandbox.text import vocabulary
+    from rushes_sandbox.captions import words
+    from rushes_sandbox.questions import read
+    from rushes_sandbox.text import vocabulary
 
     vocabulary_ = set(vocabulary())
     for dimension in yaml.safe_load(own_dimension().text)["diagnose"]["extra"]:

@@ -12,11 +12,11 @@ import pytest
 
 from rushes.dimensions import catalogue
 from rushes.prompts.similarity import near_pairs
-from rushes.vbench.catalogue import facts
-from rushes.vbench.names import parse, stem
-from rushes.vbench.results import read_results
-from rushes.vbench.scorecard import official_totals
-from rushes.vbench.suite import FILE, Suite, read_suite, suite_of
+from rushes_vbench.catalogue import facts
+from rushes_vbench.names import parse, stem
+from rushes_vbench.results import read_results
+from rushes_vbench.scorecard import official_totals
+from rushes_vbench.suite import FILE, Suite, read_suite, suite_of
 
 REWORDED = "An elephant is in front of a car, then the elephant walks to back of the car."
 BEFORE = "An elephant is in front of a car, then the elephant walks to the back of the car."

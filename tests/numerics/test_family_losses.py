@@ -16,8 +16,8 @@ from torch import Tensor
 
 from rushes.families.family import Conditions, Family
 from rushes.families.load import load_family
-from rushes.roles import FlowBatch
-from rushes.specs import RealismSpec, TrainSpec
+from rushes.recipe.train import RealismSpec, TrainSpec
+from rushes.train.batch import FlowBatch
 from rushes.train.data import Step
 from rushes.train.network import make_network
 from rushes.train.objective import RewardWeightedObjective

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from rushes.families.family import Conditions, Family
 from rushes.families.load import load_family
-from rushes.roles import FlowBatch
-from rushes.specs import LoraSpec
+from rushes.families.recompute import apply_recompute
+from rushes.recipe.train import LoraSpec
 from rushes.train import network as network_module
+from rushes.train.batch import FlowBatch
 from rushes.train.network import Network, make_network, merged_weights
 from rushes.train.probe import probe
-from rushes.train.recompute import apply_recompute
 from rushes.train.setup import compile_blocks
 from tests.support.tiny_families import TINY
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from rushes.calibrate import SOURCE, calibrate, small
-from rushes.specs import PreviewRuntime, Recipe, TrainRuntime
+from rushes.cli.trial import SOURCE, calibrate, small
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.runtime import PreviewRuntime, TrainRuntime
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
 

@@ -9,8 +9,9 @@ import pytest
 from rushes.drafting import ANSWERS, CLIPS
 from rushes.errors import RecipeError
 from rushes.pipeline import improve
+from rushes.recipe.generate import DraftSpec
+from rushes.recipe.recipe import Recipe
 from rushes.records import Answer, Clip, DraftOutcome
-from rushes.specs import DraftSpec, Recipe
 from rushes.store.run import Run
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan

@@ -13,8 +13,8 @@ from rushes.elsewhere import executor_of, needs_of
 from rushes.execute import LocalExecutor
 from rushes.execute.ray import RayExecutor
 from rushes.pipeline import improve
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.roles import Done, Needs
-from rushes.specs import RuntimeSpec
 from rushes.store.run import Run
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan

@@ -14,9 +14,10 @@ from rushes.measure.agreement import agreement
 from rushes.measure.latents import ClipMoments
 from rushes.pipeline import improve
 from rushes.plan.flops import UnitFlops
+from rushes.plan.status import read_status
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.runtime import PreviewRuntime
 from rushes.records import PromptGain, Scorecard
-from rushes.specs import PreviewRuntime, Recipe
-from rushes.status import read_status
 from rushes.store.run import Run
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan

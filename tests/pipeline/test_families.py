@@ -10,8 +10,11 @@ import torch
 
 from rushes.families.load import load_family
 from rushes.pipeline import improve
+from rushes.recipe.diagnose import DiagnoseSpec
+from rushes.recipe.prompts import PromptsSpec, RealClipsSpec
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.train import LoraSpec
 from rushes.records import BlobRef
-from rushes.specs import DiagnoseSpec, LoraSpec, PromptsSpec, RealClipsSpec, Recipe
 from rushes.store.run import Run
 from tests.support.tiny_families import TINY, TinyFamily
 from tests.support.tiny_recipe import tiny_recipe

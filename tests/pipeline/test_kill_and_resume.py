@@ -13,8 +13,8 @@ import pytest
 
 from rushes.execute.progress import ProgressUpdate
 from rushes.pipeline import improve
+from rushes.recipe.recipe import Recipe
 from rushes.records import Checkpoint
-from rushes.specs import Recipe
 from rushes.store.run import Run
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan

@@ -12,9 +12,10 @@ from rushes.errors import StoreError
 from rushes.export.dataset import export_dataset
 from rushes.families.wan import Wan
 from rushes.pipeline import improve
+from rushes.plan.status import read_status
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.weights import WeightsSpec
 from rushes.records import Clip, Sample
-from rushes.specs import Recipe, WeightsSpec
-from rushes.status import read_status
 from rushes.store.run import Run
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan

@@ -16,13 +16,15 @@ import torch
 from rushes.families.load import load_family
 from rushes.pipeline import improve
 from rushes.prompts.captions import ClipRow
+from rushes.recipe.prompts import PromptsSpec, RealClipsSpec
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.train import RealismSpec, TrainSpec
 from rushes.records import Clip, Sample
-from rushes.sandbox.real_clips import sandbox_real_clips
-from rushes.specs import PromptsSpec, RealClipsSpec, RealismSpec, Recipe, TrainSpec
 from rushes.store.run import Run
+from rushes.store.video import write_video
 from rushes.train import loop
 from rushes.train.data import Step, TrainingSet, step_batch
-from rushes.video import write_video
+from rushes_sandbox.real_clips import sandbox_real_clips
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
 

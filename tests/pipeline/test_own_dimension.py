@@ -9,8 +9,9 @@ import pytest
 from rushes.judge.grade import grade
 from rushes.pipeline import improve
 from rushes.recipe import load_recipe
+from rushes.recipe.diagnose import DimensionSpec
+from rushes.recipe.recipe import Recipe
 from rushes.records import Clip, Focus, Prompt, Sample, Scorecard, Scored
-from rushes.specs import DimensionSpec, Recipe
 from rushes.store.run import Run
 from tests.support.pages import own_dimension
 from tests.support.tiny_recipe import tiny_recipe

@@ -11,11 +11,11 @@ import pytest
 
 from rushes.pipeline import improve
 from rushes.prompts.captions import ClipRow
+from rushes.recipe.prompts import RealClipsSpec
 from rushes.records import Prompt, Rejection
-from rushes.sandbox.real_clips import sandbox_real_clips
-from rushes.specs import RealClipsSpec
 from rushes.store.run import Run
-from rushes.video import write_video
+from rushes.store.video import write_video
+from rushes_sandbox.real_clips import sandbox_real_clips
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
 

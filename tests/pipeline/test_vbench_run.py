@@ -13,9 +13,11 @@ from rushes.cli import main
 from rushes.measure.pairs import pair_up
 from rushes.measure.stage import Seen, measuring
 from rushes.pipeline import improve
+from rushes.recipe.measure import MeasureSpec
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import BlobRef, Measurement
 from rushes.roles import Failed
-from rushes.specs import MeasureSpec, Recipe, RuntimeSpec
 from rushes.store.advance import Do, Work
 from rushes.store.blobs import Blobs
 from rushes.store.run import Run

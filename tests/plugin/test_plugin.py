@@ -17,9 +17,12 @@ from rushes.errors import RecipeError
 from rushes.judge.grade import check_unscored_share, grade
 from rushes.judge.stage import asking, chunk_size, questions
 from rushes.plugins import plugin
+from rushes.recipe.judge import JudgeSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.runtime import RuntimeSpec
+from rushes.recipe.weights import WeightsSpec
 from rushes.records import Scored, Unscored
 from rushes.roles import JudgeRequest, Runtime, Video
-from rushes.specs import JudgeSpec, PluginSpec, RuntimeSpec, WeightsSpec
 from rushes.store.run import Run
 from rushes.weights import build_weighting, report_weights, weigh
 from tests.contract.judge import check_judge

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rushes.judge.audit.cases import Case
+from rushes.audit.cases import Case
 from rushes.records import Question
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Video
 

@@ -14,7 +14,9 @@ from torch import Tensor
 from rushes.export.full import export_merged
 from rushes.export.lora import LoraOptions, export_lora
 from rushes.export.source import choose
-from rushes.specs import BaseModelSpec, LoraSpec, Recipe
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.train import LoraSpec
 from rushes.store.run import Run
 from tests.support.tiny_recipe import tiny_recipe
 from tests.unit.export.conftest import add_checkpoint

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rushes.vbench.suite import FILE, Suite, suite_of
+from rushes_vbench.suite import FILE, Suite, suite_of
 
 SHARED = "A potter shapes a bowl."
 """Serves Diversity and Mechanics."""

@@ -20,8 +20,8 @@ from transformers import (
     UMT5EncoderModel,
 )
 
+from rushes.recipe.base import BaseModelSpec, ShapeSpec
 from rushes.records import SamplerSettings
-from rushes.specs import BaseModelSpec, ShapeSpec
 from tests.support.tiny_wan import make_tiny_wan, tiny_tokenizer
 
 CHANNELS, TEXT_WIDTH = 4, 16

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.diagnose import DiagnoseSpec
+from rushes.recipe.generate import GenerateSpec
+from rushes.recipe.judge import JudgeSpec
+from rushes.recipe.measure import MeasureSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.prompts import PromptsSpec, RealClipsSpec
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.runtime import RuntimeSpec
+from rushes.recipe.train import TrainSpec
 from rushes.records import SamplerSettings
-from rushes.specs import (
-    BaseModelSpec,
-    DiagnoseSpec,
-    GenerateSpec,
-    JudgeSpec,
-    MeasureSpec,
-    PluginSpec,
-    PromptsSpec,
-    RealClipsSpec,
-    Recipe,
-    RuntimeSpec,
-    TrainSpec,
-)
 from tests.support.tiny_wan import TINY_SHAPE
 
 SAMPLER = SamplerSettings(

@@ -9,8 +9,8 @@ import torch
 from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
 from transformers import UMT5Config, UMT5EncoderModel
 
-from rushes.sandbox.text import make_tokenizer
-from rushes.specs import ShapeSpec
+from rushes.recipe.base import ShapeSpec
+from rushes_sandbox.text import make_tokenizer
 
 TINY_SHAPE = ShapeSpec(height_px=32, width_px=32, num_frames=5, fps=8)
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Video
-from rushes.vbench.suite import SuiteEntry
+from rushes_vbench.suite import SuiteEntry
 
 Picture = npt.NDArray[np.uint8]
 HEIGHT, WIDTH, NUM_FRAMES, FPS = 180, 320, 33, 16.0

@@ -15,16 +15,16 @@ import pytest
 import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 
-import rushes
+import rushes_sandbox
 from rushes.plan.models import REAL_MODELS
 from rushes.recipe import load_recipe
+from rushes.recipe.prompts import GrammarWriterSpec
 from rushes.records import Question
 from rushes.roles import Draft
-from rushes.sandbox.grammar import DIMENSIONS, draw_scene
-from rushes.sandbox.questions import ask, checks
-from rushes.sandbox.render import render
-from rushes.specs import GrammarWriterSpec
 from rushes.train import setup
+from rushes_sandbox.grammar import DIMENSIONS, draw_scene
+from rushes_sandbox.questions import ask, checks
+from rushes_sandbox.render import render
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -82,7 +82,7 @@ def test_the_sandboxs_setup_is_its_model_at_its_recipes_shape_and_batch(script: 
     assert script.SANDBOX.shape == recipe.shape
     assert script.SANDBOX.batch_size == recipe.train.batch_size and recipe.train.num_accumulation == 1
     assert (recipe.train.precision, recipe.train.lora) == ("bfloat16", None)
-    folder = Path(rushes.__file__).parent / "sandbox" / "weights" / "base"
+    folder = Path(rushes_sandbox.__file__).parent / "weights" / "base"
     parts = ("transformer", WanTransformer3DModel), ("vae", AutoencoderKLWan)
     for (name, model), settings in zip(parts, (script.SANDBOX.transformer, script.SANDBOX.autoencoder), strict=True):
         kept = json.loads((folder / name / "config.json").read_text(encoding="utf-8"))

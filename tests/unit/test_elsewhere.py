@@ -10,7 +10,8 @@ import torch
 
 from rushes.elsewhere import generator_builder
 from rushes.families.load import load_family
-from rushes.specs import BaseModelSpec, RuntimeSpec
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.store.blobs import Blobs
 from tests.support.tiny_recipe import SAMPLER
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan

@@ -153,11 +153,11 @@ def reached(start: str) -> set[str]:
 
 def test_judge_and_measurer_share_no_code_that_sees() -> None:
     """The judge that teaches never loads the measurer that reports, nor the other way round; neither sees the truth."""
-    judge, measurer = reached("rushes.sandbox.vqa.judge"), reached("rushes.measure.sandbox")
-    assert "rushes.sandbox.perception" in measurer
-    assert not {name for name in judge if name.startswith("rushes.sandbox.perception")}
-    assert not {name for name in measurer if name.startswith("rushes.sandbox.vqa")}
-    assert "rushes.sandbox.truth" not in judge | measurer
+    judge, measurer = reached("rushes_sandbox.vqa.judge"), reached("rushes_sandbox.measurer")
+    assert "rushes_sandbox.perception" in measurer
+    assert not {name for name in judge if name.startswith("rushes_sandbox.perception")}
+    assert not {name for name in measurer if name.startswith("rushes_sandbox.vqa")}
+    assert "rushes_sandbox.truth" not in judge | measurer
 
 
 def test_command_line_loads_nothing_heavy() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from rushes.dimensions import known, probed
 from rushes.errors import StoreError
 from rushes.plan import (
     Pace,
@@ -25,10 +24,11 @@ from rushes.plan import (
     work_of,
 )
 from rushes.plan.estimate import computed_clip_bytes
-from rushes.prompts.desk import SPARE, SPARE_REAL
+from rushes.prompts.stage import SPARE, SPARE_REAL
 from rushes.recipe import load_recipe, parse_recipe
+from rushes.recipe.dimensions import known, probed
+from rushes.recipe.recipe import Recipe
 from rushes.records import BlobRef, Checkpoint, Clip, CostEntry
-from rushes.specs import Recipe
 from rushes.store.blobs import Blobs
 from rushes.store.identity import work_key
 from rushes.store.run import Run

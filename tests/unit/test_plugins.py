@@ -8,8 +8,8 @@ import pytest
 
 from rushes.errors import RecipeError
 from rushes.plugins import plugin
+from rushes.recipe.plugin import PluginSpec
 from rushes.roles import Runtime, Spec
-from rushes.specs import PluginSpec
 
 
 class DimSpec(Spec):

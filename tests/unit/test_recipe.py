@@ -9,19 +9,14 @@ import pytest
 import yaml
 
 from rushes.errors import RecipeError
-from rushes.recipe import (
-    STAGES,
-    changed_paths,
-    load_recipe,
-    packaged_recipes,
-    parse_recipe,
-    recipe_yaml,
-    spec_hash,
-    stage_of_path,
-)
+from rushes.recipe import load_recipe, packaged_recipes, parse_recipe, recipe_yaml
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.prompts import FixedWriterSpec, GrammarWriterSpec
+from rushes.recipe.recipe import Recipe
 from rushes.recipe.schema import all_settings, describe, kind_of, models_in
+from rushes.recipe.weights import WeightsSpec
 from rushes.recipe.yaml_reader import dotted, read_value
-from rushes.specs import FixedWriterSpec, GrammarWriterSpec, PluginSpec, Recipe, WeightsSpec
+from rushes.store.changes import STAGES, changed_paths, spec_hash, stage_of_path
 from rushes.store.run import Run
 
 

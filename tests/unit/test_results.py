@@ -8,10 +8,10 @@ from statistics import fmean
 
 import pytest
 
-import rushes.results as results
+import lab.results as results
 from rushes.recipe import load_recipe
+from rushes.recipe.recipe import Recipe
 from rushes.records import DimensionRow, PromptGain, Scorecard
-from rushes.specs import Recipe
 from rushes.store.run import Run
 from tests.support.judged import key
 

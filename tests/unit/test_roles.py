@@ -7,7 +7,8 @@ import pickle
 import pytest
 from pydantic import ValidationError
 
-from rushes.roles import Failed, LossTerms, Runtime, Spec
+from rushes.roles import Failed, Runtime, Spec
+from rushes.train.batch import LossTerms
 
 
 class DimSpec(Spec):

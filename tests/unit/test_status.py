@@ -13,10 +13,10 @@ import pytest
 
 from rushes.errors import StoreError
 from rushes.plan import planned_totals
+from rushes.plan.status import StageStatus, read_status, working_pid
 from rushes.recipe import load_recipe
+from rushes.recipe.recipe import Recipe
 from rushes.records import CostEntry, Failure, Prompt, Scorecard
-from rushes.specs import Recipe
-from rushes.status import StageStatus, read_status, working_pid
 from rushes.store.identity import work_key
 from rushes.store.run import Run
 

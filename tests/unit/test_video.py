@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rushes.errors import StoreError
-from rushes.video import VideoError, cut_video, fit_frame, read_video, write_video
+from rushes.store.video import VideoError, cut_video, fit_frame, read_video, write_video
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (9, 32, 48, 3), dtype=np.uint8)

@@ -18,12 +18,12 @@ from rushes.cli.options import (
     RecipeArgument,
     SetOption,
 )
-from rushes.cli.sandbox import sandbox
-from rushes.cli.vbench import vbench
+from rushes_sandbox.cli import sandbox
+from rushes_vbench.cli.app import vbench
 
 if TYPE_CHECKING:
     from rushes.plan import Throughput
-    from rushes.specs import Recipe
+    from rushes.recipe.recipe import Recipe
 
 app = typer.Typer(
     name="rushes",
@@ -145,7 +145,7 @@ def plan(
     from rushes.cli.look import show_plan
 
     def trial(of: Recipe) -> Throughput:
-        from rushes.calibrate import calibrate
+        from rushes.cli.trial import calibrate
 
         return calibrate(of)
 

@@ -13,9 +13,9 @@ from typer.core import TyperGroup
 from rushes.cli.options import AllowChangeOption, HomeOption, JsonOption, RecipeArgument, SetOption
 
 if TYPE_CHECKING:
-    from rushes.judge.audit.records import Audit
-    from rushes.judge.audit.sources import Source
-    from rushes.specs import Recipe
+    from rushes.audit.records import Audit
+    from rushes.audit.sources import Source
+    from rushes.recipe.recipe import Recipe
 
 _WORK: Final = "recipe"
 
@@ -89,13 +89,13 @@ def audit(
     as_json: JsonOption = False,
 ) -> None:
     """Test the judge on controls: in which dimensions can it be trusted? Run it again to resume."""
-    from rushes.judge.audit.sources import Choice, find_clips
+    from rushes.audit.sources import Choice, find_clips
 
     loaded = _recipe(source, recipe, set_ or [])
     choice = Choice(num, tuple(dimension or ()), seed, labels)
     found = find_clips(source, choice, loaded.shape, clips.value)
     if sheet is not None:
-        from rushes.judge.audit.sheet import write_sheet
+        from rushes.audit.sheet import write_sheet
 
         print(f"wrote {write_sheet(sheet, found.cases)}; fill in the column answer, then: --labels {sheet}/labels.csv")
         return
@@ -104,7 +104,7 @@ def audit(
 
 
 def _default_folder(source: str) -> Path:
-    from rushes.judge.audit.run import FOLDER
+    from rushes.audit.run import FOLDER
 
     return Path(source) / FOLDER if (Path(source) / "header.json").is_file() else Path("runs") / FOLDER
 
@@ -126,11 +126,11 @@ def _make(
     seed: int,
     as_json: bool,
 ) -> None:
+    from rushes.audit.expectations import chosen_controls
+    from rushes.audit.labels import read_labels
+    from rushes.audit.run import Settings, audit_judge
+    from rushes.audit.second import recipe_judge, second_judge
     from rushes.execute.progress import ProgressDisplay
-    from rushes.judge.audit.expectations import chosen_controls
-    from rushes.judge.audit.labels import read_labels
-    from rushes.judge.audit.run import Settings, audit_judge
-    from rushes.judge.audit.second import recipe_judge, second_judge
 
     runtime = recipe.runtime
     settings = Settings(
@@ -150,8 +150,8 @@ def _make(
 
 
 def _show(made: Audit, folder: Path, as_json: bool) -> None:
+    from rushes.audit.table import print_audit
     from rushes.cli.show import console, show_json
-    from rushes.judge.audit.table import print_audit
 
     if as_json:
         show_json(made.model_dump(mode="json"))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rushes.plan.gpus import Gpu
     from rushes.plan.models import RealModel
     from rushes.plan.on_gpus import GpuStage
-    from rushes.specs import Recipe
+    from rushes.recipe.recipe import Recipe
 
 
 def show_gpu_plan(recipe: Recipe, names: Sequence[str], *, as_json: bool) -> None:

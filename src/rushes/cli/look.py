@@ -13,8 +13,8 @@ from rushes.execute.progress import duration_text
 
 if TYPE_CHECKING:
     from rushes.plan import StagePlan, Throughput
-    from rushes.specs import Recipe
-    from rushes.status import RunStatus, StageStatus
+    from rushes.plan.status import RunStatus, StageStatus
+    from rushes.recipe.recipe import Recipe
 
 
 def _time_text(seconds: float | None) -> str:
@@ -26,7 +26,7 @@ def _time_text(seconds: float | None) -> str:
 
 def show_status(home: Path, *, as_json: bool) -> None:
     """Print how far a run is."""
-    from rushes.status import read_status
+    from rushes.plan.status import read_status
 
     status = read_status(home)
     if as_json:

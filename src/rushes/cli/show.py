@@ -80,7 +80,7 @@ def show_user_error(error: UserError) -> None:
 
 
 def _what_runs_again(error: RecipeChanged) -> list[str]:
-    from rushes.recipe.changes import STAGES, stage_of_path
+    from rushes.store.changes import STAGES, stage_of_path
 
     stages: set[str] = set()
     for path in error.paths:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from rushes.errors import StoreError
+from rushes.recipe.recipe import Recipe
 from rushes.records import Scorecard
-from rushes.specs import Recipe
 
 REPORT_FILE: Final = "report.html"
 

@@ -26,7 +26,7 @@ class Baseline(Record):
     mean: Share
     """Mean over prompts of the mean score of their takes."""
     low: Share
-    """Lower end of the 95 % interval (`rushes.measure.bootstrap`); 0 where there is only one prompt."""
+    """Lower end of the 95 % interval (`rushes.statistics.bootstrap`); 0 where there is only one prompt."""
     high: Share
     """Upper end of the 95 % interval; 1 where there is only one prompt."""
     num_prompts: Size
@@ -156,7 +156,7 @@ def picked(values: Sequence[float], prompts: Sequence[str], likes: Sequence[floa
 
 
 def _mean_with_interval(values: Sequence[float], prompts: Sequence[str], name: str) -> tuple[float, float, float]:
-    from rushes.measure.bootstrap import prompt_means, score_interval
+    from rushes.statistics.bootstrap import prompt_means, score_interval
 
     if len(set(prompts)) == 1:  # it tells nothing about other prompts
         return float(prompt_means(values, prompts)[0]), 0.0, 1.0

@@ -8,10 +8,10 @@ from fractions import Fraction
 from typing import Final
 
 from rushes.diagnose.baseline import Baseline, Diagnosis, baseline
-from rushes.dimensions import probed
 from rushes.errors import UserError
+from rushes.recipe.diagnose import DiagnoseSpec
+from rushes.recipe.dimensions import probed
 from rushes.records import Focus, Measurement, Score
-from rushes.specs import DiagnoseSpec
 
 NAMED_FLOOR: Final = 0.1
 """A dimension named by the user counts at least this share of the largest gap among the named ones."""

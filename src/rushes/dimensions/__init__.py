@@ -1,6 +1,5 @@
-"""The catalogue of quality dimensions: data, not code, plus the dimensions that a recipe brings."""
+"""The catalogue of quality dimensions: data, not code. Which of them a recipe means is in `rushes.recipe.dimensions`."""
 
 from rushes.dimensions.catalogue import Dimension, catalogue
-from rushes.dimensions.select import known, probed
 
-__all__ = ["Dimension", "catalogue", "known", "probed"]
+__all__ = ["Dimension", "catalogue"]

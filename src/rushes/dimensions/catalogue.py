@@ -77,8 +77,12 @@ def catalogue(name: str = "sandbox") -> tuple[Dimension, ...]:
 
 @cache
 def _read(name: str) -> tuple[Dimension, ...]:
-    text = files("rushes.dimensions").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    text = (
+        files({"sandbox": "rushes_sandbox", "vbench2": "rushes_vbench"}[name])
+        .joinpath("dimensions.yaml")
+        .read_text(encoding="utf-8")
+    )
     rows = yaml.safe_load(text)
     for row in rows:
-        row.pop("vbench", None)  # facts about the benchmark are for `rushes.vbench.catalogue`, no part of work keys
+        row.pop("vbench", None)  # facts about the benchmark are for `rushes_vbench.catalogue`, no part of work keys
     return TypeAdapter(tuple[Dimension, ...]).validate_python(rows)

@@ -15,7 +15,7 @@ SUMS: Final = "SHA256SUMS"
 
 def weights_folder() -> Path:
     """Where the package keeps the sandbox's weights."""
-    return Path(str(files("rushes") / "sandbox" / "weights"))
+    return Path(str(files("rushes_sandbox") / "weights"))
 
 
 def write_sums(folder: Path) -> Path:

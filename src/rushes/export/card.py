@@ -15,9 +15,9 @@ from rushes.export.gallery import Sample
 from rushes.export.snippet import Snippet
 from rushes.export.source import SHORT, Source
 from rushes.measure.compare import points
+from rushes.recipe.recipe import Recipe
 from rushes.records import DimensionRow, SamplerSettings, Scorecard
 from rushes.report.words import readable, verdict
-from rushes.specs import Recipe
 
 Form = Literal["lora", "transformer", "pipeline"]
 TAGS: Final = ("text-to-video", "diffusers", "diffusers-training", "rushes", "reward-weighted")

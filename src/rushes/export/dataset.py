@@ -13,7 +13,7 @@ from rushes.export.folder import new_folder
 from rushes.export.source import SHORT
 from rushes.records import Answer, Clip, Prompt, Sample, Score, Scored
 from rushes.store.run import Run
-from rushes.video import write_video
+from rushes.store.video import write_video
 
 Which = Literal["trained", "filmed", "held_out", "all"]
 """`trained`: what was fine-tuned on, with its weights, real clips too; `filmed`: all clips of training prompts;

@@ -13,7 +13,7 @@ from rushes.measure.pairs import pair_up
 from rushes.records import Clip, Measurement, Scorecard
 from rushes.report.clips import TARGET_PX
 from rushes.report.examples import Choice, choose_examples
-from rushes.video import write_video
+from rushes.store.video import write_video
 
 if TYPE_CHECKING:
     from rushes.roles import Frames

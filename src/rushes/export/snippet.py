@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from rushes.export.base import Base
 from rushes.families.ltx import DECODE_NOISE_SCALE, DECODE_TIMESTEP
-from rushes.specs import Recipe
+from rushes.recipe.recipe import Recipe
 
 _DECODING: Final = {"decode_timestep": DECODE_TIMESTEP, "decode_noise_scale": DECODE_NOISE_SCALE}
 """How LTX-Video's autoencoder was asked to decode; no other pipeline takes these."""
@@ -80,7 +80,7 @@ def make_snippet(
 def _loading(base: Base, form: str, place: str, pipeline: str, dtype: str) -> list[str]:
     if form == "pipeline":
         return [f"pipeline = {pipeline}.from_pretrained({_literal(place)}, dtype=torch.{dtype}).to(device)"]
-    name = 'str(files("rushes.sandbox") / "weights" / "base")' if base.name == "sandbox" else None
+    name = 'str(files("rushes_sandbox") / "weights" / "base")' if base.name == "sandbox" else None
     where = name or _literal(base.public_name)
     if form == "lora":
         return [

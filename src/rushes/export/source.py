@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from rushes.errors import InputError, StoreError
 from rushes.recipe import load_recipe
+from rushes.recipe.recipe import Recipe
 from rushes.records import BlobRef, Checkpoint
-from rushes.specs import Recipe
 from rushes.store.run import Run
 
 SHORT = 12

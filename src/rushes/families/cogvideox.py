@@ -19,10 +19,10 @@ from torch import Tensor
 from rushes.errors import RecipeError
 from rushes.families.family import Conditions
 from rushes.families.loaded import LoadedPipeline, check_shape, generators, refuse_setting, to_frames
+from rushes.families.path import Path, RoundPath
+from rushes.families.texts import TextStates
+from rushes.recipe.base import ShapeSpec
 from rushes.records import SamplerSettings
-from rushes.specs import ShapeSpec
-from rushes.texts import TextStates
-from rushes.train.path import Path, RoundPath
 
 if TYPE_CHECKING:
     from rushes.roles import Frames

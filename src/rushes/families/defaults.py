@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rushes.recipe.base import ShapeSpec
 from rushes.records import SamplerSettings
-from rushes.specs import ShapeSpec
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from rushes.families.path import Path
+from rushes.families.texts import TextStates
+from rushes.recipe.base import ShapeSpec
 from rushes.records import SamplerSettings
-from rushes.specs import ShapeSpec
-from rushes.texts import TextStates
-from rushes.train.path import Path
 
 if TYPE_CHECKING:
     from rushes.families.offload import Placement

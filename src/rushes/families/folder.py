@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from rushes.errors import InputError, RecipeError, UserError
 from rushes.families.weights import hash_files
-from rushes.specs import BaseModelSpec
+from rushes.recipe.base import BaseModelSpec
 
 FamilyName = Literal["wan", "cogvideox", "hunyuan", "ltx"]
 
@@ -27,7 +27,7 @@ _HTTP_LIBRARIES = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "reques
 def model_folder(model: str) -> str:
     """Where the weights of a recipe's `base.model` are: the package's own for `sandbox`, else as given."""
     if model == "sandbox":
-        return str(files("rushes.sandbox") / "weights" / "base")
+        return str(files("rushes_sandbox") / "weights" / "base")
     return model
 
 

@@ -15,7 +15,7 @@ from rushes.families.loaded import TEXT_PARTS, LoadedPipeline
 from rushes.families.offload import OffloadOrder, Placement, choose_placement, place
 from rushes.families.wan import Wan
 from rushes.families.weights import hash_state
-from rushes.specs import BaseModelSpec
+from rushes.recipe.base import BaseModelSpec
 
 
 def load_family(base: BaseModelSpec, device: str = "cpu", order: OffloadOrder | Placement | None = None) -> Family:

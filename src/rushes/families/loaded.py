@@ -19,9 +19,9 @@ from rushes.errors import RecipeError
 from rushes.families.attention import attention_for
 from rushes.families.defaults import in_words
 from rushes.families.offload import UNMOVED, Placement, place
+from rushes.families.texts import TextStates
+from rushes.recipe.base import ShapeSpec
 from rushes.records import SamplerSettings
-from rushes.specs import ShapeSpec
-from rushes.texts import TextStates
 
 if TYPE_CHECKING:
     from rushes.roles import Frames

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from rushes.specs import RuntimeSpec, ShapeSpec
-from rushes.train.recompute import SAFETY, free_bytes
+from rushes.families.recompute import SAFETY, free_bytes
+from rushes.recipe.base import ShapeSpec
+from rushes.recipe.runtime import RuntimeSpec
 
 if TYPE_CHECKING:
     import torch
@@ -111,8 +112,7 @@ def choose_placement(pipeline: Any, device: torch.device, order: OffloadOrder | 
         return UNMOVED
     if isinstance(order, Placement):
         return order
-    from rushes.plan.memory import filming_bytes
-    from rushes.plan.model_size import loaded_model_size
+    from rushes.families.model_size import filming_bytes, loaded_model_size
 
     free, parts = free_bytes(device), part_bytes(pipeline)
     size = loaded_model_size(pipeline)

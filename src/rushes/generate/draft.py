@@ -5,23 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from rushes.film_specs import DraftSpec
+from rushes.recipe.generate import DraftSpec
 from rushes.records import DraftOutcome, Prompt, Score, Scored
-from rushes.specs import Recipe
-
-
-def as_draft(recipe: Recipe) -> Recipe:
-    """The recipe with the shape, sampler and takes of its draft takes; itself where it has none."""
-    draft = recipe.generate.draft
-    if draft is None:
-        return recipe
-    sides = {name: getattr(draft, name) for name in ("num_frames", "height_px", "width_px")}
-    shape = recipe.shape.model_copy(update={name: value for name, value in sides.items() if value is not None})
-    sampler = recipe.generate.sampler
-    if draft.num_steps is not None:
-        sampler = sampler.model_copy(update={"num_steps": draft.num_steps})
-    generate = recipe.generate.model_copy(update={"sampler": sampler, "num_takes": draft.num_takes})
-    return recipe.model_copy(update={"shape": shape, "generate": generate})
 
 
 def outcomes(prompts: Sequence[Prompt], scores: Sequence[Score], spec: DraftSpec) -> tuple[DraftOutcome, ...]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from rushes.execute.local import outcome
+from rushes.recipe.base import ShapeSpec
+from rushes.recipe.generate import StoredAs
 from rushes.records import Clip, Prompt, SamplerSettings
 from rushes.roles import ClipRequest, Failed, GeneratedClip
-from rushes.specs import ShapeSpec, StoredAs
 from rushes.store.advance import Work
 from rushes.store.blobs import Blobs
 from rushes.store.identity import seed_from_key, work_key

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from rushes.chat import Message
+from rushes.llm.chat import Message
 from rushes.llm.templates import render, template_hash
-from rushes.model_specs import VlmAskingSpec
+from rushes.recipe.models import VlmAskingSpec
 from rushes.store.identity import content_hash
 
 if TYPE_CHECKING:

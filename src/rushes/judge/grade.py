@@ -9,8 +9,8 @@ from statistics import fmean
 
 from rushes.errors import TrainingError
 from rushes.judge.stage import answer_key
+from rushes.recipe.judge import JudgeSpec
 from rushes.records import Answer, Clip, Outcome, Part, Prompt, Score, Scored, Unscored
-from rushes.specs import JudgeSpec
 
 
 def grade(

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
-from rushes.chat import TokenChance
 from rushes.llm.ask import ReplyForm, Unusable, read_json
+from rushes.llm.chat import TokenChance
 from rushes.roles import GivenAnswer
 
 _MARKS: Final = " \t\r\n\"'`*.,!:;()[]\u0120\u2581\u010a"

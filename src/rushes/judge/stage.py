@@ -17,11 +17,13 @@ from typing import Final
 from rushes.errors import Stopped, UserError
 from rushes.execute import Lazily
 from rushes.judge.check import checked
-from rushes.model_specs import VlmJudgeSpec
 from rushes.plugins import check_role
+from rushes.recipe.judge import JudgeSpec, SandboxJudgeSpec
+from rushes.recipe.models import VlmJudgeSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import Answer, Clip, Prompt
 from rushes.roles import Failed, Judge, JudgeRequest
-from rushes.specs import JudgeSpec, PluginSpec, RuntimeSpec, SandboxJudgeSpec
 from rushes.store.advance import Do, Work
 from rushes.store.blobs import Blobs
 from rushes.store.decoded import Decoded
@@ -82,7 +84,7 @@ def weights_of(judge: SandboxJudgeSpec | VlmJudgeSpec | PluginSpec) -> str | Non
 
 @cache
 def _packaged_weights() -> str | None:
-    file = Path(str(files("rushes") / "sandbox" / "weights" / "judge" / "model.safetensors"))
+    file = Path(str(files("rushes_sandbox") / "weights" / "judge" / "model.safetensors"))
     return sha256_of_file(file) if file.exists() else None
 
 
@@ -112,7 +114,7 @@ def build_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Judge:
         InputError: the sandbox's judge is missing in the package, or damaged.
     """
     if isinstance(spec.judge, SandboxJudgeSpec):
-        from rushes.sandbox.vqa.judge import SandboxJudge
+        from rushes_sandbox.vqa.judge import SandboxJudge
 
         return SandboxJudge.load(batch_size=runtime.judge_batch)
     judge: Judge = spec.judge.build(runtime)

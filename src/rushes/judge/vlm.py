@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from rushes.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Message
 from rushes.judge.asked import num_frames_for, positions, shrunk, turns
 from rushes.judge.probability import AnswerForm, from_chances, from_text
 from rushes.llm.ask import schema_of
-from rushes.model_specs import ServerModelSpec, VlmAskingSpec
+from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Message
+from rushes.recipe.models import ServerModelSpec, VlmAskingSpec
 from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest
 
 if TYPE_CHECKING:
+    from rushes.recipe.runtime import RuntimeSpec
     from rushes.roles import Frames
-    from rushes.specs import RuntimeSpec
 
 NUM_LOGPROBS: Final = 20
 """Candidates of the first token to ask for: what most servers give at most."""

@@ -12,7 +12,7 @@ from rushes.judge.asked import num_frames_for, positions, shrunk, turns
 from rushes.judge.probability import p_yes, spellings
 from rushes.judge.vlm_model import LocalVlm, Timing
 from rushes.judge.vlm_prefix import agrees, first_words
-from rushes.model_specs import VlmAskingSpec
+from rushes.recipe.models import VlmAskingSpec
 from rushes.records import Question
 from rushes.roles import Failed, GivenAnswer, JudgeRequest
 

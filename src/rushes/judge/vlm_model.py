@@ -9,16 +9,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
-from rushes.chat import Message
 from rushes.errors import InputError
 from rushes.judge.vlm_processor import load_processor
+from rushes.llm.chat import Message
 from rushes.llm.pretrained import defused, explained, precision, source, special_tokens
-from rushes.model_specs import LocalModelSpec
+from rushes.recipe.models import LocalModelSpec
 from rushes.store.identity import content_hash
 
 if TYPE_CHECKING:
+    from rushes.recipe.runtime import RuntimeSpec
     from rushes.roles import Frames
-    from rushes.specs import RuntimeSpec
 
 _PICTURES: Final = ("image_token_id", "image_token_index", "video_token_id", "video_token_index")
 _TILING: Final = ("crop_to_patches", "do_image_splitting")

@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rushes.chat import UNUSABLE, ChatModel, ChatReply, ChatRequest, Message
+from rushes.llm.chat import UNUSABLE, ChatModel, ChatReply, ChatRequest, Message
 from rushes.roles import Failed
 
 Wanted = TypeVar("Wanted")

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from rushes.chat import ChatModel, ChatReply, ChatRequest, TokenChance
+from rushes.llm.chat import ChatModel, ChatReply, ChatRequest, TokenChance
 from rushes.roles import Failed
 from rushes.store.files import make_folder, write_atomic
 from rushes.store.identity import content_hash

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rushes.chat import ChatRequest
 from rushes.errors import UserError
+from rushes.llm.chat import ChatRequest
 from rushes.llm.ledger import Ledger
-from rushes.model_specs import ServerRuntime
+from rushes.recipe.runtime import ServerRuntime
 
 TOKENS_PER_IMAGE = 2048
 """What one image is taken to cost at most, tokens, before the server says what it did cost."""

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from rushes.chat import ChatReply, ChatRequest
+from rushes.llm.chat import ChatReply, ChatRequest
 from rushes.llm.decoder import Decoder
 
 if TYPE_CHECKING:

@@ -7,20 +7,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rushes.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest
 from rushes.errors import InputError
 from rushes.llm.cache import Remembering, ReplyCache
+from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest
 from rushes.llm.decoder import Decoder
 from rushes.llm.guided import Filler
 from rushes.llm.pretrained import defused, explained, precision, source, special_tokens
-from rushes.model_specs import LocalModelSpec
+from rushes.recipe.models import LocalModelSpec
 from rushes.roles import Failed
 from rushes.store.identity import content_hash
 
 if TYPE_CHECKING:
     import torch
 
-    from rushes.specs import RuntimeSpec
+    from rushes.recipe.runtime import RuntimeSpec
 
 _ENDS: Final = ('"', "\n", "\u010a", "<0x0A>", "<0x22>")
 """Quote and line break as the letters of tokens: plain, in byte-level tokenizers, and in those with byte fall-back."""

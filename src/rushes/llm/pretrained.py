@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from rushes.errors import InputError, RecipeError, UserError
 from rushes.llm.packaged import SMOLLM2, smollm2_file
-from rushes.model_specs import LocalModelSpec
+from rushes.recipe.models import LocalModelSpec
 
 if TYPE_CHECKING:
     import torch
 
-    from rushes.specs import RuntimeSpec
+    from rushes.recipe.runtime import RuntimeSpec
 
 Loaded = TypeVar("Loaded")
 _INSTALL: Final = re.compile(r"pip install [`'\"]?([A-Za-z][\w.-]*)")

@@ -10,18 +10,19 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rushes.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest
 from rushes.errors import RecipeError, UserError
 from rushes.llm.cache import Remembering, ReplyCache
+from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest
 from rushes.llm.cost import CostMeter, most
 from rushes.llm.retry import AGAIN, asked_wait_s, backoff_s
 from rushes.llm.secrets import Secret, secret_from
 from rushes.llm.wire import BadReply, Body, body_of, is_too_long, refused_setting, reply_from, without
-from rushes.model_specs import ServerModelSpec, ServerRuntime
+from rushes.recipe.models import ServerModelSpec
+from rushes.recipe.runtime import ServerRuntime
 from rushes.roles import Failed
 
 if TYPE_CHECKING:
-    from rushes.specs import RuntimeSpec
+    from rushes.recipe.runtime import RuntimeSpec
 
 _SHOWN: Final = 300
 INSTALL: Final = "pip install 'rushes[servers]'"

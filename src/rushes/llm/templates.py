@@ -8,8 +8,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Literal, cast
 
-from rushes.chat import Message
 from rushes.errors import RecipeError
+from rushes.llm.chat import Message
 
 _TURN: Final = re.compile(r"^=== (system|user|assistant) ===$", re.MULTILINE)
 Role = Literal["system", "user", "assistant"]

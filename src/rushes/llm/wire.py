@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rushes.chat import ChatReply, ChatRequest, Message, TokenChance
+from rushes.llm.chat import ChatReply, ChatRequest, Message, TokenChance
 from rushes.llm.cost import Usage
 
 Body = dict[str, Any]

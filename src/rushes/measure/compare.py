@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from rushes.errors import UserError
-from rushes.measure.bootstrap import F64, Interval, Resampling, gain_interval, mean_gain_interval, prompt_means
 from rushes.measure.pairs import DIVERSITY, Pair, Pairing, pair_up
+from rushes.recipe.measure import MeasureSpec
 from rushes.records import (
     Clip,
     DimensionRow,
@@ -21,7 +21,7 @@ from rushes.records import (
     UnmeasuredDimension,
     Unscored,
 )
-from rushes.specs import MeasureSpec
+from rushes.statistics.bootstrap import F64, Interval, Resampling, gain_interval, mean_gain_interval, prompt_means
 
 MAX_DIVERSITY_LOSS: Final = 0.05
 """Share of its value that Diversity may lose before the scorecard warns."""

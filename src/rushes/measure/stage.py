@@ -8,11 +8,13 @@ from functools import partial
 from itertools import islice
 
 from rushes.execute import Lazily
-from rushes.model_specs import VlmMeasurerSpec
 from rushes.plugins import check_role
+from rushes.recipe.measure import MeasureSpec
+from rushes.recipe.models import VlmMeasurerSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import Clip, Measurement, Prompt
 from rushes.roles import Failed, Measurer, Subject
-from rushes.specs import MeasureSpec, PluginSpec, RuntimeSpec
 from rushes.store.advance import Do, Work
 from rushes.store.blobs import Blobs
 from rushes.store.decoded import Decoded
@@ -84,7 +86,7 @@ def build_measurer(spec: MeasureSpec, runtime: RuntimeSpec) -> Measurer:
         RecipeError: a plug-in that cannot be loaded, or that is no measurer.
     """
     if spec.measurer is None:
-        from rushes.measure.sandbox import PerceptionMeasurer
+        from rushes_sandbox.measurer import PerceptionMeasurer
 
         return PerceptionMeasurer()
     measurer: Measurer = spec.measurer.build(runtime)

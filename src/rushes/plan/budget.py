@@ -17,7 +17,7 @@ from rushes.errors import RecipeError
 from rushes.plan.gpus import find_gpu
 from rushes.plan.models import RealModel
 from rushes.plan.on_gpus import gpu_hours, known_model, plan_on
-from rushes.specs import Recipe
+from rushes.recipe.recipe import Recipe
 
 Change = Callable[[Recipe], Recipe]
 

@@ -9,15 +9,16 @@ import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
-from rushes.dimensions import probed
-from rushes.model_specs import LlmWriterSpec, LocalModelSpec, ModelSpec, VlmAskingSpec, VlmJudgeSpec, VlmMeasurerSpec
 from rushes.plan.gpus import READING_EFFICIENCY, Gpu
 from rushes.plan.work import QUESTIONS_PER_PROMPT
 from rushes.plugins import plugin
-from rushes.specs import PluginSpec, Recipe
+from rushes.recipe.dimensions import probed
+from rushes.recipe.models import LlmWriterSpec, LocalModelSpec, ModelSpec, VlmAskingSpec, VlmJudgeSpec, VlmMeasurerSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
-    from rushes.vbench.metrics.measurer import VBenchMeasurerSpec
+    from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
 
 TOKENS_PER_DRAFT: Final = 500
 """Tokens written per draft: base prompt, detailed prompt, questions, the critic's verdict. An assumption."""
@@ -29,7 +30,7 @@ FRAMES_SHOWN: Final = 12
 """Frames that a judge sees of a clip where the recipe leaves it to the dimension: about the mean of their table."""
 PATCH_PX: Final = 28
 """Side of what is one token of a frame to the Qwen2.5-VL line, pixels."""
-VBENCH_MEASURER: Final = "rushes.vbench.metrics.measurer:VBenchMeasurerSpec"
+VBENCH_MEASURER: Final = "rushes_vbench.metrics.measurer:VBenchMeasurerSpec"
 """The measurer whose models are known."""
 
 
@@ -61,8 +62,8 @@ def measurement_seconds(recipe: Recipe, gpu: Gpu) -> float | None:
     spec = _vbench(recipe)
     if spec is None:
         return None
-    from rushes.vbench.metrics.questions import QUESTION_DIMENSIONS
-    from rushes.vbench.metrics.telling import TELLING_DIMENSIONS
+    from rushes_vbench.metrics.questions import QUESTION_DIMENSIONS
+    from rushes_vbench.metrics.telling import TELLING_DIMENSIONS
 
     num_questions = QUESTIONS_PER_PROMPT * (1 if spec.negated_twins == "none" else 2)
     asked, told = _share(recipe, QUESTION_DIMENSIONS), _share(recipe, TELLING_DIMENSIONS)
@@ -139,7 +140,7 @@ def _vbench(recipe: Recipe) -> VBenchMeasurerSpec | None:
     measurer = recipe.measure.measurer
     if not isinstance(measurer, PluginSpec) or measurer.use != VBENCH_MEASURER:
         return None
-    from rushes.vbench.metrics.measurer import VBenchMeasurerSpec
+    from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
 
     spec = plugin(measurer)
     return spec if isinstance(spec, VBenchMeasurerSpec) else None

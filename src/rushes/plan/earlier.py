@@ -13,8 +13,9 @@ import yaml
 from rushes.errors import StoreError
 from rushes.plan.throughput import Kind, Pace, Throughput
 from rushes.plan.work import calls_per_clip, missing_kinds
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.recipe import Recipe
 from rushes.records import BlobRef, Checkpoint, Clip
-from rushes.specs import BaseModelSpec, Recipe
 from rushes.store.identity import spec_part
 from rushes.store.run import Run
 

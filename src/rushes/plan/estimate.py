@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from rushes.families.folder import model_folder
+from rushes.families.model_size import read_model_size
 from rushes.plan.memory import peak_bytes
-from rushes.plan.model_size import read_model_size
 from rushes.plan.throughput import Kind, Throughput
 from rushes.plan.work import StageWork, work_of
-from rushes.specs import Recipe, StoredAs
+from rushes.recipe.generate import StoredAs
+from rushes.recipe.recipe import Recipe
 from rushes.store.blobs import MAX_RAW_BYTES
 
 _LATENT_CHANNELS: Final = 16
@@ -69,7 +70,7 @@ def _free_bytes(recipe: Recipe) -> int | None:
         return None
     import torch
 
-    from rushes.train.recompute import free_bytes
+    from rushes.families.recompute import free_bytes
 
     return free_bytes(torch.device("cpu"))
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from pydantic import Field
 
+from rushes.recipe.base import ShapeSpec
 from rushes.records import Record, SamplerSettings
 from rushes.records.base import Text
-from rushes.specs import ShapeSpec
 
 if TYPE_CHECKING:
     from rushes.families.family import Family

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from rushes.generate.draft import as_draft
-from rushes.plan.model_size import ModelSize
-from rushes.specs import Recipe, ShapeSpec, TrainSpec
+from rushes.families.model_size import FLOAT, ModelSize, filming_bytes
+from rushes.families.recompute import BlockBytes, Recompute, activation_bytes, choose_recompute
+from rushes.recipe.base import ShapeSpec
+from rushes.recipe.recipe import Recipe, as_draft
+from rushes.recipe.train import TrainSpec
 from rushes.train.optimizer import moment_bytes
-from rushes.train.recompute import BlockBytes, Recompute, activation_bytes, choose_recompute
 
-FLOAT: Final = 4
-"""Bytes of a weight: models are loaded, tuned and averaged in float32."""
 LIBRARIES: Final = 700e6
 """Resident size of the process with torch, diffusers and transformers imported, before a model is loaded."""
 FIRST_USE: Final = 60e6
@@ -58,20 +57,6 @@ def film_bytes(model: ModelSize, recipe: Recipe) -> float:
     """Filming: what is loaded, and a batch at work."""
     work = filming_bytes(model, recipe.shape, recipe.runtime.generate_batch)
     return FIRST_USE + loaded_bytes(model, recipe) + work
-
-
-def filming_bytes(model: ModelSize, shape: ShapeSpec, num_clips: int) -> float:
-    """What filming adds to the loaded pipeline: the larger of one block at work and the autoencoder at work.
-
-    A model whose `num_heads` is set to 0 stands for attention that keeps no table of scores, as on GPUs.
-    """
-    tokens = model.num_tokens(shape)
-    block = tokens * (8 * model.width + 2 * model.ffn) + 2 * model.num_heads * tokens * tokens
-    # Decoded a latent frame at a time: some feature maps of those frames, and all frames of the batch.
-    frames = min(shape.num_frames, model.compression[0])
-    pixels = shape.height_px * shape.width_px
-    decoder = 12 * model.decoder_width * frames * pixels + 3 * 3 * shape.num_frames * pixels
-    return FLOAT * num_clips * max(block, decoder)
 
 
 # ---------------------------------------------------------------------------------------------- training

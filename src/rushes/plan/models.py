@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from rushes.plan.model_size import ModelSize
-from rushes.specs import ShapeSpec
+from rushes.families.model_size import ModelSize
+from rushes.recipe.base import ShapeSpec
 
 TEXT_WIDTH: Final = 4096
 """Width of the states that T5-XXL, UMT5-XXL and Llama 3 8B give."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 
 from rushes.errors import RecipeError
+from rushes.families.model_size import FLOAT, filming_bytes
 from rushes.families.offload import Offload, choose_offload, needed_bytes
-from rushes.generate.draft import as_draft
-from rushes.model_specs import LlmWriterSpec, VlmJudgeSpec
+from rushes.families.recompute import POLICIES, SAFETY, Recompute, is_recomputed
 from rushes.plan.chat_models import (
     answer_seconds,
     draft_seconds,
@@ -23,21 +23,13 @@ from rushes.plan.chat_models import (
 )
 from rushes.plan.estimate import computed_clip_bytes
 from rushes.plan.gpus import Gpu
-from rushes.plan.memory import (
-    FIRST_USE,
-    FLOAT,
-    filming_bytes,
-    lasting_bytes,
-    loaded_bytes,
-    num_shards,
-    step_bytes,
-)
+from rushes.plan.memory import FIRST_USE, lasting_bytes, loaded_bytes, num_shards, step_bytes
 from rushes.plan.models import REAL_MODELS, TEXT_WIDTH, CallFlops, RealModel
 from rushes.plan.throughput import Kind
 from rushes.plan.work import StageWork, calls_per_clip, work_of
+from rushes.recipe.models import LlmWriterSpec, VlmJudgeSpec
+from rushes.recipe.recipe import Recipe, as_draft
 from rushes.records import SamplerSettings
-from rushes.specs import Recipe
-from rushes.train.recompute import POLICIES, SAFETY, Recompute, is_recomputed
 
 
 @dataclass(frozen=True)

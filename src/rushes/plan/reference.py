@@ -12,8 +12,10 @@ from typing import Final
 
 from rushes.plan.flops import UnitFlops
 from rushes.plan.work import calls_per_clip
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.train import TrainSpec
 from rushes.records import Checkpoint, Clip
-from rushes.specs import BaseModelSpec, Recipe, TrainSpec
 
 GPU: Final = "NVIDIA H200"
 PEAK: Final = 989e12

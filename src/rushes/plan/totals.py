@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rushes.plan.work import work_of
+from rushes.recipe.recipe import Recipe
 from rushes.records import Prompt
-from rushes.specs import Recipe
 from rushes.store.events import EventLog
 
 

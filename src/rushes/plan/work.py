@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from rushes.dimensions import known, probed
 from rushes.families.defaults import calls_per_step
 from rushes.families.folder import known_family
-from rushes.generate.draft import as_draft
 from rushes.plan.models import REAL_MODELS
 from rushes.plan.throughput import Kind, Throughput
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.dimensions import known, probed
+from rushes.recipe.recipe import Recipe, as_draft
 from rushes.records import SamplerSettings
-from rushes.specs import BaseModelSpec, Recipe
 
 QUESTIONS_PER_PROMPT: Final = 4
 """How many questions a prompt has, roughly; the real number is known only when they are written."""
@@ -86,7 +86,7 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
 
     With `measure.suite` nothing is drafted: the suite's own prompts are the probes and the held-out ones.
     """
-    from rushes.prompts.desk import SPARE
+    from rushes.prompts.stage import SPARE
 
     num_probes = num_dimensions * recipe.diagnose.num_prompts * recipe.diagnose.num_takes
     probes, held_out, compared = (
@@ -111,7 +111,7 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
 
 def _prompts(recipe: Recipe) -> StageWork:
     """Drafts of all rounds, and real clips with their captions; of the sandbox's own, more are rendered than used."""
-    from rushes.prompts.desk import SPARE_REAL
+    from rushes.prompts.stage import SPARE_REAL
 
     spec, rounds = recipe.prompts, recipe.num_rounds
     num_drafts = rounds * math.ceil(spec.num_weakness * spec.oversample)

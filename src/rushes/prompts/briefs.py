@@ -11,9 +11,10 @@ from typing import Any, Literal
 from rushes.dimensions import Dimension
 from rushes.errors import InputError
 from rushes.prompts.captions import RealClip
+from rushes.recipe.diagnose import DimensionSpec
+from rushes.recipe.prompts import FixedWriterSpec, GrammarWriterSpec
 from rushes.records import Origin
 from rushes.roles import Brief, Spec
-from rushes.specs import DimensionSpec, FixedWriterSpec, GrammarWriterSpec
 from rushes.store.advance import Work
 from rushes.store.files import sha256_of_file
 from rushes.store.identity import seed_from_key, work_key

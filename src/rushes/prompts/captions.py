@@ -17,11 +17,11 @@ from typing import Final, Literal
 
 from rushes.errors import InputError
 from rushes.prompts.metadata import REAL, MetadataRow, read_metadata
+from rushes.recipe.base import ShapeSpec
 from rushes.records import Question, Record
 from rushes.records.base import Text
 from rushes.roles import Brief, Draft, Failed, Video
-from rushes.specs import ShapeSpec
-from rushes.video import VideoCut, VideoError, cut_video
+from rushes.store.video import VideoCut, VideoError, cut_video
 
 VIDEO_SUFFIXES: Final = frozenset(".mp4 .mov .m4v .mkv .webm .avi .mpg .mpeg .gif".split())
 """Files that are taken for videos; a row may name any other file too."""

@@ -8,10 +8,10 @@ from typing import Final
 
 from pydantic import Field
 
-from rushes.chat import ChatModel, ChatRequest
 from rushes.llm.ask import Ask, ReplyForm, Unusable, ask_all, read_json, schema_of
+from rushes.llm.chat import ChatModel, ChatRequest
 from rushes.llm.templates import render
-from rushes.model_specs import CriticSpec
+from rushes.recipe.models import CriticSpec
 from rushes.records import Criterion, Prompt, Verdict
 from rushes.roles import Failed
 

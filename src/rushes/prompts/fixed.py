@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rushes.errors import InputError
 from rushes.prompts.rows import BadRow, parse_line, questions_of, text_of
+from rushes.recipe.prompts import FixedWriterSpec
 from rushes.roles import Brief, Draft, Failed
-from rushes.specs import FixedWriterSpec
 
 
 @dataclass(frozen=True)

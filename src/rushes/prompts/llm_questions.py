@@ -9,11 +9,11 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from rushes.chat import ChatModel, ChatRequest, Schema
 from rushes.llm.ask import Ask, ReplyForm, Unusable, ask_all, read_json, schema_of
+from rushes.llm.chat import ChatModel, ChatRequest, Schema
 from rushes.llm.templates import render
-from rushes.model_specs import LlmQuestionsSpec
 from rushes.prompts.similarity import similarity
+from rushes.recipe.models import LlmQuestionsSpec
 from rushes.records import Question
 from rushes.roles import Failed, QuestionRequest
 

@@ -9,12 +9,12 @@ from typing import Final
 
 from pydantic import Field
 
-from rushes.chat import ChatModel, ChatRequest
 from rushes.llm.ask import Ask, ReplyForm, Unusable, ask_all, read_json, schema_of
+from rushes.llm.chat import ChatModel, ChatRequest
 from rushes.llm.templates import render
-from rushes.model_specs import LlmWriterSpec
 from rushes.prompts.ideas import ideas, shuffled
 from rushes.prompts.similarity import similarity
+from rushes.recipe.models import LlmWriterSpec
 from rushes.roles import Brief, Draft, Failed
 from rushes.store.identity import seed_from_key
 

@@ -18,8 +18,8 @@ from rushes.prompts.meaning import near_in_meaning
 from rushes.prompts.orders import orders_in
 from rushes.prompts.reading import read
 from rushes.prompts.similarity import near_pairs
+from rushes.recipe.prompts import ScreenSpec
 from rushes.records import Prompt, Rejection
-from rushes.specs import ScreenSpec
 
 ALWAYS: Final = frozenset(("empty", "held_out"))
 """Reasons that refuse a prompt even when the screen is switched off."""

@@ -12,12 +12,12 @@ from typing import Final, cast
 
 from pydantic import BaseModel, ValidationError
 
-from rushes.dimensions import probed
 from rushes.errors import RecipeError
+from rushes.recipe.dimensions import probed
 from rushes.recipe.problems import recipe_error
+from rushes.recipe.recipe import Recipe
 from rushes.recipe.schema import Setting, find, kind_of, models_in
 from rushes.recipe.yaml_reader import Document, KeyPath, Value, dotted, read_document, read_value, shown
-from rushes.specs import Recipe
 
 _ENDINGS: Final = (".yaml", ".yml")
 
@@ -70,8 +70,8 @@ def parse_recipe(text: str, *, source: str, overrides: Sequence[str] = (), defau
 
 def packaged_recipes() -> dict[str, str]:
     """The YAML texts of the recipes in the package, by name, sorted."""
-    folder = files("rushes") / "recipes"
-    found = [file for file in folder.iterdir() if file.name.endswith(".yaml")]
+    folders = [files(name) / "recipes" for name in ("rushes", "rushes_sandbox")]
+    found = [file for folder in folders for file in folder.iterdir() if file.name.endswith(".yaml")]
     return {file.name[:-5]: file.read_text(encoding="utf-8") for file in sorted(found, key=lambda file: file.name)}
 
 

@@ -9,8 +9,8 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel
 
+from rushes.recipe.recipe import Recipe
 from rushes.recipe.schema import Setting, kind_of, models_in, setting_of
-from rushes.specs import Recipe
 
 _WIDTH: Final = 110
 _PLAIN_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")

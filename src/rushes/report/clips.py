@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from rushes.roles import Video
-from rushes.video import fit_frame, write_video
+from rushes.store.video import fit_frame, write_video
 
 if TYPE_CHECKING:
     from rushes.roles import Frames

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rushes.judge.audit.records import Audit
+from rushes.audit.records import Audit
 from rushes.measure.agreement import Agreement
 from rushes.plan.reference import ReferenceCost
 from rushes.records import CostEntry, Focus, Outcome, Question, Rejection, RunHeader, Sample, Scorecard

@@ -10,8 +10,8 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from rushes.judge.audit import plot as audit_plot
-from rushes.judge.audit import table as audit_table
+from rushes.audit import plot as audit_plot
+from rushes.audit import table as audit_table
 from rushes.plan import reference
 from rushes.report import looks, plots, view, words
 from rushes.report.data import Missing, ReportData

@@ -11,7 +11,7 @@ from typing import Final
 from rushes.errors import UserError
 from rushes.report.clips import EmbeddedClip, embed
 from rushes.report.data import Preview
-from rushes.video import read_video
+from rushes.store.video import read_video
 
 MAX_LOOKS: Final = 7
 """Clips of one prompt that a page holds: the first, the last, and some evenly between them."""

@@ -201,7 +201,7 @@ class Blobs:
             raise ValueError(f"expected uint8 frames of shape T, H, W, 3, got {frames_THWC.dtype} {frames_THWC.shape}")
         if frames_THWC.nbytes <= MAX_RAW_BYTES:
             return self.put_arrays({_VIDEO_NAME: frames_THWC})
-        from rushes.video import ARCHIVE, FINE, encode_video
+        from rushes.store.video import ARCHIVE, FINE, encode_video
 
         if coding == "h264":
             return self.put_bytes(encode_video(frames_THWC, fps, FINE), ".mp4")
@@ -214,7 +214,7 @@ class Blobs:
             BlobCorrupt: missing, truncated or altered.
         """
         if ref.suffix in (".mkv", ".mp4"):
-            from rushes.video import read_video
+            from rushes.store.video import read_video
 
             return read_video(self.checked_path(ref)).frames_THWC
         frames: npt.NDArray[np.uint8] = self.read_arrays(ref)[_VIDEO_NAME]

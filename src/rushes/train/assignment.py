@@ -18,9 +18,11 @@ from torch import Tensor
 
 from rushes.errors import TrainingError
 from rushes.families.family import Conditions
-from rushes.specs import BaseModelSpec, TrainRuntime, TrainSpec
+from rushes.families.texts import TextStates
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.runtime import TrainRuntime
+from rushes.recipe.train import TrainSpec
 from rushes.store.files import explained
-from rushes.texts import TextStates
 from rushes.train.data import TrainingSet
 from rushes.train.watch import HeldOut
 

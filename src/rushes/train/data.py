@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from rushes.errors import TrainingError
-from rushes.roles import FlowBatch
-from rushes.specs import TrainSpec
-from rushes.texts import TextStates
+from rushes.families.texts import TextStates
+from rushes.recipe.train import TrainSpec
+from rushes.train.batch import FlowBatch
 from rushes.train.flow import draw_sigma
 
 

@@ -21,7 +21,7 @@ from rushes.errors import Stopped, TrainingError
 from rushes.families.family import Family
 from rushes.families.load import load_family
 from rushes.families.offload import AWAY
-from rushes.specs import BaseModelSpec
+from rushes.recipe.base import BaseModelSpec
 from rushes.train.assignment import Assignment, read_material
 from rushes.train.launched import Launched, launched
 from rushes.train.stage import tune

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from rushes.errors import TrainingError
+from rushes.recipe.train import TrainSpec
 from rushes.records import BlobRef, Sample
-from rushes.specs import TrainSpec
 from rushes.store.identity import content_hash, work_key
 
 NUM_BINS: Final = 10

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from rushes.errors import Stopped, TrainingError
-from rushes.roles import FlowBatch
-from rushes.specs import TrainSpec
+from rushes.recipe.train import TrainSpec
+from rushes.train.batch import FlowBatch
 from rushes.train.data import Step, TrainingSet, step_batch
 from rushes.train.flow import squared_error
 from rushes.train.network import Network

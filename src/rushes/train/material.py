@@ -12,9 +12,9 @@ from torch import Tensor
 from rushes.errors import TrainingError
 from rushes.families.family import Family
 from rushes.families.loaded import TEXT_BATCH
+from rushes.families.texts import TextStates
 from rushes.records import Clip, Prompt, Sample
 from rushes.store.blobs import Blobs
-from rushes.texts import TextStates
 from rushes.train.data import TrainingSet
 from rushes.train.lesson import Lesson, check_held_out
 from rushes.train.shelf import shelved

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from rushes.errors import TrainingError
 from rushes.families.family import PLAIN, Conditions, Family
-from rushes.specs import LoraSpec
-from rushes.texts import TextStates
+from rushes.families.texts import TextStates
+from rushes.recipe.train import LoraSpec
 
 _ROUNDED = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.Conv3d)
 """Layers whose weights autocast rounds whenever they compute."""

@@ -9,16 +9,16 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from rushes.roles import FlowBatch, LossTerms
-from rushes.specs import TrainSpec
-from rushes.texts import TextStates
+from rushes.families.path import STRAIGHT, Path
+from rushes.families.texts import TextStates
+from rushes.recipe.train import TrainSpec
+from rushes.train.batch import FlowBatch, LossTerms
 from rushes.train.data import Step
 from rushes.train.flow import (
     negative_aware,
     squared_error,
     weighted_flow,
 )
-from rushes.train.path import STRAIGHT, Path
 from rushes.train.realism import moment_distance
 
 Velocity = Callable[[Tensor, Tensor, TextStates], Tensor]

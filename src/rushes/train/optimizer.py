@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.errors import RecipeError
-from rushes.specs import TrainSpec
+from rushes.recipe.train import TrainSpec
 
 if TYPE_CHECKING:
     import torch

@@ -17,14 +17,14 @@ from torch import Tensor
 
 from rushes.errors import RecipeError
 from rushes.families.family import Family
-from rushes.plan.memory import filming_bytes
-from rushes.plan.model_size import ModelSize, loaded_model_size
+from rushes.families.model_size import ModelSize, filming_bytes, loaded_model_size
+from rushes.families.recompute import SAFETY, free_bytes
+from rushes.recipe.base import ShapeSpec
+from rushes.recipe.runtime import PreviewRuntime
 from rushes.records import SamplerSettings
-from rushes.specs import PreviewRuntime, ShapeSpec
 from rushes.store.identity import seed_from_key
+from rushes.store.video import write_video
 from rushes.train.network import Network
-from rushes.train.recompute import SAFETY, free_bytes
-from rushes.video import write_video
 
 MARGIN: Final = 2.0
 """The memory model of filming may be off by this factor: so much more must be free."""

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from rushes.roles import FlowBatch
+from rushes.families.recompute import BlockBytes
+from rushes.train.batch import FlowBatch
 from rushes.train.network import Network
-from rushes.train.recompute import BlockBytes
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from rushes.store.run import Run
 from rushes.train.lesson import Lesson, lesson_key, previews_in
 
 if TYPE_CHECKING:
+    from rushes.context import Workbench
     from rushes.train.data import TrainingSet
     from rushes.train.parallel import Parallel
     from rushes.train.preview import PreviewOrder
     from rushes.train.state import Progress
     from rushes.train.tracker import Tracker
     from rushes.train.watch import HeldOut
-    from rushes.workbench import Workbench
 
 
 def train_round(

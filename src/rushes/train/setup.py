@@ -16,15 +16,7 @@ import torch
 
 from rushes.errors import RecipeError
 from rushes.families.attention import attention_for
-from rushes.roles import FlowBatch
-from rushes.specs import TrainRuntime, TrainSpec
-from rushes.train.data import TrainingSet, step_batch
-from rushes.train.kernels import KERNELS, choose_kernel
-from rushes.train.network import Network
-from rushes.train.optimizer import moment_bytes
-from rushes.train.parallel import ALONE, Parallel
-from rushes.train.probe import idle_parameters, probe
-from rushes.train.recompute import (
+from rushes.families.recompute import (
     POLICIES,
     Recompute,
     activation_bytes,
@@ -32,6 +24,15 @@ from rushes.train.recompute import (
     choose_recompute,
     free_bytes,
 )
+from rushes.recipe.runtime import TrainRuntime
+from rushes.recipe.train import TrainSpec
+from rushes.train.batch import FlowBatch
+from rushes.train.data import TrainingSet, step_batch
+from rushes.train.kernels import KERNELS, choose_kernel
+from rushes.train.network import Network
+from rushes.train.optimizer import moment_bytes
+from rushes.train.parallel import ALONE, Parallel
+from rushes.train.probe import idle_parameters, probe
 
 
 @dataclass(frozen=True)

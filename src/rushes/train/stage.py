@@ -13,8 +13,9 @@ from torch import Tensor
 
 from rushes.errors import TrainingError
 from rushes.families.family import PLAIN, Conditions, Family
+from rushes.recipe.runtime import TrainRuntime
+from rushes.recipe.train import TrainSpec
 from rushes.records import Checkpoint, LossSummary
-from rushes.specs import TrainRuntime, TrainSpec
 from rushes.store.blobs import Blobs
 from rushes.store.identity import seed_from_key
 from rushes.train.assignment import Task

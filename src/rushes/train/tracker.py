@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from rushes.errors import RecipeError
+from rushes.recipe.runtime import TrackerName
 from rushes.train.state import Progress
-from rushes.train_specs import TrackerName
 
 PROJECT: Final = "rushes"
 """Under which trackio and Weights & Biases file a run."""

@@ -13,7 +13,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from rushes.texts import TextStates
+from rushes.families.texts import TextStates
 from rushes.train.flow import squared_error
 from rushes.train.lesson import BIN_PREFIX, NUM_BINS
 from rushes.train.network import Network

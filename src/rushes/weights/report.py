@@ -10,9 +10,9 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from rushes.recipe.weights import WeightsSpec
 from rushes.records import Record, Sample, Score, Scored
 from rushes.records.base import Count, Share, Text
-from rushes.specs import WeightsSpec
 
 DOMINANT_TENTH: Final = 0.5
 """Share of the weight from which the heaviest tenth of the clips dominates."""

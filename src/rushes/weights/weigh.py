@@ -8,9 +8,9 @@ from numbers import Real
 
 from rushes.errors import RecipeError, TrainingError
 from rushes.plugins import check_role
+from rushes.recipe.weights import WeightsSpec
 from rushes.records import Clip, Sample, Score, Scored
 from rushes.roles import Runtime, Weighting
-from rushes.specs import WeightsSpec
 from rushes.weights.preference import preferences
 from rushes.weights.weighting import BuiltInWeighting
 

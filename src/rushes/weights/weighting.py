@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from rushes.recipe.weights import WeightsSpec
 from rushes.records import Score, Scored
-from rushes.specs import WeightsSpec
 from rushes.weights.preference import above_siblings, preference
 
 _ROUNDING: Final = 1e-9

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from rushes.audit.run import AUDIT_FILE, PICTURE_FILE, read_audit
 from rushes.cli import main
-from rushes.judge.audit.run import AUDIT_FILE, PICTURE_FILE, read_audit
 from rushes.records import Scorecard
-from tests.unit.judge.audit.test_sources import make_run
+from tests.unit.audit.test_sources import make_run
 
 
 @pytest.fixture(autouse=True)

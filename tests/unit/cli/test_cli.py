@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
+from lab.pretrain.cli import pretrain_part, stage_steps
 from rushes.cli import main
-from rushes.cli.pretraining import pretrain_part, stage_steps
 from rushes.cli.show import bytes_text
 from rushes.cli.work import default_home
 from rushes.errors import InputError, RecipeChanged, Stopped
 from rushes.recipe import load_recipe
+from rushes.recipe.recipe import Recipe
 from rushes.records import DimensionRow, Scorecard
-from rushes.specs import Recipe
 from rushes.store.run import Run
 
 HEAVY = ("torch", "numpy", "diffusers", "transformers", "peft", "av", "cv2", "scipy", "jinja2")
@@ -341,7 +341,7 @@ def test_doctor_ends_with_1_when_something_is_missing(
 
 
 def test_pretrain_does_the_parts_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from rushes.cli import pretraining
+    from lab.pretrain import cli as pretraining
 
     done: list[tuple[str, Path, pretraining.Amount]] = []
     monkeypatch.setattr(pretraining, "pretrain_part", lambda *arguments: done.append(arguments))
@@ -371,7 +371,7 @@ def test_shortened_stages_keep_their_shares(num_steps: int) -> None:
 def test_clips_are_written_by_the_sandbox(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from rushes.sandbox import real_clips
+    from rushes_sandbox import real_clips
 
     calls: list[tuple[Path, int, int]] = []
     monkeypatch.setattr(real_clips, "write_clip_folder", lambda folder, num, seed: calls.append((folder, num, seed)))

@@ -9,7 +9,7 @@ import pytest
 
 import rushes.pipeline
 from rushes.cli import main
-from rushes.specs import Recipe
+from rushes.recipe.recipe import Recipe
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
+from lab.pretrain.cli import Amount, pretrain_part
 from rushes.cli.main import main
-from rushes.cli.pretraining import Amount, pretrain_part
 from rushes.doctor.weights import SUMS, check_weights
 
 
@@ -45,7 +45,7 @@ def write(folder: Path) -> None:
 
 
 def test_the_autoencoder(recorder: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from rushes.sandbox.pretrain import vae
+    from lab.pretrain import vae
 
     recorder.replace(vae, "train_vae", lambda bound: "trained")
     recorder.replace(vae, "psnr_db", lambda bound: 31.25)
@@ -61,7 +61,7 @@ def test_the_autoencoder(recorder: Recorder, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_the_base_model(recorder: Recorder, tmp_path: Path) -> None:
-    from rushes.sandbox.pretrain import assemble, base, reading
+    from lab.pretrain import assemble, base, reading
 
     (tmp_path / "vae.safetensors").write_bytes(b"")
     recorder.replace(reading, "train_text_encoder", lambda bound: "encoder")
@@ -80,7 +80,8 @@ def test_the_base_model(recorder: Recorder, tmp_path: Path) -> None:
 
 
 def test_the_judge(recorder: Recorder, tmp_path: Path) -> None:
-    from rushes.sandbox.vqa import train, weights
+    from lab.judge import train
+    from rushes_sandbox.vqa import weights
 
     recorder.replace(train, "train_judge", lambda bound: "net")
     recorder.replace(weights, "save_judge", lambda bound: write(bound["folder"]))
@@ -93,22 +94,23 @@ def test_the_judge(recorder: Recorder, tmp_path: Path) -> None:
 def test_without_a_compiler_the_model_is_trained_as_it_is(
     recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from rushes.sandbox.pretrain import assemble, base, reading
+    from lab.pretrain import assemble, base, reading
 
     (tmp_path / "vae.safetensors").write_bytes(b"")
     recorder.replace(reading, "train_text_encoder", lambda bound: "encoder")
     recorder.replace(assemble, "load_vae", lambda bound: "vae")
     recorder.replace(base, "train_base", lambda bound: ("model", {}))
     recorder.replace(assemble, "save_pipeline", lambda bound: write(bound["folder"]))
-    monkeypatch.setattr("rushes.cli.pretraining.shutil.which", lambda name: None)
+    monkeypatch.setattr("lab.pretrain.cli.shutil.which", lambda name: None)
     pretrain_part("base", tmp_path)
     assert not recorder.calls["train_base"]["spec"].compiled
     assert "no C++ compiler" in capsys.readouterr().out
 
 
 def test_every_trainer_is_told_the_device(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rushes.sandbox.pretrain import assemble, base, reading, vae
-    from rushes.sandbox.vqa import train, weights
+    from lab.judge import train
+    from lab.pretrain import assemble, base, reading, vae
+    from rushes_sandbox.vqa import weights
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -144,8 +146,8 @@ def test_each_part_from_the_command_line_gives_weights_that_load(
 ) -> None:
     """The real thing with a handful of steps: nothing is replaced."""
     from rushes.families.load import load_family
-    from rushes.sandbox.vqa.judge import SandboxJudge
-    from rushes.specs import BaseModelSpec
+    from rushes.recipe.base import BaseModelSpec
+    from rushes_sandbox.vqa.judge import SandboxJudge
 
     folder = tmp_path / "pretrain"
 

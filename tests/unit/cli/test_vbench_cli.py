@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rushes.cli import main
-from rushes.video import write_video
+from rushes.store.video import write_video
 from tests.support.suite import small_suite, write_suite
 
 

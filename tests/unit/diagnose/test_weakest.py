@@ -12,8 +12,8 @@ from rushes.diagnose import apportion, baseline, weakest
 from rushes.diagnose.baseline import picked
 from rushes.diagnose.weakest import NAMED_FLOOR
 from rushes.errors import RecipeError, UserError
+from rushes.recipe.diagnose import DiagnoseSpec
 from rushes.records import Measurement, Outcome, Score, Scored, Unscored
-from rushes.specs import DiagnoseSpec
 from rushes.store.identity import content_hash
 
 

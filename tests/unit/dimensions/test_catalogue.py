@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from rushes.dimensions import Dimension, catalogue
 from rushes.errors import RecipeError
-from rushes.sandbox.captions import base_prompt
-from rushes.sandbox.grammar import DIMENSIONS, draw_scene
-from rushes.sandbox.scene import COLOURS, SHAPES
+from rushes_sandbox.captions import base_prompt
+from rushes_sandbox.grammar import DIMENSIONS, draw_scene
+from rushes_sandbox.scene import COLOURS, SHAPES
 
 VBENCH_CATEGORIES = {
     "Creativity": {"Composition", "Diversity"},

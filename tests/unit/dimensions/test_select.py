@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rushes.dimensions import catalogue, known, probed
+from rushes.dimensions import catalogue
 from rushes.errors import RecipeError
-from rushes.specs import DiagnoseSpec, DimensionSpec, ExampleSpec
+from rushes.recipe.diagnose import DiagnoseSpec, DimensionSpec, ExampleSpec
+from rushes.recipe.dimensions import known, probed
 
 
 def rain(name: str = "Rain", prompt: str = "rain falls on a red roof") -> DimensionSpec:

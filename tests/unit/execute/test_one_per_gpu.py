@@ -13,8 +13,8 @@ from rushes.elsewhere import executor_of, needs_of
 from rushes.errors import RecipeError
 from rushes.execute import Lazily
 from rushes.execute.ray import RayExecutor
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.roles import Failed
-from rushes.specs import RuntimeSpec
 
 
 class ActorDied(Exception):

@@ -15,8 +15,9 @@ from rushes.export.base import Base, find_base
 from rushes.export.source import Source, choose
 from rushes.families.weights import hash_files
 from rushes.pipeline import improve
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.train import LoraSpec
 from rushes.records import Checkpoint
-from rushes.specs import LoraSpec, Recipe
 from rushes.store.run import Run
 from tests.support.judged import key
 from tests.support.tiny_recipe import tiny_recipe

@@ -16,7 +16,8 @@ from rushes.export.lora import LoraOptions, export_lora
 from rushes.export.source import choose
 from rushes.families.family import Family
 from rushes.families.load import load_family
-from rushes.specs import LoraSpec, Recipe
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.train import LoraSpec
 from rushes.store.run import Run
 from rushes.train.network import make_network, merged_weights
 from tests.support.tiny_families import TINY, TinyFamily

@@ -12,7 +12,7 @@ from rushes.errors import InputError, StoreError
 from rushes.export.dataset import clip_row, export_dataset
 from rushes.records import Sample, Score, Scored
 from rushes.store.run import Run
-from rushes.video import read_video
+from rushes.store.video import read_video
 from tests.support.judged import make_clip, make_prompt, make_score
 from tests.support.tiny_recipe import tiny_recipe
 

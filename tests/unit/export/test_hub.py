@@ -18,7 +18,7 @@ from rushes.export.lora import LoraOptions, export_lora
 from rushes.export.source import Source, choose
 from rushes.measure.compare import points
 from rushes.store.run import Run
-from rushes.video import read_video
+from rushes.store.video import read_video
 
 
 def front_matter(card: str) -> dict[str, object]:

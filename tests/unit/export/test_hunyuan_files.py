@@ -29,7 +29,8 @@ from rushes.export.lowrank import LowRank
 from rushes.export.source import choose
 from rushes.families.family import Family
 from rushes.families.load import load_family
-from rushes.specs import LoraSpec, Recipe
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.train import LoraSpec
 from rushes.store.run import Run
 from tests.support.tiny_families import TINY
 from tests.support.tiny_recipe import tiny_recipe

@@ -10,8 +10,9 @@ import pytest
 from rushes.export.base import Base
 from rushes.export.snippet import make_snippet
 from rushes.families.load import load_family
-from rushes.specs import MeasureSpec, Recipe
-from rushes.video import read_video
+from rushes.recipe.measure import MeasureSpec
+from rushes.recipe.recipe import Recipe
+from rushes.store.video import read_video
 from tests.support.tiny_families import TINY
 
 PROMPT = 'a "red" circle `moves` \\ up\n'

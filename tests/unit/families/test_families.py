@@ -16,8 +16,8 @@ from rushes.families.family import Conditions, Family
 from rushes.families.load import load_family
 from rushes.families.loaded import generators, to_frames
 from rushes.families.ltx import DECODE_NOISE_SCALE, DECODE_SEED, DECODE_TIMESTEP
-from rushes.specs import ShapeSpec
-from rushes.texts import TextStates
+from rushes.families.texts import TextStates
+from rushes.recipe.base import ShapeSpec
 from tests.support.tiny_families import TINY, TinyFamily
 
 TEXTS, SEEDS = ["a red circle moves up", "a blue square"], [5, 2**40]

@@ -48,7 +48,7 @@ import json, sys, time
 time.sleep = lambda seconds: None  # the Hub's client waits between its tries
 from rushes.errors import InputError
 from rushes.families.folder import family_of
-from rushes.specs import BaseModelSpec
+from rushes.recipe.recipe import BaseModelSpec
 said = {}
 for name in sys.argv[1:]:
     try:

@@ -16,7 +16,7 @@ from huggingface_hub import errors
 from rushes.errors import InputError, RecipeError
 from rushes.families.folder import family_of, hub_error
 from rushes.families.load import channels_last, load_family
-from rushes.specs import BaseModelSpec
+from rushes.recipe.base import BaseModelSpec
 from tests.support.tiny_families import TINY, make_ti2v
 from tests.support.tiny_wan import make_tiny_wan
 

@@ -15,6 +15,7 @@ import torch
 from accelerate import cpu_offload
 from diffusers import DiffusionPipeline
 
+from rushes.context import Workbench
 from rushes.families import offload
 from rushes.families.family import PLAIN
 from rushes.families.hunyuan import Hunyuan
@@ -30,13 +31,14 @@ from rushes.families.offload import (
     part_bytes,
     place,
 )
+from rushes.families.recompute import SAFETY
 from rushes.families.wan import Wan
-from rushes.specs import RuntimeSpec, ShapeSpec, TrainRuntime, TrainSpec
+from rushes.recipe.base import ShapeSpec
+from rushes.recipe.runtime import RuntimeSpec, TrainRuntime
+from rushes.recipe.train import TrainSpec
 from rushes.train.assignment import Task
 from rushes.train.data import TrainingSet
-from rushes.train.recompute import SAFETY
 from rushes.train.stage import tune
-from rushes.workbench import Workbench
 from tests.support.tiny_families import TINY, TinyFamily
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan

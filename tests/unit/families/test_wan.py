@@ -9,11 +9,11 @@ import torch
 from rushes.errors import RecipeError
 from rushes.families import loaded
 from rushes.families.load import load_family
+from rushes.families.texts import TextStates
 from rushes.families.wan import Wan, latent_size, make_scheduler
 from rushes.families.weights import hash_files
+from rushes.recipe.base import BaseModelSpec, ShapeSpec
 from rushes.records import SamplerSettings
-from rushes.specs import BaseModelSpec, ShapeSpec
-from rushes.texts import TextStates
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
 
 SAMPLER = SamplerSettings(num_steps=2, guidance_scale=3.0, shift=2.0, scheduler="UniPCMultistepScheduler")

@@ -3,11 +3,12 @@
 import pytest
 from pydantic import ValidationError
 
-from rushes.generate.draft import as_draft, outcomes
+from rushes.generate.draft import outcomes
 from rushes.plan.work import work_of
 from rushes.recipe import parse_recipe
+from rushes.recipe.generate import DraftSpec
+from rushes.recipe.recipe import as_draft
 from rushes.records import Prompt, Score, Scored, Unscored
-from rushes.specs import DraftSpec
 
 SPEC = DraftSpec(hopeless=0.1, solved=0.9, min_kept=0.0)
 

@@ -14,9 +14,11 @@ from rushes.errors import StageFailed, StoreError
 from rushes.generate.film import film, takes
 from rushes.judge.grade import grade
 from rushes.judge.stage import ask, questions
+from rushes.recipe.base import ShapeSpec
+from rushes.recipe.judge import JudgeSpec
+from rushes.recipe.plugin import PluginSpec
 from rushes.records import Clip, Prompt, Question, SamplerSettings
 from rushes.roles import ClipRequest, Failed, GeneratedClip
-from rushes.specs import JudgeSpec, PluginSpec, ShapeSpec
 from rushes.store.decoded import Decoded
 from rushes.store.run import Run
 from tests.support.fakes import HashJudge

@@ -9,9 +9,9 @@ import torch
 from rushes.families.family import Family
 from rushes.families.load import load_family
 from rushes.generate.film import PipelineGenerator, copied, film, once, takes
+from rushes.recipe.base import BaseModelSpec
 from rushes.records import Clip, Prompt, SamplerSettings
 from rushes.roles import Failed
-from rushes.specs import BaseModelSpec
 from rushes.store.blobs import Blobs
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
 

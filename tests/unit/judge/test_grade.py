@@ -10,8 +10,9 @@ import pytest
 from rushes.errors import TrainingError
 from rushes.judge.grade import aggregate, check_unscored_share, grade
 from rushes.judge.stage import answer_key
+from rushes.recipe.judge import JudgeSpec
+from rushes.recipe.plugin import PluginSpec
 from rushes.records import Answer, Clip, Outcome, Prompt, Scored, Unscored
-from rushes.specs import JudgeSpec, PluginSpec
 from tests.support.judged import make_clip, make_prompt, make_question, make_score
 
 SPEC = JudgeSpec()

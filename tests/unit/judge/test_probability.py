@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from rushes.chat import TokenChance
 from rushes.judge.probability import from_chances, from_text, p_yes, polarity, spellings
+from rushes.llm.chat import TokenChance
 from rushes.roles import GivenAnswer
 
 

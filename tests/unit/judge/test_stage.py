@@ -14,9 +14,11 @@ import pytest
 from rushes.errors import BlobCorrupt, InputError, RecipeError, StageFailed
 from rushes.judge.grade import grade
 from rushes.judge.stage import Asked, answer_key, ask, asking, build_judge, chunk_size, judge_name, questions
+from rushes.recipe.judge import JudgeSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import Answer, Clip, Prompt, Unscored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Runtime, Spec
-from rushes.specs import JudgeSpec, PluginSpec, RuntimeSpec
 from rushes.store.advance import Work
 from rushes.store.decoded import Decoded
 from rushes.store.run import Run
@@ -294,7 +296,7 @@ class TestBuilding:
     def test_the_sandboxs_judge_is_the_one_in_the_package(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr("rushes.sandbox.vqa.judge.packaged_judge", lambda: tmp_path / "empty")
+        monkeypatch.setattr("rushes_sandbox.vqa.judge.packaged_judge", lambda: tmp_path / "empty")
         with pytest.raises(InputError, match=r"no judge can be loaded from .*empty"):
             build_judge(JudgeSpec(), RuntimeSpec())
 

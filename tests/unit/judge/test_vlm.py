@@ -13,10 +13,11 @@ from PIL import Image
 from rushes.judge.asked import asked_hash, frames_table, num_frames_for, positions, shrunk
 from rushes.judge.stage import answer_key, judge_name
 from rushes.llm import server as server_module
-from rushes.model_specs import ServerModelSpec, ServerRuntime, VlmJudgeSpec
+from rushes.recipe.judge import JudgeSpec
+from rushes.recipe.models import ServerModelSpec, VlmJudgeSpec
+from rushes.recipe.runtime import RuntimeSpec, ServerRuntime
 from rushes.records import Question
 from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest, Video
-from rushes.specs import JudgeSpec, RuntimeSpec
 from tests.contract.judge import check_judge
 from tests.support.judged import make_clip, make_prompt
 from tests.support.odd_server import Behaviour, OddServer, asked_text, completion, refuses, says, status

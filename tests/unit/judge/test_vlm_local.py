@@ -14,9 +14,9 @@ from rushes.errors import InputError, RecipeError
 from rushes.judge.vlm_local import LocalVlmJudge
 from rushes.judge.vlm_model import Timing
 from rushes.judge.vlm_processor import load_processor
-from rushes.model_specs import LocalModelSpec, VlmJudgeSpec
+from rushes.recipe.models import LocalModelSpec, VlmJudgeSpec
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.roles import GivenAnswer, JudgeRequest, Video
-from rushes.specs import RuntimeSpec
 from tests.contract.judge import check_judge
 from tests.support.judged import make_question
 from tests.support.tiny_vlm import MAKERS, make_intern, make_qwen, make_smol, spell_numbers

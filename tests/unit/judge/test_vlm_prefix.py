@@ -13,9 +13,9 @@ import torch
 from rushes.judge.vlm_local import LocalVlmJudge
 from rushes.judge.vlm_model import LocalVlm, Timing, local_vlm
 from rushes.judge.vlm_prefix import Split, agrees, first_words, split
-from rushes.model_specs import LocalModelSpec, VlmJudgeSpec
+from rushes.recipe.models import LocalModelSpec, VlmJudgeSpec
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.roles import JudgeRequest, Video
-from rushes.specs import RuntimeSpec
 from tests.support.judged import make_question
 from tests.support.tiny_vlm import MAKERS, make_llava, spell_numbers
 

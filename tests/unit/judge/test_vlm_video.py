@@ -15,9 +15,9 @@ import pytest
 
 from rushes.judge.vlm_local import LocalVlmJudge
 from rushes.judge.vlm_model import LocalVlm, Timing
-from rushes.model_specs import LocalModelSpec, VlmJudgeSpec
+from rushes.recipe.models import LocalModelSpec, VlmJudgeSpec
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.roles import GivenAnswer, JudgeRequest, Video
-from rushes.specs import RuntimeSpec
 from tests.support.judged import make_question
 from tests.support.tiny_vlm import MAKERS, spell_numbers
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from rushes.chat import ChatRequest, Message
 from rushes.errors import StoreError
+from rushes.llm.chat import ChatRequest, Message
 from rushes.llm.cost import CostCapReached, CostMeter, Usage, most
 from rushes.llm.ledger import Ledger
-from rushes.model_specs import ServerRuntime
+from rushes.recipe.runtime import ServerRuntime
 
 PRICED = {"url": "http://localhost:1/v1", "usd_per_million_output": 1e6}
 
@@ -97,9 +97,9 @@ def test_in_memory_nothing_is_written(tmp_path: Path, monkeypatch: pytest.Monkey
 WORKER = """
 import sys, time
 from pathlib import Path
-from rushes.chat import ChatRequest, Message
+from rushes.llm.chat import ChatRequest, Message
 from rushes.llm.cost import CostCapReached, CostMeter, Usage
-from rushes.model_specs import ServerRuntime
+from rushes.recipe.runtime import ServerRuntime
 
 folder, mode = Path(sys.argv[1]), sys.argv[2]
 server = ServerRuntime(url="http://localhost:1/v1", usd_per_million_output=1e6, max_cost_usd=20.0)

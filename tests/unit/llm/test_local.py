@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 import torch
 
-from rushes.chat import TOO_LONG, ChatReply, ChatRequest, Message
 from rushes.errors import InputError
 from rushes.llm import packaged
 from rushes.llm.ask import schema_of
 from rushes.llm.cache import Remembering
+from rushes.llm.chat import TOO_LONG, ChatReply, ChatRequest, Message
 from rushes.llm.decoder import Decoder
 from rushes.llm.local import LocalTextModel
 from rushes.llm.pretrained import defused
-from rushes.model_specs import LlmQuestionsSpec, LlmWriterSpec, LocalModelSpec
 from rushes.prompts.critic import VerdictForm
 from rushes.prompts.llm_questions import LlmQuestions, QuestionsForm
 from rushes.prompts.llm_writer import LlmWriter
+from rushes.recipe.models import LlmQuestionsSpec, LlmWriterSpec, LocalModelSpec
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.roles import Brief, Draft, Failed, QuestionRequest
-from rushes.specs import RuntimeSpec
 
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }} {{ m['content'] }}<|im_end|>{% endfor %}<|im_start|>assistant "

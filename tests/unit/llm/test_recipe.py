@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from rushes.errors import RecipeError
-from rushes.model_specs import CriticSpec, LlmQuestionsSpec, LlmWriterSpec, ServerModelSpec, VlmJudgeSpec
 from rushes.plugins import plugin
 from rushes.recipe import parse_recipe
+from rushes.recipe.models import CriticSpec, LlmQuestionsSpec, LlmWriterSpec, ServerModelSpec, VlmJudgeSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.recipe import Recipe
 from rushes.recipe.template import recipe_yaml
-from rushes.specs import PluginSpec, Recipe
 from rushes.store.identity import spec_part
 
 

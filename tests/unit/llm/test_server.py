@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from rushes.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Message
 from rushes.errors import RecipeError
 from rushes.llm import server as server_module
+from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Message
 from rushes.llm.cost import CostCapReached
 from rushes.llm.retry import asked_wait_s, backoff_s
 from rushes.llm.server import ServerError
-from rushes.model_specs import ServerModelSpec, ServerRuntime
+from rushes.recipe.models import ServerModelSpec
+from rushes.recipe.runtime import RuntimeSpec, ServerRuntime
 from rushes.roles import Failed
-from rushes.specs import RuntimeSpec
 from tests.support.odd_server import (
     OddServer,
     asked_text,

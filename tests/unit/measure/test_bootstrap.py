@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rushes.measure.bootstrap import (
+from rushes.statistics.bootstrap import (
     Resampling,
     gain_interval,
     mean_gain_interval,

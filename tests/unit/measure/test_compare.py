@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from rushes.errors import UserError
-from rushes.measure.bootstrap import Resampling, gain_interval
 from rushes.measure.compare import Contest, compare, points
 from rushes.measure.pairs import pair_up
+from rushes.recipe.measure import MeasureSpec
 from rushes.records import DimensionRow, DriftRow, Scorecard
-from rushes.specs import MeasureSpec
+from rushes.statistics.bootstrap import Resampling, gain_interval
 
 sys.path.insert(0, str(Path(__file__).parent))
 from measured_clips import Stand, clip, key, measured

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from rushes.measure.sandbox import PerceptionMeasurer
 from rushes.records import Question, Scored, Unscored
 from rushes.roles import Failed, Subject, Video
-from rushes.sandbox.questions import Check, ask
-from rushes.sandbox.render import render
-from rushes.sandbox.scene import FPS, Action, Scene, Thing
+from rushes_sandbox.measurer import PerceptionMeasurer
+from rushes_sandbox.questions import Check, ask
+from rushes_sandbox.render import render
+from rushes_sandbox.scene import FPS, Action, Scene, Thing
 
 RIGHT = Scene("Simple", (Thing("circle", "red", "medium", -14, 3),), (Action(0, "right", amount=28),), "grey")
 LEFT = Scene("Simple", (Thing("circle", "red", "medium", 14, 3),), (Action(0, "left", amount=28),), "grey")
@@ -56,7 +56,7 @@ def test_what_cannot_be_read_or_asked_is_unscored() -> None:
 
 
 def test_what_the_pixels_cannot_tell_is_unscored(monkeypatch: object) -> None:
-    import rushes.sandbox.perception as perception
+    import rushes_sandbox.perception as perception
 
     monkeypatch.setattr(perception, "answer", lambda check, seen: perception.Unclear("no texture"))  # type: ignore[attr-defined]
     (found,) = PerceptionMeasurer().measure([subject(RIGHT)])

@@ -12,9 +12,11 @@ import numpy.typing as npt
 import pytest
 
 from rushes.measure.stage import Seen, look, measuring, subjects
+from rushes.recipe.measure import MeasureSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import BlobRef, Clip, Measurement, Outcome, Scored
 from rushes.roles import Failed, Runtime, Spec, Subject
-from rushes.specs import MeasureSpec, PluginSpec, RuntimeSpec
 from rushes.store.advance import Work
 from rushes.store.blobs import Blobs
 from rushes.store.decoded import Decoded, side_by_side

@@ -10,12 +10,14 @@ import pytest
 from rushes.errors import RecipeError
 from rushes.measure.stage import build_measurer, measurer_name, subjects
 from rushes.measure.vlm import VlmMeasurer, Worth
-from rushes.model_specs import ServerRuntime, VlmMeasurerSpec, models_named
 from rushes.recipe import parse_recipe
+from rushes.recipe.measure import MeasureSpec
+from rushes.recipe.models import VlmMeasurerSpec, models_named
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.runtime import RuntimeSpec, ServerRuntime
 from rushes.recipe.template import recipe_yaml
 from rushes.records import Question, Scored, Unscored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Runtime, Spec, Subject, Video
-from rushes.specs import MeasureSpec, PluginSpec, RuntimeSpec
 from tests.contract.measurer import check_measurer
 from tests.support.judged import make_clip, make_prompt
 from tests.support.odd_server import OddServer, asked_text, says, status
@@ -115,7 +117,7 @@ def test_the_judges_own_model_may_not_measure_unless_told(model: str) -> None:
 
 def test_a_model_inside_a_plug_in_counts_too() -> None:
     plugged = (
-        "measure.measurer={kind: plugin, use: 'rushes.vbench.metrics.measurer:VBenchMeasurerSpec', "
+        "measure.measurer={kind: plugin, use: 'rushes_vbench.metrics.measurer:VBenchMeasurerSpec', "
         "options: {judge: {kind: vlm, model: {kind: server, model: a/Eyes}}, profile: fixed}}"
     )
     with pytest.raises(RecipeError, match="its own rewards"):

@@ -14,6 +14,7 @@ from diffusers import WanTransformer3DModel
 
 from rushes.families.folder import model_folder
 from rushes.families.load import load_family
+from rushes.families.model_size import ModelSize, read_model_size
 from rushes.plan.memory import (
     adapter_parameters,
     film_bytes,
@@ -21,10 +22,11 @@ from rushes.plan.memory import (
     saved_activations,
     train_bytes,
 )
-from rushes.plan.model_size import ModelSize, read_model_size
 from rushes.recipe import parse_recipe
+from rushes.recipe.base import BaseModelSpec, ShapeSpec
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.train import LoraSpec
 from rushes.records import SamplerSettings
-from rushes.specs import BaseModelSpec, LoraSpec, Recipe, ShapeSpec
 from rushes.train.data import TrainingSet
 from rushes.train.loop import optimise
 from rushes.train.network import make_network

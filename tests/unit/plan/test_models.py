@@ -11,7 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from rushes.plan.models import REAL_MODELS, RealModel
-from rushes.specs import ShapeSpec
+from rushes.recipe.base import ShapeSpec
 
 TOLERANCE = 0.03
 """Share by which counts may differ: embeddings, modulation and projections are not in the formula."""

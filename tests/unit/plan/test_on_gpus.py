@@ -29,7 +29,7 @@ from rushes.plan.on_gpus import (
 )
 from rushes.plan.reference import PEAK
 from rushes.recipe import load_recipe
-from rushes.specs import Recipe
+from rushes.recipe.recipe import Recipe
 
 WAN = "wan2.1-1.3b"
 H200 = find_gpu("H200")

@@ -18,9 +18,11 @@ from rushes.plan.reference import (
     reference_seconds,
     step_flops,
 )
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.records import BlobRef, Checkpoint, Clip, SamplerSettings
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Video
-from rushes.specs import BaseModelSpec, LoraSpec, Recipe, TrainSpec
 from rushes.store.identity import work_key
 from tests.support.tiny_recipe import SAMPLER
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan

@@ -14,6 +14,9 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from rushes.families.family import Family
 from rushes.families.load import load_family
+from rushes.families.model_size import ModelSize, loaded_model_size, read_model_size
+from rushes.families.recompute import POLICIES, SAFETY, activation_bytes
+from rushes.families.texts import TextStates
 from rushes.plan.memory import (
     block_bytes,
     lasting_bytes,
@@ -24,14 +27,13 @@ from rushes.plan.memory import (
     step_bytes,
     train_bytes,
 )
-from rushes.plan.model_size import ModelSize, loaded_model_size, read_model_size
-from rushes.roles import FlowBatch
-from rushes.specs import BaseModelSpec, LoraSpec, Recipe, ShapeSpec, TrainSpec
-from rushes.texts import TextStates
+from rushes.recipe.base import BaseModelSpec, ShapeSpec
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.train import LoraSpec, TrainSpec
+from rushes.train.batch import FlowBatch
 from rushes.train.network import Network, make_network
 from rushes.train.optimizer import make_optimizer
 from rushes.train.probe import probe
-from rushes.train.recompute import POLICIES, SAFETY, activation_bytes
 from rushes.train.state import optimizer_tensors
 from rushes.train.together import Together
 from tests.support.tiny_wan import make_tiny_wan

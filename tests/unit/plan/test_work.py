@@ -9,11 +9,11 @@ import pytest
 from rushes.families.defaults import USUAL
 from rushes.plan.work import calls_per_clip, work_of
 from rushes.recipe import load_recipe, parse_recipe
-from rushes.specs import BaseModelSpec
+from rushes.recipe.base import BaseModelSpec
 
 VBENCH = [
     "diagnose.catalogue=vbench2",
-    "measure.measurer={kind: plugin, use: 'rushes.vbench.metrics.measurer:VBenchMeasurerSpec', options: {suite: x}}",
+    "measure.measurer={kind: plugin, use: 'rushes_vbench.metrics.measurer:VBenchMeasurerSpec', options: {suite: x}}",
 ]
 
 

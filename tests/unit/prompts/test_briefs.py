@@ -10,8 +10,9 @@ import pytest
 from rushes.dimensions import Dimension
 from rushes.errors import InputError
 from rushes.prompts.briefs import Aim, plan_briefs, plan_captions, with_brought
-from rushes.sandbox.real_clips import sandbox_real_clips
-from rushes.specs import DimensionSpec, ExampleSpec, FixedWriterSpec, GrammarWriterSpec
+from rushes.recipe.diagnose import DimensionSpec, ExampleSpec
+from rushes.recipe.prompts import FixedWriterSpec, GrammarWriterSpec
+from rushes_sandbox.real_clips import sandbox_real_clips
 
 UP = Dimension(name="Up", description="Things go up.", examples=("a red circle moves up",), category="Own")
 DOWN = Dimension(name="Down", description="Things go down.", category="Own")

@@ -12,9 +12,9 @@ import pytest
 
 from rushes.errors import InputError
 from rushes.prompts.captions import MAX_CAPTION_CHARS, CaptionWriter, ClipFolder, read_clip_folder
+from rushes.recipe.base import ShapeSpec
 from rushes.roles import Brief, Draft, Failed
-from rushes.specs import ShapeSpec
-from rushes.video import VideoError, write_video
+from rushes.store.video import VideoError, write_video
 
 SHAPE = ShapeSpec(height_px=16, width_px=16, num_frames=5, fps=8.0)
 NOISE = np.random.default_rng(0).integers(0, 256, (8, 16, 32, 3), dtype=np.uint8)

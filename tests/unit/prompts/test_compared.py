@@ -10,11 +10,13 @@ from typing import cast
 
 import pytest
 
-from rushes.prompts.desk import PromptDesk
+from rushes.context import Workbench
+from rushes.prompts.stage import PromptDesk
+from rushes.recipe.diagnose import DiagnoseSpec
+from rushes.recipe.measure import MeasureSpec
+from rushes.recipe.recipe import Recipe
 from rushes.records import Focus
-from rushes.specs import DiagnoseSpec, MeasureSpec, Recipe
 from rushes.store.run import Run
-from rushes.workbench import Workbench
 
 FOCUS = Focus(
     dimension="Mechanics", baseline=0.4, low=0.3, high=0.5, gap=0.6, share=1.0, num_prompts=4, reason="weak"

@@ -7,8 +7,8 @@ import pytest
 
 from rushes.prompts.contradictions import objection
 from rushes.prompts.reading import read
-from rushes.sandbox.captions import base_prompt, detailed_prompt
-from rushes.sandbox.grammar import DIMENSIONS, draw_scene
+from rushes_sandbox.captions import base_prompt, detailed_prompt
+from rushes_sandbox.grammar import DIMENSIONS, draw_scene
 
 CONTRADICTIONS = [
     "a red circle moves to the left and to the right at once",

@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from rushes.chat import ChatReply, ChatRequest
-from rushes.model_specs import CriticSpec
+from rushes.llm.chat import ChatReply, ChatRequest
 from rushes.prompts.critic import FeasibilityCritic
 from rushes.prompts.orders import orders_in
 from rushes.prompts.screen import screen
+from rushes.recipe.models import CriticSpec
+from rushes.recipe.prompts import ScreenSpec
 from rushes.records import Prompt
 from rushes.roles import Failed
-from rushes.specs import ScreenSpec
 from tests.support.judged import make_prompt
 from tests.unit.prompts.test_llm_writer import Scripted
 

@@ -10,13 +10,17 @@ from typing import Any, cast
 
 import pytest
 
+from rushes.context import Workbench
 from rushes.llm import server as server_module
-from rushes.model_specs import CriticSpec, LlmQuestionsSpec, LlmWriterSpec, ServerModelSpec, ServerRuntime
-from rushes.prompts.desk import PromptDesk
+from rushes.prompts.stage import PromptDesk
+from rushes.recipe.diagnose import DiagnoseSpec
+from rushes.recipe.measure import MeasureSpec
+from rushes.recipe.models import CriticSpec, LlmQuestionsSpec, LlmWriterSpec, ServerModelSpec
+from rushes.recipe.prompts import PromptsSpec, RealClipsSpec, ScreenSpec
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.runtime import RuntimeSpec, ServerRuntime
 from rushes.records import Focus, Rejection, Verdict
-from rushes.specs import DiagnoseSpec, MeasureSpec, PromptsSpec, RealClipsSpec, Recipe, RuntimeSpec, ScreenSpec
 from rushes.store.run import Run
-from rushes.workbench import Workbench
 from tests.support.odd_server import OddServer, asked_text, replies
 
 MODEL = ServerModelSpec(model="writer")

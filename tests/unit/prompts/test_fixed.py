@@ -9,9 +9,9 @@ import pytest
 
 from rushes.errors import InputError
 from rushes.prompts.fixed import FixedWriter
+from rushes.recipe.prompts import FixedWriterSpec
 from rushes.records import Origin
 from rushes.roles import Brief, Draft, Failed, Runtime
-from rushes.specs import FixedWriterSpec
 
 
 def brief(dimension: str, index: int, origin: Origin = "weakness") -> Brief:

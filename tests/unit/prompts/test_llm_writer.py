@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from rushes.chat import UNUSABLE, ChatReply, ChatRequest, Message
 from rushes.llm.ask import Ask, ReplyForm, Unusable, ask_all, read_json, schema_of
+from rushes.llm.chat import UNUSABLE, ChatReply, ChatRequest, Message
 from rushes.llm.templates import quoted, render, template_hash
-from rushes.model_specs import LlmQuestionsSpec, LlmWriterSpec
 from rushes.prompts.ideas import ideas, shuffled
 from rushes.prompts.llm_questions import LlmQuestions, QuestionsForm, questions_in
 from rushes.prompts.llm_writer import LlmWriter, PromptForm, prompt_in
+from rushes.recipe.models import LlmQuestionsSpec, LlmWriterSpec
 from rushes.roles import Brief, Draft, Failed, QuestionRequest
 from tests.contract.prompt_writer import check_prompt_writer
 

@@ -12,7 +12,7 @@ from rushes.llm import packaged
 from rushes.prompts import meaning
 from rushes.prompts.meaning import near_in_meaning
 from rushes.prompts.screen import screen
-from rushes.specs import ScreenSpec
+from rushes.recipe.prompts import ScreenSpec
 from tests.unit.prompts.test_critic import prompt
 
 FOX = "a red fox runs across a snowy field at dawn"

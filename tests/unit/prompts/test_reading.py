@@ -9,9 +9,9 @@ import pytest
 
 from rushes.prompts.facts import Fact
 from rushes.prompts.reading import read
-from rushes.sandbox.captions import base_prompt, detailed_prompt
-from rushes.sandbox.grammar import DIMENSIONS, draw_scene
-from rushes.sandbox.scene import Scene
+from rushes_sandbox.captions import base_prompt, detailed_prompt
+from rushes_sandbox.grammar import DIMENSIONS, draw_scene
+from rushes_sandbox.scene import Scene
 
 
 def truth(scene: Scene) -> set[Fact]:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from rushes.prompts.screen import Screened, screen, screen_splits
+from rushes.recipe.prompts import ScreenSpec
 from rushes.records import Prompt
-from rushes.sandbox.captions import base_prompt, detailed_prompt
-from rushes.sandbox.grammar import DIMENSIONS, draw_scene
-from rushes.sandbox.text import MAX_TOKENS, make_tokenizer, vocabulary
-from rushes.specs import ScreenSpec
+from rushes_sandbox.captions import base_prompt, detailed_prompt
+from rushes_sandbox.grammar import DIMENSIONS, draw_scene
+from rushes_sandbox.text import MAX_TOKENS, make_tokenizer, vocabulary
 
 Make = Callable[..., Prompt]
 WORDS = frozenset(vocabulary(num_scenes=150))

@@ -9,8 +9,8 @@ from collections import Counter
 import numpy as np
 
 from rushes.prompts.similarity import near_pairs, similarity
-from rushes.sandbox.captions import detailed_prompt
-from rushes.sandbox.grammar import draw_scene
+from rushes_sandbox.captions import detailed_prompt
+from rushes_sandbox.grammar import draw_scene
 
 
 def plain_cosine(one: str, other: str) -> float:

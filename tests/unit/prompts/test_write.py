@@ -13,9 +13,9 @@ from rushes.prompts.captions import CaptionWriter
 from rushes.prompts.write import PromptTools, write_prompts
 from rushes.records import Prompt, Question
 from rushes.roles import Brief, Draft, Failed, QuestionRequest
-from rushes.sandbox.real_clips import sandbox_real_clips
 from rushes.store.advance import Work
 from rushes.store.blobs import Blobs
+from rushes_sandbox.real_clips import sandbox_real_clips
 
 QUESTION = Question(text="is it red?", expected="yes", dimension="Up", about="colour")
 

@@ -9,14 +9,14 @@ import pytest
 from rushes.errors import InputError, RecipeError
 from rushes.families.defaults import USUAL
 from rushes.judge.vlm import build_vlm_judge
-from rushes.model_specs import LlmQuestionsSpec, LlmWriterSpec, VlmJudgeSpec
 from rushes.plan.chat_models import answer_seconds
 from rushes.plan.gpus import find_gpu
 from rushes.plan.on_gpus import real_model, train_bytes
 from rushes.plan.work import QUESTIONS_PER_PROMPT
 from rushes.plugins import plugin
 from rushes.recipe import load_recipe, packaged_recipes
-from rushes.vbench.metrics.measurer import VBenchMeasurerSpec
+from rushes.recipe.models import LlmQuestionsSpec, LlmWriterSpec, VlmJudgeSpec
+from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
 
 NAMES = [name for name in packaged_recipes() if name not in ("sandbox", "tiny")]
 GUIDE = (Path(__file__).resolve().parents[3] / "docs" / "real_models.md").read_text(encoding="utf-8")

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import numpy as np
 
 from rushes.measure.agreement import Agreement
-from rushes.measure.sandbox import PerceptionMeasurer
 from rushes.plan.reference import ReferenceCost
 from rushes.prompts.captions import ClipRow
+from rushes.recipe.weights import WeightsSpec
 from rushes.records import (
     CostEntry,
     DimensionRow,
@@ -28,13 +28,13 @@ from rushes.records import (
 )
 from rushes.report.data import Accuracy, Example, LossCurve, ReportData, Screening, Side, Weighing
 from rushes.roles import Failed, Subject, Video
-from rushes.sandbox.captions import base_prompt
-from rushes.sandbox.grammar import draw_scene
-from rushes.sandbox.questions import ask, checks
-from rushes.sandbox.render import render
-from rushes.sandbox.scene import FPS
-from rushes.specs import WeightsSpec
 from rushes.weights.report import report_weights
+from rushes_sandbox.captions import base_prompt
+from rushes_sandbox.grammar import draw_scene
+from rushes_sandbox.measurer import PerceptionMeasurer
+from rushes_sandbox.questions import ask, checks
+from rushes_sandbox.render import render
+from rushes_sandbox.scene import FPS
 
 NAMES = (
     "Motion_Order_Understanding",

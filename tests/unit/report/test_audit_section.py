@@ -11,9 +11,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_run import make_data
 
-from rushes.judge.audit.records import Audit
-from rushes.judge.audit.run import Settings, Witness, audit_judge
-from rushes.judge.audit.sources import Source
+from rushes.audit.records import Audit
+from rushes.audit.run import Settings, Witness, audit_judge
+from rushes.audit.sources import Source
 from rushes.report.data import Missing
 from rushes.report.html import render_report
 from tests.support.audited import ToyJudge, blind_to_time, make_cases

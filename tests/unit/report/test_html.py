@@ -23,10 +23,10 @@ from rushes.errors import StoreError
 from rushes.measure.agreement import Agreement
 from rushes.prompts.captions import ClipRow
 from rushes.records import BlobRef, Checkpoint, CostEntry, Question, Rejection, Scorecard, UnmeasuredDimension, Unscored
+from rushes.report.collect import skipped_steps
 from rushes.report.data import Accuracy, Example, LossCurve, Missing, ReportData, Screening, Side, SkippedSteps
 from rushes.report.html import render_report, write_report
 from rushes.report.view import MAX_CLIP_ROWS
-from rushes.result import skipped_steps
 from rushes.roles import Video
 
 EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)> & file\n\"name\".mp4"

@@ -14,7 +14,7 @@ from test_html import EVIL, Page
 from rushes.report.data import Preview
 from rushes.report.html import render_report
 from rushes.report.looks import MAX_LOOKS, MAX_PROMPTS, chosen, find_previews, looks, num_left_out, thinned
-from rushes.video import read_video, write_video
+from rushes.store.video import read_video, write_video
 
 
 def clip_at(path: Path, brightness: int = 100) -> Path:

@@ -10,11 +10,11 @@ import pytest
 
 from rushes.prompts.contradictions import objection
 from rushes.prompts.reading import read
-from rushes.sandbox.analogy import vary
-from rushes.sandbox.captions import detailed_prompt
-from rushes.sandbox.grammar import DIMENSIONS, draw_scene
-from rushes.sandbox.questions import Check, ask, checks
-from rushes.sandbox.questions import read as read_question
+from rushes_sandbox.analogy import vary
+from rushes_sandbox.captions import detailed_prompt
+from rushes_sandbox.grammar import DIMENSIONS, draw_scene
+from rushes_sandbox.questions import Check, ask, checks
+from rushes_sandbox.questions import read as read_question
 
 OPPOSITE = {"left": "right", "right": "left", "up": "down", "down": "up", "above": "below", "below": "above"}
 CHASE = "A red circle follows a blue square to the left, then up, on a grey background"

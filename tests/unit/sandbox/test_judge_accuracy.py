@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rushes.sandbox.vqa import accuracy
+from rushes_sandbox.vqa import accuracy
 
 
 def test_the_packaged_table_has_every_dimension_with_counts() -> None:

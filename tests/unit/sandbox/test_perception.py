@@ -8,22 +8,15 @@ import cv2
 import numpy as np
 import pytest
 
-from rushes.sandbox.grammar import DIMENSIONS, draw_scene
-from rushes.sandbox.perception import (
-    Unclear,
-    answer,
-    diversity,
-    diversity_features,
-    drift_features,
-    perceive,
-)
-from rushes.sandbox.perception.degrade import CONDITIONS, WRONG, add_noise, blur, compress
-from rushes.sandbox.perception.segment import segment
-from rushes.sandbox.perception.shapes import moments, shapes_of
-from rushes.sandbox.perception.validate import Tally, main, other_scene, refusals, right_answers
-from rushes.sandbox.questions import Check
-from rushes.sandbox.render import render
-from rushes.sandbox.scene import (
+from lab.validate_measurer import Tally, main, other_scene, refusals, right_answers
+from rushes_sandbox.grammar import DIMENSIONS, draw_scene
+from rushes_sandbox.perception import Unclear, answer, diversity, diversity_features, drift_features, perceive
+from rushes_sandbox.perception.degrade import CONDITIONS, WRONG, add_noise, blur, compress
+from rushes_sandbox.perception.segment import segment
+from rushes_sandbox.perception.shapes import moments, shapes_of
+from rushes_sandbox.questions import Check
+from rushes_sandbox.render import render
+from rushes_sandbox.scene import (
     BACKGROUND_RGB,
     COLOUR_RGB,
     COLOURS,

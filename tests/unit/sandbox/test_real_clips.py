@@ -12,9 +12,9 @@ from rushes.errors import InputError, RecipeError
 from rushes.prompts.captions import read_clip_folder
 from rushes.prompts.contradictions import objection
 from rushes.prompts.reading import read
-from rushes.sandbox.grammar import DIMENSIONS
-from rushes.sandbox.real_clips import sandbox_real_clips, write_clip_folder
-from rushes.specs import ShapeSpec
+from rushes.recipe.base import ShapeSpec
+from rushes_sandbox.grammar import DIMENSIONS
+from rushes_sandbox.real_clips import sandbox_real_clips, write_clip_folder
 
 
 def test_a_written_folder_gives_back_the_same_clips(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_clips_are_by_seed_and_number_and_take_the_dimensions_in_turn() -> None:
 def test_the_caption_names_the_colour_that_is_seen() -> None:
     (clip,) = sandbox_real_clips(1, seed=3, dimensions=["Simple"])
     (noun,) = read(clip.text).nouns
-    from rushes.sandbox.scene import COLOUR_RGB
+    from rushes_sandbox.scene import COLOUR_RGB
 
     frames = clip.load().frames_THWC.astype(int)
     near = {name: np.abs(frames - rgb).sum(-1).min() for name, rgb in COLOUR_RGB.items()}

@@ -8,9 +8,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from rushes.sandbox.captions import Captioner, base_prompt, detailed_prompt, scraped_caption
-from rushes.sandbox.grammar import BALANCED, DIMENSIONS, SKEWED, World, draw_scene
-from rushes.sandbox.scene import CAMERAS, COLOURS, DIRECTIONS, SHAPES, Scene
+from rushes_sandbox.captions import Captioner, base_prompt, detailed_prompt, scraped_caption
+from rushes_sandbox.grammar import BALANCED, DIMENSIONS, SKEWED, World, draw_scene
+from rushes_sandbox.scene import CAMERAS, COLOURS, DIRECTIONS, SHAPES, Scene
 
 CAREFUL = Captioner(vague_colour=0.0, vague_shape=0.0, no_motion=0.0, wrong={})
 

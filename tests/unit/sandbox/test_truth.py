@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rushes.sandbox.animate import Tracks, animate
-from rushes.sandbox.grammar import DIMENSIONS, draw_scene
-from rushes.sandbox.questions import Check, checks
-from rushes.sandbox.scene import COLOUR_RGB, Action, Scene, Thing
-from rushes.sandbox.truth import Witness, truth
+from rushes_sandbox.animate import Tracks, animate
+from rushes_sandbox.grammar import DIMENSIONS, draw_scene
+from rushes_sandbox.questions import Check, checks
+from rushes_sandbox.scene import COLOUR_RGB, Action, Scene, Thing
+from rushes_sandbox.truth import Witness, truth
 
 RED = Thing("circle", "red", "medium", -14.0, 0.0)
 BLUE = Thing("square", "blue", "medium", 14.0, 12.0)

@@ -12,24 +12,24 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lab.judge.breakages import BREAKAGES, broken, stage
+from lab.judge.distort import DISTORTIONS, distorted
+from lab.judge.evaluate import calibration_error, evaluate
+from lab.judge.examples import GRID, Mix, draw_example, find_facts, make_batch, spread
+from lab.judge.train import JudgeSpec, train_judge
 from rushes.errors import InputError
 from rushes.records import Question
 from rushes.roles import Failed, JudgeRequest, Video
-from rushes.sandbox.animate import animate
-from rushes.sandbox.grammar import DIMENSIONS, draw_scene
-from rushes.sandbox.questions import ask, checks
-from rushes.sandbox.render import paint, render
-from rushes.sandbox.scene import COLOUR_RGB
-from rushes.sandbox.truth import Witness
-from rushes.sandbox.vqa.breakages import BREAKAGES, broken, stage
-from rushes.sandbox.vqa.distort import DISTORTIONS, distorted
-from rushes.sandbox.vqa.evaluate import calibration_error, evaluate
-from rushes.sandbox.vqa.examples import GRID, Mix, draw_example, find_facts, make_batch, spread
-from rushes.sandbox.vqa.judge import SandboxJudge
-from rushes.sandbox.vqa.language import encode_question, question_vocabulary, word_ids
-from rushes.sandbox.vqa.model import JudgeConfig, JudgeNet
-from rushes.sandbox.vqa.train import JudgeSpec, train_judge
-from rushes.sandbox.vqa.weights import load_judge, save_judge
+from rushes_sandbox.animate import animate
+from rushes_sandbox.grammar import DIMENSIONS, draw_scene
+from rushes_sandbox.questions import ask, checks
+from rushes_sandbox.render import paint, render
+from rushes_sandbox.scene import COLOUR_RGB
+from rushes_sandbox.truth import Witness
+from rushes_sandbox.vqa.judge import SandboxJudge
+from rushes_sandbox.vqa.language import encode_question, question_vocabulary, word_ids
+from rushes_sandbox.vqa.model import JudgeConfig, JudgeNet
+from rushes_sandbox.vqa.weights import load_judge, save_judge
 
 TINY = JudgeConfig(
     num_words=len(question_vocabulary()) + 1, stem=8, width=16, num_blocks=1, word_width=16, word_layers=1,
@@ -70,7 +70,7 @@ def test_examples_are_labelled_by_the_truth_and_ask_both_ways() -> None:
 def test_examples_are_the_same_in_every_process() -> None:
     """Else a training that goes on in another process would go on with other questions."""
     program = (
-        "import numpy as np; from rushes.sandbox.vqa.examples import Mix, draw_example; rng = np.random.default_rng(0);"
+        "import numpy as np; from lab.judge.examples import Mix, draw_example; rng = np.random.default_rng(0);"
         "print([one for _ in range(12) for one in draw_example(rng, Mix()).asked])"
     )
     said = [
@@ -168,7 +168,7 @@ def test_training_resumes_to_the_same_weights(tmp_path: Path) -> None:
 
 
 def test_a_few_steps_on_one_batch_learn_it() -> None:
-    from rushes.sandbox.vqa.train import judge_loss
+    from lab.judge.train import judge_loss
 
     torch.manual_seed(0)
     rng = np.random.default_rng(7)

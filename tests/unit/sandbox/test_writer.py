@@ -10,12 +10,13 @@ import pytest
 from rushes.errors import RecipeError
 from rushes.prompts.contradictions import objection
 from rushes.prompts.reading import read
+from rushes.recipe.diagnose import DimensionSpec, ExampleSpec
+from rushes.recipe.prompts import GrammarWriterSpec
 from rushes.roles import Brief, Draft, Runtime
-from rushes.sandbox.grammar import DIMENSIONS
-from rushes.sandbox.questions import read as read_question
-from rushes.sandbox.text import MAX_TOKENS, vocabulary
-from rushes.sandbox.writer import DIVERSITY
-from rushes.specs import DimensionSpec, ExampleSpec, GrammarWriterSpec
+from rushes_sandbox.grammar import DIMENSIONS
+from rushes_sandbox.questions import read as read_question
+from rushes_sandbox.text import MAX_TOKENS, vocabulary
+from rushes_sandbox.writer import DIVERSITY
 
 OWN = DimensionSpec(
     name="Following",

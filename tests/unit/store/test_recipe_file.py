@@ -8,7 +8,10 @@ import pytest
 import yaml
 
 from rushes.recipe import load_recipe
-from rushes.specs import DiagnoseSpec, DimensionSpec, ExampleSpec, PluginSpec, Recipe, WeightsSpec
+from rushes.recipe.diagnose import DiagnoseSpec, DimensionSpec, ExampleSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.weights import WeightsSpec
 from rushes.store.run import Run
 
 AWKWARD = (

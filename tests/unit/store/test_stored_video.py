@@ -9,12 +9,12 @@ import pytest
 
 from rushes.errors import BlobCorrupt
 from rushes.generate.film import takes
+from rushes.recipe.base import ShapeSpec
 from rushes.records import Prompt, SamplerSettings
-from rushes.specs import ShapeSpec
 from rushes.store import blobs as stored
 from rushes.store.blobs import Blobs
 from rushes.store.identity import work_key
-from rushes.video import read_video
+from rushes.store.video import read_video
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from torch.distributed import HashStore
 
 from rushes.families.family import Conditions
 from rushes.families.load import load_family
-from rushes.roles import FlowBatch
-from rushes.specs import BaseModelSpec, LoraSpec
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.train import LoraSpec
+from rushes.train.batch import FlowBatch
 from rushes.train.network import Network, make_network
 from rushes.train.probe import idle_parameters
 from rushes.train.together import Together

@@ -11,8 +11,10 @@ import torch
 from rushes.errors import Stopped, TrainingError
 from rushes.families.family import Family
 from rushes.families.load import load_family
-from rushes.roles import LossTerms
-from rushes.specs import BaseModelSpec, LoraSpec, RealismSpec, TrainRuntime, TrainSpec
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.runtime import TrainRuntime
+from rushes.recipe.train import LoraSpec, RealismSpec, TrainSpec
+from rushes.train.batch import LossTerms
 from rushes.train.data import Step, TrainingSet, step_batch
 from rushes.train.loop import Trained, check_untouched, optimise
 from rushes.train.network import make_network, merged_weights

@@ -15,16 +15,17 @@ import torch
 from rushes.errors import TrainingError
 from rushes.families.family import Family
 from rushes.families.load import load_family
-from rushes.roles import LossTerms
-from rushes.specs import BaseModelSpec, LoraSpec, TrainSpec
+from rushes.families.path import STRAIGHT
+from rushes.families.texts import TextStates
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.store.blobs import Blobs
-from rushes.texts import TextStates
+from rushes.train.batch import LossTerms
 from rushes.train.data import Step, TrainingSet
 from rushes.train.lesson import Lesson
 from rushes.train.loop import check_untouched, learning_rate, optimise
 from rushes.train.network import make_network
 from rushes.train.objective import Velocity
-from rushes.train.path import STRAIGHT
 from rushes.train.stage import _check_changed, teach
 from tests.support.tiny_wan import make_tiny_wan
 

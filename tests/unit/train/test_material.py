@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from rushes.errors import TrainingError
+from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.records import Sample
-from rushes.specs import LoraSpec, TrainSpec
 from rushes.store.identity import spec_part
 from rushes.train.lesson import Lesson, lesson_key
 from rushes.train.material import divide
@@ -56,7 +56,7 @@ def test_the_key_of_a_lesson_has_not_moved() -> None:
 def test_training_specs_keep_their_names_in_keys() -> None:
     named = spec_part(TrainSpec(lora=LoraSpec()))
     names = [named["spec_name"], named["lora"]["spec_name"], named["realism"]["spec_name"]]
-    assert names == ["rushes.specs:TrainSpec", "rushes.specs:LoraSpec", "rushes.specs:RealismSpec"]
+    assert names == ["rushes.recipe.train:TrainSpec", "rushes.recipe.train:LoraSpec", "rushes.recipe.train:RealismSpec"]
 
 
 def test_preferences_enter_the_key_where_training_reads_them() -> None:

@@ -10,8 +10,9 @@ import torch
 
 from rushes.families.family import Family
 from rushes.families.load import load_family
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.train import TrainSpec
 from rushes.records import Clip, Prompt, Sample, SamplerSettings
-from rushes.specs import BaseModelSpec, TrainSpec
 from rushes.store.blobs import Blobs
 from rushes.train import material
 from rushes.train.data import TrainingSet, step_batch

@@ -11,7 +11,8 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from rushes.errors import TrainingError
 from rushes.families.load import load_family
-from rushes.specs import BaseModelSpec, LoraSpec
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.train import LoraSpec
 from rushes.train.network import make_network, merged_weights
 from tests.support.tiny_wan import make_tiny_wan
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rushes.errors import RecipeError
-from rushes.specs import TrainSpec
+from rushes.recipe.train import TrainSpec
 from rushes.train.optimizer import make_optimizer, moment_bytes
 from rushes.train.state import optimizer_tensors, restore_optimizer
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from rushes.errors import RecipeError, TrainingError
+from rushes.families.texts import TextStates
 from rushes.recipe import load_recipe
-from rushes.roles import FlowBatch
-from rushes.texts import TextStates
 from rushes.train.assignment import read_material, write_material
+from rushes.train.batch import FlowBatch
 from rushes.train.data import TrainingSet
 from rushes.train.helper import _end_with_parent
 from rushes.train.launched import Launched, launched

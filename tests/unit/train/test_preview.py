@@ -12,21 +12,22 @@ import torch
 from rushes.errors import RecipeError
 from rushes.families.family import Family
 from rushes.families.load import load_family
+from rushes.families.model_size import filming_bytes, loaded_model_size
 from rushes.families.offload import Placement
+from rushes.families.recompute import SAFETY
 from rushes.families.wan import Wan
-from rushes.plan.memory import filming_bytes
-from rushes.plan.model_size import loaded_model_size
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.runtime import PreviewRuntime
+from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.records import SamplerSettings
-from rushes.specs import BaseModelSpec, LoraSpec, PreviewRuntime, TrainSpec
 from rushes.store.identity import seed_from_key
+from rushes.store.video import read_video
 from rushes.train import preview
 from rushes.train.data import TrainingSet
 from rushes.train.loop import Trained, optimise
 from rushes.train.network import make_network, merged_weights
 from rushes.train.objective import RewardWeightedObjective
 from rushes.train.preview import MARGIN, PreviewOrder, Previews, shape_that_fits, texts_at_hand
-from rushes.train.recompute import SAFETY
-from rushes.video import read_video
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
 
 SAMPLER = SamplerSettings(num_steps=3, guidance_scale=1.0, shift=2.0, scheduler="FlowMatchEulerDiscreteScheduler")

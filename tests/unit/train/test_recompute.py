@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rushes.train.recompute import SAFETY, BlockBytes, activation_bytes, choose_recompute, free_bytes, is_recomputed
+from rushes.families.recompute import SAFETY, BlockBytes, activation_bytes, choose_recompute, free_bytes, is_recomputed
 
 BLOCKS = (BlockBytes(kept=100, inputs=10),) * 4
 

@@ -18,7 +18,9 @@ from safetensors.torch import load_file, save_file
 from rushes.errors import Stopped, TrainingError
 from rushes.families.family import Conditions, Family
 from rushes.families.load import load_family
-from rushes.specs import BaseModelSpec, LoraSpec, TrainRuntime, TrainSpec
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.runtime import TrainRuntime
+from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.train.assignment import Assignment, Task, write_material
 from rushes.train.data import TrainingSet
 from rushes.train.setup import Setup

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from rushes.errors import RecipeError
+from rushes.recipe.runtime import TrackerName
 from rushes.train.state import Progress
 from rushes.train.tracker import NoTracker, ServiceTracker, make_tracker
-from rushes.train_specs import TrackerName
 
 
 def _progress(step: int) -> Progress:

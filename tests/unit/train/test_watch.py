@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from rushes.families.attention import attention_for
-from rushes.texts import TextStates
-from rushes.train.path import STRAIGHT, Path
+from rushes.families.path import STRAIGHT, Path
+from rushes.families.texts import TextStates
 from rushes.train.watch import HeldOut, error_by_sigma, fixed_noise, held_out_errors, sigma_bins
 
 CPU = torch.device("cpu")

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from rushes.errors import InputError
-from rushes.vbench.catalogue import by_category, dimensions, facts, identifier, named, share_of_total
+from rushes_vbench.catalogue import by_category, dimensions, facts, identifier, named, share_of_total
 
 
 def test_numbers_of_the_complete_suite() -> None:

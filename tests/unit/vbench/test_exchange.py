@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from rushes.errors import InputError
-from rushes.vbench.check import VideoFacts, check_folder, least_frames, probe_video
-from rushes.vbench.export import write_export
-from rushes.vbench.names import file_name
-from rushes.vbench.placing import Take, list_folder, place
-from rushes.vbench.suite import Suite
-from rushes.video import write_video
+from rushes.store.video import write_video
+from rushes_vbench.check import VideoFacts, check_folder, least_frames, probe_video
+from rushes_vbench.export import write_export
+from rushes_vbench.names import file_name
+from rushes_vbench.placing import Take, list_folder, place
+from rushes_vbench.suite import Suite
 from tests.support.suite import LONG, SHARED, small_suite
 
 KILN = "Kiln at 900°C, it\u2019s déjà vu."

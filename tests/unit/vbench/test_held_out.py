@@ -9,8 +9,12 @@ from pydantic import ValidationError
 
 from rushes.errors import RecipeError
 from rushes.prompts.screen import screen
-from rushes.specs import DiagnoseSpec, MeasureSpec, PluginSpec, ScreenSpec, StagesSpec
-from rushes.vbench.held_out import Part, filmed_as, guarded, suite_work
+from rushes.recipe.diagnose import DiagnoseSpec
+from rushes.recipe.measure import MeasureSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.prompts import ScreenSpec
+from rushes.recipe.recipe import StagesSpec
+from rushes_vbench.held_out import Part, filmed_as, guarded, suite_work
 from tests.support.suite import SHARED, small_suite
 
 

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from rushes.vbench.names import Lookup, file_name, last_part, parse, stem
+from rushes_vbench.names import Lookup, file_name, last_part, parse, stem
 from tests.support.suite import LONG, small_suite
 
 

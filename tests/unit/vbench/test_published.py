@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rushes.vbench.catalogue import facts
-from rushes.vbench.published import Published, published
+from rushes_vbench.catalogue import facts
+from rushes_vbench.published import Published, published
 
 GAINS = (4.31, 6.10, 2.12, 3.73, 1.88, 2.68, 0.53, 8.27, 4.35, 2.93, 3.70, 8.34, 1.33, 0.64, 0.00, 12.07, 5.77)
 """Column "gain" of the source, which is not in our data, in the order of its rows."""

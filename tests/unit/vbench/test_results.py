@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rushes.errors import InputError
-from rushes.vbench.results import OfficialDimension, OfficialResults, merged, read_results
+from rushes_vbench.results import OfficialDimension, OfficialResults, merged, read_results
 from tests.support.suite import SHARED, small_suite, suite_rows
 
 COLOURS = [row["prompt_en"] for row in suite_rows() if row["dimension"] == ["Material"]]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rushes.measure.bootstrap import Resampling
-from rushes.vbench.catalogue import facts
-from rushes.vbench.scorecard import VBenchRow, compare_models, official_totals, sum_intervals
-from rushes.vbench.values import ClipValue, DimensionValues, ModelValues
+from rushes.statistics.bootstrap import Resampling
+from rushes_vbench.catalogue import facts
+from rushes_vbench.scorecard import VBenchRow, compare_models, official_totals, sum_intervals
+from rushes_vbench.values import ClipValue, DimensionValues, ModelValues
 
 HOW = Resampling(num_resamples=300)
 

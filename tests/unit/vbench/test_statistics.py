@@ -9,8 +9,8 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from rushes.measure.bootstrap import Resampling
-from rushes.vbench.statistics import (
+from rushes.statistics.bootstrap import Resampling
+from rushes.statistics.comparison import (
     Spread,
     benjamini_hochberg,
     binary_spread,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rushes.errors import InputError
-from rushes.vbench.suite import FILE, INSTALLED, read_suite, suite_of
+from rushes_vbench.suite import FILE, INSTALLED, read_suite, suite_of
 from tests.support.suite import LONG, SHARED, small_suite, suite_rows, write_suite
 
 

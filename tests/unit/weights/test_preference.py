@@ -7,8 +7,8 @@ import pytest
 
 from rushes.errors import RecipeError, TrainingError
 from rushes.recipe import parse_recipe
+from rushes.recipe.weights import WeightsSpec
 from rushes.records import Outcome, Score, Scored, Unscored
-from rushes.specs import WeightsSpec
 from rushes.store.identity import content_hash
 from rushes.weights import weights_of
 from rushes.weights.preference import preferences

@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import entropy as scipy_entropy
 from scipy.stats import f_oneway
 
+from rushes.recipe.weights import WeightsSpec
 from rushes.records import Clip, Score
-from rushes.specs import WeightsSpec
 from rushes.weights import WeightReport, report_weights, weigh
 from rushes.weights.report import effective_size, entropy, within_share
 from tests.support.judged import make_clip, make_prompt, make_score

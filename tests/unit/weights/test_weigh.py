@@ -11,9 +11,10 @@ import pytest
 from pydantic import ValidationError
 
 from rushes.errors import RecipeError, TrainingError
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.weights import WeightsSpec
 from rushes.records import Clip, Score
 from rushes.roles import Runtime, Spec
-from rushes.specs import PluginSpec, WeightsSpec
 from rushes.weights import weigh, weights_of
 from rushes.weights.weigh import scaled
 from tests.support.judged import make_clip, make_prompt, make_score

@@ -8,15 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from rushes.sandbox.pretrain.align import (
-    LATENT_FRAMES,
-    NUM_LOOKS,
-    ROWS,
-    AlignmentHead,
-    alignment_loss,
-    scene_facts,
-)
-from rushes.sandbox.scene import COLOURS, SHAPES, Action, Scene, Thing
+from lab.pretrain.align import LATENT_FRAMES, NUM_LOOKS, ROWS, AlignmentHead, alignment_loss, scene_facts
+from rushes_sandbox.scene import COLOURS, SHAPES, Action, Scene, Thing
 
 
 def look(colour: str, shape: str) -> int:

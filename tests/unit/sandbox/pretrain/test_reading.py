@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import UMT5EncoderModel
 
-from rushes.sandbox.captions import Captioner
-from rushes.sandbox.grammar import DIMENSIONS, draw_scene
-from rushes.sandbox.pretrain.reading import FACTS, ReadingSpec, draw_captions, said, train_text_encoder
-from rushes.sandbox.scene import Action, Scene, Thing
-from rushes.sandbox.text import make_tokenizer
+from lab.pretrain.reading import FACTS, ReadingSpec, draw_captions, said, train_text_encoder
+from rushes_sandbox.captions import Captioner
+from rushes_sandbox.grammar import DIMENSIONS, draw_scene
+from rushes_sandbox.scene import Action, Scene, Thing
+from rushes_sandbox.text import make_tokenizer
 
 SMALL = ReadingSpec(num_steps=4, batch_size=4)
 
@@ -77,8 +77,8 @@ def test_it_resumes_bit_for_bit_and_comes_out_frozen(tmp_path: Path) -> None:
         return draw_captions(*arguments)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr("rushes.sandbox.pretrain.reading.SAVED_EVERY", 1)
-        patch.setattr("rushes.sandbox.pretrain.reading.draw_captions", until_killed)
+        patch.setattr("lab.pretrain.reading.SAVED_EVERY", 1)
+        patch.setattr("lab.pretrain.reading.draw_captions", until_killed)
         train_text_encoder(killed, SMALL, quiet)
     assert (killed / "reading.safetensors").is_file()
     resumed = train_text_encoder(killed, SMALL, quiet)
@@ -99,7 +99,7 @@ def test_what_captions_say_is_read_better_and_better(tmp_path: Path) -> None:
 
 def test_the_shipped_encoder_tells_which_motion_comes_first() -> None:
     """Texts of the same words in another order must not look alike to the model."""
-    weights = files("rushes.sandbox") / "weights" / "base" / "text_encoder"
+    weights = files("rushes_sandbox") / "weights" / "base" / "text_encoder"
     encoder = UMT5EncoderModel.from_pretrained(str(weights)).float().eval()
     tokenizer = make_tokenizer()
     pairs = [

@@ -10,11 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rushes.sandbox.pretrain import base, vae
-from rushes.sandbox.pretrain.base import BaseSpec, train_base
-from rushes.sandbox.pretrain.reading import make_text_encoder
-from rushes.sandbox.pretrain.vae import VaeSpec, make_vae, train_vae
-from rushes.sandbox.text import make_tokenizer
+from lab.pretrain import base, vae
+from lab.pretrain.base import BaseSpec, train_base
+from lab.pretrain.reading import make_text_encoder
+from lab.pretrain.vae import VaeSpec, make_vae, train_vae
+from rushes_sandbox.text import make_tokenizer
 
 VAE = VaeSpec(stages=((1, 2, 2), (5, 1, 1)), num_decoder_steps=2)
 BASE = BaseSpec(num_clips=3, num_steps=4, batch_size=2, compiled=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from rushes.sandbox.pretrain.vae import VaeSpec, train_vae
+from lab.pretrain.vae import VaeSpec, train_vae
 
 
 def test_decoder_steps_change_the_decoder_alone(tmp_path: Path) -> None:

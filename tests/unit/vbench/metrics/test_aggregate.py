@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rushes.measure.bootstrap import score_interval
 from rushes.records import Outcome, Scored, Unscored
-from rushes.vbench.metrics.aggregate import dimension_score
-from rushes.vbench.metrics.core import not_applicable
+from rushes.statistics.bootstrap import score_interval
+from rushes_vbench.metrics.aggregate import dimension_score
+from rushes_vbench.metrics.core import not_applicable
 
 
 def outcomes(*values: float | str | None) -> list[Outcome]:

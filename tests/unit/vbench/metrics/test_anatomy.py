@@ -9,15 +9,9 @@ import numpy.typing as npt
 import pytest
 
 from rushes.records import Scored
-from rushes.vbench.metrics.anatomy import (
-    SeenPerson,
-    anatomy_outcome,
-    human_anatomy,
-    kept_boxes,
-    square_around,
-)
-from rushes.vbench.metrics.core import is_not_applicable
-from rushes.vbench.metrics.models import Box, overlap
+from rushes_vbench.metrics.anatomy import SeenPerson, anatomy_outcome, human_anatomy, kept_boxes, square_around
+from rushes_vbench.metrics.core import is_not_applicable
+from rushes_vbench.metrics.models import Box, overlap
 
 Picture = npt.NDArray[np.uint8]
 GOOD, BAD = SeenPerson((("human", 0.1), ("hand", 0.3))), SeenPerson((("human", 0.1), ("hand", 0.33)))

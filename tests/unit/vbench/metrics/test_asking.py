@@ -9,8 +9,8 @@ import pytest
 
 from rushes.records import Scored, Unscored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Video
-from rushes.vbench.metrics.asking import SpokenJudge, by_questions, time_header
-from rushes.vbench.metrics.core import Profile, Unanswered
+from rushes_vbench.metrics.asking import SpokenJudge, by_questions, time_header
+from rushes_vbench.metrics.core import Profile, Unanswered
 from tests.support.vbench_clips import ScriptedJudge, entry
 
 CLIP = Video(np.arange(80, dtype=np.uint8)[:, None, None, None] * np.ones((1, 16, 16, 3), np.uint8), 16.0)

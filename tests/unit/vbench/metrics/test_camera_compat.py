@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from rushes.vbench.metrics.camera_compat import camera_labels, has_orbit, official_grid
+from rushes_vbench.metrics.camera_compat import camera_labels, has_orbit, official_grid
 
 HEIGHT, WIDTH = 720, 1280
 F64 = npt.NDArray[np.float64]

@@ -10,10 +10,10 @@ import pytest
 
 from rushes.records import Scored, Unscored
 from rushes.roles import Video
-from rushes.vbench.metrics.camera_motion import camera_motion, labels_of
-from rushes.vbench.metrics.core import Profile
-from rushes.vbench.metrics.trackers import LucasKanade
-from rushes.vbench.metrics.view import ClipView
+from rushes_vbench.metrics.camera_motion import camera_motion, labels_of
+from rushes_vbench.metrics.core import Profile
+from rushes_vbench.metrics.trackers import LucasKanade
+from rushes_vbench.metrics.view import ClipView
 from tests.support.vbench_clips import HEIGHT, WIDTH, flat, moved, orbit, texture
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rushes.vbench.metrics.camera_path import CameraPath, Stretch, affine_flow, camera_path, explained, path_labels
+from rushes_vbench.metrics.camera_path import CameraPath, Stretch, affine_flow, camera_path, explained, path_labels
 
 M = 480.0
 RNG = np.random.default_rng(5)

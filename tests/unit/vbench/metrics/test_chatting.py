@@ -12,17 +12,18 @@ import torch
 from rushes.errors import RecipeError, UserError
 from rushes.judge.vlm_local import LocalVlmJudge
 from rushes.llm import server as server_module
-from rushes.model_specs import LocalModelSpec, ServerRuntime
 from rushes.recipe import parse_recipe
+from rushes.recipe.models import LocalModelSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.runtime import RuntimeSpec, ServerRuntime
 from rushes.recipe.template import recipe_yaml
 from rushes.records import Scored, Unscored
 from rushes.roles import Failed, Runtime, Subject, Video
-from rushes.specs import PluginSpec, RuntimeSpec
-from rushes.vbench.metrics.build import build_models
-from rushes.vbench.metrics.chat_specs import LlmTextJudgeSpec, VlmTellerSpec
-from rushes.vbench.metrics.chatting import ChatTextJudge, LocalTeller, NoWords
-from rushes.vbench.metrics.measurer import VBenchMeasurer, VBenchMeasurerSpec
-from rushes.vbench.suite import Suite
+from rushes_vbench.metrics.build import build_models
+from rushes_vbench.metrics.chat_specs import LlmTextJudgeSpec, VlmTellerSpec
+from rushes_vbench.metrics.chatting import ChatTextJudge, LocalTeller, NoWords
+from rushes_vbench.metrics.measurer import VBenchMeasurer, VBenchMeasurerSpec
+from rushes_vbench.suite import Suite
 from tests.support.odd_server import OddServer, asked_text, cut_off, raw, replies, says, status
 from tests.support.tiny_vlm import make_qwen
 from tests.support.vbench_clips import entry
@@ -111,7 +112,7 @@ def test_a_local_model_describes_word_by_word_the_most_probable(tmp_path: Path) 
     with pytest.raises(NoWords, match="did not end within 16 tokens"):
         teller.tell(few, "what moves?")
 
-    from rushes.chat import Message
+    from rushes.llm.chat import Message
 
     inputs = dict(vlm.inputs([vlm.as_text([Message("user", "what moves?")], 2)], few.frames_THWC))
     written: list[int] = []
@@ -142,7 +143,7 @@ RECIPE = """
 measure:
   measurer:
     kind: plugin
-    use: rushes.vbench.metrics.measurer:VBenchMeasurerSpec
+    use: rushes_vbench.metrics.measurer:VBenchMeasurerSpec
     options:
       suite: installed
       judge: {kind: vlm, model: {kind: server, server: eyes, model: big-eyes}, num_frames: 16}

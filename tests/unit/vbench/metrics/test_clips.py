@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from rushes.vbench.metrics.camera_motion import labels_of
-from rushes.vbench.metrics.stillness import MIN_SHARE, changed_share
-from rushes.vbench.metrics.trackers import LucasKanade
-from rushes.vbench.metrics.view import ClipView
-from rushes.video import read_video
+from rushes.store.video import read_video
+from rushes_vbench.metrics.camera_motion import labels_of
+from rushes_vbench.metrics.stillness import MIN_SHARE, changed_share
+from rushes_vbench.metrics.trackers import LucasKanade
+from rushes_vbench.metrics.view import ClipView
 
 CLIPS = Path(__file__).resolve().parents[5] / "shared" / "clips"
 EXPECTED = {

@@ -10,8 +10,8 @@ import pytest
 
 from rushes.errors import InputError
 from rushes.records import Scored, Unscored
-from rushes.vbench.metrics.counts import count_share, expected_counts, right_counts, with_counts
-from rushes.vbench.metrics.models import Box
+from rushes_vbench.metrics.counts import count_share, expected_counts, right_counts, with_counts
+from rushes_vbench.metrics.models import Box
 
 
 def things(**counts: int) -> list[Box]:

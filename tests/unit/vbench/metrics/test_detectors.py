@@ -11,9 +11,9 @@ import torch
 
 from rushes.errors import InputError
 from rushes.roles import Failed, GivenAnswer, JudgeRequest
-from rushes.vbench.metrics.core import Unanswered
-from rushes.vbench.metrics.detectors import ImageClassifiers, JudgedAnomaly, ZeroShotDetector, clipped, suppressed
-from rushes.vbench.metrics.models import Box
+from rushes_vbench.metrics.core import Unanswered
+from rushes_vbench.metrics.detectors import ImageClassifiers, JudgedAnomaly, ZeroShotDetector, clipped, suppressed
+from rushes_vbench.metrics.models import Box
 from tests.support.tiny_detectors import make_grounding_dino, make_owlv2
 from tests.support.vbench_clips import ScriptedJudge
 

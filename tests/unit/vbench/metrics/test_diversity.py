@@ -12,9 +12,9 @@ from torch import nn
 
 from rushes.records import Scored, Unscored
 from rushes.roles import Video
-from rushes.vbench.metrics import diversity as module
-from rushes.vbench.metrics.core import Profile
-from rushes.vbench.metrics.diversity import (
+from rushes_vbench.metrics import diversity as module
+from rushes_vbench.metrics.core import Profile
+from rushes_vbench.metrics.diversity import (
     diversity,
     diversity_value,
     gram,
@@ -24,7 +24,7 @@ from rushes.vbench.metrics.diversity import (
     shrunk,
     streamed_diversity,
 )
-from rushes.vbench.metrics.models import FeatureNet
+from rushes_vbench.metrics.models import FeatureNet
 from tests.support.vbench_clips import texture
 
 Frames = np.typing.NDArray[np.uint8]

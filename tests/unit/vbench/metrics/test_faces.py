@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from rushes.errors import InputError, UserError
-from rushes.vbench.metrics.faces import SFACE_INSTALL, YUNET_INSTALL, InsightFace, SFace, YuNet
-from rushes.vbench.metrics.models import Box, Face
+from rushes_vbench.metrics.faces import SFACE_INSTALL, YUNET_INSTALL, InsightFace, SFace, YuNet
+from rushes_vbench.metrics.models import Box, Face
 from tests.support.tiny_onnx import bright_face_finder, mean_colour
 
 POINTS = ((80.0, 85.0), (120.0, 85.0), (100.0, 105.0), (85.0, 125.0), (115.0, 125.0))

@@ -9,11 +9,11 @@ import pytest
 
 from rushes.records import Scored, Unscored
 from rushes.roles import Video
-from rushes.vbench.metrics import folder
-from rushes.vbench.metrics.folder import ClipFile, Finding, score_files
-from rushes.vbench.metrics.scorer import Models
-from rushes.vbench.metrics.trackers import LucasKanade
-from rushes.video import read_video
+from rushes.store.video import read_video
+from rushes_vbench.metrics import folder
+from rushes_vbench.metrics.folder import ClipFile, Finding, score_files
+from rushes_vbench.metrics.scorer import Models
+from rushes_vbench.metrics.trackers import LucasKanade
 from tests.support.vbench_clips import ScriptedJudge, entry, moved
 from tests.unit.vbench.metrics.test_diversity import TinyNet
 

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pytest
 
 from rushes.records import Outcome, Scored
-from rushes.vbench.metrics.core import Profile, is_not_applicable
-from rushes.vbench.metrics.identity import cosine, human_identity, identity_outcome
-from rushes.vbench.metrics.models import Box, Face
+from rushes_vbench.metrics.core import Profile, is_not_applicable
+from rushes_vbench.metrics.identity import cosine, human_identity, identity_outcome
+from rushes_vbench.metrics.models import Box, Face
 
 BOTH: tuple[Profile, ...] = ("compat", "fixed")
 

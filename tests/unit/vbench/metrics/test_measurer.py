@@ -12,21 +12,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rushes.chat import ChatReply, ChatRequest
 from rushes.errors import InputError, RecipeError, UserError
-from rushes.model_specs import VlmJudgeSpec
+from rushes.llm.chat import ChatReply, ChatRequest
+from rushes.recipe.models import VlmJudgeSpec
 from rushes.records import Scored, Unscored
 from rushes.roles import Failed, Judge, Runtime, Spec, Subject, Video
-from rushes.vbench.metrics.build import build_models
-from rushes.vbench.metrics.chat_specs import VlmTellerSpec
-from rushes.vbench.metrics.chatting import ServerTeller
-from rushes.vbench.metrics.core import Profile, is_not_applicable
-from rushes.vbench.metrics.faces import SFACE_INSTALL, YUNET_INSTALL, face_of, row_of
-from rushes.vbench.metrics.measurer import VBenchMeasurer, VBenchMeasurerSpec
-from rushes.vbench.metrics.models import Box, Face
-from rushes.vbench.metrics.scorer import Models
-from rushes.vbench.metrics.trackers import LucasKanade
-from rushes.vbench.suite import Suite
+from rushes_vbench.metrics.build import build_models
+from rushes_vbench.metrics.chat_specs import VlmTellerSpec
+from rushes_vbench.metrics.chatting import ServerTeller
+from rushes_vbench.metrics.core import Profile, is_not_applicable
+from rushes_vbench.metrics.faces import SFACE_INSTALL, YUNET_INSTALL, face_of, row_of
+from rushes_vbench.metrics.measurer import VBenchMeasurer, VBenchMeasurerSpec
+from rushes_vbench.metrics.models import Box, Face
+from rushes_vbench.metrics.scorer import Models
+from rushes_vbench.metrics.trackers import LucasKanade
+from rushes_vbench.suite import Suite
 from tests.contract.measurer import check_measurer
 from tests.support.vbench_clips import ScriptedJudge, entry, flat, moved
 from tests.unit.vbench.metrics.test_diversity import TinyNet

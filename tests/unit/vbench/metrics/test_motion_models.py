@@ -12,11 +12,11 @@ import torch
 
 from rushes.errors import UserError
 from rushes.roles import Runtime
-from rushes.vbench.metrics.build import build_models
-from rushes.vbench.metrics.core import Profile
-from rushes.vbench.metrics.measurer import VBenchMeasurerSpec
-from rushes.vbench.metrics.motion_models import Raft
-from rushes.vbench.metrics.multi_view import flow_strength
+from rushes_vbench.metrics.build import build_models
+from rushes_vbench.metrics.core import Profile
+from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
+from rushes_vbench.metrics.motion_models import Raft
+from rushes_vbench.metrics.multi_view import flow_strength
 
 
 class Net(torch.nn.Module):

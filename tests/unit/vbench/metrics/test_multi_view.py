@@ -7,11 +7,11 @@ import pytest
 
 from rushes.records import Outcome, Scored, Unscored
 from rushes.roles import Video
-from rushes.vbench.metrics import multi_view as module
-from rushes.vbench.metrics.core import Profile, is_not_applicable
-from rushes.vbench.metrics.models import Matches
-from rushes.vbench.metrics.motion_models import DenseInverseSearch, SiftRansac
-from rushes.vbench.metrics.multi_view import (
+from rushes_vbench.metrics import multi_view as module
+from rushes_vbench.metrics.core import Profile, is_not_applicable
+from rushes_vbench.metrics.models import Matches
+from rushes_vbench.metrics.motion_models import DenseInverseSearch, SiftRansac
+from rushes_vbench.metrics.multi_view import (
     even_pairs,
     flow_strength,
     multi_view_consistency,
@@ -19,8 +19,8 @@ from rushes.vbench.metrics.multi_view import (
     official_value,
     rigid_outcome,
 )
-from rushes.vbench.metrics.trackers import LucasKanade
-from rushes.vbench.metrics.view import ClipView
+from rushes_vbench.metrics.trackers import LucasKanade
+from rushes_vbench.metrics.view import ClipView
 from tests.support.vbench_clips import HEIGHT, WIDTH, flat, moved, orbit
 
 

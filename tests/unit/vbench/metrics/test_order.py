@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations, product
 
-from rushes.vbench.metrics.order import ordered_length, prefix_length
+from rushes_vbench.metrics.order import ordered_length, prefix_length
 
 
 def test_prefix_stops_at_the_first_miss() -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from rushes.records import Outcome, Scored, Unscored
 from rushes.roles import GivenAnswer
-from rushes.vbench.metrics.core import Profile, is_not_applicable
-from rushes.vbench.metrics.questions import CLOTHES, INSTANCE, ONE_CREATURE, plan, score
-from rushes.vbench.suite import SuiteEntry
+from rushes_vbench.metrics.core import Profile, is_not_applicable
+from rushes_vbench.metrics.questions import CLOTHES, INSTANCE, ONE_CREATURE, plan, score
+from rushes_vbench.suite import SuiteEntry
 from tests.support.vbench_clips import entry
 
 BOTH: tuple[Profile, ...] = ("compat", "fixed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rushes.vbench.metrics.replies import chosen_numbers, numbered_items, says_yes, split_numbered
+from rushes_vbench.metrics.replies import chosen_numbers, numbered_items, says_yes, split_numbered
 
 
 @pytest.mark.parametrize(

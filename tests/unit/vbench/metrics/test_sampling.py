@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rushes.roles import Video
-from rushes.vbench.metrics.sampling import pick, spread, spread_once, windows
+from rushes_vbench.metrics.sampling import pick, spread, spread_once, windows
 
 
 def test_spread_cuts_to_integers_and_repeats() -> None:

@@ -7,7 +7,7 @@ import colorsys
 import numpy as np
 import pytest
 
-from rushes.vbench.metrics.scenes import changes, first_cut, longest_scene
+from rushes_vbench.metrics.scenes import changes, first_cut, longest_scene
 from tests.support.vbench_clips import moved
 
 

@@ -10,13 +10,13 @@ import pytest
 from rushes.errors import UserError
 from rushes.records import Scored, Unscored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Video
-from rushes.vbench.catalogue import dimensions
-from rushes.vbench.metrics.core import Profile, is_not_applicable
-from rushes.vbench.metrics.faces import SFACE_INSTALL, YUNET_INSTALL
-from rushes.vbench.metrics.models import Box, PointTracker, Tracks
-from rushes.vbench.metrics.motion_models import DenseInverseSearch, SiftRansac
-from rushes.vbench.metrics.scorer import NEEDS, Models, missing, score_clip, score_takes
-from rushes.vbench.metrics.trackers import LucasKanade
+from rushes_vbench.catalogue import dimensions
+from rushes_vbench.metrics.core import Profile, is_not_applicable
+from rushes_vbench.metrics.faces import SFACE_INSTALL, YUNET_INSTALL
+from rushes_vbench.metrics.models import Box, PointTracker, Tracks
+from rushes_vbench.metrics.motion_models import DenseInverseSearch, SiftRansac
+from rushes_vbench.metrics.scorer import NEEDS, Models, missing, score_clip, score_takes
+from rushes_vbench.metrics.trackers import LucasKanade
 from tests.support.vbench_clips import ScriptedJudge, entry, flat, moved
 
 BOTH: tuple[Profile, ...] = ("compat", "fixed")

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rushes.vbench.metrics.stillness import changed_share, is_still
+from rushes_vbench.metrics.stillness import changed_share, is_still
 from tests.support.vbench_clips import flat, moved
 
 Frames = np.typing.NDArray[np.uint8]

@@ -9,10 +9,10 @@ import pytest
 
 from rushes.records import Outcome, Scored, Unscored
 from rushes.roles import Video
-from rushes.vbench.metrics.core import Profile, is_not_applicable
-from rushes.vbench.metrics.models import Message
-from rushes.vbench.metrics.telling import by_telling
-from rushes.vbench.suite import SuiteEntry
+from rushes_vbench.metrics.core import Profile, is_not_applicable
+from rushes_vbench.metrics.models import Message
+from rushes_vbench.metrics.telling import by_telling
+from rushes_vbench.suite import SuiteEntry
 from tests.support.vbench_clips import entry
 
 CLIP = Video(np.zeros((80, 16, 16, 3), np.uint8), 16.0)

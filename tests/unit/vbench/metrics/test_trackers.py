@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from rushes.errors import UserError
-from rushes.vbench.metrics.camera_compat import official_grid
-from rushes.vbench.metrics.trackers import CoTracker, LucasKanade
+from rushes_vbench.metrics.camera_compat import official_grid
+from rushes_vbench.metrics.trackers import CoTracker, LucasKanade
 from tests.support.vbench_clips import HEIGHT, WIDTH, flat, moved
 
 GRID = official_grid(HEIGHT, WIDTH)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from rushes.judge.audit.negation import negated
+from rushes.audit.negation import negated
 from rushes.records import Outcome, Scored, Unscored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Video
-from rushes.vbench.metrics.asking import by_questions
-from rushes.vbench.metrics.measurer import VBenchMeasurerSpec
-from rushes.vbench.metrics.questions import Ask
-from rushes.vbench.metrics.twins import Twins, averaged, twins_of, with_twins, yes_bias
+from rushes_vbench.metrics.asking import by_questions
+from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
+from rushes_vbench.metrics.questions import Ask
+from rushes_vbench.metrics.twins import Twins, averaged, twins_of, with_twins, yes_bias
 from tests.support.judged import make_question
 from tests.support.vbench_clips import entry
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from rushes.errors import InputError
-from rushes.vbench.metrics.vgg import CONTENT, STYLE, Vgg19
+from rushes_vbench.metrics.vgg import CONTENT, STYLE, Vgg19
 
 CONFIG: list[int | str] = [
     64,

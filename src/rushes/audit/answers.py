@@ -1,0 +1,146 @@
+"""Asking the judge, with every answer kept in a file: an audit that was interrupted goes on, a larger one asks less."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rushes.audit.cases import Asked
+from rushes.errors import Stopped, UserError
+from rushes.judge.check import Checked, checked
+from rushes.roles import Failed, Judge, JudgeRequest
+from rushes.store.files import explained, make_folder
+from rushes.store.identity import content_hash
+
+FILE_NAME: Final = "answers.jsonl"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the judge said to one request, checked."""
+
+    answers: tuple[Checked, ...]
+    """One per question, in order."""
+    is_from_before: bool
+    """True when it was read from the file."""
+
+
+class AnswerFile:
+    """Answers of judges by request, appended line by line; a line that a kill cut short is asked again."""
+
+    def __init__(self, path: Path) -> None:
+        """Read what is there.
+
+        Raises:
+            StoreError: the file cannot be read, or its folder cannot be made.
+        """
+        make_folder(path.parent)
+        self._path = path
+        self._known: dict[str, tuple[Checked, ...]] = {}
+        with explained(path):
+            data = path.read_bytes() if path.exists() else b""
+        for line in data.split(b"\n"):
+            entry = _entry(line)
+            if entry is not None:
+                self._known[entry[0]] = entry[1]
+        self._needs_newline = bool(data) and not data.endswith(b"\n")
+
+    def get(self, key: str) -> tuple[Checked, ...] | None:
+        """The answers to a request, where they are known."""
+        return self._known.get(key)
+
+    def add(self, entries: Sequence[tuple[str, tuple[Checked, ...]]]) -> None:
+        """Keep answers; they are on the disk when this returns.
+
+        Raises:
+            StoreError: disk full, read-only.
+        """
+        if not entries:
+            return
+        lines = [
+            json.dumps({"key": key, "answers": [[each.p_yes, each.unscored_reason] for each in answers]})
+            for key, answers in entries
+        ]
+        text = ("\n" if self._needs_newline else "") + "\n".join(lines) + "\n"
+        with explained(self._path), self._path.open("ab") as file:
+            file.write(text.encode("ascii"))
+            file.flush()
+            os.fsync(file.fileno())
+        self._needs_newline = False
+        self._known.update(entries)
+
+
+def _entry(line: bytes) -> tuple[str, tuple[Checked, ...]] | None:
+    try:
+        value = json.loads(line)
+        key, answers = value["key"], value["answers"]
+        found = tuple(Checked(None if p is None else float(p), reason) for p, reason in answers)
+    except (ValueError, KeyError, TypeError):
+        return None
+    is_whole = isinstance(key, str) and all((each.p_yes is None) != (each.unscored_reason is None) for each in found)
+    return (key, found) if is_whole else None
+
+
+def request_key(judge: object, asked: Asked) -> str:
+    """What names a request in the file: 64 hex digits.
+
+    A changed clip is named by its original and by what was done to it: encoders may give other pixels another day.
+
+    Args:
+        judge: JSON value that tells this judge from every other, its weights included.
+        asked: the request.
+    """
+    request = asked.request
+    questions = [[question.text, question.expected] for question in request.questions]
+    return content_hash(["audit", judge, asked.made_from, list(asked.made_by), request.text, questions])
+
+
+def ask_all(judge: Judge, identity: object, asked: Sequence[Asked], file: AnswerFile) -> list[Given]:
+    """What the judge says to each request, in order; those known from the file are not asked.
+
+    A judge that fails on a request leaves it unscored with the reason, and it is asked again by the next audit.
+
+    Raises:
+        UserError, Stopped: raised by the judge; StoreError: an answer cannot be kept.
+    """
+    keys = [request_key(identity, each) for each in asked]
+    before = {key: known for key in keys if (known := file.get(key)) is not None}
+    missing = [(key, each.request) for key, each in zip(keys, asked, strict=True) if key not in before]
+    todo = dict(missing)
+    now: dict[str, tuple[Checked, ...]] = {}
+    keep: list[tuple[str, tuple[Checked, ...]]] = []
+    for (key, request), given in zip(todo.items(), _given(judge, list(todo.values())), strict=True):
+        if isinstance(given, Failed):
+            reason = f"the judge failed: {given.error_type}: {given.message}"[:500]
+            now[key] = (Checked(None, reason),) * len(request.questions)
+        else:
+            now[key] = checked(given, len(request.questions))
+            keep.append((key, now[key]))
+    file.add(keep)
+    return [Given(before[key], True) if key in before else Given(now[key], False) for key in keys]
+
+
+def _given(judge: Judge, requests: Sequence[JudgeRequest]) -> list[object]:
+    """The judge's own return for each request; one bad clip does not cost its batch."""
+    together = _one_call(judge, requests)
+    if len(requests) < 2 or not all(isinstance(given, Failed) for given in together):
+        return together
+    return [_one_call(judge, [request])[0] for request in requests]
+
+
+def _one_call(judge: Judge, requests: Sequence[JudgeRequest]) -> list[object]:
+    if not requests:
+        return []
+    try:
+        given: object = judge.answer(requests)
+        if not isinstance(given, (list, tuple)) or len(given) != len(requests):
+            raise TypeError(f"expected a list with answers for each of {len(requests)} clips, got {given!r:.80}")
+        return list(given)
+    except (UserError, Stopped):
+        raise
+    except Exception as error:  # a judge is anybody's code: what it raises is a result of the audit
+        return [Failed.of(error)] * len(requests)

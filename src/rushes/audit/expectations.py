@@ -1,0 +1,86 @@
+"""Which control should separate in which dimension: read from `expectations.yaml`, the documented table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+import yaml
+
+from rushes.errors import RecipeError
+from rushes.records import Record
+from rushes.records.base import Text
+
+Need = Literal["prompt", "picture", "motion", "direction"]
+"""What questions can need; the table says what each means."""
+Expectation = Literal["separates", "same", "open"]
+"""Must the judge score the control below the original, alike, or does it say nothing about the judge?"""
+
+
+class Control(Record):
+    """A way to change a clip or its questions so that the right answer is known to change, or known not to.
+
+    Example:
+        Control(name="black_video", title="black video", what="every pixel is black", takes_away=("picture",))
+    """
+
+    name: Text
+    """Its name in files."""
+    title: Text
+    """Its name in tables."""
+    what: Text
+    """What is done, in words."""
+    takes_away: tuple[Need, ...] = ()
+    """What of a clip it takes away."""
+    is_harmless: bool = False
+    """True when no question is about what it changes, so scores must stay the same."""
+
+
+class Table(Record):
+    """The table of `expectations.yaml`.
+
+    Example:
+        Table(controls=(), dimensions={"Composition": ("prompt",)}, otherwise=("prompt",))
+    """
+
+    controls: tuple[Control, ...]
+    """Every control, in the order in which they are shown."""
+    dimensions: dict[str, tuple[Need, ...]]
+    """What the questions of each dimension need."""
+    otherwise: tuple[Need, ...]
+    """What those of any other dimension need."""
+
+    def expectation(self, control: Control, dimension: str) -> Expectation:
+        """What a judge that can be trusted does with a control in a dimension."""
+        if set(control.takes_away) & set(self.dimensions.get(dimension, self.otherwise)):
+            return "separates"
+        return "same" if control.is_harmless else "open"
+
+
+@cache
+def table() -> Table:
+    """The table in the package."""
+    text = files("rushes.audit").joinpath("expectations.yaml").read_text(encoding="utf-8")
+    return Table.model_validate(yaml.safe_load(text))
+
+
+def chosen_controls(names: Sequence[str] = ()) -> tuple[str, ...]:
+    """Names of controls in the order in which they are shown: those of `names`, or all.
+
+    Raises:
+        RecipeError: no control has one of the names.
+    """
+    known = [control.name for control in table().controls]
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            raise RecipeError(
+                "there is no such control",
+                expected=f"one of {', '.join(known)}",
+                got=name,
+                next_step=f"did you mean {near[0]!r}?" if near else "leave --control out to ask all of them",
+            )
+    return tuple(name for name in known if not names or name in names)

@@ -1,0 +1,189 @@
+"""The result of an audit as frozen records: stored as JSON; shown as a table, a picture, a section of the report."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from rushes.audit.expectations import Expectation
+from rushes.judge.agreement import Estimate
+from rushes.records import Record
+from rushes.records.base import Count, Seconds, Share, Size, Text
+
+Finding = Literal["passes", "fails", "unclear", "open", "not scored"]
+"""What a control says about the judge: as it should be, not so, too wide an interval, nothing, or without a score."""
+Trust = Literal["trust", "do not trust", "not shown"]
+"""`not shown`: nothing speaks against the judge, but the audit is too small or too incomplete to speak for it."""
+
+
+class Rule(Record):
+    """When a judge is not to be trusted in a dimension. docs/judge_audit.md says it in words.
+
+    Example:
+        Rule(min_auc=0.75, max_auc_shift=0.15, max_score_shift=0.05, max_bias=0.15, min_self_agreement=0.95,
+             min_kappa=0.4, min_prompts=8)
+    """
+
+    min_auc: Share = 0.75
+    """A control that should separate must do so with at least this AUC."""
+    max_auc_shift: Share = 0.15
+    """A control that should change nothing fails when its AUC is further than this from one half, and"""
+    max_score_shift: Share = 0.05
+    """its mean score is further than this from the original's: an AUC sees differences too small to matter."""
+    max_bias: Share = 0.15
+    """Largest yes-bias, either way."""
+    min_self_agreement: Share = 0.95
+    """Least share of questions that get the same answer when asked again."""
+    min_kappa: Share = 0.4
+    """Least Cohen's kappa with the labels of people."""
+    min_prompts: Size = 8
+    """Prompts below which an audit shows nothing."""
+
+
+class ControlResult(Record):
+    """The judge on one control in one dimension.
+
+    Example:
+        ControlResult(control="black_video", expected="separates", num_clips=24, num_prompts=24, num_unscored=0,
+                      mean_original=0.9, mean_control=0.4, auc=Estimate(value=0.97, low=0.93, high=1.0),
+                      finding="passes")
+    """
+
+    control: Text
+    """Name of the control."""
+    expected: Expectation
+    """What a judge that can be trusted does with it."""
+    num_clips: Count
+    """Clips with a score both as they are and under the control."""
+    num_prompts: Count
+    """Their prompts."""
+    num_unscored: Count
+    """Clips left out because one of the two has no score."""
+    unscored_reason: str = ""
+    """The most frequent reason for that."""
+    mean_original: Share | None = None
+    """Mean score of those clips as they are, over the questions that are compared; None without clips."""
+    mean_control: Share | None = None
+    """Mean score under the control."""
+    auc: Estimate | None = None
+    """Probability that a clip as it is scores above one under the control; None with fewer than two prompts."""
+    finding: Finding
+    """What that says about the judge."""
+
+
+class Consistency(Record):
+    """The same question asked twice.
+
+    Example:
+        Consistency(num_questions=96, num_left_out=0, share_same=1.0, mean_difference=0.0, max_difference=0.0)
+    """
+
+    num_questions: Size
+    """Questions answered both times."""
+    num_left_out: Count
+    """Questions answered at most once."""
+    share_same: Share
+    """Share of them with the same answer, yes or no."""
+    mean_difference: Share
+    """Mean change of P(yes)."""
+    max_difference: Share
+    """Largest change of P(yes)."""
+
+
+class OtherOpinion(Record):
+    """The judge beside somebody else, on the clips as they are.
+
+    Example:
+        OtherOpinion(source="labels.csv", is_people=True, num_questions=80, num_left_out=2, accuracy=None, kappa=None,
+                     correlation=None)
+    """
+
+    source: Text
+    """Name of the second judge, or of the file of labels."""
+    is_people: bool
+    """True for labels that people gave: the verdict counts those."""
+    num_questions: Count
+    """Questions that both answered."""
+    num_left_out: Count
+    """Questions that only one of them answered."""
+    accuracy: Estimate | None
+    """Share of questions with the same answer; None with fewer than two prompts."""
+    kappa: Estimate | None
+    """Cohen's kappa; None also where both always say the same one thing."""
+    correlation: Estimate | None
+    """Pearson's correlation of the judge's P(yes) with the other's P(yes), or with 0 and 1; None where one of them is
+    constant."""
+
+
+class DimensionAudit(Record):
+    """The judge in one dimension.
+
+    Example:
+        DimensionAudit(dimension="Composition", num_clips=24, num_prompts=24, num_questions=88, num_unanswered=0,
+                       controls=(), yes_bias=None, consistency=None, others=(), verdict="not shown",
+                       reasons=("no control was scored",))
+    """
+
+    dimension: Text
+    """Quality dimension."""
+    num_clips: Count
+    """Clips looked at."""
+    num_prompts: Count
+    """Their prompts."""
+    num_questions: Count
+    """Questions about the clips as they are."""
+    num_unanswered: Count
+    """Of those, without a usable answer."""
+    controls: tuple[ControlResult, ...]
+    """One per control, in the order of the table of expectations."""
+    yes_bias: Estimate | None
+    """Mean P(yes), both expected answers counted alike, minus 0.5; None where only one answer is expected."""
+    consistency: Consistency | None
+    """The same question twice; None where it was not asked or not answered."""
+    others: tuple[OtherOpinion, ...] = ()
+    """Second judge and labels, where given."""
+    verdict: Trust
+    """What follows from the rule."""
+    reasons: tuple[str, ...] = ()
+    """Why, in words; empty for a judge that can be trusted."""
+
+
+class Audit(Record):
+    """A judge's audit.
+
+    Example:
+        Audit(judge="sandbox-vqa", source="sandbox", is_truth_known=True, num_requests=2304, num_from_before=0,
+              seconds=60.0, num_resamples=1000, seed=0, aggregate="mean", rule=Rule(), dimensions=(), notes=())
+    """
+
+    measured_fields: ClassVar[frozenset[str]] = frozenset({"seconds", "num_from_before"})
+
+    judge: Text
+    """Name of the judge."""
+    source: Text
+    """Where the clips came from."""
+    is_truth_known: bool
+    """True when the clips are known to be what their prompts say; False for a model's clips, which may miss them."""
+    num_requests: Count
+    """Clips shown to the judge, controls included."""
+    num_from_before: Count
+    """Of those, answered in an earlier, interrupted or smaller audit in the same folder."""
+    seconds: Seconds
+    """Wall-clock spent."""
+    num_resamples: Size
+    """Resamples of the prompts for each interval."""
+    seed: Annotated[int, Field(ge=0)]
+    """Seed of the choice of clips, the wrong prompts and the shuffled frames."""
+    aggregate: Text
+    """How answers became a score."""
+    rule: Rule
+    """What decided the verdicts."""
+    dimensions: tuple[DimensionAudit, ...]
+    """One per dimension, by name."""
+    notes: tuple[str, ...] = ()
+    """What was left out, and labels that could not be used."""
+
+    def with_verdict(self, verdict: Trust) -> tuple[str, ...]:
+        """Names of the dimensions with this verdict."""
+        return tuple(each.dimension for each in self.dimensions if each.verdict == verdict)

@@ -1,0 +1,73 @@
+"""Second judges: a plug-in, or a measurer asked question by question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rushes.audit.run import Witness
+from rushes.errors import RecipeError
+from rushes.judge.stage import build_judge, judge_name, weights_of
+from rushes.recipe.judge import JudgeSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.runtime import RuntimeSpec
+from rushes.records import Question, Scored
+from rushes.roles import Failed, GivenAnswer, JudgeRequest, Measurer, Subject
+from rushes.store.identity import spec_part
+
+PERCEPTION: Final = "perception"
+"""Name of the sandbox's measurer as a second judge."""
+
+
+def recipe_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Witness:
+    """The judge of a recipe.
+
+    Raises:
+        RecipeError, InputError: it cannot be built.
+    """
+    # Replies kept from an earlier question would make a judge agree with itself: the audit keeps the answers instead.
+    judge = build_judge(spec, runtime.model_copy(update={"cache_folder": None}))
+    return Witness(judge_name(spec), {"judge": spec_part(spec.judge), "weights": weights_of(spec.judge)}, judge)
+
+
+def second_judge(name: str, runtime: RuntimeSpec) -> Witness:
+    """The second judge that a user names.
+
+    Args:
+        name: "perception", or `package.module:Class` of a judge's Spec.
+        runtime: batch size and device.
+
+    Raises:
+        RecipeError: there is no such judge.
+    """
+    if name == PERCEPTION:
+        from rushes_sandbox.measurer import PerceptionMeasurer
+
+        return Witness("sandbox-perception", {"measurer": name}, MeasurerAsJudge(PerceptionMeasurer()))
+    if ":" not in name:
+        raise RecipeError(
+            "there is no such second judge",
+            expected=f"'{PERCEPTION}', or package.module:Class of a judge's Spec",
+            got=name,
+            next_step=f"try: --second {PERCEPTION}",
+        )
+    return recipe_judge(JudgeSpec(judge=PluginSpec(use=name)), runtime)
+
+
+@dataclass(frozen=True)
+class MeasurerAsJudge:
+    """A `Judge` that passes each question to a measurer: P(yes) is the score of a clip that is expected to give yes."""
+
+    measurer: Measurer
+
+    def answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...] | Failed]:
+        """One tuple per request, in order, with one answer per question, in order."""
+        return [tuple(self._one(request, question) for question in request.questions) for request in requests]
+
+    def _one(self, request: JudgeRequest, question: Question) -> GivenAnswer:
+        subject = Subject(question.dimension, request.text, (question,), (request.video,))
+        (found,) = self.measurer.measure([subject])
+        if isinstance(found, Scored):
+            return GivenAnswer(found.value if question.expected == "yes" else 1.0 - found.value)
+        return GivenAnswer(None, found.message if isinstance(found, Failed) else found.reason)

@@ -1,0 +1,180 @@
+"""The clips of an audit: rendered by the sandbox, of a run, or of a folder with `metadata.jsonl`."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from rushes.audit.cases import Case
+from rushes.dimensions.catalogue import CATALOGUES, catalogue
+from rushes.errors import InputError
+from rushes.prompts.captions import RealClip, read_clip_folder
+from rushes.prompts.metadata import METADATA_NAMES
+from rushes.recipe.base import ShapeSpec
+from rushes.records import Clip, Prompt
+from rushes.roles import Video
+from rushes.store.blobs import Blobs
+from rushes.store.run import Run
+
+SANDBOX: Final = "sandbox"
+"""Name of the source that renders its clips."""
+_SEED: Final = 77_000_003
+"""Added to the seed of rendered clips, so that they are none of those that a run renders as its real ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Where the clips came from, and what they are."""
+
+    name: str
+    """Shown in the report."""
+    cases: tuple[Case, ...]
+    """The clips, by dimension and name."""
+    is_truth_known: bool
+    """True when the clips are what their prompts say."""
+    notes: tuple[str, ...] = ()
+    """What was left out."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which clips of a source to take."""
+
+    num_clips: int = 24
+    """Clips per dimension at most, of different prompts as far as there are."""
+    dimensions: tuple[str, ...] = ()
+    """Only these; empty for all."""
+    seed: int = 0
+    """Decides which."""
+    labels: Path | None = None
+    """File of labels: clips that it names are taken first."""
+
+
+def find_clips(source: str, choice: Choice, shape: ShapeSpec, origin: Literal["model", "real"] = "model") -> Source:
+    """The clips of an audit.
+
+    Args:
+        source: "sandbox", a run folder, or a folder of videos with metadata that holds questions.
+        choice: which of them.
+        shape: what videos of a folder are cut to.
+        origin: of a run, the clips that its models made, or its real ones.
+
+    Raises:
+        InputError: there is no such source, or none of its clips can be asked about.
+        StoreError: the run folder cannot be read.
+    """
+    folder = Path(source)
+    if (folder / "header.json").is_file():
+        found = _of_run(folder, choice, origin)
+    elif any((folder / name).is_file() for name in METADATA_NAMES):
+        found = _of_folder(folder, choice, shape)
+    elif source == SANDBOX:
+        found = _rendered(choice, shape)
+    else:
+        raise InputError(
+            f"there is nothing to audit with in {source}",
+            expected=f"'{SANDBOX}', a run folder, or a folder with {' or '.join(METADATA_NAMES)}",
+            got=sorted(path.name for path in folder.iterdir())[:5] if folder.is_dir() else "no such folder",
+            next_step=f"try: rushes judge audit {SANDBOX}",
+        )
+    if not found.cases:
+        raise InputError(
+            f"no clip in {source} can be asked about",
+            expected=f"clips with questions{' in ' + ', '.join(choice.dimensions) if choice.dimensions else ''}",
+            got=list(found.notes) or "none",
+            next_step='write "questions": {"is the ball red?": "yes"} into the rows of metadata.jsonl, or name '
+            "other dimensions",
+        )
+    return found
+
+
+def _rendered(choice: Choice, shape: ShapeSpec) -> Source:
+    from rushes_sandbox.grammar import DIMENSIONS
+    from rushes_sandbox.real_clips import sandbox_real_clips
+
+    names = [each.name for each in catalogue("sandbox") if each.name in DIMENSIONS and _wanted(each.name, choice)]
+    num = choice.num_clips * len(names)
+    # Terse captions of two clips may be the same, and the clips would count as takes of one prompt.
+    clips = sandbox_real_clips(num, _SEED + choice.seed, names, shape, detailed=True) if names else []
+    # The number of a clip names its scene: the same prompt drawn twice is one prompt.
+    cases = tuple(_real_case(clip) for clip in sorted(clips, key=lambda clip: clip.dimension))
+    return Source("clips rendered by the sandbox", cases, is_truth_known=True)
+
+
+def _of_folder(folder: Path, choice: Choice, shape: ShapeSpec) -> Source:
+    found = read_clip_folder(folder, shape).require_some(str(folder))
+    asked = [clip for clip in found.clips if clip.questions and _wanted(clip.dimension, choice)]
+    notes = [f"{row.name}: {row.detail}" for row in found.dropped]
+    unasked = sum(not clip.questions for clip in found.clips)
+    if unasked:
+        notes.append(f"{unasked} clips have no questions")
+    cases = _chosen([_real_case(clip) for clip in asked], choice)
+    return Source(f"clips of {folder.name}", cases, is_truth_known=True, notes=tuple(notes))
+
+
+def _real_case(clip: RealClip) -> Case:
+    prompt = hashlib.sha256(clip.text.encode("utf-8", "surrogateescape")).hexdigest()
+    return Case(clip.name, prompt, clip.dimension, clip.text, clip.questions, clip.load)
+
+
+def _of_run(folder: Path, choice: Choice, origin: Literal["model", "real"]) -> Source:
+    groups = {each.name for name in CATALOGUES for each in catalogue(name) if each.group}
+    with Run.view(folder) as run:
+        prompts = {prompt.key: prompt for prompt in run.prompts.all()}
+        clips = [clip for clip in run.clips.all() if clip.origin == origin and clip.video is not None]
+        blobs = run.blobs
+    asked = [
+        (clip, prompts[clip.prompt_key])
+        for clip in clips
+        if clip.dimension not in groups and _wanted(clip.dimension, choice) and prompts[clip.prompt_key].questions
+    ]
+    cases = _chosen([_run_case(clip, prompt, blobs) for clip, prompt in asked], choice)
+    kind = "real clips" if origin == "real" else "clips made by the models"
+    return Source(f"{kind} of the run {folder.name}", cases, is_truth_known=origin == "real")
+
+
+def _run_case(clip: Clip, prompt: Prompt, blobs: Blobs) -> Case:
+    load = partial(_read, blobs, clip)
+    return Case(clip.key[:12], clip.prompt_key, clip.dimension, prompt.text, prompt.questions, load)
+
+
+def _read(blobs: Blobs, clip: Clip) -> Video:
+    return Video(blobs.read_video(clip.frames), clip.fps)
+
+
+def _wanted(dimension: str, choice: Choice) -> bool:
+    return not choice.dimensions or dimension in choice.dimensions
+
+
+def _chosen(cases: Sequence[Case], choice: Choice) -> tuple[Case, ...]:
+    """At most `num_clips` per dimension: labelled clips first, then one of each prompt, in a random order."""
+    labelled = _named_in(choice.labels) if choice.labels is not None else set()
+    rng = np.random.default_rng(choice.seed)
+    picked: list[Case] = []
+    for dimension in sorted({case.dimension for case in cases}):
+        own = sorted((case for case in cases if case.dimension == dimension), key=lambda case: case.name)
+        order = [own[int(i)] for i in rng.permutation(len(own))]
+        seen: dict[str, int] = {}
+        rank: dict[str, tuple[bool, int]] = {}
+        for case in order:
+            rank[case.name] = (case.name not in labelled, seen.setdefault(case.prompt, 0))
+            seen[case.prompt] += 1
+        picked += sorted(order, key=lambda case: rank[case.name])[: choice.num_clips]
+    return tuple(picked)
+
+
+def _named_in(labels: Path) -> set[str]:
+    """Names in the column `clip`; what is wrong with the file is said where it is read."""
+    try:
+        with labels.open(encoding="utf-8-sig", newline="") as file:
+            names = {(row.get("clip") or "").strip() for row in csv.DictReader(file)}
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return set()
+    return names | {name[:12] for name in names}

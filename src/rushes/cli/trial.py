@@ -1,0 +1,54 @@
+"""A short trial of a recipe, to know how fast its kinds of work go on this machine before any of it has run."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from rushes.pipeline import improve
+from rushes.plan.earlier import throughput_of
+from rushes.plan.throughput import Throughput
+from rushes.recipe.dimensions import probed
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.runtime import PreviewRuntime
+
+SOURCE = "calibration"
+NUM_STEPS = 4
+"""Optimiser steps of the trial; the first one is slower than the rest, so the estimate is cautious."""
+
+
+def small(recipe: Recipe) -> Recipe:
+    """The recipe with the same model, sampler, judge and batch, but only one dimension and a handful of items."""
+    name = (recipe.diagnose.focus or tuple(each.name for each in probed(recipe.diagnose)))[0]
+    diagnose = {"dimensions": (name,), "focus": (name,), "num_prompts": 2}
+    real = recipe.prompts.real.model_copy(update={"num_clips": min(4, recipe.prompts.real.num_clips)})
+    # Nobody is to find a trial among their runs, and looks would be counted as training time; nor are so few real clips
+    # to be kept out of it.
+    quiet = {"tracker": "none", "previews": PreviewRuntime()}
+    train = recipe.runtime.train.model_copy(update=quiet)
+    changes = {
+        "num_rounds": 1,
+        "diagnose": recipe.diagnose.model_copy(update=diagnose),
+        "prompts": recipe.prompts.model_copy(update={"num_weakness": 4, "num_caption": 0, "real": real}),
+        "generate": recipe.generate.model_copy(update={"num_takes": 2}),
+        "runtime": recipe.runtime.model_copy(update={"train": train}),
+        "train": recipe.train.model_copy(update={"num_steps": NUM_STEPS, "num_held_out": 0}),
+        "measure": recipe.measure.model_copy(
+            update={"num_prompts": 2, "num_extra_focus_prompts": 0, "num_takes": 1, "num_diversity_prompts": 0}
+        ),
+    }
+    return recipe.model_copy(update=changes)
+
+
+def calibrate(recipe: Recipe) -> Throughput:
+    """Run the small recipe in a folder that is thrown away, and read its pace.
+
+    Raises:
+        UserError: the recipe cannot run here; better now than after hours.
+    """
+    with tempfile.TemporaryDirectory(prefix="rushes-calibration-") as folder:
+        trial = small(recipe)
+        improve(trial, Path(folder) / "run")
+        found = throughput_of(Path(folder) / "run", trial)
+    return replace(found, paces={kind: replace(pace, source=SOURCE) for kind, pace in found.paces.items()})

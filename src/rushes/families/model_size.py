@@ -1,0 +1,167 @@
+"""What of a model decides its memory and arithmetic: read from configs and headers, or from a loaded pipeline."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rushes.recipe.base import ShapeSpec
+
+FLOAT: Final = 4
+"""Bytes of a weight: models are loaded, tuned and averaged in float32."""
+_COMPRESSION: Final = {"AutoencoderKLLTXVideo": (8, 32)}
+"""Frames and pixels per latent where it is not 4 and 8."""
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """What of a model decides how much memory it takes."""
+
+    num_transformer: int
+    """Parameters of the transformer."""
+    num_text: int
+    """Parameters of its text encoders."""
+    num_autoencoder: int
+    """Parameters of its autoencoder."""
+    num_layers: int
+    """Blocks of the transformer."""
+    width: int
+    """Width of its residual stream."""
+    ffn: int
+    """Width inside its feed-forward layers."""
+    num_heads: int
+    """Attention heads."""
+    channels: int
+    """Latent channels."""
+    patch: tuple[int, int, int]
+    """Latent frames, rows and columns per token."""
+    compression: tuple[int, int]
+    """Frames and pixels per latent."""
+    decoder_width: int
+    """Channels of the autoencoder where it works at full resolution, per pixel of the clip."""
+
+    def num_latents(self, shape: ShapeSpec) -> int:
+        """Numbers in one clip's latents."""
+        frames, height, width = self._grid(shape)
+        return self.channels * frames * height * width
+
+    def num_tokens(self, shape: ShapeSpec) -> int:
+        """Tokens of one clip."""
+        frames, height, width = self._grid(shape)
+        return max(1, frames // self.patch[0]) * max(1, height // self.patch[1]) * max(1, width // self.patch[2])
+
+    def _grid(self, shape: ShapeSpec) -> tuple[int, int, int]:
+        temporal, spatial = self.compression
+        return (shape.num_frames - 1) // temporal + 1, shape.height_px // spatial, shape.width_px // spatial
+
+
+def read_model_size(folder: Path) -> ModelSize | None:
+    """The sizes of a diffusers folder, from its configs and the headers of its weights; no weight is read.
+
+    Returns:
+        None where the folder is not on this machine, or its transformer's config lacks what is needed.
+    """
+    try:
+        return _size(
+            json.loads((folder / "transformer" / "config.json").read_text(encoding="utf-8")),
+            json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8")),
+            num_transformer=_num_parameters(folder / "transformer"),
+            num_text=sum(_num_parameters(each) for each in folder.glob("text_encoder*")),
+            num_autoencoder=_num_parameters(folder / "vae"),
+        )
+    except (OSError, KeyError, TypeError, ValueError, struct.error):
+        return None
+
+
+def loaded_model_size(pipeline: Any) -> ModelSize | None:
+    """The sizes of a loaded diffusers pipeline; None where its transformer's config lacks what is needed."""
+    parts = {name: getattr(pipeline, name, None) for name in ("text_encoder", "text_encoder_2", "transformer", "vae")}
+    count = {
+        name: 0 if part is None else sum(value.numel() for value in part.parameters()) for name, part in parts.items()
+    }
+    transformer, autoencoder = dict(pipeline.transformer.config), dict(pipeline.vae.config)
+    try:
+        return _size(
+            transformer,
+            {"_class_name": type(pipeline.vae).__name__, **autoencoder},
+            num_transformer=count["transformer"],
+            num_text=count["text_encoder"] + count["text_encoder_2"],
+            num_autoencoder=count["vae"],
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _size(
+    config: Mapping[str, Any],
+    autoencoder: Mapping[str, Any],
+    *,
+    num_transformer: int,
+    num_text: int,
+    num_autoencoder: int,
+) -> ModelSize:
+    num_heads, head_width = int(config["num_attention_heads"]), int(config["attention_head_dim"])
+    width = num_heads * head_width
+    return ModelSize(
+        num_transformer=num_transformer,
+        num_text=num_text,
+        num_autoencoder=num_autoencoder,
+        num_layers=int(config["num_layers"]) + int(config.get("num_single_layers", 0)),
+        width=width,
+        ffn=int(config.get("ffn_dim", 4 * width)),
+        num_heads=num_heads,
+        channels=int(config["in_channels"]),
+        patch=_patch(config),
+        compression=_COMPRESSION.get(autoencoder.get("_class_name", ""), (4, 8)),
+        decoder_width=_decoder_width(autoencoder),
+    )
+
+
+def _patch(config: Mapping[str, Any]) -> tuple[int, int, int]:
+    size = config.get("patch_size", 1)
+    if isinstance(size, (list, tuple)):
+        return int(size[0]), int(size[1]), int(size[2])
+    return int(config.get("patch_size_t") or 1), int(size), int(size)
+
+
+def _decoder_width(config: Mapping[str, Any]) -> int:
+    """Channels at full resolution; an autoencoder that works on patches of pixels has fewer per pixel."""
+    channels = config.get("base_dim") or min(config.get("block_out_channels") or [128])
+    return max(1, int(channels) // int(config.get("patch_size") or 1) ** 2)
+
+
+def _num_parameters(folder: Path) -> int:
+    return sum(_in_header(file) for file in folder.glob("*.safetensors")) if folder.is_dir() else 0
+
+
+def _in_header(file: Path) -> int:
+    """Numbers in a safetensors file, from its header: eight bytes of length, then JSON."""
+    with file.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        header = json.loads(stream.read(length))
+    total = 0
+    for name, tensor in header.items():
+        if name != "__metadata__":
+            size = 1
+            for extent in tensor["shape"]:
+                size *= extent
+            total += size
+    return total
+
+
+def filming_bytes(model: ModelSize, shape: ShapeSpec, num_clips: int) -> float:
+    """What filming adds to the loaded pipeline: the larger of one block at work and the autoencoder at work.
+
+    A model whose `num_heads` is set to 0 stands for attention that keeps no table of scores, as on GPUs.
+    """
+    tokens = model.num_tokens(shape)
+    block = tokens * (8 * model.width + 2 * model.ffn) + 2 * model.num_heads * tokens * tokens
+    # Decoded a latent frame at a time: some feature maps of those frames, and all frames of the batch.
+    frames = min(shape.num_frames, model.compression[0])
+    pixels = shape.height_px * shape.width_px
+    decoder = 12 * model.decoder_width * frames * pixels + 3 * 3 * shape.num_frames * pixels
+    return FLOAT * num_clips * max(block, decoder)

@@ -1,0 +1,44 @@
+"""What a recipe can say about the model to improve, and the shape of its clips."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rushes.records.base import Size
+from rushes.roles import Spec
+
+
+class ShapeSpec(Spec):
+    """The size of every clip in the run."""
+
+    height_px: Size = 64
+    """Height, pixels; a multiple of what the model's autoencoder needs."""
+    width_px: Size = 64
+    """Width, pixels."""
+    num_frames: Size = 17
+    """Frames; 4 k + 1 for the causal video autoencoders."""
+    fps: Annotated[float, Field(gt=0)] = 8.0
+    """Frames per second."""
+
+    @property
+    def num_pixels(self) -> int:
+        """Pixels of a clip, over all frames."""
+        return self.num_frames * self.height_px * self.width_px
+
+
+class BaseModelSpec(Spec):
+    """The model to improve."""
+
+    family: Literal["auto", "wan", "cogvideox", "hunyuan", "ltx"] = "auto"
+    """Which adapter reads it; `auto` asks the model's own index, any other value is checked against it."""
+    model: str = "sandbox"
+    """`sandbox` for the model in the package, a diffusers folder, or a Hub id."""
+    revision: str | None = None
+    """Commit or branch of a Hub id; None for its main branch."""
+    max_tokens: Size = 32
+    """Text length it is trained and sampled with: 32 for the sandbox, 512 for Wan, 226 for CogVideoX, 256 for
+    HunyuanVideo, 128 for LTX-Video."""
+    text_precision: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the text encoders' weights: bfloat16 for the large ones of real models (22 GB in float32)."""

@@ -1,0 +1,43 @@
+"""What a recipe can say about the final comparison."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rushes.recipe.generate import GenerateSpec
+from rushes.recipe.models import VlmMeasurerSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes.records import SamplerSettings
+from rushes.records.base import Count, Size
+from rushes.roles import Spec
+
+
+class MeasureSpec(Spec):
+    """The final comparison: held-out prompts, same seeds, an independent measurer."""
+
+    measurer: Annotated[VlmMeasurerSpec | PluginSpec, Field(discriminator="kind")] | None = None
+    """None for the sandbox's perception measurer."""
+    same_model_as_judge: bool = False
+    """True lets a model measure that also gives the rewards: it then reports how well it was pleased."""
+    suite: str | None = None
+    """Your copy of VBench-2.0 (a checkout, a vbench2 wheel, VBench2_full_info.json, or `installed`): its prompts are
+    then the probe and held-out ones, and are never trained on. None lets the prompt writer write them."""
+    num_prompts: Size = 32
+    """Held-out prompts per dimension."""
+    num_extra_focus_prompts: Count = 0
+    """Held-out prompts more for each focus dimension, where the gain is to be seen through the noise."""
+    num_takes: Size = 1
+    """Seeds per prompt."""
+    num_diversity_prompts: Count = 8
+    """Prompts for Diversity; 0 leaves it out."""
+    num_diversity_takes: Annotated[int, Field(ge=2)] = 6
+    """Takes per Diversity prompt."""
+    sampler: SamplerSettings = GenerateSpec().sampler
+    num_bootstrap: Size = 2000
+    """Resamples of the paired bootstrap."""
+    split: Literal["development", "test"] = "development"
+    """Which held-out prompts: `test` only to confirm a finished recipe."""
+    only_focus: bool = False
+    """True compares in the focus dimensions alone: quicker, but what got worse elsewhere goes unseen."""

@@ -1,0 +1,110 @@
+"""The recipe: every setting of a run, stage by stage."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import model_validator
+
+from rushes.recipe.base import BaseModelSpec, ShapeSpec
+from rushes.recipe.diagnose import DiagnoseSpec
+from rushes.recipe.generate import GenerateSpec
+from rushes.recipe.judge import JudgeSpec
+from rushes.recipe.measure import MeasureSpec
+from rushes.recipe.models import models_named
+from rushes.recipe.prompts import PromptsSpec
+from rushes.recipe.runtime import BudgetSpec, RuntimeSpec
+from rushes.recipe.train import TrainSpec, parallel_problem
+from rushes.recipe.weights import WeightsSpec
+from rushes.records.base import Count, Size
+from rushes.roles import Spec
+
+
+class StagesSpec(Spec):
+    """Everything that decides a run's results: a recipe without its name and runtime."""
+
+    seed: Count = 0
+    """Root of all seeds."""
+    num_rounds: Size = 1
+    """How often the loop goes round; each round films with the model of the one before."""
+    base: BaseModelSpec = BaseModelSpec()
+    shape: ShapeSpec = ShapeSpec()
+    diagnose: DiagnoseSpec = DiagnoseSpec()
+    prompts: PromptsSpec = PromptsSpec()
+    generate: GenerateSpec = GenerateSpec()
+    judge: JudgeSpec = JudgeSpec()
+    weights: WeightsSpec = WeightsSpec()
+    train: TrainSpec = TrainSpec()
+    measure: MeasureSpec = MeasureSpec()
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.train.realism.kind != "none" and self.prompts.real.num_clips == 0:
+            raise ValueError(
+                "train.realism needs real clips: set prompts.real.num_clips above 0, or realism.kind: none"
+            )
+        if 0 < self.train.num_held_out >= self.prompts.real.num_clips:
+            raise ValueError(
+                f"train.num_held_out keeps {self.train.num_held_out} real clips out of training, and there are "
+                f"{self.prompts.real.num_clips}: lower it, or raise prompts.real.num_clips"
+            )
+        if self.train.batch_size % self.train.num_accumulation:
+            raise ValueError(
+                f"train.batch_size must be a multiple of train.num_accumulation, "
+                f"got {self.train.batch_size!r} and {self.train.num_accumulation!r}"
+            )
+        if self.weights.kind == "contrast" and self.train.negative == 0:
+            raise ValueError(
+                "weights.kind: contrast draws bad clips as often as good ones, to move away from them: set "
+                "train.negative above 0, or take another weighting"
+            )
+        if not self.generate.decode and (
+            self.weights.kind != "uniform" or self.train.negative != 0 or self.generate.latents != "sampler"
+        ):
+            raise ValueError(
+                "generate.decode: false leaves the judge and the autoencoder's encoder nothing to look at: set "
+                "weights.kind: uniform, train.negative: 0 and generate.latents: sampler, or generate.decode: true"
+            )
+        same = models_named(self.judge.judge) & models_named(self.measure.measurer)
+        if same and not self.measure.same_model_as_judge:
+            raise ValueError(
+                f"measure.measurer names the model of judge.judge, {min(same)!r}: it would measure its own rewards; "
+                "name another model there, or set measure.same_model_as_judge: true"
+            )
+        is_vbench = self.diagnose.catalogue == "vbench2" and not self.diagnose.extra
+        if self.measure.suite is not None and (not is_vbench or self.measure.measurer is None):
+            raise ValueError(
+                "measure.suite holds prompts of VBench-2.0 only: set diagnose.catalogue: vbench2, no diagnose.extra, "
+                "and measure.measurer, for example to rushes_vbench.metrics.measurer:VBenchMeasurerSpec"
+            )
+        return self
+
+
+class Recipe(StagesSpec):
+    """One run: the stages' specs, its name, and how it is executed."""
+
+    name: str = "run"
+    """Shown in the report."""
+    runtime: RuntimeSpec = RuntimeSpec()
+    budget: BudgetSpec = BudgetSpec()
+    """Fit prompts, clips, frames and steps into so many GPU-hours; only for the real models of the packaged recipes."""
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if problem := parallel_problem(self.train, self.runtime.train):
+            raise ValueError(problem)
+        return self
+
+
+def as_draft(recipe: Recipe) -> Recipe:
+    """The recipe with the shape, sampler and takes of its draft takes; itself where it has none."""
+    draft = recipe.generate.draft
+    if draft is None:
+        return recipe
+    sides = {name: getattr(draft, name) for name in ("num_frames", "height_px", "width_px")}
+    shape = recipe.shape.model_copy(update={name: value for name, value in sides.items() if value is not None})
+    sampler = recipe.generate.sampler
+    if draft.num_steps is not None:
+        sampler = sampler.model_copy(update={"num_steps": draft.num_steps})
+    generate = recipe.generate.model_copy(update={"sampler": sampler, "num_takes": draft.num_takes})
+    return recipe.model_copy(update={"shape": shape, "generate": generate})

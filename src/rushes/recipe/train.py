@@ -1,0 +1,109 @@
+"""What a recipe can say about training: what decides the weights."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from rushes.recipe.runtime import TrainRuntime
+from rushes.records.base import Count, Share, Size
+from rushes.roles import Spec
+
+
+class RealismSpec(Spec):
+    """The realism constraint: which term ties the model to real clips, and how strongly."""
+
+    spec_name: ClassVar[str] = "rushes.recipe.train:RealismSpec"
+
+    kind: Literal["none", "real_flow", "moments"] = "real_flow"
+    """`real_flow`: flow matching on real clips; `moments`: predicted clean latents distributed as real ones."""
+    coefficient: Annotated[float, Field(ge=0)] = 1.0
+    """Factor of the term in the loss."""
+    share: Share = 0.25
+    """Share of each batch that is real clips."""
+
+
+class LoraSpec(Spec):
+    """A low-rank adapter instead of full fine-tuning."""
+
+    spec_name: ClassVar[str] = "rushes.recipe.train:LoraSpec"
+
+    rank: Size = 16
+    """Rank r."""
+    alpha: Size = 16
+    """Scale numerator; alpha = rank means scale 1, which every reader agrees on."""
+
+
+class TrainSpec(Spec):
+    """How the model is fine-tuned."""
+
+    spec_name: ClassVar[str] = "rushes.recipe.train:TrainSpec"
+
+    lora: LoraSpec | None = None
+    """None for full fine-tuning."""
+    num_steps: Size = 200
+    """Optimiser steps per round."""
+    batch_size: Size = 16
+    """Clips per optimiser step, real ones included."""
+    num_accumulation: Size = 1
+    """Micro-batches a step is computed in; changes memory, not the mathematics."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    """Peak learning rate."""
+    warmup_steps: Count = 10
+    """Steps of linear warm-up."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """After the warm-up."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """AdamW weight decay."""
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Gradient clipping."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.98
+    """Decay of the weight average that is kept; 0 keeps the last weights."""
+    shift: Annotated[float, Field(gt=0)] = 2.0
+    """Timestep shift s: sigma = s u / (1 + (s - 1) u)."""
+    sigma_density: Literal["uniform", "logit_normal", "mixed"] = "logit_normal"
+    """Density of u before the shift: `logit_normal` as most flow models are trained, `uniform`, or `mixed`, every
+    second one of each."""
+    caption_drop: Share = 0.1
+    """Share of captions replaced by the empty one."""
+    anchor: Annotated[float, Field(ge=0)] = 0.0
+    """Coefficient of the squared distance to the frozen base's velocity."""
+    negative: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of a negative-aware term that pushes away from the worst clips; 0 for none."""
+    realism: RealismSpec = RealismSpec()
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    """Number format of the forward and backward pass; weights, optimiser and average are always float32."""
+    checkpoint_every: Size = 50
+    """Steps between resumable states."""
+    seed: Count = 0
+    """Seed of order, noise and noise levels."""
+    optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
+    """`adamw_8bit` keeps the moments in 8 bits, a quarter of their memory; it needs a GPU and bitsandbytes."""
+    num_held_out: Count = 0
+    """Real clips kept out of training, for a loss on them at fixed noise before step 1 and at every checkpoint."""
+
+
+def parallel_problem(train: TrainSpec, runtime: TrainRuntime) -> str | None:
+    """Why training cannot be done by so many processes in that way; None where it can."""
+    num = runtime.num_processes
+    if num == 1:
+        return None
+    share = train.num_accumulation * num
+    if train.batch_size % share:
+        return (
+            f"train.batch_size must be a multiple of train.num_accumulation x runtime.train.num_processes, got "
+            f"{train.batch_size!r}, {train.num_accumulation!r} and {num!r}; the next larger one is "
+            f"{-(-train.batch_size // share) * share}"
+        )
+    if train.realism.kind == "moments":
+        return (
+            "train.realism.kind 'moments' compares a whole batch with the real clips, which several processes never "
+            "hold: use real_flow, or runtime.train.num_processes: 1"
+        )
+    if runtime.parallel == "fsdp" and train.optimizer == "adamw_8bit":
+        return (
+            "train.optimizer 'adamw_8bit' cannot keep moments of divided weights: "
+            "use adamw with runtime.train.parallel: fsdp, or runtime.train.parallel: ddp"
+        )
+    return None

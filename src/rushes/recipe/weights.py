@@ -1,0 +1,38 @@
+"""What a recipe can say about how scores become weights."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rushes.recipe.plugin import PluginSpec
+from rushes.records.base import Share
+from rushes.roles import Spec
+
+
+class WeightsSpec(Spec):
+    """How scores become weights; always scaled to mean 1 over the scored clips."""
+
+    kind: Literal["uniform", "raw", "filter", "exponential", "rank", "centred", "contrast", "plugin"] = "raw"
+    """`raw` is the paper's; `uniform` is plain fine-tuning; `contrast` draws the best and worst of a prompt's takes,
+    for negative-aware training; `plugin` is the one named below."""
+    plugin: PluginSpec | None = None
+    """A weighting of your own; set exactly when `kind` is `plugin`."""
+    threshold: Share = 0.8
+    """filter: scores from here weigh 1, others 0."""
+    temperature: Annotated[float, Field(gt=0)] = 0.15
+    """exponential: w = exp((r - max r) / temperature)."""
+    floor: Share = 0.0
+    """centred: scores less than this above the mean of their prompt's takes weigh 0."""
+    min_effective: Share = 0.2
+    """Warn when the effective sample size is below this share of the scored clips."""
+
+    @model_validator(mode="after")
+    def _plugin_fits_kind(self) -> Self:
+        if (self.kind == "plugin") != (self.plugin is not None):
+            raise ValueError(
+                f"weights.kind must be 'plugin' exactly when weights.plugin is set, "
+                f"got kind={self.kind!r}, plugin={self.plugin!r}"
+            )
+        return self

@@ -1,0 +1,308 @@
+"""The end of a run: from measurements to the scorecard, and everything the report shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rushes.audit.run import FOLDER as AUDIT_FOLDER
+from rushes.audit.run import read_audit
+from rushes.judge.stage import judge_name
+from rushes.measure.agreement import Agreement, agreement
+from rushes.measure.compare import Contest, compare
+from rushes.measure.drift import Footage, drift
+from rushes.measure.latents import LatentMoments, latent_moments
+from rushes.measure.pairs import Pair, pair_up
+from rushes.plan.flops import UnitFlops
+from rushes.plan.reference import ReferenceCost, RunFacts, reference_costs
+from rushes.prompts.captions import REAL_CLIPS, ClipRow
+from rushes.recipe.recipe import Recipe
+from rushes.records import (
+    Answer,
+    BlobRef,
+    Checkpoint,
+    Clip,
+    Focus,
+    Measurement,
+    Prompt,
+    Rejection,
+    Sample,
+    Score,
+    Scorecard,
+)
+from rushes.report.data import (
+    NOT_AUDITED,
+    Accuracy,
+    Example,
+    LossCurve,
+    Missing,
+    NoiseLevel,
+    ReportData,
+    Screening,
+    Side,
+    SkippedSteps,
+    Weighing,
+)
+from rushes.report.examples import choose_examples
+from rushes.report.html import write_report
+from rushes.report.looks import find_previews
+from rushes.roles import Video
+from rushes.store.run import Run
+from rushes.train.lesson import BIN_PREFIX, NUM_BINS, previews_in
+from rushes.weights.report import WeightReport
+from rushes_vbench.beside import official_rows
+
+if TYPE_CHECKING:
+    from rushes.roles import Frames
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the last stages found."""
+
+    focus: tuple[Focus, ...]
+    base: str
+    """Name of the untouched weights."""
+    tuned: str
+    """Key of the last checkpoint."""
+    before: tuple[Measurement, ...]
+    after: tuple[Measurement, ...]
+    clips: Mapping[str, Clip]
+    """By key, at least the measured ones."""
+    real: tuple[Clip, ...]
+    judged: tuple[Score, ...]
+    """The training judge's scores of the measured clips."""
+    real_moments: tuple[LatentMoments, ...]
+    """Of the real clips' latents."""
+    unit_flops: UnitFlops
+    """Arithmetic of one unit of each kind of work."""
+
+    def scorecard(self, recipe: Recipe, run: Run) -> Scorecard:
+        """Compare before and after; notes carry the warnings of the weighting."""
+        contest = Contest(
+            base_model=self.base,
+            tuned_model=self.tuned,
+            judge=judge_name(recipe.judge),
+            focus=tuple(each.dimension for each in self.focus),
+        )
+        before, not_finite_before = self._footage(run, self.before)
+        after, not_finite_after = self._footage(run, self.after)
+        real = Footage(frames=_frames(run, self.real), moments=self.real_moments)
+        notes = [*_weight_warnings(run, recipe.num_rounds)]
+        for which, num in (("base", not_finite_before), ("tuned", not_finite_after)):
+            if num:
+                notes.append(
+                    f"{num} clips of the {which} model have latents that are not finite: left out of the drift"
+                )
+        return compare(
+            self.before,
+            self.after,
+            clips=self.clips.values(),
+            contest=contest,
+            spec=recipe.measure,
+            judged=self.judged,
+            drift=drift(before, after, real),
+            notes=tuple(notes),
+            seed=recipe.seed,
+        )
+
+    def _footage(self, run: Run, measured: Sequence[Measurement]) -> tuple[Footage, int]:
+        """Single clips of one model, and how many of them have latents that are no numbers."""
+        clips = [self.clips[each.subject[0]] for each in measured if len(each.subject) == 1]
+        moments, num_not_finite = [], 0
+        for clip in clips:
+            if clip.latents is not None:
+                latents_CTHW = run.blobs.read_arrays(clip.latents)["latents"]
+                if np.isfinite(latents_CTHW).all():
+                    moments.append(latent_moments(latents_CTHW))
+                else:
+                    num_not_finite += 1
+        return Footage(frames=_frames(run, clips), moments=moments), num_not_finite
+
+
+def _frames(run: Run, clips: Sequence[Clip]) -> Iterator[Frames]:
+    return (run.blobs.read_video(clip.frames) for clip in clips)
+
+
+def _weight_warnings(run: Run, num_rounds: int) -> tuple[str, ...]:
+    found: list[str] = []
+    for number in range(num_rounds):
+        for report in run.read_derived(f"weights-{number}", WeightReport) or []:
+            found.extend(f"round {number + 1}: {warning}" for warning in report.warnings)
+    return tuple(found)
+
+
+def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prompts: Mapping[str, Prompt]) -> None:
+    """Write `report.html` and `scorecard.json` into the run folder.
+
+    Args:
+        recipe, run, result, scorecard: what was wanted, where it is, and what came out.
+        prompts: every prompt that this recipe wrote or read, by key, refused ones among them.
+    """
+    pairs = pair_up(result.before, result.after, result.clips.values()).pairs
+    rejections = run.read_derived("rejections", Rejection)
+    answers = run.answers.all()
+    num_screened = sum(prompt.origin in ("weakness", "caption") for prompt in prompts.values())
+    rounds = _rounds(run, result.tuned)
+    curves = _curves(run, rounds)
+    data = ReportData(
+        name=recipe.name,
+        scorecard=scorecard,
+        header=run.header,
+        recipe_yaml=(run.home / "recipe.yaml").read_text(encoding="utf-8"),
+        focus=result.focus,
+        examples=_examples(run, pairs, result, scorecard, prompts) or Missing("no pair of clips was scored"),
+        weighing=_weighing(run, recipe.num_rounds - 1),
+        losses=tuple(each for each in curves if not each.term.startswith(BIN_PREFIX))
+        or Missing("the checkpoint kept no loss values"),
+        skipped=skipped_steps(rounds),
+        noise_levels=noise_levels(curves),
+        previews=find_previews([previews_in(run.home, each.key) for each in rounds], run.log.read()),
+        screening=Screening(num_screened, rejections) if rejections is not None else Missing("nothing was screened"),
+        real_clips=_real_clips(recipe, run),
+        judge_accuracy=_judge_accuracy(recipe),
+        agreement_before=_agreement(answers, result.before, "base"),
+        agreement_after=_agreement(answers, result.after, "tuned"),
+        costs=run.costs(),
+        reference=_reference(recipe, run, result),
+        official=official_rows(run, result.before, result.after, prompts, result.clips),
+        audit=read_audit(run.home / AUDIT_FOLDER) or Missing(NOT_AUDITED),
+    )
+    write_report(data, run.home)
+
+
+def _reference(recipe: Recipe, run: Run, result: Result) -> tuple[ReferenceCost, ...]:
+    """What the stages would cost on the reference GPU. Training encodes real clips, and its own where they are."""
+    num_encoded = 0
+    for number in range(recipe.num_rounds):
+        samples = run.read_derived(f"samples-{number}", Sample) or []
+        num_encoded += sum(each.source == "real" or recipe.generate.latents == "reencoded" for each in samples)
+    facts = RunFacts(run.clips.all(), run.checkpoints.all(), run.answers.num_records(), num_encoded)
+    return reference_costs(result.unit_flops, facts, recipe)
+
+
+def _real_clips(recipe: Recipe, run: Run) -> Sequence[ClipRow] | Missing:
+    """What became of the user's files; those that another recipe read in the same run folder do not count."""
+    spec = recipe.prompts.real
+    if spec.from_sandbox or not spec.num_clips:
+        return Missing("the run read no folder of real clips")
+    return run.read_derived(REAL_CLIPS, ClipRow) or Missing("nothing was written about the folder of real clips")
+
+
+def _agreement(
+    answers: Sequence[Answer], measured: Sequence[Measurement], which: str
+) -> tuple[Agreement, ...] | Missing:
+    """Judge against measurer on one model's clips."""
+    own = {each.subject[0] for each in measured}
+    about_own = (answer for answer in answers if answer.clip_key in own)
+    return agreement(about_own, measured) or Missing(
+        f"the judge answered no question that the measurer answered too, about clips of the {which} model"
+    )
+
+
+def _weighing(run: Run, number: int) -> Weighing | Missing:
+    samples = run.read_derived(f"samples-{number}", Sample)
+    reports = run.read_derived(f"weights-{number}", WeightReport)
+    if not samples:
+        return Missing("no samples were weighed")
+    if not reports:
+        return Missing("generate.decode is off: nobody judged the model's own clips, and all weigh the same")
+    return Weighing(samples, reports[0])
+
+
+def _examples(
+    run: Run, pairs: Sequence[Pair], result: Result, scorecard: Scorecard, prompts: Mapping[str, Prompt]
+) -> tuple[Example, ...]:
+    """Clips of the focus dimensions, and of those that got worse."""
+    names = [each.dimension for each in result.focus]
+    names += [row.dimension for row in scorecard.rows if row.verdict == "worse" and row.dimension not in names]
+    chosen = choose_examples(pairs, names)
+    return tuple(
+        Example(
+            dimension=choice.pair.dimension,
+            rule=choice.rule,
+            prompt=prompts[choice.pair.prompt_key].text,
+            questions=prompts[choice.pair.prompt_key].questions,
+            seed=result.clips[choice.pair.before.subject[0]].seed,
+            seed_index=choice.pair.seed_indices[0],
+            before=_side(run, result, choice.pair.before),
+            after=_side(run, result, choice.pair.after),
+        )
+        for choice in chosen
+    )
+
+
+def _side(run: Run, result: Result, measured: Measurement) -> Side:
+    clip = result.clips[measured.subject[0]]
+    return Side(Video(run.blobs.read_video(clip.frames), clip.fps), measured.outcome)
+
+
+def _rounds(run: Run, tuned: str) -> list[Checkpoint]:
+    """The checkpoints of all rounds in order: from the last one back to the base, turned round."""
+    chain: list[Checkpoint] = []
+    known = {checkpoint.key: checkpoint for checkpoint in run.checkpoints.all()}
+    key: str | None = tuned
+    while key is not None and key in known:
+        chain.insert(0, known[key])
+        key = known[key].parent
+    return chain
+
+
+def _curves(run: Run, rounds: Sequence[Checkpoint]) -> tuple[LossCurve, ...]:
+    """The loss curves of all rounds one after the other."""
+    points: dict[str, list[tuple[int, float]]] = {}
+    done = 0
+    for checkpoint in rounds:
+        for term, values in _read_curves(run, checkpoint.curves).items():
+            points.setdefault(term, []).extend((done + step, value) for step, value in values)
+        done += checkpoint.step
+    return tuple(
+        LossCurve(term, tuple(step for step, _ in values), tuple(value for _, value in values))
+        for term, values in points.items()
+        if values
+    )
+
+
+def skipped_steps(rounds: Sequence[Checkpoint]) -> tuple[SkippedSteps, ...]:
+    """The rounds whose training met numbers that were not finite."""
+    return tuple(
+        SkippedSteps(number, checkpoint.num_skipped_steps, checkpoint.step)
+        for number, checkpoint in enumerate(rounds, start=1)
+        if checkpoint.num_skipped_steps
+    )
+
+
+def noise_levels(curves: Sequence[LossCurve]) -> tuple[NoiseLevel, ...]:
+    """The error by noise level, from the curves that training keeps of it; levels never drawn are left out."""
+    found = []
+    for curve in curves:
+        if curve.term.startswith(BIN_PREFIX):
+            low = float(curve.term.removeprefix(BIN_PREFIX))
+            third = max(1, len(curve.values) // 3)
+            first, last = sum(curve.values[:third]) / third, sum(curve.values[-third:]) / third
+            found.append(NoiseLevel(low, low + 1 / NUM_BINS, first, last, len(curve.values)))
+    return tuple(sorted(found, key=lambda each: each.low))
+
+
+def _read_curves(run: Run, ref: BlobRef | None) -> dict[str, list[tuple[int, float]]]:
+    if ref is None:
+        return {}
+    stored: dict[str, list[list[float]]] = json.loads(run.blobs.read_bytes(ref))
+    return {term: [(int(step), float(value)) for step, value in values] for term, values in stored.items()}
+
+
+def _judge_accuracy(recipe: Recipe) -> tuple[Accuracy, ...] | Missing:
+    """The packaged judge's accuracy as measured when it was trained; another judge's is not known here."""
+    if recipe.judge.judge.kind != "sandbox":
+        return Missing("the judge is not the package's own; audit it on clips whose content is known")
+    from rushes_sandbox.vqa.accuracy import packaged_accuracy
+
+    rows = packaged_accuracy()
+    if not rows:
+        return Missing("the packaged judge carries no accuracy table")
+    broken = {name: counts for name, *counts in packaged_accuracy("broken")}
+    return tuple(Accuracy(name, right, asked, *broken.get(name, (0, 0))) for name, right, asked in rows)

@@ -1,0 +1,66 @@
+"""Two recipes compared: which settings differ, and which stages have to run again because of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rushes.recipe.recipe import Recipe
+from rushes.store.header import differing_paths
+from rushes.store.identity import content_hash, spec_part
+
+STAGES: Final = ("diagnose", "prompts", "generate", "judge", "weigh", "train", "measure", "report")
+"""The stages in the order of the pipeline; each reads what those before it made."""
+
+_FIRST_STAGE: Final[dict[str, str | None]] = {
+    "name": "report",
+    "runtime": None,
+    "budget": None,
+    "seed": "diagnose",
+    "num_rounds": "prompts",
+    "base": "diagnose",
+    "shape": "diagnose",
+    "diagnose": "diagnose",
+    "prompts": "prompts",
+    "generate": "generate",
+    "judge": "judge",
+    "judge.aggregate": "weigh",
+    "judge.max_unscored": "train",
+    "weights": "weigh",
+    "weights.min_effective": "report",
+    "train": "train",
+    "measure": "measure",
+    "measure.num_bootstrap": "report",
+}
+"""The first stage that reads a setting, by path; the longest entry that leads to a path counts. None: no stage does."""
+
+
+def spec_hash(recipe: Recipe) -> str:
+    """Hash of everything but the runtime settings, 64 hex digits: the `recipe_hash` of a run's header."""
+    return content_hash(spec_part(recipe))
+
+
+def changed_paths(old: Recipe, new: Recipe) -> tuple[str, ...]:
+    """Settings that differ, as sorted dotted paths: "train.num_steps". Runtime settings never count."""
+    paths = differing_paths(spec_part(old), spec_part(new))
+    # Another kind of writer shows itself in `kind`; the name of its class is for work keys.
+    return tuple(path for path in paths if not path.endswith("spec_name"))
+
+
+def stage_of_path(path: str) -> tuple[str, ...]:
+    """The stages that a change of one setting makes run again, in order; empty for runtime settings.
+
+    For people: what really runs again is decided by work keys, which may spare more.
+
+    Args:
+        path: a dotted path: "judge.aggregate".
+
+    Raises:
+        ValueError: no such section.
+    """
+    steps = path.split(".")
+    for length in range(len(steps), 0, -1):
+        known = ".".join(steps[:length])
+        if known in _FIRST_STAGE:
+            first = _FIRST_STAGE[known]
+            return () if first is None else STAGES[STAGES.index(first) :]
+    raise ValueError(f"expected a path that begins with a section of the recipe, got {path!r}")

@@ -1,0 +1,24 @@
+"""The independent measurer of the sandbox: answers questions about a clip from its pixels alone.
+
+It reads no ground truth, no latents and no learned net, and it never gives rewards.
+"""
+
+from rushes_sandbox.perception.answer import Unclear, answer
+from rushes_sandbox.perception.camera import CameraMotion
+from rushes_sandbox.perception.features import DriftFeatures, diversity, diversity_features, drift_features
+from rushes_sandbox.perception.observe import Observation, perceive
+from rushes_sandbox.perception.track import Incident, Track
+
+__all__ = [
+    "CameraMotion",
+    "DriftFeatures",
+    "Incident",
+    "Observation",
+    "Track",
+    "Unclear",
+    "answer",
+    "diversity",
+    "diversity_features",
+    "drift_features",
+    "perceive",
+]

@@ -1,0 +1,129 @@
+"""Numbers about clips that answer no question: how much several takes of one prompt differ, and how clips drift.
+
+Legend: T frames, H rows, W columns, C colour channels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rushes_sandbox.perception.observe import Observation
+from rushes_sandbox.perception.segment import segment
+from rushes_sandbox.scene import SIZE_PX
+
+PLACE_PX = 32.0
+"""Distance that counts as wholly different in place or motion: half a frame."""
+BACKGROUND_LEVELS = 80.0
+"""Distance in colour that counts as a wholly different background."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One thing as far as diversity goes."""
+
+    name: str
+    """`colour shape`, either of them `?` where it cannot be told."""
+    x: float
+    y: float
+    """Mean place over the clip, in pixels from the middle."""
+    way_x: float
+    way_y: float
+    """From the first to the last place, in pixels."""
+    diameter_px: float
+    """Square root of its mean area."""
+
+
+@dataclass(frozen=True)
+class DiversityFeatures:
+    """What two takes of one prompt are compared by."""
+
+    looks: tuple[Look, ...]
+    background_rgb: tuple[float, float, float]
+    """0 to 255."""
+    camera: tuple[float, float]
+    """Pan to the right as a share of half a frame, and log zoom."""
+
+
+def diversity_features(seen: Observation) -> DiversityFeatures:
+    """The features of one clip; things seen in fewer than half of the frames are left out."""
+    looks: list[Look] = []
+    for track in seen.tracks:
+        if track.presence < 0.5:
+            continue
+        x, y = track.x_T[track.present_T], track.y_T[track.present_T]
+        name = f"{track.colour or '?'} {track.shape or '?'}"
+        diameter = float(np.sqrt(np.nanmean(track.area_T)))
+        looks.append(Look(name, float(x.mean()), float(y.mean()), float(x[-1] - x[0]), float(y[-1] - y[0]), diameter))
+    camera = (seen.camera.pan_x_px / PLACE_PX, seen.camera.log_zoom)
+    return DiversityFeatures(tuple(sorted(looks, key=lambda look: look.name)), seen.background_rgb, camera)
+
+
+def diversity(samples: Sequence[Observation]) -> float:
+    """Mean difference between any two of several samples of one prompt, in [0, 1]; 0 for fewer than two samples."""
+    features = [diversity_features(seen) for seen in samples]
+    pairs = [_difference(a, b) for a, b in combinations(features, 2)]
+    return float(np.mean(pairs)) if pairs else 0.0
+
+
+def _difference(a: DiversityFeatures, b: DiversityFeatures) -> float:
+    """Mean of how far looks, places, motions and backgrounds differ, each in [0, 1]."""
+    names_a, names_b = Counter(look.name for look in a.looks), Counter(look.name for look in b.looks)
+    most = max(len(a.looks), len(b.looks))
+    looks = 1 - (names_a & names_b).total() / most if most else 0.0
+    # Sorted by name, so that things of the same look meet where both clips show the same things.
+    both = list(zip(a.looks, b.looks, strict=False))
+    places = [min(1.0, float(np.hypot(p.x - q.x, p.y - q.y)) / PLACE_PX) for p, q in both]
+    ways = [min(1.0, float(np.hypot(p.way_x - q.way_x, p.way_y - q.way_y)) / PLACE_PX) for p, q in both]
+    missing = [1.0] * (most - len(both))
+    colour = min(1.0, float(np.linalg.norm(np.subtract(a.background_rgb, b.background_rgb))) / BACKGROUND_LEVELS)
+    camera = min(1.0, float(np.abs(np.subtract(a.camera, b.camera)).max()))
+    parts = [looks, _mean(places + missing), max(_mean(ways + missing), camera), colour]
+    return float(np.mean(parts))
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else 0.0
+
+
+@dataclass(frozen=True)
+class DriftFeatures:
+    """Statistics of a clip by which a tuned model can be seen to drift from real clips."""
+
+    motion: float
+    """Mean absolute difference of neighbouring frames, in levels of 255."""
+    saturation: float
+    """Mean HSV saturation, in [0, 1]."""
+    brightness: float
+    """Mean level, in [0, 1]."""
+    contrast: float
+    """Standard deviation of the brightness within a frame, in [0, 1]."""
+    high_frequency: float
+    """Mean energy of what a 3 px blur takes away, in squared levels of 255: falls with blur, rises with noise."""
+    num_blobs: float
+    """Coloured blobs per frame."""
+
+
+def drift_features(frames_THWC: NDArray[np.uint8]) -> DriftFeatures:
+    """Measure a uint8 RGB clip of shape (T, H, W, 3)."""
+    pixels = frames_THWC.astype(np.float32)
+    high, low = pixels.max(-1), pixels.min(-1)
+    light_THW = pixels.mean(-1)
+    fine = [light - cv2.GaussianBlur(light, (0, 0), 1.0) for light in light_THW]
+    motion = float(np.abs(np.diff(pixels, axis=0)).mean()) if len(pixels) > 1 else 0.0
+    sized = frames_THWC.shape[1:3] == (SIZE_PX, SIZE_PX)
+    resized = frames_THWC if sized else np.stack([cv2.resize(frame, (SIZE_PX, SIZE_PX)) for frame in frames_THWC])
+    return DriftFeatures(
+        motion=motion,
+        saturation=float(((high - low) / np.maximum(high, 1.0)).mean()),
+        brightness=float(light_THW.mean()) / 255.0,
+        contrast=float(light_THW.std(axis=(1, 2)).mean()) / 255.0,
+        high_frequency=float(np.square(fine).mean()),
+        num_blobs=float(np.mean([len(blobs) for blobs in segment(resized.astype(np.uint8, copy=False)).blobs])),
+    )

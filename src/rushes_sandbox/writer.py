@@ -1,0 +1,149 @@
+"""The sandbox's prompt writer: a scene of the dimension is drawn, put in words, and asked about.
+
+Two steps, as in the paper: a short base prompt like the dimension's seed examples, then, for a share of the prompts,
+its augmentation into a detailed one that keeps the wording and adds the setting. Scenes come from the balanced world,
+not from the skewed one that the model was pre-trained on. Dimensions that the user brings are written by analogy with
+their examples; Diversity gets prompts that leave things open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final, Literal
+
+import numpy as np
+
+from rushes.errors import RecipeError
+from rushes.recipe.diagnose import DimensionSpec
+from rushes.recipe.prompts import GrammarWriterSpec
+from rushes.records import Question
+from rushes.roles import Brief, Draft, Failed
+from rushes_sandbox.analogy import vary
+from rushes_sandbox.captions import NUMBER, TO, base_prompt, detailed_prompt
+from rushes_sandbox.grammar import DIMENSIONS, draw_scene
+from rushes_sandbox.questions import Check, ask, checks, plural
+from rushes_sandbox.scene import BACKGROUNDS, COLOURS, DIRECTIONS, SHAPES, Scene
+
+Rng = np.random.Generator
+DIVERSITY: Final = "Diversity"
+"""The dimension whose prompts leave things open, to see how the takes fill them in."""
+Facts = list[tuple[Check, bool]]
+
+
+@dataclass(frozen=True)
+class GrammarWriter:
+    """`PromptWriter` over the scene grammar: the same brief always gives the same draft."""
+
+    spec: GrammarWriterSpec
+
+    def write(self, briefs: Sequence[Brief]) -> list[Draft | Failed]:
+        """One draft with its questions per brief, in order.
+
+        Raises:
+            RecipeError: a dimension that is neither the grammar's nor brought by the user.
+        """
+        return [self._draft(brief) for brief in briefs]
+
+    def _draft(self, brief: Brief) -> Draft:
+        rng = np.random.default_rng(brief.seed)
+        brought = next((each for each in self.spec.brought if each.name.strip() == brief.dimension), None)
+        if brought is not None:
+            return self._by_analogy(brought, rng)
+        if brief.dimension == DIVERSITY:
+            text, facts = _open_prompt(rng)
+            return Draft(text, text, "grammar, left open", _questions(facts, DIVERSITY, rng))
+        if brief.dimension not in DIMENSIONS:
+            raise _unknown(brief.dimension, [each.name for each in self.spec.brought])
+        scene = draw_scene(rng, brief.dimension)
+        base, detailed = _in_words(scene, rng)
+        text = detailed if rng.random() < self.spec.detailed else base
+        return Draft(text, base, "grammar", _questions(checks(scene, rng), brief.dimension, rng))
+
+    def _by_analogy(self, dimension: DimensionSpec, rng: Rng) -> Draft:
+        number = int(rng.integers(len(dimension.examples)))
+        example = dimension.examples[number]
+        # The sandbox's model has no word for a full stop.
+        found = vary(example.prompt.strip().rstrip(".!"), example.questions, rng)
+        text = found.text
+        if rng.random() < self.spec.detailed and "background" not in text.lower():
+            text = f"{text} on a {_one_of(rng, BACKGROUNDS)} background"
+        name = dimension.name.strip()
+        questions = tuple(
+            Question(text=asked.strip(), expected=_answer(answer == "yes"), dimension=name, about="user")
+            for asked, answer in found.questions.items()
+        )
+        changes = "; ".join(found.changes) or "nothing to substitute"
+        return Draft(text, found.text, f"analogy with example {number + 1}: {changes}", questions)
+
+
+def _in_words(scene: Scene, rng: Rng) -> tuple[str, str]:
+    """The base prompt of a scene, and the same words with the setting added."""
+    wording = int(rng.integers(2**63))
+    say = [write(scene, np.random.default_rng(wording)) for write in (base_prompt, detailed_prompt)]
+    return say[0], say[1]
+
+
+def _questions(facts: Facts, dimension: str, rng: Rng) -> tuple[Question, ...]:
+    return tuple(
+        Question(text=ask(check, rng), expected=_answer(is_true), dimension=dimension, about=check.kind)
+        for check, is_true in facts
+    )
+
+
+def _answer(is_true: bool) -> Literal["yes", "no"]:
+    return "yes" if is_true else "no"
+
+
+def _unknown(dimension: str, brought: list[str]) -> RecipeError:
+    known = [*DIMENSIONS, DIVERSITY, *brought]
+    near = get_close_matches(dimension, known, n=1)
+    return RecipeError(
+        "the sandbox's writer has no such dimension",
+        expected=f"one of {', '.join(known)}",
+        got=dimension,
+        next_step=f"did you mean {near[0]!r}?" if near else "bring it with examples and questions in diagnose.extra",
+    )
+
+
+# ---------------------------------------------------------------------------------------------- prompts left open
+
+
+def _one_of(rng: Rng, options: Sequence[str]) -> str:
+    return options[int(rng.integers(len(options)))]
+
+
+def _open_prompt(rng: Rng) -> tuple[str, Facts]:
+    """A prompt that says little, and what little can be asked about it."""
+    forms: tuple[Callable[[Rng], tuple[str, Facts]], ...] = (_one_thing, _one_motion, _several, _two_shapes)
+    return forms[int(rng.choice(len(forms), p=(0.3, 0.4, 0.15, 0.15)))](rng)
+
+
+def _vague_name(rng: Rng) -> tuple[str, str]:
+    """A name that leaves colour or shape (or both) open, and the part of it that a question can name."""
+    shape, colour = _one_of(rng, SHAPES), _one_of(rng, COLOURS)
+    return ((shape, shape), (f"{colour} shape", ""), ("shape", ""))[int(rng.choice(3, p=(0.5, 0.35, 0.15)))]
+
+
+def _one_thing(rng: Rng) -> tuple[str, Facts]:
+    name, shape = _vague_name(rng)
+    return f"a {name}", [(Check("exists", shape), True)] if shape else []
+
+
+def _one_motion(rng: Rng) -> tuple[str, Facts]:
+    name, shape = _vague_name(rng)
+    direction = _one_of(rng, DIRECTIONS)
+    text = f"a {name} {_one_of(rng, ('moves', 'slides', 'travels'))} {TO[direction]}"
+    return text, [(Check("exists", shape), True), (Check("moves", shape, value=direction), True)] if shape else []
+
+
+def _several(rng: Rng) -> tuple[str, Facts]:
+    number, shape = NUMBER[2 + int(rng.integers(2))], _one_of(rng, (*SHAPES, "shape"))
+    name = plural(shape)
+    return f"{number} {name}", [(Check("count", name, value=number), True)] if shape in SHAPES else []
+
+
+def _two_shapes(rng: Rng) -> tuple[str, Facts]:
+    one, other = (SHAPES[int(i)] for i in rng.choice(len(SHAPES), size=2, replace=False))
+    return f"a {one} and a {other}", [(Check("exists", one), True), (Check("exists", other), True)]

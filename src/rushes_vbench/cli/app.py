@@ -1,0 +1,154 @@
+"""`rushes vbench`: the benchmark's files out and in, its dimensions, and what a number of prompts can show."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rushes.cli.options import JsonOption
+
+vbench = typer.Typer(
+    help="VBench-2.0: clips out under its names, official results in, statistics.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+SuiteOption = Annotated[
+    str,
+    typer.Option(
+        "--suite",
+        metavar="PATH",
+        help="Your copy of the prompts: a checkout of VBench, a vbench2 wheel, VBench2_full_info.json, or 'installed'.",
+    ),
+]
+
+
+class LayoutName(StrEnum):
+    """How clips are arranged."""
+
+    flat = "flat"
+    by_dimension = "by-dimension"
+
+
+class WhichModel(StrEnum):
+    """A model of a run."""
+
+    base = "base"
+    tuned = "tuned"
+
+
+@vbench.callback()
+def _vbench() -> None:
+    """Keeps `vbench` a group of commands."""
+
+
+@vbench.command()
+def dimensions() -> None:
+    """List the eighteen dimensions: prompts, clips, what looks at them, share of the total, licences."""
+    from rushes_vbench.cli.show import show_dimensions
+
+    show_dimensions()
+
+
+@vbench.command()
+def export(
+    source: Annotated[Path, typer.Argument(metavar="RUN|FOLDER", help="A run folder, or a folder of clips.")],
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="Folder for exports; made if missing.")],
+    suite: SuiteOption = "installed",
+    layout: Annotated[
+        LayoutName, typer.Option("--layout", help="One folder (to submit), or one per dimension (to evaluate).")
+    ] = LayoutName.by_dimension,
+    only: Annotated[WhichModel | None, typer.Option("--only", help="Of a run: base or tuned; default: both.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Of a folder: the model's name; default: its own.")] = None,
+    link: Annotated[bool, typer.Option("--link", help="Hard-link files of a folder instead of copying.")] = False,
+) -> None:
+    """Write clips under the official names; run it again to resume."""
+    from rushes_vbench.cli.work import export_folder, export_run
+
+    if (source / "header.json").exists():
+        export_run(source, target, suite, layout.value, only.value if only else None)
+    else:
+        export_folder(source, target, suite, layout.value, name, link=link)
+
+
+@vbench.command()
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The clips: flat, by dimension, or one dimension.")],
+    suite: SuiteOption = "installed",
+    dimension: Annotated[
+        list[str] | None, typer.Option("--dimension", help="Only this one; may be given several times.")
+    ] = None,
+    names_only: Annotated[bool, typer.Option("--names-only", help="Do not look into the files.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="List every problem, not only the first of each kind.")] = False,
+) -> None:
+    """Find missing, stray, unreadable and short files; exit code 1 when there are any."""
+    from rushes_vbench.cli.work import check_clips
+
+    if not check_clips(folder, suite, dimension or [], names_only=names_only, show_all=all_):
+        raise typer.Exit(1)
+
+
+@vbench.command(name="import")
+def import_(
+    results: Annotated[
+        list[Path], typer.Argument(metavar="RESULTS...", help="Official result files, folders or zips of one model.")
+    ],
+    tuned: Annotated[
+        list[Path] | None, typer.Option("--tuned", help="The same of the tuned model, to compare the two.")
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option("--suite", metavar="PATH", help="Your copy of the prompts, to check the rows against.")
+    ] = None,
+    method: Annotated[
+        str, typer.Option("--method", help="Version of the official code, kept with the results: 'repository 45e6e87'.")
+    ] = "",
+    home: Annotated[
+        Path | None, typer.Option("--run", metavar="HOME", help="Keep the results in this run, for its report.")
+    ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Also show the paper's numbers, marked as published by others.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Read official results: recompute means and coverage, name contradictions, compare two models."""
+    from rushes_vbench.cli.work import import_results
+
+    import_results(
+        results, tuned or [], suite=suite, method=method, home=home, with_published=published, as_json=as_json
+    )
+
+
+@vbench.command()
+def scorecard(
+    home: Annotated[Path, typer.Argument(metavar="HOME", help="A run with measure.suite, measured.")],
+    published: Annotated[
+        bool, typer.Option("--published", help="Also show the paper's numbers, marked as published by others.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a run's own measurements in the paper's shape, corrected for all dimensions."""
+    from rushes_vbench.cli.work import show_run
+
+    show_run(home, with_published=published, as_json=as_json)
+
+
+@vbench.command()
+def power(
+    prompts: Annotated[int | None, typer.Option("--prompts", min=2, help="Prompts; default: each dimension's.")] = None,
+    clips: Annotated[int | None, typer.Option("--clips", min=1, help="Clips per prompt; default: the suite's.")] = None,
+    score: Annotated[float, typer.Option("--score", min=0.0, max=1.0, help="Mean score that you expect.")] = 0.5,
+    likeness: Annotated[
+        float, typer.Option("--likeness", min=0.0, max=1.0, help="Correlation of two clips of one prompt.")
+    ] = 0.5,
+    same_seed: Annotated[
+        float,
+        typer.Option("--same-seed", min=0.0, max=0.99, help="Of the rest, the part that the same seed fixes for both."),
+    ] = 0.5,
+) -> None:
+    """Say how large a gain must be to be seen, before anything is filmed."""
+    from rushes_vbench.cli.show import show_power
+
+    show_power(prompts, clips, score, likeness, same_seed)

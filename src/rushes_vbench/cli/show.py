@@ -1,0 +1,170 @@
+"""Tables of `rushes vbench`: dimensions, official results, the scorecard in the paper's shape, what can be seen."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from rushes.cli.show import Column, show_table
+
+if TYPE_CHECKING:
+    from rushes_vbench.published import Published
+    from rushes_vbench.results import OfficialResults
+    from rushes_vbench.scorecard import VBenchScorecard
+
+
+def _readable(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def show_dimensions() -> None:
+    """Print the catalogue."""
+    from rushes_vbench.catalogue import dimensions, facts, share_of_total
+
+    kinds = {
+        "questions": "questions to a VLM",
+        "questions_and_text": "VLM, then a judge of texts",
+        "tracker": "point tracker, flow",
+        "detector": "detectors, classifiers",
+        "features": "features of several clips",
+    }
+    columns = [Column("dimension"), Column("category"), Column("prompts", "right"), Column("clips", "right")]
+    columns += [Column("looked at by"), Column("official models and licences"), Column("of total", "right")]
+    rows = []
+    for each in dimensions():
+        fact = facts()[each.name]
+        models = "; ".join(f"{model.name}: {model.licence}" for model in fact.models)
+        share = f"{share_of_total(each.name):.2%}"
+        numbers = str(fact.num_prompts), str(fact.num_videos)
+        rows.append((_readable(each.name), each.category, *numbers, kinds[fact.judge], models, share))
+    show_table(columns, rows)
+
+
+def show_power(num_prompts: int | None, num_clips: int | None, score: float, likeness: float, same_seed: float) -> None:
+    """Print the smallest gain that can be seen: for one size, or for the suite's own per dimension."""
+    from rushes.statistics.comparison import binary_spread, detectable
+    from rushes_vbench.catalogue import facts
+
+    spread = binary_spread(score, likeness, same_seed)
+    sizes = {name: (fact.num_prompts, fact.num_samples) for name, fact in facts().items() if not fact.equal_lengths}
+    if num_prompts is not None:
+        sizes = {"any dimension": (num_prompts, num_clips or 3)}
+    columns = [Column("dimension"), Column("prompts x clips", "right"), Column("points, alone", "right")]
+    columns.append(Column("points, among 18", "right"))
+    rows = []
+    for name, (n, m) in sizes.items():
+        m = num_clips or m
+        alone, strict = (100 * detectable(spread, n, m, alpha=alpha) for alpha in (0.05, 0.05 / len(facts())))
+        rows.append((_readable(name), f"{n} x {m}", f"{alone:.1f}", f"{strict:.1f}"))
+    show_table(columns, rows)
+    unpaired, close = (math.sqrt((1.0 - other) / (1.0 - same_seed)) for other in (0.0, 0.9))
+    print(
+        f"Smallest true gain found with probability 0.8.\nAssumed, not measured: clips are right or wrong, {score:.0%} "
+        f"are right, two clips of one prompt correlate by {likeness:g},\nthe same seed before and after fixes "
+        f"{same_seed:.0%} of the rest, and all prompts gain alike. If the seed fixed nothing, multiply by "
+        f"{unpaired:.2f};\nif it fixed 90%, by {close:.2f}. A scorecard says what its own clips could show.\nAmong "
+        "18: when all dimensions are tested together (Holm's strictest step). Smaller gains may be real and will "
+        "mostly not be seen."
+    )
+
+
+# ---------------------------------------------------------------------------------------------- official results
+
+
+def show_results(results: OfficialResults) -> None:
+    """Print what official files state, what their rows give, and every doubt."""
+    from rushes_vbench.catalogue import facts
+    from rushes_vbench.scorecard import official_totals, sum_intervals
+
+    print(f"official results of {results.model}{f' ({results.method})' if results.method else ''}")
+    titles = ("stated", "recomputed", "not applicable as 0", "coverage")
+    columns = [Column("dimension"), *(Column(title, "right") for title in titles), Column("doubts", "right")]
+    rows = []
+    for each in results.dimensions:
+        values = each.values
+        stated = "-" if each.stated is None else f"{100 * each.stated:.2f}"
+        mean = "-" if values is None or values.mean is None else f"{100 * values.mean:.2f}"
+        covered = "-" if values is None else f"{100 * values.covered_mean:.2f}"
+        coverage = "-" if values is None else f"{values.num_valid}/{len(values.values)}"
+        rows.append((_readable(each.dimension), stated, mean, covered, coverage, str(len(each.doubts) or "")))
+    show_table(columns, rows)
+    for each in results.dimensions:
+        for doubt in each.doubts:
+            print(f"doubt: {_readable(each.dimension)}: {doubt}")
+    for text in results.ignored:
+        print(f"ignored: {text}")
+    found = results.values()
+    means = {name: values.mean for name, values in found.dimensions.items() if values.mean is not None}
+    intervals = sum_intervals(found)
+    for name, value in official_totals(means).items():
+        range_ = intervals.get(name)
+        said = f" (95 % interval {100 * range_.low:.1f} to {100 * range_.high:.1f})" if range_ else ""
+        print(f"{name}: {100 * value:.2f}{said}")
+    if len(means) < len(facts()):
+        print(f"({len(means)} of {len(facts())} dimensions; as in the official script, the others count as 0)")
+
+
+# ---------------------------------------------------------------------------------------------- two models
+
+
+def show_scorecard(card: VBenchScorecard, beside: Published | None = None) -> None:
+    """Print a comparison in the paper's shape: dimension, base, tuned, gain; points of 100.
+
+    Args:
+        card: two models on the benchmark.
+        beside: a published table to show in columns of its own, marked as such; None for none.
+    """
+    titles = ["base", "tuned", "gain", "95 % interval", "p (Holm)", "q", "coverage"]
+    titles += [f"[{beside.base}]", f"[{beside.tuned}]", "[gain]"] if beside else []
+    columns = [Column("dimension"), *(Column(title, "right") for title in titles), Column("")]
+    rows = []
+    for row in card.rows:
+        scores = f"{100 * row.base:.2f}", f"{100 * row.tuned:.2f}", f"{100 * row.gain:+.2f}"
+        interval = f"{100 * row.gain_low:+.1f} to {100 * row.gain_high:+.1f}"
+        tests = f"{row.p_holm:.3f}", f"{row.q_value:.3f}"
+        coverage = f"{row.base_coverage:.0%}, {row.tuned_coverage:.0%}"
+        word = {"better": "better", "worse": "WORSE"}.get(row.verdict, "")
+        published = _published_cells(beside, row.dimension) if beside else ()
+        rows.append((_readable(row.dimension), *scores, interval, *tests, coverage, *published, word))
+    for each in card.sums:
+        scores = f"{100 * each.base:.2f}", f"{100 * each.tuned:.2f}", f"{100 * each.gain:+.2f}"
+        interval = f"{100 * each.gain_low:+.1f} to {100 * each.gain_high:+.1f}"
+        name = f"{each.name} ({each.num_dimensions})" if each.name.startswith("Mean") else each.name
+        published = _published_mean(beside, each.name, {row.dimension for row in card.rows}) if beside else ()
+        rows.append((name, *scores, interval, "", "", "", *published, ""))
+    show_table(columns, rows, styles={"better": "green", "WORSE": "red"})
+    _say_more(card, beside)
+
+
+def _say_more(card: VBenchScorecard, beside: Published | None) -> None:
+    seen = [row.detectable for row in card.rows if row.detectable is not None]
+    if seen:
+        low, high = 100 * min(seen), 100 * max(seen)
+        print(f"With these clips a single dimension can show true gains from {low:.1f} to {high:.1f} points upwards.")
+    for missing in card.unmeasured:
+        print(f"not compared: {_readable(missing.dimension)}: {missing.reason}")
+    for note in card.notes:
+        print(f"note: {note}")
+    if beside is not None:
+        from rushes_vbench.published import WARNING
+
+        print(f"[columns in brackets]: {WARNING}: {beside.source}, {beside.address}; {beside.note}")
+
+
+def _published_cells(beside: Published, dimension: str) -> tuple[str, str, str]:
+    base, tuned = (beside.score(dimension, column) for column in (beside.base, beside.tuned))
+    if base is None or tuned is None:
+        return "-", "-", "-"
+    return f"{100 * base:.2f}", f"{100 * tuned:.2f}", f"{100 * (tuned - base):+.2f}"
+
+
+def _published_mean(beside: Published, name: str, measured: set[str]) -> tuple[str, str, str]:
+    """The published means, beside a mean over exactly the same dimensions."""
+    covered = measured - ({"Diversity"} if name == "Mean without Diversity" else set())
+    if not name.startswith("Mean") or covered != beside.rows.keys():
+        return "", "", ""
+    base, tuned = (
+        sum(row[beside.columns.index(column)] for row in beside.rows.values()) / len(beside.rows)
+        for column in (beside.base, beside.tuned)
+    )
+    return f"{base:.2f}", f"{tuned:.2f}", f"{tuned - base:+.2f}"

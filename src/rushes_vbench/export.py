@@ -1,0 +1,231 @@
+"""Clips of a run, or of a folder, written under the benchmark's names, with a list of what was made from what."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from rushes.errors import InputError
+from rushes.records import Clip, Record
+from rushes.records.base import Count, Text
+from rushes.store.blobs import Blobs
+from rushes.store.files import explained, make_folder, write_atomic
+from rushes.store.run import Run
+from rushes_vbench.catalogue import SOURCE
+from rushes_vbench.placing import Layout, Placed, Placing, Take
+from rushes_vbench.suite import Edition, Suite
+
+ModelName = Annotated[str, StringConstraints(pattern=r"^[\w][\w.+-]{0,99}$")]
+"""Name of a model's folder: letters, digits and _ . + - only."""
+
+
+class ExportedFile(Record):
+    """Where one file came from.
+
+    Example:
+        ExportedFile(path="A dog sits down.-0.mp4", prompt="A dog sits down.", sample=0, seed=7, source="2d" * 32)
+    """
+
+    path: Text
+    """Relative to the model's folder."""
+    prompt: Text
+    """The original prompt."""
+    sample: Count
+    """Which clip of the prompt."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    """Seed of the first noise; None where it is not known."""
+    source: Text
+    """Key of the run's clip, or name of the file that was copied."""
+
+
+class Manifest(Record):
+    """What an export holds; lies beside the model's folder, since the folder may hold nothing but clips.
+
+    Example:
+        Manifest(model="tuned", layout="flat", edition="repository", files=())
+    """
+
+    model: ModelName
+    """Name of the model's folder."""
+    layout: Layout
+    """How clips are arranged in it."""
+    edition: Edition
+    """Edition of the suite that the names are from."""
+    files: tuple[ExportedFile, ...]
+    """Every file, in the order of the suite."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export did."""
+
+    folder: Path
+    """The model's folder."""
+    num_written: int
+    """Files made now."""
+    num_kept: int
+    """Files that an earlier export of the same clips had made."""
+
+
+def write_export(
+    placing: Placing,
+    target: Path,
+    *,
+    model: str,
+    suite: Suite,
+    layout: Layout,
+    blobs: Blobs | None = None,
+    link: bool = False,
+    on_file: Callable[[int, int], None] | None = None,
+) -> Exported:
+    """Write the files of a placing to `target/model/`; run it again to resume.
+
+    Args:
+        placing: which clip goes where.
+        target: folder for exports; `model` becomes a folder in it, and `model.json` lists what was made from what.
+        model: name of the model's folder.
+        suite: whose names they are.
+        layout: that of the placing.
+        blobs: where the clips of a run are stored; None where all clips are files.
+        link: hard-link files instead of copying, where the disk allows it.
+        on_file: told the number of files done, and of all, after each.
+
+    Raises:
+        InputError: the name is no folder name, the folder holds another export, or there is nothing to write.
+        StoreError: disk full, read-only.
+    """
+    manifest = _manifest(placing, model, suite, layout)
+    folder = target / manifest.model
+    _begin(folder, target / f"{manifest.model}.json", manifest)
+    num_written = 0
+    for number, placed in enumerate(placing.files, 1):
+        path = folder / placed.path
+        if not path.exists():
+            make_folder(path.parent)
+            _write(placed.take, path, blobs, link)
+            num_written += 1
+        if on_file is not None:
+            on_file(number, len(placing.files))
+    return Exported(folder, num_written, len(placing.files) - num_written)
+
+
+def _manifest(placing: Placing, model: str, suite: Suite, layout: Layout) -> Manifest:
+    if not placing.files:
+        raise InputError(
+            "there is no clip of the suite to write",
+            expected="clips of VBench-2.0 prompts",
+            next_step="film them first: a run with measure.suite, or your own clips under the benchmark's names",
+        )
+    try:
+        return Manifest(
+            model=model, layout=layout, edition=suite.edition, files=tuple(_row(placed) for placed in placing.files)
+        )
+    except ValidationError as error:
+        raise InputError(
+            "this cannot be the name of a model's folder", expected="letters, digits and _ . + -", got=model
+        ) from error
+
+
+def _row(placed: Placed) -> ExportedFile:
+    take = placed.take
+    seed, source = (take.source.seed, take.source.key) if isinstance(take.source, Clip) else (None, take.source.name)
+    return ExportedFile(
+        path=placed.path,
+        prompt=take.prompt,
+        sample=take.sample,
+        seed=seed,
+        source=source,
+    )
+
+
+def _begin(folder: Path, list_file: Path, manifest: Manifest) -> None:
+    """Write the list first; an earlier list must be the same, so that clips of two models are never mixed."""
+    text = f"{manifest.model_dump_json(indent=1)}\n".encode()
+    if list_file.exists():
+        with explained(list_file):
+            same = list_file.read_bytes() == text
+        if not same:
+            raise InputError(
+                f"{list_file} lists another export",
+                expected="the same clips and layout, or a new name",
+                next_step="name another folder or model, or remove the earlier export and its list",
+            )
+    elif folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} holds other files", expected="an empty or new folder", next_step="name another")
+    make_folder(folder)
+    write_atomic(list_file, text)
+
+
+def _write(take: Take, path: Path, blobs: Blobs | None, link: bool) -> None:
+    if isinstance(take.source, Clip):
+        from rushes.store.video import write_video
+
+        if blobs is None:
+            raise ValueError("clips of a run need the run's blobs")
+        write_video(path, blobs.read_video(take.source.frames), take.source.fps)
+        return
+    with explained(path):
+        if link:
+            with suppress(OSError):  # another disk, or one without links: copied below
+                os.link(take.source.resolve(), path)
+                return
+        temporary = path.with_name(f".{os.getpid()}.tmp")
+        try:
+            shutil.copyfile(take.source, temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+# ---------------------------------------------------------------------------------------------- clips of a run
+
+Which = Literal["base", "tuned"]
+
+
+def takes_of_run(run: Run, suite: Suite) -> dict[Which, list[Take]]:
+    """The clips that a run filmed of the suite's prompts, of the untouched and of the tuned model.
+
+    Raises:
+        InputError: the run filmed none.
+    """
+    prompts = {
+        prompt.key: prompt
+        for prompt in run.prompts.all()
+        if prompt.origin == "held_out"
+        and prompt.source == SOURCE
+        and suite.find(prompt.base_text, prompt.dimension) is not None
+    }
+    models = models_of_run(run)
+    found: dict[Which, list[Take]] = {}
+    for clip in run.clips.all():
+        if clip.prompt_key in prompts and clip.model in models:
+            prompt = prompts[clip.prompt_key]
+            take = Take(prompt.base_text, clip.seed_index, prompt.dimension, clip)
+            found.setdefault(models[clip.model], []).append(take)
+    if not found:
+        raise InputError(
+            f"the run in {run.home} filmed no prompt of VBench-2.0",
+            expected="a run with measure.suite set, as far as its measuring",
+            next_step="set measure.suite in its recipe and run it: rushes run RECIPE --allow-change",
+        )
+    return found
+
+
+def models_of_run(run: Run) -> Mapping[str, Which]:
+    """Names of the weights that clips were made with -> what they are in the run; earlier rounds are left out."""
+    checkpoints = {checkpoint.key: checkpoint for checkpoint in run.checkpoints.all()}
+    scorecard = run.scorecard()
+    if scorecard is not None:
+        return {scorecard.base_model: "base", scorecard.tuned_model: "tuned"}
+    parents = {checkpoint.parent for checkpoint in checkpoints.values()}
+    last = [key for key in checkpoints if key not in parents]
+    names: dict[str, Which] = {clip.model: "base" for clip in run.clips.all() if clip.origin == "model"}
+    names = {name: which for name, which in names.items() if name not in checkpoints}
+    return {**names, **dict.fromkeys(last, "tuned")}

@@ -1,0 +1,142 @@
+"""From outcomes per clip to one score per dimension, with coverage and an interval clustered by prompt. Pure.
+
+The official mean leaves out clips that are not applicable, so a model that rarely does what it is asked may win. Beside
+it stands the covered score, in which such clips count as 0; clips that a tool could not score are left out of both, and
+counted apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from rushes.records import Outcome, Scored, Unscored
+from rushes.statistics.bootstrap import SCORE_BOUNDS, Resampling, resampled_means
+from rushes_vbench.metrics.core import Profile, is_not_applicable
+
+DROPPED_AT: Final = 0.9
+"""Motion_Order_Understanding is officially 0 when more than this share of the clips is not applicable."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95 % interval.
+
+    Example: `Estimate(value=0.62, low=0.55, high=0.69)`.
+    """
+
+    value: float
+    """Mean over clips, 0 to 1."""
+    low: float | None
+    """Lower end of the interval; None with fewer than two prompts, which tell nothing about others."""
+    high: float | None
+    """Upper end of the interval."""
+
+
+@dataclass(frozen=True)
+class DimensionScore:
+    """One dimension of one model."""
+
+    dimension: str
+    """Exact identifier."""
+    profile: Profile
+    """Whose rules made the outcomes."""
+    score: Estimate | None
+    """Mean over clips that have a value; None when none has one."""
+    covered: Estimate | None
+    """The same with clips that are not applicable as 0; None when no clip could be looked at."""
+    num_clips: int
+    """Clips (Diversity: prompts) asked for."""
+    num_scored: int
+    """Those with a value."""
+    num_not_applicable: int
+    """Those that gave the dimension nothing to look at."""
+    num_prompts: int
+    """Prompts with at least one value."""
+    reasons: Mapping[str, int]
+    """Why clips have no value, and how often, most frequent first."""
+
+    @property
+    def coverage(self) -> float:
+        """Share of the clips that have a value, 0 to 1."""
+        return self.num_scored / self.num_clips if self.num_clips else 0.0
+
+    @property
+    def num_failed(self) -> int:
+        """Clips that a tool could not score; neither score counts them."""
+        return self.num_clips - self.num_scored - self.num_not_applicable
+
+
+def dimension_score(
+    dimension: str,
+    outcomes: Sequence[Outcome],
+    prompts: Sequence[str],
+    profile: Profile,
+    how: Resampling | None = None,
+) -> DimensionScore:
+    """One dimension from its clips.
+
+    Args:
+        dimension: exact identifier; also picks the random stream.
+        outcomes: one per clip, or per prompt in Diversity.
+        prompts: the prompt of each, aligned.
+        profile: `compat` keeps the official rule for hardly any valid Motion_Order_Understanding clips.
+        how: resamples, seed, confidence; None for 2,000 resamples and 95 %.
+
+    Raises:
+        ValueError: the lists are not aligned.
+    """
+    if len(outcomes) != len(prompts):
+        raise ValueError(f"expected one prompt per outcome, got {len(prompts)} and {len(outcomes)}")
+    how = how or Resampling()
+    rows = list(zip(outcomes, prompts, strict=True))
+    scored = [(outcome.value, prompt) for outcome, prompt in rows if isinstance(outcome, Scored)]
+    skipped = [prompt for outcome, prompt in rows if is_not_applicable(outcome)]
+    score = _estimate(scored, dimension, how)
+    dropped = dimension == "Motion_Order_Understanding" and len(skipped) > DROPPED_AT * len(rows)
+    if profile == "compat" and dropped and score is not None:
+        score = Estimate(0.0, 0.0, 0.0)
+    reasons = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Unscored))
+    return DimensionScore(
+        dimension=dimension,
+        profile=profile,
+        score=score,
+        covered=_estimate([*scored, *((0.0, prompt) for prompt in skipped)], dimension, how),
+        num_clips=len(rows),
+        num_scored=len(scored),
+        num_not_applicable=len(skipped),
+        num_prompts=len({prompt for _, prompt in scored}),
+        reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+    )
+
+
+def _estimate(rows: Sequence[tuple[float, str]], name: str, how: Resampling) -> Estimate | None:
+    """Mean over clips and its interval: whole prompts are resampled, and the ratio of sums is taken each time.
+
+    With as many clips for every prompt this is `rushes.statistics.bootstrap.score_interval`, draw for draw.
+    """
+    if not rows:
+        return None
+    from scipy.special import ndtr, stdtrit
+
+    mean = math.fsum(value for value, _ in rows) / len(rows)
+    names = sorted({prompt for _, prompt in rows})
+    n = len(names)
+    if n < 2:
+        return Estimate(mean, None, None)
+    counts_N = np.array([sum(prompt == each for _, prompt in rows) for each in names], float)
+    sums_N = np.array([math.fsum(value for value, prompt in rows if prompt == each) for each in names])
+    rng = how.rng(name)
+    if np.ptp(sums_N / counts_N) <= 1e-12:
+        means_R = resampled_means(sums_N / counts_N, SCORE_BOUNDS, how.num_resamples, rng)
+    else:
+        drawn = rng.integers(n, size=(how.num_resamples, n - 1))
+        means_R = sums_N[drawn].sum(axis=1) / counts_N[drawn].sum(axis=1)
+    level = float(ndtr(stdtrit(n - 1, (1.0 - how.confidence) / 2.0)))
+    low, high = np.quantile(means_R, [level, 1.0 - level])
+    return Estimate(mean, max(0.0, min(float(low), mean)), min(1.0, max(float(high), mean)))

@@ -1,0 +1,120 @@
+"""Asks a judge the planned questions about a clip, and makes a judge of a model that only speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rushes.errors import UserError
+from rushes.records import Outcome
+from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest, Video
+from rushes_vbench.metrics.core import Profile, Unanswered
+from rushes_vbench.metrics.models import VideoTeller
+from rushes_vbench.metrics.questions import Ask, plan, score
+from rushes_vbench.metrics.replies import says_yes
+from rushes_vbench.metrics.sampling import pick
+from rushes_vbench.metrics.twins import Twins, averaged, twins_of, with_twins
+from rushes_vbench.suite import SuiteEntry
+
+
+def by_questions(
+    video: Video, entry: SuiteEntry, profile: Profile, judge: Judge, negated_twins: Twins = "none"
+) -> Outcome:
+    """The outcome of one clip in a dimension that yes/no questions decide.
+
+    Args:
+        video: the clip.
+        entry: what the suite asks about it.
+        profile: whose rules.
+        judge: answers yes/no questions with probabilities.
+        negated_twins: whether each question is asked a second time, turned round, and what that is for.
+
+    Raises:
+        Unanswered: the judge failed on some frames of the clip.
+    """
+    asks = plan(entry, len(video.frames_THWC), video.fps, profile)
+    if negated_twins == "none":
+        return score(entry, asks, ask_all(video, entry.prompt, asks, judge), profile)
+    twins = twins_of(asks)
+    given = ask_all(video, entry.prompt, [*asks, *(twin for twin in twins if twin is not None)], judge)
+    own, rest = given[: len(asks)], iter(given[len(asks) :])
+    others = [None if twin is None else next(rest) for twin in twins]
+    if negated_twins == "average":
+        own = [averaged(each, other) for each, other in zip(own, others, strict=True)]
+    return with_twins(score(entry, asks, own, profile), twins, others)
+
+
+def ask_all(video: Video, prompt: str, asks: Sequence[Ask], judge: Judge) -> list[GivenAnswer]:
+    """One answer per ask, in order; questions about the same frames go to the judge together.
+
+    Raises:
+        Unanswered: the judge failed on some frames of the clip.
+    """
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for number, ask in enumerate(asks):
+        groups.setdefault(ask.indices, []).append(number)
+    requests = [
+        JudgeRequest(
+            video=pick(video, list(indices), share=asks[numbers[0]].share),
+            text=prompt,
+            questions=tuple(asks[number].question for number in numbers),
+        )
+        for indices, numbers in groups.items()
+    ]
+    found: dict[int, GivenAnswer] = {}
+    for numbers, reply in zip(groups.values(), judge.answer(requests) if requests else [], strict=True):
+        if isinstance(reply, Failed):
+            raise Unanswered(reply)
+        found.update(zip(numbers, map(_checked, reply), strict=True))
+    return [found[number] for number in range(len(asks))]
+
+
+def _checked(given: GivenAnswer) -> GivenAnswer:
+    p_yes = given.p_yes
+    if p_yes is None or 0.0 <= p_yes <= 1.0:
+        return given
+    return GivenAnswer(None, f"the judge gave {p_yes!r} as a probability")
+
+
+class SpokenJudge:
+    """A `Judge` over a model that replies in words; the replies are read by the profile's rule.
+
+    `compat` with LLaVA-Video is the official protocol: one conversation per question, the time stamps of the frames
+    in words, "yes" anywhere in the reply. In `fixed` a reply that begins with neither yes nor no is no answer.
+
+    Args:
+        teller: says in words what a clip shows.
+        profile: whose rule.
+    """
+
+    def __init__(self, teller: VideoTeller, profile: Profile) -> None:
+        self._teller = teller
+        self._profile = profile
+
+    def answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...] | Failed]:
+        """See `rushes.roles.Judge`."""
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: JudgeRequest) -> tuple[GivenAnswer, ...] | Failed:
+        try:
+            return tuple(self._asked(request.video, question.text) for question in request.questions)
+        except (UserError, Unanswered):
+            raise
+        except Exception as error:  # one clip that the model cannot take must not lose the others
+            return Failed.of(error)
+
+    def _asked(self, video: Video, text: str) -> GivenAnswer:
+        reply = self._teller.tell(video, f"{time_header(video)} Reply with only yes or no.\n{text}")
+        said = says_yes(reply, self._profile)
+        if said is None:
+            return GivenAnswer(None, f"the reply begins with neither yes nor no: {reply[:80]!r}")
+        return GivenAnswer(float(said))
+
+
+def time_header(video: Video) -> str:
+    """How long a clip lasts and when its frames are shown, in words, as the official protocol tells its model."""
+    num_frames = len(video.frames_THWC)
+    times = ",".join(f"{i / video.fps:.2f}s" for i in range(num_frames))
+    return (
+        f"The video lasts {num_frames / video.fps:.2f} seconds. {num_frames} frames are taken from it evenly, "
+        f"at these times: {times}."
+    )

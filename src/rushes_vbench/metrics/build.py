@@ -1,0 +1,123 @@
+"""From what a recipe names to working models. The only module that imports them all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from rushes.errors import RecipeError
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.runtime import RuntimeSpec
+from rushes.roles import Judge, Runtime, Spec
+from rushes_vbench.metrics.identity import SAME
+from rushes_vbench.metrics.models import AnomalyClassifier, Flow, PointTracker, TextJudge, VideoTeller
+from rushes_vbench.metrics.motion_models import DenseInverseSearch, Raft, SiftRansac
+from rushes_vbench.metrics.scorer import Models
+from rushes_vbench.metrics.trackers import CoTracker, LucasKanade
+
+if TYPE_CHECKING:
+    from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
+    from rushes_vbench.metrics.models import Detector, FaceEmbedder, FaceFinder, FeatureNet
+
+
+def build_models(spec: VBenchMeasurerSpec, runtime: Runtime) -> Models:
+    """All models that a Spec names, loaded.
+
+    Args:
+        spec: what is named; empty fields stay None.
+        runtime: its device is used where it has one.
+
+    Raises:
+        UserError: a named model is missing or cannot be used.
+    """
+    device = runtime.device if isinstance(runtime, RuntimeSpec) else "cpu"
+    judge = cast("Judge | None", _built(spec.judge, runtime, "answer"))
+    finder, embedder, same = _faces(spec, device)
+    return Models(
+        judge=judge,
+        negated_twins=spec.negated_twins,
+        teller=cast("VideoTeller | None", _built(spec.teller, runtime, "tell")),
+        text_judge=cast("TextJudge | None", _built(spec.text_judge, runtime, "reply")),
+        num_told=spec.num_told,
+        tracker=_tracker(spec, device),
+        flow=_flow(spec, device),
+        matcher=SiftRansac(),
+        detector=_detector(spec, device),
+        anomaly=_anomaly(spec, judge, device),
+        face_finder=finder,
+        face_embedder=embedder,
+        same_face=same,
+        features=_features(spec, device),
+    )
+
+
+def _built(spec: Spec | None, runtime: Runtime, method: str) -> object | None:
+    if spec is None:
+        return None
+    if not isinstance(spec, PluginSpec) and not isinstance(runtime, RuntimeSpec):
+        runtime = RuntimeSpec()
+    built: object = spec.build(runtime)
+    if not callable(getattr(built, method, None)):
+        raise RecipeError(
+            f"the plug-in {getattr(spec, 'use', type(spec).__name__)} does not fit its place in VBench-2.0 scoring",
+            expected=f"an object with the method {method}()",
+            got=type(built).__name__,
+            next_step="docs/vbench_metrics.md shows the methods that are needed",
+        )
+    return built
+
+
+def _tracker(spec: VBenchMeasurerSpec, device: str) -> PointTracker:
+    if spec.tracker == "lucas_kanade":
+        return LucasKanade()
+    if not spec.cotracker_folder:
+        raise RecipeError(
+            f"the tracker {spec.tracker} needs cotracker_folder",
+            next_step="git clone https://github.com/facebookresearch/co-tracker, put the weights into its folder "
+            "checkpoints, then set cotracker_folder to the clone",
+        )
+    return CoTracker(spec.cotracker_folder, spec.tracker, device)
+
+
+def _flow(spec: VBenchMeasurerSpec, device: str) -> Flow:
+    return Raft(device, keep_border=spec.profile == "compat") if spec.flow == "raft" else DenseInverseSearch()
+
+
+def _detector(spec: VBenchMeasurerSpec, device: str) -> Detector | None:
+    if not spec.detector:
+        return None
+    from rushes_vbench.metrics.detectors import ZeroShotDetector
+
+    return ZeroShotDetector(spec.detector, device)
+
+
+def _anomaly(spec: VBenchMeasurerSpec, judge: Judge | None, device: str) -> AnomalyClassifier | None:
+    if not spec.anomaly:
+        return None
+    from rushes_vbench.metrics.detectors import ImageClassifiers, JudgedAnomaly
+
+    if spec.anomaly != "judge":
+        return ImageClassifiers(spec.anomaly, device)
+    if judge is None:
+        raise RecipeError("anomaly=judge needs a judge", next_step="set judge, or name a folder of classifiers")
+    return JudgedAnomaly(judge)
+
+
+def _faces(spec: VBenchMeasurerSpec, device: str) -> tuple[FaceFinder | None, FaceEmbedder | None, float]:
+    from rushes_vbench.metrics.faces import SAME_SFACE, InsightFace, SFace, YuNet
+
+    whole = InsightFace(device=device) if "insightface" in (spec.face_finder, spec.face_embedder) else None
+    finder: FaceFinder | None = whole if spec.face_finder == "insightface" else None
+    embedder: FaceEmbedder | None = whole if spec.face_embedder == "insightface" else None
+    if finder is None and spec.face_finder:
+        finder = YuNet(spec.face_finder)
+    if embedder is None and spec.face_embedder:
+        return finder, SFace(spec.face_embedder), SAME_SFACE
+    return finder, embedder, SAME
+
+
+def _features(spec: VBenchMeasurerSpec, device: str) -> FeatureNet | None:
+    if not spec.vgg19:
+        return None
+    from rushes_vbench.metrics.vgg import Vgg19
+
+    return Vgg19(spec.vgg19, device)

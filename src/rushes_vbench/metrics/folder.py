@@ -1,0 +1,99 @@
+"""Scores video files: each file is read once for all its metrics, one prompt's files after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rushes.records import Outcome, Unscored
+from rushes.roles import Failed
+from rushes.store.video import VideoError, read_video
+from rushes_vbench.metrics.core import Profile, why_unusable
+from rushes_vbench.metrics.diversity import shrunk
+from rushes_vbench.metrics.scorer import DIVERSITY, Models, score_clip, score_takes
+from rushes_vbench.suite import SuiteEntry
+
+if TYPE_CHECKING:
+    from rushes.roles import Video
+
+
+@dataclass(frozen=True)
+class ClipFile:
+    """A clip of the suite on disk."""
+
+    path: Path
+    """The video file."""
+    sample: int
+    """Which clip of its prompt, from 0."""
+    entries: tuple[SuiteEntry, ...]
+    """What to score it in: entries of one prompt, one per dimension, at least one."""
+
+    @property
+    def prompt(self) -> str:
+        """The prompt that it was made from."""
+        return self.entries[0].prompt
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one clip in one dimension, or of one prompt in Diversity."""
+
+    prompt: str
+    """The prompt."""
+    dimension: str
+    """Exact identifier."""
+    sample: int
+    """Which clip of the prompt; 0 where all its clips have one value together."""
+    outcome: Outcome
+    """The score, or why there is none."""
+
+
+def score_files(files: Sequence[ClipFile], profile: Profile, models: Models) -> Iterator[Finding]:
+    """Findings as they come, prompt by prompt; a file that cannot be read is unscored in every dimension.
+
+    Args:
+        files: any order; those of one prompt are taken together.
+        profile: whose rules.
+        models: what looks; `rushes_vbench.metrics.missing` tells beforehand what is lacking.
+    """
+    by_prompt: dict[str, list[ClipFile]] = {}
+    for file in files:
+        by_prompt.setdefault(file.prompt, []).append(file)
+    for prompt, group in by_prompt.items():
+        yield from _score_prompt(prompt, sorted(group, key=lambda file: file.sample), profile, models)
+
+
+def _score_prompt(prompt: str, files: Sequence[ClipFile], profile: Profile, models: Models) -> Iterator[Finding]:
+    takes: list[Video] = []
+    problems: list[str] = []
+    for file in files:
+        single = [entry for entry in file.entries if entry.dimension != DIVERSITY]
+        compared = len(single) < len(file.entries)
+        try:
+            video = read_video(file.path)
+        except VideoError as error:
+            outcomes: dict[str, Outcome] = {
+                entry.dimension: Unscored(reason=f"the file is {error.reason}: {error.problem}") for entry in single
+            }
+            problems += [f"clip {file.sample}: the file is {error.reason}"] if compared else []
+        else:
+            found = score_clip(video, single, profile, models)
+            outcomes = {name: _without_failures(outcome) for name, outcome in found.items()}
+            unusable = why_unusable(video, needs_fps=False)
+            problems += [f"clip {file.sample}: {unusable}"] if compared and unusable else []
+            if compared and not unusable:
+                takes.append(shrunk(video, profile))
+        for dimension, outcome in outcomes.items():
+            yield Finding(prompt, dimension, file.sample, outcome)
+    if takes or problems:
+        whole = Unscored(reason="; ".join(problems)) if problems else score_takes(takes, profile, models)
+        yield Finding(prompt, DIVERSITY, 0, whole)
+
+
+def _without_failures(outcome: Outcome | Failed) -> Outcome:
+    """A file is scored once, so a model that could not be asked leaves a reason."""
+    if isinstance(outcome, Failed):
+        return Unscored(reason=f"a model could not be asked: {outcome.error_type}: {outcome.message}"[:500])
+    return outcome

@@ -1,0 +1,124 @@
+"""VBench-2.0's own scoring in the role of a `Measurer`, and the Spec that a recipe names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from rushes.recipe.models import VlmJudgeSpec
+from rushes.records import Outcome, Unscored
+from rushes.roles import Failed, Runtime, Spec, Subject
+from rushes_vbench.metrics.chat_specs import JudgeNamed, TellerNamed, TextJudgeNamed, VlmTellerSpec
+from rushes_vbench.metrics.core import Profile
+from rushes_vbench.metrics.sampling import NUM_VLM_FRAMES
+from rushes_vbench.metrics.scorer import DIVERSITY, Models, score_clip, score_takes
+from rushes_vbench.metrics.twins import Twins
+from rushes_vbench.suite import INSTALLED, Suite, read_suite
+
+if TYPE_CHECKING:
+    from rushes_vbench.suite import SuiteEntry
+
+
+SHARP_SIDE_PX: Final = 832
+"""Longest side of a frame as `fixed` shows it to a vision-language model, unless the recipe says another: clips of
+832 x 480 are shown whole. The official judge sees 384 x 384, in which small things are lost."""
+
+
+class VBenchMeasurer:
+    """A `Measurer` for clips of the suite's prompts.
+
+    Args:
+        suite: prompts and what they ask; found by the text of a subject.
+        profile: whose rules.
+        models: what looks.
+    """
+
+    def __init__(self, suite: Suite, profile: Profile, models: Models) -> None:
+        self._suite, self._profile, self._models = suite, profile, models
+
+    def measure(self, subjects: Sequence[Subject]) -> list[Outcome | Failed]:
+        """See `rushes.roles.Measurer`; `Unscored` for texts that are not in the suite."""
+        return [self._one(subject) for subject in subjects]
+
+    def _one(self, subject: Subject) -> Outcome | Failed:
+        entry: SuiteEntry | None = self._suite.find(subject.text, subject.dimension)
+        if entry is None:
+            said = subject.text[:80]
+            return Unscored(reason=f"the suite has no prompt of {subject.dimension} with this text: {said!r}")
+        if subject.dimension == DIVERSITY:
+            return score_takes(subject.clips, self._profile, self._models)
+        if len(subject.clips) != 1:
+            return Unscored(reason=f"{subject.dimension} looks at one clip at a time, got {len(subject.clips)}")
+        return score_clip(subject.clips[0], [entry], self._profile, self._models)[subject.dimension]
+
+
+class VBenchMeasurerSpec(Spec):
+    """Own scoring by VBench-2.0's rules: `use: rushes_vbench.metrics.measurer:VBenchMeasurerSpec` in a recipe.
+
+    Without further settings it measures Camera_Motion and Multi-View_Consistency, which need no weights; each further
+    dimension is unscored, with the reason, until its models are named.
+    """
+
+    spec_name: ClassVar[str] = "vbench-metrics-3"
+
+    suite: str = INSTALLED
+    """The user's copy of the suite: a VBench checkout, a vbench2 wheel, VBench2_full_info.json, or "installed"."""
+    profile: Literal["compat", "fixed"] = "fixed"
+    """`compat`: the official behaviour, quirks included; `fixed`: its known defects repaired."""
+    judge: JudgeNamed = None
+    """Who answers yes/no questions: `{kind: vlm, model: ...}` as in `judge.judge`, or a plug-in that builds a Judge;
+    none by default. In `fixed` its `max_side_px` is 832 where it is not set."""
+    negated_twins: Twins = "none"
+    """Ask `judge` each question turned round as well, where that is safe; `fixed` only, twice the questions. `probe`
+    keeps the answers as parts, which show its yes-bias; `average` also makes the value of both answers."""
+    teller: TellerNamed = None
+    """Who describes clips in words: `{kind: vlm, model: ...}`, or a plug-in that builds a VideoTeller. In `fixed` its
+    `max_side_px` is 832 where it is not set."""
+    text_judge: TextJudgeNamed = None
+    """Who compares texts: `{kind: llm, model: ...}`, or a plug-in that builds a TextJudge."""
+    num_told: Annotated[int, Field(ge=2)] = NUM_VLM_FRAMES
+    """Frames that `teller` is shown at most; 64 officially. Fewer for servers that take fewer images."""
+    tracker: Literal["lucas_kanade", "cotracker2", "cotracker3_offline"] = "lucas_kanade"
+    """Point tracker; all but the first need `cotracker_folder`."""
+    cotracker_folder: str = ""
+    """A clone of github.com/facebookresearch/co-tracker (CC-BY-NC 4.0) with the weights in its folder checkpoints."""
+    flow: Literal["dis", "raft"] = "dis"
+    """Optical flow; `raft` needs torchvision, which this project's own constraints.txt leaves out."""
+    detector: str = ""
+    """Folder or name of a zero-shot detector for transformers (OWLv2, Grounding DINO); empty for none."""
+    anomaly: str = ""
+    """Folder with image classifiers human, face and hand for transformers; "judge" asks the judge; empty for none."""
+    face_finder: str = ""
+    """YuNet file of the OpenCV zoo (.onnx), or "insightface"; empty for none."""
+    face_embedder: str = ""
+    """SFace file of the OpenCV zoo (.onnx), or "insightface"; empty for none."""
+    vgg19: str = ""
+    """VGG19 weights (safetensors, torchvision's names); empty for none."""
+
+    @field_validator("judge", "teller")
+    @classmethod
+    def _sharp(cls, named: Spec | None, info: ValidationInfo) -> Spec | None:
+        """Small things must reach whoever judges them; written into the spec, so that it enters work keys."""
+        if info.data.get("profile") != "fixed" or not isinstance(named, VlmJudgeSpec | VlmTellerSpec):
+            return named
+        if "max_side_px" in named.model_fields_set:
+            return named
+        return named.model_copy(update={"max_side_px": SHARP_SIDE_PX})
+
+    @model_validator(mode="after")
+    def _official_asks_once(self) -> Self:
+        if self.profile == "compat" and self.negated_twins != "none":
+            raise ValueError("profile compat asks what the official code asks: set profile: fixed for negated_twins")
+        return self
+
+    def build(self, runtime: Runtime) -> VBenchMeasurer:
+        """The measurer, with all named models loaded.
+
+        Raises:
+            UserError: the suite or a model that was named cannot be used.
+        """
+        from rushes_vbench.metrics.build import build_models
+
+        return VBenchMeasurer(read_suite(self.suite), self.profile, build_models(self, runtime))

@@ -1,0 +1,227 @@
+"""Scores clips: each is decoded once and shown to every metric that asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rushes.errors import UserError
+from rushes.records import Outcome, Scored, Unscored
+from rushes.roles import Failed, Judge
+from rushes_vbench.metrics.anatomy import human_anatomy
+from rushes_vbench.metrics.asking import by_questions
+from rushes_vbench.metrics.camera_motion import camera_motion
+from rushes_vbench.metrics.core import Profile, Unanswered, not_applicable, why_unusable
+from rushes_vbench.metrics.counts import right_counts, with_counts
+from rushes_vbench.metrics.detectors import DETECTOR_INSTALL
+from rushes_vbench.metrics.diversity import diversity
+from rushes_vbench.metrics.faces import SFACE_INSTALL, YUNET_INSTALL
+from rushes_vbench.metrics.identity import SAME, human_identity
+from rushes_vbench.metrics.models import (
+    AnomalyClassifier,
+    Detector,
+    FaceEmbedder,
+    FaceFinder,
+    FeatureNet,
+    Flow,
+    Matcher,
+    PointTracker,
+    TextJudge,
+    VideoTeller,
+)
+from rushes_vbench.metrics.multi_view import multi_view_consistency
+from rushes_vbench.metrics.questions import QUESTION_DIMENSIONS
+from rushes_vbench.metrics.sampling import NUM_VLM_FRAMES
+from rushes_vbench.metrics.stillness import is_still
+from rushes_vbench.metrics.telling import TELLING_DIMENSIONS, by_telling
+from rushes_vbench.metrics.twins import Twins
+from rushes_vbench.metrics.vgg import GET_IT
+from rushes_vbench.metrics.view import ClipView
+from rushes_vbench.suite import SuiteEntry
+
+if TYPE_CHECKING:
+    from rushes.roles import Video
+
+DIVERSITY: Final = "Diversity"
+
+
+@dataclass(frozen=True)
+class Models:
+    """What looks at the clips; None for what is not there. Any object with the right method will do."""
+
+    judge: Judge | None = None
+    """Answers yes/no questions: nine dimensions."""
+    negated_twins: Twins = "none"
+    """Whether it is asked each question turned round as well."""
+    teller: VideoTeller | None = None
+    """Describes clips in words: four dimensions."""
+    text_judge: TextJudge | None = None
+    """Compares texts: the same four."""
+    num_told: int = NUM_VLM_FRAMES
+    """Frames that `teller` is shown at most."""
+    tracker: PointTracker | None = None
+    """Follows points: Camera_Motion, Multi-View_Consistency."""
+    flow: Flow | None = None
+    """Motion of every pixel: Multi-View_Consistency."""
+    matcher: Matcher | None = None
+    """Geometry of two views: Multi-View_Consistency."""
+    detector: Detector | None = None
+    """Finds things by name: Human_Anatomy; Instance_Preservation in `fixed`, where given."""
+    anomaly: AnomalyClassifier | None = None
+    """Wrong bodies, faces, hands: Human_Anatomy."""
+    face_finder: FaceFinder | None = None
+    """Finds faces: Human_Identity."""
+    face_embedder: FaceEmbedder | None = None
+    """Tells faces apart: Human_Identity."""
+    same_face: float = SAME
+    """Likeness from which `face_embedder` means the same person."""
+    features: FeatureNet | None = None
+    """Layers of a network: Diversity."""
+
+
+NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(QUESTION_DIMENSIONS, ("judge",)),
+    **dict.fromkeys(TELLING_DIMENSIONS, ("teller", "text_judge")),
+    "Camera_Motion": ("tracker",),
+    "Multi-View_Consistency": ("tracker", "flow", "matcher"),
+    "Human_Anatomy": ("detector", "anomaly"),
+    "Human_Identity": ("face_finder", "face_embedder"),
+    DIVERSITY: ("features",),
+}
+"""Fields of `Models` that each dimension cannot do without."""
+
+_WHERE_FROM: Final[Mapping[str, str]] = {
+    "judge": "name a vision-language model, judge={kind: vlm, model: ...}",
+    "teller": "name a vision-language model, teller={kind: vlm, model: ...}",
+    "text_judge": "name a language model, text_judge={kind: llm, model: ...}",
+    "detector": f"{DETECTOR_INSTALL}, detector=owlv2",
+    "anomaly": "anomaly=judge asks the judge, or name a folder of classifiers",
+    "face_finder": f"{YUNET_INSTALL}, face_finder=face_detection_yunet_2023mar.onnx",
+    "face_embedder": f"{SFACE_INSTALL}, face_embedder=face_recognition_sface_2021dec.onnx",
+    "features": GET_IT,
+}
+"""How to come by what is not there by default; for the reasons of clips that were not scored."""
+
+_NEEDS_FPS: Final = QUESTION_DIMENSIONS | TELLING_DIMENSIONS | {"Multi-View_Consistency"}
+_NEEDS_FPS_FIXED: Final = _NEEDS_FPS | {"Camera_Motion"}
+
+
+def missing(dimensions: Iterable[str], models: Models) -> dict[str, tuple[str, ...]]:
+    """What each dimension lacks; dimensions that lack nothing are absent.
+
+    Raises:
+        UserError: a dimension is not one of the eighteen.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for name in dimensions:
+        if name not in NEEDS:
+            raise UserError("there is no such dimension", expected=f"one of {', '.join(sorted(NEEDS))}", got=name)
+        absent = tuple(need for need in NEEDS[name] if getattr(models, need) is None)
+        if absent:
+            found[name] = absent
+    return found
+
+
+def score_clip(
+    video: Video, entries: Sequence[SuiteEntry], profile: Profile, models: Models
+) -> dict[str, Outcome | Failed]:
+    """All outcomes of one clip, by dimension. What fails is `Unscored` with its reason; nothing is raised for a clip.
+
+    `Failed` stands where a chat model could not be asked now: score the clip again later.
+
+    Args:
+        video: the clip, decoded once for all.
+        entries: what the suite asks about it, one per dimension; Diversity needs all clips of a prompt
+            (`score_takes`).
+        profile: whose rules.
+        models: what looks.
+    """
+    view = ClipView(video, models.tracker)
+    return {entry.dimension: _guarded(view, entry, profile, models) for entry in entries}
+
+
+def score_takes(clips: Sequence[Video], profile: Profile, models: Models) -> Outcome:
+    """The Diversity of all clips of one prompt; `Unscored` where one of them cannot be used.
+
+    Args:
+        clips: all clips of the prompt.
+        profile: whose rules.
+        models: needs `features`.
+    """
+    for number, clip in enumerate(clips):
+        problem = why_unusable(clip, needs_fps=False)
+        if problem is not None:
+            return Unscored(reason=f"clip {number}: {problem}")
+    if models.features is None:
+        return _lacking(DIVERSITY, models)
+    net = models.features
+    done = _tried(lambda: diversity(clips, profile, net))
+    assert not isinstance(done, Failed), "no chat model looks at Diversity"
+    return done
+
+
+def _guarded(view: ClipView, entry: SuiteEntry, profile: Profile, models: Models) -> Outcome | Failed:
+    name = entry.dimension
+    needs_fps = name in (_NEEDS_FPS if profile == "compat" else _NEEDS_FPS_FIXED)
+    problem = why_unusable(view.video, needs_fps=needs_fps)
+    if problem is not None:
+        return Unscored(reason=problem)
+    if name == DIVERSITY:
+        return Unscored(reason="Diversity compares all clips of a prompt; one clip has none")
+    if missing([name], models):
+        return _lacking(name, models)
+    return _tried(lambda: _measured(view, entry, profile, models))
+
+
+def _lacking(name: str, models: Models) -> Unscored:
+    absent = missing([name], models)[name]
+    how = "; ".join(_WHERE_FROM[need] for need in absent if need in _WHERE_FROM)
+    return Unscored(reason=f"{name} needs {' and '.join(absent)}, not given" + (f" ({how})" if how else ""))
+
+
+def _tried(measure: Callable[[], Outcome]) -> Outcome | Failed:
+    """A clip that breaks a model must not lose the others; what the user can put right (`UserError`) is passed on."""
+    try:
+        return measure()
+    except UserError:
+        raise
+    except Unanswered as error:
+        return error.failed
+    except Exception as error:
+        failed = Failed.of(error)
+        return Unscored(reason=f"the scoring failed: {failed.error_type}: {failed.message}"[:500])
+
+
+def _measured(view: ClipView, entry: SuiteEntry, profile: Profile, models: Models) -> Outcome:
+    """One metric on one usable clip; `missing` has seen to it that the models are there."""
+    name, frames = entry.dimension, view.frames
+    if name in TELLING_DIMENSIONS:
+        assert models.teller is not None and models.text_judge is not None
+        return by_telling(view.video, entry, profile, models.teller, models.text_judge, models.num_told)
+    if name in QUESTION_DIMENSIONS:
+        assert models.judge is not None
+        if name == "Instance_Preservation" and profile == "fixed":
+            return _preserved(view, entry, models, models.judge)
+        return by_questions(view.video, entry, profile, models.judge, models.negated_twins)
+    if name == "Camera_Motion":
+        return camera_motion(view, entry.reference[0], profile)
+    if name == "Multi-View_Consistency":
+        assert models.flow is not None and models.matcher is not None
+        return multi_view_consistency(view, profile, models.flow, models.matcher)
+    if name == "Human_Anatomy":
+        assert models.detector is not None and models.anomaly is not None
+        return human_anatomy(frames, profile, models.detector, models.anomaly)
+    assert models.face_finder is not None and models.face_embedder is not None
+    return human_identity(frames, profile, models.face_finder, models.face_embedder, models.same_face)
+
+
+def _preserved(view: ClipView, entry: SuiteEntry, models: Models, judge: Judge) -> Outcome:
+    """Instance_Preservation in `fixed`. All its prompts ask for something that moves: a still picture shows none of
+    it, and would keep its things without merit."""
+    if is_still(view.frames):
+        return not_applicable("hardly anything in the picture changes from the first frame to the last")
+    asked = by_questions(view.video, entry, "fixed", judge, models.negated_twins)
+    if models.detector is None or not isinstance(asked, Scored):
+        return asked
+    return with_counts(asked, right_counts(view.frames, entry.reference[0], models.detector))

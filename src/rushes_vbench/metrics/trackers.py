@@ -1,0 +1,171 @@
+"""Point trackers: pyramidal Lucas-Kanade through OpenCV (no weights), and CoTracker where it is installed.
+
+Legend: T frames, N points, H height, W width.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from rushes.errors import UserError
+from rushes_vbench.metrics.camera_compat import GRID, official_grid
+from rushes_vbench.metrics.models import Tracks
+
+if TYPE_CHECKING:
+    from rushes.roles import Frames
+    from rushes_vbench.metrics.models import F32, F64, Flags
+
+LONGEST_PX: Final = 512
+"""Longer side of the picture that points are followed in; larger pictures are shrunk first."""
+MAX_RETURN_PX: Final = 1.0
+"""A point that, followed forth and back, comes back further off than this was not really followed."""
+_MIN_CONTRAST: Final = 1e-3
+"""Least eigenvalue of a window's gradient matrix (OpenCV's scale): flat windows and plain edges lie below."""
+
+
+class LucasKanade:
+    """Follows points from frame to frame with a forward and backward check; weight-free.
+
+    A point that is lost (covered, blurred, out of the picture, no texture) goes on with the motion that a similarity
+    fitted to the points still followed gives it, and is marked as not seen from then on.
+    """
+
+    def track(self, frames_THWC: Frames, grid_N2: F64) -> Tracks:
+        """See `rushes_vbench.metrics.models.PointTracker`."""
+        import cv2
+
+        height, width = frames_THWC.shape[1:3]
+        scale = min(1.0, LONGEST_PX / max(height, width))
+        size = (round(width * scale), round(height * scale))
+        xy_TN2 = np.empty((len(frames_THWC), len(grid_N2), 2))
+        visible_TN = np.zeros((len(frames_THWC), len(grid_N2)), bool)
+        xy_TN2[0], visible_TN[0] = grid_N2 * scale, True
+        before = _grey(frames_THWC[0], size)
+        for t in range(1, len(frames_THWC)):
+            after = _grey(frames_THWC[t], size)
+            moved_N2, good_N = _step(before, after, xy_TN2[t - 1].astype(np.float32))
+            seen_N = visible_TN[t - 1] & good_N
+            guess_N2 = _carried(xy_TN2[t - 1], moved_N2, good_N if seen_N.sum() < 3 else seen_N)
+            xy_TN2[t] = np.where(seen_N[:, None], moved_N2, guess_N2)
+            visible_TN[t] = seen_N
+            before = after
+        cv2.setRNGSeed(0)
+        return Tracks(xy_TN2 / scale, visible_TN)
+
+
+def _grey(frame_HWC: Frames, size: tuple[int, int]) -> Frames:
+    import cv2
+
+    grey: Frames = cv2.cvtColor(frame_HWC, cv2.COLOR_RGB2GRAY)
+    if (grey.shape[1], grey.shape[0]) != size:
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    return grey
+
+
+def _step(before: Frames, after: Frames, xy_N2: F32) -> tuple[F64, Flags]:
+    """Where the points go in the next frame, and which of them were really followed."""
+    import cv2
+
+    how: dict[str, Any] = {
+        "winSize": (21, 21),
+        "maxLevel": 3,
+        "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.02),
+        "minEigThreshold": _MIN_CONTRAST,
+    }
+    points = np.ascontiguousarray(xy_N2[:, None])
+    forth, found, _ = cv2.calcOpticalFlowPyrLK(before, after, points, None, **how)
+    back, found_back, _ = cv2.calcOpticalFlowPyrLK(after, before, forth, None, **how)
+    astray_N = np.linalg.norm((back - points)[:, 0], axis=1)
+    ends_N2 = forth[:, 0].astype(np.float64)
+    height, width = after.shape
+    inside_N = ((xy_N2 >= 0) & (xy_N2 < (width, height)) & (ends_N2 >= 0) & (ends_N2 < (width, height))).all(axis=1)
+    good_N = (found[:, 0] == 1) & (found_back[:, 0] == 1) & (astray_N < MAX_RETURN_PX) & inside_N
+    return ends_N2, good_N
+
+
+def _carried(xy_N2: F64, moved_N2: F64, known_N: Flags) -> F64:
+    """All points moved by the similarity of the known ones; by their median where a fit is not possible."""
+    import cv2
+
+    if not known_N.any():
+        return xy_N2
+    if known_N.sum() >= 3:
+        cv2.setRNGSeed(0)
+        matrix, _ = cv2.estimateAffinePartial2D(xy_N2[known_N], moved_N2[known_N], ransacReprojThreshold=2.0)
+        if matrix is not None and np.isfinite(matrix).all():
+            carried: F64 = xy_N2 @ matrix[:, :2].T + matrix[:, 2]
+            return carried
+    shifted: F64 = xy_N2 + np.median(moved_N2[known_N] - xy_N2[known_N], axis=0)
+    return shifted
+
+
+WEIGHTS: Final = {
+    "cotracker2": ("facebook/cotracker", "cotracker2.pth"),
+    "cotracker3_offline": ("facebook/cotracker3", "scaled_offline.pth"),
+}
+"""Model repository and file of each hub name, as co-tracker's own hubconf.py has them."""
+FEWEST_FRAMES: Final = 8
+"""Length of CoTracker2's window: of clips with 4 frames or fewer it returns zeros instead of tracks."""
+
+
+class CoTracker:
+    """The official tracker from a clone of its repository. Code and weights are CC-BY-NC 4.0: not for commercial use.
+
+    Args:
+        folder: a clone of github.com/facebookresearch/co-tracker at a commit of your choice, with the weights in its
+            folder `checkpoints`, where its own instructions put them.
+        model: its hub name: "cotracker2" as the official scoring, or "cotracker3_offline".
+        device: "cuda", "cpu", ...
+
+    Raises:
+        UserError: the clone or its weights are missing.
+    """
+
+    def __init__(self, folder: str, model: str = "cotracker2", device: str = "cuda") -> None:
+        import torch
+
+        repository, name = WEIGHTS[model]
+        checkpoint = Path(folder) / "checkpoints" / name
+        try:
+            # A local clone: nothing is fetched by name, and the commit is the user's own choice.
+            predictor: Any = torch.hub.load(folder, model, source="local", pretrained=False)
+            # Its own loading would unpickle anything; of weights nothing but tensors is needed.
+            state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+            predictor.model.load_state_dict(state.get("model", state))
+        except Exception as error:  # code and weights are the user's own copies: anything may be wrong with them
+            raise UserError(
+                f"CoTracker cannot be loaded: {error}",
+                expected=f"a clone of the co-tracker repository, with its weights in {checkpoint}",
+                got=folder,
+                next_step="git clone https://github.com/facebookresearch/co-tracker && "
+                f"hf download {repository} {name} --local-dir co-tracker/checkpoints, then name the clone; "
+                "or leave the tracker at its weight-free default, lucas_kanade",
+            ) from error
+        self._model = predictor.to(device).eval()
+        self._device = device
+
+    def track(self, frames_THWC: Frames, grid_N2: F64) -> Tracks:
+        """See `rushes_vbench.metrics.models.PointTracker`."""
+        import torch
+
+        num_frames = len(frames_THWC)
+        video = torch.from_numpy(_padded(frames_THWC)).to(self._device).permute(0, 3, 1, 2)[None].float()
+        # With queries CoTracker adds support points; the official scoring asks for the grid by its size, without them.
+        with torch.no_grad():
+            if np.array_equal(grid_N2, official_grid(*frames_THWC.shape[1:3])):
+                found, visible = self._model(video, grid_size=GRID)
+            else:
+                queries = np.column_stack([np.zeros(len(grid_N2)), grid_N2]).astype(np.float32)
+                found, visible = self._model(video, queries=torch.from_numpy(queries)[None].to(self._device))
+        xy_TN2 = found[0, :num_frames].double().cpu().numpy()
+        # Visibility has a last axis of one in some versions and none in others.
+        return Tracks(xy_TN2, visible[0, :num_frames].reshape(xy_TN2.shape[:2]).bool().cpu().numpy())
+
+
+def _padded(frames_THWC: Frames) -> Frames:
+    """At least `FEWEST_FRAMES` frames: the last one again and again."""
+    missing = max(0, FEWEST_FRAMES - len(frames_THWC))
+    return np.concatenate([frames_THWC, np.repeat(frames_THWC[-1:], missing, axis=0)]) if missing else frames_THWC

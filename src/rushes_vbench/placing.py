@@ -1,0 +1,145 @@
+"""Which clip goes under which name: takes on hand -> the files of a layout. Pure but for listing a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rushes.errors import InputError
+from rushes.records import Clip
+from rushes_vbench.catalogue import facts, identifier
+from rushes_vbench.names import file_name, parse
+from rushes_vbench.suite import Suite
+
+Layout = Literal["flat", "by-dimension"]
+"""`flat`: one folder, as models are sampled and submitted; `by-dimension`: a folder each, as the evaluator reads."""
+
+
+@dataclass(frozen=True)
+class Take:
+    """A clip on hand.
+
+    Example: `Take("A dog sits down.", 0, None, Path("clips/A dog sits down.-0.mp4"))`.
+    """
+
+    prompt: str
+    """The original English prompt, as the suite has it."""
+    sample: int
+    """Which clip of the prompt: 0, 1, ..."""
+    dimension: str | None
+    """Dimension that it was filmed for; None where it serves all dimensions of its prompt."""
+    source: Clip | Path
+    """A clip of a run, or a video file."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A file to be."""
+
+    path: str
+    """Relative to the model's folder, with forward slashes."""
+    take: Take
+    """The clip that it will hold."""
+
+
+@dataclass(frozen=True)
+class Placing:
+    """What goes where, and what is lacking or left over."""
+
+    files: tuple[Placed, ...]
+    """In the order of the suite."""
+    missing: tuple[str, ...]
+    """Files for which there is no clip."""
+    num_unused: int
+    """Clips that no file needs."""
+
+
+def place(takes: Sequence[Take], suite: Suite, layout: Layout) -> Placing:
+    """Find the clip for every file of a layout.
+
+    A dimension's folder takes the clips filmed for that dimension; where clips serve all dimensions of their prompt, a
+    prompt's samples 0 to 2 go to each of them, and 0 to 19 to Diversity. A flat folder holds each prompt once: clips
+    filmed for Diversity, which needs 20, else for the first dimension of the prompt in the suite.
+
+    Args:
+        takes: what there is; of two for the same dimension, prompt and sample the first counts.
+        suite: prompts and their dimensions.
+        layout: one folder, or one per dimension.
+    """
+    at: dict[tuple[str | None, str, int], Take] = {}
+    for take in takes:
+        at.setdefault((take.dimension, take.prompt, take.sample), take)
+    files: list[Placed] = []
+    missing: list[str] = []
+    for path, prompt, sample, wanted in _wanted(suite, layout):
+        found = next((at[key, prompt, sample] for key in (*wanted, None) if (key, prompt, sample) in at), None)
+        if found is None:
+            missing.append(path)
+        else:
+            files.append(Placed(path, found))
+    used = {id(placed.take) for placed in files}
+    return Placing(tuple(files), tuple(missing), sum(id(take) not in used for take in takes))
+
+
+def _wanted(suite: Suite, layout: Layout) -> Iterable[tuple[str, str, int, tuple[str, ...]]]:
+    """Path, prompt, sample, and the dimensions whose clip may stand there, the best first."""
+    if layout == "flat":
+        for prompt in suite.prompts:
+            served = sorted(suite.dimensions_of(prompt), key=lambda name: -facts()[name].num_samples)
+            for sample in range(suite.num_samples(prompt)):
+                able = tuple(name for name in served if sample < facts()[name].num_samples)
+                yield file_name(prompt, sample), prompt, sample, able
+        return
+    for name, fact in facts().items():
+        for prompt in suite.prompts_of(name):
+            for sample in range(fact.num_samples):
+                # A clip of a sister dimension shows the same prompt and serves where the own one is lacking.
+                others = tuple(other for other in suite.dimensions_of(prompt) if other != name)
+                yield f"{name}/{file_name(prompt, sample)}", prompt, sample, (name, *others)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The clips of a folder."""
+
+    takes: tuple[Take, ...]
+    """Video files whose prompt is known."""
+    renamed: tuple[str, ...]
+    """File names that had been damaged, and are understood all the same."""
+    unknown: tuple[str, ...]
+    """What is there besides: not of the suite, or not named as the benchmark names clips."""
+
+
+def list_folder(folder: Path, suite: Suite) -> Listing:
+    """The clips of a folder, flat or with a sub-folder per dimension, by their names.
+
+    Names that copying has damaged in a known way (see `rushes_vbench.names.Lookup`) are understood.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError("there is no such folder of clips", expected="a folder with .mp4 files", got=str(folder))
+    takes, renamed, unknown = list[Take](), list[str](), list[str]()
+    for path, dimension in _videos(folder):
+        found = parse(path.name)
+        prompt = suite.lookup.near(found[0]) if found else None
+        if found is None or prompt is None or (dimension and dimension not in suite.dimensions_of(prompt)):
+            unknown.append(path.relative_to(folder).as_posix())
+            continue
+        takes.append(Take(prompt, found[1], dimension, path))
+        if path.name != file_name(prompt, found[1]):
+            renamed.append(path.relative_to(folder).as_posix())
+    return Listing(tuple(takes), tuple(renamed), tuple(unknown))
+
+
+def _videos(folder: Path) -> Iterable[tuple[Path, str | None]]:
+    """Every entry of a folder, and of those of its sub-folders that are named after a dimension."""
+    for path in sorted(folder.iterdir()):
+        dimension = identifier(path.name) if path.is_dir() else None
+        if dimension is None:
+            yield path, None
+        else:
+            yield from ((inner, dimension) for inner in sorted(path.iterdir()))

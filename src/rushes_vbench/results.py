@@ -1,0 +1,317 @@
+"""Official result files read, recomputed and doubted: what they state, what their rows give, what contradicts.
+
+A result file is an object `{dimension: [score, [{"video_path": ..., "video_results": ...}, ...]]}`; -1 marks a clip
+that is left out of the mean. The evaluator writes one file per dimension or one for several, in folders of any depth.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from rushes.errors import InputError
+from rushes.records import Record
+from rushes.records.base import Text
+from rushes_vbench.catalogue import Facts, facts, identifier
+from rushes_vbench.names import last_part, parse
+from rushes_vbench.suite import Suite
+from rushes_vbench.values import ClipValue, DimensionValues, ModelValues
+
+TOLERANCE: Final = 1e-6
+"""How far a stated score may lie from the mean of its rows: rounding, not more."""
+_NOT_APPLICABLE: Final = -1
+_MAX_BYTES: Final = 256 << 20
+_STAMP: Final = re.compile(r"(\d{4}-\d{2}-\d{2}-\d{2}[:_-]\d{2}[:_-]\d{2})")
+_SHOWN: Final = 3
+
+
+class OfficialDimension(Record):
+    """One dimension of an official evaluation.
+
+    Example:
+        OfficialDimension(dimension="Material", source="Material/results_eval_results.json", stated=0.5,
+                          values=DimensionValues(dimension="Material", values=(ClipValue(prompt="p", sample=0),)),
+                          doubts=("stated 0.5, the rows give 0.48",))
+    """
+
+    dimension: Text
+    """Exact identifier."""
+    source: Text
+    """File that it was read from."""
+    stated: float | None
+    """The score that the file states; None when it is no number."""
+    values: DimensionValues | None
+    """The rows that could be read; None when there was none."""
+    doubts: tuple[str, ...] = ()
+    """What contradicts: in the file, with the suite, or with the official method."""
+
+
+class OfficialResults(Record):
+    """Everything that was found in official result files.
+
+    Example:
+        OfficialResults(model="my-model", method="repository 45e6e87", dimensions=(), ignored=("meta.json: a list",))
+    """
+
+    model: Text
+    """Name in tables."""
+    method: str = ""
+    """Which version of the official code made them, as the user says; the files do not tell. Empty when unknown."""
+    dimensions: tuple[OfficialDimension, ...]
+    """In the catalogue's order."""
+    ignored: tuple[str, ...] = ()
+    """Files that hold no results, and why."""
+
+    def values(self) -> ModelValues:
+        """The recomputed values of all dimensions that have rows."""
+        return ModelValues(self.model, {each.dimension: each.values for each in self.dimensions if each.values})
+
+
+def read_results(
+    path: Path, *, model: str | None = None, method: str = "", suite: Suite | None = None
+) -> OfficialResults:
+    """Read official results.
+
+    Of a dimension that several files hold, the file with the latest date in its name counts, and the others are named.
+
+    Args:
+        path: a result file, a folder of any depth with such files, or a zip archive as submitted to the leaderboard.
+        model: name in tables; None for the name of the file or folder.
+        method: version of the official code, where the user knows it.
+        suite: the user's copy, to check that the rows are about its prompts; None leaves that unchecked.
+
+    Raises:
+        InputError: nothing that looks like a result file is there.
+    """
+    found: dict[str, list[_Stated]] = {}
+    ignored: list[str] = []
+    for name, data in _files(path):
+        content = _parsed(name, data)
+        if isinstance(content, str):
+            ignored.append(content)
+            continue
+        for spelling, stated in content.items():
+            dimension = identifier(spelling)
+            if dimension is None:
+                ignored.append(f"{name}: no dimension is called {spelling[:80]!r}")
+            else:
+                found.setdefault(dimension, []).append(_Stated(name, stated))
+    if not found:
+        said = f" ({'; '.join(ignored[:_SHOWN])})" if ignored else ""
+        raise InputError(
+            f"there are no VBench-2.0 results in {path}{said}",
+            expected="..._eval_results.json files as the official evaluator writes them, or a folder or zip of them",
+            next_step="name the folder that was given to evaluate.py as --output_path",
+        )
+    return OfficialResults(
+        model=model or path.stem,
+        method=method,
+        dimensions=tuple(_dimension(name, found[name], suite) for name in facts() if name in found),
+        ignored=tuple(ignored),
+    )
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """What one file says about a dimension, unread."""
+
+    source: str
+    content: Any
+
+
+# ---------------------------------------------------------------------------------------------- files
+
+
+def _files(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and content of every JSON file, in the order of their names."""
+    try:
+        if path.is_dir():
+            for file in sorted(path.rglob("*.json")):
+                if file.is_file():
+                    yield file.relative_to(path).as_posix(), _limited(file.name, file.stat().st_size, file.read_bytes)
+        elif path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                for info in sorted(archive.infolist(), key=lambda each: each.filename):
+                    # macOS puts a shadow of every file beside it.
+                    if info.filename.lower().endswith(".json") and "__MACOSX" not in info.filename:
+                        yield info.filename, _limited(info.filename, info.file_size, lambda i=info: archive.read(i))
+        else:
+            yield path.name, _limited(path.name, path.stat().st_size, path.read_bytes)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path} cannot be read", expected="a result file, a folder or a zip archive", got=str(error)
+        ) from error
+
+
+def _limited(name: str, size: int, read: Any) -> bytes:
+    if size > _MAX_BYTES:
+        raise InputError(f"{name} is too large to be a result file", expected=f"at most {_MAX_BYTES} bytes", got=size)
+    data: bytes = read()
+    return data
+
+
+def _parsed(name: str, data: bytes) -> dict[str, Any] | str:
+    """The object in a file, or why it is passed over."""
+    try:
+        content = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        return f"{name}: not JSON ({str(error)[:80]})"
+    if isinstance(content, list):
+        return f"{name}: a list of prompts, not results"
+    return content if isinstance(content, dict) else f"{name}: not an object"
+
+
+# ---------------------------------------------------------------------------------------------- one dimension
+
+
+@dataclass
+class _Reading:
+    """Rows as they are read, with what is wrong about them."""
+
+    values: list[ClipValue] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def fault(self, what: str, example: object) -> None:
+        self.faults[what] += 1
+        self.examples.setdefault(what, repr(example)[:120])
+
+    def said(self) -> Iterator[str]:
+        for what, num in self.faults.items():
+            yield f"{num} row{'s' if num > 1 else ''}: {what}, for example {self.examples[what]}"
+
+
+def _dimension(name: str, stated: Sequence[_Stated], suite: Suite | None) -> OfficialDimension:
+    chosen = max(stated, key=lambda each: (_stamp(each.source), each.source))
+    doubts = list(_several(chosen, stated))
+    score, rows = _taken_apart(chosen.content)
+    if rows is None:
+        doubts.append(f"expected [score, rows], got {repr(chosen.content)[:120]}")
+        return OfficialDimension(dimension=name, source=chosen.source, stated=score, values=None, doubts=tuple(doubts))
+    reading = _read_rows(rows, facts()[name], _known_stems(name, suite))
+    values = DimensionValues(dimension=name, values=tuple(reading.values)) if reading.values else None
+    doubts += [*reading.said(), *_about_score(score, values), *_about_rows(name, reading.values, len(rows), suite)]
+    doubts += _about_date(name, chosen.source)
+    return OfficialDimension(dimension=name, source=chosen.source, stated=score, values=values, doubts=tuple(doubts))
+
+
+def _stamp(source: str) -> str:
+    found = _STAMP.search(last_part(source))
+    return re.sub(r"\D", "", found[1]) if found else ""
+
+
+def _several(chosen: _Stated, stated: Sequence[_Stated]) -> Iterator[str]:
+    others = [each for each in stated if each is not chosen]
+    if any(repr(each.content) != repr(chosen.content) for each in others):
+        left = ", ".join(each.source for each in others)
+        yield f"{len(stated)} files differ about it; taken: {chosen.source}; not taken: {left}"
+
+
+def _taken_apart(content: Any) -> tuple[float | None, list[Any] | None]:
+    """Stated score and rows; None for what is not there."""
+    is_pair = isinstance(content, list) and len(content) == 2
+    score = content[0] if is_pair else content
+    is_number = isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score)
+    rows = content[1] if is_pair and isinstance(content[1], list) and content[1] else None
+    return (float(score) if is_number else None), rows
+
+
+def _known_stems(name: str, suite: Suite | None) -> Counter[str] | None:
+    """How often each prompt's stem stands in a dimension; None when there is no suite to look into."""
+    return None if suite is None else Counter(entry.prompt[:180] for entry in suite.of(name))
+
+
+def _read_rows(rows: Sequence[Any], fact: Facts, known: Counter[str] | None) -> _Reading:
+    reading = _Reading()
+    seen: Counter[tuple[str, int]] = Counter()
+    for row in rows:
+        path = row.get("video_path") if isinstance(row, dict) else None
+        place = parse(last_part(path)) if isinstance(path, str) else None
+        if place is None:
+            reading.fault("no file name of the form prompt-number.mp4; left out", row)
+            continue
+        seen[place] += 1
+        if seen[place] > (known[place[0]] if known and place[0] in known else 1):
+            reading.fault("a clip that was there before; both count, as they do in the stated score", path)
+        if known is not None and place[0] not in known:
+            reading.fault("a prompt that the suite does not have in this dimension", path)
+        _read_value(reading, row.get("video_results"), place, fact)
+    return reading
+
+
+def _read_value(reading: _Reading, value: Any, place: tuple[str, int], fact: Facts) -> None:
+    found: float | None = None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool):
+            found = float(value)
+        else:
+            reading.fault("a value that is no number; counted as not applicable", value)
+    elif value == _NOT_APPLICABLE:
+        if not fact.may_be_invalid:
+            reading.fault("-1, which the official method never gives in this dimension", place[0])
+    elif not math.isfinite(value) or not 0.0 <= value <= 1.0:
+        reading.fault("a value outside 0 to 1; counted as not applicable", value)
+    else:
+        found = float(value)
+        if fact.value_kind == "binary" and found not in (0.0, 1.0):
+            reading.fault("a value between 0 and 1, where the present official method gives 0 or 1", value)
+    reading.values.append(ClipValue(prompt=place[0], sample=place[1], value=found))
+
+
+def _about_score(score: float | None, values: DimensionValues | None) -> Iterator[str]:
+    mean = values.mean if values else None
+    if score is None:
+        yield "states no score that is a number"
+    elif not 0.0 <= score <= 1.0:
+        yield f"states a score outside 0 to 1: {score!r}"
+    if mean is None:
+        yield "no row has a value, so there is no mean"
+    elif score is not None and abs(score - mean) > TOLERANCE:
+        yield f"states {score:.6f}; the mean of its rows is {mean:.6f}"
+
+
+def _about_rows(name: str, values: Sequence[ClipValue], num_rows: int, suite: Suite | None) -> Iterator[str]:
+    fact = facts()[name]
+    expected = fact.num_rows
+    if suite is not None and suite.of(name):
+        expected = len(suite.of(name)) * (1 if fact.equal_lengths else fact.num_samples)
+    if num_rows != expected:
+        yield f"{num_rows} rows; a complete evaluation has {expected}"
+    if fact.value_kind == "binary" and any(each.value not in (0.0, 1.0, None) for each in values):
+        since = f"before {fact.redefined_on}" if fact.redefined_on else "of somebody else"
+        yield f"made by a method {since}; not comparable with present official scores"
+
+
+def _about_date(name: str, source: str) -> Iterator[str]:
+    day, changed_on = _stamp(source)[:8], facts()[name].redefined_on
+    if day and day < changed_on.replace("-", ""):
+        yield f"evaluated before {changed_on}, when its method was replaced; not comparable with scores made since"
+
+
+def merged(parts: Iterable[OfficialResults]) -> OfficialResults:
+    """Results of one model that lie in several places, as one; a dimension that two of them hold is an error.
+
+    Raises:
+        InputError: nothing was given, or a dimension is there twice.
+    """
+    parts = tuple(parts)
+    if not parts:
+        raise InputError("no result files were named", next_step="name the folder of the official results")
+    twice = [n for n, num in Counter(d.dimension for part in parts for d in part.dimensions).items() if num > 1]
+    if twice:
+        raise InputError(f"{twice[0]} is in more than one of the places named", next_step="name each dimension once")
+    order = list(facts())
+    dimensions = sorted((d for part in parts for d in part.dimensions), key=lambda d: order.index(d.dimension))
+    return OfficialResults(
+        model=parts[0].model,
+        method=parts[0].method,
+        dimensions=tuple(dimensions),
+        ignored=tuple(text for part in parts for text in part.ignored),
+    )
