@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,8 +19,6 @@ from rushes.cli.options import (
     RecipeArgument,
     SetOption,
 )
-from rushes_sandbox.cli import sandbox
-from rushes_vbench.cli.app import vbench
 
 if TYPE_CHECKING:
     from rushes.plan import Throughput
@@ -33,10 +32,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(sandbox, name="sandbox")
-app.add_typer(vbench, name="vbench")
 app.add_typer(judge, name="judge")
 app.add_typer(export, name="export")
+
+
+def _add_packages() -> None:
+    """Sub-commands that installed packages bring, such as `rushes vbench`; one that cannot be loaded is named."""
+    from rushes.plugins import extensions
+
+    for name, point in extensions("rushes.commands").items():
+        try:
+            app.add_typer(point.load(), name=name)
+        except Exception as error:
+            print(f"rushes {name} is not available: {type(error).__name__}: {error}", file=sys.stderr)
+
+
+_add_packages()
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,7 @@
-"""The catalogue of quality dimensions: data, not code. Which of them a recipe means is in `rushes.recipe.dimensions`."""
+"""The catalogue of quality dimensions: data, read from YAML files.
+
+Which of them a recipe means is decided in `rushes.recipe.dimensions`.
+"""
 
 from rushes.dimensions.catalogue import Dimension, catalogue
 

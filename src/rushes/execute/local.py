@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from rushes.errors import Stopped, UserError
-from rushes.roles import Done, Failed, Needs
+from rushes.execute.work import Done, Failed, Needs
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,7 +26,7 @@ class LocalExecutor:
     def map(
         self, call: Callable[[Item], Result], items: Iterable[Item], *, needs: Needs | None = None
     ) -> Iterator[Done[Result]]:
-        """Results as they finish; see `rushes.roles.Executor`. `needs` is ignored: this process has what it has."""
+        """Results as they finish; see `Executor`. `needs` is ignored: this process has what it has."""
         if self.num_workers <= 1:
             for index, item in enumerate(items):
                 yield Done(index, outcome(call, item))

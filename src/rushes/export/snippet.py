@@ -61,7 +61,7 @@ def make_snippet(
     }
     known = inspect.signature(base.pipeline_class.__call__).parameters
     lines = [
-        *(["from importlib.resources import files", ""] if base.name == "sandbox" and form != "pipeline" else []),
+        *(["from importlib.resources import files", ""] if base.in_package and form != "pipeline" else []),
         "import torch",
         f"from diffusers import {', '.join(names)}",
         "from diffusers.utils import export_to_video",
@@ -80,8 +80,10 @@ def make_snippet(
 def _loading(base: Base, form: str, place: str, pipeline: str, dtype: str) -> list[str]:
     if form == "pipeline":
         return [f"pipeline = {pipeline}.from_pretrained({_literal(place)}, dtype=torch.{dtype}).to(device)"]
-    name = 'str(files("rushes_sandbox") / "weights" / "base")' if base.name == "sandbox" else None
-    where = name or _literal(base.public_name)
+    where = _literal(base.public_name)
+    if base.in_package is not None:
+        package, inside = base.in_package
+        where = f"str(files({_literal(package)}) / {_literal(inside)})"
     if form == "lora":
         return [
             f"pipeline = {pipeline}.from_pretrained({where}, dtype=torch.{dtype}).to(device)",

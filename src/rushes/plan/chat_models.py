@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from rushes.plan.gpus import READING_EFFICIENCY, Gpu
 from rushes.plan.work import QUESTIONS_PER_PROMPT
-from rushes.plugins import plugin
+from rushes.plugins import MEASURER, plugin
 from rushes.recipe.dimensions import probed
 from rushes.recipe.models import LlmWriterSpec, LocalModelSpec, ModelSpec, VlmAskingSpec, VlmJudgeSpec, VlmMeasurerSpec
 from rushes.recipe.plugin import PluginSpec
@@ -142,7 +142,7 @@ def _vbench(recipe: Recipe) -> VBenchMeasurerSpec | None:
         return None
     from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
 
-    spec = plugin(measurer)
+    spec = plugin(measurer, MEASURER)
     return spec if isinstance(spec, VBenchMeasurerSpec) else None
 
 

@@ -166,8 +166,6 @@ def peak_bytes(model: ModelSize, recipe: Recipe, stage: str, free: float | None 
         free: memory of the device that is free now, bytes, which decides what training computes again; None where
             nobody knows.
     """
-    shape = recipe.shape
-    clip_bytes = shape.num_frames * shape.height_px * shape.width_px * 3
     own = {
         "diagnose": film_bytes(model, recipe),
         "draft": film_bytes(model, as_draft(recipe)),
@@ -177,10 +175,6 @@ def peak_bytes(model: ModelSize, recipe: Recipe, stage: str, free: float | None 
     }
     if stage in own:
         return round(LIBRARIES + own[stage])
-    if stage == "prompts" and recipe.prompts.writer.kind in ("grammar", "fixed"):
+    if stage == "prompts" and recipe.prompts.writer.kind == "fixed":
         return round(LIBRARIES + loaded_bytes(model, recipe))  # the model stays loaded from the diagnosis
-    if stage == "judge" and recipe.judge.judge.kind == "sandbox":
-        # Its features: 48 channels at a quarter of the resolution and what convolutions keep beside them.
-        features = recipe.runtime.judge_batch * clip_bytes * (1 + 4 * FLOAT)
-        return round(LIBRARIES + loaded_bytes(model, recipe) + features)
     return None

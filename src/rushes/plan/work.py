@@ -13,6 +13,7 @@ from rushes.plan.models import REAL_MODELS
 from rushes.plan.throughput import Kind, Throughput
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.dimensions import known, probed
+from rushes.recipe.prompts import CLIPS_PER_REAL_CLIP, DRAFTS_PER_EVALUATION_PROMPT
 from rushes.recipe.recipe import Recipe, as_draft
 from rushes.records import SamplerSettings
 
@@ -86,11 +87,9 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
 
     With `measure.suite` nothing is drafted: the suite's own prompts are the probes and the held-out ones.
     """
-    from rushes.prompts.stage import SPARE
-
     num_probes = num_dimensions * recipe.diagnose.num_prompts * recipe.diagnose.num_takes
     probes, held_out, compared = (
-        math.ceil(SPARE * num)
+        math.ceil(DRAFTS_PER_EVALUATION_PROMPT * num)
         for num in (
             recipe.diagnose.num_prompts,
             recipe.measure.num_prompts + recipe.measure.num_extra_focus_prompts,
@@ -111,14 +110,12 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
 
 def _prompts(recipe: Recipe) -> StageWork:
     """Drafts of all rounds, and real clips with their captions; of the sandbox's own, more are rendered than used."""
-    from rushes.prompts.stage import SPARE_REAL
-
     spec, rounds = recipe.prompts, recipe.num_rounds
     num_drafts = rounds * math.ceil(spec.num_weakness * spec.oversample)
     # Each focus dimension rounds its own share up, so there may be a few more records than drafts counted at once.
     num_most = num_drafts + rounds * (max(len(recipe.diagnose.focus), recipe.diagnose.num_focus) - 1)
-    num_real = spec.real.num_clips
-    num_captions = math.ceil(SPARE_REAL * num_real) if spec.real.from_sandbox else num_real
+    num_real = spec.real.num_wanted
+    num_captions = math.ceil(CLIPS_PER_REAL_CLIP * num_real) if spec.real.source is not None else num_real
     return StageWork(
         "prompts",
         f"drafts, and {num_real} real clips" if num_real else "drafts",

@@ -17,6 +17,8 @@ StoredAs = Literal["lossless", "h264"]
 class DraftSpec(Spec):
     """Cheap draft takes of every prompt: only prompts whose drafts leave something to select are filmed in full."""
 
+    spec_name: ClassVar[str] = "draft"
+
     num_frames: Size | None = None
     """Frames of a draft take; None for those of `shape`."""
     height_px: Size | None = None
@@ -44,7 +46,7 @@ class DraftSpec(Spec):
 class GenerateSpec(Spec):
     """How the frozen model films."""
 
-    spec_name: ClassVar[str] = "rushes.recipe.generate:GenerateSpec"
+    spec_name: ClassVar[str] = "generate"
 
     sampler: SamplerSettings = SamplerSettings(
         num_steps=20, guidance_scale=3.0, shift=2.0, scheduler="UniPCMultistepScheduler", precision="bfloat16"

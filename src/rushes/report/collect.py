@@ -11,7 +11,7 @@ import numpy as np
 
 from rushes.audit.run import FOLDER as AUDIT_FOLDER
 from rushes.audit.run import read_audit
-from rushes.judge.stage import judge_name
+from rushes.judge.key import judge_name
 from rushes.measure.agreement import Agreement, agreement
 from rushes.measure.compare import Contest, compare
 from rushes.measure.drift import Footage, drift
@@ -19,6 +19,7 @@ from rushes.measure.latents import LatentMoments, latent_moments
 from rushes.measure.pairs import Pair, pair_up
 from rushes.plan.flops import UnitFlops
 from rushes.plan.reference import ReferenceCost, RunFacts, reference_costs
+from rushes.plugins import JUDGE, resolved
 from rushes.prompts.captions import REAL_CLIPS, ClipRow
 from rushes.recipe.recipe import Recipe
 from rushes.records import (
@@ -36,7 +37,6 @@ from rushes.records import (
 )
 from rushes.report.data import (
     NOT_AUDITED,
-    Accuracy,
     Example,
     LossCurve,
     Missing,
@@ -50,11 +50,11 @@ from rushes.report.data import (
 from rushes.report.examples import choose_examples
 from rushes.report.html import write_report
 from rushes.report.looks import find_previews
-from rushes.roles import Video
+from rushes.report.section import Sources, sections_of
+from rushes.roles import AccuracyRow, Tested, Video
 from rushes.store.run import Run
 from rushes.train.lesson import BIN_PREFIX, NUM_BINS, previews_in
 from rushes.weights.report import WeightReport
-from rushes_vbench.beside import official_rows
 
 if TYPE_CHECKING:
     from rushes.roles import Frames
@@ -169,7 +169,7 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         agreement_after=_agreement(answers, result.after, "tuned"),
         costs=run.costs(),
         reference=_reference(recipe, run, result),
-        official=official_rows(run, result.before, result.after, prompts, result.clips),
+        sections=sections_of(Sources(run, result.before, result.after, prompts, result.clips)),
         audit=read_audit(run.home / AUDIT_FOLDER) or Missing(NOT_AUDITED),
     )
     write_report(data, run.home)
@@ -188,7 +188,7 @@ def _reference(recipe: Recipe, run: Run, result: Result) -> tuple[ReferenceCost,
 def _real_clips(recipe: Recipe, run: Run) -> Sequence[ClipRow] | Missing:
     """What became of the user's files; those that another recipe read in the same run folder do not count."""
     spec = recipe.prompts.real
-    if spec.from_sandbox or not spec.num_clips:
+    if spec.folder is None or not spec.num_wanted:
         return Missing("the run read no folder of real clips")
     return run.read_derived(REAL_CLIPS, ClipRow) or Missing("nothing was written about the folder of real clips")
 
@@ -295,14 +295,9 @@ def _read_curves(run: Run, ref: BlobRef | None) -> dict[str, list[tuple[int, flo
     return {term: [(int(step), float(value)) for step, value in values] for term, values in stored.items()}
 
 
-def _judge_accuracy(recipe: Recipe) -> tuple[Accuracy, ...] | Missing:
-    """The packaged judge's accuracy as measured when it was trained; another judge's is not known here."""
-    if recipe.judge.judge.kind != "sandbox":
-        return Missing("the judge is not the package's own; audit it on clips whose content is known")
-    from rushes_sandbox.vqa.accuracy import packaged_accuracy
-
-    rows = packaged_accuracy()
-    if not rows:
-        return Missing("the packaged judge carries no accuracy table")
-    broken = {name: counts for name, *counts in packaged_accuracy("broken")}
-    return tuple(Accuracy(name, right, asked, *broken.get(name, (0, 0))) for name, right, asked in rows)
+def _judge_accuracy(recipe: Recipe) -> tuple[AccuracyRow, ...] | Missing:
+    """The judge's accuracy as measured before it was released; another judge's is not known here."""
+    judge = resolved(recipe.judge.judge, JUDGE)
+    if not isinstance(judge, Tested):
+        return Missing("nothing is known of this judge's accuracy; audit it on clips whose content is known")
+    return tuple(judge.accuracy()) or Missing("the judge carries no accuracy table")

@@ -1,6 +1,4 @@
-"""Weigh: scores -> non-negative weights, with what they amount to reported before training."""
+"""Scores become non-negative weights, and clips training material, with what the weights amount to reported first.
 
-from rushes.weights.report import WeightReport, report_weights
-from rushes.weights.weigh import build_weighting, weigh, weights_of
-
-__all__ = ["WeightReport", "build_weighting", "report_weights", "weigh", "weights_of"]
+Used by the pipeline; knows records and the recipe, and nothing of models.
+"""
