@@ -95,7 +95,7 @@ GROUPS: Mapping[str, Group] = {
     ),
     "data": Group(
         "The paper's data",
-        "Raw weights on clips that the model filmed of written prompts, of captions of real clips, and of both; the "
+        "Raw weights on clips that the model generated of written prompts, of captions of real clips, and of both; the "
         "number of clips and of steps is the same. Where captions are filmed, their real clips are half of each batch "
         "(the realism constraint). Then written prompts beside real clips whose captions are not filmed, and real "
         "clips alone, without any of the model's own and without a judge.",

@@ -6,11 +6,11 @@ Stages are functions over it. It loads nothing by itself and knows no stage.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from rushes.errors import RecipeChanged, RecipeError
+from rushes.errors import RecipeError
 from rushes.execute.work import Executor, Needs
-from rushes.families.folder import fingerprint_of, word_level_vocabulary
+from rushes.families.folder import word_level_vocabulary
 from rushes.families.models import Model, Models
 from rushes.plan.totals import Forecast
 from rushes.recipe.dimensions import known
@@ -25,28 +25,18 @@ if TYPE_CHECKING:
     from rushes.families.family import Conditions
 
 
-_BASE: Final = "base_fingerprint"
-"""Under which the run keeps what its base model was."""
-
-
-class Halt(Exception):
-    """The run has reached the stage that it was asked to stop after."""
-
-
 class Context:
     """One run at work."""
 
-    def __init__(self, recipe: Recipe, run: Run, until: str | None = None) -> None:
+    def __init__(self, recipe: Recipe, run: Run) -> None:
         """Prepare; nothing is loaded before it is needed.
 
         Args:
             recipe: what to do.
             run: the open run folder.
-            until: the stage to stop after; None for the end.
         """
         self.recipe = recipe
         self.run = run
-        self.until = until
         self.prompts: dict[str, Prompt] = {}
         """Every prompt met so far, by key."""
         self.clips: dict[str, Clip] = {}
@@ -60,15 +50,6 @@ class Context:
         shapes = [each.shape for each in (recipe, as_draft(recipe))]
         self.models = Models(recipe.base, recipe.runtime, shapes, run.blobs, run.log)
         """The base model with the weights that a stage asks for."""
-
-    def reached(self, stage: str) -> None:
-        """Stop here when the user asked for the stages up to this one.
-
-        Raises:
-            Halt: this is that stage.
-        """
-        if stage == self.until:
-            raise Halt
 
     # ---------------------------------------------------------------- where work runs
 
@@ -123,29 +104,6 @@ class Context:
         from rushes.families.family import Conditions
 
         return Conditions(fps=self.recipe.shape.fps, guidance=self.recipe.generate.sampler.guidance_scale)
-
-
-def check_base(recipe: Recipe, run: Run, *, allow_change: bool) -> None:
-    """Refuse to go on where the files of the base model are no longer those that the run began with.
-
-    A model on the Hub is looked at once it is in this machine's cache.
-
-    Raises:
-        RecipeChanged: they differ, and `allow_change` is False.
-    """
-    found, before = fingerprint_of(recipe.base), run.database.meta(_BASE)
-    if found is None or found == before:
-        return
-    if before is not None and not allow_change:
-        raise RecipeChanged(
-            f"the files of base.model {recipe.base.model!r} are not those that {run.home} was begun with",
-            paths=("base",),
-            next_step="bring the old files back, name another run folder, or allow the change (--allow-change): what "
-            "depends on the model is made again",
-        )
-    if before is not None:
-        run.reopen_work()
-    run.database.set_meta(_BASE, found)
 
 
 def executor_of(runtime: RuntimeSpec) -> Executor | None:

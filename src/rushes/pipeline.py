@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rushes.context import Context, Halt, check_base
+from rushes.context import Context
 from rushes.diagnose.stage import diagnose
 from rushes.execute.progress import OnProgress
 from rushes.generate.stage import generate
 from rushes.judge.draft import pick
 from rushes.judge.stage import judge
 from rushes.measure.stage import measure
+from rushes.preflight import check, check_base
 from rushes.prompts.evaluation import compared, evaluation
 from rushes.prompts.real import real_material
 from rushes.prompts.stage import write
@@ -55,41 +56,38 @@ def improve(
             began.
         Stopped: the user asked to stop, and the work in hand is stored.
     """
-    with Run.open(home, recipe, allow_change=allow_change) as run:
+    check(recipe)
+    with Run.open(home, recipe, allow_change=allow_change) as run, run.stop.listening():
         check_base(recipe, run, allow_change=allow_change)
         if run.is_done and not allow_change:
             return run.scorecard()
         run.on_progress = on_progress
-        with run.stop.listening():
-            for attempt in healing(run):
-                with attempt:
-                    return _improve(Context(recipe, run, until))
+        for attempt in healing(run):
+            with attempt:
+                context = Context(recipe, run)
+                model = context.base
+                prompts = evaluation(context)
+                focus = diagnose(context, prompts)
+                real = real_material(context, prompts)
+                for number in range(recipe.num_rounds):
+                    written = write(context, focus, prompts, real.captions, number)
+                    if until == "prompts":
+                        return None
+                    clips = generate(context, model, pick(context, model, written, number))
+                    if until == "generate":
+                        return None
+                    scores = judge(context, clips) if recipe.generate.decode else ()
+                    if until == "judge":
+                        return None
+                    samples = weigh(context, clips, real.clips, scores, number)
+                    model = train(context, samples, start=model)
+                    if until == "train":
+                        return None
+                held_out = compared(recipe, prompts, focus)
+                before = measure(context, context.base, held_out, "held_out")
+                after = measure(context, model, held_out, "held_out")
+                return compare(context, focus, model, real.clips, before, after)
     raise AssertionError("healing offers attempts without end")
-
-
-def _improve(context: Context) -> Scorecard | None:
-    recipe, model = context.recipe, context.base
-    try:
-        prompts = evaluation(context)
-        focus = diagnose(context, prompts)
-        real = real_material(context, prompts)
-        for number in range(recipe.num_rounds):
-            written = write(context, focus, prompts, real.captions, number)
-            context.reached("prompts")
-            picked = pick(context, model, written, number)
-            clips = generate(context, model, picked)
-            context.reached("generate")
-            scores = judge(context, clips) if recipe.generate.decode else ()
-            context.reached("judge")
-            samples = weigh(context, clips, real.clips, scores, number)
-            model = train(context, samples, start=model)
-            context.reached("train")
-        held_out = compared(recipe, prompts, focus)
-        before = measure(context, context.base, held_out, "held_out")
-        after = measure(context, model, held_out, "held_out")
-        return compare(context, focus, model, real.clips, before, after)
-    except Halt:
-        return None
 
 
 __all__ = ["STAGES", "improve"]

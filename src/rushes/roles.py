@@ -147,7 +147,7 @@ class QuestionWriter(Protocol):
 
 
 class Critic(Protocol):
-    """Prompts -> whether a camera could film them."""
+    """Prompts -> whether a camera could show them."""
 
     def verdicts(self, prompts: Sequence[Prompt]) -> list[Verdict]:
         """One verdict per prompt, in order; a reply that cannot be used is a verdict without criterion."""

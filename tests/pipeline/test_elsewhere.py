@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rushes.elsewhere import executor_of, needs_of
+from rushes.context import executor_of, needs_of
 from rushes.execute import LocalExecutor
 from rushes.execute.ray import RayExecutor
 from rushes.pipeline import improve
@@ -45,11 +45,11 @@ def test_a_run_that_travels_ends_like_one_that_stays(tmp_path: Path, monkeypatch
     recipe = tiny_recipe(make_tiny_wan(tmp_path / "model"))
     improve(recipe, tmp_path / "stays")
     away = Travelling()
-    monkeypatch.setattr("rushes.steps.executor_of", lambda runtime: away)
+    monkeypatch.setattr("rushes.context.executor_of", lambda runtime: away)
     monkeypatch.chdir(tmp_path)  # a relative run folder must still be found by the workers
     improve(recipe, Path("travels"))
     assert contents(tmp_path / "travels") == contents(tmp_path / "stays")
-    assert away.num_calls >= 8  # films, answers and measurements, before, between and after
+    assert away.num_calls >= 8  # clips, answers and measurements, before, between and after
 
 
 def test_the_recipe_chooses_the_executor_and_what_a_worker_needs() -> None:

@@ -67,7 +67,7 @@ def test_its_prompts_are_written_by_analogy_each_with_its_questions(finished: Fi
             )
 
 
-def test_the_budget_goes_to_it_and_its_takes_are_filmed_and_judged_by_its_questions(finished: Finished) -> None:
+def test_the_budget_goes_to_it_and_its_takes_are_generated_and_judged_by_its_questions(finished: Finished) -> None:
     recipe, home, _ = finished
     with Run.view(home) as run:
         [focus] = run.read_derived("focus", Focus) or []
@@ -76,12 +76,12 @@ def test_the_budget_goes_to_it_and_its_takes_are_filmed_and_judged_by_its_questi
         asked = {
             clip.key: {each.question: each for each in run.answers.all() if each.clip_key == clip.key} for clip in clips
         }
-        filmed = [clip for clip in run.clips.all() if clip.origin == "model"]
+        generated = [clip for clip in run.clips.all() if clip.origin == "model"]
         written = {each.key: each for each in run.prompts.all()}
         scores = grade(clips, prompts, run.answers.all(), recipe.judge)
     assert (focus.dimension, focus.num_prompts) == (OWN, recipe.prompts.num_weakness)
     assert len(clips) == recipe.prompts.num_weakness * recipe.generate.num_takes
-    assert {each.dimension for each in filmed if written[each.prompt_key].origin == "weakness"} == {OWN}
+    assert {each.dimension for each in generated if written[each.prompt_key].origin == "weakness"} == {OWN}
     for clip in clips:
         assert set(asked[clip.key]) == set(prompts[clip.prompt_key].questions)
     # The score is what the judge thinks of the answers that the examples expect, "no" among them.

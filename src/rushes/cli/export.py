@@ -63,7 +63,7 @@ class Clips(StrEnum):
     """Which clips a dataset holds."""
 
     trained = "trained"
-    filmed = "filmed"
+    generated = "generated"
     held_out = "held_out"
     all = "all"
 
@@ -185,7 +185,7 @@ def dataset(
     home: HomeArgument,
     out: OutOption = None,
     clips: Annotated[
-        Clips, typer.Option("--clips", help="Trained on (real ones too), filmed for training, held out, or all.")
+        Clips, typer.Option("--clips", help="Trained on (real ones too), generated for training, held out, or all.")
     ] = Clips.trained,
     lossless: Annotated[bool, typer.Option("--lossless", help="Keep every pixel; browsers cannot play it.")] = False,
 ) -> None:

@@ -1,6 +1,6 @@
-"""The catalogue of quality dimensions: data, read from YAML files.
+"""Quality dimensions as data: YAML catalogues, read and checked.
 
-Which of them a recipe means is decided in `rushes.recipe.dimensions`.
+Used by the recipe and by whoever reports a dimension; it knows records alone, and not which dimensions a recipe means.
 """
 
 from rushes.dimensions.catalogue import Dimension, catalogue

@@ -38,7 +38,7 @@ class Card:
     licence: str
     """SPDX-like tag of the Hub: apache-2.0, mit, other, ..."""
     snippet: Snippet
-    """Code that loads the model and films."""
+    """Code that loads the model and generates a clip."""
     samples: Sequence[Sample]
     """The gallery."""
     adapter: str

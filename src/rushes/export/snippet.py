@@ -1,4 +1,4 @@
-"""Code that loads an exported model and films with the sampler that it was measured with."""
+"""Code that loads an exported model and generates with the sampler that it was measured with."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def make_snippet(
         base: the model it was tuned from.
         form: what the folder holds.
         place: the repository, or a folder.
-        prompt: a text to film; any text.
+        prompt: a prompt; any text.
         seed: of the first noise.
     """
     sampler, shape = recipe.measure.sampler, recipe.shape

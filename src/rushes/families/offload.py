@@ -28,7 +28,7 @@ class OffloadOrder:
     shape: ShapeSpec
     """Of the largest clips."""
     num_clips: int
-    """Clips filmed at once."""
+    """Clips generated at once."""
     frees_text: bool = False
     """Whether the text encoders are freed before the first clip."""
     asked: Literal["auto", "none", "model", "sequential"] = "auto"

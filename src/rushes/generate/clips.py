@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from rushes.execute.local import outcome
+from rushes.errors import Stopped, UserError
 from rushes.generate.takes import How, Take
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.generate import StoredAs
@@ -146,27 +146,32 @@ def _generated(generator: PipelineGenerator, requests: Sequence[ClipRequest]) ->
     """A batch at once; what failed in it one by one, so that only clips that cannot be made are failures.
 
     A clip by itself is tried up to `NUM_TRIES` times, from the same seed: a fault that passes costs time and no clip.
-    What must go up (see `outcome`) goes up at the first try.
+
+    Raises:
+        UserError, Stopped: raised by the generator, at the first try.
     """
-    made = _tried(generator, requests)
-    is_lone = len(requests) == 1
-    for turn in range(NUM_TRIES - is_lone):
-        failed = [each for each in made if isinstance(each, Failed)]
-        if not failed:
+    made: list[GeneratedClip | Failed] = [Failed("NotTried", "")] * len(requests)
+    groups = [list(range(len(requests)))]
+    for turn in range(NUM_TRIES + (len(requests) > 1)):
+        for group in groups:
+            try:
+                results = generator.generate([requests[place] for place in group])
+            except (UserError, Stopped):
+                raise
+            except Exception as error:
+                results = [Failed.of(error)] * len(group)
+            for place, result in zip(group, results, strict=True):
+                made[place] = result
+        groups = [[place] for place, each in enumerate(made) if isinstance(each, Failed)]
+        if not groups:
             break
         if turn == 0:
-            first = f"{failed[0].error_type}: {failed[0].message}"
-            what = "a clip" if is_lone else f"{len(failed)} of {len(requests)} clips generated at once"
-            advice = "" if is_lone else ", one by one. If this goes on, lower runtime.generate_batch"
-            warnings.warn(f"{what} failed ({first}); tried again{advice}", stacklevel=2)
-        made = [
-            _tried(generator, [request])[0] if isinstance(each, Failed) else each
-            for request, each in zip(requests, made, strict=True)
-        ]
+            _warn([each for each in made if isinstance(each, Failed)], len(requests))
     return made
 
 
-def _tried(generator: PipelineGenerator, requests: Sequence[ClipRequest]) -> list[GeneratedClip | Failed]:
-    """One try; where it raises, every clip in it has failed."""
-    made = outcome(generator.generate, requests)
-    return [made] * len(requests) if isinstance(made, Failed) else list(made)
+def _warn(failed: Sequence[Failed], num: int) -> None:
+    first = f"{failed[0].error_type}: {failed[0].message}"
+    what = "a clip" if num == 1 else f"{len(failed)} of {num} clips generated at once"
+    advice = "" if num == 1 else ", one by one. If this goes on, lower runtime.generate_batch"
+    warnings.warn(f"{what} failed ({first}); tried again{advice}", stacklevel=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from rushes.context import Context
@@ -13,8 +14,7 @@ from rushes.generate.takes import How, Take, copied, once, takes
 from rushes.recipe.recipe import as_draft
 from rushes.records import Clip, Prompt
 from rushes.roles import Failed
-from rushes.store.advance import Work, advance
-from rushes.store.table import Table
+from rushes.store.advance import Do, Work, advance
 
 DRAFT_CLIPS = "draft_clips"
 """Table of draft clips: nothing takes them for clips of the run's shape."""
@@ -24,19 +24,34 @@ COPIED_AT_ONCE = 256
 
 def generate(context: Context, model: Model, prompts: Sequence[Prompt]) -> list[Clip]:
     """The takes of a round's prompts, with latents for training, by the frozen model of the round."""
-    spec, shape = context.recipe.generate, context.recipe.shape
-    how = How(model.name, spec.sampler, shape, spec.stored_as, spec.decode)
-    work = takes(prompts, spec.num_takes, how)
+    spec = context.recipe.generate
+    how = How(model.name, spec.sampler, context.recipe.shape, spec.stored_as, spec.decode)
     if spec.decode:
-        undecoded = How(model.name, spec.sampler, shape, spec.stored_as, decode=False)
-        _decode_kept(context, model, work, takes(prompts, spec.num_takes, undecoded))
-    return clips_of(context, model, work, how)
+        _decode_kept(context, model, prompts, how)
+    return clips_of(context, model, prompts, spec.num_takes, how)
 
 
-def evaluation_clips(context: Context, model: Model, prompts: Sequence[Prompt], num_takes: int) -> list[Clip]:
-    """Clips of probe or held-out prompts, sampled as the comparison wants it."""
-    how = How(model.name, context.recipe.measure.sampler, context.recipe.shape, context.recipe.generate.stored_as)
-    return clips_of(context, model, takes(prompts, num_takes, how), how)
+def evaluation_how(context: Context, model: Model) -> How:
+    """How clips of probe and held-out prompts are made: sampled as the comparison wants it."""
+    recipe = context.recipe
+    return How(model.name, recipe.measure.sampler, recipe.shape, recipe.generate.stored_as)
+
+
+def clips_of(context: Context, model: Model, prompts: Sequence[Prompt], num_takes: int, how: How) -> list[Clip]:
+    """The takes of prompts, in order: generated where they are missing, and copied where they share an output."""
+    run, work = context.run, takes(prompts, num_takes, how)
+    missing = set(run.clips.missing([piece.key for piece in work]))
+    first, again = once(work, context.outputs, {piece.key for piece in work} - missing)
+    do = _by_model(context, model, partial(generate_chunk, blobs=context.blobs, how=how), _texts(first, how))
+    size = context.recipe.runtime.generate_batch
+    made = advance(run.clips, first, do, chunk_size=size, place=context.workers)
+    _remember(context, made, work)
+    if again:
+        copy = partial(copied, outputs=context.outputs)
+        made += advance(run.clips, again, copy, chunk_size=COPIED_AT_ONCE, place=context.here)
+        _remember(context, made, work)
+    position = {piece.key: number for number, piece in enumerate(work)}
+    return sorted(made, key=lambda clip: position[clip.key])
 
 
 def draft_clips(context: Context, model: Model, prompts: Sequence[Prompt]) -> list[Clip]:
@@ -49,28 +64,15 @@ def draft_clips(context: Context, model: Model, prompts: Sequence[Prompt]) -> li
     how = How(model.name, draft.generate.sampler, draft.shape, draft.generate.stored_as)
     work = takes(prompts, draft.generate.num_takes, how)
     chunk = partial(generate_chunk, blobs=context.blobs, how=how, latents=False)
-    return _advance(context, model, work, chunk, context.run.table(DRAFT_CLIPS, Clip), _texts(work, how))
+    do = _by_model(context, model, chunk, _texts(work, how))
+    table, size = context.run.table(DRAFT_CLIPS, Clip), context.recipe.runtime.generate_batch
+    return advance(table, work, do, chunk_size=size, place=context.workers)
 
 
-def clips_of(context: Context, model: Model, work: Sequence[Work[Take]], how: How) -> list[Clip]:
-    """The clips of takes in their order: generated where they are missing, and copied where they share an output."""
-    run = context.run
-    missing = set(run.clips.missing([piece.key for piece in work]))
-    first, again = once(work, context.outputs, {piece.key for piece in work} - missing)
-    chunk = partial(generate_chunk, blobs=context.blobs, how=how)
-    made = _advance(context, model, first, chunk, run.clips, _texts(first, how))
-    _remember(context, made, work)
-    if again:
-        copy = partial(copied, outputs=context.outputs)
-        made += advance(run.clips, again, copy, chunk_size=COPIED_AT_ONCE, place=context.here)
-        _remember(context, made, work)
-    position = {piece.key: number for number, piece in enumerate(work)}
-    return sorted(made, key=lambda clip: position[clip.key])
-
-
-def _decode_kept(context: Context, model: Model, work: Sequence[Work[Take]], undecoded: Sequence[Work[Take]]) -> None:
-    """Decode takes that an earlier recipe kept as latents alone; `undecoded` are the same takes, in order."""
-    run = context.run
+def _decode_kept(context: Context, model: Model, prompts: Sequence[Prompt], how: How) -> None:
+    """Decode takes that an earlier recipe kept as latents alone."""
+    run, num_takes = context.run, context.recipe.generate.num_takes
+    work, undecoded = takes(prompts, num_takes, how), takes(prompts, num_takes, replace(how, decode=False))
     missing = set(run.clips.missing([piece.key for piece in work]))
     there = run.clips.get_many([piece.key for piece in undecoded])
     found = {
@@ -79,23 +81,20 @@ def _decode_kept(context: Context, model: Model, work: Sequence[Work[Take]], und
         if piece.key in missing and same.key in there
     }
     if found:
-        stored_as = context.recipe.generate.stored_as
-        chunk = partial(decode_chunk, undecoded=found, blobs=context.blobs, stored_as=stored_as)
-        _advance(context, model, [piece for piece in work if piece.key in found], chunk, run.clips, [])
+        chunk = partial(decode_chunk, undecoded=found, blobs=context.blobs, stored_as=how.stored_as)
+        do, size = _by_model(context, model, chunk, []), context.recipe.runtime.generate_batch
+        todo = [piece for piece in work if piece.key in found]
+        advance(run.clips, todo, do, chunk_size=size, place=context.workers)
 
 
-def _advance(
+def _by_model(
     context: Context,
     model: Model,
-    work: Sequence[Work[Take]],
     chunk: Callable[[PipelineGenerator, Sequence[Work[Take]]], list[Clip | Failed]],
-    table: Table[Clip],
     texts: Sequence[str],
-) -> list[Clip]:
-    """Have clips made by a loaded model, here or on workers."""
-    build = partial(_generator, context.models, model, texts)
-    size = context.recipe.runtime.generate_batch
-    return advance(table, work, Lazily(build, chunk), chunk_size=size, place=context.workers)
+) -> Do[Take, Clip]:
+    """What `advance` calls on each chunk; the model is loaded where the first chunk needs it, here or on a worker."""
+    return Lazily(partial(_generator, context.models, model, texts), chunk)
 
 
 def _generator(models: Models, model: Model, texts: Sequence[str]) -> PipelineGenerator:

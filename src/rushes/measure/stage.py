@@ -12,7 +12,7 @@ from rushes.context import Context
 from rushes.execute.batch import batch_or_alone
 from rushes.execute.local import Lazily
 from rushes.families.models import Model
-from rushes.generate.stage import evaluation_clips
+from rushes.generate.stage import clips_of, evaluation_how
 from rushes.judge.asked import asked_hash
 from rushes.measure.vlm import build_vlm_measurer
 from rushes.plugins import MEASURER, build, name_of, resolved
@@ -49,9 +49,9 @@ def measure(
     single = [prompt for prompt in prompts if prompt.dimension not in groups]
     several = [prompt for prompt in prompts if prompt.dimension in groups]
     num_takes = recipe.measure.num_takes if purpose == "held_out" else recipe.diagnose.num_takes
-    clips = evaluation_clips(context, model, single, num_takes)
-    if several:
-        clips += evaluation_clips(context, model, several, recipe.measure.num_diversity_takes)
+    how = evaluation_how(context, model)
+    clips = clips_of(context, model, single, num_takes, how)
+    clips += clips_of(context, model, several, recipe.measure.num_diversity_takes, how)
     work = subjects(clips, context.prompts, recipe.measure, groups)
     measure_chunk = partial(measured, videos=Decoded(context.blobs), name=measurer_name(recipe.measure))
     found = advance(

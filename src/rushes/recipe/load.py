@@ -6,6 +6,7 @@ import difflib
 import json
 import os
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from rushes.errors import RecipeError
 from rushes.recipe.dimensions import probed
+from rushes.recipe.inherit import inherited
 from rushes.recipe.problems import recipe_error
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.schema import find, kind_of, models_in
@@ -36,11 +38,20 @@ def load_recipe(path_or_name: str | os.PathLike[str], overrides: Sequence[str] =
     Raises:
         RecipeError: no such file or name; not YAML; unknown, missing, wrong or impossible settings.
     """
-    text, source, name = _read(os.fspath(path_or_name))
-    return parse_recipe(text, source=source, overrides=overrides, default_name=name)
+    wanted = os.fspath(path_or_name)
+    text, source, name = _read(wanted)
+    folder = None if wanted in packaged_recipes() else Path(wanted).parent
+    return parse_recipe(text, source=source, overrides=overrides, default_name=name, folder=folder)
 
 
-def parse_recipe(text: str, *, source: str, overrides: Sequence[str] = (), default_name: str = "run") -> Recipe:
+def parse_recipe(
+    text: str,
+    *,
+    source: str,
+    overrides: Sequence[str] = (),
+    default_name: str = "run",
+    folder: Path | None = None,
+) -> Recipe:
     """`load_recipe` of YAML in memory.
 
     Args:
@@ -48,11 +59,12 @@ def parse_recipe(text: str, *, source: str, overrides: Sequence[str] = (), defau
         source: what to call it in messages.
         overrides: `a.b=value` each.
         default_name: the recipe's name where it has none of its own.
+        folder: what a path in `from` is relative to; None for the working folder.
 
     Raises:
         RecipeError: not YAML; unknown, missing, wrong or impossible settings.
     """
-    document = read_document(text, source)
+    document = inherited(read_document(text, source), partial(_base_document, folder or Path()))
     for override in overrides:
         apply_override(document, override)
     values: dict[str, Value] = {"name": default_name, **document.value}
@@ -108,6 +120,13 @@ def _read(wanted: str) -> tuple[str, str, str]:
         ) from None
     except (OSError, ValueError) as error:
         raise RecipeError(f"cannot read {wanted}", got=shown(str(error)), next_step="look at that path") from None
+
+
+def _base_document(folder: Path, wanted: str) -> Document:
+    """The recipe that a `from` names: packaged, or a file relative to the one that names it."""
+    is_packaged = wanted in packaged_recipes()
+    text, source, _ = _read(wanted if is_packaged else str(folder / wanted))
+    return read_document(text, source)
 
 
 def _unknown_name(wanted: str, names: Sequence[str]) -> RecipeError:

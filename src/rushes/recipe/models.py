@@ -92,7 +92,7 @@ class LlmQuestionsSpec(Spec):
 
 
 class CriticSpec(Spec):
-    """A language model that refuses prompts that no camera could film, by a written rubric."""
+    """A language model that refuses prompts that no camera could show, by a written rubric."""
 
     spec_name: ClassVar[str] = "critic.llm"
 

@@ -1,1 +1,1 @@
-"""Recipes that ship with the package, as YAML files."""
+"""Recipes for released models, as YAML files."""

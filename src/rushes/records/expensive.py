@@ -99,7 +99,7 @@ class Clip(KeyedRecord):
     measured_fields: ClassVar[frozenset[str]] = frozenset({"seconds"})
 
     prompt_key: Key
-    """Prompt that was filmed."""
+    """Prompt of the clip."""
     dimension: Text
     """Quality dimension of that prompt."""
     seed: Annotated[int, Field(ge=0, lt=2**63)]
@@ -109,7 +109,7 @@ class Clip(KeyedRecord):
     model: Text
     """Weights that made it: a work key of a checkpoint, or the name of the base model; "real" for real clips."""
     origin: Literal["model", "real"]
-    """Who filmed it."""
+    """Which model generated it."""
     sampler: SamplerSettings | None = None
     """How it was sampled; None for real clips only."""
     height_px: Size

@@ -60,7 +60,7 @@ class Example:
     rule: str
     """The rule that chose it: "largest gain", "typical" or "largest loss"."""
     prompt: str
-    """The text both models filmed."""
+    """The text given to both models."""
     questions: Sequence[Question]
     """The prompt's questions, so that a reader sees which answer was expected."""
     seed: int
@@ -121,7 +121,7 @@ class SkippedSteps:
 
 @dataclass(frozen=True)
 class Preview:
-    """A clip that training filmed on its way, with the averaged weights that it had then.
+    """A clip that training generated on its way, with the averaged weights that it had then.
 
     Example: `Preview(Path("runs/x/previews/0f3a/step-000050-0.mp4"), 1, 50, "a red circle moves up")`.
     """
@@ -211,4 +211,4 @@ class ReportData:
     real_clips: Sequence[ClipRow] | Missing = Missing("the run read no folder of real clips")
     """What became of each file and row of the user's folder; the section is left out where there is none."""
     previews: Sequence[Preview] = ()
-    """Clips filmed while training; empty where the recipe asked for none."""
+    """Clips generated while training; empty where the recipe asked for none."""

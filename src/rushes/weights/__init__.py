@@ -1,4 +1,4 @@
-"""Scores become non-negative weights, and clips training material, with what the weights amount to reported first.
+"""The stage that weighs: scores become non-negative weights, clips become training samples, and both are written down.
 
-Used by the pipeline; knows records and the recipe, and nothing of models.
+The pipeline calls it; it knows records and the recipe, and nothing of models.
 """

@@ -134,11 +134,11 @@ def _nothing_left(scores: Sequence[Score], num_scored: int, spec: WeightsSpec) -
             next_step="look at why the judge gave no scores: rushes status",
         )
     ways = {
-        "raw": "every score is 0; film easier prompts, or look at the judge",
+        "raw": "every score is 0; take easier prompts, or check the judge: rushes judge audit",
         "filter": f"lower weights.threshold (now {spec.threshold:g}), or use weights.kind: rank",
-        "centred": f"film more takes per prompt (generate.num_takes), lower weights.floor (now {spec.floor:g}), "
+        "centred": f"generate more takes per prompt (generate.num_takes), lower weights.floor (now {spec.floor:g}), "
         "or use weights.kind: rank",
-        "contrast": "film more takes per prompt (generate.num_takes): no take differs from its siblings",
+        "contrast": "generate more takes per prompt (generate.num_takes): no take differs from its siblings",
     }
     return TrainingError(
         f"all {num_scored} scored clips have weight 0 under weights.kind: {spec.kind}, so there is nothing to train on",

@@ -1,1 +1,1 @@
-"""Recipes that ship with the package, as YAML files."""
+"""The sandbox's recipes, as YAML files."""
