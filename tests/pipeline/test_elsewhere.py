@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rushes.context import executor_of, needs_of
-from rushes.execute import LocalExecutor
 from rushes.execute.ray import RayExecutor
 from rushes.pipeline import improve
 from rushes.recipe.runtime import RuntimeSpec
-from rushes.roles import Done, Needs
+from rushes.roles import Needs
 from rushes.store.run import Run
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
-
-
-class Travelling:
-    """Sends call, items and results through pickle, as a cluster does, and works on a copy of the call."""
-
-    def __init__(self) -> None:
-        self.num_calls = 0
-
-    def map(
-        self, call: Callable[[Any], Any], items: Iterable[Any], *, needs: Needs | None = None
-    ) -> Iterator[Done[Any]]:
-        self.num_calls += 1
-        assert needs == Needs(num_cpus=1.0, num_gpus=0.0)
-        copy = pickle.loads(pickle.dumps(call))
-        for done in LocalExecutor().map(copy, (pickle.loads(pickle.dumps(item)) for item in items)):
-            yield pickle.loads(pickle.dumps(done))
+from tests.support.travelling import Travelling
 
 
 def contents(home: Path) -> dict[tuple[str, str], object]:

@@ -26,7 +26,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     folder = tmp_path_factory.mktemp("own")
     (folder / "mine.yaml").write_text(own_dimension().text, encoding="utf-8")
     mine, tiny = load_recipe(folder / "mine.yaml"), tiny_recipe(make_tiny_wan(folder / "model"))
-    diagnose = mine.diagnose.model_copy(update={"num_prompts": tiny.diagnose.num_prompts})
+    small = {name: getattr(tiny.diagnose, name) for name in ("num_prompts", "num_takes", "choose")}
+    diagnose = mine.diagnose.model_copy(update=small)
     recipe = tiny.model_copy(update={"name": mine.name, "diagnose": diagnose})
     scorecard = improve(recipe, folder / "run")
     assert scorecard is not None

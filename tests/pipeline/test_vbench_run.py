@@ -34,7 +34,11 @@ def recipe_with_suite(model: Path, suite: Path) -> Recipe:
                 update={"catalogue": VBENCH_CATALOGUE, "dimensions": ("Material", "Mechanics"), "focus": ("Mechanics",)}
             ),
             "measure": recipe.measure.model_copy(
-                update={"suite": PluginSpec(use="vbench2", options={"path": str(suite)}), "num_takes": 3, "num_diversity_takes": 2}
+                update={
+                    "suite": PluginSpec(use="vbench2", options={"path": str(suite)}),
+                    "num_takes": 3,
+                    "num_diversity_takes": 2,
+                }
             ),
         }
     )
