@@ -256,6 +256,6 @@ class Steps:
             unit_flops=unit_flops(self.run, self.bench, single, self.desk.by_key),
         )
         self.run.write_derived("gains", prompt_gains(pair_up(before, after, self.clips.values())))
-        scorecard = result.scorecard(self.recipe, self.run)
+        scorecard = result.scorecard(self.recipe, self.run, self.desk.by_key)
         publish(self.recipe, self.run, result, scorecard, self.desk.by_key)
         return self.run.finish(scorecard)

@@ -17,11 +17,9 @@ from rushes.audit.expectations import table
 from rushes.audit.labels import Labels
 from rushes.audit.records import Consistency, ControlResult, DimensionAudit, OtherOpinion, Rule
 from rushes.audit.verdict import finding, judge_the_judge
-from rushes.judge.agreement import Estimate
 from rushes.judge.check import Checked
 from rushes.judge.grade import aggregate
 from rushes.records import Question
-from rushes.statistics.bootstrap import Resampling
 from rushes.statistics.ratios import (
     EVEN,
     accuracy,
@@ -33,6 +31,7 @@ from rushes.statistics.ratios import (
     pair_terms,
     yes_bias,
 )
+from rushes.statistics.resampling import Estimate, Resampling
 
 
 @dataclass

@@ -19,7 +19,7 @@ from rushes.audit.sources import Source
 from rushes.errors import StoreError
 from rushes.execute.progress import OnProgress, ProgressUpdate
 from rushes.roles import Judge
-from rushes.statistics.bootstrap import Resampling
+from rushes.statistics.resampling import Resampling
 from rushes.store.files import make_folder, write_atomic
 
 AUDIT_FILE: Final = "audit.json"

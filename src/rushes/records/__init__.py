@@ -6,6 +6,7 @@ recomputed from them, so a better rubric re-reads old answers and re-judges noth
 
 from rushes.records.base import BlobRef, FileRef, FolderRef, Key, KeyedRecord, Record
 from rushes.records.derived import (
+    Change,
     CostEntry,
     Criterion,
     DimensionRow,
@@ -41,6 +42,7 @@ from rushes.records.expensive import (
 __all__ = [
     "Answer",
     "BlobRef",
+    "Change",
     "Checkpoint",
     "Clip",
     "CostEntry",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from rushes.measure.agreement import Agreement
+from rushes.judge.agreement import Agreement
 from rushes.plan.reference import ReferenceCost
 from rushes.prompts.captions import ClipRow
 from rushes.recipe.weights import WeightsSpec
@@ -66,6 +66,7 @@ def make_row(name: str, before: float, gain: float, half_width: float, is_focus:
         gain=gain,
         gain_low=low,
         gain_high=high,
+        p_holm=0.01 if low > 0 or high < 0 else 0.4,
         num_prompts=8 if is_group else 32,
         num_clips=48 if is_group else 32,
         num_unscored=2 if name == "Camera_Motion" else 0,
@@ -94,6 +95,8 @@ def make_scorecard() -> Scorecard:
         focus_gain=0.125,
         focus_gain_low=0.056,
         focus_gain_high=0.194,
+        focus_p_value=0.001,
+        focus_verdict="better",
         notes=("Mechanics got worse: -12.5 points, 95 % interval -22.5 to -2.5.",),
     )
 

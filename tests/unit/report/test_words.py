@@ -17,7 +17,10 @@ from rushes.report.words import duration, figure, percent, signed, tone, typeset
 def card(*rows: DimensionRow, gain: tuple[float, float, float] | None = None) -> Scorecard:
     mean, low, high = gain or (None, None, None)
     changes = {"rows": rows, "focus_gain": mean, "focus_gain_low": low, "focus_gain_high": high}
-    return make_scorecard().model_copy(update=changes)
+    verdict = None
+    if gain is not None:
+        verdict = "better" if gain[1] > 0 else "worse" if gain[2] < 0 else "no clear change"
+    return make_scorecard().model_copy(update={**changes, "focus_verdict": verdict})
 
 
 def row(name: str, gain: float, is_focus: bool = False) -> DimensionRow:
@@ -36,6 +39,12 @@ def test_a_clear_gain() -> None:
 def test_an_interval_that_holds_zero_is_no_gain() -> None:
     found = card(row("A", 0.04, True), row("B", 0.04, True), gain=(0.04, -0.01, 0.09))
     assert verdict(found).startswith("No clear change in the 2 dimensions it was weak in: +4.0 points")
+    assert tone(found) == "even"
+
+
+def test_the_sentence_follows_the_verdict_and_not_the_interval_alone() -> None:
+    found = card(row("A", 0.1, True), gain=(0.1, 0.05, 0.15)).model_copy(update={"focus_verdict": "no clear change"})
+    assert verdict(found).startswith("No clear change in A: +10.0 points (95 % interval +5.0 to +15.0).")
     assert tone(found) == "even"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rushes.statistics.bootstrap import Resampling
+from rushes.statistics.resampling import Resampling
 from rushes_vbench.catalogue import facts
 from rushes_vbench.scorecard import VBenchRow, compare_models, official_totals, sum_intervals
 from rushes_vbench.values import ClipValue, DimensionValues, ModelValues
@@ -120,7 +120,7 @@ def test_categories_of_one_model_have_intervals_where_all_their_dimensions_are_t
     official = official_totals({name: part.mean or 0.0 for name, part in values.dimensions.items()})
     assert list(found) == list(official)
     for name, interval in found.items():
-        assert interval.mean == pytest.approx(official[name])
-        assert 0.0 <= interval.low < interval.mean < interval.high <= 1.0
+        assert interval.value == pytest.approx(official[name])
+        assert 0.0 <= interval.low < interval.value < interval.high <= 1.0
     some = model("a", *(part for name, part in values.dimensions.items() if name not in ("Diversity", "Material")))
     assert list(sum_intervals(some, HOW)) == ["Commonsense", "Controllability", "Human Fidelity"]
