@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from rushes.measure.compare import points
 from rushes.records import Scorecard
@@ -32,13 +33,18 @@ def focus_sentence(scorecard: Scorecard) -> str:
 
 
 def regression_sentence(scorecard: Scorecard) -> str:
-    """Which dimensions got clearly worse; empty when nothing was measured."""
+    """Which dimensions got clearly worse, or else may have; empty when nothing was measured."""
     if not scorecard.rows:
         return ""
     worse = [readable(row.dimension) for row in scorecard.rows if row.verdict == "worse"]
-    if not worse:
-        return "No dimension got clearly worse."
-    return f"{' and '.join(worse) if len(worse) < 3 else f'{len(worse)} dimensions'} got worse."
+    if worse:
+        return f"{_named(worse)} got worse."
+    fallen = [readable(row.dimension) for row in scorecard.rows if row.gain_high < 0]
+    return f"No dimension got clearly worse{f'; {_named(fallen)} may have' if fallen else ''}."
+
+
+def _named(names: Sequence[str]) -> str:
+    return " and ".join(names) if len(names) < 3 else f"{len(names)} dimensions"
 
 
 def rule(num_dimensions: int, *, has_focus: bool = False) -> str:

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_run import make_row, make_scorecard
 
 from rushes.records import DimensionRow, Scorecard
-from rushes.report.words import duration, figure, percent, signed, tone, typeset, verdict
+from rushes.report.words import duration, figure, percent, rule, signed, tone, typeset, verdict
 
 
 def card(*rows: DimensionRow, gain: tuple[float, float, float] | None = None) -> Scorecard:
@@ -55,6 +55,18 @@ def test_losses_are_said() -> None:
     assert tone(found) == "bad"
     many = card(*(row(name, -0.2, name == "A") for name in "ABC"), gain=(-0.2, -0.25, -0.15))
     assert verdict(many).endswith("3 dimensions got worse.")
+
+
+def test_a_loss_that_is_no_verdict_is_not_hidden() -> None:
+    fallen = row("B", -0.1).model_copy(update={"verdict": "no clear change", "p_holm": 0.2})
+    found = card(row("A", 0.1, True), fallen, gain=(0.1, 0.05, 0.15))
+    assert verdict(found).endswith("No dimension got clearly worse; B may have.")
+
+
+def test_the_rule_is_told_with_the_number_of_dimensions() -> None:
+    assert rule(1) == "Intervals are 95 % for each dimension alone, resampling prompts."
+    assert "corrected for 9 dimensions together" in rule(9)
+    assert "decided alone" in rule(9, has_focus=True) and "decided alone" not in rule(9)
 
 
 def test_nothing_measured_is_said_and_not_called_a_zero() -> None:
