@@ -55,7 +55,6 @@ class Replies:
 
 
 def count_dimension(
-    name: str,
     replies: Sequence[Replies],
     controls: Sequence[str],
     *,
@@ -69,7 +68,6 @@ def count_dimension(
     """The judge in one dimension.
 
     Args:
-        name: the dimension.
         replies: what was said about its clips, at least one.
         controls: names of the controls that were asked.
         aggregate_how: how answers become a score.
@@ -79,6 +77,7 @@ def count_dimension(
         second: name of the second judge; None for none.
         labels: of people; None for none.
     """
+    name = replies[0].case.dimension
     results = tuple(
         _control(name, replies, control, aggregate_how, how, rule)
         for control in (each.name for each in table().controls)

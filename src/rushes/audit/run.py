@@ -115,7 +115,6 @@ def _dimensions(
     how = Resampling(settings.num_resamples, settings.seed)
     return tuple(
         count_dimension(
-            name,
             [each for each in replies if each.case.dimension == name],
             settings.controls,
             aggregate_how=settings.aggregate,

@@ -157,6 +157,12 @@ def test_a_judge_that_is_pleased_while_the_measurer_is_not_is_noted() -> None:
     assert below_the_noise.notes == ()
 
 
+def test_a_gain_that_the_measurer_sees_clearly_is_no_flattery_however_much_the_judge_sees() -> None:
+    before, after = [0.0] * 24, [1.0] * 9 + [0.0] * 15
+    stand = Stand().add("A", before, after, ([0.0] * 24, [1.0] * 20 + [0.9] * 4))
+    assert scorecard(stand).notes == ()
+
+
 def test_judge_means_cover_only_pairs_that_the_judge_scored_on_both_sides() -> None:
     stand = Stand().add("A", [0.0, 1.0] * 5, [1.0, 1.0] * 5, ([0.2, "no answer"] * 5, [0.4, 0.9] * 5))
     found = row(scorecard(stand), "A")

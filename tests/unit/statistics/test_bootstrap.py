@@ -10,7 +10,7 @@ from scipy import stats
 
 from rushes.statistics.bootstrap import SCORE_BOUNDS, cluster_means, degrees_of, mean_interval, score_interval
 from rushes.statistics.comparison import paired_gains
-from rushes.statistics.resampling import Estimate, Resampling, draw_counts, t_level
+from rushes.statistics.resampling import Estimate, Resampling, agreeing_values, draw_counts, t_level
 
 F64 = np.typing.NDArray[np.float64]
 RNG = np.random.default_rng(5)
@@ -111,6 +111,14 @@ def test_prompts_that_all_agree_do_not_make_a_certainty() -> None:
     assert 0.85 < always_right.low < 1.0
     many = score_interval([1.0] * 320, keys(320))
     assert many.low > always_right.low
+
+
+def test_agreeing_prompts_have_the_spread_of_the_padded_sample() -> None:
+    """Nine prompts at 0.2 with half a one at 0, half at 1, and one at 0.5: Agresti and Min's interval by hand."""
+    sample = np.array([0.2] * 18 + [0.0, 1.0, 0.5, 0.5])  # every prompt twice, so that halves are whole
+    found = agreeing_values(0.2, 9, SCORE_BOUNDS, Resampling(num_resamples=100_000), "x")
+    assert found.mean() == pytest.approx(sample.mean(), abs=0.002)
+    assert found.std() == pytest.approx(sample.std() / np.sqrt(11), rel=0.03)
 
 
 def test_everything_improved_is_better_and_within_bounds() -> None:

@@ -45,6 +45,10 @@ def test_sign_flip_never_claims_certainty() -> None:
     assert sign_flip_p(np.array([0.9]), HOW) == 1.0
 
 
+def test_prompts_that_do_not_move_leave_the_test_exact() -> None:
+    assert sign_flip_p(np.array([0.3] * 5 + [0.0] * 35), HOW) == 2 / 2**5
+
+
 def test_sign_flip_is_false_as_often_as_it_says() -> None:
     rng = np.random.default_rng(5)
     p_values = [sign_flip_p(rng.choice([-1 / 3, 0, 1 / 3, 1, -1], size=10), HOW) for _ in range(400)]

@@ -73,6 +73,23 @@ def test_what_is_clear_alone_may_not_be_clear_among_many() -> None:
     assert among.p_holm == pytest.approx(6 * 2 / 2**7) and among.q_value == pytest.approx(6 * 2 / 2**7)
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_prompt_that_serves_two_dimensions_is_drawn_for_both_together(shared: bool) -> None:
+    """What one dimension gains on a prompt the other loses: on the same prompts that cancels in every resample."""
+    gains = [1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.5]
+
+    def side(name: str, sign: int) -> DimensionValues:
+        label = "p" if shared else name
+        return dimension(name, {(f"{label}{i}", 0): 0.5 + sign * (gain - 0.5) for i, gain in enumerate(gains)})
+
+    flat = [side("Material", 0), side("Mechanics", 0)]
+    turned = [side("Material", 1), side("Mechanics", -1)]
+    card = compare_models(model("a", *flat), model("b", *turned), measurer="m", how=HOW)
+    (mean,) = [each for each in card.sums if each.name == "Mean"]
+    assert mean.gain == pytest.approx(0.0)
+    assert (mean.gain_high - mean.gain_low < 1e-9) is shared
+
+
 def test_falling_coverage_is_a_warning() -> None:
     base = drawn("Mechanics", 0.5, 1)
     tuned = DimensionValues(
