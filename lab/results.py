@@ -46,7 +46,7 @@ PAPER: tuple[Arm, ...] = (
     Arm("offline re-weighting (raw) + realism", (*RAW, *REALISM)),
 )
 NUM_PROMPTS = 168
-"""Prompts that the model films for training, as in the demo."""
+"""Prompts that the model generates clips of for training, as in the demo."""
 
 
 def _of_captions(num: int) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ DATA: tuple[Arm, ...] = (
     Arm("real captions only", (*RAW, *REALISM, *_of_captions(NUM_PROMPTS))),
     Arm("both, half and half", (*RAW, *REALISM, *_of_captions(NUM_PROMPTS // 2))),
     Arm("synthetic prompts, and real clips", (*RAW, *REALISM)),
-    Arm("real clips only, nothing filmed", (*RAW, *REALISM, "train.realism.share=1.0")),
+    Arm("real clips only, nothing generated", (*RAW, *REALISM, "train.realism.share=1.0")),
 )
 REALISM_ARMS: tuple[Arm, ...] = (
     Arm("no realism constraint", ("train.realism.kind=none",)),
@@ -85,8 +85,8 @@ class Group:
 GROUPS: Mapping[str, Group] = {
     "demo": Group(
         "The demo recipe",
-        "What `make demo` does, with each seed anew: prompts, clips and training. `docs/lab.md` tells what had been "
-        "seen of these prompts before, and why the few open prompts of Diversity cannot show a small change.",
+        "What `make demo` does, with new prompts, clips and training for each seed. `docs/lab.md` tells what had "
+        "been seen of these prompts before, and why the few open prompts of Diversity cannot show a small change.",
         DEMO,
     ),
     "paper": Group(
@@ -97,10 +97,10 @@ GROUPS: Mapping[str, Group] = {
     ),
     "data": Group(
         "The paper's data",
-        "Raw weights on clips that the model filmed of written prompts, of captions of real clips, and of both; the "
-        "number of clips and of steps is the same. Where captions are filmed, their real clips are half of each batch "
-        "(the realism constraint). Then written prompts beside real clips whose captions are not filmed, and real "
-        "clips alone, without any of the model's own and without a judge.",
+        "Raw weights on clips that the model generated from written prompts, from captions of real clips, and from "
+        "both; the number of clips and of steps is the same. Where clips are generated from captions, the real clips "
+        "of these captions are half of each batch (the realism constraint). Then written prompts beside real clips "
+        "whose captions are not used, and real clips alone, without any of the model's own and without a judge.",
         DATA,
     ),
     "realism": Group(
@@ -237,7 +237,7 @@ def _earlier(home: Path) -> str:
     named = [each for each in others if each not in (None, commit()[0])]
     if not named:
         return ""
-    return f" Records that did not have to be made anew are of the commits before it: {', '.join(map(str, named))}."
+    return f" Other records are of the commits before it: {', '.join(map(str, named))}."
 
 
 if __name__ == "__main__":

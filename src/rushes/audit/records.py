@@ -128,7 +128,7 @@ class DimensionAudit(Record):
     dimension: Text
     """Quality dimension."""
     num_clips: Count
-    """Clips looked at."""
+    """Clips audited."""
     num_prompts: Count
     """Their prompts."""
     num_questions: Count

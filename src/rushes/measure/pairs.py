@@ -20,7 +20,7 @@ class Pair:
     dimension: str
     """Quality dimension measured."""
     prompt_key: str
-    """Prompt that both models filmed."""
+    """Prompt that both models generated clips of."""
     seed_indices: tuple[int, ...]
     """Which takes of the prompt, ascending; one unless takes are measured together."""
     before: Measurement

@@ -89,7 +89,7 @@ def compare_gains(
 
 
 def decide(comparisons: Mapping[str, Comparison]) -> dict[str, Decision]:
-    """The decision rule: what is better, worse, or open, among gains that are looked at together.
+    """The decision rule: what is better, worse, or open, among gains that are decided together.
 
     A gain is called better, or worse, when its p-value after Holm's correction for all of `comparisons` is below
     `ALPHA` and its own interval lies wholly on that side of 0. A single comparison fixed in advance (the mean of the

@@ -29,7 +29,7 @@ def show_dimensions() -> None:
         "features": "features of several clips",
     }
     columns = [Column("dimension"), Column("category"), Column("prompts", "right"), Column("clips", "right")]
-    columns += [Column("looked at by"), Column("official models and licences"), Column("of total", "right")]
+    columns += [Column("scored by"), Column("official models and licences"), Column("of total", "right")]
     rows = []
     for each in dimensions():
         fact = facts()[each.name]
