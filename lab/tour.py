@@ -14,8 +14,10 @@ ORDER: Final = (
     ("The recipe", ("rushes/recipe", "rushes/dimensions", "rushes/plugins.py", "rushes/recipes")),
     (
         "The stages, in the order of the sentence",
-        ("rushes/prompts", "rushes/diagnose", "rushes/generate", "rushes/judge", "rushes/weights", "rushes/train")
-        + ("rushes/measure", "rushes/report"),
+        (
+            *("rushes/prompts", "rushes/diagnose", "rushes/generate", "rushes/judge"),
+            *("rushes/weights", "rushes/train", "rushes/measure", "rushes/report"),
+        ),
     ),
     (
         "What the stages stand on",

@@ -17,7 +17,7 @@ import pytest
 from rushes.errors import TrainingError
 from rushes.families.load import load_family
 from rushes.families.models import Model
-from rushes.measure.agreement import agreement
+from rushes.judge.agreement import agreement
 from rushes.pipeline import improve
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.recipe import Recipe

@@ -10,7 +10,7 @@ from statistics import fmean
 import pytest
 
 from rushes.errors import TrainingError
-from rushes.measure.agreement import agreement
+from rushes.judge.agreement import agreement
 from rushes.measure.latents import ClipMoments
 from rushes.pipeline import improve
 from rushes.plan.flops import UnitFlops

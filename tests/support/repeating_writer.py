@@ -1,7 +1,7 @@
 """A prompt writer for tests of the assembly: some of its drafts are what the screen must refuse.
 
-Every evaluation list holds one text with a word that the tiny model cannot read. Drafts to train on begin with a text of
-the probe list and one of the held-out list.
+Every evaluation list holds one text with a word that the tiny model cannot read. Drafts to train on begin with a text
+of the probe list and one of the held-out list.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ Everybody may use them; they know nothing but errors.
 
 from rushes.records.base import BlobRef, FileRef, FolderRef, Key, KeyedRecord, Record
 from rushes.records.derived import (
+    Change,
     CostEntry,
     Criterion,
     DimensionRow,
@@ -40,6 +41,7 @@ from rushes.records.expensive import (
 __all__ = [
     "Answer",
     "BlobRef",
+    "Change",
     "Checkpoint",
     "Clip",
     "CostEntry",

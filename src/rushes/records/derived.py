@@ -11,6 +11,8 @@ from rushes.records.expensive import Outcome
 
 Gain = Annotated[float, Field(ge=-1.0, le=1.0)]
 """A difference of two scores: -1 to 1."""
+Change = Literal["better", "worse", "no clear change"]
+"""What a scorecard says about a gain, by the rule of `rushes.statistics.comparison`."""
 
 
 class Focus(Record):
@@ -169,7 +171,7 @@ class DimensionRow(Record):
 
     Example:
         DimensionRow(dimension="Composition", before=0.42, after=0.55, gain=0.13, gain_low=0.06, gain_high=0.20,
-                     num_prompts=40, num_clips=160, num_unscored=0, judge_before=0.5, judge_after=0.66,
+                     p_holm=0.004, num_prompts=40, num_clips=160, num_unscored=0, judge_before=0.5, judge_after=0.66,
                      is_focus=True, verdict="better")
     """
 
@@ -182,9 +184,11 @@ class DimensionRow(Record):
     gain: Gain
     """`after` - `before`."""
     gain_low: Gain
-    """Lower end of the gain's 95 % interval (paired bootstrap, clustered by prompt)."""
+    """Lower end of the gain's 95 % interval, for this dimension alone (paired bootstrap, clustered by prompt)."""
     gain_high: Gain
     """Upper end of the gain's 95 % interval."""
+    p_holm: Share
+    """P-value of the gain (sign-flip test over prompts), corrected for all dimensions of the scorecard (Holm)."""
     num_prompts: Size
     """Prompts compared."""
     num_clips: Size
@@ -197,19 +201,25 @@ class DimensionRow(Record):
     """Mean score that the training judge gives the tuned model; None where it was not asked."""
     is_focus: bool
     """True for dimensions that the round was aimed at."""
-    verdict: Literal["better", "worse", "no clear change"]
-    """What the interval says: it lies above 0, below 0, or holds 0."""
+    verdict: Change
+    """Better or worse where `p_holm` is below 0.05 and the interval lies on that side of 0."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.gain_low > self.gain_high:
             raise ValueError(f"the interval must run from low to high, got {self.gain_low!r} to {self.gain_high!r}")
-        says = "better" if self.gain_low > 0 else "worse" if self.gain_high < 0 else "no clear change"
-        if self.verdict != says:
-            raise ValueError(
-                f"the interval {self.gain_low!r} to {self.gain_high!r} says {says!r}, got {self.verdict!r}"
-            )
+        check_verdict(self.verdict, self.gain_low, self.gain_high)
         return self
+
+
+def check_verdict(verdict: Change, low: float, high: float) -> None:
+    """A verdict may be more cautious than its interval, and never contradicts it.
+
+    Raises:
+        ValueError: "better" with an interval that is not above 0, or "worse" with one that is not below.
+    """
+    if (verdict == "better" and low <= 0) or (verdict == "worse" and high >= 0):
+        raise ValueError(f"the interval {low!r} to {high!r} allows only 'no clear change', got {verdict!r}")
 
 
 class UnmeasuredDimension(Record):
@@ -268,7 +278,8 @@ class Scorecard(Record):
 
     Example:
         Scorecard(base_model="sandbox-base", tuned_model="5a" * 32, measurer="sandbox-perception", judge="sandbox-vqa",
-                  rows=(), focus_gain=0.1, focus_gain_low=0.05, focus_gain_high=0.15)
+                  rows=(), focus_gain=0.1, focus_gain_low=0.05, focus_gain_high=0.15, focus_p_value=0.001,
+                  focus_verdict="better")
     """
 
     base_model: Text
@@ -291,8 +302,20 @@ class Scorecard(Record):
     """Lower end of its 95 % interval."""
     focus_gain_high: Gain | None = None
     """Upper end of its 95 % interval."""
+    focus_p_value: Share | None = None
+    """Its p-value (sign-flip test over prompts). It is the one comparison fixed in advance, so nothing is corrected."""
+    focus_verdict: Change | None = None
+    """What became of the focus; None when none of it was measured."""
     notes: tuple[str, ...] = ()
     """Warnings a reader must see: regressions, few effective samples, judge and measurer disagreeing."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.focus_verdict is not None:
+            if self.focus_gain_low is None or self.focus_gain_high is None:
+                raise ValueError(f"a verdict on the focus needs its interval, got {self.focus_verdict!r} without one")
+            check_verdict(self.focus_verdict, self.focus_gain_low, self.focus_gain_high)
+        return self
 
 
 class RunHeader(Record):

@@ -11,12 +11,12 @@ import numpy as np
 
 from rushes.audit.run import FOLDER as AUDIT_FOLDER
 from rushes.audit.run import read_audit
+from rushes.judge.agreement import Agreement, agreement
 from rushes.judge.key import judge_name
-from rushes.measure.agreement import Agreement, agreement
 from rushes.measure.compare import Contest, compare
 from rushes.measure.drift import Footage, drift
 from rushes.measure.latents import LatentMoments, latent_moments
-from rushes.measure.pairs import Pair, pair_up
+from rushes.measure.pairs import Pair, clusters_of, pair_up
 from rushes.plan.flops import UnitFlops
 from rushes.plan.reference import ReferenceCost, RunFacts, reference_costs
 from rushes.plugins import JUDGE, resolved
@@ -52,6 +52,7 @@ from rushes.report.html import write_report
 from rushes.report.looks import find_previews
 from rushes.report.section import Sources, sections_of
 from rushes.roles import AccuracyRow, Tested, Video
+from rushes.statistics.resampling import Resampling
 from rushes.store.run import Run
 from rushes.train.lesson import BIN_PREFIX, NUM_BINS, previews_in
 from rushes.weights.report import WeightReport
@@ -81,8 +82,13 @@ class Result:
     unit_flops: UnitFlops
     """Arithmetic of one unit of each kind of work."""
 
-    def scorecard(self, recipe: Recipe, run: Run) -> Scorecard:
-        """Compare before and after; notes carry the warnings of the weighting."""
+    def scorecard(self, recipe: Recipe, run: Run, prompts: Mapping[str, Prompt]) -> Scorecard:
+        """Compare before and after; notes carry the warnings of the weighting.
+
+        Args:
+            recipe, run: what was wanted, and where it is.
+            prompts: by key, at least the measured ones.
+        """
         contest = Contest(
             base_model=self.base,
             tuned_model=self.tuned,
@@ -99,15 +105,13 @@ class Result:
                     f"{num} clips of the {which} model have latents that are not finite: left out of the drift"
                 )
         return compare(
-            self.before,
-            self.after,
-            clips=self.clips.values(),
-            contest=contest,
-            spec=recipe.measure,
+            pair_up(self.before, self.after, self.clips.values()),
+            clusters_of(prompts.values()),
+            contest,
+            Resampling(recipe.measure.num_bootstrap, recipe.seed),
             judged=self.judged,
             drift=drift(before, after, real),
             notes=tuple(notes),
-            seed=recipe.seed,
         )
 
     def _footage(self, run: Run, measured: Sequence[Measurement]) -> tuple[Footage, int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rushes.audit.records import Audit
-from rushes.measure.agreement import Agreement
+from rushes.judge.agreement import Agreement
 from rushes.plan.reference import ReferenceCost
 from rushes.records import CostEntry, Focus, Outcome, Question, Rejection, RunHeader, Sample, Scorecard
 from rushes.report.section import Section

@@ -48,7 +48,7 @@ def compare(
         unit_flops=unit_flops(context, single),
     )
     run.write_derived("gains", prompt_gains(pair_up(before, after, context.clips.values())))
-    scorecard = result.scorecard(recipe, run)
+    scorecard = result.scorecard(recipe, run, context.prompts)
     publish(recipe, run, result, scorecard, context.prompts)
     return run.finish(scorecard)
 

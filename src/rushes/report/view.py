@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from rushes.measure.agreement import Agreement
+from rushes.judge.agreement import Agreement
 from rushes.plan.reference import ReferenceCost
 from rushes.records import CostEntry, Outcome, Question, Rejection, Scorecard, Scored, Unscored
 from rushes.report.clips import EmbeddedClip, embed
