@@ -28,14 +28,15 @@ from benchmarks.support.measuring import machine
 from lab.pretrain.vae import clips_psnr_db
 from rushes.families.family import Family
 from rushes.families.load import load_family
-from rushes.recipe import load_recipe
-from rushes.recipe.prompts import GrammarWriterSpec
+from rushes.plugins import WRITER, resolved
+from rushes.recipe.load import load_recipe
 from rushes.recipe.recipe import Recipe
 from rushes.records import Outcome, Scored
 from rushes.roles import Brief, Draft, Failed, Subject, Video
 from rushes.statistics.bootstrap import score_interval
 from rushes_sandbox.grammar import DIMENSIONS
 from rushes_sandbox.measurer import PerceptionMeasurer
+from rushes_sandbox.specs import WriterSpec
 from rushes_sandbox.writer import GrammarWriter
 
 SEED = 40_000_003
@@ -86,12 +87,12 @@ def reconstruction(family: Family, num_clips: int) -> Figure:
     return Figure("reconstruction by the autoencoder", "dB", *ends, len(values_db))
 
 
-def draw_prompts(kind: str, num: int, spec: GrammarWriterSpec) -> list[Draft]:
+def draw_prompts(kind: str, num: int, spec: WriterSpec) -> list[Draft]:
     """The first different prompts of a kind."""
-    writer, start = GrammarWriter(spec), SEED + 10**6 * DIMENSIONS.index(kind)
+    writer, start = GrammarWriter(spec.detailed), SEED + 10**6 * DIMENSIONS.index(kind)
     found: dict[str, Draft] = {}
     for index in range(50 * num):
-        [draft] = writer.write([Brief(kind, "", (), "held_out", index, start + index)])
+        [draft] = writer.write([Brief(kind, "", (), (), "held_out", index, start + index)])
         if isinstance(draft, Draft):
             found.setdefault(draft.text, draft)
         if len(found) == num:
@@ -100,7 +101,7 @@ def draw_prompts(kind: str, num: int, spec: GrammarWriterSpec) -> list[Draft]:
 
 
 def looked_at(family: Family, recipe: Recipe, kind: str, drafts: Sequence[Draft], batch_size: int) -> list[Outcome]:
-    """One take of each prompt, filmed and measured."""
+    """One take of each prompt, generated and measured."""
     measurer, found = PerceptionMeasurer(), []
     for start in range(0, len(drafts), batch_size):
         some = drafts[start : start + batch_size]
@@ -116,9 +117,9 @@ def looked_at(family: Family, recipe: Recipe, kind: str, drafts: Sequence[Draft]
 
 
 def share_right(family: Family, recipe: Recipe, kind: str, size: Size) -> Figure:
-    """How often the base model films what the prompts of a kind ask for."""
-    writer = recipe.prompts.writer
-    assert isinstance(writer, GrammarWriterSpec)
+    """How often the base model shows what the prompts of a kind ask for."""
+    writer = resolved(recipe.prompts.writer, WRITER)
+    assert isinstance(writer, WriterSpec)
     drafts = draw_prompts(kind, size.of(kind), writer)
     outcomes = looked_at(family, recipe, kind, drafts, size.batch_size)
     scored = [(one.value, draft.text) for one, draft in zip(outcomes, drafts, strict=True) if isinstance(one, Scored)]

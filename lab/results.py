@@ -15,7 +15,7 @@ from statistics import fmean
 from rushes.execute.progress import ProgressDisplay
 from rushes.measure.pairs import clusters_of
 from rushes.pipeline import improve
-from rushes.recipe import load_recipe
+from rushes.recipe.load import load_recipe
 from rushes.records import PromptGain, Scorecard
 from rushes.statistics.bootstrap import mean_interval
 from rushes.statistics.resampling import Estimate, Resampling

@@ -134,10 +134,10 @@ def _check_class(cls: type[Spec], use: str, role: Role) -> None:
             got=f"spec_name {cls.spec_name!r}",
             next_step="add that line, with a name that never changes",
         )
-    other = next((each for each in _built_in(Spec) if each.spec_name == cls.spec_name and each is not cls), None)
+    other = next((each for each in _all(Spec) if each.spec_name == cls.spec_name and _place(each) != _place(cls)), None)
     if other is not None:
         raise RecipeError(
-            f"the plug-in {use} has the name of a built-in Spec, {other.__name__}",
+            f"the plug-in {use} has the name of another Spec, {_place(other)}",
             expected="a name of its own",
             got=cls.spec_name,
             next_step="begin spec_name with the name of your package",
@@ -151,9 +151,13 @@ def _check_class(cls: type[Spec], use: str, role: Role) -> None:
         )
 
 
-def _built_in(cls: type[Spec]) -> list[type[Spec]]:
-    found = [each for sub in cls.__subclasses__() for each in (sub, *_built_in(sub))]
-    return [each for each in found if each.__module__.split(".")[0] == "rushes"]
+def _all(cls: type[Spec]) -> list[type[Spec]]:
+    """Every Spec that is imported."""
+    return [each for sub in cls.__subclasses__() for each in (sub, *_all(sub))]
+
+
+def _place(cls: type[Spec]) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
 
 
 def _class(use: str, role: Role) -> type[Spec]:

@@ -20,7 +20,7 @@ from rushes.store.files import sha256_of_file
 class WriterSpec(Spec):
     """A prompt writer that draws scenes from a grammar and puts them in words."""
 
-    spec_name: ClassVar[str] = "sandbox-grammar"
+    spec_name: ClassVar[str] = "sandbox.writer"
 
     detailed: Share = 0.5
     """Share of prompts that are augmented with their setting."""
@@ -35,7 +35,7 @@ class WriterSpec(Spec):
 class RealClipsSpec(Spec):
     """Rendered clips with true captions, as the real videos of this world."""
 
-    spec_name: ClassVar[str] = "sandbox-clips"
+    spec_name: ClassVar[str] = "sandbox.clips"
 
     detailed: bool = False
     """True tells every detail in every caption; False leaves some open in half of them, as prompts do."""

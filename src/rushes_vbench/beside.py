@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from rushes.display.words import percent, readable, score, signed
 from rushes.report.section import Section, Sources
-from rushes.report.words import percent, readable, score, signed
 from rushes.store.run import Run
 from rushes_vbench.catalogue import facts
 from rushes_vbench.results import OfficialDimension, OfficialResults

@@ -26,7 +26,7 @@ _START: Final[Mapping[Part, int]] = {"development": 0, "probe": 1, "test": 2}
 class SuiteSpec(Spec):
     """The prompts of VBench-2.0, as `measure.suite` of a recipe takes them."""
 
-    spec_name: ClassVar[str] = "vbench2-suite"
+    spec_name: ClassVar[str] = "vbench2.suite"
 
     path: str
     """Your copy of VBench-2.0: a checkout, a vbench2 wheel, VBench2_full_info.json, or `installed`."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rushes.recipe import load_recipe
+from rushes.recipe.load import load_recipe
 from rushes.records import Scorecard
 from tests.support.pages import ROOT, Block, blocks, own_dimension
 

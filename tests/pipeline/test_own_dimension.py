@@ -8,8 +8,8 @@ import pytest
 
 from rushes.judge.grade import grade
 from rushes.pipeline import improve
-from rushes.recipe import load_recipe
 from rushes.recipe.diagnose import DimensionSpec
+from rushes.recipe.load import load_recipe
 from rushes.recipe.recipe import Recipe
 from rushes.records import Clip, Focus, Prompt, Sample, Scorecard, Scored
 from rushes.store.run import Run

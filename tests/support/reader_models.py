@@ -15,9 +15,9 @@ from rushes.export.full import export_merged
 from rushes.export.lora import LoraOptions, export_lora
 from rushes.export.source import choose
 from rushes.recipe.base import BaseModelSpec
-from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import LoraSpec
 from rushes.store.run import Run
+from tests.support.sandbox_recipe import sandbox_recipe
 from tests.support.tiny_recipe import tiny_recipe
 from tests.unit.export.conftest import add_checkpoint
 
@@ -82,7 +82,7 @@ def export(name: str, folder: Path, *dialects: str) -> Exported:
     _tune(model)
     base = BaseModelSpec.model_validate({"family": family, "model": str(folder / "base"), "max_tokens": 16})
     train = tiny_recipe(folder / "base").train.model_copy(update={"lora": LoraSpec(rank=RANK, alpha=3)})
-    add_checkpoint(folder / "run", Recipe(name="readers", base=base, train=train), _copy(model))
+    add_checkpoint(folder / "run", sandbox_recipe(name="readers", base=base, train=train), _copy(model))
     with Run.view(folder / "run") as run:
         source = choose(run)
         plain, merged = (folder / f"merged-{strength:g}" for strength in (0.0, 1.0))

@@ -17,14 +17,14 @@ from diffusers import AutoencoderKLWan, WanTransformer3DModel
 
 import rushes_sandbox
 from rushes.plan.models import REAL_MODELS
-from rushes.recipe import load_recipe
-from rushes.recipe.prompts import GrammarWriterSpec
+from rushes.recipe.load import load_recipe
 from rushes.records import Question
 from rushes.roles import Draft
 from rushes.train import setup
 from rushes_sandbox.grammar import DIMENSIONS, draw_scene
 from rushes_sandbox.questions import ask, checks
 from rushes_sandbox.render import render
+from rushes_sandbox.specs import WriterSpec
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -127,13 +127,13 @@ def test_the_sandbox_models_are_measured(sandbox_model: ModuleType, tmp_path: Pa
 
 
 def test_the_prompts_of_the_sandbox_models_are_different_and_always_the_same(sandbox_model: ModuleType) -> None:
-    spec = GrammarWriterSpec()
+    spec = WriterSpec()
     drafts = sandbox_model.draw_prompts("Simple", 20, spec)
     assert len({draft.text for draft in drafts}) == 20 and all(draft.questions for draft in drafts)
     assert drafts[:5] == sandbox_model.draw_prompts("Simple", 5, spec)
 
 
-def test_a_clip_is_right_only_when_its_own_prompt_is_filmed(sandbox_model: ModuleType) -> None:
+def test_a_clip_is_right_only_when_it_shows_its_own_prompt(sandbox_model: ModuleType) -> None:
     """Rendered clips in the model's place: those of the prompts are right, those of other prompts are not."""
     recipe = load_recipe("sandbox")
     rng = np.random.default_rng(0)
@@ -149,7 +149,7 @@ def test_a_clip_is_right_only_when_its_own_prompt_is_filmed(sandbox_model: Modul
 
     @dataclass
     class Renderer:
-        """A family that films scene number `text`, or the one after it."""
+        """A family that shows scene number `text`, or the one after it."""
 
         away: int
 

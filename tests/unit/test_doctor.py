@@ -203,7 +203,7 @@ def test_weights_without_hashes_cannot_be_vouched_for(weights: Path) -> None:
 
 
 def test_no_weights_at_all_says_how_to_get_them(tmp_path: Path) -> None:
-    assert "rushes sandbox pretrain" in check_weights(tmp_path).fix
+    assert "python -m lab.pretrain" in check_weights(tmp_path).fix
     (tmp_path / SUMS).write_text("")
     assert check_weights(tmp_path).status == "missing"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rushes.errors import RecipeError
-from rushes.recipe import load_recipe
+from rushes.recipe.load import load_recipe
 
 
 def written(folder: Path, text: str, name: str = "mine.yaml") -> Path:

@@ -25,8 +25,8 @@ from rushes.plan import (
 )
 from rushes.plan.estimate import computed_clip_bytes
 from rushes.prompts.stage import SPARE, SPARE_REAL
-from rushes.recipe import load_recipe, parse_recipe
 from rushes.recipe.dimensions import known, probed
+from rushes.recipe.load import load_recipe, parse_recipe
 from rushes.recipe.recipe import Recipe
 from rushes.records import BlobRef, Checkpoint, Clip, CostEntry
 from rushes.store.blobs import Blobs

@@ -121,7 +121,7 @@ ADD_NAME = "add that line, with a name that never changes"
         (
             "TwinSpec",
             JUDGE,
-            "has the name of a built-in Spec, VlmJudgeSpec",
+            "has the name of another Spec, rushes.recipe.models:VlmJudgeSpec",
             "a name of its own",
             "judge.vlm",
             "begin spec_name with the name of your package",

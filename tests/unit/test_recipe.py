@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
 from rushes.errors import RecipeError
-from rushes.recipe import load_recipe, packaged_recipes, parse_recipe, recipe_yaml
+from rushes.recipe.generate import GenerateSpec
+from rushes.recipe.load import load_recipe, packaged_recipes, parse_recipe
+from rushes.recipe.models import LocalModelSpec, VlmJudgeSpec
 from rushes.recipe.plugin import PluginSpec
-from rushes.recipe.prompts import FixedWriterSpec, GrammarWriterSpec
+from rushes.recipe.prompts import FixedWriterSpec
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.schema import all_settings, describe, kind_of, models_in
+from rushes.recipe.template import recipe_yaml
+from rushes.recipe.train import TrainSpec
 from rushes.recipe.weights import WeightsSpec
 from rushes.recipe.yaml_reader import dotted, read_value
 from rushes.store.changes import STAGES, changed_paths, spec_hash, stage_of_path
 from rushes.store.run import Run
+from tests.support.sandbox_recipe import CATALOGUE, judge_spec, sandbox_recipe
+
+LEAST = Path(__file__).parents[1] / "support" / "least.yaml"
+"""A recipe with what has no default."""
 
 
 def parse(text: str, *overrides: str) -> Recipe:
+    """The recipe with what has no default taken from `LEAST`, below the text so that its lines keep their numbers."""
+    return alone(f"{text}\nfrom: {LEAST}\n", *overrides)
+
+
+def alone(text: str, *overrides: str) -> Recipe:
     return parse_recipe(text, source="recipe.yaml", overrides=overrides)
 
 
-def error(text: str, *overrides: str) -> RecipeError:
+def error(text: str, *overrides: str, read: Callable[..., Recipe] = parse) -> RecipeError:
     with pytest.raises(RecipeError) as caught:
-        parse(text, *overrides)
+        read(text, *overrides)
     return caught.value
 
 
@@ -34,19 +48,34 @@ def error(text: str, *overrides: str) -> RecipeError:
 
 
 def test_what_is_left_out_keeps_its_default() -> None:
-    assert parse("name: x") == Recipe(name="x")
-    assert parse("train: {num_steps: 7}").train == Recipe().train.model_copy(update={"num_steps": 7})
+    assert parse("name: x") == sandbox_recipe(name="x")
+    assert parse("train: {num_steps: 7}").train == TrainSpec(num_steps=7)
+
+
+def test_what_has_no_default_is_asked_for_by_name() -> None:
+    said = str(error("name: x", read=alone))
+    for name in ("base", "diagnose", "prompts", "judge", "measure"):
+        assert f"{name} is missing" in said and Recipe.model_fields[name].is_required()
+    said = str(error("base: {}\ndiagnose: {}\nprompts: {}\njudge: {}\nmeasure: {}", read=alone))
+    for name in ("base.model", "diagnose.catalogue", "prompts.writer", "judge.judge", "measure.measurer"):
+        assert f"{name} is missing" in said
 
 
 def test_half_a_sampler_keeps_the_rest_of_the_default_sampler() -> None:
     recipe = parse("measure: {sampler: {num_steps: 3}}", "generate.sampler.guidance_scale=1.5")
-    default = Recipe().measure.sampler
+    default = sandbox_recipe().measure.sampler
     assert recipe.measure.sampler == default.model_copy(update={"num_steps": 3})
     assert recipe.generate.sampler == default.model_copy(update={"guidance_scale": 1.5})
 
 
-def test_a_writer_without_kind_is_the_default_kind() -> None:
-    assert parse("prompts: {writer: {detailed: 0.25}}").prompts.writer == GrammarWriterSpec(detailed=0.25)
+def test_a_section_that_names_a_plug_in_needs_no_kind() -> None:
+    writer = PluginSpec(use="sandbox", options={"detailed": 0.25})
+    assert parse("prompts: {writer: {use: sandbox, options: {detailed: 0.25}}}").prompts.writer == writer
+    assert parse("prompts: {writer: {options: {detailed: 0.25}}}").prompts.writer == writer
+    text = "judge: {judge: {use: 'a:B'}}\nmeasure: {measurer: {use: 'c:D'}}\nprompts: {questions: {use: 'e:F'}}"
+    found = parse(text)
+    assert found.judge.judge == PluginSpec(use="a:B") and found.measure.measurer == PluginSpec(use="c:D")
+    assert found.prompts.questions == PluginSpec(use="e:F")
 
 
 @pytest.mark.parametrize(
@@ -86,10 +115,10 @@ def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
 
 def test_yes_and_no_are_answers_without_quotes() -> None:
     text = """
-    diagnose:
-      extra:
-        - {name: Rain, description: It rains., examples: [{prompt: rain on a roof, questions: {"Does it rain?": yes}}]}
-    """
+diagnose:
+  extra:
+    - {name: Rain, description: It rains., examples: [{prompt: rain on a roof, questions: {"Does it rain?": yes}}]}
+"""
     assert parse(text).diagnose.extra[0].examples[0].questions == {"Does it rain?": "yes"}
 
 
@@ -113,10 +142,10 @@ MISTAKES = [
     ("train: {batch_size: 3, num_accumulation: 2}", [], ["multiple of train.num_accumulation", "3 and 2"]),
     ("weights: {kind: plugin}", [], ["weights.kind must be 'plugin' exactly when weights.plugin is set"]),
     ("name: 3", [], ["name", 'write it in quotes: "3"']),
-    ("prompts: {writer: {kind: gramar}}", [], ["prompts.writer.kind", "did you mean grammar?"]),
+    ("prompts: {writer: {kind: fixd}}", [], ["prompts.writer.kind", "did you mean fixed?"]),
     ("prompts: {writer: {kind: fixed}}", [], ["prompts.writer.path is missing"]),
-    ("prompts: {writer: {path: a.jsonl}}", [], ["prompts.writer.path", "kind: grammar", "set prompts.writer.kind"]),
-    ("prompts: {writer: {kind: plugin, use: nope}}", [], ["prompts.writer.use", "package.module:Class"]),
+    ("prompts: {writer: {path: a.jsonl}}", [], ["prompts.writer.path", "kind: plugin", "set prompts.writer.kind"]),
+    ("prompts: {writer: {kind: plugin, use: 'no pe'}}", [], ["prompts.writer.use", "package.module:Class"]),
     ("prompts: {writer: {kind: plugin, use: 'a:B', options: {x: [1]}}}", [], ["prompts.writer.options.x"]),
     ("diagnose: {dimensions: [Compositon]}", [], ["diagnose.dimensions[0]", "did you mean 'Composition'?"]),
     ("diagnose: {extra: [{name: a, description: b, examples: []}]}", [], ["diagnose.extra.0.examples", "at least 1"]),
@@ -163,7 +192,7 @@ BROKEN_YAML = [
 
 @pytest.mark.parametrize(("text", "words"), BROKEN_YAML)
 def test_what_is_no_recipe_is_refused_with_its_place(text: str, words: list[str]) -> None:
-    said = str(error(text))
+    said = str(error(text, read=alone))
     assert [word for word in words if word not in said] == []
 
 
@@ -171,7 +200,7 @@ def test_aliases_may_share_a_section_but_not_explode() -> None:
     shared = "generate: {sampler: &s {num_steps: 4}}\nmeasure: {sampler: *s}"
     assert parse(shared).measure.sampler.num_steps == 4
     bomb = "a0: &a0 [x, x]\n" + "\n".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 40))
-    assert "repeats itself too often" in str(error(bomb))
+    assert "repeats itself too often" in str(error(bomb, read=alone))
 
 
 def test_all_mistakes_are_named_the_override_and_then_the_first_line_first() -> None:
@@ -225,7 +254,7 @@ def test_an_override_reaches_into_a_list() -> None:
 
 
 def test_another_kind_starts_afresh_only_where_kinds_have_settings_of_their_own() -> None:
-    text = "prompts: {writer: {kind: grammar, detailed: 0.1}}\nweights: {kind: raw, threshold: 0.7}"
+    text = "prompts: {writer: {use: sandbox, options: {detailed: 0.1}}}\nweights: {kind: raw, threshold: 0.7}"
     recipe = parse(text, "prompts.writer.kind=fixed", "prompts.writer.path=a.jsonl", "weights.kind=filter")
     assert recipe.prompts.writer == FixedWriterSpec(path="a.jsonl")
     assert recipe.weights == WeightsSpec(kind="filter", threshold=0.7)
@@ -240,16 +269,16 @@ def test_packaged_recipes_load_by_name() -> None:
         assert load_recipe(name).name == name
     tiny = load_recipe("tiny")
     assert tiny.train.num_steps == 2
-    assert Recipe().train.sigma_density == "logit_normal"
+    assert TrainSpec().sigma_density == "logit_normal"
     assert {load_recipe(name).train.sigma_density for name in ("sandbox", "tiny")} == {"mixed"}
     assert len(tiny.diagnose.dimensions) <= 2
 
 
 def test_a_file_gives_its_name_unless_it_has_one(tmp_path: Path) -> None:
     file = tmp_path / "rain.yaml"
-    file.write_text("seed: 3\n", encoding="utf-8-sig")
-    assert load_recipe(file) == Recipe(name="rain", seed=3)
-    file.write_text("name: own\n")
+    file.write_text(f"from: {LEAST}\nseed: 3\n", encoding="utf-8-sig")
+    assert load_recipe(file) == sandbox_recipe(name="rain", seed=3)
+    file.write_text(f"name: own\nfrom: {LEAST}\n")
     assert load_recipe(str(file)).name == "own"
 
 
@@ -304,10 +333,11 @@ def odd_recipe(seed: int) -> Recipe:
         "name": text(),
         "base": {"model": text()},
         "prompts": {"writer": {"kind": "plugin", "use": "a.b:C", "options": options}, "real": {"folder": text()}},
-        "generate": {"sampler": {**Recipe().generate.sampler.model_dump(), "negative_prompt": text()}},
+        "generate": {"sampler": {**GenerateSpec().sampler.model_dump(), "negative_prompt": text()}},
         "train": {"learning_rate": rng.choice([1e-5, 3e-7, 1e22, 0.1]), "lora": rng.choice([None, {"rank": 4}])},
         "judge": {"judge": {"kind": "plugin", "use": "x:Y"}},
         "diagnose": {
+            "catalogue": CATALOGUE,
             "extra": [
                 {
                     "name": f"D{i}",
@@ -315,14 +345,14 @@ def odd_recipe(seed: int) -> Recipe:
                     "examples": [{"prompt": "p" + text(), "questions": {"q?": "no"}}],
                 }
                 for i in range(3)
-            ]
+            ],
         },
     }
-    return Recipe.model_validate(values)
+    return sandbox_recipe(**values)
 
 
 @pytest.mark.parametrize(
-    "recipe", [Recipe(), *(load_recipe(name) for name in packaged_recipes())], ids=lambda r: r.name
+    "recipe", [sandbox_recipe(), *(load_recipe(name) for name in packaged_recipes())], ids=lambda r: r.name
 )
 def test_the_template_reads_back_as_the_same_recipe(recipe: Recipe) -> None:
     assert parse(recipe_yaml(recipe)) == recipe
@@ -338,7 +368,7 @@ def test_the_template_survives_odd_values(seed: int) -> None:
 
 
 def test_the_template_explains_every_setting() -> None:
-    lines = recipe_yaml(Recipe()).splitlines()
+    lines = recipe_yaml(sandbox_recipe()).splitlines()
     for number, line in enumerate(lines):
         is_setting = line.strip() and not line.lstrip().startswith("#")
         if is_setting and line.strip().split(":")[0] not in ("kind",):
@@ -356,7 +386,7 @@ def test_types_in_words() -> None:
     assert words["prompts.screen.enabled"] == "true or false"
     assert words["diagnose.dimensions"] == "a list (text each)"
     assert words["train.lora"].endswith(", or null")
-    assert words["judge.judge"].startswith("a section with kind: sandbox or ")
+    assert words["judge.judge"].startswith("a section with kind: vlm or plugin")
     assert describe(dict[str, int]) == "a mapping (a whole number under each name)"
 
 
@@ -364,7 +394,7 @@ def test_types_in_words() -> None:
 
 
 def test_runtime_changes_nothing_that_counts() -> None:
-    recipe = Recipe()
+    recipe = sandbox_recipe()
     faster = parse("name: run\nruntime: {generate_batch: 2, num_threads: 7}")
     assert spec_hash(recipe) == spec_hash(faster)
     assert changed_paths(recipe, faster) == ()
@@ -385,9 +415,9 @@ def test_changed_settings_are_named_and_their_stages_known() -> None:
 
 
 def test_another_kind_of_section_is_not_told_by_the_name_of_its_class() -> None:
-    new = Recipe.model_validate({"judge": {"judge": PluginSpec(use="a:B").model_dump()}})
-    assert all("spec_name" not in path for path in changed_paths(Recipe(), new))
-    assert "judge.judge.kind" in changed_paths(Recipe(), new)
+    new = sandbox_recipe(judge=judge_spec(judge=VlmJudgeSpec(model=LocalModelSpec())))
+    assert all("spec_name" not in path for path in changed_paths(sandbox_recipe(), new))
+    assert "judge.judge.kind" in changed_paths(sandbox_recipe(), new)
 
 
 def test_every_section_knows_its_stages() -> None:

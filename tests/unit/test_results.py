@@ -10,7 +10,7 @@ from statistics import fmean
 import pytest
 
 import lab.results as results
-from rushes.recipe import load_recipe
+from rushes.recipe.load import load_recipe
 from rushes.recipe.recipe import Recipe
 from rushes.records import DimensionRow, Prompt, PromptGain, Scorecard
 from rushes.store.run import Run

@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from rushes.audit.expectations import table
 from rushes.audit.records import Audit, ControlResult, DimensionAudit
-from rushes.report.svg import Axis, tag
-from rushes.report.words import readable
+from rushes.display.svg import Axis, tag
+from rushes.display.words import readable
 
 _LABEL_PX: Final = 196
 _CELL_PX: Final = 70

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from rushes.audit.expectations import table
 from rushes.audit.records import Audit, ControlResult, DimensionAudit, OtherOpinion
-from rushes.report.words import readable
+from rushes.display.words import readable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -115,7 +115,7 @@ def _default_folder(source: str) -> Path:
 
 
 def _recipe(source: str, name: str | None, overrides: Sequence[str]) -> Recipe:
-    from rushes.recipe import load_recipe
+    from rushes.recipe.load import load_recipe
 
     own = Path(source) / "recipe.yaml"
     return load_recipe(name or (own if own.is_file() else "sandbox"), overrides)

@@ -95,7 +95,7 @@ def show_plan(
     """
     from rushes.plan import earlier_runs, estimate_throughput, make_plan, missing_kinds
     from rushes.plan.on_gpus import real_model
-    from rushes.recipe import load_recipe
+    from rushes.recipe.load import load_recipe
 
     recipe = load_recipe(recipe_name, overrides)
     is_real = real_model(recipe) is not None

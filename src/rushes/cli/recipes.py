@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from rushes.errors import InputError
-from rushes.recipe import load_recipe, recipe_yaml
+from rushes.recipe.load import load_recipe
+from rushes.recipe.template import recipe_yaml
 from rushes.store.files import make_folder
 
 

@@ -48,7 +48,7 @@ def work(
         Stopped: Ctrl-C, and the work in hand is stored.
     """
     from rushes.cli.several import dismissing, helping, sharing
-    from rushes.recipe import load_recipe
+    from rushes.recipe.load import load_recipe
 
     if helping():
         return
@@ -121,7 +121,7 @@ def show_report(home: Path, *, anew: bool, open_in_browser: bool) -> None:
 def _finish_again(home: Path) -> Scorecard | None:
     """Run the recipe that a run keeps once more: every record is there, so only the end is done again."""
     from rushes.pipeline import improve
-    from rushes.recipe import load_recipe
+    from rushes.recipe.load import load_recipe
     from rushes.store.run import Run
 
     recipe = load_recipe(home / "recipe.yaml")

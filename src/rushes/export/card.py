@@ -11,13 +11,12 @@ from typing import Any, Final, Literal
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from rushes.display.words import points, readable, rule, verdict
 from rushes.export.gallery import Sample
 from rushes.export.snippet import Snippet
 from rushes.export.source import SHORT, Source
-from rushes.measure.compare import points
 from rushes.recipe.recipe import Recipe
 from rushes.records import DimensionRow, SamplerSettings, Scorecard
-from rushes.report.words import readable, rule, verdict
 
 Form = Literal["lora", "transformer", "pipeline"]
 TAGS: Final = ("text-to-video", "diffusers", "diffusers-training", "rushes", "reward-weighted")

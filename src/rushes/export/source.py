@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rushes.errors import InputError, StoreError
-from rushes.recipe import load_recipe
+from rushes.recipe.load import load_recipe
 from rushes.recipe.recipe import Recipe
 from rushes.records import BlobRef, Checkpoint
 from rushes.store.run import Run

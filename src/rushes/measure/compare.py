@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from rushes.display.words import points
 from rushes.errors import UserError
 from rushes.measure.pairs import DIVERSITY, Pair, Pairing
 from rushes.records import DimensionRow, DriftRow, Measurement, Score, Scorecard, Scored, UnmeasuredDimension, Unscored
@@ -253,12 +254,6 @@ def _is_suspicious(row: DimensionRow, judge_gain: Estimate) -> bool:
     """A warning, not a verdict: both gains are taken by their own intervals, uncorrected."""
     clear = judge_gain.low > 0 and judge_gain.value >= HACKING_LEAST
     return clear and row.gain_low <= 0 and row.gain < HACKING_SHARE * judge_gain.value
-
-
-def points(value: float) -> str:
-    """A gain in points (hundredths of the score range) with its sign: `+4.2`, `-0.8`, `0.0`."""
-    text = f"{100 * value:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text
 
 
 def _reason(name: str, pairing: Pairing) -> str:

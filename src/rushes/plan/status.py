@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from rushes.errors import RecipeError
 from rushes.plan.work import planned_totals
-from rushes.recipe import load_recipe
+from rushes.recipe.load import load_recipe
 from rushes.records import CostEntry
 from rushes.store.run import Run
 from rushes.store.table import Table

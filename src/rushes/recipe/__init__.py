@@ -2,8 +2,3 @@
 
 Everybody above may read it; it builds and loads nothing, and knows no implementation of what it names.
 """
-
-from rushes.recipe.load import load_recipe, packaged_recipes, parse_recipe
-from rushes.recipe.template import recipe_yaml
-
-__all__ = ["load_recipe", "packaged_recipes", "parse_recipe", "recipe_yaml"]

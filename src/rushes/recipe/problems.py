@@ -75,7 +75,13 @@ def _explain(details: Any, document: Document, root: type[BaseModel]) -> _Proble
         return _Problem(path, place, told, next_step="change one of the values that it names")
     expected = _with_meaning(setting)
     if kind == "missing":
-        return _Problem(path, place, f"{name} is missing", expected, next_step=f"add {name} to the recipe")
+        return _Problem(
+            path,
+            place,
+            f"{name} is missing",
+            expected,
+            next_step=f"add {name}, or begin with a whole recipe: from: sandbox",
+        )
     if kind in ("union_tag_not_found", "union_tag_invalid") and isinstance(details["input"], dict):
         return _wrong_kind(path, place, details, setting)
     hint = _type_hint(kind, details["input"], name)

@@ -49,7 +49,7 @@ from rushes.report.data import (
 )
 from rushes.report.examples import choose_examples
 from rushes.report.html import write_report
-from rushes.report.looks import find_previews
+from rushes.report.previews import find_previews
 from rushes.report.section import Sources, sections_of
 from rushes.roles import AccuracyRow, Tested, Video
 from rushes.statistics.resampling import Resampling

@@ -12,8 +12,9 @@ from markupsafe import Markup
 
 from rushes.audit import plot as audit_plot
 from rushes.audit import table as audit_table
+from rushes.display import words
 from rushes.plan import reference
-from rushes.report import looks, plots, view, words
+from rushes.report import plots, previews, view
 from rushes.report.data import Missing, ReportData
 from rushes.report.examples import RULE
 from rushes.store.files import make_folder, write_atomic
@@ -70,7 +71,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "audit_plot": audit_plot,
         "audit_table": audit_table,
-        "looks": looks,
+        "previews": previews,
         "plots": plots,
         "reference": reference,
         "view": view,

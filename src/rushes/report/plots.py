@@ -8,9 +8,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from rushes.display.svg import Axis, nice_ticks, picture, polyline, stretched, tag
+from rushes.display.words import figure, readable, score, signed, tones
 from rushes.records import DimensionRow, DriftRow
-from rushes.report.svg import Axis, nice_ticks, picture, polyline, stretched, tag
-from rushes.report.words import figure, readable, score, signed, tones
 
 F64 = NDArray[np.float64]
 ROW_PX = 30

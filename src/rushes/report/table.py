@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rushes.display.words import readable, rule, tone, tones, verdict
 from rushes.records import DimensionRow, Scorecard
-from rushes.report.words import readable, rule, tone, tones, verdict
 
 if TYPE_CHECKING:
     from rich.console import Console

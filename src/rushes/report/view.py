@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from rushes.display.words import NARROW, duration, figure, score, signed
 from rushes.judge.agreement import Agreement
 from rushes.plan.reference import ReferenceCost
 from rushes.records import CostEntry, Outcome, Question, Rejection, Scorecard, Scored, Unscored
 from rushes.report.clips import EmbeddedClip, embed
 from rushes.report.data import Example, Missing
-from rushes.report.words import NARROW, duration, figure, score, signed
 from rushes.roles import AccuracyRow
 
 if TYPE_CHECKING:

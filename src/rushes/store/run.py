@@ -78,8 +78,6 @@ class Run:
         """Asked between chunks; replace it, or let `run.stop.listening()` hear Ctrl-C."""
         self.on_progress: OnProgress | None = None
         """Told about every chunk that landed; set it to a `ProgressDisplay`."""
-        self.executor: Executor | None = None
-        """Where chunks run; None for this process, one after the other."""
         self._lock = lock
         self._tables: dict[str, Table[Any]] = {}
         for name, record_type in _BUILT_IN_TABLES.items():

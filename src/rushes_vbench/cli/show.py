@@ -143,7 +143,7 @@ def show_scorecard(card: VBenchScorecard, beside: Published | None = None) -> No
 
 
 def _say_more(card: VBenchScorecard, beside: Published | None) -> None:
-    from rushes.report.words import rule
+    from rushes.display.words import rule
 
     if card.rows:
         print(rule(len(card.rows)))

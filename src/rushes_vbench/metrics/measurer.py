@@ -61,7 +61,7 @@ class VBenchMeasurerSpec(Spec):
     dimension is unscored, with the reason, until its models are named.
     """
 
-    spec_name: ClassVar[str] = "vbench-metrics-3"
+    spec_name: ClassVar[str] = "vbench2.measurer"
 
     suite: str = INSTALLED
     """The user's copy of the suite: a VBench checkout, a vbench2 wheel, VBench2_full_info.json, or "installed"."""
@@ -112,6 +112,10 @@ class VBenchMeasurerSpec(Spec):
         if self.profile == "compat" and self.negated_twins != "none":
             raise ValueError("profile compat asks what the official code asks: set profile: fixed for negated_twins")
         return self
+
+    def version(self) -> str | None:
+        """Raised whenever the scoring answers differently, so that old measurements are not mixed with new ones."""
+        return "3"
 
     def build(self, runtime: Runtime) -> VBenchMeasurer:
         """The measurer, with all named models loaded.

@@ -10,8 +10,8 @@ import pytest
 
 from rushes.audit.sources import Choice, find_clips
 from rushes.errors import InputError
-from rushes.recipe import load_recipe
 from rushes.recipe.base import ShapeSpec
+from rushes.recipe.load import load_recipe
 from rushes.roles import Video
 from rushes.store.run import Run
 from rushes.store.video import write_video

@@ -55,7 +55,7 @@ def test_an_audit_of_a_run_is_stored_in_it_and_shown(tmp_path: Path, capsys: pyt
     shown = capsys.readouterr().out
     assert "Mechanics" in shown and "audit.svg" in shown
     stored = read_audit(tmp_path / "run" / "audit")
-    assert stored is not None and stored.judge == "tests.support.fakes:HashJudgeSpec"
+    assert stored is not None and stored.judge == "tests.hash-judge"
     assert (tmp_path / "run" / "audit" / PICTURE_FILE).is_file()
     assert main([*arguments, "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
@@ -74,14 +74,14 @@ def test_a_sheet_is_written_filled_in_and_read(tmp_path: Path, capsys: pytest.Ca
     assert main([*base, "--labels", "labels.csv", "--second", "tests.support.fakes:HashJudgeSpec"]) == 0
     shown = capsys.readouterr().out
     assert "beside labels.csv on 12 questions" in shown
-    assert "beside tests.support.fakes:HashJudgeSpec on 12 questions: same answer 100%" in shown
+    assert "beside tests.hash-judge on 12 questions: same answer 100%" in shown
 
 
 @pytest.mark.parametrize(
     ("more", "words"),
     [
         (["--control", "frozen_fram"], "did you mean 'frozen_frame'"),
-        (["--second", "perceptoin"], "--second perception"),
+        (["--second", "perceptoin"], "one of perception, sandbox"),
         (["--labels", "none.csv"], "cannot read the labels"),
         (["--dimension", "Mechanix"], "can be asked about"),
     ],

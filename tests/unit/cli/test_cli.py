@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
-from lab.pretrain.cli import pretrain_part, stage_steps
 from rushes.cli import main
 from rushes.cli.show import bytes_text
 from rushes.cli.work import default_home
 from rushes.errors import InputError, RecipeChanged, Stopped
-from rushes.recipe import load_recipe
+from rushes.recipe.load import load_recipe
 from rushes.recipe.recipe import Recipe
-from rushes.records import DimensionRow, Scorecard
+from rushes.records import CostEntry, DimensionRow, Scorecard
 from rushes.store.run import Run
+from tests.support.sandbox_recipe import sandbox_recipe
 
 HEAVY = ("torch", "numpy", "diffusers", "transformers", "peft", "av", "cv2", "scipy", "jinja2")
 
@@ -93,7 +93,7 @@ def test_help_loads_nothing_heavy_and_answers_at_once() -> None:
     assert fastest < 0.5
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["doctor"], ["sandbox", "pretrain"], ["plan"], ["run"], ["init"]])
+@pytest.mark.parametrize("arguments", [["status"], ["doctor"], ["sandbox", "clips"], ["plan"], ["run"], ["init"]])
 def test_every_command_has_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*arguments, "--help"]) == 0
     assert arguments[-1] in capsys.readouterr().out
@@ -226,7 +226,7 @@ def test_a_stage_command_stops_after_its_stage(
     ],
 )
 def test_the_default_folder_never_leaves_runs(name: str, folder: str) -> None:
-    assert default_home(Recipe(name=name)) == Path("runs") / folder
+    assert default_home(sandbox_recipe(name=name)) == Path("runs") / folder
 
 
 # ---------------------------------------------------------------------------------------------- status, plan, report
@@ -234,7 +234,7 @@ def test_the_default_folder_never_leaves_runs(name: str, folder: str) -> None:
 
 def finished(home: Path, scorecard: Scorecard) -> None:
     with Run.open(home, load_recipe("tiny")) as run:
-        run.spend("clips", 90.0, 3)
+        run.clips.land([], cost=CostEntry(stage="clips", seconds=90.0, num_items=3, device="cpu"))
         run.finish(scorecard)
 
 
@@ -268,7 +268,7 @@ def test_plan_takes_the_pace_of_runs_beside_it_and_names_those_it_cannot_read(
     pipeline: FakePipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Run.open(Path("runs/earlier"), load_recipe("tiny")) as run:
-        run.spend("answers", 8.0, 16)
+        run.answers.land([], cost=CostEntry(stage="answers", seconds=8.0, num_items=16, device="cpu"))
     Path("runs/broken").mkdir()
     for name in ("records.sqlite", "header.json"):
         Path("runs/broken", name).write_bytes(b"no")
@@ -338,34 +338,6 @@ def test_doctor_ends_with_1_when_something_is_missing(
 
 
 # ---------------------------------------------------------------------------------------------- sandbox
-
-
-def test_pretrain_does_the_parts_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from lab.pretrain import cli as pretraining
-
-    done: list[tuple[str, Path, pretraining.Amount]] = []
-    monkeypatch.setattr(pretraining, "pretrain_part", lambda *arguments: done.append(arguments))
-    assert main(["sandbox", "pretrain", "--folder", str(tmp_path)]) == 0
-    assert done == [(part, tmp_path, pretraining.Amount()) for part in ("vae", "base", "judge")]
-    assert main(["sandbox", "pretrain", "judge", "--folder", str(tmp_path), "--steps", "7"]) == 0
-    assert done[-1] == ("judge", tmp_path, pretraining.Amount(num_steps=7))
-    assert main(["sandbox", "pretrain", "jugde"]) == 2
-    assert main(["sandbox", "pretrain", "vae", "--steps", "0"]) == 2
-
-
-def test_the_base_needs_an_autoencoder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no trained autoencoder"):
-        pretrain_part("base", tmp_path)
-
-
-@pytest.mark.parametrize("num_steps", [1, 7, 3600, 10_000])
-def test_shortened_stages_keep_their_shares(num_steps: int) -> None:
-    stages = ((1, 16, 500), (5, 8, 700), (17, 4, 2400))
-    scaled = stage_steps(stages, num_steps)
-    assert [(frames, batch) for frames, batch, _ in scaled] == [(1, 16), (5, 8), (17, 4)]
-    assert sum(steps for _, _, steps in scaled) == num_steps
-    for (_, _, steps), (_, _, full) in zip(scaled, stages, strict=True):
-        assert abs(steps - full * num_steps / 3600) < len(stages)
 
 
 def test_clips_are_written_by_the_sandbox(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rushes.cli import main
-from rushes.recipe import load_recipe
+from rushes.recipe.load import load_recipe
 
 
 def test_init_writes_the_packaged_recipe_with_everything_explained(

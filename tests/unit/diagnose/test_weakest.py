@@ -12,9 +12,9 @@ from rushes.diagnose import apportion, baseline, weakest
 from rushes.diagnose.baseline import picked
 from rushes.diagnose.weakest import NAMED_FLOOR
 from rushes.errors import RecipeError, UserError
-from rushes.recipe.diagnose import DiagnoseSpec
 from rushes.records import Measurement, Outcome, Score, Scored, Unscored
 from rushes.store.identity import content_hash
+from tests.support.sandbox_recipe import diagnose_spec
 
 
 def measured(**means: float | None) -> list[Measurement]:
@@ -39,7 +39,7 @@ PROBES = measured(Composition=0.9, Mechanics=0.4, Camera_Motion=0.7, Motion_Rati
 
 
 def test_the_widest_gaps_are_chosen_with_shares_in_proportion() -> None:
-    focus = weakest(PROBES, DiagnoseSpec(num_focus=3), num_prompts=100)
+    focus = weakest(PROBES, diagnose_spec(num_focus=3), num_prompts=100)
     assert [each.dimension for each in focus] == ["Motion_Rationality", "Mechanics", "Camera_Motion"]
     assert [each.gap for each in focus] == pytest.approx([0.8, 0.6, 0.3])
     assert [each.share for each in focus] == pytest.approx([0.8 / 1.7, 0.6 / 1.7, 0.3 / 1.7])
@@ -52,41 +52,41 @@ def test_the_widest_gaps_are_chosen_with_shares_in_proportion() -> None:
 
 
 def test_the_target_moves_the_gap_and_what_reached_it_is_not_weak() -> None:
-    focus = weakest(PROBES, DiagnoseSpec(num_focus=4, target=0.7), num_prompts=8)
+    focus = weakest(PROBES, diagnose_spec(num_focus=4, target=0.7), num_prompts=8)
     assert [(each.dimension, round(each.gap, 9)) for each in focus] == [("Motion_Rationality", 0.5), ("Mechanics", 0.3)]
     assert [each.num_prompts for each in focus] == [5, 3]
 
 
 def test_nothing_weak_is_said_rather_than_trained() -> None:
     with pytest.raises(UserError, match=r"reached the target 0\.1") as caught:
-        weakest(PROBES, DiagnoseSpec(target=0.1), num_prompts=8)
+        weakest(PROBES, diagnose_spec(target=0.1), num_prompts=8)
     assert "diagnose.target" in (caught.value.next_step or "")
 
 
 def test_groups_are_never_chosen_even_when_weakest() -> None:
-    focus = weakest(PROBES, DiagnoseSpec(num_focus=20), num_prompts=8)
+    focus = weakest(PROBES, diagnose_spec(num_focus=20), num_prompts=8)
     assert "Diversity" not in {each.dimension for each in focus}
 
 
 def test_the_unscored_are_reported_not_chosen() -> None:
     probes = [*measured(Mechanics=0.5, Composition=0.8), *measured(Camera_Motion=None)]
-    assert [each.dimension for each in weakest(probes, DiagnoseSpec(num_focus=8), 4)] == ["Mechanics", "Composition"]
+    assert [each.dimension for each in weakest(probes, diagnose_spec(num_focus=8), 4)] == ["Mechanics", "Composition"]
     assert {each.dimension: each.reason for each in baseline(probes).unmeasured} == {"Camera_Motion": "10 x too dark"}
     with pytest.raises(UserError, match="no dimension could be measured"):
-        weakest(measured(Camera_Motion=None), DiagnoseSpec(), 4)
+        weakest(measured(Camera_Motion=None), diagnose_spec(), 4)
     with pytest.raises(UserError, match="no dimension could be measured"):
-        weakest([], DiagnoseSpec(), 4)
+        weakest([], diagnose_spec(), 4)
 
 
 def test_only_probed_dimensions_are_chosen() -> None:
-    focus = weakest(PROBES, DiagnoseSpec(dimensions=("Composition", "Camera_Motion")), num_prompts=8)
+    focus = weakest(PROBES, diagnose_spec(dimensions=("Composition", "Camera_Motion")), num_prompts=8)
     assert [each.dimension for each in focus] == ["Camera_Motion", "Composition"]
 
 
 def test_equal_gaps_keep_the_catalogues_order_whatever_the_order_of_measurements() -> None:
     probes = measured(Motion_Rationality=0.5, Composition=0.5, Mechanics=0.5)
     chosen = {
-        tuple(each.dimension for each in weakest(random.Random(seed).sample(probes, 30), DiagnoseSpec(num_focus=2), 5))
+        tuple(each.dimension for each in weakest(random.Random(seed).sample(probes, 30), diagnose_spec(num_focus=2), 5))
         for seed in range(8)
     }
     assert chosen == {("Composition", "Mechanics")}
@@ -95,7 +95,7 @@ def test_equal_gaps_keep_the_catalogues_order_whatever_the_order_of_measurements
 class TestHeadroom:
     """What the model's own best takes reach decides, where the recipe says so."""
 
-    SPEC = DiagnoseSpec(choose="headroom", num_takes=4, num_focus=2)
+    SPEC = diagnose_spec(choose="headroom", num_takes=4, num_focus=2)
 
     @staticmethod
     def takes(**rights: Sequence[int]) -> list[Measurement]:
@@ -115,7 +115,7 @@ class TestHeadroom:
         assert [each.headroom for each in focus] == [0.5, 0.125]
         assert [each.num_prompts for each in focus] == [8, 2]
         assert focus[0].reason == "most of 3 dimensions by what the best of 4 takes gains over their mean"
-        assert weakest(probes, DiagnoseSpec(num_focus=1), 10)[0].dimension == "Composition"
+        assert weakest(probes, diagnose_spec(num_focus=1), 10)[0].dimension == "Composition"
 
     def test_no_more_than_the_gap_to_the_target_counts(self) -> None:
         probes = self.takes(Mechanics=[3, 3], Camera_Motion=[1, 4])
@@ -131,13 +131,13 @@ class TestHeadroom:
     def test_one_take_shows_no_headroom(self) -> None:
         assert {each.headroom for each in baseline(PROBES).measured} == {None}
         with pytest.raises(ValidationError, match="num_takes to 2 or more"):
-            DiagnoseSpec(choose="headroom")
+            diagnose_spec(choose="headroom")
 
 
 class TestPicked:
     """What the judge's choice among the takes gains decides, where the recipe says so."""
 
-    SPEC = DiagnoseSpec(choose="picked", num_takes=4, num_focus=2)
+    SPEC = diagnose_spec(choose="picked", num_takes=4, num_focus=2)
 
     @staticmethod
     def seen(
@@ -179,38 +179,38 @@ class TestPicked:
     def test_without_a_judge_there_is_nothing_picked(self) -> None:
         assert {each.picked for each in baseline(PROBES).measured} == {None}
         with pytest.raises(ValidationError, match="num_takes to 2 or more"):
-            DiagnoseSpec(choose="picked")
+            diagnose_spec(choose="picked")
 
 
 class TestNamedByTheUser:
     def test_the_users_focus_is_taken_in_the_users_order(self) -> None:
-        focus = weakest(PROBES, DiagnoseSpec(focus=("Camera_Motion", "Mechanics"), num_focus=1), num_prompts=30)
+        focus = weakest(PROBES, diagnose_spec(focus=("Camera_Motion", "Mechanics"), num_focus=1), num_prompts=30)
         assert [each.dimension for each in focus] == ["Camera_Motion", "Mechanics"]
         assert [each.num_prompts for each in focus] == [10, 20]
         assert focus[0].reason == "named in the recipe; gap number 3, widest first, to 1 of 4 dimensions"
 
     def test_a_named_dimension_at_the_target_still_gets_a_little(self) -> None:
         probes = measured(Composition=1.0, Mechanics=0.0)
-        first, second = weakest(probes, DiagnoseSpec(focus=("Composition", "Mechanics")), num_prompts=110)
+        first, second = weakest(probes, diagnose_spec(focus=("Composition", "Mechanics")), num_prompts=110)
         assert (first.gap, first.num_prompts, second.num_prompts) == (0.0, 10, 100)
         assert first.share == pytest.approx(NAMED_FLOOR / (1 + NAMED_FLOOR))
 
     def test_all_at_the_target_share_evenly(self) -> None:
         probes = measured(Composition=1.0, Mechanics=1.0)
-        focus = weakest(probes, DiagnoseSpec(focus=("Mechanics", "Composition")), num_prompts=7)
+        focus = weakest(probes, diagnose_spec(focus=("Mechanics", "Composition")), num_prompts=7)
         assert [(each.share, each.num_prompts) for each in focus] == [(0.5, 4), (0.5, 3)]
 
     def test_a_named_dimension_without_a_score_is_refused_with_the_measurers_reason(self) -> None:
         probes = [*measured(Mechanics=0.5), *measured(Camera_Motion=None)]
         with pytest.raises(UserError, match=r"'Camera_Motion' of diagnose\.focus has no score") as caught:
-            weakest(probes, DiagnoseSpec(focus=("Camera_Motion",)), 4)
+            weakest(probes, diagnose_spec(focus=("Camera_Motion",)), 4)
         assert caught.value.got_repr == "'10 x too dark'"
 
     def test_an_unknown_name_and_a_group_are_refused(self) -> None:
         with pytest.raises(RecipeError, match="no such dimension"):
-            weakest(PROBES, DiagnoseSpec(focus=("Mechanic",)), 4)
+            weakest(PROBES, diagnose_spec(focus=("Mechanic",)), 4)
         with pytest.raises(RecipeError, match="Diversity"):
-            weakest(PROBES, DiagnoseSpec(focus=("Diversity",)), 4)
+            weakest(PROBES, diagnose_spec(focus=("Diversity",)), 4)
 
 
 class TestApportion:

@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from rushes.display.words import points
 from rushes.errors import InputError, StoreError
 from rushes.export.base import Base
 from rushes.export.card import md
@@ -16,7 +17,6 @@ from rushes.export.full import export_merged
 from rushes.export.hub import HubOptions, check_repository, check_token, export_hub, licence_of, push
 from rushes.export.lora import LoraOptions, export_lora
 from rushes.export.source import Source, choose
-from rushes.measure.compare import points
 from rushes.store.run import Run
 from rushes.store.video import read_video
 

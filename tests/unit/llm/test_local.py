@@ -12,6 +12,7 @@ import torch
 from rushes.errors import InputError
 from rushes.llm import packaged
 from rushes.llm.ask import schema_of
+from rushes.llm.build import chat_model
 from rushes.llm.cache import Remembering
 from rushes.llm.chat import TOO_LONG, ChatReply, ChatRequest, Message
 from rushes.llm.decoder import Decoder
@@ -145,10 +146,10 @@ def test_a_user_cannot_end_their_turn(folder: Path) -> None:
 
 def test_replies_are_kept_and_weights_wait(folder: Path, tmp_path: Path) -> None:
     runtime = RuntimeSpec(cache_folder=str(tmp_path))
-    first = LocalModelSpec(model=str(folder)).build(runtime)
+    first = chat_model(LocalModelSpec(model=str(folder)), runtime)
     assert isinstance(first, Remembering)
     said = first.reply([request(max_tokens=4)])
-    again = LocalModelSpec(model=str(folder)).build(runtime)
+    again = chat_model(LocalModelSpec(model=str(folder)), runtime)
     assert again.reply([request(max_tokens=4)]) == said
     assert isinstance(again, Remembering) and "_model" not in vars(again.model), "nothing was loaded"
 
@@ -188,7 +189,8 @@ def test_a_real_small_model_writes_prompts_and_questions() -> None:
     (paris,) = small.reply([request("What is the capital of France? Answer with one word.", max_tokens=12)])
     assert isinstance(paris, ChatReply) and "Paris" in paris.text
     examples = ("a paper boat drifts under a bridge", "a dog jumps over a bench")
-    briefs = [Brief("Motion", "Something moves through a place.", examples, "weakness", i, 40 + i) for i in range(3)]
+    description = "Something moves through a place."
+    briefs = [Brief("Motion", description, examples, (), "weakness", i, 40 + i) for i in range(3)]
     drafts = LlmWriter(LlmWriterSpec(detailed=0, max_words=30), small).write(briefs)
     good = [draft for draft in drafts if isinstance(draft, Draft)]
     assert len(good) >= 2 and len({draft.text for draft in good}) == len(good)

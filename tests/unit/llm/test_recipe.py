@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from rushes.errors import RecipeError
-from rushes.plugins import plugin
-from rushes.recipe import parse_recipe
+from rushes.plugins import MEASURER, plugin
+from rushes.recipe.load import parse_recipe
 from rushes.recipe.models import CriticSpec, LlmQuestionsSpec, LlmWriterSpec, ServerModelSpec, VlmJudgeSpec
 from rushes.recipe.plugin import PluginSpec
-from rushes.recipe.recipe import Recipe
 from rushes.recipe.template import recipe_yaml
 from rushes.store.identity import spec_part
+from tests.support.sandbox_recipe import sandbox_recipe
 
 
 def documented(root: Path) -> str:
@@ -28,7 +28,7 @@ def test_every_documented_recipe_can_be_read(root: Path) -> None:
         for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
             recipe = parse_recipe(block, source=page.name)
             if isinstance(recipe.measure.measurer, PluginSpec):
-                plugin(recipe.measure.measurer)
+                plugin(recipe.measure.measurer, MEASURER)
 
 
 def test_the_documented_recipe_is_one(root: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_server_may_move_without_losing_work(root: Path) -> None:
 
 
 def test_a_server_can_be_named_on_the_command_line() -> None:
-    recipe = parse_recipe("{}", source="r", overrides=["runtime.servers.main.url=http://localhost:8000/v1/"])
+    recipe = parse_recipe("from: sandbox", source="r", overrides=["runtime.servers.main.url=http://localhost:8000/v1/"])
     assert recipe.runtime.servers["main"].url == "http://localhost:8000/v1"
 
 
@@ -66,7 +66,7 @@ def test_a_server_can_be_named_on_the_command_line() -> None:
 )
 def test_mistakes_name_the_place(override: str, names: list[str]) -> None:
     with pytest.raises(RecipeError) as caught:
-        parse_recipe("{}", source="r", overrides=[override])
+        parse_recipe("from: sandbox", source="r", overrides=[override])
     assert all(name in str(caught.value) for name in names), str(caught.value)
 
 
@@ -79,6 +79,6 @@ def test_a_template_that_is_not_there() -> None:
 
 
 def test_nothing_is_asked_by_default() -> None:
-    recipe = Recipe()
+    recipe = sandbox_recipe()
     assert recipe.runtime.servers == {} and recipe.prompts.questions is None and recipe.prompts.screen.critic is None
     assert not recipe.runtime.allow_remote_code

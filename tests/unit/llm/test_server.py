@@ -13,6 +13,7 @@ import pytest
 
 from rushes.errors import RecipeError
 from rushes.llm import server as server_module
+from rushes.llm.build import chat_model
 from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Message
 from rushes.llm.cost import CostCapReached
 from rushes.llm.retry import asked_wait_s, backoff_s
@@ -46,7 +47,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def model(url: str, folder: Path | None = None, **settings: object) -> ChatModel:
     entry = ServerRuntime.model_validate({"url": url, "key_env": "RUSHES_TEST_KEY", "num_retries": 2} | settings)
     runtime = RuntimeSpec(servers={"main": entry}, cache_folder=None if folder is None else str(folder))
-    return ServerModelSpec(model="tiny").build(runtime)
+    return chat_model(ServerModelSpec(model="tiny"), runtime)
 
 
 def request(text: str = "hello", **settings: object) -> ChatRequest:
@@ -262,7 +263,7 @@ def test_the_cost_cap_holds_with_many_at_once(tmp_path: Path) -> None:
 def test_a_server_without_an_entry_is_named_with_the_nearest() -> None:
     runtime = RuntimeSpec(servers={"main": ServerRuntime(url="http://localhost:1/v1")})
     with pytest.raises(RecipeError, match="'mian'") as caught:
-        ServerModelSpec(model="m", server="mian").build(runtime)
+        chat_model(ServerModelSpec(model="m", server="mian"), runtime)
     assert "did you mean 'main'?" in str(caught.value)
 
 
@@ -278,7 +279,7 @@ def test_a_key_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     [("key_env", KEY), ("url", f"http://me:{KEY}@host/v1"), ("url", f"https://host/v1?key={KEY}"), ("url", "ftp://x")],
 )
 def test_a_key_in_the_recipe_is_refused_without_showing_it(name: str, value: str) -> None:
-    from rushes.recipe import parse_recipe
+    from rushes.recipe.load import parse_recipe
 
     servers = {"main": {"url": "http://localhost:1/v1"} | {name: value}}
     with pytest.raises(RecipeError) as caught:

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
+from rushes.display.words import points
 from rushes.errors import UserError
-from rushes.measure.compare import Contest, compare, points
+from rushes.measure.compare import Contest, compare
 from rushes.measure.pairs import clusters_of, pair_up
 from rushes.records import Clip, DimensionRow, DriftRow, Measurement, Prompt, Scorecard
 from rushes.statistics.comparison import compare_gains, paired_gains

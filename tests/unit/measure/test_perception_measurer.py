@@ -15,7 +15,7 @@ RIGHT = Scene("Simple", (Thing("circle", "red", "medium", -14, 3),), (Action(0, 
 LEFT = Scene("Simple", (Thing("circle", "red", "medium", 14, 3),), (Action(0, "left", amount=28),), "grey")
 
 
-def film(scene: Scene) -> Video:
+def clip_of(scene: Scene) -> Video:
     return Video(render(scene), FPS)
 
 
@@ -31,7 +31,7 @@ QUESTIONS = (
 
 
 def subject(*scenes: Scene, questions: tuple[Question, ...] = QUESTIONS, dimension: str = "Simple") -> Subject:
-    return Subject(dimension=dimension, text="a text", questions=questions, clips=tuple(map(film, scenes)))
+    return Subject(dimension=dimension, text="a text", questions=questions, clips=tuple(map(clip_of, scenes)))
 
 
 def test_a_clip_is_right_only_when_every_question_is() -> None:

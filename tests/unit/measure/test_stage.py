@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from rushes.measure.stage import Seen, look, measuring, subjects
-from rushes.recipe.measure import MeasureSpec
+from rushes.context import Context
+from rushes.families.models import Model
+from rushes.generate.takes import How
+from rushes.measure.stage import Seen, measure, measured, subjects
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import RuntimeSpec
-from rushes.records import BlobRef, Clip, Measurement, Outcome, Scored
+from rushes.records import BlobRef, Clip, Measurement, Outcome, Prompt, Scored
 from rushes.roles import Failed, Runtime, Spec, Subject
 from rushes.store.advance import Work
 from rushes.store.blobs import Blobs
@@ -23,6 +25,8 @@ from rushes.store.decoded import Decoded, side_by_side
 from rushes.store.run import Run
 from tests.support.judged import make_prompt
 from tests.support.measured_clips import clip, key
+from tests.support.sandbox_recipe import measure_spec, sandbox_recipe
+from tests.support.travelling import Travelling
 
 PROMPT = make_prompt("glass")
 
@@ -40,6 +44,8 @@ class FirstPixel:
 
 class FirstPixelSpec(Spec):
     """The same for a recipe, as a plug-in."""
+
+    spec_name: ClassVar[str] = "tests.first-pixel"
 
     def build(self, runtime: Runtime) -> FirstPixel:
         return FirstPixel()
@@ -78,7 +84,7 @@ def test_a_clip_that_serves_two_dimensions_is_read_once(tmp_path: Path, reads: l
     work = [seen(0, "Material", dark), seen(1, "Mechanics", dark), seen(2, "Material", light)]
     measurer, videos = FirstPixel(), Decoded(blobs)
     chunks = [work[at : at + size] for at in range(0, len(work), size)]
-    found = [each for chunk in chunks for each in look(measurer, chunk, videos=videos, name="tester")]
+    found = [each for chunk in chunks for each in measured(measurer, chunk, videos=videos, name="tester")]
     assert reads == [dark, light]
     assert values(found) == pytest.approx([0.2, 0.2, 1.0])
     first, second, _ = measurer.asked
@@ -89,7 +95,7 @@ def test_only_what_the_next_chunk_needs_is_kept(tmp_path: Path, reads: list[Blob
     blobs = Blobs(tmp_path)
     a, b, c = (grey(blobs, value) for value in (1, 2, 3))
     videos = Decoded(blobs)
-    show = partial(look, FirstPixel(), videos=videos, name="tester")
+    show = partial(measured, FirstPixel(), videos=videos, name="tester")
     show([seen(0, "Diversity", a, b)])
     (kept,) = videos.of(seen(1, "Material", b).payload.clips)
     assert reads == [a, b] and kept.frames_THWC[0, 0, 0, 0] == 2
@@ -104,7 +110,7 @@ def test_takes_stay_with_their_subject(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
     a, b = grey(blobs, 1), grey(blobs, 2)
     measurer = FirstPixel()
-    look(measurer, [seen(0, "Diversity", a, b, a), seen(1, "Material", b)], videos=Decoded(blobs), name="tester")
+    measured(measurer, [seen(0, "Diversity", a, b, a), seen(1, "Material", b)], videos=Decoded(blobs), name="tester")
     shown = [[int(video.frames_THWC[0, 0, 0, 0]) for video in subject.clips] for subject in measurer.asked]
     assert shown == [[1, 2, 1], [2]]
 
@@ -122,24 +128,35 @@ def first_clip(piece: Work[Seen]) -> Clip:
     return piece.payload.clips[0]
 
 
-def test_dimension_by_dimension_one_at_a_time_still_reads_each_clip_once(tmp_path: Path, reads: list[BlobRef]) -> None:
-    spec = MeasureSpec(measurer=PluginSpec(use=f"{__name__}:FirstPixelSpec"))
+def test_dimension_by_dimension_one_at_a_time_still_reads_each_clip_once(
+    tmp_path: Path, reads: list[BlobRef], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stage itself, on clips that are there, with a measurer that travels to a worker."""
+    spec = measure_spec(measurer=PluginSpec(use=f"{__name__}:FirstPixelSpec"))
+    away = Travelling()
+    monkeypatch.setattr("rushes.context.executor_of", lambda runtime: away)
     with Run.open(tmp_path / "run", {"test": 1}) as run:
-        films = [grey(run.blobs, value) for value in (51, 102)]
+        videos = [grey(run.blobs, value) for value in (51, 102)]
         clips = [
-            clip("base", dimension, number).model_copy(update={"video": film})
+            clip("base", dimension, number).model_copy(update={"video": video})
             for dimension in ("Material", "Mechanics", "Thermotics")
-            for number, film in enumerate(films)
+            for number, video in enumerate(videos)
         ]
         prompts = {
             each.prompt_key: PROMPT.model_copy(update={"key": each.prompt_key, "dimension": each.dimension})
             for each in clips
         }
-        work = subjects(clips, prompts, spec)
-        do = pickle.loads(pickle.dumps(measuring(spec, RuntimeSpec(), run.blobs)))
-        found = run.advance(run.measurements, side_by_side(work, first_clip), do, chunk_size=1)
-    assert reads == films
-    assert {m.key: v for m, v in zip(found, values(found), strict=True)} == {
-        piece.key: pytest.approx(0.2 * (1 + n % 2)) for n, piece in enumerate(work)
-    }
-    assert all(m.subject == (clips[n].key,) for n, piece in enumerate(work) for m in found if m.key == piece.key)
+
+        def there(context: Context, model: Model, wanted: Sequence[Prompt], num_takes: int, how: How) -> list[Clip]:
+            return [each for each in clips for prompt in wanted if prompt.key == each.prompt_key]
+
+        monkeypatch.setattr("rushes.measure.stage.clips_of", there)
+        context = Context(sandbox_recipe(measure=spec, runtime=RuntimeSpec(num_threads=1, judge_batch=1)), run)
+        context.prompts.update(prompts)
+        found = measure(context, Model("base", None), list(prompts.values()), "held_out")
+    work = subjects(clips, prompts, spec)
+    assert reads == videos and away.num_calls == 1
+    assert [each.key for each in found] == [piece.key for piece in work], "in the order of the clips"
+    assert values(found) == pytest.approx([0.2 * (1 + n % 2) for n in range(len(work))])
+    assert all(each.subject == (clips[n].key,) for n, each in enumerate(found))
+    assert {each.measurer for each in found} == {"tests.first-pixel"}

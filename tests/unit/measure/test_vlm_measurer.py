@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -10,8 +11,7 @@ import pytest
 from rushes.errors import RecipeError
 from rushes.measure.stage import build_measurer, measurer_name, subjects
 from rushes.measure.vlm import VlmMeasurer, Worth
-from rushes.recipe import parse_recipe
-from rushes.recipe.measure import MeasureSpec
+from rushes.recipe.load import parse_recipe
 from rushes.recipe.models import VlmMeasurerSpec, models_named
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import RuntimeSpec, ServerRuntime
@@ -21,6 +21,7 @@ from rushes.roles import Failed, GivenAnswer, JudgeRequest, Runtime, Spec, Subje
 from tests.contract.measurer import check_measurer
 from tests.support.judged import make_clip, make_prompt
 from tests.support.odd_server import OddServer, asked_text, says, status
+from tests.support.sandbox_recipe import measure_spec
 
 CLIP = Video(np.random.default_rng(0).integers(0, 255, (9, 32, 48, 3), dtype=np.uint8), 8.0)
 QUESTIONS = (
@@ -74,12 +75,13 @@ def test_a_failure_stays_one() -> None:
     assert VlmMeasurer(Says(failed)).measure([subject()]) == [failed]
 
 
+SANDBOX = "from: sandbox"
 ASKS = "measure.measurer={kind: vlm, model: {kind: server, server: eyes, model: org/Other-7B}}"
 
 
 def test_through_a_recipe_and_a_server() -> None:
     pytest.importorskip("openai")
-    recipe = parse_recipe("{}", source="r", overrides=[ASKS])
+    recipe = parse_recipe(SANDBOX, source="r", overrides=[ASKS])
     assert parse_recipe(recipe_yaml(recipe), source="written") == recipe
     spec = recipe.measure
     with OddServer(says("Yes", {"Yes": 0.8, "No": 0.1})) as server:
@@ -108,11 +110,11 @@ def judged_by(model: str) -> str:
 )
 def test_the_judges_own_model_may_not_measure_unless_told(model: str) -> None:
     with pytest.raises(RecipeError, match="it would measure its own rewards") as caught:
-        parse_recipe("{}", source="r", overrides=[ASKS, judged_by(model)])
+        parse_recipe(SANDBOX, source="r", overrides=[ASKS, judged_by(model)])
     assert "other-7b" in str(caught.value) and "same_model_as_judge" in str(caught.value)
-    told = parse_recipe("{}", source="r", overrides=[ASKS, judged_by(model), "measure.same_model_as_judge=true"])
+    told = parse_recipe(SANDBOX, source="r", overrides=[ASKS, judged_by(model), "measure.same_model_as_judge=true"])
     assert told.measure.same_model_as_judge
-    parse_recipe("{}", source="r", overrides=[ASKS, judged_by("{kind: server, model: org/Other-72B}")])
+    parse_recipe(SANDBOX, source="r", overrides=[ASKS, judged_by("{kind: server, model: org/Other-72B}")])
 
 
 def test_a_model_inside_a_plug_in_counts_too() -> None:
@@ -121,21 +123,34 @@ def test_a_model_inside_a_plug_in_counts_too() -> None:
         "options: {judge: {kind: vlm, model: {kind: server, model: a/Eyes}}, profile: fixed}}"
     )
     with pytest.raises(RecipeError, match="its own rewards"):
-        parse_recipe("{}", source="r", overrides=[plugged, judged_by("{kind: server, model: Eyes}")])
-    recipe = parse_recipe("{}", source="r", overrides=[plugged])
+        parse_recipe(SANDBOX, source="r", overrides=[plugged, judged_by("{kind: server, model: Eyes}")])
+    recipe = parse_recipe(SANDBOX, source="r", overrides=[plugged])
     assert models_named(recipe.measure.measurer) == {"eyes"} and models_named(recipe.judge.judge) == frozenset()
 
 
 class NoMeasurerSpec(Spec):
     """Builds something else."""
 
+    spec_name: ClassVar[str] = "tests.no-measurer"
+
     def build(self, runtime: Runtime) -> object:
         return object()
 
 
 def test_a_plug_in_that_is_no_measurer_says_so() -> None:
-    with pytest.raises(RecipeError, match="does not build a measurer"):
-        build_measurer(MeasureSpec(measurer=PluginSpec(use=f"{__name__}:NoMeasurerSpec")), RuntimeSpec())
+    with pytest.raises(RecipeError, match="NoMeasurerSpec does not build a Measurer"):
+        build_measurer(measure_spec(measurer=PluginSpec(use=f"{__name__}:NoMeasurerSpec")), RuntimeSpec())
+
+
+class OptionsSpec(Spec):
+    """A measurer with an option."""
+
+    spec_name: ClassVar[str] = "tests.options"
+
+    profile: str = "fixed"
+
+    def build(self, runtime: Runtime) -> VlmMeasurer:
+        return VlmMeasurer(Says(GivenAnswer(1.0)))
 
 
 def test_other_options_are_another_measurer() -> None:
@@ -143,11 +158,11 @@ def test_other_options_are_another_measurer() -> None:
     clip, prompts = make_clip(prompt), {prompt.key: prompt}
     watcher = VlmMeasurerSpec.model_validate({"model": {"kind": "server", "model": "m"}})
     named = [
-        MeasureSpec(),
-        MeasureSpec(measurer=PluginSpec(use="a.b:C")),
-        MeasureSpec(measurer=PluginSpec(use="a.b:C", options={"profile": "compat"})),
-        MeasureSpec(measurer=watcher),
-        MeasureSpec(measurer=watcher.model_copy(update={"num_frames": 4})),
+        measure_spec(),
+        measure_spec(measurer=PluginSpec(use=f"{__name__}:OptionsSpec")),
+        measure_spec(measurer=PluginSpec(use=f"{__name__}:OptionsSpec", options={"profile": "compat"})),
+        measure_spec(measurer=watcher),
+        measure_spec(measurer=watcher.model_copy(update={"num_frames": 4})),
     ]
     keys = [subjects([clip], prompts, spec)[0].key for spec in named]
     assert len(set(keys)) == len(keys)

@@ -8,7 +8,7 @@ from rushes.errors import RecipeError
 from rushes.plan.budget import fit
 from rushes.plan.gpus import find_gpu
 from rushes.plan.on_gpus import gpu_hours, plan_on, real_model
-from rushes.recipe import load_recipe, packaged_recipes
+from rushes.recipe.load import load_recipe, packaged_recipes
 from rushes.recipe.recipe import Recipe
 
 REAL = [name for name in packaged_recipes() if real_model(load_recipe(name)) is not None]

@@ -22,8 +22,8 @@ from rushes.plan.memory import (
     saved_activations,
     train_bytes,
 )
-from rushes.recipe import parse_recipe
 from rushes.recipe.base import BaseModelSpec, ShapeSpec
+from rushes.recipe.load import parse_recipe
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import LoraSpec
 from rushes.records import SamplerSettings

@@ -28,7 +28,7 @@ from rushes.plan.on_gpus import (
     train_bytes,
 )
 from rushes.plan.reference import PEAK
-from rushes.recipe import load_recipe
+from rushes.recipe.load import load_recipe
 from rushes.recipe.recipe import Recipe
 
 WAN = "wan2.1-1.3b"

@@ -6,7 +6,7 @@ import pytest
 
 from rushes.plan import planned_totals
 from rushes.plan.totals import Total, Totals
-from rushes.recipe import parse_recipe
+from rushes.recipe.load import parse_recipe
 
 
 def test_totals_begin_as_the_recipes_bounds() -> None:

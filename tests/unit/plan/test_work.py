@@ -8,8 +8,8 @@ import pytest
 
 from rushes.families.defaults import USUAL
 from rushes.plan.work import calls_per_clip, work_of
-from rushes.recipe import load_recipe, parse_recipe
 from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.load import load_recipe, parse_recipe
 
 VBENCH = [
     "diagnose.catalogue=vbench2",

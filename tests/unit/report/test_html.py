@@ -24,10 +24,10 @@ from rushes.judge.agreement import Agreement
 from rushes.prompts.captions import ClipRow
 from rushes.records import BlobRef, Checkpoint, CostEntry, Question, Rejection, Scorecard, UnmeasuredDimension, Unscored
 from rushes.report.collect import skipped_steps
-from rushes.report.data import Accuracy, Example, LossCurve, Missing, ReportData, Screening, Side, SkippedSteps
+from rushes.report.data import Example, LossCurve, Missing, ReportData, Screening, Side, SkippedSteps
 from rushes.report.html import render_report, write_report
 from rushes.report.view import MAX_CLIP_ROWS
-from rushes.roles import Video
+from rushes.roles import AccuracyRow, Video
 
 EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)> & file\n\"name\".mp4"
 NOT_GIVEN = (
@@ -214,7 +214,7 @@ def test_what_is_missing_says_why_and_shows_no_zero() -> None:
 
 
 def test_the_judges_accuracy_on_broken_clips_stands_beside_that_on_clean_ones() -> None:
-    rows = (Accuracy("Mechanics", 198, 200, 150, 160), Accuracy("Composition", 180, 200))
+    rows = (AccuracyRow("Mechanics", 198, 200, 150, 160), AccuracyRow("Composition", 180, 200))
     text = Page(render_report(bare(judge_accuracy=rows))).text
     section = text[text.index("How far the judge can be trusted") : text.index("What should not wander")]
     assert "On broken clips" in section
@@ -231,7 +231,7 @@ def test_a_judge_that_was_not_asked_and_real_clips_that_are_not_there_are_no_zer
 def test_the_judge_is_held_to_the_measurer_on_each_models_clips_alone() -> None:
     name = NAMES[0]
     found = bare(
-        judge_accuracy=(Accuracy(name, 180, 200),),
+        judge_accuracy=(AccuracyRow(name, 180, 200),),
         agreement_before=(Agreement(name, num_both_right=70, num_both_wrong=20, num_lenient=8, num_strict=2),),
         agreement_after=(Agreement(name, num_both_right=30, num_both_wrong=5, num_lenient=14, num_strict=1),),
     )

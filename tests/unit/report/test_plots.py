@@ -13,9 +13,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_run import make_row
 
+from rushes.display.svg import Axis, nice_ticks, tag
 from rushes.records import DriftRow
 from rushes.report import plots
-from rushes.report.svg import Axis, nice_ticks, tag
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rushes.plan.flops import UnitFlops
-from rushes.recipe import load_recipe
+from rushes.recipe.load import load_recipe
 from rushes.records import Clip, Focus, Prompt
 from rushes.report.collect import Result
 from rushes.store.run import Run

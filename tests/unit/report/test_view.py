@@ -14,7 +14,8 @@ from rushes.judge.agreement import Agreement
 from rushes.plan.reference import ReferenceCost
 from rushes.records import CostEntry, Rejection
 from rushes.report import view
-from rushes.report.data import Accuracy, Missing
+from rushes.report.data import Missing
+from rushes.roles import AccuracyRow
 
 
 def test_costs_of_a_stage_are_added_up_per_device() -> None:
@@ -75,7 +76,7 @@ def test_tiles_count_what_the_rows_say() -> None:
 
 
 def test_judge_rows_join_what_is_known() -> None:
-    accuracy = [Accuracy("A", 9, 10), Accuracy("B", 8, 10)]
+    accuracy = [AccuracyRow("A", 9, 10), AccuracyRow("B", 8, 10)]
     before, after = Agreement("B", num_both_right=3), Agreement("C", num_both_wrong=2)
     rows = view.judge_rows(accuracy, [before], [after])
     assert [(row.dimension, row.accuracy, row.agreement_before, row.agreement_after) for row in rows] == [

@@ -10,8 +10,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_run import make_row, make_scorecard
 
+from rushes.display.words import duration, figure, percent, rule, signed, tone, typeset, verdict
 from rushes.records import DimensionRow, Scorecard
-from rushes.report.words import duration, figure, percent, rule, signed, tone, typeset, verdict
 
 
 def card(*rows: DimensionRow, gain: tuple[float, float, float] | None = None) -> Scorecard:

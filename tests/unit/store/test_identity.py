@@ -214,7 +214,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "writer.fixed": {"path": "prompts.jsonl"},
     "stages": dict(sandbox_recipe()),
     "recipe": dict(sandbox_recipe()),
-    "vbench2-suite": {"path": "VBench"},
+    "vbench2.suite": {"path": "VBench"},
     "vbench2.teller": {"model": LOCAL},
     "vbench2.text-judge": {"model": LOCAL},
 }

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rushes.recipe import load_recipe
 from rushes.recipe.diagnose import DimensionSpec, ExampleSpec
+from rushes.recipe.load import load_recipe
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.weights import WeightsSpec
 from rushes.store.run import Run

@@ -12,7 +12,7 @@ import torch
 
 from rushes.errors import RecipeError, TrainingError
 from rushes.families.texts import TextStates
-from rushes.recipe import load_recipe
+from rushes.recipe.load import load_recipe
 from rushes.train.assignment import read_material, write_material
 from rushes.train.batch import FlowBatch
 from rushes.train.data import TrainingSet

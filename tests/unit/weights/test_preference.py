@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from rushes.errors import RecipeError, TrainingError
-from rushes.recipe import parse_recipe
+from rushes.recipe.load import parse_recipe
 from rushes.recipe.weights import WeightsSpec
 from rushes.records import Outcome, Score, Scored, Unscored
 from rushes.store.identity import content_hash
-from rushes.weights import weights_of
 from rushes.weights.preference import preferences
+from rushes.weights.weigh import weights_of
 
 
 def scores_of(*takes: tuple[float | None, ...]) -> list[Score]:
@@ -63,5 +63,7 @@ def test_contrast_draws_best_and_worst_alike_and_nothing_else() -> None:
 
 def test_contrast_without_a_term_that_moves_away_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"train\.negative above 0"):
-        parse_recipe("name: x\nweights: {kind: contrast}", source="recipe")
-    assert parse_recipe("name: x\nweights: {kind: contrast}\ntrain: {negative: 0.3}", source="recipe").train.negative
+        parse_recipe("from: sandbox\nweights: {kind: contrast}\ntrain: {negative: 0}", source="recipe")
+    assert parse_recipe(
+        "from: sandbox\nweights: {kind: contrast}\ntrain: {negative: 0.3}", source="recipe"
+    ).train.negative

@@ -11,8 +11,8 @@ from scipy.stats import f_oneway
 
 from rushes.recipe.weights import WeightsSpec
 from rushes.records import Clip, Score
-from rushes.weights import WeightReport, report_weights, weigh
-from rushes.weights.report import effective_size, entropy, within_share
+from rushes.weights.report import WeightReport, effective_size, entropy, report_weights, within_share
+from rushes.weights.weigh import weighed
 from tests.support.judged import make_clip, make_prompt, make_score
 
 EXPONENTIAL = WeightsSpec(kind="exponential")
@@ -28,7 +28,7 @@ def report_of(
 ) -> WeightReport:
     clips = clips_of(len(values) // takes, takes) if clips is None else clips
     scores: list[Score] = [make_score(clip, value) for clip, value in zip(clips, values, strict=True)]
-    return report_weights(weigh(clips, scores, spec), scores, spec)
+    return report_weights(weighed(clips, scores, spec), scores, spec)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -75,8 +75,8 @@ def test_real_clips_are_not_counted() -> None:
     scores = [make_score(clip, value) for clip, value in zip(clips, [0.1, 0.9, 0.4, 0.6, 0.5, 0.5], strict=True)]
     real = make_clip(make_prompt("real")).model_copy(update={"origin": "real", "sampler": None})
     spec = WeightsSpec(kind="raw")
-    with_real = report_weights(weigh([*clips, real], scores, spec), scores, spec)
-    assert with_real == report_weights(weigh(clips, scores, spec), scores, spec)
+    with_real = report_weights(weighed([*clips, real], scores, spec), scores, spec)
+    assert with_real == report_weights(weighed(clips, scores, spec), scores, spec)
 
 
 def test_few_clips_that_dominate_are_warned_of() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import ValidationError
@@ -15,8 +15,7 @@ from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.weights import WeightsSpec
 from rushes.records import Clip, Score
 from rushes.roles import Runtime, Spec
-from rushes.weights import weigh, weights_of
-from rushes.weights.weigh import scaled
+from rushes.weights.weigh import scaled, weighed, weights_of
 from tests.support.judged import make_clip, make_prompt, make_score
 
 KINDS = ("uniform", "raw", "filter", "exponential", "rank", "centred")
@@ -86,9 +85,9 @@ def test_tiny_scores_do_not_overflow(tiny: float) -> None:
 @pytest.mark.parametrize(
     ("kind", "values", "advice"),
     [
-        ("raw", [0.0, 0.0], "film easier prompts"),
+        ("raw", [0.0, 0.0], "take easier prompts"),
         ("filter", [0.5, 0.7], "lower weights.threshold (now 0.8)"),
-        ("centred", [0.5, 0.5], "film more takes per prompt"),
+        ("centred", [0.5, 0.5], "generate more takes per prompt"),
     ],
 )
 def test_no_weight_left_is_refused_with_the_way_out(kind: str, values: list[float | None], advice: str) -> None:
@@ -112,7 +111,7 @@ class TestSamples:
     def test_samples_are_the_clips_in_order_whatever_the_order_of_scores(self) -> None:
         clips = self.clips()
         scores = [make_score(clip, value) for clip, value in zip(clips, [0.5, None, 1.0, 0.0], strict=True)]
-        samples = weigh(clips, scores[::-1], spec("raw"))
+        samples = weighed(clips, scores[::-1], spec("raw"))
         assert [sample.clip_key for sample in samples] == [clip.key for clip in clips]
         assert [sample.prompt_key for sample in samples] == [clip.prompt_key for clip in clips]
         assert [sample.weight for sample in samples] == [1.0, 0.0, 2.0, 0.0]
@@ -122,10 +121,10 @@ class TestSamples:
         clips = self.clips()
         real = make_clip(make_prompt("real")).model_copy(update={"origin": "real", "sampler": None})
         scores = [make_score(clip, value) for clip, value in zip(clips, [0.1, 0.2, 0.3, 0.4], strict=True)]
-        samples = weigh([real, *clips], scores, spec("raw"))
+        samples = weighed([real, *clips], scores, spec("raw"))
         assert (samples[0].source, samples[0].weight) == ("real", 1.0)
         assert [sample.weight for sample in samples[1:]] == pytest.approx([0.4, 0.8, 1.2, 1.6])
-        (alone,) = weigh([real], [], spec("raw"))
+        (alone,) = weighed([real], [], spec("raw"))
         assert alone.weight == 1.0
 
     def test_scores_must_be_those_of_the_clips(self) -> None:
@@ -133,11 +132,13 @@ class TestSamples:
         scores = [make_score(clip, 0.5) for clip in clips]
         for wrong in (scores[:3], [*scores[:3], make_score(make_clip(PROMPTS[5]), 0.5)], [*scores, scores[0]]):
             with pytest.raises(ValueError, match="expected one score per own clip"):
-                weigh(clips, wrong, spec("raw"))
+                weighed(clips, wrong, spec("raw"))
 
 
 class Returning(Spec):
     """A plug-in weighting that returns `RETURNED`."""
+
+    spec_name: ClassVar[str] = "tests.returning"
 
     def build(self, runtime: Runtime) -> Any:
         return self
@@ -147,6 +148,8 @@ class Returning(Spec):
 
 
 class NoWeighting(Spec):
+    spec_name: ClassVar[str] = "tests.no-weighting"
+
     def build(self, runtime: Runtime) -> int:
         return 7
 
@@ -187,7 +190,7 @@ class TestPlugins:
 
     def test_what_is_no_weighting_is_refused_by_name(self) -> None:
         wrong = WeightsSpec(kind="plugin", plugin=PluginSpec(use=f"{__name__}:NoWeighting"))
-        with pytest.raises(RecipeError, match="NoWeighting does not build a weighting"):
+        with pytest.raises(RecipeError, match="NoWeighting does not build a Weighting"):
             weights_of(make_scores([0.1]), wrong)
 
     def test_kind_and_plugin_go_together(self) -> None:

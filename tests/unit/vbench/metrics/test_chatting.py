@@ -12,7 +12,7 @@ import torch
 from rushes.errors import RecipeError, UserError
 from rushes.judge.vlm_local import LocalVlmJudge
 from rushes.llm import server as server_module
-from rushes.recipe import parse_recipe
+from rushes.recipe.load import parse_recipe
 from rushes.recipe.models import LocalModelSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import RuntimeSpec, ServerRuntime
@@ -140,6 +140,7 @@ def test_one_local_model_for_judge_and_teller_is_loaded_once(tmp_path: Path) -> 
 
 
 RECIPE = """
+from: sandbox
 measure:
   measurer:
     kind: plugin
@@ -153,19 +154,19 @@ measure:
 
 
 def test_a_recipe_names_them_as_sections_of_the_plug_in() -> None:
-    from rushes.plugins import plugin
+    from rushes.plugins import MEASURER, plugin
 
     recipe = parse_recipe(RECIPE, source="r")
     assert parse_recipe(recipe_yaml(recipe), source="written") == recipe
     assert isinstance(recipe.measure.measurer, PluginSpec)
-    spec = plugin(recipe.measure.measurer)
+    spec = plugin(recipe.measure.measurer, MEASURER)
     assert isinstance(spec, VBenchMeasurerSpec) and isinstance(spec.teller, VlmTellerSpec)
     assert spec.text_judge == LlmTextJudgeSpec.model_validate({"model": {"kind": "server", "model": "writer"}})
 
 
 def test_a_mistake_inside_names_the_place() -> None:
-    from rushes.plugins import plugin
+    from rushes.plugins import MEASURER, plugin
 
     recipe = parse_recipe(RECIPE.replace("kind: llm, model", "kind: llm, modl"), source="r")
     with pytest.raises(RecipeError, match=r"text_judge\.llm\.model'"):
-        plugin(recipe.measure.measurer)  # type: ignore[arg-type]
+        plugin(recipe.measure.measurer, MEASURER)  # type: ignore[arg-type]

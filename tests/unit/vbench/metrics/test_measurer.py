@@ -7,6 +7,7 @@ import json
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -45,6 +46,8 @@ SUITE = Suite(
 class AnswersSpec(Spec):
     """A judge for the tests."""
 
+    spec_name: ClassVar[str] = "tests.vbench-answers"
+
     p_yes: float = 0.9
 
     def build(self, runtime: Runtime) -> Judge:
@@ -53,6 +56,8 @@ class AnswersSpec(Spec):
 
 class SilentSpec(Spec):
     """Builds what answers nothing."""
+
+    spec_name: ClassVar[str] = "tests.vbench-silent"
 
     def build(self, runtime: Runtime) -> object:
         return object()

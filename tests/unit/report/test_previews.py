@@ -13,7 +13,7 @@ from test_html import EVIL, Page
 
 from rushes.report.data import Preview
 from rushes.report.html import render_report
-from rushes.report.looks import MAX_LOOKS, MAX_PROMPTS, chosen, find_previews, looks, num_left_out, thinned
+from rushes.report.previews import MAX_PROMPTS, MAX_SHOWN, by_prompt, chosen, find_previews, num_left_out, thinned
 from rushes.store.video import read_video, write_video
 
 
@@ -59,16 +59,16 @@ def test_a_page_shows_some_of_many_and_says_how_many_are_left(tmp_path: Path) ->
     shown = chosen(many)
     assert list(shown) == [f"prompt {p}" for p in range(MAX_PROMPTS)]
     for each in shown.values():
-        assert len(each) == MAX_LOOKS and (each[0].step, each[-1].step) == (0, 95)
+        assert len(each) == MAX_SHOWN and (each[0].step, each[-1].step) == (0, 95)
         assert [a.step for a in each] == sorted({a.step for a in each})
-    assert num_left_out(many) == len(many) - MAX_LOOKS * MAX_PROMPTS
+    assert num_left_out(many) == len(many) - MAX_SHOWN * MAX_PROMPTS
     assert thinned(many[:3], 3) == many[:3] and num_left_out(many[:3]) == 0
 
 
 def test_clips_are_read_one_at_a_time_and_a_damaged_one_says_why(tmp_path: Path) -> None:
     whole, broken = clip_at(tmp_path / "step-000000-0.mp4"), tmp_path / "step-000003-0.mp4"
     broken.write_bytes(b"not a video")
-    shown = looks([Preview(whole, 1, 0, "a ball"), Preview(broken, 1, 3, "a ball"), Preview(whole, 2, 1, "a cube")])
+    shown = by_prompt([Preview(whole, 1, 0, "a ball"), Preview(broken, 1, 3, "a ball"), Preview(whole, 2, 1, "a cube")])
     prompt, clips = next(shown)
     first = next(clips)
     assert (prompt, first.when) == ("a ball", "round 1, before step 1") and first.clip is not None
@@ -91,7 +91,7 @@ def test_the_page_holds_them_escaped_closed_and_silent(tmp_path: Path) -> None:
         assert attributes["preload"] == "none" and {"controls", "muted"} <= attributes.keys()
         assert (attributes["src"] or "").startswith("data:video/mp4;base64,")
         assert EVIL in (attributes["aria-label"] or "")
-    assert sum(tag == "details" and attributes.get("class") == "looks" for tag, attributes in page.tags) == 1
-    assert "open" not in next(attributes for _, attributes in page.tags if attributes.get("class") == "looks")
+    assert sum(tag == "details" and attributes.get("class") == "previews" for tag, attributes in page.tags) == 1
+    assert "open" not in next(attributes for _, attributes in page.tags if attributes.get("class") == "previews")
     assert read_video(clips[1]).frames_THWC.mean() > read_video(clips[0]).frames_THWC.mean(), "two different clips"
     assert added[0]["src"] != added[1]["src"]

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Sequence
 
-from rushes.measure.compare import points
 from rushes.records import Scorecard
 
 MINUS, NARROW = "\u2212", "\u202f"
@@ -65,6 +64,12 @@ def tone(scorecard: Scorecard) -> str:
 def readable(name: str) -> str:
     """A dimension's name for people: `Dynamic_Attribute` becomes `Dynamic Attribute`."""
     return name.replace("_", " ")
+
+
+def points(value: float) -> str:
+    """A gain in points (hundredths of the score range) with its sign: `+4.2`, `-0.8`, `0.0`."""
+    text = f"{100 * value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
 
 
 def signed(value: float) -> str:

@@ -13,7 +13,7 @@ from rushes.report.clips import EmbeddedClip, embed
 from rushes.report.data import Preview
 from rushes.store.video import read_video
 
-MAX_LOOKS: Final = 7
+MAX_SHOWN: Final = 7
 """Clips of one prompt that a page holds: the first, the last, and some evenly between them."""
 MAX_PROMPTS: Final = 4
 """Prompts that a page shows."""
@@ -44,7 +44,7 @@ def find_previews(folders: Sequence[Path], events: Iterable[Mapping[str, object]
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class PreviewClip:
     """One clip, ready to be shown."""
 
     when: str
@@ -55,7 +55,7 @@ class Look:
     """Why it cannot; empty where it can."""
 
 
-def looks(previews: Sequence[Preview]) -> Iterator[tuple[str, Iterator[Look]]]:
+def by_prompt(previews: Sequence[Preview]) -> Iterator[tuple[str, Iterator[PreviewClip]]]:
     """Prompts with their clips; a clip is read when it is drawn, so that one at a time is in memory."""
     several = len({each.round_number for each in previews}) > 1
     for prompt, shown in chosen(previews).items():
@@ -67,7 +67,7 @@ def chosen(previews: Sequence[Preview]) -> dict[str, list[Preview]]:
     by_prompt: dict[str, list[Preview]] = {}
     for each in previews:
         by_prompt.setdefault(each.prompt, []).append(each)
-    return {prompt: thinned(by_prompt[prompt], MAX_LOOKS) for prompt in list(by_prompt)[:MAX_PROMPTS]}
+    return {prompt: thinned(by_prompt[prompt], MAX_SHOWN) for prompt in list(by_prompt)[:MAX_PROMPTS]}
 
 
 def num_left_out(previews: Sequence[Preview]) -> int:
@@ -82,11 +82,11 @@ def thinned(previews: Sequence[Preview], num: int) -> list[Preview]:
     return [previews[round(index * (len(previews) - 1) / (num - 1))] for index in range(num)]
 
 
-def _look(preview: Preview, several_rounds: bool) -> Look:
+def _look(preview: Preview, several_rounds: bool) -> PreviewClip:
     when = f"after {preview.step} steps" if preview.step else "before step 1"
     if several_rounds:
         when = f"round {preview.round_number}, {when}"
     try:
-        return Look(when, embed(read_video(preview.path)), "")
+        return PreviewClip(when, embed(read_video(preview.path)), "")
     except UserError as error:
-        return Look(when, None, str(error))
+        return PreviewClip(when, None, str(error))
