@@ -127,14 +127,16 @@ def build(spec: PluginSpec, role: Role, runtime: Runtime, where: str) -> Any:
 
 def _check_class(cls: type[Spec], use: str, role: Role) -> None:
     package = cls.__module__.partition(".")[0]
-    if not cls.__dict__.get("spec_name"):
+    if not _own_name(cls):
         raise RecipeError(
             f"the plug-in {use} has no name of its own, so its records would be lost when the class moves",
             expected=f'a line in the class: spec_name: ClassVar[str] = "{package}.{role.group[7:-1]}"',
             got=f"spec_name {cls.spec_name!r}",
             next_step="add that line, with a name that never changes",
         )
-    other = next((each for each in _all(Spec) if each.spec_name == cls.spec_name and _place(each) != _place(cls)), None)
+    other = next(
+        (each for each in _all(Spec) if _own_name(each) == cls.spec_name and _place(each) != _place(cls)), None
+    )
     if other is not None:
         raise RecipeError(
             f"the plug-in {use} has the name of another Spec, {_place(other)}",
@@ -154,6 +156,10 @@ def _check_class(cls: type[Spec], use: str, role: Role) -> None:
 def _all(cls: type[Spec]) -> list[type[Spec]]:
     """Every Spec that is imported."""
     return [each for sub in cls.__subclasses__() for each in (sub, *_all(sub))]
+
+
+def _own_name(cls: type[Spec]) -> str | None:
+    return cls.__dict__.get("spec_name")
 
 
 def _place(cls: type[Spec]) -> str:
