@@ -187,7 +187,8 @@ class ClipSource(Protocol):
             num: how many are wanted; fewer may come. Clip i is the same whatever `num` is.
             seed: decides which.
             shape: size, number of frames and frame rate that their pixels must have.
-            dimensions: only clips that go with these dimensions, in turn; None for whatever there is.
+            dimensions: only clips that go with these dimensions, in turn, with captions that tell every detail, for an
+                audit; None for whatever there is.
         """
         ...
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -37,18 +36,12 @@ class RealClipsSpec(Spec):
 
     spec_name: ClassVar[str] = "sandbox.clips"
 
-    detailed: bool = False
-    """True tells every detail in every caption; False leaves some open in half of them, as prompts do."""
-
     def build(self, runtime: Runtime) -> ClipSource:
         """The source; nothing is rendered yet."""
-        return _Rendered(self.detailed)
+        return _Rendered()
 
 
-@dataclass(frozen=True)
 class _Rendered:
-    detailed: bool
-
     @property
     def dimensions(self) -> tuple[str, ...]:
         """Those of the catalogue that the grammar can draw scenes of."""
@@ -60,7 +53,7 @@ class _Rendered:
         """Rendered clips; see `rushes.roles.ClipSource`."""
         from rushes_sandbox.real_clips import sandbox_real_clips
 
-        return sandbox_real_clips(num, seed, dimensions, shape, detailed=self.detailed)
+        return sandbox_real_clips(num, seed, dimensions, shape, detailed=dimensions is not None)
 
 
 class JudgeSpec(Spec):

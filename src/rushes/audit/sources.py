@@ -103,10 +103,8 @@ def _offered() -> str:
 
 
 def _brought(name: str, choice: Choice, shape: ShapeSpec) -> Source:
-    """Clips of a plug-in with every detail in their captions: terse captions of two clips may be the same, and the
-    clips would count as takes of one prompt."""
-    spec = PluginSpec(use=name, options={"detailed": True})
-    source: ClipSource = build(spec, CLIP_SOURCE, RuntimeSpec(), "SOURCE")
+    """Clips of a plug-in. Those with the same caption count as takes of one prompt."""
+    source: ClipSource = build(PluginSpec(use=name), CLIP_SOURCE, RuntimeSpec(), "SOURCE")
     names = [each for each in source.dimensions if _wanted(each, choice)]
     clips = source.clips(choice.num_clips * len(names), _SEED + choice.seed, shape, names) if names else []
     cases = tuple(_real_case(clip) for clip in sorted(clips, key=lambda clip: clip.dimension))

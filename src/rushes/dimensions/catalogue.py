@@ -21,7 +21,7 @@ class Dimension(Record):
     Example:
         Dimension(name="Camera_Motion", description="The camera moves as the prompt says.", category="Controllability",
                   failure_modes=("it pans the wrong way",), examples=("the camera zooms in on a blue cross",),
-                  group=False, vbench_name="Camera_Motion")
+                  group=False)
     """
 
     name: Text
@@ -38,8 +38,6 @@ class Dimension(Record):
     """Family of dimensions that it is reported with."""
     group: bool = False
     """True when several takes of one prompt are measured together (Diversity): no single clip has a score in it."""
-    vbench_name: Text | None = None
-    """Identifier of the VBench-2.0 dimension that it is, or is the counterpart of; None when there is none."""
 
     @model_validator(mode="after")
     def _questions_fit_examples(self) -> Self:

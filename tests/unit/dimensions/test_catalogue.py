@@ -40,7 +40,7 @@ def test_sandbox_catalogue_is_what_the_grammar_can_draw_and_diversity() -> None:
 
 def test_sandbox_dimensions_are_counterparts_of_benchmark_dimensions_of_the_same_category() -> None:
     benchmark = {each.name: each.category for each in catalogue(VBENCH_CATALOGUE)}
-    assert {each.vbench_name: each.category for each in catalogue(CATALOGUE)}.items() <= benchmark.items()
+    assert {each.name: each.category for each in catalogue(CATALOGUE)}.items() <= benchmark.items()
 
 
 def test_benchmark_catalogue_has_all_eighteen_in_their_categories() -> None:

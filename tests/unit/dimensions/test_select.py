@@ -36,7 +36,7 @@ def test_focus_alone_leaves_all_probed() -> None:
 def test_the_users_own_dimension_joins_with_its_examples_and_questions() -> None:
     spec = diagnose_spec(extra=(rain(),))
     own = known(spec)[-1]
-    assert (own.name, own.category, own.vbench_name, own.group) == ("Rain", "Own", None, False)
+    assert (own.name, own.category, own.group) == ("Rain", "Own", False)
     assert own.examples == ("rain falls on a red roof",)
     assert [(q.text, q.expected, q.dimension) for q in own.example_questions[0]] == [
         ("Does it rain?", "yes", "Rain"),
