@@ -7,6 +7,7 @@ from pathlib import Path
 from rushes.diagnose import baseline
 from rushes.judge.grade import grade
 from rushes.pipeline import improve
+from rushes.recipe.plugin import PluginSpec
 from rushes.records import Focus
 from rushes.store.run import Run
 from tests.support.tiny_recipe import tiny_recipe
@@ -16,10 +17,12 @@ from tests.support.tiny_wan import make_tiny_wan
 def test_the_judges_choice_decides_the_focus_and_only_the_focus_is_compared(tmp_path: Path) -> None:
     tiny = tiny_recipe(make_tiny_wan(tmp_path / "model"))
     aimed = {"choose": "picked", "focus": (), "num_focus": 1, "num_takes": 3}
+    # A judge that knows something: what it likes is better than the usual take.
+    measurer = PluginSpec(use="tests.support.fakes:HashMeasurerSpec", options={"agreement": 0.7})
     recipe = tiny.model_copy(
         update={
             "diagnose": tiny.diagnose.model_copy(update=aimed),
-            "measure": tiny.measure.model_copy(update={"only_focus": True}),
+            "measure": tiny.measure.model_copy(update={"only_focus": True, "measurer": measurer}),
         }
     )
     scorecard = improve(recipe, tmp_path / "run")

@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rushes.records import Outcome, Part, Scored
+from rushes.records import Outcome, Part, Question, Scored
+from rushes.records.base import Share
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Runtime, Spec, Subject, Video
 
 
@@ -21,11 +22,25 @@ class HashJudge:
         return [tuple(GivenAnswer(share(r.video, q.text)) for q in r.questions) for r in requests]
 
 
+def pleased(video: Video, questions: Sequence[Question]) -> float:
+    """The mean probability that `HashJudge` gives to the expected answers."""
+    given = [share(video, q.text) if q.expected == "yes" else 1 - share(video, q.text) for q in questions]
+    return sum(given) / len(given) if given else 0.5
+
+
 class HashMeasurer:
+    def __init__(self, agreement: float = 0.0) -> None:
+        self.agreement = agreement
+        """How much of a clip's value is what the judge thinks of it."""
+
+    def _value(self, video: Video, subject: Subject) -> float:
+        own = share(video, subject.text)
+        return own + self.agreement * (pleased(video, subject.questions) - own)
+
     def measure(self, subjects: Sequence[Subject]) -> list[Outcome | Failed]:
         return [
             Scored(
-                value=sum(share(v, s.text) for v in s.clips) / len(s.clips),
+                value=sum(self._value(v, s) for v in s.clips) / len(s.clips),
                 parts=tuple(Part(name=q.text, value=share(s.clips[0], q.text)) for q in s.questions),
             )
             for s in subjects
@@ -41,6 +56,7 @@ class HashJudgeSpec(Spec):
 
 class HashMeasurerSpec(Spec):
     spec_name: ClassVar[str] = "tests.hash-measurer"
+    agreement: Share = 0.0
 
     def build(self, runtime: Runtime) -> HashMeasurer:
-        return HashMeasurer()
+        return HashMeasurer(self.agreement)
