@@ -113,7 +113,7 @@ class Steps:
         """The prompts of a round that are worth full-length takes, by cheap ones where the recipe wants them."""
         picked = Drafting(self.crew).pick(model, prompts, self.desk.by_key, number)
         if len(picked) < len(prompts):
-            self.forecast.filmed(number, picked)
+            self.forecast.drafted(number, picked)
         return picked
 
     def film(self, model: Model, prompts: Sequence[Prompt]) -> list[Clip]:

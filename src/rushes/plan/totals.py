@@ -1,4 +1,4 @@
-"""How many records a run will hold: the recipe's upper bounds, replaced part by part with what has become known."""
+"""How many records a run will hold: the recipe's counts as upper bounds, replaced part by part by what is known."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rushes.plan.work import work_of
+from rushes.plan.counts import work_of
 from rushes.recipe.recipe import Recipe
 from rushes.records import Prompt
 from rushes.store.events import EventLog
@@ -87,7 +87,7 @@ class Forecast:
         self._num_evaluation = 0
 
     def evaluation(self, prompts: Prompts, num_failed: int) -> None:
-        """The evaluation prompts are written and screened; what is filmed of the probes is known.
+        """The evaluation prompts are written and screened; the number of probe clips is known.
 
         Args:
             prompts: the desk, before the first round.
@@ -103,7 +103,7 @@ class Forecast:
         self._tell()
 
     def comparison(self, prompts: Sequence[Prompt], groups: Collection[str]) -> None:
-        """The focus is chosen, and with it the held-out prompts that both models film.
+        """The focus is chosen, and with it the held-out prompts of the comparison.
 
         Args:
             prompts: those prompts.
@@ -136,8 +136,8 @@ class Forecast:
             self.totals.know("prompts", "prompts", num_written - self._num_evaluation)
         self._tell()
 
-    def filmed(self, number: int, prompts: Sequence[Prompt]) -> None:
-        """Drafts have left fewer prompts of a round to film in full.
+    def drafted(self, number: int, prompts: Sequence[Prompt]) -> None:
+        """Drafts have left fewer prompts of a round to generate full takes of.
 
         Args:
             number: which round, from 0.

@@ -21,6 +21,7 @@ from rushes.prompts.captions import (
 from rushes.prompts.screen import Screened, screen, screen_splits
 from rushes.prompts.write import PromptTools, write_prompts
 from rushes.recipe.dimensions import known, probed
+from rushes.recipe.prompts import DRAFTS_PER_EVALUATION_PROMPT, RENDERED_PER_REAL_CLIP
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import Clip, Focus, Prompt, Rejection
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
 
 CHUNK_SIZE = 64
 """Prompts written per chunk."""
-SPARE = 3.0
-"""Evaluation drafts per prompt wanted: what says the same as another is left out."""
-SPARE_REAL = 1.5
-"""Sandbox clips rendered per real clip wanted."""
 
 
 class PromptDesk:
@@ -102,7 +99,12 @@ class PromptDesk:
         if measure.suite is not None:
             return self._from_suite(probe, "probe"), self._from_suite(held, measure.split)
         # Evaluation prompts do not follow the recipe's seed: every seed of a recipe is measured on the same ones.
-        order = partial(plan_briefs, writer=self.writer, oversample=SPARE, questions=self.recipe.prompts.questions)
+        order = partial(
+            plan_briefs,
+            writer=self.writer,
+            oversample=DRAFTS_PER_EVALUATION_PROMPT,
+            questions=self.recipe.prompts.questions,
+        )
         drafts = {
             "development": self._write(order(held, origin="held_out", split="development")),
             "test": self._write(order(held, origin="held_out", split="test")),
@@ -176,7 +178,7 @@ class PromptDesk:
             from rushes_sandbox.real_clips import sandbox_real_clips
 
             # Some captions say what an evaluation prompt says and are refused, so more are rendered than are wanted.
-            num = math.ceil(SPARE_REAL * spec.num_clips)
+            num = math.ceil(RENDERED_PER_REAL_CLIP * spec.num_clips)
             return tuple(sandbox_real_clips(num, self.recipe.seed, shape=self.recipe.shape))
         return self._folder.clips
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,11 @@ from rushes.recipe.models import CriticSpec, LlmQuestionsSpec, LlmWriterSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes.records.base import Count, Share, Size
 from rushes.roles import PromptWriter, Runtime, Spec
+
+DRAFTS_PER_EVALUATION_PROMPT: Final = 3.0
+"""Evaluation drafts per prompt wanted, since those that say the same as another are left out."""
+RENDERED_PER_REAL_CLIP: Final = 1.5
+"""Sandbox clips rendered per real clip wanted, since captions that say what an evaluation prompt says are refused."""
 
 
 class GrammarWriterSpec(Spec):

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from rushes.audit import plot as audit_plot
 from rushes.audit import table as audit_table
-from rushes.plan import reference
+from rushes.plan import gpus, reference
 from rushes.report import looks, plots, view, words
 from rushes.report.data import Missing, ReportData
 from rushes.report.examples import RULE
@@ -70,6 +70,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "audit_plot": audit_plot,
         "audit_table": audit_table,
+        "gpus": gpus,
         "looks": looks,
         "plots": plots,
         "reference": reference,

@@ -9,12 +9,13 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.records import Outcome, Unscored
-from rushes.roles import Failed, Runtime, Spec, Subject
+from rushes.roles import ChatUse, Failed, Runtime, Spec, Subject
 from rushes_vbench.metrics.chat_specs import JudgeNamed, TellerNamed, TextJudgeNamed, VlmTellerSpec
 from rushes_vbench.metrics.core import Profile
 from rushes_vbench.metrics.sampling import NUM_VLM_FRAMES
 from rushes_vbench.metrics.scorer import DIVERSITY, Models, score_clip, score_takes
 from rushes_vbench.metrics.twins import Twins
+from rushes_vbench.metrics.uses import chat_uses
 from rushes_vbench.suite import INSTALLED, Suite, read_suite
 
 if TYPE_CHECKING:
@@ -112,6 +113,10 @@ class VBenchMeasurerSpec(Spec):
         if self.profile == "compat" and self.negated_twins != "none":
             raise ValueError("profile compat asks what the official code asks: set profile: fixed for negated_twins")
         return self
+
+    def chat_models(self, dimensions: Sequence[str]) -> tuple[ChatUse, ...]:
+        """See `rushes.roles.CallsChatModels`."""
+        return chat_uses(self, dimensions)
 
     def build(self, runtime: Runtime) -> VBenchMeasurer:
         """The measurer, with all named models loaded.

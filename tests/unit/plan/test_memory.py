@@ -1,4 +1,4 @@
-"""The memory model: counts against the loaded model, peaks against what training and filming really take."""
+"""The memory model: counts against the loaded model, peaks against what training and sampling really take."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rushes.families.load import load_family
 from rushes.families.model_size import ModelSize, read_model_size
 from rushes.plan.memory import (
     adapter_parameters,
-    film_bytes,
+    generate_bytes,
     peak_bytes,
     saved_activations,
     train_bytes,
@@ -102,8 +102,8 @@ def teach(recipe: Recipe, folder: Path) -> None:
     assert kept
 
 
-def film(recipe: Recipe, sampler: SamplerSettings) -> None:
-    """Load the model and film eight clips."""
+def generate(recipe: Recipe, sampler: SamplerSettings) -> None:
+    """Load the model and generate eight clips."""
     family = load_family(recipe.base)
     kept = {name: value.clone() for name, value in family.transformer.state_dict().items()}
     family.decode(family.sample(["a red circle"] * 8, list(range(8)), sampler, recipe.shape))
@@ -134,14 +134,14 @@ def test_training_takes_what_the_model_says_within_its_factor(case: str, tmp_pat
 
 
 @pytest.mark.slow
-def test_filming_takes_what_the_model_says_within_its_factor() -> None:
+def test_generating_takes_what_the_model_says_within_its_factor() -> None:
     recipe = parse_recipe("name: x", source="recipe", overrides=["runtime.generate_batch=8"])
     sampler = recipe.generate.sampler.model_copy(update={"num_steps": 1, "precision": "float32"})
 
     size = read_model_size(Path(model_folder("sandbox")))
     assert size is not None
-    measured, told = peak_of(film, recipe, sampler), film_bytes(size, recipe)
-    print(f"film: measured {measured / 1e6:.0f} MB, told {told / 1e6:.0f} MB, {told / measured:.2f}")
+    measured, told = peak_of(generate, recipe, sampler), generate_bytes(size, recipe)
+    print(f"generate: measured {measured / 1e6:.0f} MB, told {told / 1e6:.0f} MB, {told / measured:.2f}")
     assert 1 / FACTOR < told / measured < FACTOR
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rushes.plan import planned_totals
+from rushes.plan.counts import planned_totals
 from rushes.plan.totals import Total, Totals
 from rushes.recipe import parse_recipe
 

@@ -9,10 +9,11 @@ import pytest
 from rushes.errors import InputError, RecipeError
 from rushes.families.defaults import USUAL
 from rushes.judge.vlm import build_vlm_judge
-from rushes.plan.chat_models import answer_seconds
+from rushes.plan.chat_models import chat_price
+from rushes.plan.counts import QUESTIONS_PER_PROMPT
+from rushes.plan.gpu_memory import gpu_train_bytes
 from rushes.plan.gpus import find_gpu
-from rushes.plan.on_gpus import real_model, train_bytes
-from rushes.plan.work import QUESTIONS_PER_PROMPT
+from rushes.plan.models import real_model
 from rushes.plugins import plugin
 from rushes.recipe import load_recipe, packaged_recipes
 from rushes.recipe.models import LlmQuestionsSpec, LlmWriterSpec, VlmJudgeSpec
@@ -113,8 +114,8 @@ def test_every_recipe_is_in_the_guide(name: str) -> None:
 
 def test_the_guide_says_what_an_audit_of_the_judge_takes() -> None:
     recipe = load_recipe("wan2.1-1.3b")
-    found = [answer_seconds(recipe, find_gpu(name)) for name in ("H100", "RTX 4090")]
-    fast, slow = (12 * QUESTIONS_PER_PROMPT * each for each in found if each is not None)
+    found = [chat_price(recipe, "answers", find_gpu(name)) for name in ("H100", "RTX 4090")]
+    fast, slow = (12 * QUESTIONS_PER_PROMPT * each.seconds for each in found if each is not None)
     assert f"{fast:.1f} s a clip on an H100 and {slow:.0f} s on an RTX 4090" in GUIDE
     assert f"so {24 * fast / 60:.0f} and {24 * slow / 60:.0f} minutes for the 24 clips" in GUIDE
 
@@ -127,7 +128,7 @@ def test_the_largest_recipe_says_what_the_plan_says_of_several_gpus() -> None:
         recipe = load_recipe("hunyuanvideo", changes)
         model = real_model(recipe)
         assert model is not None
-        found.append(f"{train_bytes(recipe, model, 'all') / 1e9:.0f}")
+        found.append(f"{gpu_train_bytes(model.size, recipe, 'all') / 1e9:.0f}")
     whole, each, shorter, each_shorter = found
     written = " ".join(packaged_recipes()["hunyuanvideo"].replace("#", " ").split())
     assert f"training needs {whole} GB" in written and f"it is {each} GB on each" in written

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rushes.errors import StoreError
-from rushes.plan import planned_totals
+from rushes.plan.counts import planned_totals
 from rushes.plan.status import StageStatus, read_status, working_pid
 from rushes.recipe import load_recipe
 from rushes.recipe.recipe import Recipe

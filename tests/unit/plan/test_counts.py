@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rushes.families.defaults import USUAL
-from rushes.plan.work import calls_per_clip, work_of
+from rushes.plan.counts import calls_per_clip, work_of
 from rushes.recipe import load_recipe, parse_recipe
 from rushes.recipe.base import BaseModelSpec
 
