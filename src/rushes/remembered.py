@@ -1,5 +1,5 @@
-"""What the end of a run needs the models for: computed once, remembered beside the records, so that a report is written
-anew on a machine that has neither weights nor GPU."""
+"""What the end of a run needs the models for: computed once and kept beside the records, so that a report can be
+written again on a machine that has neither weights nor GPU."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from typing import Final
 from rushes.families.folder import model_folder
 from rushes.families.model_size import FLOAT, read_model_size
 from rushes.families.offload import Offload
+from rushes.families.recompute import free_bytes
 from rushes.plan.arithmetic import arithmetic_of, prices_on
 from rushes.plan.counts import Kind, StageWork, work_of
 from rushes.plan.gpu_memory import gpu_peak_bytes
@@ -180,7 +181,5 @@ def _free_bytes(recipe: Recipe) -> int | None:
     if recipe.runtime.device != "cpu":
         return None
     import torch
-
-    from rushes.families.recompute import free_bytes
 
     return free_bytes(torch.device("cpu"))

@@ -10,14 +10,14 @@ from rushes.errors import RecipeError
 from rushes.plan.arithmetic import arithmetic_of, prices_on, released_units, step_flops
 from rushes.plan.chat_models import ChatKind, chat_parameters, chat_price
 from rushes.plan.counts import calls_per_clip
-from rushes.plan.gpu_memory import gpu_generate_bytes, gpu_train_bytes, offload_on
+from rushes.plan.gpu_memory import gpu_generate_bytes, gpu_peak_bytes, gpu_train_bytes, offload_on
 from rushes.plan.gpus import GPUS, find_gpu
 from rushes.plan.memory import network_bytes
 from rushes.plan.models import real_model
 from rushes.plan.plan import hours_on, plan_on
 from rushes.plan.prices import cost
 from rushes.recipe import load_recipe
-from rushes.recipe.recipe import Recipe
+from rushes.recipe.recipe import Recipe, as_draft
 from rushes_vbench.metrics.uses import REPLIES_PER_CLIP
 
 WAN = "wan2.1-1.3b"
@@ -67,6 +67,12 @@ def test_time_follows_the_work() -> None:
 def test_fewer_frames_cost_less_than_in_proportion() -> None:
     whole, short = load_recipe(WAN), load_recipe(WAN, ["shape.num_frames=41"])
     assert clip_seconds(short) < clip_seconds(whole) * 41 / 81
+
+
+def test_a_draft_costs_what_a_clip_of_its_shape_and_steps_costs() -> None:
+    recipe = load_recipe(WAN, ["generate.draft={num_frames: 49, num_steps: 20}"])
+    draft = cost({"draft_clips": 1}, prices_on(recipe, arithmetic_of(recipe), H200)).seconds
+    assert draft == pytest.approx(clip_seconds(as_draft(recipe)))
 
 
 def test_what_cannot_be_counted_is_named_and_not_zero() -> None:
@@ -170,6 +176,19 @@ def test_a_measurer_lies_beside_the_waiting_base() -> None:
     )
     assert small["measure"] and large["measure"] and large["measure"] - small["measure"] > 2 * 50e9
     assert small["generate"] == large["generate"] and small["train"] == large["train"]
+
+
+def test_a_judge_lies_beside_the_waiting_base_in_two_bytes_a_parameter() -> None:
+    recipe = load_recipe(WAN)
+    model = real_model(recipe)
+    assert model is not None
+    small, large = (
+        gpu_peak_bytes(model.size, load_recipe(WAN, [f"judge.judge.model.model=some/eyes-{num}B"]), "judge", H200)[0]
+        for num in (2, 7)
+    )
+    assert small and large and large - small == pytest.approx(2 * 5e9)
+    unknown = load_recipe(WAN, ["judge.judge.model.model=some/eyes"])
+    assert gpu_peak_bytes(model.size, unknown, "judge", H200)[0] is None
 
 
 def test_memory_falls_with_an_adapter_and_with_checkpointing() -> None:

@@ -10,13 +10,13 @@ import pytest
 
 from rushes.errors import StoreError
 from rushes.plan.counts import Kind, calls_per_draft, planned_totals, work_of
-from rushes.plan.measured import earlier_runs, gather, measured_prices, prices_of
+from rushes.plan.measured import Spent, earlier_runs, gather, measured_prices, prices_of, spent
 from rushes.plan.plan import computed_clip_bytes, make_plan, total_seconds
 from rushes.plan.prices import Price, Prices, unknown_kinds
 from rushes.recipe import load_recipe, parse_recipe
 from rushes.recipe.dimensions import known, probed
 from rushes.recipe.prompts import DRAFTS_PER_EVALUATION_PROMPT, RENDERED_PER_REAL_CLIP
-from rushes.recipe.recipe import Recipe
+from rushes.recipe.recipe import Recipe, as_draft
 from rushes.records import BlobRef, Checkpoint, Clip, CostEntry
 from rushes.store.blobs import Blobs
 from rushes.store.identity import work_key
@@ -150,6 +150,14 @@ def test_the_computed_size_of_a_clip_is_what_the_store_writes(tmp_path: Path) ->
     assert video.num_bytes + latents.num_bytes == pytest.approx(computed_clip_bytes(spec), rel=0.01)
 
 
+def test_drafts_take_the_room_of_their_own_shape() -> None:
+    spec = recipe("generate.draft={num_frames: 5}", "prompts.num_weakness=10", "prompts.num_caption=0")
+    plan = {stage.stage: stage for stage in make_plan(spec, Prices())}
+    each = computed_clip_bytes(as_draft(spec))
+    assert each < computed_clip_bytes(spec)
+    assert plan["draft"].num_bytes == 10 * (1000 + each) + 40 * 1000
+
+
 # ---------------------------------------------------------------------------------------------- earlier runs
 
 
@@ -185,6 +193,16 @@ def test_prices_of_an_earlier_run_are_per_unit_of_work(tmp_path: Path) -> None:
     assert set(found.by_kind) == {"clip_calls", "answers", "train_clips"}
     assert found.by_kind["answers"].source == str(tmp_path / "a")
     assert (found.clip_bytes, found.checkpoint_bytes) == (300, 7000)
+
+
+def test_time_on_several_devices_is_added_up(tmp_path: Path) -> None:
+    with Run.open(tmp_path / "a", recipe()) as run:
+        run.spend("answers", 5.0, 10, "cpu")
+        run.spend("answers", 1.0, 2, "cuda")
+        run.spend("measurements", 3.0)
+        found = spent(run)
+    assert found == {"answers": Spent(6.0, 12), "measurements": Spent(3.0, 0)}
+    assert (found["answers"].each_s, found["measurements"].each_s) == (0.5, None)
 
 
 def test_the_price_of_a_guidance_distilled_model_is_of_one_call_a_step(tmp_path: Path) -> None:

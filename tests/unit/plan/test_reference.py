@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rushes.families.load import load_family
-from rushes.plan.arithmetic import UnitFlops, count_answer, count_units, step_flops
+from rushes.plan.arithmetic import UnitFlops, arithmetic_of, count_answer, count_units, step_flops
 from rushes.plan.counts import sampler_calls, units_done, work_of
 from rushes.plan.gpus import LINEAR_EFFICIENCY, find_gpu
 from rushes.plan.models import known_model
@@ -112,6 +112,17 @@ class CountedJudge:
         return [tuple(GivenAnswer(0.5) for _ in request.questions) for request in requests]
 
 
+class AttendingJudge:
+    """Answers with attention between 8 tokens in 2 heads of width 16, by whatever kernel the machine has."""
+
+    def answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...] | Failed]:
+        import torch
+
+        tokens = torch.ones(1, 2, 8, 16)
+        torch.nn.functional.scaled_dot_product_attention(tokens, tokens, tokens)
+        return [tuple(GivenAnswer(0.5) for _ in request.questions) for request in requests]
+
+
 class OutsideJudge:
     """Answers with what somebody else has computed."""
 
@@ -139,6 +150,7 @@ def test_a_judge_is_counted_by_the_question_where_it_computes_here() -> None:
     questions = (make_question("a?"), make_question("b?"))
     request = JudgeRequest(Video(np.zeros((5, 32, 32, 3), np.uint8), 8.0), "text", questions)
     assert count_answer(CountedJudge(), request) == 2 * 10 * 20 * 30 / 2
+    assert count_answer(AttendingJudge(), request) == 2 * (2 * 2 * 8 * 8 * 16) / 2
     assert count_answer(OutsideJudge(), request) is None, "not seen is not zero"
 
 
@@ -197,6 +209,22 @@ def test_stages_without_a_count_are_not_known_and_small_models_have_a_lower_boun
     grown = {each.stage: each for each in reference_costs(done, large, recipe)}  # type: ignore[arg-type]
     assert grown["answers"].seconds is None
     assert not grown["clips"].is_at_least
+
+
+def test_a_part_that_is_not_counted_makes_the_rest_a_lower_bound() -> None:
+    options = "{judge: {kind: vlm, model: {kind: transformers, model: somebody/eyes-7B}}}"
+    recipe = load_recipe("wan2.1-1.3b", [f"measure.measurer.options={options}"])
+    large = UNIT.model_copy(update={"linear": 10**13})
+    (found,) = reference_costs({"measurements": {"measurements": 4.0}}, large, recipe)
+    assert found.seconds and found.is_at_least
+    assert found.basis == "the chat models of the measurer; without the measurer's other metrics"
+
+
+def test_drafts_of_a_model_that_was_counted_are_their_share_of_the_pixels() -> None:
+    recipe = load_recipe("sandbox", ["generate.draft={num_frames: 5}"])
+    found = arithmetic_of(recipe, UNIT.model_copy(update={"linear": 1700}))
+    assert (found.unit.linear, found.draft.linear) == (1700, 500)  # 5 of 17 frames
+    assert found.size is not None and found.size.num_layers > 0
 
 
 # ---------------------------------------------------------------------------------------------- one cost model
