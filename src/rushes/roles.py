@@ -12,7 +12,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -51,9 +51,9 @@ class Spec(BaseModel):
             threshold: float = 0.5
             def build(self, runtime: Runtime) -> Judge: ...
 
-    It may have a second method, `chat_models` (see `CallsChatModels`), so that `rushes plan` can count what the chat
-    models behind it cost. Without one, the time of a plug-in is not known to the plan; of its memory, the models that
-    its fields name are counted.
+    It may also have a method `chat_models` (see `rushes.plan.chat_models.CallsChatModels`), by which `rushes plan`
+    counts what the language models behind it cost. Without it the plan does not know the plug-in's time; of its memory
+    it counts the models that the fields name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
@@ -68,37 +68,6 @@ class Spec(BaseModel):
             runtime: device, batch size, caches: a `Runtime` of the stage; changes speed, never results.
         """
         raise NotImplementedError(f"{type(self).__name__} must define build(self, runtime)")
-
-
-@dataclass(frozen=True)
-class ChatUse:
-    """How a role calls one chat model in one unit of its work: a draft, an answer, a measurement."""
-
-    name: str
-    """What the user calls it, for notes of the plan: "judge"."""
-    model: Spec
-    """Which; counted where it is a `LocalModelSpec` with a size in its name, else named as not counted."""
-    num_calls: float
-    """Calls per unit of work, a mean; 0 for a model that is loaded and not asked."""
-    num_frames: int | None = 0
-    """Frames shown per call; None for as many as a judge is usually shown, 0 for texts."""
-    max_side_px: int = 448
-    """Longest side of a frame as it is shown, pixels."""
-    num_tokens: int = 0
-    """Tokens written per call; 0 where the answer is read off the first word."""
-
-
-@runtime_checkable
-class CallsChatModels(Protocol):
-    """What a Spec may offer besides `build`, for estimates."""
-
-    def chat_models(self, dimensions: Sequence[str]) -> Sequence[ChatUse]:
-        """The chat models of the role; nothing is loaded.
-
-        Args:
-            dimensions: names of the quality dimensions that the recipe works in, each taken to be equally frequent.
-        """
-        ...
 
 
 # ---------------------------------------------------------------------------------------------- failures as values

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rushes.plan.chat_models import ChatUse
 from rushes.recipe.models import LocalModelSpec, ModelSpec, VlmJudgeSpec
-from rushes.roles import ChatUse, Spec
+from rushes.roles import Spec
 
 SEVEN = LocalModelSpec(model="somebody/eyes-VL-7B")
 
@@ -17,7 +18,7 @@ class TellingSpec(Spec):
     half: str = "Composition"
 
     def chat_models(self, dimensions: Sequence[str]) -> tuple[ChatUse, ...]:
-        """See `rushes.roles.CallsChatModels`."""
+        """See `rushes.plan.chat_models.CallsChatModels`."""
         share = sum(name == self.half for name in dimensions) / len(dimensions)
         return (
             ChatUse("first", SEVEN, 2 * share, num_frames=None),

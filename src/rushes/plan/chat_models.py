@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -20,7 +21,7 @@ from rushes.recipe.dimensions import probed
 from rushes.recipe.models import LlmWriterSpec, LocalModelSpec, ServerModelSpec, VlmJudgeSpec, VlmMeasurerSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.recipe import Recipe
-from rushes.roles import CallsChatModels, ChatUse, Spec
+from rushes.roles import Spec
 
 ChatKind = Literal["drafts", "answers", "measurements"]
 """Kinds of work that a chat model may do."""
@@ -36,6 +37,37 @@ _BESIDE: Final[Mapping[ChatKind, str]] = {
     "measurements": "the measurer's other metrics",
 }
 """What a plug-in does beside its chat models."""
+
+
+@dataclass(frozen=True)
+class ChatUse:
+    """How a role calls one chat model in one unit of its work: a draft, an answer, a measurement."""
+
+    name: str
+    """What the user calls it, for notes of the plan: "judge"."""
+    model: Spec
+    """Which; counted where it is a `LocalModelSpec` with a size in its name, else named as not counted."""
+    num_calls: float
+    """Calls per unit of work, a mean; 0 for a model that is loaded and not asked."""
+    num_frames: int | None = 0
+    """Frames shown per call; None for as many as a judge is usually shown, 0 for texts."""
+    max_side_px: int = 448
+    """Longest side of a frame as it is shown, pixels."""
+    num_tokens: int = 0
+    """Tokens written per call; 0 where the answer is read off the first word."""
+
+
+@runtime_checkable
+class CallsChatModels(Protocol):
+    """What a Spec may offer besides `build`, for estimates."""
+
+    def chat_models(self, dimensions: Sequence[str]) -> Sequence[ChatUse]:
+        """The chat models of the role; nothing is loaded.
+
+        Args:
+            dimensions: names of the quality dimensions that the recipe works in, each taken to be equally frequent.
+        """
+        ...
 
 
 def chat_price(recipe: Recipe, kind: ChatKind, gpu: Gpu) -> Price | None:

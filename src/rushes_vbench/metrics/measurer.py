@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from rushes.plan.chat_models import ChatUse
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.records import Outcome, Unscored
-from rushes.roles import ChatUse, Failed, Runtime, Spec, Subject
+from rushes.roles import Failed, Runtime, Spec, Subject
 from rushes_vbench.metrics.chat_specs import JudgeNamed, TellerNamed, TextJudgeNamed, VlmTellerSpec
 from rushes_vbench.metrics.core import Profile
 from rushes_vbench.metrics.sampling import NUM_VLM_FRAMES
@@ -115,7 +116,7 @@ class VBenchMeasurerSpec(Spec):
         return self
 
     def chat_models(self, dimensions: Sequence[str]) -> tuple[ChatUse, ...]:
-        """See `rushes.roles.CallsChatModels`."""
+        """See `rushes.plan.chat_models.CallsChatModels`."""
         return chat_uses(self, dimensions)
 
     def build(self, runtime: Runtime) -> VBenchMeasurer:

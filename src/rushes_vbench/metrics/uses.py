@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
+from rushes.plan.chat_models import ChatUse
 from rushes.plan.counts import QUESTIONS_PER_PROMPT
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.recipe.plugin import PluginSpec
-from rushes.roles import ChatUse
 from rushes_vbench.metrics.questions import QUESTION_DIMENSIONS
 from rushes_vbench.metrics.telling import TELLING_DIMENSIONS
 
