@@ -2,7 +2,7 @@
 # A stamp file named after what the set-up depends on makes later calls start at once.
 .SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench results clean
+.PHONY: help setup demo test check mutants bench results clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -34,6 +34,9 @@ check: $(STAMP) ## formatting, lint, strict types, import direction
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 	@$(PY) -m pytest -q tests/unit/test_imports.py
+
+mutants: $(STAMP) ## make small faults one by one; each must make its tests fail (about ten minutes)
+	@$(PY) -m tests.mutants
 
 bench: $(STAMP) ## measure the speed of the parts on this machine
 	@for script in benchmarks/*.py; do $(PY) $$script; done

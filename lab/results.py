@@ -13,10 +13,12 @@ from pathlib import Path
 from statistics import fmean
 
 from rushes.execute.progress import ProgressDisplay
+from rushes.measure.pairs import clusters_of
 from rushes.pipeline import improve
 from rushes.recipe import load_recipe
 from rushes.records import PromptGain, Scorecard
-from rushes.statistics.bootstrap import Interval, Resampling, mean_gain_interval, prompt_means
+from rushes.statistics.bootstrap import mean_interval
+from rushes.statistics.resampling import Estimate, Resampling
 from rushes.store.provenance import commit, hardware
 from rushes.store.run import Run
 
@@ -44,7 +46,7 @@ PAPER: tuple[Arm, ...] = (
     Arm("offline re-weighting (raw) + realism", (*RAW, *REALISM)),
 )
 NUM_PROMPTS = 168
-"""Prompts that the model films for training, as in the demo."""
+"""Prompts that the model generates clips of for training, as in the demo."""
 
 
 def _of_captions(num: int) -> tuple[str, ...]:
@@ -57,7 +59,7 @@ DATA: tuple[Arm, ...] = (
     Arm("real captions only", (*RAW, *REALISM, *_of_captions(NUM_PROMPTS))),
     Arm("both, half and half", (*RAW, *REALISM, *_of_captions(NUM_PROMPTS // 2))),
     Arm("synthetic prompts, and real clips", (*RAW, *REALISM)),
-    Arm("real clips only, nothing filmed", (*RAW, *REALISM, "train.realism.share=1.0")),
+    Arm("real clips only, nothing generated", (*RAW, *REALISM, "train.realism.share=1.0")),
 )
 REALISM_ARMS: tuple[Arm, ...] = (
     Arm("no realism constraint", ("train.realism.kind=none",)),
@@ -83,8 +85,8 @@ class Group:
 GROUPS: Mapping[str, Group] = {
     "demo": Group(
         "The demo recipe",
-        "What `make demo` does, with each seed anew: prompts, clips and training. `docs/lab.md` tells what had been "
-        "seen of these prompts before, and why the few open prompts of Diversity cannot show a small change.",
+        "What `make demo` does, with new prompts, clips and training for each seed. `docs/lab.md` tells what had "
+        "been seen of these prompts before, and why the few open prompts of Diversity cannot show a small change.",
         DEMO,
     ),
     "paper": Group(
@@ -95,10 +97,10 @@ GROUPS: Mapping[str, Group] = {
     ),
     "data": Group(
         "The paper's data",
-        "Raw weights on clips that the model filmed of written prompts, of captions of real clips, and of both; the "
-        "number of clips and of steps is the same. Where captions are filmed, their real clips are half of each batch "
-        "(the realism constraint). Then written prompts beside real clips whose captions are not filmed, and real "
-        "clips alone, without any of the model's own and without a judge.",
+        "Raw weights on clips that the model generated from written prompts, from captions of real clips, and from "
+        "both; the number of clips and of steps is the same. Where clips are generated from captions, the real clips "
+        "of these captions are half of each batch (the realism constraint). Then written prompts beside real clips "
+        "whose captions are not used, and real clips alone, without any of the model's own and without a judge.",
         DATA,
     ),
     "realism": Group(
@@ -119,14 +121,14 @@ class Outcome:
 
     arm: Arm
     scorecards: tuple[Scorecard, ...]
-    gain: Interval
+    gain: Estimate
     """Of the focus dimensions, averaged over seeds."""
-    by_dimension: Mapping[str, Interval]
+    by_dimension: Mapping[str, Estimate]
     """Gain of every dimension, averaged over seeds."""
 
 
 _Gains = dict[str, dict[str, list[float]]]
-"""Dimension -> prompt -> gain with each seed."""
+"""Dimension -> cluster (text of the prompt) -> gain with each seed."""
 
 
 def run_arm(arm: Arm, seeds: Sequence[int], home: Path, common: Sequence[str]) -> Outcome:
@@ -141,22 +143,23 @@ def run_arm(arm: Arm, seeds: Sequence[int], home: Path, common: Sequence[str]) -
         cards.append(card)
         aimed_at = {row.dimension for row in card.rows if row.is_focus}
         with Run.view(home) as run:
-            found = run.read_derived("gains", PromptGain) or []
+            found, clusters = run.read_derived("gains", PromptGain) or [], clusters_of(run.prompts.all())
         for each in found:
             for gains in [every, focus] if each.dimension in aimed_at else [every]:
-                gains.setdefault(each.dimension, {}).setdefault(each.prompt_key, []).append(each.after - each.before)
+                of_cluster = gains.setdefault(each.dimension, {}).setdefault(clusters[each.prompt_key], [])
+                of_cluster.append(each.after - each.before)
     by_dimension = {name: _interval({name: gains}) for name, gains in every.items()}
     return Outcome(arm, tuple(cards), _interval(focus), by_dimension)
 
 
-def _interval(gains: _Gains) -> Interval:
-    means = {name: prompt_means([fmean(g) for g in found.values()], list(found)) for name, found in gains.items()}
-    return mean_gain_interval(means, Resampling(num_resamples=5000, seed=0))
+def _interval(gains: _Gains) -> Estimate:
+    means = {name: {cluster: fmean(each) for cluster, each in found.items()} for name, found in gains.items()}
+    return mean_interval(means, Resampling(num_resamples=5000, seed=0))
 
 
-def in_points(interval: Interval) -> str:
+def in_points(interval: Estimate) -> str:
     """Two cells of a table: the mean, and from where to where."""
-    return f"{100 * interval.mean:+.1f} | {100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
+    return f"{100 * interval.value:+.1f} | {100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -234,7 +237,7 @@ def _earlier(home: Path) -> str:
     named = [each for each in others if each not in (None, commit()[0])]
     if not named:
         return ""
-    return f" Records that did not have to be made anew are of the commits before it: {', '.join(map(str, named))}."
+    return f" Other records are of the commits before it: {', '.join(map(str, named))}."
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from rushes.doctor.weights import write_sums
 from rushes.errors import InputError
 from rushes.store.files import make_folder
+from rushes_sandbox.checks import write_sums
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _base(folder: Path, amount: Amount) -> None:
         raise InputError(
             f"there is no trained autoencoder in {folder}",
             expected="vae.safetensors",
-            next_step=f"train it first: rushes sandbox pretrain vae --folder {folder}",
+            next_step=f"train it first: python -m lab.pretrain vae --folder {folder}",
         )
     from lab.pretrain.assemble import load_vae, save_pipeline
     from lab.pretrain.base import BaseSpec, train_base

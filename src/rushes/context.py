@@ -1,105 +1,131 @@
-"""The tools of a run, built when first needed: the model with whatever weights a stage asks for."""
+"""What every stage of a run is handed: the recipe, the run folder, where work runs, the models, what was met so far.
+
+Stages are functions over it. It loads nothing by itself and knows no stage.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from rushes.errors import RecipeError
+from rushes.execute.work import Executor, Needs
+from rushes.families.folder import word_level_vocabulary
+from rushes.families.models import Model, Models
+from rushes.plan.totals import Forecast
+from rushes.recipe.dimensions import known
 from rushes.recipe.recipe import Recipe, as_draft
-from rushes.records import BlobRef, Checkpoint
+from rushes.recipe.runtime import RuntimeSpec
+from rushes.records import Clip, Prompt, Rejection
+from rushes.store.advance import Place
+from rushes.store.blobs import Blobs
 from rushes.store.run import Run
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from rushes.families.family import Conditions, Family
+    from rushes.families.family import Conditions
 
 
-@dataclass(frozen=True)
-class Model:
-    """Weights by name: the recipe's base, or a checkpoint on it."""
-
-    name: str
-    """Fingerprint of the base's weights, or key of the checkpoint."""
-    weights: BlobRef | None
-    """The checkpoint's weights; None for the base."""
-
-    @classmethod
-    def of(cls, checkpoint: Checkpoint) -> Model:
-        """The model that a checkpoint is."""
-        assert isinstance(checkpoint.weights, BlobRef)
-        return cls(checkpoint.key, checkpoint.weights)
-
-
-class Workbench:
-    """Holds one loaded pipeline and swaps weights in it; a finished run loads nothing."""
+class Context:
+    """One run at work."""
 
     def __init__(self, recipe: Recipe, run: Run) -> None:
-        """Remember what to load; load nothing."""
+        """Prepare; nothing is loaded before it is needed.
+
+        Args:
+            recipe: what to do.
+            run: the open run folder.
+        """
         self.recipe = recipe
         self.run = run
-        self._loaded: str | None = None
+        self.prompts: dict[str, Prompt] = {}
+        """Every prompt met so far, by key."""
+        self.clips: dict[str, Clip] = {}
+        """Every clip met so far, by key."""
+        self.outputs: dict[str, Clip] = {}
+        """Clips by what the model put out, see `rushes.generate.takes.Take.output`."""
+        self.rejections: list[Rejection] = []
+        """Texts that the screen refused so far, round after round: drafts, and captions of real clips."""
+        self.forecast = Forecast(recipe, run.log)
+        """What the event log is told about the totals."""
+        shapes = [each.shape for each in (recipe, as_draft(recipe))]
+        self.models = Models(recipe.base, recipe.runtime, shapes, run.blobs, run.log)
+        """The base model with the weights that a stage asks for."""
+
+    # ---------------------------------------------------------------- where work runs
 
     @cached_property
-    def family(self) -> Family:
-        """The loaded pipeline of the recipe's base model."""
-        import torch
-
-        from rushes.families.load import load_family
-        from rushes.families.offload import offload_order
-
-        torch.set_num_threads(self.recipe.runtime.num_threads)
-        shapes = [recipe.shape for recipe in (self.recipe, as_draft(self.recipe))]
+    def runtime(self) -> RuntimeSpec:
+        """The recipe's runtime, with the run's own folder for replies of language models where it names none."""
         runtime = self.recipe.runtime
-        family = load_family(self.recipe.base, runtime.device, offload_order(runtime, shapes))
-        for shape in shapes:
-            family.latent_shape(shape)
-        self.run.log.write("model_placed", **asdict(family.placement))
-        self._loaded = family.fingerprint
-        return family
+        if runtime.cache_folder is not None:
+            return runtime
+        # By its full path: a worker has another working folder.
+        return runtime.model_copy(update={"cache_folder": str((self.run.home / "llm").resolve())})
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """The run's stored files by their full path, for workers."""
+        return Blobs(self.run.blobs.folder.resolve())
 
     @property
-    def conditions(self) -> Conditions:
-        """What the transformer is told in training besides latents, timestep and text: as it was told when filming."""
-        from rushes.families.family import Conditions
+    def here(self) -> Place:
+        """This process, for work that is light or needs what is loaded here."""
+        return self.run.place()
 
-        return Conditions(fps=self.recipe.shape.fps, guidance=self.recipe.generate.sampler.guidance_scale)
+    @property
+    def workers(self) -> Place:
+        """Where clips are generated, judged and measured: this process, or a Ray cluster."""
+        return self.run.place(self._executor, needs_of(self.recipe.runtime), self.recipe.runtime.device)
+
+    @cached_property
+    def _executor(self) -> Executor | None:
+        return executor_of(self.recipe.runtime)
+
+    # ---------------------------------------------------------------- what the recipe means
+
+    @cached_property
+    def group_dimensions(self) -> frozenset[str]:
+        """Dimensions measured over several takes of a prompt."""
+        return frozenset(each.name for each in known(self.recipe.diagnose) if each.group)
 
     @cached_property
     def vocabulary(self) -> frozenset[str] | None:
         """The words a word-level tokenizer knows; None for models that can read any word."""
-        from rushes.families.folder import word_level_vocabulary
-
         return word_level_vocabulary(self.recipe.base)
 
-    @cached_property
+    @property
     def base(self) -> Model:
-        """The recipe's untouched model."""
-        from rushes.families.folder import fingerprint_of
+        """The untouched model."""
+        return self.models.base
 
-        return Model(fingerprint_of(self.recipe.base) or self.family.fingerprint, None)
+    @property
+    def conditions(self) -> Conditions:
+        """What the transformer is told in training besides latents, timestep and text: as when it generates."""
+        from rushes.families.family import Conditions
 
-    @cached_property
-    def _base_weights(self) -> dict[str, Tensor]:
-        """A copy in main memory, which a GPU has less of."""
-        with self.family.plain_weights():
-            return {name: value.to("cpu", copy=True) for name, value in self.family.transformer.state_dict().items()}
+        return Conditions(fps=self.recipe.shape.fps, guidance=self.recipe.generate.sampler.guidance_scale)
 
-    def with_weights(self, model: Model, texts: Sequence[str] = ()) -> Family:
-        """The pipeline with a model's weights in it; text encoder and autoencoder are the base's.
 
-        Args:
-            model: which weights.
-            texts: all that it will have to read; where the recipe says so, read now, and the text encoder is freed.
-        """
-        family = self.family
-        if texts and self.recipe.runtime.free_text_encoder:
-            family.keep_texts(texts)
-            family.drop_text_encoder()
-        base = self._base_weights
-        if self._loaded != model.name:
-            family.load_weights(base if model.weights is None else self.run.blobs.read_tensors(model.weights))
-            self._loaded = model.name
-        return family
+def executor_of(runtime: RuntimeSpec) -> Executor | None:
+    """The executor that a recipe names for generating, judging and measuring; None for this process.
+
+    Raises:
+        RecipeError: the recipe names one GPU by number where every worker is given one of its own.
+    """
+    if runtime.executor == "local":
+        return None
+    if runtime.device not in ("cuda:0", "cuda") and runtime.device.startswith("cuda"):
+        raise RecipeError(
+            "Ray's workers are given one GPU each, which is the only one they see",
+            expected="runtime.device: cuda",
+            got=runtime.device,
+            next_step="set runtime.device: cuda",
+        )
+    from rushes.execute.ray import RayExecutor
+
+    return RayExecutor(runtime.num_workers, runtime.ray_address)
+
+
+def needs_of(runtime: RuntimeSpec) -> Needs:
+    """What one worker needs: the recipe's threads, and a GPU where it computes on one."""
+    return Needs(num_cpus=runtime.num_threads, num_gpus=1.0 if runtime.device.startswith("cuda") else 0.0)

@@ -1,19 +1,31 @@
-"""One round of automatic feedback, start to end: diagnose, write, film, judge, weigh, train, measure, compare.
+"""One round of automatic feedback, start to end: diagnose, write, generate, judge, weigh, train, measure, compare.
 
 Every expensive step goes through `advance` and is skipped where its records are there; everything else is a pure
-function of records. `steps.py` holds how each step is put together.
+function of records. Each call below is a stage; `stage.py` in the folder of its name holds what it does.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from rushes.context import Context
+from rushes.diagnose.stage import diagnose
 from rushes.execute.progress import OnProgress
+from rushes.generate.stage import generate
+from rushes.judge.draft import pick
+from rushes.judge.stage import judge
+from rushes.measure.stage import measure
+from rushes.preflight import check, check_base
+from rushes.prompts.evaluation import compared, evaluation
+from rushes.prompts.real import real_material
+from rushes.prompts.stage import write
 from rushes.recipe.recipe import Recipe
 from rushes.records import Scorecard
-from rushes.steps import Halt, Steps
-from rushes.store.heal import with_healing
+from rushes.report.stage import compare
+from rushes.store.heal import healing
 from rushes.store.run import Run
+from rushes.train.run import train
+from rushes.weights.stage import weigh
 
 STAGES = ("prompts", "generate", "judge", "train", "measure")
 """Names that `until` understands, in order."""
@@ -34,40 +46,48 @@ def improve(
         home: the run folder; made where it is missing.
         until: one of `STAGES`: stop after that stage; None goes to the end.
         on_progress: told about every chunk that landed.
-        allow_change: go on in a folder that another recipe made; exactly what depends on the change is made anew.
+        allow_change: go on in a folder that another recipe made; exactly what depends on the change is made again.
 
     Returns:
         The scorecard, or None when `until` ended the run before there was one.
+
+    Raises:
+        UserError: the recipe, an input or the run folder cannot be used; the base model's files changed since the run
+            began.
+        Stopped: the user asked to stop, and the work in hand is stored.
     """
-    with Run.open(home, recipe, allow_change=allow_change) as run:
+    check(recipe)
+    with Run.open(home, recipe, allow_change=allow_change) as run, run.stop.listening():
+        check_base(recipe, run, allow_change=allow_change)
         if run.is_done and not allow_change:
             return run.scorecard()
         run.on_progress = on_progress
-        with run.stop.listening():
-            return with_healing(run, lambda: _improve(Steps(recipe, run, until)))
-
-
-def _improve(steps: Steps) -> Scorecard | None:
-    try:
-        focus = steps.probe()
-        model, real = steps.base, steps.real_clips()
-        for number in range(steps.recipe.num_rounds):
-            prompts = steps.write(focus, number)
-            steps.after("prompts")
-            prompts = steps.draft(model, prompts, number)
-            clips = steps.film(model, prompts)
-            steps.after("generate")
-            scores = steps.judge(clips) if steps.recipe.generate.decode else ()
-            steps.after("judge")
-            samples = steps.weigh([*clips, *real], scores, number)
-            model = steps.train(samples, start=model)
-            steps.after("train")
-        compared = steps.desk.compared(focus)
-        before = steps.look(steps.base, compared, "held_out")
-        after = steps.look(model, compared, "held_out")
-        return steps.finish(focus, model, real, before, after)
-    except Halt:
-        return None
+        for attempt in healing(run):
+            with attempt:
+                context = Context(recipe, run)
+                model = context.base
+                prompts = evaluation(context)
+                focus = diagnose(context, prompts)
+                real = real_material(context, prompts)
+                for number in range(recipe.num_rounds):
+                    written = write(context, focus, prompts, real.captions, number)
+                    if until == "prompts":
+                        return None
+                    clips = generate(context, model, pick(context, model, written, number))
+                    if until == "generate":
+                        return None
+                    scores = judge(context, clips) if recipe.generate.decode else ()
+                    if until == "judge":
+                        return None
+                    samples = weigh(context, clips, real.clips, scores, number)
+                    model = train(context, samples, start=model)
+                    if until == "train":
+                        return None
+                held_out = compared(recipe, prompts, focus)
+                before = measure(context, context.base, held_out, "held_out")
+                after = measure(context, model, held_out, "held_out")
+                return compare(context, focus, model, real.clips, before, after)
+    raise AssertionError("healing offers attempts without end")
 
 
 __all__ = ["STAGES", "improve"]

@@ -1,28 +1,92 @@
-"""Plug-ins: `use: package.module:Class` in a recipe names a Spec anywhere; no registry. Looked at only when built."""
+"""Plug-ins: how `use:` in a recipe becomes a working object, and what installed packages add to Rushes.
+
+`use` names a `Spec` with `build(runtime)` by `package.module:Class`, or by the name under which a package offers it as
+an entry point of the role. Nothing is imported before it is needed, and nothing has to be registered.
+"""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from rushes.errors import RecipeError
-from rushes.roles import Spec
-
-if TYPE_CHECKING:
-    from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes.roles import Runtime, Spec
 
 
-def plugin(spec: PluginSpec) -> Spec:
+@dataclass(frozen=True)
+class Role:
+    """What a plug-in can be."""
+
+    protocol: str
+    """Its Protocol in `rushes.roles`."""
+    call: str
+    """The method that what it builds must have, as the Protocol writes it."""
+    group: str
+    """Entry points under which packages offer it by a short name."""
+
+
+WRITER: Final = Role("PromptWriter", "write(briefs)", "rushes.writers")
+QUESTION_WRITER: Final = Role("QuestionWriter", "write(requests)", "rushes.question_writers")
+CLIP_SOURCE: Final = Role("ClipSource", "clips(num, seed, shape, dimensions)", "rushes.clip_sources")
+SUITE: Final = Role("PromptSuite", "prompts(dimension, num, part)", "rushes.suites")
+JUDGE: Final = Role("Judge", "answer(requests)", "rushes.judges")
+MEASURER: Final = Role("Measurer", "measure(subjects)", "rushes.measurers")
+WEIGHTING: Final = Role("Weighting", "weigh(scores)", "rushes.weightings")
+ANY: Final = Role("plug-in", "build(runtime)", "rushes.plugins")
+"""For a plug-in inside another plug-in's Spec, whose role the core does not know; it has no short names."""
+
+
+@cache
+def extensions(group: str) -> dict[str, EntryPoint]:
+    """Entry points of installed packages, by name.
+
+    Args:
+        group: `rushes.recipes` (packages that hold YAML files), `rushes.commands` (typer apps), `rushes.sections`
+            (parts of the report), `rushes.checks` (of `rushes doctor`), or the group of a `Role`.
+    """
+    return {point.name: point for point in sorted(entry_points(group=group), key=lambda point: point.name)}
+
+
+def resolved(spec: Spec, role: Role) -> Spec:
+    """`spec`, or the plug-in's own Spec where it names one: what enters work keys.
+
+    Raises:
+        RecipeError: see `plugin`.
+    """
+    return plugin(spec, role) if isinstance(spec, PluginSpec) else spec
+
+
+def name_of(spec: Spec, role: Role) -> str:
+    """What a model or plug-in is called in records and reports: the model's own name, else the name of its Spec."""
+    spec = resolved(spec, role)
+    model = getattr(getattr(spec, "model", None), "model", None)
+    return model if isinstance(model, str) else spec.spec_name
+
+
+def plugin(spec: PluginSpec, role: Role) -> Spec:
     """The Spec that a recipe names, made with its options.
 
     Raises:
-        RecipeError: the module or the class is not there, the class is no Spec, or an option does not fit.
+        RecipeError: the module or the class is not there, the class is no Spec, has no name or no `build`, or an option
+            does not fit.
     """
-    cls = _class(spec.use)
+    return _plugin(spec.model_dump_json(), role)
+
+
+@cache
+def _plugin(spec_json: str, role: Role) -> Spec:
+    """`plugin`, once per recipe entry: every work key asks for it."""
+    spec = PluginSpec.model_validate_json(spec_json)
+    cls = _class(spec.use, role)
+    _check_class(cls, spec.use, role)
     try:
         return cls.model_validate(spec.options)
     except ValidationError as error:
@@ -33,32 +97,77 @@ def plugin(spec: PluginSpec) -> Spec:
             f"option {name!r} of the plug-in {spec.use} does not fit: {first['msg']}",
             expected=f"options among {sorted(cls.model_fields)}",
             got=spec.options,
-            next_step=f"did you mean {near[0]!r}?" if near and near[0] != name else "mend options: in the recipe",
+            next_step=f"did you mean {near[0]!r}?" if near and near[0] != name else "correct options: in the recipe",
         ) from error
 
 
-def check_role(built: object, role: str, call: str, who: str) -> None:
-    """Refuse what a plug-in built when it does not have its role's method.
+def build(spec: PluginSpec, role: Role, runtime: Runtime, where: str) -> Any:
+    """The working object of a plug-in.
 
     Args:
-        built: what it built.
-        role: its name in `rushes.roles`.
-        call: the method as the role writes it, `answer(requests)`.
-        who: key of the recipe and name of the plug-in.
+        spec: what the recipe names.
+        role: what it must be.
+        runtime: given to its `build`.
+        where: key of the recipe that names it, for the error.
 
     Raises:
-        RecipeError: there is no such method.
+        RecipeError: see `plugin`; or what it builds lacks the method of the role.
     """
-    if not callable(getattr(built, call.partition("(")[0], None)):
+    chosen: Any = plugin(spec, role)
+    built = chosen.build(runtime)
+    if not callable(getattr(built, role.call.partition("(")[0], None)):
         raise RecipeError(
-            f"{who} does not build a {role.lower()}",
-            expected=f"an object with a method {call}, see rushes.roles.{role}",
+            f"{where}: {spec.use} does not build a {role.protocol}",
+            expected=f"an object with a method {role.call}, see rushes.roles.{role.protocol}",
             got=built,
-            next_step="look at build() of that Spec",
+            next_step="correct build() of that Spec",
+        )
+    return built
+
+
+def _check_class(cls: type[Spec], use: str, role: Role) -> None:
+    package = cls.__module__.partition(".")[0]
+    if not cls.__dict__.get("spec_name"):
+        raise RecipeError(
+            f"the plug-in {use} has no name of its own, so its records would be lost when the class moves",
+            expected=f'a line in the class: spec_name: ClassVar[str] = "{package}.{role.group[7:-1]}"',
+            got=f"spec_name {cls.spec_name!r}",
+            next_step="add that line, with a name that never changes",
+        )
+    other = next((each for each in _built_in(Spec) if each.spec_name == cls.spec_name and each is not cls), None)
+    if other is not None:
+        raise RecipeError(
+            f"the plug-in {use} has the name of a built-in Spec, {other.__name__}",
+            expected="a name of its own",
+            got=cls.spec_name,
+            next_step="begin spec_name with the name of your package",
+        )
+    if not callable(getattr(cls, "build", None)):
+        raise RecipeError(
+            f"the plug-in {use} cannot be built",
+            expected=f"a method build(self, runtime) that returns a rushes.roles.{role.protocol}",
+            got=cls,
+            next_step="write build(self, runtime) in that class",
         )
 
 
-def _class(use: str) -> type[Spec]:
+def _built_in(cls: type[Spec]) -> list[type[Spec]]:
+    found = [each for sub in cls.__subclasses__() for each in (sub, *_built_in(sub))]
+    return [each for each in found if each.__module__.split(".")[0] == "rushes"]
+
+
+def _class(use: str, role: Role) -> type[Spec]:
+    if ":" not in use:
+        offered = extensions(role.group)
+        if use not in offered:
+            near = get_close_matches(use, offered, n=1)
+            raise RecipeError(
+                f"no installed package offers a {role.protocol} called {use!r}",
+                expected=f"one of {', '.join(offered) or 'none is installed'}, or package.module:Class",
+                got=use,
+                next_step=f"did you mean {near[0]!r}?" if near else "name it as package.module:Class",
+            )
+        use = offered[use].value
     module_name, _, class_name = use.partition(":")
     try:
         module = importlib.import_module(module_name)
@@ -67,7 +176,7 @@ def _class(use: str) -> type[Spec]:
             f"the plug-in {use} cannot be imported: {error}",
             expected="package.module:Class of an installed package",
             got=use,
-            next_step=f"install the package with {module_name.split('.')[0]!r} in this environment, or mend the name",
+            next_step=f"install the package with {module_name.split('.')[0]!r} here, or correct the name",
         ) from error
     found = getattr(module, class_name, None)
     if inspect.isclass(found) and issubclass(found, Spec) and found is not Spec:

@@ -9,29 +9,28 @@ L text tokens, D width.
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
+from rushes.execute.work import Done as Done
+from rushes.execute.work import Executor as Executor
+from rushes.execute.work import Failed as Failed
+from rushes.execute.work import Needs as Needs
 from rushes.records import Origin, Outcome, Prompt, Question, SamplerSettings, Score, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from rushes.recipe.base import ShapeSpec
+
     Frames = npt.NDArray[np.uint8]
     """Pixels of one clip: T, H, W, 3; 0 to 255, RGB."""
     Latents = npt.NDArray[np.float32]
     """Latents of one clip: C, T, H, W of the latent grid."""
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-Item_contra = TypeVar("Item_contra", contravariant=True)
-Result_co = TypeVar("Result_co", covariant=True)
-
 
 # ---------------------------------------------------------------------------------------------- specs and runtime
 
@@ -43,11 +42,13 @@ class Runtime(BaseModel):
 
 
 class Spec(BaseModel):
-    """What decides a result: a small, picklable description of one role, with `build()`. Enters work keys whole.
+    """What decides a result: a small, picklable description of one role. Enters work keys whole.
 
-    A subclass holds plain values and other Specs, never a Runtime, and its `build()` names the role it returns:
+    A subclass holds plain values and other Specs, never a Runtime. A plug-in adds `build(runtime)`, which makes the
+    working object (heavy imports and weights included) where the work runs:
 
         class DimJudgeSpec(Spec):
+            spec_name: ClassVar[str] = "dim-judge"
             threshold: float = 0.5
             def build(self, runtime: Runtime) -> Judge: ...
 
@@ -59,36 +60,25 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     spec_name: ClassVar[str] = ""
-    """Name of this kind of spec inside work keys; set it to keep keys when the class moves. Default "module:Class"."""
+    """Name of this kind of spec inside work keys. Every subclass sets its own and never changes it: the name keeps the
+    records of earlier runs valid when the class moves to another module."""
+
+    def version(self) -> str | None:
+        """What decides the result besides the fields, as text: the hash of packaged weights, the version of an
+        algorithm. Enters work keys beside the fields; None for nothing."""
+        return None
+
+
+class Plugin(Protocol):
+    """What a recipe's `use: package.module:Class` must name: a `Spec` with this method."""
 
     def build(self, runtime: Any) -> Any:
-        """Make the working object, heavy imports and weights included; called where the work runs.
+        """Make the working object of the role.
 
         Args:
-            runtime: device, batch size, caches: a `Runtime` of the stage; changes speed, never results.
+            runtime: the recipe's `RuntimeSpec`: device, batch sizes, caches. It changes speed, never results.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define build(self, runtime)")
-
-
-# ---------------------------------------------------------------------------------------------- failures as values
-
-
-@dataclass(frozen=True)
-class Failed:
-    """An item that could not be done; stands in the place of its result."""
-
-    error_type: str
-    """Class name of the error."""
-    message: str
-    """What it said."""
-    trace: str = ""
-    """Traceback as text; may be empty."""
-
-    @classmethod
-    def of(cls, error: BaseException) -> Failed:
-        """The value that stands for `error`."""
-        trace = "".join(traceback.format_exception(error))[-8000:]
-        return cls(error_type=type(error).__name__, message=str(error), trace=trace)
+        ...
 
 
 # ---------------------------------------------------------------------------------------------- writing prompts
@@ -104,6 +94,8 @@ class Brief:
     """What the dimension means, in a sentence or two."""
     examples: tuple[str, ...]
     """Seed prompts of the dimension, to write by analogy with."""
+    example_questions: tuple[tuple[Question, ...], ...]
+    """Questions of each example, in the order of `examples`; empty where none are known."""
     origin: Origin
     """Why the prompt is wanted."""
     index: int
@@ -159,14 +151,89 @@ class QuestionWriter(Protocol):
 
 
 class Critic(Protocol):
-    """Prompts -> whether a camera could film them."""
+    """Prompts -> whether a camera could show them."""
 
     def verdicts(self, prompts: Sequence[Prompt]) -> list[Verdict]:
         """One verdict per prompt, in order; a reply that cannot be used is a verdict without criterion."""
         ...
 
 
-# ---------------------------------------------------------------------------------------------- filming
+@dataclass(frozen=True, eq=False)
+class RealClip:
+    """A real clip with its caption. Pixels are loaded when asked for, so that a folder of any size fits in memory."""
+
+    name: str
+    """File name in its folder, or a name of its own; free text, to be escaped where it is shown."""
+    text: str
+    """The caption."""
+    dimension: str
+    """Quality dimension that it goes with; `real` where none is known."""
+    questions: tuple[Question, ...]
+    """Questions with the answers that this very clip gets; empty where there are none."""
+    sha256: str
+    """Hash of its pixels, in the model's shape: 64 hex digits."""
+    load: Callable[[], Video]
+    """Gives the pixels, cut to the model's shape. Raises `VideoError` when the file has changed or gone."""
+
+
+class ClipSource(Protocol):
+    """Real clips that do not come from a folder: rendered, recorded, drawn from a data set."""
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Names of the dimensions that its clips can be about; empty where it does not tell them apart."""
+        ...
+
+    def clips(self, num: int, seed: int, shape: ShapeSpec, dimensions: Sequence[str] | None) -> list[RealClip]:
+        """Real clips with captions and questions.
+
+        Args:
+            num: how many are wanted; fewer may come. Clip i is the same whatever `num` is.
+            seed: decides which.
+            shape: size, number of frames and frame rate that their pixels must have.
+            dimensions: only clips that go with these dimensions, in turn; None for whatever there is.
+        """
+        ...
+
+
+Part = Literal["probe", "development", "test"]
+"""Prompts to diagnose by, and the two splits of held-out prompts."""
+
+
+@dataclass(frozen=True)
+class SuitePrompt:
+    """A prompt of a suite, as it stands there."""
+
+    text: str
+    """The full text for the model."""
+    questions: tuple[Question, ...]
+    """Its questions; empty where the suite asks none."""
+    index: int
+    """Position among the suite's prompts of this dimension, from 0."""
+
+
+class PromptSuite(Protocol):
+    """Evaluation prompts that come from outside. None of them is ever trained on."""
+
+    @property
+    def name(self) -> str:
+        """Name of the suite in records and keys; never changes."""
+        ...
+
+    def prompts(self, dimension: str, num: int, part: Part) -> list[SuitePrompt]:
+        """Prompts of a dimension, in order; more than there are gives all.
+
+        Raises:
+            RecipeError: the suite has no such dimension.
+        """
+        ...
+
+    def guarded(self) -> list[str]:
+        """Every text of the suite, used or not: what may not be trained on."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------------- generating
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,6 +315,34 @@ class GivenAnswer:
     """P(yes) + P(no) before they were scaled to 1, 0 to 1: how much of an answer it was; None where nobody knows."""
 
 
+@dataclass(frozen=True)
+class AccuracyRow:
+    """How often a judge is right about clips whose content is known.
+
+    Example: `AccuracyRow("Composition", num_right=188, num_questions=200)`.
+    """
+
+    dimension: str
+    """Quality dimension."""
+    num_right: int
+    """Questions answered right about clean clips."""
+    num_questions: int
+    """Questions asked about them, at least 1."""
+    num_right_broken: int = 0
+    """Questions answered right about clips that were broken and distorted on purpose."""
+    num_questions_broken: int = 0
+    """Questions asked about those; 0 where that was not measured."""
+
+
+@runtime_checkable
+class Tested(Protocol):
+    """A judge's Spec that knows how good the judge is; the report then shows it."""
+
+    def accuracy(self) -> Sequence[AccuracyRow]:
+        """Its accuracy by dimension, as it was measured before the judge was released; empty where it was not."""
+        ...
+
+
 class Judge(Protocol):
     """Clips x questions -> answers with probabilities. Frozen: the same request gets the same answer."""
 
@@ -286,48 +381,4 @@ class Weighting(Protocol):
 
     def weigh(self, scores: Sequence[Score]) -> list[float]:
         """One finite weight >= 0 per score, in order; an unscored clip weighs 0."""
-        ...
-
-
-# ---------------------------------------------------------------------------------------------- running work
-
-
-@dataclass(frozen=True)
-class Done(Generic[Result_co]):
-    """A finished item of `Executor.map`."""
-
-    index: int
-    """Position of the item in the input, from 0."""
-    result: Result_co | Failed
-    """What the call returned, or how it failed."""
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What one worker needs; an executor that cannot give it says so before starting."""
-
-    num_cpus: float = 1.0
-    """CPU cores per worker."""
-    num_gpus: float = 0.0
-    """GPUs per worker; may be a fraction."""
-    tags: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Named resources of a cluster; empty for none."""
-
-
-class Executor(Protocol):
-    """Maps work over workers: bounded in flight, failures returned, never raised. Knows no stage."""
-
-    def map(
-        self, call: Callable[[Item], Result], items: Iterable[Item], *, needs: Needs | None = None
-    ) -> Iterator[Done[Result]]:
-        """Results as they finish, in any order. Items are drawn only when a worker is free for them.
-
-        Args:
-            call: picklable; a `rushes.execute.Lazily` builds its model once in each worker.
-            items: what to work on; drawn lazily, so that stopping to draw stops the work.
-            needs: resources per worker; None for one core.
-
-        Raises:
-            UserError: a call raised one, or the executor cannot give what is needed; other errors are `Failed`.
-        """
         ...

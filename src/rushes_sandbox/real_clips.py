@@ -1,9 +1,9 @@
 """The sandbox's real videos: rendered clips of the balanced world with captions that are true.
 
 Half of the captions tell every detail. The others leave open what prompts leave open too, such as the background, and
-so show the model that all of it happens: else it would learn to film what is easiest wherever it may choose.
+so show the model that all of it happens: else it would learn to show what is easiest wherever it may choose.
 
-In memory for `prompts.real.folder: sandbox`, or as a folder like the one a user would bring.
+In memory for a recipe that names `source: {use: sandbox}`, or as a folder like the one a user would bring.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from typing import Final, Literal
 import numpy as np
 
 from rushes.errors import InputError, RecipeError
-from rushes.prompts.captions import RealClip, fingerprint
 from rushes.recipe.base import ShapeSpec
 from rushes.records import Question
-from rushes.roles import Video
+from rushes.roles import RealClip, Video
 from rushes.store.files import make_folder, store_error, write_atomic
-from rushes.store.video import write_video
+from rushes.store.video import pixel_hash, write_video
 from rushes_sandbox.captions import base_prompt, detailed_prompt
 from rushes_sandbox.grammar import DIMENSIONS, draw_scene
 from rushes_sandbox.questions import ask, checks
@@ -76,15 +75,15 @@ def _clip(name: tuple[int, int], dimension: str, caption: Caption, shape: ShapeS
         Question(text=ask(check, rng), expected=_answer(is_true), dimension=dimension, about=check.kind)
         for check, is_true in checks(scene, rng)
     )
-    load = partial(_film, scene, shape)
-    return RealClip("sandbox {}-{}".format(*name), text, dimension, asked, fingerprint(load()), load)
+    load = partial(_rendered, scene, shape)
+    return RealClip("sandbox {}-{}".format(*name), text, dimension, asked, pixel_hash(load()), load)
 
 
 def _answer(is_true: bool) -> Literal["yes", "no"]:
     return "yes" if is_true else "no"
 
 
-def _film(scene: Scene, shape: ShapeSpec) -> Video:
+def _rendered(scene: Scene, shape: ShapeSpec) -> Video:
     return Video(render(scene, shape.height_px, shape.num_frames), shape.fps)
 
 

@@ -16,8 +16,6 @@ from typing import Final, Literal
 import numpy as np
 
 from rushes.errors import RecipeError
-from rushes.recipe.diagnose import DimensionSpec
-from rushes.recipe.prompts import GrammarWriterSpec
 from rushes.records import Question
 from rushes.roles import Brief, Draft, Failed
 from rushes_sandbox.analogy import vary
@@ -36,7 +34,8 @@ Facts = list[tuple[Check, bool]]
 class GrammarWriter:
     """`PromptWriter` over the scene grammar: the same brief always gives the same draft."""
 
-    spec: GrammarWriterSpec
+    detailed: float
+    """Share of prompts that are augmented with their setting, 0 to 1."""
 
     def write(self, briefs: Sequence[Brief]) -> list[Draft | Failed]:
         """One draft with its questions per brief, in order.
@@ -48,31 +47,29 @@ class GrammarWriter:
 
     def _draft(self, brief: Brief) -> Draft:
         rng = np.random.default_rng(brief.seed)
-        brought = next((each for each in self.spec.brought if each.name.strip() == brief.dimension), None)
-        if brought is not None:
-            return self._by_analogy(brought, rng)
         if brief.dimension == DIVERSITY:
             text, facts = _open_prompt(rng)
             return Draft(text, text, "grammar, left open", _questions(facts, DIVERSITY, rng))
+        if brief.dimension not in DIMENSIONS and brief.examples:
+            return self._by_analogy(brief, rng)
         if brief.dimension not in DIMENSIONS:
-            raise _unknown(brief.dimension, [each.name for each in self.spec.brought])
+            raise _unknown(brief.dimension)
         scene = draw_scene(rng, brief.dimension)
         base, detailed = _in_words(scene, rng)
-        text = detailed if rng.random() < self.spec.detailed else base
+        text = detailed if rng.random() < self.detailed else base
         return Draft(text, base, "grammar", _questions(checks(scene, rng), brief.dimension, rng))
 
-    def _by_analogy(self, dimension: DimensionSpec, rng: Rng) -> Draft:
-        number = int(rng.integers(len(dimension.examples)))
-        example = dimension.examples[number]
+    def _by_analogy(self, brief: Brief, rng: Rng) -> Draft:
+        number = int(rng.integers(len(brief.examples)))
+        asked = brief.example_questions[number] if brief.example_questions else ()
         # The sandbox's model has no word for a full stop.
-        found = vary(example.prompt.strip().rstrip(".!"), example.questions, rng)
+        found = vary(brief.examples[number].rstrip(".!"), {each.text: each.expected for each in asked}, rng)
         text = found.text
-        if rng.random() < self.spec.detailed and "background" not in text.lower():
+        if rng.random() < self.detailed and "background" not in text.lower():
             text = f"{text} on a {_one_of(rng, BACKGROUNDS)} background"
-        name = dimension.name.strip()
         questions = tuple(
-            Question(text=asked.strip(), expected=_answer(answer == "yes"), dimension=name, about="user")
-            for asked, answer in found.questions.items()
+            Question(text=text.strip(), expected=_answer(answer == "yes"), dimension=brief.dimension, about="user")
+            for text, answer in found.questions.items()
         )
         changes = "; ".join(found.changes) or "nothing to substitute"
         return Draft(text, found.text, f"analogy with example {number + 1}: {changes}", questions)
@@ -96,8 +93,8 @@ def _answer(is_true: bool) -> Literal["yes", "no"]:
     return "yes" if is_true else "no"
 
 
-def _unknown(dimension: str, brought: list[str]) -> RecipeError:
-    known = [*DIMENSIONS, DIVERSITY, *brought]
+def _unknown(dimension: str) -> RecipeError:
+    known = [*DIMENSIONS, DIVERSITY]
     near = get_close_matches(dimension, known, n=1)
     return RecipeError(
         "the sandbox's writer has no such dimension",

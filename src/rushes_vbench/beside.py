@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Final
 
-from rushes.records import Clip, Measurement, Prompt
-from rushes.report.data import Missing, OfficialRow
+from rushes.report.section import Section, Sources
+from rushes.report.words import percent, readable, score, signed
 from rushes.store.run import Run
 from rushes_vbench.catalogue import facts
 from rushes_vbench.results import OfficialDimension, OfficialResults
@@ -14,6 +13,8 @@ from rushes_vbench.values import DimensionValues, values_of_run
 
 _NAMES: Final = ("vbench-official-base", "vbench-official-tuned")
 """Where they lie among the run's derived records."""
+Value = tuple[float, float]
+"""Mean score, 0 to 1, and the share of clips that it covers."""
 
 
 def keep_official(run: Run, base: OfficialResults, tuned: OfficialResults | None = None) -> None:
@@ -23,46 +24,51 @@ def keep_official(run: Run, base: OfficialResults, tuned: OfficialResults | None
             run.write_derived(name, [results])
 
 
-def official_rows(
-    run: Run,
-    before: Iterable[Measurement],
-    after: Iterable[Measurement],
-    prompts: Mapping[str, Prompt],
-    clips: Mapping[str, Clip],
-) -> tuple[OfficialRow, ...] | Missing:
-    """The official results that a run keeps, beside its own measurements.
-
-    Args:
-        run: the run.
-        before: its measurements of the untouched model.
-        after: those of the tuned model.
-        prompts: by key, at least those measured.
-        clips: by key, at least those measured.
-    """
-    official = [_kept(run, name) for name in _NAMES]
+def official_section(sources: Sources) -> Section | None:
+    """The official results that a run keeps, beside its own measurements; None where none were imported."""
+    official = [_kept(sources.run, name) for name in _NAMES]
     if not any(official):
-        return Missing("no official VBench-2.0 results were imported; rushes vbench import RESULTS --run HOME does")
+        return None
     own = [
-        values_of_run(side, prompts, clips, model=name).dimensions
-        for side, name in ((before, "base"), (after, "tuned"))
+        values_of_run(side, sources.prompts, sources.clips, model=name).dimensions
+        for side, name in ((sources.before, "base"), (sources.after, "tuned"))
     ]
-    return tuple(
-        OfficialRow(
-            dimension=name,
-            official_before=_official(official[0].get(name)),
-            official_after=_official(official[1].get(name)),
-            own_before=_mean(own[0].get(name)),
-            own_after=_mean(own[1].get(name)),
-            doubts=tuple(
-                f"{which}: {doubt}"
-                for which, found in zip(("before", "after"), official, strict=True)
-                if name in found
-                for doubt in found[name].doubts
-            ),
+    names = [name for name in facts() if any(name in found for found in official)]
+    rows = [
+        (
+            readable(name),
+            *_three(*(_official(found.get(name)) for found in official)),
+            *_three(*(_mean(found.get(name)) for found in own)),
         )
-        for name in facts()
-        if any(name in found for found in official)
+        for name in names
+    ]
+    return Section(
+        title="Official VBench-2.0 results",
+        lead="As the official code scored the exported clips, recomputed from its rows, beside what this run measured "
+        "itself. In brackets: the share of clips that a score covers, where it is not all of them.",
+        columns=("Dimension", "Official before", "Official after", "Gain", "Own before", "Own after", "Gain"),
+        rows=tuple(rows),
+        notes=tuple(
+            f"{readable(name)}, {which}: {doubt}"
+            for name in names
+            for which, found in zip(("before", "after"), official, strict=True)
+            if name in found
+            for doubt in found[name].doubts
+        ),
     )
+
+
+def _three(before: Value | None, after: Value | None) -> tuple[str, str, str]:
+    """Cells for a score before, after, and the gain."""
+    gain = "" if before is None or after is None else signed(after[0] - before[0])
+    return _cell(before), _cell(after), gain
+
+
+def _cell(value: Value | None) -> str:
+    if value is None:
+        return "not measured"
+    mean, coverage = value
+    return score(mean) if coverage == 1 else f"{score(mean)} ({percent(coverage)})"
 
 
 def _kept(run: Run, name: str) -> dict[str, OfficialDimension]:
@@ -70,10 +76,10 @@ def _kept(run: Run, name: str) -> dict[str, OfficialDimension]:
     return {each.dimension: each for results in found for each in results.dimensions}
 
 
-def _official(found: OfficialDimension | None) -> tuple[float, float] | None:
+def _official(found: OfficialDimension | None) -> Value | None:
     return None if found is None else _mean(found.values)
 
 
-def _mean(values: DimensionValues | None) -> tuple[float, float] | None:
+def _mean(values: DimensionValues | None) -> Value | None:
     """Mean and coverage; None where nothing has a value."""
     return None if values is None or values.mean is None else (values.mean, values.coverage)

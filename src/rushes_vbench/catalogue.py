@@ -83,20 +83,22 @@ class Facts(Record):
 
 SOURCE: Final = "VBench-2.0"
 """What `Prompt.source` says of the suite's prompts."""
+CATALOGUE: Final = "rushes_vbench:dimensions.yaml"
+"""Name of the catalogue, as `diagnose.catalogue` takes it."""
 CATEGORIES: Final = ("Creativity", "Commonsense", "Controllability", "Human Fidelity", "Physics")
 """The five categories, each a fifth of the total, in the benchmark's order."""
 
 
 def dimensions() -> tuple[Dimension, ...]:
     """The eighteen dimensions in the catalogue's order: by their exact identifiers."""
-    return catalogue("vbench2")
+    return catalogue(CATALOGUE)
 
 
 @cache
 def facts() -> dict[str, Facts]:
     """The facts by identifier, in the catalogue's order."""
     text = files("rushes_vbench").joinpath("dimensions.yaml").read_text(encoding="utf-8")
-    return TypeAdapter(dict[str, Facts]).validate_python({row["name"]: row["vbench"] for row in yaml.safe_load(text)})
+    return TypeAdapter(dict[str, Facts]).validate_python({row["name"]: row["facts"] for row in yaml.safe_load(text)})
 
 
 @cache

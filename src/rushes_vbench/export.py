@@ -121,7 +121,7 @@ def _manifest(placing: Placing, model: str, suite: Suite, layout: Layout) -> Man
         raise InputError(
             "there is no clip of the suite to write",
             expected="clips of VBench-2.0 prompts",
-            next_step="film them first: a run with measure.suite, or your own clips under the benchmark's names",
+            next_step="generate them first: a run with measure.suite, or your own clips under the benchmark's names",
         )
     try:
         return Manifest(
@@ -190,10 +190,10 @@ Which = Literal["base", "tuned"]
 
 
 def takes_of_run(run: Run, suite: Suite) -> dict[Which, list[Take]]:
-    """The clips that a run filmed of the suite's prompts, of the untouched and of the tuned model.
+    """The clips that a run generated of the suite's prompts, of the untouched and of the tuned model.
 
     Raises:
-        InputError: the run filmed none.
+        InputError: the run generated none.
     """
     prompts = {
         prompt.key: prompt
@@ -211,7 +211,7 @@ def takes_of_run(run: Run, suite: Suite) -> dict[Which, list[Take]]:
             found.setdefault(models[clip.model], []).append(take)
     if not found:
         raise InputError(
-            f"the run in {run.home} filmed no prompt of VBench-2.0",
+            f"the run in {run.home} generated no clip of a VBench-2.0 prompt",
             expected="a run with measure.suite set, as far as its measuring",
             next_step="set measure.suite in its recipe and run it: rushes run RECIPE --allow-change",
         )

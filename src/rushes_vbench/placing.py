@@ -29,7 +29,7 @@ class Take:
     sample: int
     """Which clip of the prompt: 0, 1, ..."""
     dimension: str | None
-    """Dimension that it was filmed for; None where it serves all dimensions of its prompt."""
+    """Dimension that it was generated for; None where it serves all dimensions of its prompt."""
     source: Clip | Path
     """A clip of a run, or a video file."""
 
@@ -59,9 +59,9 @@ class Placing:
 def place(takes: Sequence[Take], suite: Suite, layout: Layout) -> Placing:
     """Find the clip for every file of a layout.
 
-    A dimension's folder takes the clips filmed for that dimension; where clips serve all dimensions of their prompt, a
-    prompt's samples 0 to 2 go to each of them, and 0 to 19 to Diversity. A flat folder holds each prompt once: clips
-    filmed for Diversity, which needs 20, else for the first dimension of the prompt in the suite.
+    A dimension's folder takes the clips generated for that dimension. Where clips serve all dimensions of their prompt,
+    a prompt's samples 0 to 2 go to each of them, and 0 to 19 to Diversity. A flat folder holds each prompt once: clips
+    generated for Diversity, which needs 20, else for the first dimension of the prompt in the suite.
 
     Args:
         takes: what there is; of two for the same dimension, prompt and sample the first counts.

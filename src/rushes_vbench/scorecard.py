@@ -8,29 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Final, Literal
+from dataclasses import dataclass
+from typing import Annotated, Final, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from rushes.records import Record, UnmeasuredDimension
+from rushes.records import Change, Record, UnmeasuredDimension
 from rushes.records.base import Share, Size, Text
-from rushes.records.derived import Gain
-from rushes.statistics.bootstrap import F64, SCORE_BOUNDS, Interval, Resampling, gain_interval, prompt_means
-from rushes.statistics.comparison import (
-    DEFAULT,
-    Spread,
-    benjamini_hochberg,
-    combined_interval,
-    detectable,
-    holm,
-    sign_flip_p,
-    spread_of,
-)
+from rushes.records.derived import Gain, check_verdict
+from rushes.statistics.bootstrap import DEFAULT, SCORE_BOUNDS, Means, cluster_means, mean_interval, mean_of
+from rushes.statistics.comparison import Comparison, Decision, compare_gains, decide, paired_gains
+from rushes.statistics.corrections import benjamini_hochberg
+from rushes.statistics.power import smallest_gain_seen
+from rushes.statistics.resampling import Estimate, Resampling
 from rushes_vbench.catalogue import by_category, facts, share_of_total
 from rushes_vbench.values import ClipValue, DimensionValues, ModelValues
 
-ALPHA: Final = 0.05
-"""Level at which a gain is called clear, after Holm's correction."""
 COVERAGE_DROP: Final = 0.05
 """A fall of coverage by more than this gets a warning: the mean is then over other clips than before."""
 
@@ -61,7 +54,7 @@ class VBenchRow(Record):
     p_holm: Share
     """The same, corrected for all dimensions compared (Holm)."""
     q_value: Share
-    """False discovery rate at which it would be reported (Benjamini-Hochberg)."""
+    """False discovery rate at which it would be reported (Benjamini-Hochberg); it decides nothing."""
     num_prompts: Size
     """Prompts compared."""
     num_pairs: Size
@@ -76,9 +69,14 @@ class VBenchRow(Record):
     """The same of the tuned model."""
     detectable: Annotated[float, Field(ge=0.0)] | None = None
     """Smallest true gain found with probability 0.8 at level 0.05 by so many prompts and clips, with the spread seen
-    here; None where nothing varies."""
-    verdict: Literal["better", "worse", "no clear change"]
-    """By the corrected p-value at level 0.05 and the sign of the gain."""
+    here; None where nothing varies, or so few prompts can show nothing."""
+    verdict: Change
+    """Better or worse where `p_holm` is below 0.05 and the interval lies on that side of 0, as in every scorecard."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        check_verdict(self.verdict, self.gain_low, self.gain_high)
+        return self
 
 
 class VBenchSum(Record):
@@ -131,7 +129,9 @@ class VBenchScorecard(Record):
 def compare_models(
     base: ModelValues, tuned: ModelValues, *, measurer: str, how: Resampling = DEFAULT, notes: Sequence[str] = ()
 ) -> VBenchScorecard:
-    """Compare two models on what both were measured on.
+    """Compare two models on what both were measured on, by the rule of `rushes.statistics.comparison`.
+
+    A prompt that serves several dimensions is one cluster in all of them.
 
     Args:
         base: values of the untouched model.
@@ -140,37 +140,45 @@ def compare_models(
         how: resamples, seed, confidence.
         notes: shown first.
     """
-    rows, unmeasured, gains, scores = list[VBenchRow](), list[UnmeasuredDimension](), dict[str, _Means](), {}
-    for name in facts():
-        found = _compared(name, base.dimensions.get(name), tuned.dimensions.get(name), how)
-        if isinstance(found, UnmeasuredDimension):
-            unmeasured.append(found)
-            continue
-        row, gains[name] = found
-        rows.append(row)
-        scores[name] = (row.base, row.tuned)
-    rows = _corrected(rows)
-    warnings = [text for row in rows for text in _warnings(row)]
+    found = {name: _compared(name, base.dimensions.get(name), tuned.dimensions.get(name), how) for name in facts()}
+    compared = {name: each for name, each in found.items() if isinstance(each, _Compared)}
+    decisions = decide({name: each.comparison for name, each in compared.items()})
+    q_values = benjamini_hochberg([each.comparison.p_value for each in compared.values()])
+    rows = tuple(
+        _row(name, each, decisions[name], q_value)
+        for (name, each), q_value in zip(compared.items(), q_values, strict=True)
+    )
     return VBenchScorecard(
         base_model=base.model,
         tuned_model=tuned.model,
         measurer=measurer,
-        rows=tuple(rows),
-        sums=tuple(_sums(gains, scores, how)),
-        unmeasured=tuple(unmeasured),
-        notes=(*notes, *warnings),
+        rows=rows,
+        sums=tuple(_sums(compared, how)),
+        unmeasured=tuple(each for each in found.values() if isinstance(each, UnmeasuredDimension)),
+        notes=(*notes, *(text for row in rows for text in _warnings(row))),
     )
 
 
-_Means = Mapping[str, float]
-"""Prompt -> mean gain of its pairs."""
 _Pair = tuple[str, float, float]
 """Prompt, value before, value after."""
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """One dimension, before anything is decided."""
+
+    pairs: Sequence[_Pair]
+    before: float
+    after: float
+    gains: Means
+    comparison: Comparison
+    base: DimensionValues
+    tuned: DimensionValues
+
+
 def _compared(
     name: str, base: DimensionValues | None, tuned: DimensionValues | None, how: Resampling
-) -> tuple[VBenchRow, _Means] | UnmeasuredDimension:
+) -> _Compared | UnmeasuredDimension:
     if base is None or tuned is None:
         lacking = " and ".join(which for which, side in (("base", base), ("tuned", tuned)) if side is None)
         return UnmeasuredDimension(dimension=name, reason=f"no values of the {lacking} model")
@@ -181,29 +189,42 @@ def _compared(
             dimension=name, reason=f"{len(set(prompts))} prompts have a value of both models; an interval needs two"
         )
     before, after = [pair[1] for pair in pairs], [pair[2] for pair in pairs]
-    gains_N = prompt_means([b - a for _, a, b in pairs], prompts)
-    gain = gain_interval(before, after, prompts, how, name=name)
-    p_value = sign_flip_p(gains_N, how, name=name)
-    row = VBenchRow(
+    gains = paired_gains(before, after, prompts)
+    return _Compared(
+        pairs=pairs,
+        before=mean_of(cluster_means(before, prompts)),
+        after=mean_of(cluster_means(after, prompts)),
+        gains=gains,
+        comparison=compare_gains({name: gains}, how),
+        base=base,
+        tuned=tuned,
+    )
+
+
+def _row(name: str, found: _Compared, decision: Decision, q_value: float) -> VBenchRow:
+    gain = found.comparison.gain
+    by_prompt: dict[str, list[float]] = {}
+    for prompt, before, after in found.pairs:
+        by_prompt.setdefault(prompt, []).append(after - before)
+    return VBenchRow(
         dimension=name,
-        base=float(prompt_means(before, prompts).mean()),
-        tuned=float(prompt_means(after, prompts).mean()),
-        gain=gain.mean,
+        base=found.before,
+        tuned=found.after,
+        gain=gain.value,
         gain_low=gain.low,
         gain_high=gain.high,
-        p_value=p_value,
-        p_holm=p_value,
-        q_value=p_value,
-        num_prompts=len(gains_N),
-        num_pairs=len(pairs),
-        base_coverage=base.coverage,
-        tuned_coverage=tuned.coverage,
-        base_covered=base.covered_mean,
-        tuned_covered=tuned.covered_mean,
-        detectable=_detectable(pairs, gains_N),
-        verdict="no clear change",
+        p_value=found.comparison.p_value,
+        p_holm=decision.p_holm,
+        q_value=q_value,
+        num_prompts=len(found.gains),
+        num_pairs=len(found.pairs),
+        base_coverage=found.base.coverage,
+        tuned_coverage=found.tuned.coverage,
+        base_covered=found.base.covered_mean,
+        tuned_covered=found.tuned.covered_mean,
+        detectable=smallest_gain_seen(list(by_prompt.values())),
+        verdict=decision.verdict,
     )
-    return row, dict(zip(sorted(set(prompts)), map(float, gains_N), strict=True))
 
 
 def _pairs(before: Iterable[ClipValue], after: Iterable[ClipValue]) -> list[_Pair]:
@@ -219,29 +240,6 @@ def _pairs(before: Iterable[ClipValue], after: Iterable[ClipValue]) -> list[_Pai
     ]
 
 
-def _detectable(pairs: Sequence[_Pair], gains_N: F64) -> float | None:
-    by_prompt: dict[str, list[float]] = {}
-    for prompt, before, after in pairs:
-        by_prompt.setdefault(prompt, []).append(after - before)
-    num_clips = max(1, round(len(pairs) / len(by_prompt)))
-    if num_clips > 1:
-        spread = spread_of(list(by_prompt.values()))
-    else:
-        spread = Spread(between=float(gains_N.var(ddof=1)), within=0.0)
-    return detectable(spread, len(gains_N), num_clips) if spread.of_prompt(num_clips) > 0 else None
-
-
-def _corrected(rows: Sequence[VBenchRow]) -> list[VBenchRow]:
-    """Rows with their p-values corrected for all of them, and the verdict that follows."""
-    p_values = [row.p_value for row in rows]
-    found: list[VBenchRow] = []
-    for row, p_holm, q_value in zip(rows, holm(p_values), benjamini_hochberg(p_values), strict=True):
-        clear = "better" if row.gain > 0 else "worse"
-        verdict = clear if p_holm < ALPHA else "no clear change"
-        found.append(row.model_copy(update={"p_holm": p_holm, "q_value": q_value, "verdict": verdict}))
-    return found
-
-
 def _warnings(row: VBenchRow) -> Iterable[str]:
     if row.base_coverage - row.tuned_coverage > COVERAGE_DROP:
         yield (
@@ -250,35 +248,26 @@ def _warnings(row: VBenchRow) -> Iterable[str]:
         )
 
 
-def _sums(gains: Mapping[str, _Means], scores: Mapping[str, tuple[float, float]], how: Resampling) -> list[VBenchSum]:
-    shares = _shares(gains)
-    if gains:
-        shares["Mean"] = dict.fromkeys(gains, 1.0 / len(gains))
-    if "Diversity" in gains and len(gains) > 1:
+def _sums(compared: Mapping[str, _Compared], how: Resampling) -> list[VBenchSum]:
+    shares = _shares(compared)
+    if compared:
+        shares["Mean"] = dict.fromkeys(compared, 1.0 / len(compared))
+    if "Diversity" in compared and len(compared) > 1:
         # The paper's mean: it leaves Diversity out.
-        shares["Mean without Diversity"] = {name: 1.0 / (len(gains) - 1) for name in gains if name != "Diversity"}
-    return [_sum(name, weights, gains, scores, how) for name, weights in shares.items()]
+        shares["Mean without Diversity"] = {name: 1.0 / (len(compared) - 1) for name in compared if name != "Diversity"}
+    return [_sum(name, weights, compared, how) for name, weights in shares.items()]
 
 
-def _sum(
-    name: str,
-    weights: Mapping[str, float],
-    gains: Mapping[str, _Means],
-    scores: Mapping[str, tuple[float, float]],
-    how: Resampling,
-) -> VBenchSum:
-    interval = combined_interval({each: gains[each] for each in weights}, weights, how)
-    base, tuned = (
-        min(1.0, math.fsum(weight * scores[each][side] for each, weight in weights.items())) for side in (0, 1)
-    )
+def _sum(name: str, shares: Mapping[str, float], compared: Mapping[str, _Compared], how: Resampling) -> VBenchSum:
+    gain = mean_interval({each: compared[each].gains for each in shares}, how, shares=shares)
     return VBenchSum(
         name=name,
-        base=base,
-        tuned=tuned,
-        gain=interval.mean,
-        gain_low=interval.low,
-        gain_high=interval.high,
-        num_dimensions=len(weights),
+        base=min(1.0, math.fsum(share * compared[each].before for each, share in shares.items())),
+        tuned=min(1.0, math.fsum(share * compared[each].after for each, share in shares.items())),
+        gain=gain.value,
+        gain_low=gain.low,
+        gain_high=gain.high,
+        num_dimensions=len(shares),
     )
 
 
@@ -301,7 +290,7 @@ def official_totals(means: Mapping[str, float]) -> dict[str, float]:
     return {**found, "Total": math.fsum(found.values()) / len(found)}
 
 
-def sum_intervals(values: ModelValues, how: Resampling = DEFAULT) -> dict[str, Interval]:
+def sum_intervals(values: ModelValues, how: Resampling = DEFAULT) -> dict[str, Estimate]:
     """One model's categories and total with their intervals, of those whose dimensions all have two prompts or more.
 
     Means are over prompts, and the dimension's clips without a value are left out, so they can differ a little from the
@@ -311,16 +300,14 @@ def sum_intervals(values: ModelValues, how: Resampling = DEFAULT) -> dict[str, I
         values: of one model.
         how: resamples, seed, confidence.
     """
-    means: dict[str, _Means] = {}
+    means: dict[str, Means] = {}
     for name, found in values.dimensions.items():
         scored = [(each.prompt, each.value) for each in found.values if each.value is not None]
-        prompts = [prompt for prompt, _ in scored]
-        if len(set(prompts)) > 1:
-            of_prompt = prompt_means([value for _, value in scored], prompts)
-            means[name] = dict(zip(sorted(set(prompts)), map(float, of_prompt), strict=True))
+        if len({prompt for prompt, _ in scored}) > 1:
+            means[name] = cluster_means([value for _, value in scored], [prompt for prompt, _ in scored])
     return {
-        name: combined_interval({each: means[each] for each in weights}, weights, how, bounds=SCORE_BOUNDS)
-        for name, weights in _shares(means).items()
+        name: mean_interval({each: means[each] for each in shares}, how, shares=shares, bounds=SCORE_BOUNDS)
+        for name, shares in _shares(means).items()
     }
 
 

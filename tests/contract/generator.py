@@ -16,19 +16,19 @@ def check_generator(generator: Generator, requests: Sequence[ClipRequest], *, to
 
     Args:
         generator: built.
-        requests: at least two different ones that it can film, of one shape and sampler.
+        requests: at least two different ones that it can generate, of one shape and sampler.
         tolerance: how far the pixels of a clip may move on average with its companions in a batch, of 255: rounding.
     """
     assert len(requests) >= 2, "give the contract at least two requests"
     clips = generator.generate(requests)
     _check_shape(clips, requests)
-    assert not all(isinstance(clip, Failed) for clip in clips), f"give requests that can be filmed; got {clips!r}"
+    assert not all(isinstance(clip, Failed) for clip in clips), f"give requests that can be generated; got {clips!r}"
     assert list(generator.generate([])) == [], "no requests must give no clips"
     _check_same(clips, generator.generate(requests), 0.0, "the same requests must give the same clips")
     backwards = list(generator.generate(requests[::-1]))[::-1]
     _check_same(clips, backwards, tolerance, "the order of requests must change no clip")
     alone = [clip for request in requests for clip in generator.generate([request])]
-    _check_same(clips, alone, tolerance, "filmed alone, a request must give the same clip")
+    _check_same(clips, alone, tolerance, "generated alone, a request must give the same clip")
     _check_seed(generator, requests[0])
 
 

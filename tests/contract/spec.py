@@ -19,7 +19,8 @@ def check_spec(spec: Spec) -> None:
     cls = type(spec)
     name = f"{cls.__module__}:{cls.__qualname__}"
     assert isinstance(spec, Spec), f"{name} must be a subclass of rushes.roles.Spec"
-    assert cls.build is not Spec.build, f"{name} must define build(self, runtime)"
+    assert callable(getattr(cls, "build", None)), f"{name} must define build(self, runtime)"
+    assert cls.__dict__.get("spec_name"), f"{name} must have a spec_name of its own: records are kept under it"
     assert pickle.loads(pickle.dumps(spec)) == spec, f"{name} must survive pickling: it travels to workers"
     again = cls.model_validate_json(spec.model_dump_json())
     assert again == spec, f"{name} must survive JSON: it is stored with the run; {again!r} came back for {spec!r}"

@@ -9,7 +9,6 @@ import pytest
 
 from rushes.dimensions import catalogue
 from rushes.recipe.base import BaseModelSpec
-from rushes.recipe.prompts import GrammarWriterSpec
 from rushes.records import Question, SamplerSettings
 from rushes.roles import Brief, ClipRequest, JudgeRequest, Subject, Video
 from rushes.store.identity import seed_from_key
@@ -21,12 +20,13 @@ from tests.contract.generator import check_generator
 from tests.contract.judge import check_judge
 from tests.contract.measurer import check_measurer
 from tests.contract.prompt_writer import check_prompt_writer
+from tests.support.sandbox_recipe import CATALOGUE
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
 
 DIMENSIONS = ("Composition", "Mechanics", "Camera_Motion")
 
 
-def filmed(dimension: str) -> tuple[str, tuple[Question, ...], Video]:
+def rendered(dimension: str) -> tuple[str, tuple[Question, ...], Video]:
     """A prompt of the sandbox, its questions, and a rendered clip of it."""
     rng = np.random.default_rng([7, *dimension.encode()])
     scene = draw_scene(rng, dimension)
@@ -41,11 +41,19 @@ def test_grammar_writer() -> None:
     from rushes_sandbox.writer import GrammarWriter
 
     briefs = [
-        Brief(each.name, each.description, each.examples, "weakness", i, seed_from_key(each.name, i))
-        for each in catalogue("sandbox")
+        Brief(
+            each.name,
+            each.description,
+            each.examples,
+            each.example_questions,
+            "weakness",
+            i,
+            seed_from_key(each.name, i),
+        )
+        for each in catalogue(CATALOGUE)
         for i in range(4)
     ]
-    check_prompt_writer(GrammarWriter(GrammarWriterSpec()), briefs)
+    check_prompt_writer(GrammarWriter(0.5), briefs)
 
 
 def test_perception_measurer() -> None:
@@ -53,9 +61,9 @@ def test_perception_measurer() -> None:
 
     subjects = []
     for dimension in DIMENSIONS:
-        text, asked, video = filmed(dimension)
+        text, asked, video = rendered(dimension)
         subjects.append(Subject(dimension, text, asked, (video,)))
-    takes = tuple(filmed(dimension)[2] for dimension in DIMENSIONS)
+    takes = tuple(rendered(dimension)[2] for dimension in DIMENSIONS)
     subjects.append(Subject("Diversity", "a red circle", (), takes))
     check_measurer(PerceptionMeasurer(), subjects, tolerance=0.0)
 
@@ -72,7 +80,7 @@ def test_sandbox_judge() -> None:
     net = JudgeNet(JudgeConfig(num_words=len(ids) + 1, stem=8, width=16, word_width=16, time_width=16)).eval()
     requests = []
     for dimension in DIMENSIONS:
-        text, asked, video = filmed(dimension)
+        text, asked, video = rendered(dimension)
         strange = Question(text="is it beautiful?", expected="yes", dimension=dimension, about="taste")
         requests.append(JudgeRequest(video, text, (*asked, strange)))
     check_judge(SandboxJudge(net, ids, batch_size=2), requests)
@@ -81,7 +89,7 @@ def test_sandbox_judge() -> None:
 @pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
 def test_wan_generator(tmp_path: Path, guidance_scale: float) -> None:
     from rushes.families.load import load_family
-    from rushes.generate.film import PipelineGenerator
+    from rushes.generate.clips import PipelineGenerator
 
     sampler = SamplerSettings(
         num_steps=2, guidance_scale=guidance_scale, shift=2.0, scheduler="UniPCMultistepScheduler"

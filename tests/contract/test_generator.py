@@ -30,11 +30,11 @@ def clip_requests() -> list[ClipRequest]:
     return [one, replace(one, seed=2), replace(one, text="a cube", seed=9)]
 
 
-def filmed(requests: Sequence[ClipRequest]) -> list[Any]:
-    return [_filmed(request) for request in requests]
+def generated(requests: Sequence[ClipRequest]) -> list[Any]:
+    return [_generated(request) for request in requests]
 
 
-def _filmed(request: ClipRequest) -> GeneratedClip:
+def _generated(request: ClipRequest) -> GeneratedClip:
     rng = np.random.default_rng([request.seed, zlib.crc32(request.text.encode())])
     frames = rng.integers(0, 200, (request.num_frames, request.height_px, request.width_px, 3), dtype=np.uint8)
     return GeneratedClip(frames, rng.normal(size=(4, 1, 2, 3)).astype(np.float32), seconds=0.1)
@@ -49,13 +49,13 @@ def with_latents(change: Callable[[Any], Any]) -> Change:
 
 
 def ignore_seed(results: list[Any], requests: Sequence[ClipRequest]) -> list[Any]:
-    return filmed([replace(request, seed=0) for request in requests])
+    return generated([replace(request, seed=0) for request in requests])
 
 
 def test_good_generators_pass() -> None:
-    check_generator(Spoiled(filmed, unchanged), clip_requests())
-    check_generator(Spoiled(filmed, with_latents(lambda _: None)), clip_requests())
-    check_generator(Spoiled(filmed, of_companions(brighten)), clip_requests(), tolerance=20.0)
+    check_generator(Spoiled(generated, unchanged), clip_requests())
+    check_generator(Spoiled(generated, with_latents(lambda _: None)), clip_requests())
+    check_generator(Spoiled(generated, of_companions(brighten)), clip_requests(), tolerance=20.0)
 
 
 @pytest.mark.parametrize(
@@ -70,14 +70,14 @@ def test_good_generators_pass() -> None:
         (with_latents(lambda z: z[0]), "expected float32 latents"),
         (with_latents(lambda z: z * np.float32("nan")), "expected finite latents"),
         (first(lambda clip: replace(clip, seconds=float("nan"))), "expected seconds >= 0"),
-        (lambda results, _: [Failed("X", "y") for _ in results], "requests that can be filmed"),
+        (lambda results, _: [Failed("X", "y") for _ in results], "requests that can be generated"),
         (one_for_nothing, "no requests must give no clips"),
         (wandering(brighten), "the same requests"),
         (of_place(brighten), "the order of requests"),
-        (of_companions(brighten), "filmed alone"),
+        (of_companions(brighten), "generated alone"),
         (ignore_seed, "another seed must give another clip"),
     ],
 )
 def test_bad_generators_are_caught(change: Change, says: str) -> None:
     with pytest.raises(AssertionError, match=says):
-        check_generator(Spoiled(filmed, change), clip_requests())
+        check_generator(Spoiled(generated, change), clip_requests())

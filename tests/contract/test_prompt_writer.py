@@ -27,7 +27,7 @@ from tests.support.judged import make_question
 
 
 def briefs() -> list[Brief]:
-    return [Brief("Mechanics", "Things fall.", ("a ball falls",), "weakness", i, seed=i * 7) for i in range(6)]
+    return [Brief("Mechanics", "Things fall.", ("a ball falls",), (), "weakness", i, seed=i * 7) for i in range(6)]
 
 
 def drafts(requests: Sequence[Brief]) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -11,6 +11,8 @@ from tests.contract.spec import check_spec
 
 
 class GoodSpec(Spec):
+    spec_name: ClassVar[str] = "tests.good"
+
     threshold: float = 0.5
 
     def build(self, runtime: Runtime) -> object:
@@ -18,18 +20,26 @@ class GoodSpec(Spec):
 
 
 class IdleSpec(Spec):
+    spec_name: ClassVar[str] = "tests.idle"
+
     threshold: float = 0.5
 
 
-class LooseSpec(GoodSpec, extra="ignore"):
+class NamelessSpec(GoodSpec):
     pass
+
+
+class LooseSpec(GoodSpec, extra="ignore"):
+    spec_name: ClassVar[str] = "tests.loose"
 
 
 class ThawedSpec(GoodSpec, frozen=False):
-    pass
+    spec_name: ClassVar[str] = "tests.thawed"
 
 
 class ForgetfulSpec(GoodSpec):
+    spec_name: ClassVar[str] = "tests.forgetful"
+
     def __getstate__(self) -> dict[Any, Any]:
         return {**super().__getstate__(), "__dict__": {"threshold": 0.0}}
 
@@ -42,6 +52,7 @@ def test_good_specs_pass() -> None:
     ("spec", "says"),
     [
         (IdleSpec(), "must define build"),
+        (NamelessSpec(), "must have a spec_name of its own"),
         (LooseSpec(), "must refuse unknown options"),
         (ThawedSpec(), "must be frozen: threshold could be set"),
         (ForgetfulSpec(), "must survive pickling"),

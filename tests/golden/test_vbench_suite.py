@@ -17,6 +17,7 @@ from rushes_vbench.names import parse, stem
 from rushes_vbench.results import read_results
 from rushes_vbench.scorecard import official_totals
 from rushes_vbench.suite import FILE, Suite, read_suite, suite_of
+from tests.support.sandbox_recipe import VBENCH_CATALOGUE
 
 REWORDED = "An elephant is in front of a car, then the elephant walks to back of the car."
 BEFORE = "An elephant is in front of a car, then the elephant walks to the back of the car."
@@ -114,7 +115,7 @@ def test_catalogue_counts_and_reference_kinds_are_those_of_the_suite(suite: Suit
 
 
 def test_none_of_the_seed_examples_is_taken_from_the_suite(suite: Suite) -> None:
-    examples = [text for each in catalogue("vbench2") for text in each.examples]
+    examples = [text for each in catalogue(VBENCH_CATALOGUE) for text in each.examples]
     assert len(examples) == len(set(examples)) == 4 * 18
     near = [(examples[pair.row], suite.prompts[pair.other]) for pair in near_pairs(examples, suite.prompts, 0.7)]
     assert near == []

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rushes.drafting import ANSWERS, CLIPS
 from rushes.errors import RecipeError
+from rushes.generate.stage import DRAFT_CLIPS
+from rushes.judge.draft import DRAFT_ANSWERS
 from rushes.pipeline import improve
 from rushes.recipe.generate import DraftSpec
 from rushes.recipe.recipe import Recipe
@@ -27,13 +28,13 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     return tiny.model_copy(update={"generate": generate})
 
 
-def test_only_prompts_that_drafts_leave_are_filmed_in_full_and_a_rerun_makes_nothing(
+def test_only_prompts_that_drafts_leave_are_generated_in_full_and_a_rerun_makes_nothing(
     recipe: Recipe, tmp_path: Path
 ) -> None:
     home = tmp_path / "run"
     improve(recipe, home, until="generate")
     with Run.view(home) as run:
-        drafts, answers = run.table(CLIPS, Clip).all(), run.table(ANSWERS, Answer).all()
+        drafts, answers = run.table(DRAFT_CLIPS, Clip).all(), run.table(DRAFT_ANSWERS, Answer).all()
         found = run.read_derived("drafts-0", DraftOutcome)
         assert found is not None
         weakness = {prompt.key for prompt in run.prompts.all() if prompt.origin == "weakness"}
@@ -48,16 +49,16 @@ def test_only_prompts_that_drafts_leave_are_filmed_in_full_and_a_rerun_makes_not
     assert 0 < len(kept) < len(found), "the limits must part the prompts, or nothing is tested"
     # Records lost: made again, to the same keys and pixels, and nothing else is.
     with Run.open(home, recipe) as run:
-        run.table(CLIPS, Clip).drop([drafts[0].key])
+        run.table(DRAFT_CLIPS, Clip).drop([drafts[0].key])
     improve(recipe, home, until="generate")
     with Run.view(home) as run:
-        again = run.table(CLIPS, Clip).all()
+        again = run.table(DRAFT_CLIPS, Clip).all()
         assert [clip.content() for clip in again] == [clip.content() for clip in drafts]
         started = [e["stage"] for e in run.log.read()[num_before:] if e["event"] == "stage_started"]
-        assert started == [CLIPS]
+        assert started == [DRAFT_CLIPS]
 
 
-def test_a_shape_that_the_model_cannot_make_is_an_error_before_anything_is_filmed(
+def test_a_shape_that_the_model_cannot_make_is_an_error_before_anything_is_generated(
     recipe: Recipe, tmp_path: Path
 ) -> None:
     generate = recipe.generate.model_copy(update={"draft": DRAFT.model_copy(update={"num_frames": 3})})

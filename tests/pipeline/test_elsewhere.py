@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from rushes.elsewhere import executor_of, needs_of
-from rushes.execute import LocalExecutor
+from rushes.context import executor_of, needs_of
 from rushes.execute.ray import RayExecutor
 from rushes.pipeline import improve
 from rushes.recipe.runtime import RuntimeSpec
-from rushes.roles import Done, Needs
+from rushes.roles import Needs
 from rushes.store.run import Run
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
-
-
-class Travelling:
-    """Sends call, items and results through pickle, as a cluster does, and works on a copy of the call."""
-
-    def __init__(self) -> None:
-        self.num_calls = 0
-
-    def map(
-        self, call: Callable[[Any], Any], items: Iterable[Any], *, needs: Needs | None = None
-    ) -> Iterator[Done[Any]]:
-        self.num_calls += 1
-        assert needs == Needs(num_cpus=1.0, num_gpus=0.0)
-        copy = pickle.loads(pickle.dumps(call))
-        for done in LocalExecutor().map(copy, (pickle.loads(pickle.dumps(item)) for item in items)):
-            yield pickle.loads(pickle.dumps(done))
+from tests.support.travelling import Travelling
 
 
 def contents(home: Path) -> dict[tuple[str, str], object]:
@@ -45,11 +26,11 @@ def test_a_run_that_travels_ends_like_one_that_stays(tmp_path: Path, monkeypatch
     recipe = tiny_recipe(make_tiny_wan(tmp_path / "model"))
     improve(recipe, tmp_path / "stays")
     away = Travelling()
-    monkeypatch.setattr("rushes.steps.executor_of", lambda runtime: away)
+    monkeypatch.setattr("rushes.context.executor_of", lambda runtime: away)
     monkeypatch.chdir(tmp_path)  # a relative run folder must still be found by the workers
     improve(recipe, Path("travels"))
     assert contents(tmp_path / "travels") == contents(tmp_path / "stays")
-    assert away.num_calls >= 8  # films, answers and measurements, before, between and after
+    assert away.num_calls >= 8  # clips, answers and measurements, before, between and after
 
 
 def test_the_recipe_chooses_the_executor_and_what_a_worker_needs() -> None:

@@ -10,7 +10,7 @@ from statistics import fmean
 import pytest
 
 from rushes.errors import TrainingError
-from rushes.measure.agreement import agreement
+from rushes.judge.agreement import agreement
 from rushes.measure.latents import ClipMoments
 from rushes.pipeline import improve
 from rushes.plan.arithmetic import UnitFlops
@@ -41,7 +41,7 @@ def test_what_was_planned_is_what_was_made(finished: tuple[Recipe, Path, Scoreca
         plans = [event for event in run.log.read() if event["event"] == "stage_planned"]
     last = {event["stage"]: (event["num_total"], event["is_exact"]) for event in plans}
     assert last == {name: (num, True) for name, num in made.items()}
-    # The first word of the clips came before any was filmed, and could only be a bound.
+    # The first word of the clips came before any was generated, and could only be a bound.
     first = next(event for event in plans if event["stage"] == "clips")
     assert not first["is_exact"]
     assert first["num_total"] >= made["clips"]
@@ -88,7 +88,7 @@ def test_the_error_on_clips_that_are_not_trained_on_is_known_before_step_1_and_a
         assert "held_out_real" not in each
 
 
-def test_too_few_real_clips_are_noticed_before_anything_is_filmed_for_training(
+def test_too_few_real_clips_are_noticed_before_anything_is_generated_for_training(
     finished: tuple[Recipe, Path, Scorecard], tmp_path: Path
 ) -> None:
     recipe, _, _ = finished
@@ -143,7 +143,7 @@ def test_a_report_is_written_anew_without_loading_the_model(
     assert (home / "report.html").is_file()
 
 
-def test_the_report_shows_what_training_filmed(finished: tuple[Recipe, Path, Scorecard]) -> None:
+def test_the_report_shows_what_training_generated(finished: tuple[Recipe, Path, Scorecard]) -> None:
     _, home, _ = finished
     with Run.view(home) as run:
         told = [event["prompt"] for event in run.log.read() if event["event"] == "preview"]

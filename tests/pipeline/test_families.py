@@ -1,4 +1,4 @@
-"""The whole loop on every family in tiny: write, film, judge, weigh, train in full and by adapter, measure."""
+"""The whole loop on every family in tiny: write, generate, judge, weigh, train in full and by adapter, measure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 
 from rushes.families.load import load_family
 from rushes.pipeline import improve
-from rushes.recipe.diagnose import DiagnoseSpec
-from rushes.recipe.prompts import PromptsSpec, RealClipsSpec
+from rushes.recipe.prompts import RealClipsSpec
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import LoraSpec
 from rushes.records import BlobRef
 from rushes.store.run import Run
+from tests.support.sandbox_recipe import SANDBOX, diagnose_spec, prompts_spec
 from tests.support.tiny_families import TINY, TinyFamily
 from tests.support.tiny_recipe import tiny_recipe
 
@@ -31,8 +31,8 @@ def small(tiny: TinyFamily, folder: Path) -> Recipe:
             "base": tiny.base(folder),
             "shape": tiny.shape,
             "runtime": recipe.runtime.model_copy(update={"free_text_encoder": tiny.family == "hunyuan"}),
-            "diagnose": DiagnoseSpec(dimensions=dimension, focus=dimension, num_focus=1, num_prompts=2),
-            "prompts": PromptsSpec(num_weakness=2, real=RealClipsSpec(num_clips=2)),
+            "diagnose": diagnose_spec(dimensions=dimension, focus=dimension, num_focus=1, num_prompts=2),
+            "prompts": prompts_spec(num_weakness=2, real=RealClipsSpec(source=SANDBOX, num_clips=2)),
             "generate": recipe.generate.model_copy(update={"sampler": tiny.sampler}),
             "train": recipe.train.model_copy(update={"num_steps": 3, "num_held_out": 1}),
             "measure": recipe.measure.model_copy(
@@ -54,14 +54,14 @@ def test_the_whole_loop_in_full_and_by_adapter(name: str, tmp_path: Path) -> Non
     with Run.view(tmp_path / "run") as run:
         checkpoints = {each.kind: each for each in run.checkpoints.all()}
         assert set(checkpoints) == {"full", "lora"}
-        filmed = [clip for clip in run.clips.all() if clip.origin == "model"]
-        models = {clip.model for clip in filmed}
+        generated = [clip for clip in run.clips.all() if clip.origin == "model"]
+        models = {clip.model for clip in generated}
         assert models == {family.fingerprint, *(each.key for each in checkpoints.values())}
-        for clip in filmed:
+        for clip in generated:
             assert clip.sampler == tiny.sampler and clip.latents is not None
             latents = run.blobs.read_tensors(clip.latents)["latents"]
             assert latents.shape == family.latent_shape(tiny.shape)
-        clip = filmed[0]
+        clip = generated[0]
         assert clip.latents is not None
         again = family.decode(run.blobs.read_tensors(clip.latents)["latents"][None])[0]
         gap = np.abs(again.astype(int) - run.blobs.read_video(clip.video).astype(int))

@@ -17,6 +17,7 @@ from rushes.recipe.recipe import Recipe
 from rushes.recipe.weights import WeightsSpec
 from rushes.records import Clip, Sample
 from rushes.store.run import Run
+from tests.support.sandbox_recipe import sandbox_recipe
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
 
@@ -91,8 +92,8 @@ def test_what_needs_frames_says_how_to_get_them(home: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("change", [{"weights": {"kind": "raw"}}, {"train": {"negative": 0.3}}, {"generate": {}}])
 def test_a_recipe_that_needs_the_judge_is_refused(change: dict[str, Any]) -> None:
     plain: dict[str, Any] = {"generate": {"decode": False, "latents": "sampler"}, "weights": {"kind": "uniform"}}
-    Recipe.model_validate(plain)
+    assert sandbox_recipe(**plain).generate.decode is False
     if "generate" in change:
         change = {"generate": {"decode": False}}
     with pytest.raises(ValidationError, match=r"generate\.decode: false"):
-        Recipe.model_validate({**plain, **change})
+        sandbox_recipe(**{**plain, **change})

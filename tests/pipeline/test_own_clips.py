@@ -16,7 +16,7 @@ import torch
 from rushes.families.load import load_family
 from rushes.pipeline import improve
 from rushes.prompts.captions import ClipRow
-from rushes.recipe.prompts import PromptsSpec, RealClipsSpec
+from rushes.recipe.prompts import RealClipsSpec
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import RealismSpec, TrainSpec
 from rushes.records import Clip, Sample
@@ -25,6 +25,7 @@ from rushes.store.video import write_video
 from rushes.train import loop
 from rushes.train.data import Step, TrainingSet, step_batch
 from rushes_sandbox.real_clips import sandbox_real_clips
+from tests.support.sandbox_recipe import prompts_spec
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
 
@@ -43,7 +44,7 @@ CAPTIONS = {
 SHARE = 0.5
 
 
-def filmed(number: int) -> Frames:
+def rendered(number: int) -> Frames:
     """17 frames of 64x64 px with something in them."""
     return sandbox_real_clips(number + 1)[number].load().frames_THWC
 
@@ -52,9 +53,9 @@ def filmed(number: int) -> Frames:
 def sources() -> dict[str, tuple[Frames, float]]:
     """The good ones, with their rates: 64x48 px and 2.1 s, 64x64 px at twice the model's rate, 24x24 px and 0.9 s."""
     return {
-        "wide.mp4": (filmed(0)[:, 8:56], 8.0),
-        "quick.mp4": (filmed(7), 16.0),
-        "little.mp4": (filmed(2)[:7, 20:44, 20:44], 8.0),
+        "wide.mp4": (rendered(0)[:, 8:56], 8.0),
+        "quick.mp4": (rendered(7), 16.0),
+        "little.mp4": (rendered(2)[:7, 20:44, 20:44], 8.0),
     }
 
 
@@ -69,8 +70,8 @@ PARTS: dict[str, tuple[slice, slice]] = {
 def write_folder(folder: Path, metadata: str) -> Path:
     for name, (frames, fps) in sources().items():
         write_video(folder / name, frames, fps)
-    write_video(folder / "short.mp4", filmed(3)[:4], 8.0)
-    write_video(folder / "silent.mp4", filmed(4), 8.0)
+    write_video(folder / "short.mp4", rendered(3)[:4], 8.0)
+    write_video(folder / "silent.mp4", rendered(4), 8.0)
     whole = (folder / "wide.mp4").read_bytes()
     (folder / "corrupt.mp4").write_bytes(whole[: len(whole) // 2])
     (folder / "empty.mp4").write_bytes(b"")
@@ -99,7 +100,7 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     mine = write_folder(folder / "my clips", request.param)
     recipe = tiny.model_copy(
         update={
-            "prompts": PromptsSpec(num_weakness=6, real=RealClipsSpec(folder=str(mine), num_clips=8)),
+            "prompts": prompts_spec(num_weakness=6, real=RealClipsSpec(folder=str(mine), num_clips=8)),
             "train": tiny.train.model_copy(update={"realism": RealismSpec(kind="real_flow", share=SHARE)}),
         }
     )

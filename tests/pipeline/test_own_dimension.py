@@ -26,7 +26,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     folder = tmp_path_factory.mktemp("own")
     (folder / "mine.yaml").write_text(own_dimension().text, encoding="utf-8")
     mine, tiny = load_recipe(folder / "mine.yaml"), tiny_recipe(make_tiny_wan(folder / "model"))
-    diagnose = mine.diagnose.model_copy(update={"num_prompts": tiny.diagnose.num_prompts})
+    small = {name: getattr(tiny.diagnose, name) for name in ("num_prompts", "num_takes", "choose")}
+    diagnose = mine.diagnose.model_copy(update=small)
     recipe = tiny.model_copy(update={"name": mine.name, "diagnose": diagnose})
     scorecard = improve(recipe, folder / "run")
     assert scorecard is not None
@@ -67,7 +68,7 @@ def test_its_prompts_are_written_by_analogy_each_with_its_questions(finished: Fi
             )
 
 
-def test_the_budget_goes_to_it_and_its_takes_are_filmed_and_judged_by_its_questions(finished: Finished) -> None:
+def test_the_budget_goes_to_it_and_its_takes_are_generated_and_judged_by_its_questions(finished: Finished) -> None:
     recipe, home, _ = finished
     with Run.view(home) as run:
         [focus] = run.read_derived("focus", Focus) or []
@@ -76,12 +77,12 @@ def test_the_budget_goes_to_it_and_its_takes_are_filmed_and_judged_by_its_questi
         asked = {
             clip.key: {each.question: each for each in run.answers.all() if each.clip_key == clip.key} for clip in clips
         }
-        filmed = [clip for clip in run.clips.all() if clip.origin == "model"]
+        generated = [clip for clip in run.clips.all() if clip.origin == "model"]
         written = {each.key: each for each in run.prompts.all()}
         scores = grade(clips, prompts, run.answers.all(), recipe.judge)
     assert (focus.dimension, focus.num_prompts) == (OWN, recipe.prompts.num_weakness)
     assert len(clips) == recipe.prompts.num_weakness * recipe.generate.num_takes
-    assert {each.dimension for each in filmed if written[each.prompt_key].origin == "weakness"} == {OWN}
+    assert {each.dimension for each in generated if written[each.prompt_key].origin == "weakness"} == {OWN}
     for clip in clips:
         assert set(asked[clip.key]) == set(prompts[clip.prompt_key].questions)
     # The score is what the judge thinks of the answers that the examples expect, "no" among them.

@@ -11,16 +11,16 @@ import pytest
 
 from rushes.cli import main
 from rushes.measure.pairs import pair_up
-from rushes.measure.stage import Seen, measuring
+from rushes.measure.stage import Seen, measured
 from rushes.pipeline import improve
-from rushes.recipe.measure import MeasureSpec
+from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.recipe import Recipe
-from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import BlobRef, Measurement
-from rushes.roles import Failed
-from rushes.store.advance import Do, Work
-from rushes.store.blobs import Blobs
+from rushes.roles import Failed, Measurer
+from rushes.store.advance import Work
+from rushes.store.decoded import Decoded
 from rushes.store.run import Run
+from tests.support.sandbox_recipe import VBENCH_CATALOGUE
 from tests.support.suite import SHARED, small_suite, suite_rows, write_suite
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
@@ -31,10 +31,14 @@ def recipe_with_suite(model: Path, suite: Path) -> Recipe:
     return recipe.model_copy(
         update={
             "diagnose": recipe.diagnose.model_copy(
-                update={"catalogue": "vbench2", "dimensions": ("Material", "Mechanics"), "focus": ("Mechanics",)}
+                update={"catalogue": VBENCH_CATALOGUE, "dimensions": ("Material", "Mechanics"), "focus": ("Mechanics",)}
             ),
             "measure": recipe.measure.model_copy(
-                update={"suite": str(suite), "num_takes": 3, "num_diversity_takes": 2}
+                update={
+                    "suite": PluginSpec(use="vbench2", options={"path": str(suite)}),
+                    "num_takes": 3,
+                    "num_diversity_takes": 2,
+                }
             ),
         }
     )
@@ -45,17 +49,18 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[list[BlobRef]]:
     """The clips that the measurer was shown, the first of each subject, by stage."""
     found: list[list[BlobRef]] = []
 
-    def watched(spec: MeasureSpec, runtime: RuntimeSpec, blobs: Blobs) -> Do[Seen, Measurement]:
-        shown, do = list[BlobRef](), measuring(spec, runtime, blobs)
-        found.append(shown)
+    readers: list[Decoded] = []
 
-        def look(chunk: Sequence[Work[Seen]]) -> Sequence[Measurement | Failed]:
-            shown.extend(work.payload.clips[0].frames for work in chunk)
-            return do(chunk)
+    def watched(
+        measurer: Measurer, chunk: Sequence[Work[Seen]], *, videos: Decoded, name: str
+    ) -> list[Measurement | Failed]:
+        if not any(videos is each for each in readers):  # every stage has a reader of its own
+            readers.append(videos)
+            found.append([])
+        found[-1].extend(work.payload.clips[0].frames for work in chunk)
+        return measured(measurer, chunk, videos=videos, name=name)
 
-        return look
-
-    monkeypatch.setattr("rushes.steps.measuring", watched)
+    monkeypatch.setattr("rushes.measure.stage.measured", watched)
     return found
 
 
@@ -100,7 +105,7 @@ def test_run_measured_with_the_suite_is_exported_and_official_results_stand_in_i
             ]
             assert sorted(of[0]) == [0, 1, 2] and sorted(of[1]) == [0, 1]
             assert all(of[0][i].video == of[1][i].video and of[0][i].seed == of[1][i].seed for i in (0, 1))
-            assert sum(of[side][i].seconds > 0 for side in (0, 1) for i in of[side]) == 3, "filmed once"
+            assert sum(of[side][i].seconds > 0 for side in (0, 1) for i in of[side]) == 3, "generated once"
 
     assert main(["vbench", "export", str(home), str(out), "--suite", str(suite)]) == 0
     names = set(small_suite().names_by_dimension["Material"])

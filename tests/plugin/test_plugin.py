@@ -6,6 +6,7 @@ import importlib
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,28 +14,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rushes.context import Context
 from rushes.errors import RecipeError
-from rushes.judge.grade import check_unscored_share, grade
-from rushes.judge.stage import asking, chunk_size, questions
-from rushes.plugins import plugin
+from rushes.judge.grade import check_unscored_share
+from rushes.judge.key import judge_name
+from rushes.judge.stage import judge
+from rushes.plugins import JUDGE, WEIGHTING, build, extensions, plugin
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.plugin import PluginSpec
-from rushes.recipe.runtime import RuntimeSpec
 from rushes.recipe.weights import WeightsSpec
 from rushes.records import Scored, Unscored
 from rushes.roles import JudgeRequest, Runtime, Video
+from rushes.store.identity import content_hash
 from rushes.store.run import Run
-from rushes.weights import build_weighting, report_weights, weigh
+from rushes.weights.report import report_weights
+from rushes.weights.weigh import build_weighting, weighed
 from tests.contract.judge import check_judge
 from tests.contract.spec import check_spec
 from tests.contract.weighting import check_weighting
 from tests.support.judged import make_clip, make_prompt, make_question
+from tests.support.sandbox_recipe import sandbox_recipe
 
 PROJECT = Path(__file__).parent / "night_shoot"
-JUDGE = PluginSpec(use="night_shoot.judge:DarkJudgeSpec", options={"dark_below": 0.2})
-WEIGHTING = PluginSpec(use="night_shoot.weighting:BestTakesSpec", options={"num_best": 1})
-JUDGE_SPEC = JudgeSpec.model_validate({"judge": JUDGE.model_dump()})
-WEIGHTS_SPEC = WeightsSpec.model_validate({"kind": "plugin", "plugin": WEIGHTING.model_dump()})
+DARK = PluginSpec(use="night_shoot.judge:DarkJudgeSpec", options={"dark_below": 0.2})
+BEST_TAKES = PluginSpec(use="night_shoot.weighting:BestTakesSpec", options={"num_best": 1})
+JUDGE_SPEC = JudgeSpec.model_validate({"judge": DARK.model_dump()})
+WEIGHTS_SPEC = WeightsSpec.model_validate({"kind": "plugin", "plugin": BEST_TAKES.model_dump()})
 
 
 @pytest.fixture(scope="module")
@@ -52,29 +57,42 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert list(target.glob("night_shoot-*.dist-info")), "expected an installed distribution, not only files"
     else:  # an environment without a build tool: the files are the package
         shutil.copytree(project / "src", target)
+        _write_entry_points(target / "night_shoot-0.1.0.dist-info")
     sys.path.insert(0, str(target))
     importlib.invalidate_caches()
+    extensions.cache_clear()
     yield target
+    extensions.cache_clear()
     sys.path.remove(str(target))
     for name in [name for name in sys.modules if name.split(".")[0] == "night_shoot"]:
         del sys.modules[name]
 
 
+def _write_entry_points(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: night-shoot\nVersion: 0.1.0\n")
+    groups = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["entry-points"]
+    lines = [f"[{group}]\n{name} = {value}\n" for group, names in groups.items() for name, value in names.items()]
+    (folder / "entry_points.txt").write_text("".join(lines))
+
+
 @pytest.mark.usefixtures("installed")
 class TestContracts:
     def test_specs(self) -> None:
-        check_spec(plugin(JUDGE))
-        check_spec(plugin(WEIGHTING))
+        check_spec(plugin(DARK, JUDGE))
+        check_spec(plugin(BEST_TAKES, WEIGHTING))
 
     def test_judge(self) -> None:
         asked = (make_question("Is it dark?"), make_question("Is there a moon?"))
         videos = [Video(np.full((3, 4, 4, 3), level, np.uint8), 8.0) for level in (10, 60, 200)]
-        check_judge(JUDGE.build(Runtime()), [JudgeRequest(video, "night", asked) for video in videos])
+        check_judge(
+            build(DARK, JUDGE, Runtime(), "judge.judge"), [JudgeRequest(video, "night", asked) for video in videos]
+        )
 
     @pytest.mark.parametrize("num_best", [1, 2, 10])
     def test_weighting(self, num_best: int) -> None:
-        spec = PluginSpec(use=WEIGHTING.use, options={"num_best": num_best})
-        check_weighting(spec.build(Runtime()))
+        spec = PluginSpec(use=BEST_TAKES.use, options={"num_best": num_best})
+        check_weighting(build(spec, WEIGHTING, Runtime(), "weights.plugin"))
         assert type(build_weighting(WEIGHTS_SPEC)).__module__ == "night_shoot.weighting"
 
 
@@ -83,16 +101,17 @@ def test_a_run_judges_and_weighs_with_the_plug_in(installed: Path, tmp_path: Pat
     noon = make_prompt("noon", make_question("Is it dark?", "no"))
     odd = make_prompt("odd", make_question("Is it dark?"), make_question("Is there a moon?"))
     prompts = {prompt.key: prompt for prompt in (night, noon, odd)}
-    with Run.open(tmp_path / "run", {"judge": JUDGE_SPEC.model_dump(mode="json")}) as run:
+    recipe = sandbox_recipe(judge=JUDGE_SPEC, weights=WEIGHTS_SPEC)
+    with Run.open(tmp_path / "run", recipe.model_dump(mode="json")) as run:
         lights = [(night, 0, 20), (night, 1, 50), (noon, 0, 50), (noon, 1, 250), (odd, 0, 20)]
         clips = [make_clip(prompt, take, brightness=light, blobs=run.blobs) for prompt, take, light in lights]
-        work = questions(clips, prompts, JUDGE_SPEC)
-        do = asking(JUDGE_SPEC, RuntimeSpec(), run.blobs)
-        answers = run.advance(run.answers, work, do, chunk_size=chunk_size(work, 2))
+        context = Context(recipe, run)
+        context.prompts.update(prompts)
+        scores = judge(context, clips)
+        answers = run.answers.all()
     assert Path(sys.modules["night_shoot.judge"].__file__ or "").is_relative_to(installed)
-    assert {answer.judge for answer in answers} == {"night_shoot.judge:DarkJudgeSpec"}
+    assert {answer.judge for answer in answers} == {judge_name(JUDGE_SPEC)} == {"night_shoot.judge"}
 
-    scores = grade(clips, prompts, answers, JUDGE_SPEC)
     values = [score.outcome.value if isinstance(score.outcome, Scored) else None for score in scores]
 
     def p_dark(light: int) -> float:
@@ -104,7 +123,7 @@ def test_a_run_judges_and_weighs_with_the_plug_in(installed: Path, tmp_path: Pat
     assert "'Is there a moon?': this judge only knows dark from bright" in last.reason
     check_unscored_share(scores, JUDGE_SPEC.max_unscored)
 
-    samples = weigh(clips, scores, WEIGHTS_SPEC)
+    samples = weighed(clips, scores, WEIGHTS_SPEC)
     weights = [sample.weight for sample in samples]
     assert weights[1:3] == [0.0, 0.0] and weights[4] == 0.0
     assert weights[0] / weights[3] == pytest.approx(p_dark(20) / (1 - p_dark(250)))
@@ -113,13 +132,21 @@ def test_a_run_judges_and_weighs_with_the_plug_in(installed: Path, tmp_path: Pat
 
 
 @pytest.mark.usefixtures("installed")
+def test_the_short_names_that_the_package_offers_mean_the_same_plug_ins() -> None:
+    for full, short, role in ((DARK, "dark", JUDGE), (BEST_TAKES, "best-takes", WEIGHTING)):
+        same = plugin(PluginSpec(use=short, options=full.options), role)
+        assert same == plugin(full, role)
+        assert content_hash(same) == content_hash(full)
+
+
+@pytest.mark.usefixtures("installed")
 def test_a_wrong_option_is_explained_with_the_nearest_right_one() -> None:
     with pytest.raises(RecipeError, match="option 'dark_bellow' of the plug-in night_shoot") as caught:
-        PluginSpec(use=JUDGE.use, options={"dark_bellow": 0.1}).build(Runtime())
+        plugin(PluginSpec(use=DARK.use, options={"dark_bellow": 0.1}), JUDGE)
     assert caught.value.next_step == "did you mean 'dark_below'?"
 
 
 def test_without_the_package_the_recipe_says_what_to_install() -> None:
     with pytest.raises(RecipeError, match="cannot be imported") as caught:
-        PluginSpec(use="night_shoot_missing.judge:DarkJudgeSpec").build(Runtime())
+        plugin(PluginSpec(use="night_shoot_missing.judge:DarkJudgeSpec"), JUDGE)
     assert "install the package with 'night_shoot_missing'" in str(caught.value.next_step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from rushes.plan.chat_models import ChatUse
 from rushes.recipe.models import LocalModelSpec, ModelSpec, VlmJudgeSpec
@@ -14,6 +14,8 @@ SEVEN = LocalModelSpec(model="somebody/eyes-VL-7B")
 
 class TellingSpec(Spec):
     """Asks one model twice a unit in `half` of the dimensions, and another that nobody can count."""
+
+    spec_name: ClassVar[str] = "tests.telling"
 
     half: str = "Composition"
 
@@ -32,6 +34,8 @@ class TellingSpec(Spec):
 
 class SilentSpec(Spec):
     """Has models among its fields and tells nothing."""
+
+    spec_name: ClassVar[str] = "tests.silent"
 
     eyes: VlmJudgeSpec = VlmJudgeSpec(model=SEVEN)
     pens: tuple[ModelSpec, ...] = (LocalModelSpec(model="somebody/pen-3B"), SEVEN)

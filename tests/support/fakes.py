@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import ClassVar
 
 from rushes.records import Outcome, Part, Scored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Runtime, Spec, Subject, Video
@@ -32,10 +33,14 @@ class HashMeasurer:
 
 
 class HashJudgeSpec(Spec):
+    spec_name: ClassVar[str] = "tests.hash-judge"
+
     def build(self, runtime: Runtime) -> HashJudge:
         return HashJudge()
 
 
 class HashMeasurerSpec(Spec):
+    spec_name: ClassVar[str] = "tests.hash-measurer"
+
     def build(self, runtime: Runtime) -> HashMeasurer:
         return HashMeasurer()

@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from rushes.recipe.base import BaseModelSpec
-from rushes.recipe.diagnose import DiagnoseSpec
 from rushes.recipe.generate import GenerateSpec
-from rushes.recipe.judge import JudgeSpec
-from rushes.recipe.measure import MeasureSpec
 from rushes.recipe.plugin import PluginSpec
-from rushes.recipe.prompts import PromptsSpec, RealClipsSpec
+from rushes.recipe.prompts import RealClipsSpec
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.runtime import RuntimeSpec
 from rushes.recipe.train import TrainSpec
 from rushes.records import SamplerSettings
+from tests.support.sandbox_recipe import SANDBOX, diagnose_spec, judge_spec, measure_spec, prompts_spec
 from tests.support.tiny_wan import TINY_SHAPE
 
 SAMPLER = SamplerSettings(
@@ -29,16 +27,16 @@ def tiny_recipe(model: Path, *, num_rounds: int = 1) -> Recipe:
         num_rounds=num_rounds,
         base=BaseModelSpec(model=str(model), max_tokens=16),
         shape=TINY_SHAPE,
-        diagnose=DiagnoseSpec(
+        diagnose=diagnose_spec(
             dimensions=("Composition", "Mechanics"), focus=("Composition", "Mechanics"), num_focus=2, num_prompts=3
         ),
-        prompts=PromptsSpec(num_weakness=6, real=RealClipsSpec(num_clips=4)),
+        prompts=prompts_spec(num_weakness=6, real=RealClipsSpec(source=SANDBOX, num_clips=4)),
         generate=GenerateSpec(sampler=SAMPLER, num_takes=2),
-        judge=JudgeSpec(judge=PluginSpec(use="tests.support.fakes:HashJudgeSpec")),
+        judge=judge_spec(judge=PluginSpec(use="tests.support.fakes:HashJudgeSpec")),
         train=TrainSpec(
             num_steps=6, batch_size=4, learning_rate=1e-3, warmup_steps=1, checkpoint_every=1, precision="float32"
         ),
-        measure=MeasureSpec(
+        measure=measure_spec(
             measurer=PluginSpec(use="tests.support.fakes:HashMeasurerSpec"),
             num_prompts=4,
             num_diversity_prompts=2,

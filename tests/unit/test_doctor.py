@@ -13,7 +13,7 @@ from rushes import doctor
 from rushes.doctor import imports, machine, packages
 from rushes.doctor.check import Check
 from rushes.doctor.imports import Probed, probe
-from rushes.doctor.weights import SUMS, check_weights, write_sums
+from rushes_sandbox.checks import SUMS, check_weights, write_sums
 
 FACTS = {
     "torch": {"devices": ["cuda:0 H100, 80 GiB"], "num_threads": 2, "cpu_bfloat16": [], "cuda": None},

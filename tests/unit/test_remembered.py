@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from rushes import remembered
-from rushes.context import Workbench
+from rushes.context import Context
 from rushes.plan.arithmetic import UnitFlops, released_units
 from rushes.recipe import load_recipe
 from rushes.recipe.recipe import Recipe
@@ -34,11 +34,14 @@ class ProductJudge:
 def units(home: Path, *overrides: str) -> UnitFlops:
     """The units of a run with one clip of two questions; its model is never loaded."""
     recipe: Recipe = load_recipe("wan2.1-1.3b", overrides)
-    bench = cast(Workbench, SimpleNamespace(recipe=recipe, base=SimpleNamespace(name="fingerprint")))
     prompt = make_prompt("one", make_question("a?"), make_question("b?"))
     with Run.open(home, recipe) as run:
         clip = make_clip(prompt, blobs=run.blobs)
-        return remembered.unit_flops(run, bench, [clip], {prompt.key: prompt})
+        context = SimpleNamespace(
+            recipe=recipe, runtime=recipe.runtime, run=run, base=SimpleNamespace(name="fingerprint"),
+            prompts={prompt.key: prompt},
+        )  # fmt: skip
+        return remembered.unit_flops(cast(Context, context), [clip])
 
 
 def judge_is(monkeypatch: pytest.MonkeyPatch, judge: object) -> list[object]:

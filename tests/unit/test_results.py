@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -11,7 +12,7 @@ import pytest
 import lab.results as results
 from rushes.recipe import load_recipe
 from rushes.recipe.recipe import Recipe
-from rushes.records import DimensionRow, PromptGain, Scorecard
+from rushes.records import DimensionRow, Prompt, PromptGain, Scorecard
 from rushes.store.run import Run
 from tests.support.judged import key
 
@@ -21,16 +22,24 @@ GAINS = {1: (0, 1, 1, 0, 1, 1), 2: (0, 1, 0, 0, 1, 0)}
 """Per seed, the gain of each prompt of the focus dimension: 0 or 1, from a score of 0."""
 
 
-def _row(name: str, before: float, after: float) -> DimensionRow:
+def _row(name: str, before: float, after: float, focus: tuple[str, ...]) -> DimensionRow:
     gain = after - before
     return DimensionRow(
-        dimension=name, before=before, after=after, gain=gain, gain_low=gain - 0.1, gain_high=gain + 0.1,
-        num_prompts=NUM_PROMPTS, num_clips=NUM_PROMPTS, num_unscored=0, is_focus=name == FOCUS,
+        dimension=name, before=before, after=after, gain=gain, gain_low=gain - 0.1, gain_high=gain + 0.1, p_holm=0.01,
+        num_prompts=NUM_PROMPTS, num_clips=NUM_PROMPTS, num_unscored=0, is_focus=name in focus,
         verdict="better" if gain > 0 else "worse",
     )  # fmt: skip
 
 
-def fake_improve(recipe: Recipe, home: Path, *, on_progress: object, allow_change: bool) -> Scorecard:
+def fake_improve(
+    recipe: Recipe,
+    home: Path,
+    *,
+    on_progress: object,
+    allow_change: bool,
+    focus: tuple[str, ...] = (FOCUS,),
+    shared: bool = False,
+) -> Scorecard:
     """Lands what a run of that seed would have measured, in the one run folder of all seeds."""
     assert allow_change, "arms share a run folder"
     tuned = key("tuned", recipe.seed)
@@ -41,13 +50,21 @@ def fake_improve(recipe: Recipe, home: Path, *, on_progress: object, allow_chang
         for before, after in [(0.0, gained) if dimension == FOCUS else (gained, 0.0)]
     ]
     with Run.open(home, recipe, allow_change=True) as run:
+        run.prompts.land([_prompt(dimension, i, shared) for dimension in (FOCUS, OTHER) for i in range(NUM_PROMPTS)])
         run.write_derived("gains", gains)
     gain = fmean(GAINS[recipe.seed])
-    rows = (_row(FOCUS, 0.0, gain), _row(OTHER, gain, 0.0))
+    rows = (_row(FOCUS, 0.0, gain, focus), _row(OTHER, gain, 0.0, focus))
     return Scorecard(
         base_model="base", tuned_model=tuned, measurer="test", judge="test", rows=rows,
         focus_gain=gain if recipe.seed == 1 else None,
     )  # fmt: skip
+
+
+def _prompt(dimension: str, index: int, shared: bool) -> Prompt:
+    text = f"prompt {index}" if shared else f"prompt {index} of {dimension}"
+    return Prompt(
+        key=key(dimension, index), text=text, base_text=text, dimension=dimension, origin="held_out", index=index
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -70,10 +87,21 @@ def test_every_arm_is_a_recipe(arm: results.Arm) -> None:
 def test_gains_are_averaged_over_seeds_prompt_by_prompt_and_only_over_the_focus(tmp_path: Path) -> None:
     outcome = results.run_arm(results.DEMO[0], [1, 2], tmp_path / "run", [])
     expected = fmean(fmean(pair) for pair in zip(GAINS[1], GAINS[2], strict=True))
-    assert outcome.gain.mean == pytest.approx(expected)
+    assert outcome.gain.value == pytest.approx(expected)
     assert outcome.gain.low < expected < outcome.gain.high
-    assert outcome.by_dimension[OTHER].mean == pytest.approx(-expected)
+    assert outcome.by_dimension[OTHER].value == pytest.approx(-expected)
     assert len(outcome.scorecards) == 2
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_prompts_that_dimensions_share_are_resampled_together(
+    shared: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one dimension gains on a prompt the other loses: on the same prompts that cancels in every resample."""
+    monkeypatch.setattr(results, "improve", partial(fake_improve, focus=(FOCUS, OTHER), shared=shared))
+    gain = results.run_arm(results.DEMO[0], [1, 2], tmp_path / "run", []).gain
+    assert gain.value == pytest.approx(0.0)
+    assert (gain.high - gain.low < 1e-9) is shared
 
 
 def test_the_page_holds_every_group_and_a_gain_that_is_missing_is_not_zero(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import pickle
+from typing import ClassVar
 
 import pytest
 from pydantic import ValidationError
 
-from rushes.roles import Failed, Runtime, Spec
+from rushes.roles import Failed, Spec
 from rushes.train.batch import LossTerms
 
 
 class DimSpec(Spec):
+    spec_name: ClassVar[str] = "tests.dim"
     threshold: float = 0.5
 
 
@@ -22,11 +24,6 @@ def test_spec_is_frozen_strict_and_picklable() -> None:
         DimSpec.model_validate({"treshold": 1})
     with pytest.raises(ValidationError):
         DimSpec(threshold=float("nan"))
-
-
-def test_spec_without_build_says_what_to_define() -> None:
-    with pytest.raises(NotImplementedError, match="DimSpec must define build"):
-        DimSpec().build(Runtime())
 
 
 def test_failed_keeps_type_message_and_trace() -> None:

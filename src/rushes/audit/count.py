@@ -17,11 +17,9 @@ from rushes.audit.expectations import table
 from rushes.audit.labels import Labels
 from rushes.audit.records import Consistency, ControlResult, DimensionAudit, OtherOpinion, Rule
 from rushes.audit.verdict import finding, judge_the_judge
-from rushes.judge.agreement import Estimate
 from rushes.judge.check import Checked
 from rushes.judge.grade import aggregate
 from rushes.records import Question
-from rushes.statistics.bootstrap import Resampling
 from rushes.statistics.ratios import (
     EVEN,
     accuracy,
@@ -33,6 +31,7 @@ from rushes.statistics.ratios import (
     pair_terms,
     yes_bias,
 )
+from rushes.statistics.resampling import Estimate, Resampling
 
 
 @dataclass
@@ -56,7 +55,6 @@ class Replies:
 
 
 def count_dimension(
-    name: str,
     replies: Sequence[Replies],
     controls: Sequence[str],
     *,
@@ -70,7 +68,6 @@ def count_dimension(
     """The judge in one dimension.
 
     Args:
-        name: the dimension.
         replies: what was said about its clips, at least one.
         controls: names of the controls that were asked.
         aggregate_how: how answers become a score.
@@ -80,6 +77,7 @@ def count_dimension(
         second: name of the second judge; None for none.
         labels: of people; None for none.
     """
+    name = replies[0].case.dimension
     results = tuple(
         _control(name, replies, control, aggregate_how, how, rule)
         for control in (each.name for each in table().controls)

@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from rushes.audit.expectations import Expectation
-from rushes.judge.agreement import Estimate
 from rushes.records import Record
 from rushes.records.base import Count, Seconds, Share, Size, Text
+from rushes.statistics.resampling import Estimate
 
 Finding = Literal["passes", "fails", "unclear", "open", "not scored"]
 """What a control says about the judge: as it should be, not so, too wide an interval, nothing, or without a score."""
@@ -128,7 +128,7 @@ class DimensionAudit(Record):
     dimension: Text
     """Quality dimension."""
     num_clips: Count
-    """Clips looked at."""
+    """Clips audited."""
     num_prompts: Count
     """Their prompts."""
     num_questions: Count

@@ -19,7 +19,7 @@ from rushes.audit.sources import Source
 from rushes.errors import StoreError
 from rushes.execute.progress import OnProgress, ProgressUpdate
 from rushes.roles import Judge
-from rushes.statistics.bootstrap import Resampling
+from rushes.statistics.resampling import Resampling
 from rushes.store.files import make_folder, write_atomic
 
 AUDIT_FILE: Final = "audit.json"
@@ -115,7 +115,6 @@ def _dimensions(
     how = Resampling(settings.num_resamples, settings.seed)
     return tuple(
         count_dimension(
-            name,
             [each for each in replies if each.case.dimension == name],
             settings.controls,
             aggregate_how=settings.aggregate,

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from rushes.audit.run import Witness
 from rushes.errors import RecipeError
-from rushes.judge.stage import build_judge, judge_name, weights_of
+from rushes.judge.key import judge_identity, judge_name
+from rushes.judge.stage import build_judge
+from rushes.plugins import JUDGE, MEASURER, build, extensions, name_of, resolved
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import Question, Scored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Measurer, Subject
-from rushes.store.identity import spec_part
-
-PERCEPTION: Final = "perception"
-"""Name of the sandbox's measurer as a second judge."""
 
 
 def recipe_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Witness:
@@ -28,31 +25,32 @@ def recipe_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Witness:
     """
     # Replies kept from an earlier question would make a judge agree with itself: the audit keeps the answers instead.
     judge = build_judge(spec, runtime.model_copy(update={"cache_folder": None}))
-    return Witness(judge_name(spec), {"judge": spec_part(spec.judge), "weights": weights_of(spec.judge)}, judge)
+    return Witness(judge_name(spec), judge_identity(spec), judge)
 
 
 def second_judge(name: str, runtime: RuntimeSpec) -> Witness:
     """The second judge that a user names.
 
     Args:
-        name: "perception", or `package.module:Class` of a judge's Spec.
+        name: of a measurer or judge that an installed package offers, or `package.module:Class` of a judge's Spec.
         runtime: batch size and device.
 
     Raises:
         RecipeError: there is no such judge.
     """
-    if name == PERCEPTION:
-        from rushes_sandbox.measurer import PerceptionMeasurer
-
-        return Witness("sandbox-perception", {"measurer": name}, MeasurerAsJudge(PerceptionMeasurer()))
-    if ":" not in name:
+    spec = PluginSpec(use=name)
+    if name in extensions(MEASURER.group):
+        measurer: Measurer = build(spec, MEASURER, runtime, "--second")
+        return Witness(name_of(spec, MEASURER), {"measurer": resolved(spec, MEASURER)}, MeasurerAsJudge(measurer))
+    if ":" not in name and name not in extensions(JUDGE.group):
+        known = sorted({*extensions(MEASURER.group), *extensions(JUDGE.group)})
         raise RecipeError(
             "there is no such second judge",
-            expected=f"'{PERCEPTION}', or package.module:Class of a judge's Spec",
+            expected=f"one of {', '.join(known)}, or package.module:Class of a judge's Spec",
             got=name,
-            next_step=f"try: --second {PERCEPTION}",
+            next_step="choose one of these, or install the package that offers it",
         )
-    return recipe_judge(JudgeSpec(judge=PluginSpec(use=name)), runtime)
+    return recipe_judge(JudgeSpec(judge=spec), runtime)
 
 
 @dataclass(frozen=True)

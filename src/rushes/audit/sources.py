@@ -1,4 +1,4 @@
-"""The clips of an audit: rendered by the sandbox, of a run, or of a folder with `metadata.jsonl`."""
+"""The clips of an audit: of a run, of a folder with `metadata.jsonl`, or of a plug-in that knows what they show."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from typing import Final, Literal
 import numpy as np
 
 from rushes.audit.cases import Case
-from rushes.dimensions.catalogue import CATALOGUES, catalogue
 from rushes.errors import InputError
-from rushes.prompts.captions import RealClip, read_clip_folder
+from rushes.plugins import CLIP_SOURCE, build, extensions
+from rushes.prompts.captions import read_clip_folder
 from rushes.prompts.metadata import METADATA_NAMES
 from rushes.recipe.base import ShapeSpec
+from rushes.recipe.dimensions import known
+from rushes.recipe.load import load_recipe
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import Clip, Prompt
-from rushes.roles import Video
+from rushes.roles import ClipSource, RealClip, Video
 from rushes.store.blobs import Blobs
 from rushes.store.run import Run
 
-SANDBOX: Final = "sandbox"
-"""Name of the source that renders its clips."""
 _SEED: Final = 77_000_003
 """Added to the seed of rendered clips, so that they are none of those that a run renders as its real ones."""
 
@@ -61,7 +63,8 @@ def find_clips(source: str, choice: Choice, shape: ShapeSpec, origin: Literal["m
     """The clips of an audit.
 
     Args:
-        source: "sandbox", a run folder, or a folder of videos with metadata that holds questions.
+        source: a run folder, a folder of videos with metadata that holds questions, or a source of clips that an
+            installed package offers, such as "sandbox".
         choice: which of them.
         shape: what videos of a folder are cut to.
         origin: of a run, the clips that its models made, or its real ones.
@@ -75,14 +78,14 @@ def find_clips(source: str, choice: Choice, shape: ShapeSpec, origin: Literal["m
         found = _of_run(folder, choice, origin)
     elif any((folder / name).is_file() for name in METADATA_NAMES):
         found = _of_folder(folder, choice, shape)
-    elif source == SANDBOX:
-        found = _rendered(choice, shape)
+    elif source in extensions(CLIP_SOURCE.group):
+        found = _brought(source, choice, shape)
     else:
         raise InputError(
             f"there is nothing to audit with in {source}",
-            expected=f"'{SANDBOX}', a run folder, or a folder with {' or '.join(METADATA_NAMES)}",
+            expected=f"a run folder, a folder with {' or '.join(METADATA_NAMES)}, or one of {_offered()}",
             got=sorted(path.name for path in folder.iterdir())[:5] if folder.is_dir() else "no such folder",
-            next_step=f"try: rushes judge audit {SANDBOX}",
+            next_step="try: rushes judge audit sandbox",
         )
     if not found.cases:
         raise InputError(
@@ -95,17 +98,19 @@ def find_clips(source: str, choice: Choice, shape: ShapeSpec, origin: Literal["m
     return found
 
 
-def _rendered(choice: Choice, shape: ShapeSpec) -> Source:
-    from rushes_sandbox.grammar import DIMENSIONS
-    from rushes_sandbox.real_clips import sandbox_real_clips
+def _offered() -> str:
+    return ", ".join(extensions(CLIP_SOURCE.group))
 
-    names = [each.name for each in catalogue("sandbox") if each.name in DIMENSIONS and _wanted(each.name, choice)]
-    num = choice.num_clips * len(names)
-    # Terse captions of two clips may be the same, and the clips would count as takes of one prompt.
-    clips = sandbox_real_clips(num, _SEED + choice.seed, names, shape, detailed=True) if names else []
-    # The number of a clip names its scene: the same prompt drawn twice is one prompt.
+
+def _brought(name: str, choice: Choice, shape: ShapeSpec) -> Source:
+    """Clips of a plug-in with every detail in their captions: terse captions of two clips may be the same, and the
+    clips would count as takes of one prompt."""
+    spec = PluginSpec(use=name, options={"detailed": True})
+    source: ClipSource = build(spec, CLIP_SOURCE, RuntimeSpec(), "SOURCE")
+    names = [each for each in source.dimensions if _wanted(each, choice)]
+    clips = source.clips(choice.num_clips * len(names), _SEED + choice.seed, shape, names) if names else []
     cases = tuple(_real_case(clip) for clip in sorted(clips, key=lambda clip: clip.dimension))
-    return Source("clips rendered by the sandbox", cases, is_truth_known=True)
+    return Source(f"clips of {name}", cases, is_truth_known=True)
 
 
 def _of_folder(folder: Path, choice: Choice, shape: ShapeSpec) -> Source:
@@ -125,7 +130,7 @@ def _real_case(clip: RealClip) -> Case:
 
 
 def _of_run(folder: Path, choice: Choice, origin: Literal["model", "real"]) -> Source:
-    groups = {each.name for name in CATALOGUES for each in catalogue(name) if each.group}
+    groups = {each.name for each in known(load_recipe(folder / "recipe.yaml").diagnose) if each.group}
     with Run.view(folder) as run:
         prompts = {prompt.key: prompt for prompt in run.prompts.all()}
         clips = [clip for clip in run.clips.all() if clip.origin == origin and clip.video is not None]

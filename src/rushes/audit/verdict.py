@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rushes.audit.expectations import Expectation, table
 from rushes.audit.records import Consistency, ControlResult, Finding, OtherOpinion, Rule, Trust
-from rushes.judge.agreement import Estimate
+from rushes.statistics.resampling import Estimate
 
 
 def finding(expected: Expectation, auc: Estimate | None, score_shift: float, rule: Rule) -> Finding:

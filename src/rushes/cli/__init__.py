@@ -1,4 +1,7 @@
-"""The command line: `rushes`. Each command is a thin call into the library; nothing heavy is imported before."""
+"""The command line: each command of `rushes` is a thin call into the library, and heavy imports wait until needed.
+
+It stands above everything, and nothing may import it.
+"""
 
 from rushes.cli.main import main
 

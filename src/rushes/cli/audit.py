@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from rushes.cli.options import AllowChangeOption, HomeOption, JsonOption, RecipeArgument, SetOption
+from rushes.cli.options import AllowChangeOption, HomeOption, JsonOption, RecipeArgument, SetOption, taking
 
 if TYPE_CHECKING:
     from rushes.audit.records import Audit
@@ -58,49 +59,53 @@ def work_up_to_here(
     work(recipe, home, set_ or [], until="judge", allow_change=allow_change)
 
 
-@judge.command()
-def audit(
+@dataclass(frozen=True)
+class AuditOptions:
+    """What `rushes judge audit` takes."""
+
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="sandbox, a run folder, or a folder of videos with metadata.")
-    ] = "sandbox",
+        str, typer.Argument(metavar="SOURCE", help="A run folder, a folder of videos with metadata, or: sandbox.")
+    ] = "sandbox"
     recipe: Annotated[
         str | None, typer.Option("--recipe", help="Whose judge; default: the run's own, else the recipe sandbox.")
-    ] = None,
-    set_: SetOption = None,
+    ] = None
+    set_: SetOption = None
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the audit; default: audit/ in the run, else runs/audit.")
-    ] = None,
-    num: Annotated[int, typer.Option("--num", min=2, help="Clips per dimension at most.")] = 24,
-    dimension: Annotated[list[str] | None, typer.Option("--dimension", help="Only this one; may be repeated.")] = None,
-    control: Annotated[list[str] | None, typer.Option("--control", help="Only this one; may be repeated.")] = None,
-    clips: Annotated[
-        Origin, typer.Option("--clips", help="Of a run: those of its models, or real ones.")
-    ] = Origin.model,
+    ] = None
+    num: Annotated[int, typer.Option("--num", min=2, help="Clips per dimension at most.")] = 24
+    dimension: Annotated[list[str] | None, typer.Option("--dimension", help="Only this one; may be repeated.")] = None
+    control: Annotated[list[str] | None, typer.Option("--control", help="Only this one; may be repeated.")] = None
+    clips: Annotated[Origin, typer.Option("--clips", help="Of a run: those of its models, or real ones.")] = (
+        Origin.model
+    )
     second: Annotated[
         str | None, typer.Option("--second", help="A second judge: perception, or package.module:Class.")
-    ] = None,
-    labels: Annotated[
-        Path | None, typer.Option("--labels", help="Answers of people: CSV clip,question,answer.")
-    ] = None,
+    ] = None
+    labels: Annotated[Path | None, typer.Option("--labels", help="Answers of people: CSV clip,question,answer.")] = None
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="Write the clips and a CSV for people to fill in here; ask nothing.")
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Which clips, and in which order they are shuffled.")] = 0,
-    as_json: JsonOption = False,
-) -> None:
+    ] = None
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which clips, and the order they are shuffled in.")] = 0
+    as_json: JsonOption = False
+
+
+@judge.command()
+@taking(AuditOptions)
+def audit(options: AuditOptions) -> None:
     """Test the judge on controls: in which dimensions can it be trusted? Run it again to resume."""
     from rushes.audit.sources import Choice, find_clips
 
-    loaded = _recipe(source, recipe, set_ or [])
-    choice = Choice(num, tuple(dimension or ()), seed, labels)
-    found = find_clips(source, choice, loaded.shape, clips.value)
-    if sheet is not None:
+    recipe = _recipe(options.source, options.recipe, options.set_ or [])
+    choice = Choice(options.num, tuple(options.dimension or ()), options.seed, options.labels)
+    found = find_clips(options.source, choice, recipe.shape, options.clips.value)
+    if options.sheet is not None:
         from rushes.audit.sheet import write_sheet
 
-        print(f"wrote {write_sheet(sheet, found.cases)}; fill in the column answer, then: --labels {sheet}/labels.csv")
+        written = write_sheet(options.sheet, found.cases)
+        print(f"wrote {written}; fill in the column answer, then: --labels {options.sheet}/labels.csv")
         return
-    folder = out or _default_folder(source)
-    _make(loaded, found, folder, tuple(control or ()), second, labels, seed, as_json)
+    _make(recipe, found, options)
 
 
 def _default_folder(source: str) -> Path:
@@ -116,25 +121,19 @@ def _recipe(source: str, name: str | None, overrides: Sequence[str]) -> Recipe:
     return load_recipe(name or (own if own.is_file() else "sandbox"), overrides)
 
 
-def _make(
-    recipe: Recipe,
-    found: Source,
-    folder: Path,
-    controls: tuple[str, ...],
-    second: str | None,
-    labels: Path | None,
-    seed: int,
-    as_json: bool,
-) -> None:
+def _make(recipe: Recipe, found: Source, options: AuditOptions) -> None:
     from rushes.audit.expectations import chosen_controls
     from rushes.audit.labels import read_labels
     from rushes.audit.run import Settings, audit_judge
     from rushes.audit.second import recipe_judge, second_judge
     from rushes.execute.progress import ProgressDisplay
 
-    runtime = recipe.runtime
+    runtime, folder = recipe.runtime, options.out or _default_folder(options.source)
     settings = Settings(
-        controls=chosen_controls(controls), aggregate=recipe.judge.aggregate, batch_size=runtime.judge_batch, seed=seed
+        controls=chosen_controls(tuple(options.control or ())),
+        aggregate=recipe.judge.aggregate,
+        batch_size=runtime.judge_batch,
+        seed=options.seed,
     )
     with ProgressDisplay() as progress:
         made = audit_judge(
@@ -142,11 +141,11 @@ def _make(
             found,
             folder,
             settings,
-            second=second_judge(second, runtime) if second is not None else None,
-            labels=read_labels(labels, found.cases) if labels is not None else None,
+            second=second_judge(options.second, runtime) if options.second is not None else None,
+            labels=read_labels(options.labels, found.cases) if options.labels is not None else None,
             on_progress=progress,
         )
-    _show(made, folder, as_json)
+    _show(made, folder, options.as_json)
 
 
 def _show(made: Audit, folder: Path, as_json: bool) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from rushes.cli.options import HomeArgument
+from rushes.cli.options import HomeArgument, taking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,7 @@ class Clips(StrEnum):
     """Which clips a dataset holds."""
 
     trained = "trained"
-    filmed = "filmed"
+    generated = "generated"
     held_out = "held_out"
     all = "all"
 
@@ -140,44 +141,50 @@ _whole_command(
 )
 
 
-@export.command()
-def hub(
-    home: HomeArgument,
-    out: OutOption = None,
+@dataclass(frozen=True)
+class HubCommand:
+    """What `rushes export hub` takes."""
+
+    home: HomeArgument
+    out: OutOption = None
     as_: Annotated[
         Holding, typer.Option("--as", help="What it holds; auto: an adapter where one was trained, else all weights.")
-    ] = Holding.auto,
+    ] = Holding.auto
     push_to: Annotated[
         str | None, typer.Option("--push", metavar="USER/NAME", help="Also upload it, with the key in HF_TOKEN.")
-    ] = None,
-    public: Annotated[bool, typer.Option("--public", help="Make a new repository public; default: private.")] = False,
-    licence: Annotated[str | None, typer.Option("--license", help="Licence; default: the base model's.")] = None,
-    gallery: Annotated[int, typer.Option("--gallery", min=0, help="Dimensions in the gallery; 0 for none.")] = 3,
-    strength: StrengthOption = 1.0,
-    rank: RankOption = None,
-    energy: EnergyOption = None,
-    dtype: DtypeOption = NumberFormat.float32,
-    device: DeviceOption = "cpu",
-) -> None:
+    ] = None
+    public: Annotated[bool, typer.Option("--public", help="Make a new repository public; default: private.")] = False
+    licence: Annotated[str | None, typer.Option("--license", help="Licence; default: the base model's.")] = None
+    gallery: Annotated[int, typer.Option("--gallery", min=0, help="Dimensions in the gallery; 0 for none.")] = 3
+    strength: StrengthOption = 1.0
+    rank: RankOption = None
+    energy: EnergyOption = None
+    dtype: DtypeOption = NumberFormat.float32
+    device: DeviceOption = "cpu"
+
+
+@export.command()
+@taking(HubCommand)
+def hub(asked: HubCommand) -> None:
     """A folder for the Hub: weights, model card with the measured figures, gallery."""
-    with _opened(home, None) as source:
+    with _opened(asked.home, None) as source:
         from rushes.export.hub import HubOptions, check_token, export_hub, push
 
-        if push_to is not None:
+        if asked.push_to is not None:
             check_token()
-        target = _target(home, out, "hub")
+        target = _target(asked.home, asked.out, "hub")
         options = HubOptions(
-            form=_FORMS[as_],
-            repository=push_to,
-            licence=licence,
-            num_gallery=gallery,
-            lora=_lora_options(strength, rank, energy, dtype, device),
+            form=_FORMS[asked.as_],
+            repository=asked.push_to,
+            licence=asked.licence,
+            num_gallery=asked.gallery,
+            lora=_lora_options(asked.strength, asked.rank, asked.energy, asked.dtype, asked.device),
         )
         fit = export_hub(source, target, options)
     _say_fit(fit)
     print(f"wrote {target}; read its README.md before others do")
-    if push_to is not None:
-        print(f"pushed to {push(target, push_to, private=not public)}")
+    if asked.push_to is not None:
+        print(f"pushed to {push(target, asked.push_to, private=not asked.public)}")
 
 
 @export.command()
@@ -185,7 +192,7 @@ def dataset(
     home: HomeArgument,
     out: OutOption = None,
     clips: Annotated[
-        Clips, typer.Option("--clips", help="Trained on (real ones too), filmed for training, held out, or all.")
+        Clips, typer.Option("--clips", help="Trained on (real ones too), generated for training, held out, or all.")
     ] = Clips.trained,
     lossless: Annotated[bool, typer.Option("--lossless", help="Keep every pixel; browsers cannot play it.")] = False,
 ) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -29,3 +32,34 @@ NumProcessesOption = Annotated[
         help="Processes that train together, a GPU each; default: the recipe's, or the launcher's.",
     ),
 ]
+
+OptionsT = TypeVar("OptionsT")
+
+
+def taking(cls: type[OptionsT]) -> Callable[[Callable[[OptionsT], None]], Callable[..., None]]:
+    """A command with many options takes them as one dataclass: each field, with its default, is an option or argument.
+
+    Args:
+        cls: a dataclass whose fields are annotated as parameters of a command are.
+    """
+    hints = get_type_hints(cls, include_extras=True)
+    parameters = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=inspect.Parameter.empty if field.default is MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(cls)  # type: ignore[arg-type]
+    ]
+
+    def wrap(command: Callable[[OptionsT], None]) -> Callable[..., None]:
+        def called(**values: Any) -> None:
+            command(cls(**values))
+
+        called.__name__, called.__doc__ = command.__name__, command.__doc__
+        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        called.__annotations__ = hints
+        return called
+
+    return wrap

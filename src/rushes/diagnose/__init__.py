@@ -1,4 +1,7 @@
-"""Diagnose: probe measurements -> per-dimension baseline -> the dimensions worth the budget."""
+"""The stage that diagnoses: the untouched model on probe prompts, and the dimensions in which there is most to win.
+
+The pipeline calls it first; it knows the stages that it is made of, and nothing of training.
+"""
 
 from rushes.diagnose.baseline import Baseline, Diagnosis, baseline
 from rushes.diagnose.weakest import apportion, weakest

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from rushes.records import Measurement, Record, Score, Scored, UnmeasuredDimension, Unscored
 from rushes.records.base import Count, Share, Size, Text
+from rushes.statistics.bootstrap import cluster_means, mean_of, score_interval
 
 
 class Baseline(Record):
@@ -26,7 +27,7 @@ class Baseline(Record):
     mean: Share
     """Mean over prompts of the mean score of their takes."""
     low: Share
-    """Lower end of the 95 % interval (`rushes.statistics.bootstrap`); 0 where there is only one prompt."""
+    """Lower end of the 95 % interval (`rushes.statistics`); 0 where there is only one prompt."""
     high: Share
     """Upper end of the 95 % interval; 1 where there is only one prompt."""
     num_prompts: Size
@@ -156,9 +157,7 @@ def picked(values: Sequence[float], prompts: Sequence[str], likes: Sequence[floa
 
 
 def _mean_with_interval(values: Sequence[float], prompts: Sequence[str], name: str) -> tuple[float, float, float]:
-    from rushes.statistics.bootstrap import prompt_means, score_interval
-
     if len(set(prompts)) == 1:  # it tells nothing about other prompts
-        return float(prompt_means(values, prompts)[0]), 0.0, 1.0
-    interval = score_interval(values, prompts, name=name)
-    return interval.mean, interval.low, interval.high
+        return mean_of(cluster_means(values, prompts)), 0.0, 1.0
+    found = score_interval(values, prompts, name=name)
+    return found.value, found.low, found.high

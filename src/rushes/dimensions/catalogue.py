@@ -1,23 +1,18 @@
-"""Quality dimensions as frozen records, read from the YAML files beside this module."""
+"""Quality dimensions as frozen records, read from YAML files."""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import Final, Literal, Self
+from pathlib import Path
+from typing import Self
 
 import yaml
-from pydantic import TypeAdapter, model_validator
+from pydantic import TypeAdapter, ValidationError, model_validator
 
 from rushes.errors import RecipeError
 from rushes.records import Question, Record
 from rushes.records.base import Text
-
-CatalogueName = Literal["sandbox", "vbench2"]
-"""`sandbox`: the shape world's own; `vbench2`: the eighteen of VBench-2.0."""
-
-CATALOGUES: Final[tuple[CatalogueName, ...]] = ("sandbox", "vbench2")
-"""The catalogues in the package."""
 
 
 class Dimension(Record):
@@ -56,33 +51,39 @@ class Dimension(Record):
         return self
 
 
-def catalogue(name: str = "sandbox") -> tuple[Dimension, ...]:
+@cache
+def catalogue(name: str) -> tuple[Dimension, ...]:
     """The dimensions of a catalogue, in the order in which they are reported.
 
     Args:
-        name: one of `CATALOGUES`.
+        name: a YAML file, or `package:file` for one inside an installed package: `rushes_sandbox:dimensions.yaml`.
 
     Raises:
-        RecipeError: no catalogue has that name.
+        RecipeError: there is no such file, or it is no catalogue.
     """
-    if name not in CATALOGUES:
+    package, colon, inside = name.partition(":")
+    try:
+        text = files(package).joinpath(inside).read_text("utf-8") if colon else Path(name).read_text("utf-8")
+    except (OSError, ImportError, UnicodeDecodeError) as error:
         raise RecipeError(
-            "there is no such catalogue of dimensions",
-            expected=" or ".join(CATALOGUES),
+            f"the catalogue of dimensions cannot be read: {error}",
+            expected="a YAML file, or one inside an installed package: rushes_sandbox:dimensions.yaml",
             got=name,
-            next_step="bring dimensions of your own with diagnose.extra; they join one of these catalogues",
-        )
-    return _read(name)
+            next_step="correct diagnose.catalogue",
+        ) from error
+    return _parsed(text, name)
 
 
-@cache
-def _read(name: str) -> tuple[Dimension, ...]:
-    text = (
-        files({"sandbox": "rushes_sandbox", "vbench2": "rushes_vbench"}[name])
-        .joinpath("dimensions.yaml")
-        .read_text(encoding="utf-8")
-    )
-    rows = yaml.safe_load(text)
-    for row in rows:
-        row.pop("vbench", None)  # facts about the benchmark are for `rushes_vbench.catalogue`, no part of work keys
-    return TypeAdapter(tuple[Dimension, ...]).validate_python(rows)
+def _parsed(text: str, name: str) -> tuple[Dimension, ...]:
+    try:
+        rows = yaml.safe_load(text)
+        for row in rows:
+            row.pop("facts", None)  # about the benchmark that the dimension belongs to; no part of work keys
+        return TypeAdapter(tuple[Dimension, ...]).validate_python(rows)
+    except (yaml.YAMLError, ValidationError, TypeError, AttributeError) as error:
+        raise RecipeError(
+            f"{name} is no catalogue of dimensions: {str(error).splitlines()[0]}",
+            expected="a list with name, description, category and examples under each dimension",
+            got=text[:80],
+            next_step="compare it with rushes_sandbox:dimensions.yaml",
+        ) from error

@@ -6,9 +6,9 @@ from rushes.doctor.check import Check, Status
 from rushes.doctor.imports import check_imports
 from rushes.doctor.machine import check_machine
 from rushes.doctor.packages import check_packages
-from rushes.doctor.weights import check_weights, write_sums
+from rushes.plugins import extensions
 
-__all__ = ["Check", "Status", "check_weights", "examine", "write_sums"]
+__all__ = ["Check", "Status", "examine"]
 
 
 def examine(home: Path) -> list[Check]:
@@ -16,5 +16,8 @@ def examine(home: Path) -> list[Check]:
 
     Args:
         home: folder that runs will be written to.
+
+    Packages add checks of their own by entry points in the group `rushes.checks`: functions that return a `Check`.
     """
-    return [*check_packages(), *check_imports(), *check_machine(home), check_weights()]
+    own = [*check_packages(), *check_imports(), *check_machine(home)]
+    return [*own, *(point.load()() for point in extensions("rushes.checks").values())]

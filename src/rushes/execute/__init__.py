@@ -1,4 +1,7 @@
-"""Where work runs: this process or a cluster, with progress shown and Ctrl-C understood."""
+"""Where work runs: in this process or on a Ray cluster, with progress shown, Ctrl-C heard, and failures as values.
+
+The store and the stages hand work to it; it knows no stage, no record of a run and no model.
+"""
 
 from rushes.execute.local import Lazily, LocalExecutor
 from rushes.execute.progress import OnProgress, ProgressDisplay, ProgressUpdate, duration_text

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from rushes.errors import Stopped, UserError
-from rushes.roles import Done, Failed, Needs
+from rushes.execute.work import Done, Failed, Needs
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,10 +26,16 @@ class LocalExecutor:
     def map(
         self, call: Callable[[Item], Result], items: Iterable[Item], *, needs: Needs | None = None
     ) -> Iterator[Done[Result]]:
-        """Results as they finish; see `rushes.roles.Executor`. `needs` is ignored: this process has what it has."""
+        """Results as they finish; see `Executor`. `needs` is ignored: this process has what it has."""
         if self.num_workers <= 1:
             for index, item in enumerate(items):
-                yield Done(index, outcome(call, item))
+                try:
+                    result: Result | Failed = call(item)
+                except (UserError, Stopped):
+                    raise
+                except Exception as error:
+                    result = Failed.of(error)
+                yield Done(index, result)
         else:
             yield from self._map_threads(call, items)
 
@@ -71,7 +77,7 @@ class Lazily(Generic[Tool, Item, Result]):
     """A call with a tool that is built when it is first needed, once per process: a finished run loads no model.
 
     Example:
-        do = Lazily(partial(spec.build, runtime), shoot)      # shoot(generator, chunk) -> records
+        do = Lazily(partial(spec.build, runtime), sample)     # sample(generator, chunk) -> records
     """
 
     def __init__(self, build: Callable[[], Tool], call: Callable[[Tool, Item], Result]) -> None:

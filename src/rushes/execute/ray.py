@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from rushes.errors import Stopped, UserError
 from rushes.execute.local import outcome
-from rushes.roles import Done, Failed, Needs
+from rushes.execute.work import Done, Failed, Needs
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,7 +27,7 @@ _POLL_S: Final = 0.5
 
 @dataclass(frozen=True)
 class RayExecutor:
-    """An `Executor` over Ray. Equal to the local one in all that a caller sees; see `rushes.roles.Executor`."""
+    """An `Executor` over Ray. Equal to the local one in all that a caller sees; see `rushes.execute.work.Executor`."""
 
     num_workers: int = 1
     """Workers at most; fewer where the cluster has no room for as many."""
@@ -37,7 +37,7 @@ class RayExecutor:
     def map(
         self, call: Callable[[Item], Result], items: Iterable[Item], *, needs: Needs | None = None
     ) -> Iterator[Done[Result]]:
-        """Results as they finish; see `rushes.roles.Executor`.
+        """Results as they finish; see `rushes.execute.work.Executor`.
 
         A worker that dies (out of memory, a lost machine) fails the item in its hand; another takes its place.
 

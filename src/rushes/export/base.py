@@ -19,7 +19,7 @@ from torch import Tensor
 from rushes.errors import InputError
 from rushes.export.source import SHORT, Source
 from rushes.families.folder import hub_error, model_folder
-from rushes.families.weights import hash_files, hash_state
+from rushes.families.weights import hash_model
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline, ModelMixin
@@ -35,14 +35,20 @@ class Base:
     folder: Path
     """Where it is."""
     name: str
-    """What the recipe calls it: `sandbox`, a path, or a Hub id."""
+    """What the recipe calls it: a path, `package:folder`, or a Hub id."""
     is_on_hub: bool
     """True where the name is a Hub id, so that others can name it too."""
 
     @property
     def public_name(self) -> str:
-        """What others may read: a Hub id, `sandbox`, or a folder's last name; never a path of this machine."""
-        return self.name if self.is_on_hub or self.name == "sandbox" else self.folder.resolve().name
+        """What others may read: a Hub id, `package:folder`, or a folder's last name; never a path of this machine."""
+        return self.name if self.is_on_hub or self.in_package else self.folder.resolve().name
+
+    @property
+    def in_package(self) -> tuple[str, str] | None:
+        """Package and folder inside it, for a model that an installed package brings; None for others."""
+        package, colon, inside = self.name.partition(":")
+        return (package, inside) if colon and self.folder != Path(self.name) else None
 
     @cached_property
     def index(self) -> dict[str, Any]:
@@ -162,15 +168,23 @@ def check_same_base(source: Source, base: Base, weights: dict[str, Tensor]) -> N
     Raises:
         InputError: the base's weights are not those that the run began with.
     """
-    found = hash_state(weights) if base.is_on_hub else hash_files(base.folder / "transformer")
+    if not _is_whole(base):
+        return  # only what an export needs was fetched from the Hub, where the revision names the model
+    found = hash_model(base.folder)
     began_with = source.chain[0].parent
     if began_with is not None and found != began_with:
         raise InputError(
             f"the base model {base.name!r} has changed since the run in {source.run.home}",
-            expected=f"transformer weights with fingerprint {began_with[:SHORT]}...",
+            expected=f"model files with fingerprint {began_with[:SHORT]}...",
             got=f"{found[:SHORT]}...",
-            next_step="put the weights back that the run began with, or run the recipe again in a new folder",
+            next_step="put the files back that the run began with, or run the recipe again in a new folder",
         )
+
+
+def _is_whole(base: Base) -> bool:
+    """Whether every part that the index names is here."""
+    parts = [name for name, value in base.index.items() if isinstance(value, list) and value[0] is not None]
+    return all((base.folder / name).is_dir() for name in parts)
 
 
 def _shape(weights: dict[str, Tensor], name: str) -> tuple[int, ...] | None:

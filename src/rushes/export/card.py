@@ -17,7 +17,7 @@ from rushes.export.source import SHORT, Source
 from rushes.measure.compare import points
 from rushes.recipe.recipe import Recipe
 from rushes.records import DimensionRow, SamplerSettings, Scorecard
-from rushes.report.words import readable, verdict
+from rushes.report.words import readable, rule, verdict
 
 Form = Literal["lora", "transformer", "pipeline"]
 TAGS: Final = ("text-to-video", "diffusers", "diffusers-training", "rushes", "reward-weighted")
@@ -38,7 +38,7 @@ class Card:
     licence: str
     """SPDX-like tag of the Hub: apache-2.0, mit, other, ..."""
     snippet: Snippet
-    """Code that loads the model and films."""
+    """Code that loads the model and generates a clip."""
     samples: Sequence[Sample]
     """The gallery."""
     adapter: str
@@ -67,6 +67,7 @@ def render_card(card: Card, source: Source, scorecard: Scorecard) -> str:
         rows=[_row(row) for row in scorecard.rows],
         scorecard=scorecard,
         readable=readable,
+        rule=rule(len(scorecard.rows)),
         settings=sampler_settings(recipe),
         training=training_facts(recipe, len(source.chain)),
         is_held_to_reality=recipe.train.realism.kind != "none",

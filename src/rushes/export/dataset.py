@@ -15,8 +15,8 @@ from rushes.records import Answer, Clip, Prompt, Sample, Score, Scored
 from rushes.store.run import Run
 from rushes.store.video import write_video
 
-Which = Literal["trained", "filmed", "held_out", "all"]
-"""`trained`: what was fine-tuned on, with its weights, real clips too; `filmed`: all clips of training prompts;
+Which = Literal["trained", "generated", "held_out", "all"]
+"""`trained`: what was fine-tuned on, with its weights, real clips too; `generated`: all clips of training prompts;
 `held_out`: those of the final comparison; `all`: every clip of the run."""
 FOLDER: Final = "clips"
 
@@ -173,7 +173,7 @@ def _chosen(clips: Iterable[Clip], prompts: Mapping[str, Prompt], lessons: _Less
         origin = prompts[clip.prompt_key].origin
         if which == "trained":
             return clip.key in lessons.samples
-        if which == "filmed":
+        if which == "generated":
             return clip.origin == "model" and origin in ("weakness", "caption")
         return which == "all" or origin == which
 

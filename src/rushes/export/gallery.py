@@ -24,14 +24,14 @@ FOLDER: Final = "samples"
 
 @dataclass(frozen=True)
 class Sample:
-    """One prompt and seed, filmed by both models."""
+    """One prompt and seed, given to both models."""
 
     dimension: str
     """Quality dimension."""
     rule: str
     """The rule that chose it."""
     prompt: str
-    """The text that was filmed."""
+    """The text."""
     seed: int
     """Seed of the first noise."""
     after: str

@@ -117,8 +117,6 @@ def licence_of(base: Base) -> str:
     Raises:
         InputError: its folder does not say.
     """
-    if base.name == "sandbox":
-        return "apache-2.0"
     card = base.folder / "README.md"
     found = re.search(r"^license:\s*([\w.-]+)\s*$", card.read_text(encoding="utf-8"), re.M) if card.is_file() else None
     if found is None:

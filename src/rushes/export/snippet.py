@@ -1,4 +1,4 @@
-"""Code that loads an exported model and films with the sampler that it was measured with."""
+"""Code that loads an exported model and generates with the sampler that it was measured with."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def make_snippet(
         base: the model it was tuned from.
         form: what the folder holds.
         place: the repository, or a folder.
-        prompt: a text to film; any text.
+        prompt: a prompt; any text.
         seed: of the first noise.
     """
     sampler, shape = recipe.measure.sampler, recipe.shape
@@ -61,7 +61,7 @@ def make_snippet(
     }
     known = inspect.signature(base.pipeline_class.__call__).parameters
     lines = [
-        *(["from importlib.resources import files", ""] if base.name == "sandbox" and form != "pipeline" else []),
+        *(["from importlib.resources import files", ""] if base.in_package and form != "pipeline" else []),
         "import torch",
         f"from diffusers import {', '.join(names)}",
         "from diffusers.utils import export_to_video",
@@ -80,8 +80,10 @@ def make_snippet(
 def _loading(base: Base, form: str, place: str, pipeline: str, dtype: str) -> list[str]:
     if form == "pipeline":
         return [f"pipeline = {pipeline}.from_pretrained({_literal(place)}, dtype=torch.{dtype}).to(device)"]
-    name = 'str(files("rushes_sandbox") / "weights" / "base")' if base.name == "sandbox" else None
-    where = name or _literal(base.public_name)
+    where = _literal(base.public_name)
+    if base.in_package is not None:
+        package, inside = base.in_package
+        where = f"str(files({_literal(package)}) / {_literal(inside)})"
     if form == "lora":
         return [
             f"pipeline = {pipeline}.from_pretrained({where}, dtype=torch.{dtype}).to(device)",

@@ -1,1 +1,4 @@
-"""What differs between the model families, one small adapter each; `load_family` picks by the folder's own index."""
+"""What differs between model families: text encoding, latents, sampling, prediction, one small adapter each.
+
+Generating, training and export ask a loaded `Family` and nothing else; it knows no stage.
+"""

@@ -31,7 +31,7 @@ class Conditions:
     fps: float = 8.0
     """Frames per second: LTX-Video places its frames in time by it."""
     guidance: float = 1.0
-    """Guidance scale the clips are filmed with: a guidance-distilled HunyuanVideo takes it as an input."""
+    """Guidance scale the clips are generated with: a guidance-distilled HunyuanVideo takes it as an input."""
 
 
 PLAIN = Conditions()
@@ -89,7 +89,7 @@ class Family(Protocol):
     def plain_weights(self) -> AbstractContextManager[None]:
         """Every part's weights to be read and written meanwhile, in main memory where they are offloaded otherwise.
 
-        An offloaded pipeline cannot film meanwhile; not to be entered twice.
+        An offloaded pipeline cannot generate meanwhile; not to be entered twice.
         """
         ...
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from rushes.errors import InputError, RecipeError, UserError
-from rushes.families.weights import hash_files
+from rushes.families.weights import hash_model
 from rushes.recipe.base import BaseModelSpec
 
 FamilyName = Literal["wan", "cogvideox", "hunyuan", "ltx"]
@@ -21,14 +22,28 @@ FAMILIES: dict[str, FamilyName] = {
 }
 """Family of each diffusers pipeline class that is understood, as `model_index.json` names it."""
 
+_PACKAGE: Final = re.compile(r"[A-Za-z_][\w.]*")
 _HTTP_LIBRARIES = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3"})
 
 
 def model_folder(model: str) -> str:
-    """Where the weights of a recipe's `base.model` are: the package's own for `sandbox`, else as given."""
-    if model == "sandbox":
-        return str(files("rushes_sandbox") / "weights" / "base")
-    return model
+    """Where the files of a recipe's `base.model` are: `package:folder` is inside an installed package, else as given.
+
+    Raises:
+        InputError: there is no such package.
+    """
+    package, colon, inside = model.partition(":")
+    if not colon or not _PACKAGE.fullmatch(package):
+        return model
+    try:
+        return str(files(package) / inside)
+    except ImportError as error:
+        raise InputError(
+            f"base.model {model!r} names a package that is not installed",
+            expected="package:folder of an installed package",
+            got=package,
+            next_step=f"install {package}, or name a folder or a Hub id",
+        ) from error
 
 
 def family_of(base: BaseModelSpec) -> FamilyName:
@@ -66,16 +81,10 @@ def known_family(base: BaseModelSpec) -> FamilyName | None:
     path = Path(model_folder(base.model))
     file = path / "model_index.json"
     if not path.is_dir():
-        from huggingface_hub import try_to_load_from_cache
-        from huggingface_hub.errors import HFValidationError
-
-        try:
-            cached = try_to_load_from_cache(base.model, "model_index.json", revision=base.revision)
-        except HFValidationError:
+        cached = _cached_index(base)
+        if cached is None:
             return None
-        if not isinstance(cached, str):
-            return None
-        file = Path(cached)
+        file = cached
     try:
         index = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -125,7 +134,7 @@ def _index_from_hub(base: BaseModelSpec) -> Path:
     if base.model.startswith((".", "/", "~")) or base.model.count("/") != 1:
         raise InputError(
             "base.model names no folder that exists",
-            expected="`sandbox`, an existing diffusers folder, or a Hub id such as Wan-AI/Wan2.1-T2V-1.3B-Diffusers",
+            expected="a diffusers folder, package:folder, or a Hub id such as Wan-AI/Wan2.1-T2V-1.3B-Diffusers",
             got=base.model,
             next_step="check the path; `~` is not expanded",
         )
@@ -206,6 +215,29 @@ def word_level_vocabulary(base: BaseModelSpec) -> frozenset[str] | None:
 
 
 def fingerprint_of(base: BaseModelSpec) -> str | None:
-    """Hash of a local model's transformer weights, found without loading them; None when the model is on the Hub."""
-    weights = Path(model_folder(base.model)) / "transformer"
-    return hash_files(weights) if weights.is_dir() else None
+    """Hash of everything of a model that takes part in a clip, found without loading it.
+
+    Transformer, autoencoder, text encoders, tokenizers, scheduler and the index: see `rushes.families.weights`.
+
+    Returns:
+        64 hex digits; None for a model on the Hub that is not in this machine's cache yet.
+    """
+    folder = Path(model_folder(base.model))
+    if not folder.is_dir():
+        cached = _cached_index(base)
+        if cached is None:
+            return None
+        folder = cached.parent
+    return hash_model(folder) if (folder / "transformer").is_dir() else None
+
+
+def _cached_index(base: BaseModelSpec) -> Path | None:
+    """`model_index.json` of a Hub model in this machine's cache; None where it is not there."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        cached = try_to_load_from_cache(base.model, "model_index.json", revision=base.revision)
+    except HFValidationError:
+        return None
+    return Path(cached) if isinstance(cached, str) else None

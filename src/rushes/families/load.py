@@ -24,7 +24,7 @@ def load_family(base: BaseModelSpec, device: str = "cpu", order: OffloadOrder | 
     Args:
         base: the model.
         device: where it computes.
-        order: what it will film there, which decides what of it lies there, or where it lies; None keeps it there.
+        order: what it will generate there, which decides what of it lies there, or where it lies; None keeps it there.
 
     Raises:
         InputError: there is no such model, it is of no known family, or its files are missing or damaged.

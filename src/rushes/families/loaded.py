@@ -71,7 +71,7 @@ class LoadedPipeline:
     def plain_weights(self) -> Iterator[None]:
         """Every part's weights to be read and written meanwhile, in main memory where they are offloaded otherwise.
 
-        An offloaded pipeline cannot film meanwhile; not to be entered twice.
+        An offloaded pipeline cannot generate meanwhile; not to be entered twice.
         """
         if self.placement.offload == "none":
             yield
@@ -104,7 +104,7 @@ class LoadedPipeline:
         """The states of texts that are read together, in main memory.
 
         Remembered for the whole batch, not text by text: beside others the last bits of a text's states can differ, and
-        a clip must not depend on what was filmed before it in the same process.
+        a clip must not depend on what was generated before it in the same process.
         """
         states = self.remembered.pop(texts, None)
         if states is None:
@@ -159,7 +159,7 @@ class LoadedPipeline:
         with self.plain_weights():
             self.pipeline.register_modules(**{name: part.to(home) for name, part in self.load_text_parts().items()})
 
-    # ---------------------------------------------------------------- filming
+    # ---------------------------------------------------------------- sampling
 
     def run_pipeline(self, sampler: SamplerSettings, shape: ShapeSpec, **inputs: Any) -> Tensor:
         """What the stock pipeline calls latents, in float32, as they leave its sampler.

@@ -1,29 +1,79 @@
-"""Names for weights: two models are the same exactly when their fingerprints are."""
+"""Names for models: two models are the same exactly when their fingerprints are."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from rushes.errors import StoreError
+from rushes.store.files import make_folder, sha256_of_file, write_atomic
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+PARTS: Final = (
+    *("transformer", "vae", "scheduler"),
+    *("text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2", "tokenizer_3"),
+)
+"""Folders of a diffusers pipeline that decide its clips."""
+_NOT_LOADED: Final = frozenset({".bin", ".pt", ".pth", ".ckpt", ".msgpack", ".h5", ".onnx", ".md"})
+"""Files that nothing here reads: weights in other formats, notes."""
+_REMEMBERED_FROM: Final = 64 * 2**20
+"""Size, bytes, from which the hash of a file is kept between processes; smaller ones are read every time."""
 
-def hash_files(folder: Path) -> str:
-    """sha256 over the names and bytes of a model folder's weights."""
+
+def hash_model(folder: Path) -> str:
+    """sha256 over the names and contents of all files of a pipeline that decide its clips.
+
+    Every byte counts and is read once: the hashes of large files are kept in the user's cache under the file's place,
+    size and time of change, so that a later process reads none of them.
+
+    Args:
+        folder: of the pipeline; see `PARTS` for what of it counts.
+
+    Returns:
+        64 hex digits.
+    """
+    found = [folder / "model_index.json"]
+    for part in PARTS:
+        found += sorted(path for path in (folder / part).rglob("*") if not path.name.startswith("."))
     digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
-        digest.update(file.name.encode())
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
+    for path in found:
+        if path.is_file() and path.suffix not in _NOT_LOADED:
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{_hash_of(path)}\n".encode())
     return digest.hexdigest()
 
 
+def _hash_of(path: Path) -> str:
+    stat = path.stat()
+    if stat.st_size < _REMEMBERED_FROM:
+        return sha256_of_file(path)
+    place = f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}"
+    note = cache_folder() / f"{hashlib.sha256(place.encode()).hexdigest()}.json"
+    try:
+        known = json.loads(note.read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        known = sha256_of_file(path)
+        try:
+            make_folder(note.parent)
+            write_atomic(note, json.dumps({"file": str(path), "sha256": known}).encode())
+        except StoreError:  # a cache that cannot be written costs time and nothing else
+            return known
+    return str(known)
+
+
+def cache_folder() -> Path:
+    """Where hashes of large files are kept: `$XDG_CACHE_HOME/rushes/hashes`, else under `~/.cache`."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "rushes" / "hashes"
+
+
 def hash_state(state: Mapping[str, Tensor]) -> str:
-    """sha256 over the names and values of a state dict."""
+    """sha256 over the names and values of a state dict: of weights in memory."""
     import torch
 
     digest = hashlib.sha256()

@@ -28,7 +28,7 @@ def outcomes(prompts: Sequence[Prompt], scores: Sequence[Score], spec: DraftSpec
     lacking = math.ceil(spec.min_kept * len(prompts)) - sum(each.is_kept for each in found)
     spare = _nearest({each.prompt_key: values[each.prompt_key] for each in found if not each.is_kept}, spec)
     again = set(spare[: max(0, lacking)])
-    reason = f"kept all the same, so that {spec.min_kept:.0%} of the prompts are filmed"
+    reason = f"kept all the same, so that {spec.min_kept:.0%} of the prompts are used"
     return tuple(
         each.model_copy(update={"is_kept": True, "reason": f"{each.reason}; {reason}"})
         if each.prompt_key in again

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from rushes.errors import TrainingError
-from rushes.judge.stage import answer_key
+from rushes.judge.key import answer_key
 from rushes.recipe.judge import JudgeSpec
 from rushes.records import Answer, Clip, Outcome, Part, Prompt, Score, Scored, Unscored
 

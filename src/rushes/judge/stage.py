@@ -1,4 +1,4 @@
-"""Ask the judge: one request per clip with all its questions; what comes back is checked before it becomes a record.
+"""The stage `judge`: one request per clip with all its questions; replies are checked before they become records.
 
 A judge that raises, or whose list does not fit what it was asked, leaves `Failed`: that work is tried again. A judge
 that answers, but without a usable probability (none, NaN, out of range, another type, too few answers), leaves an
@@ -9,29 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
-from importlib.resources import files
-from pathlib import Path
-from typing import Final
+from functools import partial
 
-from rushes.errors import Stopped, UserError
-from rushes.execute import Lazily
+from rushes.context import Context
+from rushes.execute.batch import batch_or_alone
+from rushes.execute.local import Lazily
 from rushes.judge.check import checked
-from rushes.plugins import check_role
-from rushes.recipe.judge import JudgeSpec, SandboxJudgeSpec
+from rushes.judge.grade import grade
+from rushes.judge.key import answer_key, judge_name
+from rushes.judge.vlm import build_vlm_judge
+from rushes.plugins import JUDGE, build
+from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.models import VlmJudgeSpec
-from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import RuntimeSpec
-from rushes.records import Answer, Clip, Prompt
+from rushes.records import Answer, Clip, Prompt, Score
 from rushes.roles import Failed, Judge, JudgeRequest
-from rushes.store.advance import Do, Work
-from rushes.store.blobs import Blobs
-from rushes.store.decoded import Decoded
-from rushes.store.files import sha256_of_file
-from rushes.store.identity import work_key
-
-_MAX_ALONE: Final = 3
-"""Clips in a row that may fail alone before the rest of a failed batch is not tried alone any more."""
+from rushes.store.advance import Work, advance
+from rushes.store.decoded import Decoded, side_by_side
+from rushes.store.table import Table
 
 
 @dataclass(frozen=True)
@@ -42,6 +37,28 @@ class Asked:
     prompt: Prompt
     index: int
     """Position of the question in `prompt.questions`."""
+
+
+def judge(context: Context, clips: Sequence[Clip], table: Table[Answer] | None = None) -> tuple[Score, ...]:
+    """The frozen judge's scores of clips, asked now where answers are missing.
+
+    Args:
+        context: the run at work.
+        clips: what to judge.
+        table: where answers are kept; None for the run's answers.
+    """
+    spec, runtime = context.recipe.judge, context.runtime
+    # A clip of several dimensions is another record in each, with the same frames: they are read once.
+    work = questions(side_by_side(clips, lambda clip: clip), context.prompts, spec)
+    ask_chunk = partial(ask, videos=Decoded(context.blobs), name=judge_name(spec))
+    answers = advance(
+        context.run.answers if table is None else table,
+        work,
+        Lazily(partial(build_judge, spec, runtime), ask_chunk),
+        chunk_size=chunk_size(work, runtime.judge_batch),
+        place=context.workers,
+    )
+    return grade(clips, context.prompts, answers, spec)
 
 
 def questions(clips: Sequence[Clip], prompts: Mapping[str, Prompt], spec: JudgeSpec) -> list[Work[Asked]]:
@@ -60,50 +77,9 @@ def questions(clips: Sequence[Clip], prompts: Mapping[str, Prompt], spec: JudgeS
     ]
 
 
-def answer_key(clip: Clip, prompt: Prompt, index: int, spec: JudgeSpec) -> str:
-    """Work key of the answer to question `index` of `prompt` about `clip`.
-
-    All questions of the prompt are part of it: they are asked in one request, and a judge may let one colour the next.
-    """
-    asked = [question.model_dump(mode="json") for question in prompt.questions]
-    identity = {"judge": spec.judge, "weights": weights_of(spec.judge), "text": prompt.text, "questions": asked}
-    return work_key("answer", identity, [clip], index)
-
-
-def weights_of(judge: SandboxJudgeSpec | VlmJudgeSpec | PluginSpec) -> str | None:
-    """Hash of what a judge brings from the package, so that another one's answers are never taken for its own.
-
-    The sandbox's judge: its weights. A vision-language model: how it is asked, and how many frames it is shown.
-    """
-    if isinstance(judge, VlmJudgeSpec):
-        from rushes.judge.asked import asked_hash
-
-        return asked_hash(judge)
-    return _packaged_weights() if isinstance(judge, SandboxJudgeSpec) else None
-
-
-@cache
-def _packaged_weights() -> str | None:
-    file = Path(str(files("rushes_sandbox") / "weights" / "judge" / "model.safetensors"))
-    return sha256_of_file(file) if file.exists() else None
-
-
 def chunk_size(work: Sequence[Work[Asked]], num_clips: int) -> int:
     """Pieces of work per chunk for `advance`, so that about `num_clips` clips are judged at once."""
     return max(1, num_clips) * max((len(piece.payload.prompt.questions) for piece in work), default=1)
-
-
-def judge_name(spec: JudgeSpec) -> str:
-    """What the judge is called in answers and reports."""
-    if isinstance(spec.judge, VlmJudgeSpec):
-        return spec.judge.model.model
-    return spec.judge.use if isinstance(spec.judge, PluginSpec) else f"{spec.judge.kind}-vqa"
-
-
-def asking(spec: JudgeSpec, runtime: RuntimeSpec, blobs: Blobs) -> Do[Asked, Answer]:
-    """What `advance` calls on each chunk; the judge is built when the first chunk needs it."""
-    asked = partial(ask, videos=Decoded(blobs), name=judge_name(spec))
-    return Lazily(partial(build_judge, spec, runtime), asked)
 
 
 def build_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Judge:
@@ -111,14 +87,11 @@ def build_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Judge:
 
     Raises:
         RecipeError: a plug-in that cannot be loaded, or that is no judge.
-        InputError: the sandbox's judge is missing in the package, or damaged.
+        InputError: its weights are missing or damaged.
     """
-    if isinstance(spec.judge, SandboxJudgeSpec):
-        from rushes_sandbox.vqa.judge import SandboxJudge
-
-        return SandboxJudge.load(batch_size=runtime.judge_batch)
-    judge: Judge = spec.judge.build(runtime)
-    check_role(judge, "Judge", "answer(requests)", f"judge.judge: {judge_name(spec)}")
+    if isinstance(spec.judge, VlmJudgeSpec):
+        return build_vlm_judge(spec.judge, runtime)
+    judge: Judge = build(spec.judge, JUDGE, runtime, "judge.judge")
     return judge
 
 
@@ -143,7 +116,7 @@ def ask(judge: Judge, chunk: Sequence[Work[Asked]], *, videos: Decoded, name: st
         JudgeRequest(video=video, text=each.prompt.text, questions=each.prompt.questions)
         for each, video in zip(asked, videos.of([each.clip for each in asked]), strict=True)
     ]
-    given = dict(zip([each.clip.key for each in asked], _given(judge, requests), strict=True))
+    given = dict(zip([each.clip.key for each in asked], batch_or_alone(judge.answer, requests), strict=True))
     return [_answer(piece, given[piece.payload.clip.key], name) for piece in chunk]
 
 
@@ -161,33 +134,3 @@ def _answer(piece: Work[Asked], given: object, name: str) -> Answer | Failed:
         judge=name,
         yes_no_mass=answer.yes_no_mass,
     )
-
-
-def _given(judge: Judge, requests: Sequence[JudgeRequest]) -> list[object]:
-    """What the judge gave for each request. When a batch fails, each clip is tried alone: one must not cost all."""
-    together = _one_call(judge, requests)
-    if len(requests) == 1 or not all(isinstance(given, Failed) for given in together):
-        return together
-    results: list[object] = []
-    failed_in_a_row = 0
-    for request in requests:
-        (alone,) = _one_call(judge, [request])
-        results.append(alone)
-        failed_in_a_row = failed_in_a_row + 1 if isinstance(alone, Failed) else 0
-        if failed_in_a_row == _MAX_ALONE:
-            return results + [alone] * (len(requests) - len(results))
-    return results
-
-
-def _one_call(judge: Judge, requests: Sequence[JudgeRequest]) -> list[object]:
-    """What the judge gave, aligned with `requests`; the same `Failed` for each of them where it raised."""
-    try:
-        given: object = judge.answer(requests)
-        if not isinstance(given, (list, tuple)) or len(given) != len(requests):
-            size = f"a list of {len(given)}" if isinstance(given, (list, tuple)) else repr(given)[:80]
-            raise TypeError(f"expected a list with one tuple of answers for each of {len(requests)} clips, got {size}")
-        return list(given)
-    except (UserError, Stopped):
-        raise
-    except Exception as error:
-        return [Failed.of(error)] * len(requests)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from rushes.judge.asked import num_frames_for, positions, shrunk, turns
 from rushes.judge.probability import AnswerForm, from_chances, from_text
 from rushes.llm.ask import schema_of
+from rushes.llm.build import chat_model
 from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Message
 from rushes.recipe.models import ServerModelSpec, VlmAskingSpec
 from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest
@@ -31,7 +32,7 @@ def build_vlm_judge(spec: VlmAskingSpec, runtime: RuntimeSpec) -> Judge:
         RecipeError: no such server, no key, or a package is missing.
     """
     if isinstance(spec.model, ServerModelSpec):
-        return ServerVlmJudge(spec, spec.model.build(runtime))
+        return ServerVlmJudge(spec, chat_model(spec.model, runtime))
     from rushes.judge.vlm_local import LocalVlmJudge
     from rushes.judge.vlm_model import local_vlm
 

@@ -5,23 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from rushes.errors import UserError
-from rushes.measure.pairs import DIVERSITY, Pair, Pairing, pair_up
-from rushes.recipe.measure import MeasureSpec
-from rushes.records import (
-    Clip,
-    DimensionRow,
-    DriftRow,
-    Measurement,
-    Score,
-    Scorecard,
-    Scored,
-    UnmeasuredDimension,
-    Unscored,
-)
-from rushes.statistics.bootstrap import F64, Interval, Resampling, gain_interval, mean_gain_interval, prompt_means
+from rushes.measure.pairs import DIVERSITY, Pair, Pairing
+from rushes.records import DimensionRow, DriftRow, Measurement, Score, Scorecard, Scored, UnmeasuredDimension, Unscored
+from rushes.statistics.bootstrap import Means, cluster_means, mean_interval, mean_of
+from rushes.statistics.comparison import Comparison, Decision, compare_gains, decide, paired_gains
+from rushes.statistics.power import fewest_prompts
+from rushes.statistics.resampling import Estimate, Resampling
 
 MAX_DIVERSITY_LOSS: Final = 0.05
 """Share of its value that Diversity may lose before the scorecard warns."""
@@ -50,72 +42,60 @@ class Contest:
     """Dimensions that the run was aimed at."""
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """What the training judge says about the pairs of one dimension."""
-
-    before: float
-    after: float
-    gain: Interval | None
-
-
 def compare(
-    before: Iterable[Measurement],
-    after: Iterable[Measurement],
-    *,
-    clips: Iterable[Clip],
+    pairing: Pairing,
+    clusters: Mapping[str, str],
     contest: Contest,
-    spec: MeasureSpec,
+    how: Resampling,
+    *,
     judged: Iterable[Score] = (),
     drift: Sequence[DriftRow] = (),
     notes: Sequence[str] = (),
-    seed: int = 0,
 ) -> Scorecard:
     """The result of a run. The order of the measurements changes nothing.
 
     A pair counts only when both models have a score for the same prompt and seed; the others are left out of both
-    means and counted. A dimension without two prompts to compare is reported as unmeasured, with the reason.
+    means and counted. A dimension without two prompts to compare is reported as unmeasured, with the reason. Verdicts
+    are those of `rushes.statistics.comparison.decide`: the dimensions together, the mean of the focus alone.
 
     Args:
-        before: the base model's measurements on the held-out prompts.
-        after: the tuned model's, on the same prompts and seeds.
-        clips: the clips measured, of both models.
+        pairing: both models' measurements of the held-out prompts, brought together.
+        clusters: key of each prompt -> what is resampled as one, see `rushes.measure.pairs.clusters_of`.
         contest: who is compared, and the focus dimensions.
-        spec: how many resamples.
+        how: resamples, seed, confidence of the bootstrap.
         judged: the training judge's scores of those clips, where it was asked; never used for the gain.
         drift: rows of the drift panel, passed on.
         notes: warnings of earlier stages, shown first.
-        seed: root of the bootstrap's random choices.
 
     Raises:
         UserError: there is not a single measurement.
-        ValueError: see `pair_up`; or the two models were not measured by one measurer.
+        ValueError: the two models were not measured by one measurer.
+        KeyError: a prompt has no cluster.
     """
-    sides = tuple(before), tuple(after)
-    bench = _Bench(
-        pairing=pair_up(*sides, clips),
-        judged={score.clip_key: score for score in judged},
-        contest=contest,
-        how=Resampling(num_resamples=spec.num_bootstrap, seed=seed),
-    )
-    names = {each.dimension for side in sides for each in side} | set(contest.focus)
+    measurer = _measurer(pairing)
+    bench = _Bench(pairing, clusters, {score.clip_key: score for score in judged}, how)
+    names = {each.dimension for each in pairing.measurements} | set(contest.focus)
     in_order = sorted(names, key=lambda name: (name not in contest.focus, name == DIVERSITY, name))
-    found = [_compared(name, bench, sides) for name in in_order]
-    compared = [each for each in found if isinstance(each, _Compared)]
-    gains = {each.row.dimension: each.gains_N for each in compared if each.row.is_focus}
-    focus = mean_gain_interval(gains, bench.how) if gains else None
+    found = {name: _compared(name, bench) for name in in_order}
+    compared = {name: each for name, each in found.items() if isinstance(each, _Compared)}
+    decisions = decide({name: each.comparison for name, each in compared.items()})
+    rows = {name: _row(name, each, decisions[name], contest) for name, each in compared.items()}
+    aimed_at = {name: each.gains for name, each in compared.items() if name in contest.focus}
+    focus = compare_gains(aimed_at, how) if aimed_at else None
     return Scorecard(
         base_model=contest.base_model,
         tuned_model=contest.tuned_model,
-        measurer=_measurer(*sides),
+        measurer=measurer,
         judge=contest.judge,
-        rows=tuple(each.row for each in compared),
-        unmeasured=tuple(each for each in found if isinstance(each, UnmeasuredDimension)),
+        rows=tuple(rows.values()),
+        unmeasured=tuple(each for each in found.values() if isinstance(each, UnmeasuredDimension)),
         drift=tuple(drift),
-        focus_gain=focus.mean if focus else None,
-        focus_gain_low=focus.low if focus else None,
-        focus_gain_high=focus.high if focus else None,
-        notes=(*notes, *(warning for each in compared for warning in each.warnings)),
+        focus_gain=focus.gain.value if focus else None,
+        focus_gain_low=focus.gain.low if focus else None,
+        focus_gain_high=focus.gain.high if focus else None,
+        focus_p_value=focus.p_value if focus else None,
+        focus_verdict=decide({"focus": focus})["focus"].verdict if focus else None,
+        notes=(*notes, *(text for name, each in compared.items() for text in _warnings(rows[name], each, len(rows)))),
     )
 
 
@@ -124,34 +104,78 @@ class _Bench:
     """What every dimension is compared with."""
 
     pairing: Pairing
+    clusters: Mapping[str, str]
     judged: Mapping[str, Score]
-    contest: Contest
     how: Resampling
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
+class _Judged:
+    """What the training judge says about the pairs of one dimension."""
+
+    before: float
+    after: float
+    gain: Estimate | None
+
+
+@dataclass(frozen=True)
 class _Compared:
-    """One dimension's row, its gain per prompt, and its warnings."""
+    """One dimension, before anything is decided."""
 
-    row: DimensionRow
-    gains_N: F64
-    warnings: list[str]
-
-
-_Sides = tuple[tuple[Measurement, ...], tuple[Measurement, ...]]
-
-
-def _compared(name: str, bench: _Bench, sides: _Sides) -> _Compared | UnmeasuredDimension:
-    pairs = [pair for pair in bench.pairing.of(name) if pair.scores is not None]
-    if len({pair.prompt_key for pair in pairs}) < 2:
-        return UnmeasuredDimension(dimension=name, reason=_reason(name, sides, bench.pairing))
-    judge = _judged(name, pairs, bench.judged, bench.how)
-    row = _row(name, pairs, bench, judge)
-    return _Compared(row, _prompt_gains(pairs), _warnings(row, judge, _num_unpaired(bench.pairing, name)))
+    before: float
+    after: float
+    gains: Means
+    comparison: Comparison
+    num_clips: int
+    num_unscored: int
+    num_unpaired: int
+    judge: _Judged | None
 
 
-def _measurer(before: Sequence[Measurement], after: Sequence[Measurement]) -> str:
-    names = sorted({each.measurer for each in (*before, *after)})
+def _compared(name: str, bench: _Bench) -> _Compared | UnmeasuredDimension:
+    both = bench.pairing.of(name)
+    pairs = [pair for pair in both if pair.scores is not None]
+    clusters = [bench.clusters[pair.prompt_key] for pair in pairs]
+    if len(set(clusters)) < 2:
+        return UnmeasuredDimension(dimension=name, reason=_reason(name, bench.pairing))
+    scores = [pair.scores for pair in pairs if pair.scores is not None]
+    before, after = [score for score, _ in scores], [score for _, score in scores]
+    gains = paired_gains(before, after, clusters)
+    num_clips = sum(len(pair.seed_indices) for pair in pairs)
+    return _Compared(
+        before=mean_of(cluster_means(before, clusters)),
+        after=mean_of(cluster_means(after, clusters)),
+        gains=gains,
+        comparison=compare_gains({name: gains}, bench.how),
+        num_clips=num_clips,
+        num_unscored=sum(len(pair.seed_indices) for pair in both) - num_clips,
+        num_unpaired=sum(len(each.subject) for each in bench.pairing.unpaired if each.dimension == name),
+        judge=_judged(name, pairs, bench),
+    )
+
+
+def _row(name: str, found: _Compared, decision: Decision, contest: Contest) -> DimensionRow:
+    gain = found.comparison.gain
+    return DimensionRow(
+        dimension=name,
+        before=found.before,
+        after=found.after,
+        gain=gain.value,
+        gain_low=gain.low,
+        gain_high=gain.high,
+        p_holm=decision.p_holm,
+        num_prompts=len(found.gains),
+        num_clips=found.num_clips,
+        num_unscored=found.num_unscored,
+        judge_before=found.judge.before if found.judge else None,
+        judge_after=found.judge.after if found.judge else None,
+        is_focus=name in contest.focus,
+        verdict=decision.verdict,
+    )
+
+
+def _measurer(pairing: Pairing) -> str:
+    names = sorted({each.measurer for each in pairing.measurements})
     if not names:
         raise UserError(
             "nothing was measured, so there is nothing to compare",
@@ -163,57 +187,20 @@ def _measurer(before: Sequence[Measurement], after: Sequence[Measurement]) -> st
     return names[0]
 
 
-def _scores(pairs: Sequence[Pair]) -> tuple[list[float], list[float]]:
-    """Scores before and after of pairs that have both."""
-    both = [pair.scores for pair in pairs if pair.scores is not None]
-    return [before for before, _ in both], [after for _, after in both]
-
-
-def _prompt_gains(pairs: Sequence[Pair]) -> F64:
-    before, after = _scores(pairs)
-    return prompt_means([b - a for a, b in zip(before, after, strict=True)], [pair.prompt_key for pair in pairs])
-
-
-def _row(name: str, pairs: Sequence[Pair], bench: _Bench, judge: _Judged | None) -> DimensionRow:
-    """The row of a dimension from its scored pairs, at least two prompts."""
-    before, after = _scores(pairs)
-    prompts = [pair.prompt_key for pair in pairs]
-    gain = gain_interval(before, after, prompts, bench.how, name=name)
-    unscored = [pair for pair in bench.pairing.of(name) if pair.scores is None]
-    return DimensionRow(
-        dimension=name,
-        before=float(prompt_means(before, prompts).mean()),
-        after=float(prompt_means(after, prompts).mean()),
-        gain=gain.mean,
-        gain_low=gain.low,
-        gain_high=gain.high,
-        num_prompts=len(set(prompts)),
-        num_clips=sum(len(pair.seed_indices) for pair in pairs),
-        num_unscored=sum(len(pair.seed_indices) for pair in unscored),
-        judge_before=judge.before if judge else None,
-        judge_after=judge.after if judge else None,
-        is_focus=name in bench.contest.focus,
-        verdict=_verdict(gain),
-    )
-
-
-def _verdict(gain: Interval) -> Literal["better", "worse", "no clear change"]:
-    return "better" if gain.low > 0 else "worse" if gain.high < 0 else "no clear change"
-
-
-def _judged(name: str, pairs: Sequence[Pair], scores: Mapping[str, Score], how: Resampling) -> _Judged | None:
+def _judged(name: str, pairs: Sequence[Pair], bench: _Bench) -> _Judged | None:
     """The judge's means over the pairs that it scored on both sides; None where there is none."""
-    before, after, prompts = list[float](), list[float](), list[str]()
+    before, after, clusters = list[float](), list[float](), list[str]()
     for pair in pairs:
-        sides = [_judge_mean(measurement.subject, scores) for measurement in (pair.before, pair.after)]
+        sides = [_judge_mean(measurement.subject, bench.judged) for measurement in (pair.before, pair.after)]
         if sides[0] is not None and sides[1] is not None:
             before.append(sides[0])
             after.append(sides[1])
-            prompts.append(pair.prompt_key)
-    if not prompts:
+            clusters.append(bench.clusters[pair.prompt_key])
+    if not clusters:
         return None
-    gain = gain_interval(before, after, prompts, how, name=name) if len(set(prompts)) > 1 else None
-    return _Judged(float(prompt_means(before, prompts).mean()), float(prompt_means(after, prompts).mean()), gain)
+    gains = paired_gains(before, after, clusters)
+    gain = mean_interval({name: gains}, bench.how) if len(gains) > 1 else None
+    return _Judged(mean_of(cluster_means(before, clusters)), mean_of(cluster_means(after, clusters)), gain)
 
 
 def _judge_mean(clip_keys: Sequence[str], scores: Mapping[str, Score]) -> float | None:
@@ -227,38 +214,45 @@ def _judge_mean(clip_keys: Sequence[str], scores: Mapping[str, Score]) -> float 
 # ---------------------------------------------------------------------------------------------- what a reader must see
 
 
-def _num_unpaired(pairing: Pairing, name: str) -> int:
-    return sum(len(each.subject) for each in pairing.unpaired if each.dimension == name)
-
-
-def _warnings(row: DimensionRow, judge: _Judged | None, num_unpaired: int) -> list[str]:
+def _warnings(row: DimensionRow, found: _Compared, num_compared: int) -> list[str]:
     interval = f"{points(row.gain)} points, 95 % interval {points(row.gain_low)} to {points(row.gain_high)}"
-    found = list[str]()
+    texts = list[str]()
     if row.verdict == "worse":
-        found.append(f"{row.dimension} got worse: {interval}.")
+        texts.append(f"{row.dimension} got worse: {interval}.")
+    elif row.gain_high < 0:
+        texts.append(
+            f"{row.dimension} may have got worse: {interval}; not enough for a verdict among {num_compared} "
+            f"dimension{'s' if num_compared > 1 else ''} (p {row.p_holm:.2f}, corrected)."
+        )
     lost = row.before - row.after
     if row.dimension == DIVERSITY and lost > MAX_DIVERSITY_LOSS * row.before:
-        found.append(
+        texts.append(
             f"Diversity fell by {100 * lost / row.before:.1f} % of its value ({row.before:.3f} to {row.after:.3f}); "
             f"more than {100 * MAX_DIVERSITY_LOSS:.0f} % is too much."
         )
-    if judge is not None and judge.gain is not None and _is_suspicious(row, judge.gain):
-        found.append(
-            f"{row.dimension}: the judge sees {points(judge.gain.mean)} points, the measurer does not ({interval}). "
-            "The model may have learned to please the judge."
+    if found.judge is not None and found.judge.gain is not None and _is_suspicious(row, found.judge.gain):
+        texts.append(
+            f"{row.dimension}: the judge sees {points(found.judge.gain.value)} points, the measurer does not "
+            f"({interval}). The model may have learned to please the judge."
         )
     if row.num_prompts < FEW_PROMPTS:
-        found.append(
-            f"{row.dimension}: only {row.num_prompts} prompts; its interval is rough. Raise measure.num_prompts."
+        fewest = fewest_prompts()
+        verdict = "" if row.num_prompts >= fewest else f", and a verdict takes at least {fewest}"
+        texts.append(
+            f"{row.dimension}: only {row.num_prompts} prompts; its interval is rough{verdict}. "
+            "Raise measure.num_prompts."
         )
-    if num_unpaired:
-        found.append(f"{row.dimension}: {num_unpaired} clips of one model lack their counterpart and are left out.")
-    return found
+    if found.num_unpaired:
+        texts.append(
+            f"{row.dimension}: {found.num_unpaired} clips of one model lack their counterpart and are left out."
+        )
+    return texts
 
 
-def _is_suspicious(row: DimensionRow, judge_gain: Interval) -> bool:
-    clear = judge_gain.low > 0 and judge_gain.mean >= HACKING_LEAST
-    return clear and row.verdict != "better" and row.gain < HACKING_SHARE * judge_gain.mean
+def _is_suspicious(row: DimensionRow, judge_gain: Estimate) -> bool:
+    """A warning, not a verdict: both gains are taken by their own intervals, uncorrected."""
+    clear = judge_gain.low > 0 and judge_gain.value >= HACKING_LEAST
+    return clear and row.gain_low <= 0 and row.gain < HACKING_SHARE * judge_gain.value
 
 
 def points(value: float) -> str:
@@ -267,14 +261,14 @@ def points(value: float) -> str:
     return "0.0" if text in ("+0.0", "-0.0") else text
 
 
-def _reason(name: str, sides: _Sides, pairing: Pairing) -> str:
+def _reason(name: str, pairing: Pairing) -> str:
     """Why a dimension cannot be compared, in words."""
-    num_before, num_after = (sum(each.dimension == name for each in side) for side in sides)
-    if not num_before or not num_after:
-        lacking = [who for who, num in (("base", num_before), ("tuned", num_after)) if not num]
-        return f"nothing was measured of the {' or the '.join(lacking)} model"
     pairs = pairing.of(name)
     if not pairs:
+        sides = (("base", pairing.only_before), ("tuned", pairing.only_after))
+        lacking = [who for who, side in sides if not _are_of(side, name)]
+        if lacking:
+            return f"nothing was measured of the {' or the '.join(lacking)} model"
         return "the two models share no prompt and seed"
     unscored = Counter(
         outcome.reason
@@ -286,3 +280,7 @@ def _reason(name: str, sides: _Sides, pairing: Pairing) -> str:
         reason, count = unscored.most_common(1)[0]
         return f"all {len(pairs)} pairs have an unscored side; most often ({count} x): {reason}"
     return f"only one prompt is scored on both sides ({len(pairs)} pairs); an interval needs two"
+
+
+def _are_of(measurements: Iterable[Measurement], name: str) -> bool:
+    return any(each.dimension == name for each in measurements)

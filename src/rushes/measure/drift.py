@@ -122,7 +122,7 @@ class Footage:
     latents: Iterable[Latents] = ()
     """Latents of each clip, as the model made them or the autoencoder encodes them; empty leaves their rows out."""
     moments: Iterable[LatentMoments] = ()
-    """The same for clips whose latents were looked at before and are not kept."""
+    """The same for clips whose latents were measured before and are not kept."""
 
 
 def drift(before: Footage, after: Footage, real: Footage = Footage()) -> tuple[DriftRow, ...]:

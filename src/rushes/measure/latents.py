@@ -1,6 +1,6 @@
 """Where a model's latents lie, beside those of real clips: moments of each clip, and distances between many of them.
 
-Everything is a sum over clips, so that the footage of a large model is never in memory at once. Pure numpy.
+Everything is a sum over clips, so that the clips of a large model are never in memory at once. Pure numpy.
 
 Legend: N clips, C latent channels, t h w latent frames, rows and columns.
 """

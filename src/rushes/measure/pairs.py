@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Final
 
-from rushes.records import Clip, Measurement, PromptGain, Scored
+from rushes.records import Clip, Measurement, Prompt, PromptGain, Scored
 
 DIVERSITY: Final = "Diversity"
 """Name of the dimension that is measured over several takes of one prompt."""
@@ -20,7 +20,7 @@ class Pair:
     dimension: str
     """Quality dimension measured."""
     prompt_key: str
-    """Prompt that both models filmed."""
+    """Prompt that both models generated clips of."""
     seed_indices: tuple[int, ...]
     """Which takes of the prompt, ascending; one unless takes are measured together."""
     before: Measurement
@@ -43,12 +43,37 @@ class Pairing:
 
     pairs: tuple[Pair, ...]
     """Sorted by dimension, prompt and take."""
-    unpaired: tuple[Measurement, ...]
-    """Measurements of one model whose prompt and seed the other model lacks: a clip could not be made or measured."""
+    only_before: tuple[Measurement, ...]
+    """The base model's measurements whose prompt and seed the tuned model lacks: a clip could not be made or measured;
+    sorted like the pairs."""
+    only_after: tuple[Measurement, ...]
+    """The same the other way round."""
+
+    @property
+    def unpaired(self) -> tuple[Measurement, ...]:
+        """What found no partner, of either model."""
+        return (*self.only_before, *self.only_after)
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Everything that was measured, of both models."""
+        return (*(side for pair in self.pairs for side in (pair.before, pair.after)), *self.unpaired)
 
     def of(self, dimension: str) -> tuple[Pair, ...]:
         """The pairs of one dimension."""
         return tuple(pair for pair in self.pairs if pair.dimension == dimension)
+
+
+def clusters_of(prompts: Iterable[Prompt]) -> dict[str, str]:
+    """Which prompts are one draw of the bootstrap: those with the same text, whatever dimensions they serve.
+
+    A benchmark's prompt that serves several dimensions is one record for each of them, with the same text and mostly
+    the same clips, so its gains are not independent (docs/design/007-one-decision-rule.md).
+
+    Returns:
+        Key of each prompt -> name of its cluster, the text.
+    """
+    return {prompt.key: prompt.text for prompt in prompts}
 
 
 def prompt_gains(pairing: Pairing) -> list[PromptGain]:
@@ -85,10 +110,12 @@ def pair_up(before: Iterable[Measurement], after: Iterable[Measurement], clips: 
     """
     takes = {clip.key: clip.seed_index for clip in clips}
     left, right = _placed(before, takes), _placed(after, takes)
-    both = sorted(left.keys() & right.keys())
     return Pairing(
-        pairs=tuple(Pair(*place, before=left[place], after=right[place]) for place in both),
-        unpaired=tuple((left.get(place) or right[place]) for place in sorted(left.keys() ^ right.keys())),
+        pairs=tuple(
+            Pair(*place, before=left[place], after=right[place]) for place in sorted(left.keys() & right.keys())
+        ),
+        only_before=tuple(left[place] for place in sorted(left.keys() - right.keys())),
+        only_after=tuple(right[place] for place in sorted(right.keys() - left.keys())),
     )
 
 

@@ -1,4 +1,4 @@
-"""Measure clips with the independent measurer: one subject per clip, or per prompt where takes are compared."""
+"""The stage `measure`: one subject per clip, or per prompt where takes are compared, for an independent measurer."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import Literal
 
-from rushes.execute import Lazily
-from rushes.plugins import check_role
+from rushes.context import Context
+from rushes.execute.batch import batch_or_alone
+from rushes.execute.local import Lazily
+from rushes.families.models import Model
+from rushes.generate.stage import clips_of, evaluation_how
+from rushes.judge.asked import asked_hash
+from rushes.measure.vlm import build_vlm_measurer
+from rushes.plugins import MEASURER, build, name_of, resolved
 from rushes.recipe.measure import MeasureSpec
 from rushes.recipe.models import VlmMeasurerSpec
-from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import RuntimeSpec
-from rushes.records import Clip, Measurement, Prompt
+from rushes.records import Clip, Measurement, Prompt, Scored, Unscored
 from rushes.roles import Failed, Measurer, Subject
-from rushes.store.advance import Do, Work
-from rushes.store.blobs import Blobs
-from rushes.store.decoded import Decoded
+from rushes.store.advance import Work, advance
+from rushes.store.decoded import Decoded, side_by_side
 from rushes.store.identity import work_key
-
-MEASURER_VERSION = 1
-"""Raised whenever the built-in measurer answers differently, so that old measurements are not mixed with new ones."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,38 @@ class Seen:
 
     clips: tuple[Clip, ...]
     prompt: Prompt
+
+
+def measure(
+    context: Context, model: Model, prompts: Sequence[Prompt], purpose: Literal["probe", "held_out"]
+) -> list[Measurement]:
+    """What the independent measurer finds on a model's clips of evaluation prompts, which are generated where missing.
+
+    Args:
+        context: the run at work.
+        model: whose clips.
+        prompts: probe prompts, or held-out ones.
+        purpose: which of the two: it decides how many takes there are of each prompt.
+    """
+    recipe, runtime, groups = context.recipe, context.runtime, context.group_dimensions
+    single = [prompt for prompt in prompts if prompt.dimension not in groups]
+    several = [prompt for prompt in prompts if prompt.dimension in groups]
+    num_takes = recipe.measure.num_takes if purpose == "held_out" else recipe.diagnose.num_takes
+    how = evaluation_how(context, model)
+    clips = clips_of(context, model, single, num_takes, how)
+    clips += clips_of(context, model, several, recipe.measure.num_diversity_takes, how)
+    work = subjects(clips, context.prompts, recipe.measure, groups)
+    measure_chunk = partial(measured, videos=Decoded(context.blobs), name=measurer_name(recipe.measure))
+    found = advance(
+        context.run.measurements,
+        # A clip of several dimensions is measured in each: it is read once.
+        side_by_side(work, lambda piece: piece.payload.clips[0]),
+        Lazily(partial(build_measurer, recipe.measure, runtime), measure_chunk),
+        chunk_size=runtime.judge_batch,
+        place=context.workers,
+    )
+    position = {piece.key: number for number, piece in enumerate(work)}
+    return sorted(found, key=lambda measurement: position[measurement.key])
 
 
 def subjects(
@@ -47,10 +81,10 @@ def subjects(
     for clip in clips:
         unit = clip.prompt_key if clip.dimension in groups else clip.key
         together.setdefault(unit, []).append(clip)
-    identity: dict[str, object] = {"measurer": measurer_name(spec), "version": MEASURER_VERSION}
-    if spec.measurer is not None:
-        # With other options, or asked in other words, it is another measurer.
-        identity |= {"spec": spec.measurer, "asked": _asked(spec.measurer)}
+    measurer = resolved(spec.measurer, MEASURER)
+    # With other options, or asked in other words, it is another measurer.
+    asked = asked_hash(measurer) if isinstance(measurer, VlmMeasurerSpec) else None
+    identity = {"measurer": measurer, "asked": asked}
     return [
         Work(work_key("measurement", identity, unit), Seen(tuple(unit), prompts[unit[0].prompt_key]))
         for unit in together.values()
@@ -59,46 +93,28 @@ def subjects(
 
 def measurer_name(spec: MeasureSpec) -> str:
     """What the measurer is called in records and reports."""
-    if isinstance(spec.measurer, VlmMeasurerSpec):
-        return spec.measurer.model.model
-    return spec.measurer.use if isinstance(spec.measurer, PluginSpec) else "sandbox-perception"
-
-
-def _asked(measurer: VlmMeasurerSpec | PluginSpec) -> str | None:
-    """Hash of what decides how a vision-language model is asked besides its spec; None for plug-ins."""
-    if isinstance(measurer, PluginSpec):
-        return None
-    from rushes.judge.asked import asked_hash
-
-    return asked_hash(measurer)
-
-
-def measuring(spec: MeasureSpec, runtime: RuntimeSpec, blobs: Blobs) -> Do[Seen, Measurement]:
-    """What `advance` calls on each chunk; the measurer is built when the first chunk needs it."""
-    seen = partial(look, videos=Decoded(blobs), name=measurer_name(spec))
-    return Lazily(partial(build_measurer, spec, runtime), seen)
+    return name_of(spec.measurer, MEASURER)
 
 
 def build_measurer(spec: MeasureSpec, runtime: RuntimeSpec) -> Measurer:
-    """The recipe's measurer, ready to look.
+    """The recipe's measurer, ready to measure.
 
     Raises:
         RecipeError: a plug-in that cannot be loaded, or that is no measurer.
     """
-    if spec.measurer is None:
-        from rushes_sandbox.measurer import PerceptionMeasurer
-
-        return PerceptionMeasurer()
-    measurer: Measurer = spec.measurer.build(runtime)
-    check_role(measurer, "Measurer", "measure(subjects)", f"measure.measurer: {measurer_name(spec)}")
+    if isinstance(spec.measurer, VlmMeasurerSpec):
+        return build_vlm_measurer(spec.measurer, runtime)
+    measurer: Measurer = build(spec.measurer, MEASURER, runtime, "measure.measurer")
     return measurer
 
 
-def look(measurer: Measurer, chunk: Sequence[Work[Seen]], *, videos: Decoded, name: str) -> list[Measurement | Failed]:
-    """Measure one chunk of subjects.
+def measured(
+    measurer: Measurer, chunk: Sequence[Work[Seen]], *, videos: Decoded, name: str
+) -> list[Measurement | Failed]:
+    """Measure one chunk of subjects: a `Measurement`, or `Failed`, per piece of work in order.
 
     Args:
-        measurer: who looks.
+        measurer: who measures.
         chunk: the subjects.
         videos: reads a clip that several subjects share once, also where they are in chunks that follow each other.
         name: of the measurer, for the records.
@@ -108,7 +124,7 @@ def look(measurer: Measurer, chunk: Sequence[Work[Seen]], *, videos: Decoded, na
         UserError, Stopped: raised by the measurer.
     """
     decoded = iter(videos.of([clip for work in chunk for clip in work.payload.clips]))
-    asked = [
+    requests = [
         Subject(
             dimension=work.payload.prompt.dimension,
             text=work.payload.prompt.text,
@@ -117,16 +133,20 @@ def look(measurer: Measurer, chunk: Sequence[Work[Seen]], *, videos: Decoded, na
         )
         for work in chunk
     ]
-    return [
-        outcome
-        if isinstance(outcome, Failed)
-        else Measurement(
-            key=work.key,
-            subject=tuple(clip.key for clip in work.payload.clips),
-            dimension=work.payload.prompt.dimension,
-            prompt_key=work.payload.prompt.key,
-            measurer=name,
-            outcome=outcome,
-        )
-        for work, outcome in zip(chunk, measurer.measure(asked), strict=True)
-    ]
+    found = batch_or_alone(measurer.measure, requests)
+    return [_measurement(work, outcome, name) for work, outcome in zip(chunk, found, strict=True)]
+
+
+def _measurement(work: Work[Seen], outcome: object, name: str) -> Measurement | Failed:
+    if isinstance(outcome, Failed):
+        return outcome
+    if not isinstance(outcome, (Scored, Unscored)):
+        return Failed("TypeError", f"expected Scored, Unscored or Failed from the measurer, got {outcome!r}")
+    return Measurement(
+        key=work.key,
+        subject=tuple(clip.key for clip in work.payload.clips),
+        dimension=work.payload.prompt.dimension,
+        prompt_key=work.payload.prompt.key,
+        measurer=name,
+        outcome=outcome,
+    )

@@ -12,7 +12,10 @@ from statistics import fmean
 from typing import Literal
 
 from rushes.judge.check import Checked, checked
+from rushes.judge.vlm import build_vlm_judge
 from rushes.measure.pairs import DIVERSITY
+from rushes.recipe.models import VlmMeasurerSpec
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import Outcome, Part, Question, Scored, Unscored
 from rushes.roles import Failed, Judge, JudgeRequest, Subject
 
@@ -47,6 +50,15 @@ class VlmMeasurer:
             else:
                 found[number] = score(subject.questions, checked(answers, len(subject.questions)), self.worth)
         return [found[number] for number in range(len(subjects))]
+
+
+def build_vlm_measurer(spec: VlmMeasurerSpec, runtime: RuntimeSpec) -> VlmMeasurer:
+    """The measurer over whichever model the recipe names; weights are loaded when it is first asked.
+
+    Raises:
+        RecipeError: no such server, no key, or a package is missing.
+    """
+    return VlmMeasurer(build_vlm_judge(spec, runtime), spec.score)
 
 
 def _why_not(subject: Subject) -> str | None:

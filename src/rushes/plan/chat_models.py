@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from rushes.plan.counts import QUESTIONS_PER_PROMPT
 from rushes.plan.gpus import Gpu
 from rushes.plan.prices import Price
-from rushes.plugins import plugin
+from rushes.plugins import JUDGE, MEASURER, WRITER, Role, resolved
 from rushes.recipe.dimensions import probed
 from rushes.recipe.models import LlmWriterSpec, LocalModelSpec, ServerModelSpec, VlmJudgeSpec, VlmMeasurerSpec
 from rushes.recipe.plugin import PluginSpec
@@ -31,6 +31,8 @@ FRAMES_SHOWN: Final = 12
 """Frames that a judge sees of a clip where the recipe leaves it to the dimension: about the mean of their table."""
 PATCH_PX: Final = 28
 """Side of what is one token of a frame to the Qwen2.5-VL line, pixels."""
+_ROLES: Final[Mapping[ChatKind, Role]] = {"drafts": WRITER, "answers": JUDGE, "measurements": MEASURER}
+"""Who does each kind of work."""
 _BESIDE: Final[Mapping[ChatKind, str]] = {
     "drafts": "the writer's other work",
     "answers": "the judge's other work",
@@ -85,7 +87,7 @@ def chat_price(recipe: Recipe, kind: ChatKind, gpu: Gpu) -> Price | None:
 
 def chat_parameters(recipe: Recipe, kind: ChatKind) -> float:
     """Parameters of the models that run here and can be counted; one that has two roles is loaded once."""
-    models = [use.model for use in chat_uses(recipe, kind)] or chat_models(_role(recipe, kind))
+    models = [use.model for use in chat_uses(recipe, kind)] or chat_models(_role(recipe, kind), _ROLES[kind])
     local = {model for model in models if isinstance(model, LocalModelSpec)}
     return sum(parameters(model) or 0.0 for model in local)
 
@@ -98,13 +100,13 @@ def parameters(model: Spec) -> float | None:
     return float(found[1]) * 1e9 if found else None
 
 
-def chat_models(role: Spec | None) -> tuple[ServerModelSpec | LocalModelSpec, ...]:
-    """The chat models that the fields of a role's Spec name, at any depth.
+def chat_models(spec: Spec, role: Role) -> tuple[ServerModelSpec | LocalModelSpec, ...]:
+    """The chat models that the fields of a Spec name, at any depth.
 
     Raises:
         RecipeError: the role is a plug-in that cannot be imported, or its options do not fit.
     """
-    return tuple(dict.fromkeys(_named_in(_spec(role))))
+    return tuple(dict.fromkeys(_named_in(resolved(spec, role))))
 
 
 def chat_uses(recipe: Recipe, kind: ChatKind) -> Sequence[ChatUse]:
@@ -119,20 +121,16 @@ def chat_uses(recipe: Recipe, kind: ChatKind) -> Sequence[ChatUse]:
     if isinstance(role, VlmJudgeSpec | VlmMeasurerSpec):
         num_calls = QUESTIONS_PER_PROMPT if kind == "measurements" else 1
         return (ChatUse("judge", role.model, num_calls, role.num_frames, role.max_side_px),)
-    spec = _spec(role)
+    spec = resolved(role, _ROLES[kind])
     if not isinstance(spec, CallsChatModels):
         return ()
     return spec.chat_models([dimension.name for dimension in probed(recipe.diagnose)])
 
 
-def _role(recipe: Recipe, kind: ChatKind) -> Spec | None:
+def _role(recipe: Recipe, kind: ChatKind) -> Spec:
     if kind == "drafts":
         return recipe.prompts.writer
     return recipe.judge.judge if kind == "answers" else recipe.measure.measurer
-
-
-def _spec(role: Spec | None) -> Spec | None:
-    return plugin(role) if isinstance(role, PluginSpec) else role
 
 
 def _named_in(value: object) -> Iterator[ServerModelSpec | LocalModelSpec]:

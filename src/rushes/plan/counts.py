@@ -15,7 +15,7 @@ from rushes.families.folder import known_family
 from rushes.plan.models import REAL_MODELS
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.dimensions import known, probed
-from rushes.recipe.prompts import DRAFTS_PER_EVALUATION_PROMPT, RENDERED_PER_REAL_CLIP
+from rushes.recipe.prompts import CLIPS_PER_REAL_CLIP, DRAFTS_PER_EVALUATION_PROMPT
 from rushes.recipe.recipe import Recipe, as_draft
 from rushes.records import Clip, Sample, SamplerSettings
 from rushes.store.run import Run
@@ -133,8 +133,8 @@ def _prompts(recipe: Recipe) -> StageWork:
     num_drafts = rounds * math.ceil(spec.num_weakness * spec.oversample)
     # Each focus dimension rounds its own share up, so there may be a few more records than drafts counted at once.
     num_most = num_drafts + rounds * (max(len(recipe.diagnose.focus), recipe.diagnose.num_focus) - 1)
-    num_real = spec.real.num_clips
-    num_captions = math.ceil(RENDERED_PER_REAL_CLIP * num_real) if spec.real.from_sandbox else num_real
+    num_real = spec.real.num_wanted
+    num_captions = math.ceil(CLIPS_PER_REAL_CLIP * num_real) if spec.real.source is not None else num_real
     return StageWork(
         "prompts",
         f"drafts, and {num_real} real clips" if num_real else "drafts",
@@ -207,7 +207,7 @@ def _measure(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
 def _num_encoded(recipe: Recipe, num_clips: int) -> int:
     """Clips encoded for training: every round the real ones, and the model's own where they are encoded again."""
     own = num_clips if recipe.generate.latents == "reencoded" else 0
-    return recipe.num_rounds * recipe.prompts.real.num_clips + own
+    return recipe.num_rounds * recipe.prompts.real.num_wanted + own
 
 
 # ---------------------------------------------------------------------------------------------- what a run has done

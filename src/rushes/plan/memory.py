@@ -12,8 +12,6 @@ from typing import Final
 from rushes.families.model_size import FLOAT, ModelSize, moment_bytes, sampling_bytes
 from rushes.families.recompute import BlockBytes, Recompute, activation_bytes, choose_recompute
 from rushes.recipe.base import ShapeSpec
-from rushes.recipe.models import LlmWriterSpec
-from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.recipe import Recipe, as_draft
 from rushes.recipe.train import TrainSpec
 
@@ -176,6 +174,6 @@ def peak_bytes(model: ModelSize, recipe: Recipe, stage: str, free: float | None 
     }
     if stage in own:
         return round(LIBRARIES + own[stage])
-    if stage == "prompts" and not isinstance(recipe.prompts.writer, LlmWriterSpec | PluginSpec):
+    if stage == "prompts" and recipe.prompts.writer.kind == "fixed":
         return round(LIBRARIES + loaded_bytes(model, recipe))  # the model stays loaded from the diagnosis
     return None

@@ -155,7 +155,7 @@ def computed_clip_bytes(recipe: Recipe, stored_as: StoredAs | None = None, *, fr
 def data_bytes(recipe: Recipe, model: RealModel) -> float:
     """Disk space for what training reads, while it runs: latents of all samples and states of all texts, float32."""
     num_prompts = recipe.prompts.num_weakness + recipe.prompts.num_caption
-    num_real, shape = recipe.prompts.real.num_clips, recipe.shape
+    num_real, shape = recipe.prompts.real.num_wanted, recipe.shape
     latents = (num_prompts * recipe.generate.num_takes + num_real) * model.size.num_latents(shape)
     return FLOAT * (latents + (num_prompts + num_real) * recipe.base.max_tokens * TEXT_WIDTH)
 

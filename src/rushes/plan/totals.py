@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from rushes.plan.counts import work_of
 from rushes.recipe.recipe import Recipe
@@ -66,15 +65,6 @@ class Totals:
         return found
 
 
-class Prompts(Protocol):
-    """The part of a prompt desk that a forecast reads."""
-
-    @property
-    def probes(self) -> Sequence[Prompt]: ...
-    @property
-    def by_key(self) -> Mapping[str, Prompt]: ...
-
-
 class Forecast:
     """Tells the event log how many records there will be, as soon as it is known: `rushes status` reads it there."""
 
@@ -86,20 +76,20 @@ class Forecast:
         self._told: dict[str, Total] = {}
         self._num_evaluation = 0
 
-    def evaluation(self, prompts: Prompts, num_failed: int) -> None:
+    def evaluation(self, probes: Sequence[Prompt], num_written: int) -> None:
         """The evaluation prompts are written and screened; the number of probe clips is known.
 
         Args:
-            prompts: the desk, before the first round.
-            num_failed: drafts that could not be written.
+            probes: the probe prompts.
+            num_written: prompts written so far, with those that failed.
         """
-        self._num_evaluation = len(prompts.by_key) + num_failed
+        self._num_evaluation = num_written
         self.totals.know("prompts", "diagnose", self._num_evaluation)
         num_takes = self.recipe.diagnose.num_takes
         for table in ("clips", "measurements"):
-            self.totals.know(table, "diagnose", num_takes * len(prompts.probes))
+            self.totals.know(table, "diagnose", num_takes * len(probes))
         if self.recipe.diagnose.choose == "picked":
-            self.totals.know("answers", "diagnose", num_takes * _num_questions(prompts.probes))
+            self.totals.know("answers", "diagnose", num_takes * _num_questions(probes))
         self._tell()
 
     def comparison(self, prompts: Sequence[Prompt], groups: Collection[str]) -> None:

@@ -10,11 +10,10 @@ from typing import Any, Literal
 
 from rushes.dimensions import Dimension
 from rushes.errors import InputError
-from rushes.prompts.captions import RealClip
-from rushes.recipe.diagnose import DimensionSpec
-from rushes.recipe.prompts import FixedWriterSpec, GrammarWriterSpec
+from rushes.plugins import QUESTION_WRITER, resolved
+from rushes.recipe.prompts import FixedWriterSpec
 from rushes.records import Origin
-from rushes.roles import Brief, Spec
+from rushes.roles import Brief, RealClip, Spec
 from rushes.store.advance import Work
 from rushes.store.files import sha256_of_file
 from rushes.store.identity import seed_from_key, work_key
@@ -27,7 +26,7 @@ Split = Literal["development", "test"]
 class Aim:
     """A dimension, and how many prompts of it are wanted.
 
-    Example: `Aim(catalogue("sandbox")[0], 64)`.
+    Example: `Aim(catalogue("rushes_sandbox:dimensions.yaml")[0], 64)`.
     """
 
     dimension: Dimension
@@ -56,7 +55,7 @@ def plan_briefs(
     Args:
         aims: dimensions with their numbers.
         origin: why the prompts are wanted; captions are planned by `plan_captions`.
-        writer: spec of the writer; part of the keys.
+        writer: spec of the writer, resolved; part of the keys.
         seed: root of all seeds.
         split: for held-out prompts, which ones; None for all others.
         round_index: round of the loop, from 0; later rounds get other weakness prompts.
@@ -74,7 +73,7 @@ def plan_briefs(
     work: list[Work[Brief]] = []
     for aim in aims:
         spec = {
-            "writer": _identity(writer, aim.dimension.name),
+            "writer": _identity(writer),
             "dimension": aim.dimension,
             "origin": origin,
             "split": split,
@@ -89,7 +88,7 @@ def plan_briefs(
 
 
 def _asked_by(questions: Spec | None) -> dict[str, Spec]:
-    return {} if questions is None else {"question_writer": questions}
+    return {} if questions is None else {"question_writer": resolved(questions, QUESTION_WRITER)}
 
 
 def plan_captions(clips: Sequence[RealClip], questions: Spec | None = None) -> list[Work[Brief]]:
@@ -110,35 +109,41 @@ def plan_captions(clips: Sequence[RealClip], questions: Spec | None = None) -> l
         if not clip.questions:
             spec |= _asked_by(questions)
         key = work_key("caption", spec, index=index)
-        brief = Brief(clip.dimension, "", (), "caption", index, seed_from_key(key, "write"))
+        brief = Brief(
+            dimension=clip.dimension,
+            description="",
+            examples=(),
+            example_questions=(),
+            origin="caption",
+            index=index,
+            seed=seed_from_key(key, "write"),
+        )
         work.append(Work(key, brief))
     return work
 
 
-def with_brought(writer: Spec, brought: Sequence[DimensionSpec]) -> Spec:
-    """The writer that also knows the dimensions the user brings: the grammar needs their examples and questions."""
-    if isinstance(writer, GrammarWriterSpec):
-        return writer.model_copy(update={"brought": tuple(brought)})
-    return writer
-
-
 def _brief(dimension: Dimension, origin: Origin, index: int, seed: int) -> Brief:
-    return Brief(dimension.name, dimension.description, dimension.examples, origin, index, seed)
+    return Brief(
+        dimension=dimension.name,
+        description=dimension.description,
+        examples=dimension.examples,
+        example_questions=dimension.example_questions,
+        origin=origin,
+        index=index,
+        seed=seed,
+    )
 
 
-def _identity(writer: Spec, dimension: str) -> Any:
-    """What of a writer decides its prompts of one dimension: no other dimension; a file by content, not by place."""
-    if isinstance(writer, GrammarWriterSpec):
-        own = tuple(each for each in writer.brought if each.name.strip() == dimension)
-        return writer.model_copy(update={"brought": own})
-    if isinstance(writer, FixedWriterSpec):
-        try:
-            return {"kind": writer.kind, "sha256": sha256_of_file(Path(writer.path))}
-        except OSError as error:
-            raise InputError(
-                "the file of prompts cannot be read",
-                expected="a .jsonl file",
-                got=writer.path,
-                next_step="write it, or correct prompts.writer.path",
-            ) from error
-    return writer
+def _identity(writer: Spec) -> Spec | dict[str, str]:
+    """What of a writer decides its prompts: a file counts by its content, not by its place."""
+    if not isinstance(writer, FixedWriterSpec):
+        return writer
+    try:
+        return {"kind": writer.kind, "sha256": sha256_of_file(Path(writer.path))}
+    except OSError as error:
+        raise InputError(
+            "the file of prompts cannot be read",
+            expected="a .jsonl file",
+            got=writer.path,
+            next_step="write it, or correct prompts.writer.path",
+        ) from error

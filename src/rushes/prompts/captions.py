@@ -7,7 +7,6 @@ be there. Every file and every row ends up in `ClipFolder.rows`: used, cut, drop
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from typing import Final, Literal
 from rushes.errors import InputError
 from rushes.prompts.metadata import REAL, MetadataRow, read_metadata
 from rushes.recipe.base import ShapeSpec
-from rushes.records import Question, Record
+from rushes.records import Record
 from rushes.records.base import Text
-from rushes.roles import Brief, Draft, Failed, Video
-from rushes.store.video import VideoCut, VideoError, cut_video
+from rushes.roles import Brief, Draft, Failed, RealClip, Video
+from rushes.store.video import VideoCut, VideoError, cut_video, pixel_hash
 
 VIDEO_SUFFIXES: Final = frozenset(".mp4 .mov .m4v .mkv .webm .avi .mpg .mpeg .gif".split())
 """Files that are taken for videos; a row may name any other file too."""
@@ -29,24 +28,6 @@ MAX_CAPTION_CHARS: Final = 2000
 """Longest caption, characters: more than any text encoder here reads."""
 REAL_CLIPS: Final = "real-clips"
 """Name of a run's derived records of `ClipRow`: what became of each file and row of the user's folder."""
-
-
-@dataclass(frozen=True, eq=False)
-class RealClip:
-    """A real clip with its caption. Pixels are loaded when asked for, so that a folder of any size fits in memory."""
-
-    name: str
-    """File name in its folder, or a name of its own; free text, to be escaped where it is shown."""
-    text: str
-    """The caption."""
-    dimension: str
-    """Quality dimension that it goes with; `REAL` where none is known."""
-    questions: tuple[Question, ...]
-    """Questions with the answers that this very clip gets; empty where there are none."""
-    sha256: str
-    """Hash of its pixels, in the model's shape: 64 hex digits."""
-    load: Callable[[], Video]
-    """Gives the pixels, cut to the model's shape. Raises `VideoError` when the file has changed or gone."""
 
 
 class ClipRow(Record):
@@ -92,7 +73,7 @@ class ClipFolder:
         raise InputError(
             f"no real clip in {folder} can be used: {told}",
             expected="at least one video with a caption, as long as the model's clips",
-            next_step="mend the files, or set prompts.real.folder: sandbox, or train.realism.kind: none",
+            next_step="correct the files, or set train.realism.kind: none to train without real clips",
         )
 
 
@@ -192,7 +173,7 @@ class _Folder:
         except VideoError as error:
             self.drop(row.file_name, error.reason, error.problem)
             return
-        sha256 = fingerprint(found.video)
+        sha256 = pixel_hash(found.video)
         load = partial(_load, cut, sha256, row.file_name)
         clip = RealClip(row.file_name, row.text.strip(), row.dimension or REAL, row.questions, sha256, load)
         self.clips.append(clip)
@@ -227,15 +208,9 @@ def without_refused(
 
 def _load(cut: Callable[[], VideoCut], sha256: str, name: str) -> Video:
     found = cut()
-    if fingerprint(found.video) != sha256:
+    if pixel_hash(found.video) != sha256:
         raise VideoError("changed", f"{name!r} has changed since it was first read")
     return found.video
-
-
-def fingerprint(video: Video) -> str:
-    """Hash of a clip's pixels, shape and frame rate: 64 hex digits."""
-    head = f"{video.frames_THWC.shape} {video.fps!r}".encode()
-    return hashlib.sha256(head + video.frames_THWC.tobytes()).hexdigest()
 
 
 def _caption_problem(row: MetadataRow) -> tuple[str, str] | None:

@@ -14,7 +14,7 @@ from rushes.prompts.language import COLOURS, OPPOSITE
 
 @dataclass(frozen=True)
 class Objection:
-    """Why a prompt cannot be filmed.
+    """Why no clip can show what a prompt says.
 
     Example:
         Objection("contradiction", "the red circle moves left and right at once")

@@ -1,4 +1,4 @@
-"""The feasibility critic: a language model refuses, by a written rubric, what no camera could film."""
+"""The feasibility critic: a language model refuses, by a written rubric, what no camera could show."""
 
 from __future__ import annotations
 

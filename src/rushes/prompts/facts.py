@@ -71,7 +71,7 @@ class Reading:
     def content(self, *, with_background: bool) -> Hashable:
         """Equal for two texts that say the same in other words, or in another order where order says nothing.
 
-        A camera that stays still is how every clip is filmed unless it says otherwise, so telling it adds nothing.
+        A camera that stays still is what every clip has unless the text says otherwise, so telling it adds nothing.
         Words that were not understood count as a bag, unless the text tells moments apart: then in their order.
 
         Args:

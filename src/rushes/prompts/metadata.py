@@ -87,7 +87,7 @@ def _metadata_files(folder: Path) -> list[str]:
             f"there is no folder of videos at {folder}",
             expected=f"a folder with videos and {' or '.join(METADATA_NAMES)}",
             got=error.strerror,
-            next_step="make it, or set prompts.real.folder: sandbox",
+            next_step='write it: one line {"file_name": ..., "text": ...} per video',
         ) from error
     return [name for name in METADATA_NAMES if name in there]
 

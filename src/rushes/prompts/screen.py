@@ -36,7 +36,7 @@ class Screened:
     """What became of the drafts: each is accepted, refused or surplus."""
 
     accepted: tuple[Prompt, ...]
-    """Prompts to film, in the order given; of each dimension at most as many as wanted."""
+    """Prompts to generate clips of, in the order given; of each dimension at most as many as wanted."""
     rejections: tuple[Rejection, ...]
     """Refused drafts, one reason each, in the order given."""
     surplus: tuple[Prompt, ...] = ()

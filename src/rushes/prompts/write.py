@@ -1,15 +1,31 @@
-"""Writing prompts: from orders to records. The `do` of the stage `prompts`."""
+"""Writing prompts: from orders to records, by the recipe's writer and question writer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
 
+from rushes.context import Context
+from rushes.execute.local import Lazily
+from rushes.llm.build import chat_model
+from rushes.plugins import QUESTION_WRITER, WRITER, build
+from rushes.prompts.fixed import FixedWriter
+from rushes.prompts.llm_questions import LlmQuestions
+from rushes.prompts.llm_writer import LlmWriter
+from rushes.recipe.models import LlmQuestionsSpec, LlmWriterSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.prompts import FixedWriterSpec, PromptsSpec
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import Prompt
 from rushes.roles import Brief, Draft, Failed, PromptWriter, QuestionRequest, QuestionWriter
-from rushes.store.advance import Work
+from rushes.store.advance import Work, advance
 from rushes.store.blobs import Blobs
 from rushes.store.identity import seed_from_key
+
+CHUNK_SIZE: Final = 64
+"""Prompts written per chunk."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +40,60 @@ class PromptTools:
     """Asked for the questions of texts that have none; None leaves them without."""
 
 
+def written(context: Context, work: Sequence[Work[Brief]], writer: PromptWriter | None = None) -> tuple[Prompt, ...]:
+    """The prompts of some orders, written now where they are missing.
+
+    Args:
+        context: the run at work; it remembers the prompts.
+        work: the orders.
+        writer: who writes; None for the recipe's writer.
+
+    Raises:
+        UserError: the writer cannot be built, or knows no such dimension.
+    """
+    build_tools = partial(_tools, context.recipe.prompts, context.runtime, context.run.blobs, writer)
+    made = advance(
+        context.run.prompts, work, Lazily(build_tools, write_prompts), chunk_size=CHUNK_SIZE, place=context.here
+    )
+    context.prompts.update({prompt.key: prompt for prompt in made})
+    return tuple(made)
+
+
+def _tools(spec: PromptsSpec, runtime: RuntimeSpec, blobs: Blobs, writer: PromptWriter | None) -> PromptTools:
+    asked = spec.questions
+    questions = None if asked is None else build_question_writer(asked, runtime)
+    return PromptTools(writer or build_writer(spec.writer, runtime), blobs, questions)
+
+
+def build_writer(spec: FixedWriterSpec | LlmWriterSpec | PluginSpec, runtime: RuntimeSpec) -> PromptWriter:
+    """The recipe's prompt writer.
+
+    Raises:
+        RecipeError: a plug-in or a model that cannot be used.
+        InputError: the file of prompts is missing, or a line of it cannot be used.
+    """
+    if isinstance(spec, FixedWriterSpec):
+        return FixedWriter.read(spec)
+    if isinstance(spec, LlmWriterSpec):
+        return LlmWriter(spec, chat_model(spec.model, runtime))
+    writer: PromptWriter = build(spec, WRITER, runtime, "prompts.writer")
+    return writer
+
+
+def build_question_writer(spec: LlmQuestionsSpec | PluginSpec, runtime: RuntimeSpec) -> QuestionWriter:
+    """The recipe's question writer.
+
+    Raises:
+        RecipeError: a plug-in or a model that cannot be used.
+    """
+    if isinstance(spec, LlmQuestionsSpec):
+        return LlmQuestions(spec, chat_model(spec.model, runtime))
+    writer: QuestionWriter = build(spec, QUESTION_WRITER, runtime, "prompts.questions")
+    return writer
+
+
 def write_prompts(tools: PromptTools, chunk: Sequence[Work[Brief]]) -> list[Prompt | Failed]:
-    """Write one chunk; use as `Lazily(partial(build_tools, ...), write_prompts)`.
+    """Write one chunk; use as `Lazily(build_tools, write_prompts)`.
 
     Args:
         tools: writer, blob store, question writer.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,8 @@ from rushes.roles import Spec
 
 class ShapeSpec(Spec):
     """The size of every clip in the run."""
+
+    spec_name: ClassVar[str] = "shape"
 
     height_px: Size = 64
     """Height, pixels; a multiple of what the model's autoencoder needs."""
@@ -31,10 +33,12 @@ class ShapeSpec(Spec):
 class BaseModelSpec(Spec):
     """The model to improve."""
 
+    spec_name: ClassVar[str] = "base"
+
     family: Literal["auto", "wan", "cogvideox", "hunyuan", "ltx"] = "auto"
     """Which adapter reads it; `auto` asks the model's own index, any other value is checked against it."""
-    model: str = "sandbox"
-    """`sandbox` for the model in the package, a diffusers folder, or a Hub id."""
+    model: str
+    """A diffusers folder, a Hub id, or a folder inside an installed package: `rushes_sandbox:weights/base`."""
     revision: str | None = None
     """Commit or branch of a Hub id; None for its main branch."""
     max_tokens: Size = 32

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,8 @@ from rushes.roles import Spec
 class ExampleSpec(Spec):
     """A seed example of a dimension that the user brings."""
 
+    spec_name: ClassVar[str] = "example"
+
     prompt: str
     """A text that exercises the dimension."""
     questions: dict[str, Literal["yes", "no"]] = Field(default_factory=dict)
@@ -21,6 +23,8 @@ class ExampleSpec(Spec):
 
 class DimensionSpec(Spec):
     """A dimension that the user brings, as the paper's user does."""
+
+    spec_name: ClassVar[str] = "dimension"
 
     name: str
     """Its name in tables."""
@@ -33,8 +37,11 @@ class DimensionSpec(Spec):
 class DiagnoseSpec(Spec):
     """How weak dimensions are found."""
 
-    catalogue: Literal["sandbox", "vbench2"] = "sandbox"
-    """Which dimensions there are: the sandbox's, or the eighteen of VBench-2.0."""
+    spec_name: ClassVar[str] = "diagnose"
+
+    catalogue: str
+    """The dimensions there are: a YAML file of yours, or one inside an installed package,
+    `rushes_sandbox:dimensions.yaml` (the sandbox's) or `rushes_vbench:dimensions.yaml` (the 18 of VBench-2.0)."""
     dimensions: tuple[str, ...] = ()
     """Dimensions to probe; empty for all of the catalogue."""
     focus: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What a recipe can say about filming: sampler, takes, how clips are stored, cheap drafts before full-length ones."""
+"""What a recipe can say about generating: sampler, takes, how clips are stored, cheap drafts before full clips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ StoredAs = Literal["lossless", "h264"]
 
 
 class DraftSpec(Spec):
-    """Cheap draft takes of every prompt: only prompts whose drafts leave something to select are filmed in full."""
+    """Cheap draft takes of every prompt: only prompts whose drafts leave something to select get full-length clips."""
+
+    spec_name: ClassVar[str] = "draft"
 
     num_frames: Size | None = None
     """Frames of a draft take; None for those of `shape`."""
@@ -32,7 +34,7 @@ class DraftSpec(Spec):
     solved: Share = 0.95
     """A prompt is dropped where every draft take scores this or more: it is no weakness."""
     min_kept: Share = 0.25
-    """Share of the prompts that is filmed in full whatever the drafts say: the most uncertain of them."""
+    """Share of the prompts that gets full-length clips whatever the drafts say: the most uncertain of them."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -42,9 +44,9 @@ class DraftSpec(Spec):
 
 
 class GenerateSpec(Spec):
-    """How the frozen model films."""
+    """How the frozen model generates."""
 
-    spec_name: ClassVar[str] = "rushes.recipe.generate:GenerateSpec"
+    spec_name: ClassVar[str] = "generate"
 
     sampler: SamplerSettings = SamplerSettings(
         num_steps=20, guidance_scale=3.0, shift=2.0, scheduler="UniPCMultistepScheduler", precision="bfloat16"
@@ -58,7 +60,7 @@ class GenerateSpec(Spec):
     weighs the same (`weights.kind: uniform`, plain fine-tuning on own clips). Probes, drafts and held-out clips are
     decoded in any case. Set back to true, the same clips are decoded and none is sampled anew."""
     stored_as: StoredAs = "lossless"
-    """How every clip that a model films is stored, and so judged and measured: `lossless`, or `h264`, much smaller and
-    not quite the same. Clips of up to 4 MiB stay raw either way; real clips are always stored without loss."""
+    """How every clip that a model generates is stored, and so judged and measured: `lossless`, or `h264`, much smaller
+    and not quite the same. Clips of up to 4 MiB stay raw either way; real clips are always stored without loss."""
     draft: DraftSpec | None = None
-    """Cheap draft takes first; None films every prompt in full at once."""
+    """Cheap draft takes first; None generates full-length clips of every prompt at once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,16 +12,13 @@ from rushes.records.base import Share
 from rushes.roles import Spec
 
 
-class SandboxJudgeSpec(Spec):
-    """The learned question-answering model in the package."""
-
-    kind: Literal["sandbox"] = "sandbox"
-
-
 class JudgeSpec(Spec):
     """Who answers the questions, and how answers become a score."""
 
-    judge: SandboxJudgeSpec | VlmJudgeSpec | PluginSpec = Field(default=SandboxJudgeSpec(), discriminator="kind")
+    spec_name: ClassVar[str] = "judge"
+
+    judge: VlmJudgeSpec | PluginSpec = Field(discriminator="kind")
+    """Who answers."""
     aggregate: Literal["mean", "product", "minimum"] = "mean"
     """How the probabilities of the expected answers become one score."""
     max_unscored: Share = 0.2

@@ -6,17 +6,20 @@ import difflib
 import json
 import os
 from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
 
 from rushes.errors import RecipeError
 from rushes.recipe.dimensions import probed
+from rushes.recipe.inherit import inherited
 from rushes.recipe.problems import recipe_error
 from rushes.recipe.recipe import Recipe
-from rushes.recipe.schema import Setting, find, kind_of, models_in
+from rushes.recipe.schema import find, kind_of, models_in
 from rushes.recipe.yaml_reader import Document, KeyPath, Value, dotted, read_document, read_value, shown
 
 _ENDINGS: Final = (".yaml", ".yml")
@@ -35,11 +38,20 @@ def load_recipe(path_or_name: str | os.PathLike[str], overrides: Sequence[str] =
     Raises:
         RecipeError: no such file or name; not YAML; unknown, missing, wrong or impossible settings.
     """
-    text, source, name = _read(os.fspath(path_or_name))
-    return parse_recipe(text, source=source, overrides=overrides, default_name=name)
+    wanted = os.fspath(path_or_name)
+    text, source, name = _read(wanted)
+    folder = None if wanted in packaged_recipes() else Path(wanted).parent
+    return parse_recipe(text, source=source, overrides=overrides, default_name=name, folder=folder)
 
 
-def parse_recipe(text: str, *, source: str, overrides: Sequence[str] = (), default_name: str = "run") -> Recipe:
+def parse_recipe(
+    text: str,
+    *,
+    source: str,
+    overrides: Sequence[str] = (),
+    default_name: str = "run",
+    folder: Path | None = None,
+) -> Recipe:
     """`load_recipe` of YAML in memory.
 
     Args:
@@ -47,15 +59,16 @@ def parse_recipe(text: str, *, source: str, overrides: Sequence[str] = (), defau
         source: what to call it in messages.
         overrides: `a.b=value` each.
         default_name: the recipe's name where it has none of its own.
+        folder: what a path in `from` is relative to; None for the working folder.
 
     Raises:
         RecipeError: not YAML; unknown, missing, wrong or impossible settings.
     """
-    document = read_document(text, source)
+    document = inherited(read_document(text, source), partial(_base_document, folder or Path()))
     for override in overrides:
         apply_override(document, override)
     values: dict[str, Value] = {"name": default_name, **document.value}
-    filled = _filled(values, Recipe())
+    filled = _filled(_with_kinds(values), Recipe)
     try:
         # Strict JSON: no text becomes a number, no number a truth value, but a list is a tuple and 1 is 1.0.
         recipe = Recipe.model_validate_json(json.dumps(filled), strict=True)
@@ -69,10 +82,18 @@ def parse_recipe(text: str, *, source: str, overrides: Sequence[str] = (), defau
 
 
 def packaged_recipes() -> dict[str, str]:
-    """The YAML texts of the recipes in the package, by name, sorted."""
-    folders = [files(name) / "recipes" for name in ("rushes", "rushes_sandbox")]
-    found = [file for folder in folders for file in folder.iterdir() if file.name.endswith(".yaml")]
-    return {file.name[:-5]: file.read_text(encoding="utf-8") for file in sorted(found, key=lambda file: file.name)}
+    """The YAML texts of the recipes in this package and in installed ones that offer some, by name, sorted.
+
+    A package offers its folder of recipes as an entry point in the group `rushes.recipes`.
+    """
+    packages = ["rushes.recipes", *(point.value for point in entry_points(group="rushes.recipes"))]
+    found = {
+        file.name.removesuffix(".yaml"): file.read_text(encoding="utf-8")
+        for package in packages
+        for file in files(package).iterdir()
+        if file.name.endswith(".yaml")
+    }
+    return dict(sorted(found.items()))
 
 
 def _read(wanted: str) -> tuple[str, str, str]:
@@ -99,6 +120,13 @@ def _read(wanted: str) -> tuple[str, str, str]:
         ) from None
     except (OSError, ValueError) as error:
         raise RecipeError(f"cannot read {wanted}", got=shown(str(error)), next_step="look at that path") from None
+
+
+def _base_document(folder: Path, wanted: str) -> Document:
+    """The recipe that a `from` names: packaged, or a file relative to the one that names it."""
+    is_packaged = wanted in packaged_recipes()
+    text, source, _ = _read(wanted if is_packaged else str(folder / wanted))
+    return read_document(text, source)
 
 
 def _unknown_name(wanted: str, names: Sequence[str]) -> RecipeError:
@@ -204,22 +232,40 @@ def _start_afresh(section: dict[str, Value], path: KeyPath, kind: Value) -> None
 # ---------------------------------------------------------------------------------------------- defaults
 
 
-def _filled(values: dict[str, Value], defaults: BaseModel) -> dict[str, Value]:
+def _with_kinds(value: Value) -> Any:
+    """`value` with `kind: plugin` wherever a section names a plug-in by `use` and says no kind."""
+    if isinstance(value, list):
+        return [_with_kinds(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    found = {name: each if name == "options" else _with_kinds(each) for name, each in value.items()}
+    return {"kind": "plugin", **found} if "use" in found else found
+
+
+def _filled(values: dict[str, Value], defaults: BaseModel | type[BaseModel]) -> dict[str, Value]:
     """`values` with what is left out of a half-written section taken from that section's own default.
 
     A section may default to a filled-in spec whose class has no defaults of its own (the sampler); naming one of its
     settings must not lose the others.
+
+    Args:
+        values: what the recipe says.
+        defaults: a filled-in section, or the class of one that has no default as a whole.
     """
     result = dict(values)
-    for name in type(defaults).model_fields:
-        default = getattr(defaults, name)
+    fields = (defaults if isinstance(defaults, type) else type(defaults)).model_fields
+    for name, info in fields.items():
         given = result.get(name)
-        if not isinstance(default, BaseModel) or not isinstance(given, dict):
+        if not isinstance(given, dict):
             continue
-        setting = Setting((), type(defaults).model_fields[name].annotation)
-        if len(models_in(setting.annotation)) > 1 and given.get("kind", kind_of(type(default))) != kind_of(
-            type(default)
-        ):
+        models = models_in(info.annotation)
+        default = info.get_default(call_default_factory=True) if isinstance(defaults, type) else getattr(defaults, name)
+        if not isinstance(default, BaseModel):
+            if len(models) == 1 and info.is_required():
+                result[name] = _filled(given, models[0])
+            continue
+        own_kind = kind_of(type(default))
+        if len(models) > 1 and given.get("kind", own_kind) != own_kind:
             continue
         whole = cast("dict[str, Value]", default.model_dump(mode="json"))
         missing = {key: value for key, value in whole.items() if key not in given}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,13 +17,15 @@ from rushes.roles import Spec
 class MeasureSpec(Spec):
     """The final comparison: held-out prompts, same seeds, an independent measurer."""
 
-    measurer: Annotated[VlmMeasurerSpec | PluginSpec, Field(discriminator="kind")] | None = None
-    """None for the sandbox's perception measurer."""
+    spec_name: ClassVar[str] = "measure"
+
+    measurer: VlmMeasurerSpec | PluginSpec = Field(discriminator="kind")
+    """Who measures; never the judge that gives the rewards."""
     same_model_as_judge: bool = False
     """True lets a model measure that also gives the rewards: it then reports how well it was pleased."""
-    suite: str | None = None
-    """Your copy of VBench-2.0 (a checkout, a vbench2 wheel, VBench2_full_info.json, or `installed`): its prompts are
-    then the probe and held-out ones, and are never trained on. None lets the prompt writer write them."""
+    suite: PluginSpec | None = None
+    """Prompts that come from outside, such as `{use: vbench2, options: {path: VBench}}`: they are then the probe and
+    held-out ones, and are never trained on. None lets the prompt writer write them."""
     num_prompts: Size = 32
     """Held-out prompts per dimension."""
     num_extra_focus_prompts: Count = 0

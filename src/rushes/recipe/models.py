@@ -7,17 +7,12 @@ what they may cost is a Runtime and changes no key.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
 from rushes.records.base import Share
 from rushes.roles import Spec
-
-if TYPE_CHECKING:
-    from rushes.llm.chat import ChatModel
-    from rushes.recipe.runtime import RuntimeSpec
-    from rushes.roles import Critic, Judge, Measurer, PromptWriter, QuestionWriter
 
 Temperature = Annotated[float, Field(ge=0.0, le=2.0)]
 TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z_]+\.v[0-9]+$")]
@@ -27,25 +22,19 @@ TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z_]+\.v[0-9]+$")]
 class ServerModelSpec(Spec):
     """A model behind an OpenAI-compatible server."""
 
+    spec_name: ClassVar[str] = "model.server"
+
     kind: Literal["server"] = "server"
     model: Annotated[str, StringConstraints(min_length=1)]
     """The name that the server knows it by."""
     server: str = "main"
     """Which entry of `runtime.servers`; keep the name when the server moves, and no work is lost."""
 
-    def build(self, runtime: RuntimeSpec) -> ChatModel:
-        """The client.
-
-        Raises:
-            RecipeError: no such server in the recipe, its key is not in the environment, or `openai` is missing.
-        """
-        from rushes.llm.server import connect
-
-        return connect(self, runtime)
-
 
 class LocalModelSpec(Spec):
     """A model run here by transformers."""
+
+    spec_name: ClassVar[str] = "model.local"
 
     kind: Literal["transformers"] = "transformers"
     model: str = "smollm2"
@@ -55,12 +44,6 @@ class LocalModelSpec(Spec):
     precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     """Number format of the weights; float32 wherever the device is a CPU."""
 
-    def build(self, runtime: RuntimeSpec) -> ChatModel:
-        """The model that answers text; its weights are loaded when it is first asked."""
-        from rushes.llm.local import local_text_model
-
-        return local_text_model(self, runtime)
-
 
 ModelSpec = Annotated[ServerModelSpec | LocalModelSpec, Field(discriminator="kind")]
 """A model, wherever it runs."""
@@ -68,6 +51,8 @@ ModelSpec = Annotated[ServerModelSpec | LocalModelSpec, Field(discriminator="kin
 
 class LlmWriterSpec(Spec):
     """A language model that writes prompts: base prompts by analogy with the seeds, then augmented ones."""
+
+    spec_name: ClassVar[str] = "writer.llm"
 
     kind: Literal["llm"] = "llm"
     model: ModelSpec = LocalModelSpec()
@@ -87,15 +72,11 @@ class LlmWriterSpec(Spec):
     num_tries: Annotated[int, Field(ge=1, le=5)] = 2
     """How often it may try where its reply cannot be used."""
 
-    def build(self, runtime: RuntimeSpec) -> PromptWriter:
-        """The writer; errors are those of its model's build."""
-        from rushes.prompts.llm_writer import LlmWriter
-
-        return LlmWriter(self, self.model.build(runtime))
-
 
 class LlmQuestionsSpec(Spec):
     """A language model that turns prompts into yes/no questions of both polarities."""
+
+    spec_name: ClassVar[str] = "questions.llm"
 
     kind: Literal["llm"] = "llm"
     model: ModelSpec = LocalModelSpec()
@@ -109,15 +90,11 @@ class LlmQuestionsSpec(Spec):
     num_tries: Annotated[int, Field(ge=1, le=5)] = 3
     """How often it may try where its reply cannot be used."""
 
-    def build(self, runtime: RuntimeSpec) -> QuestionWriter:
-        """The question writer; errors are those of its model's build."""
-        from rushes.prompts.llm_questions import LlmQuestions
-
-        return LlmQuestions(self, self.model.build(runtime))
-
 
 class CriticSpec(Spec):
-    """A language model that refuses prompts that no camera could film, by a written rubric."""
+    """A language model that refuses prompts that no camera could show, by a written rubric."""
+
+    spec_name: ClassVar[str] = "critic.llm"
 
     kind: Literal["llm"] = "llm"
     model: ModelSpec = LocalModelSpec()
@@ -129,15 +106,11 @@ class CriticSpec(Spec):
     num_tries: Annotated[int, Field(ge=1, le=5)] = 2
     """How often it may try where its reply cannot be used."""
 
-    def build(self, runtime: RuntimeSpec) -> Critic:
-        """The critic; errors are those of its model's build."""
-        from rushes.prompts.critic import FeasibilityCritic
-
-        return FeasibilityCritic(self, self.model.build(runtime))
-
 
 class VlmAskingSpec(Spec):
     """A vision-language model that watches a clip and answers by the probability of its first word."""
+
+    spec_name: ClassVar[str] = "vlm"
 
     kind: Literal["vlm"] = "vlm"
     model: ModelSpec
@@ -155,26 +128,17 @@ class VlmAskingSpec(Spec):
 class VlmJudgeSpec(VlmAskingSpec):
     """A vision-language model that watches the clip and answers by the probability of its first word."""
 
-    def build(self, runtime: RuntimeSpec) -> Judge:
-        """The judge; weights are loaded when it is first asked."""
-        from rushes.judge.vlm import build_vlm_judge
-
-        return build_vlm_judge(self, runtime)
+    spec_name: ClassVar[str] = "judge.vlm"
 
 
 class VlmMeasurerSpec(VlmAskingSpec):
     """Another vision-language model than the judge's, which answers the questions of held-out prompts."""
 
+    spec_name: ClassVar[str] = "measurer.vlm"
+
     score: Literal["share", "all", "probability"] = "share"
     """What a clip is worth: the share of questions with the expected answer, 1 only where all have it, or the mean
     probability of the expected answers."""
-
-    def build(self, runtime: RuntimeSpec) -> Measurer:
-        """The measurer; weights are loaded when it is first asked."""
-        from rushes.judge.vlm import build_vlm_judge
-        from rushes.measure.vlm import VlmMeasurer
-
-        return VlmMeasurer(build_vlm_judge(self, runtime), self.score)
 
 
 def models_named(value: object) -> frozenset[str]:

@@ -2,58 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from rushes.recipe.diagnose import DimensionSpec
 from rushes.recipe.models import CriticSpec, LlmQuestionsSpec, LlmWriterSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes.records.base import Count, Share, Size
-from rushes.roles import PromptWriter, Runtime, Spec
+from rushes.roles import Spec
 
 DRAFTS_PER_EVALUATION_PROMPT: Final = 3.0
-"""Evaluation drafts per prompt wanted, since those that say the same as another are left out."""
-RENDERED_PER_REAL_CLIP: Final = 1.5
-"""Sandbox clips rendered per real clip wanted, since captions that say what an evaluation prompt says are refused."""
-
-
-class GrammarWriterSpec(Spec):
-    """The sandbox's prompt writer: scenes drawn from a grammar, in words."""
-
-    kind: Literal["grammar"] = "grammar"
-    detailed: Share = 0.5
-    """Share of prompts that are augmented with their setting."""
-    brought: tuple[DimensionSpec, ...] = ()
-    """Dimensions to write by analogy; filled in from `diagnose.extra`, so leave it empty in a recipe."""
-
-    def build(self, runtime: Runtime) -> PromptWriter:
-        """The writer; nothing heavy is loaded."""
-        from rushes_sandbox.writer import GrammarWriter
-
-        return GrammarWriter(self)
+"""Evaluation drafts per prompt wanted: what says the same as another is left out."""
+CLIPS_PER_REAL_CLIP: Final = 1.5
+"""Clips asked of a plug-in per real clip wanted: some captions are refused."""
 
 
 class FixedWriterSpec(Spec):
     """Prompts from a list: one file, one JSON object a line (`text`, `dimension`, `questions`)."""
 
+    spec_name: ClassVar[str] = "writer.fixed"
+
     kind: Literal["fixed"] = "fixed"
     path: str
     """The `.jsonl` file."""
 
-    def build(self, runtime: Runtime) -> PromptWriter:
-        """The writer.
-
-        Raises:
-            InputError: the file is missing, or a line of it cannot be used.
-        """
-        from rushes.prompts.fixed import FixedWriter
-
-        return FixedWriter.read(self)
-
 
 class ScreenSpec(Spec):
-    """Which prompts are refused before anything is filmed."""
+    """Which prompts are refused before anything is generated."""
+
+    spec_name: ClassVar[str] = "screen"
 
     near_duplicate: Share = 0.97
     """Similarity (cosine of word n-gram counts) from which two prompts count as the same. From 0.97 on, one different
@@ -71,35 +48,46 @@ class ScreenSpec(Spec):
     """Similarity of meaning (cosine of sentence embeddings) from which two prompts count as the same too; 0.85 is usual
     for free texts. None compares words only, and so does a machine without the embedding package, which says so."""
     critic: CriticSpec | None = None
-    """A language model that refuses what cannot be filmed; None for none."""
+    """A language model that refuses what no camera could show; None for none."""
 
 
 class RealClipsSpec(Spec):
     """The real videos that hold the model to reality."""
 
-    folder: str = "sandbox"
-    """`sandbox` renders them; else a folder of videos with `metadata.jsonl` or `metadata.csv`."""
+    spec_name: ClassVar[str] = "real-clips"
+
+    folder: str | None = None
+    """A folder of videos with `metadata.jsonl` or `metadata.csv`; None where a plug-in brings them, or nobody."""
+    source: PluginSpec | None = None
+    """A plug-in that brings them instead of a folder: `{use: sandbox}` renders them."""
     num_clips: Count = 192
     """How many to use at most; 0 for none."""
 
     @property
-    def from_sandbox(self) -> bool:
-        """Whether they are rendered, with no folder to read."""
-        return self.folder == "sandbox"
+    def num_wanted(self) -> int:
+        """How many clips the run uses at most: none where neither a folder nor a plug-in is named."""
+        return 0 if self.folder is None and self.source is None else self.num_clips
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if self.folder is not None and self.source is not None:
+            raise ValueError("prompts.real takes either a folder or a source, got both: leave one out")
+        return self
 
 
 class PromptsSpec(Spec):
     """Who writes the prompts, and how many."""
 
-    writer: GrammarWriterSpec | FixedWriterSpec | LlmWriterSpec | PluginSpec = Field(
-        default=GrammarWriterSpec(), discriminator="kind"
-    )
+    spec_name: ClassVar[str] = "prompts"
+
+    writer: FixedWriterSpec | LlmWriterSpec | PluginSpec = Field(discriminator="kind")
+    """Who writes them."""
     questions: LlmQuestionsSpec | PluginSpec | None = Field(default=None, discriminator="kind")
     """Who writes the questions of prompts that come without; None leaves them without."""
     num_weakness: Count = 192
     """Weakness prompts per round, over all focus dimensions."""
     num_caption: Count = 0
-    """Captions of real clips that the model also films, per round."""
+    """Captions of real clips that the model also generates clips of, per round."""
     oversample: Annotated[float, Field(ge=1.0)] = 2.0
     """Drafts written per prompt wanted, since the screen refuses some."""
     real: RealClipsSpec = RealClipsSpec()

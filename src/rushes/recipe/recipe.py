@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import model_validator
 
@@ -23,30 +23,33 @@ from rushes.roles import Spec
 class StagesSpec(Spec):
     """Everything that decides a run's results: a recipe without its name and runtime."""
 
+    spec_name: ClassVar[str] = "stages"
+
     seed: Count = 0
     """Root of all seeds."""
     num_rounds: Size = 1
-    """How often the loop goes round; each round films with the model of the one before."""
-    base: BaseModelSpec = BaseModelSpec()
+    """How often the loop goes round; each round generates with the model of the one before."""
+    base: BaseModelSpec
     shape: ShapeSpec = ShapeSpec()
-    diagnose: DiagnoseSpec = DiagnoseSpec()
-    prompts: PromptsSpec = PromptsSpec()
+    diagnose: DiagnoseSpec
+    prompts: PromptsSpec
     generate: GenerateSpec = GenerateSpec()
-    judge: JudgeSpec = JudgeSpec()
+    judge: JudgeSpec
     weights: WeightsSpec = WeightsSpec()
     train: TrainSpec = TrainSpec()
-    measure: MeasureSpec = MeasureSpec()
+    measure: MeasureSpec
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.train.realism.kind != "none" and self.prompts.real.num_clips == 0:
+        if self.train.realism.kind != "none" and self.prompts.real.num_wanted == 0:
             raise ValueError(
-                "train.realism needs real clips: set prompts.real.num_clips above 0, or realism.kind: none"
+                "train.realism needs real clips: name prompts.real.folder or prompts.real.source, with num_clips "
+                "above 0, or set train.realism.kind: none"
             )
-        if 0 < self.train.num_held_out >= self.prompts.real.num_clips:
+        if 0 < self.train.num_held_out >= self.prompts.real.num_wanted:
             raise ValueError(
                 f"train.num_held_out keeps {self.train.num_held_out} real clips out of training, and there are "
-                f"{self.prompts.real.num_clips}: lower it, or raise prompts.real.num_clips"
+                f"{self.prompts.real.num_wanted}: lower it, or raise prompts.real.num_clips"
             )
         if self.train.batch_size % self.train.num_accumulation:
             raise ValueError(
@@ -71,17 +74,13 @@ class StagesSpec(Spec):
                 f"measure.measurer names the model of judge.judge, {min(same)!r}: it would measure its own rewards; "
                 "name another model there, or set measure.same_model_as_judge: true"
             )
-        is_vbench = self.diagnose.catalogue == "vbench2" and not self.diagnose.extra
-        if self.measure.suite is not None and (not is_vbench or self.measure.measurer is None):
-            raise ValueError(
-                "measure.suite holds prompts of VBench-2.0 only: set diagnose.catalogue: vbench2, no diagnose.extra, "
-                "and measure.measurer, for example to rushes_vbench.metrics.measurer:VBenchMeasurerSpec"
-            )
         return self
 
 
 class Recipe(StagesSpec):
     """One run: the stages' specs, its name, and how it is executed."""
+
+    spec_name: ClassVar[str] = "recipe"
 
     name: str = "run"
     """Shown in the report."""

@@ -70,11 +70,11 @@ class PreviewRuntime(Runtime):
     every: Count = 0
     """Optimiser steps between looks, with one before step 1 and one at the end; 0 for none."""
     prompts: tuple[str, ...] = ()
-    """Texts to film, always with the same seeds; empty takes the first `num_prompts` that the run trains on."""
+    """Texts to sample, always with the same seeds; empty takes the first `num_prompts` that the run trains on."""
     num_prompts: Size = 2
     """How many of the run's own prompts, where none are named."""
     num_frames: Size | None = None
-    """Frames at most; None for those of the run's clips. Fewer are filmed where memory is short, none where even one
+    """Frames at most; None for those of the run's clips. Fewer are generated where memory is short, none where even one
     frame does not fit: the event log says so."""
     num_steps: Size | None = None
     """Denoising steps; None for those of `generate.sampler`."""
@@ -119,13 +119,13 @@ class RuntimeSpec(Runtime):
     """True encodes all texts of a stage first and then frees the text encoder's memory, which is as large as the
     transformer in real models. Other texts encoded together may change the last bit of a text's states."""
     offload: Literal["auto", "none", "model", "sequential"] = "auto"
-    """What of the model leaves the GPU between its turns while it films: `model` all parts but the one at work,
+    """What of the model leaves the GPU between its turns while it generates: `model` all parts but the one at work,
     `sequential` all layers but that, much slower; `auto` takes the fastest that fits the memory that is free. The same
     numbers either way; nothing is moved on a CPU, and training is not offloaded."""
     judge_batch: Size = 32
     """Clips judged at once."""
     executor: Literal["local", "ray"] = "local"
-    """Where clips are filmed, judged and measured: in this process, or by the workers of a Ray cluster."""
+    """Where clips are generated, judged and measured: in this process, or by the workers of a Ray cluster."""
     num_workers: Size = 1
     """Ray workers at most, each with a model of its own, `num_threads` cores, and a GPU where `device` is one."""
     ray_address: str | None = None

@@ -14,7 +14,7 @@ from rushes.roles import Spec
 class RealismSpec(Spec):
     """The realism constraint: which term ties the model to real clips, and how strongly."""
 
-    spec_name: ClassVar[str] = "rushes.recipe.train:RealismSpec"
+    spec_name: ClassVar[str] = "realism"
 
     kind: Literal["none", "real_flow", "moments"] = "real_flow"
     """`real_flow`: flow matching on real clips; `moments`: predicted clean latents distributed as real ones."""
@@ -27,7 +27,7 @@ class RealismSpec(Spec):
 class LoraSpec(Spec):
     """A low-rank adapter instead of full fine-tuning."""
 
-    spec_name: ClassVar[str] = "rushes.recipe.train:LoraSpec"
+    spec_name: ClassVar[str] = "lora"
 
     rank: Size = 16
     """Rank r."""
@@ -38,7 +38,7 @@ class LoraSpec(Spec):
 class TrainSpec(Spec):
     """How the model is fine-tuned."""
 
-    spec_name: ClassVar[str] = "rushes.recipe.train:TrainSpec"
+    spec_name: ClassVar[str] = "train"
 
     lora: LoraSpec | None = None
     """None for full fine-tuning."""

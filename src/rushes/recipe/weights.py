@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,8 @@ from rushes.roles import Spec
 
 class WeightsSpec(Spec):
     """How scores become weights; always scaled to mean 1 over the scored clips."""
+
+    spec_name: ClassVar[str] = "weights"
 
     kind: Literal["uniform", "raw", "filter", "exponential", "rank", "centred", "contrast", "plugin"] = "raw"
     """`raw` is the paper's; `uniform` is plain fine-tuning; `contrast` draws the best and worst of a prompt's takes,

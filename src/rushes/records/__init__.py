@@ -1,11 +1,11 @@
-"""The nouns of Rushes: frozen records that cross a stage or a process boundary. One word for one thing.
+"""The nouns: frozen records that cross a stage or a process boundary, the expensive ones and those derived from them.
 
-*Expensive* records (`expensive.py`) are appended once and never rewritten; *derived* ones (`derived.py`) can always be
-recomputed from them, so a better rubric re-reads old answers and re-judges nothing.
+Everybody may use them; they know nothing but errors.
 """
 
 from rushes.records.base import BlobRef, FileRef, FolderRef, Key, KeyedRecord, Record
 from rushes.records.derived import (
+    Change,
     CostEntry,
     Criterion,
     DimensionRow,
@@ -41,6 +41,7 @@ from rushes.records.expensive import (
 __all__ = [
     "Answer",
     "BlobRef",
+    "Change",
     "Checkpoint",
     "Clip",
     "CostEntry",

@@ -35,7 +35,7 @@ class Question(Record):
 
 
 class Prompt(KeyedRecord):
-    """A text to film, with the questions that tell whether it was filmed.
+    """A text to generate clips of, with the questions that tell whether they show it.
 
     Example:
         Prompt(key="1c" * 32, text="A small red ball rolls to the left on a grey floor.", base_text="a ball rolls",
@@ -60,6 +60,9 @@ class Prompt(KeyedRecord):
     """Pixels (lossless frames) of the real clip that this text describes; None for texts without one."""
     source: str = ""
     """Where the text came from, free words: a file name, a writer, a scene number."""
+    seed_name: str | None = None
+    """What the seeds of its clips come from, where prompts of several dimensions share a text and so their clips; None
+    for its own key."""
 
 
 class SamplerSettings(Record):
@@ -96,7 +99,7 @@ class Clip(KeyedRecord):
     measured_fields: ClassVar[frozenset[str]] = frozenset({"seconds"})
 
     prompt_key: Key
-    """Prompt that was filmed."""
+    """Prompt of the clip."""
     dimension: Text
     """Quality dimension of that prompt."""
     seed: Annotated[int, Field(ge=0, lt=2**63)]
@@ -106,7 +109,7 @@ class Clip(KeyedRecord):
     model: Text
     """Weights that made it: a work key of a checkpoint, or the name of the base model; "real" for real clips."""
     origin: Literal["model", "real"]
-    """Who filmed it."""
+    """Which model generated it."""
     sampler: SamplerSettings | None = None
     """How it was sampled; None for real clips only."""
     height_px: Size

@@ -1,4 +1,4 @@
-"""Report: one self-contained HTML page, the scorecard as JSON, and a table for the terminal.
+"""The stage that compares and reports: one self-contained HTML page, the scorecard as JSON, a table for the terminal.
 
-`data` (what a report shows), `examples` (which clips, by rule), `html` (`write_report`), `table` (`print_scorecard`).
+The pipeline ends with it and packages add sections to it; it computes no statistic of its own.
 """

@@ -11,15 +11,16 @@ import numpy as np
 
 from rushes.audit.run import FOLDER as AUDIT_FOLDER
 from rushes.audit.run import read_audit
-from rushes.judge.stage import judge_name
-from rushes.measure.agreement import Agreement, agreement
+from rushes.judge.agreement import Agreement, agreement
+from rushes.judge.key import judge_name
 from rushes.measure.compare import Contest, compare
 from rushes.measure.drift import Footage, drift
 from rushes.measure.latents import LatentMoments, latent_moments
-from rushes.measure.pairs import Pair, pair_up
+from rushes.measure.pairs import Pair, clusters_of, pair_up
 from rushes.plan.arithmetic import UnitFlops
 from rushes.plan.counts import units_done
 from rushes.plan.reference import reference_costs
+from rushes.plugins import JUDGE, resolved
 from rushes.prompts.captions import REAL_CLIPS, ClipRow
 from rushes.recipe.recipe import Recipe
 from rushes.records import (
@@ -37,7 +38,6 @@ from rushes.records import (
 )
 from rushes.report.data import (
     NOT_AUDITED,
-    Accuracy,
     Example,
     LossCurve,
     Missing,
@@ -51,11 +51,12 @@ from rushes.report.data import (
 from rushes.report.examples import choose_examples
 from rushes.report.html import write_report
 from rushes.report.looks import find_previews
-from rushes.roles import Video
+from rushes.report.section import Sources, sections_of
+from rushes.roles import AccuracyRow, Tested, Video
+from rushes.statistics.resampling import Resampling
 from rushes.store.run import Run
 from rushes.train.lesson import BIN_PREFIX, NUM_BINS, previews_in
 from rushes.weights.report import WeightReport
-from rushes_vbench.beside import official_rows
 
 if TYPE_CHECKING:
     from rushes.roles import Frames
@@ -82,8 +83,13 @@ class Result:
     unit_flops: UnitFlops
     """Arithmetic of one unit of each kind of work."""
 
-    def scorecard(self, recipe: Recipe, run: Run) -> Scorecard:
-        """Compare before and after; notes carry the warnings of the weighting."""
+    def scorecard(self, recipe: Recipe, run: Run, prompts: Mapping[str, Prompt]) -> Scorecard:
+        """Compare before and after; notes carry the warnings of the weighting.
+
+        Args:
+            recipe, run: what was wanted, and where it is.
+            prompts: by key, at least the measured ones.
+        """
         contest = Contest(
             base_model=self.base,
             tuned_model=self.tuned,
@@ -100,15 +106,13 @@ class Result:
                     f"{num} clips of the {which} model have latents that are not finite: left out of the drift"
                 )
         return compare(
-            self.before,
-            self.after,
-            clips=self.clips.values(),
-            contest=contest,
-            spec=recipe.measure,
+            pair_up(self.before, self.after, self.clips.values()),
+            clusters_of(prompts.values()),
+            contest,
+            Resampling(recipe.measure.num_bootstrap, recipe.seed),
             judged=self.judged,
             drift=drift(before, after, real),
             notes=tuple(notes),
-            seed=recipe.seed,
         )
 
     def _footage(self, run: Run, measured: Sequence[Measurement]) -> tuple[Footage, int]:
@@ -170,7 +174,7 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         agreement_after=_agreement(answers, result.after, "tuned"),
         costs=run.costs(),
         reference=reference_costs(units_done(run, recipe), result.unit_flops, recipe),
-        official=official_rows(run, result.before, result.after, prompts, result.clips),
+        sections=sections_of(Sources(run, result.before, result.after, prompts, result.clips)),
         audit=read_audit(run.home / AUDIT_FOLDER) or Missing(NOT_AUDITED),
     )
     write_report(data, run.home)
@@ -179,7 +183,7 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
 def _real_clips(recipe: Recipe, run: Run) -> Sequence[ClipRow] | Missing:
     """What became of the user's files; those that another recipe read in the same run folder do not count."""
     spec = recipe.prompts.real
-    if spec.from_sandbox or not spec.num_clips:
+    if spec.folder is None or not spec.num_wanted:
         return Missing("the run read no folder of real clips")
     return run.read_derived(REAL_CLIPS, ClipRow) or Missing("nothing was written about the folder of real clips")
 
@@ -286,14 +290,9 @@ def _read_curves(run: Run, ref: BlobRef | None) -> dict[str, list[tuple[int, flo
     return {term: [(int(step), float(value)) for step, value in values] for term, values in stored.items()}
 
 
-def _judge_accuracy(recipe: Recipe) -> tuple[Accuracy, ...] | Missing:
-    """The packaged judge's accuracy as measured when it was trained; another judge's is not known here."""
-    if recipe.judge.judge.kind != "sandbox":
-        return Missing("the judge is not the package's own; audit it on clips whose content is known")
-    from rushes_sandbox.vqa.accuracy import packaged_accuracy
-
-    rows = packaged_accuracy()
-    if not rows:
-        return Missing("the packaged judge carries no accuracy table")
-    broken = {name: counts for name, *counts in packaged_accuracy("broken")}
-    return tuple(Accuracy(name, right, asked, *broken.get(name, (0, 0))) for name, right, asked in rows)
+def _judge_accuracy(recipe: Recipe) -> tuple[AccuracyRow, ...] | Missing:
+    """The judge's accuracy as measured before it was released; another judge's is not known here."""
+    judge = resolved(recipe.judge.judge, JUDGE)
+    if not isinstance(judge, Tested):
+        return Missing("nothing is known of this judge's accuracy; audit it on clips whose content is known")
+    return tuple(judge.accuracy()) or Missing("the judge carries no accuracy table")

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rushes.audit.records import Audit
-from rushes.measure.agreement import Agreement
+from rushes.judge.agreement import Agreement
 from rushes.plan.reference import ReferenceCost
 from rushes.records import CostEntry, Focus, Outcome, Question, Rejection, RunHeader, Sample, Scorecard
+from rushes.report.section import Section
+from rushes.roles import AccuracyRow
 
 if TYPE_CHECKING:
     from rushes.prompts.captions import ClipRow
@@ -58,7 +60,7 @@ class Example:
     rule: str
     """The rule that chose it: "largest gain", "typical" or "largest loss"."""
     prompt: str
-    """The text both models filmed."""
+    """The text given to both models."""
     questions: Sequence[Question]
     """The prompt's questions, so that a reader sees which answer was expected."""
     seed: int
@@ -119,7 +121,7 @@ class SkippedSteps:
 
 @dataclass(frozen=True)
 class Preview:
-    """A clip that training filmed on its way, with the averaged weights that it had then.
+    """A clip that training generated on its way, with the averaged weights that it had then.
 
     Example: `Preview(Path("runs/x/previews/0f3a/step-000050-0.mp4"), 1, 50, "a red circle moves up")`.
     """
@@ -151,46 +153,6 @@ class NoiseLevel:
     """The same over the last third."""
     num_steps: int
     """Steps that drew it."""
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """How often the training judge is right about clips whose content is known.
-
-    Example: `Accuracy("Composition", num_right=188, num_questions=200)`.
-    """
-
-    dimension: str
-    """Quality dimension."""
-    num_right: int
-    """Questions answered right about clean clips."""
-    num_questions: int
-    """Questions asked about them, at least 1."""
-    num_right_broken: int = 0
-    """Questions answered right about clips that were broken and distorted on purpose."""
-    num_questions_broken: int = 0
-    """Questions asked about those; 0 where that was not measured."""
-
-
-@dataclass(frozen=True)
-class OfficialRow:
-    """A VBench-2.0 dimension as the official code scored it, beside what the run measured itself.
-
-    Example: `OfficialRow("Material", (0.52, 0.9), (0.57, 0.9), None, None, doubts=("before: 140 rows of 150",))`.
-    """
-
-    dimension: str
-    """Exact identifier."""
-    official_before: tuple[float, float] | None
-    """Mean score recomputed from the official rows, and the share of clips that it covers; None where not imported."""
-    official_after: tuple[float, float] | None
-    """The same of the tuned model."""
-    own_before: tuple[float, float] | None
-    """Mean score by the run's own measurer, and the share of clips that it covers; None where it did not measure."""
-    own_after: tuple[float, float] | None
-    """The same of the tuned model."""
-    doubts: tuple[str, ...]
-    """What contradicts in the official files."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +190,7 @@ class ReportData:
     """One curve per loss term."""
     screening: Screening | Missing
     """What the screen refused."""
-    judge_accuracy: Sequence[Accuracy] | Missing
+    judge_accuracy: Sequence[AccuracyRow] | Missing
     """Of the training judge, on held-out clips whose content is known."""
     agreement_before: Sequence[Agreement] | Missing
     """Training judge against measurer, on the base model's held-out clips."""
@@ -238,8 +200,8 @@ class ReportData:
     """Time spent; several entries of one stage are added up."""
     reference: Sequence[ReferenceCost] | Missing
     """What the stages would cost on the reference GPU."""
-    official: Sequence[OfficialRow] | Missing = Missing("no official VBench-2.0 results were imported")
-    """Official scores beside the run's own; the section is left out where there are none."""
+    sections: Sequence[Section] = ()
+    """What installed packages add, such as official scores beside the run's own."""
     audit: Audit | Missing = Missing(NOT_AUDITED)
     """What the judge said to controls, from the run folder."""
     skipped: Sequence[SkippedSteps] = ()
@@ -249,4 +211,4 @@ class ReportData:
     real_clips: Sequence[ClipRow] | Missing = Missing("the run read no folder of real clips")
     """What became of each file and row of the user's folder; the section is left out where there is none."""
     previews: Sequence[Preview] = ()
-    """Clips filmed while training; empty where the recipe asked for none."""
+    """Clips generated while training; empty where the recipe asked for none."""

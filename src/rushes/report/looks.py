@@ -1,4 +1,4 @@
-"""Clips that training filmed of itself: found in the run folder, thinned out, and read one at a time for the page."""
+"""Clips that training generated on its way: found in the run folder, thinned out, read one at a time."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rushes.records import DimensionRow, Scorecard
-from rushes.report.words import readable, tone, tones, verdict
+from rushes.report.words import readable, rule, tone, tones, verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,6 +45,7 @@ def print_scorecard(scorecard: Scorecard, console: Console) -> None:
         table.add_row("mean of the focus (*)", "", "", Text(gain, style), Text(interval, style), "")
     if scorecard.rows:
         console.print(table)
+        console.print(Text(rule(len(scorecard.rows), has_focus=scorecard.focus_gain is not None)))
     for missing in scorecard.unmeasured:
         console.print(Text(f"not measured: {readable(missing.dimension)}: {missing.reason}"))
     for note in scorecard.notes:

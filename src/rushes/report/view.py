@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from rushes.measure.agreement import Agreement
+from rushes.judge.agreement import Agreement
 from rushes.plan.reference import ReferenceCost
 from rushes.records import CostEntry, Outcome, Question, Rejection, Scorecard, Scored, Unscored
 from rushes.report.clips import EmbeddedClip, embed
-from rushes.report.data import Accuracy, Example, Missing
+from rushes.report.data import Example, Missing
 from rushes.report.words import NARROW, duration, figure, score, signed
+from rushes.roles import AccuracyRow
 
 if TYPE_CHECKING:
     from rushes.prompts.captions import ClipRow
@@ -169,7 +170,7 @@ class JudgeRow:
 
     dimension: str
     """Quality dimension."""
-    accuracy: Accuracy | None
+    accuracy: AccuracyRow | None
     """On clips whose content is known."""
     agreement_before: Agreement | None
     """With the measurer, on the base model's clips."""
@@ -178,7 +179,7 @@ class JudgeRow:
 
 
 def judge_rows(
-    accuracy: Sequence[Accuracy] | Missing,
+    accuracy: Sequence[AccuracyRow] | Missing,
     agreement_before: Sequence[Agreement] | Missing,
     agreement_after: Sequence[Agreement] | Missing,
 ) -> list[JudgeRow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from rushes.measure.compare import points
 from rushes.records import Scorecard
@@ -22,33 +23,43 @@ def focus_sentence(scorecard: Scorecard) -> str:
     """What happened to the dimensions that the run was aimed at."""
     gain, low, high = scorecard.focus_gain, scorecard.focus_gain_low, scorecard.focus_gain_high
     focus = [row for row in scorecard.rows if row.is_focus]
-    if gain is None or low is None or high is None or not focus:
+    if gain is None or low is None or high is None or scorecard.focus_verdict is None or not focus:
         return "Whether the model got better at what it was weak in could not be measured."
     where = readable(focus[0].dimension) if len(focus) == 1 else f"the {len(focus)} dimensions it was weak in"
     size = f"{signed(gain)} points (95 % interval {signed(low)} to {signed(high)})"
-    if low > 0:
-        return f"The model got better at {where}: {size}."
-    if high < 0:
-        return f"The model got worse at {where}: {size}."
-    return f"No clear change in {where}: {size}."
+    if scorecard.focus_verdict == "no clear change":
+        return f"No clear change in {where}: {size}."
+    return f"The model got {scorecard.focus_verdict} at {where}: {size}."
 
 
 def regression_sentence(scorecard: Scorecard) -> str:
-    """Which dimensions got clearly worse; empty when nothing was measured."""
+    """Which dimensions got clearly worse, or else may have; empty when nothing was measured."""
     if not scorecard.rows:
         return ""
     worse = [readable(row.dimension) for row in scorecard.rows if row.verdict == "worse"]
-    if not worse:
-        return "No dimension got clearly worse."
-    return f"{' and '.join(worse) if len(worse) < 3 else f'{len(worse)} dimensions'} got worse."
+    if worse:
+        return f"{_named(worse)} got worse."
+    fallen = [readable(row.dimension) for row in scorecard.rows if row.gain_high < 0]
+    return f"No dimension got clearly worse{f'; {_named(fallen)} may have' if fallen else ''}."
+
+
+def _named(names: Sequence[str]) -> str:
+    return " and ".join(names) if len(names) < 3 else f"{len(names)} dimensions"
+
+
+def rule(num_dimensions: int, *, has_focus: bool = False) -> str:
+    """How to read intervals and verdicts of a table of dimensions: docs/design/007-one-decision-rule.md in short."""
+    texts = ["Intervals are 95 % for each dimension alone, resampling prompts."]
+    if num_dimensions > 1:
+        texts.append(f"Better and worse are corrected for {num_dimensions} dimensions together (Holm, 5 %).")
+    if has_focus:
+        texts.append("The mean of the focus is fixed in advance and decided alone.")
+    return " ".join(texts)
 
 
 def tone(scorecard: Scorecard) -> str:
     """ "good", "bad" or "even": what the verdict says, for its colour."""
-    low, high = scorecard.focus_gain_low, scorecard.focus_gain_high
-    if low is None or high is None:
-        return "even"
-    return "good" if low > 0 else "bad" if high < 0 else "even"
+    return "even" if scorecard.focus_verdict is None else tones[scorecard.focus_verdict]
 
 
 def readable(name: str) -> str:

@@ -1,1 +1,4 @@
-"""The run folder: records in one SQLite file, content-addressed blobs, and `advance`, which makes what is missing."""
+"""The run folder: records in one SQLite file, content-addressed blobs, work keys, and `advance`, which fills gaps.
+
+Every stage keeps its results here; it knows recipes as values to compare, and no stage and no model.
+"""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Generic, TypeVar
 
@@ -18,8 +18,8 @@ from rushes.errors import StageFailed, Stopped, StoreError, UserError
 from rushes.execute.local import LocalExecutor
 from rushes.execute.progress import OnProgress, ProgressUpdate
 from rushes.execute.stop import StopSignal
+from rushes.execute.work import Done, Executor, Failed, Needs
 from rushes.records import CostEntry, Failure, KeyedRecord
-from rushes.roles import Done, Executor, Failed, Needs
 from rushes.store.events import EventLog
 from rushes.store.table import Table
 
@@ -44,6 +44,24 @@ class Work(Generic[PayloadT_co]):
     """Whatever `do` needs; picklable where work travels to other processes."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where chunks are worked on, and who is told about it. Decides no result."""
+
+    executor: Executor = field(default_factory=LocalExecutor)
+    """Runs the chunks; by default one after the other in this process."""
+    needs: Needs | None = None
+    """Resources per worker, for executors that share machines."""
+    device: str = "cpu"
+    """Where the time is spent, for the cost ledger."""
+    stop: StopSignal = field(default_factory=StopSignal)
+    """Asked between chunks."""
+    on_progress: OnProgress | None = None
+    """Told before the first chunk and after each."""
+    log: EventLog | None = None
+    """The run's event log; failures and the stage's begin and end are written there."""
+
+
 Do = Callable[[Sequence[Work[P]]], Sequence[R | Failed]]
 """Makes one chunk: for each piece of work, in order, a record with its key or a `Failed`. Writes blobs, not records."""
 
@@ -54,12 +72,7 @@ def advance(
     do: Do[P, R],
     *,
     chunk_size: int,
-    executor: Executor | None = None,
-    needs: Needs | None = None,
-    stop: StopSignal | None = None,
-    on_progress: OnProgress | None = None,
-    log: EventLog | None = None,
-    device: str = "cpu",
+    place: Place | None = None,
     must_finish: bool = False,
 ) -> list[R]:
     """Make what is missing of `work` and return all of it that exists.
@@ -70,12 +83,7 @@ def advance(
         do: makes one chunk; use `Lazily` so that nothing is loaded when nothing is missing. What it raises (other than
             `UserError` and `Stopped`) fails the whole chunk.
         chunk_size: pieces of work per call of `do`, and per transaction; at least 1.
-        executor: where chunks run; None for one after the other in this process.
-        needs: resources per worker, for executors that share machines.
-        stop: asked between chunks; None never stops.
-        on_progress: told before the first chunk and after each.
-        log: the run's event log; failures and the stage's begin and end are written there.
-        device: where the time was spent, for the cost ledger.
+        place: where it runs and who is told; None for this process and nobody.
         must_finish: True raises when anything is still missing at the end (training: no checkpoint, no run), and
             never gives up between runs.
 
@@ -93,13 +101,15 @@ def advance(
         raise ValueError(f"{table.name}: expected unique keys and chunk_size >= 1, got chunk_size={chunk_size!r}")
     missing = set(table.missing(keys))
     if missing:
-        max_attempts = None if must_finish else MAX_ATTEMPTS
-        stage = _Stage(table, work, missing, log, on_progress, device, max_attempts)
-        stage.run(do, chunk_size, executor or LocalExecutor(), needs, stop or StopSignal())
-        if must_finish:
-            stage.demand_all()
-    found = table.get_many(keys)
-    return list(found.values())
+        place = place or Place()
+        tally: _Tally[P, R] = _Tally(table, len(work), missing, place, None if must_finish else MAX_ATTEMPTS)
+        pending = tally.pending([work[i : i + chunk_size] for i in range(0, len(work), chunk_size)])
+        drawn = _Drawn(pending, tally, place.stop)
+        with tally.told():
+            for done in place.executor.map(partial(_make, do), drawn, needs=place.needs):
+                tally.land(pending[done.index], done)
+        tally.finish(was_stopped=drawn.num < len(pending), must_finish=must_finish)
+    return list(table.get_many(keys).values())
 
 
 @dataclass(frozen=True)
@@ -122,68 +132,63 @@ def _make(do: Do[P, R], chunk: Sequence[Work[P]]) -> _Made[R]:
     return _Made(results, time.perf_counter() - start)
 
 
-class _Stage(Generic[P, R]):
-    """One call of `advance` with something missing: the counts, and where each result goes."""
+class _Drawn(Generic[P]):
+    """Chunks as the executor asks for them: none after a stop, or once the stage is broken."""
+
+    def __init__(self, pending: Sequence[Sequence[Work[P]]], tally: _Tally[P, R], stop: StopSignal) -> None:
+        self._pending, self._tally, self._stop = pending, tally, stop
+        self.num = 0
+        """How many were asked for."""
+
+    def __iter__(self) -> Iterator[Sequence[Work[P]]]:
+        for chunk in self._pending:
+            if self._stop.requested or self._tally.is_broken:
+                return
+            self.num += 1
+            yield chunk
+
+
+class _Tally(Generic[P, R]):
+    """The counts of one stage with something missing, and where each result goes."""
 
     def __init__(
-        self,
-        table: Table[R],
-        work: Sequence[Work[P]],
-        missing: set[str],
-        log: EventLog | None,
-        on_progress: OnProgress | None,
-        device: str,
-        max_attempts: int | None,
+        self, table: Table[R], num_total: int, missing: set[str], place: Place, max_attempts: int | None
     ) -> None:
-        self.table, self.work, self.log, self.on_progress, self.device = table, work, log, on_progress, device
-        self.missing = missing
+        self.table, self.num_total, self.missing, self.place = table, num_total, missing, place
         self.attempts = table.attempts(sorted(missing))
         self.given_up = {key for key, n in self.attempts.items() if max_attempts is not None and n >= max_attempts}
-        self.num_before = len(work) - len(missing)
+        self.num_before = num_total - len(missing)
         self.num_failed = len(self.given_up)
         self.chunks_failed_in_a_row = 0
         self.start = time.perf_counter()
 
-    def run(self, do: Do[P, R], chunk_size: int, executor: Executor, needs: Needs | None, stop: StopSignal) -> None:
-        chunks = [self.work[i : i + chunk_size] for i in range(0, len(self.work), chunk_size)]
-        pending = [chunk for chunk in chunks if any(self._is_wanted(piece.key) for piece in chunk)]
-        self._write("stage_started", num_total=len(self.work), num_done=self.num_before, given_up=len(self.given_up))
+    @property
+    def is_broken(self) -> bool:
+        """Whether so many chunks in a row failed whole that going on makes no sense."""
+        return self.chunks_failed_in_a_row >= _MAX_FAILED_CHUNKS
+
+    @property
+    def num_done(self) -> int:
+        """Records that are there."""
+        return self.num_total - len(self.missing)
+
+    def pending(self, chunks: Sequence[Sequence[Work[P]]]) -> list[Sequence[Work[P]]]:
+        """The chunks with something to try."""
+        return [chunk for chunk in chunks if any(self._is_wanted(piece.key) for piece in chunk)]
+
+    @contextlib.contextmanager
+    def told(self) -> Iterator[None]:
+        """Tell the log and the display that work begins, and the log what ended it early."""
+        self._write("stage_started", num_total=self.num_total, num_done=self.num_before, given_up=len(self.given_up))
         self._show()
-        num_drawn = 0
-
-        def drawn() -> Iterator[Sequence[Work[P]]]:
-            nonlocal num_drawn
-            for chunk in pending:
-                if stop.requested or self.chunks_failed_in_a_row >= _MAX_FAILED_CHUNKS:
-                    return
-                num_drawn += 1
-                yield chunk
-
         try:
-            for done in executor.map(partial(_make, do), drawn(), needs=needs):
-                self._land(pending[done.index], done)
-                self._show()
+            yield
         except UserError as error:
             with contextlib.suppress(StoreError):  # the log may be on the disk that is full
-                self._write("stage_failed", problem=str(error), num_done=len(self.work) - len(self.missing))
+                self._write("stage_failed", problem=str(error), num_done=self.num_done)
             raise
-        if self.chunks_failed_in_a_row >= _MAX_FAILED_CHUNKS:
-            self._raise_failed(f"{self.chunks_failed_in_a_row} chunks in a row failed whole")
-        done_text = f"{len(self.work) - len(self.missing)} of {len(self.work)}"
-        if num_drawn < len(pending):
-            self._write("stage_stopped", num_done=len(self.work) - len(self.missing))
-            raise Stopped(f"stopped in {self.table.name!r} with {done_text} done; run the same command again to go on")
-        self._write("stage_finished", num_done=len(self.work) - len(self.missing), num_failed=self.num_failed)
 
-    def demand_all(self) -> None:
-        """Raise when anything is missing."""
-        if self.missing:
-            self._raise_failed(f"{len(self.missing)} of {len(self.work)} could not be made")
-
-    def _is_wanted(self, key: str) -> bool:
-        return key in self.missing and key not in self.given_up
-
-    def _land(self, chunk: Sequence[Work[P]], done: Done[_Made[R]]) -> None:
+    def land(self, chunk: Sequence[Work[P]], done: Done[_Made[R]]) -> None:
         """Store what a chunk gave; pieces that were there before, or were given up, keep their state."""
         outcome = done.result
         results = [outcome] * len(chunk) if isinstance(outcome, Failed) else outcome.results
@@ -196,7 +201,7 @@ class _Stage(Generic[P, R]):
             elif piece.key in self.missing:
                 records.append(result)
         seconds = 0.0 if isinstance(outcome, Failed) else outcome.seconds
-        cost = CostEntry(stage=self.table.name, seconds=seconds, num_items=len(records), device=self.device)
+        cost = CostEntry(stage=self.table.name, seconds=seconds, num_items=len(records), device=self.place.device)
         self.table.land(records, failures, cost if seconds else None)
         landed = {record.key for record in records}
         self.num_failed += len(failures) - len(landed & self.given_up)
@@ -205,6 +210,27 @@ class _Stage(Generic[P, R]):
         self.chunks_failed_in_a_row = self.chunks_failed_in_a_row + 1 if failed_whole else 0
         for failure in failures:
             self._write("item_failed", **failure.model_dump(mode="json", exclude={"stage", "trace"}))
+        self._show()
+
+    def finish(self, *, was_stopped: bool, must_finish: bool) -> None:
+        """Say how the stage ended.
+
+        Raises:
+            StageFailed: it is broken, or something is missing that must be there.
+            Stopped: work is left because the user asked to stop.
+        """
+        if self.is_broken:
+            self._raise_failed(f"{self.chunks_failed_in_a_row} chunks in a row failed whole")
+        if was_stopped:
+            self._write("stage_stopped", num_done=self.num_done)
+            done = f"{self.num_done} of {self.num_total}"
+            raise Stopped(f"stopped in {self.table.name!r} with {done} done; run the same command again to go on")
+        self._write("stage_finished", num_done=self.num_done, num_failed=self.num_failed)
+        if must_finish and self.missing:
+            self._raise_failed(f"{len(self.missing)} of {self.num_total} could not be made")
+
+    def _is_wanted(self, key: str) -> bool:
+        return key in self.missing and key not in self.given_up
 
     def _failure(self, key: str, failed: Failed) -> Failure:
         return Failure(
@@ -219,24 +245,24 @@ class _Stage(Generic[P, R]):
     def _raise_failed(self, problem: str) -> None:
         failures = [failure for failure in self.table.failures() if failure.work_key in self.missing]
         last = failures[-1] if failures else None
-        self._write("stage_failed", problem=problem, num_done=len(self.work) - len(self.missing))
-        said = f"; the last error was {last.error_type}: {last.message}\n{last.trace}" if last else ""
-        raise StageFailed(f"stage {self.table.name!r}: {problem}{said}")
+        self._write("stage_failed", problem=problem, num_done=self.num_done)
+        detail = f"; the last error was {last.error_type}: {last.message}\n{last.trace}" if last else ""
+        raise StageFailed(f"stage {self.table.name!r}: {problem}{detail}")
 
     def _show(self) -> None:
-        if self.on_progress is None:
+        if self.place.on_progress is None:
             return
-        self.on_progress(
+        self.place.on_progress(
             ProgressUpdate(
                 stage=self.table.name,
-                num_total=len(self.work),
+                num_total=self.num_total,
                 num_before=self.num_before,
-                num_done=len(self.work) - len(self.missing),
+                num_done=self.num_done,
                 num_failed=self.num_failed,
                 elapsed_s=time.perf_counter() - self.start,
             )
         )
 
     def _write(self, event: str, **fields: object) -> None:
-        if self.log is not None:
-            self.log.write(event, stage=self.table.name, **fields)
+        if self.place.log is not None:
+            self.place.log.write(event, stage=self.table.name, **fields)

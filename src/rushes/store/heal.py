@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any
 
 from pydantic import BaseModel
 
 from rushes.errors import BlobCorrupt
 from rushes.records import BlobRef
 from rushes.store.files import explained
-
-if TYPE_CHECKING:
-    from rushes.store.run import Run
-
-Result = TypeVar("Result")
-
-_MAX_ROUNDS: Final = 100
+from rushes.store.run import Run
 
 
 def blob_refs(value: object) -> list[BlobRef]:
@@ -55,21 +50,38 @@ def heal(run: Run, damage: BlobCorrupt) -> list[str]:
     return dropped
 
 
-def with_healing(run: Run, job: Callable[[], Result]) -> Result:
-    """Run `job`, and when it meets a damaged file, drop what names the file and run `job` again: running is resuming.
+def healing(run: Run) -> Iterator[Attempt]:
+    """Attempts at a job on a run: another one after each damaged file that was met, since running is resuming.
 
-    Raises:
-        BlobCorrupt: the same file is damaged again after it was made again (a failing disk), or no record names it.
+        for attempt in healing(run):
+            with attempt:
+                return job()
+
+    What names the damaged file is dropped before the next attempt. A file that is damaged again after it was made again
+    (a failing disk), or that no record names, ends the job: its `BlobCorrupt` goes up.
     """
     seen: set[str] = set()
-    for _ in range(_MAX_ROUNDS):
-        try:
-            return job()
-        except BlobCorrupt as damage:
-            if damage.sha256 in seen or not heal(run, damage):
-                raise
-            seen.add(damage.sha256)
-    return job()
+    while True:
+        yield Attempt(run, seen)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at a job; see `healing`."""
+
+    run: Run
+    seen: set[str]
+    """Hashes of the files that were damaged before."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        """Heal the run after a damaged file, so that the next attempt makes it again."""
+        if not isinstance(error, BlobCorrupt) or error.sha256 in self.seen or not heal(self.run, error):
+            return False
+        self.seen.add(error.sha256)
+        return True
 
 
 def check(run: Run) -> list[BlobCorrupt]:

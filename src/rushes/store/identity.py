@@ -17,10 +17,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from rushes.plugins import ANY, plugin
+from rushes.recipe.plugin import PluginSpec
 from rushes.records import KeyedRecord
 from rushes.roles import Runtime, Spec
 
-IDENTITY_VERSION: Final = 1
+IDENTITY_VERSION: Final = 2
 """Version of the key computation, part of every key."""
 
 _SEED_BITS: Final = 63
@@ -96,10 +98,14 @@ def spec_part(value: object) -> Any:
 
 
 def _named(model: BaseModel, fields: dict[str, Any]) -> dict[str, Any]:
-    if isinstance(model, Spec):
-        cls = type(model)
-        return {"spec_name": cls.spec_name or f"{cls.__module__}:{cls.__qualname__}", **fields}
-    return fields
+    """A Spec's fields under its fixed name; where its class lives is no part of it."""
+    if not isinstance(model, Spec):
+        return fields
+    name = type(model).__dict__.get("spec_name")
+    if not name:
+        raise TypeError(f"{type(model).__name__} needs a spec_name of its own to enter a work key")
+    version = model.version()
+    return {"spec_name": name, **fields, **({} if version is None else {"version": version})}
 
 
 def _plain(value: object, path: str) -> Any:
@@ -114,6 +120,10 @@ def _plain(value: object, path: str) -> Any:
         if not math.isfinite(value):
             raise ValueError(f"{path} must be a finite number, got {value!r}")
         return float(value) + 0.0  # -0.0 + 0.0 is 0.0
+    if isinstance(value, PluginSpec):
+        if ":" not in value.use:
+            raise TypeError(f"{path} is an unresolved plug-in ({value.use}): resolve it with rushes.plugins.resolved")
+        value = plugin(value, ANY)
     if isinstance(value, Runtime):
         raise TypeError(f"{path} is a Runtime ({type(value).__name__}): only what decides a result may enter a key")
     if isinstance(value, BaseModel):

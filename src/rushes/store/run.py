@@ -19,9 +19,11 @@ from typing import Any, Final, Self, TypeVar
 
 from pydantic import TypeAdapter
 
-from rushes.errors import BlobCorrupt, StoreError
+from rushes.errors import StoreError
+from rushes.execute.local import LocalExecutor
 from rushes.execute.progress import OnProgress
 from rushes.execute.stop import StopSignal
+from rushes.execute.work import Executor, Needs
 from rushes.records import (
     Answer,
     Checkpoint,
@@ -35,9 +37,7 @@ from rushes.records import (
     RunHeader,
     Scorecard,
 )
-from rushes.roles import Executor, Needs
-from rushes.store import heal as healing
-from rushes.store.advance import Do, P, Work, advance
+from rushes.store.advance import Place
 from rushes.store.blobs import Blobs
 from rushes.store.database import Database
 from rushes.store.events import EventLog
@@ -189,31 +189,21 @@ class Run:
         """Tuned weights."""
         return self.table("checkpoints", Checkpoint)
 
-    def advance(
-        self,
-        table: Table[R],
-        work: Sequence[Work[P]],
-        do: Do[P, R],
-        *,
-        chunk_size: int,
-        device: str = "cpu",
-        executor: Executor | None = None,
-        needs: Needs | None = None,
-        must_finish: bool = False,
-    ) -> list[R]:
-        """`rushes.store.advance.advance` with this run's stop signal, progress and log, and its executor or another."""
-        return advance(
-            table,
-            work,
-            do,
-            chunk_size=chunk_size,
-            executor=executor or self.executor,
+    def place(self, executor: Executor | None = None, needs: Needs | None = None, device: str = "cpu") -> Place:
+        """Where chunks of this run are worked on: with its stop signal, progress and log.
+
+        Args:
+            executor: runs the chunks; None for one after the other in this process.
+            needs: resources per worker.
+            device: where the time is spent, for the cost ledger.
+        """
+        return Place(
+            executor=executor or LocalExecutor(),
             needs=needs,
+            device=device,
             stop=self.stop,
             on_progress=self.on_progress,
             log=self.log,
-            device=device,
-            must_finish=must_finish,
         )
 
     def failures(self) -> list[Failure]:
@@ -221,11 +211,6 @@ class Run:
         return [failure for table in self._tables.values() for failure in table.failures()]
 
     # ---------------------------------------------------------------- costs
-
-    def spend(self, stage: str, seconds: float, num_items: int = 0, device: str = "cpu") -> None:
-        """Enter time spent outside `advance` into the cost ledger."""
-        entry = CostEntry(stage=stage, seconds=seconds, num_items=num_items, device=device)
-        self.database.execute("INSERT INTO costs (stage, body) VALUES (?, ?)", (stage, entry.model_dump_json()))
 
     def costs(self) -> list[CostEntry]:
         """The cost ledger, summed per stage and device, in the order in which they first appeared."""
@@ -293,14 +278,6 @@ class Run:
         """Take back `done`: something must be made again."""
         with explained(self.home / "done"):
             (self.home / "done").unlink(missing_ok=True)
-
-    def check(self) -> list[BlobCorrupt]:
-        """Check every stored file; see `rushes.store.heal.check`."""
-        return healing.check(self)
-
-    def heal(self, damage: BlobCorrupt) -> list[str]:
-        """Drop the records that name a damaged file; see `rushes.store.heal.heal`."""
-        return healing.heal(self, damage)
 
 
 _OWN_FILES: Final = frozenset({"lock", "header.json", "events.jsonl"})

@@ -6,6 +6,7 @@ Legend: T frames, H height, W width. `av` and `cv2` are imported where they are 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -318,3 +319,9 @@ def _duration(stream: Any) -> float:
 def _said(error: BaseException) -> str:
     said: Sequence[str | None] = (getattr(error, "strerror", None), str(error), type(error).__name__)
     return next(text for text in said if text)
+
+
+def pixel_hash(video: Video) -> str:
+    """Hash of a clip's pixels, shape and frame rate: 64 hex digits."""
+    head = f"{video.frames_THWC.shape} {video.fps!r}".encode()
+    return hashlib.sha256(head + video.frames_THWC.tobytes()).hexdigest()

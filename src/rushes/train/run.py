@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from rushes.context import Context
 from rushes.execute.progress import ProgressUpdate
-from rushes.records import Checkpoint, Clip, Prompt
-from rushes.store.advance import Work
+from rushes.families.models import Model
+from rushes.records import Checkpoint, Clip, Prompt, Sample
+from rushes.store.advance import Work, advance
 from rushes.store.run import Run
 from rushes.train.lesson import Lesson, lesson_key, previews_in
 
 if TYPE_CHECKING:
-    from rushes.context import Workbench
     from rushes.train.data import TrainingSet
     from rushes.train.parallel import Parallel
     from rushes.train.preview import PreviewOrder
@@ -23,9 +24,22 @@ if TYPE_CHECKING:
     from rushes.train.watch import HeldOut
 
 
+def train(context: Context, samples: Sequence[Sample], start: Model) -> Model:
+    """Fine-tune `start` on weighted samples."""
+    recipe = context.recipe
+    lesson = Lesson(
+        samples=tuple(samples),
+        parent=start.name,
+        start=start.weights,
+        spec=recipe.train,
+        reencode=recipe.generate.latents == "reencoded",
+    )
+    return Model.of(train_round(context.run, context, lesson, context.clips, context.prompts))
+
+
 def train_round(
     run: Run,
-    bench: Workbench,
+    bench: Context,
     lesson: Lesson,
     clips: Mapping[str, Clip],
     prompts: Mapping[str, Prompt],
@@ -44,12 +58,12 @@ def train_round(
         Stopped: the user asked to; the state is stored.
     """
     key = lesson_key(lesson)
-    made = run.advance(
+    made = advance(
         run.checkpoints,
         [Work(key, lesson)],
         lambda chunk: [_teach(run, bench, piece.payload, clips, prompts) for piece in chunk],
         chunk_size=1,
-        device=bench.recipe.runtime.device,
+        place=run.place(device=bench.recipe.runtime.device),
         must_finish=True,
     )
     run.clear_scratch(key)
@@ -58,7 +72,7 @@ def train_round(
 
 def _teach(
     run: Run,
-    bench: Workbench,
+    bench: Context,
     lesson: Lesson,
     clips: Mapping[str, Clip],
     prompts: Mapping[str, Prompt],
@@ -71,7 +85,7 @@ def _teach(
 
     key, runtime = lesson_key(lesson), bench.recipe.runtime.train
     tracker = make_tracker(runtime.tracker, run.home / "tensorboard" / key[:12], bench.recipe.name)
-    family = bench.with_weights(bench.base, ["", *_texts(lesson, clips, prompts)])
+    family = bench.models.with_weights(bench.base, ["", *_texts(lesson, clips, prompts)])
     data = training_set(lesson, family, run.blobs, clips, prompts, run.scratch(key))
     held_out = held_out_sets(lesson, family, run.blobs, clips, prompts)
     show = _Shown(run, lesson.spec.num_steps, tracker)
@@ -101,7 +115,7 @@ def _teach(
 
 @contextlib.contextmanager
 def _together(
-    run: Run, bench: Workbench, lesson: Lesson, data: TrainingSet, held_out: Sequence[HeldOut]
+    run: Run, bench: Context, lesson: Lesson, data: TrainingSet, held_out: Sequence[HeldOut]
 ) -> Iterator[Parallel]:
     """What shares the steps: one process, or as many as the recipe or the launcher says, told and ready."""
     from rushes.train.parallel import ALONE
@@ -122,7 +136,7 @@ def _together(
     assignment = Assignment(
         task=task_of(lesson, recipe.runtime.train, bench.conditions),
         base=recipe.base,
-        fingerprint=bench.family.fingerprint,
+        fingerprint=bench.models.family.fingerprint,
         device=recipe.runtime.device,
         num_threads=torch.get_num_threads(),
         scratch=scratch,
@@ -133,7 +147,7 @@ def _together(
         yield parallel
 
 
-def _preview_order(run: Run, bench: Workbench, lesson: Lesson, prompts: Mapping[str, Prompt]) -> PreviewOrder:
+def _preview_order(run: Run, bench: Context, lesson: Lesson, prompts: Mapping[str, Prompt]) -> PreviewOrder:
     from rushes.train.preview import PreviewOrder
 
     recipe = bench.recipe

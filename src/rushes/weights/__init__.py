@@ -1,6 +1,4 @@
-"""Weigh: scores -> non-negative weights, with what they amount to reported before training."""
+"""The stage that weighs: scores become non-negative weights, clips become training samples, and both are written down.
 
-from rushes.weights.report import WeightReport, report_weights
-from rushes.weights.weigh import build_weighting, weigh, weights_of
-
-__all__ = ["WeightReport", "build_weighting", "report_weights", "weigh", "weights_of"]
+The pipeline calls it; it knows records and the recipe, and nothing of models.
+"""

@@ -14,7 +14,7 @@ def above_siblings(r: Sequence[float], prompt: Sequence[str]) -> list[float]:
 
     Args:
         r: scores.
-        prompt: which prompt each clip was filmed from, any text.
+        prompt: which prompt each clip was generated from, any text.
     """
     takes: dict[str, list[float]] = {}
     for score, key in zip(r, prompt, strict=True):
@@ -32,7 +32,7 @@ def preference(r: Sequence[float], prompt: Sequence[str]) -> list[float]:
 
     Args:
         r: scores.
-        prompt: which prompt each clip was filmed from, any text.
+        prompt: which prompt each clip was generated from, any text.
     """
     apart = above_siblings(r, prompt)
     scale = math.sqrt(math.fsum(value * value for value in apart) / len(apart)) if apart else 0.0

@@ -72,7 +72,7 @@ class WeightReport(Record):
     num_prompts: Count
     """Prompts with at least one scored take."""
     num_prompts_contrast: Count
-    """Prompts whose scored takes differ in weight: only there is one way to film a prompt preferred to another."""
+    """Prompts whose scored takes differ in weight: only there is one clip of a prompt preferred to another."""
     dimensions: tuple[DimensionShare, ...]
     """Shares per dimension, by name."""
     warnings: tuple[Text, ...]
@@ -171,7 +171,7 @@ def _warnings(facts: WeightReport, spec: WeightsSpec) -> tuple[str, ...]:
         said.append(
             f"the weights of {facts.num_scored} scored clips count like {facts.effective_size:.1f} equal ones "
             f"({facts.effective_share:.0%}, below weights.min_effective {spec.min_effective:.0%}): training will "
-            "repeat few clips; film more, or use a softer weighting"
+            "repeat few clips; generate more, or use a softer weighting"
         )
     if facts.heaviest_tenth >= DOMINANT_TENTH:
         said.append(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from numbers import Real
 
 from rushes.errors import RecipeError, TrainingError
-from rushes.plugins import check_role
+from rushes.plugins import WEIGHTING, build
 from rushes.recipe.weights import WeightsSpec
 from rushes.records import Clip, Sample, Score, Scored
 from rushes.roles import Runtime, Weighting
@@ -15,7 +15,7 @@ from rushes.weights.preference import preferences
 from rushes.weights.weighting import BuiltInWeighting
 
 
-def weigh(clips: Sequence[Clip], scores: Sequence[Score], spec: WeightsSpec) -> tuple[Sample, ...]:
+def weighed(clips: Sequence[Clip], scores: Sequence[Score], spec: WeightsSpec) -> tuple[Sample, ...]:
     """Clips as training material, in order; unscored ones stay in with weight 0, so that reports can count them.
 
     Args:
@@ -97,8 +97,7 @@ def build_weighting(spec: WeightsSpec) -> Weighting:
     """
     if spec.plugin is None:
         return BuiltInWeighting(spec)
-    weighting: Weighting = spec.plugin.build(Runtime())
-    check_role(weighting, "Weighting", "weigh(scores)", f"weights.plugin: {spec.plugin.use}")
+    weighting: Weighting = build(spec.plugin, WEIGHTING, Runtime(), "weights.plugin")
     return weighting
 
 
@@ -109,7 +108,7 @@ def _checked(given: object, scores: Sequence[Score], name: str) -> list[float]:
             f"the weighting {name} must return one weight per score",
             expected=f"a list of {len(scores)} numbers",
             got=given if not isinstance(given, (list, tuple)) else f"{len(given)} weights",
-            next_step="mend weigh() of that weighting",
+            next_step="correct weigh() of that weighting",
         )
     w: list[float] = []
     for position, (weight, score) in enumerate(zip(given, scores, strict=True)):
@@ -119,7 +118,7 @@ def _checked(given: object, scores: Sequence[Score], name: str) -> list[float]:
                 f"the weighting {name} gave an impossible weight to clip {position} of {len(scores)}",
                 expected="a finite number >= 0, and 0 for an unscored clip",
                 got=(weight, score.outcome.kind),
-                next_step="mend weigh() of that weighting",
+                next_step="correct weigh() of that weighting",
             )
         w.append(value)
     return w
@@ -135,11 +134,11 @@ def _nothing_left(scores: Sequence[Score], num_scored: int, spec: WeightsSpec) -
             next_step="look at why the judge gave no scores: rushes status",
         )
     ways = {
-        "raw": "every score is 0; film easier prompts, or look at the judge",
+        "raw": "every score is 0; take easier prompts, or check the judge: rushes judge audit",
         "filter": f"lower weights.threshold (now {spec.threshold:g}), or use weights.kind: rank",
-        "centred": f"film more takes per prompt (generate.num_takes), lower weights.floor (now {spec.floor:g}), "
+        "centred": f"generate more takes per prompt (generate.num_takes), lower weights.floor (now {spec.floor:g}), "
         "or use weights.kind: rank",
-        "contrast": "film more takes per prompt (generate.num_takes): no take differs from its siblings",
+        "contrast": "generate more takes per prompt (generate.num_takes): no take differs from its siblings",
     }
     return TrainingError(
         f"all {num_scored} scored clips have weight 0 under weights.kind: {spec.kind}, so there is nothing to train on",

@@ -64,7 +64,7 @@ def centred(r: Sequence[float], prompt: Sequence[str], floor: float = 0.0) -> li
 
     Args:
         r: scores.
-        prompt: which prompt each clip was filmed from, any text; a prompt with one take gives it weight 0.
+        prompt: which prompt each clip was generated from, any text; a prompt with one take gives it weight 0.
         floor: differences below this weigh 0.
     """
     above = above_siblings(r, prompt)

@@ -29,7 +29,7 @@ def show_dimensions() -> None:
         "features": "features of several clips",
     }
     columns = [Column("dimension"), Column("category"), Column("prompts", "right"), Column("clips", "right")]
-    columns += [Column("looked at by"), Column("official models and licences"), Column("of total", "right")]
+    columns += [Column("scored by"), Column("official models and licences"), Column("of total", "right")]
     rows = []
     for each in dimensions():
         fact = facts()[each.name]
@@ -42,10 +42,9 @@ def show_dimensions() -> None:
 
 def show_power(num_prompts: int | None, num_clips: int | None, score: float, likeness: float, same_seed: float) -> None:
     """Print the smallest gain that can be seen: for one size, or for the suite's own per dimension."""
-    from rushes.statistics.comparison import binary_spread, detectable
+    from rushes.statistics.power import smallest_gain
     from rushes_vbench.catalogue import facts
 
-    spread = binary_spread(score, likeness, same_seed)
     sizes = {name: (fact.num_prompts, fact.num_samples) for name, fact in facts().items() if not fact.equal_lengths}
     if num_prompts is not None:
         sizes = {"any dimension": (num_prompts, num_clips or 3)}
@@ -54,8 +53,11 @@ def show_power(num_prompts: int | None, num_clips: int | None, score: float, lik
     rows = []
     for name, (n, m) in sizes.items():
         m = num_clips or m
-        alone, strict = (100 * detectable(spread, n, m, alpha=alpha) for alpha in (0.05, 0.05 / len(facts())))
-        rows.append((_readable(name), f"{n} x {m}", f"{alone:.1f}", f"{strict:.1f}"))
+        alone, strict = (
+            smallest_gain(n, m, score=score, likeness=likeness, same_seed=same_seed, num_compared=num_compared)
+            for num_compared in (1, len(facts()))
+        )
+        rows.append((_readable(name), f"{n} x {m}", _points(alone), _points(strict)))
     show_table(columns, rows)
     unpaired, close = (math.sqrt((1.0 - other) / (1.0 - same_seed)) for other in (0.0, 0.9))
     print(
@@ -66,6 +68,10 @@ def show_power(num_prompts: int | None, num_clips: int | None, score: float, lik
         "18: when all dimensions are tested together (Holm's strictest step). Smaller gains may be real and will "
         "mostly not be seen."
     )
+
+
+def _points(gain: float) -> str:
+    return f"{100 * gain:.1f}" if math.isfinite(gain) else "too few prompts"
 
 
 # ---------------------------------------------------------------------------------------------- official results
@@ -137,6 +143,10 @@ def show_scorecard(card: VBenchScorecard, beside: Published | None = None) -> No
 
 
 def _say_more(card: VBenchScorecard, beside: Published | None) -> None:
+    from rushes.report.words import rule
+
+    if card.rows:
+        print(rule(len(card.rows)))
     seen = [row.detectable for row in card.rows if row.detectable is not None]
     if seen:
         low, high = 100 * min(seen), 100 * max(seen)

@@ -38,7 +38,7 @@ def _read_suite(path: str) -> Suite:
 
 
 def export_run(home: Path, target: Path, suite_path: str, layout: Layout, only: str | None) -> None:
-    """Write the clips that a run filmed of the suite, for the untouched and the tuned model."""
+    """Write the clips that a run generated of the suite, for the untouched and the tuned model."""
     from rushes.store.run import Run
     from rushes_vbench.export import takes_of_run, write_export
     from rushes_vbench.placing import place

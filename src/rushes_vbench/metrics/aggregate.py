@@ -7,7 +7,6 @@ counted apart.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,9 @@ from typing import Final
 import numpy as np
 
 from rushes.records import Outcome, Scored, Unscored
-from rushes.statistics.bootstrap import SCORE_BOUNDS, Resampling, resampled_means
+from rushes.statistics.bootstrap import SCORE_BOUNDS
+from rushes.statistics.ratios import estimate, mean, mean_terms
+from rushes.statistics.resampling import Resampling
 from rushes_vbench.metrics.core import Profile, is_not_applicable
 
 DROPPED_AT: Final = 0.9
@@ -122,21 +123,9 @@ def _estimate(rows: Sequence[tuple[float, str]], name: str, how: Resampling) -> 
     """
     if not rows:
         return None
-    from scipy.special import ndtr, stdtrit
-
-    mean = math.fsum(value for value, _ in rows) / len(rows)
-    names = sorted({prompt for _, prompt in rows})
-    n = len(names)
-    if n < 2:
-        return Estimate(mean, None, None)
-    counts_N = np.array([sum(prompt == each for _, prompt in rows) for each in names], float)
-    sums_N = np.array([math.fsum(value for value, prompt in rows if prompt == each) for each in names])
-    rng = how.rng(name)
-    if np.ptp(sums_N / counts_N) <= 1e-12:
-        means_R = resampled_means(sums_N / counts_N, SCORE_BOUNDS, how.num_resamples, rng)
-    else:
-        drawn = rng.integers(n, size=(how.num_resamples, n - 1))
-        means_R = sums_N[drawn].sum(axis=1) / counts_N[drawn].sum(axis=1)
-    level = float(ndtr(stdtrit(n - 1, (1.0 - how.confidence) / 2.0)))
-    low, high = np.quantile(means_R, [level, 1.0 - level])
-    return Estimate(mean, max(0.0, min(float(low), mean)), min(1.0, max(float(high), mean)))
+    # Sorted, so that the order of the clips changes no bit of the sums.
+    terms_NS = mean_terms(np.array([value for value, _ in sorted(rows, key=lambda row: (row[1], row[0]))]))
+    found = estimate(terms_NS, sorted(prompt for _, prompt in rows), mean, how, SCORE_BOUNDS, name)
+    if found is None:
+        return Estimate(float(mean(terms_NS.sum(0))), None, None)
+    return Estimate(found.value, found.low, found.high)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from rushes.errors import RecipeError
+from rushes.judge.vlm import build_vlm_judge
+from rushes.plugins import ANY, plugin
+from rushes.recipe.models import VlmJudgeSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import RuntimeSpec
-from rushes.roles import Judge, Runtime, Spec
+from rushes.roles import Judge, Plugin, Runtime, Spec
 from rushes_vbench.metrics.identity import SAME
 from rushes_vbench.metrics.models import AnomalyClassifier, Flow, PointTracker, TextJudge, VideoTeller
 from rushes_vbench.metrics.motion_models import DenseInverseSearch, Raft, SiftRansac
@@ -53,9 +56,7 @@ def build_models(spec: VBenchMeasurerSpec, runtime: Runtime) -> Models:
 def _built(spec: Spec | None, runtime: Runtime, method: str) -> object | None:
     if spec is None:
         return None
-    if not isinstance(spec, PluginSpec) and not isinstance(runtime, RuntimeSpec):
-        runtime = RuntimeSpec()
-    built: object = spec.build(runtime)
+    built = _build(spec, runtime)
     if not callable(getattr(built, method, None)):
         raise RecipeError(
             f"the plug-in {getattr(spec, 'use', type(spec).__name__)} does not fit its place in VBench-2.0 scoring",
@@ -64,6 +65,16 @@ def _built(spec: Spec | None, runtime: Runtime, method: str) -> object | None:
             next_step="docs/vbench_metrics.md shows the methods that are needed",
         )
     return built
+
+
+def _build(spec: Spec, runtime: Runtime) -> object:
+    if isinstance(spec, PluginSpec):
+        spec = plugin(spec, ANY)
+    elif not isinstance(runtime, RuntimeSpec):
+        runtime = RuntimeSpec()
+    if isinstance(spec, VlmJudgeSpec):
+        return build_vlm_judge(spec, cast("RuntimeSpec", runtime))
+    return cast("Plugin", spec).build(runtime)
 
 
 def _tracker(spec: VBenchMeasurerSpec, device: str) -> PointTracker:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -16,6 +16,8 @@ from rushes_vbench.metrics.models import TextJudge, VideoTeller
 
 class VlmTellerSpec(Spec):
     """A vision-language model that says in words what a clip shows."""
+
+    spec_name: ClassVar[str] = "vbench2.teller"
 
     kind: Literal["vlm"] = "vlm"
     model: ModelSpec
@@ -35,6 +37,8 @@ class VlmTellerSpec(Spec):
 class LlmTextJudgeSpec(Spec):
     """A language model that compares what was asked with what was observed."""
 
+    spec_name: ClassVar[str] = "vbench2.text-judge"
+
     kind: Literal["llm"] = "llm"
     model: ModelSpec
     """Who compares."""
@@ -43,9 +47,10 @@ class LlmTextJudgeSpec(Spec):
 
     def build(self, runtime: RuntimeSpec) -> TextJudge:
         """The text judge; weights are loaded when it is first asked."""
+        from rushes.llm.build import chat_model
         from rushes_vbench.metrics.chatting import ChatTextJudge
 
-        return ChatTextJudge(self, self.model.build(runtime))
+        return ChatTextJudge(self, chat_model(self.model, runtime))
 
 
 def _named(value: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rushes.judge.asked import shrunk
 from rushes.judge.vlm import jpeg
+from rushes.llm.build import chat_model
 from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Message
 from rushes.recipe.models import ServerModelSpec
 from rushes.roles import Failed, Video
@@ -35,7 +36,7 @@ def build_teller(spec: VlmTellerSpec, runtime: RuntimeSpec) -> models.VideoTelle
         RecipeError: no such server, no key, or a package is missing.
     """
     if isinstance(spec.model, ServerModelSpec):
-        return ServerTeller(spec, spec.model.build(runtime))
+        return ServerTeller(spec, chat_model(spec.model, runtime))
     from rushes.judge.vlm_model import local_vlm
 
     return LocalTeller(spec, local_vlm(spec.model, runtime))

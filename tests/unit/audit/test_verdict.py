@@ -10,7 +10,7 @@ from rushes.audit.records import Consistency, ControlResult, OtherOpinion, Rule
 from rushes.audit.verdict import finding, judge_the_judge
 from rushes.dimensions.catalogue import CATALOGUES, catalogue
 from rushes.errors import RecipeError
-from rushes.judge.agreement import Estimate
+from rushes.statistics.resampling import Estimate
 
 RULE = Rule()
 

@@ -31,11 +31,11 @@ HEAVY = ("torch", "numpy", "diffusers", "transformers", "peft", "av", "cv2", "sc
 def card(name: str = "base") -> Scorecard:
     row = DimensionRow(
         dimension="Composition", before=0.4, after=0.5, gain=0.1, gain_low=0.05, gain_high=0.15, num_prompts=4,
-        num_clips=4, num_unscored=0, is_focus=True, verdict="better",
+        num_clips=4, num_unscored=0, is_focus=True, p_holm=0.01, verdict="better",
     )  # fmt: skip
     return Scorecard(
         base_model=name, tuned_model="t", measurer="m", judge="j", rows=(row,), focus_gain=0.1, focus_gain_low=0.05,
-        focus_gain_high=0.15, notes=("[red]a note[/red]",),
+        focus_gain_high=0.15, focus_p_value=0.01, focus_verdict="better", notes=("[red]a note[/red]",),
     )  # fmt: skip
 
 

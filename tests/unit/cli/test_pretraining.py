@@ -13,7 +13,7 @@ import torch
 
 from lab.pretrain.cli import Amount, pretrain_part
 from rushes.cli.main import main
-from rushes.doctor.weights import SUMS, check_weights
+from rushes_sandbox.checks import SUMS, check_weights
 
 
 class Recorder:

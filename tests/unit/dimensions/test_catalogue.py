@@ -1,4 +1,4 @@
-"""The catalogues: whole, in their own words, and in step with what the sandbox can film and ask."""
+"""The catalogues: whole, in their own words, and in step with what the sandbox can generate and ask."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rushes.errors import RecipeError
 from rushes_sandbox.captions import base_prompt
 from rushes_sandbox.grammar import DIMENSIONS, draw_scene
 from rushes_sandbox.scene import COLOURS, SHAPES
+from tests.support.sandbox_recipe import CATALOGUE, VBENCH_CATALOGUE
 
 VBENCH_CATEGORIES = {
     "Creativity": {"Composition", "Diversity"},
@@ -32,25 +33,25 @@ VBENCH_CATEGORIES = {
 """The benchmark's own grouping of its eighteen dimensions."""
 
 
-def test_sandbox_catalogue_is_what_the_grammar_can_film_and_diversity() -> None:
-    assert {each.name for each in catalogue("sandbox")} == set(DIMENSIONS) - {"Simple"} | {"Diversity"}
-    assert [each.name for each in catalogue("sandbox") if each.group] == ["Diversity"]
+def test_sandbox_catalogue_is_what_the_grammar_can_draw_and_diversity() -> None:
+    assert {each.name for each in catalogue(CATALOGUE)} == set(DIMENSIONS) - {"Simple"} | {"Diversity"}
+    assert [each.name for each in catalogue(CATALOGUE) if each.group] == ["Diversity"]
 
 
 def test_sandbox_dimensions_are_counterparts_of_benchmark_dimensions_of_the_same_category() -> None:
-    benchmark = {each.name: each.category for each in catalogue("vbench2")}
-    assert {each.vbench_name: each.category for each in catalogue("sandbox")}.items() <= benchmark.items()
+    benchmark = {each.name: each.category for each in catalogue(VBENCH_CATALOGUE)}
+    assert {each.vbench_name: each.category for each in catalogue(CATALOGUE)}.items() <= benchmark.items()
 
 
 def test_benchmark_catalogue_has_all_eighteen_in_their_categories() -> None:
     found: dict[str, set[str]] = {}
-    for each in catalogue("vbench2"):
+    for each in catalogue(VBENCH_CATALOGUE):
         found.setdefault(each.category, set()).add(each.name)
     assert found == VBENCH_CATEGORIES
-    assert [each.name for each in catalogue("vbench2") if each.group] == ["Diversity"]
+    assert [each.name for each in catalogue(VBENCH_CATALOGUE) if each.group] == ["Diversity"]
 
 
-@pytest.mark.parametrize("name", ["sandbox", "vbench2"])
+@pytest.mark.parametrize("name", [CATALOGUE, VBENCH_CATALOGUE])
 def test_every_dimension_says_what_it_means_and_how_it_fails(name: str) -> None:
     dimensions = catalogue(name)
     assert len({each.name for each in dimensions}) == len(dimensions)
@@ -67,18 +68,20 @@ def _form(text: str) -> str:
 
 def test_sandbox_seed_prompts_are_sentences_that_the_grammar_says_of_that_dimension() -> None:
     rng = np.random.default_rng(0)
-    for dimension in catalogue("sandbox"):
+    for dimension in catalogue(CATALOGUE):
         kinds = ("Simple", "Composition") if dimension.group else (dimension.name,)
         forms = {_form(base_prompt(draw_scene(rng, kind), rng)) for kind in kinds for _ in range(250)}
         for example in dimension.examples:
             assert _form(example) in forms, example
 
 
-def test_unknown_catalogue_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(RecipeError) as caught:
-        catalogue("../secrets")
-    assert caught.value.expected == "sandbox or vbench2"
-    assert caught.value.got_repr == "'../secrets'"
+@pytest.mark.parametrize("name", ["../secrets", "no_such_package:dimensions.yaml", "rushes_sandbox:secrets.yaml"])
+def test_unknown_catalogue_is_refused_with_what_one_looks_like(name: str) -> None:
+    with pytest.raises(RecipeError, match="cannot be read") as caught:
+        catalogue(name)
+    assert caught.value.expected == "a YAML file, or one inside an installed package: rushes_sandbox:dimensions.yaml"
+    assert caught.value.got_repr == repr(name)
+    assert "diagnose.catalogue" in (caught.value.next_step or "")
 
 
 def test_example_questions_must_fit_the_examples() -> None:

@@ -8,6 +8,7 @@ from rushes.dimensions import catalogue
 from rushes.errors import RecipeError
 from rushes.recipe.diagnose import DiagnoseSpec, DimensionSpec, ExampleSpec
 from rushes.recipe.dimensions import known, probed
+from tests.support.sandbox_recipe import CATALOGUE, VBENCH_CATALOGUE, diagnose_spec
 
 
 def rain(name: str = "Rain", prompt: str = "rain falls on a red roof") -> DimensionSpec:
@@ -20,20 +21,20 @@ def names(spec: DiagnoseSpec) -> list[str]:
 
 
 def test_by_default_everything_but_groups_is_probed_in_catalogue_order() -> None:
-    assert names(DiagnoseSpec()) == [each.name for each in catalogue() if each.name != "Diversity"]
+    assert names(diagnose_spec()) == [each.name for each in catalogue(CATALOGUE) if each.name != "Diversity"]
 
 
 def test_named_dimensions_and_focus_are_probed_in_catalogue_order() -> None:
-    spec = DiagnoseSpec(dimensions=("Mechanics", "Composition"), focus=("Camera_Motion",))
+    spec = diagnose_spec(dimensions=("Mechanics", "Composition"), focus=("Camera_Motion",))
     assert names(spec) == ["Composition", "Camera_Motion", "Mechanics"]
 
 
 def test_focus_alone_leaves_all_probed() -> None:
-    assert names(DiagnoseSpec(focus=("Mechanics",))) == names(DiagnoseSpec())
+    assert names(diagnose_spec(focus=("Mechanics",))) == names(diagnose_spec())
 
 
 def test_the_users_own_dimension_joins_with_its_examples_and_questions() -> None:
-    spec = DiagnoseSpec(extra=(rain(),))
+    spec = diagnose_spec(extra=(rain(),))
     own = known(spec)[-1]
     assert (own.name, own.category, own.vbench_name, own.group) == ("Rain", "Own", None, False)
     assert own.examples == ("rain falls on a red roof",)
@@ -45,7 +46,7 @@ def test_the_users_own_dimension_joins_with_its_examples_and_questions() -> None
 
 
 def test_the_benchmarks_catalogue_can_be_chosen() -> None:
-    assert "Thermotics" in names(DiagnoseSpec(catalogue="vbench2"))
+    assert "Thermotics" in names(diagnose_spec(catalogue=VBENCH_CATALOGUE))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_the_benchmarks_catalogue_can_be_chosen() -> None:
     [("focus", "camera motion", "Camera_Motion"), ("dimensions", "Mecanics", "Mechanics"), ("focus", "rian", "Rain")],
 )
 def test_a_typo_is_named_with_its_place_and_the_nearest_name(field: str, typed: str, near: str) -> None:
-    spec = DiagnoseSpec.model_validate({field: (typed,), "extra": (rain(),)})
+    spec = diagnose_spec(**{field: (typed,), "extra": (rain(),)})
     with pytest.raises(RecipeError) as caught:
         probed(spec)
     assert f"diagnose.{field}[0]" in caught.value.problem
@@ -63,21 +64,21 @@ def test_a_typo_is_named_with_its_place_and_the_nearest_name(field: str, typed: 
 
 def test_a_name_like_no_other_is_told_how_to_bring_it() -> None:
     with pytest.raises(RecipeError, match="no such dimension") as caught:
-        probed(DiagnoseSpec(focus=("Zzyzx",)))
+        probed(diagnose_spec(focus=("Zzyzx",)))
     assert "diagnose.extra" in (caught.value.next_step or "")
 
 
 def test_groups_and_doubles_are_refused() -> None:
     with pytest.raises(RecipeError, match=r"diagnose.focus\[1\]: 'Diversity' is measured over takes"):
-        probed(DiagnoseSpec(focus=("Mechanics", "Diversity")))
+        probed(diagnose_spec(focus=("Mechanics", "Diversity")))
     with pytest.raises(RecipeError, match=r"diagnose.dimensions\[1\]: this dimension is named twice"):
-        probed(DiagnoseSpec(dimensions=("Mechanics", "Mechanics")))
+        probed(diagnose_spec(dimensions=("Mechanics", "Mechanics")))
 
 
 @pytest.mark.parametrize("name", ["Composition", "composition ", "RAIN"])
 def test_a_taken_name_is_refused(name: str) -> None:
     with pytest.raises(RecipeError, match=r"diagnose.extra\[1\].name: there is already"):
-        known(DiagnoseSpec(extra=(rain(), rain(name))))
+        known(diagnose_spec(extra=(rain(), rain(name))))
 
 
 @pytest.mark.parametrize(
@@ -86,4 +87,4 @@ def test_a_taken_name_is_refused(name: str) -> None:
 )
 def test_empty_texts_are_refused(extra: DimensionSpec, where: str) -> None:
     with pytest.raises(RecipeError, match=f"{where} is empty"):
-        known(DiagnoseSpec(extra=(extra,)))
+        known(diagnose_spec(extra=(extra,)))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rushes.elsewhere import executor_of, needs_of
+from rushes.context import executor_of, needs_of
 from rushes.errors import RecipeError
 from rushes.execute import Lazily
 from rushes.execute.ray import RayExecutor

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rushes.export.base import Base, find_base
 from rushes.export.source import Source, choose
-from rushes.families.weights import hash_files
+from rushes.families.weights import hash_model
 from rushes.pipeline import improve
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import LoraSpec
@@ -66,7 +66,7 @@ def add_checkpoint(home: Path, recipe: Recipe, weights: dict[str, Tensor], *, pa
             step=1,
             kind="full" if recipe.train.lora is None else "lora",
             ema=False,
-            parent=parent or hash_files(Path(recipe.base.model) / "transformer"),
+            parent=parent or hash_model(Path(recipe.base.model)),
             weights=run.blobs.put_tensors(weights),
             seconds=1.0,
         )
@@ -104,7 +104,7 @@ def tuned_pipeline(source: Source, model_folder: Path) -> WanPipeline:
     return pipeline
 
 
-def film(pipeline: WanPipeline) -> Tensor:
+def generate(pipeline: WanPipeline) -> Tensor:
     """Latents of one clip, always from the same noise."""
     noise = torch.randn((1, 4, 2, 4, 4), generator=torch.Generator().manual_seed(5))
     with torch.no_grad():

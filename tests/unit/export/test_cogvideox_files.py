@@ -16,10 +16,10 @@ from rushes.export.lora import LoraOptions, export_lora
 from rushes.export.source import choose
 from rushes.families.family import Family
 from rushes.families.load import load_family
-from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import LoraSpec
 from rushes.store.run import Run
 from rushes.train.network import make_network, merged_weights
+from tests.support.sandbox_recipe import sandbox_recipe
 from tests.support.tiny_families import TINY, TinyFamily
 from tests.support.tiny_recipe import tiny_recipe
 from tests.unit.export.conftest import add_checkpoint
@@ -27,7 +27,7 @@ from tests.unit.export.conftest import add_checkpoint
 POSITIONS = "patch_embed.pos_embedding"
 
 
-def film(family: Family, tiny: TinyFamily) -> Tensor:
+def generate(family: Family, tiny: TinyFamily) -> Tensor:
     return family.sample(["a red circle moves up"], [7], tiny.sampler, tiny.shape)
 
 
@@ -47,13 +47,13 @@ def test_files_for_comfyui_hold_the_tuned_model(name: str, tmp_path: Path) -> No
     tiny = TINY[name]
     base = tiny.base(tiny.save(tmp_path / "base"))
     family = load_family(base)
-    plain = film(family, tiny)
+    plain = generate(family, tiny)
     network = make_network(family, LoraSpec(rank=2, alpha=3), None, autocast=False)
     generator = torch.Generator().manual_seed(4)
     moved = {each: torch.randn(value.shape, generator=generator) * 0.2 for each, value in network.parameters().items()}
     weights = merged_weights(network, moved)
     train = tiny_recipe(tmp_path / "base").train.model_copy(update={"lora": LoraSpec(rank=2, alpha=3)})
-    add_checkpoint(tmp_path / "run", Recipe(name="a", base=base, train=train), weights)
+    add_checkpoint(tmp_path / "run", sandbox_recipe(name="a", base=base, train=train), weights)
     with Run.view(tmp_path / "run") as run:
         export_lora(choose(run), tmp_path / "lora", "comfyui", LoraOptions())
         path = export_merged(choose(run), tmp_path / "merged", 1.0, torch.float32)
@@ -75,7 +75,7 @@ def test_files_for_comfyui_hold_the_tuned_model(name: str, tmp_path: Path) -> No
         module = module_in_diffusers(key.removeprefix("diffusion_model.").removesuffix(".lora_B.weight"))
         state[f"{module}.weight"] += adapter[key] @ adapter[key.replace("lora_B", "lora_A")]
     family.load_weights(weights)
-    wanted = film(family, tiny)
+    wanted = generate(family, tiny)
     assert (wanted - plain).abs().max() > 0.01
     family.load_weights(state)
-    assert (film(family, tiny) - wanted).norm() < 1e-3 * (wanted - plain).norm()
+    assert (generate(family, tiny) - wanted).norm() < 1e-3 * (wanted - plain).norm()

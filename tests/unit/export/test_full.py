@@ -16,16 +16,16 @@ from rushes.export.native import kohya_file, native_names
 from rushes.export.source import Source, choose
 from rushes.store.run import Run
 from tests.support.tiny_recipe import tiny_recipe
-from tests.unit.export.conftest import add_checkpoint, film, load, moved, tuned_pipeline
+from tests.unit.export.conftest import add_checkpoint, generate, load, moved, tuned_pipeline
 
 
-def test_transformer_folder_films_the_tuned_clip(full: Source, model_folder: Path, tmp_path: Path) -> None:
+def test_transformer_folder_generates_the_tuned_clip(full: Source, model_folder: Path, tmp_path: Path) -> None:
     export_transformer(full, tmp_path / "transformer", 1.0, torch.float32)
     pipeline = load(model_folder)
-    plain = film(pipeline)
+    plain = generate(pipeline)
     pipeline.transformer = WanTransformer3DModel.from_pretrained(str(tmp_path / "transformer"))
-    found = film(pipeline)
-    assert torch.equal(found, film(tuned_pipeline(full, model_folder)))
+    found = generate(pipeline)
+    assert torch.equal(found, generate(tuned_pipeline(full, model_folder)))
     assert (found - plain).abs().max() > 0.05
 
 
@@ -34,7 +34,7 @@ def test_pipeline_folder_is_whole(full: Source, model_folder: Path, tmp_path: Pa
     pipeline = DiffusionPipeline.from_pretrained(str(tmp_path / "out"))
     pipeline.set_progress_bar_config(disable=True)
     assert type(pipeline).__name__ == "WanPipeline"
-    assert torch.equal(film(pipeline), film(tuned_pipeline(full, model_folder)))
+    assert torch.equal(generate(pipeline), generate(tuned_pipeline(full, model_folder)))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {path.name for path in model_folder.iterdir()}
 
 
@@ -45,7 +45,7 @@ def test_merged_file_is_read_as_an_original_one(full: Source, model_folder: Path
     wanted = full.run.blobs.read_tensors(full.weights)
     assert all(torch.equal(value, wanted[name]) for name, value in loaded.state_dict().items())
     pipeline.transformer = loaded.eval()
-    assert torch.allclose(film(pipeline), film(tuned_pipeline(full, model_folder)), atol=1e-5)
+    assert torch.allclose(generate(pipeline), generate(tuned_pipeline(full, model_folder)), atol=1e-5)
     names = set(load_file(path))
     assert {"head.modulation", "head.head.weight", "blocks.0.modulation", "blocks.0.self_attn.o.weight"} <= names
 

@@ -82,7 +82,7 @@ def test_links_lead_to_files(exported: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["lora", "transformer", "pipeline"])
-def test_code_of_the_card_films(
+def test_code_of_the_card_generates(
     form: str, lora: Source, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = HubOptions(form=form, licence="mit", num_gallery=1)  # type: ignore[arg-type]

@@ -29,9 +29,9 @@ from rushes.export.lowrank import LowRank
 from rushes.export.source import choose
 from rushes.families.family import Family
 from rushes.families.load import load_family
-from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import LoraSpec
 from rushes.store.run import Run
+from tests.support.sandbox_recipe import sandbox_recipe
 from tests.support.tiny_families import TINY
 from tests.support.tiny_recipe import tiny_recipe
 from tests.unit.export.conftest import add_checkpoint
@@ -53,7 +53,7 @@ class Tuned:
     """Those of the checkpoint."""
 
 
-def film(family: Family) -> Tensor:
+def generate(family: Family) -> Tensor:
     tiny = TINY["hunyuan"]
     return family.sample(["a red circle moves up"], [7], tiny.sampler, tiny.shape)
 
@@ -82,8 +82,8 @@ def make(folder: Path, where: str) -> Tuned:
     torch.manual_seed(1)
     weights = tune(family, where)
     train = tiny_recipe(folder / "base").train.model_copy(update={"lora": LoraSpec(rank=RANK, alpha=RANK)})
-    add_checkpoint(folder / "run", Recipe(name="a", base=base, train=train), weights)
-    return Tuned(folder / "base", folder / "run", family, film(family), weights)
+    add_checkpoint(folder / "run", sandbox_recipe(name="a", base=base, train=train), weights)
+    return Tuned(folder / "base", folder / "run", family, generate(family), weights)
 
 
 @pytest.fixture
@@ -175,18 +175,18 @@ def test_kohya_file_makes_the_tuned_blocks(tuned: Tuned, tmp_path: Path) -> None
     assert {name.split(".")[0] for name in file} == {f"lora_unet_{part}" for part in parts}
 
 
-def test_diffusers_films_the_tuned_clip_from_a_comfyui_file(tmp_path: Path, tiny_width: None) -> None:
+def test_diffusers_generates_the_tuned_clip_from_a_comfyui_file(tmp_path: Path, tiny_width: None) -> None:
     """Of the blocks; it reads wrongly what is changed in the text refiner and in the last modulation."""
     tuned = make(tmp_path, "(single_)?transformer_blocks")
     with Run.view(tuned.home) as run:
         export_lora(choose(run), tmp_path / "lora", "comfyui", LoraOptions())
     pipeline = tuned.family.pipeline
     pipeline.load_lora_weights(str(tmp_path / "lora"), weight_name="a-comfyui.safetensors")
-    found = film(tuned.family)
+    found = generate(tuned.family)
     pipeline.unload_lora_weights()
-    assert torch.equal(film(tuned.family), tuned.plain)
+    assert torch.equal(generate(tuned.family), tuned.plain)
     tuned.family.load_weights(tuned.weights)
-    wanted = film(tuned.family)
+    wanted = generate(tuned.family)
     assert (wanted - tuned.plain).abs().max() > 0.01
     assert (found - wanted).norm() < 1e-3 * (wanted - tuned.plain).norm()
 

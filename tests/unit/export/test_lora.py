@@ -16,7 +16,7 @@ from rushes.export.dialects import Dialect, check_matches, write_adapter
 from rushes.export.lora import LoraOptions, export_lora
 from rushes.export.lowrank import LowRank
 from rushes.export.source import Source
-from tests.unit.export.conftest import RANK, film, load, tuned_pipeline
+from tests.unit.export.conftest import RANK, generate, load, tuned_pipeline
 
 
 def files_in(folder: Path) -> list[str]:
@@ -24,19 +24,19 @@ def files_in(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("dialect", ["diffusers", "comfyui", "kohya"])
-def test_adapter_films_the_tuned_clip_and_can_be_unloaded(
+def test_adapter_generates_the_tuned_clip_and_can_be_unloaded(
     dialect: Dialect, lora: Source, model_folder: Path, tmp_path: Path
 ) -> None:
     fit = export_lora(lora, tmp_path / "out", dialect, LoraOptions())
-    wanted, plain = film(tuned_pipeline(lora, model_folder)), film(load(model_folder))
+    wanted, plain = generate(tuned_pipeline(lora, model_folder)), generate(load(model_folder))
     pipeline = load(model_folder)
     pipeline.load_lora_weights(str(tmp_path / "out"), weight_name=files_in(tmp_path / "out")[0])
-    found = film(pipeline)
+    found = generate(pipeline)
     assert (wanted - plain).abs().max() > 0.05, "the tuned model must differ, or the test shows nothing"
     assert torch.allclose(found, wanted, atol=2e-5), (found - wanted).abs().max()
     assert fit.relative_error < 1e-4
     pipeline.unload_lora_weights()
-    assert torch.equal(film(pipeline), plain)
+    assert torch.equal(generate(pipeline), plain)
 
 
 def test_diffusers_folder_is_named_and_described_as_diffusers_expects(lora: Source, tmp_path: Path) -> None:
@@ -55,14 +55,14 @@ def test_strength_is_in_the_factors(lora: Source, model_folder: Path, tmp_path: 
     dialled.load_lora_weights(str(tmp_path / "whole"), adapter_name="tuned")
     dialled.set_adapters(["tuned"], [0.5])
     baked.load_lora_weights(str(tmp_path / "half"))
-    assert torch.allclose(film(baked), film(dialled), atol=2e-5)
+    assert torch.allclose(generate(baked), generate(dialled), atol=2e-5)
 
 
 def test_strength_zero_is_the_base(lora: Source, model_folder: Path, tmp_path: Path) -> None:
     export_lora(lora, tmp_path / "none", "diffusers", LoraOptions(strength=0.0))
     pipeline = load(model_folder)
     pipeline.load_lora_weights(str(tmp_path / "none"))
-    assert torch.allclose(film(pipeline), film(load(model_folder)), atol=1e-6)
+    assert torch.allclose(generate(pipeline), generate(load(model_folder)), atol=1e-6)
 
 
 def test_bfloat16_file_is_half_as_large_and_nearly_the_same(lora: Source, model_folder: Path, tmp_path: Path) -> None:
@@ -71,8 +71,8 @@ def test_bfloat16_file_is_half_as_large_and_nearly_the_same(lora: Source, model_
     assert {value.dtype for value in state.values()} == {torch.bfloat16}
     pipeline = load(model_folder)
     pipeline.load_lora_weights(str(tmp_path / "out"))
-    wanted, plain = film(tuned_pipeline(lora, model_folder)), film(load(model_folder))
-    assert (film(pipeline) - wanted).norm() < 0.05 * (wanted - plain).norm()
+    wanted, plain = generate(tuned_pipeline(lora, model_folder)), generate(load(model_folder))
+    assert (generate(pipeline) - wanted).norm() < 0.05 * (wanted - plain).norm()
 
 
 def test_full_weights_are_extracted_with_the_error_that_is_reported(

@@ -1,4 +1,4 @@
-"""The code of a model card, executed: it films the clip that the run measured, in every family."""
+"""The code of a model card, executed: it generates the clip that the run measured, in every family."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ import pytest
 from rushes.export.base import Base
 from rushes.export.snippet import make_snippet
 from rushes.families.load import load_family
-from rushes.recipe.measure import MeasureSpec
-from rushes.recipe.recipe import Recipe
 from rushes.store.video import read_video
+from tests.support.sandbox_recipe import measure_spec, sandbox_recipe
 from tests.support.tiny_families import TINY
 
 PROMPT = 'a "red" circle `moves` \\ up\n'
 
 
 @pytest.mark.parametrize("name", ["wan-ti2v", "hunyuan", "ltx", "cogvideox-5b"])
-def test_code_films_what_was_measured(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_generates_what_was_measured(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = TINY[name]
     base = tiny.base(tiny.save(tmp_path / "base"))
-    recipe = Recipe(base=base, shape=tiny.shape, measure=MeasureSpec(sampler=tiny.sampler))
+    recipe = sandbox_recipe(base=base, shape=tiny.shape, measure=measure_spec(sampler=tiny.sampler))
     place = str(tmp_path / "base")
     snippet = make_snippet(recipe, Base(tmp_path / "base", place, is_on_hub=False), "pipeline", place, PROMPT, 7)
     monkeypatch.chdir(tmp_path)
@@ -34,8 +33,8 @@ def test_code_films_what_was_measured(name: str, tmp_path: Path, monkeypatch: py
     measured = family.decode(family.sample([PROMPT], [7], tiny.sampler, tiny.shape))[0]
     frames = np.stack([np.asarray(frame) for frame in names["frames"]])  # type: ignore[attr-defined]
     # Some pipelines give pictures, some give numbers from 0 to 1.
-    filmed = frames.astype(np.float64) if frames.dtype == np.uint8 else np.round(frames * 255.0)
+    made = frames.astype(np.float64) if frames.dtype == np.uint8 else np.round(frames * 255.0)
     if name == "cogvideox-5b":  # its noise is laid out in another order, so the same seed is another clip
-        assert filmed.shape == measured.shape
+        assert made.shape == measured.shape
     else:
-        assert np.abs(filmed - measured).max() <= 1
+        assert np.abs(made - measured).max() <= 1

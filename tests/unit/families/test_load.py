@@ -17,6 +17,7 @@ from rushes.errors import InputError, RecipeError
 from rushes.families.folder import family_of, hub_error
 from rushes.families.load import channels_last, load_family
 from rushes.recipe.base import BaseModelSpec
+from tests.support.sandbox_recipe import MODEL
 from tests.support.tiny_families import TINY, make_ti2v
 from tests.support.tiny_wan import make_tiny_wan
 
@@ -35,7 +36,7 @@ def copied(folder: Path, target: Path) -> Path:
 
 def test_the_folder_says_its_family(folder: Path, tmp_path: Path) -> None:
     assert family_of(BaseModelSpec(model=str(folder))) == "wan"
-    assert family_of(BaseModelSpec(model="sandbox")) == "wan"
+    assert family_of(BaseModelSpec(model=MODEL)) == "wan"
     broken = copied(folder, tmp_path / "model")
     (broken / "model_index.json").write_text(json.dumps({"_class_name": "CogVideoXPipeline"}))
     assert family_of(BaseModelSpec(model=str(broken))) == "cogvideox"
@@ -44,7 +45,7 @@ def test_the_folder_says_its_family(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_faster_layout_changes_no_value() -> None:
-    vae = load_family(BaseModelSpec(model="sandbox")).pipeline.vae  # laid out so
+    vae = load_family(BaseModelSpec(model=MODEL)).pipeline.vae  # laid out so
     plain = AutoencoderKLWan.from_config(dict(vae.config))
     plain.load_state_dict({name: value.contiguous() for name, value in vae.state_dict().items()})
     latents = torch.randn(2, 16, 3, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -124,7 +125,7 @@ def test_what_the_hub_answers_is_translated(error: Exception, said: str) -> None
 
 
 def test_other_errors_stay_what_they_are() -> None:
-    assert hub_error(BaseModelSpec(), TypeError("a bug")) is None
+    assert hub_error(BaseModelSpec(model=MODEL), TypeError("a bug")) is None
 
 
 def test_only_text_encoders_may_be_halved(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ import torch
 from accelerate import cpu_offload
 from diffusers import DiffusionPipeline
 
-from rushes.context import Workbench
 from rushes.families import offload
 from rushes.families.family import PLAIN
 from rushes.families.hunyuan import Hunyuan
 from rushes.families.load import load_family
+from rushes.families.models import Models
 from rushes.families.offload import (
     UNMOVED,
     OffloadOrder,
@@ -36,6 +36,7 @@ from rushes.families.wan import Wan
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.runtime import RuntimeSpec, TrainRuntime
 from rushes.recipe.train import TrainSpec
+from rushes.store.blobs import Blobs
 from rushes.train.assignment import Task
 from rushes.train.data import TrainingSet
 from rushes.train.stage import tune
@@ -169,7 +170,7 @@ def offloaded(family: Wan | Hunyuan, way: Literal["model", "sequential"]) -> Ite
 @pytest.mark.usefixtures("on_cpu")
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("way", ["model", "sequential"])
-def test_an_offloaded_model_films_the_same_bits_and_takes_weights(
+def test_an_offloaded_model_generates_the_same_bits_and_takes_weights(
     name: str, way: Literal["model", "sequential"], tmp_path: Path
 ) -> None:
     tiny = TINY[name]
@@ -229,7 +230,7 @@ def test_a_run_is_told_what_was_chosen(tmp_path: Path) -> None:
     recipe = tiny_recipe(make_tiny_wan(tmp_path / "model"))
     told: list[tuple[str, dict[str, object]]] = []
     log = SimpleNamespace(write=lambda event, **fields: told.append((event, fields)))
-    bench = Workbench(recipe, SimpleNamespace(log=log))  # type: ignore[arg-type]
-    assert bench.family.placement == UNMOVED
+    models = Models(recipe.base, recipe.runtime, [recipe.shape], Blobs(tmp_path / "blobs"), log)  # type: ignore[arg-type]
+    assert models.family.placement == UNMOVED
     told_once: dict[str, object] = {"offload": "none", "free_bytes": None, "work_bytes": None, "part_bytes": {}}
     assert told == [("model_placed", told_once)]

@@ -1,5 +1,6 @@
 """The Wan adapter against the stock pipeline: same text states, same latents, same pixels."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from rushes.families import loaded
 from rushes.families.load import load_family
 from rushes.families.texts import TextStates
 from rushes.families.wan import Wan, latent_size, make_scheduler
-from rushes.families.weights import hash_files
+from rushes.families.weights import hash_model
 from rushes.recipe.base import BaseModelSpec, ShapeSpec
 from rushes.records import SamplerSettings
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
@@ -80,7 +81,7 @@ def read_by(wan: Wan, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return calls
 
 
-def test_takes_of_a_prompt_are_filmed_from_one_reading_to_the_same_bits(
+def test_takes_of_a_prompt_are_generated_from_one_reading_to_the_same_bits(
     wan: Wan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = read_by(wan, monkeypatch)
@@ -153,6 +154,7 @@ def test_an_unknown_scheduler_is_refused() -> None:
 
 
 def test_the_fingerprint_follows_the_weights(folder: Path, wan: Wan, tmp_path: Path) -> None:
-    assert wan.fingerprint == hash_files(folder / "transformer")
-    (tmp_path / "a.safetensors").write_bytes(b"other")
-    assert hash_files(tmp_path) != wan.fingerprint
+    assert wan.fingerprint == hash_model(folder)
+    other = shutil.copytree(folder, tmp_path / "other")
+    (other / "transformer" / "diffusion_pytorch_model.safetensors").write_bytes(b"other")
+    assert hash_model(other) != wan.fingerprint

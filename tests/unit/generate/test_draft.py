@@ -5,10 +5,10 @@ from pydantic import ValidationError
 
 from rushes.generate.draft import outcomes
 from rushes.plan.counts import calls_per_draft, work_of
-from rushes.recipe import parse_recipe
-from rushes.recipe.generate import DraftSpec
+from rushes.recipe.generate import DraftSpec, GenerateSpec
 from rushes.recipe.recipe import as_draft
 from rushes.records import Prompt, Score, Scored, Unscored
+from tests.support.sandbox_recipe import prompts_spec, sandbox_recipe
 
 SPEC = DraftSpec(hopeless=0.1, solved=0.9, min_kept=0.0)
 
@@ -56,21 +56,21 @@ def test_limits_in_the_wrong_order_are_refused() -> None:
 
 
 def test_a_draft_is_the_recipe_made_smaller() -> None:
-    recipe = parse_recipe("name: x", source="recipe", overrides=["generate.draft={num_frames: 5, num_steps: 4}"])
+    recipe = sandbox_recipe(generate=GenerateSpec(draft=DraftSpec(num_frames=5, num_steps=4)))
     draft = as_draft(recipe)
     assert (draft.shape.num_frames, draft.shape.height_px) == (5, recipe.shape.height_px)
     assert (draft.generate.sampler.num_steps, draft.generate.num_takes) == (4, 1)
     assert draft.generate.sampler.shift == recipe.generate.sampler.shift
-    plain = parse_recipe("name: x", source="recipe")
+    plain = sandbox_recipe()
     assert as_draft(plain) is plain
 
 
 def test_the_plan_counts_drafts_as_the_part_of_a_clip_that_they_are() -> None:
-    settings = ["generate.draft={num_frames: 5, num_steps: 4, num_takes: 2}", "prompts.num_weakness=10"]
-    with_drafts = parse_recipe("name: x", source="recipe", overrides=settings)
+    generate = GenerateSpec(draft=DraftSpec(num_frames=5, num_steps=4, num_takes=2))
+    with_drafts = sandbox_recipe(generate=generate, prompts=prompts_spec(num_weakness=10))
     (stage,) = (each for each in work_of(with_drafts) if each.stage == "draft")
     assert stage.num_items == 20
     assert stage.units["draft_clips"] == 20
     assert calls_per_draft(with_drafts) == pytest.approx(4 * 2 * 5 / 17)
     assert stage.tables == {"draft_clips": 20, "draft_answers": 80}
-    assert all(each.stage != "draft" for each in work_of(parse_recipe("name: x", source="recipe")))
+    assert all(each.stage != "draft" for each in work_of(sandbox_recipe()))

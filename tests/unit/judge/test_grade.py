@@ -9,13 +9,14 @@ import pytest
 
 from rushes.errors import TrainingError
 from rushes.judge.grade import aggregate, check_unscored_share, grade
-from rushes.judge.stage import answer_key
+from rushes.judge.key import answer_key
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes.records import Answer, Clip, Outcome, Prompt, Scored, Unscored
 from tests.support.judged import make_clip, make_prompt, make_question, make_score
+from tests.support.sandbox_recipe import judge_spec
 
-SPEC = JudgeSpec()
+SPEC = judge_spec()
 PROMPT = make_prompt("p", make_question("red?"), make_question("blue?", "no"), make_question("moves?"))
 CLIP = make_clip(PROMPT)
 
@@ -48,7 +49,7 @@ def outcome(values: list[float | str | None], spec: JudgeSpec = SPEC) -> Outcome
     ("how", "value"), [("mean", (0.9 + 0.8 + 0.5) / 3), ("product", 0.9 * 0.8 * 0.5), ("minimum", 0.5)]
 )
 def test_the_probabilities_of_the_expected_answers_are_aggregated(how: str, value: float) -> None:
-    got = outcome([0.9, 0.2, 0.5], JudgeSpec.model_validate({"aggregate": how}))
+    got = outcome([0.9, 0.2, 0.5], judge_spec(aggregate=how))
     assert isinstance(got, Scored)
     assert got.value == pytest.approx(value)
     assert [part.name for part in got.parts] == ["red?", "blue?", "moves?"]
@@ -70,7 +71,7 @@ def test_a_prompt_without_questions_has_no_score() -> None:
 
 
 def test_answers_of_another_judge_or_clip_do_not_count() -> None:
-    other_judge = JudgeSpec(judge=PluginSpec(use="a.b:C"))
+    other_judge = judge_spec(judge=PluginSpec(use="tests.support.fakes:HashJudgeSpec"))
     other_clip = make_clip(PROMPT, take=1)
     answers = [*answered([1.0, 0.0, 1.0], spec=other_judge), *answered([1.0, 0.0, 1.0], clip=other_clip)]
     first, second = grade([CLIP, other_clip], {PROMPT.key: PROMPT}, answers, SPEC)

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from rushes.context import Context
 from rushes.errors import BlobCorrupt, InputError, RecipeError, StageFailed
 from rushes.judge.grade import grade
-from rushes.judge.stage import Asked, answer_key, ask, asking, build_judge, chunk_size, judge_name, questions
-from rushes.recipe.judge import JudgeSpec
+from rushes.judge.key import answer_key, judge_name
+from rushes.judge.stage import Asked, ask, build_judge, chunk_size, judge, questions
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import Answer, Clip, Prompt, Unscored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Runtime, Spec
-from rushes.store.advance import Work
+from rushes.store.advance import Work, advance
 from rushes.store.decoded import Decoded
 from rushes.store.run import Run
 from tests.support.judged import make_clip, make_prompt, make_question
+from tests.support.sandbox_recipe import judge_spec, sandbox_recipe
+from tests.support.travelling import Travelling
 
-SPEC = JudgeSpec()
+SPEC = judge_spec()
 
 
 @dataclass
@@ -88,8 +90,8 @@ class TestWork:
     def test_keys_follow_the_judge_and_the_questions_not_the_aggregate(self, scene: Scene) -> None:
         clip, prompt = scene.clips[0], scene.prompts[scene.clips[0].prompt_key]
         key = answer_key(clip, prompt, 0, SPEC)
-        assert answer_key(clip, prompt, 0, JudgeSpec(aggregate="minimum", max_unscored=0.5)) == key
-        other_judge = JudgeSpec(judge=PluginSpec(use="some.where:Judge"))
+        assert answer_key(clip, prompt, 0, judge_spec(aggregate="minimum", max_unscored=0.5)) == key
+        other_judge = judge_spec(judge=PluginSpec(use=f"{__name__}:BrightSpec"))
         other_words = prompt.model_copy(update={"questions": prompt.questions[:1]})
         others = {
             answer_key(clip, prompt, 1, SPEC),
@@ -131,7 +133,7 @@ class TestRequests:
     def test_the_edge_of_a_chunk_cuts_no_request(self, scene: Scene, size: int) -> None:
         judge = Scripted(act=by_position)
         do = partial(ask, judge, videos=Decoded(scene.run.blobs), name="scripted")
-        found = scene.run.advance(scene.run.answers, scene.work, do, chunk_size=size)
+        found = advance(scene.run.answers, scene.work, do, chunk_size=size, place=scene.run.place())
         assert p_yes(found) == [0.0, 0.1, 0.0, 0.1, 0.2, 0.0, 0.1]
         whole = {prompt.text: prompt.questions for prompt in scene.prompts.values()}
         assert all(request.questions == whole[request.text] for call in judge.calls for request in call)
@@ -141,9 +143,9 @@ class TestRequests:
     def test_running_again_asks_nothing(self, scene: Scene) -> None:
         judge = Scripted()
         do = partial(ask, judge, videos=Decoded(scene.run.blobs), name="scripted")
-        first = scene.run.advance(scene.run.answers, scene.work, do, chunk_size=4)
+        first = advance(scene.run.answers, scene.work, do, chunk_size=4)
         num_calls = len(judge.calls)
-        assert scene.run.advance(scene.run.answers, scene.work, do, chunk_size=3) == first
+        assert advance(scene.run.answers, scene.work, do, chunk_size=3) == first
         assert len(judge.calls) == num_calls > 0
 
 
@@ -208,7 +210,7 @@ class TestMisbehaviour:
 
         results = scene.ask(Judge())
         assert all(isinstance(result, Failed) for result in results)
-        assert "expected a list with one tuple of answers for each of" in str(results[0])
+        assert "expected a list with one result for each of 1 requests" in str(results[0])
 
     def test_one_clip_that_makes_the_judge_raise_costs_only_itself(self, scene: Scene) -> None:
         def choke(requests: Sequence[JudgeRequest]) -> None:
@@ -246,7 +248,7 @@ class TestMisbehaviour:
 
             with pytest.raises(StageFailed, match="server is down"):
                 do = partial(ask, judge, videos=Decoded(run.blobs), name="scripted")
-                run.advance(run.answers, work, do, chunk_size=4)
+                advance(run.answers, work, do, chunk_size=4)
             assert run.answers.num_records() == 0
 
     def test_what_the_user_can_mend_is_raised_as_it_is(self, scene: Scene) -> None:
@@ -269,27 +271,41 @@ class TestMisbehaviour:
 class BrightSpec(Spec):
     """A judge for the recipe, as a plug-in."""
 
+    spec_name: ClassVar[str] = "tests.bright-judge"
+
     def build(self, runtime: Runtime) -> Scripted:
         return Scripted()
 
 
 class NoJudgeSpec(Spec):
+    spec_name: ClassVar[str] = "tests.no-judge"
+
     def build(self, runtime: Runtime) -> str:
         return "not a judge"
 
 
 class TestBuilding:
-    def test_the_recipes_judge_is_built_when_needed_and_travels(self, scene: Scene) -> None:
-        spec = JudgeSpec(judge=PluginSpec(use=f"{__name__}:BrightSpec"))
-        do = pickle.loads(pickle.dumps(asking(spec, RuntimeSpec(), scene.run.blobs)))
+    def test_the_recipes_judge_is_built_when_needed_and_travels(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        away = Travelling()
+        monkeypatch.setattr("rushes.context.executor_of", lambda runtime: away)
+        spec = judge_spec(judge=PluginSpec(use=f"{__name__}:BrightSpec"))
+        context = Context(sandbox_recipe(judge=spec, runtime=RuntimeSpec(num_threads=1, judge_batch=1)), scene.run)
+        context.prompts.update(scene.prompts)
+        scores = judge(context, scene.clips)
+        assert scores == grade(scene.clips, scene.prompts, scene.run.answers.all(), spec)
         work = questions(scene.clips, scene.prompts, spec)
-        found = scene.run.advance(scene.run.answers, work, do, chunk_size=3)
+        found = list(scene.run.answers.get_many([piece.key for piece in work]).values())
         assert p_yes(found) == pytest.approx([n / 255 for n in (10, 10, 20, 20, 20, 30, 30)])
-        assert {answer.judge for answer in found} == {f"{__name__}:BrightSpec"}
+        assert {answer.judge for answer in found} == {"tests.bright-judge"}
+        assert away.num_calls == 1
+        judge(context, scene.clips)
+        assert away.num_calls == 1, "nothing is missing, so no judge is needed"
 
     def test_what_is_no_judge_is_refused_by_name(self) -> None:
-        spec = JudgeSpec(judge=PluginSpec(use=f"{__name__}:NoJudgeSpec"))
-        with pytest.raises(RecipeError, match=r"NoJudgeSpec does not build a judge") as caught:
+        spec = judge_spec(judge=PluginSpec(use=f"{__name__}:NoJudgeSpec"))
+        with pytest.raises(RecipeError, match=r"NoJudgeSpec does not build a Judge") as caught:
             build_judge(spec, RuntimeSpec())
         assert caught.value.got_repr == "'not a judge'"
 
@@ -298,8 +314,9 @@ class TestBuilding:
     ) -> None:
         monkeypatch.setattr("rushes_sandbox.vqa.judge.packaged_judge", lambda: tmp_path / "empty")
         with pytest.raises(InputError, match=r"no judge can be loaded from .*empty"):
-            build_judge(JudgeSpec(), RuntimeSpec())
+            build_judge(judge_spec(), RuntimeSpec())
 
     def test_names(self) -> None:
-        assert judge_name(JudgeSpec()) == "sandbox-vqa"
-        assert judge_name(JudgeSpec(judge=PluginSpec(use="a.b:C"))) == "a.b:C"
+        assert judge_name(judge_spec()) == "sandbox-vqa"
+        plugin = PluginSpec(use=f"{__name__}:BrightSpec")
+        assert judge_name(judge_spec(judge=plugin)) == "tests.bright-judge", "wherever the class lives"

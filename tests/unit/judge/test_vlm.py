@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from rushes.judge.asked import asked_hash, frames_table, num_frames_for, positions, shrunk
-from rushes.judge.stage import answer_key, judge_name
+from rushes.judge.key import answer_key, judge_name
+from rushes.judge.vlm import build_vlm_judge
 from rushes.llm import server as server_module
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.models import ServerModelSpec, VlmJudgeSpec
@@ -21,6 +22,7 @@ from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest, Video
 from tests.contract.judge import check_judge
 from tests.support.judged import make_clip, make_prompt
 from tests.support.odd_server import Behaviour, OddServer, asked_text, completion, refuses, says, status
+from tests.support.sandbox_recipe import CATALOGUE, VBENCH_CATALOGUE
 
 YES = {"Yes": 0.6, " yes": 0.1, "No": 0.2}
 
@@ -33,7 +35,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def judge(url: str, folder: Path | None = None, **settings: object) -> Judge:
     spec = VlmJudgeSpec.model_validate({"model": ServerModelSpec(model="vlm")} | settings)
     entry = ServerRuntime(url=url, num_retries=1)
-    return spec.build(RuntimeSpec(servers={"main": entry}, cache_folder=None if folder is None else str(folder)))
+    cache = None if folder is None else str(folder)
+    return build_vlm_judge(spec, RuntimeSpec(servers={"main": entry}, cache_folder=cache))
 
 
 def question(text: str = "is it red?", dimension: str = "Composition") -> Question:
@@ -163,7 +166,7 @@ def test_frames_by_dimension() -> None:
 def test_the_frames_table_knows_only_dimensions_of_the_catalogues() -> None:
     from rushes.dimensions import catalogue
 
-    known = {each.name for name in ("sandbox", "vbench2") for each in catalogue(name)}
+    known = {each.name for name in (CATALOGUE, VBENCH_CATALOGUE) for each in catalogue(name)}
     assert set(frames_table()) - {"default"} <= known
 
 

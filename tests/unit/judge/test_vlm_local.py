@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from rushes.errors import InputError, RecipeError
+from rushes.judge.vlm import build_vlm_judge
 from rushes.judge.vlm_local import LocalVlmJudge
 from rushes.judge.vlm_model import Timing
 from rushes.judge.vlm_processor import load_processor
@@ -37,7 +38,7 @@ def judge(folder: Path | str, **settings: object) -> LocalVlmJudge:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made = spec.build(RuntimeSpec())
+        made = build_vlm_judge(spec, RuntimeSpec())
         assert isinstance(made, LocalVlmJudge)
         return made
 

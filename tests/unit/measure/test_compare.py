@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import random
-import sys
-from pathlib import Path
+from collections.abc import Iterable
 
+import numpy as np
 import pytest
 
 from rushes.errors import UserError
 from rushes.measure.compare import Contest, compare, points
-from rushes.measure.pairs import pair_up
-from rushes.recipe.measure import MeasureSpec
-from rushes.records import DimensionRow, DriftRow, Scorecard
-from rushes.statistics.bootstrap import Resampling, gain_interval
+from rushes.measure.pairs import clusters_of, pair_up
+from rushes.records import Clip, DimensionRow, DriftRow, Measurement, Prompt, Scorecard
+from rushes.statistics.comparison import compare_gains, paired_gains
+from rushes.statistics.corrections import sign_flip_p
+from rushes.statistics.resampling import Resampling
+from tests.support.measured_clips import Stand, clip, key, measured
 
-sys.path.insert(0, str(Path(__file__).parent))
-from measured_clips import Stand, clip, key, measured
-
-SPEC = MeasureSpec(num_bootstrap=400)
+HOW = Resampling(num_resamples=400)
 
 
 def contest(*focus: str) -> Contest:
@@ -27,14 +26,18 @@ def contest(*focus: str) -> Contest:
 
 def scorecard(stand: Stand, *focus: str, **more: object) -> Scorecard:
     return compare(
-        stand.before,
-        stand.after,
-        clips=stand.clips,
-        contest=contest(*focus),
-        spec=SPEC,
+        pair_up(stand.before, stand.after, stand.clips),
+        apart(stand.before, stand.after),
+        contest(*focus),
+        HOW,
         judged=stand.judged,
         **more,  # type: ignore[arg-type]
     )
+
+
+def apart(*sides: Iterable[Measurement]) -> dict[str, str]:
+    """Every prompt a cluster of its own."""
+    return {each.prompt_key: each.prompt_key for side in sides for each in side}
 
 
 def row(card: Scorecard, name: str) -> DimensionRow:
@@ -49,9 +52,11 @@ def test_a_dimension_that_improves_gets_means_gain_and_interval() -> None:
     assert (found.verdict, found.is_focus, found.num_prompts, found.num_clips) == ("better", True, 16, 16)
     # The same interval as that of the bare numbers, in any order.
     prompts = [key("prompt", "Composition", i) for i in range(16)]
-    bare = gain_interval(before, after, prompts, Resampling(num_resamples=400), name="Composition")
+    comparison = compare_gains({"Composition": paired_gains(before, after, prompts)}, HOW)
+    bare = comparison.gain
     assert (found.gain_low, found.gain_high) == (bare.low, bare.high)
-    assert (card.focus_gain, card.focus_gain_low, card.focus_gain_high) == (bare.mean, bare.low, bare.high)
+    assert (card.focus_gain, card.focus_gain_low, card.focus_gain_high) == (bare.value, bare.low, bare.high)
+    assert (card.focus_p_value, card.focus_verdict) == (found.p_holm, "better")
     assert card.notes == ()
     assert card.measurer == "tester"
 
@@ -152,6 +157,12 @@ def test_a_judge_that_is_pleased_while_the_measurer_is_not_is_noted() -> None:
     assert below_the_noise.notes == ()
 
 
+def test_a_gain_that_the_measurer_sees_clearly_is_no_flattery_however_much_the_judge_sees() -> None:
+    before, after = [0.0] * 24, [1.0] * 9 + [0.0] * 15
+    stand = Stand().add("A", before, after, ([0.0] * 24, [1.0] * 20 + [0.9] * 4))
+    assert scorecard(stand).notes == ()
+
+
 def test_judge_means_cover_only_pairs_that_the_judge_scored_on_both_sides() -> None:
     stand = Stand().add("A", [0.0, 1.0] * 5, [1.0, 1.0] * 5, ([0.2, "no answer"] * 5, [0.4, 0.9] * 5))
     found = row(scorecard(stand), "A")
@@ -162,7 +173,11 @@ def test_judge_means_cover_only_pairs_that_the_judge_scored_on_both_sides() -> N
 
 def test_few_prompts_are_noted() -> None:
     card = scorecard(Stand().add("A", [0.0, 0.0, 1.0], [1.0, 0.0, 1.0]))
-    assert card.notes == ("A: only 3 prompts; its interval is rough. Raise measure.num_prompts.",)
+    assert card.notes == (
+        "A: only 3 prompts; its interval is rough, and a verdict takes at least 6. Raise measure.num_prompts.",
+    )
+    seven = scorecard(Stand().add("A", [0.0, 0.0, 1.0, 1.0, 0.5, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0, 0.5, 0.0, 1.0]))
+    assert seven.notes == ("A: only 7 prompts; its interval is rough. Raise measure.num_prompts.",)
 
 
 def test_earlier_notes_and_drift_are_passed_on_first() -> None:
@@ -187,9 +202,66 @@ def test_mistakes_of_the_caller_are_refused() -> None:
         pair_up([*stand.before, stand.before[0]], stand.after, stand.clips)
     other = [each.model_copy(update={"measurer": "other"}) for each in stand.after]
     with pytest.raises(ValueError, match="same one measurer"):
-        compare(stand.before, other, clips=stand.clips, contest=contest(), spec=SPEC)
+        compare(pair_up(stand.before, other, stand.clips), apart(stand.before), contest(), HOW)
+    with pytest.raises(KeyError):
+        compare(pair_up(stand.before, stand.after, stand.clips), {}, contest(), HOW)
     with pytest.raises(UserError, match="nothing was measured"):
-        compare([], [], clips=[], contest=contest("A"), spec=SPEC)
+        compare(pair_up([], [], []), {}, contest("A"), HOW)
+
+
+def test_verdicts_are_corrected_for_all_dimensions_and_the_focus_mean_is_not() -> None:
+    """Seven prompts of sixteen gain and none loses: p = 2 / 2^7, clear alone and not among six dimensions."""
+    flat, raised = [0.0] * 16, [1.0] * 7 + [0.0] * 9
+    alone = row(scorecard(Stand().add("A", flat, raised)), "A")
+    assert (alone.verdict, alone.p_holm) == ("better", pytest.approx(2 / 2**7))
+    stand = Stand().add("A", flat, raised)
+    for name in "BCDEF":
+        stand.add(name, flat, flat)
+    card = scorecard(stand, "A")
+    among = row(card, "A")
+    assert (among.verdict, among.p_holm) == ("no clear change", pytest.approx(6 * 2 / 2**7))
+    assert among.gain_low > 0  # the interval is that of the dimension alone
+    assert (card.focus_verdict, card.focus_p_value) == ("better", pytest.approx(2 / 2**7))
+
+
+def test_a_loss_that_is_not_clear_among_all_dimensions_is_noted_all_the_same() -> None:
+    flat, fallen = [1.0] * 16, [0.0] * 7 + [1.0] * 9
+    stand = Stand().add("A", flat, fallen)
+    for name in "BCDEF":
+        stand.add(name, flat, flat)
+    (note,) = scorecard(stand).notes
+    assert note.startswith("A may have got worse: -43.8 points, 95 % interval -")
+    assert note.endswith("; not enough for a verdict among 6 dimensions (p 0.09, corrected).")
+
+
+def test_a_prompt_that_serves_several_dimensions_is_one_cluster() -> None:
+    gains = [0.5, 0.25, -0.5, 0.0, 1.0, -0.25, 0.75, 0.5, -0.75, 0.25, 0.0, 0.5]
+    stand = Stand()
+    for name in ("A", "B"):
+        stand.add(name, [0.5 - gain / 2 for gain in gains], [0.5 + gain / 2 for gain in gains])
+    pairing = pair_up(stand.before, stand.after, stand.clips)
+    prompts = [prompt_of(each) for each in stand.clips]
+    shared = compare(pairing, clusters_of(prompts), contest("A", "B"), HOW)
+    alone = compare(pairing, clusters_of(prompts), contest("A"), HOW)
+    separate = compare(pairing, apart(stand.before), contest("A", "B"), HOW)
+    # Two dimensions of the same gains on the same prompts tell no more than one of them.
+    assert width(shared) == pytest.approx(width(alone), rel=0.1)
+    assert width(separate) < 0.8 * width(alone)
+    assert shared.focus_p_value == pytest.approx(sign_flip_p(np.array(gains), HOW))
+
+
+def prompt_of(each: Clip) -> Prompt:
+    """A suite's prompt: its text is the same in every dimension."""
+    number = next(i for i in range(99) if key("prompt", each.dimension, i) == each.prompt_key)
+    text = f"prompt {number}"
+    return Prompt(
+        key=each.prompt_key, text=text, base_text=text, dimension=each.dimension, origin="held_out", index=number
+    )
+
+
+def width(card: Scorecard) -> float:
+    assert card.focus_gain_low is not None and card.focus_gain_high is not None
+    return card.focus_gain_high - card.focus_gain_low
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.042, "+4.2"), (-0.0083, "-0.8"), (-0.0001, "0.0"), (1.0, "+100.0")])

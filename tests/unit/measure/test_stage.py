@@ -22,7 +22,7 @@ from rushes.store.blobs import Blobs
 from rushes.store.decoded import Decoded, side_by_side
 from rushes.store.run import Run
 from tests.support.judged import make_prompt
-from tests.unit.measure.measured_clips import clip, key
+from tests.support.measured_clips import clip, key
 
 PROMPT = make_prompt("glass")
 

@@ -7,6 +7,7 @@ import pytest
 from rushes.errors import RecipeError
 from rushes.plan.chat_models import chat_models, chat_parameters, chat_price
 from rushes.plan.gpus import find_gpu
+from rushes.plugins import JUDGE
 from rushes.recipe import load_recipe
 from rushes.recipe.models import ServerModelSpec, VlmJudgeSpec
 from rushes.recipe.plugin import PluginSpec
@@ -45,9 +46,8 @@ def test_a_plug_in_that_tells_nothing_has_no_price_and_the_memory_of_its_fields(
 
 def test_the_models_of_a_role_are_found_wherever_they_run() -> None:
     server = ServerModelSpec(model="large")
-    assert chat_models(VlmJudgeSpec(model=server)) == (server,)
-    assert [model.model for model in chat_models(PluginSpec(use=SILENT))] == [SEVEN.model, "somebody/pen-3B"]
-    assert chat_models(None) == ()
+    assert chat_models(VlmJudgeSpec(model=server), JUDGE) == (server,)
+    assert [model.model for model in chat_models(PluginSpec(use=SILENT), JUDGE)] == [SEVEN.model, "somebody/pen-3B"]
 
 
 def test_a_plug_in_that_cannot_be_used_is_an_error_before_a_run() -> None:

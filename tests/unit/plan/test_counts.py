@@ -8,19 +8,20 @@ import pytest
 
 from rushes.families.defaults import USUAL
 from rushes.plan.counts import calls_per_clip, work_of
-from rushes.recipe import load_recipe, parse_recipe
+from rushes.recipe import load_recipe
 from rushes.recipe.base import BaseModelSpec
+from tests.support.sandbox_recipe import VBENCH_CATALOGUE, sandbox_with
 
 VBENCH = [
-    "diagnose.catalogue=vbench2",
+    f"diagnose.catalogue={VBENCH_CATALOGUE}",
     "measure.measurer={kind: plugin, use: 'rushes_vbench.metrics.measurer:VBenchMeasurerSpec', options: {suite: x}}",
 ]
 
 
 def test_nothing_is_drafted_for_the_diagnosis_where_a_suite_brings_its_own_prompts() -> None:
     own, suite = (
-        work_of(parse_recipe("name: x", source="recipe", overrides=[*VBENCH, *more]))[0]
-        for more in ([], ["measure.suite=VBench2_full_info.json"])
+        work_of(sandbox_with(*VBENCH, *more))[0]
+        for more in ([], ["measure.suite={use: vbench2, options: {path: VBench2_full_info.json}}"])
     )
     assert own.units["drafts"] > 0
     assert "drafts" not in suite.units

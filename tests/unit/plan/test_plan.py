@@ -13,21 +13,22 @@ from rushes.plan.counts import Kind, calls_per_draft, planned_totals, work_of
 from rushes.plan.measured import Spent, earlier_runs, gather, measured_prices, prices_of, spent
 from rushes.plan.plan import computed_clip_bytes, make_plan, total_seconds
 from rushes.plan.prices import Price, Prices, unknown_kinds
-from rushes.recipe import load_recipe, parse_recipe
+from rushes.recipe import load_recipe
 from rushes.recipe.dimensions import known, probed
-from rushes.recipe.prompts import DRAFTS_PER_EVALUATION_PROMPT, RENDERED_PER_REAL_CLIP
+from rushes.recipe.prompts import CLIPS_PER_REAL_CLIP, DRAFTS_PER_EVALUATION_PROMPT
 from rushes.recipe.recipe import Recipe, as_draft
 from rushes.records import BlobRef, Checkpoint, Clip, CostEntry
 from rushes.store.blobs import Blobs
 from rushes.store.identity import work_key
 from rushes.store.run import Run
+from tests.support.sandbox_recipe import sandbox_with
 
 ALL_KINDS: tuple[Kind, ...] = ("drafts", "clip_calls", "measurements", "answers", "train_clips")
 """Kinds that a run books apart; decoding and encoding lie within two of them."""
 
 
 def recipe(*overrides: str) -> Recipe:
-    return parse_recipe("name: x", source="recipe", overrides=overrides)
+    return sandbox_with(*overrides)
 
 
 def stages(of: Recipe) -> dict[str, Any]:
@@ -103,7 +104,7 @@ def test_counts_are_those_of_a_loop_that_does_the_work() -> None:
     for _group in groups:
         drafts += 2 * ceil(3 * DRAFTS_PER_EVALUATION_PROMPT)
     # An upper bound: each of the three focus dimensions may round its share of a round's drafts up.
-    assert totals["prompts"] == drafts + ceil(7 * RENDERED_PER_REAL_CLIP) + 2 * (3 - 1)
+    assert totals["prompts"] == drafts + ceil(7 * CLIPS_PER_REAL_CLIP) + 2 * (3 - 1)
 
 
 def test_fewer_dimensions_are_fewer_probes() -> None:
@@ -165,6 +166,11 @@ def blob(num_bytes: int, name: str) -> BlobRef:
     return BlobRef(sha256=work_key("blob", name), suffix=".safetensors", num_bytes=num_bytes)
 
 
+def book(run: Run, stage: str, seconds: float, num_items: int, device: str = "cpu") -> None:
+    cost = CostEntry(stage=stage, seconds=seconds, num_items=num_items, device=device)
+    run.tables()[stage].land([], (), cost)
+
+
 def earlier(home: Path, of: Recipe) -> Path:
     """A run that generated 4 clips in 8 s, answered 10 questions in 5 s, and trained in 36 s."""
     with Run.open(home, of) as run:
@@ -175,7 +181,7 @@ def earlier(home: Path, of: Recipe) -> Path:
                 width_px=64, num_frames=17, fps=8.0, seconds=2.0, video=blob(200, f"v{i}"), latents=blob(100, f"l{i}"),
             )  # fmt: skip
             run.clips.land([clip], (), CostEntry(stage="clips", seconds=2.0, num_items=1, device="cpu"))
-        run.spend("answers", 5.0, 10)
+        book(run, "answers", 5.0, 10)
         checkpoint = Checkpoint(
             key=work_key("checkpoint", None), step=of.train.num_steps, kind="full", ema=True, weights=blob(7000, "w"),
             seconds=36.0,
@@ -197,9 +203,9 @@ def test_prices_of_an_earlier_run_are_per_unit_of_work(tmp_path: Path) -> None:
 
 def test_time_on_several_devices_is_added_up(tmp_path: Path) -> None:
     with Run.open(tmp_path / "a", recipe()) as run:
-        run.spend("answers", 5.0, 10, "cpu")
-        run.spend("answers", 1.0, 2, "cuda")
-        run.spend("measurements", 3.0)
+        book(run, "answers", 5.0, 10)
+        book(run, "answers", 1.0, 2, "cuda")
+        book(run, "measurements", 3.0, 0)
         found = spent(run)
     assert found == {"answers": Spent(6.0, 12), "measurements": Spent(3.0, 0)}
     assert (found["answers"].each_s, found["measurements"].each_s) == (0.5, None)

@@ -16,6 +16,7 @@ from rushes.plan.plan import plan_on
 from rushes.plan.reference import GPU, reference_costs
 from rushes.recipe import load_recipe
 from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.recipe import Recipe, as_draft
 from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.records import (
@@ -34,6 +35,7 @@ from rushes.records.expensive import Origin
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Video
 from rushes.store.identity import work_key
 from rushes.store.run import Run
+from tests.support.sandbox_recipe import sandbox_recipe
 from tests.support.tiny_recipe import SAMPLER
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
 
@@ -156,8 +158,8 @@ def test_a_judge_is_counted_by_the_question_where_it_computes_here() -> None:
 
 def test_clips_cost_their_steps_and_real_ones_nothing() -> None:
     clips = [clip(0, sampled(1.0, 10)), clip(1, sampled(5.0, 10)), clip(2, None)]
-    assert sampler_calls(clips, BaseModelSpec()) == 10 + 20
-    assert sampler_calls(clips, BaseModelSpec(family="hunyuan")) == 10 + 10
+    assert sampler_calls(clips, BaseModelSpec(model="m")) == 10 + 20
+    assert sampler_calls(clips, BaseModelSpec(model="m", family="hunyuan")) == 10 + 10
 
 
 def test_a_step_is_three_passes_two_for_an_adapter_and_one_more_beside_the_base() -> None:
@@ -168,7 +170,7 @@ def test_a_step_is_three_passes_two_for_an_adapter_and_one_more_beside_the_base(
 
 
 def test_what_a_run_has_done_is_counted_from_its_records(tmp_path: Path) -> None:
-    recipe = Recipe(train=TrainSpec(batch_size=2), num_rounds=2)
+    recipe = sandbox_recipe(train=TrainSpec(batch_size=2), num_rounds=2)
     with Run.open(tmp_path / "run", recipe) as run:
         run.prompts.land([prompt(0, "probe"), prompt(0, "weakness"), prompt(1, "weakness"), prompt(0, "caption")])
         run.clips.land([clip(0, sampled(1.0, 10)), clip(1, sampled(1.0, 10), decoded=False), clip(2, None)])
@@ -178,7 +180,8 @@ def test_what_a_run_has_done_is_counted_from_its_records(tmp_path: Path) -> None
             run.write_derived(f"samples-{number}", [sample(0, real=False), sample(2, real=True)])
         found = units_done(run, recipe)
         as_sampled = recipe.model_copy(update={"generate": recipe.generate.model_copy(update={"latents": "sampler"})})
-        suite = recipe.model_copy(update={"measure": recipe.measure.model_copy(update={"suite": "somewhere"})})
+        brought = recipe.measure.model_copy(update={"suite": PluginSpec(use="vbench2")})
+        suite = recipe.model_copy(update={"measure": brought})
         assert units_done(run, as_sampled)["checkpoints"]["encodes"] == 2
         assert units_done(run, suite)["prompts"] == {"drafts": 2}
     assert found == {
@@ -191,7 +194,7 @@ def test_what_a_run_has_done_is_counted_from_its_records(tmp_path: Path) -> None
 
 
 def test_stages_without_a_count_are_not_known_and_small_models_have_a_lower_bound() -> None:
-    recipe = Recipe(train=TrainSpec(batch_size=2))
+    recipe = sandbox_recipe(train=TrainSpec(batch_size=2))
     done = {
         "prompts": {"drafts": 5.0},
         "clips": {"clip_calls": 10.0, "decodes": 1.0},

@@ -15,10 +15,10 @@ from rushes.errors import StoreError
 from rushes.plan.counts import planned_totals
 from rushes.plan.status import StageStatus, read_status, working_pid
 from rushes.recipe import load_recipe
-from rushes.recipe.recipe import Recipe
 from rushes.records import CostEntry, Failure, Prompt, Scorecard
 from rushes.store.identity import work_key
 from rushes.store.run import Run
+from tests.support.sandbox_recipe import sandbox_recipe
 
 
 def prompt(index: int) -> Prompt:
@@ -137,4 +137,4 @@ def test_a_number_in_the_lock_file_is_not_enough(tmp_path: Path) -> None:
 
 
 def test_the_default_recipe_plans_every_table() -> None:
-    assert set(planned_totals(Recipe())) == {"prompts", "clips", "answers", "measurements", "checkpoints"}
+    assert set(planned_totals(sandbox_recipe())) == {"prompts", "clips", "answers", "measurements", "checkpoints"}

@@ -9,15 +9,17 @@ import pytest
 
 from rushes.dimensions import Dimension
 from rushes.errors import InputError
-from rushes.prompts.briefs import Aim, plan_briefs, plan_captions, with_brought
+from rushes.prompts.briefs import Aim, plan_briefs, plan_captions
 from rushes.recipe.diagnose import DimensionSpec, ExampleSpec
-from rushes.recipe.prompts import FixedWriterSpec, GrammarWriterSpec
+from rushes.recipe.dimensions import known
+from rushes.recipe.prompts import FixedWriterSpec
 from rushes_sandbox.real_clips import sandbox_real_clips
+from rushes_sandbox.specs import WriterSpec
+from tests.support.sandbox_recipe import diagnose_spec
 
 UP = Dimension(name="Up", description="Things go up.", examples=("a red circle moves up",), category="Own")
 DOWN = Dimension(name="Down", description="Things go down.", category="Own")
-OWN = DimensionSpec(name="Up", description="Things go up.", examples=(ExampleSpec(prompt="a red circle moves up"),))
-WRITER = GrammarWriterSpec()
+WRITER = WriterSpec()
 
 
 def test_briefs_carry_the_dimension_and_count_what_is_wanted() -> None:
@@ -45,19 +47,24 @@ def test_each_purpose_has_its_own_keys_and_seeds() -> None:
         plan_briefs(aims, origin="weakness", writer=WRITER, seed=1),
         plan_briefs(aims, origin="held_out", split="development", writer=WRITER),
         plan_briefs(aims, origin="held_out", split="test", writer=WRITER),
-        plan_briefs(aims, origin="weakness", writer=GrammarWriterSpec(detailed=0.25)),
+        plan_briefs(aims, origin="weakness", writer=WriterSpec(detailed=0.25)),
     ]
     work = [piece for plan in plans for piece in plan]
     assert len({piece.key for piece in work}) == len({piece.payload.seed for piece in work}) == 7 * 8
 
 
 def test_a_dimension_that_the_user_brings_changes_only_its_own_prompts() -> None:
+    example = ExampleSpec(prompt="a red circle moves up", questions={"does it move up?": "yes"})
+    brought = DimensionSpec(name="Up", description="Things go up.", examples=(example,))
+    own = known(diagnose_spec(extra=(brought,)))[-1]
     plain = plan_briefs([Aim(UP, 2), Aim(DOWN, 2)], origin="weakness", writer=WRITER)
-    brought = plan_briefs([Aim(UP, 2), Aim(DOWN, 2)], origin="weakness", writer=with_brought(WRITER, [OWN]))
-    assert [piece.key for piece in plain[2:]] == [piece.key for piece in brought[2:]]
-    assert {piece.key for piece in plain[:2]}.isdisjoint(piece.key for piece in brought[:2])
-    fixed = FixedWriterSpec(path="x.jsonl")
-    assert with_brought(fixed, [OWN]) is fixed
+    work = plan_briefs([Aim(own, 2), Aim(DOWN, 2)], origin="weakness", writer=WRITER)
+    assert plain[2:] == work[2:]
+    assert {piece.key for piece in plain[:2]}.isdisjoint(piece.key for piece in work[:2])
+    brief = work[0].payload
+    assert brief.examples == ("a red circle moves up",)
+    assert [[(q.text, q.expected) for q in each] for each in brief.example_questions] == [[("does it move up?", "yes")]]
+    assert plain[0].payload.example_questions == ()
 
 
 def test_a_list_is_known_by_its_content_not_by_its_place(tmp_path: Path) -> None:

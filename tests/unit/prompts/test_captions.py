@@ -235,8 +235,8 @@ def test_a_folder_that_cannot_be_used_says_what_to_make(tmp_path: Path) -> None:
     (tmp_path / "sub" / "metadata.csv").write_text("name,words\na.mp4,t\n")
     (tmp_path / "metadata.jsonl").mkdir()
     cases = {
-        tmp_path / "nowhere": "make it, or set prompts.real.folder: sandbox",
-        tmp_path / "a.mp4": "make it, or set prompts.real.folder: sandbox",
+        tmp_path / "nowhere": 'one line {"file_name": ..., "text": ...} per video',
+        tmp_path / "a.mp4": 'one line {"file_name": ..., "text": ...} per video',
         tmp_path / "sub": "file_name,text",
         tmp_path: "look at that file",
     }
@@ -269,5 +269,5 @@ def test_a_file_that_changes_after_it_was_read_fails_alone(tmp_path: Path) -> No
     (tmp_path / "1.mp4").unlink()
     with pytest.raises(VideoError, match="has changed"):
         found.clips[0].load()
-    made = CaptionWriter(found.clips).write([Brief("Real", "", (), "caption", i, 0) for i in range(3)])
+    made = CaptionWriter(found.clips).write([Brief("Real", "", (), (), "caption", i, 0) for i in range(3)])
     assert [type(each) for each in made] == [Failed, Failed, Draft]

@@ -5,47 +5,51 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
-from rushes.context import Workbench
-from rushes.prompts.stage import PromptDesk
-from rushes.recipe.diagnose import DiagnoseSpec
-from rushes.recipe.measure import MeasureSpec
-from rushes.recipe.recipe import Recipe
-from rushes.records import Focus
+from rushes.context import Context
+from rushes.prompts.evaluation import Evaluation, compared, evaluation
+from rushes.records import Focus, Prompt
 from rushes.store.run import Run
+from tests.support.sandbox_recipe import diagnose_spec, measure_spec, sandbox_recipe
 
 FOCUS = Focus(
     dimension="Mechanics", baseline=0.4, low=0.3, high=0.5, gap=0.6, share=1.0, num_prompts=4, reason="weak"
 )  # fmt: skip
 
 
-@pytest.fixture
-def desk_with(tmp_path: Path) -> Iterator[Callable[..., PromptDesk]]:
-    with Run.open(tmp_path, Recipe()) as run:
+Compared = tuple[Evaluation, tuple[Prompt, ...]]
 
-        def build(**measure: object) -> PromptDesk:
-            spec = MeasureSpec.model_validate({"num_prompts": 2, "num_diversity_prompts": 1, **measure})
-            recipe = Recipe(diagnose=DiagnoseSpec(dimensions=("Mechanics", "Composition"), num_prompts=2), measure=spec)
-            return PromptDesk(recipe, run, cast(Workbench, SimpleNamespace(vocabulary=None)))
+
+@pytest.fixture
+def compared_with(tmp_path: Path) -> Iterator[Callable[..., Compared]]:
+    with Run.open(tmp_path, sandbox_recipe()) as run:
+
+        def build(**measure: object) -> Compared:
+            recipe = sandbox_recipe(
+                diagnose=diagnose_spec(dimensions=("Mechanics", "Composition"), num_prompts=2),
+                measure=measure_spec(**{"num_prompts": 2, "num_diversity_prompts": 1, **measure}),
+            )
+            context = Context(recipe, run)
+            context.vocabulary = None  # any word may be written
+            found = evaluation(context)
+            return found, compared(recipe, found, [FOCUS])
 
         yield build
 
 
-def counted(desk: PromptDesk) -> dict[str, int]:
-    return dict(Counter(prompt.dimension for prompt in desk.compared([FOCUS])))
+def counted(prompts: tuple[Prompt, ...]) -> dict[str, int]:
+    return dict(Counter(prompt.dimension for prompt in prompts))
 
 
-def test_the_focus_has_more_prompts_and_the_rest_as_many_as_ever(desk_with: Callable[..., PromptDesk]) -> None:
-    plain, more = desk_with(), desk_with(num_extra_focus_prompts=3)
-    assert counted(plain) == {"Mechanics": 2, "Composition": 2, "Diversity": 1}
-    assert counted(more) == {"Mechanics": 5, "Composition": 2, "Diversity": 1}
+def test_the_focus_has_more_prompts_and_the_rest_as_many_as_ever(compared_with: Callable[..., Compared]) -> None:
+    (plain, of_plain), (more, of_more) = compared_with(), compared_with(num_extra_focus_prompts=3)
+    assert counted(of_plain) == {"Mechanics": 2, "Composition": 2, "Diversity": 1}
+    assert counted(of_more) == {"Mechanics": 5, "Composition": 2, "Diversity": 1}
     assert set(plain.held_out) <= set(more.held_out), "the same prompts and more, so that runs can be set side by side"
-    assert {prompt.key for prompt in plain.compared([FOCUS])} <= {prompt.key for prompt in more.compared([FOCUS])}
+    assert {prompt.key for prompt in of_plain} <= {prompt.key for prompt in of_more}
 
 
-def test_the_focus_alone(desk_with: Callable[..., PromptDesk]) -> None:
-    assert counted(desk_with(only_focus=True, num_extra_focus_prompts=1)) == {"Mechanics": 3}
+def test_the_focus_alone(compared_with: Callable[..., Compared]) -> None:
+    assert counted(compared_with(only_focus=True, num_extra_focus_prompts=1)[1]) == {"Mechanics": 3}

@@ -9,13 +9,15 @@ import pytest
 
 from rushes.errors import InputError
 from rushes.prompts.fixed import FixedWriter
+from rushes.prompts.write import build_writer
 from rushes.recipe.prompts import FixedWriterSpec
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import Origin
-from rushes.roles import Brief, Draft, Failed, Runtime
+from rushes.roles import Brief, Draft, Failed
 
 
 def brief(dimension: str, index: int, origin: Origin = "weakness") -> Brief:
-    return Brief(dimension, "", (), origin, index, 0)
+    return Brief(dimension, "", (), (), origin, index, 0)
 
 
 def test_lines_are_given_in_order_by_dimension_and_origin(tmp_path: Path) -> None:
@@ -26,7 +28,7 @@ def test_lines_are_given_in_order_by_dimension_and_origin(tmp_path: Path) -> Non
         {"text": "d", "dimension": "Up", "origin": "probe"},
     ]
     (tmp_path / "p.jsonl").write_text("\ufeff" + "\n\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
-    writer = FixedWriterSpec(path=str(tmp_path / "p.jsonl")).build(Runtime())
+    writer = build_writer(FixedWriterSpec(path=str(tmp_path / "p.jsonl")), RuntimeSpec())
     found = writer.write([brief("Up", 1), brief("Up", 0), brief("Down", 0), brief("Up", 0, "probe"), brief("Up", 2)])
     drafts = [each for each in found if isinstance(each, Draft)]
     assert [draft.text for draft in drafts] == ["c", "a", "b", "d"]

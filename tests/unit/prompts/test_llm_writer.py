@@ -49,8 +49,13 @@ def is_augment(request: ChatRequest) -> bool:
 
 
 def brief(index: int = 0, **settings: object) -> Brief:
-    given = {"dimension": "Thermo_Things", "description": "Things melt.", "examples": ("ice in a glass", "a candle")}
-    return Brief(**(given | {"origin": "weakness", "index": index, "seed": 1000 + index} | settings))  # type: ignore[arg-type]
+    given: dict[str, object] = {
+        "dimension": "Thermo_Things",
+        "description": "Things melt.",
+        "examples": ("ice in a glass", "a candle"),
+    }
+    given |= {"example_questions": (), "origin": "weakness", "index": index, "seed": 1000 + index}
+    return Brief(**(given | settings))  # type: ignore[arg-type]
 
 
 def echo(request: ChatRequest) -> str:

@@ -42,7 +42,7 @@ class Asks:
 
 
 def order(num: int) -> list[Work[Brief]]:
-    return [Work(f"{i:064x}", Brief("Up", "Things go up.", (), "weakness", i, i)) for i in range(num)]
+    return [Work(f"{i:064x}", Brief("Up", "Things go up.", (), (), "weakness", i, i)) for i in range(num)]
 
 
 def test_a_draft_becomes_a_record_with_the_key_of_its_order(tmp_path: Path) -> None:

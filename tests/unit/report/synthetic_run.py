@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from rushes.measure.agreement import Agreement
+from rushes.judge.agreement import Agreement
 from rushes.plan.reference import ReferenceCost
 from rushes.prompts.captions import ClipRow
 from rushes.recipe.weights import WeightsSpec
@@ -26,8 +26,8 @@ from rushes.records import (
     Scored,
     UnmeasuredDimension,
 )
-from rushes.report.data import Accuracy, Example, LossCurve, ReportData, Screening, Side, Weighing
-from rushes.roles import Failed, Subject, Video
+from rushes.report.data import Example, LossCurve, ReportData, Screening, Side, Weighing
+from rushes.roles import AccuracyRow, Failed, Subject, Video
 from rushes.weights.report import report_weights
 from rushes_sandbox.captions import base_prompt
 from rushes_sandbox.grammar import draw_scene
@@ -66,6 +66,7 @@ def make_row(name: str, before: float, gain: float, half_width: float, is_focus:
         gain=gain,
         gain_low=low,
         gain_high=high,
+        p_holm=0.01 if low > 0 or high < 0 else 0.4,
         num_prompts=8 if is_group else 32,
         num_clips=48 if is_group else 32,
         num_unscored=2 if name == "Camera_Motion" else 0,
@@ -94,12 +95,14 @@ def make_scorecard() -> Scorecard:
         focus_gain=0.125,
         focus_gain_low=0.056,
         focus_gain_high=0.194,
+        focus_p_value=0.001,
+        focus_verdict="better",
         notes=("Mechanics got worse: -12.5 points, 95 % interval -22.5 to -2.5.",),
     )
 
 
 def make_example(dimension: str, rule: str, seed: int, broken: str) -> Example:
-    """`broken` is "before", "after", "both" or "none": which side films another scene than the prompt's."""
+    """`broken` is "before", "after", "both" or "none": which side shows another scene than the prompt's."""
     rng = np.random.default_rng((seed, NAMES.index(dimension)))
     scene = draw_scene(rng, dimension)
     questions = tuple(
@@ -216,7 +219,7 @@ def make_data(**changes: object) -> ReportData:
             ),
         ),
         "real_clips": make_clip_rows(),
-        "judge_accuracy": tuple(Accuracy(name, 200 - 9 * i, 200) for i, name in enumerate(NAMES[:8])),
+        "judge_accuracy": tuple(AccuracyRow(name, 200 - 9 * i, 200) for i, name in enumerate(NAMES[:8])),
         "agreement_before": tuple(
             Agreement(name, num_both_right=80, num_both_wrong=20, num_lenient=4 + i, num_strict=3)
             for i, name in enumerate(NAMES[:8])

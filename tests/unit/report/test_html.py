@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_run import NAMES, make_data, make_scorecard
 
 from rushes.errors import StoreError
-from rushes.measure.agreement import Agreement
+from rushes.judge.agreement import Agreement
 from rushes.prompts.captions import ClipRow
 from rushes.records import BlobRef, Checkpoint, CostEntry, Question, Rejection, Scorecard, UnmeasuredDimension, Unscored
 from rushes.report.collect import skipped_steps

@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_run import make_example, make_scorecard
 
-from rushes.measure.agreement import Agreement
+from rushes.judge.agreement import Agreement
 from rushes.plan.reference import ReferenceCost
 from rushes.records import CostEntry, Rejection
 from rushes.report import view

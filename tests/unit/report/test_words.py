@@ -11,13 +11,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_run import make_row, make_scorecard
 
 from rushes.records import DimensionRow, Scorecard
-from rushes.report.words import duration, figure, percent, signed, tone, typeset, verdict
+from rushes.report.words import duration, figure, percent, rule, signed, tone, typeset, verdict
 
 
 def card(*rows: DimensionRow, gain: tuple[float, float, float] | None = None) -> Scorecard:
     mean, low, high = gain or (None, None, None)
     changes = {"rows": rows, "focus_gain": mean, "focus_gain_low": low, "focus_gain_high": high}
-    return make_scorecard().model_copy(update=changes)
+    verdict = None
+    if gain is not None:
+        verdict = "better" if gain[1] > 0 else "worse" if gain[2] < 0 else "no clear change"
+    return make_scorecard().model_copy(update={**changes, "focus_verdict": verdict})
 
 
 def row(name: str, gain: float, is_focus: bool = False) -> DimensionRow:
@@ -39,6 +42,12 @@ def test_an_interval_that_holds_zero_is_no_gain() -> None:
     assert tone(found) == "even"
 
 
+def test_the_sentence_follows_the_verdict_and_not_the_interval_alone() -> None:
+    found = card(row("A", 0.1, True), gain=(0.1, 0.05, 0.15)).model_copy(update={"focus_verdict": "no clear change"})
+    assert verdict(found).startswith("No clear change in A: +10.0 points (95 % interval +5.0 to +15.0).")
+    assert tone(found) == "even"
+
+
 def test_losses_are_said() -> None:
     found = card(row("A", -0.2, True), row("B", -0.1), gain=(-0.2, -0.25, -0.15))
     assert verdict(found).startswith("The model got worse at A: \u221220.0 points")
@@ -46,6 +55,18 @@ def test_losses_are_said() -> None:
     assert tone(found) == "bad"
     many = card(*(row(name, -0.2, name == "A") for name in "ABC"), gain=(-0.2, -0.25, -0.15))
     assert verdict(many).endswith("3 dimensions got worse.")
+
+
+def test_a_loss_that_is_no_verdict_is_not_hidden() -> None:
+    fallen = row("B", -0.1).model_copy(update={"verdict": "no clear change", "p_holm": 0.2})
+    found = card(row("A", 0.1, True), fallen, gain=(0.1, 0.05, 0.15))
+    assert verdict(found).endswith("No dimension got clearly worse; B may have.")
+
+
+def test_the_rule_is_told_with_the_number_of_dimensions() -> None:
+    assert rule(1) == "Intervals are 95 % for each dimension alone, resampling prompts."
+    assert "corrected for 9 dimensions together" in rule(9)
+    assert "decided alone" in rule(9, has_focus=True) and "decided alone" not in rule(9)
 
 
 def test_nothing_measured_is_said_and_not_called_a_zero() -> None:

@@ -10,28 +10,29 @@ import pytest
 from rushes.errors import RecipeError
 from rushes.prompts.contradictions import objection
 from rushes.prompts.reading import read
-from rushes.recipe.diagnose import DimensionSpec, ExampleSpec
-from rushes.recipe.prompts import GrammarWriterSpec
+from rushes.records import Question
 from rushes.roles import Brief, Draft, Runtime
 from rushes_sandbox.grammar import DIMENSIONS
 from rushes_sandbox.questions import read as read_question
+from rushes_sandbox.specs import WriterSpec
 from rushes_sandbox.text import MAX_TOKENS, vocabulary
 from rushes_sandbox.writer import DIVERSITY
 
-OWN = DimensionSpec(
-    name="Following",
-    description="One thing follows another.",
-    examples=(
-        ExampleSpec(prompt="A red circle moves after a blue square.", questions={"is there a red circle?": "yes"}),
-        ExampleSpec(prompt="a cyan cross and a red triangle move up", questions={"is there a red cross?": "no"}),
+OWN: dict[str, Any] = {
+    "examples": ("A red circle moves after a blue square.", "a cyan cross and a red triangle move up"),
+    "example_questions": (
+        (Question(text="is there a red circle?", expected="yes", dimension="Following", about="user"),),
+        (Question(text="is there a red cross?", expected="no", dimension="Following", about="user"),),
     ),
-)
+}
+"""What a brief says of a dimension that the user brings."""
 WORDS = frozenset(vocabulary(num_scenes=150))
 
 
-def write(dimension: str, num: int, start: int = 0, **fields: Any) -> list[Draft]:
-    briefs = [Brief(dimension, "", (), "weakness", i, 2**62 + start + i) for i in range(num)]
-    found = GrammarWriterSpec(**fields).build(Runtime()).write(briefs)
+def write(dimension: str, num: int, start: int = 0, detailed: float = 0.5, **fields: Any) -> list[Draft]:
+    told: dict[str, Any] = {"description": "", "examples": (), "example_questions": (), "origin": "weakness"} | fields
+    briefs = [Brief(dimension=dimension, index=i, seed=2**62 + start + i, **told) for i in range(num)]
+    found = WriterSpec(detailed=detailed).build(Runtime()).write(briefs)
     drafts = [each for each in found if isinstance(each, Draft)]
     assert len(drafts) == num
     return drafts
@@ -100,7 +101,7 @@ def test_diversity_leaves_most_things_open() -> None:
 
 
 def test_a_dimension_of_the_users_is_written_by_analogy() -> None:
-    drafts = write("Following", 60, brought=(OWN,))
+    drafts = write("Following", 60, **OWN)
     assert {draft.source.split(":")[0] for draft in drafts} == {"analogy with example 1", "analogy with example 2"}
     assert len({draft.text for draft in drafts}) > 40
     for draft in drafts:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rushes.records import Clip, Prompt, SamplerSettings
-from rushes.store.advance import Work
+from rushes.store.advance import Work, advance
 from rushes.store.identity import seed_from_key, work_key
 from rushes.store.run import Run
 
@@ -25,7 +25,7 @@ SAMPLER = SamplerSettings(num_steps=1, guidance_scale=1.0, shift=1.0, scheduler=
 
 
 def job(home: Path, pause_s: float, opened: int) -> None:
-    """Write prompts, film them, finish: results depend on the companions in a chunk, as batched arithmetic does."""
+    """Write prompts, generate clips, finish: results depend on all companions in a chunk, as in batched arithmetic."""
     with Run.open(home, {"num_prompts": NUM_PROMPTS}) as run:
         os.write(opened, b"1")
         drafts = [Work(work_key("prompt", None, index=i), i) for i in range(NUM_PROMPTS)]
@@ -45,7 +45,7 @@ def job(home: Path, pause_s: float, opened: int) -> None:
                 for piece in chunk
             ]
 
-        def film(chunk: Sequence[Work[Prompt]]) -> list[Clip]:
+        def generate(chunk: Sequence[Work[Prompt]]) -> list[Clip]:
             time.sleep(pause_s)
             companions = sum(seed_from_key(piece.key) for piece in chunk)
             return [
@@ -68,9 +68,9 @@ def job(home: Path, pause_s: float, opened: int) -> None:
                 for piece in chunk
             ]
 
-        prompts = run.advance(run.prompts, drafts, write, chunk_size=CHUNK_SIZE)
+        prompts = advance(run.prompts, drafts, write, chunk_size=CHUNK_SIZE, place=run.place())
         takes = [Work(work_key("clip", None, [prompt]), prompt) for prompt in prompts]
-        run.advance(run.clips, takes, film, chunk_size=CHUNK_SIZE)
+        advance(run.clips, takes, generate, chunk_size=CHUNK_SIZE, place=run.place())
         (home / "done").touch()
 
 

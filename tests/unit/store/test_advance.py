@@ -9,53 +9,60 @@ import pytest
 
 from rushes.errors import StageFailed, Stopped, UserError
 from rushes.execute import LocalExecutor, ProgressUpdate
+from rushes.records import Prompt
 from rushes.roles import Failed
-from rushes.store.advance import MAX_ATTEMPTS, Work
+from rushes.store.advance import MAX_ATTEMPTS, Do, Work, advance
 from rushes.store.run import Run
 
 
+def make(run: Run, work: Sequence[Work[int]], do: Do[int, Prompt], *, must_finish: bool = False, **how: Any) -> Any:
+    """The prompts of a run, made where they are missing; `how` is of `advance` and of `Run.place`."""
+    chunk_size = how.pop("chunk_size")
+    return advance(run.prompts, work, do, chunk_size=chunk_size, place=run.place(**how), must_finish=must_finish)
+
+
 def test_records_come_back_in_the_order_of_the_work(run: Run, writer: Any, work: list[Work[int]]) -> None:
-    made = run.advance(run.prompts, work, writer, chunk_size=4)
+    made = make(run, work, writer, chunk_size=4)
     assert [prompt.index for prompt in made] == list(range(10))
     assert writer.chunks == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
 def test_a_second_call_does_nothing(run: Run, writer: Any, work: list[Work[int]]) -> None:
-    first = run.advance(run.prompts, work, writer, chunk_size=4)
+    first = make(run, work, writer, chunk_size=4)
     writer.chunks.clear()
-    assert run.advance(run.prompts, work, writer, chunk_size=4) == first
+    assert make(run, work, writer, chunk_size=4) == first
     assert writer.chunks == []
 
 
 def test_a_chunk_with_one_missing_record_is_made_whole_and_the_rest_stays(
     run: Run, work: list[Work[int]], toy_writer: Any
 ) -> None:
-    first = run.advance(run.prompts, work, toy_writer(), chunk_size=4)
+    first = make(run, work, toy_writer(), chunk_size=4)
     run.prompts.drop([work[5].key])
     writer = toy_writer()
-    assert run.advance(run.prompts, work, writer, chunk_size=4) == first
+    assert make(run, work, writer, chunk_size=4) == first
     assert writer.chunks == [[4, 5, 6, 7]]
 
 
 def test_threads_give_the_same_set(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
-    first = run.advance(run.prompts, work, toy_writer(), chunk_size=2)
+    first = make(run, work, toy_writer(), chunk_size=2)
     run.prompts.drop([piece.key for piece in work])
-    run.executor = LocalExecutor(num_workers=3)
-    assert run.advance(run.prompts, work, toy_writer(), chunk_size=2) == first
+    threads = LocalExecutor(num_workers=3)
+    assert make(run, work, toy_writer(), chunk_size=2, executor=threads) == first
 
 
 def test_a_failure_is_stored_and_tried_again_up_to_the_limit(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
     writer = toy_writer(failing={6})
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        made = run.advance(run.prompts, work, writer, chunk_size=4)
+        made = make(run, work, writer, chunk_size=4)
         assert len(made) == 9
         (failure,) = run.prompts.failures()
         assert (failure.work_key, failure.attempt, failure.message) == (work[6].key, attempt, "no 6")
     writer.chunks.clear()
-    run.advance(run.prompts, work, writer, chunk_size=4)
+    make(run, work, writer, chunk_size=4)
     assert writer.chunks == []
     run.prompts.forget_failures()
-    assert len(run.advance(run.prompts, work, toy_writer(), chunk_size=4)) == 10
+    assert len(make(run, work, toy_writer(), chunk_size=4)) == 10
     assert run.prompts.failures() == []
     assert [event["error_type"] for event in run.log.read() if event["event"] == "item_failed"] == ["ToyError"] * 3
 
@@ -66,7 +73,7 @@ def test_what_do_raises_fails_its_chunk_only(run: Run, work: list[Work[int]], to
             raise ValueError("judge raised")
         return toy_writer()(chunk)
 
-    assert [prompt.index for prompt in run.advance(run.prompts, work, do, chunk_size=4)] == [0, 1, 2, 3, 8, 9]
+    assert [prompt.index for prompt in make(run, work, do, chunk_size=4)] == [0, 1, 2, 3, 8, 9]
     failures = run.prompts.failures()
     assert {failure.error_type for failure in failures} == {"ValueError"}
     assert all("judge raised" in failure.trace for failure in failures)
@@ -80,7 +87,7 @@ def test_a_stage_that_only_fails_is_stopped_early_with_the_trace(run: Run, toy_w
         raise AttributeError("no such method")
 
     with pytest.raises(StageFailed, match=r"3 chunks in a row(.|\n)*no such method(.|\n)*test_advance"):
-        run.advance(run.prompts, toy_work(40), do, chunk_size=2)
+        make(run, toy_work(40), do, chunk_size=2)
     assert len(calls) == 3
 
 
@@ -91,14 +98,14 @@ def test_a_stage_that_only_fails_is_stopped_early_with_the_trace(run: Run, toy_w
 )
 def test_an_answer_that_does_not_fit_is_a_failure(run: Run, answer: list[Failed], toy_work: Any) -> None:
     with pytest.raises(StageFailed, match="TypeError: expected"):
-        run.advance(run.prompts, toy_work(2), lambda chunk: answer, chunk_size=2, must_finish=True)
+        make(run, toy_work(2), lambda chunk: answer, chunk_size=2, must_finish=True)
 
 
 def test_must_finish_raises_and_never_gives_up(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
     for _ in range(MAX_ATTEMPTS + 2):
         with pytest.raises(StageFailed, match="1 of 10 could not be made"):
-            run.advance(run.prompts, work, toy_writer(failing={3}), chunk_size=4, must_finish=True)
-    assert len(run.advance(run.prompts, work, toy_writer(), chunk_size=4, must_finish=True)) == 10
+            make(run, work, toy_writer(failing={3}), chunk_size=4, must_finish=True)
+    assert len(make(run, work, toy_writer(), chunk_size=4, must_finish=True)) == 10
 
 
 def test_a_user_error_goes_up_at_once_and_keeps_what_landed(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
@@ -108,7 +115,7 @@ def test_a_user_error_goes_up_at_once_and_keeps_what_landed(run: Run, work: list
         return toy_writer()(chunk)
 
     with pytest.raises(UserError, match="no server"):
-        run.advance(run.prompts, work, do, chunk_size=4)
+        make(run, work, do, chunk_size=4)
     assert run.prompts.num_records() == 4
     assert run.prompts.failures() == []
 
@@ -121,7 +128,7 @@ def test_a_stop_request_ends_after_the_chunk_in_hand(run: Run, work: list[Work[i
         return writer(chunk)
 
     with pytest.raises(Stopped, match=r"4 of 10 done; run the same command again"):
-        run.advance(run.prompts, work, do, chunk_size=4)
+        make(run, work, do, chunk_size=4)
     assert run.prompts.num_records() == 4
     assert len(writer.chunks) == 1
 
@@ -131,28 +138,28 @@ def test_a_stop_request_in_the_last_chunk_does_not_interrupt(run: Run, work: lis
         run.stop.request()
         return toy_writer()(chunk)
 
-    assert len(run.advance(run.prompts, work, do, chunk_size=10)) == 10
+    assert len(make(run, work, do, chunk_size=10)) == 10
 
 
 def test_progress_counts_before_done_and_failed(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
-    run.advance(run.prompts, work[:4], toy_writer(), chunk_size=4)
+    make(run, work[:4], toy_writer(), chunk_size=4)
     seen: list[ProgressUpdate] = []
     run.on_progress = seen.append
-    run.advance(run.prompts, work, toy_writer(failing={9}), chunk_size=4)
+    make(run, work, toy_writer(failing={9}), chunk_size=4)
     assert [(u.num_before, u.num_done, u.num_failed) for u in seen] == [(4, 4, 0), (4, 8, 0), (4, 9, 1)]
     assert seen[-1].is_last
 
 
 def test_costs_count_landed_records(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
-    run.advance(run.prompts, work, toy_writer(failing={9}), chunk_size=4, device="toy")
-    run.spend("report", 1.5)
-    prompts, report = run.costs()
+    make(run, work, toy_writer(failing={9}), chunk_size=4, device="toy")
+    advance(run.table("more", Prompt), work[:3], toy_writer(), chunk_size=2, place=run.place(device="other"))
+    prompts, more = run.costs()
     assert (prompts.stage, prompts.num_items, prompts.device) == ("prompts", 9, "toy")
-    assert (report.stage, report.seconds) == ("report", 1.5)
+    assert (more.stage, more.num_items, more.device) == ("more", 3, "other")
 
 
 def test_wrong_calls_are_bugs(run: Run, writer: Any, work: list[Work[int]]) -> None:
     with pytest.raises(ValueError, match="unique keys"):
-        run.advance(run.prompts, [work[0], work[0]], writer, chunk_size=4)
+        make(run, [work[0], work[0]], writer, chunk_size=4)
     with pytest.raises(ValueError, match="chunk_size=0"):
-        run.advance(run.prompts, work, writer, chunk_size=0)
+        make(run, work, writer, chunk_size=0)

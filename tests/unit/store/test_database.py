@@ -11,7 +11,7 @@ import pytest
 
 from rushes.errors import StoreError
 from rushes.records import Clip, Prompt
-from rushes.store.advance import Work
+from rushes.store.advance import Work, advance
 from rushes.store.database import SCHEMA_VERSION, Database
 from rushes.store.run import Run
 from rushes.store.table import Table
@@ -70,10 +70,10 @@ def test_a_run_on_a_full_disk_resumes(run: Run, toy_writer: Any, toy_work: Any) 
     work = toy_work(400)
     run.database.execute("PRAGMA max_page_count = 40")
     with pytest.raises(StoreError, match="disk is full"):
-        run.advance(run.prompts, work, toy_writer(), chunk_size=50)
+        advance(run.prompts, work, toy_writer(), chunk_size=50, place=run.place())
     assert run.prompts.num_records() % 50 == 0
     run.database.execute("PRAGMA max_page_count = 100000")
-    assert len(run.advance(run.prompts, work, toy_writer(), chunk_size=50)) == 400
+    assert len(advance(run.prompts, work, toy_writer(), chunk_size=50, place=run.place())) == 400
 
 
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
@@ -132,8 +132,8 @@ def test_a_failure_is_gone_once_the_record_is_there(run: Run, toy_writer: Any, t
     def do(chunk: Sequence[Work[int]]) -> Any:
         return toy_writer(failing=fails)(chunk)
 
-    run.advance(run.prompts, work, do, chunk_size=4)
+    advance(run.prompts, work, do, chunk_size=4, place=run.place())
     assert len(run.failures()) == 1
     fails.clear()
-    run.advance(run.prompts, work, do, chunk_size=4)
+    advance(run.prompts, work, do, chunk_size=4, place=run.place())
     assert run.failures() == []

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rushes.store.heal import check
 from rushes.store.run import Run
 
 SCRIPT = Path(__file__).with_name("kill_many.py")
@@ -29,7 +30,7 @@ def contents(home: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """All records without wall-clock fields, and all damaged files."""
     with Run.view(home) as run:
         records = [record.content() for table in (run.prompts, run.clips) for record in table.all()]
-        return records, [str(damage) for damage in run.check()]
+        return records, [str(damage) for damage in check(run)]
 
 
 def test_killed_run_equals_uninterrupted_run(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 import yaml
@@ -18,15 +18,17 @@ from pydantic import BaseModel
 from rushes.errors import BlobCorrupt, RecipeChanged, RunLocked, StoreError
 from rushes.records import Clip, Focus, Prompt, SamplerSettings, Scorecard
 from rushes.roles import Runtime, Spec
-from rushes.store.advance import Work
-from rushes.store.heal import with_healing
+from rushes.store.advance import Work, advance
+from rushes.store.heal import check, heal, healing
 from rushes.store.identity import work_key
 from rushes.store.run import Run
 
+T = TypeVar("T")
 CARD = Scorecard(base_model="b", tuned_model="t", measurer="m", judge="j", rows=())
 
 
 class Train(Spec):
+    spec_name: ClassVar[str] = "tests.train"
     steps: int = 10
 
 
@@ -145,7 +147,7 @@ def test_the_lock_is_free_after_closing_and_after_a_failed_opening(tmp_path: Pat
 
 
 def test_looking_on_needs_no_lock_and_writes_nothing(run: Run, toy_writer: Any, toy_work: Any) -> None:
-    run.advance(run.prompts, toy_work(3), toy_writer(), chunk_size=2)
+    advance(run.prompts, toy_work(3), toy_writer(), chunk_size=2, place=run.place())
     num_events = len(run.log.read())
     with Run.view(run.home) as seen:
         assert seen.prompts.num_records() == 3
@@ -189,8 +191,8 @@ def test_a_table_holds_one_type(run: Run) -> None:
 TAKES = [Work(work_key("clip", None, index=i), i) for i in range(6)]
 
 
-def film(run: Run) -> list[bytes]:
-    """A stage that films and a stage that reads what was filmed."""
+def generate(run: Run) -> list[bytes]:
+    """A stage that generates clips and a stage that reads them."""
 
     def do(chunk: Sequence[Work[int]]) -> list[Clip]:
         return [
@@ -213,12 +215,21 @@ def film(run: Run) -> list[bytes]:
             for piece in chunk
         ]
 
-    return [run.blobs.read_bytes(clip.video) for clip in run.advance(run.clips, TAKES, do, chunk_size=4)]
+    clips = advance(run.clips, TAKES, do, chunk_size=4, place=run.place())
+    return [run.blobs.read_bytes(clip.video) for clip in clips]
+
+
+def healed(run: Run, job: Callable[[], T]) -> T:
+    """What the job returns, tried again after each damaged file."""
+    for attempt in healing(run):
+        with attempt:
+            return job()
+    raise AssertionError("healing ended without a result")
 
 
 @pytest.mark.parametrize("damage", ["truncate", "alter", "remove"])
 def test_a_damaged_file_is_reported_and_made_again(run: Run, damage: str) -> None:
-    whole = film(run)
+    whole = generate(run)
     run.finish(CARD)
     before = run.clips.all()
     path = run.blobs.path(before[0].video)
@@ -227,32 +238,32 @@ def test_a_damaged_file_is_reported_and_made_again(run: Run, damage: str) -> Non
     if damage != "remove":
         path.write_bytes(data[:3] if damage == "truncate" else data[::-1])
     with pytest.raises(BlobCorrupt):
-        film(run)
-    assert with_healing(run, lambda: film(run)) == whole
+        generate(run)
+    assert healed(run, lambda: generate(run)) == whole
     assert run.clips.all() == before
     assert not run.is_done
     (event,) = [event for event in run.log.read() if event["event"] == "blob_damaged"]
     assert event["dropped"] == [f"clips/{before[0].key}"]
-    assert run.check() == []
+    assert check(run) == []
 
 
 def test_check_finds_all_damage_and_heal_mends_it(run: Run) -> None:
-    whole = film(run)
+    whole = generate(run)
     clips = run.clips.all()
     run.blobs.path(clips[1].video).unlink()
     run.blobs.path(clips[2].video).write_bytes(b"")
-    found = run.check()
+    found = check(run)
     assert sorted(damage.sha256 for damage in found) == sorted(clip.video.sha256 for clip in clips[1:3])
-    assert [len(run.heal(damage)) for damage in found] == [1, 1]
-    assert film(run) == whole
-    assert run.check() == []
+    assert [len(heal(run, damage)) for damage in found] == [1, 1]
+    assert generate(run) == whole
+    assert check(run) == []
 
 
 def test_damage_that_no_record_explains_is_not_healed_for_ever(run: Run) -> None:
     ref = run.blobs.put_bytes(b"x", ".bin")
     run.blobs.path(ref).unlink()
     with pytest.raises(BlobCorrupt):
-        with_healing(run, lambda: run.blobs.read_bytes(ref))
+        healed(run, lambda: run.blobs.read_bytes(ref))
 
 
 def test_a_torn_event_line_is_left_out_and_the_next_one_is_whole(run: Run) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rushes.errors import BlobCorrupt
-from rushes.generate.film import takes
+from rushes.generate.takes import How, takes
 from rushes.recipe.base import ShapeSpec
 from rushes.records import Prompt, SamplerSettings
 from rushes.store import blobs as stored
@@ -81,9 +81,9 @@ def test_losses_are_part_of_a_clips_key_and_their_absence_is_not() -> None:
     sampler = SamplerSettings(num_steps=1, guidance_scale=1.0, shift=2.0, scheduler="X")
 
     def key(**how: str) -> str:
-        work = takes([prompt], model="base", sampler=sampler, shape=ShapeSpec(), num_takes=1, **how)  # type: ignore[arg-type]
-        return work[0].key
+        [work] = takes([prompt], 1, How("base", sampler, ShapeSpec(), **how))  # type: ignore[arg-type]
+        return work.key
 
     assert key() == key(stored_as="lossless") != key(stored_as="h264")
-    before = {"model": "base", "sampler": sampler.model_dump(), "shape": ShapeSpec().model_dump()}
-    assert key() == work_key("clip", before, [prompt], 0), "as it was before recipes could choose"
+    without = {"model": "base", "sampler": sampler, "shape": ShapeSpec()}
+    assert key() == work_key("clip", without, [prompt], 0), "the default way of storing is no part of it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rushes.statistics.bootstrap import Resampling
+from rushes.statistics.resampling import Resampling
 from rushes_vbench.catalogue import facts
 from rushes_vbench.scorecard import VBenchRow, compare_models, official_totals, sum_intervals
 from rushes_vbench.values import ClipValue, DimensionValues, ModelValues
@@ -73,6 +73,23 @@ def test_what_is_clear_alone_may_not_be_clear_among_many() -> None:
     assert among.p_holm == pytest.approx(6 * 2 / 2**7) and among.q_value == pytest.approx(6 * 2 / 2**7)
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_prompt_that_serves_two_dimensions_is_drawn_for_both_together(shared: bool) -> None:
+    """What one dimension gains on a prompt the other loses: on the same prompts that cancels in every resample."""
+    gains = [1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.5]
+
+    def side(name: str, sign: int) -> DimensionValues:
+        label = "p" if shared else name
+        return dimension(name, {(f"{label}{i}", 0): 0.5 + sign * (gain - 0.5) for i, gain in enumerate(gains)})
+
+    flat = [side("Material", 0), side("Mechanics", 0)]
+    turned = [side("Material", 1), side("Mechanics", -1)]
+    card = compare_models(model("a", *flat), model("b", *turned), measurer="m", how=HOW)
+    (mean,) = [each for each in card.sums if each.name == "Mean"]
+    assert mean.gain == pytest.approx(0.0)
+    assert (mean.gain_high - mean.gain_low < 1e-9) is shared
+
+
 def test_falling_coverage_is_a_warning() -> None:
     base = drawn("Mechanics", 0.5, 1)
     tuned = DimensionValues(
@@ -120,7 +137,7 @@ def test_categories_of_one_model_have_intervals_where_all_their_dimensions_are_t
     official = official_totals({name: part.mean or 0.0 for name, part in values.dimensions.items()})
     assert list(found) == list(official)
     for name, interval in found.items():
-        assert interval.mean == pytest.approx(official[name])
-        assert 0.0 <= interval.low < interval.mean < interval.high <= 1.0
+        assert interval.value == pytest.approx(official[name])
+        assert 0.0 <= interval.low < interval.value < interval.high <= 1.0
     some = model("a", *(part for name, part in values.dimensions.items() if name not in ("Diversity", "Material")))
     assert list(sum_intervals(some, HOW)) == ["Commonsense", "Controllability", "Human Fidelity"]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest, Runtime, Spec
 
 
 class DarkJudgeSpec(Spec):
     """What the recipe can set."""
+
+    spec_name: ClassVar[str] = "night_shoot.judge"
+    """Its name in work keys: it begins with the package and never changes, so that answers stay valid."""
 
     dark_below: float = 0.25
     """Mean brightness, 0 to 1, at which a clip is as likely called dark as not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rushes.records import Score, Scored
 from rushes.roles import Runtime, Spec, Weighting
@@ -11,6 +12,9 @@ from rushes.roles import Runtime, Spec, Weighting
 
 class BestTakesSpec(Spec):
     """What the recipe can set."""
+
+    spec_name: ClassVar[str] = "night_shoot.weighting"
+    """Its name in work keys: it begins with the package and never changes."""
 
     num_best: int = 1
     """Takes of each prompt to keep; equally good ones are kept together."""

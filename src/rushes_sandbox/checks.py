@@ -45,7 +45,10 @@ def check_weights(folder: Path | None = None) -> Check:
         return Check(name, "warning", f"there, but without {SUMS}: nobody can tell whether they are whole")
     if not (folder / SUMS).is_file():
         return Check(
-            name, "missing", f"none in {folder}", "rushes sandbox pretrain all (hours), or install the package anew"
+            name,
+            "missing",
+            f"none in {folder}",
+            "reinstall the package, or in a checkout (hours): python -m lab.pretrain",
         )
     damaged, num_bytes = [], 0
     lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
@@ -60,5 +63,10 @@ def check_weights(folder: Path | None = None) -> Check:
             num_bytes += file.stat().st_size
     if damaged or not lines:
         found = "; ".join(damaged[:4]) or f"{SUMS} is empty"
-        return Check(name, "missing", found, "install the package anew, or: git checkout -- src/rushes/sandbox/weights")
+        return Check(
+            name,
+            "missing",
+            found,
+            "reinstall the package, or in a checkout: git checkout -- src/rushes_sandbox/weights",
+        )
     return Check(name, "ok", f"{len(lines)} files, {num_bytes / 1e6:.1f} MB, intact")

@@ -1,27 +1,28 @@
-"""Writer, question writer and critic on a server, through the same desk, store and screen as the sandbox's."""
+"""Writer, question writer and critic on a server, through the same stage, store and screen as the sandbox's."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from rushes.context import Workbench
+from rushes.context import Context
 from rushes.llm import server as server_module
-from rushes.prompts.stage import PromptDesk
-from rushes.recipe.diagnose import DiagnoseSpec
-from rushes.recipe.measure import MeasureSpec
+from rushes.prompts.evaluation import evaluation
+from rushes.prompts.stage import write
+from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.models import CriticSpec, LlmQuestionsSpec, LlmWriterSpec, ServerModelSpec
 from rushes.recipe.prompts import PromptsSpec, RealClipsSpec, ScreenSpec
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.runtime import RuntimeSpec, ServerRuntime
+from rushes.recipe.train import RealismSpec, TrainSpec
 from rushes.records import Focus, Rejection, Verdict
 from rushes.store.run import Run
 from tests.support.odd_server import OddServer, asked_text, replies
+from tests.support.sandbox_recipe import VBENCH_CATALOGUE, diagnose_spec, measure_spec, sandbox_recipe
 
 MODEL = ServerModelSpec(model="writer")
 WORDS = "ice snow wax butter tar glass lava tin cheese fat honey lead soap sugar steel".split()
@@ -43,10 +44,11 @@ def world(body: dict[str, Any]) -> str:
 
 
 def recipe(url: str, *, critic: CriticSpec | None, seed: int = 0) -> Recipe:
-    return Recipe(
+    return sandbox_recipe(
         seed=seed,
-        diagnose=DiagnoseSpec(catalogue="vbench2", dimensions=("Thermotics",), num_prompts=3),
-        measure=MeasureSpec(num_prompts=3, num_diversity_prompts=0),
+        base=BaseModelSpec(model="a-model/that-can-read-any-word"),
+        diagnose=diagnose_spec(catalogue=VBENCH_CATALOGUE, dimensions=("Thermotics",), num_prompts=3),
+        measure=measure_spec(num_prompts=3, num_diversity_prompts=0),
         prompts=PromptsSpec(
             writer=LlmWriterSpec(model=MODEL, detailed=0),
             questions=LlmQuestionsSpec(model=MODEL, num_each=1),
@@ -54,7 +56,7 @@ def recipe(url: str, *, critic: CriticSpec | None, seed: int = 0) -> Recipe:
             real=RealClipsSpec(num_clips=0),
             screen=ScreenSpec(critic=critic),
         ),
-        train=Recipe().train.model_copy(update={"realism": Recipe().train.realism.model_copy(update={"kind": "none"})}),
+        train=TrainSpec(realism=RealismSpec(kind="none")),
         runtime=RuntimeSpec(servers={"main": ServerRuntime(url=url, num_retries=0)}),
     )
 
@@ -69,11 +71,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "backoff_s", lambda attempt, longest_s, draw: 0.0)
 
 
-def write(home: Path, wanted: Recipe) -> tuple[list[str], list[Rejection], list[Verdict]]:
+def written(home: Path, wanted: Recipe) -> tuple[list[str], list[Rejection], list[Verdict]]:
     with Run.open(home, wanted, allow_change=True) as run:
-        desk = PromptDesk(wanted, run, cast(Workbench, SimpleNamespace(vocabulary=None)))
-        prompts = desk.write([FOCUS], 0)
-        for prompt in (*prompts, *desk.probes, *desk.held_out):
+        context = Context(wanted, run)
+        found = evaluation(context)
+        prompts = write(context, [FOCUS], found, (), 0)
+        for prompt in (*prompts, *found.probes, *found.held_out):
             assert [each.expected for each in prompt.questions] == ["yes", "no"]
         refused = list(run.read_derived("rejections", Rejection) or [])
         verdicts = list(run.read_derived("critic-round-0", Verdict) or [])
@@ -83,21 +86,23 @@ def write(home: Path, wanted: Recipe) -> tuple[list[str], list[Rejection], list[
 def test_the_engine_end_to_end_and_again_for_nothing(tmp_path: Path) -> None:
     with OddServer(replies(world)) as server:
         wanted = recipe(server.url, critic=CriticSpec(model=MODEL))
-        texts, refused, verdicts = write(tmp_path, wanted)
+        texts, refused, verdicts = written(tmp_path, wanted)
         assert len(texts) == 12 and not any("impossible" in text for text in texts)
         reasons = {each.reason for each in refused}
         assert "infeasible" in reasons and all("it says so" in r.detail for r in refused if r.reason == "infeasible")
         assert len(verdicts) == 24 and {each.criterion for each in verdicts} == {"none", "impossible"}
         num_asked = len(server.bodies)
-        assert write(tmp_path, wanted) == (texts, refused, verdicts)
+        assert written(tmp_path, wanted) == (texts, refused, verdicts)
         assert len(server.bodies) == num_asked, "a finished stage asks nobody, the critic included"
     assert (tmp_path / "llm" / "replies").is_dir()
 
 
 def test_the_critics_effect_can_be_switched_off(tmp_path: Path) -> None:
     with OddServer(replies(world)) as server:
-        told, _, verdicts = write(tmp_path / "told", recipe(server.url, critic=CriticSpec(model=MODEL, enforce=False)))
-        none, _, no_verdicts = write(tmp_path / "none", recipe(server.url, critic=None))
+        told, _, verdicts = written(
+            tmp_path / "told", recipe(server.url, critic=CriticSpec(model=MODEL, enforce=False))
+        )
+        none, _, no_verdicts = written(tmp_path / "none", recipe(server.url, critic=None))
     assert told == none and any("impossible" in text for text in none)
     assert verdicts and not no_verdicts
 
@@ -106,7 +111,7 @@ def test_another_question_writer_is_other_work(tmp_path: Path) -> None:
     from rushes.dimensions import catalogue
     from rushes.prompts.briefs import Aim, plan_briefs
 
-    aim = [Aim(catalogue("vbench2")[0], 2)]
+    aim = [Aim(catalogue(VBENCH_CATALOGUE)[0], 2)]
     specs = [None, LlmQuestionsSpec(model=MODEL), LlmQuestionsSpec(model=MODEL, num_each=3)]
     keys = {
         plan_briefs(aim, origin="probe", writer=LlmWriterSpec(model=MODEL), questions=each)[0].key for each in specs

@@ -1,0 +1,49 @@
+"""`python -m lab.pretrain`: train the sandbox's own models; hours on two cores. The same command resumes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.pretrain.cli import Amount, pretrain_part
+
+
+class Part(StrEnum):
+    """What can be pre-trained."""
+
+    vae = "vae"
+    base = "base"
+    judge = "judge"
+    all = "all"
+
+
+def pretrain(
+    part: Annotated[
+        Part, typer.Argument(help="Autoencoder, text-to-video model, judge, or one after the other.")
+    ] = Part.all,
+    folder: Annotated[
+        Path, typer.Option("--folder", help="Where states and results go; the same folder resumes.")
+    ] = Path("runs/pretrain"),
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Steps in place of the part's own number.")
+    ] = None,
+    clips: Annotated[
+        int | None, typer.Option("--clips", min=1, help="Clips that the text-to-video model learns from.")
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile/--no-compile", help="Compile that model: pays after some hundred steps.")
+    ] = True,
+    device: Annotated[
+        str, typer.Option("--device", help="Where it computes: cpu, cuda or one GPU, as cuda:1.")
+    ] = "cpu",
+) -> None:
+    """Train the sandbox's own models; hours on two cores. The same command resumes."""
+    for name in ("vae", "base", "judge") if part is Part.all else (part.value,):
+        pretrain_part(name, folder, Amount(num_steps=steps, num_clips=clips, compiled=compiled, device=device))
+
+
+if __name__ == "__main__":
+    typer.run(pretrain)

@@ -1,0 +1,66 @@
+"""`python -m lab.tour`: write `docs/tour.md` from what each part says of itself in its first lines."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+PAGE: Final = ROOT / "docs" / "tour.md"
+ORDER: Final = (
+    ("The sentence", ("rushes/pipeline.py", "rushes/context.py")),
+    ("The verbs and the nouns", ("rushes/roles.py", "rushes/records", "rushes/errors.py")),
+    ("The recipe", ("rushes/recipe", "rushes/dimensions", "rushes/plugins.py", "rushes/recipes")),
+    (
+        "The stages, in the order of the sentence",
+        (
+            *("rushes/prompts", "rushes/diagnose", "rushes/generate", "rushes/judge"),
+            *("rushes/weights", "rushes/train", "rushes/measure", "rushes/report"),
+        ),
+    ),
+    (
+        "What the stages stand on",
+        ("rushes/store", "rushes/execute", "rushes/families", "rushes/llm", "rushes/statistics", "rushes/plan"),
+    ),
+    ("Beside the pipeline", ("rushes/audit", "rushes/export", "rushes/doctor", "rushes/cli")),
+    ("The two plug-ins", ("rushes_sandbox", "rushes_vbench")),
+)
+"""Headings, and parts below `src/` in reading order."""
+HEAD: Final = """\
+# Tour
+
+The parts in reading order, in their own words. The first lines of each file in them say what it holds.
+Three files are enough to know the system: the sentence `src/rushes/pipeline.py`, the verbs `src/rushes/roles.py`
+and the nouns in `src/rushes/records/`. Who may import whom is a table in `tests/unit/test_imports.py`.
+"""
+TAIL: Final = """\
+## Beside the packages
+
+- `lab/`: how the sandbox's models were made, and `make results`. It ships with no wheel.
+- `tests/`: `unit/` mirrors the source, `contract/` holds what every plug-in of a role must keep, `pipeline/` tests the
+  assembly and kills runs, `mutants/` lists faults that the tests must notice, `docs/` runs the README.
+- `docs/paper_map.md` leads from the paper to the code; `docs/design/` gives the reasons.
+"""
+
+
+def words_of(part: str) -> str:
+    """What a part says of itself: its whole docstring for a folder, the first paragraph for a file."""
+    path = ROOT / "src" / part
+    file = path / "__init__.py" if path.is_dir() else path
+    said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    return said if path.is_dir() else said.split("\n\n")[0]
+
+
+def page() -> str:
+    """The page as text."""
+    lines = [HEAD]
+    for heading, parts in ORDER:
+        lines.append(f"## {heading}\n")
+        lines += [f"**`src/{part}`**\n{words_of(part)}\n" for part in parts]
+    return "\n".join([*lines, TAIL])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"wrote {PAGE.relative_to(ROOT)}")

@@ -1,0 +1,74 @@
+"""Work that is spread over workers: what comes back, what a worker needs, and the Protocol of who does the spreading.
+
+A failure is a value, `Failed`, in the place of its result; an executor knows no stage.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An item that could not be done; stands in the place of its result."""
+
+    error_type: str
+    """Class name of the error."""
+    message: str
+    """What it said."""
+    trace: str = ""
+    """Traceback as text; may be empty."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failed:
+        """The value that stands for `error`."""
+        trace = "".join(traceback.format_exception(error))[-8000:]
+        return cls(error_type=type(error).__name__, message=str(error), trace=trace)
+
+
+@dataclass(frozen=True)
+class Done(Generic[Result_co]):
+    """A finished item of `Executor.map`."""
+
+    index: int
+    """Position of the item in the input, from 0."""
+    result: Result_co | Failed
+    """What the call returned, or how it failed."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What one worker needs; an executor that cannot give it says so before starting."""
+
+    num_cpus: float = 1.0
+    """CPU cores per worker."""
+    num_gpus: float = 0.0
+    """GPUs per worker; may be a fraction."""
+    tags: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Named resources of a cluster; empty for none."""
+
+
+class Executor(Protocol):
+    """Maps work over workers: bounded in flight, failures returned, never raised. Knows no stage."""
+
+    def map(
+        self, call: Callable[[Item], Result], items: Iterable[Item], *, needs: Needs | None = None
+    ) -> Iterator[Done[Result]]:
+        """Results as they finish, in any order. Items are drawn only when a worker is free for them.
+
+        Args:
+            call: picklable; a `rushes.execute.Lazily` builds its model once in each worker.
+            items: what to work on; drawn lazily, so that stopping to draw stops the work.
+            needs: resources per worker; None for one core.
+
+        Raises:
+            UserError: a call raised one, or the executor cannot give what is needed; other errors are `Failed`.
+        """
+        ...

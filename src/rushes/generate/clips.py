@@ -1,0 +1,177 @@
+"""Clips from a frozen model: batches through the stock pipeline, latents kept beside the frames."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from rushes.errors import Stopped, UserError
+from rushes.generate.takes import How, Take
+from rushes.recipe.base import ShapeSpec
+from rushes.recipe.generate import StoredAs
+from rushes.records import Clip
+from rushes.roles import ClipRequest, Failed, GeneratedClip
+from rushes.store.advance import Work
+from rushes.store.blobs import Blobs
+
+if TYPE_CHECKING:
+    from rushes.families.family import Family
+
+
+NUM_TRIES: Final = 3
+"""How often a clip by itself is tried in one run, before it becomes a failure on record."""
+
+
+@dataclass(frozen=True)
+class PipelineGenerator:
+    """`Generator` over a loaded model of any family."""
+
+    family: Family
+
+    def generate(self, requests: Sequence[ClipRequest]) -> list[GeneratedClip | Failed]:
+        """One clip per request; requests of one sampler and shape, decoded or not, are sampled together."""
+        if not requests:
+            return []
+        began = time.perf_counter()
+        first = requests[0]
+        shape = ShapeSpec(
+            height_px=first.height_px, width_px=first.width_px, num_frames=first.num_frames, fps=first.fps
+        )
+        latents = self.family.sample([r.text for r in requests], [r.seed for r in requests], first.sampler, shape)
+        frames = self.family.decode(latents) if first.decode else [None] * len(requests)
+        seconds = (time.perf_counter() - began) / len(requests)
+        arrays = latents.cpu().numpy()
+        return [GeneratedClip(f, z, seconds) for f, z in zip(frames, arrays, strict=True)]
+
+
+def generate_chunk(
+    generator: PipelineGenerator,
+    chunk: Sequence[Work[Take]],
+    *,
+    blobs: Blobs,
+    how: How,
+    latents: bool = True,
+) -> list[Clip | Failed]:
+    """Generate one chunk of takes and store frames and latents, whichever are wanted; what `advance` calls.
+
+    A clip that fails `NUM_TRIES` times by itself is `Failed`; the others of its chunk are not touched by it.
+    """
+    requests = [
+        ClipRequest(
+            text=work.payload.prompt.text,
+            seed=work.payload.seed,
+            sampler=how.sampler,
+            height_px=how.shape.height_px,
+            width_px=how.shape.width_px,
+            num_frames=how.shape.num_frames,
+            fps=how.shape.fps,
+            decode=how.decode,
+        )
+        for work in chunk
+    ]
+    clips: list[Clip | Failed] = []
+    for work, made in zip(chunk, _generated(generator, requests), strict=True):
+        if isinstance(made, Failed):
+            clips.append(made)
+            continue
+        clips.append(_clip(work, made, blobs, how, latents=latents))
+    return clips
+
+
+def _clip(work: Work[Take], made: GeneratedClip, blobs: Blobs, how: How, *, latents: bool) -> Clip:
+    """The record of a generated clip, after its files are stored."""
+    shape, kept = how.shape, made.latents_CTHW if latents else None
+    frames = made.frames_THWC
+    return Clip(
+        key=work.key,
+        prompt_key=work.payload.prompt.key,
+        dimension=work.payload.prompt.dimension,
+        seed=work.payload.seed,
+        seed_index=work.payload.index,
+        model=how.model,
+        origin="model",
+        sampler=how.sampler,
+        height_px=shape.height_px,
+        width_px=shape.width_px,
+        num_frames=shape.num_frames,
+        fps=shape.fps,
+        seconds=made.seconds,
+        video=None if frames is None else blobs.put_video(frames, fps=shape.fps, coding=how.stored_as),
+        latents=None if kept is None else blobs.put_arrays({"latents": kept}),
+    )
+
+
+def decode_chunk(
+    generator: PipelineGenerator,
+    chunk: Sequence[Work[Take]],
+    *,
+    undecoded: Mapping[str, Clip],
+    blobs: Blobs,
+    stored_as: StoredAs,
+) -> list[Clip | Failed]:
+    """Decode takes that were generated before as latents alone, which are kept as they are; what `advance` calls.
+
+    Args:
+        generator: its autoencoder is used, and nothing else of it.
+        chunk: the takes, none of them drafts.
+        undecoded: the clip of each, by the key of the take: the same output, with latents and no frames.
+        blobs: where both are kept.
+        stored_as: how the frames are stored.
+    """
+    import torch
+
+    clips = [undecoded[work.key] for work in chunk]
+    began = time.perf_counter()
+    kept = [blobs.read_arrays(clip.latents)["latents"] for clip in clips if clip.latents is not None]
+    frames = generator.family.decode(torch.from_numpy(np.stack(kept)).to(generator.family.device))
+    seconds = (time.perf_counter() - began) / len(chunk)
+    return [
+        clip.model_copy(
+            update={
+                "key": work.key,
+                "video": blobs.put_video(decoded, fps=clip.fps, coding=stored_as),
+                "seconds": clip.seconds + seconds,
+            }
+        )
+        for work, clip, decoded in zip(chunk, clips, frames, strict=True)
+    ]
+
+
+def _generated(generator: PipelineGenerator, requests: Sequence[ClipRequest]) -> list[GeneratedClip | Failed]:
+    """A batch at once; what failed in it one by one, so that only clips that cannot be made are failures.
+
+    A clip by itself is tried up to `NUM_TRIES` times, from the same seed: a fault that passes costs time and no clip.
+
+    Raises:
+        UserError, Stopped: raised by the generator, at the first try.
+    """
+    made: list[GeneratedClip | Failed] = [Failed("NotTried", "")] * len(requests)
+    groups = [list(range(len(requests)))]
+    for turn in range(NUM_TRIES + (len(requests) > 1)):
+        for group in groups:
+            try:
+                results = generator.generate([requests[place] for place in group])
+            except (UserError, Stopped):
+                raise
+            except Exception as error:
+                results = [Failed.of(error)] * len(group)
+            for place, result in zip(group, results, strict=True):
+                made[place] = result
+        groups = [[place] for place, each in enumerate(made) if isinstance(each, Failed)]
+        if not groups:
+            break
+        if turn == 0:
+            _warn([each for each in made if isinstance(each, Failed)], len(requests))
+    return made
+
+
+def _warn(failed: Sequence[Failed], num: int) -> None:
+    first = f"{failed[0].error_type}: {failed[0].message}"
+    what = "a clip" if num == 1 else f"{len(failed)} of {num} clips generated at once"
+    advice = "" if num == 1 else ", one by one. If this goes on, lower runtime.generate_batch"
+    warnings.warn(f"{what} failed ({first}); tried again{advice}", stacklevel=3)

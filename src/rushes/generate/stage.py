@@ -1,0 +1,113 @@
+"""The stage `generate`: clips of a round's prompts and of evaluation prompts, and drafts that pick among prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from rushes.context import Context
+from rushes.execute.local import Lazily
+from rushes.families.models import Model, Models
+from rushes.generate.clips import PipelineGenerator, decode_chunk, generate_chunk
+from rushes.generate.takes import How, Take, copied, once, takes
+from rushes.recipe.recipe import as_draft
+from rushes.records import Clip, Prompt
+from rushes.roles import Failed
+from rushes.store.advance import Do, Work, advance
+
+DRAFT_CLIPS = "draft_clips"
+"""Table of draft clips: nothing takes them for clips of the run's shape."""
+COPIED_AT_ONCE = 256
+"""Clips per chunk that are another one's under another name."""
+
+
+def generate(context: Context, model: Model, prompts: Sequence[Prompt]) -> list[Clip]:
+    """The takes of a round's prompts, with latents for training, by the frozen model of the round."""
+    spec = context.recipe.generate
+    how = How(model.name, spec.sampler, context.recipe.shape, spec.stored_as, spec.decode)
+    if spec.decode:
+        _decode_kept(context, model, prompts, how)
+    return clips_of(context, model, prompts, spec.num_takes, how)
+
+
+def evaluation_how(context: Context, model: Model) -> How:
+    """How clips of probe and held-out prompts are made: sampled as the comparison wants it."""
+    recipe = context.recipe
+    return How(model.name, recipe.measure.sampler, recipe.shape, recipe.generate.stored_as)
+
+
+def clips_of(context: Context, model: Model, prompts: Sequence[Prompt], num_takes: int, how: How) -> list[Clip]:
+    """The takes of prompts, in order: generated where they are missing, and copied where they share an output."""
+    run, work = context.run, takes(prompts, num_takes, how)
+    missing = set(run.clips.missing([piece.key for piece in work]))
+    first, again = once(work, context.outputs, {piece.key for piece in work} - missing)
+    do = _by_model(context, model, partial(generate_chunk, blobs=context.blobs, how=how), _texts(first, how))
+    size = context.recipe.runtime.generate_batch
+    made = advance(run.clips, first, do, chunk_size=size, place=context.workers)
+    _remember(context, made, work)
+    if again:
+        copy = partial(copied, outputs=context.outputs)
+        made += advance(run.clips, again, copy, chunk_size=COPIED_AT_ONCE, place=context.here)
+        _remember(context, made, work)
+    position = {piece.key: number for number, piece in enumerate(work)}
+    return sorted(made, key=lambda clip: position[clip.key])
+
+
+def draft_clips(context: Context, model: Model, prompts: Sequence[Prompt]) -> list[Clip]:
+    """Cheap draft takes of a round's prompts, without latents, in a table of their own.
+
+    Raises:
+        RecipeError: the model cannot make clips of the drafts' shape.
+    """
+    draft = as_draft(context.recipe)
+    how = How(model.name, draft.generate.sampler, draft.shape, draft.generate.stored_as)
+    work = takes(prompts, draft.generate.num_takes, how)
+    chunk = partial(generate_chunk, blobs=context.blobs, how=how, latents=False)
+    do = _by_model(context, model, chunk, _texts(work, how))
+    table, size = context.run.table(DRAFT_CLIPS, Clip), context.recipe.runtime.generate_batch
+    return advance(table, work, do, chunk_size=size, place=context.workers)
+
+
+def _decode_kept(context: Context, model: Model, prompts: Sequence[Prompt], how: How) -> None:
+    """Decode takes that an earlier recipe kept as latents alone."""
+    run, num_takes = context.run, context.recipe.generate.num_takes
+    work, undecoded = takes(prompts, num_takes, how), takes(prompts, num_takes, replace(how, decode=False))
+    missing = set(run.clips.missing([piece.key for piece in work]))
+    there = run.clips.get_many([piece.key for piece in undecoded])
+    found = {
+        piece.key: there[same.key]
+        for piece, same in zip(work, undecoded, strict=True)
+        if piece.key in missing and same.key in there
+    }
+    if found:
+        chunk = partial(decode_chunk, undecoded=found, blobs=context.blobs, stored_as=how.stored_as)
+        do, size = _by_model(context, model, chunk, []), context.recipe.runtime.generate_batch
+        todo = [piece for piece in work if piece.key in found]
+        advance(run.clips, todo, do, chunk_size=size, place=context.workers)
+
+
+def _by_model(
+    context: Context,
+    model: Model,
+    chunk: Callable[[PipelineGenerator, Sequence[Work[Take]]], list[Clip | Failed]],
+    texts: Sequence[str],
+) -> Do[Take, Clip]:
+    """What `advance` calls on each chunk; the model is loaded where the first chunk needs it, here or on a worker."""
+    return Lazily(partial(_generator, context.models, model, texts), chunk)
+
+
+def _generator(models: Models, model: Model, texts: Sequence[str]) -> PipelineGenerator:
+    return PipelineGenerator(models.with_weights(model, texts))
+
+
+def _texts(work: Sequence[Work[Take]], how: How) -> list[str]:
+    """All that the model has to read."""
+    return [how.sampler.negative_prompt, *dict.fromkeys(piece.payload.prompt.text for piece in work)]
+
+
+def _remember(context: Context, made: Sequence[Clip], work: Sequence[Work[Take]]) -> None:
+    """Keep clips at hand by their keys and by their outputs."""
+    context.clips.update({clip.key: clip for clip in made})
+    outputs: Mapping[str, str] = {piece.key: piece.payload.output for piece in work}
+    context.outputs.update({outputs[clip.key]: clip for clip in made})

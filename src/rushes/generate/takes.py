@@ -1,0 +1,100 @@
+"""Which clips to generate: takes of prompts, their keys and seeds, and which of them share one output. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+
+from rushes.recipe.base import ShapeSpec
+from rushes.recipe.generate import StoredAs
+from rushes.records import Clip, Prompt, SamplerSettings
+from rushes.roles import Failed
+from rushes.store.advance import Work
+from rushes.store.identity import seed_from_key, work_key
+
+
+@dataclass(frozen=True)
+class How:
+    """Everything besides the prompt and the seed that decides a clip."""
+
+    model: str
+    """Name of the weights: see `rushes.families.models.Model`."""
+    sampler: SamplerSettings
+    """How to sample."""
+    shape: ShapeSpec
+    """Size of the clips."""
+    stored_as: StoredAs = "lossless"
+    """How frames are stored. What is stored is what is judged, so losses are part of the key."""
+    decode: bool = True
+    """False for latents alone."""
+
+    def key_part(self) -> dict[str, object]:
+        """What of this enters work keys."""
+        found: dict[str, object] = {"model": self.model, "sampler": self.sampler, "shape": self.shape}
+        if self.stored_as != "lossless":
+            found["stored_as"] = self.stored_as
+        if not self.decode:
+            found["decode"] = False
+        return found
+
+
+@dataclass(frozen=True)
+class Take:
+    """One clip to generate."""
+
+    prompt: Prompt
+    index: int
+    """Which take of the prompt: 0, 1, ..."""
+    seed: int
+    """From the prompt and the take alone, so that two models start from the same noise."""
+    output: str
+    """Names what the model puts out: takes with the same output are the same clip, which is generated once."""
+
+
+def takes(prompts: Sequence[Prompt], num_takes: int, how: How) -> list[Work[Take]]:
+    """The clips to generate: every prompt `num_takes` times.
+
+    Prompts with the same `seed_name` share their clips; others have their own.
+    """
+    found = []
+    for prompt in prompts:
+        name = prompt.seed_name or prompt.key
+        made = how.key_part() if prompt.seed_name is None else {**how.key_part(), "seed_name": name}
+        for index in range(num_takes):
+            output = work_key("output", how.key_part(), [name], index)
+            take = Take(prompt, index, seed_from_key(name, "take", index), output)
+            found.append(Work(work_key("clip", made, [prompt], index), take))
+    return found
+
+
+def once(
+    work: Sequence[Work[Take]], known: Container[str], stored: Container[str]
+) -> tuple[list[Work[Take]], list[Work[Take]]]:
+    """What the model must run for, and what has the same output as one of those or as a clip from before.
+
+    Args:
+        work: from `takes`.
+        known: outputs that are there.
+        stored: keys of clips that are there: one of them stands for its output, so that nothing is generated again.
+    """
+    leaders: dict[str, str] = {}
+    for piece in work:
+        output = piece.payload.output
+        if output not in leaders or (piece.key in stored and leaders[output] not in stored):
+            leaders[output] = piece.key
+    first = [each for each in work if each.payload.output not in known and leaders[each.payload.output] == each.key]
+    keys = {each.key for each in first}
+    return first, [each for each in work if each.key not in keys]
+
+
+def copied(chunk: Sequence[Work[Take]], outputs: Mapping[str, Clip]) -> list[Clip | Failed]:
+    """The records of takes whose output is there already: the same pixels, for another prompt."""
+    made: list[Clip | Failed] = []
+    for piece in chunk:
+        clip, prompt = outputs.get(piece.payload.output), piece.payload.prompt
+        if clip is None:
+            made.append(Failed("NotThere", f"the clip that it shares with another dimension failed: {prompt.text!r}"))
+        else:
+            update = {"key": piece.key, "prompt_key": prompt.key, "dimension": prompt.dimension, "seconds": 0.0}
+            made.append(clip.model_copy(update=update))
+    return made

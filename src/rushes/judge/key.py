@@ -1,0 +1,30 @@
+"""Work keys of the judge's answers, and what the judge is called. Pure."""
+
+from __future__ import annotations
+
+from rushes.judge.asked import asked_hash
+from rushes.plugins import JUDGE, name_of, resolved
+from rushes.recipe.judge import JudgeSpec
+from rushes.recipe.models import VlmJudgeSpec
+from rushes.records import Clip, Prompt
+from rushes.store.identity import work_key
+
+
+def answer_key(clip: Clip, prompt: Prompt, index: int, spec: JudgeSpec) -> str:
+    """Work key of the answer to question `index` of `prompt` about `clip`.
+
+    All questions of the prompt are part of it: they are asked in one request, and a judge may let one colour the next.
+    """
+    asked = [question.model_dump(mode="json") for question in prompt.questions]
+    return work_key("answer", {**judge_identity(spec), "text": prompt.text, "questions": asked}, [clip], index)
+
+
+def judge_identity(spec: JudgeSpec) -> dict[str, object]:
+    """What of a judge decides its answers: its Spec, and of a vision-language model how it is asked."""
+    judge = resolved(spec.judge, JUDGE)
+    return {"judge": judge, "asked": asked_hash(judge) if isinstance(judge, VlmJudgeSpec) else None}
+
+
+def judge_name(spec: JudgeSpec) -> str:
+    """What the judge is called in answers and reports."""
+    return name_of(spec.judge, JUDGE)

@@ -1,0 +1,128 @@
+"""Probe and held-out prompts: written and screened, or brought by a suite. No text is in both, none is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from rushes.context import Context
+from rushes.dimensions import Dimension
+from rushes.plugins import SUITE, WRITER, build, resolved
+from rushes.prompts.briefs import Aim, plan_briefs
+from rushes.prompts.screen import screen_splits
+from rushes.prompts.suite import guarded, suite_work
+from rushes.prompts.write import CHUNK_SIZE, written
+from rushes.recipe.dimensions import known, probed
+from rushes.recipe.prompts import DRAFTS_PER_EVALUATION_PROMPT
+from rushes.recipe.recipe import Recipe
+from rushes.records import Focus, Prompt
+from rushes.roles import Part, PromptSuite
+from rushes.store.advance import advance
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The prompts that a run measures with."""
+
+    probes: tuple[Prompt, ...]
+    """For diagnosis."""
+    held_out: tuple[Prompt, ...]
+    """Those that the final comparison can use, the group dimensions' among them."""
+    suite: tuple[Prompt, ...] = ()
+    """Every prompt of the suite that they come from, used or not; empty where the writer wrote them."""
+
+    @property
+    def guarded(self) -> tuple[Prompt, ...]:
+        """What may not be trained on."""
+        return (*self.probes, *self.held_out, *self.suite)
+
+
+def evaluation(context: Context) -> Evaluation:
+    """Probe and held-out prompts; no text is in both, nor in the split of held-out prompts that is not used here.
+
+    Raises:
+        RecipeError: the suite or the writer knows no such dimension.
+    """
+    found = _evaluation(context)
+    context.forecast.evaluation(found.probes, len(context.prompts) + len(context.run.prompts.failures()))
+    return found
+
+
+def _evaluation(context: Context) -> Evaluation:
+    recipe = context.recipe
+    probe = [Aim(each, recipe.diagnose.num_prompts) for each in probed(recipe.diagnose)]
+    # Which will be the focus is not known yet.
+    aims = [_held_out_aim(recipe, each, in_focus=True) for each in _measured_dimensions(recipe)]
+    held_out = [aim for aim in aims if aim.num_prompts]
+    if recipe.measure.suite is not None:
+        suite: PromptSuite = build(recipe.measure.suite, SUITE, context.runtime, "measure.suite")
+        probes = _from_suite(context, suite, probe, "probe")
+        return Evaluation(probes, _from_suite(context, suite, held_out, recipe.measure.split), guarded(suite))
+    return _written(context, probe, held_out)
+
+
+def compared(recipe: Recipe, found: Evaluation, focus: Sequence[Focus]) -> tuple[Prompt, ...]:
+    """The held-out prompts that the comparison uses: all of the focus dimensions, fewer or none of the others."""
+    names = {each.dimension for each in focus}
+    used = [each for each in _measured_dimensions(recipe) if not recipe.measure.only_focus or each.name in names]
+    return _first(found.held_out, [_held_out_aim(recipe, each, in_focus=each.name in names) for each in used])
+
+
+def _written(context: Context, probe: Sequence[Aim], held_out: Sequence[Aim]) -> Evaluation:
+    recipe = context.recipe
+    # Evaluation prompts do not follow the recipe's seed: every seed of a recipe is measured on the same ones.
+    order = partial(
+        plan_briefs,
+        writer=resolved(recipe.prompts.writer, WRITER),
+        oversample=DRAFTS_PER_EVALUATION_PROMPT,
+        questions=recipe.prompts.questions,
+    )
+    drafts = {
+        "development": written(context, order(held_out, origin="held_out", split="development")),
+        "test": written(context, order(held_out, origin="held_out", split="test")),
+        "probe": written(context, order(probe, origin="probe")),
+    }
+    splits = screen_splits(
+        drafts, spec=recipe.prompts.screen, vocabulary=context.vocabulary, max_tokens=recipe.base.max_tokens
+    )
+    return Evaluation(
+        probes=_first(splits["probe"].accepted, probe), held_out=_first(splits[recipe.measure.split].accepted, held_out)
+    )
+
+
+def _from_suite(context: Context, suite: PromptSuite, aims: Sequence[Aim], part: Part) -> tuple[Prompt, ...]:
+    """Prompts of a suite as they are: no screen may drop any."""
+    work = suite_work(suite, {aim.dimension.name: aim.num_prompts for aim in aims}, part)
+    made = advance(
+        context.run.prompts,
+        work,
+        lambda chunk: [piece.payload for piece in chunk],
+        chunk_size=CHUNK_SIZE,
+        place=context.here,
+    )
+    context.prompts.update({prompt.key: prompt for prompt in made})
+    return tuple(made)
+
+
+def _measured_dimensions(recipe: Recipe) -> tuple[Dimension, ...]:
+    """What is measured: on single clips, then on several takes."""
+    diagnose = recipe.diagnose
+    return (*probed(diagnose), *(each for each in known(diagnose) if each.group))
+
+
+def _held_out_aim(recipe: Recipe, dimension: Dimension, *, in_focus: bool) -> Aim:
+    """How many held-out prompts a dimension has."""
+    measure = recipe.measure
+    if dimension.group:
+        return Aim(dimension, measure.num_diversity_prompts)
+    return Aim(dimension, measure.num_prompts + in_focus * measure.num_extra_focus_prompts)
+
+
+def _first(prompts: Sequence[Prompt], aims: Sequence[Aim]) -> tuple[Prompt, ...]:
+    """The first prompts of each dimension, as many as are wanted."""
+    return tuple(
+        prompt
+        for aim in aims
+        for prompt in [each for each in prompts if each.dimension == aim.dimension.name][: aim.num_prompts]
+    )

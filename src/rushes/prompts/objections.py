@@ -1,0 +1,40 @@
+"""What the critic has against drafts: a language model that refuses what no camera could show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rushes.context import Context
+from rushes.llm.build import chat_model
+from rushes.prompts.critic import FeasibilityCritic
+from rushes.recipe.models import CriticSpec
+from rushes.recipe.runtime import RuntimeSpec
+from rushes.records import Prompt
+from rushes.roles import Critic
+
+
+def objections(context: Context, drafts: Sequence[Prompt], name: str) -> dict[str, tuple[str, str]]:
+    """Reason and detail of each refusal, by key of the draft; empty where the recipe has no critic or only records it.
+
+    Args:
+        context: the run at work.
+        drafts: what is read.
+        name: all verdicts are written to `derived/critic-<name>.json`.
+    """
+    spec = context.recipe.prompts.screen.critic
+    if spec is None or not drafts:
+        return {}
+    verdicts = build_critic(spec, context.runtime).verdicts(drafts)
+    context.run.write_derived(f"critic-{name}", verdicts)
+    if not spec.enforce:
+        return {}
+    return {each.prompt_key: found for each in verdicts if (found := each.objection) is not None}
+
+
+def build_critic(spec: CriticSpec, runtime: RuntimeSpec) -> Critic:
+    """The recipe's critic.
+
+    Raises:
+        RecipeError: a model that cannot be used.
+    """
+    return FeasibilityCritic(spec, chat_model(spec.model, runtime))

@@ -1,0 +1,143 @@
+"""Real clips and their captions: read from the user's folder or brought by a plug-in, screened like all other texts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rushes.context import Context
+from rushes.errors import TrainingError
+from rushes.plugins import CLIP_SOURCE, build
+from rushes.prompts.briefs import plan_captions
+from rushes.prompts.captions import REAL_CLIPS, CaptionWriter, ClipFolder, read_clip_folder, without_refused
+from rushes.prompts.evaluation import Evaluation
+from rushes.prompts.objections import objections
+from rushes.prompts.screen import Screened, screen
+from rushes.prompts.write import CHUNK_SIZE, written
+from rushes.recipe.prompts import CLIPS_PER_REAL_CLIP
+from rushes.recipe.recipe import Recipe
+from rushes.records import Clip, Prompt
+from rushes.roles import ClipSource, RealClip
+from rushes.store.advance import Work, advance
+from rushes.store.identity import work_key
+from rushes.store.run import Run
+
+
+@dataclass(frozen=True)
+class RealMaterial:
+    """The real clips of a run."""
+
+    captions: tuple[Prompt, ...] = ()
+    """Their captions as prompts."""
+    clips: tuple[Clip, ...] = ()
+    """One per caption, in order; latents are not kept, since training encodes them."""
+
+
+def real_material(context: Context, evaluation: Evaluation) -> RealMaterial:
+    """The recipe's real clips whose captions pass the screen.
+
+    Raises:
+        InputError: no clip of the user's folder can be used.
+        TrainingError: all of them would be kept out of training; told now, before clips are generated for it.
+    """
+    captions = _captions(context, evaluation)
+    run, fps = context.run, context.recipe.shape.fps
+    work = [Work(work_key("clip", "real", [prompt]), prompt) for prompt in captions]
+    clips = advance(
+        run.clips,
+        work,
+        lambda chunk: [_record(piece, fps, run) for piece in chunk],
+        chunk_size=CHUNK_SIZE,
+        place=context.here,
+    )
+    _check_held_out(context.recipe, len(clips))
+    context.forecast.real_clips(len(clips))
+    return RealMaterial(captions, tuple(clips))
+
+
+def _check_held_out(recipe: Recipe, num_real: int) -> None:
+    num = recipe.train.num_held_out
+    if 0 < num >= num_real:
+        raise TrainingError(
+            "train.num_held_out keeps all real clips out of training",
+            expected=f"fewer than the {num_real} real clips there are",
+            got=num,
+            next_step="lower train.num_held_out, or raise prompts.real.num_clips",
+        )
+
+
+def _captions(context: Context, evaluation: Evaluation) -> tuple[Prompt, ...]:
+    recipe, run = context.recipe, context.run
+    spec = recipe.prompts.real
+    folder = None if spec.folder is None or not spec.num_wanted else _folder(recipe, run)
+    clips = folder.clips if folder is not None else _from_source(context)
+    if not clips:
+        return ()
+    drafts = written(context, plan_captions(clips, recipe.prompts.questions), CaptionWriter(clips))
+    screened = screen(
+        drafts,
+        objections=objections(context, drafts, "captions"),
+        evaluation=evaluation.guarded,
+        spec=recipe.prompts.screen,
+        vocabulary=context.vocabulary,
+        max_tokens=recipe.base.max_tokens,
+    )
+    context.rejections.extend(screened.rejections)
+    if folder is not None:
+        _note_refused(run, folder, drafts, screened)
+    return screened.accepted[: spec.num_wanted]
+
+
+def _from_source(context: Context) -> tuple[RealClip, ...]:
+    """Clips of a plug-in; some captions say what an evaluation prompt says, so more are asked for than are wanted."""
+    spec = context.recipe.prompts.real
+    if spec.source is None or not spec.num_wanted:
+        return ()
+    source: ClipSource = build(spec.source, CLIP_SOURCE, context.runtime, "prompts.real.source")
+    num = math.ceil(CLIPS_PER_REAL_CLIP * spec.num_wanted)
+    return tuple(source.clips(num, context.recipe.seed, context.recipe.shape, None))
+
+
+def _folder(recipe: Recipe, run: Run) -> ClipFolder:
+    """The user's folder; what became of each file and row is written down."""
+    spec = recipe.prompts.real
+    assert spec.folder is not None
+    found = read_clip_folder(spec.folder, recipe.shape, spec.num_clips)
+    run.write_derived(REAL_CLIPS, found.rows)
+    return found.require_some(spec.folder)
+
+
+def _note_refused(run: Run, folder: ClipFolder, drafts: Sequence[Prompt], screened: Screened) -> None:
+    """Write down which good files of the user's folder are not used after all, because of their captions."""
+    failed = ("failed", "its caption could not be made a prompt; the run's table of failures says why")
+    refused = dict.fromkeys(range(len(folder.clips)), failed)
+    accepted, reasons = {each.key for each in screened.accepted}, iter(screened.rejections)
+    for prompt in drafts:
+        if prompt.key in accepted:
+            del refused[prompt.index]
+        else:
+            rejection = next(reasons)
+            refused[prompt.index] = (rejection.reason, f"its caption was refused: {rejection.detail}")
+    run.write_derived(REAL_CLIPS, without_refused(folder.rows, folder.clips, refused))
+
+
+def _record(piece: Work[Prompt], fps: float, run: Run) -> Clip:
+    prompt = piece.payload
+    assert prompt.real_clip is not None
+    num_frames, height_px, width_px, _ = run.blobs.read_video(prompt.real_clip).shape
+    return Clip(
+        key=piece.key,
+        prompt_key=prompt.key,
+        dimension=prompt.dimension,
+        seed=0,
+        seed_index=0,
+        model="real",
+        origin="real",
+        height_px=height_px,
+        width_px=width_px,
+        num_frames=num_frames,
+        fps=fps,
+        seconds=0.0,
+        video=prompt.real_clip,
+    )

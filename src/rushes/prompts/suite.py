@@ -1,0 +1,55 @@
+"""Evaluation prompts that a suite brings: used as they are, never screened away, and guarded against training.
+
+A text that serves several dimensions is one record for each, with its questions, and its clips are generated once:
+their seeds come from the text and its origin, so that the first clips of a group dimension are those of the others, and
+a text that is both a probe and held out has other seeds in each part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rushes.records import Origin, Prompt
+from rushes.roles import Part, PromptSuite, SuitePrompt
+from rushes.store.advance import Work
+from rushes.store.identity import work_key
+
+
+def suite_work(suite: PromptSuite, wanted: Mapping[str, int], part: Part) -> list[Work[Prompt]]:
+    """Prompts to use, as work whose payload is the finished record.
+
+    Args:
+        suite: where they come from.
+        wanted: name of a dimension -> how many prompts; more than there are takes all.
+        part: probes, or a split of the held-out prompts.
+
+    Raises:
+        RecipeError: a dimension is not of the suite.
+    """
+    prompts = [
+        _prompt(suite, each, name, "probe" if part == "probe" else "held_out")
+        for name, num in wanted.items()
+        for each in suite.prompts(name, num, part)
+    ]
+    return [Work(prompt.key, prompt) for prompt in prompts]
+
+
+def guarded(suite: PromptSuite) -> tuple[Prompt, ...]:
+    """Every text of the suite, used or not, for the screen to compare with. Not for storing."""
+    return tuple(_prompt(suite, SuitePrompt(text, (), 0), "any", "held_out") for text in suite.guarded())
+
+
+def _prompt(suite: PromptSuite, found: SuitePrompt, dimension: str, origin: Origin) -> Prompt:
+    shared = {"suite": suite.name, "text": found.text, "origin": origin}
+    asked = [question.text for question in found.questions]
+    return Prompt(
+        key=work_key("prompt", {**shared, "dimension": dimension, "questions": asked}),
+        text=found.text,
+        base_text=found.text,
+        dimension=dimension,
+        origin=origin,
+        index=found.index,
+        questions=found.questions,
+        source=suite.name,
+        seed_name=work_key("prompt", shared),
+    )

@@ -1,0 +1,1 @@
+"""Recipes for released models, as YAML files."""

@@ -1,0 +1,41 @@
+"""The stage `weigh`: clips and scores become training material, and what the weights amount to is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rushes.context import Context
+from rushes.judge.grade import check_unscored_share
+from rushes.records import Clip, Sample, Score
+from rushes.weights.report import report_weights
+from rushes.weights.weigh import unjudged, weighed
+
+
+def weigh(
+    context: Context, clips: Sequence[Clip], real: Sequence[Clip], scores: Sequence[Score], number: int
+) -> tuple[Sample, ...]:
+    """The samples of a round.
+
+    Args:
+        context: the run at work.
+        clips: the model's own.
+        real: real ones, which need no score.
+        scores: of the model's own clips.
+        number: of the round, from 0; samples, scores and weights are written to `derived/` under it.
+
+    Raises:
+        TrainingError: too many clips are unscored, or nothing is left to train on.
+    """
+    recipe, run = context.recipe, context.run
+    everything = [*clips, *real]
+    context.clips.update({clip.key: clip for clip in everything})
+    if recipe.generate.decode:
+        check_unscored_share(scores, recipe.judge.max_unscored)
+        samples = weighed(everything, scores, recipe.weights)
+        reports = [report_weights(samples, scores, recipe.weights)]
+    else:
+        samples, reports = unjudged(everything), []
+    run.write_derived(f"weights-{number}", reports)
+    run.write_derived(f"samples-{number}", samples)
+    run.write_derived(f"scores-{number}", scores)
+    return samples

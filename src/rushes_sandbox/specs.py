@@ -1,0 +1,112 @@
+"""What recipes name of the sandbox: writer, real clips, judge and measurer. Light before `build`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import ClassVar
+
+from rushes.dimensions import catalogue
+from rushes.recipe.base import ShapeSpec
+from rushes.recipe.runtime import RuntimeSpec
+from rushes.records.base import Share
+from rushes.roles import AccuracyRow, ClipSource, Judge, Measurer, PromptWriter, RealClip, Runtime, Spec
+from rushes.store.files import sha256_of_file
+
+
+class WriterSpec(Spec):
+    """A prompt writer that draws scenes from a grammar and puts them in words."""
+
+    spec_name: ClassVar[str] = "sandbox-grammar"
+
+    detailed: Share = 0.5
+    """Share of prompts that are augmented with their setting."""
+
+    def build(self, runtime: Runtime) -> PromptWriter:
+        """The writer; nothing heavy is loaded."""
+        from rushes_sandbox.writer import GrammarWriter
+
+        return GrammarWriter(self.detailed)
+
+
+class RealClipsSpec(Spec):
+    """Rendered clips with true captions, as the real videos of this world."""
+
+    spec_name: ClassVar[str] = "sandbox-clips"
+
+    detailed: bool = False
+    """True tells every detail in every caption; False leaves some open in half of them, as prompts do."""
+
+    def build(self, runtime: Runtime) -> ClipSource:
+        """The source; nothing is rendered yet."""
+        return _Rendered(self.detailed)
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    detailed: bool
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Those of the catalogue that the grammar can draw scenes of."""
+        from rushes_sandbox.grammar import DIMENSIONS
+
+        return tuple(each.name for each in catalogue("rushes_sandbox:dimensions.yaml") if each.name in DIMENSIONS)
+
+    def clips(self, num: int, seed: int, shape: ShapeSpec, dimensions: Sequence[str] | None) -> list[RealClip]:
+        """Rendered clips; see `rushes.roles.ClipSource`."""
+        from rushes_sandbox.real_clips import sandbox_real_clips
+
+        return sandbox_real_clips(num, seed, dimensions, shape, detailed=self.detailed)
+
+
+class JudgeSpec(Spec):
+    """The learned question-answering model in the package."""
+
+    spec_name: ClassVar[str] = "sandbox-vqa"
+
+    def version(self) -> str | None:
+        """Hash of its weights, so that another judge's answers are never taken for its own."""
+        return _judge_weights()
+
+    def build(self, runtime: RuntimeSpec) -> Judge:
+        """The judge.
+
+        Raises:
+            InputError: its weights are missing in the package, or damaged.
+        """
+        from rushes_sandbox.vqa.judge import SandboxJudge
+
+        return SandboxJudge.load(batch_size=runtime.judge_batch)
+
+    def accuracy(self) -> list[AccuracyRow]:
+        """How often it was right on held-out rendered clips when it was trained."""
+        from rushes_sandbox.vqa.accuracy import packaged_accuracy
+
+        broken = {name: counts for name, *counts in packaged_accuracy("broken")}
+        return [AccuracyRow(name, *counts, *broken.get(name, (0, 0))) for name, *counts in packaged_accuracy()]
+
+
+@cache
+def _judge_weights() -> str | None:
+    file = Path(str(files("rushes_sandbox"))) / "weights" / "judge" / "model.safetensors"
+    return sha256_of_file(file) if file.exists() else None
+
+
+class MeasurerSpec(Spec):
+    """Perception from pixels: answers each question of a prompt without any learned weight."""
+
+    spec_name: ClassVar[str] = "sandbox-perception"
+
+    def version(self) -> str | None:
+        """Raised whenever it answers differently, so that old measurements are not mixed with new ones."""
+        return "1"
+
+    def build(self, runtime: Runtime) -> Measurer:
+        """The measurer."""
+        from rushes_sandbox.measurer import PerceptionMeasurer
+
+        return PerceptionMeasurer()

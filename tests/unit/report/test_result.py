@@ -1,0 +1,65 @@
+"""From the last stages' records to the scorecard: what is resampled together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rushes.plan.arithmetic import UnitFlops
+from rushes.recipe import load_recipe
+from rushes.records import Clip, Focus, Prompt
+from rushes.report.collect import Result
+from rushes.store.run import Run
+from tests.support.measured_clips import Stand, key
+
+GAINS = (0.5, 0.25, -0.5, 0.0, 1.0, -0.25, 0.75, 0.5, -0.75, 0.25, 0.0, 0.5)
+
+
+def prompt_of(dimension: str, number: int, text: str) -> Prompt:
+    return Prompt(
+        key=key("prompt", dimension, number),
+        text=text,
+        base_text=text,
+        dimension=dimension,
+        origin="held_out",
+        index=number,
+    )
+
+
+def focus_of(name: str) -> Focus:
+    return Focus(dimension=name, baseline=0.5, low=0.4, high=0.6, gap=0.5, share=0.5, num_prompts=12, reason="named")
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_prompts_of_one_text_are_one_cluster_of_the_focus_mean(shared: bool, tmp_path: Path) -> None:
+    """What one dimension gains on a prompt the other loses: on the same prompts that cancels in every resample."""
+    stand = Stand()
+    for name, sign in (("A", 1), ("B", -1)):
+        stand.add(name, [0.5 - sign * gain / 2 for gain in GAINS], [0.5 + sign * gain / 2 for gain in GAINS])
+    prompts = [
+        prompt_of(name, number, f"prompt {number}{'' if shared else f' of {name}'}")
+        for name in "AB"
+        for number in range(len(GAINS))
+    ]
+    recipe = load_recipe("sandbox", [])
+    with Run.open(tmp_path / "run", recipe) as run:
+        video = run.blobs.put_video(np.zeros((3, 8, 8, 3), np.uint8))
+        clips: dict[str, Clip] = {each.key: each.model_copy(update={"video": video}) for each in stand.clips}
+        result = Result(
+            focus=(focus_of("A"), focus_of("B")),
+            base="base",
+            tuned="tuned",
+            before=tuple(stand.before),
+            after=tuple(stand.after),
+            clips=clips,
+            real=(),
+            judged=(),
+            real_moments=(),
+            unit_flops=UnitFlops(model="base", shape="3 x 8 x 8", attention=1, linear=1, decode=1, encode=1),
+        )
+        card = result.scorecard(recipe, run, {prompt.key: prompt for prompt in prompts})
+    assert card.focus_gain == pytest.approx(0.0)
+    assert card.focus_gain_low is not None and card.focus_gain_high is not None
+    assert (card.focus_gain_high - card.focus_gain_low < 1e-9) is shared
