@@ -51,6 +51,10 @@ class Spec(BaseModel):
             spec_name: ClassVar[str] = "dim-judge"
             threshold: float = 0.5
             def build(self, runtime: Runtime) -> Judge: ...
+
+    It may also have a method `chat_models` (see `rushes.plan.chat_models.CallsChatModels`), by which `rushes plan`
+    counts what the language models behind it cost. Without it the plan does not know the plug-in's time; of its memory
+    it counts the models that the fields name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)

@@ -29,13 +29,13 @@ def test_a_trial_keeps_what_decides_the_pace(recipe: Recipe) -> None:
     assert trial.num_rounds == 1 and trial.prompts.num_weakness < recipe.prompts.num_weakness
 
 
-def test_every_kind_of_work_gets_a_measured_pace(recipe: Recipe) -> None:
+def test_every_kind_of_work_gets_a_measured_price(recipe: Recipe) -> None:
     found = calibrate(recipe)
-    assert set(found.paces) == {"drafts", "clip_calls", "answers", "measurements", "train_clips"}
-    assert all(pace.seconds > 0 and pace.source == SOURCE for pace in found.paces.values())
+    assert set(found.by_kind) == {"drafts", "clip_calls", "answers", "measurements", "train_clips"}
+    assert all(price.seconds > 0 and price.source == SOURCE for price in found.by_kind.values())
     assert found.clip_bytes and found.checkpoint_bytes
 
 
-def test_a_trial_films_no_extra_prompts_of_the_focus(recipe: Recipe) -> None:
+def test_a_trial_measures_no_extra_prompts_of_the_focus(recipe: Recipe) -> None:
     many = recipe.model_copy(update={"measure": recipe.measure.model_copy(update={"num_extra_focus_prompts": 48})})
     assert small(many).measure == small(recipe).measure

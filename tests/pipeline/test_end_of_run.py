@@ -13,7 +13,7 @@ from rushes.errors import TrainingError
 from rushes.judge.agreement import agreement
 from rushes.measure.latents import ClipMoments
 from rushes.pipeline import improve
-from rushes.plan.flops import UnitFlops
+from rushes.plan.arithmetic import UnitFlops
 from rushes.plan.status import read_status
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.runtime import PreviewRuntime
@@ -103,8 +103,8 @@ def test_too_few_real_clips_are_noticed_before_anything_is_generated_for_trainin
 def test_the_cost_ledger_says_what_another_machine_would_take(finished: tuple[Recipe, Path, Scorecard]) -> None:
     _, home, _ = finished
     with Run.view(home) as run:
-        (unit,) = run.read_derived("unit-flops", UnitFlops) or []
-    assert unit.call > 0 and unit.decode > 0 and unit.encode > 0
+        (unit,) = run.read_derived("unit-arithmetic", UnitFlops) or []
+    assert unit.attention > 0 and unit.linear > 0 and unit.decode > 0 and unit.encode > 0
     assert unit.answer is None, "a plug-in's arithmetic is not known, which is not 0"
     page = (home / "report.html").read_text(encoding="utf-8")
     cost = page[page.index('id="cost"') :]

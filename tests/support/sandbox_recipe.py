@@ -7,10 +7,12 @@ from typing import Any
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.diagnose import DiagnoseSpec
 from rushes.recipe.judge import JudgeSpec
+from rushes.recipe.load import parse_recipe
 from rushes.recipe.measure import MeasureSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.prompts import PromptsSpec, RealClipsSpec
 from rushes.recipe.recipe import Recipe
+from rushes.recipe.template import recipe_yaml
 
 CATALOGUE = "rushes_sandbox:dimensions.yaml"
 VBENCH_CATALOGUE = "rushes_vbench:dimensions.yaml"
@@ -50,3 +52,8 @@ def sandbox_recipe(**changes: Any) -> Recipe:
         "measure": measure_spec(),
     }
     return Recipe(**{**parts, **changes})
+
+
+def sandbox_with(*overrides: str) -> Recipe:
+    """A recipe of the sandbox's parts, with settings changed as on the command line: `train.num_steps=5`."""
+    return parse_recipe(recipe_yaml(sandbox_recipe(name="x")), source="recipe", overrides=overrides)

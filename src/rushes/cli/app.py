@@ -21,7 +21,7 @@ from rushes.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from rushes.plan import Throughput
+    from rushes.plan.prices import Prices
     from rushes.recipe.recipe import Recipe
 
 app = typer.Typer(
@@ -155,7 +155,7 @@ def plan(
     """Say what a recipe will take: items, time, disk, memory."""
     from rushes.cli.look import show_plan
 
-    def trial(of: Recipe) -> Throughput:
+    def trial(of: Recipe) -> Prices:
         from rushes.cli.trial import calibrate
 
         return calibrate(of)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rushes.plan.budget import Fitted
     from rushes.plan.gpus import Gpu
     from rushes.plan.models import RealModel
-    from rushes.plan.on_gpus import GpuStage
+    from rushes.plan.plan import StagePlan
     from rushes.recipe.recipe import Recipe
 
 
@@ -28,7 +28,8 @@ def show_gpu_plan(recipe: Recipe, names: Sequence[str], *, as_json: bool) -> Non
     """
     from rushes.plan.budget import fit
     from rushes.plan.gpus import GPUS, find_gpu
-    from rushes.plan.on_gpus import known_model, plan_on
+    from rushes.plan.models import known_model
+    from rushes.plan.plan import plan_on
 
     model = known_model(recipe, otherwise="leave --gpu out: the pace is then taken from earlier runs or a short trial")
     gpus = [find_gpu(name) for name in names] or list(GPUS)
@@ -54,19 +55,19 @@ def show_trades(fitted: Fitted) -> None:
         print(f"  {trade.setting}={trade.after} instead of {trade.before}")
 
 
-def _show(recipe: Recipe, model: RealModel, gpus: Sequence[Gpu], plans: dict[str, tuple[GpuStage, ...]]) -> None:
-    from rushes.plan.on_gpus import data_bytes
+def _show(recipe: Recipe, model: RealModel, gpus: Sequence[Gpu], plans: dict[str, tuple[StagePlan, ...]]) -> None:
+    from rushes.plan.plan import data_bytes
 
     first = plans[max(gpus, key=lambda gpu: gpu.memory_bytes).name]  # where the least is offloaded
     rows = []
     for index, stage in enumerate(first):
         times = [_hours(plans[gpu.name][index].seconds) for gpu in gpus]
         amounts = [stage.stage, str(stage.num_items), stage.items, bytes_text(stage.num_bytes)]
-        rows.append((*amounts, bytes_text(_whole(stage.peak_bytes)), *times))
+        rows.append((*amounts, bytes_text(stage.peak_bytes), *times))
     peaks = [stage.peak_bytes for stage in first if stage.peak_bytes is not None]
     sums = [_hours(sum(stage.seconds or 0.0 for stage in plans[gpu.name])) for gpu in gpus]
-    disk = bytes_text(sum(stage.num_bytes for stage in first))
-    total = ("all", "", "", disk, bytes_text(_whole(max(peaks))), *sums)
+    disk = bytes_text(sum(stage.num_bytes or 0 for stage in first))
+    total = ("all", "", "", disk, bytes_text(max(peaks)), *sums)
     right = [Column(f"h on {gpu.name}", "right") for gpu in gpus]
     columns = [Column("stage"), Column("items", "right"), Column(""), Column("disk", "right")]
     show_table([*columns, Column("GPU memory", "right"), *right], [*rows, total], total=True)
@@ -80,7 +81,7 @@ def _show(recipe: Recipe, model: RealModel, gpus: Sequence[Gpu], plans: dict[str
     for stage in first:
         if stage.left_out:
             print(f"not in the hours of {stage.stage}: {' and '.join(stage.left_out)}")
-    print(f"while training, latents and texts take {bytes_text(_whole(data_bytes(recipe, model)))} of disk more")
+    print(f"while training, latents and texts take {bytes_text(round(data_bytes(recipe, model)))} of disk more")
     for gpu in gpus:
         waiting = [stage for stage in plans[gpu.name] if stage.offload != "none"]
         if waiting:
@@ -96,7 +97,3 @@ def _hours(seconds: float | None) -> str:
         return "?"
     hours = seconds / 3600
     return f"{hours:.0f}" if hours >= 100 else f"{hours:.1f}" if hours >= 1 else f"{hours:.2f}"
-
-
-def _whole(size: float | None) -> int | None:
-    return None if size is None else round(size)

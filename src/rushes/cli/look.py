@@ -1,4 +1,4 @@
-"""Commands that look: `status`, `report`, `plan`, `doctor`."""
+"""Commands that print what is there or would be: `status`, `plan`, `doctor`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from rushes.cli.show import Column, bytes_text, show_json, show_table
 from rushes.execute.progress import duration_text
 
 if TYPE_CHECKING:
-    from rushes.plan import StagePlan, Throughput
+    from rushes.plan.plan import StagePlan
+    from rushes.plan.prices import Prices
     from rushes.plan.status import RunStatus, StageStatus
     from rushes.recipe.recipe import Recipe
 
@@ -78,7 +79,7 @@ def show_plan(
     overrides: Sequence[str],
     homes: Sequence[Path],
     *,
-    calibrate: Callable[[Recipe], Throughput] | None = None,
+    calibrate: Callable[[Recipe], Prices] | None = None,
     gpus: Sequence[str] = (),
     as_json: bool = False,
 ) -> None:
@@ -93,20 +94,22 @@ def show_plan(
             no run tells the pace, since a trial would fetch the model.
         as_json: for programs.
     """
-    from rushes.plan import earlier_runs, estimate_throughput, make_plan, missing_kinds
-    from rushes.plan.on_gpus import real_model
+    from rushes.plan.measured import earlier_runs, measured_prices
+    from rushes.plan.models import real_model
+    from rushes.plan.plan import make_plan
+    from rushes.plan.prices import unknown_kinds
     from rushes.recipe.load import load_recipe
 
     recipe = load_recipe(recipe_name, overrides)
     is_real = real_model(recipe) is not None
-    earlier = estimate_throughput(recipe, homes, earlier_runs(Path("runs")), None if is_real or gpus else calibrate)
+    earlier = measured_prices(recipe, homes, earlier_runs(Path("runs")), None if is_real or gpus else calibrate)
     is_limited = recipe.budget.gpu_hours is not None
-    if gpus or is_limited or (is_real and missing_kinds(recipe, earlier.throughput)):
+    if gpus or is_limited or (is_real and unknown_kinds(recipe, earlier.prices)):
         from rushes.cli.gpu_plan import show_gpu_plan
 
         show_gpu_plan(recipe, gpus, as_json=as_json)
         return
-    plan = make_plan(recipe, earlier.throughput)
+    plan = make_plan(recipe, earlier.prices)
     if as_json:
         show_json([stage.as_json() for stage in plan])
         return
@@ -116,11 +119,12 @@ def show_plan(
 
 
 def _show_plan(plan: Sequence[StagePlan]) -> None:
-    from rushes.plan import total_seconds
+    from rushes.plan.plan import total_seconds
 
     seconds, all_known = total_seconds(plan)
     sizes = [stage.num_bytes for stage in plan]
     peaks = [stage.peak_bytes for stage in plan]
+    known_peaks = [peak for peak in peaks if peak is not None]
     disk = bytes_text(sum(size for size in sizes if size is not None))
     rows = [
         (
@@ -140,7 +144,7 @@ def _show_plan(plan: Sequence[StagePlan]) -> None:
         "",
         f"{'' if all_known else 'over '}{duration_text(seconds)}" if seconds or all_known else "?",
         f"{'over ' if None in sizes else ''}{disk}",
-        bytes_text(None if None in peaks else max(peak for peak in peaks if peak is not None)),
+        f"{'over ' if None in peaks else ''}{bytes_text(max(known_peaks))}" if known_peaks else "?",
         "",
     )
     columns = [

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from rushes.pipeline import improve
-from rushes.plan.earlier import throughput_of
-from rushes.plan.throughput import Throughput
+from rushes.plan.measured import prices_of
+from rushes.plan.prices import Prices
 from rushes.recipe.dimensions import probed
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.runtime import PreviewRuntime
@@ -41,7 +41,7 @@ def small(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update=changes)
 
 
-def calibrate(recipe: Recipe) -> Throughput:
+def calibrate(recipe: Recipe) -> Prices:
     """Run the small recipe in a folder that is thrown away, and read its pace.
 
     Raises:
@@ -50,5 +50,5 @@ def calibrate(recipe: Recipe) -> Throughput:
     with tempfile.TemporaryDirectory(prefix="rushes-calibration-") as folder:
         trial = small(recipe)
         improve(trial, Path(folder) / "run")
-        found = throughput_of(Path(folder) / "run", trial)
-    return replace(found, paces={kind: replace(pace, source=SOURCE) for kind, pace in found.paces.items()})
+        found = prices_of(Path(folder) / "run", trial)
+    return replace(found, by_kind={kind: replace(price, source=SOURCE) for kind, price in found.by_kind.items()})

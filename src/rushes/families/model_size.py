@@ -1,4 +1,4 @@
-"""What of a model decides its memory and arithmetic: read from configs and headers, or from a loaded pipeline."""
+"""What of a model decides its memory: read from configs and headers, or from a loaded pipeline; and bytes from it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rushes.recipe.base import ShapeSpec
+from rushes.recipe.train import TrainSpec
 
 FLOAT: Final = 4
 """Bytes of a weight: models are loaded, tuned and averaged in float32."""
@@ -153,8 +154,8 @@ def _in_header(file: Path) -> int:
     return total
 
 
-def filming_bytes(model: ModelSize, shape: ShapeSpec, num_clips: int) -> float:
-    """What filming adds to the loaded pipeline: the larger of one block at work and the autoencoder at work.
+def sampling_bytes(model: ModelSize, shape: ShapeSpec, num_clips: int) -> float:
+    """What sampling and decoding add to the loaded pipeline: the larger of one block and the autoencoder at work.
 
     A model whose `num_heads` is set to 0 stands for attention that keeps no table of scores, as on GPUs.
     """
@@ -165,3 +166,8 @@ def filming_bytes(model: ModelSize, shape: ShapeSpec, num_clips: int) -> float:
     pixels = shape.height_px * shape.width_px
     decoder = 12 * model.decoder_width * frames * pixels + 3 * 3 * shape.num_frames * pixels
     return FLOAT * num_clips * max(block, decoder)
+
+
+def moment_bytes(spec: TrainSpec) -> int:
+    """Bytes of the optimiser's two moments per trained parameter."""
+    return 2 if spec.optimizer == "adamw_8bit" else 8

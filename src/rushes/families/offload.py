@@ -1,4 +1,4 @@
-"""Where the parts of a pipeline wait between their turns while it films: chosen from free memory when it is loaded.
+"""Where the parts of a pipeline wait between their turns while it generates: chosen from free memory when it is loaded.
 
 `model` brings one part at a time to the device, `sequential` one layer at a time, through diffusers' own hooks; the
 rest waits in main memory. The numbers are the same. Training takes the plain weights and is not offloaded.
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from rushes.families.model_size import loaded_model_size, sampling_bytes
 from rushes.families.recompute import SAFETY, free_bytes
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.runtime import RuntimeSpec
@@ -23,7 +24,7 @@ Offload = Literal["none", "model", "sequential"]
 
 @dataclass(frozen=True)
 class OffloadOrder:
-    """What a pipeline will film, and what the recipe says about offloading it."""
+    """What a pipeline will generate, and what the recipe says about offloading it."""
 
     shape: ShapeSpec
     """Of the largest clips."""
@@ -36,7 +37,7 @@ class OffloadOrder:
 
 
 def offload_order(runtime: RuntimeSpec, shapes: Sequence[ShapeSpec]) -> OffloadOrder:
-    """The order of a recipe: `shapes` are those of the clips that will be filmed, at least one."""
+    """The order of a recipe: `shapes` are those of the clips that will be generated, at least one."""
     return OffloadOrder(
         shape=max(shapes, key=lambda shape: shape.num_pixels),
         num_clips=runtime.generate_batch,
@@ -54,7 +55,7 @@ class Placement:
     free_bytes: int | None = None
     """Memory of the device that was free before the pipeline came; None where nobody asked or can tell."""
     work_bytes: int | None = None
-    """What filming takes besides the weights, estimated; None where nobody asked or the model's sizes are not known."""
+    """What generating takes besides the weights, estimated; None where nobody asked or the sizes are not known."""
     part_bytes: dict[str, int] = field(default_factory=dict[str, int])
     """Weights and buffers of each part; empty where nobody asked."""
 
@@ -62,7 +63,7 @@ class Placement:
 UNMOVED = Placement()
 """Everything lies on the device; nothing had to be chosen."""
 AWAY = Placement("model")
-"""Everything waits in main memory: for a process that films nothing, but trains a network made from the pipeline's."""
+"""Everything waits in main memory: for a process that only trains a network made from the pipeline's."""
 
 
 def needed_bytes(parts: Mapping[str, int], work: int, *, frees_text: bool = False) -> dict[Offload, int]:
@@ -72,7 +73,7 @@ def needed_bytes(parts: Mapping[str, int], work: int, *, frees_text: bool = Fals
 
     Args:
         parts: bytes of each part, by its name in the pipeline.
-        work: what filming takes besides the weights.
+        work: what generating takes besides the weights.
         frees_text: whether the text encoders are freed before the first clip.
     """
     text = [size for name, size in parts.items() if name.startswith("text_encoder")]
@@ -91,7 +92,7 @@ def choose_offload(parts: Mapping[str, int], free: int | None, work: int, *, fre
     Args:
         parts: bytes of each part, by its name in the pipeline.
         free: memory of the device that is free before any part is there, bytes; None where nobody can tell.
-        work: what filming takes besides the weights, bytes.
+        work: what generating takes besides the weights, bytes.
         frees_text: whether the text encoders are freed before the first clip.
     """
     if free is None:
@@ -106,18 +107,16 @@ def choose_placement(pipeline: Any, device: torch.device, order: OffloadOrder | 
     Args:
         pipeline: the loaded pipeline.
         device: where it computes.
-        order: what it will film; or what was chosen already; None keeps all of it on the device.
+        order: what it will generate; or what was chosen already; None keeps all of it on the device.
     """
     if device.type == "cpu" or order is None:
         return UNMOVED
     if isinstance(order, Placement):
         return order
-    from rushes.families.model_size import filming_bytes, loaded_model_size
-
     free, parts = free_bytes(device), part_bytes(pipeline)
     size = loaded_model_size(pipeline)
     # Attention on a GPU keeps no table of scores.
-    work = None if size is None else round(filming_bytes(replace(size, num_heads=0), order.shape, order.num_clips))
+    work = None if size is None else round(sampling_bytes(replace(size, num_heads=0), order.shape, order.num_clips))
     chosen = choose_offload(parts, free, work or 0, frees_text=order.frees_text)
     return Placement(chosen if order.asked == "auto" else order.asked, free, work, parts)
 

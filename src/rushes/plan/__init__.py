@@ -1,24 +1,4 @@
-"""What a recipe will take before anything is spent: items, time and disk per stage, each with its source."""
+"""What a recipe takes, before and while it runs: counts of each kind of work times prices, with memory and disk.
 
-from rushes.plan.earlier import Earlier, earlier_runs, estimate_throughput, gather, throughput_of
-from rushes.plan.estimate import StagePlan, make_plan, total_seconds
-from rushes.plan.throughput import Kind, Pace, Throughput
-from rushes.plan.work import StageWork, missing_kinds, planned_totals, work_of
-
-__all__ = [
-    "Earlier",
-    "Kind",
-    "Pace",
-    "StagePlan",
-    "StageWork",
-    "Throughput",
-    "earlier_runs",
-    "estimate_throughput",
-    "gather",
-    "make_plan",
-    "missing_kinds",
-    "planned_totals",
-    "throughput_of",
-    "total_seconds",
-    "work_of",
-]
+The command line, the status and the report read it; it knows recipes, models' sizes and the store, and no stage.
+"""

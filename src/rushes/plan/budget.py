@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from pydantic import BaseModel
 
 from rushes.errors import RecipeError
 from rushes.plan.gpus import find_gpu
-from rushes.plan.models import RealModel
-from rushes.plan.on_gpus import gpu_hours, known_model, plan_on
+from rushes.plan.models import RealModel, known_model
+from rushes.plan.plan import hours_on
 from rushes.recipe.recipe import Recipe
 
 Change = Callable[[Recipe], Recipe]
@@ -79,10 +80,7 @@ def fit(recipe: Recipe) -> Fitted:
         recipe, otherwise="remove budget: from the recipe and choose the numbers yourself (rushes plan)"
     )
     gpu = find_gpu(recipe.budget.gpu)
-
-    def hours(of: Recipe) -> float:
-        return gpu_hours(plan_on(of, model, gpu))
-
+    hours = partial(hours_on, gpu=gpu)
     fitted = recipe
     for change in _changes(model):
         if hours(fitted) <= limit:

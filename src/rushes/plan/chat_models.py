@@ -1,152 +1,157 @@
-"""Language and vision-language models that a recipe runs here: seconds per draft, answer and measurement. Estimates.
+"""What chat models cost that run here: seconds per draft, answer and measurement, and parameters in memory. Estimates.
 
-A model is counted by the size in its name; servers, plug-ins and models without a size in their names are not.
+A model is counted by the size in its name. Servers, models without a size in their names, and what a plug-in does
+beside its chat models are not counted, and named as left out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol, runtime_checkable
 
-from rushes.plan.gpus import READING_EFFICIENCY, Gpu
-from rushes.plan.work import QUESTIONS_PER_PROMPT
-from rushes.plugins import MEASURER, plugin
+from pydantic import BaseModel
+
+from rushes.plan.counts import QUESTIONS_PER_PROMPT
+from rushes.plan.gpus import Gpu
+from rushes.plan.prices import Price
+from rushes.plugins import JUDGE, MEASURER, WRITER, Role, resolved
 from rushes.recipe.dimensions import probed
-from rushes.recipe.models import LlmWriterSpec, LocalModelSpec, ModelSpec, VlmAskingSpec, VlmJudgeSpec, VlmMeasurerSpec
+from rushes.recipe.models import LlmWriterSpec, LocalModelSpec, ServerModelSpec, VlmJudgeSpec, VlmMeasurerSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.recipe import Recipe
+from rushes.roles import Spec
 
-if TYPE_CHECKING:
-    from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
-
+ChatKind = Literal["drafts", "answers", "measurements"]
+"""Kinds of work that a chat model may do."""
 TOKENS_PER_DRAFT: Final = 500
 """Tokens written per draft: base prompt, detailed prompt, questions, the critic's verdict. An assumption."""
-TOKENS_PER_REPLY: Final = 200
-"""Tokens that VBench-2.0's teller writes about a clip, and its text judge about two texts. An assumption."""
-REPLIES_PER_CLIP: Final = 5 / 4
-"""Of each of them: two in Human_Interaction, one in the three other dimensions that are told."""
 FRAMES_SHOWN: Final = 12
 """Frames that a judge sees of a clip where the recipe leaves it to the dimension: about the mean of their table."""
 PATCH_PX: Final = 28
 """Side of what is one token of a frame to the Qwen2.5-VL line, pixels."""
-VBENCH_MEASURER: Final = "rushes_vbench.metrics.measurer:VBenchMeasurerSpec"
-"""The measurer whose models are known."""
+_ROLES: Final[Mapping[ChatKind, Role]] = {"drafts": WRITER, "answers": JUDGE, "measurements": MEASURER}
+"""Who does each kind of work."""
+_BESIDE: Final[Mapping[ChatKind, str]] = {
+    "drafts": "the writer's other work",
+    "answers": "the judge's other work",
+    "measurements": "the measurer's other metrics",
+}
+"""What a plug-in does beside its chat models."""
 
 
-def draft_seconds(recipe: Recipe, gpu: Gpu) -> float | None:
-    """One draft by a language model that runs here: its weights are read once a token; None for any other writer."""
-    writer = recipe.prompts.writer
-    return _writing(writer.model, TOKENS_PER_DRAFT, gpu) if isinstance(writer, LlmWriterSpec) else None
+@dataclass(frozen=True)
+class ChatUse:
+    """How a role calls one chat model in one unit of its work: a draft, an answer, a measurement."""
+
+    name: str
+    """What the user calls it, for notes of the plan: "judge"."""
+    model: Spec
+    """Which; counted where it is a `LocalModelSpec` with a size in its name, else named as not counted."""
+    num_calls: float
+    """Calls per unit of work, a mean; 0 for a model that is loaded and not asked."""
+    num_frames: int | None = 0
+    """Frames shown per call; None for as many as a judge is usually shown, 0 for texts."""
+    max_side_px: int = 448
+    """Longest side of a frame as it is shown, pixels."""
+    num_tokens: int = 0
+    """Tokens written per call; 0 where the answer is read off the first word."""
 
 
-def answer_seconds(recipe: Recipe, gpu: Gpu) -> float | None:
-    """One question to a judge that runs here: a pass over what it is shown; None for a server or a plug-in."""
-    judge = recipe.judge.judge
-    return _asking(judge, recipe, gpu) if isinstance(judge, VlmJudgeSpec) else None
+@runtime_checkable
+class CallsChatModels(Protocol):
+    """What a Spec may offer besides `build`, for estimates."""
+
+    def chat_models(self, dimensions: Sequence[str]) -> Sequence[ChatUse]:
+        """The chat models of the role; nothing is loaded.
+
+        Args:
+            dimensions: names of the quality dimensions that the recipe works in, each taken to be equally frequent.
+        """
+        ...
 
 
-def measurement_seconds(recipe: Recipe, gpu: Gpu) -> float | None:
-    """One measurement by models that run here: all questions about a clip, or what VBench-2.0's rules want to know.
-
-    Of VBench-2.0's measurer it is the mean over the recipe's dimensions, and only what its judge, teller and text judge
-    take; the number of its questions is taken to be `QUESTIONS_PER_PROMPT`, twice that with negated twins.
-
-    Returns:
-        Seconds; None where no model of the measurer can be counted.
-    """
-    measurer = recipe.measure.measurer
-    if isinstance(measurer, VlmMeasurerSpec):
-        each = _asking(measurer, recipe, gpu)
-        return None if each is None else QUESTIONS_PER_PROMPT * each
-    spec = _vbench(recipe)
-    if spec is None:
+def chat_price(recipe: Recipe, kind: ChatKind, gpu: Gpu) -> Price | None:
+    """One draft, answer or measurement on a GPU; None where nothing of it can be counted."""
+    uses = chat_uses(recipe, kind)
+    known = [seconds for use in uses if use.num_calls and (seconds := _seconds(use, recipe, gpu)) is not None]
+    if not known:
         return None
-    from rushes_vbench.metrics.questions import QUESTION_DIMENSIONS
-    from rushes_vbench.metrics.telling import TELLING_DIMENSIONS
-
-    num_questions = QUESTIONS_PER_PROMPT * (1 if spec.negated_twins == "none" else 2)
-    asked, told = _share(recipe, QUESTION_DIMENSIONS), _share(recipe, TELLING_DIMENSIONS)
-    counted: list[float] = []
-    if isinstance(spec.judge, VlmJudgeSpec) and (each := _asking(spec.judge, recipe, gpu)) is not None:
-        counted.append(asked * num_questions * each)
-    # A told dimension without both of them is unscored before anybody is asked.
-    if spec.teller is not None and spec.text_judge is not None:
-        if not isinstance(spec.teller, PluginSpec):
-            shown = min(spec.num_told, recipe.shape.num_frames)
-            reading = _reading(spec.teller.model, shown, spec.teller.max_side_px, recipe, gpu)
-            writing = _writing(spec.teller.model, min(TOKENS_PER_REPLY, spec.teller.max_tokens), gpu)
-            if reading is not None and writing is not None:
-                counted.append(told * REPLIES_PER_CLIP * (reading + writing))
-        if not isinstance(spec.text_judge, PluginSpec):
-            writing = _writing(spec.text_judge.model, min(TOKENS_PER_REPLY, spec.text_judge.max_tokens), gpu)
-            if writing is not None:
-                counted.append(told * REPLIES_PER_CLIP * writing)
-    return sum(counted) if counted else None
+    left_out = ""
+    if isinstance(_role(recipe, kind), PluginSpec):
+        lost = [f"its {use.name}" for use in uses if parameters(use.model) is None]
+        left_out = " and ".join([_BESIDE[kind], *lost])
+    return Price(sum(known), f"arithmetic on one {gpu.name}", left_out)
 
 
-def uncounted_measuring(recipe: Recipe, gpu: Gpu) -> str | None:
-    """What of a measurement `measurement_seconds` leaves out, in words; None where it leaves nothing out."""
-    if measurement_seconds(recipe, gpu) is None:
-        return "the measurer"
-    spec = _vbench(recipe)
-    if spec is None:
-        return None
-    named = {"judge": spec.judge, "teller": spec.teller, "text_judge": spec.text_judge}
-    lost = [
-        name for name, each in named.items() if each is not None and parameters(getattr(each, "model", None)) is None
-    ]
-    return " and ".join(["the measurer's other metrics", *(f"its {name}" for name in lost)])
+def chat_parameters(recipe: Recipe, kind: ChatKind) -> float:
+    """Parameters of the models that run here and can be counted; one that has two roles is loaded once."""
+    models = [use.model for use in chat_uses(recipe, kind)] or chat_models(_role(recipe, kind), _ROLES[kind])
+    local = {model for model in models if isinstance(model, LocalModelSpec)}
+    return sum(parameters(model) or 0.0 for model in local)
 
 
-def measuring_parameters(recipe: Recipe) -> float:
-    """Parameters of the measurer's models that run here and can be counted; one that has two roles is loaded once."""
-    measurer, spec = recipe.measure.measurer, _vbench(recipe)
-    users = (measurer,) if spec is None else (spec.judge, spec.teller, spec.text_judge)
-    models = {each for user in users if isinstance(each := getattr(user, "model", None), LocalModelSpec)}
-    return sum(parameters(model) or 0.0 for model in models)
-
-
-def parameters(model: ModelSpec | None) -> float | None:
-    """Parameters of a model that runs here, from the size in its name ("7B"); None where it has none."""
+def parameters(model: Spec) -> float | None:
+    """Parameters of a model that runs here, from the size in its name ("7B"); None for any other."""
     if not isinstance(model, LocalModelSpec):
         return None
     found = re.search(r"(?<![\w.])(\d+(?:\.\d+)?)[bB](?![a-zA-Z])", model.model)
     return float(found[1]) * 1e9 if found else None
 
 
-def _asking(asked: VlmAskingSpec, recipe: Recipe, gpu: Gpu) -> float | None:
-    return _reading(asked.model, asked.num_frames or FRAMES_SHOWN, asked.max_side_px, recipe, gpu)
+def chat_models(spec: Spec, role: Role) -> tuple[ServerModelSpec | LocalModelSpec, ...]:
+    """The chat models that the fields of a Spec name, at any depth.
+
+    Raises:
+        RecipeError: the role is a plug-in that cannot be imported, or its options do not fit.
+    """
+    return tuple(dict.fromkeys(_named_in(resolved(spec, role))))
 
 
-def _reading(model: ModelSpec, num_frames: int, max_side_px: int, recipe: Recipe, gpu: Gpu) -> float | None:
-    """One pass over frames of the recipe's shape, none larger than that."""
-    size = parameters(model)
+def chat_uses(recipe: Recipe, kind: ChatKind) -> Sequence[ChatUse]:
+    """How the role that does this kind of work calls chat models; empty where it calls none, or does not tell.
+
+    Raises:
+        RecipeError: the role is a plug-in that cannot be imported, or its options do not fit.
+    """
+    role = _role(recipe, kind)
+    if isinstance(role, LlmWriterSpec):
+        return (ChatUse("writer", role.model, 1.0, num_tokens=TOKENS_PER_DRAFT),)
+    if isinstance(role, VlmJudgeSpec | VlmMeasurerSpec):
+        num_calls = QUESTIONS_PER_PROMPT if kind == "measurements" else 1
+        return (ChatUse("judge", role.model, num_calls, role.num_frames, role.max_side_px),)
+    spec = resolved(role, _ROLES[kind])
+    if not isinstance(spec, CallsChatModels):
+        return ()
+    return spec.chat_models([dimension.name for dimension in probed(recipe.diagnose)])
+
+
+def _role(recipe: Recipe, kind: ChatKind) -> Spec:
+    if kind == "drafts":
+        return recipe.prompts.writer
+    return recipe.judge.judge if kind == "answers" else recipe.measure.measurer
+
+
+def _named_in(value: object) -> Iterator[ServerModelSpec | LocalModelSpec]:
+    if isinstance(value, ServerModelSpec | LocalModelSpec):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _named_in(getattr(value, name))
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _named_in(each)
+
+
+def _seconds(use: ChatUse, recipe: Recipe, gpu: Gpu) -> float | None:
+    """One pass over the frames that are shown, none larger than the clip's, and the weights once per written token."""
+    size = parameters(use.model)
     if size is None:
         return None
-    long, short = max(recipe.shape.width_px, recipe.shape.height_px), min(recipe.shape.width_px, recipe.shape.height_px)
-    side = min(long, max_side_px)
-    tokens = num_frames * max(1, side // PATCH_PX) * max(1, side * short // long // PATCH_PX)
-    return gpu.seconds(0.0, 2 * size * tokens)
-
-
-def _writing(model: ModelSpec, num_tokens: int, gpu: Gpu) -> float | None:
-    """So many tokens of one text: the weights, in two bytes each, are read once a token."""
-    size = parameters(model)
-    return None if size is None else num_tokens * 2 * size / (READING_EFFICIENCY * gpu.bandwidth)
-
-
-def _vbench(recipe: Recipe) -> VBenchMeasurerSpec | None:
-    measurer = recipe.measure.measurer
-    if not isinstance(measurer, PluginSpec) or measurer.use != VBENCH_MEASURER:
-        return None
-    from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
-
-    spec = plugin(measurer, MEASURER)
-    return spec if isinstance(spec, VBenchMeasurerSpec) else None
-
-
-def _share(recipe: Recipe, names: Collection[str]) -> float:
-    """Share of the recipe's dimensions that are among `names`."""
-    dimensions = [dimension.name for dimension in probed(recipe.diagnose)]
-    return sum(name in names for name in dimensions) / max(1, len(dimensions))
+    sides = sorted((recipe.shape.width_px, recipe.shape.height_px))
+    side = min(sides[1], use.max_side_px)
+    shown = min(FRAMES_SHOWN if use.num_frames is None else use.num_frames, recipe.shape.num_frames)
+    tokens = shown * max(1, side // PATCH_PX) * max(1, side * sides[0] // sides[1] // PATCH_PX)
+    # The weights lie in two bytes each.
+    return use.num_calls * (gpu.seconds(0.0, 2 * size * tokens) + gpu.reading_seconds(2 * size * use.num_tokens))

@@ -1,4 +1,4 @@
-"""Named GPUs, and how much of what they promise is reached: the data behind every estimate for a real model.
+"""Named GPUs, and the share of their data sheet that each kind of arithmetic reaches: one number a kind, for all pages.
 
 The efficiencies are stated, not measured here. Attention: PyTorch's default attention is published at 329 of an H100's
 989 TFLOP/s (a better backend reaches 631, which this leaves out). Linear layers, with all that is no matrix product:
@@ -38,6 +38,10 @@ class Gpu:
     def seconds(self, attention: float, linear: float) -> float:
         """Expected time for that many FLOPs of attention and of everything else."""
         return attention / (ATTENTION_EFFICIENCY * self.peak) + linear / (LINEAR_EFFICIENCY * self.peak)
+
+    def reading_seconds(self, num_bytes: float) -> float:
+        """Expected time for reading that much memory, as a language model does with its weights for every token."""
+        return num_bytes / (READING_EFFICIENCY * self.bandwidth)
 
 
 GPUS: Final = (

@@ -1,20 +1,19 @@
 """How much memory a stage takes at its peak: weights, their copies, optimiser, average, activations. A model, in bytes.
 
 It is meant to be within a factor of two, to tell before hours are spent whether a recipe fits at all. A test holds it
-to what small models are measured to take on a CPU: full and low-rank training, and filming came out at 0.76 to 1.24.
-Where the device is a GPU, `on_gpus` says what of it lies there. Where several processes train, it is what each takes.
+to what small models are measured to take on a CPU: full and low-rank training, and sampling came out at 0.76 to 1.24.
+What of it lies on a GPU is in `gpu_memory`. Where several processes train, it is what each takes.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from rushes.families.model_size import FLOAT, ModelSize, filming_bytes
+from rushes.families.model_size import FLOAT, ModelSize, moment_bytes, sampling_bytes
 from rushes.families.recompute import BlockBytes, Recompute, activation_bytes, choose_recompute
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.recipe import Recipe, as_draft
 from rushes.recipe.train import TrainSpec
-from rushes.train.optimizer import moment_bytes
 
 LIBRARIES: Final = 700e6
 """Resident size of the process with torch, diffusers and transformers imported, before a model is loaded."""
@@ -53,9 +52,9 @@ def loaded_bytes(model: ModelSize, recipe: Recipe) -> float:
     return FLOAT * (2 * model.num_transformer + model.num_autoencoder) + text * model.num_text
 
 
-def film_bytes(model: ModelSize, recipe: Recipe) -> float:
-    """Filming: what is loaded, and a batch at work."""
-    work = filming_bytes(model, recipe.shape, recipe.runtime.generate_batch)
+def generate_bytes(model: ModelSize, recipe: Recipe) -> float:
+    """Generating clips: what is loaded, and a batch at work."""
+    work = sampling_bytes(model, recipe.shape, recipe.runtime.generate_batch)
     return FIRST_USE + loaded_bytes(model, recipe) + work
 
 
@@ -157,7 +156,7 @@ def train_bytes(model: ModelSize, recipe: Recipe, free: float | None = None) -> 
 
 
 def peak_bytes(model: ModelSize, recipe: Recipe, stage: str, free: float | None = None) -> int | None:
-    """Memory of a stage at its peak, libraries included; None where there is nothing to say.
+    """Memory of a stage at its peak, libraries included; None where nothing tells, as of a judge.
 
     Args:
         model: the base.
@@ -167,10 +166,10 @@ def peak_bytes(model: ModelSize, recipe: Recipe, stage: str, free: float | None 
             nobody knows.
     """
     own = {
-        "diagnose": film_bytes(model, recipe),
-        "draft": film_bytes(model, as_draft(recipe)),
-        "generate": film_bytes(model, recipe),
-        "measure": film_bytes(model, recipe),
+        "diagnose": generate_bytes(model, recipe),
+        "draft": generate_bytes(model, as_draft(recipe)),
+        "generate": generate_bytes(model, recipe),
+        "measure": generate_bytes(model, recipe),
         "train": train_bytes(model, recipe, free),
     }
     if stage in own:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from rushes.errors import RecipeError
 from rushes.families.model_size import ModelSize
 from rushes.recipe.base import ShapeSpec
+from rushes.recipe.recipe import Recipe
 
 TEXT_WIDTH: Final = 4096
 """Width of the states that T5-XXL, UMT5-XXL and Llama 3 8B give."""
@@ -24,14 +26,6 @@ class CallFlops:
     """Scores and weighted sums."""
     linear: float
     """Everything else."""
-
-    def times(self, attention: float, linear: float) -> CallFlops:
-        """Both parts multiplied."""
-        return CallFlops(attention * self.attention, linear * self.linear)
-
-    def plus(self, other: CallFlops) -> CallFlops:
-        """Both parts added."""
-        return CallFlops(self.attention + other.attention, self.linear + other.linear)
 
 
 @dataclass(frozen=True)
@@ -146,3 +140,29 @@ REAL_MODELS: Final[dict[str, RealModel]] = {
     ),
 }
 """By Hub id. Text encoders' sizes are those that their authors publish."""
+
+
+def real_model(recipe: Recipe) -> RealModel | None:
+    """What is known of the recipe's base; None for a model that is not in the table."""
+    return REAL_MODELS.get(recipe.base.model)
+
+
+def known_model(recipe: Recipe, *, otherwise: str) -> RealModel:
+    """What is known of the recipe's base.
+
+    Args:
+        recipe: its base is looked up.
+        otherwise: what to do for another model, for the error.
+
+    Raises:
+        RecipeError: nothing is known of it.
+    """
+    model = real_model(recipe)
+    if model is None:
+        raise RecipeError(
+            "no arithmetic is known of this model, so that nothing can be said about GPUs",
+            expected="base.model: a Hub id of docs/real_models.md",
+            got=recipe.base.model,
+            next_step=otherwise,
+        )
+    return model

@@ -1,5 +1,6 @@
 """How far a run is: per stage what is done, left and failed, the time spent and the time to come.
 
+The time to come is what is left to do (`counts`, `totals`) times what a record has cost so far (`measured.spent`).
 Reads the run's database and event log; nothing is written, and a run at work is not disturbed.
 """
 
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from rushes.errors import RecipeError
-from rushes.plan.work import planned_totals
+from rushes.plan.counts import planned_totals
+from rushes.plan.measured import Spent, spent
 from rushes.recipe.load import load_recipe
-from rushes.records import CostEntry
 from rushes.store.run import Run
 from rushes.store.table import Table
 
@@ -27,6 +28,8 @@ State = Literal["finished", "running", "stopped"]
 _STAGE_EVENTS: Final = frozenset(
     {"stage_planned", "stage_started", "progress", "stage_stopped", "stage_finished", "stage_failed"}
 )
+_NOTHING: Final = Spent(0.0, 0)
+"""What a stage without an entry in the cost ledger has taken."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class RunStatus:
 
 
 def read_status(home: Path) -> RunStatus:
-    """Look at a run folder.
+    """What a run folder tells.
 
     Raises:
         StoreError: not a run folder, made by a newer version, or damaged.
@@ -123,20 +126,20 @@ def read_status(home: Path) -> RunStatus:
 
 
 def _stages(run: Run, events: Sequence[Mapping[str, Any]]) -> tuple[StageStatus, ...]:
-    tables, costs, told = run.tables(), _costs(run), _by_stage(events)
+    tables, costs, told = run.tables(), spent(run), _by_stage(events)
     bounds = _bounds(run.home)
     with_records = [name for name, table in tables.items() if table.num_records()]
     names = dict.fromkeys([*bounds, *told, *costs, *with_records])
     return tuple(
-        _of_table(tables[name], told.get(name, []), costs.get(name), bounds.get(name), is_done=run.is_done)
+        _of_table(tables[name], told.get(name, []), costs.get(name, _NOTHING), bounds.get(name), is_done=run.is_done)
         if name in tables
-        else _of_events(name, told.get(name, []), costs.get(name))
+        else _of_events(name, told.get(name, []), costs.get(name, _NOTHING))
         for name in names
     )
 
 
 def _of_table(
-    table: Table[Any], events: Sequence[Mapping[str, Any]], cost: CostEntry | None, bound: int | None, *, is_done: bool
+    table: Table[Any], events: Sequence[Mapping[str, Any]], cost: Spent, bound: int | None, *, is_done: bool
 ) -> StageStatus:
     """A stage whose items are records. Its total is what the run has said it plans, else the recipe's upper bound."""
     num_done, num_failed = table.num_records(), len(table.failures())
@@ -145,19 +148,18 @@ def _of_table(
     is_bound = bool(plans) and plans[-1].get("is_exact") is False
     num_total = num_done + num_failed if is_done else bound if planned is None else planned
     num_left = None if num_total is None else max(0, num_total - num_done - num_failed)
-    pace = None if cost is None or not cost.num_items else cost.seconds / cost.num_items
     return StageStatus(
         stage=table.name,
         num_done=num_done,
         num_total=num_total,
         is_total_exact=is_done or (planned is not None and not is_bound),
         num_failed=num_failed,
-        seconds=0.0 if cost is None else cost.seconds,
-        left_s=0.0 if num_left == 0 else None if num_left is None or pace is None else num_left * pace,
+        seconds=cost.seconds,
+        left_s=0.0 if num_left == 0 else None if num_left is None or cost.each_s is None else num_left * cost.each_s,
     )
 
 
-def _of_events(name: str, events: Sequence[Mapping[str, Any]], cost: CostEntry | None) -> StageStatus:
+def _of_events(name: str, events: Sequence[Mapping[str, Any]], cost: Spent) -> StageStatus:
     """A stage that only the event log knows (the steps of a training run): as it was last told."""
     num_total = _last(events, "num_total")
     num_done = _last(events, "num_done") or 0
@@ -168,7 +170,7 @@ def _of_events(name: str, events: Sequence[Mapping[str, Any]], cost: CostEntry |
         num_total=num_total,
         is_total_exact=True,
         num_failed=_last(events, "num_failed") or 0,
-        seconds=0.0 if cost is None else cost.seconds,
+        seconds=cost.seconds,
         left_s=0.0 if num_done == num_total else float(left[-1]) if left else None,
     )
 
@@ -179,18 +181,6 @@ def _bounds(home: Path) -> dict[str, int]:
         return planned_totals(load_recipe(home / "recipe.yaml"))
     except RecipeError:
         return {}
-
-
-def _costs(run: Run) -> dict[str, CostEntry]:
-    """Time per stage, over all devices."""
-    sums: dict[str, CostEntry] = {}
-    for entry in run.costs():
-        known = sums.get(entry.stage)
-        if known is not None:
-            added = {"seconds": known.seconds + entry.seconds, "num_items": known.num_items + entry.num_items}
-            entry = entry.model_copy(update=added)
-        sums[entry.stage] = entry
-    return sums
 
 
 def _by_stage(events: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

@@ -1,4 +1,4 @@
-"""How many records a run will hold: the recipe's upper bounds, replaced part by part with what has become known."""
+"""How many records a run will hold: the recipe's counts as upper bounds, replaced part by part by what is known."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from rushes.plan.work import work_of
+from rushes.plan.counts import work_of
 from rushes.recipe.recipe import Recipe
 from rushes.records import Prompt
 from rushes.store.events import EventLog
@@ -77,7 +77,7 @@ class Forecast:
         self._num_evaluation = 0
 
     def evaluation(self, probes: Sequence[Prompt], num_written: int) -> None:
-        """The evaluation prompts are written and screened; what is generated of the probes is known.
+        """The evaluation prompts are written and screened; the number of probe clips is known.
 
         Args:
             probes: the probe prompts.
@@ -93,7 +93,7 @@ class Forecast:
         self._tell()
 
     def comparison(self, prompts: Sequence[Prompt], groups: Collection[str]) -> None:
-        """The focus is chosen, and with it the held-out prompts that both models film.
+        """The focus is chosen, and with it the held-out prompts of the comparison.
 
         Args:
             prompts: those prompts.
@@ -127,7 +127,7 @@ class Forecast:
         self._tell()
 
     def drafted(self, number: int, prompts: Sequence[Prompt]) -> None:
-        """Drafts have left fewer prompts of a round to film in full.
+        """Drafts have left fewer prompts of a round to generate full takes of.
 
         Args:
             number: which round, from 0.

@@ -17,8 +17,9 @@ from rushes.measure.compare import Contest, compare
 from rushes.measure.drift import Footage, drift
 from rushes.measure.latents import LatentMoments, latent_moments
 from rushes.measure.pairs import Pair, clusters_of, pair_up
-from rushes.plan.flops import UnitFlops
-from rushes.plan.reference import ReferenceCost, RunFacts, reference_costs
+from rushes.plan.arithmetic import UnitFlops
+from rushes.plan.counts import units_done
+from rushes.plan.reference import reference_costs
 from rushes.plugins import JUDGE, resolved
 from rushes.prompts.captions import REAL_CLIPS, ClipRow
 from rushes.recipe.recipe import Recipe
@@ -172,21 +173,11 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         agreement_before=_agreement(answers, result.before, "base"),
         agreement_after=_agreement(answers, result.after, "tuned"),
         costs=run.costs(),
-        reference=_reference(recipe, run, result),
+        reference=reference_costs(units_done(run, recipe), result.unit_flops, recipe),
         sections=sections_of(Sources(run, result.before, result.after, prompts, result.clips)),
         audit=read_audit(run.home / AUDIT_FOLDER) or Missing(NOT_AUDITED),
     )
     write_report(data, run.home)
-
-
-def _reference(recipe: Recipe, run: Run, result: Result) -> tuple[ReferenceCost, ...]:
-    """What the stages would cost on the reference GPU. Training encodes real clips, and its own where they are."""
-    num_encoded = 0
-    for number in range(recipe.num_rounds):
-        samples = run.read_derived(f"samples-{number}", Sample) or []
-        num_encoded += sum(each.source == "real" or recipe.generate.latents == "reencoded" for each in samples)
-    facts = RunFacts(run.clips.all(), run.checkpoints.all(), run.answers.num_records(), num_encoded)
-    return reference_costs(result.unit_flops, facts, recipe)
 
 
 def _real_clips(recipe: Recipe, run: Run) -> Sequence[ClipRow] | Missing:

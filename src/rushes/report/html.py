@@ -13,7 +13,7 @@ from markupsafe import Markup
 from rushes.audit import plot as audit_plot
 from rushes.audit import table as audit_table
 from rushes.display import words
-from rushes.plan import reference
+from rushes.plan import gpus, reference
 from rushes.report import plots, previews, view
 from rushes.report.data import Missing, ReportData
 from rushes.report.examples import RULE
@@ -71,6 +71,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "audit_plot": audit_plot,
         "audit_table": audit_table,
+        "gpus": gpus,
         "previews": previews,
         "plots": plots,
         "reference": reference,

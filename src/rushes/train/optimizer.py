@@ -36,11 +36,6 @@ def make_optimizer(
     return torch.optim.AdamW(parameters, **options)
 
 
-def moment_bytes(spec: TrainSpec) -> int:
-    """Bytes of the two moments per trained parameter."""
-    return 2 if spec.optimizer == "adamw_8bit" else 8
-
-
 def _bitsandbytes(device: torch.device) -> Any:
     if device.type != "cuda":
         raise RecipeError(

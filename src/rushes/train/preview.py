@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rushes.errors import RecipeError
 from rushes.families.family import Family
-from rushes.families.model_size import ModelSize, filming_bytes, loaded_model_size
+from rushes.families.model_size import ModelSize, loaded_model_size, sampling_bytes
 from rushes.families.recompute import SAFETY, free_bytes
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.runtime import PreviewRuntime
@@ -187,7 +187,7 @@ def shape_that_fits(family: Family, size: ModelSize, shape: ShapeSpec, free: int
             family.latent_shape(tried)
         except RecipeError:
             continue
-        if MARGIN * filming_bytes(size, tried, 1) <= SAFETY * free:
+        if MARGIN * sampling_bytes(size, tried, 1) <= SAFETY * free:
             return tried
     return None
 

@@ -16,6 +16,7 @@ import torch
 
 from rushes.errors import RecipeError
 from rushes.families.attention import attention_for
+from rushes.families.model_size import moment_bytes
 from rushes.families.recompute import (
     POLICIES,
     Recompute,
@@ -30,7 +31,6 @@ from rushes.train.batch import FlowBatch
 from rushes.train.data import TrainingSet, step_batch
 from rushes.train.kernels import KERNELS, choose_kernel
 from rushes.train.network import Network
-from rushes.train.optimizer import moment_bytes
 from rushes.train.parallel import ALONE, Parallel
 from rushes.train.probe import idle_parameters, probe
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from rushes.plan.chat_models import ChatUse
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.records import Outcome, Unscored
 from rushes.roles import Failed, Runtime, Spec, Subject
@@ -15,6 +16,7 @@ from rushes_vbench.metrics.core import Profile
 from rushes_vbench.metrics.sampling import NUM_VLM_FRAMES
 from rushes_vbench.metrics.scorer import DIVERSITY, Models, score_clip, score_takes
 from rushes_vbench.metrics.twins import Twins
+from rushes_vbench.metrics.uses import chat_uses
 from rushes_vbench.suite import INSTALLED, Suite, read_suite
 
 if TYPE_CHECKING:
@@ -116,6 +118,10 @@ class VBenchMeasurerSpec(Spec):
     def version(self) -> str | None:
         """Raised whenever the scoring answers differently, so that old measurements are not mixed with new ones."""
         return "3"
+
+    def chat_models(self, dimensions: Sequence[str]) -> tuple[ChatUse, ...]:
+        """See `rushes.plan.chat_models.CallsChatModels`."""
+        return chat_uses(self, dimensions)
 
     def build(self, runtime: Runtime) -> VBenchMeasurer:
         """The measurer, with all named models loaded.

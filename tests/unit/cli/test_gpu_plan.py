@@ -34,6 +34,14 @@ def test_the_same_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert hours["H100"] < hours["RTX 4090"]
 
 
+def test_memory_that_nothing_tells_makes_the_sum_a_lower_bound(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "tiny", "--no-calibrate"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (judge,) = (line.split() for line in lines if line.split()[:1] == ["judge"])
+    (total,) = (line for line in lines if line.split()[:1] == ["all"])
+    assert judge.count("?") == 2 and total.count("over ") == 2  # time and memory; disk and memory
+
+
 def test_shared_training_is_told_whose_memory_is_meant(capsys: pytest.CaptureFixture[str]) -> None:
     settings = ["--set", "runtime.train.num_processes=4", "--set", "runtime.train.parallel=fsdp"]
     assert main(["plan", "wan2.1-1.3b", "--gpu", "H100", "--set", "train.num_accumulation=1", *settings]) == 0

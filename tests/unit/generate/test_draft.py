@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from rushes.generate.draft import outcomes
-from rushes.plan.work import work_of
+from rushes.plan.counts import calls_per_draft, work_of
 from rushes.recipe.generate import DraftSpec, GenerateSpec
 from rushes.recipe.recipe import as_draft
 from rushes.records import Prompt, Score, Scored, Unscored
@@ -65,11 +65,12 @@ def test_a_draft_is_the_recipe_made_smaller() -> None:
     assert as_draft(plain) is plain
 
 
-def test_the_plan_counts_drafts_as_the_part_of_a_call_that_they_are() -> None:
+def test_the_plan_counts_drafts_as_the_part_of_a_clip_that_they_are() -> None:
     generate = GenerateSpec(draft=DraftSpec(num_frames=5, num_steps=4, num_takes=2))
     with_drafts = sandbox_recipe(generate=generate, prompts=prompts_spec(num_weakness=10))
     (stage,) = (each for each in work_of(with_drafts) if each.stage == "draft")
     assert stage.num_items == 20
-    assert stage.units["clip_calls"] == pytest.approx(20 * 4 * 2 * 5 / 17)
+    assert stage.units["draft_clips"] == 20
+    assert calls_per_draft(with_drafts) == pytest.approx(4 * 2 * 5 / 17)
     assert stage.tables == {"draft_clips": 20, "draft_answers": 80}
     assert all(each.stage != "draft" for each in work_of(sandbox_recipe()))

@@ -7,7 +7,8 @@ import pytest
 from rushes.errors import RecipeError
 from rushes.plan.budget import fit
 from rushes.plan.gpus import find_gpu
-from rushes.plan.on_gpus import gpu_hours, plan_on, real_model
+from rushes.plan.models import real_model
+from rushes.plan.plan import hours_on
 from rushes.recipe.load import load_recipe, packaged_recipes
 from rushes.recipe.recipe import Recipe
 
@@ -15,9 +16,7 @@ REAL = [name for name in packaged_recipes() if real_model(load_recipe(name)) is 
 
 
 def hours(recipe: Recipe) -> float:
-    model = real_model(recipe)
-    assert model is not None
-    return gpu_hours(plan_on(recipe, model, find_gpu(recipe.budget.gpu)))
+    return hours_on(recipe, find_gpu(recipe.budget.gpu))
 
 
 @pytest.mark.parametrize("name", REAL)

@@ -1,4 +1,4 @@
-"""The memory model: counts against the loaded model, peaks against what training and filming really take."""
+"""The memory model: counts against the loaded model, peaks against what training and sampling really take."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from rushes.families.load import load_family
 from rushes.families.model_size import ModelSize, read_model_size
 from rushes.plan.memory import (
     adapter_parameters,
-    film_bytes,
+    generate_bytes,
     peak_bytes,
     saved_activations,
     train_bytes,
 )
 from rushes.recipe.base import BaseModelSpec, ShapeSpec
-from rushes.recipe.load import parse_recipe
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import LoraSpec
 from rushes.records import SamplerSettings
@@ -31,6 +30,7 @@ from rushes.train.data import TrainingSet
 from rushes.train.loop import optimise
 from rushes.train.network import make_network
 from rushes.train.objective import RewardWeightedObjective
+from tests.support.sandbox_recipe import MODEL, sandbox_with
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
 
@@ -102,8 +102,8 @@ def teach(recipe: Recipe, folder: Path) -> None:
     assert kept
 
 
-def film(recipe: Recipe, sampler: SamplerSettings) -> None:
-    """Load the model and film eight clips."""
+def generate(recipe: Recipe, sampler: SamplerSettings) -> None:
+    """Load the model and generate eight clips."""
     family = load_family(recipe.base)
     kept = {name: value.clone() for name, value in family.transformer.state_dict().items()}
     family.decode(family.sample(["a red circle"] * 8, list(range(8)), sampler, recipe.shape))
@@ -134,21 +134,21 @@ def test_training_takes_what_the_model_says_within_its_factor(case: str, tmp_pat
 
 
 @pytest.mark.slow
-def test_filming_takes_what_the_model_says_within_its_factor() -> None:
-    recipe = parse_recipe("name: x", source="recipe", overrides=["runtime.generate_batch=8"])
+def test_generating_takes_what_the_model_says_within_its_factor() -> None:
+    recipe = sandbox_with("runtime.generate_batch=8")
     sampler = recipe.generate.sampler.model_copy(update={"num_steps": 1, "precision": "float32"})
 
-    size = read_model_size(Path(model_folder("sandbox")))
+    size = read_model_size(Path(model_folder(MODEL)))
     assert size is not None
-    measured, told = peak_of(film, recipe, sampler), film_bytes(size, recipe)
-    print(f"film: measured {measured / 1e6:.0f} MB, told {told / 1e6:.0f} MB, {told / measured:.2f}")
+    measured, told = peak_of(generate, recipe, sampler), generate_bytes(size, recipe)
+    print(f"generate: measured {measured / 1e6:.0f} MB, told {told / 1e6:.0f} MB, {told / measured:.2f}")
     assert 1 / FACTOR < told / measured < FACTOR
 
 
 def test_parameters_are_those_of_the_loaded_model() -> None:
-    size = read_model_size(Path(model_folder("sandbox")))
+    size = read_model_size(Path(model_folder(MODEL)))
     assert size is not None
-    family = load_family(BaseModelSpec())
+    family = load_family(BaseModelSpec(model=MODEL))
     count = {
         name: sum(p.numel() for p in getattr(family.pipeline, name).parameters())
         for name in ("transformer", "text_encoder", "vae")
@@ -195,11 +195,11 @@ def test_activations_are_what_autograd_keeps() -> None:
 
 
 def test_a_larger_batch_or_more_weights_take_more_and_micro_batches_less() -> None:
-    size = read_model_size(Path(model_folder("sandbox")))
+    size = read_model_size(Path(model_folder(MODEL)))
     assert size is not None
 
     def peak(*overrides: str, stage: str = "train") -> int:
-        found = peak_bytes(size, parse_recipe("name: x", source="recipe", overrides=overrides), stage)
+        found = peak_bytes(size, sandbox_with(*overrides), stage)
         assert found is not None
         return found
 
@@ -215,7 +215,7 @@ def test_what_is_not_known_has_no_number(tmp_path: Path) -> None:
     folder = make_tiny_wan(tmp_path / "model")
     (folder / "transformer" / "diffusion_pytorch_model.safetensors").write_bytes(b"no")
     assert read_model_size(folder) is None
-    size = read_model_size(Path(model_folder("sandbox")))
+    size = read_model_size(Path(model_folder(MODEL)))
     assert size is not None
-    plugin = parse_recipe("name: x", source="recipe", overrides=["judge.judge={kind: plugin, use: 'a:B'}"])
+    plugin = sandbox_with("judge.judge={kind: plugin, use: 'a:B'}")
     assert peak_bytes(size, plugin, "judge") is None

@@ -9,16 +9,14 @@ import pytest
 from rushes.errors import InputError, RecipeError
 from rushes.families.defaults import USUAL
 from rushes.judge.vlm import build_vlm_judge
-from rushes.plan.chat_models import answer_seconds
+from rushes.plan.chat_models import chat_price
+from rushes.plan.counts import QUESTIONS_PER_PROMPT
+from rushes.plan.gpu_memory import gpu_train_bytes
 from rushes.plan.gpus import find_gpu
-from rushes.plan.on_gpus import real_model, train_bytes
-from rushes.plan.work import QUESTIONS_PER_PROMPT
-from rushes.plugins import MEASURER, plugin
-from rushes.prompts.objections import build_critic
-from rushes.prompts.write import build_question_writer, build_writer
+from rushes.plan.models import real_model
+from rushes.plugins import plugin
 from rushes.recipe.load import load_recipe, packaged_recipes
 from rushes.recipe.models import LlmQuestionsSpec, LlmWriterSpec, VlmJudgeSpec
-from rushes.recipe.plugin import PluginSpec
 from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
 
 NAMES = [name for name in packaged_recipes() if name not in ("sandbox", "tiny")]
@@ -61,18 +59,18 @@ def test_roles_are_built_without_weights(name: str) -> None:
     assert isinstance(judge, VlmJudgeSpec) and recipe.prompts.screen.critic is not None
     if recipe.runtime.servers:
         pytest.importorskip("openai")
-    assert callable(build_writer(writer, runtime).write)
-    assert callable(build_question_writer(questions, runtime).write)
+    assert callable(writer.build(runtime).write)
+    assert callable(questions.build(runtime).write)
     assert callable(build_vlm_judge(judge, runtime).answer)
-    assert callable(build_critic(recipe.prompts.screen.critic, runtime).verdicts)
+    assert recipe.prompts.screen.critic.build(runtime) is not None
     assert recipe.prompts.screen.max_words > writer.max_words
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_measurer_is_another_than_the_judge_and_misses_only_the_suite(name: str) -> None:
     measurer = load_recipe(name).measure.measurer
-    assert isinstance(measurer, PluginSpec)
-    spec = plugin(measurer, MEASURER)
+    assert measurer is not None
+    spec = plugin(measurer)
     assert isinstance(spec, VBenchMeasurerSpec)
     with pytest.raises(InputError):
         spec.model_copy(update={"suite": "no-such-folder"}).build(load_recipe(name).runtime)
@@ -116,8 +114,8 @@ def test_every_recipe_is_in_the_guide(name: str) -> None:
 
 def test_the_guide_says_what_an_audit_of_the_judge_takes() -> None:
     recipe = load_recipe("wan2.1-1.3b")
-    found = [answer_seconds(recipe, find_gpu(name)) for name in ("H100", "RTX 4090")]
-    fast, slow = (12 * QUESTIONS_PER_PROMPT * each for each in found if each is not None)
+    found = [chat_price(recipe, "answers", find_gpu(name)) for name in ("H100", "RTX 4090")]
+    fast, slow = (12 * QUESTIONS_PER_PROMPT * each.seconds for each in found if each is not None)
     assert f"{fast:.1f} s a clip on an H100 and {slow:.0f} s on an RTX 4090" in GUIDE
     assert f"so {24 * fast / 60:.0f} and {24 * slow / 60:.0f} minutes for the 24 clips" in GUIDE
 
@@ -130,7 +128,7 @@ def test_the_largest_recipe_says_what_the_plan_says_of_several_gpus() -> None:
         recipe = load_recipe("hunyuanvideo", changes)
         model = real_model(recipe)
         assert model is not None
-        found.append(f"{train_bytes(recipe, model, 'all') / 1e9:.0f}")
+        found.append(f"{gpu_train_bytes(model.size, recipe, 'all') / 1e9:.0f}")
     whole, each, shorter, each_shorter = found
     written = " ".join(packaged_recipes()["hunyuanvideo"].replace("#", " ").split())
     assert f"training needs {whole} GB" in written and f"it is {each} GB on each" in written

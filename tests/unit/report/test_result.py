@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rushes.plan.flops import UnitFlops
+from rushes.plan.arithmetic import UnitFlops
 from rushes.recipe.load import load_recipe
 from rushes.records import Clip, Focus, Prompt
 from rushes.report.collect import Result
@@ -57,7 +57,7 @@ def test_prompts_of_one_text_are_one_cluster_of_the_focus_mean(shared: bool, tmp
             real=(),
             judged=(),
             real_moments=(),
-            unit_flops=UnitFlops(model="base", shape="3 x 8 x 8", call=1, decode=1, encode=1, answer=None),
+            unit_flops=UnitFlops(model="base", shape="3 x 8 x 8", attention=1, linear=1, decode=1, encode=1),
         )
         card = result.scorecard(recipe, run, {prompt.key: prompt for prompt in prompts})
     assert card.focus_gain == pytest.approx(0.0)

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from rushes.errors import RecipeError
+from rushes.families.model_size import moment_bytes
 from rushes.recipe.train import TrainSpec
-from rushes.train.optimizer import make_optimizer, moment_bytes
+from rushes.train.optimizer import make_optimizer
 from rushes.train.state import optimizer_tensors, restore_optimizer
 
 EIGHT_BIT = TrainSpec(optimizer="adamw_8bit")

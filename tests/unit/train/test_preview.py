@@ -12,7 +12,7 @@ import torch
 from rushes.errors import RecipeError
 from rushes.families.family import Family
 from rushes.families.load import load_family
-from rushes.families.model_size import filming_bytes, loaded_model_size
+from rushes.families.model_size import loaded_model_size, sampling_bytes
 from rushes.families.offload import Placement
 from rushes.families.recompute import SAFETY
 from rushes.families.wan import Wan
@@ -145,8 +145,8 @@ def test_short_memory_means_fewer_frames_and_none_means_a_reason(wan: Family, tm
     size = loaded_model_size(wan.pipeline)
     assert size is not None
     one_frame = TINY_SHAPE.model_copy(update={"num_frames": 1})
-    least = round(MARGIN * filming_bytes(size, one_frame, 1) / SAFETY) + 1
-    assert filming_bytes(size, TINY_SHAPE, 1) > filming_bytes(size, one_frame, 1)
+    least = round(MARGIN * sampling_bytes(size, one_frame, 1) / SAFETY) + 1
+    assert sampling_bytes(size, TINY_SHAPE, 1) > sampling_bytes(size, one_frame, 1)
     network = make_network(wan, None, None, autocast=False)
     average = {name: value.detach().clone() for name, value in network.parameters().items()}
     for free, expected in ((least, ("preview", 1)), (least - 2, ("preview_skipped", None)), (None, ("preview", 5))):
@@ -169,7 +169,7 @@ def test_only_legal_numbers_of_frames_are_tried(wan: Family) -> None:
 
     wanted = TINY_SHAPE.model_copy(update={"num_frames": 49})
     need = {
-        num: MARGIN * filming_bytes(size, wanted.model_copy(update={"num_frames": num}), 1) / SAFETY
+        num: MARGIN * sampling_bytes(size, wanted.model_copy(update={"num_frames": num}), 1) / SAFETY
         for num in (49, 41, 25)
     }
     for num in (49, 41, 25):

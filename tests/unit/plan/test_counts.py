@@ -7,20 +7,21 @@ from pathlib import Path
 import pytest
 
 from rushes.families.defaults import USUAL
-from rushes.plan.work import calls_per_clip, work_of
+from rushes.plan.counts import calls_per_clip, work_of
 from rushes.recipe.base import BaseModelSpec
-from rushes.recipe.load import load_recipe, parse_recipe
+from rushes.recipe.load import load_recipe
+from tests.support.sandbox_recipe import VBENCH_CATALOGUE, sandbox_with
 
 VBENCH = [
-    "diagnose.catalogue=vbench2",
+    f"diagnose.catalogue={VBENCH_CATALOGUE}",
     "measure.measurer={kind: plugin, use: 'rushes_vbench.metrics.measurer:VBenchMeasurerSpec', options: {suite: x}}",
 ]
 
 
 def test_nothing_is_drafted_for_the_diagnosis_where_a_suite_brings_its_own_prompts() -> None:
     own, suite = (
-        work_of(parse_recipe("name: x", source="recipe", overrides=[*VBENCH, *more]))[0]
-        for more in ([], ["measure.suite=VBench2_full_info.json"])
+        work_of(sandbox_with(*VBENCH, *more))[0]
+        for more in ([], ["measure.suite={use: vbench2, options: {path: VBench2_full_info.json}}"])
     )
     assert own.units["drafts"] > 0
     assert "drafts" not in suite.units
@@ -65,6 +66,13 @@ def test_stages_of_a_recipe_count_them() -> None:
     assert stages["diagnose"].units["clip_calls"] == stages["diagnose"].num_items * diagnose
 
 
+def test_clips_kept_as_latents_alone_are_not_decoded() -> None:
+    alone = ["generate.decode=false", "weights.kind=uniform", "generate.latents=sampler", "train.negative=0"]
+    stages = {work.stage: work for work in work_of(load_recipe("sandbox", alone))}
+    assert stages["generate"].units["decodes"] == 0 < stages["generate"].units["clip_calls"]
+    assert stages["measure"].units["decodes"] == stages["measure"].num_items
+
+
 def test_probes_are_judged_only_where_the_judges_choice_decides() -> None:
     gap, picked = (
         work_of(load_recipe("sandbox", [f"diagnose.choose={choose}"]))[0].units for choose in ("gap", "picked")
@@ -73,7 +81,7 @@ def test_probes_are_judged_only_where_the_judges_choice_decides() -> None:
     assert picked["answers"] >= picked["measurements"]
 
 
-def test_a_comparison_of_the_focus_alone_films_only_its_dimensions() -> None:
+def test_a_comparison_of_the_focus_alone_is_over_its_dimensions_only() -> None:
     whole, focus = (
         work_of(load_recipe("sandbox", ["diagnose.num_focus=2", f"measure.only_focus={value}"]))[-1]
         for value in ("false", "true")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rushes.errors import StoreError
-from rushes.plan import planned_totals
+from rushes.plan.counts import planned_totals
 from rushes.plan.status import StageStatus, read_status, working_pid
 from rushes.recipe.load import load_recipe
 from rushes.records import CostEntry, Failure, Prompt, Scorecard
@@ -136,5 +136,5 @@ def test_a_number_in_the_lock_file_is_not_enough(tmp_path: Path) -> None:
     assert working_pid(lock) is None
 
 
-def test_a_recipe_plans_every_table() -> None:
+def test_the_default_recipe_plans_every_table() -> None:
     assert set(planned_totals(sandbox_recipe())) == {"prompts", "clips", "answers", "measurements", "checkpoints"}

@@ -7,29 +7,18 @@ from dataclasses import replace
 import pytest
 
 from rushes.errors import RecipeError
-from rushes.plan.chat_models import (
-    REPLIES_PER_CLIP,
-    answer_seconds,
-    draft_seconds,
-    measurement_seconds,
-    measuring_parameters,
-    uncounted_measuring,
-)
+from rushes.plan.arithmetic import arithmetic_of, prices_on, released_units, step_flops
+from rushes.plan.chat_models import ChatKind, chat_parameters, chat_price
+from rushes.plan.counts import calls_per_clip
+from rushes.plan.gpu_memory import gpu_generate_bytes, gpu_peak_bytes, gpu_train_bytes, offload_on
 from rushes.plan.gpus import GPUS, find_gpu
 from rushes.plan.memory import network_bytes
-from rushes.plan.on_gpus import (
-    clip_seconds,
-    film_bytes,
-    gpu_hours,
-    offload_on,
-    plan_on,
-    real_model,
-    step_flops,
-    train_bytes,
-)
-from rushes.plan.reference import PEAK
+from rushes.plan.models import real_model
+from rushes.plan.plan import hours_on, plan_on
+from rushes.plan.prices import cost
 from rushes.recipe.load import load_recipe
-from rushes.recipe.recipe import Recipe
+from rushes.recipe.recipe import Recipe, as_draft
+from rushes_vbench.metrics.uses import REPLIES_PER_CLIP
 
 WAN = "wan2.1-1.3b"
 H200 = find_gpu("H200")
@@ -41,26 +30,30 @@ def seconds_of(recipe: Recipe) -> dict[str, float | None]:
     return {stage.stage: stage.seconds for stage in plan_on(recipe, model, H200)}
 
 
+def clip_seconds(recipe: Recipe) -> float:
+    """One clip on one H200, sampled and decoded."""
+    calls = calls_per_clip(recipe.generate.sampler, recipe.base)
+    return cost({"clip_calls": calls, "decodes": 1}, prices_on(recipe, arithmetic_of(recipe), H200)).seconds
+
+
+def chat_seconds(recipe: Recipe, kind: ChatKind) -> float | None:
+    price = chat_price(recipe, kind, H200)
+    return None if price is None else price.seconds
+
+
 def test_a_clip_of_wan_takes_the_published_time() -> None:
     """95 s of denoising on one H200; the estimate decodes too."""
-    recipe = load_recipe(WAN)
-    model = real_model(recipe)
-    assert model is not None
-    assert clip_seconds(recipe, model, H200) == pytest.approx(95, rel=0.05)
+    assert clip_seconds(load_recipe(WAN)) == pytest.approx(95, rel=0.05)
 
 
 def test_a_step_is_within_a_factor_of_two_of_the_published_one() -> None:
     """SimpleTuner's table: batch 1 with an adapter on one H100, 1.41 s without checkpointing and 2.10 s with."""
     recipe = load_recipe("wan2.1-1.3b-lora-24gb", ["train.batch_size=1", "train.num_accumulation=1"])
-    model = real_model(recipe)
-    assert model is not None
-    for recompute, published in (("none", 1.41), ("all", 2.10)):
-        step = step_flops(recipe, model, recompute)
-        assert published <= find_gpu("H100").seconds(step.attention, step.linear) <= 2.2 * published
-
-
-def test_the_reference_gpu_is_the_same_one() -> None:
-    assert PEAK == H200.peak
+    unit = released_units(recipe)
+    assert unit is not None
+    for recomputed, published in ((0.0, 1.41), (1.0, 2.10)):
+        step = step_flops(unit, recipe.train, recomputed)
+        assert published <= find_gpu("H100").seconds(*step) <= 2.2 * published
 
 
 def test_time_follows_the_work() -> None:
@@ -73,25 +66,30 @@ def test_time_follows_the_work() -> None:
 
 def test_fewer_frames_cost_less_than_in_proportion() -> None:
     whole, short = load_recipe(WAN), load_recipe(WAN, ["shape.num_frames=41"])
-    model = real_model(whole)
-    assert model is not None
-    assert clip_seconds(short, model, H200) < clip_seconds(whole, model, H200) * 41 / 81
+    assert clip_seconds(short) < clip_seconds(whole) * 41 / 81
+
+
+def test_a_draft_costs_what_a_clip_of_its_shape_and_steps_costs() -> None:
+    recipe = load_recipe(WAN, ["generate.draft={num_frames: 49, num_steps: 20}"])
+    draft = cost({"draft_clips": 1}, prices_on(recipe, arithmetic_of(recipe), H200)).seconds
+    assert draft == pytest.approx(clip_seconds(as_draft(recipe)))
 
 
 def test_what_cannot_be_counted_is_named_and_not_zero() -> None:
     recipe = load_recipe("wan2.1-1.3b-lora-24gb")  # writer and judge on servers
     model = real_model(recipe)
     assert model is not None
-    assert answer_seconds(recipe, H200) is None and draft_seconds(recipe, H200) is None
+    assert chat_seconds(recipe, "answers") is None and chat_seconds(recipe, "drafts") is None
     plan = {stage.stage: stage for stage in plan_on(recipe, model, H200)}
     assert plan["judge"].seconds is None and plan["judge"].left_out == ("the judge",)
     assert plan["measure"].left_out == ("the judge", "the measurer")
-    assert gpu_hours(tuple(plan.values())) > 0
+    hours = sum(stage.seconds or 0.0 for stage in plan.values()) / 3600
+    assert hours > 0 and hours_on(recipe, H200) == pytest.approx(hours)
 
 
 def test_a_judge_is_counted_by_the_size_in_its_name() -> None:
     def seconds(model: str) -> float | None:
-        return answer_seconds(load_recipe(WAN, [f"judge.judge.model.model={model}"]), H200)
+        return chat_seconds(load_recipe(WAN, [f"judge.judge.model.model={model}"]), "answers")
 
     seven, three = seconds("Qwen/Qwen2.5-VL-7B-Instruct"), seconds("Qwen/Qwen2.5-VL-3B-Instruct")
     assert seven and three
@@ -112,15 +110,21 @@ def measured_by(measurer: str, *others: str) -> Recipe:
     return load_recipe(WAN, [measurer, *others])
 
 
+def left_out(recipe: Recipe) -> str | None:
+    """What the price of a measurement does not hold; None where there is none."""
+    price = chat_price(recipe, "measurements", H200)
+    return None if price is None else price.left_out
+
+
 def test_a_measurer_that_asks_here_is_counted_like_a_judge() -> None:
     servers = "runtime.servers={eyes: {url: 'http://localhost:8001/v1'}}"
     plain = "measure.suite=null"
     recipe = measured_by(f"measure.measurer={vlm(OTHER)}", plain)
-    model, question = real_model(recipe), answer_seconds(recipe, H200)
-    found = measurement_seconds(recipe, H200)
+    model, question = real_model(recipe), chat_seconds(recipe, "answers")
+    found = chat_seconds(recipe, "measurements")
     assert model is not None and question and found
     assert found == pytest.approx(4 * question * 8 / 7)  # eight billion parameters watch instead of seven
-    assert uncounted_measuring(recipe, H200) is None
+    assert left_out(recipe) == ""
     plan, without = (
         {stage.stage: stage for stage in plan_on(of, model, H200)}
         for of in (recipe, measured_by(f"measure.measurer={vlm('somebody/unnamed')}", plain))
@@ -131,33 +135,33 @@ def test_a_measurer_that_asks_here_is_counted_like_a_judge() -> None:
         assert more and less and more - less == pytest.approx(num * found), stage
     assert plan["generate"] == without["generate"]
     server = "{kind: vlm, model: {kind: server, server: eyes, model: InternVL3-8B}}"
-    assert measurement_seconds(measured_by(f"measure.measurer={server}", plain, servers), H200) is None
+    assert chat_seconds(measured_by(f"measure.measurer={server}", plain, servers), "measurements") is None
 
 
 def test_what_vbenchs_measurer_asks_and_has_told_is_counted_and_the_rest_named() -> None:
     bare = measured_by(f"{VBENCH}{{}}")
-    assert measurement_seconds(bare, H200) is None and uncounted_measuring(bare, H200) == "the measurer"
+    assert chat_price(bare, "measurements", H200) is None
     asks = measured_by(f"{VBENCH}{{judge: {vlm(OTHER)}}}")
-    asked, question = measurement_seconds(asks, H200), answer_seconds(asks, H200)
+    asked, question = chat_seconds(asks, "measurements"), chat_seconds(asks, "answers")
     assert asked and question
     # Nine of seventeen dimensions of single clips ask; in `fixed` frames are 832 px wide: 29 x 17 tokens, not 16 x 9.
     assert asked == pytest.approx(9 / 17 * 4 * question * 8 / 7 * (29 * 17) / (16 * 9), rel=0.08)
-    assert uncounted_measuring(asks, H200) == "the measurer's other metrics"
-    twice = measurement_seconds(measured_by(f"{VBENCH}{{judge: {vlm(OTHER)}, negated_twins: probe}}"), H200)
+    assert left_out(asks) == "the measurer's other metrics"
+    twice = chat_seconds(measured_by(f"{VBENCH}{{judge: {vlm(OTHER)}, negated_twins: probe}}"), "measurements")
     assert twice == pytest.approx(2 * asked)
     alone = measured_by(f"{VBENCH}{{teller: {vlm(OTHER)}}}")
-    assert measurement_seconds(alone, H200) is None, "nobody is asked where the text judge is missing"
+    assert chat_price(alone, "measurements", H200) is None, "nobody is asked where the text judge is missing"
     words = "{kind: llm, model: {kind: transformers, model: Qwen/Qwen2.5-14B-Instruct}}"
     tells = measured_by(f"{VBENCH}{{judge: {vlm(OTHER)}, teller: {vlm(OTHER)}, text_judge: {words}}}")
-    whole = measurement_seconds(tells, H200)
+    whole = chat_seconds(tells, "measurements")
     assert whole
     reading = asked / (9 * 4 * 12) * 4 * 64 * REPLIES_PER_CLIP  # 64 frames instead of 12, in four dimensions
     writing = 4 / 17 * REPLIES_PER_CLIP * 200 * 2 * (8e9 + 14e9) / (0.5 * H200.bandwidth)
     assert whole - asked == pytest.approx(reading + writing, rel=0.08)
     # The model that both asks and tells is loaded once.
-    assert measuring_parameters(tells) == 8e9 + 14e9
+    assert chat_parameters(tells, "measurements") == 8e9 + 14e9
     unknown = measured_by(f"{VBENCH}{{judge: {vlm('somebody/unnamed')}, teller: {vlm(OTHER)}, text_judge: {words}}}")
-    assert uncounted_measuring(unknown, H200) == "the measurer's other metrics and its judge"
+    assert left_out(unknown) == "the measurer's other metrics and its judge"
 
 
 def test_a_measurer_lies_beside_the_waiting_base() -> None:
@@ -174,14 +178,27 @@ def test_a_measurer_lies_beside_the_waiting_base() -> None:
     assert small["generate"] == large["generate"] and small["train"] == large["train"]
 
 
+def test_a_judge_lies_beside_the_waiting_base_in_two_bytes_a_parameter() -> None:
+    recipe = load_recipe(WAN)
+    model = real_model(recipe)
+    assert model is not None
+    small, large = (
+        gpu_peak_bytes(model.size, load_recipe(WAN, [f"judge.judge.model.model=some/eyes-{num}B"]), "judge", H200)[0]
+        for num in (2, 7)
+    )
+    assert small and large and large - small == pytest.approx(2 * 5e9)
+    unknown = load_recipe(WAN, ["judge.judge.model.model=some/eyes"])
+    assert gpu_peak_bytes(model.size, unknown, "judge", H200)[0] is None
+
+
 def test_memory_falls_with_an_adapter_and_with_checkpointing() -> None:
     full, adapter = load_recipe(WAN), load_recipe(WAN, ["train.lora={rank: 16, alpha: 16}"])
     model = real_model(full)
     assert model is not None
-    assert train_bytes(adapter, model, "all") < train_bytes(full, model, "all")
-    assert train_bytes(full, model, "all") < train_bytes(full, model, "none")
+    assert gpu_train_bytes(model.size, adapter, "all") < gpu_train_bytes(model.size, full, "all")
+    assert gpu_train_bytes(model.size, full, "all") < gpu_train_bytes(model.size, full, "none")
     # Full tuning: at least weights, gradients and two moments in float32.
-    assert train_bytes(full, model, "all") > 16 * model.size.num_transformer
+    assert gpu_train_bytes(model.size, full, "all") > 16 * model.size.num_transformer
 
 
 def test_memory_of_each_gpu_falls_with_divided_weights_and_not_with_copies() -> None:
@@ -193,7 +210,7 @@ def test_memory_of_each_gpu_falls_with_divided_weights_and_not_with_copies() -> 
         load_recipe(WAN, [at_once, "runtime.train.num_processes=4", f"runtime.train.parallel={kind}"])
         for kind in ("ddp", "fsdp")
     )
-    found = [train_bytes(recipe, model, "all") for recipe in (one, copies, divided)]
+    found = [gpu_train_bytes(model.size, recipe, "all") for recipe in (one, copies, divided)]
     assert found[0] > found[1] > found[2]
     # A parameter has 4 bytes, its gradient, average and two moments too, its frozen copy 2: 3/4 are elsewhere.
     assert found[1] - found[2] == pytest.approx(0.75 * 22 * model.size.num_transformer, rel=0.05)
@@ -206,22 +223,22 @@ def test_what_does_not_fit_a_gpu_is_offloaded_in_the_plan_too() -> None:
     recipe = load_recipe("wan2.1-1.3b-lora-24gb", FOURTEEN)
     model = real_model(recipe)
     assert model is not None
-    found = {name: offload_on(recipe, model, find_gpu(name)) for name in ("H200", "H100", "RTX 4090")}
+    found = {name: offload_on(model.size, recipe, find_gpu(name)) for name in ("H200", "H100", "RTX 4090")}
     assert found == {"H200": "none", "H100": "model", "RTX 4090": "sequential"}
-    peaks = [film_bytes(recipe, model, offload) for offload in ("none", "model", "sequential")]
+    peaks = [gpu_generate_bytes(model.size, recipe, offload) for offload in ("none", "model", "sequential")]
     assert peaks[0] > peaks[1] > peaks[2]
     assert peaks[1] > 4 * model.size.num_transformer > peaks[2]
     plan = {stage.stage: stage for stage in plan_on(recipe, model, find_gpu("RTX 4090"))}
     assert plan["generate"].peak_bytes == peaks[2] and plan["generate"].offload == "sequential"
     asked = load_recipe("wan2.1-1.3b-lora-24gb", [*FOURTEEN, "runtime.offload=none"])
-    assert offload_on(asked, model, find_gpu("RTX 4090")) == "none"
+    assert offload_on(model.size, asked, find_gpu("RTX 4090")) == "none"
 
 
-def test_training_takes_the_gpu_for_itself_where_filming_is_offloaded() -> None:
+def test_training_takes_the_gpu_for_itself_where_generating_is_offloaded() -> None:
     recipe = load_recipe("wan2.1-1.3b-lora-24gb", FOURTEEN)
     model = real_model(recipe)
     assert model is not None
-    alone, beside = (train_bytes(recipe, model, "all", offload) for offload in ("model", "none"))
+    alone, beside = (gpu_train_bytes(model.size, recipe, "all", offload) for offload in ("model", "none"))
     # What stays beside it is the autoencoder: the text encoders are freed, the transformer waits in main memory.
     assert beside - alone == pytest.approx(4 * model.size.num_autoencoder, rel=0.01)
 
@@ -231,7 +248,7 @@ def test_dividing_needs_no_room_for_the_whole_network() -> None:
     recipe = load_recipe(WAN, [*FOURTEEN, *divided, "train.num_accumulation=1", "shape.num_frames=17"])
     model = real_model(recipe)
     assert model is not None
-    assert train_bytes(recipe, model, "all", "model") < network_bytes(model.size, recipe.train)
+    assert gpu_train_bytes(model.size, recipe, "all", "model") < network_bytes(model.size, recipe.train)
 
 
 def test_a_gpu_that_holds_everything_spends_no_time_on_computing_twice() -> None:

@@ -1,4 +1,4 @@
-"""The pace of earlier runs on this machine, as far as they did the same kind of work."""
+"""Measured prices: what runs on this machine have booked, over what they did, as far as it is the same kind of work."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Final
 import yaml
 
 from rushes.errors import StoreError
-from rushes.plan.throughput import Kind, Pace, Throughput
-from rushes.plan.work import calls_per_clip, missing_kinds
+from rushes.plan.counts import Kind, calls_per_draft, sampler_calls
+from rushes.plan.prices import Price, Prices, unknown_kinds
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.recipe import Recipe
 from rushes.records import BlobRef, Checkpoint, Clip
@@ -26,23 +26,47 @@ _DEPENDS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "measurements": ("measure.measurer", "shape"),
     "train_clips": ("base", "shape", "train.lora", "train.precision"),
 }
-"""Settings that decide the pace of a kind of work; a run with others says nothing about it."""
+"""Settings that decide the price of a kind of work; a run with others says nothing about it."""
 
-_STAGE: Final[Mapping[Kind, str]] = {
+_TABLE: Final[Mapping[Kind, str]] = {
     "drafts": "prompts",
     "clip_calls": "clips",
     "answers": "answers",
     "measurements": "measurements",
 }
-"""Entries of the cost ledger that a kind of work is booked under; training is read from its checkpoints."""
+"""Tables of the cost ledger that a kind of work is booked under; training is read from its checkpoints."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a run has booked under one table."""
+
+    seconds: float
+    """Wall-clock, over all devices and sessions."""
+    num_items: int
+    """Records made in that time."""
+
+    @property
+    def each_s(self) -> float | None:
+        """Seconds for one record; None where nothing was made."""
+        return self.seconds / self.num_items if self.num_items else None
+
+
+def spent(run: Run) -> dict[str, Spent]:
+    """The cost ledger by table, in the order in which tables first appear."""
+    found: dict[str, Spent] = {}
+    for entry in run.costs():
+        known = found.get(entry.stage, Spent(0.0, 0))
+        found[entry.stage] = Spent(known.seconds + entry.seconds, known.num_items + entry.num_items)
+    return found
 
 
 @dataclass(frozen=True)
 class Earlier:
     """What earlier runs tell."""
 
-    throughput: Throughput
-    """Paces and sizes, each from the first run that knows it."""
+    prices: Prices
+    """Each from the first run that knows it."""
     skipped: tuple[str, ...]
     """Run folders that could not be read, and why."""
 
@@ -54,47 +78,47 @@ def earlier_runs(folder: Path) -> list[Path]:
 
 
 def gather(homes: Iterable[Path], recipe: Recipe) -> Earlier:
-    """What `homes` tell about the pace of `recipe`; the first that knows a kind of work counts."""
-    throughput, skipped = Throughput(), []
+    """What `homes` tell about the prices of `recipe`; the first that knows a kind of work counts."""
+    prices, skipped = Prices(), []
     for home in homes:
         try:
-            throughput = throughput.or_else(throughput_of(home, recipe))
+            prices = prices.or_else(prices_of(home, recipe))
         except StoreError as error:
             skipped.append(f"{home}: {error.problem}")
-    return Earlier(throughput, tuple(skipped))
+    return Earlier(prices, tuple(skipped))
 
 
-def estimate_throughput(
+def measured_prices(
     recipe: Recipe,
     named: Sequence[Path],
     others: Sequence[Path],
-    calibrate: Callable[[Recipe], Throughput] | None = None,
+    calibrate: Callable[[Recipe], Prices] | None = None,
 ) -> Earlier:
-    """What is known about the pace of `recipe`: from runs, and where they say nothing from a short trial.
+    """What is known about the prices of `recipe`: from runs, and where they say nothing from a short trial.
 
     Args:
         recipe: what is to be done.
-        named: run folders the user named; each must be readable, and no others are looked at.
-        others: run folders to look at when none is named.
-        calibrate: tries a small batch of each kind of work; called only when a pace is missing. None: no trial.
+        named: run folders the user named; each must be readable, and no others are read.
+        others: run folders to read when none is named.
+        calibrate: tries a small batch of each kind of work; called only when a price is missing. None: no trial.
 
     Raises:
         StoreError: a named folder is not a run, or not readable by this version.
     """
     if named:
-        throughput = Throughput()
+        prices = Prices()
         for home in named:
-            throughput = throughput.or_else(throughput_of(home, recipe))
-        earlier = Earlier(throughput, ())
+            prices = prices.or_else(prices_of(home, recipe))
+        earlier = Earlier(prices, ())
     else:
         earlier = gather(others, recipe)
-    if calibrate is not None and missing_kinds(recipe, earlier.throughput):
-        return Earlier(earlier.throughput.or_else(calibrate(recipe)), earlier.skipped)
+    if calibrate is not None and unknown_kinds(recipe, earlier.prices):
+        return Earlier(earlier.prices.or_else(calibrate(recipe)), earlier.skipped)
     return earlier
 
 
-def throughput_of(home: Path, recipe: Recipe) -> Throughput:
-    """What one run tells about the pace of `recipe`: only kinds of work with the same model, size, device and so on.
+def prices_of(home: Path, recipe: Recipe) -> Prices:
+    """What one run tells about the prices of `recipe`: only kinds of work with the same model, size, device and so on.
 
     Raises:
         StoreError: not a run folder, or not readable by this version.
@@ -104,9 +128,11 @@ def throughput_of(home: Path, recipe: Recipe) -> Throughput:
         same = [kind for kind, paths in _DEPENDS.items() if all(_at(old, p) == _at(new, p) for p in paths)]
         if _at(old, "runtime.device") != recipe.runtime.device:
             same = []
-        paces = {kind: pace for kind in same if (pace := _pace(run, kind, old, recipe.base)) is not None}
-        return Throughput(
-            paces=paces,
+        found = {kind: price for kind in same if (price := _price(run, kind, old, recipe.base)) is not None}
+        if recipe.generate.draft is not None and (call := found.get("clip_calls")) is not None:
+            found["draft_clips"] = Price(calls_per_draft(recipe) * call.seconds, call.source)
+        return Prices(
+            by_kind=found,
             clip_bytes=_mean([_clip_bytes(clip) for clip in run.clips.all()]) if "clip_calls" in same else None,
             checkpoint_bytes=_mean([_weight_bytes(one) for one in run.checkpoints.all()])
             if "train_clips" in same
@@ -130,27 +156,17 @@ def _at(value: Any, path: str) -> Any:
     return value
 
 
-def _pace(run: Run, kind: Kind, settings: Mapping[str, Any], base: BaseModelSpec) -> Pace | None:
+def _price(run: Run, kind: Kind, settings: Mapping[str, Any], base: BaseModelSpec) -> Price | None:
+    """Seconds over units; those of training from its checkpoints, which hold all sessions and no set-up."""
     if kind == "train_clips":
-        seconds, units = _training(run.checkpoints.all(), settings)
+        done = run.checkpoints.all()
+        seconds = sum(one.seconds for one in done)
+        units = sum(one.step for one in done) * int(_at(settings, "train.batch_size") or 0)
     else:
-        entries = [entry for entry in run.costs() if entry.stage == _STAGE[kind]]
-        seconds = sum(entry.seconds for entry in entries)
-        units = sum(entry.num_items for entry in entries)
-        if kind == "clip_calls":
-            units = _sampler_calls(run.clips.all(), base)
-    return Pace(seconds / units, str(run.home)) if units and seconds else None
-
-
-def _sampler_calls(clips: Iterable[Clip], base: BaseModelSpec) -> int:
-    return sum(calls_per_clip(clip.sampler, base) for clip in clips if clip.sampler is not None)
-
-
-def _training(checkpoints: Iterable[Checkpoint], settings: Mapping[str, Any]) -> tuple[float, int]:
-    """Seconds of training, and clips in its batches."""
-    batch_size = _at(settings, "train.batch_size")
-    done = list(checkpoints)
-    return sum(one.seconds for one in done), sum(one.step for one in done) * int(batch_size or 0)
+        booked = spent(run).get(_TABLE[kind], Spent(0.0, 0))
+        seconds = booked.seconds
+        units = sampler_calls(run.clips.all(), base) if kind == "clip_calls" else booked.num_items
+    return Price(seconds / units, str(run.home)) if units and seconds else None
 
 
 def _clip_bytes(clip: Clip) -> int:

@@ -1,21 +1,32 @@
-"""How much each stage of a recipe has to do: counts, by kind of work."""
+"""How much each stage of a recipe has to do, and how much a run has done: units of work, by kind.
+
+What a unit costs is in `prices`. Totals that become exact while a run goes on are in `totals`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from rushes.families.defaults import calls_per_step
 from rushes.families.folder import known_family
 from rushes.plan.models import REAL_MODELS
-from rushes.plan.throughput import Kind, Throughput
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.dimensions import known, probed
 from rushes.recipe.prompts import CLIPS_PER_REAL_CLIP, DRAFTS_PER_EVALUATION_PROMPT
 from rushes.recipe.recipe import Recipe, as_draft
-from rushes.records import SamplerSettings
+from rushes.records import Clip, Sample, SamplerSettings
+from rushes.store.run import Run
+
+Kind = Literal["drafts", "clip_calls", "decodes", "draft_clips", "answers", "measurements", "train_clips", "encodes"]
+"""Kinds of work, each with a price of its own: drafts written; transformer calls for one clip while sampling (guidance
+needs two a step); clips decoded; draft clips sampled and decoded; questions answered; clips (or groups) measured; clips
+in a batch of one optimiser step; clips encoded for training."""
+
+Units = Mapping[Kind, float]
+"""An amount of work: units by kind."""
 
 QUESTIONS_PER_PROMPT: Final = 4
 """How many questions a prompt has, roughly; the real number is known only when they are written."""
@@ -31,7 +42,7 @@ class StageWork:
     """What it makes, in words."""
     num_items: int
     """How many; an upper bound where the screen decides."""
-    units: Mapping[Kind, float]
+    units: Units
     """Work by kind."""
     tables: Mapping[str, int]
     """Records that it adds, by table of the run; upper bounds where the screen decides."""
@@ -77,13 +88,20 @@ def calls_per_clip(sampler: SamplerSettings, base: BaseModelSpec) -> int:
     return sampler.num_steps * calls_per_step(_family(base), sampler.guidance_scale)
 
 
+def calls_per_draft(recipe: Recipe) -> float:
+    """Transformer calls of a full-length clip that a draft clip is worth, by its share of the pixels."""
+    draft = as_draft(recipe)
+    share = draft.shape.num_pixels / recipe.shape.num_pixels
+    return share * calls_per_clip(draft.generate.sampler, recipe.base)
+
+
 def _family(base: BaseModelSpec) -> str | None:
     model = REAL_MODELS.get(base.model)
     return known_family(base) if model is None else model.family
 
 
 def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
-    """Probes filmed and measured. All evaluation prompts are written now: probes, and both splits of held-out ones.
+    """Probe clips, measured. All evaluation prompts are written now: probes, and both splits of held-out ones.
 
     With `measure.suite` nothing is drafted: the suite's own prompts are the probes and the held-out ones.
     """
@@ -100,10 +118,11 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
     drafted: dict[Kind, float] = {} if recipe.measure.suite is not None else {"drafts": num_drafts}
     calls = calls_per_clip(recipe.measure.sampler, recipe.base)
     num_answers = num_probes * QUESTIONS_PER_PROMPT if recipe.diagnose.choose == "picked" else 0
-    units: dict[Kind, float] = {"clip_calls": num_probes * calls, "measurements": num_probes}
+    units: dict[Kind, float] = {"clip_calls": num_probes * calls, "decodes": num_probes}
     tables = {"prompts": num_drafts, "clips": num_probes, "measurements": num_probes}
     if num_answers:
         units["answers"] = tables["answers"] = num_answers
+    units["measurements"] = num_probes
     what = "probe clips, measured and judged" if num_answers else "probe clips, measured"
     return StageWork("diagnose", what, num_probes, drafted | units, tables)
 
@@ -126,16 +145,13 @@ def _prompts(recipe: Recipe) -> StageWork:
 
 
 def _draft(recipe: Recipe) -> tuple[StageWork, ...]:
-    """Draft takes, where the recipe wants them; a call for a smaller clip counts as a part of a call."""
+    """Draft takes, where the recipe wants them."""
     if recipe.generate.draft is None:
         return ()
-    draft = as_draft(recipe)
     num_prompts = recipe.num_rounds * (recipe.prompts.num_weakness + recipe.prompts.num_caption)
-    num_clips = num_prompts * draft.generate.num_takes
+    num_clips = num_prompts * recipe.generate.draft.num_takes
     num_answers = num_clips * QUESTIONS_PER_PROMPT
-    share = draft.shape.num_pixels / recipe.shape.num_pixels
-    calls = share * calls_per_clip(draft.generate.sampler, recipe.base)
-    units: dict[Kind, float] = {"clip_calls": num_clips * calls, "answers": num_answers}
+    units: dict[Kind, float] = {"draft_clips": num_clips, "answers": num_answers}
     tables = {"draft_clips": num_clips, "draft_answers": num_answers}
     return (StageWork("draft", "draft clips, judged", num_clips, units, tables),)
 
@@ -147,15 +163,14 @@ def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
     num_answers = num_clips * QUESTIONS_PER_PROMPT if recipe.generate.decode else 0
     num_steps = rounds * recipe.train.num_steps
     calls = calls_per_clip(recipe.generate.sampler, recipe.base)
-    generate = StageWork(
-        "generate", "clips at most", num_clips, {"clip_calls": num_clips * calls}, {"clips": num_clips}
-    )
+    made: dict[Kind, float] = {"clip_calls": num_clips * calls, "decodes": num_clips * recipe.generate.decode}
+    generate = StageWork("generate", "clips at most", num_clips, made, {"clips": num_clips})
     judge = StageWork("judge", "answers, about", num_answers, {"answers": num_answers}, {"answers": num_answers})
     train = StageWork(
         "train",
         f"steps of {recipe.train.batch_size} clips",
         num_steps,
-        {"train_clips": num_steps * recipe.train.batch_size},
+        {"train_clips": num_steps * recipe.train.batch_size, "encodes": _num_encoded(recipe, num_clips)},
         {"checkpoints": rounds},
     )
     return generate, judge, train
@@ -181,14 +196,47 @@ def _measure(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
         num_clips,
         {
             "clip_calls": num_clips * calls_per_clip(spec.sampler, recipe.base),
-            "measurements": num_single + num_compared,
+            "decodes": num_clips,
             "answers": num_answers,
+            "measurements": num_single + num_compared,
         },
         {"clips": num_clips, "measurements": num_single + num_compared, "answers": num_answers},
     )
 
 
-def missing_kinds(recipe: Recipe, throughput: Throughput) -> tuple[Kind, ...]:
-    """Kinds of work that the recipe has and whose pace is unknown."""
-    wanted = {kind: None for work in work_of(recipe) for kind, units in work.units.items() if units}
-    return tuple(kind for kind in wanted if kind not in throughput.paces)
+def _num_encoded(recipe: Recipe, num_clips: int) -> int:
+    """Clips encoded for training: every round the real ones, and the model's own where they are encoded again."""
+    own = num_clips if recipe.generate.latents == "reencoded" else 0
+    return recipe.num_rounds * recipe.prompts.real.num_wanted + own
+
+
+# ---------------------------------------------------------------------------------------------- what a run has done
+
+
+def units_done(run: Run, recipe: Recipe) -> dict[str, dict[Kind, float]]:
+    """The work behind a run's records, by table, as the cost ledger has it. Work that left no record is not in it."""
+    clips, steps = run.clips.all(), sum(checkpoint.step for checkpoint in run.checkpoints.all())
+    # Captions come with their clips, and a suite with its prompts: nobody drafts them.
+    given = {"caption"} if recipe.measure.suite is None else {"caption", "probe", "held_out"}
+    samples = [each for n in range(recipe.num_rounds) for each in run.read_derived(f"samples-{n}", Sample) or []]
+    found: dict[str, dict[Kind, float]] = {
+        "prompts": {"drafts": sum(prompt.origin not in given for prompt in run.prompts.all())},
+        "clips": {
+            "clip_calls": sampler_calls(clips, recipe.base),
+            "decodes": sum(clip.sampler is not None and clip.video is not None for clip in clips),
+        },
+        "answers": {"answers": run.answers.num_records()},
+        "measurements": {"measurements": run.measurements.num_records()},
+        "checkpoints": {
+            "train_clips": steps * recipe.train.batch_size,
+            "encodes": sum(each.source == "real" or recipe.generate.latents == "reencoded" for each in samples),
+        },
+    }
+    tables = run.tables()
+    drafts: tuple[tuple[str, Kind], ...] = (("draft_clips", "draft_clips"), ("draft_answers", "answers"))
+    return found | {table: {kind: tables[table].num_records()} for table, kind in drafts if table in tables}
+
+
+def sampler_calls(clips: Iterable[Clip], base: BaseModelSpec) -> int:
+    """Transformer calls that the clips a model made have taken; real ones took none."""
+    return sum(calls_per_clip(clip.sampler, base) for clip in clips if clip.sampler is not None)

@@ -1,0 +1,240 @@
+"""Prices by arithmetic: FLOPs of a unit of each kind of work, over the speed that a GPU reaches (`gpus`).
+
+The FLOPs of a released model come from formulas (`models`). Those of any other are counted once by torch on the loaded
+model, in one short run of each unit. A FLOP is one multiplication or one addition; matrix products, convolutions and
+attention are counted, little else is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from pydantic import Field
+
+from rushes.errors import RecipeError
+from rushes.families.folder import model_folder
+from rushes.families.model_size import ModelSize, read_model_size
+from rushes.families.recompute import Recompute, is_recomputed
+from rushes.plan.chat_models import ChatKind, chat_price
+from rushes.plan.counts import Kind, calls_per_clip
+from rushes.plan.gpu_memory import recompute_on
+from rushes.plan.gpus import Gpu
+from rushes.plan.models import real_model
+from rushes.plan.prices import Price, Prices
+from rushes.recipe.base import ShapeSpec
+from rushes.recipe.recipe import Recipe, as_draft
+from rushes.recipe.train import TrainSpec
+from rushes.records import Record, SamplerSettings
+from rushes.records.base import Text
+
+if TYPE_CHECKING:
+    from rushes.families.family import Family
+    from rushes.roles import Judge, JudgeRequest
+
+T = TypeVar("T")
+Flops = Annotated[int, Field(ge=0)]
+
+
+class UnitFlops(Record):
+    """Arithmetic of one unit of each kind of work.
+
+    Example:
+        UnitFlops(model="9a" * 32, shape="17 x 64 x 64", attention=35_651_584, linear=537_411_584,
+                  decode=2_530_377_728, encode=1_327_759_360, answer=41_000_000)
+    """
+
+    model: Text
+    """Name of the base model."""
+    shape: Text
+    """Frames x height x width of its clips."""
+    attention: Flops
+    """Attention in one call of the transformer for one clip: scores and weighted sums."""
+    linear: Flops
+    """Everything else in that call."""
+    decode: Flops
+    """Decoding one clip."""
+    encode: Flops
+    """Encoding one clip."""
+    answer: Flops | None = None
+    """One question answered by the judge; None where it was not counted."""
+
+    @property
+    def call(self) -> int:
+        """One call of the transformer for one clip."""
+        return self.attention + self.linear
+
+
+def shape_name(shape: ShapeSpec) -> str:
+    """Frames x height x width."""
+    return f"{shape.num_frames} x {shape.height_px} x {shape.width_px}"
+
+
+# ---------------------------------------------------------------------------------------------- FLOPs of the units
+
+
+def released_units(recipe: Recipe) -> UnitFlops | None:
+    """The units of a released model, at the recipe's shape; None for any other."""
+    model, shape = real_model(recipe), recipe.shape
+    if model is None:
+        return None
+    call = model.call(shape, recipe.base.max_tokens)
+    return UnitFlops(
+        model=recipe.base.model,
+        shape=shape_name(shape),
+        attention=round(call.attention),
+        linear=round(call.linear),
+        decode=round(model.decode(shape)),
+        encode=round(model.encode(shape)),
+    )
+
+
+def count_units(name: str, family: Family, sampler: SamplerSettings, shape: ShapeSpec) -> UnitFlops:
+    """Count: one denoising step of one clip, its decoding, its encoding.
+
+    Args:
+        name: of the base model.
+        family: the loaded model.
+        sampler: how it is sampled; a single step without guidance is counted.
+        shape: of the clips.
+    """
+    one_step = sampler.model_copy(update={"num_steps": 1, "guidance_scale": 1.0})
+    latents, of_sampling = _counted(lambda: family.sample([""], [0], one_step, shape))
+    frames, of_decoding = _counted(lambda: family.decode(latents))
+    _, of_encoding = _counted(lambda: family.encode(frames))
+    # The text is encoded once per prompt, not once per step: only the transformer's part is a call.
+    attention, linear = of_sampling.get(type(family.transformer).__name__, of_sampling["Global"])
+    return UnitFlops(
+        model=name,
+        shape=shape_name(shape),
+        attention=attention,
+        linear=linear,
+        decode=sum(of_decoding["Global"]),
+        encode=sum(of_encoding["Global"]),
+    )
+
+
+def count_answer(judge: Judge, request: JudgeRequest) -> int | None:
+    """FLOPs of one answer by a judge that computes in this process; None where none are seen.
+
+    Args:
+        judge: who is asked.
+        request: a clip with at least one question.
+    """
+    _, counts = _counted(lambda: judge.answer([request]))
+    return round(sum(counts["Global"]) / len(request.questions)) or None
+
+
+def _counted(do: Callable[[], T]) -> tuple[T, dict[str, tuple[int, int]]]:
+    """What `do` gives, and the FLOPs (attention, everything else) of it all ("Global") and of each module by class."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+    def on_cpu(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: object, **__: object) -> int:
+        return int(sdpa_flop_count(query, key, value))
+
+    # The one kernel of attention that torch does not count by itself is that of CPUs.
+    own = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: on_cpu}
+    with FlopCounterMode(display=False, custom_mapping=own) as counter:
+        result = do()
+    counts: dict[str, tuple[int, int]] = {"Global": (0, 0)}
+    for name, by_kind in counter.get_flop_counts().items():
+        attention = sum(num for kind, num in by_kind.items() if "bmm" in str(kind) or "attention" in str(kind))
+        counts[str(name)] = attention, sum(by_kind.values()) - attention
+    return result, counts
+
+
+def step_flops(unit: UnitFlops, spec: TrainSpec, recomputed: float) -> tuple[float, float]:
+    """FLOPs (attention, everything else) of one clip in the batch of an optimiser step.
+
+    Backward passes: linear layers cost a forward for their inputs and one more for their weights, which an adapter
+    hardly has; attention costs 2.5 forwards (five products for two). Recomputed blocks run forward twice. The frozen
+    base runs forward where a loss term compares with it.
+
+    Args:
+        unit: arithmetic of a forward pass.
+        spec: how the model is trained.
+        recomputed: share of the blocks that are computed again, 0 to 1.
+    """
+    beside = 1 if spec.anchor > 0 or spec.negative > 0 else 0
+    attention, linear = 3.5 + recomputed + beside, (2 if spec.lora else 3) + recomputed + beside
+    return attention * unit.attention, linear * unit.linear
+
+
+# ---------------------------------------------------------------------------------------------- prices
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """The arithmetic of a recipe's work."""
+
+    unit: UnitFlops
+    """Of the units at the recipe's shape."""
+    draft: UnitFlops
+    """The same at the shape of its draft takes."""
+    size: ModelSize | None
+    """Of the base; None where it is not known."""
+
+
+def arithmetic_of(recipe: Recipe, counted: UnitFlops | None = None) -> Arithmetic:
+    """The arithmetic of a recipe: by formula for a released model, else as it was counted.
+
+    Args:
+        recipe: what is to be done.
+        counted: the units as counted on the loaded model, at the recipe's shape; None where nobody has.
+
+    Raises:
+        RecipeError: the base is no released model, and nothing was counted.
+    """
+    model, unit, draft = real_model(recipe), released_units(recipe), released_units(as_draft(recipe))
+    answer = None if counted is None else counted.answer
+    if model is not None and unit is not None and draft is not None:
+        return Arithmetic(unit.model_copy(update={"answer": answer}), draft, model.size)
+    if counted is None:
+        raise RecipeError(
+            "no arithmetic is known of this model",
+            expected="base.model: a Hub id of docs/real_models.md",
+            got=recipe.base.model,
+            next_step="take the pace from a run or a short trial: rushes plan without --gpu",
+        )
+    share = as_draft(recipe).shape.num_pixels / recipe.shape.num_pixels
+    smaller = {name: round(share * getattr(counted, name)) for name in ("attention", "linear", "decode", "encode")}
+    size = read_model_size(Path(model_folder(recipe.base.model)))
+    return Arithmetic(counted, counted.model_copy(update=smaller), size)
+
+
+def prices_on(recipe: Recipe, arithmetic: Arithmetic, gpu: Gpu) -> Prices:
+    """What each kind of work costs on one GPU; kinds of which nothing can be counted are left out.
+
+    Raises:
+        RecipeError: the writer, the judge or the measurer is a plug-in that cannot be used.
+    """
+    unit, source = arithmetic.unit, f"arithmetic on one {gpu.name}"
+    calls = calls_per_clip(as_draft(recipe).generate.sampler, recipe.base)
+    draft = calls * arithmetic.draft.attention, calls * arithmetic.draft.linear + arithmetic.draft.decode
+    flops: dict[Kind, tuple[float, float]] = {
+        "clip_calls": (unit.attention, unit.linear),
+        "decodes": (0, unit.decode),
+        "draft_clips": draft,
+        "train_clips": step_flops(unit, recipe.train, _recomputed(recipe, arithmetic.size, gpu)),
+        "encodes": (0, unit.encode),
+    }
+    if unit.answer is not None:
+        flops["answers"] = (0, unit.answer)
+    prices = {kind: Price(gpu.seconds(*each), source) for kind, each in flops.items()}
+    chat: tuple[ChatKind, ...] = ("drafts", "answers", "measurements")
+    for kind in chat:
+        if kind not in prices and (price := chat_price(recipe, kind, gpu)) is not None:
+            prices[kind] = price
+    return Prices(prices)
+
+
+def _recomputed(recipe: Recipe, size: ModelSize | None, gpu: Gpu) -> float:
+    """Share of the transformer's blocks that training computes again on a GPU."""
+    if size is None:
+        shares: dict[str, float] = {"auto": 0.0, "none": 0.0, "half": 0.5, "all": 1.0}
+        return shares[recipe.runtime.train.recompute]
+    policy: Recompute = recompute_on(size, recipe, gpu)
+    return sum(is_recomputed(index, policy) for index in range(size.num_layers)) / size.num_layers

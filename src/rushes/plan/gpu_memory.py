@@ -1,0 +1,109 @@
+"""How much of a stage's memory lies on a GPU, and what a recipe comes to there: offloading, recomputation. In bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from rushes.families.model_size import FLOAT, ModelSize, sampling_bytes
+from rushes.families.offload import Offload, choose_offload, needed_bytes
+from rushes.families.recompute import POLICIES, SAFETY, Recompute
+from rushes.plan.chat_models import ChatKind, chat_parameters
+from rushes.plan.gpus import Gpu
+from rushes.plan.memory import FIRST_USE, lasting_bytes, loaded_bytes, num_shards, step_bytes
+from rushes.recipe.recipe import Recipe, as_draft
+
+_CHAT: Final[dict[str, ChatKind]] = {"prompts": "drafts", "judge": "answers"}
+"""Stages whose work is done by other models than the base."""
+
+
+def gpu_peak_bytes(size: ModelSize, recipe: Recipe, stage: str, gpu: Gpu) -> tuple[float | None, Offload]:
+    """GPU memory of a stage at its peak, every block computed again in training, and what is offloaded for it.
+
+    Args:
+        size: of the base.
+        recipe: what is to be done.
+        stage: a stage of the plan.
+        gpu: where.
+
+    Returns:
+        None for the memory where nothing tells.
+
+    Raises:
+        RecipeError: the writer, the judge or the measurer is a plug-in that cannot be used.
+    """
+    # The pipeline is loaded once, for the largest clips: drafts find it as it was placed for the full-length ones.
+    offload = offload_on(size, recipe, gpu)
+    if stage == "train":
+        asked = recipe.runtime.train.recompute
+        return gpu_train_bytes(size, recipe, "all" if asked == "auto" else asked, offload), "none"
+    # The base stays loaded beside a model that writes, judges or measures here; offloaded, it comes only to work.
+    base = FIRST_USE if offload != "none" else _resident_bytes(size, recipe)
+    if stage in _CHAT:
+        beside = chat_parameters(recipe, _CHAT[stage])
+        return (base + 2 * beside, offload) if beside else (None, "none")
+    generating = gpu_generate_bytes(size, as_draft(recipe) if stage == "draft" else recipe, offload)
+    measuring = base + 2 * chat_parameters(recipe, "measurements") if stage in ("diagnose", "measure") else 0.0
+    return max(generating, measuring), offload
+
+
+def gpu_generate_bytes(size: ModelSize, recipe: Recipe, offload: Offload) -> float:
+    """Generating clips: encoding the texts, or sampling and decoding; layer by layer, the work alone."""
+    work = round(_work_bytes(size, recipe))
+    needed = needed_bytes(_parts(size, recipe), work, frees_text=recipe.runtime.free_text_encoder)
+    return FIRST_USE + needed.get(offload, work)
+
+
+def gpu_train_bytes(size: ModelSize, recipe: Recipe, recompute: Recompute, offload: Offload = "none") -> float:
+    """Training: weights and copies, gradients, optimiser, average, activations of one micro-batch.
+
+    Of the first GPU, where several processes train. The network is made in main memory, where the pipeline's own
+    transformer waits meanwhile, and the rest of an offloaded pipeline. Latents and texts lie on disk: see
+    `plan.data_bytes`.
+    """
+    on_gpu, spec = _without_scores(size), recipe.train
+    working = lasting_bytes(on_gpu, spec, num_shards(recipe)) + step_bytes(on_gpu, recipe, recompute)
+    resident = _resident_bytes(size, recipe) if offload == "none" else 0.0
+    beside = resident - FLOAT * size.num_transformer if offload == "none" else 0.0
+    return FIRST_USE + max(resident, beside + working)
+
+
+def recompute_on(size: ModelSize, recipe: Recipe, gpu: Gpu) -> Recompute:
+    """The recomputation that training comes to on a GPU: what the recipe names, or what `auto` will choose there."""
+    asked = recipe.runtime.train.recompute
+    if asked != "auto":
+        return asked
+    room, offload = SAFETY * gpu.memory_bytes, offload_on(size, recipe, gpu)
+    return next((policy for policy in POLICIES if gpu_train_bytes(size, recipe, policy, offload) <= room), "all")
+
+
+def offload_on(size: ModelSize, recipe: Recipe, gpu: Gpu) -> Offload:
+    """What generating comes to on a GPU: what the recipe names, or what `auto` will choose there when it is loaded."""
+    if recipe.runtime.offload != "auto":
+        return recipe.runtime.offload
+    free, work = round(gpu.memory_bytes - FIRST_USE), round(_work_bytes(size, recipe))
+    return choose_offload(_parts(size, recipe), free, work, frees_text=recipe.runtime.free_text_encoder)
+
+
+def _work_bytes(size: ModelSize, recipe: Recipe) -> float:
+    return sampling_bytes(_without_scores(size), recipe.shape, recipe.runtime.generate_batch)
+
+
+def _without_scores(size: ModelSize) -> ModelSize:
+    """Attention on a GPU keeps no table of scores."""
+    return replace(size, num_heads=0)
+
+
+def _parts(size: ModelSize, recipe: Recipe) -> dict[str, int]:
+    """Bytes of the pipeline's networks, under their names in it."""
+    text = 2 if recipe.base.text_precision == "bfloat16" else FLOAT
+    numbers = {"text_encoder": text * size.num_text, "transformer": FLOAT * size.num_transformer}
+    return {name: round(value) for name, value in {**numbers, "vae": FLOAT * size.num_autoencoder}.items()}
+
+
+def _resident_bytes(size: ModelSize, recipe: Recipe) -> float:
+    """What lies in GPU memory while the base only waits: the copy of its weights is in main memory."""
+    loaded = loaded_bytes(size, recipe) - FLOAT * size.num_transformer
+    if recipe.runtime.free_text_encoder:
+        loaded -= (FLOAT / 2 if recipe.base.text_precision == "bfloat16" else FLOAT) * size.num_text
+    return loaded

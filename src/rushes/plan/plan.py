@@ -1,0 +1,185 @@
+"""What `rushes plan` shows: items, time, disk and memory of each stage, on this machine or on a GPU by its name.
+
+Times are counts times prices. On a GPU they hold less than a real run takes: read them as "at least".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from rushes.families.folder import model_folder
+from rushes.families.model_size import FLOAT, read_model_size
+from rushes.families.offload import Offload
+from rushes.families.recompute import free_bytes
+from rushes.plan.arithmetic import arithmetic_of, prices_on
+from rushes.plan.counts import Kind, StageWork, work_of
+from rushes.plan.gpu_memory import gpu_peak_bytes
+from rushes.plan.gpus import Gpu
+from rushes.plan.memory import peak_bytes
+from rushes.plan.models import TEXT_WIDTH, RealModel
+from rushes.plan.prices import Prices, cost
+from rushes.recipe.generate import StoredAs
+from rushes.recipe.recipe import Recipe, as_draft
+from rushes.store.blobs import MAX_RAW_BYTES
+
+_LATENT_CHANNELS: Final = 16
+_BYTES_PER_RECORD: Final = 1000
+_SMALLER: Final[Mapping[StoredAs, float]] = {"lossless": 3.0, "h264": 30.0}
+"""How much smaller than raw frames a stored clip is taken to be: less than published clips of Wan came out at
+(docs/real_models.md), since those had been compressed before."""
+_WHO: Final[Mapping[Kind, str]] = {"drafts": "the writer", "answers": "the judge", "measurements": "the measurer"}
+"""Who does a kind of work, where nothing tells what it costs."""
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One row of the plan."""
+
+    stage: str
+    """Name of the stage."""
+    items: str
+    """What it makes, in words."""
+    num_items: int
+    """How many; an upper bound where the screen decides."""
+    seconds: float | None
+    """Expected wall-clock; None where it is not known."""
+    num_bytes: int | None
+    """Expected disk space; None where it is not known."""
+    source: str
+    """Where the time comes from."""
+    peak_bytes: int | None = None
+    """Expected memory at the stage's peak; None where the model is not on this machine, or nothing tells."""
+    left_out: tuple[str, ...] = ()
+    """Work of the stage that the time does not hold, in words."""
+    offload: Offload = "none"
+    """On a GPU: what of the pipeline waits in main memory between its turns, so that the stage fits."""
+
+    def as_json(self) -> dict[str, object]:
+        """The same as JSON values."""
+        return asdict(self)
+
+
+def make_plan(recipe: Recipe, prices: Prices) -> tuple[StagePlan, ...]:
+    """Items, time, disk and memory of each stage on this machine.
+
+    Args:
+        recipe: what is to be done, as if nothing was done yet.
+        prices: what is known; a stage with work whose price is not known has no time.
+    """
+    size = read_model_size(Path(model_folder(recipe.base.model)))
+    free = _free_bytes(recipe)
+    rows = []
+    for work in work_of(recipe):
+        found = cost(work.units, prices)
+        source = " and ".join(found.sources) or "nothing to do"
+        rows.append(
+            StagePlan(
+                stage=work.stage,
+                items=work.items,
+                num_items=work.num_items,
+                seconds=None if found.unknown else found.seconds,
+                num_bytes=_disk_bytes(work, recipe, prices.clip_bytes, prices.checkpoint_bytes),
+                source="unknown: no run has done this yet" if found.unknown else source,
+                peak_bytes=None if size is None else peak_bytes(size, recipe, work.stage, free),
+            )
+        )
+    return tuple(rows)
+
+
+def plan_on(recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[StagePlan, ...]:
+    """Time, memory and disk of each stage on one GPU; the time is that of all that can be counted.
+
+    Raises:
+        RecipeError: the recipe names a dimension that does not exist, or a plug-in that cannot be used.
+    """
+    prices = prices_on(recipe, arithmetic_of(recipe), gpu)
+    rows = []
+    for work in work_of(recipe):
+        found = cost(work.units, prices)
+        peak, offload = gpu_peak_bytes(model.size, recipe, work.stage, gpu)
+        rows.append(
+            StagePlan(
+                stage=work.stage,
+                items=work.items,
+                num_items=work.num_items,
+                seconds=found.seconds if found.sources or not found.unknown else None,
+                # A checkpoint holds full weights, whatever was trained; the state to resume from lies beside it.
+                num_bytes=_disk_bytes(work, recipe, None, FLOAT * model.size.num_transformer),
+                source=" and ".join(found.sources) or "nothing to do",
+                peak_bytes=None if peak is None else round(peak),
+                left_out=(*(_WHO.get(kind, kind) for kind in found.unknown), *found.left_out),
+                offload=offload,
+            )
+        )
+    return tuple(rows)
+
+
+def hours_on(recipe: Recipe, gpu: Gpu) -> float:
+    """GPU-hours of all that can be counted of a recipe with a released model.
+
+    Raises:
+        RecipeError: the base is no released model, or see `plan_on`.
+    """
+    prices = prices_on(recipe, arithmetic_of(recipe), gpu)
+    return sum(cost(work.units, prices).seconds for work in work_of(recipe)) / 3600
+
+
+def total_seconds(plan: Iterable[StagePlan]) -> tuple[float, bool]:
+    """Seconds of all stages whose time is known, and whether all are."""
+    times = [stage.seconds for stage in plan]
+    return sum(time for time in times if time is not None), None not in times
+
+
+# ---------------------------------------------------------------------------------------------- disk
+
+
+def computed_clip_bytes(recipe: Recipe, stored_as: StoredAs | None = None, *, frames: bool = True) -> int:
+    """Bytes of one stored clip: RGB frames, and float32 latents of 1/8 the size and 1/4 the frames.
+
+    Args:
+        recipe: its shape counts.
+        stored_as: how frames are stored; None for `generate.stored_as`.
+        frames: False for latents alone.
+    """
+    shape = recipe.shape
+    pixels = shape.num_frames * shape.height_px * shape.width_px * 3
+    cells = (1 + (shape.num_frames - 1) // 4) * (shape.height_px // 8) * (shape.width_px // 8)
+    if pixels > MAX_RAW_BYTES:
+        pixels = round(pixels / _SMALLER[stored_as or recipe.generate.stored_as])
+    return pixels * frames + 4 * _LATENT_CHANNELS * cells
+
+
+def data_bytes(recipe: Recipe, model: RealModel) -> float:
+    """Disk space for what training reads, while it runs: latents of all samples and states of all texts, float32."""
+    num_prompts = recipe.prompts.num_weakness + recipe.prompts.num_caption
+    num_real, shape = recipe.prompts.real.num_wanted, recipe.shape
+    latents = (num_prompts * recipe.generate.num_takes + num_real) * model.size.num_latents(shape)
+    return FLOAT * (latents + (num_prompts + num_real) * recipe.base.max_tokens * TEXT_WIDTH)
+
+
+def _disk_bytes(work: StageWork, recipe: Recipe, clip_bytes: int | None, checkpoint_bytes: int | None) -> int | None:
+    """Disk space of a stage's records and files; sizes of clips that nobody has stored are computed."""
+    if "checkpoints" in work.tables and checkpoint_bytes is None:
+        return None
+    if clip_bytes is None:
+        stored_as = "lossless" if work.stage == "prompts" else recipe.generate.stored_as  # real clips are never lossy
+        frames = recipe.generate.decode or work.stage != "generate"
+        clip_bytes = computed_clip_bytes(recipe, stored_as, frames=frames)
+    blobs = {
+        "clips": clip_bytes,
+        "draft_clips": computed_clip_bytes(as_draft(recipe)),
+        "checkpoints": checkpoint_bytes or 0,
+    }
+    return sum(num * (_BYTES_PER_RECORD + blobs.get(table, 0)) for table, num in work.tables.items())
+
+
+def _free_bytes(recipe: Recipe) -> int | None:
+    """Free memory where the recipe computes; None for devices that are asked only when a run begins."""
+    if recipe.runtime.device != "cpu":
+        return None
+    import torch
+
+    return free_bytes(torch.device("cpu"))

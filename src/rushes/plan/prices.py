@@ -1,0 +1,87 @@
+"""What a unit of each kind of work costs, and counts times prices: the product behind every page.
+
+Prices come from `measured` (runs on this machine) or from `arithmetic` (a GPU by its data sheet).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from rushes.plan.counts import Kind, Units, work_of
+from rushes.recipe.recipe import Recipe
+
+_WITHIN: Final[Mapping[Kind, Kind]] = {"decodes": "clip_calls", "encodes": "train_clips"}
+"""Work that runs do not book apart: without a price of its own, that of the other kind stands for both. A clip's
+decoding is in its time; encoding before training is in no checkpoint's time, and little beside it."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """What one unit of a kind of work costs."""
+
+    seconds: float
+    """Wall-clock."""
+    source: str
+    """Where that is known from: a run folder, "calibration", arithmetic on a GPU."""
+    left_out: str = ""
+    """Part of the work that it does not hold, in words; empty where it holds all."""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What is known about time and room on one machine."""
+
+    by_kind: Mapping[Kind, Price] = field(default_factory=dict[Kind, Price])
+    """Kinds of work that nothing tells the price of are absent."""
+    clip_bytes: int | None = None
+    """Stored bytes of one clip with its latents; None where nobody stored one."""
+    checkpoint_bytes: int | None = None
+    """Stored bytes of one checkpoint; None where nobody stored one."""
+
+    def of(self, kind: Kind) -> Price | None:
+        """The price of a kind of work; None where nothing tells."""
+        known = self.by_kind.get(kind)
+        if known is None and (whole := self.by_kind.get(_WITHIN.get(kind, kind))) is not None:
+            return Price(0.0, whole.source)
+        return known
+
+    def or_else(self, other: Prices) -> Prices:
+        """These, and what only `other` knows."""
+        return Prices(
+            by_kind={**other.by_kind, **self.by_kind},
+            clip_bytes=other.clip_bytes if self.clip_bytes is None else self.clip_bytes,
+            checkpoint_bytes=other.checkpoint_bytes if self.checkpoint_bytes is None else self.checkpoint_bytes,
+        )
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an amount of work costs."""
+
+    seconds: float
+    """Of all that has a price."""
+    unknown: tuple[Kind, ...]
+    """Kinds of the work that have none."""
+    sources: tuple[str, ...]
+    """Where the prices come from."""
+    left_out: tuple[str, ...]
+    """Parts of the work that the prices do not hold, in words."""
+
+
+def cost(units: Units, prices: Prices) -> Cost:
+    """Counts times prices."""
+    wanted = [(kind, amount, prices.of(kind)) for kind, amount in units.items() if amount]
+    known = [(amount, price) for _, amount, price in wanted if price is not None]
+    return Cost(
+        seconds=sum(amount * price.seconds for amount, price in known),
+        unknown=tuple(kind for kind, _, price in wanted if price is None),
+        sources=tuple(dict.fromkeys(price.source for _, price in known)),
+        left_out=tuple(price.left_out for _, price in known if price.left_out),
+    )
+
+
+def unknown_kinds(recipe: Recipe, prices: Prices) -> tuple[Kind, ...]:
+    """Kinds of work that the recipe has and whose price is not known."""
+    return tuple(dict.fromkeys(kind for work in work_of(recipe) for kind in cost(work.units, prices).unknown))

@@ -1,0 +1,55 @@
+"""How much arithmetic the units of a run are: found once, kept beside the records, so that a report needs no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rushes.context import Context
+from rushes.judge.stage import build_judge
+from rushes.plan.arithmetic import UnitFlops, count_answer, count_units, released_units, shape_name
+from rushes.plan.chat_models import chat_models
+from rushes.plugins import JUDGE
+from rushes.recipe.models import ServerModelSpec, VlmJudgeSpec
+from rushes.records import Clip
+from rushes.roles import JudgeRequest, Video
+
+
+def unit_flops(context: Context, clips: Sequence[Clip]) -> UnitFlops:
+    """How much arithmetic the units of this run are: by formula for a released model, else counted on the loaded one.
+
+    Args:
+        context: the run at work.
+        clips: some of its clips; a judge that is a plug-in is counted on the first whose prompt has questions.
+    """
+    recipe, run = context.recipe, context.run
+    for known in run.read_derived("unit-arithmetic", UnitFlops) or []:
+        if (known.model, known.shape) == (context.base.name, shape_name(recipe.shape)):
+            return known
+    unit = released_units(recipe)
+    if unit is None:
+        unit = count_units(context.base.name, context.models.family, recipe.measure.sampler, recipe.shape)
+    unit = unit.model_copy(update={"model": context.base.name, "answer": _answer_flops(context, clips)})
+    run.write_derived("unit-arithmetic", [unit])
+    return unit
+
+
+def _answer_flops(context: Context, clips: Sequence[Clip]) -> int | None:
+    """FLOPs of one answer by a judge of the user's own that computes in this process.
+
+    A vision-language model is counted by its size (`rushes.plan.chat_models`); servers and workers are not asked again.
+    """
+    recipe, run = context.recipe, context.run
+    judge = recipe.judge.judge
+    asks_servers = any(isinstance(model, ServerModelSpec) for model in chat_models(judge, JUDGE))
+    if isinstance(judge, VlmJudgeSpec) or asks_servers or recipe.runtime.executor != "local":
+        return None
+    for clip in clips:
+        prompt = context.prompts[clip.prompt_key]
+        if prompt.questions:
+            video = Video(run.blobs.read_video(clip.frames), clip.fps)
+            request = JudgeRequest(video=video, text=prompt.text, questions=prompt.questions)
+            try:
+                return count_answer(build_judge(recipe.judge, context.runtime), request)
+            except Exception:  # it has answered before, and an estimate must not keep a run from its end
+                return None
+    return None

@@ -1,0 +1,59 @@
+"""How VBench-2.0's measurer calls chat models for one measurement: what `rushes plan` counts. Nothing is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Final
+
+from rushes.plan.chat_models import ChatUse
+from rushes.plan.counts import QUESTIONS_PER_PROMPT
+from rushes.recipe.models import VlmJudgeSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes_vbench.metrics.questions import QUESTION_DIMENSIONS
+from rushes_vbench.metrics.telling import TELLING_DIMENSIONS
+
+if TYPE_CHECKING:
+    from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
+
+TOKENS_PER_REPLY: Final = 200
+"""Tokens that the teller writes about a clip, and the text judge about two texts. An assumption."""
+REPLIES_PER_CLIP: Final = 5 / 4
+"""Of each of them: two in Human_Interaction, one in the three other dimensions that are told."""
+
+
+def chat_uses(spec: VBenchMeasurerSpec, dimensions: Sequence[str]) -> tuple[ChatUse, ...]:
+    """The judge, the teller and the text judge, as far as the recipe names them.
+
+    The number of questions about a clip is taken to be `QUESTIONS_PER_PROMPT`, twice that with negated twins.
+
+    Args:
+        spec: the measurer.
+        dimensions: names of the recipe's dimensions; a call in some of them counts by their share.
+    """
+    uses = [] if spec.judge is None else [_asked(spec.judge, spec, _share(dimensions, QUESTION_DIMENSIONS))]
+    # A told dimension without both of them is unscored before anybody is asked.
+    is_told = spec.teller is not None and spec.text_judge is not None
+    num_told = _share(dimensions, TELLING_DIMENSIONS) * REPLIES_PER_CLIP * is_told
+    if isinstance(spec.teller, PluginSpec):
+        uses.append(ChatUse("teller", spec.teller, num_told))
+    elif spec.teller is not None:
+        num_tokens = min(TOKENS_PER_REPLY, spec.teller.max_tokens)
+        uses.append(ChatUse("teller", spec.teller.model, num_told, spec.num_told, spec.teller.max_side_px, num_tokens))
+    if isinstance(spec.text_judge, PluginSpec):
+        uses.append(ChatUse("text_judge", spec.text_judge, num_told))
+    elif spec.text_judge is not None:
+        num_tokens = min(TOKENS_PER_REPLY, spec.text_judge.max_tokens)
+        uses.append(ChatUse("text_judge", spec.text_judge.model, num_told, num_tokens=num_tokens))
+    return tuple(uses)
+
+
+def _asked(judge: VlmJudgeSpec | PluginSpec, spec: VBenchMeasurerSpec, share: float) -> ChatUse:
+    num_calls = share * QUESTIONS_PER_PROMPT * (1 if spec.negated_twins == "none" else 2)
+    if isinstance(judge, PluginSpec):
+        return ChatUse("judge", judge, num_calls)
+    return ChatUse("judge", judge.model, num_calls, judge.num_frames, judge.max_side_px)
+
+
+def _share(dimensions: Sequence[str], names: Collection[str]) -> float:
+    """Share of the recipe's dimensions that are among `names`."""
+    return sum(name in names for name in dimensions) / max(1, len(dimensions))
