@@ -119,7 +119,7 @@ _add_stage("measure", "base and tuned model measured.")
 @app.command()
 def status(home: HomeArgument, as_json: JsonOption = False) -> None:
     """Show how far a run is, also while it runs."""
-    from rushes.cli.look import show_status
+    from rushes.cli.overview import show_status
 
     show_status(home, as_json=as_json)
 
@@ -153,7 +153,7 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Say what a recipe will take: items, time, disk, memory."""
-    from rushes.cli.look import show_plan
+    from rushes.cli.overview import show_plan
 
     def trial(of: Recipe) -> Prices:
         from rushes.cli.trial import calibrate
@@ -170,7 +170,7 @@ def doctor(
     home: Annotated[Path, typer.Option("--home", help="Folder that runs will be written to.")] = Path("runs"),
 ) -> None:
     """Look at this machine; say what is missing, and how to get it."""
-    from rushes.cli.look import show_checks
+    from rushes.cli.overview import show_checks
 
     if not show_checks(home, as_json=as_json):
         raise typer.Exit(1)

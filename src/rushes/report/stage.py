@@ -10,7 +10,7 @@ from rushes.judge.stage import judge
 from rushes.measure.latents import ClipMoments, LatentMoments, latent_moments
 from rushes.measure.pairs import pair_up, prompt_gains
 from rushes.records import Clip, Focus, Measurement, Scorecard
-from rushes.remembered import unit_flops
+from rushes.report.arithmetic import unit_flops
 from rushes.report.collect import Result, publish
 
 
