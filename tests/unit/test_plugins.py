@@ -30,7 +30,7 @@ class Built:
 class DimSpec(Spec):
     """A plug-in with two options."""
 
-    spec_name: ClassVar[str] = "tests.dim"
+    spec_name: ClassVar[str] = "tests.plugins.dim"
 
     threshold: float = 0.5
     name: str = "dim"
@@ -53,13 +53,13 @@ class TwinSpec(DimSpec):
 
 
 class IdleSpec(Spec):
-    spec_name: ClassVar[str] = "tests.idle"
+    spec_name: ClassVar[str] = "tests.plugins.idle"
 
 
 class MuteSpec(Spec):
     """What it builds has no method of any role."""
 
-    spec_name: ClassVar[str] = "tests.mute"
+    spec_name: ClassVar[str] = "tests.plugins.mute"
 
     def build(self, runtime: Runtime) -> object:
         return 7
@@ -79,7 +79,7 @@ def test_the_named_spec_is_made_with_its_options_and_built() -> None:
 
 
 def test_records_call_it_by_its_model_or_else_by_the_name_of_its_spec() -> None:
-    assert name_of(named("DimSpec"), JUDGE) == "tests.dim"
+    assert name_of(named("DimSpec"), JUDGE) == "tests.plugins.dim"
     assert name_of(PluginSpec(use="sandbox"), JUDGE) == "sandbox-vqa"
     vlm = VlmJudgeSpec(model=ServerModelSpec(model="some/model"))
     assert name_of(vlm, JUDGE) == "some/model"
@@ -109,6 +109,7 @@ def test_errors_say_what_is_wrong_and_what_to_do(spec: PluginSpec, problem: str,
 
 
 OWN_NAME = 'a line in the class: spec_name: ClassVar[str] = "tests.{}"'
+HEIRLOOM = "spec_name 'tests.plugins.dim'"
 ADD_NAME = "add that line, with a name that never changes"
 
 
@@ -117,7 +118,7 @@ ADD_NAME = "add that line, with a name that never changes"
     [
         ("NamelessSpec", JUDGE, "has no name of its own", OWN_NAME.format("judge"), "spec_name ''", ADD_NAME),
         ("NamelessSpec", WEIGHTING, "has no name of its own", OWN_NAME.format("weighting"), "spec_name ''", ADD_NAME),
-        ("HeirSpec", JUDGE, "has no name of its own", OWN_NAME.format("judge"), "spec_name 'tests.dim'", ADD_NAME),
+        ("HeirSpec", JUDGE, "has no name of its own", OWN_NAME.format("judge"), HEIRLOOM, ADD_NAME),
         (
             "TwinSpec",
             JUDGE,

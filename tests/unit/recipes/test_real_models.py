@@ -14,9 +14,12 @@ from rushes.plan.counts import QUESTIONS_PER_PROMPT
 from rushes.plan.gpu_memory import gpu_train_bytes
 from rushes.plan.gpus import find_gpu
 from rushes.plan.models import real_model
-from rushes.plugins import plugin
+from rushes.plugins import MEASURER, plugin
+from rushes.prompts.objections import build_critic
+from rushes.prompts.write import build_question_writer, build_writer
 from rushes.recipe.load import load_recipe, packaged_recipes
 from rushes.recipe.models import LlmQuestionsSpec, LlmWriterSpec, VlmJudgeSpec
+from rushes.recipe.plugin import PluginSpec
 from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
 
 NAMES = [name for name in packaged_recipes() if name not in ("sandbox", "tiny")]
@@ -59,18 +62,18 @@ def test_roles_are_built_without_weights(name: str) -> None:
     assert isinstance(judge, VlmJudgeSpec) and recipe.prompts.screen.critic is not None
     if recipe.runtime.servers:
         pytest.importorskip("openai")
-    assert callable(writer.build(runtime).write)
-    assert callable(questions.build(runtime).write)
+    assert callable(build_writer(writer, runtime).write)
+    assert callable(build_question_writer(questions, runtime).write)
     assert callable(build_vlm_judge(judge, runtime).answer)
-    assert recipe.prompts.screen.critic.build(runtime) is not None
+    assert callable(build_critic(recipe.prompts.screen.critic, runtime).verdicts)
     assert recipe.prompts.screen.max_words > writer.max_words
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_measurer_is_another_than_the_judge_and_misses_only_the_suite(name: str) -> None:
     measurer = load_recipe(name).measure.measurer
-    assert measurer is not None
-    spec = plugin(measurer)
+    assert isinstance(measurer, PluginSpec)
+    spec = plugin(measurer, MEASURER)
     assert isinstance(spec, VBenchMeasurerSpec)
     with pytest.raises(InputError):
         spec.model_copy(update={"suite": "no-such-folder"}).build(load_recipe(name).runtime)

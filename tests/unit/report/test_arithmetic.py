@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import pytest
 
-from rushes import remembered
 from rushes.context import Context
 from rushes.plan.arithmetic import UnitFlops, released_units
 from rushes.recipe.load import load_recipe
 from rushes.recipe.recipe import Recipe
+from rushes.report import arithmetic
 from rushes.roles import GivenAnswer, JudgeRequest
 from rushes.store.run import Run
 from tests.support.judged import make_clip, make_prompt, make_question
@@ -41,7 +41,7 @@ def units(home: Path, *overrides: str) -> UnitFlops:
             recipe=recipe, runtime=recipe.runtime, run=run, base=SimpleNamespace(name="fingerprint"),
             prompts={prompt.key: prompt},
         )  # fmt: skip
-        return remembered.unit_flops(cast(Context, context), [clip])
+        return arithmetic.unit_flops(cast(Context, context), [clip])
 
 
 def judge_is(monkeypatch: pytest.MonkeyPatch, judge: object) -> list[object]:
@@ -51,7 +51,7 @@ def judge_is(monkeypatch: pytest.MonkeyPatch, judge: object) -> list[object]:
         built.append(judge)
         return judge
 
-    monkeypatch.setattr(remembered, "build_judge", build)
+    monkeypatch.setattr(arithmetic, "build_judge", build)
     return built
 
 
