@@ -25,7 +25,7 @@ from rushes.store.advance import Work
 from rushes.store.decoded import side_by_side
 from rushes.store.run import Run
 from rushes.train.lesson import Lesson, check_held_out
-from rushes.train.run import train_round
+from rushes.train.stage import train_round
 from rushes.weights.report import report_weights
 from rushes.weights.weigh import unjudged, weigh
 from rushes_vbench.held_out import filmed_as

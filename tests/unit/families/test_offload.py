@@ -17,7 +17,6 @@ from diffusers import DiffusionPipeline
 
 from rushes.context import Workbench
 from rushes.families import offload
-from rushes.families.family import PLAIN
 from rushes.families.hunyuan import Hunyuan
 from rushes.families.load import load_family
 from rushes.families.offload import (
@@ -34,14 +33,14 @@ from rushes.families.offload import (
 from rushes.families.recompute import SAFETY
 from rushes.families.wan import Wan
 from rushes.recipe.base import ShapeSpec
-from rushes.recipe.runtime import RuntimeSpec, TrainRuntime
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.recipe.train import TrainSpec
-from rushes.train.assignment import Task
 from rushes.train.data import TrainingSet
-from rushes.train.stage import tune
+from rushes.train.handover import Material
 from tests.support.tiny_families import TINY, TinyFamily
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
+from tests.support.training import assignment_of, teach_alone
 
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")
 PARTS = {"text_encoder": 1000, "text_encoder_2": 200, "transformer": 600, "vae": 50}
@@ -211,18 +210,12 @@ def test_training_takes_the_plain_weights(way: Literal["model", "sequential"], t
     text = family.encode_text([*TEXTS, "a ball"])
     data = TrainingSet(z_0, text, family.encode_text([""]), torch.ones(3), torch.ones(3), real)
     spec = TrainSpec(num_steps=2, batch_size=2, warmup_steps=0, precision="float32")
-    task = Task(spec=spec, runtime=TrainRuntime(), seed=1, conditions=PLAIN)
     latents = family.sample(TEXTS, SEEDS, tiny.sampler, tiny.shape)
-    alone, _ = tune(family, data, task, None, made(tmp_path / "alone"))
+    alone = teach_alone(assignment_of(family, tmp_path / "alone", spec), family, Material(data)).weights
     with offloaded(family, way) as moved:
-        tuned, _ = tune(moved, data, task, None, made(tmp_path / "moved"))
+        tuned = teach_alone(assignment_of(moved, tmp_path / "moved", spec), moved, Material(data)).weights
         assert torch.equal(moved.sample(TEXTS, SEEDS, tiny.sampler, tiny.shape), latents), "offloaded as before"
     assert alone.keys() == tuned.keys() and all(torch.equal(value, tuned[key]) for key, value in alone.items())
-
-
-def made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
 
 
 def test_a_run_is_told_what_was_chosen(tmp_path: Path) -> None:

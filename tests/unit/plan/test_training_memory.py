@@ -33,9 +33,9 @@ from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.train.batch import FlowBatch
 from rushes.train.network import Network, make_network
 from rushes.train.optimizer import make_optimizer
+from rushes.train.parallel import Parallel
 from rushes.train.probe import probe
 from rushes.train.state import optimizer_tensors
-from rushes.train.together import Together
 from tests.support.tiny_wan import make_tiny_wan
 
 LORA = LoraSpec(rank=8, alpha=8)
@@ -109,16 +109,15 @@ def test_moments_are_counted_and_those_of_8_bits_are_a_quarter(family: Family, s
 
 
 @pytest.fixture
-def four_processes() -> Iterator[Together]:
+def four_processes() -> Iterator[Parallel]:
     """The first of four that are not there: weights are divided, nothing is ever sent."""
-    store = FakeStore()
-    dist.init_process_group("fake", store=store, rank=0, world_size=4)
-    yield Together(0, 4, "fsdp", torch.device("cpu"), store)
+    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=4)
+    yield Parallel("fsdp", torch.device("cpu"), dist.group.WORLD)
     dist.destroy_process_group()
 
 
 def test_divided_weights_moments_and_average_take_each_process_its_share(
-    four_processes: Together, family: Family, size: ModelSize
+    four_processes: Parallel, family: Family, size: ModelSize
 ) -> None:
     for spec, network in networks(family):
         whole = lasting_bytes(size, spec)
