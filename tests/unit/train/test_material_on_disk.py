@@ -22,6 +22,7 @@ from rushes.train.loop import optimise
 from rushes.train.material import latents, training_set
 from rushes.train.network import make_network
 from rushes.train.objective import RewardWeightedObjective
+from rushes.train.state import Trained
 from tests.support.tiny_wan import make_tiny_wan
 
 SPEC = TrainSpec(num_steps=3, batch_size=4, learning_rate=1e-2, warmup_steps=1, checkpoint_every=2, precision="float32")
