@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rushes.errors import Stopped, TrainingError
+from rushes.errors import RecipeError, Stopped, TrainingError
 from rushes.families.family import Family
 from rushes.families.load import load_family
 from rushes.recipe.base import BaseModelSpec
@@ -197,3 +197,26 @@ def test_numbers_that_break_are_told(bench: Bench, tmp_path: Path) -> None:
     broken = TrainingSet(**{**vars(data), "z_0_NCThw": torch.full_like(data.z_0_NCThw, float("nan"))})
     with pytest.raises(TrainingError, match="not finite in 5 steps in a row, at step 5"):
         bench.together(SPEC.model_copy(update={"num_steps": 9}), tmp_path / "broken", "ddp", material=Material(broken))
+
+
+def test_what_breaks_in_showing_a_step_ends_training_after_it(bench: Bench, tmp_path: Path) -> None:
+    """The processes are not left waiting for an answer, and the step is stored."""
+
+    def broken(step: int, seconds: float) -> None:
+        if step == 1:
+            raise ValueError("no display")
+
+    runtime = TrainRuntime(num_processes=2, tracker="none")
+    spec = SPEC.model_copy(update={"checkpoint_every": 100})
+    assignment = assignment_of(bench.wan, tmp_path / "run", spec, base=bench.base, runtime=runtime)
+    write_material(assignment.scratch, bench.material)
+    with pytest.raises(ValueError, match="no display"):
+        train_in_processes(assignment, broken, lambda: False)
+    assert (assignment.scratch / "state.safetensors").exists()
+
+
+def test_more_processes_than_gpus_are_refused_before_any_is_started(bench: Bench, tmp_path: Path) -> None:
+    runtime = TrainRuntime(num_processes=torch.cuda.device_count() + 2)
+    assignment = assignment_of(bench.wan, tmp_path / "run", SPEC, runtime=runtime).model_copy(update={"device": "cuda"})
+    with pytest.raises(RecipeError, match="fewer GPUs"):
+        train_in_processes(assignment, lambda step, seconds: None, lambda: False)
