@@ -122,6 +122,8 @@ def _optimised(
     setup: Setup, wan: Wan, lora: LoraSpec | None, recompute: Recomputed, compiled: bool
 ) -> tuple[Measured, float]:
     from rushes.train.data import TrainingSet
+    from rushes.train.hooks import Hooks
+    from rushes.train.job import Job
     from rushes.train.loop import optimise
     from rushes.train.network import make_network
     from rushes.train.objective import RewardWeightedObjective
@@ -150,7 +152,7 @@ def _optimised(
     reset_peak(wan.device)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
-        optimise(network, data, objective, spec, seed=0, scratch=Path(scratch), setup=chosen, on_step=on_step)
+        optimise(Job(network, data, objective, spec, seed=0, setup=chosen), Path(scratch), Hooks(on_step=on_step))
     best = min(after - before for before, after in itertools.pairwise(times))
     return (best, peak_of(wan.device)), done[0] - began
 

@@ -24,7 +24,7 @@ from rushes.records import Scorecard
 from rushes.report.stage import compare
 from rushes.store.heal import healing
 from rushes.store.run import Run
-from rushes.train.run import train
+from rushes.train.stage import train
 from rushes.weights.stage import weigh
 
 STAGES = ("prompts", "generate", "judge", "train", "measure")

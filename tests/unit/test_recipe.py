@@ -140,6 +140,7 @@ MISTAKES = [
     ("train: 3", [], ["train", "a section with lora, num_steps"]),
     ("train: {realism: {kind: flow}}", [], ["train.realism.kind", "one of 'none', 'real_flow', 'moments'", "'flow'"]),
     ("train: {batch_size: 3, num_accumulation: 2}", [], ["multiple of train.num_accumulation", "3 and 2"]),
+    ("train: {realism: {kind: moments}, num_accumulation: 2}", [], ["train.num_accumulation: 1", "whole batch"]),
     ("weights: {kind: plugin}", [], ["weights.kind must be 'plugin' exactly when weights.plugin is set"]),
     ("name: 3", [], ["name", 'write it in quotes: "3"']),
     ("prompts: {writer: {kind: fixd}}", [], ["prompts.writer.kind", "did you mean fixed?"]),

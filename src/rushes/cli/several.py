@@ -2,52 +2,47 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import os
+import sys
 
-from rushes.errors import RecipeError
-from rushes.train.launched import launched
+from rushes.train.launched import check_launch, end_with_parent, launched, left_over
 
 
 def sharing(num_processes: int | None) -> list[str]:
-    """The settings that `--num-processes` and the environment of a launcher stand for, as `a.b=value` each.
+    """The settings that `--num-processes` and the environment of a launcher stand for, as `a.b=value` each."""
+    num = num_processes or launched()
+    settings = [] if num is None else [f"runtime.train.num_processes={num}"]
+    fsdp = launched() is not None and os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("true", "1", "yes")
+    return [*settings, "runtime.train.parallel=fsdp"] if fsdp else settings
+
+
+def check_sharing(num_processes: int) -> None:
+    """Whether a recipe that asks for so many processes can have them here; says which variables are ignored.
 
     Raises:
-        RecipeError: they name different numbers.
+        RecipeError: the environment says otherwise, or is not clear.
     """
-    found = launched()
-    if found is None:
-        return [] if num_processes is None else [f"runtime.train.num_processes={num_processes}"]
-    if num_processes not in (None, found.num_processes):
-        raise RecipeError(
-            "--num-processes and the launcher name different numbers of processes",
-            expected=f"{found.num_processes}, as the launcher started them",
-            got=num_processes,
-            next_step="leave --num-processes out under accelerate launch and torchrun",
-        )
-    settings = [f"runtime.train.num_processes={found.num_processes}"]
-    return [*settings, "runtime.train.parallel=fsdp"] if found.fsdp else settings
+    check_launch(num_processes)
+    if variables := left_over():
+        print(f"ignoring {variables}: neither torchrun nor accelerate launch set them", file=sys.stderr)
 
 
-def helping() -> bool:
-    """True where a launcher started this process as another than the first: it has then helped to the end."""
-    found = launched()
-    if found is None or found.rank == 0:
+def assisting() -> bool:
+    """True where a launcher started this process as another than the first: it has then assisted to the end."""
+    if launched() is None:
         return False
-    from rushes.train.helper import assist_launcher
+    end_with_parent()
+    if os.environ["RANK"] == "0":
+        return False
+    from rushes.train.worker import assist
 
-    assist_launcher(found)
+    assist()
     return True
 
 
-@contextlib.contextmanager
-def dismissing() -> Iterator[None]:
-    """The work of a launcher's first process: at its end the others end too."""
-    found = launched()
-    try:
-        yield
-    finally:
-        if found is not None:
-            from rushes.train.team import team_of_launcher
+def dismiss_others() -> None:
+    """End the other processes of the launcher, if one started this process as the first of several."""
+    if launched() is not None:
+        from rushes.train.worker import dismiss
 
-            team_of_launcher(found).dismiss()
+        dismiss()

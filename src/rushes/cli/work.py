@@ -47,12 +47,13 @@ def work(
         UserError: a recipe, an input or a run folder that cannot be used.
         Stopped: Ctrl-C, and the work in hand is stored.
     """
-    from rushes.cli.several import dismissing, helping, sharing
+    from rushes.cli.several import assisting, check_sharing, dismiss_others, sharing
     from rushes.recipe.load import load_recipe
 
-    if helping():
+    if assisting():
         return
     recipe = _within_budget(load_recipe(recipe_name, [*overrides, *sharing(num_processes)]))
+    check_sharing(recipe.runtime.train.num_processes)
     home = home or default_home(recipe)
     # The pipeline is imported after the recipe is checked: a typo is told at once.
     from rushes.execute.progress import ProgressDisplay
@@ -60,8 +61,9 @@ def work(
     from rushes.store.events import EventLog
 
     print(f"run folder: {home}", file=sys.stderr)
-    with ProgressDisplay(log=EventLog(home / "events.jsonl").write) as progress, dismissing():
+    with ProgressDisplay(log=EventLog(home / "events.jsonl").write) as progress:
         scorecard = improve(recipe, home, until=until, on_progress=progress, allow_change=allow_change)
+    dismiss_others()
     if scorecard is None:
         print(f"done up to {until!r}; go on with: rushes run {recipe_name} --home {home}")
         return

@@ -105,8 +105,12 @@ class Family(Protocol):
         """What the transformer reads of each text, as the stock pipeline encodes it; each text once."""
         ...
 
-    def keep_texts(self, texts: Sequence[str]) -> list[str]:
+    def keep_texts(self, texts: Sequence[str], states: TextStates | None = None) -> list[str]:
         """Encode these texts now and keep the result, so that the text encoder is not needed for them again.
+
+        Args:
+            texts: to keep.
+            states: what the transformer reads of each, where another process has encoded them.
 
         Returns:
             Those that were not kept before.

@@ -127,11 +127,12 @@ class LoadedPipeline:
         """What guidance leads away from, for `num` clips; None where the sampler does not guide."""
         return self.encode_text([sampler.negative_prompt] * num) if sampler.guidance_scale > 1 else None
 
-    def keep_texts(self, texts: Sequence[str]) -> list[str]:
-        """Encode these texts now and keep the result; returns those that were not kept before."""
+    def keep_texts(self, texts: Sequence[str], states: TextStates | None = None) -> list[str]:
+        """Encode these texts now, or take their `states`, and keep the result; returns those not kept before."""
         new = [text for text in dict.fromkeys(texts) if text not in self.kept]
         if new:
-            states = self.encode_text(new).to("cpu")
+            states = self.encode_text(new) if states is None else states[[texts.index(text) for text in new]]
+            states = states.to("cpu")
             for at in range(0, len(new), TEXT_BATCH):
                 self.remembered.pop(tuple(new[at : at + TEXT_BATCH]), None)  # not held twice
             self.kept.update({text: states[slice(index, index + 1)] for index, text in enumerate(new)})

@@ -12,10 +12,29 @@ from typing import Protocol
 
 from torch import Tensor
 
-from rushes.train.flow import interpolate, per_item, predicted_clean, velocity_target
-
 NUM_TIMESTEPS = 1000
 """Timesteps of every family's noise schedule."""
+
+
+def per_item(x_B: Tensor) -> Tensor:
+    """A number per item (B,) as (B, 1, 1, 1, 1), to scale latents with."""
+    return x_B.view(-1, 1, 1, 1, 1)
+
+
+def interpolate(z_0: Tensor, epsilon: Tensor, sigma_B: Tensor) -> Tensor:
+    """z_t = (1 - sigma) z_0 + sigma epsilon, shape BCThw."""
+    sigma = per_item(sigma_B)
+    return (1 - sigma) * z_0 + sigma * epsilon
+
+
+def velocity_target(z_0: Tensor, epsilon: Tensor) -> Tensor:
+    """v = epsilon - z_0: the derivative of z_t by sigma."""
+    return epsilon - z_0
+
+
+def predicted_clean(z_t: Tensor, velocity: Tensor, sigma_B: Tensor) -> Tensor:
+    """z_0 as the velocity implies it: z_t - sigma v."""
+    return z_t - per_item(sigma_B) * velocity
 
 
 class Path(Protocol):

@@ -56,6 +56,11 @@ class StagesSpec(Spec):
                 f"train.batch_size must be a multiple of train.num_accumulation, "
                 f"got {self.train.batch_size!r} and {self.train.num_accumulation!r}"
             )
+        if self.train.realism.kind == "moments" and self.train.num_accumulation > 1:
+            raise ValueError(
+                "train.realism.kind: moments compares a whole batch with the real clips, which num_accumulation never "
+                "holds: set train.num_accumulation: 1, or realism.kind: real_flow"
+            )
         if self.weights.kind == "contrast" and self.train.negative == 0:
             raise ValueError(
                 "weights.kind: contrast draws bad clips as often as good ones, to move away from them: set "

@@ -43,7 +43,7 @@ class TrainingSet:
     def __post_init__(self) -> None:
         own = ~self.is_real_N
         if bool(own.any()) and float(self.weight_N[own].sum()) <= 0:
-            raise TrainingError("no own clip has a weight above 0", next_step="look at the scores and the weighting")
+            raise TrainingError("no own clip has a weight above 0", next_step="check the scores and the weighting")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """Flow matching in the paper's symbols, as pure functions.
 
-z_0 clean latents, epsilon noise, sigma noise level in [0, 1], z_t = (1 - sigma) z_0 + sigma epsilon, v = epsilon - z_0.
+z_0 clean latents, epsilon noise, sigma noise level in [0, 1], v velocity; `families.path` has how they belong together.
 Legend: B batch, C latent channels, T latent frames, h rows, w columns.
 """
 
@@ -10,27 +10,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-
-
-def per_item(x_B: Tensor) -> Tensor:
-    """A number per item (B,) as (B, 1, 1, 1, 1), to scale latents with."""
-    return x_B.view(-1, 1, 1, 1, 1)
-
-
-def interpolate(z_0: Tensor, epsilon: Tensor, sigma_B: Tensor) -> Tensor:
-    """z_t = (1 - sigma) z_0 + sigma epsilon, shape BCThw."""
-    sigma = per_item(sigma_B)
-    return (1 - sigma) * z_0 + sigma * epsilon
-
-
-def velocity_target(z_0: Tensor, epsilon: Tensor) -> Tensor:
-    """v = epsilon - z_0: the derivative of z_t by sigma."""
-    return epsilon - z_0
-
-
-def predicted_clean(z_t: Tensor, velocity: Tensor, sigma_B: Tensor) -> Tensor:
-    """z_0 as the velocity implies it: z_t - sigma v."""
-    return z_t - per_item(sigma_B) * velocity
 
 
 def shift_sigma(u: Tensor, shift: float) -> Tensor:

@@ -1,80 +1,71 @@
-"""What a launcher (`accelerate launch`, `torchrun`) tells the processes that it starts, through their environment."""
+"""What a launcher (`torchrun`, `accelerate launch`) tells the processes that it starts, through their environment."""
 
 from __future__ import annotations
 
+import ctypes
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import signal
+import sys
+from typing import Final
 
 from rushes.errors import RecipeError
 
-if TYPE_CHECKING:
-    from torch._C._distributed_c10d import Store
-
-VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-"""What both set; LOCAL_RANK too, where a machine has more than one."""
-STORE_PREFIX = "rushes"
-"""How our names in the store begin, which a launcher has names in too."""
+MARK: Final = "TORCHELASTIC_RUN_ID"
+"""What torch's launcher alone sets. RANK and WORLD_SIZE are set by clusters too, and stay behind in shells."""
+_PR_SET_PDEATHSIG: Final = 1
 
 
-@dataclass(frozen=True)
-class Launched:
-    """This process among those of its launcher."""
-
-    rank: int
-    """Which one, from 0, over all machines."""
-    local_rank: int
-    """Which one on this machine: its GPU."""
-    num_processes: int
-    """How many, over all machines."""
-    fsdp: bool
-    """Whether `accelerate launch` was configured for FSDP."""
-
-    def meet(self) -> Store:
-        """Meet the others at the launcher's address; what they tell each other goes through the returned store."""
-        from torch._C._distributed_c10d import PrefixStore
-        from torch.distributed.rendezvous import rendezvous
-
-        store, _, _ = next(rendezvous("env://", rank=self.rank, world_size=self.num_processes))
-        return PrefixStore(STORE_PREFIX, store)
+def launched() -> int | None:
+    """How many processes a launcher started, this one included; None where there is none, or only this one."""
+    num = int(os.environ.get("WORLD_SIZE", "1")) if MARK in os.environ else 1
+    return num if num > 1 else None
 
 
-def launched(environment: Mapping[str, str] = os.environ) -> Launched | None:
-    """What the environment says; None where no launcher started this process, or started it alone.
+def left_over() -> str:
+    """Variables that speak of several processes without a launcher behind them, "RANK=0 WORLD_SIZE=2"; "" for none."""
+    if MARK in os.environ or os.environ.get("WORLD_SIZE", "1") == "1":
+        return ""
+    return " ".join(f"{name}={os.environ[name]}" for name in ("RANK", "WORLD_SIZE") if name in os.environ)
+
+
+def check_launch(num_processes: int) -> None:
+    """Compare what the recipe asks for with what the environment says; to be called before anything is spent.
 
     Raises:
-        RecipeError: the variables are half there, or no numbers; or a launcher started one process of several.
+        RecipeError: a launcher started another number of processes, or one that is not supported may have.
     """
-    if environment.get("WORLD_SIZE", "1") == "1" or "RANK" not in environment:
-        _check_all_started(environment)
-        return None
-    missing = [name for name in VARIABLES if not environment.get(name)]
-    try:
-        rank, num = int(environment["RANK"]), int(environment["WORLD_SIZE"])
-        local_rank = int(environment.get("LOCAL_RANK", rank))
-    except ValueError:
-        missing, rank, num, local_rank = list(VARIABLES), 0, 0, 0
-    if missing or not 0 <= rank < num:
+    found = launched()
+    if found not in (None, num_processes):
         raise RecipeError(
-            "the environment says that this is one of several processes, but not how they meet",
-            expected=f"{', '.join(VARIABLES)} as accelerate launch and torchrun set them",
-            got={name: environment.get(name) for name in VARIABLES},
-            next_step="start with accelerate launch or torchrun, or unset RANK and WORLD_SIZE",
+            "the launcher started another number of processes than the recipe asks for",
+            expected=f"runtime.train.num_processes: {found}",
+            got=num_processes,
+            next_step="leave runtime.train.num_processes and --num-processes out, or launch as many",
         )
-    fsdp = environment.get("ACCELERATE_USE_FSDP", "false").lower() in ("true", "1", "yes")
-    return Launched(rank, local_rank, num, fsdp)
-
-
-def _check_all_started(environment: Mapping[str, str]) -> None:
-    """Refuse to work alone where `accelerate launch` was asked for several processes and started a single one.
-
-    That is what it does on CPUs, and where it sees fewer than two GPUs: it names a meeting point and no ranks.
-    """
-    if "ACCELERATE_USE_CPU" in environment and "MASTER_ADDR" in environment and "RANK" not in environment:
+    if num_processes > 1 and left_over():
+        raise RecipeError(
+            "RANK and WORLD_SIZE are set, but neither torchrun nor accelerate launch has started this process",
+            expected="no such variables, where rushes is to start the processes itself",
+            got=left_over(),
+            next_step="unset RANK WORLD_SIZE; or start with torchrun (under SLURM: srun torchrun ...)",
+        )
+    # What accelerate does on CPUs, and where it sees fewer than two GPUs: it names a meeting point and no ranks.
+    if "ACCELERATE_USE_CPU" in os.environ and "MASTER_ADDR" in os.environ and "RANK" not in os.environ:
         raise RecipeError(
             "accelerate launch was asked for several processes and has started one: on CPUs, or with one GPU, it "
             "leaves the rest to MPI, which is not supported here",
             expected="RANK and WORLD_SIZE in the environment, as accelerate launch --multi_gpu and --use_fsdp set them",
             next_step="use rushes run --num-processes N, or accelerate launch --multi_gpu --num_processes N",
         )
+
+
+def end_with_parent(parent: int | None = None) -> None:
+    """Let Linux kill this process as soon as the one that started it is gone, however that ended.
+
+    Args:
+        parent: its number, for the case that it is gone already; None where it is not known.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent is not None and os.getppid() != parent:
+        os._exit(1)

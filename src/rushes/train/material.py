@@ -131,7 +131,7 @@ def latents(clips: Sequence[Clip], family: Family, blobs: Blobs, reencode: bool)
 
 def _finite(z_0: Tensor) -> Tensor:
     if not bool(torch.isfinite(z_0).all()):
-        raise TrainingError("the latents of a clip are not finite", next_step="film again: delete the run's clips")
+        raise TrainingError("the latents of a clip are not finite", next_step="run the recipe in a new folder: --home")
     return z_0
 
 

@@ -1,80 +1,139 @@
-"""How one step is shared by several processes: who computes which rows, and how the parts become the whole batch again.
+"""How the steps of training are shared: by one process, or by several in a process group of torch's.
 
-`Alone` is one process, for which all of it is nothing; `together.Together` is several. The loop knows only `Parallel`.
+Every process holds an equal number of rows, so the mean over processes of a mean over rows is the mean over the batch.
+`launch` starts the processes, `worker` is what each of them does; `docs/design/007-processes.md` says why so.
 """
 
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, TypeVar
 
+import torch
+import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn.parallel import DistributedDataParallel
 
-if TYPE_CHECKING:
-    from rushes.train.network import Network
+from rushes.train.network import Network
+
+T = TypeVar("T")
 
 
-class Parallel(Protocol):
+@dataclass(frozen=True, eq=False)
+class Parallel:
     """One of the processes that train together. Every method is called by all of them, in the same order."""
+
+    mode: Literal["ddp", "fsdp"] = "ddp"
+    """Copies of the network with averaged gradients (DDP), or divided weights, gradients and moments (FSDP2)."""
+    device: torch.device = torch.device("cpu")  # noqa: RUF009
+    """Of this process."""
+    group: dist.ProcessGroup | None = None
+    """What all of them have joined; None for a process that trains alone."""
 
     @property
     def rank(self) -> int:
         """Which one, from 0; the first alone writes files and talks to the user."""
-        ...
+        return 0 if self.group is None else self.group.rank()
 
     @property
     def num_processes(self) -> int:
         """How many there are."""
-        ...
+        return 1 if self.group is None else self.group.size()
 
     @property
     def is_sharded(self) -> bool:
         """True where every process holds a part of each weight, False where each holds all of them."""
-        ...
+        return self.group is not None and self.mode == "fsdp"
 
     def divide(self, network: Network) -> None:
-        """Leave each process its part of every weight, on its device; once, where `is_sharded`, before any use."""
-        ...
+        """FSDP: leave each process its part of every weight, on its device; once, before any use."""
+        if self.group is None or not self.is_sharded:
+            return
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")  # none is changed
+        mesh = DeviceMesh.from_group(self.group, self.device.type)
+        for model in (network.tuned, network.frozen):
+            if model is not None:
+                repeated = _repeated(model)
+                for module in reversed(list(model.modules())):
+                    if type(module).__name__ in repeated and module is not model:
+                        fully_shard(module, mesh=mesh)
+                # What lies outside of the blocks is divided again after every pass too: a backward pass may not follow.
+                fully_shard(model, mesh=mesh, reshard_after_forward=True)
 
     def wrap(self, network: Network, idle: Callable[[], Collection[str]]) -> Network:
-        """The network with gradients shared between the processes; once, before the optimiser is made.
+        """DDP: the network with a wrapper to call with gradients; once, before the optimiser is made.
 
         Args:
             network: as it is in one process.
             idle: tells which trained parameters get no gradient in a step; called where that matters.
         """
-        ...
+        if self.group is None or self.is_sharded:
+            return network
+        wrapped: Any = DistributedDataParallel(
+            network.tuned,
+            device_ids=None if self.device.type == "cpu" else [self.device],
+            process_group=self.group,
+            forward_sync_buffers=False,
+            find_unused_parameters=bool(idle()),  # a search in every step, without which idle ones are waited for
+            gradient_as_bucket_view=True,
+        )
+        wrapped.config = network.tuned.config  # what a family asks a transformer for besides calling it
+        return replace(network, called=wrapped)
 
     def syncing(self, network: Network, last: bool) -> AbstractContextManager[None]:
-        """Around one micro-batch: gradients have to be those of all processes only after the last of a step."""
-        ...
+        """Around a micro-batch. DDP averages gradients after the last; FSDP after each, so that none are ever whole."""
+        if network.called is None or last:
+            return contextlib.nullcontext()
+        paused: AbstractContextManager[None] = network.called.no_sync()
+        return paused
 
     def gather(self, values: Sequence[float]) -> list[list[float]]:
         """What every process gave, by rank, in float64; all give equally many."""
-        ...
+        if self.group is None:
+            return [list(values)]
+        mine = torch.tensor(list(values), dtype=torch.float64, device=self.device)
+        parts = [torch.empty_like(mine) for _ in range(self.num_processes)]
+        dist.all_gather(parts, mine, group=self.group)
+        return [part.tolist() for part in parts]
 
-    def of_first(self, value: bool) -> bool:
-        """What the first process says."""
-        ...
-
-    def decided(self, name: str, decide: Callable[[], str]) -> str:
-        """The first process decides, all get its text. A name is used once."""
-        ...
+    def of_first(self, value: T) -> T:
+        """What the first process gave: plain data, which travels through main memory."""
+        if self.group is None:
+            return value
+        box: list[Any] = [value]
+        dist.broadcast_object_list(box, src=0, group=self.group, device=torch.device("cpu"))
+        found: T = box[0]
+        return found
 
     def whole(self, value: Tensor) -> Tensor:
-        """A tensor without its division between processes."""
-        ...
+        """All parts of a divided tensor put together, on every process."""
+        return value.full_tensor() if isinstance(value, DTensor) else value
 
     def part(self, value: Tensor, like: Tensor) -> Tensor:
-        """A whole tensor divided as `like` is; every process has the whole one."""
-        ...
+        """A whole tensor, which every process has, divided as `like` is."""
+        if not isinstance(like, DTensor):
+            return value
+        return distribute_tensor(value.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
 
     def collected(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Whole tensors on the first process, nothing on the others; divided ones arrive in main memory."""
-        ...
+        """Whole tensors on the first process, nothing on the others; divided ones arrive in main memory, one by one."""
+        found: dict[str, Tensor] = {}
+        for name, value in tensors.items():
+            entire = self.whole(value.detach())
+            if self.rank == 0:
+                found[name] = entire.cpu() if isinstance(value, DTensor) else entire
+        return found
+
+
+ALONE: Final = Parallel()
+"""One process: everything is whole already."""
 
 
 def rows_of(rank: int, num_processes: int, num_rows: int) -> slice:
@@ -83,49 +142,7 @@ def rows_of(rank: int, num_processes: int, num_rows: int) -> slice:
     return slice(rank * size, (rank + 1) * size)
 
 
-@dataclass(frozen=True)
-class Alone:
-    """One process: everything is whole already."""
-
-    rank: int = 0
-    num_processes: int = 1
-    is_sharded: bool = False
-
-    def divide(self, network: Network) -> None:
-        """Nothing to do."""
-
-    def wrap(self, network: Network, idle: Callable[[], Collection[str]]) -> Network:
-        """The network as it is."""
-        return network
-
-    def syncing(self, network: Network, last: bool) -> AbstractContextManager[None]:
-        """Nothing to do."""
-        return contextlib.nullcontext()
-
-    def gather(self, values: Sequence[float]) -> list[list[float]]:
-        """These values."""
-        return [list(values)]
-
-    def of_first(self, value: bool) -> bool:
-        """This value."""
-        return value
-
-    def decided(self, name: str, decide: Callable[[], str]) -> str:
-        """Decide."""
-        return decide()
-
-    def whole(self, value: Tensor) -> Tensor:
-        """As it is."""
-        return value
-
-    def part(self, value: Tensor, like: Tensor) -> Tensor:
-        """As it is."""
-        return value
-
-    def collected(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """As they are."""
-        return dict(tensors)
-
-
-ALONE = Alone()
-"""What training uses unless it is told otherwise."""
+def _repeated(model: Any) -> set[str]:
+    """Class names of the blocks that a diffusers transformer repeats; empty where it names none."""
+    names = getattr(model, "_repeated_blocks", None) or getattr(model, "_no_split_modules", None) or ()
+    return set(names)

@@ -1,7 +1,7 @@
 """Sample clips while training runs: the stock pipeline with the averaged weights, as mp4 files for people.
 
-A look moves no weight and draws from no random source of training; where it cannot be had (too little memory, an error)
-the event log says so and training goes on. Legend: T frames, H height, W width.
+A preview moves no weight and draws from no random source of training. Where it cannot be made (too little memory, an
+error) the event log says why and training goes on. Legend: T frames, H height, W width.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rushes.store.video import write_video
 from rushes.train.network import Network
 
 MARGIN: Final = 2.0
-"""The memory model of filming may be off by this factor: so much more must be free."""
+"""The memory model of sampling may be off by this factor: so much more must be free."""
 TARGET_PX: Final = 256
 """Tiny clips are enlarged to about this side, so that a player shows more than a stamp."""
 
@@ -42,18 +42,18 @@ class Log(Protocol):
 
 @dataclass(frozen=True)
 class PreviewOrder:
-    """What to film, how, and where to."""
+    """What to sample, how, and where the files go."""
 
     texts: tuple[str, ...]
     """Prompts."""
     sampler: SamplerSettings
-    """As the run films."""
+    """As the run samples."""
     shape: ShapeSpec
-    """As the run films; the frames are an upper bound."""
+    """As the run samples; the frames are an upper bound."""
     every: int
-    """Steps between looks; 0 for none."""
+    """Steps between previews; 0 for none."""
     num_steps: int
-    """Steps of training: the last one is looked at."""
+    """Steps of training: there is always a preview of the last."""
     folder: Path
     """Where the files go: `step-000050-1.mp4` is the second prompt after 50 steps."""
 
@@ -95,7 +95,7 @@ class PreviewOrder:
         return (self.sampler.negative_prompt, *self.texts) if self.texts else ()
 
     def is_due(self, step: int) -> bool:
-        """Whether to look after `step` optimiser steps; 0 is before the first."""
+        """Whether a preview is due after `step` optimiser steps; 0 is before the first."""
         return bool(self.texts) and (step % self.every == 0 or step == self.num_steps)
 
     def path(self, step: int, index: int) -> Path:
@@ -113,11 +113,11 @@ class Previews:
     free: Callable[[torch.device], int | None] = free_bytes
     """How much memory of a device is free; replaced in tests."""
 
-    def look(self, network: Network, average: Mapping[str, Tensor], step: int) -> None:
-        """Film what is due after `step` steps and not there yet; never raises, and leaves network and average as found.
+    def make(self, network: Network, average: Mapping[str, Tensor], step: int) -> None:
+        """Sample what is due after `step` steps and not there yet. It never raises, and changes neither argument.
 
         Args:
-            network: as it is now; only one that lies whole on this device is filmed with.
+            network: as it is now; there is no preview of one that does not lie whole on this device.
             average: the averaged parameters.
             step: optimiser steps done.
         """
@@ -127,11 +127,11 @@ class Previews:
         if not missing:
             return
         try:
-            self._film(network, average, step, missing)
-        except Exception as error:  # whatever it is, hours of training are worth more than a look
+            self._sample(network, average, step, missing)
+        except Exception as error:  # whatever it is, hours of training are worth more than a preview
             self._tell("preview_failed", step=step, error=f"{type(error).__name__}: {error}"[:1000])
 
-    def _film(self, network: Network, average: Mapping[str, Tensor], step: int, missing: Sequence[int]) -> None:
+    def _sample(self, network: Network, average: Mapping[str, Tensor], step: int, missing: Sequence[int]) -> None:
         family, order = network.family, self.order
         if any(hasattr(value, "placements") for value in network.parameters().values()):
             self._tell("preview_skipped", step=step, reason="the weights are spread over several processes")
@@ -173,7 +173,7 @@ class Previews:
 
 
 def shape_that_fits(family: Family, size: ModelSize, shape: ShapeSpec, free: int) -> ShapeSpec | None:
-    """`shape`, or the most frames of it that one clip can be filmed in with so much free memory; None for not even one.
+    """`shape`, or the most frames of it that fit into so much free memory for one clip; None where not even one does.
 
     Args:
         family: whose rules for frames hold.
@@ -194,7 +194,7 @@ def shape_that_fits(family: Family, size: ModelSize, shape: ShapeSpec, free: int
 
 @contextlib.contextmanager
 def acting(network: Network, average: Mapping[str, Tensor]) -> Iterator[None]:
-    """The network with the averaged parameters in the family's pipeline, for a while; then everything as it was.
+    """The network with the averaged parameters in the family's pipeline meanwhile; then everything as it was.
 
     Parameters and average change places, so that no memory is taken.
     """
@@ -229,7 +229,7 @@ def _changed_places(parameters: Mapping[str, Tensor], average: Mapping[str, Tens
 def texts_at_hand(family: Family, texts: Sequence[str], *, free_encoder: bool) -> Iterator[None]:
     """Keep what the transformer reads of `texts` meanwhile, and forget it after.
 
-    A text that stays would be found there by later stages, which may encode it among others, to other last bits.
+    Later stages may encode a text among others, which changes its last bits: they must not find it encoded here.
 
     Args:
         family: the loaded model.

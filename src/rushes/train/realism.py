@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from rushes.train.flow import per_item
+from rushes.families.path import per_item
 
 
 def weighted_moments(z_BCThw: Tensor, w_B: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,11 +5,9 @@ Nothing here is part of what is trained; what was chosen is told to the run's ev
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -82,9 +80,8 @@ def prepare(
     if runtime.compile_blocks:
         compile_blocks(network.tuned)  # under the names that its blocks have before they are divided
     parallel.divide(network)
-    choose = functools.partial(_choose, network, data, spec, runtime, parallel)
-    measured = choose() if parallel.is_sharded else None
-    setup = Setup(**json.loads(parallel.decided("setup", lambda: json.dumps(asdict(measured or choose())))))
+    measures = parallel.is_sharded or parallel.rank == 0
+    setup = parallel.of_first(_choose(network, data, spec, runtime, parallel) if measures else PLAIN_SETUP)
     if getattr(network.tuned, "_supports_gradient_checkpointing", False):
         apply_recompute(network.tuned, setup.recompute)
     return setup

@@ -1,200 +1,203 @@
-"""The training stage: from samples to a checkpoint record. One piece of work, resumable step by step inside."""
+"""The training stage: from weighted samples to a checkpoint. One piece of work, resumable step by step inside.
+
+It trains here; or in processes that it starts (`launch`); or here as the first of a launcher's processes, of which the
+others are in `worker.assist`. All three do the same in between: `ready`, `optimise`, `checkpoint_of`.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from rushes.errors import TrainingError
-from rushes.families.family import PLAIN, Conditions, Family
-from rushes.recipe.runtime import TrainRuntime
-from rushes.recipe.train import TrainSpec
-from rushes.records import Checkpoint, LossSummary
+from rushes.context import Context
+from rushes.execute.progress import ProgressUpdate
+from rushes.families.models import Model
+from rushes.records import Checkpoint, Clip, Prompt, Sample
+from rushes.store.advance import Work, advance
 from rushes.store.blobs import Blobs
-from rushes.store.identity import seed_from_key
-from rushes.train.assignment import Task
-from rushes.train.data import TrainingSet
-from rushes.train.lesson import BIN_PREFIX, Lesson, lesson_key
-from rushes.train.loop import optimise
-from rushes.train.network import Network, make_network, merged_weights
-from rushes.train.objective import RewardWeightedObjective
-from rushes.train.parallel import ALONE, Parallel
-from rushes.train.preview import Previews
-from rushes.train.realism import moments_of_rows
-from rushes.train.setup import Setup, idle_in, prepare
-from rushes.train.state import Progress
-from rushes.train.watch import HeldOut
+from rushes.store.events import EventLog
+from rushes.store.run import Run
+from rushes.train.launched import check_launch, launched
+from rushes.train.lesson import Lesson, lesson_key, previews_in
+
+if TYPE_CHECKING:
+    from rushes.families.family import Family
+    from rushes.train.assignment import Assignment
+    from rushes.train.parallel import Parallel
+    from rushes.train.preview import PreviewOrder
+    from rushes.train.state import Progress
 
 
-def teach(
-    lesson: Lesson,
-    family: Family,
-    data: TrainingSet,
-    blobs: Blobs,
-    scratch: Path,
-    *,
-    should_stop: Callable[[], bool],
-    on_step: Callable[[Progress], None],
-    conditions: Conditions = PLAIN,
-    held_out: Sequence[HeldOut] = (),
-    runtime: TrainRuntime | None = None,
-    parallel: Parallel = ALONE,
-    on_setup: Callable[[Setup], None] = lambda setup: None,
-    previews: Previews | None = None,
-) -> tuple[Checkpoint, Progress]:
-    """Train and store the tuned weights under the base's own names.
+def train(context: Context, samples: Sequence[Sample], start: Model) -> Model:
+    """Fine-tune `start` on weighted samples: trained now where it is missing; killed training resumes.
+
+    Args:
+        context: the run at work; it knows the clips and prompts of the samples.
+        samples: what to learn from.
+        start: the weights to begin with.
 
     Raises:
         TrainingError: training broke down, or left the model as it was.
+        Stopped: the user asked to; the state is stored.
     """
-    spec = lesson.spec
-    start = blobs.read_tensors(lesson.start) if lesson.start is not None else None
-    weights, progress = tune(
-        family,
-        data,
-        task_of(lesson, runtime or TrainRuntime(), conditions),
-        start,
-        scratch,
-        held_out=held_out,
-        parallel=parallel,
-        should_stop=should_stop,
-        on_step=on_step,
-        on_setup=on_setup,
-        previews=previews,
+    recipe, run = context.recipe, context.run
+    lesson = Lesson(
+        samples=tuple(samples),
+        parent=start.name,
+        start=start.weights,
+        spec=recipe.train,
+        reencode=recipe.generate.latents == "reencoded",
     )
-    with family.plain_weights():
-        _check_changed(family, start, weights)
-    checkpoint = Checkpoint(
-        key=lesson_key(lesson),
-        step=progress.step,
-        kind="full" if spec.lora is None else "lora",
-        ema=spec.ema_decay > 0,
-        parent=lesson.parent,
-        weights=blobs.put_tensors(weights),
-        losses=tuple(
-            _summary(term, points) for term, points in progress.curves.items() if not term.startswith(BIN_PREFIX)
-        ),
-        curves=blobs.put_bytes(json.dumps(progress.curves).encode(), ".json"),
-        num_skipped_steps=progress.num_skipped,
-        seconds=progress.seconds,
+    (made,) = advance(
+        run.checkpoints,
+        [Work(lesson_key(lesson), lesson)],
+        partial(teach, context),
+        chunk_size=1,
+        place=run.place(device=recipe.runtime.device),
+        must_finish=True,
     )
-    return checkpoint, progress
+    run.clear_scratch(made.key)
+    return Model.of(made)
 
 
-def task_of(lesson: Lesson, runtime: TrainRuntime, conditions: Conditions) -> Task:
-    """How a lesson is trained, as every process is told."""
-    seed = seed_from_key(lesson_key(lesson), lesson.spec.seed)
-    return Task(spec=lesson.spec, runtime=runtime, seed=seed, conditions=conditions)
-
-
-def tune(
-    family: Family,
-    data: TrainingSet,
-    task: Task,
-    start: dict[str, Tensor] | None,
-    scratch: Path,
-    *,
-    held_out: Sequence[HeldOut] = (),
-    parallel: Parallel = ALONE,
-    should_stop: Callable[[], bool] = lambda: False,
-    on_step: Callable[[Progress], None] = lambda progress: None,
-    on_setup: Callable[[Setup], None] = lambda setup: None,
-    previews: Previews | None = None,
-) -> tuple[dict[str, Tensor], Progress]:
-    """Train `start`, or the base; several processes call it together.
-
-    Returns:
-        The tuned weights under the base's own names (on the first process; nothing on the others), and how it went.
+def teach(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
+    """Train the only lesson of a chunk: what `advance` calls for a missing checkpoint.
 
     Raises:
-        TrainingError: training broke down.
-        Stopped: asked to; the state is stored.
+        RecipeError: the environment contradicts `runtime.train.num_processes`.
+        TrainingError: training broke down, or left the model as it was.
+        Stopped: the user asked to; the state is stored.
     """
-    spec = task.spec
-    with _beside(family, task, start, parallel) as network:
-        setup = prepare(network, data, spec, task.runtime, parallel)
-        on_setup(setup)
-        network = parallel.wrap(network, partial(idle_in, network, data, spec, setup, parallel))
-        trained = optimise(
-            network,
-            data,
-            _objective(network, data, spec),
-            spec,
-            seed=task.seed,
-            scratch=scratch,
-            setup=setup,
-            held_out=held_out,
-            parallel=parallel,
-            should_stop=should_stop,
-            on_step=on_step,
-            on_average=lambda step, average: previews.look(network, average, step) if previews else None,
-        )
-        if parallel.rank > 0:
-            return {}, trained.progress
-        # Divided weights cannot be merged in place: the average goes into a network of its own, in main memory.
-        whole = _network(family, task, start) if parallel.is_sharded else network
-        return merged_weights(whole, trained.average), trained.progress
+    from rushes.train.handover import Material, write_material
+    from rushes.train.hooks import beside
+    from rushes.train.job import checkpoint_of, ready
+    from rushes.train.loop import optimise
+    from rushes.train.material import held_out_sets, training_set
+    from rushes.train.preview import texts_at_hand
+
+    (lesson,) = (piece.payload for piece in chunk)
+    run, runtime, clips, prompts = context.run, context.recipe.runtime, context.clips, context.prompts
+    check_launch(runtime.train.num_processes)
+    family = context.models.with_weights(context.base, ["", *_texts(lesson, clips, prompts)])
+    assignment = _assignment(context, lesson)
+    data = training_set(lesson, family, run.blobs, clips, prompts, assignment.scratch)
+    material = Material(data, held_out_sets(lesson, family, run.blobs, clips, prompts))
+    shown = _Shown(run, lesson.spec.num_steps)
+    texts = assignment.previews.read
+    with texts_at_hand(family, texts, free_encoder=runtime.free_text_encoder):
+        if runtime.train.num_processes > 1:
+            states = family.encode_text(texts) if texts else None
+            write_material(assignment.scratch, replace(material, preview_texts=states))
+            num, mode = runtime.train.num_processes, runtime.train.parallel
+            run.log.write("training_together", num_processes=num, parallel=mode)
+            if launched() is None:
+                return [_in_processes(run, assignment, family, shown)]
+        with (
+            beside(assignment, shown.on_step, lambda: run.stop.requested) as hooks,
+            ready(assignment, family, material, _parallel(assignment)) as job,
+        ):
+            return [checkpoint_of(assignment, job, optimise(job, assignment.scratch, hooks))]
 
 
-def _network(family: Family, task: Task, start: dict[str, Tensor] | None) -> Network:
-    autocast = task.spec.precision == "bfloat16"
-    return make_network(family, task.spec.lora, start, autocast=autocast, conditions=task.conditions)
+def _in_processes(run: Run, assignment: Assignment, family: Family, shown: _Shown) -> Checkpoint:
+    """Start the processes that train; the model that samples gives up its GPU meanwhile."""
+    from rushes.train.job import aside
+    from rushes.train.launch import train_in_processes
+
+    with aside(family, whole=True):
+        return train_in_processes(assignment, shown.step_done, lambda: run.stop.requested)
 
 
-@contextlib.contextmanager
-def _beside(family: Family, task: Task, start: dict[str, Tensor] | None, parallel: Parallel) -> Iterator[Network]:
-    """The network to train, on the device; the family's own transformer lies in main memory meanwhile.
+def _parallel(assignment: Assignment) -> Parallel:
+    """This process alone, or together with those that its launcher started, which are told what to train."""
+    from rushes.train.parallel import ALONE
 
-    It is made in main memory, so that the device never holds more of it than training needs. One that is going to be
-    divided stays there: its blocks come to the device one by one, when they are divided.
-    """
-    on_gpu = family.device.type == "cuda" and family.placement.offload == "none"
-    with family.plain_weights():
-        if on_gpu:
-            family.transformer.to("cpu")
-            torch.cuda.empty_cache()
-        try:
-            network = _network(family, task, start)
-            if not parallel.is_sharded:
-                for model in (network.tuned, network.frozen):
-                    if model is not None:
-                        model.to(family.device)
-            yield network
-        finally:
-            if on_gpu:
-                family.transformer.to(family.device)
+    if launched() is None:
+        return ALONE
+    from rushes.train.worker import in_round, next_round
+
+    next_round(assignment)
+    return in_round(assignment)
 
 
-def _objective(network: Network, data: TrainingSet, spec: TrainSpec) -> RewardWeightedObjective:
-    mean = std = torch.zeros(0)  # nobody asks
-    if spec.realism.kind == "moments":
-        real = torch.nonzero(data.is_real_N).flatten()
-        rows = real if len(real) else torch.arange(len(data.is_real_N))
-        mean, std = (each.to(network.device) for each in moments_of_rows(data.z_0_NCThw, rows))
-    needs_reference = spec.anchor > 0 or spec.negative > 0
-    return RewardWeightedObjective(spec, network.reference if needs_reference else None, mean, std, network.family.path)
+def _assignment(context: Context, lesson: Lesson) -> Assignment:
+    import torch
+
+    from rushes.train.assignment import Assignment
+
+    run, recipe, family, key = context.run, context.recipe, context.models.family, lesson_key(lesson)
+    if lesson.start is not None:
+        run.blobs.checked_path(lesson.start)  # damage is healed where this process finds it
+    return Assignment(
+        key=key,
+        parent=lesson.parent,
+        start=lesson.start,
+        spec=lesson.spec,
+        runtime=recipe.runtime.train,
+        conditions=context.conditions,
+        base=recipe.base,
+        fingerprint=family.fingerprint,
+        offload=family.placement.offload,
+        device=recipe.runtime.device,
+        num_threads=torch.get_num_threads(),
+        scratch=run.scratch(key).absolute(),
+        blobs=Blobs(run.blobs.folder.absolute()),
+        log=EventLog(run.log.path.absolute()),
+        previews=_preview_order(context, lesson),
+        curves=(run.home / "tensorboard" / key[:12]).absolute(),
+        name=recipe.name,
+    )
 
 
-def _check_changed(family: Family, start: Mapping[str, Tensor] | None, weights: Mapping[str, Tensor]) -> None:
-    """After training the model must differ from where it began, under exactly the same names."""
-    before = start if start is not None else family.transformer.state_dict()
-    if set(before) != set(weights):
-        odd = sorted(set(before) ^ set(weights))[:4]
-        raise TrainingError("the tuned weights have other names than the base's", got=odd)
-    if all(torch.equal(before[name].cpu(), weights[name].cpu()) for name in before):
-        raise TrainingError(
-            "training left the model exactly as it was",
-            next_step="raise train.learning_rate or train.num_steps, or look at the loss curves for skipped steps",
-        )
+def _preview_order(context: Context, lesson: Lesson) -> PreviewOrder:
+    from rushes.train.preview import PreviewOrder
+
+    recipe, prompts = context.recipe, context.prompts
+    return PreviewOrder.of(
+        recipe.runtime.train.previews,
+        [prompts[sample.prompt_key].text for sample in lesson.samples if sample.source == "own"],
+        sampler=recipe.generate.sampler,
+        shape=recipe.shape,
+        num_steps=lesson.spec.num_steps,
+        folder=previews_in(context.run.home, lesson_key(lesson)).absolute(),
+    )
 
 
-def _summary(term: str, points: Sequence[tuple[int, float]]) -> LossSummary:
-    tenth = max(1, len(points) // 10)
-    first, last = points[:tenth], points[-tenth:]
-    return LossSummary(term=term, first=sum(v for _, v in first) / len(first), last=sum(v for _, v in last) / len(last))
+def _texts(lesson: Lesson, clips: Mapping[str, Clip], prompts: Mapping[str, Prompt]) -> list[str]:
+    """All texts that training has to read, those of clips whose error is only noted included."""
+    from rushes.train.material import unread_clips
+
+    noted = [clip.prompt_key for clip in unread_clips(lesson, clips, prompts)]
+    return [prompts[key].text for key in (*(sample.prompt_key for sample in lesson.samples), *noted)]
+
+
+class _Shown:
+    """Tells the run's progress display about training steps, as a stage of its own."""
+
+    def __init__(self, run: Run, num_steps: int) -> None:
+        self.run = run
+        self.num_steps = num_steps
+        self.first: int | None = None
+        self.began_s = 0.0
+
+    def on_step(self, progress: Progress) -> None:
+        """A hook of the loop."""
+        self.step_done(progress.step, progress.seconds)
+
+    def step_done(self, step: int, seconds: float) -> None:
+        """Show that so many steps are done, which took so long."""
+        if self.first is None:
+            self.first, self.began_s = step - 1, seconds
+        if self.run.on_progress is not None:
+            self.run.on_progress(
+                ProgressUpdate(
+                    stage="training steps",
+                    num_total=self.num_steps,
+                    num_before=self.first,
+                    num_done=step,
+                    num_failed=0,
+                    elapsed_s=seconds - self.began_s,
+                )
+            )

@@ -31,7 +31,28 @@ class Progress:
     seconds: float = 0.0
     """Wall-clock spent."""
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict[str, list[tuple[int, float]]])
-    """(step, value) of every loss term, and of what `watch` looks at."""
+    """(step, value) of every loss term, and of what `watch` measures."""
+
+
+@dataclass(eq=False)
+class State:
+    """All that changes from step to step."""
+
+    weights: Mapping[str, torch.nn.Parameter]
+    """The trained parameters, by name."""
+    average: Mapping[str, Tensor]
+    """Their exponential moving average (EMA)."""
+    optimizer: torch.optim.Optimizer
+    progress: Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What the loop leaves."""
+
+    average: dict[str, Tensor]
+    """The averaged (EMA) parameters, or the last ones where `ema_decay` is 0; whole, on the first process."""
+    progress: Progress
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -62,49 +83,35 @@ def restore_optimizer(
             state[key] = parallel.part(on_device, parameter) if value.ndim else on_device
 
 
-def save_state(
-    folder: Path,
-    weights: Mapping[str, Tensor],
-    average: Mapping[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    progress: Progress,
-    parallel: Parallel = ALONE,
-) -> None:
+def save_state(folder: Path, state: State, parallel: Parallel = ALONE) -> None:
     """Write the whole state; a crash leaves the old file or the new one, never half of one.
 
     Several processes call it together and the first writes: the same file as one process would, so that training can
     go on with any number of them.
     """
-    tensors = {f"weights.{name}": value.detach() for name, value in weights.items()}
-    tensors |= {f"average.{name}": value for name, value in average.items()}
-    tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(optimizer).items()}
+    tensors = {f"weights.{name}": value.detach() for name, value in state.weights.items()}
+    tensors |= {f"average.{name}": value for name, value in state.average.items()}
+    tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(state.optimizer).items()}
     whole = {name: value.contiguous() for name, value in parallel.collected(tensors).items()}
     if parallel.rank == 0:
-        write_atomic(folder / FILE_NAME, save(whole, {"progress": json.dumps(vars(progress))}))
+        write_atomic(folder / FILE_NAME, save(whole, {"progress": json.dumps(vars(state.progress))}))
 
 
-def load_state(
-    folder: Path,
-    weights: Mapping[str, Tensor],
-    average: Mapping[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    parallel: Parallel = ALONE,
-) -> Progress:
-    """Read the state back in place; a fresh `Progress` when there is none. Every process reads the same file."""
+def load_state(folder: Path, state: State, parallel: Parallel = ALONE) -> None:
+    """Read a stored state back in place, where there is one. Every process reads the same file."""
     path = folder / FILE_NAME
     if not path.exists():
-        return Progress()
+        return
     with safe_open(str(path), framework="pt") as file, torch.no_grad():
         stored: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}
         text: str = file.metadata()["progress"]
     with torch.no_grad():
-        for name, value in weights.items():
-            value.copy_(parallel.part(stored[f"weights.{name}"], value))
-        for name, value in average.items():
-            value.copy_(parallel.part(stored[f"average.{name}"], value))
+        for kind, tensors in (("weights", state.weights), ("average", state.average)):
+            for name, value in tensors.items():
+                value.copy_(parallel.part(stored[f"{kind}.{name}"], value))
     prefix = "optimizer."
     moments = {n.removeprefix(prefix): v for n, v in stored.items() if n.startswith(prefix)}
-    restore_optimizer(optimizer, moments, parallel)
+    restore_optimizer(state.optimizer, moments, parallel)
     fields = json.loads(text)
     fields["curves"] = {term: [(int(s), float(v)) for s, v in points] for term, points in fields["curves"].items()}
-    return Progress(**fields)
+    state.progress = Progress(**fields)

@@ -1,4 +1,4 @@
-"""Curves to look at while training runs: TensorBoard, or trackio or Weights & Biases when asked for.
+"""Curves shown while training runs: TensorBoard, or trackio or Weights & Biases when asked for.
 
 They are a view. The run folder has every value in any case.
 """
@@ -63,7 +63,7 @@ class _NewPoints:
 
 
 class TensorBoardTracker:
-    """Event files in a folder; look at them with `tensorboard --logdir <run folder>`."""
+    """Event files in a folder; shown by `tensorboard --logdir <run folder>`."""
 
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter

@@ -118,7 +118,7 @@ def _errors_at(
 
 @dataclass(eq=False)
 class Watched:
-    """A network's velocity that remembers its last prediction, to look at after the objective has used it."""
+    """A network's velocity that remembers its last prediction, for use after the objective's."""
 
     network: Network
     last: Tensor | None = None

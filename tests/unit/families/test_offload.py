@@ -16,7 +16,6 @@ from accelerate import cpu_offload
 from diffusers import DiffusionPipeline
 
 from rushes.families import offload
-from rushes.families.family import PLAIN
 from rushes.families.hunyuan import Hunyuan
 from rushes.families.load import load_family
 from rushes.families.models import Models
@@ -34,15 +33,15 @@ from rushes.families.offload import (
 from rushes.families.recompute import SAFETY
 from rushes.families.wan import Wan
 from rushes.recipe.base import ShapeSpec
-from rushes.recipe.runtime import RuntimeSpec, TrainRuntime
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.recipe.train import TrainSpec
 from rushes.store.blobs import Blobs
-from rushes.train.assignment import Task
 from rushes.train.data import TrainingSet
-from rushes.train.stage import tune
+from rushes.train.handover import Material
 from tests.support.tiny_families import TINY, TinyFamily
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
+from tests.support.training import assignment_of, teach_alone
 
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")
 PARTS = {"text_encoder": 1000, "text_encoder_2": 200, "transformer": 600, "vae": 50}
@@ -170,7 +169,7 @@ def offloaded(family: Wan | Hunyuan, way: Literal["model", "sequential"]) -> Ite
 @pytest.mark.usefixtures("on_cpu")
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("way", ["model", "sequential"])
-def test_an_offloaded_model_generates_the_same_bits_and_takes_weights(
+def test_an_offloaded_model_films_the_same_bits_and_takes_weights(
     name: str, way: Literal["model", "sequential"], tmp_path: Path
 ) -> None:
     tiny = TINY[name]
@@ -212,18 +211,12 @@ def test_training_takes_the_plain_weights(way: Literal["model", "sequential"], t
     text = family.encode_text([*TEXTS, "a ball"])
     data = TrainingSet(z_0, text, family.encode_text([""]), torch.ones(3), torch.ones(3), real)
     spec = TrainSpec(num_steps=2, batch_size=2, warmup_steps=0, precision="float32")
-    task = Task(spec=spec, runtime=TrainRuntime(), seed=1, conditions=PLAIN)
     latents = family.sample(TEXTS, SEEDS, tiny.sampler, tiny.shape)
-    alone, _ = tune(family, data, task, None, made(tmp_path / "alone"))
+    alone = teach_alone(assignment_of(family, tmp_path / "alone", spec), family, Material(data)).weights
     with offloaded(family, way) as moved:
-        tuned, _ = tune(moved, data, task, None, made(tmp_path / "moved"))
+        tuned = teach_alone(assignment_of(moved, tmp_path / "moved", spec), moved, Material(data)).weights
         assert torch.equal(moved.sample(TEXTS, SEEDS, tiny.sampler, tiny.shape), latents), "offloaded as before"
     assert alone.keys() == tuned.keys() and all(torch.equal(value, tuned[key]) for key, value in alone.items())
-
-
-def made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
 
 
 def test_a_run_is_told_what_was_chosen(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import LoraSpec
 from rushes.records import SamplerSettings
 from rushes.train.data import TrainingSet
+from rushes.train.job import Job
 from rushes.train.loop import optimise
 from rushes.train.network import make_network
 from rushes.train.objective import RewardWeightedObjective
@@ -97,8 +98,8 @@ def teach(recipe: Recipe, folder: Path) -> None:
     )  # fmt: skip
     kept = {name: value.clone() for name, value in family.transformer.state_dict().items()}
     network = make_network(family, recipe.train.lora, None, autocast=False)
-    moments = torch.zeros(shape[0]), torch.ones(shape[0])
-    optimise(network, data, RewardWeightedObjective(recipe.train, None, *moments), recipe.train, seed=1, scratch=folder)
+    objective = RewardWeightedObjective(recipe.train, None, torch.zeros(shape[0]), torch.ones(shape[0]))
+    optimise(Job(network, data, objective, recipe.train, seed=1), folder)
     assert kept
 
 

@@ -33,10 +33,9 @@ from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.train.batch import FlowBatch
 from rushes.train.network import Network, make_network
 from rushes.train.optimizer import make_optimizer
+from rushes.train.parallel import Parallel
 from rushes.train.probe import probe
 from rushes.train.state import optimizer_tensors
-from rushes.train.together import Together
-from tests.support.sandbox_recipe import MODEL, sandbox_recipe
 from tests.support.tiny_wan import make_tiny_wan
 
 LORA = LoraSpec(rank=8, alpha=8)
@@ -110,16 +109,15 @@ def test_moments_are_counted_and_those_of_8_bits_are_a_quarter(family: Family, s
 
 
 @pytest.fixture
-def four_processes() -> Iterator[Together]:
+def four_processes() -> Iterator[Parallel]:
     """The first of four that are not there: weights are divided, nothing is ever sent."""
-    store = FakeStore()
-    dist.init_process_group("fake", store=store, rank=0, world_size=4)
-    yield Together(0, 4, "fsdp", torch.device("cpu"), store)
+    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=4)
+    yield Parallel("fsdp", torch.device("cpu"), dist.group.WORLD)
     dist.destroy_process_group()
 
 
 def test_divided_weights_moments_and_average_take_each_process_its_share(
-    four_processes: Together, family: Family, size: ModelSize
+    four_processes: Parallel, family: Family, size: ModelSize
 ) -> None:
     for spec, network in networks(family):
         whole = lasting_bytes(size, spec)
@@ -139,7 +137,7 @@ def shared(recipe: Recipe, num: int, parallel: str) -> Recipe:
 
 def test_copies_share_activations_alone_and_divided_weights_gradients_too(size: ModelSize) -> None:
     spec = TrainSpec(batch_size=64, num_accumulation=2, precision="float32")
-    recipe = sandbox_recipe(shape=SHAPE, train=spec, base=BaseModelSpec(model=MODEL, max_tokens=8))
+    recipe = Recipe(shape=SHAPE, train=spec, base=BaseModelSpec(max_tokens=8))
     copies, divided = shared(recipe, 4, "ddp"), shared(recipe, 4, "fsdp")
     as_alone = recipe.model_copy(update={"train": spec.model_copy(update={"batch_size": 16})})
     assert block_bytes(size, copies) == block_bytes(size, divided) == block_bytes(size, as_alone)
@@ -160,7 +158,7 @@ def test_activations_under_every_policy_are_those_that_a_probe_counts(
     precision: str, family: Family, size: ModelSize
 ) -> None:
     spec = TrainSpec(batch_size=4, num_accumulation=2, precision=precision)  # type: ignore[arg-type]
-    recipe = sandbox_recipe(shape=SHAPE, train=spec, base=BaseModelSpec(model=MODEL, max_tokens=8))
+    recipe = Recipe(shape=SHAPE, train=spec, base=BaseModelSpec(max_tokens=8))
     network = make_network(family, None, None, autocast=precision == "bfloat16")
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
         found = probe(network, batch_of(2)).blocks
@@ -173,7 +171,7 @@ def test_activations_under_every_policy_are_those_that_a_probe_counts(
 
 
 def test_the_policy_follows_what_is_free_as_training_chooses_it(size: ModelSize) -> None:
-    recipe = sandbox_recipe(shape=SHAPE, train=TrainSpec(batch_size=64), base=BaseModelSpec(model=MODEL, max_tokens=8))
+    recipe = Recipe(shape=SHAPE, train=TrainSpec(batch_size=64), base=BaseModelSpec(max_tokens=8))
     spec = recipe.train
     besides = (8 + 4) * num_tuned(size, spec)
     need = {policy: activation_bytes(block_bytes(size, recipe), policy) + besides for policy in POLICIES}

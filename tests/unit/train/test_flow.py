@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from rushes.families import path
 from rushes.train import flow, realism
 
 
@@ -13,13 +14,13 @@ def _latents(seed: int, items: int = 3) -> torch.Tensor:
 
 def test_path_and_velocity_are_consistent() -> None:
     z_0, epsilon, sigma = _latents(0), _latents(1), torch.tensor([0.0, 0.4, 1.0])
-    z_t = flow.interpolate(z_0, epsilon, sigma)
+    z_t = path.interpolate(z_0, epsilon, sigma)
     assert torch.equal(z_t[0], z_0[0])
     assert torch.equal(z_t[2], epsilon[2])
     step = 1e-3
-    finite = (flow.interpolate(z_0, epsilon, sigma + step) - z_t) / step
-    torch.testing.assert_close(finite, flow.velocity_target(z_0, epsilon), atol=2e-3, rtol=1e-3)
-    torch.testing.assert_close(flow.predicted_clean(z_t, epsilon - z_0, sigma), z_0, atol=1e-5, rtol=1e-5)
+    finite = (path.interpolate(z_0, epsilon, sigma + step) - z_t) / step
+    torch.testing.assert_close(finite, path.velocity_target(z_0, epsilon), atol=2e-3, rtol=1e-3)
+    torch.testing.assert_close(path.predicted_clean(z_t, epsilon - z_0, sigma), z_0, atol=1e-5, rtol=1e-5)
 
 
 def test_weighted_flow_is_the_papers_formula() -> None:

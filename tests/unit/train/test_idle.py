@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.distributed import HashStore
+import torch.distributed as dist
 
 from rushes.families.family import Conditions
 from rushes.families.load import load_family
@@ -14,8 +14,8 @@ from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.train import LoraSpec
 from rushes.train.batch import FlowBatch
 from rushes.train.network import Network, make_network
+from rushes.train.parallel import Parallel
 from rushes.train.probe import idle_parameters
-from rushes.train.together import Together
 from tests.support.tiny_families import TINY
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
 
@@ -47,7 +47,8 @@ def test_no_family_has_idle_parameters_and_one_that_nothing_reads_is_named(
 def test_gradients_are_searched_for_only_where_some_are_idle(tmp_path: Path) -> None:
     family = load_family(BaseModelSpec(model=str(make_tiny_wan(tmp_path)), max_tokens=8))
     network = make_network(family, None, None, autocast=False)
-    together = Together.join(0, 1, "ddp", torch.device("cpu"), HashStore())
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    together = Parallel("ddp", torch.device("cpu"), dist.group.WORLD)
     try:
         searches = []
         for idle in (set[str](), {"for_images"}):
@@ -58,6 +59,6 @@ def test_gradients_are_searched_for_only_where_some_are_idle(tmp_path: Path) -> 
         velocity = together.wrap(network, set).velocity(batch.z_0_BCTHW, batch.sigma_B, batch.text)
         velocity.sum().backward()
     finally:
-        together.leave()
+        dist.destroy_process_group()
     assert searches == [False, True]
     assert all(value.grad is not None for value in network.parameters().values())

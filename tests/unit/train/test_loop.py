@@ -16,11 +16,14 @@ from rushes.recipe.runtime import TrainRuntime
 from rushes.recipe.train import LoraSpec, RealismSpec, TrainSpec
 from rushes.train.batch import LossTerms
 from rushes.train.data import Step, TrainingSet, step_batch
-from rushes.train.loop import Trained, check_untouched, optimise
+from rushes.train.hooks import Hooks
+from rushes.train.job import Job
+from rushes.train.loop import check_untouched, optimise
 from rushes.train.network import make_network, merged_weights
 from rushes.train.objective import RewardWeightedObjective, Velocity
 from rushes.train.realism import weighted_moments
 from rushes.train.setup import Setup, compile_blocks, prepare
+from rushes.train.state import Trained
 from rushes.train.watch import HeldOut
 from tests.support.tiny_wan import make_tiny_wan
 
@@ -51,18 +54,13 @@ def _train(
     network = make_network(wan, spec.lora, None, autocast=False)
     mean, std = weighted_moments(data.z_0_NCThw, torch.ones(len(data.z_0_NCThw)))
     objective = RewardWeightedObjective(spec, network.reference, mean, std)
+    held_out = (HeldOut("own", data.z_0_NCThw[:5], data.text[:5]),) if watch else ()
     steps: list[int] = []
-    return optimise(
-        network,
-        data,
-        objective,
-        spec,
-        seed=3,
-        scratch=scratch,
-        held_out=(HeldOut("own", data.z_0_NCThw[:5], data.text[:5]),) if watch else (),
-        should_stop=lambda: stop_at is not None and len(steps) == stop_at,
+    hooks = Hooks(
         on_step=lambda progress: steps.append(progress.step),
+        should_stop=lambda: stop_at is not None and len(steps) == stop_at,
     )
+    return optimise(Job(network, data, objective, spec, seed=3, held_out=held_out), scratch, hooks)
 
 
 VARIANTS = {
@@ -102,7 +100,7 @@ def test_only_adapter_moves_and_merging_reproduces_it(wan: Family, data: Trainin
     network = make_network(wan, spec.lora, None, autocast=False)
     assert all(".lora_" in name for name in network.parameters())
     mean, std = weighted_moments(data.z_0_NCThw, torch.ones(10))
-    trained = optimise(network, data, RewardWeightedObjective(spec, None, mean, std), spec, seed=3, scratch=tmp_path)
+    trained = optimise(Job(network, data, RewardWeightedObjective(spec, None, mean, std), spec, seed=3), tmp_path)
     merged = merged_weights(network, trained.average)
     assert set(merged) == set(wan.transformer.state_dict())
     batch = step_batch(data, spec, 0, 0).batch
@@ -169,16 +167,11 @@ def test_one_step_that_is_not_finite_moves_nothing_and_is_counted(
         return {name: value.detach().clone() for name, value in tensors.items()}
 
     weights, averages, skipped = [copied(network.parameters())], [], [0]
-    trained = optimise(
-        network,
-        data,
-        objective,  # type: ignore[arg-type]
-        spec,
-        seed=3,
-        scratch=tmp_path,
+    hooks = Hooks(
         on_step=lambda progress: (weights.append(copied(network.parameters())), skipped.append(progress.num_skipped)),
-        on_average=lambda step, average: averages.append(copied(average)),
+        on_average=lambda network, average, step: averages.append(copied(average)),
     )
+    trained = optimise(Job(network, data, objective, spec, seed=3), tmp_path, hooks)  # type: ignore[arg-type]
     for states in (weights, averages):
         assert len(states) == 1 + spec.num_steps
         moved = [any(not torch.equal(a[name], b[name]) for name in a) for a, b in pairwise(states)]
@@ -228,7 +221,7 @@ def test_a_prepared_network_trains_to_the_same_bits(wan: Family, data: TrainingS
     assert all(setup.activation_bytes[policy] > 0 for policy in ("none", "half", "all"))
     mean, std = weighted_moments(data.z_0_NCThw, torch.ones(len(data.z_0_NCThw)))
     objective = RewardWeightedObjective(SPEC, None, mean, std)
-    trained = optimise(network, data, objective, SPEC, seed=3, scratch=tmp_path / "b", setup=setup)
+    trained = optimise(Job(network, data, objective, SPEC, seed=3, setup=setup), tmp_path / "b")
     for key, value in plain.average.items():
         assert torch.equal(value, trained.average[key]), key
 
@@ -252,10 +245,10 @@ def test_compiled_blocks_that_round_otherwise_are_no_other_network(
     compile_blocks(network.tuned, backend=rounded)
     mean, std = weighted_moments(data.z_0_NCThw, torch.ones(len(data.z_0_NCThw)))
     objective = RewardWeightedObjective(spec, network.reference, mean, std)
-    setup = Setup(compiled=True)
-    check_untouched(network, data, spec, 3, setup)
+    job = Job(network, data, objective, spec, seed=3, setup=Setup(compiled=True))
+    check_untouched(job)
     assert not used
-    trained = optimise(network, data, objective, spec, seed=3, scratch=tmp_path, setup=setup)
+    trained = optimise(job, tmp_path)
     assert used and trained.progress.step == 1
     with pytest.raises(TrainingError, match="differs from its base"):
-        check_untouched(network, data, spec, 3, setup)
+        check_untouched(job)

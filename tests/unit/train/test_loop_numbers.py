@@ -19,15 +19,17 @@ from rushes.families.path import STRAIGHT
 from rushes.families.texts import TextStates
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.train import LoraSpec, TrainSpec
-from rushes.store.blobs import Blobs
+from rushes.records import BlobRef, Checkpoint
 from rushes.train.batch import LossTerms
 from rushes.train.data import Step, TrainingSet
-from rushes.train.lesson import Lesson
+from rushes.train.handover import Material
+from rushes.train.hooks import Hooks
+from rushes.train.job import Job, check_changed
 from rushes.train.loop import check_untouched, learning_rate, optimise
 from rushes.train.network import make_network
 from rushes.train.objective import Velocity
-from rushes.train.stage import _check_changed, teach
 from tests.support.tiny_wan import make_tiny_wan
+from tests.support.training import assignment_of, teach_alone
 
 SPEC = TrainSpec(
     num_steps=12,
@@ -79,6 +81,7 @@ class _Plain:
         self._parameters = {name: torch.nn.Parameter(torch.tensor(value).float()) for name, value in START.items()}
         self.device = torch.device("cpu")
         self.family = SimpleNamespace(path=STRAIGHT)
+        self.called = None
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         return self._parameters
@@ -128,16 +131,13 @@ def test_every_step_is_the_one_computed_by_hand(changes: dict[str, Any], tmp_pat
     network: Any = _Plain()
     weights: list[np.ndarray] = []
     averages: list[np.ndarray] = []
-    trained = optimise(
-        network,
-        _data(TextStates(torch.zeros(4, 1, 1))),
-        _Slopes(network.parameters()),  # type: ignore[arg-type]
-        spec,
-        seed=0,
-        scratch=tmp_path,
+    slopes: Any = _Slopes(network.parameters())
+    job = Job(network, _data(TextStates(torch.zeros(4, 1, 1))), slopes, spec, seed=0)
+    hooks = Hooks(
         on_step=lambda progress: weights.append(_flat(network.parameters())),
-        on_average=lambda step, average: averages.append(_flat(average)),
+        on_average=lambda network, average, step: averages.append(_flat(average)),
     )
+    trained = optimise(job, tmp_path, hooks)
     expected_weights, expected_averages = _by_hand(spec)
     np.testing.assert_allclose(weights, expected_weights, rtol=0, atol=2e-6)
     np.testing.assert_allclose(averages[1:], expected_averages, rtol=0, atol=2e-6)
@@ -170,55 +170,44 @@ def test_a_network_that_is_not_its_base_before_step_1_is_refused(
 ) -> None:
     data = _data(wan.encode_text(["a red circle moves left"] * 4))
     network = make_network(wan, lora, None, autocast=False)
-    check_untouched(network, data, SPEC, seed=0)
+    slopes: Any = _Slopes({})
+    job = Job(network, data, slopes, SPEC, seed=0)
+    check_untouched(job)
     with torch.no_grad():
         for value in network.parameters().values():
             value.add_(1e-2)
     with pytest.raises(TrainingError, match="differs from its base before the first step"):
-        check_untouched(network, data, SPEC, seed=0)
+        check_untouched(job)
     steps: list[int] = []
     with pytest.raises(TrainingError, match="differs from its base"):
-        optimise(
-            network,
-            data,
-            _Slopes({}),  # type: ignore[arg-type]
-            SPEC,
-            seed=0,
-            scratch=tmp_path,
-            on_step=lambda progress: steps.append(progress.step),
-        )
+        optimise(job, tmp_path, Hooks(on_step=lambda progress: steps.append(progress.step)))
     assert steps == []
 
 
 def test_training_that_changed_nothing_is_refused(wan: Family, tmp_path: Path) -> None:
     data = _data(wan.encode_text(["a red circle moves left"] * 4))
-    blobs = Blobs(tmp_path / "blobs")
 
-    def taught(rate: float) -> int:
+    def taught(rate: float, name: str, start: BlobRef | None = None) -> Checkpoint:
         update = {"learning_rate": rate, "num_steps": 2, "warmup_steps": 0, "weight_decay": 0.0}
-        lesson = Lesson(samples=(), parent="base", start=None, spec=SPEC.model_copy(update=update), reencode=False)
-        scratch = tmp_path / f"{rate}"
-        scratch.mkdir()
-        nothing: Any = lambda *_: None  # noqa: E731
-        checkpoint, _ = teach(lesson, wan, data, blobs, scratch, should_stop=lambda: False, on_step=nothing)
-        return checkpoint.step
+        assignment = assignment_of(wan, tmp_path / name, SPEC.model_copy(update=update), start=start)
+        return teach_alone(assignment, wan, Material(data)).record
 
-    assert taught(1e-3) == 2
-    with pytest.raises(TrainingError, match="left the model exactly as it was"):
-        taught(1e-60)
+    moved = taught(1e-3, "moved")
+    assert moved.step == 2 and isinstance(moved.weights, BlobRef)
+    for number, start in enumerate((None, moved.weights)):
+        with pytest.raises(TrainingError, match="left the model exactly as it was"):
+            taught(1e-60, f"same-{number}", start)
 
 
 def test_tuned_weights_are_compared_with_where_training_began(wan: Family) -> None:
     base = {name: value.clone() for name, value in wan.transformer.state_dict().items()}
     name = next(iter(base))
     moved = {**base, name: base[name] + 1e-3}
-    _check_changed(wan, None, moved)
-    _check_changed(wan, moved, base)
+    check_changed(base, moved)
+    check_changed(moved, base)
     with pytest.raises(TrainingError, match="exactly as it was"):
-        _check_changed(wan, None, base)
-    with pytest.raises(TrainingError, match="exactly as it was"):
-        _check_changed(wan, moved, moved)
+        check_changed(moved, moved)
     renamed = {("tuned." + each if each == name else each): value for each, value in moved.items()}
     with pytest.raises(TrainingError, match="other names than the base's") as caught:
-        _check_changed(wan, None, renamed)
+        check_changed(base, renamed)
     assert name in str(caught.value) and f"tuned.{name}" in str(caught.value)

@@ -16,11 +16,13 @@ from rushes.records import Clip, Prompt, Sample, SamplerSettings
 from rushes.store.blobs import Blobs
 from rushes.train import material
 from rushes.train.data import TrainingSet, step_batch
+from rushes.train.job import Job
 from rushes.train.lesson import Lesson
-from rushes.train.loop import Trained, optimise
+from rushes.train.loop import optimise
 from rushes.train.material import latents, training_set
 from rushes.train.network import make_network
 from rushes.train.objective import RewardWeightedObjective
+from rushes.train.state import Trained
 from tests.support.tiny_wan import make_tiny_wan
 
 SPEC = TrainSpec(num_steps=3, batch_size=4, learning_rate=1e-2, warmup_steps=1, checkpoint_every=2, precision="float32")
@@ -84,7 +86,7 @@ def train(wan: Family, data: TrainingSet, scratch: Path) -> Trained:
     scratch.mkdir()
     network = make_network(wan, None, None, autocast=False)
     objective = RewardWeightedObjective(SPEC, None, torch.zeros(0), torch.zeros(0))
-    return optimise(network, data, objective, SPEC, seed=3, scratch=scratch)
+    return optimise(Job(network, data, objective, SPEC, seed=3), scratch)
 
 
 @pytest.mark.parametrize("reencode", [False, True])

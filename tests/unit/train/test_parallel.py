@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,16 +16,15 @@ import torch
 from rushes.errors import RecipeError, TrainingError
 from rushes.families.texts import TextStates
 from rushes.recipe.load import load_recipe
-from rushes.train.assignment import read_material, write_material
 from rushes.train.batch import FlowBatch
 from rushes.train.data import TrainingSet
-from rushes.train.helper import _end_with_parent
-from rushes.train.launched import Launched, launched
+from rushes.train.handover import Material, read_material, write_material
+from rushes.train.launch import device_of
+from rushes.train.launched import MARK, check_launch, end_with_parent, launched, left_over
 from rushes.train.objective import num_items
-from rushes.train.parallel import Alone, rows_of
+from rushes.train.parallel import ALONE, Parallel, rows_of
 from rushes.train.shelf import shelved
 from rushes.train.tally import Tally
-from rushes.train.team import device_of
 from rushes.train.watch import HeldOut
 
 MANY = "runtime.train.num_processes"
@@ -51,7 +53,7 @@ def test_curves_are_means_over_the_items_of_the_whole_batch() -> None:
 
     sent: list[list[float]] = []
 
-    class Sent(Alone):
+    class Sent(Parallel):
         """Notes what a process gives to the others, and answers with what all gave."""
 
         def gather(self, values: Sequence[float]) -> list[list[float]]:
@@ -61,18 +63,18 @@ def test_curves_are_means_over_the_items_of_the_whole_batch() -> None:
     for part in parts:
         _counted(part).of_batch(Sent())
 
-    class Given(Alone):
+    class Given(Parallel):
         def gather(self, values: Sequence[float]) -> list[list[float]]:
             return sent
 
     means, error_B = _counted(parts[0]).of_batch(Given())
     assert means == {"weighted_flow": (1 + 2 + 6 + 3 * 3) / 6, "real_flow": (8 + 1 + 3) / 3}
     assert error_B.tolist() == [1, 2, 8, 6, 1, 3, 3, 3, 3]
-    alone, _ = _counted(parts[1]).of_batch(Alone())
+    alone, _ = _counted(parts[1]).of_batch(ALONE)
     assert alone == {"weighted_flow": 6.0, "real_flow": 2.0}
 
 
-def _data() -> tuple[TrainingSet, tuple[HeldOut, ...]]:
+def _material() -> Material:
     generator = torch.Generator().manual_seed(0)
     text = TextStates(torch.randn((2, 3, 4), generator=generator), mask_BL=torch.tensor([[True, True, False]] * 2))
     data = TrainingSet(
@@ -84,33 +86,38 @@ def _data() -> tuple[TrainingSet, tuple[HeldOut, ...]]:
         is_real_N=torch.tensor([False, False, False, True]),
         text_row_N=torch.tensor([0, 1, 1, 0]),
     )
-    return data, (HeldOut("real", data.z_0_NCThw[:2], text), HeldOut("own", data.z_0_NCThw[1:], text[[0, 1, 1]]))
+    real, own = HeldOut("real", data.z_0_NCThw[:2], text), HeldOut("own", data.z_0_NCThw[1:], text[[0, 1, 1]])
+    return Material(data, (real, own), text[[1, 0]])
 
 
 @pytest.mark.parametrize("on_shelf", [False, True])
 def test_the_others_read_what_the_first_one_wrote(on_shelf: bool, tmp_path: Path) -> None:
-    data, held_out = _data()
+    given = _material()
+    data, held_out = given.data, given.held_out
     if on_shelf:
         shelved(tmp_path, "latents", 4, 2, lambda part: {"z_0": data.z_0_NCThw[part]})
         shelved(tmp_path, "text", 2, 2, lambda part: data.text[part].tensors())
-    write_material(tmp_path, data, held_out)
-    got, sets = read_material(tmp_path)
+    write_material(tmp_path, given)
+    read = read_material(tmp_path)
+    got, sets = read.data, read.held_out
     for name in ("z_0_NCThw", "weight_N", "preference_N", "is_real_N", "text_row_N"):
         assert torch.equal(getattr(got, name), getattr(data, name)), name
     assert [each.name for each in sets] == ["real", "own"]
     pairs = [
         (got.text, data.text),
         (got.empty, data.empty),
+        (read.preview_texts, given.preview_texts),
         *((a.text, b.text) for a, b in zip(sets, held_out, strict=True)),
     ]
     for first, second in pairs:
+        assert first is not None and second is not None
         assert set(first.tensors()) == set(second.tensors()) == {"states_BLD", "mask_BL"}
         assert all(torch.equal(value, second.tensors()[name]) for name, value in first.tensors().items())
     assert all(torch.equal(a.z_0_NCThw, b.z_0_NCThw) for a, b in zip(sets, held_out, strict=True))
     size = (tmp_path / "material.safetensors").stat().st_size
     if on_shelf:
         (tmp_path / "apart").mkdir()
-        write_material(tmp_path / "apart", data, held_out)
+        write_material(tmp_path / "apart", given)
         assert size < (tmp_path / "apart" / "material.safetensors").stat().st_size
 
 
@@ -144,28 +151,57 @@ def test_what_can_be_shared_is_not() -> None:
 ENVIRONMENT = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29500"}
 
 
-def test_what_launchers_say_is_read() -> None:
-    assert launched({}) is None
-    assert launched({"RANK": "0", "WORLD_SIZE": "1"}) is None
-    assert launched(ENVIRONMENT) == Launched(rank=3, local_rank=1, num_processes=4, fsdp=False)
-    assert launched({**ENVIRONMENT, "ACCELERATE_USE_FSDP": "true"}) == Launched(3, 1, 4, fsdp=True)
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], None]:
+    """Sets what the environment says of several processes, and nothing else."""
+
+    def set_(names: dict[str, str]) -> None:
+        for name in (*ENVIRONMENT, MARK, "ACCELERATE_USE_CPU", "ACCELERATE_USE_FSDP"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in names.items():
+            monkeypatch.setenv(name, value)
+
+    return set_
 
 
-@pytest.mark.parametrize("change", [{"MASTER_PORT": ""}, {"RANK": "4"}, {"RANK": "-1"}, {"WORLD_SIZE": "many"}])
-def test_half_an_environment_is_an_error(change: dict[str, str]) -> None:
-    with pytest.raises(RecipeError, match="how they meet"):
-        launched({**ENVIRONMENT, **change})
+def test_only_a_launchers_own_mark_makes_several_processes(environment: Callable[[dict[str, str]], None]) -> None:
+    for names in ({}, {"RANK": "0", "WORLD_SIZE": "1"}, {MARK: "x", **ENVIRONMENT, "WORLD_SIZE": "1"}):
+        environment(names)
+        assert (launched(), left_over()) == (None, "")
+        check_launch(1)
+        check_launch(2)
+    environment({MARK: "x", **ENVIRONMENT})
+    assert (launched(), left_over()) == (4, "")
+    check_launch(4)
+    with pytest.raises(RecipeError, match="another number of processes"):
+        check_launch(2)
 
 
-def test_a_launcher_that_starts_one_process_of_several_is_told_of() -> None:
+def test_variables_that_stayed_behind_are_ignored_or_told_of(environment: Callable[[dict[str, str]], None]) -> None:
+    """One process needs none of them; of several it is not clear who is to start them."""
+    environment({"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"})
+    assert (launched(), left_over()) == (None, "RANK=0 WORLD_SIZE=2")
+    check_launch(1)
+    with pytest.raises(RecipeError, match="neither torchrun nor accelerate launch") as told:
+        check_launch(2)
+    assert "RANK=0 WORLD_SIZE=2" in str(told.value) and "unset RANK WORLD_SIZE" in str(told.value)
+
+
+def test_a_launcher_that_starts_one_process_of_several_is_told_of(
+    environment: Callable[[dict[str, str]], None],
+) -> None:
     """What `accelerate launch --cpu --num_processes 2` sets without MPI: where to meet, and nobody's rank."""
     single = {"ACCELERATE_USE_CPU": "True", "ACCELERATE_MIXED_PRECISION": "no"}
-    assert launched(single) is None
+    environment(single)
+    check_launch(1)
+    environment({**single, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"})
     with pytest.raises(RecipeError, match="has started one") as told:
-        launched({**single, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"})
+        check_launch(1)
     assert "--num-processes" in str(told.value)
-    assert launched({**ENVIRONMENT, **single}) == launched(ENVIRONMENT)
-    assert launched({"MASTER_ADDR": "127.0.0.1"}) is None, "a cluster's own variable"
+    environment({MARK: "x", **ENVIRONMENT, **single})
+    check_launch(4)
+    environment({"MASTER_ADDR": "127.0.0.1"})
+    check_launch(1)
 
 
 def test_every_process_needs_a_device_of_its_own() -> None:
@@ -176,19 +212,27 @@ def test_every_process_needs_a_device_of_its_own() -> None:
         device_of("cuda", torch.cuda.device_count())
 
 
-def test_a_helper_ends_when_the_process_that_started_it_is_gone() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux ends processes with their parents")
+def test_a_process_ends_with_the_one_that_started_it() -> None:
     heard, held = os.pipe()
     parent = os.fork()
     if parent == 0:
-        if os.fork() == 0:  # the helper: it holds the pipe as long as it lives
-            _end_with_parent()
+        if os.fork() == 0:  # it holds the pipe as long as it lives
+            end_with_parent()
             time.sleep(60)
             os._exit(0)
         time.sleep(0.2)
-        os._exit(0)
+        os.kill(os.getpid(), signal.SIGKILL)
     os.close(held)
     os.waitpid(parent, 0)
     began = time.monotonic()
     assert os.read(heard, 1) == b""
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 5
     os.close(heard)
+
+
+def test_a_process_whose_parent_is_gone_already_ends() -> None:
+    child = multiprocessing.get_context("fork").Process(target=end_with_parent, args=(os.getpid() + 1,))
+    child.start()
+    child.join(20)
+    assert child.exitcode == 1

@@ -1,4 +1,4 @@
-"""Sample clips while training: the averaged weights through the stock pipeline, and training as if nobody looked."""
+"""Sample clips while training: the averaged weights through the stock pipeline, and training as without them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ from rushes.store.identity import seed_from_key
 from rushes.store.video import read_video
 from rushes.train import preview
 from rushes.train.data import TrainingSet
-from rushes.train.loop import Trained, optimise
+from rushes.train.hooks import Hooks
+from rushes.train.job import Job
+from rushes.train.loop import optimise
 from rushes.train.network import make_network, merged_weights
 from rushes.train.objective import RewardWeightedObjective
 from rushes.train.preview import MARGIN, PreviewOrder, Previews, shape_that_fits, texts_at_hand
+from rushes.train.state import Trained
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
 
 SAMPLER = SamplerSettings(num_steps=3, guidance_scale=1.0, shift=2.0, scheduler="FlowMatchEulerDiscreteScheduler")
@@ -69,21 +72,14 @@ def trained(
     )
     network = make_network(wan, spec.lora, None, autocast=spec.precision == "bfloat16")
     folder.mkdir()
-    found = optimise(
-        network,
-        data,
-        RewardWeightedObjective(spec, None, torch.zeros(4), torch.ones(4)),
-        spec,
-        seed=3,
-        scratch=folder,
-        on_average=lambda step, average: previews.look(network, average, step) if previews else None,
-    )
+    job = Job(network, data, RewardWeightedObjective(spec, None, torch.zeros(4), torch.ones(4)), spec, seed=3)
+    found = optimise(job, folder, Hooks(on_average=previews.make) if previews else None)
     assert network.tuned.training
     return found, merged_weights(network, found.average)
 
 
 @pytest.mark.parametrize("name", ["full", "adapter over rounded weights"])
-def test_looking_moves_no_bit_and_shows_the_averaged_weights(
+def test_previews_move_no_bit_and_show_the_averaged_weights(
     name: str, wan: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = SPEC if name == "full" else SPEC.model_copy(update={"lora": LoraSpec(rank=2), "precision": "bfloat16"})
@@ -115,11 +111,11 @@ def test_looking_moves_no_bit_and_shows_the_averaged_weights(
             wan.load_weights(kept)
 
 
-def test_nothing_is_filmed_with_a_model_that_is_offloaded(wan: Family, tmp_path: Path) -> None:
+def test_an_offloaded_model_makes_no_previews(wan: Family, tmp_path: Path) -> None:
     assert isinstance(wan, Wan)
     network = make_network(replace(wan, placement=Placement("model")), None, None, autocast=False)
     log = Diary()
-    Previews(order_in(tmp_path / "clips", TEXT), log).look(network, {}, 0)
+    Previews(order_in(tmp_path / "clips", TEXT), log).make(network, {}, 0)
     assert [event for event, _ in log.events] == ["preview_skipped"] and "offloaded" in str(log.events[0][1]["reason"])
     assert not (tmp_path / "clips").exists()
 
@@ -152,7 +148,7 @@ def test_short_memory_means_fewer_frames_and_none_means_a_reason(wan: Family, tm
     for free, expected in ((least, ("preview", 1)), (least - 2, ("preview_skipped", None)), (None, ("preview", 5))):
         log = Diary()
         order = order_in(tmp_path / str(free), TEXT)
-        Previews(order, log, free=lambda device, free=free: free).look(network, average, 3)
+        Previews(order, log, free=lambda device, free=free: free).make(network, average, 3)
         ((event, fields),) = log.events
         assert (event, fields.get("num_frames")) == expected
         assert order.path(3, 0).exists() == (event == "preview")

@@ -1,0 +1,119 @@
+"""What training reads as files in the run's scratch folder: written by one process, read by all that train together.
+
+What `shelved` has put there already is mapped as it lies; one more safetensors file holds the rest.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from rushes.errors import TrainingError
+from rushes.families.texts import TextStates
+from rushes.store.files import explained
+from rushes.train.data import TrainingSet
+from rushes.train.watch import HeldOut
+
+FILE_NAME: Final = "material.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Everything training reads."""
+
+    data: TrainingSet
+    """What is trained on."""
+    held_out: tuple[HeldOut, ...] = ()
+    """Clips whose error is only noted."""
+    preview_texts: TextStates | None = None
+    """What the transformer reads of the texts in `PreviewOrder.read`; None without previews."""
+
+
+def write_material(folder: Path, material: Material) -> None:
+    """Write it for the other processes; whole or not at all.
+
+    Raises:
+        StoreError: disk full or read-only.
+    """
+    data = material.data
+    tensors = {
+        "weight": data.weight_N,
+        "preference": data.preference_N,
+        "is_real": data.is_real_N,
+        **({} if data.text_row_N is None else {"text_row": data.text_row_N}),
+        **_named("empty", data.empty),
+        **({} if material.preview_texts is None else _named("preview", material.preview_texts)),
+    }
+    if not _shelf(folder, "latents"):
+        tensors["z_0"] = data.z_0_NCThw
+    if not _shelf(folder, "text"):
+        tensors |= _named("text", data.text)
+    for index, each in enumerate(material.held_out):  # in order: all processes go through the sets together
+        tensors[f"held_out.{index}.{each.name}.z_0"] = each.z_0_NCThw.clone()
+        tensors |= _named(f"held_out.{index}.{each.name}.text", each.text)
+    temporary = folder / f".{FILE_NAME}.tmp"
+    with explained(folder / FILE_NAME):
+        save_file({name: value.contiguous() for name, value in tensors.items()}, str(temporary))
+        os.replace(temporary, folder / FILE_NAME)
+
+
+def read_material(folder: Path) -> Material:
+    """What `write_material` wrote.
+
+    Raises:
+        TrainingError: it is not there: the run folder is not on a disk that this process sees.
+    """
+    path = folder / FILE_NAME
+    if not path.exists():
+        raise TrainingError(
+            f"this process does not see the training material {path}",
+            expected="a run folder on a disk that all processes share",
+            next_step="put the run folder on a shared disk: --home",
+        )
+    tensors = _tensors(path)
+    for shelf, name in (("latents", ""), ("text", "text.")):
+        for field, file in _shelf(folder, shelf).items():
+            tensors[f"{name}{field}"] = _tensors(file)["rows"]
+    data = TrainingSet(
+        z_0_NCThw=tensors["z_0"],
+        text=_texts(tensors, "text"),
+        empty=_texts(tensors, "empty"),
+        weight_N=tensors["weight"],
+        preference_N=tensors["preference"],
+        is_real_N=tensors["is_real"],
+        text_row_N=tensors.get("text_row"),
+    )
+    starts = sorted(
+        name.removesuffix(".z_0") for name in tensors if name.startswith("held_out.") and name.endswith(".z_0")
+    )
+    held_out = tuple(
+        HeldOut(start.split(".")[2], tensors[f"{start}.z_0"], _texts(tensors, f"{start}.text")) for start in starts
+    )
+    has_previews = any(name.startswith("preview.") for name in tensors)
+    return Material(data, held_out, _texts(tensors, "preview") if has_previews else None)
+
+
+def _shelf(folder: Path, name: str) -> dict[str, Path]:
+    """Files that `shelf.shelved` has finished, by field."""
+    return {path.stem.removeprefix(f"{name}-"): path for path in sorted(folder.glob(f"{name}-*.safetensors"))}
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a file, mapped: rows are read when they are asked for."""
+    with safe_open(str(path), framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}
+
+
+def _named(prefix: str, text: TextStates) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": value.clone() for name, value in text.tensors().items()}
+
+
+def _texts(tensors: dict[str, Tensor], prefix: str) -> TextStates:
+    start = f"{prefix}."
+    return TextStates.of({name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)})

@@ -1,0 +1,139 @@
+"""Train in several processes on this machine, started and supervised by torch's own launcher.
+
+Nothing of it listens on the network: the launcher and the process group meet in files, gloo and NCCL talk through the
+loopback interface, and the first process reports every step here through a socket file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Client, Listener
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from rushes.errors import RecipeError, Stopped, TrainingError
+from rushes.records import Checkpoint
+from rushes.train.assignment import Assignment
+
+ASSIGNMENT: Final = "assignment.json"
+CHECKPOINT: Final = "checkpoint.json"
+"""What the first process leaves when it is done; nothing where it was told to stop."""
+SOCKET: Final = "steps"
+LOGS: Final = "processes"
+"""Folder in the scratch folder with what the processes print."""
+
+
+def train_in_processes(
+    assignment: Assignment, on_step: Callable[[int, float], None], should_stop: Callable[[], bool]
+) -> Checkpoint:
+    """Train in as many processes as the assignment says; its material lies in the scratch folder already.
+
+    Args:
+        assignment: what to train.
+        on_step: told the number of steps done and the seconds spent, after every step, in another thread.
+        should_stop: asked after that.
+
+    Raises:
+        RecipeError: there is no device for each process.
+        Stopped: asked to; the state is stored.
+        TrainingError: a process failed or died; the last stored state is good.
+    """
+    num, logs = assignment.runtime.num_processes, assignment.scratch / LOGS
+    device_of(assignment.device, num - 1)
+    shutil.rmtree(logs, ignore_errors=True)
+    # Else the launcher opens a TCP store, which listens on all interfaces, whatever address it is given.
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the error below says what failed
+    with tempfile.TemporaryDirectory(prefix="rushes-") as name:
+        folder = Path(name)
+        (folder / ASSIGNMENT).write_text(assignment.model_dump_json(), encoding="utf-8")
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=num,
+            run_id=assignment.key[:12],
+            rdzv_backend="c10d",
+            rdzv_configs={"store_type": "file"},
+            rdzv_endpoint=str(folder / "launcher"),
+            local_addr="127.0.0.1",
+            max_restarts=0,
+            monitor_interval=0.2,
+            signals_to_handle="",  # Ctrl-C is for the run to hear: what it raises here ends the processes
+            logs_specs=DefaultLogsSpecs(str(logs), redirects=Std.ALL),
+        )
+        with _answering(folder / SOCKET, on_step, should_stop):
+            try:
+                elastic_launch(config, sys.executable)("-m", "rushes.train.worker", name, os.getpid())
+            except ChildFailedError as failed:
+                raise _reason(failed, logs, num) from None
+        if not (folder / CHECKPOINT).exists():
+            raise Stopped
+        return Checkpoint.model_validate_json((folder / CHECKPOINT).read_bytes())
+
+
+@contextlib.contextmanager
+def _answering(path: Path, on_step: Callable[[int, float], None], should_stop: Callable[[], bool]) -> Iterator[None]:
+    """Tell the first process after every step whether to stop, in a thread; without an answer it stops."""
+
+    def serve(listener: Listener) -> None:
+        with listener.accept() as talk, contextlib.suppress(EOFError):
+            while True:
+                on_step(*talk.recv())
+                talk.send(should_stop())
+
+    with Listener(str(path), "AF_UNIX") as listener, ThreadPoolExecutor(1) as pool:
+        served = pool.submit(serve, listener)
+        try:
+            yield
+        finally:
+            Client(str(path), "AF_UNIX").close()  # ends the wait where no process has come
+        served.result()
+
+
+def _reason(failed: ChildFailedError, logs: Path, num: int) -> TrainingError:
+    """What the process that failed first said, or the signal that ended it."""
+    rank, failure = failed.get_first_failure()
+    said = failure.message if isinstance(failure.message, str) else failure.message["message"]
+    return TrainingError(
+        f"process {rank} of the {num} that train together ended with exit status {failure.exitcode}: {said}",
+        expected="all of them at work to the end",
+        got=f"see {next(logs.glob(f'*/attempt_0/{rank}/stderr.log'), logs)}",
+        next_step="put right what it says, and run the same command again: it goes on from the last stored state",
+    )
+
+
+def device_of(kind: str, local_rank: int) -> torch.device:
+    """The device of the process with that number on its machine.
+
+    Raises:
+        RecipeError: it has no GPU of its own, or the recipe names one GPU for all.
+    """
+    if kind == "cpu":
+        return torch.device("cpu")
+    if kind != "cuda":
+        raise RecipeError(
+            "several processes need a device each",
+            expected="runtime.device: cuda (each process takes one GPU) or cpu",
+            got=kind,
+            next_step="set runtime.device: cuda",
+        )
+    if local_rank >= torch.cuda.device_count():
+        raise RecipeError(
+            "there are fewer GPUs than processes that train together",
+            expected=f"at least {local_rank + 1} GPUs on this machine",
+            got=torch.cuda.device_count(),
+            next_step="lower --num-processes",
+        )
+    return torch.device("cuda", local_rank)
