@@ -11,7 +11,10 @@ PAGE: Final = ROOT / "docs" / "tour.md"
 ORDER: Final = (
     ("The sentence", ("rushes/pipeline.py", "rushes/context.py")),
     ("The verbs and the nouns", ("rushes/roles.py", "rushes/records", "rushes/errors.py")),
-    ("The recipe", ("rushes/recipe", "rushes/dimensions", "rushes/plugins.py", "rushes/recipes")),
+    (
+        "The recipe",
+        ("rushes/recipe", "rushes/dimensions", "rushes/plugins.py", "rushes/preflight.py", "rushes/recipes"),
+    ),
     (
         "The stages, in the order of the sentence",
         (
@@ -23,7 +26,7 @@ ORDER: Final = (
         "What the stages stand on",
         ("rushes/store", "rushes/execute", "rushes/families", "rushes/llm", "rushes/statistics", "rushes/plan"),
     ),
-    ("Beside the pipeline", ("rushes/audit", "rushes/export", "rushes/doctor", "rushes/cli")),
+    ("Beside the pipeline", ("rushes/audit", "rushes/export", "rushes/display", "rushes/doctor", "rushes/cli")),
     ("The two plug-ins", ("rushes_sandbox", "rushes_vbench")),
 )
 """Headings, and parts below `src/` in reading order."""

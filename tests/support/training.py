@@ -20,6 +20,7 @@ from rushes.train.handover import Material
 from rushes.train.job import checkpoint_of, ready
 from rushes.train.loop import optimise
 from rushes.train.preview import PreviewOrder
+from tests.support.sandbox_recipe import MODEL
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def assignment_of(
         spec=spec,
         runtime=runtime or TrainRuntime(tracker="none"),
         conditions=conditions,
-        base=base or BaseModelSpec(),
+        base=base or BaseModelSpec(model=MODEL),
         fingerprint=family.fingerprint,
         offload="none",
         device="cpu",

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rushes.context import Context
-from rushes.errors import TrainingError
 from rushes.plugins import CLIP_SOURCE, build
 from rushes.prompts.briefs import plan_captions
 from rushes.prompts.captions import REAL_CLIPS, CaptionWriter, ClipFolder, read_clip_folder, without_refused
@@ -17,6 +16,7 @@ from rushes.prompts.screen import Screened, screen
 from rushes.prompts.write import CHUNK_SIZE, written
 from rushes.recipe.prompts import CLIPS_PER_REAL_CLIP
 from rushes.recipe.recipe import Recipe
+from rushes.recipe.train import check_held_out
 from rushes.records import Clip, Prompt
 from rushes.roles import ClipSource, RealClip
 from rushes.store.advance import Work, advance
@@ -51,20 +51,9 @@ def real_material(context: Context, evaluation: Evaluation) -> RealMaterial:
         chunk_size=CHUNK_SIZE,
         place=context.here,
     )
-    _check_held_out(context.recipe, len(clips))
+    check_held_out(context.recipe.train.num_held_out, len(clips))
     context.forecast.real_clips(len(clips))
     return RealMaterial(captions, tuple(clips))
-
-
-def _check_held_out(recipe: Recipe, num_real: int) -> None:
-    num = recipe.train.num_held_out
-    if 0 < num >= num_real:
-        raise TrainingError(
-            "train.num_held_out keeps all real clips out of training",
-            expected=f"fewer than the {num_real} real clips there are",
-            got=num,
-            next_step="lower train.num_held_out, or raise prompts.real.num_clips",
-        )
 
 
 def _captions(context: Context, evaluation: Evaluation) -> tuple[Prompt, ...]:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from rushes.errors import TrainingError
 from rushes.recipe.runtime import TrainRuntime
 from rushes.records.base import Count, Share, Size
 from rushes.roles import Spec
@@ -107,3 +108,18 @@ def parallel_problem(train: TrainSpec, runtime: TrainRuntime) -> str | None:
             "use adamw with runtime.train.parallel: fsdp, or runtime.train.parallel: ddp"
         )
     return None
+
+
+def check_held_out(num: int, num_real: int) -> None:
+    """Refuse to keep `num` of `num_real` real clips out of training where none would be left to train on.
+
+    Raises:
+        TrainingError: none would be left.
+    """
+    if 0 < num >= num_real:
+        raise TrainingError(
+            "train.num_held_out keeps all real clips out of training",
+            expected=f"fewer than the {num_real} real clips there are",
+            got=num,
+            next_step="lower train.num_held_out, or raise prompts.real.num_clips",
+        )

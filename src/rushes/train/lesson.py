@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rushes.errors import TrainingError
 from rushes.recipe.train import TrainSpec
 from rushes.records import BlobRef, Sample
 from rushes.store.identity import content_hash, work_key
@@ -41,30 +40,14 @@ def previews_in(home: Path, key: str) -> Path:
     return home / "previews" / key[:12]
 
 
-def check_held_out(num: int, num_real: int) -> None:
-    """Refuse to keep `num` of `num_real` real clips out of training where none would be left to train on.
-
-    Raises:
-        TrainingError: none would be left.
-    """
-    if 0 < num >= num_real:
-        raise TrainingError(
-            "train.num_held_out keeps all real clips out of training",
-            expected=f"fewer than the {num_real} real clips there are",
-            got=num,
-            next_step="lower train.num_held_out, or raise prompts.real.num_clips",
-        )
-
-
 def lesson_key(lesson: Lesson) -> str:
-    """Work key of the checkpoint that a lesson makes; where the clips came from is in their own keys."""
-    # What recipes could not say at first enters only where it is said, so that keys made before then stay.
-    later = {
-        name for name in ("optimizer", "num_held_out") if name not in lesson.spec.model_dump(exclude_defaults=True)
-    }
+    """Work key of the checkpoint that a lesson makes; where the clips came from is in their own keys.
+
+    How often states are kept, and in how many parts a batch is computed, change no result and are left out.
+    """
     unread = {"preference"} if lesson.spec.negative == 0 else set()
     spec = {
-        "train": lesson.spec.model_dump(mode="json", exclude={"checkpoint_every", "num_accumulation"} | later),
+        "train": lesson.spec.model_dump(mode="json", exclude={"checkpoint_every", "num_accumulation"}),
         "samples": content_hash([sample.model_dump(mode="json", exclude=unread) for sample in lesson.samples]),
         "reencode": lesson.reencode,
     }

@@ -13,10 +13,11 @@ from rushes.errors import TrainingError
 from rushes.families.family import Family
 from rushes.families.loaded import TEXT_BATCH
 from rushes.families.texts import TextStates
+from rushes.recipe.train import check_held_out
 from rushes.records import Clip, Prompt, Sample
 from rushes.store.blobs import Blobs
 from rushes.train.data import TrainingSet
-from rushes.train.lesson import Lesson, check_held_out
+from rushes.train.lesson import Lesson
 from rushes.train.shelf import shelved
 from rushes.train.watch import HeldOut
 

@@ -36,6 +36,7 @@ from rushes.train.optimizer import make_optimizer
 from rushes.train.parallel import Parallel
 from rushes.train.probe import probe
 from rushes.train.state import optimizer_tensors
+from tests.support.sandbox_recipe import MODEL, sandbox_recipe
 from tests.support.tiny_wan import make_tiny_wan
 
 LORA = LoraSpec(rank=8, alpha=8)
@@ -137,7 +138,7 @@ def shared(recipe: Recipe, num: int, parallel: str) -> Recipe:
 
 def test_copies_share_activations_alone_and_divided_weights_gradients_too(size: ModelSize) -> None:
     spec = TrainSpec(batch_size=64, num_accumulation=2, precision="float32")
-    recipe = Recipe(shape=SHAPE, train=spec, base=BaseModelSpec(max_tokens=8))
+    recipe = sandbox_recipe(shape=SHAPE, train=spec, base=BaseModelSpec(model=MODEL, max_tokens=8))
     copies, divided = shared(recipe, 4, "ddp"), shared(recipe, 4, "fsdp")
     as_alone = recipe.model_copy(update={"train": spec.model_copy(update={"batch_size": 16})})
     assert block_bytes(size, copies) == block_bytes(size, divided) == block_bytes(size, as_alone)
@@ -158,7 +159,7 @@ def test_activations_under_every_policy_are_those_that_a_probe_counts(
     precision: str, family: Family, size: ModelSize
 ) -> None:
     spec = TrainSpec(batch_size=4, num_accumulation=2, precision=precision)  # type: ignore[arg-type]
-    recipe = Recipe(shape=SHAPE, train=spec, base=BaseModelSpec(max_tokens=8))
+    recipe = sandbox_recipe(shape=SHAPE, train=spec, base=BaseModelSpec(model=MODEL, max_tokens=8))
     network = make_network(family, None, None, autocast=precision == "bfloat16")
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
         found = probe(network, batch_of(2)).blocks
@@ -171,7 +172,7 @@ def test_activations_under_every_policy_are_those_that_a_probe_counts(
 
 
 def test_the_policy_follows_what_is_free_as_training_chooses_it(size: ModelSize) -> None:
-    recipe = Recipe(shape=SHAPE, train=TrainSpec(batch_size=64), base=BaseModelSpec(max_tokens=8))
+    recipe = sandbox_recipe(shape=SHAPE, train=TrainSpec(batch_size=64), base=BaseModelSpec(model=MODEL, max_tokens=8))
     spec = recipe.train
     besides = (8 + 4) * num_tuned(size, spec)
     need = {policy: activation_bytes(block_bytes(size, recipe), policy) + besides for policy in POLICIES}
