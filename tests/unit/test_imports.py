@@ -13,45 +13,68 @@ import pytest
 
 import rushes
 
-PACKAGE = Path(rushes.__file__).resolve().parent
-LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors"}),
-    frozenset({"records", "texts"}),
-    frozenset({"roles", "chat"}),
-    frozenset({"specs", "diagnose_specs", "film_specs", "model_specs", "train_specs", "execute"}),
-    frozenset({"store", "recipe", "recipes", "dimensions", "plugins", "video", "llm"}),
-    frozenset(
-        {"sandbox", "families", "diagnose", "prompts", "generate", "judge", "weights", "train", "measure", "report"}
-        | {"workbench", "plan", "status", "doctor", "vbench", "export"}
-    ),
-    frozenset({"steps", "drafting", "crew", "result", "remembered", "elsewhere"}),
-    frozenset({"pipeline"}),
-    frozenset({"calibrate"}),
-    frozenset({"cli", "__main__", "results"}),
-)
-"""Who may import whom at the top of a module: the own layer and those before it."""
+SOURCE = Path(rushes.__file__).resolve().parents[1]
+PACKAGES = ("rushes", "rushes_sandbox", "rushes_vbench")
 
-LIGHT = frozenset({"errors", "records", "roles", "specs", "recipe", "store", "execute", "status", "cli", "__main__"})
+KNOWS = {
+    "errors": "",
+    "records": "errors",
+    "execute": "errors",
+    "statistics": "records",
+    "display": "records",
+    "roles": "execute records",
+    "dimensions": "errors records",
+    "recipe": "dimensions errors records roles",
+    "plugins": "errors recipe roles",
+    "store": "errors execute plugins recipe records roles",
+    "llm": "errors recipe roles store",
+    "families": "errors recipe records store",
+    "plan": "errors families plugins recipe records roles store",
+    "context": "errors execute families plan recipe records store",
+    "preflight": "context errors families plugins recipe store",
+    "prompts": "context dimensions errors execute llm plugins recipe records roles store",
+    "generate": "context errors execute families recipe records roles store",
+    "judge": "context errors execute families generate llm plugins recipe records roles store",
+    "weights": "context errors judge plugins recipe records roles",
+    "train": "context errors execute families recipe records store",
+    "measure": "context display errors execute families generate judge plugins recipe records roles statistics store",
+    "diagnose": "context errors judge measure prompts recipe records statistics",
+    "audit": "display errors execute judge plugins prompts recipe records roles statistics store",
+    "report": "audit context display errors families judge measure plan plugins prompts recipe records roles statistics"
+    " store train weights",
+    "export": "display errors families measure recipe records report store",
+    "doctor": "plugins",
+    "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store train"
+    " weights",
+    "cli": "audit doctor errors execute export pipeline plan plugins recipe records report store train",
+    "__main__": "cli",
+}
+"""Who may know whom, from the bottom up: a part imports what stands here and nothing else, inside functions too. A part
+knows only parts above it in this table, so there can be no circle. `recipes` holds data. The two plug-ins may know any
+part of the core but the pipeline, and the core knows neither."""
+
+LIGHT = frozenset({"errors", "records", "roles", "recipe", "plugins", "store", "execute", "cli", "__main__"})
 """What `rushes --help` may load: nothing of these, directly or through others, imports a heavy library at the top."""
+
+WITH_NUMPY = frozenset({"rushes.store.video"})
+"""Of the light parts, what only modules with frames in hand import."""
 
 HEAVY = frozenset(
     {"torch", "diffusers", "transformers", "tokenizers", "peft", "accelerate", "safetensors", "numpy", "scipy", "cv2"}
     | {"av", "PIL", "jinja2", "ray"}
 )
 
-TOP = frozenset({"pipeline", "calibrate", "cli", "__main__", "results"})
-"""What nothing below may import, not even inside a function."""
-
-MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
+MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 400, 60, 8
 
 
 @cache
 def modules() -> dict[str, Path]:
-    """Every module of the package by dotted name."""
+    """Every module of the three packages by dotted name."""
     found = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    for package in PACKAGES:
+        for path in sorted((SOURCE / package).rglob("*.py")):
+            parts = path.relative_to(SOURCE).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
 
 
@@ -89,38 +112,64 @@ def _statements(node: ast.AST, *, in_functions: bool, for_types: bool) -> Iterat
 
 
 def part_of(module: str) -> str:
-    """`rushes.store.run` -> `store`; the package itself -> ``."""
-    return module.split(".")[1] if "." in module else ""
+    """`rushes.store.run` -> `store`, `rushes_vbench.suite` -> `rushes_vbench`; the core itself -> ``."""
+    names = module.split(".")
+    return names[0] if names[0] != "rushes" else "".join(names[1:2])
 
 
-def rank(part: str) -> int:
-    return next(i for i, layer in enumerate(LAYERS) if part in layer)
+def own(targets: set[str]) -> set[str]:
+    """Those of our own modules."""
+    return {each for each in targets if each.split(".")[0] in PACKAGES}
 
 
-def test_every_part_has_a_layer() -> None:
-    named = frozenset().union(*LAYERS)
-    assert {part_of(name) for name in modules()} - {""} <= named
+def test_the_table_holds_every_part_in_order() -> None:
+    parts = {part_of(name) for name in modules()} - {"", "recipes", "rushes_sandbox", "rushes_vbench"}
+    assert set(KNOWS) == parts
+    order = list(KNOWS)
+    for part, known in KNOWS.items():
+        assert set(known.split()) <= set(order[: order.index(part)]), f"{part} stands above what it knows"
 
 
-@pytest.mark.parametrize("name", [name for name in modules() if part_of(name)])
-def test_imports_point_one_way(name: str) -> None:
-    own = rank(part_of(name))
-    targets = {m for m in imported(name, in_functions=False, for_types=True) if m.startswith("rushes.")}
-    upward = sorted(target for target in targets if rank(part_of(target)) > own)
-    assert not upward, f"{name} imports from a later layer: {upward}"
+@pytest.mark.parametrize("part", KNOWS)
+def test_a_part_knows_whom_the_table_says(part: str) -> None:
+    found: dict[str, str] = {}
+    for name in (each for each in modules() if part_of(each) == part):
+        for target in own(imported(name, in_functions=True, for_types=False)):
+            found.setdefault(part_of(target), f"{name} -> {target}")
+    known = set(KNOWS[part].split())
+    unknown = {each: why for each, why in found.items() if each not in known | {part, ""}}
+    assert not unknown, f"{part} may not know these: {unknown}"
+    assert known <= set(found), f"{part} does not need: {sorted(known - set(found))}"
 
 
-@pytest.mark.parametrize("name", [name for name in modules() if part_of(name) not in TOP | {""}])
-def test_nothing_reaches_for_the_top(name: str) -> None:
-    targets = imported(name, in_functions=True, for_types=True)
-    assert not {t for t in targets if t.startswith("rushes.") and part_of(t) in TOP}
+@pytest.mark.parametrize("package", ["rushes_sandbox", "rushes_vbench"])
+def test_a_plug_in_stands_beside_the_pipeline_and_the_other_plug_in(package: str) -> None:
+    names = [each for each in modules() if part_of(each) == package]
+    found = {part_of(t) for name in names for t in own(imported(name, in_functions=True, for_types=True))}
+    assert found <= set(KNOWS) - {"pipeline", "context", "preflight", "train", "__main__"} | {package}
+
+
+def test_no_file_is_part_of_a_circle() -> None:
+    """Imports inside functions count; those for types alone do not."""
+    graph = {name: own(imported(name, in_functions=True, for_types=False)) & set(modules()) for name in modules()}
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, f"a circle: {' -> '.join((*way[way.index(name) :], name))}"
+        if name not in done:
+            for target in sorted(graph[name] - {name}):
+                visit(target, (*way, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
 
 
 def test_importing_rushes_loads_nothing() -> None:
     assert not imported("rushes", in_functions=False, for_types=False) - {"__future__"}
 
 
-@pytest.mark.parametrize("name", [name for name in modules() if part_of(name) in LIGHT])
+@pytest.mark.parametrize("name", [name for name in modules() if part_of(name) in LIGHT and name not in WITH_NUMPY])
 def test_light_modules_stay_light(name: str) -> None:
     """Follows imports at module level from `name`; says through which chain a heavy library comes in."""
     came_from: dict[str, str] = {name: ""}
@@ -183,3 +232,30 @@ def test_functions_are_short(name: str) -> None:
         and node.end_lineno - node.lineno + 1 > MAX_FUNCTION_LINES
     ]
     assert not long, f"{name} has functions above {MAX_FUNCTION_LINES} lines: {long}"
+
+
+@pytest.mark.parametrize("name", modules())
+def test_functions_take_few_parameters(name: str) -> None:
+    """Commands with many options take them as one value: `rushes.cli.options.taking`."""
+    many = {}
+    for node in ast.walk(tree_of(name)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            names = [each.arg for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+            many[node.name] = len([each for each in names if each not in ("self", "cls")])
+    many = {each: num for each, num in many.items() if num > MAX_PARAMETERS}
+    assert not many, f"{name} has functions with more than {MAX_PARAMETERS} parameters: {many}"
+
+
+def test_the_core_names_neither_plug_in_in_its_code() -> None:
+    """Nor by a text that would be imported; docstrings, help and examples in messages may name them."""
+    found = [
+        f"{name}: {node.value}"
+        for name in modules()
+        if name.split(".")[0] == "rushes"
+        for node in ast.walk(tree_of(name))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value.partition(":")[0].split(".")[0] in ("rushes_sandbox", "rushes_vbench")
+        and " " not in node.value
+    ]
+    assert not found

@@ -6,7 +6,6 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from rushes.pipeline import improve
 from rushes.plan.measured import prices_of
 from rushes.plan.prices import Prices
 from rushes.recipe.dimensions import probed
@@ -47,6 +46,8 @@ def calibrate(recipe: Recipe) -> Prices:
     Raises:
         UserError: the recipe cannot run here; better now than after hours.
     """
+    from rushes.pipeline import improve
+
     with tempfile.TemporaryDirectory(prefix="rushes-calibration-") as folder:
         trial = small(recipe)
         improve(trial, Path(folder) / "run")

@@ -17,12 +17,12 @@ from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Message
 from rushes.recipe.models import ServerModelSpec
 from rushes.roles import Failed, Video
 from rushes_vbench.metrics import models
-from rushes_vbench.metrics.chat_specs import LlmTextJudgeSpec, VlmTellerSpec
 from rushes_vbench.metrics.core import Unanswered
 
 if TYPE_CHECKING:
     from rushes.judge.vlm_model import LocalVlm
     from rushes.recipe.runtime import RuntimeSpec
+    from rushes_vbench.metrics.chat_specs import LlmTextJudgeSpec, VlmTellerSpec
 
 
 class NoWords(Exception):
