@@ -1,9 +1,9 @@
-"""How good the sandbox's own models are: the autoencoder's decibels, and how often the base model films what was asked.
+"""How good the sandbox's own models are: the autoencoder's decibels, and how often the base model shows what was asked.
 
     python benchmarks/sandbox_model.py --out results.json                  584 clips: minutes on two idle cores
     python benchmarks/sandbox_model.py --clips 8 --simple 4 --prompts 2    a smoke test: the numbers mean little
 
-The autoencoder is measured on the held-out clips that pre-training measures it on. The base model films prompts of
+The autoencoder is measured on the held-out clips that pre-training measures it on. The base model is given prompts of
 every kind that the grammar has, `Simple` included, with sampler, shape and writer of the recipe `sandbox`, one take
 each, and the perception measurer looks: a clip is right when every question of its prompt gets the expected answer.
 Prompts have a seed of their own, so they are no run's probes or held-out prompts. Intervals are 95 % ones, over clips
@@ -56,7 +56,7 @@ class Size:
     num_prompts: int = 48
     """Prompts of each other kind."""
     batch_size: int = 48
-    """Clips filmed at once."""
+    """Clips generated at once."""
 
     def of(self, kind: str) -> int:
         """Prompts of a kind."""
@@ -162,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--clips", type=int, default=Size.num_clips, help="clips to reconstruct, a multiple of 8")
     parser.add_argument("--simple", type=int, default=Size.num_simple, help="prompts of `Simple`, at least 2")
     parser.add_argument("--prompts", type=int, default=Size.num_prompts, help="prompts of each other kind, at least 2")
-    parser.add_argument("--batch", type=int, default=Size.batch_size, help="clips filmed at once")
+    parser.add_argument("--batch", type=int, default=Size.batch_size, help="clips generated at once")
     parser.add_argument("--out", type=Path, help="write the results here, as JSON")
     asked = parser.parse_args(arguments)
     if asked.clips < 8 or asked.clips % 8 or min(asked.simple, asked.prompts) < 2 or asked.batch < 1:

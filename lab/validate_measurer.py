@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.degrade import CONDITIONS, WRONG
 from rushes_sandbox.grammar import DIMENSIONS, draw_scene
 from rushes_sandbox.perception.answer import Unclear, answer
-from rushes_sandbox.perception.degrade import CONDITIONS, WRONG
 from rushes_sandbox.perception.observe import Observation, perceive
 from rushes_sandbox.questions import Check, checks
 from rushes_sandbox.render import render

@@ -21,7 +21,9 @@ from rushes.recipe.template import recipe_yaml
 from rushes.recipe.train import TrainSpec
 from rushes.recipe.weights import WeightsSpec
 from rushes.recipe.yaml_reader import dotted, read_value
-from rushes.store.changes import STAGES, changed_paths, spec_hash, stage_of_path
+from rushes.store.changes import STAGES, stage_of_path
+from rushes.store.header import differing_paths
+from rushes.store.identity import content_hash, spec_part
 from rushes.store.run import Run
 from tests.support.sandbox_recipe import CATALOGUE, judge_spec, sandbox_recipe
 
@@ -303,7 +305,7 @@ def test_what_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
 def test_the_recipe_that_a_run_keeps_loads_as_the_same_recipe(tmp_path: Path) -> None:
     recipe = parse("name: 'yes'\ntrain: {learning_rate: 1e-5}\nbase: {model: 'a: b'}")
     with Run.open(tmp_path / "run", recipe) as run:
-        assert run.header.recipe_hash == spec_hash(recipe)
+        assert run.header.recipe_hash == content_hash(spec_part(recipe))
     assert load_recipe(tmp_path / "run" / "recipe.yaml") == recipe
 
 
@@ -397,15 +399,15 @@ def test_types_in_words() -> None:
 def test_runtime_changes_nothing_that_counts() -> None:
     recipe = sandbox_recipe()
     faster = parse("name: run\nruntime: {generate_batch: 2, num_threads: 7}")
-    assert spec_hash(recipe) == spec_hash(faster)
-    assert changed_paths(recipe, faster) == ()
-    assert spec_hash(recipe) != spec_hash(parse("train: {num_steps: 1}"))
+    assert content_hash(spec_part(recipe)) == content_hash(spec_part(faster))
+    assert differing_paths(spec_part(recipe), spec_part(faster)) == ()
+    assert spec_part(recipe) != spec_part(parse("train: {num_steps: 1}"))
 
 
 def test_changed_settings_are_named_and_their_stages_known() -> None:
     old = parse("name: x")
     new = parse("name: x\ntrain: {num_steps: 1, lora: {rank: 2}}", "judge.aggregate=product")
-    assert changed_paths(old, new) == ("judge.aggregate", "train.lora", "train.num_steps")
+    assert differing_paths(spec_part(old), spec_part(new)) == ("judge.aggregate", "train.lora", "train.num_steps")
     assert stage_of_path("train.num_steps") == ("train", "measure", "report")
     assert stage_of_path("judge.aggregate") == ("weigh", "train", "measure", "report")
     assert stage_of_path("judge.judge.use")[0] == "judge"
@@ -417,8 +419,8 @@ def test_changed_settings_are_named_and_their_stages_known() -> None:
 
 def test_another_kind_of_section_is_not_told_by_the_name_of_its_class() -> None:
     new = sandbox_recipe(judge=judge_spec(judge=VlmJudgeSpec(model=LocalModelSpec())))
-    assert all("spec_name" not in path for path in changed_paths(sandbox_recipe(), new))
-    assert "judge.judge.kind" in changed_paths(sandbox_recipe(), new)
+    assert all("spec_name" not in path for path in differing_paths(spec_part(sandbox_recipe()), spec_part(new)))
+    assert "judge.judge.kind" in differing_paths(spec_part(sandbox_recipe()), spec_part(new))
 
 
 def test_every_section_knows_its_stages() -> None:

@@ -34,14 +34,6 @@ class Source:
     @property
     def weights(self) -> BlobRef:
         """Its weights: all of the transformer's, adapters merged, under the base's own names."""
-        if not isinstance(self.checkpoint.weights, BlobRef):
-            raise StoreError(
-                f"checkpoint {self.checkpoint.key[:SHORT]} of {self.run.home} keeps its weights in a way that this "
-                "version of Rushes does not export",
-                expected="one safetensors file with all of the transformer's weights",
-                got="a folder",
-                next_step="export with the version of Rushes that made the run (see header.json)",
-            )
         return self.checkpoint.weights
 
     @property

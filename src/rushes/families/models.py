@@ -32,7 +32,6 @@ class Model:
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Model:
         """The model that a checkpoint is."""
-        assert isinstance(checkpoint.weights, BlobRef)
         return cls(checkpoint.key, checkpoint.weights)
 
 

@@ -15,7 +15,7 @@ from rushes.plan.counts import Kind, calls_per_draft, sampler_calls
 from rushes.plan.prices import Price, Prices, unknown_kinds
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.recipe import Recipe
-from rushes.records import BlobRef, Checkpoint, Clip
+from rushes.records import Clip
 from rushes.store.identity import spec_part
 from rushes.store.run import Run
 
@@ -134,7 +134,7 @@ def prices_of(home: Path, recipe: Recipe) -> Prices:
         return Prices(
             by_kind=found,
             clip_bytes=_mean([_clip_bytes(clip) for clip in run.clips.all()]) if "clip_calls" in same else None,
-            checkpoint_bytes=_mean([_weight_bytes(one) for one in run.checkpoints.all()])
+            checkpoint_bytes=_mean([one.weights.num_bytes for one in run.checkpoints.all()])
             if "train_clips" in same
             else None,
         )
@@ -171,12 +171,6 @@ def _price(run: Run, kind: Kind, settings: Mapping[str, Any], base: BaseModelSpe
 
 def _clip_bytes(clip: Clip) -> int:
     return sum(ref.num_bytes for ref in (clip.video, clip.latents) if ref is not None)
-
-
-def _weight_bytes(checkpoint: Checkpoint) -> int:
-    if isinstance(checkpoint.weights, BlobRef):
-        return checkpoint.weights.num_bytes
-    return sum(file.blob.num_bytes for file in checkpoint.weights.files)
 
 
 def _mean(sizes: list[int]) -> int | None:

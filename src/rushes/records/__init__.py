@@ -3,7 +3,7 @@
 Everybody may use them; they know nothing but errors.
 """
 
-from rushes.records.base import BlobRef, FileRef, FolderRef, Key, KeyedRecord, Record
+from rushes.records.base import BlobRef, Key, KeyedRecord, Record
 from rushes.records.derived import (
     Change,
     CostEntry,
@@ -50,9 +50,7 @@ __all__ = [
     "DraftOutcome",
     "DriftRow",
     "Failure",
-    "FileRef",
     "Focus",
-    "FolderRef",
     "Key",
     "KeyedRecord",
     "LossSummary",

@@ -60,27 +60,3 @@ class BlobRef(Record):
     """File name ending with its dot, lower case: ".safetensors", ".mp4"."""
     num_bytes: Count
     """Length of the file, bytes."""
-
-
-class FileRef(Record):
-    """One file of a stored folder.
-
-    Example:
-        FileRef(path="transformer/config.json", blob=BlobRef(sha256="0a" * 32, suffix=".json", num_bytes=412))
-    """
-
-    path: Annotated[str, StringConstraints(pattern=r"^[^/\\].*$", min_length=1)]
-    """Path inside the folder, with forward slashes, never absolute."""
-    blob: BlobRef
-    """Its content."""
-
-
-class FolderRef(Record):
-    """A folder in the blob store (for example a diffusers model folder): its files, sorted by path.
-
-    Example:
-        FolderRef(files=(FileRef(path="config.json", blob=BlobRef(sha256="0a" * 32, suffix=".json", num_bytes=2)),))
-    """
-
-    files: tuple[FileRef, ...]
-    """The files, sorted by path."""

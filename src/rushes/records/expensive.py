@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from rushes.errors import StoreError
-from rushes.records.base import BlobRef, Count, FolderRef, Key, KeyedRecord, Record, Seconds, Share, Size, Text
+from rushes.records.base import BlobRef, Count, Key, KeyedRecord, Record, Seconds, Share, Size, Text
 
 Origin = Literal["weakness", "caption", "probe", "held_out"]
 """Why a prompt exists: aimed at a weakness, caption of a real clip, diagnosis, or the final comparison."""
@@ -298,7 +298,7 @@ class Checkpoint(KeyedRecord):
     """True when the weights are the exponential moving average of the trained ones."""
     parent: Text | None = None
     """Weights it was tuned from: a checkpoint's key or a model name; None for the recipe's base model."""
-    weights: BlobRef | FolderRef
+    weights: BlobRef
     """The weights: one safetensors file, or a model folder."""
     losses: tuple[LossSummary, ...] = ()
     """Each loss term, at the start and at the end."""

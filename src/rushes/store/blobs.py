@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rushes.errors import BlobCorrupt, InputError
-from rushes.records import BlobRef, FileRef, FolderRef
+from rushes.records import BlobRef
 from rushes.store.files import explained, make_folder, read_pieces, sha256_of_file, write_atomic
 
 if TYPE_CHECKING:
@@ -114,36 +114,6 @@ class Blobs:
         if damage is not None:
             raise damage
         return self.path(ref)
-
-    # ---------------------------------------------------------------- folders
-
-    def put_folder(self, folder: Path) -> FolderRef:
-        """Store every file below `folder`, sorted by path.
-
-        Raises:
-            InputError: a file cannot be read.
-            StoreError: disk full or read-only.
-        """
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        return FolderRef(
-            files=tuple(FileRef(path=path.relative_to(folder).as_posix(), blob=self.put_file(path)) for path in paths)
-        )
-
-    def export_folder(self, ref: FolderRef, target: Path) -> Path:
-        """Copy a stored folder out to `target` and return `target`; its files are checked on the way.
-
-        Raises:
-            BlobCorrupt: a stored file is damaged.
-            StoreError: the target cannot be written.
-        """
-        make_folder(target)
-        for file in ref.files:
-            path = target / file.path
-            if not path.resolve().is_relative_to(target.resolve()):
-                raise ValueError(f"a stored folder must stay inside its target, got {file.path!r}")
-            make_folder(path.parent)
-            write_atomic(path, read_pieces(self.checked_path(file.blob)))
-        return target
 
     # ---------------------------------------------------------------- tensors and video (safetensors, no pickle)
 

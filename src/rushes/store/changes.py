@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from rushes.recipe.recipe import Recipe
-from rushes.store.header import differing_paths
-from rushes.store.identity import content_hash, spec_part
-
 STAGES: Final = ("diagnose", "prompts", "generate", "judge", "weigh", "train", "measure", "report")
 """The stages in the order of the pipeline; each reads what those before it made."""
 
@@ -32,18 +28,6 @@ _FIRST_STAGE: Final[dict[str, str | None]] = {
     "measure.num_bootstrap": "report",
 }
 """The first stage that reads a setting, by path; the longest entry that leads to a path counts. None: no stage does."""
-
-
-def spec_hash(recipe: Recipe) -> str:
-    """Hash of everything but the runtime settings, 64 hex digits: the `recipe_hash` of a run's header."""
-    return content_hash(spec_part(recipe))
-
-
-def changed_paths(old: Recipe, new: Recipe) -> tuple[str, ...]:
-    """Settings that differ, as sorted dotted paths: "train.num_steps". Runtime settings never count."""
-    paths = differing_paths(spec_part(old), spec_part(new))
-    # Another kind of writer shows itself in `kind`; the name of its class is for work keys.
-    return tuple(path for path in paths if not path.endswith("spec_name"))
 
 
 def stage_of_path(path: str) -> tuple[str, ...]:

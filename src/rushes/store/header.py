@@ -87,9 +87,12 @@ def _new_header(spec: dict[str, Any]) -> RunHeader:
 
 
 def differing_paths(old: object, new: object, path: str = "") -> tuple[str, ...]:
-    """Dotted paths at which two JSON values differ, sorted; "train.steps", "focus.0.share"."""
+    """Dotted paths at which two recipes as JSON values differ, sorted; "train.num_steps", "diagnose.focus.0".
+
+    Another kind of section shows in its `kind`; `spec_name` is for work keys.
+    """
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        names = sorted({*old, *new})
+        names = sorted({*old, *new} - {"spec_name"})
         pairs = [(name, old.get(name, _Absent), new.get(name, _Absent)) for name in names]
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         pairs = [(str(i), a, b) for i, (a, b) in enumerate(zip(old, new, strict=True))]

@@ -101,10 +101,6 @@ class Table(Generic[R]):
         )
         return [Failure.model_validate_json(body) for (body,) in rows]
 
-    def forget_failures(self) -> None:
-        """Let everything that failed be tried afresh, also what was given up."""
-        self.database.execute("DELETE FROM failures WHERE name = ?", (self.name,))
-
     def attempts(self, keys: Sequence[str]) -> dict[str, int]:
         """How often each of `keys` failed; keys that never did are absent."""
         found: dict[str, int] = {}

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rushes.errors import UserError
 from rushes.records import Outcome
 from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest, Video
 from rushes_vbench.metrics.core import Profile, Unanswered
-from rushes_vbench.metrics.models import VideoTeller
 from rushes_vbench.metrics.questions import Ask, plan, score
-from rushes_vbench.metrics.replies import says_yes
 from rushes_vbench.metrics.sampling import pick
 from rushes_vbench.metrics.twins import Twins, averaged, twins_of, with_twins
 from rushes_vbench.suite import SuiteEntry
@@ -73,41 +70,6 @@ def _checked(given: GivenAnswer) -> GivenAnswer:
     if p_yes is None or 0.0 <= p_yes <= 1.0:
         return given
     return GivenAnswer(None, f"the judge gave {p_yes!r} as a probability")
-
-
-class SpokenJudge:
-    """A `Judge` over a model that replies in words; the replies are read by the profile's rule.
-
-    `compat` with LLaVA-Video is the official protocol: one conversation per question, the time stamps of the frames
-    in words, "yes" anywhere in the reply. In `fixed` a reply that begins with neither yes nor no is no answer.
-
-    Args:
-        teller: says in words what a clip shows.
-        profile: whose rule.
-    """
-
-    def __init__(self, teller: VideoTeller, profile: Profile) -> None:
-        self._teller = teller
-        self._profile = profile
-
-    def answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...] | Failed]:
-        """See `rushes.roles.Judge`."""
-        return [self._one(request) for request in requests]
-
-    def _one(self, request: JudgeRequest) -> tuple[GivenAnswer, ...] | Failed:
-        try:
-            return tuple(self._asked(request.video, question.text) for question in request.questions)
-        except (UserError, Unanswered):
-            raise
-        except Exception as error:  # one clip that the model cannot take must not lose the others
-            return Failed.of(error)
-
-    def _asked(self, video: Video, text: str) -> GivenAnswer:
-        reply = self._teller.tell(video, f"{time_header(video)} Reply with only yes or no.\n{text}")
-        said = says_yes(reply, self._profile)
-        if said is None:
-            return GivenAnswer(None, f"the reply begins with neither yes nor no: {reply[:80]!r}")
-        return GivenAnswer(float(said))
 
 
 def time_header(video: Video) -> str:

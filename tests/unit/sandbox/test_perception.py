@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from lab.degrade import CONDITIONS, WRONG, add_noise, blur, compress
 from lab.validate_measurer import Tally, main, other_scene, refusals, right_answers
 from rushes_sandbox.grammar import DIMENSIONS, draw_scene
 from rushes_sandbox.perception import Unclear, answer, diversity, diversity_features, drift_features, perceive
-from rushes_sandbox.perception.degrade import CONDITIONS, WRONG, add_noise, blur, compress
 from rushes_sandbox.perception.segment import segment
 from rushes_sandbox.perception.shapes import moments, shapes_of
 from rushes_sandbox.questions import Check
@@ -34,7 +34,9 @@ BOX = Thing("square", "blue", "small", 6.0, 0.0)
 ROLL = Action(0, "right", amount=26.0)
 
 
-def film(*things: Thing, actions: tuple[Action, ...] = (), camera: Camera = "still", amount: float = 0.0) -> np.ndarray:
+def rendered(
+    *things: Thing, actions: tuple[Action, ...] = (), camera: Camera = "still", amount: float = 0.0
+) -> np.ndarray:
     return render(Scene("Simple", things, actions, "grey", camera, amount))
 
 
@@ -81,7 +83,7 @@ def test_at_least_97_percent_right_in_every_condition(dimension: str) -> None:
 def test_every_shape_and_colour_is_told_in_every_frame(shape: str) -> None:
     for colour in COLOURS:
         thing = Thing(shape, colour, "small", 3.3, -4.7)  # type: ignore[arg-type]
-        (track,) = perceive(film(thing)[:3]).tracks
+        (track,) = perceive(rendered(thing)[:3]).tracks
         assert (track.shape, track.colour, track.presence) == (shape, colour, 1.0)
         assert all(shapes_of(form_F[None]) == (shape,) for form_F in track.form_TF)
 
@@ -104,35 +106,36 @@ def test_a_bar_is_none_of_the_shapes() -> None:
 
 
 def test_place_and_area_are_exact_to_a_fraction_of_a_pixel() -> None:
-    (track,) = perceive(film(BALL, actions=(ROLL,))).tracks
+    (track,) = perceive(rendered(BALL, actions=(ROLL,))).tracks
     assert np.abs(track.x_T - np.linspace(-14, 12, 17)).max() < 0.15
     assert np.abs(track.y_T).max() < 0.15
     assert track.area_T == pytest.approx(np.pi * RADIUS_PX["medium"] ** 2, rel=0.02)
-    blurred = perceive(blur(film(BALL, actions=(ROLL,)), 1.0)).tracks[0]
+    blurred = perceive(blur(rendered(BALL, actions=(ROLL,)), 1.0)).tracks[0]
     assert blurred.area_T == pytest.approx(track.area_T, rel=0.03)
 
 
 def test_a_steady_fall_is_not_one_that_gets_faster_and_does_not_bounce() -> None:
-    steady = film(dataclasses.replace(BALL, x=0, y=-16), actions=(Action(0, "down", amount=30.0),))
+    steady = rendered(dataclasses.replace(BALL, x=0, y=-16), actions=(Action(0, "down", amount=30.0),))
     assert ask(steady, "moves", "red circle", "", "down") is True
     assert ask(steady, "faster", "red circle") is False
     assert ask(steady, "bounces", "red circle") is False
 
 
 def test_motion_across_the_direction_asked_about_is_no_motion_that_way() -> None:
-    diagonal = film(BALL, actions=(ROLL, Action(0, "up", amount=20.0)))
+    diagonal = rendered(BALL, actions=(ROLL, Action(0, "up", amount=20.0)))
     assert ask(diagonal, "moves", "red circle", "", "up") is False
     assert (
-        ask(film(BALL, actions=(dataclasses.replace(ROLL, amount=4.0),)), "moves", "red circle", "", "right") is False
+        ask(rendered(BALL, actions=(dataclasses.replace(ROLL, amount=4.0),)), "moves", "red circle", "", "right")
+        is False
     )
 
 
 def test_things_that_stop_short_of_each_other_do_not_touch() -> None:
     things, box = (dataclasses.replace(BALL, size="small", x=-20.0), BOX), "blue square"
-    short = film(*things, actions=(Action(0, "stop", 0.0, 0.5, 8.0, direction="right"),))
+    short = rendered(*things, actions=(Action(0, "stop", 0.0, 0.5, 8.0, direction="right"),))
     assert ask(short, "touches", "red circle", box) is False
     assert ask(short, "waits", box, "red circle") is False
-    early = film(
+    early = rendered(
         *things,
         actions=(
             Action(0, "push", 0.0, 1.0, 26.0, direction="right"),
@@ -141,7 +144,7 @@ def test_things_that_stop_short_of_each_other_do_not_touch() -> None:
     )
     assert ask(early, "touches", "red circle", box) is True
     assert ask(early, "waits", box, "red circle") is False
-    together = film(dataclasses.replace(BALL, x=-8.5), dataclasses.replace(BOX, x=6.5))
+    together = rendered(dataclasses.replace(BALL, x=-8.5), dataclasses.replace(BOX, x=6.5))
     assert isinstance(ask(together, "waits", box, "red circle"), Unclear)
 
 
@@ -149,7 +152,7 @@ def test_things_that_stop_short_of_each_other_do_not_touch() -> None:
     "camera, amount", [("pan_left", 20.0), ("pan_right", 9.0), ("zoom_in", 1.6), ("zoom_out", 1.3)]
 )
 def test_camera_motion_is_measured(camera: Camera, amount: float) -> None:
-    seen = perceive(film(BALL, actions=(ROLL,), camera=camera, amount=amount)).camera
+    seen = perceive(rendered(BALL, actions=(ROLL,), camera=camera, amount=amount)).camera
     pan = {"pan_left": -amount, "pan_right": amount}.get(camera, 0.0)
     zoom = {"zoom_in": np.log(amount), "zoom_out": -np.log(amount)}.get(camera, 0.0)
     assert seen.pan_x_px == pytest.approx(pan, abs=0.8)
@@ -174,15 +177,15 @@ def test_incidents_are_reported(wrong: str, kind: str) -> None:
 def test_a_third_thing_for_half_of_the_clip_is_not_two_the_whole_time() -> None:
     two = [dataclasses.replace(BALL, size="small", x=x) for x in (-18.0, 18.0)]
     three = [*two, dataclasses.replace(two[0], x=0.0)]
-    mixed = np.concatenate([film(*two)[:9], film(*three)[9:]])
+    mixed = np.concatenate([rendered(*two)[:9], rendered(*three)[9:]])
     for number in ("two", "three"):
         assert ask(mixed, "count", "red circles", "", number) is False
-    assert ask(film(*two), "count", "red circles", "", "two") is True
+    assert ask(rendered(*two), "count", "red circles", "", "two") is True
 
 
 def test_empty_and_noisy_clips_show_nothing() -> None:
     rng = np.random.default_rng(0)
-    empty = add_noise(film(), rng)
+    empty = add_noise(rendered(), rng)
     assert perceive(empty).tracks == ()
     assert ask(empty, "exists", "red circle") is False
     for noise in (np.zeros((17, 64, 64, 3), np.uint8), rng.integers(0, 256, (17, 64, 64, 3)).astype(np.uint8)):
@@ -195,7 +198,7 @@ def test_other_sizes_and_lengths_are_measured_too() -> None:
 
 
 def test_a_thing_that_half_leaves_the_view_keeps_its_name() -> None:
-    leaving = film(BALL, actions=(dataclasses.replace(ROLL, amount=44.0),))
+    leaving = rendered(BALL, actions=(dataclasses.replace(ROLL, amount=44.0),))
     (track,) = perceive(leaving).tracks
     assert (track.shape, track.presence, bool(track.cut_T[-1])) == ("circle", 1.0, True)
     assert ask(leaving, "moves", "red circle", "", "right") is True
@@ -203,8 +206,8 @@ def test_a_thing_that_half_leaves_the_view_keeps_its_name() -> None:
 
 def test_alike_things_that_melt_into_one_are_not_counted_as_two() -> None:
     near = [dataclasses.replace(BALL, x=x) for x in (-8.0, 8.0)]
-    assert ask(film(*near), "count", "red circles", "", "two") is False
-    assert ask(film(*near), "exists", "red circle") is False
+    assert ask(rendered(*near), "count", "red circles", "", "two") is False
+    assert ask(rendered(*near), "exists", "red circle") is False
 
 
 def test_a_thing_that_changes_colour_keeps_its_track() -> None:
@@ -219,7 +222,7 @@ def test_a_thing_that_changes_colour_keeps_its_track() -> None:
 def test_bad_input_is_refused() -> None:
     with pytest.raises(ValueError, match="expected uint8 frames"):
         perceive(np.zeros((17, 64, 64, 3), np.float32))  # type: ignore[arg-type]
-    seen = perceive(film(BALL))
+    seen = perceive(rendered(BALL))
     for bad in (
         ("exists", "red dog"),
         ("moves", "red circle", "", "north"),
@@ -231,8 +234,8 @@ def test_bad_input_is_refused() -> None:
 
 
 def test_diversity_is_nought_for_copies_and_grows_with_difference() -> None:
-    one = perceive(film(BALL, actions=(ROLL,)))
-    elsewhere = perceive(film(dataclasses.replace(BALL, y=12.0), actions=(ROLL,)))
+    one = perceive(rendered(BALL, actions=(ROLL,)))
+    elsewhere = perceive(rendered(dataclasses.replace(BALL, y=12.0), actions=(ROLL,)))
     scenes = [draw_scene(np.random.default_rng(seed)) for seed in range(4)]
     mixed = diversity([perceive(render(scene)) for scene in scenes])
     assert diversity([one, one]) == diversity([one]) == diversity([]) == 0.0
@@ -241,7 +244,7 @@ def test_diversity_is_nought_for_copies_and_grows_with_difference() -> None:
 
 
 def test_drift_features_follow_what_they_are_named_after() -> None:
-    frames = film(BALL, actions=(ROLL,))
+    frames = rendered(BALL, actions=(ROLL,))
     base, noisy = drift_features(frames), drift_features(add_noise(frames, np.random.default_rng(0)))
     soft, grey = drift_features(blur(frames, 1.5)), frames.mean(-1, keepdims=True).repeat(3, -1).astype(np.uint8)
     assert soft.high_frequency < base.high_frequency < noisy.high_frequency
@@ -252,14 +255,14 @@ def test_drift_features_follow_what_they_are_named_after() -> None:
 
 
 def test_compression_keeps_shape_and_changes_pixels() -> None:
-    frames = film(BALL, BOX)
+    frames = rendered(BALL, BOX)
     squeezed = compress(frames)
     assert squeezed.shape == frames.shape and squeezed.dtype == np.uint8
     assert 0 < np.abs(squeezed.astype(int) - frames).mean() < 8
 
 
 def test_touching_things_of_different_colours_stay_two() -> None:
-    blobs = segment(film(dataclasses.replace(BALL, x=-8.0), dataclasses.replace(BOX, x=4.0))).blobs[0]
+    blobs = segment(rendered(dataclasses.replace(BALL, x=-8.0), dataclasses.replace(BOX, x=4.0))).blobs[0]
     assert sorted(blob.colour for blob in blobs) == ["blue", "red"]
 
 

@@ -61,7 +61,7 @@ def test_a_failure_is_stored_and_tried_again_up_to_the_limit(run: Run, work: lis
     writer.chunks.clear()
     make(run, work, writer, chunk_size=4)
     assert writer.chunks == []
-    run.prompts.forget_failures()
+    run.database.execute("DELETE FROM failures")
     assert len(make(run, work, toy_writer(), chunk_size=4)) == 10
     assert run.prompts.failures() == []
     assert [event["error_type"] for event in run.log.read() if event["event"] == "item_failed"] == ["ToyError"] * 3

@@ -9,8 +9,8 @@ import pytest
 
 from rushes.records import Scored, Unscored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Video
-from rushes_vbench.metrics.asking import SpokenJudge, by_questions, time_header
-from rushes_vbench.metrics.core import Profile, Unanswered
+from rushes_vbench.metrics.asking import by_questions, time_header
+from rushes_vbench.metrics.core import Unanswered
 from tests.support.vbench_clips import ScriptedJudge, entry
 
 CLIP = Video(np.arange(80, dtype=np.uint8)[:, None, None, None] * np.ones((1, 16, 16, 3), np.uint8), 16.0)
@@ -75,22 +75,6 @@ class Teller:
         if self.reply == "raise":
             raise RuntimeError("the server is gone")
         return self.reply
-
-
-@pytest.mark.parametrize(
-    ("said", "profile", "value"),
-    [("No, but yes", "compat", 1.0), ("No, but yes", "fixed", 0.0), ("well", "compat", 0.0), ("well", "fixed", None)],
-)
-def test_spoken_judge(said: str, profile: Profile, value: float | None) -> None:
-    teller = Teller(said)
-    found = by_questions(CLIP, entry("Mechanics", "Does it fall?"), profile, SpokenJudge(teller, profile))
-    assert (found.value if isinstance(found, Scored) else None) == value
-    assert "Does it fall?" in teller.heard[0] and "5.00 seconds" in teller.heard[0]
-
-
-def test_a_teller_that_fails_is_asked_again_later() -> None:
-    with pytest.raises(Unanswered, match="the server is gone"):
-        by_questions(CLIP, entry("Mechanics", "a?"), "compat", SpokenJudge(Teller("raise"), "compat"))
 
 
 def test_time_header_counts_from_zero() -> None:

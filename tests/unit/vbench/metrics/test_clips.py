@@ -1,6 +1,6 @@
 """Real clips with known camera prompts: the clear ones must be told. Skipped where the clips are not there.
 
-Looked at by eye: the ant, the snowman and the balloons are filmed by a camera that stands still, while the subject
+Looked at by eye: the ant, the snowman and the balloons are seen by a camera that stands still, while the subject
 moves; the flight towards Machu Picchu and towards the cheese comes closer. Two clips do not show what their prompts ask
 for ("Pyramid, pan right" stands still, "Alhambra, zoom out" slides past a pillar), so they must not get the score.
 """
