@@ -82,7 +82,7 @@ def reconstruction(family: Family, num_clips: int) -> Figure:
     """Peak signal-to-noise ratio of the shipped autoencoder on held-out rendered clips."""
     values_db = clips_psnr_db(family.pipeline.vae, num_clips).tolist()
     clips = [f"{number:06}" for number in range(len(values_db))]
-    found = score_interval([value / TOP_DB for value in values_db], clips, name="reconstruction")
+    found = score_interval([value / TOP_DB for value in values_db], clips)
     ends = (TOP_DB * value for value in (found.value, found.low, found.high))
     return Figure("reconstruction by the autoencoder", "dB", *ends, len(values_db))
 
@@ -123,7 +123,7 @@ def share_right(family: Family, recipe: Recipe, kind: str, size: Size) -> Figure
     drafts = draw_prompts(kind, size.of(kind), writer)
     outcomes = looked_at(family, recipe, kind, drafts, size.batch_size)
     scored = [(one.value, draft.text) for one, draft in zip(outcomes, drafts, strict=True) if isinstance(one, Scored)]
-    found = score_interval([value for value, _ in scored], [text for _, text in scored], name=kind)
+    found = score_interval([value for value, _ in scored], [text for _, text in scored])
     num_unscored = len(outcomes) - len(scored)
     return Figure(kind, "share of clips right", found.value, found.low, found.high, len(scored), num_unscored)
 

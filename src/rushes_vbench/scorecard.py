@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from rushes.measure.coverage import Coverage, coverage_note, few_prompts
 from rushes.records import Change, Record, UnmeasuredDimension
 from rushes.records.base import Share, Size, Text
 from rushes.records.derived import Gain, check_verdict
@@ -23,9 +24,6 @@ from rushes.statistics.power import smallest_gain_seen
 from rushes.statistics.resampling import Estimate, Resampling
 from rushes_vbench.catalogue import by_category, facts, share_of_total
 from rushes_vbench.values import ClipValue, DimensionValues, ModelValues
-
-COVERAGE_DROP: Final = 0.05
-"""A fall of coverage by more than this gets a warning: the mean is then over other clips than before."""
 
 
 class VBenchRow(Record):
@@ -68,8 +66,8 @@ class VBenchRow(Record):
     tuned_covered: Share
     """The same of the tuned model."""
     detectable: Annotated[float, Field(ge=0.0)] | None = None
-    """Smallest true gain found with probability 0.8 at level 0.05 by so many prompts and clips, with the spread seen
-    here; None where nothing varies, or so few prompts can show nothing."""
+    """Smallest true gain found with probability about 0.8 at level 0.05 by so many prompts, with the spread of their
+    gains; None where nothing varies, or so few prompts can show nothing."""
     verdict: Change
     """Better or worse where `p_holm` is below 0.05 and the interval lies on that side of 0, as in every scorecard."""
 
@@ -155,7 +153,7 @@ def compare_models(
         rows=rows,
         sums=tuple(_sums(compared, how)),
         unmeasured=tuple(each for each in found.values() if isinstance(each, UnmeasuredDimension)),
-        notes=(*notes, *(text for row in rows for text in _warnings(row))),
+        notes=(*notes, *_notes(rows)),
     )
 
 
@@ -167,7 +165,7 @@ _Pair = tuple[str, float, float]
 class _Compared:
     """One dimension, before anything is decided."""
 
-    pairs: Sequence[_Pair]
+    num_pairs: int
     before: float
     after: float
     gains: Means
@@ -191,7 +189,7 @@ def _compared(
     before, after = [pair[1] for pair in pairs], [pair[2] for pair in pairs]
     gains = paired_gains(before, after, prompts)
     return _Compared(
-        pairs=pairs,
+        num_pairs=len(pairs),
         before=mean_of(cluster_means(before, prompts)),
         after=mean_of(cluster_means(after, prompts)),
         gains=gains,
@@ -203,9 +201,6 @@ def _compared(
 
 def _row(name: str, found: _Compared, decision: Decision, q_value: float) -> VBenchRow:
     gain = found.comparison.gain
-    by_prompt: dict[str, list[float]] = {}
-    for prompt, before, after in found.pairs:
-        by_prompt.setdefault(prompt, []).append(after - before)
     return VBenchRow(
         dimension=name,
         base=found.before,
@@ -217,12 +212,12 @@ def _row(name: str, found: _Compared, decision: Decision, q_value: float) -> VBe
         p_holm=decision.p_holm,
         q_value=q_value,
         num_prompts=len(found.gains),
-        num_pairs=len(found.pairs),
+        num_pairs=found.num_pairs,
         base_coverage=found.base.coverage,
         tuned_coverage=found.tuned.coverage,
         base_covered=found.base.covered_mean,
         tuned_covered=found.tuned.covered_mean,
-        detectable=smallest_gain_seen(list(by_prompt.values())),
+        detectable=smallest_gain_seen(list(found.gains.values())),
         verdict=decision.verdict,
     )
 
@@ -240,12 +235,16 @@ def _pairs(before: Iterable[ClipValue], after: Iterable[ClipValue]) -> list[_Pai
     ]
 
 
-def _warnings(row: VBenchRow) -> Iterable[str]:
-    if row.base_coverage - row.tuned_coverage > COVERAGE_DROP:
-        yield (
-            f"{row.dimension}: coverage fell from {row.base_coverage:.0%} to {row.tuned_coverage:.0%}, so fewer clips "
-            f"count; with the others as 0 it went from {100 * row.base_covered:.1f} to {100 * row.tuned_covered:.1f}."
-        )
+def _notes(rows: Sequence[VBenchRow]) -> Iterable[str]:
+    for row in rows:
+        base = Coverage(row.base_coverage, row.base_covered)
+        tuned = Coverage(row.tuned_coverage, row.tuned_covered)
+        coverage = coverage_note(row.dimension, base, tuned)
+        if coverage is not None:
+            yield coverage
+    few = few_prompts({row.dimension: row.num_prompts for row in rows})
+    if few is not None:
+        yield few.text
 
 
 def _sums(compared: Mapping[str, _Compared], how: Resampling) -> list[VBenchSum]:

@@ -138,6 +138,7 @@ MISTAKES = [
     ("train: {learning_rate: .nan}", [], ["train.learning_rate", "a number > 0", "nan"]),
     ("train: {learning_rate: '1e-4'}", [], ["train.learning_rate", "without quotes"]),
     ("train: {learning_rate: fast}", [], ["train.learning_rate", "a number > 0 (Peak learning rate)", "'fast'"]),
+    ("measure: {num_bootstrap: 99}", [], ["measure.num_bootstrap", ">= 100", "99"]),
     ("train: {ema_decay: 1}", [], ["train.ema_decay", ">= 0 and < 1"]),
     ("train: 3", [], ["train", "a section with lora, num_steps"]),
     ("train: {realism: {kind: flow}}", [], ["train.realism.kind", "one of 'none', 'real_flow', 'moments'", "'flow'"]),

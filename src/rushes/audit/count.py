@@ -83,11 +83,11 @@ def count_dimension(
         for control in (each.name for each in table().controls)
         if control in controls
     )
-    bias = _bias(name, replies, how)
+    bias = _bias(replies, how)
     consistency = _consistency(replies)
-    others = [_second(name, replies, second, how)] if second is not None else []
+    others = [_second(replies, second, how)] if second is not None else []
     if labels is not None:
-        others.append(_people(name, replies, labels, how))
+        others.append(_people(replies, labels, how))
     num_prompts = len({each.case.prompt for each in replies})
     verdict, reasons = judge_the_judge(
         results, bias, consistency, others, num_prompts=num_prompts, is_truth_known=is_truth_known, rule=rule
@@ -125,7 +125,7 @@ def _control(
     original, changed = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     prompts = [pair[2] for pair in pairs]
     expected = table().expectation(next(each for each in table().controls if each.name == control), name)
-    auc = auc_estimate(original, changed, prompts, how, f"{name} {control}") if pairs else None
+    auc = auc_estimate(original, changed, prompts, how) if pairs else None
     means = (fmean(original), fmean(changed)) if pairs else None
     return ControlResult(
         control=control,
@@ -169,7 +169,7 @@ def _score(answered: Sequence[tuple[Question, Checked]], aggregate_how: str) -> 
 # ---------------------------------------------------------------------------------------------- the clips as they are
 
 
-def _bias(name: str, replies: Sequence[Replies], how: Resampling) -> Estimate | None:
+def _bias(replies: Sequence[Replies], how: Resampling) -> Estimate | None:
     rows = [
         (answer.p_yes, question.expected == "yes", each.case.prompt)
         for each in replies
@@ -179,7 +179,7 @@ def _bias(name: str, replies: Sequence[Replies], how: Resampling) -> Estimate | 
     if not rows:
         return None
     terms_NS = bias_terms(np.array([p_yes for p_yes, _, _ in rows]), np.array([yes for _, yes, _ in rows], bool))
-    return estimate(terms_NS, [prompt for _, _, prompt in rows], yes_bias, how, (-0.5, 0.5), f"{name} bias")
+    return estimate(terms_NS, [prompt for _, _, prompt in rows], yes_bias, how, (-0.5, 0.5))
 
 
 def _consistency(replies: Sequence[Replies]) -> Consistency | None:
@@ -210,39 +210,38 @@ Opinion = tuple[float, float, str]
 """The judge's P(yes), the other's, and the prompt."""
 
 
-def _second(name: str, replies: Sequence[Replies], second: str, how: Resampling) -> OtherOpinion:
+def _second(replies: Sequence[Replies], second: str, how: Resampling) -> OtherOpinion:
     rows: list[Opinion | None] = []
     for each in replies:
         others = each.second or (Checked(None, "not asked"),) * len(each.original)
         for own, other in zip(each.original, others, strict=True):
             is_full = own.p_yes is not None and other.p_yes is not None
             rows.append((own.p_yes, other.p_yes, each.case.prompt) if is_full else None)  # type: ignore[arg-type]
-    return _opinion(name, rows, second, False, how)
+    return _opinion(rows, second, False, how)
 
 
-def _people(name: str, replies: Sequence[Replies], labels: Labels, how: Resampling) -> OtherOpinion:
+def _people(replies: Sequence[Replies], labels: Labels, how: Resampling) -> OtherOpinion:
     rows: list[Opinion | None] = []
     for each in replies:
         for question, own in zip(each.case.questions, each.original, strict=True):
             said = labels.of(each.case, question.text)
             if said is not None:
                 rows.append((own.p_yes, float(said), each.case.prompt) if own.p_yes is not None else None)
-    return _opinion(name, rows, labels.source, True, how)
+    return _opinion(rows, labels.source, True, how)
 
 
-def _opinion(name: str, rows: Sequence[Opinion | None], source: str, is_people: bool, how: Resampling) -> OtherOpinion:
+def _opinion(rows: Sequence[Opinion | None], source: str, is_people: bool, how: Resampling) -> OtherOpinion:
     full = [row for row in rows if row is not None]
     prompts = [prompt for _, _, prompt in full]
     judge_N, other_N = np.array([own for own, _, _ in full]), np.array([other for _, other, _ in full])
     said = pair_terms((judge_N >= EVEN).astype(float), (other_N >= EVEN).astype(float)) if full else None
     felt = pair_terms(judge_N, other_N) if full else None
-    stream = f"{name} {source}"
     return OtherOpinion(
         source=source,
         is_people=is_people,
         num_questions=len(full),
         num_left_out=len(rows) - len(full),
-        accuracy=None if said is None else estimate(said, prompts, accuracy, how, (0.0, 1.0), stream),
-        kappa=None if said is None else estimate(said, prompts, kappa, how, name=stream),
-        correlation=None if felt is None else estimate(felt, prompts, correlation, how, name=stream),
+        accuracy=None if said is None else estimate(said, prompts, accuracy, how, (0.0, 1.0)),
+        kappa=None if said is None else estimate(said, prompts, kappa, how),
+        correlation=None if felt is None else estimate(felt, prompts, correlation, how),
     )

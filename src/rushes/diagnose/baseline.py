@@ -100,7 +100,7 @@ def _of_dimension(
     if not values:
         said = "; ".join(f"{count} x {reason}" for reason, count in sorted(reasons.items())) or "no clip was measured"
         return UnmeasuredDimension(dimension=name, reason=said)
-    mean, low, high = _mean_with_interval(values, prompts, name)
+    mean, low, high = _mean_with_interval(values, prompts)
     return Baseline(
         dimension=name,
         mean=mean,
@@ -156,8 +156,8 @@ def picked(values: Sequence[float], prompts: Sequence[str], likes: Sequence[floa
     return fmean(gains) if gains else None
 
 
-def _mean_with_interval(values: Sequence[float], prompts: Sequence[str], name: str) -> tuple[float, float, float]:
+def _mean_with_interval(values: Sequence[float], prompts: Sequence[str]) -> tuple[float, float, float]:
     if len(set(prompts)) == 1:  # it tells nothing about other prompts
         return mean_of(cluster_means(values, prompts)), 0.0, 1.0
-    found = score_interval(values, prompts, name=name)
+    found = score_interval(values, prompts)
     return found.value, found.low, found.high

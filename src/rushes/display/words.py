@@ -38,7 +38,7 @@ def regression_sentence(scorecard: Scorecard) -> str:
     worse = [readable(row.dimension) for row in scorecard.rows if row.verdict == "worse"]
     if worse:
         return f"{_named(worse)} got worse."
-    fallen = [readable(row.dimension) for row in scorecard.rows if row.gain_high < 0]
+    fallen = [readable(row.dimension) for row in scorecard.rows if row.may_be_worse]
     return f"No dimension got clearly worse{f'; {_named(fallen)} may have' if fallen else ''}."
 
 

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from rushes.display.words import points
 from rushes.errors import UserError
+from rushes.measure.coverage import coverage_of
+from rushes.measure.notes import Behind, missing_focus, notes_of, too_few_prompts
 from rushes.measure.pairs import DIVERSITY, Pair, Pairing
 from rushes.records import DimensionRow, DriftRow, Measurement, Score, Scorecard, Scored, UnmeasuredDimension, Unscored
 from rushes.statistics.bootstrap import Means, cluster_means, mean_interval, mean_of
 from rushes.statistics.comparison import Comparison, Decision, compare_gains, decide, paired_gains
-from rushes.statistics.power import fewest_prompts
 from rushes.statistics.resampling import Estimate, Resampling
-
-MAX_DIVERSITY_LOSS: Final = 0.05
-"""Share of its value that Diversity may lose before the scorecard warns."""
-FEW_PROMPTS: Final = 8
-"""Below this many prompts an interval is not to be trusted."""
-HACKING_SHARE: Final = 0.5
-"""The judge's gain is called suspicious when the measurer sees less than this share of it, and no clear gain."""
-HACKING_LEAST: Final = 0.02
-"""A smaller gain of the judge's is not worth a warning, however clear it is."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +47,8 @@ def compare(
 
     A pair counts only when both models have a score for the same prompt and seed; the others are left out of both
     means and counted. A dimension without two prompts to compare is reported as unmeasured, with the reason. Verdicts
-    are those of `rushes.statistics.comparison.decide`: the dimensions together, the mean of the focus alone.
+    are those of `rushes.statistics.comparison.decide`: the dimensions together, the mean of the focus alone. There is
+    no mean of the focus when one of its dimensions is unmeasured.
 
     Args:
         pairing: both models' measurements of the held-out prompts, brought together.
@@ -80,15 +71,16 @@ def compare(
     found = {name: _compared(name, bench) for name in in_order}
     compared = {name: each for name, each in found.items() if isinstance(each, _Compared)}
     decisions = decide({name: each.comparison for name, each in compared.items()})
-    rows = {name: _row(name, each, decisions[name], contest) for name, each in compared.items()}
-    aimed_at = {name: each.gains for name, each in compared.items() if name in contest.focus}
+    rows = [_row(name, each, decisions[name], contest) for name, each in compared.items()]
+    missing = sorted(set(contest.focus) - compared.keys())
+    aimed_at = {} if missing else {name: compared[name].gains for name in sorted(contest.focus)}
     focus = compare_gains(aimed_at, how) if aimed_at else None
     return Scorecard(
         base_model=contest.base_model,
         tuned_model=contest.tuned_model,
         measurer=measurer,
         judge=contest.judge,
-        rows=tuple(rows.values()),
+        rows=tuple(rows),
         unmeasured=tuple(each for each in found.values() if isinstance(each, UnmeasuredDimension)),
         drift=tuple(drift),
         focus_gain=focus.gain.value if focus else None,
@@ -96,7 +88,7 @@ def compare(
         focus_gain_high=focus.gain.high if focus else None,
         focus_p_value=focus.p_value if focus else None,
         focus_verdict=decide({"focus": focus})["focus"].verdict if focus else None,
-        notes=(*notes, *(text for name, each in compared.items() for text in _warnings(rows[name], each, len(rows)))),
+        notes=(*notes, *missing_focus(missing), *_notes(rows, compared)),
     )
 
 
@@ -129,8 +121,8 @@ class _Compared:
     comparison: Comparison
     num_clips: int
     num_unscored: int
-    num_unpaired: int
     judge: _Judged | None
+    behind: Behind
 
 
 def _compared(name: str, bench: _Bench) -> _Compared | UnmeasuredDimension:
@@ -143,6 +135,7 @@ def _compared(name: str, bench: _Bench) -> _Compared | UnmeasuredDimension:
     before, after = [score for score, _ in scores], [score for _, score in scores]
     gains = paired_gains(before, after, clusters)
     num_clips = sum(len(pair.seed_indices) for pair in pairs)
+    judge = _judged(name, pairs, bench)
     return _Compared(
         before=mean_of(cluster_means(before, clusters)),
         after=mean_of(cluster_means(after, clusters)),
@@ -150,9 +143,18 @@ def _compared(name: str, bench: _Bench) -> _Compared | UnmeasuredDimension:
         comparison=compare_gains({name: gains}, bench.how),
         num_clips=num_clips,
         num_unscored=sum(len(pair.seed_indices) for pair in both) - num_clips,
-        num_unpaired=sum(len(each.subject) for each in bench.pairing.unpaired if each.dimension == name),
-        judge=_judged(name, pairs, bench),
+        judge=judge,
+        behind=Behind(
+            judge_gain=judge.gain if judge else None,
+            base=coverage_of([_score_of(pair.before) for pair in both]),
+            tuned=coverage_of([_score_of(pair.after) for pair in both]),
+            num_unpaired=sum(len(each.subject) for each in bench.pairing.unpaired if each.dimension == name),
+        ),
     )
+
+
+def _score_of(measurement: Measurement) -> float | None:
+    return measurement.outcome.value if isinstance(measurement.outcome, Scored) else None
 
 
 def _row(name: str, found: _Compared, decision: Decision, contest: Contest) -> DimensionRow:
@@ -173,6 +175,12 @@ def _row(name: str, found: _Compared, decision: Decision, contest: Contest) -> D
         is_focus=name in contest.focus,
         verdict=decision.verdict,
     )
+
+
+def _notes(rows: Sequence[DimensionRow], compared: Mapping[str, _Compared]) -> Iterator[str]:
+    for row in rows:
+        yield from notes_of(row, compared[row.dimension].behind, len(rows))
+    yield from too_few_prompts(rows)
 
 
 def _measurer(pairing: Pairing) -> str:
@@ -210,50 +218,6 @@ def _judge_mean(clip_keys: Sequence[str], scores: Mapping[str, Score]) -> float 
         return None
     outcome = scores[clip_keys[0]].outcome
     return outcome.value if isinstance(outcome, Scored) else None
-
-
-# ---------------------------------------------------------------------------------------------- what a reader must see
-
-
-def _warnings(row: DimensionRow, found: _Compared, num_compared: int) -> list[str]:
-    interval = f"{points(row.gain)} points, 95 % interval {points(row.gain_low)} to {points(row.gain_high)}"
-    texts = list[str]()
-    if row.verdict == "worse":
-        texts.append(f"{row.dimension} got worse: {interval}.")
-    elif row.gain_high < 0:
-        texts.append(
-            f"{row.dimension} may have got worse: {interval}; not enough for a verdict among {num_compared} "
-            f"dimension{'s' if num_compared > 1 else ''} (p {row.p_holm:.2f}, corrected)."
-        )
-    lost = row.before - row.after
-    if row.dimension == DIVERSITY and lost > MAX_DIVERSITY_LOSS * row.before:
-        texts.append(
-            f"Diversity fell by {100 * lost / row.before:.1f} % of its value ({row.before:.3f} to {row.after:.3f}); "
-            f"more than {100 * MAX_DIVERSITY_LOSS:.0f} % is too much."
-        )
-    if found.judge is not None and found.judge.gain is not None and _is_suspicious(row, found.judge.gain):
-        texts.append(
-            f"{row.dimension}: the judge sees {points(found.judge.gain.value)} points, the measurer does not "
-            f"({interval}). The model may have learned to please the judge."
-        )
-    if row.num_prompts < FEW_PROMPTS:
-        fewest = fewest_prompts()
-        verdict = "" if row.num_prompts >= fewest else f", and a verdict takes at least {fewest}"
-        texts.append(
-            f"{row.dimension}: only {row.num_prompts} prompts; its interval is rough{verdict}. "
-            "Raise measure.num_prompts."
-        )
-    if found.num_unpaired:
-        texts.append(
-            f"{row.dimension}: {found.num_unpaired} clips of one model lack their counterpart and are left out."
-        )
-    return texts
-
-
-def _is_suspicious(row: DimensionRow, judge_gain: Estimate) -> bool:
-    """A warning, not a verdict: both gains are taken by their own intervals, uncorrected."""
-    clear = judge_gain.low > 0 and judge_gain.value >= HACKING_LEAST
-    return clear and row.gain_low <= 0 and row.gain < HACKING_SHARE * judge_gain.value
 
 
 def _reason(name: str, pairing: Pairing) -> str:

@@ -32,13 +32,13 @@ class MeasureSpec(Spec):
     """Held-out prompts more for each focus dimension, where the gain is to be seen through the noise."""
     num_takes: Size = 1
     """Seeds per prompt."""
-    num_diversity_prompts: Count = 8
-    """Prompts for Diversity; 0 leaves it out."""
+    num_diversity_prompts: Count = 10
+    """Prompts for Diversity; 0 leaves it out. A verdict among nine dimensions takes at least 9, among eighteen 10."""
     num_diversity_takes: Annotated[int, Field(ge=2)] = 6
     """Takes per Diversity prompt."""
     sampler: SamplerSettings = GenerateSpec().sampler
-    num_bootstrap: Size = 2000
-    """Resamples of the paired bootstrap."""
+    num_bootstrap: Annotated[int, Field(ge=100)] = 2000
+    """Resamples of the paired bootstrap. 1,000 or more are usual; with fewer the ends of intervals are rough."""
     split: Literal["development", "test"] = "development"
     """Which held-out prompts: `test` only to confirm a finished recipe."""
     only_focus: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
@@ -166,6 +166,10 @@ class Sample(Record):
     """r of negative-aware training: 1 to move towards it, 0 away from it, 1/2 neither; 1 for real clips."""
 
 
+FEWEST_PROMPTS: Final = 6
+"""With fewer prompts no test can come out below 0.05, and intervals are too rough for a warning."""
+
+
 class DimensionRow(Record):
     """One dimension before and after, by the independent measurer, on the same prompts and seeds.
 
@@ -210,6 +214,11 @@ class DimensionRow(Record):
             raise ValueError(f"the interval must run from low to high, got {self.gain_low!r} to {self.gain_high!r}")
         check_verdict(self.verdict, self.gain_low, self.gain_high)
         return self
+
+    @property
+    def may_be_worse(self) -> bool:
+        """A warning, not a verdict: its own interval lies below 0, though no verdict says so."""
+        return self.verdict != "worse" and self.gain_high < 0 and self.num_prompts >= FEWEST_PROMPTS
 
 
 def check_verdict(verdict: Change, low: float, high: float) -> None:
@@ -297,15 +306,16 @@ class Scorecard(Record):
     drift: tuple[DriftRow, ...] = ()
     """Quantities that should not wander."""
     focus_gain: Gain | None = None
-    """Mean gain over the focus dimensions; None when none of them was measured."""
+    """Mean gain over the focus dimensions; None unless all of them were compared."""
     focus_gain_low: Gain | None = None
     """Lower end of its 95 % interval."""
     focus_gain_high: Gain | None = None
     """Upper end of its 95 % interval."""
     focus_p_value: Share | None = None
-    """Its p-value (sign-flip test over prompts). It is the one comparison fixed in advance, so nothing is corrected."""
+    """Its p-value (sign-flip test over prompts). It is the one comparison fixed before any
+    held-out clip is measured, so nothing is corrected."""
     focus_verdict: Change | None = None
-    """What became of the focus; None when none of it was measured."""
+    """What became of the focus; None where there is no mean gain."""
     notes: tuple[str, ...] = ()
     """Warnings a reader must see: regressions, few effective samples, judge and measurer disagreeing."""
 

@@ -109,7 +109,7 @@ class Result:
             pair_up(self.before, self.after, self.clips.values()),
             clusters_of(prompts.values()),
             contest,
-            Resampling(recipe.measure.num_bootstrap, recipe.seed),
+            Resampling(recipe.measure.num_bootstrap),
             judged=self.judged,
             drift=drift(before, after, real),
             notes=tuple(notes),

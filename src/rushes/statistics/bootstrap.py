@@ -18,12 +18,12 @@ import numpy as np
 
 from rushes.statistics.resampling import (
     F64,
-    TINY,
     Estimate,
     Resampling,
-    agreeing_values,
     draw_counts,
+    padding,
     read_interval,
+    standard_normals,
 )
 
 GAIN_BOUNDS: Final = (-1.0, 1.0)
@@ -63,21 +63,18 @@ def mean_of(means: Means) -> float:
     return math.fsum(means.values()) / len(means)
 
 
-def score_interval(
-    values: Sequence[float], clusters: Sequence[str], how: Resampling = DEFAULT, *, name: str = ""
-) -> Estimate:
+def score_interval(values: Sequence[float], clusters: Sequence[str], how: Resampling = DEFAULT) -> Estimate:
     """Mean score of one model in one dimension, with its interval.
 
     Args:
         values: score of each clip, 0 to 1.
         clusters: what each clip belongs to: its prompt.
         how: resamples, seed, confidence.
-        name: of the dimension; picks the random stream.
 
     Raises:
         ValueError: see `cluster_means` and `mean_interval`.
     """
-    return mean_interval({name: cluster_means(values, clusters)}, how, bounds=SCORE_BOUNDS)
+    return mean_interval({"score": cluster_means(values, clusters)}, how, bounds=SCORE_BOUNDS)
 
 
 def mean_interval(
@@ -93,12 +90,13 @@ def mean_interval(
     c_u = sum_d s_d k_d (x_du - mean_d) / N_d, and a resample of U - 1 of the U clusters deviates by the sum of what it
     drew. k_d = sqrt(N_d U / ((N_d - 1)(U - 1))) makes the variance s_d^2 var(x_d) / N_d, the unbiased one; with one
     dimension, a resample is then exactly the mean of its N - 1 draws. The sum is linear, so that a dimension of few
-    clusters among many is defined in every resample. Ends are read at the levels of Student's t with the degrees of
-    freedom of `degrees_of`.
+    clusters among many is defined in every resample. What `padding` adds to dimensions that agree is spread over their
+    clusters as well, e_u = sum_d s_d noise_d / sqrt(N_d): a resample moves by a normal of variance sum_u e_u^2, so that
+    dimensions of the same clusters move together. Degrees of freedom are those of `degrees_of`.
 
     Args:
         values: per dimension, the mean value of each cluster; at least 2 clusters each.
-        how: resamples, seed, confidence; the stream is named by the dimensions.
+        how: resamples, seed, confidence.
         shares: per dimension, its share in the sum; None for equal ones that add up to 1.
         bounds: range that a value can have.
 
@@ -110,23 +108,23 @@ def mean_interval(
     names = sorted(values)
     clusters = sorted({cluster for name in names for cluster in values[name]})
     place, num = {cluster: number for number, cluster in enumerate(clusters)}, len(clusters)
-    carried_U, mean = np.zeros(num), 0.0
-    resampled_R = np.zeros(how.num_resamples)
+    carried_U, noise_U, mean, shift = np.zeros(num), np.zeros(num), 0.0, 0.0
     for name in names:
         own = sorted(values[name])
+        places = [place[cluster] for cluster in own]
         x_N = np.array([values[name][cluster] for cluster in own])
-        n, mean_d = len(own), mean_of(values[name])
-        mean += shares[name] * mean_d
-        if np.ptp(x_N) <= TINY:
-            # The stream is named by a cluster: dimensions that share their clusters move together here as well.
-            agreeing_R = agreeing_values(mean_d, n, bounds, how, own[0] if len(names) > 1 else name)
-            resampled_R += shares[name] * (agreeing_R - mean_d)
-        else:
-            scale = math.sqrt(n * num / ((n - 1) * (num - 1)))
-            carried_U[[place[cluster] for cluster in own]] += shares[name] * scale * (x_N - mean_d) / n
-    resampled_R += mean + draw_counts(num, how, " ".join(names)) @ carried_U
+        n, mean_d, share = len(own), mean_of(values[name]), shares[name]
+        shift_d, noise_d = padding(mean_d, float(x_N.std(ddof=1)), n, bounds)
+        scale = math.sqrt(n * num / ((n - 1) * (num - 1)))
+        carried_U[places] += share * scale * (x_N - mean_d) / n
+        noise_U[places] += share * noise_d / math.sqrt(n)
+        mean += share * mean_d
+        shift += share * shift_d
+    resampled_R = mean + shift + draw_counts(num, how) @ carried_U
+    resampled_R += float(np.linalg.norm(noise_U)) * standard_normals(how)
     reach = sum(abs(share) for share in shares.values())
-    degrees = degrees_of(carried_U, [[name for name in names if each in values[name]] for each in clusters], values)
+    served = [[name for name in names if each in values[name]] for each in clusters]
+    degrees = degrees_of(np.hypot(carried_U, noise_U), served, values)
     return read_interval(mean, resampled_R, degrees, (bounds[0] * reach, bounds[1] * reach), how)
 
 

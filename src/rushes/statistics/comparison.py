@@ -85,7 +85,7 @@ def compare_gains(
             carried[cluster] = carried.get(cluster, 0.0) + shares[name] * value / len(means)
     # Scaled to the size of a gain, so that rounding is told from a difference whatever the number of clusters.
     carried_U = np.array([carried[cluster] for cluster in sorted(carried)]) * len(carried)
-    return Comparison(gain, sign_flip_p(carried_U, how, name=" ".join(sorted(gains))))
+    return Comparison(gain, sign_flip_p(carried_U))
 
 
 def decide(comparisons: Mapping[str, Comparison]) -> dict[str, Decision]:

@@ -8,6 +8,7 @@ Legend: N questions or clips of one kind, M of another, K clusters, R resamples,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,12 +16,12 @@ import numpy.typing as npt
 
 from rushes.statistics.resampling import (
     F64,
-    TINY,
     Estimate,
     Resampling,
-    agreeing_values,
     draw_counts,
+    padding,
     read_interval,
+    standard_normals,
 )
 
 Statistic = Callable[[F64], F64]
@@ -57,7 +58,7 @@ def _wins(original_N: F64, control_M: F64) -> F64:
 
 
 def auc_estimate(
-    original: Sequence[float], control: Sequence[float], clusters: Sequence[str], how: Resampling, name: str = ""
+    original: Sequence[float], control: Sequence[float], clusters: Sequence[str], how: Resampling
 ) -> Estimate | None:
     """AUC of the originals over their controls, with its interval; None with fewer than two clusters.
 
@@ -66,7 +67,6 @@ def auc_estimate(
         control: score of the same clip under the control.
         clusters: what each clip belongs to: its prompt; a resample draws clusters, with all clips of both sides.
         how: resamples, seed, confidence.
-        name: picks the random stream.
     """
     member_NK = _membership(clusters)
     if member_NK.shape[1] < 2:
@@ -74,9 +74,9 @@ def auc_estimate(
     original_N, control_N = np.asarray(original, float), np.asarray(control, float)
     wins_KK = member_NK.T @ _wins(original_N, control_N) @ member_NK
     pairs_KK = np.outer(member_NK.sum(0), member_NK.sum(0))
-    count_RK = draw_counts(len(wins_KK), how, name)
+    count_RK = draw_counts(len(wins_KK), how)
     resampled_R = ((count_RK @ wins_KK) * count_RK).sum(1) / ((count_RK @ pairs_KK) * count_RK).sum(1)
-    return _with_interval(auc(original_N, control_N), resampled_R, len(wins_KK), (0.0, 1.0), how, name)
+    return _with_interval(auc(original_N, control_N), resampled_R, len(wins_KK), (0.0, 1.0), how)
 
 
 # ---------------------------------------------------------------------------------------------- ratios of sums
@@ -88,7 +88,6 @@ def estimate(
     statistic: Statistic,
     how: Resampling,
     bounds: tuple[float, float] = (-1.0, 1.0),
-    name: str = "",
 ) -> Estimate | None:
     """A statistic of sums with its interval; None with fewer than two clusters, or where it is not defined.
 
@@ -100,7 +99,6 @@ def estimate(
         statistic: of the sums.
         how: resamples, seed, confidence.
         bounds: range of the statistic.
-        name: picks the random stream.
     """
     member_NK = _membership(clusters)
     num_clusters = member_NK.shape[1]
@@ -110,8 +108,8 @@ def estimate(
         value = float(statistic(terms_NS.sum(0)))
         if np.isnan(value):
             return None
-        resampled_R = statistic(draw_counts(num_clusters, how, name) @ (member_NK.T @ terms_NS))
-    return _with_interval(value, resampled_R[~np.isnan(resampled_R)], num_clusters, bounds, how, name)
+        resampled_R = statistic(draw_counts(num_clusters, how) @ (member_NK.T @ terms_NS))
+    return _with_interval(value, resampled_R[~np.isnan(resampled_R)], num_clusters, bounds, how)
 
 
 def mean_terms(values_N: F64) -> F64:
@@ -181,10 +179,12 @@ def _membership(clusters: Sequence[str]) -> F64:
 
 
 def _with_interval(
-    value: float, resampled_R: F64, num_clusters: int, bounds: tuple[float, float], how: Resampling, name: str
+    value: float, resampled_R: F64, num_clusters: int, bounds: tuple[float, float], how: Resampling
 ) -> Estimate | None:
     if not len(resampled_R):
         return None
-    if np.ptp(resampled_R) <= TINY:  # all clusters agree: resampling them would claim certainty
-        resampled_R = agreeing_values(min(max(value, bounds[0]), bounds[1]), num_clusters, bounds, how, name)
-    return read_interval(value, resampled_R, num_clusters - 1, bounds, how)
+    value = min(max(value, bounds[0]), bounds[1])
+    # The spread that clusters would have whose mean varies as much.
+    shift, noise = padding(value, float(resampled_R.std()) * math.sqrt(num_clusters), num_clusters, bounds)
+    padded_R = resampled_R + shift + noise * standard_normals(how)[: len(resampled_R)]
+    return read_interval(value, padded_R, num_clusters - 1, bounds, how)

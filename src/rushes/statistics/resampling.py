@@ -14,9 +14,13 @@ Two other ways were tried on simulated gains. Bias-corrected and accelerated (BC
 weights in place of draws (Rubin's Bayesian bootstrap) cover worse where clips are right or wrong and few prompts
 change: two gains among twelve prompts put their lower end above 0, while a draw can miss both.
 
-When all clusters agree, resampling sees no spread at all and would claim certainty. Then half a cluster at each bound
-and one in the middle are added (Agresti and Min 2005, "Simple improved confidence intervals for comparing matched
-proportions") and the interval is the normal one of that sample.
+Two cases have rules of their own:
+
+- Draws of 2 to 5 clusters cannot leave the range of what was seen, so that the truth is in it at most 50 to 92 times in
+  100. Below `FEW_CLUSTERS` the interval is Student's t, with the standard error of the resamples.
+- Where all clusters agree, resampling sees no spread at all and would claim certainty. Then half a cluster at each
+  bound and one in the middle are added (Agresti and Min 2005, "Simple improved confidence intervals for comparing
+  matched proportions"). What is added fades away as the spread grows to `NEAR`, so that no interval jumps.
 
 Legend: R resamples, N clusters.
 """
@@ -24,8 +28,8 @@ Legend: R resamples, N clusters.
 from __future__ import annotations
 
 import math
-import zlib
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +37,13 @@ from numpy.typing import NDArray
 from rushes.records import Record
 
 F64 = NDArray[np.float64]
-TINY = 1e-12
+TINY: Final = 1e-12
 """Differences up to this are rounding."""
+NEAR: Final = 0.01
+"""Clusters that spread by less than this, one point, are taken by degrees as agreeing."""
+FEW_CLUSTERS: Final = 8
+"""Below so many clusters an interval is Student's t."""
+_PURPOSES: Final = ("draws", "padding")
 
 
 class Estimate(Record):
@@ -62,7 +71,7 @@ class Resampling:
     num_resamples: int = 2000
     """Resamples R, at least 1."""
     seed: int = 0
-    """Root of the random choices; each statistic draws from its own stream."""
+    """Root of the random choices."""
     confidence: float = 0.95
     """Share of intervals that shall hold the truth, between 0 and 1."""
 
@@ -70,56 +79,72 @@ class Resampling:
         if self.num_resamples < 1 or not 0.0 < self.confidence < 1.0:
             raise ValueError(f"expected num_resamples >= 1 and 0 < confidence < 1, got {self!r}")
 
-    def rng(self, name: str) -> np.random.Generator:
-        """The stream of one statistic, so that computing another one as well changes nothing."""
-        return np.random.default_rng((self.seed, zlib.crc32(name.encode())))
+    def rng(self, purpose: Literal["draws", "padding"]) -> np.random.Generator:
+        """A stream of its own for each kind of random choice."""
+        return np.random.default_rng((self.seed, _PURPOSES.index(purpose)))
 
 
-def draw_counts(num_clusters: int, how: Resampling, name: str) -> F64:
+def draw_counts(num_clusters: int, how: Resampling) -> F64:
     """How often each cluster is in each resample, shape R, N: n - 1 draws with replacement from n clusters.
+
+    The draws are the same for every statistic of as many clusters: no interval depends on a name.
 
     Args:
         num_clusters: n, at least 2.
         how: resamples, seed.
-        name: picks the random stream.
     """
-    drawn_RN = how.rng(name).integers(num_clusters, size=(how.num_resamples, num_clusters - 1))
+    drawn_RN = how.rng("draws").integers(num_clusters, size=(how.num_resamples, num_clusters - 1))
     drawn_RN += num_clusters * np.arange(how.num_resamples)[:, None]
     counts = np.bincount(drawn_RN.ravel(), minlength=how.num_resamples * num_clusters)
     return counts.reshape(how.num_resamples, num_clusters).astype(np.float64)
 
 
-def agreeing_values(value: float, num_clusters: int, bounds: tuple[float, float], how: Resampling, name: str) -> F64:
-    """What resamples would give, shape R, where all clusters have the same value: normal, of the padded sample.
+def padding(value: float, spread: float, num_clusters: int, bounds: tuple[float, float]) -> tuple[float, float]:
+    """What half a cluster at each bound and one in the middle do, all of them times (1 - spread / `NEAR`)^2.
 
     Args:
-        value: the one value.
+        value: mean of the clusters.
+        spread: their standard deviation.
         num_clusters: n.
         bounds: range that values can have.
-        how: resamples, seed.
-        name: picks the random stream.
+
+    Returns:
+        How far the mean moves to the middle, and the standard error that comes in; both 0 where clusters spread by
+        `NEAR` or more.
     """
-    low, high = bounds
-    padded = np.array([value, low, high, (low + high) / 2])
-    weight = np.array([num_clusters, 0.5, 0.5, 1.0]) / (num_clusters + 2)
-    centre = float(weight @ padded)
-    spread = math.sqrt(float(weight @ (padded - centre) ** 2) / (num_clusters + 2))
-    return np.clip(how.rng(name).normal(centre, spread, size=how.num_resamples), low, high)
+    share = max(0.0, 1.0 - spread / NEAR) ** 2  # squared: the noise then falls in proportion to the spread
+    total, middle = num_clusters + 2.0 * share, (bounds[0] + bounds[1]) / 2.0
+    shift = 2.0 * share * (middle - value) / total
+    padded = [(num_clusters, value), (0.5 * share, bounds[0]), (0.5 * share, bounds[1]), (share, middle)]
+    return shift, math.sqrt(math.fsum(weight * (x - value - shift) ** 2 for weight, x in padded)) / total
+
+
+def standard_normals(how: Resampling) -> F64:
+    """One for each resample, shape R: how far the padding moves it, in units of its standard error."""
+    return how.rng("padding").standard_normal(how.num_resamples)
+
+
+def t_quantile(confidence: float, degrees: float) -> float:
+    """The upper quantile of Student's t for a two-sided interval: 1.96 with many degrees, 12.7 with one.
+
+    Args:
+        confidence: of the interval, between 0 and 1.
+        degrees: degrees of freedom, above 0; clusters less one for a mean.
+    """
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, (1.0 + confidence) / 2.0))
 
 
 def t_level(confidence: float, degrees: float) -> float:
-    """The quantile at which a lower end is read: Phi(t), t the (1 - confidence) / 2 quantile of Student's t.
-
-    Args:
-        confidence: of the two-sided interval, between 0 and 1.
-        degrees: degrees of freedom, above 0; clusters less one for a mean.
+    """The quantile at which a lower end is read: Phi(-t), t of `t_quantile`.
 
     Returns:
         Below (1 - confidence) / 2, which it nears as degrees grow.
     """
-    from scipy.special import ndtr, stdtrit
+    from scipy.special import ndtr
 
-    return float(ndtr(stdtrit(degrees, (1.0 - confidence) / 2.0)))
+    return float(ndtr(-t_quantile(confidence, degrees)))
 
 
 def read_interval(
@@ -134,9 +159,14 @@ def read_interval(
         bounds: range of the statistic; the interval stays within.
         how: confidence.
     """
-    level = t_level(how.confidence, degrees)
+    if degrees < FEW_CLUSTERS - 1:
+        reach = t_quantile(how.confidence, degrees) * float(resampled_R.std())
+        ends = [float(resampled_R.mean()) + side * reach for side in (-1.0, 1.0)]
+    else:
+        level = t_level(how.confidence, degrees)
+        ends = list(np.quantile(resampled_R, [level, 1.0 - level]))
     # Rounding must not make an end of exactly 0 a gain or a loss.
-    low, high = (0.0 if abs(end) <= TINY else float(end) for end in np.quantile(resampled_R, [level, 1.0 - level]))
+    low, high = (0.0 if abs(end) <= TINY else float(end) for end in ends)
     # Rounding, and the pull to the middle where all agree, must not push an end past the value or the bounds.
     value = min(max(value, bounds[0]), bounds[1])
     return Estimate(value=value, low=max(bounds[0], min(low, value)), high=min(bounds[1], max(high, value)))

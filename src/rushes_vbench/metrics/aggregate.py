@@ -83,7 +83,7 @@ def dimension_score(
     """One dimension from its clips.
 
     Args:
-        dimension: exact identifier; also picks the random stream.
+        dimension: exact identifier.
         outcomes: one per clip, or per prompt in Diversity.
         prompts: the prompt of each, aligned.
         profile: `compat` keeps the official rule for hardly any valid Motion_Order_Understanding clips.
@@ -98,7 +98,7 @@ def dimension_score(
     rows = list(zip(outcomes, prompts, strict=True))
     scored = [(outcome.value, prompt) for outcome, prompt in rows if isinstance(outcome, Scored)]
     skipped = [prompt for outcome, prompt in rows if is_not_applicable(outcome)]
-    score = _estimate(scored, dimension, how)
+    score = _estimate(scored, how)
     dropped = dimension == "Motion_Order_Understanding" and len(skipped) > DROPPED_AT * len(rows)
     if profile == "compat" and dropped and score is not None:
         score = Estimate(0.0, 0.0, 0.0)
@@ -107,7 +107,7 @@ def dimension_score(
         dimension=dimension,
         profile=profile,
         score=score,
-        covered=_estimate([*scored, *((0.0, prompt) for prompt in skipped)], dimension, how),
+        covered=_estimate([*scored, *((0.0, prompt) for prompt in skipped)], how),
         num_clips=len(rows),
         num_scored=len(scored),
         num_not_applicable=len(skipped),
@@ -116,7 +116,7 @@ def dimension_score(
     )
 
 
-def _estimate(rows: Sequence[tuple[float, str]], name: str, how: Resampling) -> Estimate | None:
+def _estimate(rows: Sequence[tuple[float, str]], how: Resampling) -> Estimate | None:
     """Mean over clips and its interval: whole prompts are resampled, and the ratio of sums is taken each time.
 
     With as many clips for every prompt this is `rushes.statistics.bootstrap.score_interval`, draw for draw.
@@ -125,7 +125,7 @@ def _estimate(rows: Sequence[tuple[float, str]], name: str, how: Resampling) -> 
         return None
     # Sorted, so that the order of the clips changes no bit of the sums.
     terms_NS = mean_terms(np.array([value for value, _ in sorted(rows, key=lambda row: (row[1], row[0]))]))
-    found = estimate(terms_NS, sorted(prompt for _, prompt in rows), mean, how, SCORE_BOUNDS, name)
+    found = estimate(terms_NS, sorted(prompt for _, prompt in rows), mean, how, SCORE_BOUNDS)
     if found is None:
         return Estimate(float(mean(terms_NS.sum(0))), None, None)
     return Estimate(found.value, found.low, found.high)

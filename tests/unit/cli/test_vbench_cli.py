@@ -99,10 +99,11 @@ def test_import_prints_json_for_programs(tmp_path: Path, capsys: pytest.CaptureF
 def test_power_and_dimensions_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["vbench", "power", "--prompts", "50"]) == 0
     usual = capsys.readouterr().out
-    assert "50 x 3" in usual and "Assumed, not measured" in usual and "multiply by 1.41" in usual
+    assert "50 x 3" in usual and "Assumed, not measured" in usual and "approximation" in usual
+    assert "If the seed fixed nothing, the first line,\nalone, would say 12.0" in usual and " 8.9 " in usual
     assert main(["vbench", "power", "--prompts", "50", "--same-seed", "0"]) == 0
     unpaired = capsys.readouterr().out
-    assert "11.7" in unpaired and "11.7" not in usual and "multiply by 1.00" in unpaired
+    assert " 12.0 " in unpaired and " 12.0 " not in usual
     assert main(["vbench", "power"]) == 0
     assert "Complex Plot" in capsys.readouterr().out
     assert main(["vbench", "dimensions"]) == 0

@@ -8,15 +8,18 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from rushes.display.words import points
+from rushes.display.words import points, regression_sentence
 from rushes.errors import UserError
 from rushes.measure.compare import Contest, compare
 from rushes.measure.pairs import clusters_of, pair_up
 from rushes.records import Clip, DimensionRow, DriftRow, Measurement, Prompt, Scorecard
-from rushes.statistics.comparison import compare_gains, paired_gains
+from rushes.records.derived import FEWEST_PROMPTS
+from rushes.statistics.comparison import ALPHA, compare_gains, paired_gains
 from rushes.statistics.corrections import sign_flip_p
+from rushes.statistics.power import fewest_prompts
 from rushes.statistics.resampling import Resampling
 from tests.support.measured_clips import Stand, clip, key, measured
+from tests.support.sandbox_recipe import measure_spec
 
 HOW = Resampling(num_resamples=400)
 
@@ -129,6 +132,18 @@ def test_groups_of_takes_are_compared_when_they_hold_the_same_seeds() -> None:
     assert any(note.startswith("Diversity fell by 9.1 % of its value") for note in card.notes)
 
 
+@pytest.mark.parametrize(("spread", "is_open"), [(0.02, False), (0.2, True)])
+def test_a_loss_of_diversity_is_told_by_its_size_and_called_open_by_its_interval(spread: float, is_open: bool) -> None:
+    """The promise is that a fall by more than 5 % is told; whether it may be chance is said beside it."""
+    stand = Stand()
+    for prompt in range(12):
+        stand.add_group("Diversity", "base", prompt, range(2), 0.5)
+        stand.add_group("Diversity", "tuned", prompt, range(2), 0.46 + spread * (1 if prompt % 2 else -1))
+    (note,) = scorecard(stand).notes if is_open else scorecard(stand).notes[1:]
+    assert note.startswith("Diversity fell by 8.0 % of its value (0.500 to 0.460); more than 5 % is too much.")
+    assert note.endswith("It may be chance: the gain's interval reaches above 0.") is is_open
+
+
 def test_a_small_loss_of_diversity_is_no_warning() -> None:
     stand = Stand()
     for prompt in range(8):
@@ -175,10 +190,73 @@ def test_judge_means_cover_only_pairs_that_the_judge_scored_on_both_sides() -> N
 def test_few_prompts_are_noted() -> None:
     card = scorecard(Stand().add("A", [0.0, 0.0, 1.0], [1.0, 0.0, 1.0]))
     assert card.notes == (
-        "A: only 3 prompts; its interval is rough, and a verdict takes at least 6. Raise measure.num_prompts.",
+        "Few prompts: A (3); with fewer than 8 an interval is rough, and a verdict takes at least 6. "
+        "Raise measure.num_prompts.",
     )
     seven = scorecard(Stand().add("A", [0.0, 0.0, 1.0, 1.0, 0.5, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0, 0.5, 0.0, 1.0]))
-    assert seven.notes == ("A: only 7 prompts; its interval is rough. Raise measure.num_prompts.",)
+    assert seven.notes == ("Few prompts: A (7); with fewer than 8 an interval is rough. Raise measure.num_prompts.",)
+
+
+def test_one_note_names_all_dimensions_in_which_no_verdict_is_possible_among_so_many() -> None:
+    """Eight prompts that all gain have p = 2 / 2^8, and 9 times that is above 0.05; nine prompts are enough."""
+    stand = Stand()
+    for name in ("A", "B", "C", "D", "E", "F", "G", "Diversity"):
+        stand.add(name, [0.0] * 8, [1.0] * 8)
+    card = scorecard(stand.add("H", [0.0] * 9, [1.0] * 9))
+    verdicts = {each.dimension: each.verdict for each in card.rows}
+    assert verdicts.pop("H") == "better" and set(verdicts.values()) == {"no clear change"}
+    assert card.notes == (
+        "Few prompts: A (8), B (8), C (8), D (8), E (8), F (8), G (8), Diversity (8); a verdict among 9 dimensions "
+        "takes at least 9. Raise measure.num_prompts and measure.num_diversity_prompts.",
+    )
+    # As many prompts as the recipe asks for by itself are enough.
+    assert measure_spec().num_diversity_prompts >= fewest_prompts(ALPHA / 18)
+    assert fewest_prompts() == FEWEST_PROMPTS
+
+
+@pytest.mark.parametrize("num_prompts", [2, 4, 5])
+def test_a_loss_in_fewer_prompts_than_any_verdict_takes_is_no_warning(num_prompts: int) -> None:
+    lost = [0.5, 0.52, 0.48, 0.51, 0.49][:num_prompts]
+    card = scorecard(Stand().add("A", [0.9] * num_prompts, [0.9 - each for each in lost]))
+    assert [note[:11] for note in card.notes] == ["Few prompts"]
+    assert regression_sentence(card) == "No dimension got clearly worse."
+    assert row(card, "A").gain_high < 0
+
+
+def test_a_judge_that_is_pleased_in_so_few_prompts_is_no_warning() -> None:
+    values, pleased = [0.0, 1.0, 0.5, 1.0, 0.0], ([0.1, 0.2, 0.1, 0.2, 0.1], [0.9] * 5)
+    card = scorecard(Stand().add("A", values, values, pleased))
+    assert [note[:11] for note in card.notes] == ["Few prompts"]
+    more = scorecard(Stand().add("A", [*values, 0.0], [*values, 0.0], ([*pleased[0], 0.2], [0.9] * 6)))
+    assert "please the judge" in more.notes[0]
+
+
+def test_without_one_of_its_dimensions_there_is_no_mean_of_the_focus_and_a_note_says_so() -> None:
+    stand = Stand().add("A", [0.0] * 16, [1.0] * 16).add("B", [0.0] * 16, ["dark"] * 16).add("C", [0.5] * 9, [0.5] * 9)
+    card = scorecard(stand, "A", "B", "Never")
+    assert row(card, "A").verdict == "better"
+    assert (card.focus_gain, card.focus_gain_low, card.focus_gain_high) == (None, None, None)
+    assert (card.focus_p_value, card.focus_verdict) == (None, None)
+    assert (
+        "B, Never were aimed at and could not be compared, so there is no mean of the focus and no verdict on it."
+        in (card.notes)
+    )
+    assert scorecard(stand, "A").focus_verdict == "better"
+
+
+def test_scores_that_only_one_model_lacks_are_noted() -> None:
+    """The tuned model's worst clips have no score: what is left gains 50 points."""
+    before, after = [0.0, 0.5] * 12, ["no answer", 1.0] * 12
+    card = scorecard(Stand().add("A", before, after))
+    assert (row(card, "A").verdict, row(card, "A").gain) == ("better", 0.5)
+    assert card.notes == (
+        "A: coverage fell from 100% to 50%, and only clips that both models have a score for are compared. With clips "
+        "without a score as 0, the mean went from 25.0 to 50.0.",
+    )
+    (rose,) = scorecard(Stand().add("A", after, before)).notes[1:]
+    assert rose.startswith("A: coverage rose from 50% to 100%")
+    evenly = scorecard(Stand().add("A", ["no answer", *[0.5, 1.0] * 10], ["no answer", *[0.5, 1.0] * 10]))
+    assert evenly.notes == ()
 
 
 def test_earlier_notes_and_drift_are_passed_on_first() -> None:
@@ -248,7 +326,7 @@ def test_a_prompt_that_serves_several_dimensions_is_one_cluster() -> None:
     # Two dimensions of the same gains on the same prompts tell no more than one of them.
     assert width(shared) == pytest.approx(width(alone), rel=0.1)
     assert width(separate) < 0.8 * width(alone)
-    assert shared.focus_p_value == pytest.approx(sign_flip_p(np.array(gains), HOW))
+    assert shared.focus_p_value == pytest.approx(sign_flip_p(np.array(gains)))
 
 
 def prompt_of(each: Clip) -> Prompt:

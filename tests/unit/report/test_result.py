@@ -9,7 +9,7 @@ import pytest
 
 from rushes.plan.arithmetic import UnitFlops
 from rushes.recipe.load import load_recipe
-from rushes.records import Clip, Focus, Prompt
+from rushes.records import Clip, Focus, Prompt, Scorecard
 from rushes.report.collect import Result
 from rushes.store.run import Run
 from tests.support.measured_clips import Stand, key
@@ -32,9 +32,8 @@ def focus_of(name: str) -> Focus:
     return Focus(dimension=name, baseline=0.5, low=0.4, high=0.6, gap=0.5, share=0.5, num_prompts=12, reason="named")
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_prompts_of_one_text_are_one_cluster_of_the_focus_mean(shared: bool, tmp_path: Path) -> None:
-    """What one dimension gains on a prompt the other loses: on the same prompts that cancels in every resample."""
+def card_of(home: Path, *, shared: bool, seed: int = 0) -> Scorecard:
+    """What one dimension gains on a prompt the other loses, on prompts of the same texts or of others."""
     stand = Stand()
     for name, sign in (("A", 1), ("B", -1)):
         stand.add(name, [0.5 - sign * gain / 2 for gain in GAINS], [0.5 + sign * gain / 2 for gain in GAINS])
@@ -43,8 +42,8 @@ def test_prompts_of_one_text_are_one_cluster_of_the_focus_mean(shared: bool, tmp
         for name in "AB"
         for number in range(len(GAINS))
     ]
-    recipe = load_recipe("sandbox", [])
-    with Run.open(tmp_path / "run", recipe) as run:
+    recipe = load_recipe("sandbox", [f"seed={seed}"])
+    with Run.open(home, recipe) as run:
         video = run.blobs.put_video(np.zeros((3, 8, 8, 3), np.uint8))
         clips: dict[str, Clip] = {each.key: each.model_copy(update={"video": video}) for each in stand.clips}
         result = Result(
@@ -59,7 +58,18 @@ def test_prompts_of_one_text_are_one_cluster_of_the_focus_mean(shared: bool, tmp
             real_moments=(),
             unit_flops=UnitFlops(model="base", shape="3 x 8 x 8", attention=1, linear=1, decode=1, encode=1),
         )
-        card = result.scorecard(recipe, run, {prompt.key: prompt for prompt in prompts})
+        return result.scorecard(recipe, run, {prompt.key: prompt for prompt in prompts})
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_prompts_of_one_text_are_one_cluster_of_the_focus_mean(shared: bool, tmp_path: Path) -> None:
+    """On the same prompts, what the one gains and the other loses cancels in every resample."""
+    card = card_of(tmp_path / "run", shared=shared)
     assert card.focus_gain == pytest.approx(0.0)
     assert card.focus_gain_low is not None and card.focus_gain_high is not None
     assert (card.focus_gain_high - card.focus_gain_low < 1e-9) is shared
+
+
+def test_the_seed_of_the_recipe_changes_nothing_in_how_measurements_are_compared(tmp_path: Path) -> None:
+    one, other = (card_of(tmp_path / str(seed), shared=False, seed=seed) for seed in (0, 7))
+    assert one == other

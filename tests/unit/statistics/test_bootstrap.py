@@ -10,7 +10,7 @@ from scipy import stats
 
 from rushes.statistics.bootstrap import SCORE_BOUNDS, cluster_means, degrees_of, mean_interval, score_interval
 from rushes.statistics.comparison import paired_gains
-from rushes.statistics.resampling import Estimate, Resampling, agreeing_values, draw_counts, t_level
+from rushes.statistics.resampling import FEW_CLUSTERS, NEAR, Estimate, Resampling, draw_counts, padding, t_level
 
 F64 = np.typing.NDArray[np.float64]
 RNG = np.random.default_rng(5)
@@ -21,9 +21,9 @@ def keys(num: int) -> list[str]:
 
 
 def gain_interval(
-    before: list[float], after: list[float], prompts: list[str], how: Resampling | None = None, *, name: str = ""
+    before: list[float], after: list[float], prompts: list[str], how: Resampling | None = None
 ) -> Estimate:
-    return mean_interval({name: paired_gains(before, after, prompts)}, how or Resampling())
+    return mean_interval({"A": paired_gains(before, after, prompts)}, how or Resampling())
 
 
 def by_key(values: F64) -> dict[str, float]:
@@ -47,7 +47,7 @@ def test_takes_of_one_prompt_do_not_make_the_interval_narrower() -> None:
 
 def test_the_spread_of_the_resampled_means_is_the_unbiased_standard_error() -> None:
     values = RNG.uniform(0, 1, 9)
-    found = draw_counts(9, Resampling(num_resamples=200_000, seed=1), "x") @ values / 8
+    found = draw_counts(9, Resampling(num_resamples=200_000, seed=1)) @ values / 8
     assert found.std() == pytest.approx(values.std(ddof=1) / np.sqrt(9), rel=0.01)
     assert found.mean() == pytest.approx(values.mean(), abs=0.002)
 
@@ -116,9 +116,47 @@ def test_prompts_that_all_agree_do_not_make_a_certainty() -> None:
 def test_agreeing_prompts_have_the_spread_of_the_padded_sample() -> None:
     """Nine prompts at 0.2 with half a one at 0, half at 1, and one at 0.5: Agresti and Min's interval by hand."""
     sample = np.array([0.2] * 18 + [0.0, 1.0, 0.5, 0.5])  # every prompt twice, so that halves are whole
-    found = agreeing_values(0.2, 9, SCORE_BOUNDS, Resampling(num_resamples=100_000), "x")
-    assert found.mean() == pytest.approx(sample.mean(), abs=0.002)
-    assert found.std() == pytest.approx(sample.std() / np.sqrt(11), rel=0.03)
+    shift, noise = padding(0.2, 0.0, 9, SCORE_BOUNDS)
+    assert 0.2 + shift == pytest.approx(sample.mean())
+    assert noise == pytest.approx(sample.std() / np.sqrt(11))
+    ends = mean_interval({"A": dict.fromkeys(keys(9), 0.2)}, Resampling(num_resamples=100_000), bounds=SCORE_BOUNDS)
+    reach = stats.t.ppf(0.975, 8) * noise
+    assert ends.high == pytest.approx(sample.mean() + reach, abs=0.01)
+    assert ends.low == pytest.approx(max(0.0, sample.mean() - reach), abs=0.01)
+
+
+@pytest.mark.parametrize("num_prompts", [4, 16])
+def test_prompts_that_nearly_agree_have_nearly_the_interval_of_those_that_agree(num_prompts: int) -> None:
+    ramp = np.linspace(-1.0, 1.0, num_prompts)
+    steps = np.arange(0.0, 1.3, 0.02) * NEAR / ramp.std(ddof=1)
+    found = [mean_interval({"A": by_key(0.1 + step * ramp)}) for step in steps]
+    widths = np.array([each.high - each.low for each in found])
+    # From the padded interval to that of the draws without a jump: no step of 2 % takes more than a twentieth.
+    assert widths[0] > 0.2 and widths[-1] < 0.06
+    assert np.abs(np.diff(widths)).max() < widths[0] / 20
+    assert found[1].low < 0.0 < found[1].high
+    # Beyond, nothing is added.
+    assert padding(0.1, NEAR, 16, (-1.0, 1.0)) == padding(0.1, 0.4, 16, (-1.0, 1.0)) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("num_prompts", "at_least"), [(2, 0.93), (3, 0.93), (5, 0.92), (7, 0.92)])
+def test_intervals_of_few_prompts_are_student_s(num_prompts: int, at_least: float) -> None:
+    """Draws cannot leave the range of what was seen, which holds the truth of two prompts every second time."""
+    assert num_prompts < FEW_CLUSTERS
+    rng, how, hits, num_runs = np.random.default_rng(num_prompts), Resampling(num_resamples=300), 0, 300
+    for _ in range(num_runs):
+        found = mean_interval({"A": by_key(np.clip(rng.normal(0.05, 0.1, num_prompts), -1, 1))}, how)
+        hits += found.low <= 0.05 <= found.high
+    assert hits / num_runs >= at_least
+
+
+def test_two_prompts_tell_next_to_nothing() -> None:
+    found = mean_interval({"A": {"a": -0.1, "b": -0.3}})
+    assert (found.value, found.low, found.high) == (pytest.approx(-0.2), -1.0, 1.0)
+    close = mean_interval({"A": {"a": -0.16, "b": -0.18}}, Resampling(num_resamples=20_000))
+    assert (close.low, close.high) == pytest.approx(
+        stats.t.interval(0.95, 1, loc=-0.17, scale=stats.sem([-0.16, -0.18])), abs=0.01
+    )
 
 
 def test_everything_improved_is_better_and_within_bounds() -> None:
@@ -130,12 +168,13 @@ def test_everything_improved_is_better_and_within_bounds() -> None:
 def test_same_seed_same_interval_whatever_the_order_and_the_other_dimensions() -> None:
     before, after = list(RNG.uniform(0, 1, 30)), list(RNG.uniform(0, 1, 30))
     names = keys(15) * 2
-    found = gain_interval(before, after, names, name="A")
+    found = gain_interval(before, after, names)
     order = RNG.permutation(30)
-    shuffled = gain_interval([before[i] for i in order], [after[i] for i in order], [names[i] for i in order], name="A")
+    shuffled = gain_interval([before[i] for i in order], [after[i] for i in order], [names[i] for i in order])
     assert shuffled == found
-    assert gain_interval(before, after, names, Resampling(seed=1), name="A") != found
-    assert gain_interval(before, after, names, name="B") != found
+    assert gain_interval(before, after, names, Resampling(seed=1)) != found
+    # What a dimension is called changes nothing.
+    assert mean_interval({"B": paired_gains(before, after, names)}) == found
 
 
 @pytest.mark.parametrize(
@@ -173,12 +212,12 @@ def test_the_level_is_that_of_student_t_in_units_of_the_normal(confidence: float
 
 def test_the_ends_are_the_draws_written_out_at_the_level_of_n_minus_1_degrees() -> None:
     """Draw by draw; the normal level, or n degrees in place of n - 1, would be another number of a resample."""
-    values, how = RNG.uniform(-0.5, 0.6, 6), Resampling(num_resamples=4000, seed=2)
-    means = [values[rows].mean() for rows in how.rng("A").integers(6, size=(4000, 5))]
+    values, how = RNG.uniform(-0.5, 0.6, 8), Resampling(num_resamples=4000, seed=2)
+    means = [values[rows].mean() for rows in how.rng("draws").integers(8, size=(4000, 7))]
     found = mean_interval({"A": by_key(values)}, how)
-    level = stats.norm.cdf(stats.t.ppf(0.025, 5))
+    level = stats.norm.cdf(stats.t.ppf(0.025, 7))
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [level, 1 - level])), abs=1e-12)
-    for wrong in (0.025, stats.norm.cdf(stats.t.ppf(0.025, 6))):
+    for wrong in (0.025, stats.norm.cdf(stats.t.ppf(0.025, 8))):
         assert abs(found.low - np.quantile(means, wrong)) > 1e-3
 
 
@@ -251,6 +290,31 @@ def test_agreeing_dimensions_on_the_same_prompts_are_no_surer_than_one() -> None
     same = dict.fromkeys(keys(16), 0.0)
     one, three = mean_interval({"A": same}), mean_interval({name: same for name in "ABC"})
     assert three.high - three.low == pytest.approx(one.high - one.low, rel=0.1)
+
+
+def test_agreeing_dimensions_move_together_by_the_clusters_that_they_share() -> None:
+    """Two dimensions of 16 prompts: the more they share, the wider; which of the prompts are shared does not matter."""
+
+    def width(first: int) -> float:
+        other = {f"{i:03}": 0.0 for i in range(first, first + 16)}
+        found = mean_interval({"A": {f"{i:03}": 0.0 for i in range(16)}, "B": other})
+        return found.high - found.low
+
+    all_, most, half, none = (width(first) for first in (0, 1, 8, 16))
+    ratio = [math.sqrt((1 + shared / 16) / 2) for shared in (15, 8, 0)]
+    assert [most / all_, half / all_, none / all_] == pytest.approx(ratio, rel=0.06)
+
+
+def test_an_agreeing_dimension_of_few_prompts_takes_degrees_of_freedom_from_a_sum() -> None:
+    """Eight prompts that agree and 200 that do not: nearly all of the error is that of the eight (Welch)."""
+    many = RNG.uniform(-0.3, 0.3, 200)
+    groups = {"A": dict.fromkeys(keys(8), 0.0), "B": {f"b{i}": float(v) for i, v in enumerate(many)}}
+    found = mean_interval(groups, Resampling(num_resamples=20_000))
+    parts = [(padding(0.0, 0.0, 8, (-1.0, 1.0))[1] ** 2 / 4, 7), (many.var(ddof=1) / 200 / 4, 199)]
+    degrees = sum(v for v, _ in parts) ** 2 / sum(v**2 / d for v, d in parts)
+    reach = stats.t.ppf(0.975, degrees) * math.sqrt(sum(v for v, _ in parts))
+    assert degrees < 10
+    assert found.high - found.low == pytest.approx(2 * reach, rel=0.05)
 
 
 def test_an_end_at_zero_is_zero_and_not_a_rounding_error_above_it() -> None:

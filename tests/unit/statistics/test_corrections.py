@@ -9,9 +9,6 @@ import numpy as np
 import pytest
 
 from rushes.statistics.corrections import benjamini_hochberg, holm, sign_flip_p
-from rushes.statistics.resampling import Resampling
-
-HOW = Resampling()
 
 
 def enumerated_p(gains: list[float]) -> float:
@@ -25,33 +22,50 @@ def enumerated_p(gains: list[float]) -> float:
 
 @pytest.mark.parametrize("gains", [[0.5, 0.2, -0.1], [1 / 3, 1 / 3, -1 / 3, 2 / 3, 0.0, 0.0], [0.1] * 8, [-0.4, 0.4]])
 def test_sign_flip_is_the_enumeration_of_all_signs(gains: list[float]) -> None:
-    assert sign_flip_p(np.array(gains), HOW) == pytest.approx(enumerated_p(gains))
+    assert sign_flip_p(np.array(gains)) == pytest.approx(enumerated_p(gains))
 
 
-def test_sign_flip_of_many_prompts_is_the_binomial_test_of_equal_gains() -> None:
-    # 30 prompts gain, 14 lose, by the same amount: twice the binomial tail.
-    gains = np.array([0.25] * 30 + [-0.25] * 14 + [0.0] * 20)
-    exact = 2 * sum(math.comb(44, k) for k in range(30, 45)) / 2**44
-    assert sign_flip_p(gains, HOW) == pytest.approx(exact, abs=0.003)
-    assert (
-        sign_flip_p(gains, HOW) == sign_flip_p(gains[::-1], HOW)
-        or abs(sign_flip_p(gains, HOW) - sign_flip_p(gains[::-1], HOW)) < 0.005
-    )
+def binomial_p(gaining: int, losing: int) -> float:
+    """Two-sided, of equal gains and losses: twice the tail."""
+    n = gaining + losing
+    return 2 * sum(math.comb(n, k) for k in range(gaining, n + 1)) / 2**n
+
+
+def test_sign_flip_is_the_binomial_test_of_equal_gains_exactly_up_to_32_prompts() -> None:
+    gains = np.array([0.25] * 21 + [-0.25] * 11 + [0.0] * 20)
+    assert sign_flip_p(gains) == pytest.approx(binomial_p(21, 11), rel=1e-12)
+    assert sign_flip_p(np.array([0.1] * 17 + [-0.1] * 4)) == pytest.approx(binomial_p(17, 4), rel=1e-12)
+
+
+@pytest.mark.parametrize(("gaining", "losing"), [(30, 14), (60, 31), (140, 100)])
+def test_sign_flip_of_many_prompts_is_near_the_binomial_test(gaining: int, losing: int) -> None:
+    """Random signs: four standard errors of 200,000."""
+    exact = binomial_p(gaining, losing)
+    found = sign_flip_p(np.array([0.25] * gaining + [-0.25] * losing + [0.0] * 20))
+    assert found == pytest.approx(exact, abs=4 * math.sqrt(exact / 200_000))
+
+
+@pytest.mark.parametrize("num", [9, 31, 60])
+def test_the_order_of_prompts_changes_no_p_value(num: int) -> None:
+    rng = np.random.default_rng(num)
+    gains = rng.normal(0.1, 0.4, num)
+    assert sign_flip_p(gains) == sign_flip_p(gains[::-1]) == sign_flip_p(rng.permutation(-gains))
 
 
 def test_sign_flip_never_claims_certainty() -> None:
-    assert sign_flip_p(np.zeros(9), HOW) == 1.0
-    assert sign_flip_p(np.full(200, 0.3), HOW) == pytest.approx(1 / 20_001)
-    assert sign_flip_p(np.array([0.9]), HOW) == 1.0
+    assert sign_flip_p(np.zeros(9)) == 1.0
+    assert sign_flip_p(np.full(200, 0.3)) == pytest.approx(1 / 200_001)
+    assert sign_flip_p(np.array([0.9])) == 1.0
+    assert sign_flip_p(np.array([0.3, -0.3, 0.2, -0.2])) == 1.0
 
 
 def test_prompts_that_do_not_move_leave_the_test_exact() -> None:
-    assert sign_flip_p(np.array([0.3] * 5 + [0.0] * 35), HOW) == 2 / 2**5
+    assert sign_flip_p(np.array([0.3] * 5 + [0.0] * 35)) == 2 / 2**5
 
 
 def test_sign_flip_is_false_as_often_as_it_says() -> None:
     rng = np.random.default_rng(5)
-    p_values = [sign_flip_p(rng.choice([-1 / 3, 0, 1 / 3, 1, -1], size=10), HOW) for _ in range(400)]
+    p_values = [sign_flip_p(rng.choice([-1 / 3, 0, 1 / 3, 1, -1], size=10)) for _ in range(400)]
     assert np.mean(np.array(p_values) <= 0.05) <= 0.075
     assert np.mean(np.array(p_values) <= 0.5) == pytest.approx(0.5, abs=0.1)
 

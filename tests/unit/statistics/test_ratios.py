@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import mannwhitneyu
 
 from rushes.statistics import ratios as st
+from rushes.statistics.bootstrap import SCORE_BOUNDS, score_interval
 from rushes.statistics.resampling import Resampling
 
 HOW = Resampling(num_resamples=300, seed=3)
@@ -32,10 +33,10 @@ def test_auc_is_the_share_of_pairs_won() -> None:
 def test_auc_interval_is_that_of_resampled_prompts_written_out() -> None:
     a, b = scores(2, 24, 0.1), scores(3, 24, 0.0)
     prompts = [f"p{i // 3}" for i in range(24)]  # three clips of each prompt
-    found = st.auc_estimate(a.tolist(), b.tolist(), prompts, HOW, "x")
+    found = st.auc_estimate(a.tolist(), b.tolist(), prompts, HOW)
     assert found is not None
     drawn = []
-    for row in HOW.rng("x").integers(8, size=(HOW.num_resamples, 7)):
+    for row in HOW.rng("draws").integers(8, size=(HOW.num_resamples, 7)):
         rows = [i for prompt in row for i in range(24) if i // 3 == prompt]
         drawn.append(st.auc(a[rows], b[rows]))
     from scipy.special import ndtr, stdtrit
@@ -89,19 +90,28 @@ def test_what_is_not_defined_is_none_and_never_a_number() -> None:
 def test_the_interval_of_a_ratio_is_that_of_resampled_prompts_written_out() -> None:
     rng = np.random.default_rng(7)
     p, yes = rng.random(30), rng.random(30) < 0.5
-    prompts = [f"p{i % 5}" for i in range(30)]
-    found = st.estimate(st.bias_terms(p, yes), prompts, st.yes_bias, HOW, (-0.5, 0.5), "bias")
+    prompts = [f"p{i % 10}" for i in range(30)]
+    found = st.estimate(st.bias_terms(p, yes), prompts, st.yes_bias, HOW, (-0.5, 0.5))
     drawn = []
-    for row in HOW.rng("bias").integers(5, size=(HOW.num_resamples, 4)):
-        rows = np.array([i for prompt in row for i in range(prompt, 30, 5)])
+    for row in HOW.rng("draws").integers(10, size=(HOW.num_resamples, 9)):
+        rows = np.array([i for prompt in row for i in range(prompt, 30, 10)])
         if 0 < yes[rows].sum() < len(rows):
             drawn.append((p[rows][yes[rows]].mean() + p[rows][~yes[rows]].mean()) / 2 - 0.5)
     from scipy.special import ndtr, stdtrit
 
-    level = float(ndtr(stdtrit(4, 0.025)))
+    level = float(ndtr(stdtrit(9, 0.025)))
     assert found is not None
     assert found.value == pytest.approx((p[yes].mean() + p[~yes].mean()) / 2 - 0.5)
     assert (found.low, found.high) == tuple(pytest.approx(q) for q in np.quantile(drawn, [level, 1 - level]))
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.004, 0.03])
+def test_a_mean_has_the_interval_of_score_interval_also_where_prompts_nearly_agree(spread: float) -> None:
+    values = 0.8 + spread * np.resize([-1.0, 1.0], 36)
+    prompts = [f"p{i:02d}" for i in range(36)]
+    found = st.estimate(st.mean_terms(values), prompts, st.mean, HOW, SCORE_BOUNDS)
+    own = score_interval(values.tolist(), prompts, HOW)
+    assert found is not None and (found.low, found.high) == pytest.approx((own.low, own.high), abs=0.003)
 
 
 def test_yes_bias_of_known_answerers() -> None:

@@ -99,7 +99,35 @@ def test_falling_coverage_is_a_warning() -> None:
         ),
     )
     card = compare_models(model("a", base), model("b", tuned), measurer="m", how=HOW)
-    assert any("Mechanics: coverage fell from 100% to 67%" in note for note in card.notes)
+    (note,) = card.notes
+    assert note.startswith(
+        "Mechanics: coverage fell from 100% to 67%, and only clips that both models have a score for"
+    )
+    assert note.endswith(f"from {100 * card.rows[0].base_covered:.1f} to {100 * card.rows[0].tuned_covered:.1f}.")
+    (risen,) = compare_models(model("b", tuned), model("a", base), measurer="m", how=HOW).notes
+    assert risen.startswith("Mechanics: coverage rose from 67% to 100%")
+
+
+def test_dimensions_with_too_few_prompts_for_a_verdict_are_noted_together() -> None:
+    names = list(facts())[:9]
+    base, tuned = (
+        model("m", *(drawn(name, 0.5, seed, 9 if name == names[0] else 8) for name in names)) for seed in (1, 2)
+    )
+    (note,) = compare_models(base, tuned, measurer="m", how=HOW).notes
+    assert note.startswith("Few prompts: ") and note.endswith("; a verdict among 9 dimensions takes at least 9.")
+    assert names[0] not in note and all(f"{name} (8)" in note for name in names[1:])
+
+
+def test_what_clips_could_show_is_by_the_spread_of_prompts_and_not_of_their_clips() -> None:
+    places = [(f"p{i}", j) for i in range(20) for j in range(2)]
+    base = dimension("Material", dict.fromkeys(places, 0.5))
+    tuned = dimension("Material", {(prompt, j): float(j) for prompt, j in places})
+    assert row_of(base, tuned).detectable is None
+    low, high = drawn("Material", 0.3, 1), drawn("Material", 0.5, 2)
+    found = row_of(low, high)
+    assert found.detectable is not None
+    # Student's interval of the prompts' gains, 2.1 errors to either side; the gain that it finds is 2.9 errors.
+    assert found.detectable == pytest.approx((found.gain_high - found.gain_low) / 2 * 2.95 / 2.09, rel=0.12)
 
 
 def test_dimensions_without_two_comparable_prompts_are_named() -> None:

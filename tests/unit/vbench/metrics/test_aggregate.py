@@ -35,7 +35,7 @@ def test_interval_is_the_project_s_own_where_prompts_have_as_many_clips() -> Non
     values = [float(v) for v in rng.integers(0, 2, 36)]
     prompts = [f"p{i // 3:02d}" for i in range(36)]
     found = dimension_score("Material", outcomes(*values), prompts, "fixed").score
-    own = score_interval(values, prompts, name="Material")
+    own = score_interval(values, prompts)
     assert found is not None and (found.value, found.low, found.high) == pytest.approx((own.value, own.low, own.high))
 
 
