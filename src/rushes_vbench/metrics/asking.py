@@ -1,4 +1,4 @@
-"""Asks a judge the planned questions about a clip, and makes a judge of a model that only speaks."""
+"""Asks a judge the planned questions about a clip, and turns a model that only replies in words into a judge."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def by_questions(
         entry: what the suite asks about it.
         profile: whose rules.
         judge: answers yes/no questions with probabilities.
-        negated_twins: whether each question is asked a second time, turned round, and what that is for.
+        negated_twins: whether each question is also asked in its negated form, and how those answers are used.
 
     Raises:
         Unanswered: the judge failed on some frames of the clip.
@@ -76,13 +76,13 @@ def _checked(given: GivenAnswer) -> GivenAnswer:
 
 
 class SpokenJudge:
-    """A `Judge` over a model that replies in words; the replies are read by the profile's rule.
+    """A `Judge` over a model that replies in words; the replies are parsed by the profile's rule.
 
     `compat` with LLaVA-Video is the official protocol: one conversation per question, the time stamps of the frames
     in words, "yes" anywhere in the reply. In `fixed` a reply that begins with neither yes nor no is no answer.
 
     Args:
-        teller: says in words what a clip shows.
+        teller: describes what a clip shows.
         profile: whose rule.
     """
 
@@ -99,7 +99,7 @@ class SpokenJudge:
             return tuple(self._asked(request.video, question.text) for question in request.questions)
         except (UserError, Unanswered):
             raise
-        except Exception as error:  # one clip that the model cannot take must not lose the others
+        except Exception as error:  # one clip that the model cannot process must not lose the others
             return Failed.of(error)
 
     def _asked(self, video: Video, text: str) -> GivenAnswer:
@@ -111,7 +111,7 @@ class SpokenJudge:
 
 
 def time_header(video: Video) -> str:
-    """How long a clip lasts and when its frames are shown, in words, as the official protocol tells its model."""
+    """A clip's duration and the times of its frames, in words, as in the official protocol."""
     num_frames = len(video.frames_THWC)
     times = ",".join(f"{i / video.fps:.2f}s" for i in range(num_frames))
     return (
