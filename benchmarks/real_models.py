@@ -1,4 +1,4 @@
-"""Training step, sampler step, decoding and judging at real shapes with random weights, each beside the plain way.
+"""Training step, sampler step, decoding and judging at real shapes with random weights, each against a plain version.
 
     python benchmarks/real_models.py --tiny                       a smoke test on any machine: the numbers mean nothing
     python benchmarks/real_models.py --out results.json           Wan2.1 1.3B at 832 x 480, 81 frames; a judge of
@@ -6,9 +6,9 @@
     python benchmarks/real_models.py --sandbox --only compiling   the sandbox's transformer at its true shape and batch,
                                                                   with and without runtime.train.compile_blocks
 
-Nothing is downloaded. "Plain" is what one writes with diffusers and transformers alone, in the same number formats;
-where blocks are compiled it is the same loop without. Seconds are the best of a few; the ratio is plain over ours,
-above 1 where ours is faster. Peak memory is that of the device on a GPU, and of this process on a CPU.
+Nothing is downloaded. "Plain" is the code one writes with diffusers and transformers alone, in the same number
+formats; for compiled blocks it is the same loop without compilation. Seconds are the best of a few runs. The ratio is
+plain over ours, so above 1 ours is faster. Peak memory is that of the device on a GPU, and of this process on a CPU.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Recomputed = Literal["none", "all"]
 
 
 def random_wan(setup: Setup, device: torch.device) -> Wan:
-    """A Wan of that shape with random weights and without a text encoder: its states are random, too."""
+    """A Wan of that shape with random weights and no text encoder: its text states are random, too."""
     from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
 
     torch.manual_seed(0)
@@ -71,18 +71,17 @@ def random_wan(setup: Setup, device: torch.device) -> Wan:
 
 
 def training_step(setup: Setup, wan: Wan, lora: LoraSpec | None, recompute: Recomputed) -> Result:
-    """One optimiser step: the loop as it runs, beside a hand-written one."""
+    """One optimiser step: our loop against a hand-written one."""
     ours, _ = _ours_training(setup, wan, lora, recompute)
     plain = _plain_training(setup, wan, lora, recompute)
-    what = f"training step, {_tuned(lora)}, {recompute} of the blocks computed again"
+    what = f"training step, {_tuned(lora)}, {recompute} of the blocks recomputed"
     return beside(what, _unit(setup), ours, plain)
 
 
 def compiled_step(setup: Setup, make_wan: Callable[[], Wan], lora: LoraSpec | None) -> Result:
-    """One optimiser step with repeated blocks compiled, beside the same loop without; nothing is computed again.
+    """One optimiser step with repeated blocks compiled, against the same loop without; nothing is recomputed.
 
-    Compiling takes as long as the first step is done later than without. Nothing that was compiled before is taken
-    from a cache.
+    The compile time is how much later the first step ends than without compilation. No compilation cache is used.
     """
     from torch._inductor.utils import fresh_cache
 
@@ -111,7 +110,7 @@ def _clean(setup: Setup, wan: Wan) -> torch.Tensor:
 def _ours_training(
     setup: Setup, wan: Wan, lora: LoraSpec | None, recompute: Recomputed, *, compiled: bool = False
 ) -> tuple[Measured, float | None]:
-    """The best step with its peak memory, and the seconds until the first step was done; None out of memory."""
+    """The best step with its peak memory, and the seconds until the first step ended; None when out of memory."""
     try:
         return _optimised(setup, wan, lora, recompute, compiled)
     except torch.OutOfMemoryError:
@@ -193,7 +192,7 @@ def _plain_training(setup: Setup, wan: Wan, lora: LoraSpec | None, recompute: Re
 
 
 def sampling(setup: Setup, wan: Wan) -> Result:
-    """One step with guidance: the adapter, beside the stock pipeline called directly."""
+    """One step with guidance: the adapter, against the stock pipeline called directly."""
     sampler = SamplerSettings(
         num_steps=setup.num_sampler_steps, guidance_scale=5.0, shift=5.0, scheduler="UniPCMultistepScheduler",
         precision="bfloat16",
@@ -217,7 +216,7 @@ def sampling(setup: Setup, wan: Wan) -> Result:
 
 
 def decoding(setup: Setup, wan: Wan) -> Result:
-    """Latents of one clip to uint8 frames, beside the autoencoder and the pipeline's own post-processing."""
+    """Latents of one clip to uint8 frames, against the autoencoder and the pipeline's own post-processing."""
     latents = torch.randn(1, *wan.latent_shape(setup.shape), device=wan.device)
 
     def plain() -> object:
@@ -230,7 +229,7 @@ def decoding(setup: Setup, wan: Wan) -> Result:
 
 
 def judging(setup: Setup, device: torch.device, folder: Path) -> Result:
-    """Four questions about one clip, beside one `generate` call a question."""
+    """Four questions about one clip, against one `generate` call per question."""
     from PIL import Image
 
     from rushes.judge.asked import positions, shrunk
@@ -243,7 +242,7 @@ def judging(setup: Setup, device: torch.device, folder: Path) -> Result:
     local = LocalModelSpec(model=str(folder))
     spec = VlmJudgeSpec(model=local, num_frames=8)
     judge = LocalVlmJudge(spec, LocalVlm(local, RuntimeSpec(device=str(device))))
-    judge.vlm.__dict__["model"] = model  # random weights of this size are not worth a file
+    judge.vlm.__dict__["model"] = model  # random weights of this size need no file
     shape = setup.shape
     size = (shape.num_frames, shape.height_px, shape.width_px, 3)
     frames = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
@@ -268,7 +267,7 @@ def judging(setup: Setup, device: torch.device, folder: Path) -> Result:
 
 
 def random_judge(setup: Setup, device: torch.device, folder: Path) -> Any:
-    """A Qwen2.5-VL of that shape with random weights; its processor is put into `folder`."""
+    """A Qwen2.5-VL of that shape with random weights; its processor is saved to `folder`."""
     from transformers import AutoConfig, Qwen2_5_VLForConditionalGeneration, Qwen2VLImageProcessorPil
 
     from tests.support.tiny_vlm import make_qwen
@@ -329,11 +328,11 @@ def _words(seconds: float | None, peak_bytes: int | None) -> str:
 
 
 def main() -> None:
-    """Measure, print, and write JSON where asked to."""
+    """Measure, print, and write JSON if requested."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tiny", action="store_true", help="tiny shapes: a smoke test; the default without a GPU")
     parser.add_argument("--sandbox", action="store_true", help="the sandbox's model at its true shape and batch")
-    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="measure these parts alone")
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="measure only these parts")
     parser.add_argument("--out", type=Path, help="write the results here, as JSON")
     options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -14,7 +14,7 @@ NUM_REPEATS = 3
 
 
 def clips_per_second(dimension: str) -> float:
-    """Best of a few repeats, by processor time: what else runs on the machine hardly counts."""
+    """Best of a few repeats, by processor time, which other programs on the machine hardly affect."""
     rng = np.random.default_rng(0)
     scenes = [draw_scene(rng, dimension) for _ in range(NUM_CLIPS)]
     render(scenes[0])

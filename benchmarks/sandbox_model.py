@@ -1,13 +1,13 @@
-"""How good the sandbox's own models are: the autoencoder's decibels, and how often the base model shows what was asked.
+"""How good the sandbox's models are: the autoencoder's decibels, and how often the base model follows its prompts.
 
     python benchmarks/sandbox_model.py --out results.json                  584 clips: minutes on two idle cores
     python benchmarks/sandbox_model.py --clips 8 --simple 4 --prompts 2    a smoke test: the numbers mean little
 
-The autoencoder is measured on the held-out clips that pre-training measures it on. The base model is given prompts of
-every kind that the grammar has, `Simple` included, with sampler, shape and writer of the recipe `sandbox`, one take
-each, and the perception measurer looks: a clip is right when every question of its prompt gets the expected answer.
-Prompts have a seed of their own, so they are no run's probes or held-out prompts. Intervals are 95 % ones, over clips
-and over prompts.
+The autoencoder is measured on the same held-out clips as in pre-training. The base model generates one take of
+prompts of every kind in the grammar, `Simple` included, with the sampler, shape and writer of the recipe `sandbox`.
+The perception measurer then answers the questions: a clip is right when every question of its prompt gets the expected
+answer. Prompts have their own seed, so no run uses them as probes or held-out prompts. Intervals are 95 % intervals
+over clips and over prompts.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from rushes_sandbox.specs import WriterSpec
 from rushes_sandbox.writer import GrammarWriter
 
 SEED = 40_000_003
-"""Seed of the prompts and of the noise; no run's seeds come near it."""
+"""Seed of the prompts and of the noise; no run's seeds are near it."""
 TOP_DB = 100.0
-"""No reconstruction comes near it, so that decibels over it are shares, as the bootstrap takes them."""
+"""Above any reconstruction, so that decibels divided by it are shares, which the bootstrap takes."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ class Figure:
     low: float
     high: float
     num: int
-    """Clips or prompts that it is the mean of."""
+    """Clips or prompts in the mean."""
     num_unscored: int = 0
-    """Clips in which the measurer could not tell; left out."""
+    """Clips that the measurer could not answer; left out."""
 
 
 def reconstruction(family: Family, num_clips: int) -> Figure:
@@ -88,7 +88,7 @@ def reconstruction(family: Family, num_clips: int) -> Figure:
 
 
 def draw_prompts(kind: str, num: int, spec: WriterSpec) -> list[Draft]:
-    """The first different prompts of a kind."""
+    """The first `num` different prompts of a kind."""
     writer, start = GrammarWriter(spec.detailed), SEED + 10**6 * DIMENSIONS.index(kind)
     found: dict[str, Draft] = {}
     for index in range(50 * num):
@@ -97,10 +97,12 @@ def draw_prompts(kind: str, num: int, spec: WriterSpec) -> list[Draft]:
             found.setdefault(draft.text, draft)
         if len(found) == num:
             return list(found.values())
-    raise ValueError(f"{num} prompts of {kind} are wanted, the grammar gave {len(found)} different ones: ask for fewer")
+    raise ValueError(f"expected {num} prompts of {kind}, got {len(found)} from the grammar: request fewer")
 
 
-def looked_at(family: Family, recipe: Recipe, kind: str, drafts: Sequence[Draft], batch_size: int) -> list[Outcome]:
+def measured_takes(
+    family: Family, recipe: Recipe, kind: str, drafts: Sequence[Draft], batch_size: int
+) -> list[Outcome]:
     """One take of each prompt, generated and measured."""
     measurer, found = PerceptionMeasurer(), []
     for start in range(0, len(drafts), batch_size):
@@ -117,11 +119,11 @@ def looked_at(family: Family, recipe: Recipe, kind: str, drafts: Sequence[Draft]
 
 
 def share_right(family: Family, recipe: Recipe, kind: str, size: Size) -> Figure:
-    """How often the base model shows what the prompts of a kind ask for."""
+    """How often the base model shows what the prompts of a kind describe."""
     writer = resolved(recipe.prompts.writer, WRITER)
     assert isinstance(writer, WriterSpec)
     drafts = draw_prompts(kind, size.of(kind), writer)
-    outcomes = looked_at(family, recipe, kind, drafts, size.batch_size)
+    outcomes = measured_takes(family, recipe, kind, drafts, size.batch_size)
     scored = [(one.value, draft.text) for one, draft in zip(outcomes, drafts, strict=True) if isinstance(one, Scored)]
     found = score_interval([value for value, _ in scored], [text for _, text in scored])
     num_unscored = len(outcomes) - len(scored)
@@ -133,8 +135,8 @@ def run(size: Size) -> dict[str, object]:
     began = time.monotonic()
     recipe = load_recipe("sandbox")
     family = load_family(recipe.base)
-    figures = [_said(reconstruction(family, size.num_clips))]
-    figures += [_said(share_right(family, recipe, kind, size)) for kind in DIMENSIONS]
+    figures = [_printed(reconstruction(family, size.num_clips))]
+    figures += [_printed(share_right(family, recipe, kind, size)) for kind in DIMENSIONS]
     return {
         "model": family.fingerprint,
         "machine": machine(torch.device("cpu")),
@@ -145,19 +147,19 @@ def run(size: Size) -> dict[str, object]:
     }
 
 
-def _said(figure: Figure) -> Figure:
+def _printed(figure: Figure) -> Figure:
     if figure.unit == "dB":
         words = f"{figure.mean:.2f} dB ({figure.low:.2f} to {figure.high:.2f}) of {figure.num} clips"
     else:
         mean, low, high = (100 * value for value in (figure.mean, figure.low, figure.high))
         words = f"{mean:.1f} % right ({low:.1f} to {high:.1f}) of {figure.num} prompts"
-    unscored = f", {figure.num_unscored} more could not be told" if figure.num_unscored else ""
+    unscored = f", {figure.num_unscored} more could not be answered" if figure.num_unscored else ""
     print(f"{figure.what}: {words}{unscored}", flush=True)
     return figure
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print, and write JSON where asked to."""
+    """Measure, print, and write JSON if requested."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=Size.num_clips, help="clips to reconstruct, a multiple of 8")
     parser.add_argument("--simple", type=int, default=Size.num_simple, help="prompts of `Simple`, at least 2")

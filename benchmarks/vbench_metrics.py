@@ -5,7 +5,7 @@
     python benchmarks/vbench_metrics.py --only "Multi-View_Consistency, compat"
     python benchmarks/vbench_metrics.py --diversity        20 such clips, one moment of VGG19 with random weights
 
-Processor seconds say what the work costs; wall seconds also what else the machine was doing.
+Processor seconds show what the work costs; wall seconds also depend on what else the machine was doing.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ PROFILES: tuple[Profile, ...] = ("fixed", "compat")
 
 
 def arc(seed: int = 0) -> Video:
-    """A textured picture whose top and bottom part sideways, so that every step of every metric has work to do."""
+    """A textured picture whose top and bottom move apart sideways, so every step of every metric has work to do."""
     rng = np.random.default_rng(seed)
     coarse = rng.standard_normal((120, 220, 3)).astype(np.float32)
     picture = np.clip(128 + 60 * cv2.resize(coarse, (2 * WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), 0, 255)
@@ -55,7 +55,7 @@ def arc(seed: int = 0) -> Video:
 
 
 def timed(name: str, work: Callable[[], object], repeats: int) -> None:
-    """Print the best of some runs, and what came out."""
+    """Print the best of some runs, and the result."""
     best_wall = best_cpu = float("inf")
     for _ in range(repeats):
         wall, cpu = time.perf_counter(), time.process_time()
@@ -63,11 +63,11 @@ def timed(name: str, work: Callable[[], object], repeats: int) -> None:
         best_wall = min(best_wall, time.perf_counter() - wall)
         best_cpu = min(best_cpu, time.process_time() - cpu)
     speed = f"{best_wall:8.2f} s wall {best_cpu:8.2f} s CPU {1 / best_wall:8.2f} clips/s"
-    print(f"{name:<34} {speed}  {said(found)}", flush=True)
+    print(f"{name:<34} {speed}  {in_words(found)}", flush=True)
 
 
-def said(found: object) -> str:
-    """A result in few words: a metric that finds nothing to look at is quick for no good reason."""
+def in_words(found: object) -> str:
+    """A result in few words: a metric that finds nothing to measure is fast for the wrong reason."""
     if isinstance(found, Scored):
         return f"= {found.value:.3f}"
     if isinstance(found, Unscored):
@@ -120,7 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", nargs="?", type=Path, help="a video file instead of the synthetic clip")
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--only", default="", help='one of them, such as "Multi-View_Consistency, compat"')
+    parser.add_argument("--only", default="", help='only this metric, such as "Multi-View_Consistency, compat"')
     parser.add_argument("--diversity", action="store_true")
     asked = parser.parse_args()
     if asked.diversity:

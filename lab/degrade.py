@@ -1,4 +1,4 @@
-"""What a clip may suffer before it is measured: noise, blur, compression; and clips that are wrong on purpose.
+"""Degradations of a clip before it is measured (noise, blur, compression), and clips that are wrong on purpose.
 
 Legend: T frames, H rows, W columns.
 """
@@ -21,7 +21,7 @@ from rushes_sandbox.scene import COLOURS, FPS, NUM_FRAMES, Action, Scene
 U8 = NDArray[np.uint8]
 Rng = np.random.Generator
 BREAK_FRAME = 8
-"""Frame from which a broken clip is broken."""
+"""First frame that is wrong in a broken clip."""
 
 
 def add_noise(frames_THWC: U8, rng: Rng, sigma: float = 6.0) -> U8:
@@ -36,7 +36,7 @@ def blur(frames_THWC: U8, sigma_px: float = 0.7) -> U8:
 
 
 def compress(frames_THWC: U8, crf: int = 28) -> U8:
-    """There and back through H.264 with its colours at half resolution, as a video file goes."""
+    """Encode and decode with H.264 and half-resolution colours, as in a video file."""
     import av
 
     file = io.BytesIO()
@@ -59,7 +59,7 @@ CONDITIONS: dict[str, Callable[[U8, Rng], U8]] = {
     "compression": lambda frames, rng: compress(frames, 28),
     "all mild": lambda frames, rng: compress(add_noise(blur(frames, 0.5), rng, 3.0), 23),
 }
-"""Ways to spoil a clip, by name: noise of 6 levels, blur of 0.7 px, H.264 at crf 28, and a little of all three."""
+"""Ways to degrade a clip, by name: noise of 6 levels, blur of 0.7 px, H.264 at crf 28, and a little of all three."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,20 +67,20 @@ class Wrong:
     """A way to make a clip that does not show its scene."""
 
     make: Callable[[Scene, Rng], U8 | None]
-    """The wrong clip, or None where this scene cannot go wrong in this way."""
+    """The wrong clip, or None if this scene cannot be made wrong in this way."""
     belies: Callable[[Scene, Check], bool]
     """Whether a true statement about the scene is false of the wrong clip."""
 
 
 def _paint_broken(scene: Scene, change: Callable[[Tracks], Tracks], extra: bool = False) -> U8:
-    """Paint changed tracks; with `extra`, the first thing is there twice and the tracks have a row more."""
+    """Render changed tracks; with `extra`, the first thing appears twice and the tracks have one more row."""
     things = (*scene.things, scene.things[0]) if extra else scene.things
     return paint(dataclasses.replace(scene, things=things), change(animate(scene)))
 
 
 def _vanish(scene: Scene, rng: Rng) -> U8:
     def change(tracks: Tracks) -> Tracks:
-        # Negative, since a radius of 0 still paints half a pixel.
+        # Negative, since a radius of 0 would still render half a pixel.
         radius = tracks.radius_KT.copy()
         radius[0, BREAK_FRAME:] = -3.0
         return dataclasses.replace(tracks, radius_KT=radius)
@@ -106,7 +106,7 @@ def _split(scene: Scene, rng: Rng) -> U8:
 
 
 def _teleport(scene: Scene, rng: Rng) -> U8 | None:
-    """The first thing jumps to where it stays in view and meets nothing; None when there is no such place."""
+    """The first thing jumps to a place where it stays in view and meets nothing; None if there is no such place."""
     tracks = animate(scene)
     reach = 1.3 * tracks.radius_KT.max(1)
     after = slice(BREAK_FRAME, None)
@@ -124,7 +124,7 @@ def _teleport(scene: Scene, rng: Rng) -> U8 | None:
 
 
 def _recolour(scene: Scene, rng: Rng) -> U8:
-    """Every thing in a colour that the scene does not hold."""
+    """Every thing in a colour that the scene does not contain."""
     used = {t.colour for t in scene.things} | {a.colour for a in scene.actions}
     free = [c for c in COLOURS if c not in used]
     new = {c: free[k] for k, c in enumerate(dict.fromkeys(t.colour for t in scene.things))}
@@ -153,7 +153,7 @@ def _is_about_first(scene: Scene, check: Check) -> bool:
     first = scene.things[0]
     # A name also begins its plural.
     named = check.subject.startswith(first.name) or check.subject == first.shape or check.other == first.name
-    # Alike things stay there when one of them goes, so only their number is wrong then.
+    # Things of the same look remain when one of them goes, so only their number is wrong then.
     return named and (check.kind == "count" or scene.dimension != "Instance_Preservation")
 
 
@@ -174,4 +174,4 @@ WRONG: dict[str, Wrong] = {
     "wrong order": Wrong(_reorder, lambda s, c: c.kind == "moves"),
     "frozen": Wrong(_freeze, _is_motion),
 }
-"""Ways for a clip to be wrong, by name; the measurer should answer No to every statement that they belie."""
+"""Ways for a clip to be wrong, by name; the measurer should answer No to every statement that they contradict."""

@@ -1,12 +1,14 @@
-"""Make `docs/results.md`, the work of `make results`: the demo over several seeds, and the paper's own table here.
+"""Write `docs/results.md`, as `make results` does: the demo over several seeds, and the paper's comparisons.
 
-Every arm is the demo recipe with a few keys changed, all in one run folder: what arms and seeds share (prompts, clips,
-answers, the base model's measurements) is made once. Killed, the same command goes on. Nothing is chosen by outcome.
+Every arm is the demo recipe with a few keys changed. All arms use one run folder, so that what arms and seeds share
+(prompts, clips, answers, the base model's measurements) is computed once. After a kill, the same command resumes.
+Nothing is selected by its outcome.
 """
 
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +35,7 @@ class Arm:
 
 
 PLAIN = ("train.negative=0", "train.anchor=0", "train.lora=null", "num_rounds=1")
-"""What the paper's objectives have in common."""
+"""Overrides that all of the paper's objectives share."""
 RAW = (*PLAIN, "weights.kind=raw")
 REALISM = ("train.realism.kind=real_flow",)
 NO_REALISM = ("train.realism.kind=none",)
@@ -50,7 +52,7 @@ NUM_PROMPTS = 168
 
 
 def _of_captions(num: int) -> tuple[str, ...]:
-    """So many of the prompts are captions of real clips."""
+    """Overrides that make `num` of the prompts captions of real clips."""
     return (f"prompts.num_weakness={NUM_PROMPTS - num}", f"prompts.num_caption={num}")
 
 
@@ -85,32 +87,33 @@ class Group:
 GROUPS: Mapping[str, Group] = {
     "demo": Group(
         "The demo recipe",
-        "What `make demo` does, with new prompts, clips and training for each seed. `docs/lab.md` tells what had "
-        "been seen of these prompts before, and why the few open prompts of Diversity cannot show a small change.",
+        "What `make demo` does, with prompts, clips and training of its own for each seed. [The lab book](lab.md) "
+        "says which of these prompts had been measured before, and why the few open prompts of Diversity cannot show "
+        "a small change.",
         DEMO,
     ),
     "paper": Group(
         "The paper's objectives",
-        "The demo's data, steps and schedule with the objectives that the paper compares. All arms of a seed train on "
-        "the same clips and scores.",
+        "The demo's data, steps and schedule, with the objectives that the paper compares. All arms of a seed train "
+        "on the same clips and scores.",
         PAPER,
     ),
     "data": Group(
         "The paper's data",
-        "Raw weights on clips that the model generated from written prompts, from captions of real clips, and from "
-        "both; the number of clips and of steps is the same. Where clips are generated from captions, the real clips "
-        "of these captions are half of each batch (the realism constraint). Then written prompts beside real clips "
-        "whose captions are not used, and real clips alone, without any of the model's own and without a judge.",
+        "Raw weights on clips that the model generated for written prompts, for captions of real clips, and for both. "
+        "The number of clips and of steps is the same. Where captions are used, their real clips are half of each "
+        "batch (the realism constraint). Then written prompts with real clips whose captions are not used as prompts, "
+        "and real clips alone, without any of the model's own and without a judge.",
         DATA,
     ),
     "realism": Group(
         "The two readings of the realism constraint",
         "The demo recipe without one, with flow matching on the real clips, and with the moments of predicted clean "
-        "latents drawn to those of real ones.",
+        "latents drawn towards those of real ones.",
         REALISM_ARMS,
     ),
     "latents": Group(
-        "Which latents to train on", "The demo recipe with either kind of its own clips' latents.", LATENTS
+        "Which latents to train on", "The demo recipe with either kind of latents of its own clips.", LATENTS
     ),
 }
 
@@ -158,12 +161,12 @@ def _interval(gains: _Gains) -> Estimate:
 
 
 def in_points(interval: Estimate) -> str:
-    """Two cells of a table: the mean, and from where to where."""
+    """Two cells of a table: the mean, and the ends of its interval."""
     return f"{100 * interval.value:+.1f} | {100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """A Markdown table: focus gain with interval, and each seed's own, in points."""
+    """A Markdown table in points: the focus gain with its interval, and the gain of each seed."""
     lines = ["| arm | focus gain, points | 95 % interval | each seed |", "|---|---|---|---|"]
     for each in outcomes:
         seeds = ", ".join(
@@ -190,7 +193,7 @@ def dimensions_table(outcome: Outcome) -> str:
 
 
 def main() -> None:
-    """Run what was asked for and write the page."""
+    """Run the requested groups and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path, default=Path("runs/results"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
@@ -204,15 +207,15 @@ def main() -> None:
     parts = [""]
     for name in arguments.groups:
         group, outcomes = GROUPS[name], list[Outcome]()
-        # What happens elsewhere is the demo's question; a table of objectives needs the focus alone.
+        # Only the demo reports the other dimensions; a table of objectives needs the focus alone.
         compared = [] if name == "demo" else ["measure.only_focus=true"]
         for arm in group.arms:
             outcomes.append(run_arm(arm, arguments.seeds, arguments.home, [*common, *compared]))
             parts[0] = _head(command, arguments.seeds, arguments.split, arguments.home)
-            shown = [*parts, f"## {group.title}", group.about, table(outcomes)]
+            shown = [*parts, f"## {group.title}", _wrapped(group.about), table(outcomes)]
             arguments.out.write_text("\n\n".join(shown) + "\n", encoding="utf-8")
             print(table(outcomes[-1:]).splitlines()[-1], flush=True)
-        parts += [f"## {group.title}", group.about, table(outcomes)]
+        parts += [f"## {group.title}", _wrapped(group.about), table(outcomes)]
         if name == "demo":
             parts.append(dimensions_table(outcomes[0]))
     arguments.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
@@ -220,8 +223,7 @@ def main() -> None:
 
 def _head(command: str, seeds: Sequence[int], split: str, home: Path) -> str:
     machine = hardware()
-    return (
-        "# Results\n\n"
+    return "# Results\n\n" + _wrapped(
         f"Made by `{command}` at commit {commit()[0]} on {machine['num_cpus']} cores of {machine['cpu']}, "
         f"{machine['memory_gib']} GiB; seeds {', '.join(map(str, seeds))}; {split} prompts. Gains are in points "
         "(100 x score), averaged over the focus dimensions; intervals are 95 % paired bootstrap, clustered by prompt, "
@@ -229,15 +231,20 @@ def _head(command: str, seeds: Sequence[int], split: str, home: Path) -> str:
     )
 
 
+def _wrapped(paragraph: str) -> str:
+    """A paragraph in lines of at most 116 characters."""
+    return textwrap.fill(paragraph, 116, break_long_words=False, break_on_hyphens=False)
+
+
 def _earlier(home: Path) -> str:
-    """Which other commits the records of a run folder come from, in words; empty where there are none."""
+    """A sentence with the other commits that wrote records of the run folder; empty if there are none."""
     with Run.view(home) as run:
         opened = [event for event in run.log.read() if event["event"] == "run_opened"]
         others = dict.fromkeys([run.header.commit, *(event.get("commit") for event in opened)])
     named = [each for each in others if each not in (None, commit()[0])]
     if not named:
         return ""
-    return f" Other records are of the commits before it: {', '.join(map(str, named))}."
+    return f" Records that could be reused are of earlier commits: {', '.join(map(str, named))}."
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m lab.tour`: write `docs/tour.md` from what each part says of itself in its first lines."""
+"""`python -m lab.tour`: write `docs/tour.md` from the first lines of each part."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ ORDER: Final = (
 HEAD: Final = """\
 # Tour
 
-The parts in reading order, in their own words. The first lines of each file in them say what it holds.
-Three files are enough to know the system: the sentence `src/rushes/pipeline.py`, the verbs `src/rushes/roles.py`
+The parts in reading order, in their own words. The first lines of each of their files say what it contains.
+Three files are enough to understand the system: the sentence `src/rushes/pipeline.py`, the verbs `src/rushes/roles.py`
 and the nouns in `src/rushes/records/`. Who may import whom is a table in `tests/unit/test_imports.py`.
 """
 TAIL: Final = """\
 ## Beside the packages
 
-- `lab/`: how the sandbox's models were made, and `make results`. It ships with no wheel.
-- `tests/`: `unit/` mirrors the source, `contract/` holds what every plug-in of a role must keep, `pipeline/` tests the
-  assembly and kills runs, `mutants/` lists faults that the tests must notice, `docs/` runs the README.
-- `docs/paper_map.md` leads from the paper to the code; `docs/design/` gives the reasons.
+- `lab/`: how the sandbox's models were trained, and `make results`. It is not shipped.
+- `tests/`: `unit/` mirrors the source, `contract/` holds the rules for every plug-in of a role, `pipeline/` tests the
+  assembly and kills runs, `mutants/` lists faults that the tests must detect, `docs/` runs the README.
+- `docs/paper_map.md` maps the paper to the code; `docs/design/` gives the reasons.
 """
 
 
 def words_of(part: str) -> str:
-    """What a part says of itself: its whole docstring for a folder, the first paragraph for a file."""
+    """The words of a part: its whole docstring for a folder, the first paragraph for a file."""
     path = ROOT / "src" / part
     file = path / "__init__.py" if path.is_dir() else path
-    said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-    return said if path.is_dir() else said.split("\n\n")[0]
+    docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    return docstring if path.is_dir() else docstring.split("\n\n")[0]
 
 
 def page() -> str:

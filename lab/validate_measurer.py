@@ -2,7 +2,7 @@
 
     python -m lab.validate_measurer --num-scenes 400
 
-prints, per dimension, the percentage of questions answered right on rendered clips, clean and spoilt, and the
+prints, per dimension, the percentage of questions answered correctly on rendered clips, clean and degraded, and the
 percentage of false statements refused on clips that are wrong on purpose.
 """
 
@@ -57,7 +57,7 @@ class Tally:
 
 
 def scenes(dimension: str, count: int, seed: int = SEED) -> Iterator[tuple[Scene, list[tuple[Check, bool]], Rng]]:
-    """Seeded scenes of a dimension with their questions and a generator for whatever is done to them."""
+    """Seeded scenes of a dimension with their questions and a generator for what is done to them."""
     for index in range(count):
         rng = np.random.default_rng((seed, DIMENSIONS.index(dimension), index))
         scene = draw_scene(rng, dimension)
@@ -65,7 +65,7 @@ def scenes(dimension: str, count: int, seed: int = SEED) -> Iterator[tuple[Scene
 
 
 def right_answers(dimension: str, condition: str, count: int) -> Tally:
-    """Ask every question of `count` scenes of a dimension, in clips spoilt by a condition."""
+    """Ask every question of `count` scenes of a dimension, in clips degraded by a condition."""
     tally = Tally()
     for scene, asked, rng in scenes(dimension, count):
         seen = perceive(CONDITIONS[condition](render(scene), rng))
@@ -75,7 +75,7 @@ def right_answers(dimension: str, condition: str, count: int) -> Tally:
 
 
 def refusals(dimension: str, wrong: str, count: int, condition: str = "all mild") -> Tally:
-    """Ask true statements about scenes of clips that belie them; only No is right."""
+    """Ask true statements about scenes in clips that contradict them; only No is right."""
     tally = Tally()
     for scene, asked, rng in scenes(dimension, count):
         frames = WRONG[wrong].make(scene, rng)
@@ -86,7 +86,7 @@ def refusals(dimension: str, wrong: str, count: int, condition: str = "all mild"
 
 
 def other_scene(dimension: str, count: int, condition: str = "all mild") -> Tally:
-    """Ask about scenes in clips of other scenes, of any dimension, that do not hold the thing asked about."""
+    """Ask about scenes in clips of other scenes, of any dimension, that do not contain the thing in question."""
     tally = Tally()
     for scene, asked, rng in scenes(dimension, count):
         names = {t.name for t in scene.things}
@@ -104,7 +104,7 @@ def _refuse(tally: Tally, seen: Observation, statements: Sequence[Check]) -> Non
 
 
 def _table(title: str, columns: Mapping[str, Callable[[str], Tally]], dimensions: Sequence[str]) -> None:
-    """Work out and print a table; each cell also goes to stderr as soon as it is known."""
+    """Compute and print a table; each cell also goes to stderr as soon as it is known."""
     tallies: dict[tuple[str, str], Tally] = {}
     for name, work in columns.items():
         for dimension in dimensions:

@@ -1,4 +1,4 @@
-"""Seconds and peak memory of a call, and two of them beside each other."""
+"""Seconds and peak memory of a call, and the comparison of two calls."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Result:
     what: str
     unit: str
     ours_s: float | None
-    """None where it ran out of memory."""
+    """None when out of memory."""
     plain_s: float | None
-    """None where it ran out of memory."""
+    """None when out of memory."""
     ratio: float | None
     ours_peak_bytes: int | None
     plain_peak_bytes: int | None
     compile_s: float | None = None
-    """What compiling took once, before the first step was done, and is in no other number; None where nothing is."""
+    """One-time compile seconds before the first step, in no other number; None if nothing is compiled."""
 
 
 Measured = tuple[float | None, int | None]
@@ -34,7 +34,7 @@ Measured = tuple[float | None, int | None]
 
 
 def measured(do: Callable[[], object], num_repeats: int, device: torch.device) -> Measured:
-    """Best seconds of a few calls after one that is not counted, and peak memory over the counted ones."""
+    """Best seconds of a few calls after an uncounted one, and peak memory over the counted calls."""
     try:
         do()
         reset_peak(device)

@@ -21,11 +21,11 @@ class Setup:
     judge_text: dict[str, Any]
     judge_vision: dict[str, Any]
     judge_pixels: int
-    """Most pixels of a frame that the judge's processor keeps."""
+    """Largest number of pixels of a frame that the judge's processor keeps."""
     num_repeats: int
     num_sampler_steps: int
     batch_size: int = 1
-    """Clips of an optimiser step, computed at once."""
+    """Clips per optimiser step, computed at once."""
 
 
 TINY = Setup(
@@ -63,4 +63,4 @@ SANDBOX = replace(
     autoencoder={"base_dim": 16, "dim_mult": [1, 2, 4], "num_res_blocks": 1, "temperal_downsample": [True, True],
                  "patch_size": 2, "in_channels": 12, "out_channels": 12, "scale_factor_spatial": 8},
 )  # fmt: skip
-"""Its transformer and autoencoder and its recipe's shape and batch; its judge is no language model, so it is TINY's."""
+"""Its own transformer, autoencoder, shape and batch; its judge is no language model, so TINY's stands in."""

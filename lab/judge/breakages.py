@@ -1,6 +1,6 @@
-"""Clips that break as generated clips break: things vanish, split, teleport, change, freeze; the truth is known anew.
+"""Clips that break as generated clips break: things vanish, split, teleport, change or freeze, with their exact truth.
 
-Every breakage takes a staged clip (scene and tracks) and returns another one, to be painted and asked about like any.
+Every breakage takes a staged clip (scene and tracks) and returns another one, rendered and asked about like any other.
 Legend: K things, T frames; lengths in world pixels.
 """
 
@@ -18,27 +18,27 @@ from rushes_sandbox.scene import BACKGROUND_RGB, COLOUR_RGB, COLOURS, SHAPES, Co
 
 Rng = np.random.Generator
 AWAY_PX = 1000.0
-"""World x of what is not to be seen."""
+"""World x of what must not be visible."""
 
 
 @dataclass(frozen=True, eq=False)
 class Staged:
-    """A clip before it is painted."""
+    """A clip before it is rendered."""
 
     scene: Scene
-    """Its things and setting; its actions say what was meant, the tracks what happens."""
+    """Its things and setting. Its actions are what was meant; the tracks are what happens."""
     tracks: Tracks
     breakage: str = ""
-    """What was broken on purpose; empty for a clip as the grammar means it."""
+    """What was broken on purpose; empty for a clip that follows its scene."""
 
 
 def stage(scene: Scene) -> Staged:
-    """The clip as the scene means it."""
+    """The clip that follows its scene."""
     return Staged(scene, animate(scene))
 
 
 def broken(staged: Staged, rng: Rng, name: str | None = None) -> Staged:
-    """Break a clip in one way, drawn at random unless named; unchanged where the draw does not apply to it."""
+    """Break a clip in one way, drawn at random unless named; unchanged if the drawn breakage does not apply to it."""
     names = list(BREAKAGES)
     name = name or names[int(rng.choice(len(names), p=_SHARE))]
     for _ in range(4):
@@ -49,7 +49,7 @@ def broken(staged: Staged, rng: Rng, name: str | None = None) -> Staged:
 
 
 def _clear(tracks: Tracks) -> bool:
-    """Whether no thing hides much of another, which would make who is seen a matter of taste."""
+    """Whether no thing hides much of another, which would make it ambiguous which one is visible."""
     count = len(tracks.x_KT)
     for a in range(count):
         for b in range(a):
@@ -94,14 +94,14 @@ def _vanish(staged: Staged, rng: Rng) -> Staged:
 
 
 def _missing(staged: Staged, rng: Rng) -> Staged:
-    """A thing is never there."""
+    """A thing is absent from the whole clip."""
     tracks = _copy(staged.tracks)
     tracks.x_KT[_one(staged, rng)] = AWAY_PX
     return Staged(staged.scene, tracks)
 
 
 def _split(staged: Staged, rng: Rng) -> Staged:
-    """A second one like it comes out of a thing."""
+    """A second copy comes out of a thing."""
     k, at = _one(staged, rng), _moment(staged, rng)
     result = _twin(staged, k, staged.scene.things[k])
     num_frames = result.tracks.x_KT.shape[1]
@@ -122,7 +122,7 @@ def _teleport(staged: Staged, rng: Rng) -> Staged:
 
 
 def _reshape(staged: Staged, rng: Rng) -> Staged:
-    """A thing has another shape from some frame on, or all along."""
+    """A thing has another shape from some frame on, or throughout."""
     k, at = _one(staged, rng), int(rng.choice([0, _moment(staged, rng)]))
     thing = staged.scene.things[k]
     shape = SHAPES[int(rng.integers(len(SHAPES)))]
@@ -133,7 +133,7 @@ def _reshape(staged: Staged, rng: Rng) -> Staged:
 
 
 def _recolour(staged: Staged, rng: Rng) -> Staged:
-    """A thing has another colour from some frame on, or all along."""
+    """A thing has another colour from some frame on, or throughout."""
     tracks, k, at = _copy(staged.tracks), _one(staged, rng), int(rng.choice([0, _moment(staged, rng)]))
     colour: Colour = COLOURS[int(rng.integers(len(COLOURS)))]
     fade_T = np.clip((np.arange(tracks.x_KT.shape[1]) - at + 1) / rng.uniform(1, 4), 0, 1)[:, None]
@@ -142,7 +142,7 @@ def _recolour(staged: Staged, rng: Rng) -> Staged:
 
 
 def _swap(staged: Staged, rng: Rng) -> Staged | None:
-    """Two things trade colours, or places."""
+    """Two things swap colours or places."""
     if len(staged.scene.things) < 2:
         return None
     tracks = _copy(staged.tracks)
@@ -181,7 +181,7 @@ def _reverse(staged: Staged, rng: Rng) -> Staged:
 
 
 def _retime(staged: Staged, rng: Rng) -> Staged:
-    """One thing moves too far, too little, the wrong way, or too early; the others as meant."""
+    """One thing moves too far, too little, in the wrong direction, or too early; the others move as meant."""
     tracks, k = _copy(staged.tracks), _one(staged, rng)
     num_frames = tracks.x_KT.shape[1]
     earlier = int(rng.integers(0, num_frames // 3))
@@ -194,7 +194,7 @@ def _retime(staged: Staged, rng: Rng) -> Staged:
 
 
 def _turn_aside(staged: Staged, rng: Rng) -> Staged:
-    """One thing's way is turned by a quarter, half or three quarters, from the start or from the middle on."""
+    """One thing's path is turned by 90, 180 or 270 degrees, from the start or from the middle on."""
     tracks, k, at = _copy(staged.tracks), _one(staged, rng), int(rng.choice([0, _middle(staged)]))
     dx_T, dy_T = tracks.x_KT[k] - tracks.x_KT[k, at], tracks.y_KT[k] - tracks.y_KT[k, at]
     quarter = int(rng.integers(1, 4))
@@ -210,7 +210,7 @@ def _middle(staged: Staged) -> int:
 
 
 def _plod(staged: Staged, rng: Rng) -> Staged | None:
-    """What should fall faster and faster sinks at one speed, and may lie, or hop a little, after it."""
+    """A thing that should accelerate as it falls sinks at constant speed, then stays down or bounces."""
     if staged.scene.dimension != "Mechanics":
         return None
     tracks = _copy(staged.tracks)
@@ -222,7 +222,7 @@ def _plod(staged: Staged, rng: Rng) -> Staged | None:
 
 
 def _guest(staged: Staged, rng: Rng) -> Staged:
-    """Something that nobody asked for is there too, with a motion of its own."""
+    """A thing that was not requested appears too, with its own motion."""
     other = draw_scene(rng, "Simple" if rng.random() < 0.5 else "Dynamic_Attribute")
     result = _twin(staged, 0, other.things[0])
     guest = animate(other, staged.tracks.x_KT.shape[1])
@@ -232,7 +232,7 @@ def _guest(staged: Staged, rng: Rng) -> Staged:
 
 
 def _refilm(staged: Staged, rng: Rng) -> Staged:
-    """Another camera than the one meant, or the one meant at another strength."""
+    """A different camera move than the one meant, or the same move at another strength."""
     tracks = _copy(staged.tracks)
     num_frames = tracks.x_KT.shape[1]
     t_T = np.linspace(0, 1, num_frames, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What generated video does to pixels without changing what happens: blur, noise, drift, flicker, smear, wobble.
+"""Pixel distortions of generated video that do not change what happens: blur, noise, drift, flicker, smear, wobble.
 
 Legend: T frames, H rows, W columns; frames are float32 in [0, 255] between distortions.
 """
@@ -70,14 +70,14 @@ def _soften(frames: F32, axis: int) -> F32:
 
 
 def _shrink(frames: F32, rng: Rng) -> F32:
-    """Half the resolution and back, as a small autoencoder smooths."""
+    """Half the resolution and back, smoothed as by a small autoencoder."""
     low = frames[:, ::2] + frames[:, 1::2]
     small: F32 = (low[:, :, ::2] + low[:, :, 1::2]) * np.float32(0.25)
     return _soften(_soften(small.repeat(2, 1).repeat(2, 2), 1), 2)
 
 
 def _smear(frames: F32, rng: Rng) -> F32:
-    """Each frame keeps a trace of the one before."""
+    """Each frame keeps a trace of the previous one."""
     keep = np.float32(rng.uniform(0.15, 0.45))
     out = frames.copy()
     out[1:] += keep * (frames[:-1] - frames[1:])
@@ -85,7 +85,7 @@ def _smear(frames: F32, rng: Rng) -> F32:
 
 
 def _drift(frames: F32, rng: Rng) -> F32:
-    """Colours wander over the clip."""
+    """Colours drift over the clip."""
     ends = rng.uniform(0.85, 1.15, (2, 3)).astype(np.float32)
     u_T1 = np.linspace(0, 1, len(frames), dtype=np.float32)[:, None]
     coloured: F32 = frames * ((1 - u_T1) * ends[0] + u_T1 * ends[1])[:, None, None, :]
@@ -97,7 +97,7 @@ def _flicker(frames: F32, rng: Rng) -> F32:
 
 
 def _fade(frames: F32, rng: Rng) -> F32:
-    """Less contrast and saturation than it should have."""
+    """Less contrast and saturation than there should be."""
     grey = (frames[..., :1] + frames[..., 1:2] + frames[..., 2:]) / np.float32(3)
     faded = grey + np.float32(rng.uniform(0.6, 1.0)) * (frames - grey) + np.float32(rng.uniform(-12, 12))
     return faded.astype(np.float32)
@@ -108,7 +108,7 @@ def _noise(frames: F32, rng: Rng) -> F32:
 
 
 def _stains(frames: F32, rng: Rng) -> F32:
-    """Patches of slightly wrong colour that come and go, as leftovers of denoising do."""
+    """Patches of slightly wrong colour that come and go, like remnants of denoising."""
     num_frames, height, width, _ = frames.shape
     patch = rng.standard_normal((5, height // 8, width // 8, 3), dtype=np.float32) * np.float32(rng.uniform(3, 10))
     patch = np.clip(patch, -20, 20).repeat(4, 0)[:num_frames].repeat(8, 1).repeat(8, 2)
@@ -126,4 +126,4 @@ DISTORTIONS: dict[str, Callable[[F32, Rng], F32]] = {
     "noise": _noise,
     "stains": _stains,
 }
-"""Every way to spoil pixels, by name, in the order in which they are applied."""
+"""Every distortion, by name, in the order in which they are applied."""

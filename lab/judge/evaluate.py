@@ -25,7 +25,7 @@ NUM_BINS = 10
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Share of answers on the right side of one half."""
+    """Share of answers on the correct side of 0.5."""
 
     share: float
     """0 to 1."""
@@ -41,7 +41,7 @@ class JudgeQuality:
     mean_over_dimensions: float
     """Mean of the accuracies per dimension, 0 to 1."""
     brier: float
-    """Mean squared error of P(yes), 0 to 1, lower is better; always saying one half gives 0.25."""
+    """Mean squared error of P(yes), 0 to 1, lower is better; a constant 0.5 gives 0.25."""
     calibration_error: float
     """Expected calibration error over ten bins of P(yes), 0 to 1, lower is better."""
     num_clips: int
@@ -49,14 +49,14 @@ class JudgeQuality:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The judge on clips as the world means them, and on broken and spoiled ones."""
+    """The judge on clips that follow their scenes, and on broken and distorted ones."""
 
     clean: JudgeQuality
-    """Rendered clips, the questions of their own prompts."""
+    """Rendered clips, with the questions of their own prompts."""
     broken: JudgeQuality
-    """Broken and spoiled clips, the questions of the prompts they were meant for."""
+    """Broken and distorted clips, with the questions of the prompts they were meant for."""
     mixed: JudgeQuality
-    """The mix it was trained on: also mismatched questions."""
+    """The mix it was trained on, mismatched questions included."""
 
 
 def evaluate(judge: SandboxJudge, num_clips: int = 900, seed: int = HELD_OUT_SEED) -> Evaluation:
@@ -71,7 +71,7 @@ def evaluate(judge: SandboxJudge, num_clips: int = 900, seed: int = HELD_OUT_SEE
 
 
 Pick = Callable[[Example, np.random.Generator], Sequence[Asked]]
-"""What of an example to ask."""
+"""Which questions to ask about an example."""
 
 
 def _own_questions(example: Example, rng: np.random.Generator) -> Sequence[Asked]:

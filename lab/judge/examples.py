@@ -1,4 +1,4 @@
-"""What the judge learns from: rendered clips, whole and broken, with questions that are answered from the truth alone.
+"""What the judge learns from: rendered clips, whole and broken, with questions answered from the exact truth.
 
 Legend: B clips, Q questions a clip, T frames, G cells of the pointing grid along one side.
 """
@@ -35,7 +35,7 @@ KINDS_OF: dict[str, tuple[Kind, ...]] = {
     "Mechanics": ("moves", "exists", "faster", "bounces"),
     "Motion_Rationality": ("moves", "touches", "waits"),
 }
-"""The kinds of check that each dimension's scenes are asked."""
+"""Which kinds of check each dimension's scenes are asked."""
 
 
 @dataclass(frozen=True)
@@ -52,32 +52,32 @@ class Example:
     """One clip with questions."""
 
     meant: Scene
-    """What its prompt would ask for."""
+    """The scene that its prompt describes."""
     staged: Staged
     """What it shows."""
     frames_THWC: NDArray[np.uint8]
     asked: tuple[Asked, ...]
     facts: Facts
-    """What the clip shows apart from any question."""
+    """What the clip shows, independent of any question."""
     pointing_Q2TN: F32
     """Per question, where its subject and the other thing are; N = G * G + 1, see `spread`."""
 
 
 @dataclass(frozen=True)
 class Mix:
-    """How often a clip is broken or spoiled, and how many questions it is asked."""
+    """How often a clip is broken or distorted, and how many questions it is asked."""
 
     broken: float = 0.5
     """Share of clips with at least one breakage."""
     twice: float = 0.2
     """Share of those with a second one."""
     distorted: float = 0.6
-    """Share of clips whose pixels are spoiled."""
+    """Share of clips whose pixels are distorted."""
     num_questions: int = 8
 
 
 def draw_example(rng: Rng, mix: Mix, dimension: str | None = None) -> Example:
-    """Draw, break, paint and spoil one clip, and ask about it; fewer questions when no more are well-posed."""
+    """Draw, break, render and distort one clip, and ask about it; fewer questions if no more are well-posed."""
     asked: list[Asked] = []
     while not asked:  # A breakage can leave nothing to ask about.
         scene, staged = _draw(rng, mix, dimension or DIMENSIONS[int(rng.integers(len(DIMENSIONS)))])
@@ -113,9 +113,9 @@ def ask_again(example: Example, rng: Rng, mix: Mix) -> Example:
 
 
 def ask_about(witness: Witness, meant: Scene, shown: Scene, rng: Rng, count: int) -> list[Asked]:
-    """Questions about a clip that was meant as one scene and shows another, yes and no about equally often.
+    """Questions about a clip that was meant as one scene and shows another; yes and no are about equally frequent.
 
-    First those its prompt would be asked, then others of its dimension, then any.
+    The questions of its prompt come first, then others of its dimension, then any.
     """
     own = [check for check, _ in checks(meant, rng)]
     own = [own[int(i)] for i in rng.permutation(len(own))]
@@ -136,7 +136,7 @@ def ask_about(witness: Witness, meant: Scene, shown: Scene, rng: Rng, count: int
 
 
 def _add(found: dict[Check, bool], witness: Witness, options: Sequence[Check], wanted: bool, rng: Rng) -> None:
-    """Take the first of some alternatives, in random order, whose answer is the one wanted, else the last answered."""
+    """Add the first of some alternatives, in random order, whose answer is the wanted one, else the last answered."""
     last: tuple[Check, bool] | None = None
     for i in rng.permutation(len(options)):
         check = options[int(i)]
@@ -145,7 +145,7 @@ def _add(found: dict[Check, bool], witness: Witness, options: Sequence[Check], w
             last = (check, answer)
             if answer is wanted:
                 break
-    # A wrong-way answer is still worth asking sometimes, or kinds that are mostly no would never be.
+    # Keep an unwanted answer sometimes; otherwise kinds whose answer is mostly no would never be asked.
     if last is not None and (last[1] is wanted or rng.random() < 0.25):
         found[last[0]] = last[1]
 
@@ -172,7 +172,7 @@ def _alternatives(kind: Kind, names: Sequence[str], rng: Rng) -> list[Check]:
 
 
 def _once(*names: str) -> list[str]:
-    """Each name once, in order: a set's order is another in every process, and the checks are drawn by their place."""
+    """Each name once, in order: the order of a set differs between processes, and checks are drawn by position."""
     return list(dict.fromkeys(names))
 
 
@@ -200,9 +200,9 @@ def _pointing(witness: Witness, asked: Sequence[Asked]) -> F32:
 
 
 def spread(witness: Witness, name: str) -> F32:
-    """Where the things called `name` are: (T, G * G + 1), each row sums to 1, the last place means nowhere.
+    """Where the things called `name` are: (T, G * G + 1). Each row sums to 1; the last cell means nowhere.
 
-    A thing between cells is shared among the four around it, so that the mean over cells is its exact place.
+    A thing between cells is shared among the four around it, so that the mean over cells is its exact position.
     """
     x_KT, y_KT, seen_KT = witness.places(name)
     out = np.zeros((x_KT.shape[1], GRID * GRID + 1), np.float32)
@@ -222,7 +222,7 @@ class Facts:
     """What a clip shows, cell by cell and frame by frame."""
 
     cells_TN: NDArray[np.int64]
-    """What is in each of the G * G cells: 0 for nothing, -1 for the rim of a thing or one that cannot be told.
+    """What is in each of the G * G cells: 0 for nothing, -1 for the rim of a thing or an unclear cell.
 
     The cell nearest to the middle of a thing holds 1 + its colour * number of shapes + its shape.
     """
@@ -233,7 +233,7 @@ class Facts:
 
 
 def find_facts(witness: Witness) -> Facts:
-    """Look at a clip without a question."""
+    """What a clip shows, without a question."""
     scene, t = witness.scene, witness.tracks
     x_KT, y_KT = (t.x_KT - t.camera_x_T) * t.zoom_T, t.y_KT * t.zoom_T
     colour_KT, seen_KT = witness.colours()
@@ -255,7 +255,7 @@ def find_facts(witness: Witness) -> Facts:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Examples as arrays; a clip with fewer questions than wanted is asked some twice."""
+    """Examples as arrays; a clip with fewer questions than wanted has some repeated."""
 
     frames_BTHWC: NDArray[np.uint8]
     words_BQL: NDArray[np.int64]

@@ -1,6 +1,6 @@
 """Train the sandbox's judge: `python -m lab.judge.train --folder FOLDER`; the same command resumes it.
 
-Legend: B clips, Q questions a clip, M looks, T frames, N places to look at.
+Legend: B clips, Q questions per clip, M looks, T frames, N places to look at.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class JudgeSpec:
     fresh: int = 16
     """New clips per step."""
     again: int = 16
-    """Clips per step that were new `delay` steps earlier, asked other questions now."""
+    """Clips per step that were new `delay` steps earlier, now with other questions."""
     delay: int = 40
     learning_rate: float = 2e-3
     warmup: int = 60
@@ -67,7 +67,7 @@ def learning_rate(step: int, spec: JudgeSpec) -> float:
 
 
 def batches(spec: JudgeSpec, step: int) -> Iterator[Batch]:
-    """The batches of `step` and all later steps, each decided by its step alone, so that resuming changes nothing."""
+    """The batches of `step` and all later steps. Each depends on its step alone, so resuming changes nothing."""
     ids = word_ids()
     earlier = deque(_fresh(spec, at) for at in range(max(0, step - spec.delay), step))
     while True:
@@ -92,7 +92,7 @@ def _produce(spec: JudgeSpec, step: int, queue: multiprocessing.Queue[Batch]) ->
                 queue.put(batch, timeout=5)
                 break
             except Full:
-                # A killed trainer cannot stop its helper, which would wait for ever.
+                # A killed trainer cannot stop its helper, which would wait forever.
                 if trainer is None or not trainer.is_alive():
                     queue.cancel_join_thread()
                     return
@@ -116,7 +116,7 @@ def batches_beside(spec: JudgeSpec, step: int) -> Iterator[Iterator[Batch]]:
 
 
 def judge_loss(net: JudgeNet, batch: Batch, spec: JudgeSpec) -> tuple[Tensor, dict[str, float]]:
-    """Weighted cross-entropy of answers, first two looks and facts; and each alone, with the share answered right."""
+    """Weighted cross-entropy of answers, first two looks and facts; and each term alone, with the share correct."""
     device = net.places_N3.device
     answer_BQ = torch.from_numpy(batch.answer_BQ).to(device)
     with torch.autocast(device.type, torch.bfloat16):
@@ -134,18 +134,18 @@ def judge_loss(net: JudgeNet, batch: Batch, spec: JudgeSpec) -> tuple[Tensor, di
 
 
 def seen_loss(facts: Facts, batch: Batch, stride: int) -> Tensor:
-    """How wrong the network is about the clip itself: its cells' colours, shapes and sizes, and the camera."""
+    """Error of the network about the clip itself: its cells' colours, shapes and sizes, and the camera."""
     device = facts.camera_BT2.device
     cells_BTN = torch.from_numpy(batch.cells_BTN[:, ::stride]).to(device)
     size_BTN = torch.from_numpy(batch.size_BTN[:, ::stride]).to(device)
     camera_BT2 = (torch.from_numpy(batch.camera_BT2[:, ::stride]) / torch.tensor(CAMERA_UNITS)).to(device)
     num_colours, num_shapes, thing = len(COLOURS), len(SHAPES), cells_BTN > 0
     kind, what, count = cells_BTN[thing] - 1, facts.cells_BTNC[thing], max(1, int(thing.sum()))
-    told = cells_BTN >= 0
+    labelled = cells_BTN >= 0
     terms = (
         F.cross_entropy(what[:, :num_colours], kind // num_shapes, reduction="sum") / count,
         F.cross_entropy(what[:, num_colours : num_colours + num_shapes], kind % num_shapes, reduction="sum") / count,
-        F.binary_cross_entropy_with_logits(facts.cells_BTNC[told][:, -2], (cells_BTN[told] == 0).float()),
+        F.binary_cross_entropy_with_logits(facts.cells_BTNC[labelled][:, -2], (cells_BTN[labelled] == 0).float()),
         4 * (what[:, -1] - size_BTN[thing]).square().sum() / count,
         (facts.camera_BT2 - camera_BT2).square().mean(),
     )
@@ -161,15 +161,15 @@ def train_judge(
     stop_after: int | None = None,
     device: str = "cpu",
 ) -> JudgeNet:
-    """Train, or go on training, the judge in `folder`; returns it with its averaged weights, saved in `folder/judge`.
+    """Train, or resume training, the judge in `folder`; returns it with its averaged weights, saved in `folder/judge`.
 
     Args:
         folder: where the checkpoint `training.safetensors` and the finished `judge/` go.
         spec: what to train and how long.
-        say: told the progress, one line at a time.
+        say: receives the progress, one line at a time.
         beside: draw the clips in a second process.
-        stop_after: leave off after this step, with a checkpoint to go on from; None for the end.
-        device: where it computes; clips are drawn on the CPU, where the judge lies when it comes back.
+        stop_after: stop after this step, with a checkpoint to resume from; None for the end.
+        device: where it computes; clips are drawn on the CPU, and the returned judge is on the CPU.
     """
     torch.manual_seed(spec.seed)
     net = _Both(JudgeNet(spec.config), JudgeNet(spec.config).requires_grad_(False))
@@ -191,7 +191,7 @@ def train_judge(
 
 
 class _Both(nn.Module):
-    """The network being trained and the running mean of its weights."""
+    """The network in training and the running mean of its weights."""
 
     def __init__(self, live: JudgeNet, mean: JudgeNet) -> None:
         super().__init__()
@@ -206,7 +206,7 @@ class _Both(nn.Module):
 
 @dataclass(frozen=True)
 class _Run:
-    """What a training run works on."""
+    """The state of a training run."""
 
     net: _Both
     optimizer: torch.optim.AdamW

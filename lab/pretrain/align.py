@@ -1,8 +1,8 @@
-"""Representation alignment: while the base model learns to denoise, a middle layer is asked what the clip shows.
+"""Representation alignment: while the base model learns to denoise, a middle layer predicts what the clip shows.
 
-A thing covers few of a clip's pixels, so the denoising loss alone teaches slowly which words put what where.
-Yu et al. (arXiv 2410.06940, REPA) speed pre-training up by aligning a middle layer with features of a clean image;
-the sandbox knows its scenes exactly, so their facts stand in for those features. The head is thrown away afterwards.
+A thing covers few of a clip's pixels, so the denoising loss alone is slow to teach which words put what where.
+Yu et al. (arXiv 2410.06940, REPA) speed up pre-training by aligning a middle layer with features of a clean image.
+The sandbox has exact facts about its scenes, so these replace the features. The head is discarded afterwards.
 
 Legend: B batch, T latent frames, N = T * R * R patches of the transformer, K things, C = colours * shapes.
 """
@@ -18,12 +18,12 @@ from rushes_sandbox.animate import animate
 from rushes_sandbox.scene import COLOUR_RGB, COLOURS, NUM_FRAMES, SHAPES, SIZE_PX, Scene
 
 ROWS = 4
-"""Patches along one side of a frame: 64 px / 8 px a latent cell / 2 cells a patch."""
+"""Patches along one side of a frame: 64 px, 8 px per latent cell, 2 cells per patch."""
 LATENT_FRAMES = 5
 NUM_LOOKS = len(COLOURS) * len(SHAPES)
 NUM_CAMERA = 2
 _MOMENTS = np.array([0, 3, 7, 11, 15])
-"""The frame that stands for each latent frame: the first, then one of each four."""
+"""The frame that stands for each latent frame: the first, then one of every four."""
 _RGB = np.array([COLOUR_RGB[colour] for colour in COLOURS], np.float32)
 
 
@@ -31,7 +31,7 @@ def scene_facts(scene: Scene) -> NDArray[np.float32]:
     """What each patch of a clip holds: (N, C + 2).
 
     The first C values say how much of a thing of each colour and shape has its middle there, shared between the
-    four nearest patches in proportion to their nearness; the last two are the camera's place / 10 px and log zoom.
+    four nearest patches by proximity; the last two are the camera's position / 10 px and log zoom.
     """
     tracks = animate(scene, NUM_FRAMES)
     facts = np.zeros((LATENT_FRAMES, ROWS + 2, ROWS + 2, NUM_LOOKS + NUM_CAMERA), np.float32)
@@ -53,7 +53,7 @@ def scene_facts(scene: Scene) -> NDArray[np.float32]:
 
 
 class AlignmentHead(nn.Module):
-    """Reads `scene_facts` off the hidden states of a transformer layer."""
+    """Reads `scene_facts` from the hidden states of a transformer layer."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

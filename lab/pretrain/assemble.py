@@ -1,4 +1,4 @@
-"""Put the trained parts together as an ordinary diffusers folder that stock `WanPipeline.from_pretrained` opens."""
+"""Assemble the trained parts into an ordinary diffusers folder that stock `WanPipeline.from_pretrained` opens."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def save_pipeline(folder: Path, vae: AutoencoderKLWan, weights: Mapping[str, Ten
     """Write the pipeline folder: transformer, text encoder, tokenizer, autoencoder, scheduler.
 
     Args:
-        folder: where to; made if missing.
+        folder: where to write; created if missing.
         vae: the trained autoencoder with its latent statistics in the config.
         weights: (averaged) weights of a `TextToVideo`.
-        half: store weights as float16, which halves the folder; readers widen them again.
+        half: store weights as float16, which halves the folder; readers convert them back.
     """
     tokenizer = make_tokenizer()
     model = TextToVideo(len(tokenizer)).eval()

@@ -1,7 +1,7 @@
 """Pre-train the sandbox's text-to-video model: a small `WanTransformer3DModel` with its own UMT5 encoder.
 
-The text encoder can read already, see `reading`, and stays frozen, as users of real models know it. A head on a middle
-layer of the transformer guesses what the clip shows, which makes it learn faster, see `align`.
+The text encoder can already read (see `reading`) and stays frozen, as with real models. A head on a middle layer of the
+transformer predicts what the clip shows, which makes it learn faster (see `align`).
 Legend: B batch, C channels, T latent frames, h rows, w columns, L tokens, D text width.
 """
 
@@ -54,7 +54,7 @@ class BaseSpec:
     batch_size: int = 32
     learning_rate: float = 1e-3
     decay_fraction: float = 0.3
-    """Share of the steps, at the end, over which the learning rate falls to nothing."""
+    """Share of the steps, at the end, over which the learning rate decays to zero."""
     shift: float = 4.0
     """Timestep shift s of training: sigma = s u / (1 + (s - 1) u)."""
     caption_drop: float = 0.1
@@ -70,7 +70,7 @@ class BaseSpec:
 
 
 class TextToVideo(nn.Module):
-    """Transformer and frozen text encoder under one roof."""
+    """Transformer and frozen text encoder in one module."""
 
     def __init__(self, vocabulary_size: int) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class TextToVideo(nn.Module):
         self.text_encoder = make_text_encoder(vocabulary_size).requires_grad_(False)
 
     def encode(self, ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
-        """Text states with padding zeroed, as `WanPipeline` hands them to the transformer."""
+        """Text states with padding zeroed, as `WanPipeline` passes them to the transformer."""
         states: Tensor = self.text_encoder(ids_BL, mask_BL).last_hidden_state
         return states * mask_BL[..., None]
 
@@ -126,15 +126,15 @@ def draw_world(spec: BaseSpec) -> list[Scene]:
 def encode_world(
     vae: AutoencoderKLWan, scenes: list[Scene], file: Path, say: Callable[[str], None], device: str = "cpu"
 ) -> Tensor:
-    """Normalised latents (N, C, T, h, w) in half precision of all scenes, computed once and kept in `file`.
+    """Normalised latents (N, C, T, h, w) in half precision of all scenes, computed once and stored in `file`.
 
-    They lie on the CPU, as the autoencoder does afterwards, wherever they were computed.
+    They are returned on the CPU, and the autoencoder is left there, whatever the device.
     """
     if file.exists():
         kept = load_file(str(file))["latents"]
         if len(kept) == len(scenes):
             return kept
-        say(f"{file.name} holds {len(kept)} clips, {len(scenes)} are wanted: encoding anew")
+        say(f"{file.name} holds {len(kept)} clips, expected {len(scenes)}: encoding again")
     place = torch.device(device)
     vae.to(place)
     mean = torch.tensor(vae.config.latents_mean).view(1, -1, 1, 1, 1)
@@ -149,7 +149,7 @@ def encode_world(
             say(f"encoded {at}/{len(scenes)} clips")
     vae.cpu()
     latents = torch.cat(parts).contiguous()
-    # A file that was cut off by a kill could not be read when training goes on.
+    # Written to a temporary file first: one cut off by a kill could not be read on resume.
     unfinished = file.with_name(f"{file.name}.tmp")
     save_file({"latents": latents}, str(unfinished))
     unfinished.replace(file)
@@ -181,15 +181,15 @@ def train_base(
     say: Callable[[str], None] = print,
     device: str = "cpu",
 ) -> tuple[TextToVideo, dict[str, Tensor]]:
-    """Train, or go on training, the model in `folder`; returns it with its averaged (EMA) weights.
+    """Train, or resume training, the model in `folder`; returns it with its averaged (EMA) weights.
 
     Args:
         folder: where latents, weights and state are kept.
         vae: the trained autoencoder, with its latent statistics in the config.
         text_encoder: the trained encoder; copied, not changed.
-        spec: how.
-        say: told how it goes.
-        device: where it computes; what is random comes from the CPU, where all lies when it comes back.
+        spec: training settings.
+        say: receives the progress, one line at a time.
+        device: where it computes; random numbers come from the CPU, and everything returned is on the CPU.
     """
     torch.manual_seed(spec.seed)
     tokenizer = make_tokenizer()
@@ -235,7 +235,7 @@ class _World:
 
 
 def _captions(world: _World, rows: np.ndarray, rng: np.random.Generator, spec: BaseSpec) -> tuple[Tensor, Tensor]:
-    """Token ids and mask of one careless caption for each row, or of none."""
+    """Token ids and mask of one careless caption for each row, or of an empty one."""
     texts = [
         "" if rng.random() < spec.caption_drop else scraped_caption(world.scenes[int(i)], rng, spec.captioner)
         for i in rows
@@ -246,7 +246,7 @@ def _captions(world: _World, rows: np.ndarray, rng: np.random.Generator, spec: B
 def _losses(
     forward: Callable[..., tuple[Tensor, Tensor]], world: _World, spec: BaseSpec, step: int, device: torch.device
 ) -> NDArray[np.float64]:
-    """Forward and backward of one step; its randomness comes from the step number, so resuming changes nothing.
+    """Forward and backward of one step; its randomness depends on the step number alone, so resuming changes nothing.
 
     Returns the denoising and the alignment loss.
     """

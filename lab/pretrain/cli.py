@@ -1,4 +1,4 @@
-"""Pre-training of the sandbox's models, part by part; each goes on where it stopped."""
+"""Pre-training of the sandbox's models, part by part; each part resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from rushes_sandbox.checks import write_sums
 
 @dataclass(frozen=True)
 class Amount:
-    """How much to do, in place of a part's own numbers, and where."""
+    """How much to train instead of a part's own numbers, and where."""
 
     num_steps: int | None = None
     """Steps; None for the part's own number."""
     num_clips: int | None = None
-    """Rendered clips that the text-to-video model learns from; None for its own number. The rest draws clips anew."""
+    """Rendered clips that the text-to-video model learns from; None for its own number. Other parts draw new clips."""
     compiled: bool = True
-    """Whether the text-to-video model may be compiled, which pays after some hundred steps and needs a C++ compiler."""
+    """Whether the text-to-video model may be compiled: worth it from a few hundred steps, needs a C++ compiler."""
     device: str = "cpu"
-    """Where it computes: `cpu`, `cuda` or one GPU of several, as `cuda:1`."""
+    """Where it computes: `cpu`, `cuda` or one of several GPUs, such as `cuda:1`."""
 
 
 def pretrain_part(part: str, folder: Path, amount: Amount = Amount()) -> None:
-    """Train one part, or go on training it.
+    """Train one part, or resume its training.
 
     Args:
         part: "vae", "base" (text encoder and transformer; needs the trained autoencoder) or "judge".
@@ -36,7 +36,7 @@ def pretrain_part(part: str, folder: Path, amount: Amount = Amount()) -> None:
         amount: how much to do.
 
     Raises:
-        InputError: the base is to be trained without an autoencoder, or there is no such device here.
+        InputError: the base is requested without a trained autoencoder, or the device does not exist here.
         StoreError: the folder cannot be written.
     """
     check_device(amount.device)
@@ -45,7 +45,7 @@ def pretrain_part(part: str, folder: Path, amount: Amount = Amount()) -> None:
 
 
 def check_device(name: str) -> None:
-    """Find out before hours of work whether there is such a device.
+    """Check before hours of work that the device exists.
 
     Raises:
         InputError: it is neither a CPU nor a GPU that torch can use here.
@@ -56,7 +56,7 @@ def check_device(name: str) -> None:
     here = ("cpu", *(["cuda"] if num_gpus else []), *(f"cuda:{number}" for number in range(num_gpus)))
     if name not in here:
         raise InputError(
-            f"there is no device {name} here to train on",
+            f"there is no device {name} on this machine",
             expected=" or ".join(here),
             got=name,
             next_step="leave --device out to train on the CPU; `rushes doctor` says which devices torch can use",
@@ -126,7 +126,7 @@ def _judge(folder: Path, amount: Amount) -> None:
 
 
 def _can_compile() -> bool:
-    """Whether there is a C++ compiler; without one training is slower, and that is said."""
+    """Whether there is a C++ compiler; if not, a message says that training is slower."""
     found = any(shutil.which(name) for name in (os.environ.get("CXX", ""), "g++", "clang++", "c++") if name)
     if not found:
         _say("no C++ compiler found (g++, clang++): the model is not compiled, and steps take about 1.6 times as long")

@@ -1,9 +1,9 @@
-"""Pre-train the sandbox's text encoder on captions alone, before the video model learns; it is frozen from then on.
+"""Pre-train the sandbox's text encoder on captions alone, before the video model learns; from then on it is frozen.
 
-Video models borrow a language model that can read already. One that has to learn to read from the denoising loss learns
-which words there are and not what they have to do with each other: "right, then up" and "up, then right" get the same
-states, and so do "a red circle and a blue square" and "a blue circle and a red square". So the encoder is asked what a
-caption says, which takes minutes. The head that asks is thrown away afterwards.
+Video models use a language model that can already read. An encoder that has to learn to read from the denoising loss
+learns which words occur, but not how they relate: "right, then up" and "up, then right" get the same states, and so do
+"a red circle and a blue square" and "a blue circle and a red square". So the encoder is trained to answer what a
+caption says, which takes minutes. The head that reads the answers is discarded afterwards.
 
 Legend: B batch, L tokens, D text width, F facts, V values of a fact.
 """
@@ -52,7 +52,7 @@ FACTS: dict[str, tuple[str, ...]] = {
     "camera": CAMERAS,
     "background": BACKGROUNDS,
 }
-"""What is asked of a caption, and the answers there are."""
+"""The questions about a caption, and their possible answers."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class ReadingSpec:
     batch_size: int = 128
     learning_rate: float = 1e-3
     captioner: Captioner = field(default_factory=lambda: Captioner(wrong={}))
-    """Vague as scraped captions are, never wrong."""
+    """As vague as scraped captions, but never wrong."""
     seed: int = 3
 
 
@@ -107,7 +107,7 @@ def said(scene: Scene) -> dict[str, str]:
 
 
 class Reader(nn.Module):
-    """The encoder, and for each fact one query that looks at its states."""
+    """The encoder, and for each fact one query that attends to its states."""
 
     def __init__(self, encoder: UMT5EncoderModel) -> None:
         super().__init__()
@@ -134,13 +134,13 @@ class Reader(nn.Module):
 def train_text_encoder(
     folder: Path, spec: ReadingSpec, say: Callable[[str], None] = print, device: str = "cpu"
 ) -> UMT5EncoderModel:
-    """Train, or go on training, the text encoder in `folder`; returns it frozen.
+    """Train, or resume training, the text encoder in `folder`; returns it frozen.
 
     Args:
         folder: where its state is kept, in `reading.safetensors`.
-        spec: how.
-        say: told how it goes.
-        device: where it computes; captions are drawn on the CPU, where the encoder lies when it comes back.
+        spec: training settings.
+        say: receives the progress, one line at a time.
+        device: where it computes; captions are drawn on the CPU, and the returned encoder is on the CPU.
     """
     torch.manual_seed(spec.seed)
     tokenizer = make_tokenizer()
@@ -169,7 +169,7 @@ def train_text_encoder(
 
 
 def draw_captions(tokenizer: PreTrainedTokenizerFast, spec: ReadingSpec, step: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The batch of one step: token ids and mask (B, L) and the place of each answer among its fact's values (B, F)."""
+    """The batch of one step: token ids and mask (B, L), and the index of each answer among its fact's values (B, F)."""
     rng = np.random.default_rng((spec.seed, step))
     scenes = [draw_scene(rng) for _ in range(spec.batch_size)]
     texts = [scraped_caption(scene, rng, spec.captioner) for scene in scenes]

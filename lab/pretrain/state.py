@@ -25,7 +25,7 @@ def save_state(
 ) -> None:
     """Write a checkpoint so that a crash leaves either the old file or the new one, never half of one.
 
-    Wherever the model lies, the file is that of one on the CPU, so that another device can go on from it.
+    The file is the same whatever the model's device, so that training can resume on another.
     """
     tensors = {f"model.{name}": value.detach().clone().contiguous() for name, value in model.state_dict().items()}
     for number, optimizer in enumerate(optimizers):
@@ -41,7 +41,7 @@ def load_state(
     optimizers: Sequence[torch.optim.Optimizer],
     average: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> dict[str, float]:
-    """Read a checkpoint back into all that is given, in place; returns the counters, empty when there is no file."""
+    """Read a checkpoint into everything that is passed, in place; returns the counters, empty if there is no file."""
     if not path.exists():
         return {}
     with safe_open(str(path), framework="pt") as file:

@@ -1,4 +1,4 @@
-"""Train the sandbox's autoencoder: a true `AutoencoderKLWan`, small, on rendered clips only.
+"""Train the sandbox's autoencoder: a real `AutoencoderKLWan`, but small, on rendered clips only.
 
 Legend: B batch, C channels, T frames, H rows, W columns; pixels in [-1, 1].
 """
@@ -38,16 +38,16 @@ class VaeSpec:
     """(frames, batch, steps) of each stage: stills first, then short and whole clips."""
     learning_rate: float = 2e-3
     num_decoder_steps: int = 2_700
-    """Steps after the stages in which only the decoder learns on: latents, and models trained on them, stay valid."""
+    """Steps after the stages in which only the decoder is trained: latents, and models trained on them, stay valid."""
     decoder_learning_rate: float = 1e-3
     latent_noise: float = 0.1
     """Standard deviation of the noise added to latents, which makes the decoder forgive the sampler's small errors."""
     latent_penalty: float = 1e-4
-    """Weight of the mean squared latent, which keeps the latents from growing to drown that noise."""
+    """Weight of the mean squared latent, which keeps the latents from growing until that noise has no effect."""
     foreground: float = 4.0
-    """Extra weight of coloured pixels; without it shapes stay grey for long."""
+    """Extra weight of coloured pixels; without it shapes stay grey for a long time."""
     decoder_foreground: float = 2.0
-    """The same in the decoder's own steps: less, for the background's sake, and some, or things shrink."""
+    """The same in the decoder's own steps: less, for the background, but not zero, or things shrink."""
     seed: int = 0
 
 
@@ -79,7 +79,7 @@ def make_vae() -> AutoencoderKLWan:
 
 
 def decode_unclamped(vae: AutoencoderKLWan, z_BCTHW: Tensor) -> Tensor:
-    """`vae.decode` without its final clamp, outside of which no gradient would flow."""
+    """`vae.decode` without its final clamp, outside of which no gradient flows."""
     vae.clear_cache()
     x = vae.post_quant_conv(z_BCTHW)
     parts: list[Tensor] = []
@@ -144,13 +144,13 @@ def learning_rate(step: int, total: int, peak: float, warmup: int = 50) -> float
 
 
 def train_vae(folder: Path, spec: VaeSpec, say: Callable[[str], None] = print, device: str = "cpu") -> AutoencoderKLWan:
-    """Train, or go on training, the autoencoder in `folder`; the same call resumes it.
+    """Train, or resume training, the autoencoder in `folder`; the same call resumes it.
 
     Args:
         folder: where its state is kept, in `vae.safetensors`.
-        spec: how.
-        say: told how it goes.
-        device: where it computes; what is random comes from the CPU, where the autoencoder lies when it comes back.
+        spec: training settings.
+        say: receives the progress, one line at a time.
+        device: where it computes; random numbers come from the CPU, and the returned autoencoder is on the CPU.
     """
     place = torch.device(device)
     torch.manual_seed(spec.seed)
@@ -194,7 +194,7 @@ def _rate(spec: VaeSpec, step: int, num_whole: int) -> float:
 
 
 def _stage(spec: VaeSpec, step: int) -> tuple[int, int]:
-    """Frames and batch of a step; the decoder's own steps are like the last stage's."""
+    """Frames and batch of a step; the decoder's own steps are like those of the last stage."""
     for frames, batch, steps in spec.stages:
         if step < steps:
             return frames, batch

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Final
 
 from rushes.context import executor_of
-from rushes.errors import RecipeChanged
+from rushes.errors import RecipeChanged, RecipeError
 from rushes.families.folder import fingerprint_of
-from rushes.plugins import CLIP_SOURCE, JUDGE, MEASURER, QUESTION_WRITER, SUITE, WEIGHTING, WRITER, resolved
+from rushes.plugins import CLIP_SOURCE, JUDGE, MEASURER, QUESTION_WRITER, SUITE, WEIGHTING, WRITER, build, resolved
 from rushes.recipe.recipe import Recipe
+from rushes.roles import PromptSuite
 from rushes.store.run import Run
 
 _BASE: Final = "base_fingerprint"
@@ -37,6 +38,19 @@ def check(recipe: Recipe) -> None:
         if spec is not None:
             resolved(spec, role)
     executor_of(recipe.runtime)
+    if recipe.measure.suite is not None:
+        _check_suite(recipe, build(recipe.measure.suite, SUITE, recipe.runtime, "measure.suite"))
+
+
+def _check_suite(recipe: Recipe, suite: PromptSuite) -> None:
+    """Its prompts are for its own dimensions: one of another catalogue may have the same name and mean another thing."""
+    if recipe.diagnose.catalogue != suite.catalogue or recipe.diagnose.extra:
+        raise RecipeError(
+            f"measure.suite holds prompts of {suite.name} only",
+            expected=f"diagnose.catalogue: {suite.catalogue}, and no diagnose.extra",
+            got=recipe.diagnose.catalogue,
+            next_step="set diagnose.catalogue so, or leave measure.suite out",
+        )
 
 
 def check_base(recipe: Recipe, run: Run, *, allow_change: bool) -> None:

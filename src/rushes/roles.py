@@ -221,6 +221,11 @@ class PromptSuite(Protocol):
         """Name of the suite in records and keys; never changes."""
         ...
 
+    @property
+    def catalogue(self) -> str:
+        """The catalogue that its dimensions are of, as `diagnose.catalogue` names it."""
+        ...
+
     def prompts(self, dimension: str, num: int, part: Part) -> list[SuitePrompt]:
         """Prompts of a dimension, in order; more than there are gives all.
 

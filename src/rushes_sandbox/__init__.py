@@ -1,5 +1,5 @@
 """The sandbox: a small world of coloured shapes with exact ground truth, a model trained on it, a judge and a measurer.
 
-A plug-in like anybody's: recipes name its Specs, and the core does not know it. Its judge and its measurer share no
+It is an ordinary plug-in: recipes name its Specs, and the core does not know it. Its judge and its measurer share no
 code that reads pixels.
 """

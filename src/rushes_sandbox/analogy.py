@@ -1,8 +1,8 @@
-"""New prompts from an example of the user's, by analogy: the same sentence about other things.
+"""New prompts by analogy with one of the user's examples: the same sentence about other things.
 
-One substitution is drawn and applied to the prompt and to all of its questions, word for word: colours, shapes and
+One substitution is drawn and applied word for word to the prompt and to all of its questions: colours, shapes and
 backgrounds are each permuted, and the world may be mirrored. Different words stay different and opposites stay
-opposites, so every expected answer stays right, whatever the sentence says.
+opposites, so every expected answer stays correct, whatever the sentence says.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _WEIGHT: Final = frozenset(
     "fall falls falling drop drops dropping floor ground bounce bounces bouncing rise rises rising float floats "
     "floating air sink sinks gravity top bottom over under beneath high low higher lower".split()
 )
-"""Words that only make sense with down below: with any of them the world is not turned upside down."""
+"""Words that imply gravity or height: with any of them the world is not turned upside down."""
 _BEFORE: Final = frozenset(
     "move moves moving slide slides sliding travel travels go goes going pan pans panning then and to the from on "
     "towards toward camera straight first its".split()
@@ -39,21 +39,21 @@ _NOUN_BEFORE: Final = frozenset(("a", "the", "another", "each", "one", "two", "t
 
 @dataclass(frozen=True)
 class Variation:
-    """An example with other words in it."""
+    """An example with some of its words replaced."""
 
     text: str
     """The new prompt."""
     questions: dict[str, str]
     """The new questions, each with the expected answer of the old one."""
     changes: tuple[str, ...]
-    """What was substituted, e.g. `red -> blue`, in the order of the words; empty when nothing could be."""
+    """What was substituted, e.g. `red -> blue`, in the order of the words; empty if nothing could be."""
 
 
 def vary(prompt: str, questions: Mapping[str, str], rng: Rng) -> Variation:
     """Draw one substitution and apply it to a prompt and its questions.
 
     Args:
-        prompt: a text about the sandbox world, or any other; words that are not the world's stay as they are.
+        prompt: a text about the sandbox world, or any other; words that the world does not have stay as they are.
         questions: question -> expected answer.
         rng: decides the substitution.
     """
@@ -73,7 +73,7 @@ def _permutation(rng: Rng, words: Sequence[str]) -> dict[str, str]:
 
 
 def _mirror(rng: Rng, texts: Sequence[str]) -> dict[str, str]:
-    """Swaps of left and right, of up and down: each by chance, and only where every use is surely a direction."""
+    """Swaps left with right, and up with down: each at random, and only if every use is certainly a direction."""
     sideways, upright = (bool(rng.random() < 0.5) for _ in range(2))
     swaps: dict[str, str] = {}
     if sideways and all(_is_direction(text, _SIDEWAYS) for text in texts):
@@ -89,7 +89,7 @@ def _both_ways(pairs: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_direction(text: str, pairs: Mapping[str, str]) -> bool:
-    """False when one of the words may mean something else: `left the frame`, `right away`, `speeds up`."""
+    """False if one of the words may mean something else: `left the frame`, `right away`, `speeds up`."""
     ambiguous = {"left", "right", "up", "down"} & _both_ways(pairs).keys()
     found = re.findall(r"[a-z]+|[^a-z\s]", text.lower())
     for i, word in enumerate(found):
@@ -107,7 +107,7 @@ def _substituted(
     backgrounds: Mapping[str, str],
     changed: dict[str, str],
 ) -> str:
-    """`text` with its words replaced; notes each replacement in `changed`."""
+    """`text` with its words replaced; appends each replacement to `changed`."""
     pieces = _TOKEN.findall(text)
     places = [i for i, piece in enumerate(pieces) if piece[0].isalpha()]
     lower = [pieces[i].lower() for i in places]
@@ -115,7 +115,7 @@ def _substituted(
         before, after = lower[k - 1] if k else "", lower[k + 1] if k + 1 < len(lower) else ""
         new = swaps.get(word)
         if word in nouns and before in _NOUN_BEFORE:
-            # "crosses" and "circles" are verbs too: only what follows an article, a number or a quality is a noun.
+            # "crosses" and "circles" are verbs too: a word is a noun only after an article, a number or an adjective.
             new = nouns[word]
         elif word in backgrounds and after == "background":
             new = backgrounds[word]

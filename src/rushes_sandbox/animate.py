@@ -14,9 +14,9 @@ from rushes_sandbox.scene import COLOUR_RGB, NUM_FRAMES, RADIUS_PX, Action, Scen
 
 F32 = NDArray[np.float32]
 FLOOR_Y = 28.0
-"""World y of the invisible floor that falling things bounce on."""
+"""World y of the invisible floor on which falling things bounce."""
 BOUNCE = 0.6
-"""Speed kept by a bounce."""
+"""Share of the speed kept after a bounce."""
 STEP = {"left": (-1.0, 0.0), "right": (1.0, 0.0), "up": (0.0, -1.0), "down": (0.0, 1.0)}
 
 
@@ -49,7 +49,7 @@ def animate(scene: Scene, num_frames: int = NUM_FRAMES) -> Tracks:
         _act(action, scene, t_T, x, y, radius, rgb)
     pan = {"pan_left": -1.0, "pan_right": 1.0}.get(scene.camera, 0.0) * scene.camera_amount
     zoom = _zoom(scene, t_T)
-    # Centred in time, so that a panned clip shows the same world as a still one on average.
+    # Centred in time, so that a panned clip shows on average the same world as a still one.
     camera_x = pan * (t_T - 0.5)
     out = [a.astype(np.float32) for a in (x, y, radius, rgb, camera_x, zoom)]
     return Tracks(*out)
@@ -89,7 +89,7 @@ def _act(
     elif verb == "turn":
         assert action.colour is not None
         new = np.asarray(COLOUR_RGB[action.colour], dtype=float)
-        # A quick cross-fade in the middle: long enough to be seen, short enough to leave two clear colours.
+        # A quick cross-fade in the middle: long enough to be visible, short enough to leave two clear colours.
         w = np.clip((u - 0.4) / 0.2, 0.0, 1.0)[:, None]
         rgb[k] = (1 - w) * rgb[k] + w * new
     elif verb == "rise":

@@ -1,4 +1,4 @@
-"""From a scene to the words for it: a short idea, a detailed prompt, or what a careless captioner would write."""
+"""From a scene to its texts: a short idea, a detailed prompt, or what a careless captioner would write."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Style:
     colour: bool = True
     shape: bool = True
     setting: bool = False
-    """Whether background and, for a still camera, the camera are told."""
+    """Whether it mentions the background and, for a still camera, the camera."""
     motion: bool = True
 
 
@@ -54,7 +54,7 @@ class Captioner:
             "Composition": 0.1,
         }
     )
-    """How often the one detail that matters in a dimension is told wrong (left for right, two for three, ...)."""
+    """How often the one detail that matters in a dimension is wrong (left for right, two for three, ...)."""
 
 
 def base_prompt(scene: Scene, rng: Rng) -> str:
@@ -81,7 +81,7 @@ def scraped_caption(scene: Scene, rng: Rng, captioner: Captioner) -> str:
 
 
 def words(text: str) -> list[str]:
-    """The lower-case words and marks of a text, as the sandbox tokenizer splits them."""
+    """The lower-case words and punctuation marks of a text, as the sandbox tokenizer splits them."""
     return re.findall(r"[a-z]+|[.,]", text.lower())
 
 
@@ -218,7 +218,7 @@ _WRITE: dict[str, Callable[[Scene, Rng, Style], str]] = {
 
 
 def _misread(scene: Scene, rng: Rng) -> Scene:
-    """The scene as a careless captioner took it; only ever used to write a wrong caption, never drawn."""
+    """The scene as a careless captioner misread it; used only for wrong captions, never rendered."""
     change, dimension = dataclasses.replace, scene.dimension
     if dimension == "Motion_Order_Understanding":
         return change(scene, actions=scene.actions[::-1])

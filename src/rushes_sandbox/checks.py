@@ -1,4 +1,4 @@
-"""The sandbox's weights in the package: there, and byte for byte what was released."""
+"""Checks that the sandbox's weights are in the package, byte for byte as released."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check_weights(folder: Path | None = None) -> Check:
     folder = folder or weights_folder()
     name = "sandbox weights"
     if not (folder / SUMS).is_file() and folder.is_dir() and any(folder.iterdir()):
-        return Check(name, "warning", f"there, but without {SUMS}: nobody can tell whether they are whole")
+        return Check(name, "warning", f"present, but without {SUMS}, so they cannot be verified")
     if not (folder / SUMS).is_file():
         return Check(
             name,
@@ -58,7 +58,7 @@ def check_weights(folder: Path | None = None) -> Check:
         if not file.is_file():
             damaged.append(f"{path} is missing")
         elif sha256_of_file(file) != sha256:
-            damaged.append(f"{path} was altered")
+            damaged.append(f"{path} was changed")
         else:
             num_bytes += file.stat().st_size
     if damaged or not lines:

@@ -19,11 +19,11 @@ def _sandbox() -> None:
 
 @sandbox.command()
 def clips(
-    folder: Annotated[Path, typer.Argument(help="Where to; made if missing.")],
+    folder: Annotated[Path, typer.Argument(help="Where to write; created if missing.")],
     num: Annotated[int, typer.Option("--num", min=1, help="How many clips.")] = 64,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Which clips: the same seed gives the same.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which clips: the same seed gives the same clips.")] = 0,
 ) -> None:
-    """Write a folder of rendered clips with metadata.jsonl, as `prompts.real.folder` reads."""
+    """Write a folder of rendered clips with metadata.jsonl, in the form that `prompts.real.folder` reads."""
     from rushes_sandbox.real_clips import write_clip_folder
 
     write_clip_folder(folder, num, seed)

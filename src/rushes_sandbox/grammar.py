@@ -1,7 +1,7 @@
-"""A seeded grammar of scenes: one small function per dimension draws a scene of it.
+"""A seeded grammar of scenes: one small function per dimension draws a scene for it.
 
-Two distributions share it. `BALANCED` is the world as it is: every colour, shape and direction equally likely.
-`SKEWED` is the world as a scraped training set shows it: common things are common, rare ones rare.
+There are two distributions. In `BALANCED` every colour, shape and direction is equally likely. `SKEWED` is the world as
+a scraped training set shows it: common things are common, rare ones rare.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _uniform(rng: Rng, low: float, high: float) -> float:
 
 
 def _looks(rng: Rng, world: World, count: int) -> list[tuple[Shape, Colour]]:
-    """`count` looks with different colours, so that a thing can be told by its colour alone."""
+    """`count` looks with different colours, so that the colour alone identifies a thing."""
     looks: list[tuple[Shape, Colour]] = []
     left = dict(world.colours)
     for _ in range(count):
@@ -122,7 +122,7 @@ def _looks(rng: Rng, world: World, count: int) -> list[tuple[Shape, Colour]]:
 
 
 def _line(rng: Rng, direction: Direction, travel: float, reach: float) -> tuple[float, float]:
-    """A start for something that goes `travel` px and reaches `reach` px around it, so that it stays in view."""
+    """A start for a thing that travels `travel` px and extends `reach` px around it, so that it stays in view."""
     room = EDGE_PX - reach
     along = _uniform(rng, -room, room - travel)
     across = _uniform(rng, -room, room)
@@ -180,7 +180,7 @@ def _spatial(rng: Rng, world: World) -> Scene:
 
 
 def _motion_order(rng: Rng, world: World) -> Scene:
-    """One thing moves one way, then at a right angle to it."""
+    """One thing moves in one direction, then at a right angle to it."""
     (shape, colour), first = _looks(rng, world, 1)[0], _pick(rng, world.directions)
     sideways = first in ("left", "right")
     then = _pick(rng, {d: w for d, w in world.directions.items() if (d in ("left", "right")) != sideways})
@@ -200,7 +200,7 @@ def _camera_motion(rng: Rng, world: World) -> Scene:
 
 
 def _instances(rng: Rng, world: World) -> Scene:
-    """Two or three alike, side by side across their common way."""
+    """Two or three of the same look, side by side across their common direction of motion."""
     (shape, colour), direction = _looks(rng, world, 1)[0], _pick(rng, world.directions)
     count = _pick(rng, {2: 1.0, 3: 1.0})
     travel, gap = _uniform(rng, 16, 24), 20.0 if count == 3 else _uniform(rng, 20, 28)

@@ -1,4 +1,4 @@
-"""The sandbox's measurer as a role: each question of the prompt, answered from the clip's pixels alone."""
+"""The sandbox's measurer role: it answers each question of the prompt from the clip's pixels alone."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 class PerceptionMeasurer:
     """A `Measurer` for clips of the sandbox world.
 
-    A clip is worth 1 when every question of its prompt gets the expected answer, else 0: a clip that shows two of three
-    things asked for is not the clip asked for. Each question stays visible as a part. A group of takes is worth its
-    diversity, 0 to 1.
+    A clip scores 1 if every question of its prompt gets the expected answer, else 0: a clip that shows two of three
+    requested things is not the requested clip. Each question stays visible as a part. The score of a group of takes is
+    its diversity, 0 to 1.
     """
 
     def measure(self, subjects: Sequence[Subject]) -> list[Outcome | Failed]:
-        """One outcome per subject, in order; `Unscored` where a question cannot be read or the pixels cannot tell."""
+        """One outcome per subject, in order; `Unscored` if a question cannot be parsed or the pixels are unclear."""
         return [self._one(subject) for subject in subjects]
 
     def _one(self, subject: Subject) -> Outcome | Failed:
@@ -58,7 +58,7 @@ def _checked(subject: Subject) -> Outcome:
 
 
 def _answered(question: Question, seen: Observation) -> bool | Unscored:
-    """Whether the clip gives the expected answer, or why that cannot be told."""
+    """Whether the clip gives the expected answer, or why that is undecided."""
     from rushes_sandbox.perception import Unclear, answer
     from rushes_sandbox.questions import read
 
@@ -67,5 +67,5 @@ def _answered(question: Question, seen: Observation) -> bool | Unscored:
         return Unscored(reason=f"the perception measurer cannot read the question {question.text!r}")
     said = answer(check, seen)
     if isinstance(said, Unclear):
-        return Unscored(reason=f"{question.text} cannot be told: {said.reason}")
+        return Unscored(reason=f"{question.text} cannot be answered: {said.reason}")
     return said == (question.expected == "yes")

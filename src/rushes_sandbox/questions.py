@@ -1,6 +1,6 @@
-"""Yes/no questions about a scene: exact checks, the words for them, and the way back from words to checks.
+"""Yes/no questions about a scene: exact checks, their wording, and parsing of the wording back into checks.
 
-The judge sees only the words. The perception measurer reads the words back into a check and answers it from pixels.
+The judge gets only the wording. The perception measurer parses it back into a check and answers that from pixels.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Check:
 
     kind: Kind
     subject: str = ""
-    """`colour shape`, or a bare shape where the colour is what is asked."""
+    """`colour shape`, or a bare shape if the question is about the colour."""
     other: str = ""
     """The second thing of a relation or a touch."""
     value: str = ""
-    """The direction, colour, relation, camera motion or number asked about."""
+    """The direction, colour, relation, camera motion or number in question."""
     when: When = ""
 
 
@@ -69,7 +69,7 @@ _NUMBER = {"one": "one", "two": "two", "three": "three"}
 
 
 def ask(check: Check, rng: Rng | None = None) -> str:
-    """The question for a check, lower case; with `rng` in one of its phrasings, without in the first."""
+    """The question for a check, in lower case; with `rng` one of its phrasings, otherwise the first."""
     options = _phrasings(check)
     return options[int(rng.integers(len(options)))] if rng is not None else options[0]
 
@@ -102,7 +102,7 @@ def _phrasings(check: Check) -> tuple[str, ...]:
 
 
 def _patterns() -> list[tuple[re.Pattern[str], Kind, dict[str, str]]]:
-    """Every phrasing as a pattern; built from the phrasings themselves, so the two cannot drift apart."""
+    """Every phrasing as a pattern; built from the phrasings themselves, so the two cannot diverge."""
     subject, other = rf"(?P<subject>{_THING})", rf"(?P<other>{_THING})"
     found: list[tuple[re.Pattern[str], Kind, dict[str, str]]] = []
 
@@ -128,7 +128,7 @@ _PATTERNS = _patterns()
 
 
 def read(question: str) -> Check | None:
-    """The check a question asks, or None when it is none that this grammar can ask."""
+    """The check that a question asks, or None if this grammar cannot ask it."""
     text = " ".join(question.lower().split())
     for pattern, kind, fixed in _PATTERNS:
         match = pattern.fullmatch(text)
@@ -144,7 +144,7 @@ def plural(name: str) -> str:
 
 
 def checks(scene: Scene, rng: Rng) -> list[tuple[Check, bool]]:
-    """What a scene's dimension asks, each with its true answer; true and false ones about equally often."""
+    """The checks of a scene's dimension, each with its true answer; true and false ones about equally often."""
     return _CHECKS[scene.dimension](scene, rng)
 
 

@@ -1,9 +1,9 @@
-"""The sandbox's real videos: rendered clips of the balanced world with captions that are true.
+"""The sandbox's real videos: rendered clips of the balanced world with true captions.
 
-Half of the captions tell every detail. The others leave open what prompts leave open too, such as the background, and
-so show the model that all of it happens: else it would learn to show what is easiest wherever it may choose.
+Half of the captions mention every detail. The others leave open what prompts leave open too, such as the background,
+and so show the model that every variant occurs; otherwise it would learn to show the easiest one wherever it can.
 
-In memory for a recipe that names `source: {use: sandbox}`, or as a folder like the one a user would bring.
+They come in memory for a recipe with `source: {use: sandbox}`, or as a folder like one of the user's.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def sandbox_real_clips(
         seed: decides all of them.
         dimensions: dimensions of the grammar, taken in turn; None for all.
         shape: size, number of frames and frame rate; None for the sandbox's own. Clips are square.
-        detailed: True tells every detail in every caption.
+        detailed: if True, every caption mentions every detail.
 
     Raises:
         KeyError: the grammar has no such dimension.
@@ -90,11 +90,11 @@ def _rendered(scene: Scene, shape: ShapeSpec) -> Video:
 def write_clip_folder(folder: str | Path, num_clips: int, seed: int = 0) -> Path:
     """Write the sandbox's real clips as a folder of lossless mp4 files with `metadata.jsonl`.
 
-    `rushes.prompts.captions.read_clip_folder` gives back the very pixels, captions and questions of
+    `rushes.prompts.captions.read_clip_folder` returns exactly the pixels, captions and questions of
     `sandbox_real_clips(num_clips, seed)`. The metadata is written last: a folder that has it is complete.
 
     Args:
-        folder: is made; must not be there or be empty.
+        folder: is created; must be missing or empty.
         num_clips: how many.
         seed: decides all of them.
 
@@ -102,7 +102,7 @@ def write_clip_folder(folder: str | Path, num_clips: int, seed: int = 0) -> Path
         The metadata file.
 
     Raises:
-        InputError: the folder holds something already.
+        InputError: the folder is not empty.
         StoreError: disk full or read-only.
     """
     home = Path(folder)

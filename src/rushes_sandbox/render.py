@@ -18,12 +18,12 @@ TILE_CONTRAST = 13.0
 
 
 def render(scene: Scene, size_px: int = SIZE_PX, num_frames: int = NUM_FRAMES) -> NDArray[np.uint8]:
-    """Draw `scene`: uint8 frames of shape (T, H, W, 3)."""
+    """Render `scene`: uint8 frames of shape (T, H, W, 3)."""
     return paint(scene, animate(scene, num_frames), size_px)
 
 
 def paint(scene: Scene, tracks: Tracks, size_px: int = SIZE_PX) -> NDArray[np.uint8]:
-    """Draw tracks that have been computed already; see `render`."""
+    """Render tracks that are already computed; see `render`."""
     half = size_px / 2
     scale = size_px / SIZE_PX
     pixel = (np.arange(size_px, dtype=np.float32) + 0.5 - half) / scale
@@ -50,7 +50,7 @@ def _square_wave(u: F32, px_per_unit_T: F32) -> F32:
 
 
 def _draw(frames: F32, shape: Shape, tracks: Tracks, k: int, x_TW: F32, y_TH: F32, scale: float) -> None:
-    """Blend thing `k` over `frames` in place, touching only the rectangle it can reach."""
+    """Blend thing `k` over `frames` in place, changing only the rectangle it can reach."""
     reach = 1.35 * float(tracks.radius_KT[k].max()) + 2
     near_x = np.flatnonzero((np.abs(x_TW - tracks.x_KT[k][:, None]) < reach).any(0))
     near_y = np.flatnonzero((np.abs(y_TH - tracks.y_KT[k][:, None]) < reach).any(0))
@@ -66,7 +66,7 @@ def _draw(frames: F32, shape: Shape, tracks: Tracks, k: int, x_TW: F32, y_TH: F3
 
 
 def _distance(shape: Shape, dx: F32, dy: F32, radius: F32) -> F32:
-    """Signed distance (negative inside), exact along edges; corners are a little round."""
+    """Signed distance (negative inside), exact along edges; corners are slightly rounded."""
     if shape == "circle":
         return np.sqrt(dx * dx + dy * dy) - radius
     if shape == "square":

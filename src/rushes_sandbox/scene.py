@@ -1,4 +1,4 @@
-"""The nouns of the sandbox world: what a scene holds, before it moves or is drawn.
+"""The nouns of the sandbox world: what a scene contains, before it is animated or rendered.
 
 World units are pixels at zoom 1. The origin is the middle of the frame, x points right and y points down,
 so the camera at rest sees [-32, 32] in both directions.
@@ -83,7 +83,7 @@ class Action:
     end: float = 1.0
     """Fraction of the clip at which it is over, in (start, 1]."""
     amount: float = 0.0
-    """Pixels travelled, factor grown by, or radians of an orbit, as the verb needs."""
+    """Pixels travelled, growth factor, or radians of an orbit, depending on the verb."""
     colour: Colour | None = None
     """The new colour of a `turn`."""
     direction: Direction | None = None
@@ -106,4 +106,4 @@ class Scene:
     camera_amount: float = 0.0
     """Pixels panned, or the factor zoomed by, over the clip."""
     relations: tuple[Relation, Relation] | None = None
-    """Where thing 0 is seen from thing 1 at the start and at the end, when the scene is about that."""
+    """Where thing 0 is relative to thing 1 at the start and at the end, if the scene is about that."""

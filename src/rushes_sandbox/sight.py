@@ -1,4 +1,4 @@
-"""Which things of a clip a question means, and in which frames they can be seen.
+"""Which things of a clip a question refers to, and in which frames they are visible.
 
 Legend: K things, T frames, C named colours; lengths in world pixels.
 """
@@ -18,30 +18,30 @@ from rushes_sandbox.scene import COLOUR_RGB, COLOURS, SHAPES, SIZE_PX, Scene
 Bools = NDArray[np.bool_]
 _RGB_C113 = np.array([COLOUR_RGB[c] for c in COLOURS], dtype=float)[:, None, None]
 PURE_COLOUR = 30.0
-"""RGB distance up to which a thing surely has a named colour."""
+"""RGB distance up to which a thing certainly has a named colour."""
 FOREIGN_COLOUR = 75.0
-"""RGB distance from which on it surely has not; the closest two named colours are 121 apart, fades pass between."""
+"""RGB distance from which it certainly has not; the closest two named colours are 121 apart, fades pass between."""
 THERE, MISSING, TRACE = 0.8, 0.42, 0.12
-"""Share of frames from which on a thing is there, up to which it is missing, and up to which it is no visitor even."""
+"""Share of frames from which a thing is present, up to which it is missing, and up to which it is no visitor."""
 
 
 @dataclass(frozen=True)
 class Sight:
-    """Where and when the things that a question names can be seen."""
+    """Where and when the things that a question names are visible."""
 
     surely_KT: Bools
-    """Fully there, in the colour asked for."""
+    """Fully visible, in the requested colour."""
     maybe_KT: Bools
-    """Not surely absent: leaving the view, fading, half transparent."""
+    """Not certainly absent: leaving the view, fading, half transparent."""
 
     def present(self, when: slice) -> bool | None:
-        """Whether any of them is there in the frames of `when`."""
+        """Whether any of them is visible in the frames of `when`."""
         if self.maybe_KT[:, when].any(0).mean() <= MISSING:
             return False
         return True if self.surely_KT[:, when].any(0).mean() >= THERE else None
 
     def whole(self, when: slice) -> list[int] | bool | None:
-        """Those to be seen in all frames of `when`; no when they are missing or one comes or goes, None if unclear."""
+        """Those visible in all frames of `when`; False if they are missing or one comes or goes, None if unclear."""
         if self.present(when) is False:
             return False
         share_K, whole_K = self.maybe_KT[:, when].mean(1), self.surely_KT[:, when].all(1)
@@ -52,7 +52,7 @@ class Sight:
 
 
 class Onlooker:
-    """One clip, looked at once, in which any number of things can then be looked for."""
+    """One clip, prepared once, in which any number of things can then be found."""
 
     def __init__(self, scene: Scene, tracks: Tracks) -> None:
         self.scene, self.tracks = scene, tracks
@@ -68,7 +68,7 @@ class Onlooker:
         return (t.x_KT - t.camera_x_T) * t.zoom_T, t.y_KT * t.zoom_T, sight.surely_KT
 
     def colours(self) -> tuple[NDArray[np.int64], Bools]:
-        """Which named colour each thing has, -1 where it is not surely seen in one; and whether it is seen at all.
+        """Which named colour each thing has, -1 if it is not surely visible in one; and whether it is visible at all.
 
         Both of shape (K, T).
         """
@@ -101,7 +101,7 @@ class Onlooker:
 
 
 def window(when: When, num_frames: int) -> slice:
-    """The frames meant by a check's `when`; the halves share their middle frame."""
+    """The frames that a check's `when` refers to; the halves share their middle frame."""
     middle, few = num_frames // 2, max(1, num_frames // 8)
     return {
         "": slice(0, num_frames),
@@ -123,7 +123,7 @@ def _singular(word: str) -> str:
 
 
 def _in_view(tracks: Tracks) -> tuple[Bools, Bools]:
-    """Per thing and frame: wholly enough in the picture to be told, and at all in the picture."""
+    """Per thing and frame: far enough in the picture to be identified, and at all in the picture."""
     x_KT = (tracks.x_KT - tracks.camera_x_T) * tracks.zoom_T
     y_KT, radius_KT = tracks.y_KT * tracks.zoom_T, tracks.radius_KT * tracks.zoom_T
     far_KT = np.maximum(np.abs(x_KT), np.abs(y_KT))

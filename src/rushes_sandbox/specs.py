@@ -1,4 +1,4 @@
-"""What recipes name of the sandbox: writer, real clips, judge and measurer. Light before `build`."""
+"""What recipes name of the sandbox: writer, real clips, judge and measurer. Cheap to import before `build`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class JudgeSpec(Spec):
     spec_name: ClassVar[str] = "sandbox-vqa"
 
     def version(self) -> str | None:
-        """Hash of its weights, so that another judge's answers are never taken for its own."""
+        """Hash of its weights, so that the answers of a different judge are never reused as its own."""
         return _judge_weights()
 
     def build(self, runtime: RuntimeSpec) -> Judge:
@@ -76,7 +76,7 @@ class JudgeSpec(Spec):
         return SandboxJudge.load(batch_size=runtime.judge_batch)
 
     def accuracy(self) -> list[AccuracyRow]:
-        """How often it was right on held-out rendered clips when it was trained."""
+        """How often it answered correctly on held-out rendered clips when it was trained."""
         from rushes_sandbox.vqa.accuracy import packaged_accuracy
 
         broken = {name: counts for name, *counts in packaged_accuracy("broken")}
@@ -90,12 +90,12 @@ def _judge_weights() -> str | None:
 
 
 class MeasurerSpec(Spec):
-    """Perception from pixels: answers each question of a prompt without any learned weight."""
+    """Perception from pixels: answers each question of a prompt without any learned weights."""
 
     spec_name: ClassVar[str] = "sandbox-perception"
 
     def version(self) -> str | None:
-        """Raised whenever it answers differently, so that old measurements are not mixed with new ones."""
+        """Increased whenever its answers change, so that old measurements are not mixed with new ones."""
         return "1"
 
     def build(self, runtime: Runtime) -> Measurer:

@@ -1,4 +1,4 @@
-"""The sandbox's word-level tokenizer: its whole vocabulary is what the caption grammar can say."""
+"""The sandbox's word-level tokenizer: its vocabulary is exactly the words of the caption grammar."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 MAX_TOKENS = 32
-"""Text length the sandbox model is trained and sampled with, end mark included."""
+"""Text length in training and sampling of the sandbox model, end mark included."""
 
 
 def vocabulary(num_scenes: int = 400, seed: int = 0) -> list[str]:
-    """Every word the grammar can say, sorted; found by asking it often enough."""
+    """Every word of the grammar, sorted; found by drawing enough captions."""
     rng = np.random.default_rng(seed)
     seen: set[str] = set()
     for dimension in DIMENSIONS:
@@ -34,7 +34,7 @@ def vocabulary(num_scenes: int = 400, seed: int = 0) -> list[str]:
 
 
 def tokenize(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> tuple[Tensor, Tensor]:
-    """Token ids and mask (B, L) of texts, padded or cut to `MAX_TOKENS`."""
+    """Token ids and mask (B, L) of texts, padded or truncated to `MAX_TOKENS`."""
     tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
     return tokens.input_ids, tokens.attention_mask
 

@@ -1,10 +1,10 @@
-"""The exact answer of any check about any clip whose tracks are known, or None where the question is ill-posed.
+"""The exact answer of any check about any clip whose tracks are known, or None if the question is ill-posed.
 
-The scene's own checks know their answers already; this is for every other pairing of a question with a clip: mismatched
-questions, and clips that were broken on purpose. Between a sure yes and a sure no lies a margin that is answered None,
-so that nobody learns from, or is measured on, a borderline.
+The scene's own checks already have their answers. This is for every other pairing of a question with a clip: mismatched
+questions, and clips that were broken on purpose. Between a sure yes and a sure no there is a margin with the answer
+None, so that borderline cases are neither trained on nor measured.
 
-A statement about a thing is false when the thing is nowhere to be seen, is gone for half of the time asked about, is
+A statement about a thing is false if the thing is never visible, is absent for half of the time in question, is
 joined by a second one of its kind, or jumps. Legend: K things, T frames; lengths in world pixels.
 """
 
@@ -22,12 +22,12 @@ from rushes_sandbox.scene import COLOURS, Scene
 from rushes_sandbox.sight import FOREIGN_COLOUR, PURE_COLOUR, Onlooker, Sight, colour_distance, window
 
 JUMP_PX = 10.0
-"""Way between two frames that nothing in this world goes by moving; a fall ends at 8.5."""
+"""Path between two frames that is too long for any motion of this world; a fall ends at 8.5."""
 
 
 @dataclass(frozen=True)
 class _Clip:
-    """What every rule looks at."""
+    """The input of every rule."""
 
     check: Check
     tracks: Tracks
@@ -36,12 +36,12 @@ class _Clip:
 
     @property
     def frames(self) -> slice:
-        """The frames that the check speaks of."""
+        """The frames that the check refers to."""
         return window(self.check.when, self.tracks.x_KT.shape[1])
 
     @property
     def camera_moves(self) -> bool:
-        """Whether the camera moves enough to blur what a thing's own motion and size are."""
+        """Whether the camera moves enough to make a thing's own motion and size unclear."""
         return bool(np.ptp(self.tracks.camera_x_T) > 1.5 or np.ptp(self.tracks.zoom_T) > 0.05)
 
     def track(self, k: int, when: slice) -> NDArray[np.float64]:
@@ -59,18 +59,18 @@ class Witness(Onlooker):
 
 
 def truth(check: Check, scene: Scene, tracks: Tracks) -> bool | None:
-    """Answer `check` about the clip of `scene` and `tracks`; None when it is borderline or makes no sense there."""
+    """Answer `check` about the clip of `scene` and `tracks`; None if it is borderline or makes no sense there."""
     return Witness(scene, tracks).answer(check)
 
 
 def _agree(answers: Iterable[bool | None]) -> bool | None:
-    """The one answer that all give, if they do."""
+    """The answer that all of them share; None if they differ."""
     different = set(answers)
     return different.pop() if len(different) == 1 else None
 
 
 def _each(clip: _Clip, rule: Callable[[int], bool | None]) -> bool | None:
-    """What `rule` says of every thing meant; no when there is none."""
+    """What `rule` says about every thing in question; False if there is none."""
     found = clip.subject.whole(clip.frames)
     return _agree(rule(k) for k in found) if isinstance(found, list) else found
 
@@ -111,7 +111,7 @@ def _moves(clip: _Clip) -> bool | None:
 
 
 def _goes(xy: NDArray[np.float64], step: NDArray[np.float64]) -> bool | None:
-    """Whether a path leads along `step` (a unit vector) and nowhere else."""
+    """Whether a path leads along `step` (a unit vector) and in no other direction."""
     if _jumps(xy):
         return False
     along, across = step @ xy, step[::-1] @ xy
@@ -127,7 +127,7 @@ def _jumps(xy: NDArray[np.float64]) -> bool:
 
 
 def _largest_rise(values: NDArray[np.float64]) -> float:
-    """How far a sequence climbs at most from an earlier to a later value."""
+    """The largest increase of a sequence from an earlier to a later value."""
     return float((values - np.minimum.accumulate(values)).max())
 
 
@@ -150,7 +150,7 @@ def _relation(clip: _Clip) -> bool | None:
 
 
 def _stands(clip: _Clip, a: int, b: int) -> bool | None:
-    """Whether `a` is on the named side of `b` in all the frames asked about, or in none of them."""
+    """Whether `a` is on the named side of `b` in all the frames in question, or in none of them."""
     side = {"left": "left", "right": "right", "above": "up", "below": "down"}[clip.check.value]
     step = np.asarray(STEP[side])
     gap = clip.track(a, clip.frames) - clip.track(b, clip.frames)
@@ -187,7 +187,7 @@ def _count(clip: _Clip) -> bool | None:
 
 
 def _separate(clip: _Clip, t: int) -> int:
-    """How many of the things surely there in frame `t` stand clear of the ones counted before them."""
+    """How many of the things surely visible in frame `t` are clear of the ones counted before them."""
     counted: list[int] = []
     for k in np.flatnonzero(clip.subject.surely_KT[:, t]):
         reach = [1.05 * (clip.tracks.radius_KT[k, t] + clip.tracks.radius_KT[j, t]) for j in counted]
@@ -202,7 +202,7 @@ def _distance(clip: _Clip, a: int, b: int) -> NDArray[np.float64]:
 
 
 def _falls(clip: _Clip, k: int) -> tuple[int, int] | None:
-    """First and last frame of the longest way straight down, or None when it is shorter than 10 px or slanted."""
+    """First and last frame of the longest path straight down, or None if it is shorter than 10 px or slanted."""
     x_T, y_T = clip.track(k, clip.frames)
     low = int(np.argmax(y_T - np.minimum.accumulate(y_T)))
     high = int(np.flatnonzero(y_T[: low + 1] <= y_T[: low + 1].min() + 0.2)[-1])
@@ -219,7 +219,7 @@ def _bounces(clip: _Clip) -> bool | None:
 
 
 def _speaking_of_falls(clip: _Clip, rule: Callable[[_Clip, int, tuple[int, int]], bool | None]) -> bool | None:
-    """Answer `rule` for what falls, no for what hardly goes down, nothing for what is between."""
+    """Answer `rule` for a thing that falls, False for one that hardly moves down, None in between."""
     if clip.camera_moves:
         return False if clip.subject.present(clip.frames) is False else None
 
@@ -237,7 +237,7 @@ def _speaking_of_falls(clip: _Clip, rule: Callable[[_Clip, int, tuple[int, int]]
 def _speeds_up(clip: _Clip, k: int, fall: tuple[int, int]) -> bool | None:
     high, low = fall
     speed = np.diff(clip.track(k, clip.frames)[1][high : low + 1])
-    # The step that meets the floor is cut short by it.
+    # The step that reaches the floor is cut short by it.
     third = max(1, (len(speed) - 1) // 3)
     ratio = speed[-third - 1 : -1].mean() / max(0.1, speed[:third].mean())
     if ratio >= 1.8:
@@ -261,7 +261,7 @@ def _either_jumps(clip: _Clip, a: int, b: int) -> bool:
 
 
 def _meets(clip: _Clip, a: int, b: int) -> tuple[bool | None, int]:
-    """Whether two things come to touch, and in which frame they first do (or come closest)."""
+    """Whether two things touch, and the frame in which they first do (or are closest)."""
     gap_T = _distance(clip, a, b) - (clip.tracks.radius_KT[a] + clip.tracks.radius_KT[b])
     near = np.flatnonzero(gap_T <= 1.0)
     if len(near):
@@ -270,7 +270,7 @@ def _meets(clip: _Clip, a: int, b: int) -> tuple[bool | None, int]:
 
 
 def _waits(clip: _Clip) -> bool | None:
-    """Whether the subject stays where it is until the other touches it."""
+    """Whether the subject stays in place until the other touches it."""
     return _each_pair(clip, lambda a, b: _stays(clip, a, b))
 
 

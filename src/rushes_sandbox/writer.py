@@ -1,8 +1,8 @@
-"""The sandbox's prompt writer: a scene of the dimension is drawn, put in words, and asked about.
+"""The sandbox's prompt writer: it draws a scene of the dimension, puts it in words, and asks questions about it.
 
 Two steps, as in the paper: a short base prompt like the dimension's seed examples, then, for a share of the prompts,
 its augmentation into a detailed one that keeps the wording and adds the setting. Scenes come from the balanced world,
-not from the skewed one that the model was pre-trained on. Dimensions that the user brings are written by analogy with
+not from the skewed one that the model was pre-trained on. Dimensions that the user adds are written by analogy with
 their examples; Diversity gets prompts that leave things open.
 """
 
@@ -41,7 +41,7 @@ class GrammarWriter:
         """One draft with its questions per brief, in order.
 
         Raises:
-            RecipeError: a dimension that is neither the grammar's nor brought by the user.
+            RecipeError: a dimension that neither the grammar nor the user's recipe has.
         """
         return [self._draft(brief) for brief in briefs]
 
@@ -100,7 +100,7 @@ def _unknown(dimension: str) -> RecipeError:
         "the sandbox's writer has no such dimension",
         expected=f"one of {', '.join(known)}",
         got=dimension,
-        next_step=f"did you mean {near[0]!r}?" if near else "bring it with examples and questions in diagnose.extra",
+        next_step=f"did you mean {near[0]!r}?" if near else "add it with examples and questions in diagnose.extra",
     )
 
 
@@ -112,7 +112,7 @@ def _one_of(rng: Rng, options: Sequence[str]) -> str:
 
 
 def _open_prompt(rng: Rng) -> tuple[str, Facts]:
-    """A prompt that says little, and what little can be asked about it."""
+    """A prompt that says little, and the few questions that it allows."""
     forms: tuple[Callable[[Rng], tuple[str, Facts]], ...] = (_one_thing, _one_motion, _several, _two_shapes)
     return forms[int(rng.choice(len(forms), p=(0.3, 0.4, 0.15, 0.15)))](rng)
 

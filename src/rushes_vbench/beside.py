@@ -1,4 +1,4 @@
-"""Official results kept in a run, and shown beside what the run measured itself."""
+"""Official results stored in a run, and shown next to the run's own measurements."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from rushes_vbench.results import OfficialDimension, OfficialResults
 from rushes_vbench.values import DimensionValues, values_of_run
 
 _NAMES: Final = ("vbench-official-base", "vbench-official-tuned")
-"""Where they lie among the run's derived records."""
+"""Their names among the run's derived records."""
 Value = tuple[float, float]
 """Mean score, 0 to 1, and the share of clips that it covers."""
 
 
 def keep_official(run: Run, base: OfficialResults, tuned: OfficialResults | None = None) -> None:
-    """Keep results in a run; earlier ones of the same model are replaced."""
+    """Store results in a run; earlier ones of the same model are replaced."""
     for name, results in zip(_NAMES, (base, tuned), strict=True):
         if results is not None:
             run.write_derived(name, [results])
 
 
 def official_section(sources: Sources) -> Section | None:
-    """The official results that a run keeps, beside its own measurements; None where none were imported."""
+    """The official results stored in a run, next to its own measurements; None if none were imported."""
     official = [_kept(sources.run, name) for name in _NAMES]
     if not any(official):
         return None
@@ -44,8 +44,8 @@ def official_section(sources: Sources) -> Section | None:
     ]
     return Section(
         title="Official VBench-2.0 results",
-        lead="As the official code scored the exported clips, recomputed from its rows, beside what this run measured "
-        "itself. In brackets: the share of clips that a score covers, where it is not all of them.",
+        lead="Scores of the official code for the exported clips, recomputed from its rows, next to this run's own "
+        "measurements. In brackets: the share of clips that a score covers, if it is not all of them.",
         columns=("Dimension", "Official before", "Official after", "Gain", "Own before", "Own after", "Gain"),
         rows=tuple(rows),
         notes=tuple(
@@ -81,5 +81,5 @@ def _official(found: OfficialDimension | None) -> Value | None:
 
 
 def _mean(values: DimensionValues | None) -> Value | None:
-    """Mean and coverage; None where nothing has a value."""
+    """Mean and coverage; None if nothing has a value."""
     return None if values is None or values.mean is None else (values.mean, values.coverage)

@@ -15,11 +15,11 @@ from rushes.records import Record
 from rushes.records.base import Count, Size, Text
 
 JudgeKind = Literal["questions", "questions_and_text", "tracker", "detector", "features"]
-"""What looks at the clips: a vision-language model; the same and a judge of texts; a point tracker; detectors with
+"""What measures the clips: a vision-language model; the same plus a judge of texts; a point tracker; detectors with
 classifiers or embeddings; a feature network over several clips."""
 
 ReferenceKind = Literal["none", "questions", "composition", "actions", "events", "camera", "counts"]
-"""What the suite knows about a prompt besides its text: yes/no questions; things to look for, with two flags; two
+"""What the suite provides for a prompt besides its text: yes/no questions; things to look for, with two flags; two
 actions in order; events in order; the name of a camera motion; how many of what."""
 
 
@@ -33,7 +33,7 @@ class ModelNeeded(Record):
     name: Text
     """The model, as its makers call it."""
     licence: Text
-    """Licence of code and weights, as far as known; to be checked before anything is passed on."""
+    """Licence of code and weights, as far as known; check it before redistribution."""
 
 
 class Facts(Record):
@@ -50,19 +50,19 @@ class Facts(Record):
     num_samples: Size
     """Clips of each prompt: 3, or 20 for Diversity."""
     judge: JudgeKind
-    """What looks at the clips."""
+    """What measures the clips."""
     reference: ReferenceKind
-    """What the suite knows about a prompt besides its text."""
+    """What the suite provides for a prompt besides its text."""
     value: Text
-    """How the official value of a clip is made, in words."""
+    """How the official value of a clip is computed, in words."""
     value_kind: Literal["binary", "fraction", "continuous"]
     """Which values a clip can have: 0 or 1; k of n; any from 0 to 1."""
     may_be_invalid: bool
     """True when a clip may be marked as not applicable (-1), which leaves it out of the mean."""
     min_frames: Size = 1
-    """Frames below which the official scoring cannot see what it looks for."""
+    """Fewest frames in which the official scoring can find what it measures."""
     min_duration_s: Annotated[float, Field(ge=0.0)] = 0.0
-    """Seconds below which it cannot."""
+    """Shortest duration in which it can, seconds."""
     equal_lengths: bool = False
     """True when all clips of one prompt must have the same number of frames."""
     models: tuple[ModelNeeded, ...]
@@ -72,7 +72,7 @@ class Facts(Record):
 
     @property
     def num_videos(self) -> Count:
-        """Clips that a complete evaluation looks at."""
+        """Number of clips in a complete evaluation."""
         return self.num_prompts * self.num_samples
 
     @property
@@ -82,7 +82,7 @@ class Facts(Record):
 
 
 SOURCE: Final = "VBench-2.0"
-"""What `Prompt.source` says of the suite's prompts."""
+"""Value of `Prompt.source` for the suite's prompts."""
 CATALOGUE: Final = "rushes_vbench:dimensions.yaml"
 """Name of the catalogue, as `diagnose.catalogue` takes it."""
 CATEGORIES: Final = ("Creativity", "Commonsense", "Controllability", "Human Fidelity", "Physics")
@@ -108,7 +108,7 @@ def by_category() -> dict[str, tuple[str, ...]]:
 
 
 def share_of_total(dimension: str) -> float:
-    """How much of the total score a dimension makes up: each category counts the same, and each dimension in it.
+    """Share of the total score that a dimension contributes: categories count equally, and dimensions within each.
 
     Args:
         dimension: exact identifier.
@@ -118,7 +118,7 @@ def share_of_total(dimension: str) -> float:
 
 
 def identifier(spelling: str) -> str | None:
-    """The exact identifier that a spelling means, whatever it puts between words; None when it means none.
+    """The exact identifier for a spelling, whatever the separators between words; None if there is none.
 
     The official files write "Multi-View_Consistency", "Multi-View Consistency" and "Multi_View_Consistency".
     """
@@ -126,7 +126,7 @@ def identifier(spelling: str) -> str | None:
 
 
 def named(spelling: str) -> str:
-    """The exact identifier that a person means.
+    """The exact identifier for a user's spelling.
 
     Raises:
         InputError: there is no such dimension.

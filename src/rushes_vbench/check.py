@@ -1,4 +1,4 @@
-"""Is a folder of clips what the official evaluator accepts? Missing, stray, unreadable, short and uneven files."""
+"""Checks whether the official evaluator would accept a folder of clips: missing, stray, unreadable, short, uneven."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS: Final[tuple[Kind, ...]] = ("missing", "stray", "unreadable", "short", "un
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What a file says about itself, without decoding it.
+    """What a file's container states, without decoding.
 
     Example: `VideoFacts(num_frames=81, fps=16.0)`.
     """
@@ -33,7 +33,7 @@ class VideoFacts:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that would make the evaluator fail, or see nothing."""
+    """Something that makes the evaluator fail, or find nothing to measure."""
 
     kind: Kind
     """What is wrong."""
@@ -54,7 +54,7 @@ class Checked:
     num_expected: int
     """Files that should be there."""
     num_found: int
-    """Those that are."""
+    """Those that are present."""
     problems: tuple[Problem, ...]
     """Everything that is wrong, missing files first."""
 
@@ -64,7 +64,7 @@ class Checked:
 
 
 Probe = Callable[[Path], VideoFacts | str]
-"""Looks into a file: its facts, or why there are none."""
+"""Reads a file's facts, or returns why there are none."""
 
 
 def check_folder(
@@ -72,17 +72,17 @@ def check_folder(
 ) -> list[Checked]:
     """Check a folder of clips.
 
-    A folder with sub-folders named after dimensions is checked as `by-dimension`, a folder that is named after one as
-    that dimension, any other as `flat`.
+    A folder with sub-folders named after dimensions is checked as `by-dimension`, a folder named after a dimension as
+    that dimension, and any other as `flat`.
 
     Args:
         folder: the clips.
-        suite: whose names are expected.
-        dimensions: check only these of a folder by dimension; empty for all of the suite.
-        probe: looks into every file that is there (`probe_video`); None checks names only.
+        suite: supplies the expected names.
+        dimensions: check only these in a folder by dimension; empty for all of the suite.
+        probe: reads every file that is present (`probe_video`); None checks names only.
 
     Raises:
-        InputError: there is no such folder, or it is flat and dimensions were named.
+        InputError: there is no such folder, or it is flat and dimensions were given.
     """
     if not folder.is_dir():
         raise InputError("there is no such folder of clips", expected="a folder with .mp4 files", got=str(folder))
@@ -104,7 +104,7 @@ def check_folder(
 
 
 def least_frames(dimension: str, fps: float) -> int:
-    """Frames that the official scoring of a dimension needs at the least, with the fastest motion it counts.
+    """Fewest frames that the official scoring of a dimension needs, at the fastest motion it counts.
 
     Multi-View_Consistency compares frames g apart, g = int(40 / (3 r)) at its largest flow with r = max(1,
     round(fps / 8)), and needs int((T - 1 - g) / g) >= 1 of T frames.
@@ -121,7 +121,7 @@ def least_frames(dimension: str, fps: float) -> int:
 
 
 def probe_video(path: Path) -> VideoFacts | str:
-    """Frames and rate of a video file as its container tells them; packets are counted where it does not.
+    """Frames and rate of a video file as its container states them; packets are counted if it does not.
 
     Args:
         path: the file.
@@ -136,14 +136,14 @@ def probe_video(path: Path) -> VideoFacts | str:
             return "0 bytes"
         with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.video:
-                return "holds no video"
+                return "contains no video"
             stream = container.streams.video[0]
             rate = float(stream.average_rate or stream.guessed_rate or 0)
             num = stream.frames or sum(1 for packet in container.demux(stream) if packet.size)
     except (OSError, av.error.FFmpegError) as error:
         return getattr(error, "strerror", None) or str(error)
     if num < 1 or rate <= 0:
-        return f"says it has {num} frames at {rate} per second"
+        return f"states {num} frames at {rate} per second"
     return VideoFacts(num, rate)
 
 
@@ -176,8 +176,8 @@ def _advice(file: str, suite: Suite) -> str:
             return f"looks like {right!r}: rename it, or let rushes vbench export do it"
         if found[1] >= suite.num_samples(prompt):
             return f"sample {found[1]}; the suite has samples 0 to {suite.num_samples(prompt) - 1} of this prompt"
-        return "a clip of another dimension: take it out"
-    return "not of the suite: the folder must hold nothing else"
+        return "a clip of another dimension: remove it"
+    return "not of the suite: the folder must contain nothing else"
 
 
 def _inside(
@@ -208,7 +208,7 @@ def _inside(
 
 
 def _too_short(dimension: str, video: VideoFacts) -> str:
-    """Why a clip is too short for a dimension; empty when it is not."""
+    """Why a clip is too short for a dimension; empty if it is not."""
     least, duration_s = least_frames(dimension, video.fps), facts()[dimension].min_duration_s
     if video.num_frames < least:
         return f"{video.num_frames} frames at {video.fps:.4g} per second; {dimension} needs {least}"

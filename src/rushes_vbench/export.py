@@ -1,4 +1,4 @@
-"""Clips of a run, or of a folder, written under the benchmark's names, with a list of what was made from what."""
+"""Writes clips of a run, or of a folder, under the benchmark's names, with a list of where each file came from."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class ExportedFile(Record):
     sample: Count
     """Which clip of the prompt."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    """Seed of the first noise; None where it is not known."""
+    """Seed of the first noise; None if unknown."""
     source: Text
-    """Key of the run's clip, or name of the file that was copied."""
+    """Key of the run's clip, or name of the copied file."""
 
 
 class Manifest(Record):
-    """What an export holds; lies beside the model's folder, since the folder may hold nothing but clips.
+    """What an export contains. It is stored next to the model's folder, since that folder may contain only clips.
 
     Example:
         Manifest(model="tuned", layout="flat", edition="repository", files=())
@@ -57,21 +57,21 @@ class Manifest(Record):
     layout: Layout
     """How clips are arranged in it."""
     edition: Edition
-    """Edition of the suite that the names are from."""
+    """Edition of the suite that supplies the names."""
     files: tuple[ExportedFile, ...]
     """Every file, in the order of the suite."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export did."""
+    """The result of an export."""
 
     folder: Path
     """The model's folder."""
     num_written: int
-    """Files made now."""
+    """Files written now."""
     num_kept: int
-    """Files that an earlier export of the same clips had made."""
+    """Files already written by an earlier export of the same clips."""
 
 
 def write_export(
@@ -89,17 +89,17 @@ def write_export(
 
     Args:
         placing: which clip goes where.
-        target: folder for exports; `model` becomes a folder in it, and `model.json` lists what was made from what.
+        target: folder for exports; `model` becomes a folder in it, and `model.json` lists the source of each file.
         model: name of the model's folder.
-        suite: whose names they are.
+        suite: supplies the names.
         layout: that of the placing.
-        blobs: where the clips of a run are stored; None where all clips are files.
-        link: hard-link files instead of copying, where the disk allows it.
-        on_file: told the number of files done, and of all, after each.
+        blobs: where the clips of a run are stored; None if all clips are files.
+        link: hard-link files instead of copying, where the file system allows it.
+        on_file: receives the number of files done, and of all, after each.
 
     Raises:
-        InputError: the name is no folder name, the folder holds another export, or there is nothing to write.
-        StoreError: disk full, read-only.
+        InputError: the name is not a folder name, the folder contains another export, or there is nothing to write.
+        StoreError: disk full or read-only.
     """
     manifest = _manifest(placing, model, suite, layout)
     folder = target / manifest.model
@@ -121,7 +121,7 @@ def _manifest(placing: Placing, model: str, suite: Suite, layout: Layout) -> Man
         raise InputError(
             "there is no clip of the suite to write",
             expected="clips of VBench-2.0 prompts",
-            next_step="generate them first: a run with measure.suite, or your own clips under the benchmark's names",
+            next_step="generate them first: a run with measure.suite, or supply clips under the benchmark's names",
         )
     try:
         return Manifest(
@@ -129,7 +129,7 @@ def _manifest(placing: Placing, model: str, suite: Suite, layout: Layout) -> Man
         )
     except ValidationError as error:
         raise InputError(
-            "this cannot be the name of a model's folder", expected="letters, digits and _ . + -", got=model
+            "this is not a valid name for a model's folder", expected="letters, digits and _ . + -", got=model
         ) from error
 
 
@@ -146,7 +146,7 @@ def _row(placed: Placed) -> ExportedFile:
 
 
 def _begin(folder: Path, list_file: Path, manifest: Manifest) -> None:
-    """Write the list first; an earlier list must be the same, so that clips of two models are never mixed."""
+    """Write the list first. An earlier list must be the same, so that clips of two models are never mixed."""
     text = f"{manifest.model_dump_json(indent=1)}\n".encode()
     if list_file.exists():
         with explained(list_file):
@@ -158,7 +158,7 @@ def _begin(folder: Path, list_file: Path, manifest: Manifest) -> None:
                 next_step="name another folder or model, or remove the earlier export and its list",
             )
     elif folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} holds other files", expected="an empty or new folder", next_step="name another")
+        raise InputError(f"{folder} contains other files", expected="an empty or new folder", next_step="name another")
     make_folder(folder)
     write_atomic(list_file, text)
 
@@ -190,7 +190,7 @@ Which = Literal["base", "tuned"]
 
 
 def takes_of_run(run: Run, suite: Suite) -> dict[Which, list[Take]]:
-    """The clips that a run generated of the suite's prompts, of the untouched and of the tuned model.
+    """The clips that a run generated for the suite's prompts, of the untouched and of the tuned model.
 
     Raises:
         InputError: the run generated none.
@@ -212,14 +212,14 @@ def takes_of_run(run: Run, suite: Suite) -> dict[Which, list[Take]]:
     if not found:
         raise InputError(
             f"the run in {run.home} generated no clip of a VBench-2.0 prompt",
-            expected="a run with measure.suite set, as far as its measuring",
+            expected="a run with measure.suite set that has started measuring",
             next_step="set measure.suite in its recipe and run it: rushes run RECIPE --allow-change",
         )
     return found
 
 
 def models_of_run(run: Run) -> Mapping[str, Which]:
-    """Names of the weights that clips were made with -> what they are in the run; earlier rounds are left out."""
+    """Names of the weights that generated the clips -> their role in the run; earlier rounds are left out."""
     checkpoints = {checkpoint.key: checkpoint for checkpoint in run.checkpoints.all()}
     scorecard = run.scorecard()
     if scorecard is not None:

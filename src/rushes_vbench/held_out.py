@@ -1,8 +1,8 @@
 """The suite's prompts as the evaluation prompts of a run: which of them, in which split, with which questions.
 
-Prompts of a dimension are ranked by a hash of their text, so that any number of them is a fair sample and a larger
-number holds the smaller one. Probes and the two splits begin a third of the ranking apart and go round: up to a third
-of a dimension's prompts each, they share none.
+The prompts of a dimension are ranked by a hash of their text, so any number of them is a fair sample, and a larger
+number contains the smaller one. Probes and the two splits start a third of the ranking apart and wrap around: up to a
+third of a dimension's prompts each, they do not overlap.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from rushes.errors import RecipeError
 from rushes.records import Question
 from rushes.roles import Part, PromptSuite, Runtime, Spec, SuitePrompt
 from rushes.store.identity import content_hash
-from rushes_vbench.catalogue import SOURCE, facts
+from rushes_vbench.catalogue import CATALOGUE, SOURCE, facts
 from rushes_vbench.suite import Suite, SuiteEntry, read_suite
 
 _START: Final[Mapping[Part, int]] = {"development": 0, "probe": 1, "test": 2}
-"""Third of the ranking that a part begins at."""
+"""The third of the ranking at which a part starts."""
 
 
 class SuiteSpec(Spec):
@@ -32,7 +32,7 @@ class SuiteSpec(Spec):
     """Your copy of VBench-2.0: a checkout, a vbench2 wheel, VBench2_full_info.json, or `installed`."""
 
     def build(self, runtime: Runtime) -> PromptSuite:
-        """The suite, read.
+        """The suite, read from that copy.
 
         Raises:
             InputError: there is no such copy, or it is not the suite.
@@ -54,11 +54,16 @@ class HeldOut:
 
     @property
     def name(self) -> str:
-        """What `Prompt.source` says."""
+        """Value of `Prompt.source`."""
         return SOURCE
 
+    @property
+    def catalogue(self) -> str:
+        """The eighteen dimensions."""
+        return CATALOGUE
+
     def prompts(self, dimension: str, num: int, part: Part) -> list[SuitePrompt]:
-        """Prompts of a dimension, in the order of the ranking; more than there are gives all.
+        """Prompts of a dimension, in the order of the ranking; a `num` above the number available gives all.
 
         Args:
             dimension: exact identifier.
@@ -74,7 +79,7 @@ class HeldOut:
                 f"the suite has no prompts of {dimension!r}",
                 expected=f"one of {', '.join(each for each in facts() if self.suite.of(each))}",
                 got=dimension,
-                next_step="take it out of diagnose.dimensions and diagnose.extra, or measure without measure.suite",
+                next_step="remove it from diagnose.dimensions and diagnose.extra, or measure without measure.suite",
             )
         start = len(entries) * _START[part] // len(_START)
         chosen = [*entries[start:], *entries[:start]][:num]
@@ -86,7 +91,7 @@ class HeldOut:
 
 
 def questions_of(entry: SuiteEntry) -> tuple[Question, ...]:
-    """The yes/no questions of an entry, word for word; empty where the benchmark asks none."""
+    """The yes/no questions of an entry, verbatim; empty if the benchmark asks none."""
     if facts()[entry.dimension].reference != "questions":
         return ()
     return tuple(

@@ -1,4 +1,4 @@
-"""Which clip goes under which name: takes on hand -> the files of a layout. Pure but for listing a folder."""
+"""Assigns the available clips to the files of a layout. Pure except for listing a folder."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rushes_vbench.names import file_name, parse
 from rushes_vbench.suite import Suite
 
 Layout = Literal["flat", "by-dimension"]
-"""`flat`: one folder, as models are sampled and submitted; `by-dimension`: a folder each, as the evaluator reads."""
+"""`flat`: one folder, as models are sampled and submitted; `by-dimension`: one folder each, as the evaluator reads."""
 
 
 @dataclass(frozen=True)
 class Take:
-    """A clip on hand.
+    """An available clip.
 
     Example: `Take("A dog sits down.", 0, None, Path("clips/A dog sits down.-0.mp4"))`.
     """
@@ -29,24 +29,24 @@ class Take:
     sample: int
     """Which clip of the prompt: 0, 1, ..."""
     dimension: str | None
-    """Dimension that it was generated for; None where it serves all dimensions of its prompt."""
+    """Dimension it was generated for; None if it serves all dimensions of its prompt."""
     source: Clip | Path
     """A clip of a run, or a video file."""
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A file to be."""
+    """A file to write."""
 
     path: str
     """Relative to the model's folder, with forward slashes."""
     take: Take
-    """The clip that it will hold."""
+    """The clip that it will contain."""
 
 
 @dataclass(frozen=True)
 class Placing:
-    """What goes where, and what is lacking or left over."""
+    """Which clip goes where, and what is missing or left over."""
 
     files: tuple[Placed, ...]
     """In the order of the suite."""
@@ -59,12 +59,12 @@ class Placing:
 def place(takes: Sequence[Take], suite: Suite, layout: Layout) -> Placing:
     """Find the clip for every file of a layout.
 
-    A dimension's folder takes the clips generated for that dimension. Where clips serve all dimensions of their prompt,
-    a prompt's samples 0 to 2 go to each of them, and 0 to 19 to Diversity. A flat folder holds each prompt once: clips
-    generated for Diversity, which needs 20, else for the first dimension of the prompt in the suite.
+    A dimension's folder gets the clips generated for that dimension. If clips serve all dimensions of their prompt, a
+    prompt's samples 0 to 2 go to each of them, and 0 to 19 to Diversity. A flat folder contains each prompt once: clips
+    generated for Diversity, which needs 20, otherwise those for the first dimension of the prompt in the suite.
 
     Args:
-        takes: what there is; of two for the same dimension, prompt and sample the first counts.
+        takes: the available clips; of two for the same dimension, prompt and sample the first counts.
         suite: prompts and their dimensions.
         layout: one folder, or one per dimension.
     """
@@ -84,7 +84,7 @@ def place(takes: Sequence[Take], suite: Suite, layout: Layout) -> Placing:
 
 
 def _wanted(suite: Suite, layout: Layout) -> Iterable[tuple[str, str, int, tuple[str, ...]]]:
-    """Path, prompt, sample, and the dimensions whose clip may stand there, the best first."""
+    """Path, prompt, sample, and the dimensions whose clip may be used there, the best first."""
     if layout == "flat":
         for prompt in suite.prompts:
             served = sorted(suite.dimensions_of(prompt), key=lambda name: -facts()[name].num_samples)
@@ -95,7 +95,7 @@ def _wanted(suite: Suite, layout: Layout) -> Iterable[tuple[str, str, int, tuple
     for name, fact in facts().items():
         for prompt in suite.prompts_of(name):
             for sample in range(fact.num_samples):
-                # A clip of a sister dimension shows the same prompt and serves where the own one is lacking.
+                # A clip of another dimension shows the same prompt and serves if its own one is missing.
                 others = tuple(other for other in suite.dimensions_of(prompt) if other != name)
                 yield f"{name}/{file_name(prompt, sample)}", prompt, sample, (name, *others)
 
@@ -107,15 +107,15 @@ class Listing:
     takes: tuple[Take, ...]
     """Video files whose prompt is known."""
     renamed: tuple[str, ...]
-    """File names that had been damaged, and are understood all the same."""
+    """Damaged file names whose prompt was found all the same."""
     unknown: tuple[str, ...]
-    """What is there besides: not of the suite, or not named as the benchmark names clips."""
+    """Other entries: not of the suite, or not named as the benchmark names clips."""
 
 
 def list_folder(folder: Path, suite: Suite) -> Listing:
     """The clips of a folder, flat or with a sub-folder per dimension, by their names.
 
-    Names that copying has damaged in a known way (see `rushes_vbench.names.Lookup`) are understood.
+    Names that copying has damaged in a known way (see `rushes_vbench.names.Lookup`) are recognised.
 
     Raises:
         InputError: there is no such folder.

@@ -1,4 +1,4 @@
-"""Results that others have published, as data with their source; for orientation only, never mixed with our own."""
+"""Results published by others, as data with their source; for orientation only, never mixed with our own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rushes.records import Record
 from rushes.records.base import Text
 
 WARNING: Final = "published by others, not measured here; other clips, seeds and versions of the official code"
-"""Stands wherever one of these numbers is shown."""
+"""Printed wherever one of these numbers is shown."""
 
 
 class Published(Record):
@@ -51,7 +51,7 @@ class Published(Record):
         return self
 
     def score(self, dimension: str, column: str) -> float | None:
-        """A number as a score from 0 to 1; None where the table has none."""
+        """A number as a score from 0 to 1; None if the table has none."""
         row = self.rows.get(dimension)
         return None if row is None else row[self.columns.index(column)] / 100.0
 

@@ -1,4 +1,4 @@
-"""Official result files read, recomputed and doubted: what they state, what their rows give, what contradicts.
+"""Reads and verifies official result files: the stated score, the score that the rows give, and any contradictions.
 
 A result file is an object `{dimension: [score, [{"video_path": ..., "video_results": ...}, ...]]}`; -1 marks a clip
 that is left out of the mean. The evaluator writes one file per dimension or one for several, in folders of any depth.
@@ -25,7 +25,7 @@ from rushes_vbench.suite import Suite
 from rushes_vbench.values import ClipValue, DimensionValues, ModelValues
 
 TOLERANCE: Final = 1e-6
-"""How far a stated score may lie from the mean of its rows: rounding, not more."""
+"""Largest difference between a stated score and the mean of its rows: rounding only."""
 _NOT_APPLICABLE: Final = -1
 _MAX_BYTES: Final = 256 << 20
 _STAMP: Final = re.compile(r"(\d{4}-\d{2}-\d{2}-\d{2}[:_-]\d{2}[:_-]\d{2})")
@@ -46,15 +46,15 @@ class OfficialDimension(Record):
     source: Text
     """File that it was read from."""
     stated: float | None
-    """The score that the file states; None when it is no number."""
+    """The score that the file states; None if it is not a number."""
     values: DimensionValues | None
-    """The rows that could be read; None when there was none."""
+    """The rows that could be read; None if there are none."""
     doubts: tuple[str, ...] = ()
-    """What contradicts: in the file, with the suite, or with the official method."""
+    """Contradictions: in the file, with the suite, or with the official method."""
 
 
 class OfficialResults(Record):
-    """Everything that was found in official result files.
+    """Everything found in official result files.
 
     Example:
         OfficialResults(model="my-model", method="repository 45e6e87", dimensions=(), ignored=("meta.json: a list",))
@@ -63,11 +63,11 @@ class OfficialResults(Record):
     model: Text
     """Name in tables."""
     method: str = ""
-    """Which version of the official code made them, as the user says; the files do not tell. Empty when unknown."""
+    """Version of the official code, from the user, since the files do not state it. Empty if unknown."""
     dimensions: tuple[OfficialDimension, ...]
     """In the catalogue's order."""
     ignored: tuple[str, ...] = ()
-    """Files that hold no results, and why."""
+    """Files without results, and why."""
 
     def values(self) -> ModelValues:
         """The recomputed values of all dimensions that have rows."""
@@ -79,16 +79,16 @@ def read_results(
 ) -> OfficialResults:
     """Read official results.
 
-    Of a dimension that several files hold, the file with the latest date in its name counts, and the others are named.
+    If several files contain a dimension, the one with the latest date in its name counts, and the others are named.
 
     Args:
         path: a result file, a folder of any depth with such files, or a zip archive as submitted to the leaderboard.
         model: name in tables; None for the name of the file or folder.
-        method: version of the official code, where the user knows it.
-        suite: the user's copy, to check that the rows are about its prompts; None leaves that unchecked.
+        method: version of the official code, if the user knows it.
+        suite: the user's copy, to check that the rows are about its prompts; None skips that check.
 
     Raises:
-        InputError: nothing that looks like a result file is there.
+        InputError: there is nothing like a result file.
     """
     found: dict[str, list[_Stated]] = {}
     ignored: list[str] = []
@@ -120,7 +120,7 @@ def read_results(
 
 @dataclass(frozen=True)
 class _Stated:
-    """What one file says about a dimension, unread."""
+    """What one file states about a dimension, not yet parsed."""
 
     source: str
     content: Any
@@ -139,7 +139,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         elif path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as archive:
                 for info in sorted(archive.infolist(), key=lambda each: each.filename):
-                    # macOS puts a shadow of every file beside it.
+                    # macOS stores a shadow copy of every file next to it.
                     if info.filename.lower().endswith(".json") and "__MACOSX" not in info.filename:
                         yield info.filename, _limited(info.filename, info.file_size, lambda i=info: archive.read(i))
         else:
@@ -158,7 +158,7 @@ def _limited(name: str, size: int, read: Any) -> bytes:
 
 
 def _parsed(name: str, data: bytes) -> dict[str, Any] | str:
-    """The object in a file, or why it is passed over."""
+    """The object in a file, or why it is skipped."""
     try:
         content = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
@@ -173,7 +173,7 @@ def _parsed(name: str, data: bytes) -> dict[str, Any] | str:
 
 @dataclass
 class _Reading:
-    """Rows as they are read, with what is wrong about them."""
+    """Rows as they are read, with their faults."""
 
     values: list[ClipValue] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
@@ -211,11 +211,11 @@ def _several(chosen: _Stated, stated: Sequence[_Stated]) -> Iterator[str]:
     others = [each for each in stated if each is not chosen]
     if any(repr(each.content) != repr(chosen.content) for each in others):
         left = ", ".join(each.source for each in others)
-        yield f"{len(stated)} files differ about it; taken: {chosen.source}; not taken: {left}"
+        yield f"{len(stated)} files differ about it; used: {chosen.source}; not used: {left}"
 
 
 def _taken_apart(content: Any) -> tuple[float | None, list[Any] | None]:
-    """Stated score and rows; None for what is not there."""
+    """Stated score and rows; None for either that is missing."""
     is_pair = isinstance(content, list) and len(content) == 2
     score = content[0] if is_pair else content
     is_number = isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score)
@@ -224,7 +224,7 @@ def _taken_apart(content: Any) -> tuple[float | None, list[Any] | None]:
 
 
 def _known_stems(name: str, suite: Suite | None) -> Counter[str] | None:
-    """How often each prompt's stem stands in a dimension; None when there is no suite to look into."""
+    """How often each prompt's stem occurs in a dimension; None if there is no suite to compare with."""
     return None if suite is None else Counter(entry.prompt[:180] for entry in suite.of(name))
 
 
@@ -239,7 +239,7 @@ def _read_rows(rows: Sequence[Any], fact: Facts, known: Counter[str] | None) -> 
             continue
         seen[place] += 1
         if seen[place] > (known[place[0]] if known and place[0] in known else 1):
-            reading.fault("a clip that was there before; both count, as they do in the stated score", path)
+            reading.fault("a repeated clip; both count, as they do in the stated score", path)
         if known is not None and place[0] not in known:
             reading.fault("a prompt that the suite does not have in this dimension", path)
         _read_value(reading, row.get("video_results"), place, fact)
@@ -252,7 +252,7 @@ def _read_value(reading: _Reading, value: Any, place: tuple[str, int], fact: Fac
         if isinstance(value, bool):
             found = float(value)
         else:
-            reading.fault("a value that is no number; counted as not applicable", value)
+            reading.fault("a value that is not a number; counted as not applicable", value)
     elif value == _NOT_APPLICABLE:
         if not fact.may_be_invalid:
             reading.fault("-1, which the official method never gives in this dimension", place[0])
@@ -261,14 +261,14 @@ def _read_value(reading: _Reading, value: Any, place: tuple[str, int], fact: Fac
     else:
         found = float(value)
         if fact.value_kind == "binary" and found not in (0.0, 1.0):
-            reading.fault("a value between 0 and 1, where the present official method gives 0 or 1", value)
+            reading.fault("a value between 0 and 1, where the current official method gives 0 or 1", value)
     reading.values.append(ClipValue(prompt=place[0], sample=place[1], value=found))
 
 
 def _about_score(score: float | None, values: DimensionValues | None) -> Iterator[str]:
     mean = values.mean if values else None
     if score is None:
-        yield "states no score that is a number"
+        yield "states no numeric score"
     elif not 0.0 <= score <= 1.0:
         yield f"states a score outside 0 to 1: {score!r}"
     if mean is None:
@@ -285,8 +285,8 @@ def _about_rows(name: str, values: Sequence[ClipValue], num_rows: int, suite: Su
     if num_rows != expected:
         yield f"{num_rows} rows; a complete evaluation has {expected}"
     if fact.value_kind == "binary" and any(each.value not in (0.0, 1.0, None) for each in values):
-        since = f"before {fact.redefined_on}" if fact.redefined_on else "of somebody else"
-        yield f"made by a method {since}; not comparable with present official scores"
+        since = f"before {fact.redefined_on}" if fact.redefined_on else "other than the official one"
+        yield f"made by a method {since}; not comparable with current official scores"
 
 
 def _about_date(name: str, source: str) -> Iterator[str]:
@@ -296,17 +296,17 @@ def _about_date(name: str, source: str) -> Iterator[str]:
 
 
 def merged(parts: Iterable[OfficialResults]) -> OfficialResults:
-    """Results of one model that lie in several places, as one; a dimension that two of them hold is an error.
+    """Results of one model from several places as one; a dimension that two of them contain is an error.
 
     Raises:
-        InputError: nothing was given, or a dimension is there twice.
+        InputError: nothing was given, or a dimension occurs twice.
     """
     parts = tuple(parts)
     if not parts:
         raise InputError("no result files were named", next_step="name the folder of the official results")
     twice = [n for n, num in Counter(d.dimension for part in parts for d in part.dimensions).items() if num > 1]
     if twice:
-        raise InputError(f"{twice[0]} is in more than one of the places named", next_step="name each dimension once")
+        raise InputError(f"{twice[0]} is in more than one of the named places", next_step="name each dimension once")
     order = list(facts())
     dimensions = sorted((d for part in parts for d in part.dimensions), key=lambda d: order.index(d.dimension))
     return OfficialResults(

@@ -1,7 +1,7 @@
-"""The benchmark's prompts and questions, read from the user's own copy and checked. None of them are in this package.
+"""The benchmark's prompts and questions, read from the user's own copy and checked. This package contains none of them.
 
-Two editions are about: the repository's, and the older one of the `vbench2` wheel, in which one prompt of
-Dynamic_Spatial_Relationship stands twice, word for word; the repository has since reworded one of the two.
+There are two editions: the repository's, and the older one of the `vbench2` wheel, in which one prompt of
+Dynamic_Spatial_Relationship occurs twice, word for word; the repository has since reworded one of the two.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from rushes_vbench.names import FORBIDDEN, MAX_NAME_BYTES, Lookup, file_name, st
 FILE: Final = "VBench2_full_info.json"
 """The file of the benchmark that its evaluator reads, and the only one read here."""
 INSTALLED: Final = "installed"
-"""In place of a path: the copy of the installed `vbench2` package."""
+"""Instead of a path: the copy in the installed `vbench2` package."""
 _INSIDE: Final = ("", "vbench2", "VBench-2.0/vbench2", "VBench2/vbench2")
-"""Where the file lies in what a user may point at: its folder, VBench-2.0, a checkout of VBench."""
+"""Where the file is below what a user may name: its folder, VBench-2.0, a checkout of VBench."""
 _MAX_BYTES: Final = 64 << 20
 _GET_IT: Final = (
     "git clone --depth 1 https://github.com/Vchitect/VBench (then name that folder), "
@@ -46,7 +46,7 @@ _EDITIONS: Final[dict[str, Edition]] = {
 
 
 class SuiteEntry(Record):
-    """A prompt of one dimension, with what the benchmark knows about it.
+    """A prompt of one dimension, with what the benchmark provides for it.
 
     Example:
         SuiteEntry(prompt="A red leaf turns green.", dimension="Dynamic_Attribute",
@@ -60,19 +60,19 @@ class SuiteEntry(Record):
     reference: tuple[Text, ...] = ()
     """Questions, actions, events, things to look for; one text for a camera motion or counts; may be empty."""
     one_creature: bool = False
-    """Composition: a fused creature, so that only one may be seen."""
+    """Composition: a fused creature, so that only one may be visible."""
     all_needed: bool = False
-    """Composition: the value is 1 only when everything is seen."""
+    """Composition: the value is 1 only if everything is visible."""
 
 
 @dataclass(frozen=True)
 class Suite:
-    """The prompts of the benchmark as one copy has them."""
+    """The prompts of the benchmark in one copy."""
 
     entries: tuple[SuiteEntry, ...]
     """In the order of the file."""
     edition: Edition
-    """Which edition it is, by content."""
+    """Which edition it is, by its content."""
     source: str
     """Where it was read from."""
     notes: tuple[str, ...] = ()
@@ -92,11 +92,11 @@ class Suite:
         return tuple(dict.fromkeys(entry.prompt for entry in self.of(dimension)))
 
     def find(self, prompt: str, dimension: str) -> SuiteEntry | None:
-        """The entry of a prompt in a dimension; None when it has none."""
+        """The entry of a prompt in a dimension; None if it has none."""
         return self._by_both.get((prompt, dimension))
 
     def num_samples(self, prompt: str) -> int:
-        """How many clips a prompt needs: 20 where it serves Diversity, else 3."""
+        """How many clips a prompt needs: 20 if it serves Diversity, else 3."""
         return max(facts()[name].num_samples for name in self.dimensions_of(prompt))
 
     def dimensions_of(self, prompt: str) -> tuple[str, ...]:
@@ -110,12 +110,12 @@ class Suite:
 
     @cached_property
     def flat_names(self) -> tuple[str, ...]:
-        """The file names of all clips in one folder: 3,209 of the complete suite (3,206 in the wheel's edition)."""
+        """The file names of all clips in one folder: 3,209 for the complete suite (3,206 in the wheel's edition)."""
         return tuple(file_name(prompt, i) for prompt in self.prompts for i in range(self.num_samples(prompt)))
 
     @cached_property
     def names_by_dimension(self) -> dict[str, tuple[str, ...]]:
-        """The file names in each dimension's folder: 3,860 of the complete suite, 3,857 in the wheel's edition."""
+        """The file names in each dimension's folder: 3,860 for the complete suite, 3,857 in the wheel's edition."""
         return {
             name: tuple(file_name(prompt, i) for prompt in self.prompts_of(name) for i in range(fact.num_samples))
             for name, fact in facts().items()
@@ -143,7 +143,7 @@ def read_suite(path: str | Path = INSTALLED) -> Suite:
 
     Args:
         path: a VBench checkout, its folder VBench-2.0 or vbench2, the file `VBench2_full_info.json`, a `vbench2` wheel
-            (.whl), or "installed" for the installed `vbench2` package (which is looked at, not imported).
+            (.whl), or "installed" for the installed `vbench2` package (which is read, not imported).
 
     Raises:
         InputError: there is no copy, or an entry of it cannot be used: the first one is named.
@@ -153,7 +153,7 @@ def read_suite(path: str | Path = INSTALLED) -> Suite:
 
 
 def suite_of(data: bytes, source: str) -> Suite:
-    """The suite in the content of a `VBench2_full_info.json`.
+    """The suite from the content of a `VBench2_full_info.json`.
 
     Args:
         data: the file, UTF-8 JSON.
@@ -165,7 +165,7 @@ def suite_of(data: bytes, source: str) -> Suite:
     try:
         rows = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{source} is not JSON: {error}", next_step=f"get it anew: {_GET_IT}") from error
+        raise InputError(f"{source} is not JSON: {error}", next_step=f"download it again: {_GET_IT}") from error
     if not isinstance(rows, list) or not rows:
         raise InputError(f"{source} holds no entries", expected="a list of prompts", got=type(rows).__name__)
     entries = tuple(_entry(row, f"{source}, entry {number}") for number, row in enumerate(rows, 1))
@@ -175,7 +175,7 @@ def suite_of(data: bytes, source: str) -> Suite:
 
 
 def fingerprint(entries: tuple[SuiteEntry, ...]) -> str:
-    """Hash of the content, whatever its order: tells editions apart."""
+    """Hash of the content, independent of its order: identifies the edition."""
     return content_hash(sorted(content_hash(entry) for entry in entries))
 
 
@@ -231,7 +231,7 @@ def _entry(row: Any, where: str) -> SuiteEntry:
     if not isinstance(row, dict):
         raise InputError(f"{where} is not an object", got=row)
     prompt, names = row.get("prompt_en"), row.get("dimension")
-    # Per-dimension files of the checkout give the dimension as plain text, the full file as a list of one.
+    # Per-dimension files of the checkout store the dimension as plain text, the full file as a list of one.
     name = names[0] if isinstance(names, list) and len(names) == 1 else names
     if not isinstance(name, str) or name not in facts():
         raise InputError(f"{where} has no known dimension", expected=f"one of {', '.join(facts())}", got=names)
@@ -264,7 +264,7 @@ def _with_reference(found: Any, prompt: str, name: str, where: str) -> SuiteEntr
             return SuiteEntry(
                 prompt=prompt, dimension=name, reference=texts, one_creature=flags[0], all_needed=flags[1]
             )
-    raise InputError(f"{where}: what {name} needs beside the prompt is wrong", expected=expected, got=found)
+    raise InputError(f"{where}: what {name} needs besides the prompt is wrong", expected=expected, got=found)
 
 
 def _are_texts(found: Any) -> bool:
@@ -275,7 +275,7 @@ def _check_together(entries: tuple[SuiteEntry, ...], source: str) -> None:
     stems: dict[str, str] = {}
     known: dict[tuple[str, str], SuiteEntry] = {}
     for entry in entries:
-        # The wheel's edition has one entry twice, word for word; two that ask differently would be a mistake.
+        # The wheel's edition has one entry twice, word for word; two with different questions would be an error.
         if known.setdefault((entry.prompt, entry.dimension), entry) != entry:
             raise InputError(f"{source} asks differently about one prompt of {entry.dimension}", got=entry.prompt)
         other = stems.setdefault(stem(entry.prompt), entry.prompt)

@@ -1,4 +1,4 @@
-"""Scores of one model on the benchmark: a value per clip, or none, with its coverage; whoever measured them."""
+"""Scores of one model on the benchmark: a value per clip, or none, with its coverage, from any source."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class ClipValue(Record):
     prompt: Text
     """The part of the prompt that its file name keeps: its first 180 characters."""
     sample: Count
-    """Which clip of the prompt; 0 where a prompt's clips have one value together."""
+    """Which clip of the prompt; 0 if a prompt's clips share one value."""
     value: Share | None = None
-    """Score; None when the clip is not applicable or could not be scored."""
+    """Score; None if the clip is not applicable or could not be scored."""
 
 
 class DimensionValues(Record):
@@ -54,12 +54,12 @@ class DimensionValues(Record):
 
     @property
     def mean(self) -> float | None:
-        """The official score: mean over clips that have a value; None when none has."""
+        """The official score: mean over clips that have a value; None if none has."""
         return math.fsum(each.value or 0.0 for each in self.values) / self.num_valid if self.num_valid else None
 
     @property
     def covered_mean(self) -> float:
-        """Mean over all clips, those without a value counted as 0: what evading the question cannot raise."""
+        """Mean over all clips, those without a value counted as 0, so that evading the question cannot raise it."""
         return math.fsum(each.value or 0.0 for each in self.values) / len(self.values)
 
 
@@ -73,7 +73,7 @@ class ModelValues:
     model: str
     """Name in tables."""
     dimensions: Mapping[str, DimensionValues]
-    """By exact identifier; what was not measured is absent."""
+    """By exact identifier; unmeasured dimensions are absent."""
 
 
 def values_of_run(

@@ -160,7 +160,7 @@ def test_a_clip_is_right_only_when_it_shows_its_own_prompt(sandbox_model: Module
             return [render(scenes[(number + self.away) % len(scenes)]) for number in latents]
 
     def right(away: int) -> list[float]:
-        outcomes = sandbox_model.looked_at(Renderer(away), recipe, "Simple", drafts, 4)
+        outcomes = sandbox_model.measured_takes(Renderer(away), recipe, "Simple", drafts, 4)
         return [outcome.value for outcome in outcomes]
 
     assert right(away=0) == [1.0] * 6

@@ -188,7 +188,7 @@ def test_weights_are_intact_altered_or_gone(weights: Path) -> None:
     assert check_weights(weights).status == "ok"
     assert "2 files" in check_weights(weights).found
     (weights / "base" / "model.safetensors").write_bytes(b"1235")
-    assert "base/model.safetensors was altered" in check_weights(weights).found
+    assert "base/model.safetensors was changed" in check_weights(weights).found
     (weights / "base" / "model.safetensors").unlink()
     assert check_weights(weights) == Check(
         "sandbox weights", "missing", "base/model.safetensors is missing", check_weights(weights).fix

@@ -84,7 +84,7 @@ def _explain(details: Any, document: Document, root: type[BaseModel]) -> _Proble
         )
     if kind in ("union_tag_not_found", "union_tag_invalid") and isinstance(details["input"], dict):
         return _wrong_kind(path, place, details, setting)
-    hint = _type_hint(kind, details["input"], name)
+    hint = _type_hint(kind, details["input"], name, is_required=setting is not None and setting.is_required)
     return _Problem(path, place, f"{name} cannot be this value", expected, details["input"], True, hint)
 
 
@@ -95,12 +95,12 @@ def _with_meaning(setting: Setting | None) -> str | None:
     return f"{setting.expected} ({meaning.rstrip('.')})" if meaning else setting.expected
 
 
-def _type_hint(kind: str, value: object, name: str) -> str:
+def _type_hint(kind: str, value: object, name: str, *, is_required: bool) -> str:
     if kind == "string_type" and isinstance(value, (bool, int, float)):
         return f'write it in quotes: "{str(value).lower() if isinstance(value, bool) else value}"'
     if kind in ("int_type", "float_type", "bool_type") and isinstance(value, str) and _is_plain(value):
         return "write it without quotes"
-    return f"change {name}, or leave it out for its default"
+    return f"change {name}" if is_required else f"change {name}, or leave it out for its default"
 
 
 def _is_plain(text: str) -> bool:

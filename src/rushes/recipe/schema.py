@@ -26,6 +26,8 @@ class Setting:
     """Its limits, as pydantic keeps them."""
     description: str = ""
     """Its docstring; empty for items of lists and mappings."""
+    is_required: bool = False
+    """True where it has no default."""
 
     @property
     def expected(self) -> str:
@@ -51,7 +53,7 @@ def kind_of(model: type[BaseModel]) -> str | None:
 
 def setting_of(name: str, info: FieldInfo, above: KeyPath = ()) -> Setting:
     """The setting that a field of a spec stands for."""
-    return Setting((*above, name), info.annotation, tuple(info.metadata), info.description or "")
+    return Setting((*above, name), info.annotation, tuple(info.metadata), info.description or "", info.is_required())
 
 
 def find(root: type[BaseModel], loc: Sequence[str | int]) -> tuple[KeyPath, Setting | None]:

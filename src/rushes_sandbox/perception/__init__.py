@@ -1,6 +1,6 @@
-"""The independent measurer of the sandbox: answers questions about a clip from its pixels alone.
+"""The independent measurer of the sandbox: it answers questions about a clip from its pixels alone.
 
-It reads no ground truth, no latents and no learned net, and it never gives rewards.
+It uses no ground truth, no latents and no learned network, and it never gives rewards.
 """
 
 from rushes_sandbox.perception.answer import Unclear, answer

@@ -1,7 +1,7 @@
-"""Answers to the questions of the sandbox, from what was seen.
+"""Answers the questions of the sandbox from an `Observation`.
 
-A statement about a thing holds only for a thing that the clip shows: one continuous track with the named look, seen in
-nearly every frame. When it is missing, vanishes, divides or jumps, every statement about it is false.
+A statement about a thing is true only if the clip shows that thing: one continuous track with the named look, visible
+in nearly every frame. If the thing is missing, vanishes, divides or jumps, every statement about it is false.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from rushes_sandbox.questions import Check
 from rushes_sandbox.scene import COLOURS, SHAPES
 
 PRESENT = 0.8
-"""Share of the frames in which a thing must be seen to be there."""
+"""Share of the frames in which a thing must be visible to count as present."""
 RIVAL = 0.4
 """Share of the frames from which a second thing of the same look makes `the` thing ambiguous."""
 ALMOST_EVERY_FRAME = 0.88
 """Share of the frames in which the number of things must be right: 15 of 17."""
 MOVE_PX = 6.0
-"""Less way than this is no motion; the shortest asked about is 10 px."""
+"""A shorter path than this is no motion; the shortest that questions ask about is 10 px."""
 APART_PX = 6.0
-"""Less distance than this between two centres tells no relation."""
+"""Centres closer than this show no relation."""
 DOMINANCE = 1.4
-"""How much more a direction must show along its own axis than along the other."""
+"""Factor by which the motion along a direction's own axis must exceed the motion along the other."""
 SIZE_CHANGE = 1.3
-"""Factor of the diameter from which a thing has grown or shrunk; the world's own is 2."""
+"""Factor of the diameter from which a thing has grown or shrunk; the world's own factor is 2."""
 REBOUND_PX = 4.0
-"""Way up after the lowest point that makes a bounce; the world's own are about 12 px."""
+"""Rise after the lowest point that counts as a bounce; the world's own are about 12 px."""
 SPEED_UP = 1.6
-"""How much further a thing falls in the second half of its fall than in the first; 1 is steady, free fall is 3."""
+"""Ratio of the distance fallen in the second half of a fall to that in the first; 1 is steady, free fall is 3."""
 TOUCH_PX = 2.5
 """Widest gap between two things that touch; squares meet at 1.3 px."""
 STILL_PX = 2.5
-"""A thing that strays no further than this stays still."""
+"""A thing that moves no further than this stays still."""
 ENDS = 2
 """Frames averaged at the start and at the end."""
 _WORDS = {"one": 1, "two": 2, "three": 3}
@@ -46,7 +46,7 @@ _WORDS = {"one": 1, "two": 2, "three": 3}
 
 @dataclass(frozen=True)
 class Unclear:
-    """The pixels cannot tell."""
+    """The pixels do not decide the answer."""
 
     reason: str
 
@@ -79,13 +79,13 @@ def _matching(name: str, seen: Observation) -> list[int]:
 
 
 def _the(name: str, seen: Observation) -> int | None:
-    """Index of the one thing of that name that is there throughout; None when there is none, or more than one."""
+    """Index of the only thing of that name that is present throughout; None if there is none, or more than one."""
     found = [k for k in _matching(name, seen) if seen.tracks[k].presence >= RIVAL]
     return found[0] if len(found) == 1 and seen.tracks[found[0]].presence >= PRESENT else None
 
 
 def _place(track: Track, first: int, stop: int) -> NDArray[np.float64]:
-    """Mean (x, y) in frames `first` to `stop` - 1, gaps filled in."""
+    """Mean (x, y) in frames `first` to `stop` - 1, gaps interpolated."""
     frames, seen = np.arange(len(track.present_T)), track.present_T
     x, y = np.interp(frames, frames[seen], track.x_T[seen]), np.interp(frames, frames[seen], track.y_T[seen])
     return np.array([x[first:stop].mean(), y[first:stop].mean()])
@@ -166,9 +166,9 @@ def _count(check: Check, seen: Observation) -> bool:
 
 
 def _fall(track: Track) -> NDArray[np.float64]:
-    """Heights (y downwards) from the first frame it is seen in to the one in which it has nearly reached its lowest."""
+    """Heights (y downwards) from the first visible frame to the one in which it has nearly reached its lowest."""
     y = track.y_T[track.present_T]
-    # Not quite the lowest: a thing at rest on the floor is lowest for long, and a soft landing creeps there.
+    # Not quite the lowest: a thing at rest on the floor stays lowest for long, and a soft landing approaches slowly.
     return y[: int(np.argmax(y >= y[0] + 0.9 * (y.max() - y[0]))) + 1]
 
 
@@ -193,7 +193,7 @@ def _bounces(check: Check, seen: Observation) -> bool:
 
 
 def _first_touch(check: Check, seen: Observation) -> tuple[int, int, int] | None:
-    """(subject, other, frame of the first touch), or None when one is missing or they never touch."""
+    """(subject, other, frame of the first touch), or None if one is missing or they never touch."""
     a, b = _the(check.subject, seen), _the(check.other, seen)
     if a is None or b is None or a == b:
         return None

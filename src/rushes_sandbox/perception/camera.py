@@ -1,8 +1,8 @@
-"""How the camera moves, from the background around the things alone.
+"""Camera motion, estimated only from the background around the things.
 
-Pairs of frames are aligned by Gauss-Newton (Lucas-Kanade) with three unknowns, a shift in x, a shift in y and a scale,
-and the alignments are chained over the clip. Shift and scale are those of what is seen: when the camera pans to the
-right, the background goes left.
+Pairs of frames are aligned by Gauss-Newton (Lucas-Kanade) with three unknowns: a shift in x, a shift in y and a scale.
+The alignments are chained over the clip. Shift and scale describe the picture: when the camera pans to the right, the
+background moves left.
 
 Legend: T frames, H rows, W columns, N pixels in use.
 """
@@ -20,24 +20,24 @@ from rushes_sandbox.perception.shapes import F32
 from rushes_sandbox.scene import NUM_FRAMES, Camera
 
 STRIDE = 2
-"""Frames between the two of a pair, in a 17-frame clip: up to 2.5 px of pan."""
+"""Frames between the two frames of a pair, in a 17-frame clip: up to 2.5 px of pan."""
 STEPS = 6
 """Gauss-Newton steps per pair."""
 SMOOTH_PX = 1.5
-"""Blur before alignment, against noise and so that edges a few pixels apart still meet."""
+"""Blur before alignment: it suppresses noise and lets edges a few pixels apart still overlap."""
 THIN = 2
-"""Every how many rows and columns one is used; the blur makes the others redundant."""
+"""Only every this many rows and columns are used; the blur makes the others redundant."""
 BORDER_PX = 3
 """Rows and columns at the border left out, where the blur and the resampling have no data."""
 PAN_PX = 5.0
-"""Less pan than this over the clip is none."""
+"""Less pan than this over the clip counts as none."""
 ZOOM_LOG = float(np.log(1.15))
-"""A log zoom below this over the clip is none."""
+"""A log zoom below this over the clip counts as none."""
 FULL_PAN_PX = 20.0
 FULL_ZOOM_LOG = float(np.log(1.6))
-"""Together with `FULL_PAN_PX`: amounts that count as equally much motion when both are there."""
+"""Together with `FULL_PAN_PX`: amounts that count as equal motion when both are present."""
 MIN_TEXTURE = 1.5
-"""Deviation of the background's brightness, in levels of 255, below which it tells nothing about the camera."""
+"""Standard deviation of the background's brightness, in levels of 255, below which no camera motion is visible."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,19 @@ class CameraMotion:
     """Motion of the camera over the whole clip."""
 
     pan_x_px: float
-    """Pixels of the first frame that the camera went to the right."""
+    """Pixels of the first frame by which the camera moved to the right."""
     pan_y_px: float
-    """Pixels of the first frame that the camera went down."""
+    """Pixels of the first frame by which the camera moved down."""
     log_zoom: float
     """Natural logarithm of the magnification; positive is zooming in."""
     texture: float
-    """Deviation of the background's brightness, in levels of 255."""
+    """Standard deviation of the background's brightness, in levels of 255."""
     misfit: float
     """Share of that deviation which the motion leaves unexplained between neighbouring frames; 0 is perfect."""
 
     @property
     def readable(self) -> bool:
-        """Whether the background has enough texture to tell."""
+        """Whether the background has enough texture to show camera motion."""
         return self.texture >= MIN_TEXTURE
 
     def is_seen(self, camera: Camera) -> bool:
@@ -103,7 +103,7 @@ def camera_motion(frames_THWC: NDArray[np.uint8], thing_THW: NDArray[np.bool_]) 
 
 
 def _align(one: tuple[F32, F32], two: tuple[F32, F32], start: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """(shift x, shift y, log scale) that carries frame one onto frame two, and the share of variance left.
+    """(shift x, shift y, log scale) that maps frame one onto frame two, and the share of variance left.
 
     Each frame is its smoothed brightness and the weight (0 or 1) of each pixel. Every second row and column is used.
     """
@@ -138,7 +138,7 @@ def _align(one: tuple[F32, F32], two: tuple[F32, F32], start: NDArray[np.float64
         slope = slope_3N * weight
         slope -= weight * (slope.sum(1, keepdims=True) / count)
         step = np.linalg.solve((slope @ slope.T).astype(float) + 1e-3 * np.eye(3), (slope @ error).astype(float))
-        # Inverse composition: the step describes frame one, so it is taken off the motion.
+        # Inverse composition: the step describes frame one, so it is subtracted from the motion.
         motion = motion - step
         if np.abs(step[:2]).max() < 0.01 and abs(step[2]) < 0.0005:
             break

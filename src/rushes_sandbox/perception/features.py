@@ -1,4 +1,4 @@
-"""Numbers about clips that answer no question: how much several takes of one prompt differ, and how clips drift.
+"""Clip statistics that answer no question: how much several takes of one prompt differ, and how clips drift.
 
 Legend: T frames, H rows, W columns, C colour channels.
 """
@@ -19,30 +19,30 @@ from rushes_sandbox.perception.segment import segment
 from rushes_sandbox.scene import SIZE_PX
 
 PLACE_PX = 32.0
-"""Distance that counts as wholly different in place or motion: half a frame."""
+"""Distance at which place or motion counts as completely different: half a frame."""
 BACKGROUND_LEVELS = 80.0
-"""Distance in colour that counts as a wholly different background."""
+"""Colour distance at which a background counts as completely different."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """One thing as far as diversity goes."""
+    """What diversity compares about one thing."""
 
     name: str
-    """`colour shape`, either of them `?` where it cannot be told."""
+    """`colour shape`, with `?` for one that is undecided."""
     x: float
     y: float
-    """Mean place over the clip, in pixels from the middle."""
+    """Mean position over the clip, in pixels from the middle."""
     way_x: float
     way_y: float
-    """From the first to the last place, in pixels."""
+    """From the first to the last position, in pixels."""
     diameter_px: float
     """Square root of its mean area."""
 
 
 @dataclass(frozen=True)
 class DiversityFeatures:
-    """What two takes of one prompt are compared by."""
+    """The features by which two takes of one prompt are compared."""
 
     looks: tuple[Look, ...]
     background_rgb: tuple[float, float, float]
@@ -52,7 +52,7 @@ class DiversityFeatures:
 
 
 def diversity_features(seen: Observation) -> DiversityFeatures:
-    """The features of one clip; things seen in fewer than half of the frames are left out."""
+    """The features of one clip; things visible in fewer than half of the frames are left out."""
     looks: list[Look] = []
     for track in seen.tracks:
         if track.presence < 0.5:
@@ -77,7 +77,7 @@ def _difference(a: DiversityFeatures, b: DiversityFeatures) -> float:
     names_a, names_b = Counter(look.name for look in a.looks), Counter(look.name for look in b.looks)
     most = max(len(a.looks), len(b.looks))
     looks = 1 - (names_a & names_b).total() / most if most else 0.0
-    # Sorted by name, so that things of the same look meet where both clips show the same things.
+    # Sorted by name, so that things of the same look are paired where both clips show the same things.
     both = list(zip(a.looks, b.looks, strict=False))
     places = [min(1.0, float(np.hypot(p.x - q.x, p.y - q.y)) / PLACE_PX) for p, q in both]
     ways = [min(1.0, float(np.hypot(p.way_x - q.way_x, p.way_y - q.way_y)) / PLACE_PX) for p, q in both]
@@ -94,7 +94,7 @@ def _mean(values: list[float]) -> float:
 
 @dataclass(frozen=True)
 class DriftFeatures:
-    """Statistics of a clip by which a tuned model can be seen to drift from real clips."""
+    """Statistics of a clip that show when a tuned model drifts away from real clips."""
 
     motion: float
     """Mean absolute difference of neighbouring frames, in levels of 255."""
@@ -105,7 +105,7 @@ class DriftFeatures:
     contrast: float
     """Standard deviation of the brightness within a frame, in [0, 1]."""
     high_frequency: float
-    """Mean energy of what a 3 px blur takes away, in squared levels of 255: falls with blur, rises with noise."""
+    """Mean energy of what a 3 px blur removes, in squared levels of 255: falls with blur, rises with noise."""
     num_blobs: float
     """Coloured blobs per frame."""
 

@@ -1,7 +1,7 @@
-"""Which blob of one frame is the same thing as which blob of the next.
+"""Decides which blob of one frame is the same thing as which blob of the next.
 
-Blobs are linked by place, because colour and size may change on purpose. A jump that nothing in the motion before it
-announced, or a division in two, ends a track: what comes after it is another thing.
+Blobs are linked by position, because colour and size may change on purpose. A jump that the previous motion does not
+predict, or a split in two, ends a track: what follows is another thing.
 
 Legend: t frame, k path or track, n blob.
 """
@@ -21,13 +21,13 @@ from rushes_sandbox.scene import NUM_FRAMES
 JUMP_PX = 8.0
 """A thing at rest that moves further than this between two frames of a 17-frame clip has jumped."""
 RECOLOUR_PX = 5.0
-"""The same where its colour changes too."""
+"""The same if its colour changes too."""
 MAX_GAP = 4
-"""Frames a thing may be unseen and still be the same: a cross-fade from red to cyan passes through grey."""
+"""Frames a thing may be invisible and still be the same: a cross-fade from red to cyan passes through grey."""
 OVERLAP = 3
-"""Frames in which the colours before and after a cross-fade may both be seen."""
+"""Frames in which the colours before and after a cross-fade may both be visible."""
 SPLIT_LOSS = 0.75
-"""A thing is divided when it keeps less than this share of its area as another appears out of it."""
+"""A thing has split if it keeps less than this share of its area when another appears out of it."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class _Path:
 
     blobs: dict[int, Blob] = field(default_factory=dict)
     parent: tuple[int, int] | None = None
-    """Path it divided from, and the frame."""
+    """Path it split from, and the frame."""
 
     @property
     def last(self) -> int:
@@ -52,7 +52,7 @@ class _Path:
 
 
 def link(blobs: Sequence[Sequence[Blob]]) -> tuple[tuple[Track, ...], tuple[Incident, ...]]:
-    """Link the blobs of each frame into tracks, longest first, and say where a thing broke the rules."""
+    """Link the blobs of each frame into tracks, longest first, and list where a thing broke the rules."""
     num_frames = len(blobs)
     reach = max(1.0, (NUM_FRAMES - 1) / max(1, num_frames - 1))
     paths: list[_Path] = []
@@ -97,7 +97,7 @@ def _assign(paths: Sequence[_Path], seen: Sequence[Blob], t: int, reach: float) 
 
 
 def _parent(paths: Sequence[_Path], blob: Blob, born: Sequence[Blob], t: int) -> tuple[int, int] | None:
-    """The path that a new blob came off, or fell apart into with others of the `born`, and when; None when none did."""
+    """The path that a new blob split from, alone or with others of the `born`, and the frame; None if there is none."""
     for k, path in enumerate(paths):
         before, now = path.blobs.get(t - 1), path.blobs.get(t)
         if before is None:
@@ -112,7 +112,7 @@ def _parent(paths: Sequence[_Path], blob: Blob, born: Sequence[Blob], t: int) ->
 
 
 def _join_cross_fades(paths: list[_Path]) -> None:
-    """Make one path of two where a thing of one colour gives way to one of another in the same place.
+    """Merge two paths where a thing of one colour is replaced by one of another in the same place.
 
     Halfway through a cross-fade both colours can be seen in the same frame, each in a part of the thing.
     """
@@ -123,7 +123,7 @@ def _join_cross_fades(paths: list[_Path]) -> None:
             end, begin = old.last, min(new.blobs)
             if not (-OVERLAP < begin - end <= MAX_GAP + 1 and min(old.blobs) < begin and new.last > end):
                 continue
-            # The frame before and the frame after the fade show it whole.
+            # The frame before the fade and the frame after it show the whole thing.
             ends = [old.blobs[t] for t in sorted(old.blobs)[-3:]]
             begins = [new.blobs[t] for t in sorted(new.blobs)[:3]]
             nearest = min(float(np.hypot(a.x - b.x, a.y - b.y)) for a in ends for b in begins)
@@ -135,7 +135,7 @@ def _join_cross_fades(paths: list[_Path]) -> None:
 
 
 def _divide(paths: list[_Path]) -> tuple[list[_Path], list[tuple[int, int, int]]]:
-    """End every path at the frame in which a lasting part came off it; returns also (path, part, frame)."""
+    """End every path at the frame in which a lasting part split from it; returns also (path, part, frame)."""
     splits: list[tuple[int, int, int]] = []
     for k in range(len(paths)):
         parent = paths[k].parent
@@ -151,7 +151,7 @@ def _divide(paths: list[_Path]) -> tuple[list[_Path], list[tuple[int, int, int]]
 
 
 def _comings_and_goings(tracks: Sequence[Track], splits: Sequence[Incident]) -> list[Incident]:
-    """Tracks that begin or end within the clip, and pairs of them that look like one thing which jumped."""
+    """Tracks that begin or end within the clip, and pairs of them that look like one thing that jumped."""
     num_frames = len(tracks[0].present_T) if tracks else 0
     divided, parts = {i.track for i in splits}, {i.into for i in splits}
     ends = {k: track.last for k, track in enumerate(tracks) if track.last < num_frames - 2 and k not in divided}

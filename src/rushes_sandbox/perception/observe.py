@@ -1,4 +1,4 @@
-"""Everything the measurer sees in a clip, as one record.
+"""All that the measurer perceives in a clip, as one record.
 
 Legend: T frames, H rows, W columns, K tracks.
 """
@@ -18,20 +18,20 @@ from rushes_sandbox.perception.track import Incident, Track
 from rushes_sandbox.scene import BACKGROUND_RGB, SIZE_PX, Background
 
 MAX_TRACKS = 8
-"""More tracks than this, the shortest are forgotten; no scene has half as many."""
+"""With more tracks than this, the shortest are dropped; no scene has half as many."""
 
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What a clip shows. Lengths are pixels of a 64 px frame, places are counted from its middle."""
+    """What a clip shows. Lengths are in pixels of a 64 px frame, positions relative to its middle."""
 
     num_frames: int
     tracks: tuple[Track, ...]
-    """The coloured things, longest seen first."""
+    """The coloured things, longest visible first."""
     incidents: tuple[Incident, ...]
     """Vanishing, appearing, splitting and jumping things."""
     gap_KKT: NDArray[np.float64]
-    """Background pixels between two things in a frame: 0 when they touch, NaN when one is not seen."""
+    """Background pixels between two things in a frame: 0 if they touch, NaN if one is not visible."""
     camera: CameraMotion
     background_rgb: tuple[float, float, float]
     """Mean colour of the background, 0 to 255."""
@@ -44,13 +44,13 @@ class Observation:
 
 
 def perceive(frames_THWC: NDArray[np.uint8]) -> Observation:
-    """Look at a clip.
+    """Perceive a clip.
 
     Args:
         frames_THWC: uint8 RGB frames of shape (T, H, W, 3), T >= 2; other sizes than 64 px are resized first.
 
     Raises:
-        ValueError: the array is no such clip.
+        ValueError: the array is not such a clip.
     """
     shape, kind = frames_THWC.shape, frames_THWC.dtype
     if len(shape) != 4 or shape[-1] != 3 or kind != np.uint8 or shape[0] < 2:

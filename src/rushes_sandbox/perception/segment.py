@@ -1,7 +1,7 @@
-"""Where the coloured things are in each frame: hue classes, connected components, soft coverage.
+"""Segments the coloured things in each frame: hue classes, connected components, soft coverage.
 
-A pixel at the edge of a thing is a mixture of the thing's colour and the background's, so it is measured from the
-background: its direction from there tells the colour, its length tells how much of the pixel is covered.
+A pixel at the edge of a thing mixes the thing's colour with the background's, so it is measured relative to the
+background: the direction of the difference gives the colour, its length gives how much of the pixel is covered.
 
 Legend: T frames, H rows, W columns, h w rows and columns of a window, C colours in the order of `COLOURS`.
 """
@@ -22,9 +22,9 @@ Mask = NDArray[np.bool_]
 # Two axes without brightness, so that light and dark tiles of a background look the same.
 CHROMA_AXES = np.array([[0.5, 0.5], [0.5, -0.5], [-1.0, 0.0]], np.float32) * np.array([0.8165, 1.4142], np.float32)
 COLOURED = 45.0
-"""Distance from grey, on the chroma axes, above which a pixel is no background; backgrounds stay below 40."""
+"""Distance from grey, on the chroma axes, above which a pixel is not background; backgrounds stay below 40."""
 THING = 0.3
-"""Share of the full colour from which a pixel is no background."""
+"""Share of the full colour from which a pixel is not background."""
 CORE = 0.5
 """Share of the full colour from which a pixel belongs to a thing."""
 MIN_AREA_PX = 14.0
@@ -33,7 +33,7 @@ EDGE_PX = 3
 """Width of the soft edge counted to a blob around its core."""
 PALETTE_C3 = np.array([COLOUR_RGB[c] for c in COLOURS], np.float32)
 FAINT = 0.15
-"""Share of the full colour that counts as none, and short of the full colour that counts as all."""
+"""Shares of the full colour up to this count as none, and from 1 minus this on as all."""
 _SQUARE3 = np.ones((3, 3), np.uint8)
 _GROW = np.ones((2 * EDGE_PX + 1, 2 * EDGE_PX + 1), np.uint8)
 
@@ -50,7 +50,7 @@ class Blob:
     area_px: float
     """Covered area in pixels, soft edges counted in part."""
     form: Form
-    """What tells its shape."""
+    """The moments that identify its shape."""
     cut: bool
     """Whether the frame's border cuts it."""
     core_HW: Mask
@@ -59,14 +59,14 @@ class Blob:
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """All blobs of a clip, and what is left when they are taken away."""
+    """All blobs of a clip, and its background."""
 
     blobs: tuple[tuple[Blob, ...], ...]
     """Per frame."""
     background_rgb: F32
     """Mean colour of the background, 0 to 255."""
     thing_THW: Mask
-    """Pixels that are coloured at all, and so no background."""
+    """Pixels that are coloured at all, and so not background."""
 
 
 def segment(frames_THWC: U8) -> Segmentation:
@@ -81,16 +81,16 @@ def segment(frames_THWC: U8) -> Segmentation:
 
 
 def _background(pixels_THWC: F32, chroma_THW2: F32) -> F32:
-    """Mean of the colourless pixels; of all pixels when there are hardly any."""
+    """Mean of the colourless pixels; of all pixels if there are hardly any."""
     thin = (slice(None, None, 2), slice(None, None, 3), slice(None, None, 3))
     sample, chroma = pixels_THWC[thin].reshape(-1, 3), chroma_THW2[thin].reshape(-1, 2)
     plain = sample[chroma[:, 0] ** 2 + chroma[:, 1] ** 2 < COLOURED**2]
-    # Not the median, which would be one of the two shades of tile.
+    # Not the median, which would be one of the two tile shades.
     return np.asarray((plain if len(plain) > 0.05 * len(sample) else sample).mean(0), np.float32)
 
 
 def _classify(chroma_THW2: F32, background_2: F32) -> tuple[NDArray[np.uint8], F32]:
-    """Per pixel the colour whose hue, seen from the background, is nearest, and how much of that colour is there."""
+    """Per pixel the colour whose hue, relative to the background, is nearest, and how much of that colour is there."""
     towards_C2 = PALETTE_C3 @ CHROMA_AXES - background_2
     length_C = np.linalg.norm(towards_C2, axis=1)
     x, y = chroma_THW2[..., 0] - background_2[0], chroma_THW2[..., 1] - background_2[1]
@@ -140,16 +140,16 @@ def _coverage(
             near &= cv2.dilate(other[window].astype(np.uint8), _SQUARE3) == 0
     towards = PALETTE_C3[colour] - background
     towards_2 = towards @ CHROMA_AXES
-    # Full colour is sharp but sees the tiles, hue does not see them but is soft in compressed video: both, then.
+    # The full colour is sharp but affected by the tiles; hue is not, but is soft in compressed video. So both are used.
     by_rgb, by_hue = towards / float(towards @ towards), CHROMA_AXES @ towards_2 / float(towards_2 @ towards_2)
     alpha = offset_HWC[window] @ ((by_rgb + by_hue) / 2)
     inside = np.sort(alpha[core])
-    # Dull or glowing colours should not count as less or more area.
+    # Dull or glowing colours should not change the area.
     alpha /= max(float(inside[len(inside) // 2]), 0.2)
     alpha = np.clip((alpha - FAINT) / (1 - 2 * FAINT), 0.0, 1.0) * (near | core)
     return (top, left), np.asarray(alpha, np.float32)
 
 
 def _is_cut(mask: Mask) -> bool:
-    """Whether several of its pixels lie on one border of the frame."""
+    """Whether several of its pixels are on one border of the frame."""
     return max(int(edge.sum()) for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1])) >= 3

@@ -1,9 +1,9 @@
-"""Which shape a blob has, from moments that no blur can change.
+"""Classifies the shape of a blob by moments that no blur can change.
 
-With z = x + iy measured from the centroid, the integrals of z^4 and z^3 over a shape say how much of it points four or
-three ways. Their real and imaginary parts are harmonic polynomials, so an isotropic blur leaves them as they are; in
-units of the area they depend on neither place nor size. A square points to its corners, a cross along the axes, a
-triangle three ways, a circle nowhere.
+With z = x + iy measured from the centroid, the integrals of z^4 and z^3 over a shape say how far it is fourfold or
+threefold symmetric. Their real and imaginary parts are harmonic polynomials, so an isotropic blur does not change
+them; in units of the area they depend on neither position nor size. A square points to its corners, a cross along the
+axes, a triangle in three directions, a circle nowhere.
 
 Legend: H rows, W columns, N blobs or frames, F features in the order of `Form`.
 """
@@ -19,21 +19,21 @@ from rushes_sandbox.scene import Shape
 
 F32 = NDArray[np.float32]
 SQUARE_BELOW = -0.0035
-"""Fourfold moment below which a blob is a square: -0.0167 when sharp, less after a lossy autoencoder."""
+"""Fourfold moment below which a blob is a square: -0.0167 when sharp, closer to zero after a lossy autoencoder."""
 CROSS_ABOVE = 0.0018
 """Fourfold moment above which it is a cross: 0.024 when sharp."""
 TRIANGLE_BELOW = -0.014
 """Threefold moment below which it is a triangle that stands on its base: -0.069 when sharp."""
 DOUBT_FOURFOLD = 0.0012
 DOUBT_THREEFOLD = 0.003
-"""Together with `DOUBT_FOURFOLD`: how near to a border a blob may go by either name. Sharp shapes stay well away, but
-an autoencoder can round off small ones until nobody can tell."""
+"""Together with `DOUBT_FOURFOLD`: how near to a threshold a blob may be either shape. Sharp shapes are far from any,
+but an autoencoder can round small ones until they cannot be distinguished."""
 MAX_SPREAD = 0.25
 """Second moment above which it is none of the shapes: 0.16 to 0.19 when sharp, a little more when blurred."""
 MAX_STRETCH = 0.035
-"""Twofold moment above which it is longer one way than the other, and none of the shapes: below 0.01 when sharp."""
+"""Twofold moment above which it is elongated, and none of the shapes: below 0.01 when sharp."""
 MAX_ASKEW = 0.009
-"""Moments that mirror images take away above which it is none of the shapes: next to nothing when sharp."""
+"""Asymmetry between left and right above which it is none of the shapes: near zero when sharp."""
 
 
 class Form(NamedTuple):
@@ -46,9 +46,9 @@ class Form(NamedTuple):
     spread: float
     """Mean of |z|^2 over area."""
     stretch: float
-    """|mean of z^2| over area: 0 unless longer one way than another."""
+    """|mean of z^2| over area: 0 unless it is elongated."""
     askew: float
-    """Length of (Re of mean z^3, Im of mean z^4), both normalised: 0 where left and right mirror each other."""
+    """Length of (Re of mean z^3, Im of mean z^4), both normalised: 0 if left and right mirror each other."""
 
 
 def moments(alpha_HW: F32) -> tuple[float, float, float, Form]:
@@ -66,23 +66,23 @@ def moments(alpha_HW: F32) -> tuple[float, float, float, Form]:
 
 
 def shapes_of(form_NF: NDArray[np.float64]) -> tuple[Shape, ...]:
-    """The shapes that a thing seen in several frames may have, likeliest first.
+    """The shapes that a thing visible in several frames may have, likeliest first.
 
-    One shape as a rule, two where it lies on the border between them, none when it is none of the four. Motion smears
-    and neighbours cover, so it is misshapen only if it is so in most frames, and frames that are do not count.
+    Usually one shape, two on the threshold between them, none if it is none of the four. Motion blurs and neighbours
+    occlude, so it is misshapen only if it is so in most frames, and those frames do not count.
     """
     spread, stretch, askew = (float(v) for v in np.percentile(form_NF[:, 2:], 25, axis=0))
     whole_NF = form_NF[form_NF[:, 3] <= max(MAX_STRETCH, float(np.median(form_NF[:, 3])))]
     fourfold, threefold = (float(v) for v in np.median(whole_NF[:, :2], axis=0))
     if spread > MAX_SPREAD or stretch > MAX_STRETCH or askew > MAX_ASKEW:
         return ()
-    # How far beyond the border with the circle, in units of the doubt there; the circle lies inside of all three.
+    # Distance beyond the threshold to the circle, in units of the doubt there; the circle is inside all three.
     beyond: dict[Shape, float] = {
         "triangle": (TRIANGLE_BELOW - threefold) / DOUBT_THREEFOLD,
         "square": (SQUARE_BELOW - fourfold) / DOUBT_FOURFOLD,
         "cross": (fourfold - CROSS_ABOVE) / DOUBT_FOURFOLD,
     }
-    # Sharp triangles have some fourfold moment too, other shapes no threefold one.
+    # Sharp triangles also have some fourfold moment; other shapes have no threefold one.
     best: Shape = "triangle" if beyond["triangle"] > 0 else max(beyond, key=lambda shape: beyond[shape])
     if beyond[best] <= -1:
         return ("circle",)

@@ -1,4 +1,4 @@
-"""One thing over the whole clip, and what may go wrong with it.
+"""One thing over the whole clip, and what can go wrong with it.
 
 Legend: T frames, F features in the order of `Form`.
 """
@@ -19,12 +19,12 @@ from rushes_sandbox.perception.shapes import Form, shapes_of
 from rushes_sandbox.scene import Colour, Shape
 
 MIN_FRAMES = 3
-"""Shorter tracks are flickers."""
+"""Shorter tracks are treated as flicker."""
 
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """One thing over the clip. Per-frame arrays hold NaN (colours None) where it is not seen."""
+    """One thing over the clip. Per-frame arrays hold NaN (colours None) where it is not visible."""
 
     present_T: NDArray[np.bool_]
     x_T: NDArray[np.float64]
@@ -35,33 +35,33 @@ class Track:
     """Pixels covered."""
     colour_T: tuple[Colour | None, ...]
     form_TF: NDArray[np.float64]
-    """What tells its shape; see `Form`."""
+    """The moments that identify its shape; see `Form`."""
     cut_T: NDArray[np.bool_]
     """Whether the frame's border cuts it."""
     blobs: tuple[Blob | None, ...]
 
     @property
     def first(self) -> int:
-        """First frame it is seen in."""
+        """First frame in which it is visible."""
         return int(np.flatnonzero(self.present_T)[0])
 
     @property
     def last(self) -> int:
-        """Last frame it is seen in."""
+        """Last frame in which it is visible."""
         return int(np.flatnonzero(self.present_T)[-1])
 
     @property
     def presence(self) -> float:
-        """Share of the clip's frames in which it is seen, in [0, 1]."""
+        """Share of the clip's frames in which it is visible, in [0, 1]."""
         return float(self.present_T.mean())
 
     @property
     def colour(self) -> Colour | None:
-        """The colour it has in at least half of the frames it is seen in, or None."""
+        """The colour it has in at least half of the frames in which it is visible, or None."""
         return self.colour_within(0, len(self.present_T))
 
     def colour_within(self, first: int, stop: int) -> Colour | None:
-        """The colour it has in at least half of the frames `first` to `stop` - 1 that it is seen in, or None."""
+        """The colour it has in at least half of the frames `first` to `stop` - 1 in which it is visible, or None."""
         seen = [c for c in self.colour_T[first:stop] if c is not None]
         if not seen:
             return None
@@ -70,31 +70,31 @@ class Track:
 
     @property
     def shape(self) -> Shape | None:
-        """Its shape over the whole clip, or None when it has none of the four."""
+        """Its shape over the whole clip, or None if it has none of the four."""
         return self.shapes[0] if self.shapes else None
 
     @cached_property
     def shapes(self) -> tuple[Shape, ...]:
-        """The shapes it may have, likeliest first: more than one where nobody can tell, none when it has none."""
+        """The shapes it may have, likeliest first: more than one if it is ambiguous, empty if it has none."""
         whole = self.present_T & ~self.cut_T
         return shapes_of(self.form_TF[whole if whole.sum() >= MIN_FRAMES else self.present_T])
 
 
 @dataclass(frozen=True)
 class Incident:
-    """Something that things of this world do not do."""
+    """An event that things of this world do not cause."""
 
     kind: Literal["vanishes", "appears", "splits", "teleports"]
     track: int
     """Index of the track it happens to (for `appears`, of the new one)."""
     frame: int
-    """First frame in which it shows."""
+    """First frame in which it is visible."""
     into: int | None = None
-    """Index of the track that goes on elsewhere, for `splits` and `teleports`."""
+    """Index of the track that continues elsewhere, for `splits` and `teleports`."""
 
 
 def make_track(seen: Mapping[int, Blob], num_frames: int) -> Track:
-    """The track of a thing from its blob in each frame it is seen in."""
+    """The track of a thing from its blob in each frame in which it is visible."""
     blobs = tuple(seen.get(t) for t in range(num_frames))
     nothing = [np.nan] * len(Form._fields)
     return Track(

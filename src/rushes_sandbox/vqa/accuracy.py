@@ -1,4 +1,4 @@
-"""The packaged judge's accuracy on held-out rendered clips, measured when it was trained and kept beside its weights.
+"""The packaged judge's accuracy on held-out rendered clips, measured after its training and stored with its weights.
 
 The file is what `python -m lab.judge.evaluate --json` prints.
 """
@@ -14,10 +14,10 @@ FILE_NAME = "accuracy.json"
 
 
 def packaged_accuracy(clips: Literal["clean", "broken"] = "clean") -> tuple[tuple[str, int, int], ...]:
-    """(dimension, questions answered right, questions asked); empty when it was never measured.
+    """(dimension, questions answered correctly, questions asked); empty if it was never measured.
 
     Args:
-        clips: rendered as the world means them, or broken (things vanish, split, teleport) and spoiled by distortions.
+        clips: rendered as their scenes mean, or broken (things vanish, split, teleport) and distorted.
     """
     file = packaged_judge() / FILE_NAME
     if not file.exists():

@@ -1,4 +1,4 @@
-"""The sandbox's judge in its role: clips and questions in, probabilities of yes out; a reason where it has none."""
+"""The sandbox's judge role: clips and questions in, probabilities of yes out, or a reason why there is none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rushes_sandbox.vqa.weights import load_judge, packaged_judge
 class SandboxJudge:
     """A `Judge` for clips of the sandbox world.
 
-    It answers from the clip and the words alone. The words are read back into a check only to tell whether they are a
+    It answers from the clip and the words alone. The words are parsed into a check only to decide whether they are a
     question of this world at all; any other question is left unanswered, with the reason.
     """
 
@@ -31,13 +31,13 @@ class SandboxJudge:
         Args:
             net: the network, in evaluation mode.
             ids: the id of every word it reads.
-            batch_size: clips looked at together; changes speed and memory, not answers.
+            batch_size: clips processed together; changes speed and memory, not answers.
         """
         self._net, self._ids, self._batch_size = net, ids, batch_size
 
     @classmethod
     def load(cls, folder: Path | None = None, batch_size: int = 16) -> SandboxJudge:
-        """The judge of a folder, or the one in the package.
+        """The judge of a folder, or the packaged one.
 
         Raises:
             InputError: there is none in `folder`, or it is damaged.
@@ -48,7 +48,7 @@ class SandboxJudge:
         """One tuple per request, in order, with one answer per question, in order."""
         try:
             return list(self._answer(requests))
-        except Exception as error:  # the stage tries again clip by clip, so one bad clip cannot lose its batch
+        except Exception as error:  # the stage retries clip by clip, so one bad clip does not lose its batch
             return [Failed.of(error) for _ in requests]
 
     def _answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...]]:
@@ -85,7 +85,7 @@ class SandboxJudge:
 
     @torch.no_grad()
     def _ask(self, clips_THWC: list[NDArray[np.uint8]], questions: list[list[str]]) -> list[list[float]]:
-        """P(yes) of readable questions, at least one a clip; clips with fewer than the others are asked some twice."""
+        """P(yes) of readable questions, at least one per clip; clips with fewer than the others have some repeated."""
         most = max(len(row) for row in questions)
         ids = [encode_question(row[n % len(row)], self._ids) for row in questions for n in range(most)]
         words = torch.from_numpy(pad_questions([row for row in ids if not isinstance(row, str)]))
@@ -94,10 +94,10 @@ class SandboxJudge:
 
 
 def _unseen(clip_THWC: NDArray[np.uint8]) -> str | None:
-    """Why a clip cannot be looked at, or None."""
+    """Why a clip cannot be read, or None."""
     if clip_THWC.shape == frame_size() and clip_THWC.dtype == np.uint8:
         return None
-    return f"the clip is {clip_THWC.dtype} of shape {clip_THWC.shape}, the sandbox judge sees uint8 of {frame_size()}"
+    return f"the clip is {clip_THWC.dtype} of shape {clip_THWC.shape}, the sandbox judge reads uint8 of {frame_size()}"
 
 
 def _unread(question: str, ids: dict[str, int]) -> str | None:

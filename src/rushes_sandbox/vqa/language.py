@@ -1,4 +1,4 @@
-"""The words the judge can read: every word that the question grammar can say, and nothing else."""
+"""The words the judge can read: every word of the question grammar, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rushes_sandbox.scene import CAMERAS, COLOURS, DIRECTIONS, RELATIONS, SHAPES
 MAX_WORDS = 16
 """Longest question, in words."""
 PAD = 0
-"""Id of the empty place after a question's last word."""
+"""Id of the padding after a question's last word."""
 NUMBERS = ("one", "two", "three")
 VALUES: dict[Kind, tuple[str, ...]] = {
     "colour": COLOURS,
@@ -38,7 +38,7 @@ KINDS: tuple[Kind, ...] = (
 
 
 def question_words(question: str) -> list[str]:
-    """Lower-case words of a question, marks dropped."""
+    """Lower-case words of a question, punctuation dropped."""
     return re.findall(r"[a-z0-9']+", question.lower())
 
 
@@ -50,7 +50,7 @@ def question_vocabulary() -> tuple[str, ...]:
         for value in VALUES.get(kind, ("",)):
             for when in WHENS.get(kind, ("",)):
                 check = Check(kind, "red circle", "blue square", value, when)
-                for _ in range(12):  # enough for every phrasing to come up
+                for _ in range(12):  # enough for every phrasing to occur
                     words.update(question_words(ask(check, rng)))
     return tuple(sorted(words))
 
@@ -67,7 +67,7 @@ def encode_question(question: str, ids: dict[str, int]) -> list[int] | str:
     if unknown:
         return f"unknown word {unknown[0]!r}"
     if not 0 < len(words) <= MAX_WORDS:
-        return f"a question has 1 to {MAX_WORDS} words, this one {len(words)}"
+        return f"a question has 1 to {MAX_WORDS} words, this one has {len(words)}"
     return [ids[word] for word in words]
 
 

@@ -1,14 +1,14 @@
-"""The judge's network: words point at places in every frame, and what is found there is read over time.
+"""The judge's network: words attend to places in every frame, and what they find there is read over time.
 
 A convolutional encoder turns the clip into one grid of features per frame, once for all questions. Each question then
-looks at that grid several times in every frame (a softmax over its cells and one place that means "nowhere"), and a
-small transformer reads the sequence of what each look found: where it was, how spread out, and what it looked like.
+looks at that grid several times in every frame (a softmax over its cells and one extra place that means "nowhere").
+A small transformer reads the sequence of what each look found: its position, its spread and its features.
 
-What a question asks of a motion is mostly a linear function of places: `right in the first half` is x in the middle
-less x at the start. So each question also makes up its own linear functions ("gauges") of all places and of a few
-numbers read off each look and each frame, and the answer depends on their values.
+What a question asks about a motion is mostly a linear function of positions: `right in the first half` is x in the
+middle minus x at the start. So each question also computes its own linear functions ("gauges") of all positions and of
+a few numbers read from each look and each frame, and the answer depends on their values.
 
-Legend: B clips, Q questions a clip, L words, T frames looked at, C channels, G grid cells along one side,
+Legend: B clips, Q questions per clip, L words, T frames in use, C channels, G grid cells along one side,
 N = G * G + 1 places to look at, M looks, D width.
 """
 
@@ -27,7 +27,7 @@ from rushes_sandbox.vqa.language import MAX_WORDS, PAD
 GRID = 8
 """Cells of the grid along one side."""
 CAMERA_UNITS = (1.25, 0.03)
-"""Pixels panned and logarithm zoomed per frame that count as 1: what the world's own cameras do."""
+"""Pixels panned and log zoom per frame that count as 1: the amounts of the world's own cameras."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class JudgeConfig:
     """Sizes of the network; written to `config.json`."""
 
     num_words: int
-    """Entries of the word table, the empty one included."""
+    """Entries of the word table, the padding included."""
     stem: int = 48
     """Channels at a quarter of the resolution."""
     width: int = 96
@@ -45,13 +45,13 @@ class JudgeConfig:
     word_width: int = 96
     word_layers: int = 2
     num_looks: int = 4
-    """Looks per frame; the first two are taught to find the subject and the other thing."""
+    """Looks per frame; the first two are trained to find the subject and the other thing."""
     num_readings: int = 4
-    """Numbers taken from what each look brought back, and as many from each whole frame."""
+    """Numbers computed from what each look found, and as many from each whole frame."""
     num_gauges: int = 16
-    """Linear functions of all places and numbers, over all frames, that each question makes up for itself."""
+    """Linear functions of all positions and numbers, over all frames, that each question computes."""
     look_width: int = 32
-    """Channels of what one look brings back, and of the keys it compares."""
+    """Channels of what one look finds, and of the keys it compares."""
     time_width: int = 128
     time_layers: int = 2
     stride: int = 2
@@ -115,7 +115,7 @@ class VideoEncoder(nn.Module):
 
 
 class Layer(nn.Module):
-    """A pre-norm transformer layer; `empty` marks places that nobody attends to."""
+    """A pre-norm transformer layer; `empty` marks positions that nothing attends to."""
 
     def __init__(self, width: int, num_heads: int = 4) -> None:
         super().__init__()
@@ -162,16 +162,16 @@ class QuestionEncoder(nn.Module):
 
 
 class Facts(NamedTuple):
-    """What the network saw before it was asked anything; taught, but no part of an answer."""
+    """What the network reads from the clip before any question; trained, but not part of an answer."""
 
     cells_BTNC: Tensor
-    """Logits of each cell's colour, its shape, of holding nothing's middle; and the logarithm of the radius there."""
+    """Logits of each cell's colour, of its shape, and of holding no thing's middle; and the log radius there."""
     camera_BT2: Tensor
     """How the camera pans and zooms per frame, in units of `CAMERA_UNITS`."""
 
 
 class Judged(NamedTuple):
-    """What the network found."""
+    """The output of the network."""
 
     logit_BQ: Tensor
     """Of yes."""
@@ -248,9 +248,9 @@ class JudgeNet(nn.Module):
         return Judged(logit.float().view(num_clips, num_questions), looks, facts)
 
     def _readings(self, share_BQMTN: Tensor, found_BQMTK: Tensor, frame_BTR: Tensor) -> Tensor:
-        """Numbers per question and frame (B, Q, T, R): each look's mean place, share there, spread and readings.
+        """Numbers per question and frame (B, Q, T, R): each look's mean position, share there, spread and readings.
 
-        The spread of a look over several like things tells how many there are.
+        The spread of a look over several things of the same look shows how many there are.
         """
         with torch.autocast(share_BQMTN.device.type, enabled=False):
             mean = share_BQMTN @ self.places_N3

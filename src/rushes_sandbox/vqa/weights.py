@@ -21,7 +21,7 @@ def packaged_judge() -> Path:
 
 
 def save_judge(folder: Path, net: JudgeNet) -> None:
-    """Write `net` and the words it reads into `folder`, replacing an older judge there file by file."""
+    """Write `net` and its vocabulary to `folder`, replacing an older judge there file by file."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.detach().to(torch.float16).contiguous() for name, value in net.state_dict().items()}
     save_file(tensors, str(folder / "model.tmp"))
@@ -31,7 +31,7 @@ def save_judge(folder: Path, net: JudgeNet) -> None:
 
 
 def load_judge(folder: Path) -> tuple[JudgeNet, dict[str, int]]:
-    """Read a judge back: the network in single precision, ready to answer, and the ids of the words it reads.
+    """Load a judge: the network in single precision, ready to answer, and the ids of the words it reads.
 
     Raises:
         InputError: a file is missing, damaged, or of another kind of judge.

@@ -1,4 +1,4 @@
-"""`rushes vbench`: prompts and clips out, official results in, scorecards and power.
+"""`rushes vbench`: exports prompts and clips, imports official results, prints scorecards and power.
 
-Found by the command line through an entry point; thin calls into the package.
+The command line finds it through an entry point; it makes thin calls into the package.
 """

@@ -1,4 +1,4 @@
-"""`rushes vbench`: the benchmark's files out and in, its dimensions, and what a number of prompts can show."""
+"""`rushes vbench`: exchanges files with the benchmark, lists its dimensions, and estimates what can be detected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from rushes.cli.options import JsonOption
 
 vbench = typer.Typer(
-    help="VBench-2.0: clips out under its names, official results in, statistics.",
+    help="VBench-2.0: export clips under its names, import official results, statistics.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -47,7 +47,7 @@ def _vbench() -> None:
 
 @vbench.command()
 def dimensions() -> None:
-    """List the eighteen dimensions: prompts, clips, what looks at them, share of the total, licences."""
+    """List the eighteen dimensions: prompts, clips, what measures them, share of the total, licences."""
     from rushes_vbench.cli.show import show_dimensions
 
     show_dimensions()
@@ -56,7 +56,7 @@ def dimensions() -> None:
 @vbench.command()
 def export(
     source: Annotated[Path, typer.Argument(metavar="RUN|FOLDER", help="A run folder, or a folder of clips.")],
-    target: Annotated[Path, typer.Argument(metavar="TARGET", help="Folder for exports; made if missing.")],
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="Folder for exports; created if missing.")],
     suite: SuiteOption = "installed",
     layout: Annotated[
         LayoutName, typer.Option("--layout", help="One folder (to submit), or one per dimension (to evaluate).")
@@ -79,12 +79,12 @@ def check(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The clips: flat, by dimension, or one dimension.")],
     suite: SuiteOption = "installed",
     dimension: Annotated[
-        list[str] | None, typer.Option("--dimension", help="Only this one; may be given several times.")
+        list[str] | None, typer.Option("--dimension", help="Check only this one; may be repeated.")
     ] = None,
-    names_only: Annotated[bool, typer.Option("--names-only", help="Do not look into the files.")] = False,
+    names_only: Annotated[bool, typer.Option("--names-only", help="Do not read the files.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="List every problem, not only the first of each kind.")] = False,
 ) -> None:
-    """Find missing, stray, unreadable and short files; exit code 1 when there are any."""
+    """Find missing, stray, unreadable, short and uneven files; exit code 1 if there are any."""
     from rushes_vbench.cli.work import check_clips
 
     if not check_clips(folder, suite, dimension or [], names_only=names_only, show_all=all_):
@@ -97,16 +97,16 @@ def import_(
         list[Path], typer.Argument(metavar="RESULTS...", help="Official result files, folders or zips of one model.")
     ],
     tuned: Annotated[
-        list[Path] | None, typer.Option("--tuned", help="The same of the tuned model, to compare the two.")
+        list[Path] | None, typer.Option("--tuned", help="The same for the tuned model, to compare the two.")
     ] = None,
     suite: Annotated[
         str | None, typer.Option("--suite", metavar="PATH", help="Your copy of the prompts, to check the rows against.")
     ] = None,
     method: Annotated[
-        str, typer.Option("--method", help="Version of the official code, kept with the results: 'repository 45e6e87'.")
+        str, typer.Option("--method", help="Version of the official code, to store with them: 'repository 45e6e87'.")
     ] = "",
     home: Annotated[
-        Path | None, typer.Option("--run", metavar="HOME", help="Keep the results in this run, for its report.")
+        Path | None, typer.Option("--run", metavar="HOME", help="Store the results in this run, for its report.")
     ] = None,
     published: Annotated[
         bool, typer.Option("--published", help="Also show the paper's numbers, marked as published by others.")
@@ -145,10 +145,10 @@ def power(
     ] = 0.5,
     same_seed: Annotated[
         float,
-        typer.Option("--same-seed", min=0.0, max=0.99, help="Of the rest, the part that the same seed fixes for both."),
+        typer.Option("--same-seed", min=0.0, max=0.99, help="Share of the rest that the same seed fixes for both."),
     ] = 0.5,
 ) -> None:
-    """Say how large a gain must be to be seen, before anything is filmed."""
+    """Estimate the smallest gain that can be detected, before any clip is generated."""
     from rushes_vbench.cli.show import show_power
 
     show_power(prompts, clips, score, likeness, same_seed)

@@ -1,4 +1,4 @@
-"""What `rushes vbench export`, `check` and `import` do: calls into the library, and words about what came of it."""
+"""What `rushes vbench export`, `check` and `import` do: they call the library and print the results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rushes_vbench.suite import Suite
 
 _SHOWN: Final = 5
-"""Examples of each kind that are listed."""
+"""Examples listed of each kind."""
 
 
 def _read_suite(path: str) -> Suite:
@@ -38,7 +38,7 @@ def _read_suite(path: str) -> Suite:
 
 
 def export_run(home: Path, target: Path, suite_path: str, layout: Layout, only: str | None) -> None:
-    """Write the clips that a run generated of the suite, for the untouched and the tuned model."""
+    """Write the clips that a run generated for the suite, of the untouched and the tuned model."""
     from rushes.store.run import Run
     from rushes_vbench.export import takes_of_run, write_export
     from rushes_vbench.placing import place
@@ -58,7 +58,7 @@ def export_run(home: Path, target: Path, suite_path: str, layout: Layout, only: 
 
 
 def export_folder(source: Path, target: Path, suite_path: str, layout: Layout, name: str | None, *, link: bool) -> None:
-    """Arrange a folder of clips in the other layout, damaged names repaired."""
+    """Arrange a folder of clips in the other layout, and repair damaged names."""
     from rushes_vbench.export import write_export
     from rushes_vbench.placing import list_folder, place
 
@@ -73,8 +73,8 @@ def export_folder(source: Path, target: Path, suite_path: str, layout: Layout, n
 
 
 def _say_exported(placing: Placing, folder: Path, num_written: int, num_kept: int) -> None:
-    kept = f" ({num_kept} were there)" if num_kept else ""
-    print(f"{folder}: {num_written} clips written{kept}; what was made from what: {folder}.json")
+    kept = f" ({num_kept} were already there)" if num_kept else ""
+    print(f"{folder}: {num_written} clips written{kept}; sources: {folder}.json")
     if placing.num_unused:
         print(f"clips that no file needs: {placing.num_unused}")
     _say_some("missing", placing.missing)
@@ -93,7 +93,7 @@ def _say_some(what: str, names: Sequence[str]) -> None:
 
 
 def check_clips(folder: Path, suite_path: str, spellings: Sequence[str], *, names_only: bool, show_all: bool) -> bool:
-    """Check a folder of clips; True when the official evaluator would take it as it is."""
+    """Check a folder of clips; True if the official evaluator would accept it as it is."""
     from rushes_vbench.catalogue import named
     from rushes_vbench.check import check_folder, probe_video
 
@@ -111,7 +111,7 @@ def check_clips(folder: Path, suite_path: str, spellings: Sequence[str], *, name
             if num > _SHOWN and not show_all:
                 print(f"{kind}: and {num - _SHOWN} more of {checked.name}; list them with --all")
     is_fine = not any(checked.problems for checked in found)
-    print("as the official evaluator wants it" if is_fine else "the official evaluator would stumble: see above")
+    print("ready for the official evaluator" if is_fine else "the official evaluator would fail: see above")
     return is_fine
 
 
@@ -130,7 +130,7 @@ def _show_checked(found: Sequence[Checked]) -> None:
 
 
 def show_run(home: Path, *, with_published: bool, as_json: bool) -> None:
-    """Compare what a run's own measurer found on the suite's held-out prompts, base against tuned."""
+    """Compare the run's own measurements on the suite's held-out prompts, base against tuned."""
     from rushes.store.run import Run
     from rushes_vbench.cli.show import show_scorecard
     from rushes_vbench.export import models_of_run
@@ -155,8 +155,8 @@ def show_run(home: Path, *, with_published: bool, as_json: bool) -> None:
     if not all(side.dimensions for side in sides.values()):
         raise InputError(
             f"the run in {home} has not measured both models on VBench-2.0 prompts",
-            expected="a run with measure.suite set, as far as its measuring",
-            next_step=f"see how far it is: rushes status {home}",
+            expected="a run with measure.suite set that has finished measuring",
+            next_step=f"see its progress: rushes status {home}",
         )
     measurer = ", ".join(sorted({each.measurer for each in measured}))
     card = compare_models(sides["base"], sides["tuned"], measurer=measurer)
@@ -183,7 +183,7 @@ def import_results(
     with_published: bool,
     as_json: bool,
 ) -> None:
-    """Read official results of one or two models, show them, and keep them in a run where asked."""
+    """Read official results of one or two models, print them, and store them in a run if requested."""
     from rushes_vbench.cli.show import show_results, show_scorecard
     from rushes_vbench.published import published
     from rushes_vbench.results import merged, read_results
@@ -214,9 +214,9 @@ def import_results(
     if card is not None:
         show_scorecard(card, published() if with_published else None)
     elif with_published:
-        print("the published numbers are shown beside a comparison: name the tuned model's results with --tuned")
+        print("the published numbers are shown next to a comparison: name the tuned model's results with --tuned")
     if home is not None:
-        print(f"kept in {home}; show them in its report: rushes report {home} --anew")
+        print(f"stored in {home}; show them in its report: rushes report {home} --anew")
 
 
 def _keep(home: Path, sides: Sequence[OfficialResults]) -> None:

@@ -1,8 +1,8 @@
 """From outcomes per clip to one score per dimension, with coverage and an interval clustered by prompt. Pure.
 
-The official mean leaves out clips that are not applicable, so a model that rarely does what it is asked may win. Beside
-it stands the covered score, in which such clips count as 0; clips that a tool could not score are left out of both, and
-counted apart.
+The official mean leaves out clips that are not applicable, so a model that rarely does what is asked may win. The
+covered score is reported as well, in which such clips count as 0. Clips that a tool could not score are left out of
+both, and counted separately.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Estimate:
     value: float
     """Mean over clips, 0 to 1."""
     low: float | None
-    """Lower end of the interval; None with fewer than two prompts, which tell nothing about others."""
+    """Lower end of the interval; None with fewer than two prompts, which say nothing about others."""
     high: float | None
     """Upper end of the interval."""
 
@@ -46,17 +46,17 @@ class DimensionScore:
     dimension: str
     """Exact identifier."""
     profile: Profile
-    """Whose rules made the outcomes."""
+    """Whose rules gave the outcomes."""
     score: Estimate | None
-    """Mean over clips that have a value; None when none has one."""
+    """Mean over clips that have a value; None if none has."""
     covered: Estimate | None
-    """The same with clips that are not applicable as 0; None when no clip could be looked at."""
+    """The same with clips that are not applicable counted as 0; None if every clip failed."""
     num_clips: int
-    """Clips (Diversity: prompts) asked for."""
+    """Clips (Diversity: prompts) to score."""
     num_scored: int
     """Those with a value."""
     num_not_applicable: int
-    """Those that gave the dimension nothing to look at."""
+    """Those in which the dimension has nothing to measure."""
     num_prompts: int
     """Prompts with at least one value."""
     reasons: Mapping[str, int]
@@ -86,7 +86,7 @@ def dimension_score(
         dimension: exact identifier.
         outcomes: one per clip, or per prompt in Diversity.
         prompts: the prompt of each, aligned.
-        profile: `compat` keeps the official rule for hardly any valid Motion_Order_Understanding clips.
+        profile: `compat` applies the official rule for too few valid Motion_Order_Understanding clips.
         how: resamples, seed, confidence; None for 2,000 resamples and 95 %.
 
     Raises:
@@ -119,11 +119,11 @@ def dimension_score(
 def _estimate(rows: Sequence[tuple[float, str]], how: Resampling) -> Estimate | None:
     """Mean over clips and its interval: whole prompts are resampled, and the ratio of sums is taken each time.
 
-    With as many clips for every prompt this is `rushes.statistics.bootstrap.score_interval`, draw for draw.
+    With equally many clips for every prompt this equals `rushes.statistics.bootstrap.score_interval`, draw for draw.
     """
     if not rows:
         return None
-    # Sorted, so that the order of the clips changes no bit of the sums.
+    # Sorted, so that the order of the clips does not change a bit of the sums.
     terms_NS = mean_terms(np.array([value for value, _ in sorted(rows, key=lambda row: (row[1], row[0]))]))
     found = estimate(terms_NS, sorted(prompt for _, prompt in rows), mean, how, SCORE_BOUNDS)
     if found is None:

@@ -1,8 +1,8 @@
 """Human_Anatomy: the share of people, frame by frame, whose body, face and hands look right.
 
-A person is one box in one frame. Officially every box that the detector gives counts, whatever its name and however
-unsure; a clip without people is worth 1; colours reach the classifiers swapped. `fixed` keeps boxes that are named as a
-person and sure enough, each person once, in true colours; a clip without people is not applicable.
+A person is one box in one frame. Officially every box of the detector counts, whatever its name and confidence; a clip
+without people scores 1; and the classifiers get the colour channels swapped. `fixed` keeps boxes named as a person
+with enough confidence, each person once, in true colours; a clip without people is not applicable.
 
 Legend: H height, W width.
 """
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from rushes.roles import Frames
 
 THRESHOLDS: Final = {"human": 0.4545, "face": 0.3030, "hand": 0.3232}
-"""A crop is abnormal above this probability; chosen for the official classifiers, to be chosen anew for others."""
+"""A crop is abnormal above this probability. Chosen for the official classifiers; others need their own values."""
 LOWEST_SCORE: Final = {"compat": 0.1, "fixed": 0.3}
-"""Boxes the detector is less sure of are left out."""
+"""Boxes with a lower score are left out."""
 SAME_PERSON: Final = 0.6
 """Boxes that overlap more (intersection over union) are one person, in `fixed`."""
 CROP_PX: Final = (256, 224)
@@ -39,7 +39,7 @@ class SeenPerson:
 
     @property
     def is_abnormal(self) -> bool:
-        """True when any of the crops is."""
+        """True if any of the crops is."""
         return any(p > THRESHOLDS[part] for part, p in self.p_abnormal)
 
 
@@ -66,13 +66,13 @@ def _by_part(people: Sequence[SeenPerson]) -> list[Part]:
 
 
 def human_anatomy(frames_THWC: Frames, profile: Profile, detector: Detector, classifier: AnomalyClassifier) -> Outcome:
-    """The outcome of one clip; every frame is looked at, as officially.
+    """The outcome of one clip; every frame is used, as officially.
 
     Args:
         frames_THWC: the clip.
         profile: whose rules.
         detector: finds "human", and "face" and "hand" inside.
-        classifier: looks at square crops.
+        classifier: rates square crops.
     """
     people: list[SeenPerson] = []
     for frame in frames_THWC:
@@ -87,7 +87,7 @@ def human_anatomy(frames_THWC: Frames, profile: Profile, detector: Detector, cla
 
 
 def kept_boxes(boxes: Sequence[Box], profile: Profile, labels: set[str]) -> list[Box]:
-    """The boxes that count, surest first. In `fixed` overlapping boxes of one label are one thing."""
+    """The boxes that count, highest score first. In `fixed` overlapping boxes of one label are one thing."""
     sure = sorted((box for box in boxes if box.score > LOWEST_SCORE[profile]), key=lambda box: -box.score)
     named = [box for box in sure if box.label in labels]
     if profile == "compat":
@@ -102,8 +102,8 @@ def kept_boxes(boxes: Sequence[Box], profile: Profile, labels: set[str]) -> list
 def square_around(box: Box, height_px: int, width_px: int) -> tuple[int, int, int, int]:
     """The square that is cut out for a box: x0, y0, x1, y1.
 
-    Its side is the longer side of the box, moved to lie inside the picture; where that is longer than the picture's
-    shorter side, the shorter side of the box around its middle.
+    Its side is the longer side of the box, moved to fit inside the picture. If that is longer than the picture's
+    shorter side, its side is the shorter side of the box, around its middle.
     """
     width, height = box.x1 - box.x0, box.y1 - box.y0
     side = int(max(width, height))
@@ -120,8 +120,8 @@ def _p(frame: Frames, box: Box, part: str, profile: Profile, classifier: Anomaly
     import numpy as np
     from PIL import Image
 
-    # The official crops, too, are resized (bicubic) and cut as Pillow pictures, through torchvision: Pillow smooths
-    # where it shrinks, OpenCV would not. The squares themselves are rounded differently and may differ by a pixel.
+    # The official crops, too, are resized (bicubic) and cropped as Pillow pictures, through torchvision: Pillow smooths
+    # when it shrinks, OpenCV would not. The squares themselves are rounded differently and may differ by a pixel.
     square = Image.fromarray(frame).crop(square_around(box, *frame.shape[:2]))
     edge = (CROP_PX[0] - CROP_PX[1]) // 2
     inside = (edge, edge, edge + CROP_PX[1], edge + CROP_PX[1])

@@ -1,4 +1,4 @@
-"""Asks a judge the planned questions about a clip, and makes a judge of a model that only speaks."""
+"""Asks a judge the planned questions about a clip, and turns a model that only replies in words into a judge."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def by_questions(
         entry: what the suite asks about it.
         profile: whose rules.
         judge: answers yes/no questions with probabilities.
-        negated_twins: whether each question is asked a second time, turned round, and what that is for.
+        negated_twins: whether each question is also asked in its negated form, and how those answers are used.
 
     Raises:
         Unanswered: the judge failed on some frames of the clip.
@@ -73,7 +73,7 @@ def _checked(given: GivenAnswer) -> GivenAnswer:
 
 
 def time_header(video: Video) -> str:
-    """How long a clip lasts and when its frames are shown, in words, as the official protocol tells its model."""
+    """A clip's duration and the times of its frames, in words, as in the official protocol."""
     num_frames = len(video.frames_THWC)
     times = ",".join(f"{i / video.fps:.2f}s" for i in range(num_frames))
     return (

@@ -1,4 +1,4 @@
-"""From what a recipe names to working models. The only module that imports them all."""
+"""Builds the models that a recipe names. The only module that imports them all."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def build_models(spec: VBenchMeasurerSpec, runtime: Runtime) -> Models:
     """All models that a Spec names, loaded.
 
     Args:
-        spec: what is named; empty fields stay None.
-        runtime: its device is used where it has one.
+        spec: names the models; empty fields stay None.
+        runtime: its device is used if it has one.
 
     Raises:
         UserError: a named model is missing or cannot be used.

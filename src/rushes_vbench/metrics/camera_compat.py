@@ -1,8 +1,8 @@
-"""Camera labels as the official code reads them from a 10 x 10 grid of tracks, its quirks included. Pure.
+"""Camera labels as the official code derives them from a 10 x 10 grid of tracks, quirks included. Pure.
 
-Kept on purpose: only four probes decide; positions are cut to integers and visibility is ignored; the probes lie off
-the middle, so a centred zoom also reads as pan and tilt; every orbit test that finds none counts as a finding of its
-own, so `static` is lost in clips above 20 frames.
+Kept on purpose: only four probes decide. Positions are truncated to integers, and visibility is ignored. The probes are
+off the middle, so a centred zoom also counts as pan and tilt. Every orbit test without an orbit counts as a finding of
+its own, so `static` is lost in clips above 20 frames.
 
 Legend: T frames, rows and columns of the grid R = C = 10, N = R C points; m the shorter side of the picture, pixels.
 """
@@ -26,9 +26,9 @@ TRACKER_SIZE: Final = (384, 512)
 MOVED: Final = 0.005
 """A probe has moved when it went further than this share of m."""
 ORBITED: Final = 0.008
-"""Top and bottom have parted when they went further than this share of m in opposite directions."""
+"""Top and bottom have moved apart when they went further than this share of m in opposite directions."""
 ORBIT_STRIDE: Final = 20
-"""Frames between two looks of the orbit test."""
+"""Frames between the two frames of the orbit test."""
 
 _PAIRS: Final = {
     ("left", "left"): "pan_right",
@@ -51,7 +51,7 @@ def official_grid(height_px: int, width_px: int) -> F64:
 
 
 def camera_labels(xy_TN2: F64, height_px: int, width_px: int) -> frozenset[str]:
-    """All camera labels that the official rules find; a clip scores 1 when the asked one is among them.
+    """All camera labels that the official rules find; a clip scores 1 if the requested one is among them.
 
     Args:
         xy_TN2: tracks of the official grid, pixels, already cut to the first scene; at least one frame.
@@ -72,13 +72,13 @@ def camera_labels(xy_TN2: F64, height_px: int, width_px: int) -> frozenset[str]:
     found |= {"orbits"} if any(orbit_tests) else set()
     if {"tilt_up", "zoom_in"} <= found:
         found.add("oblique")
-    # Officially a pair without a label, and an orbit test without an orbit, stay in the set beside `static`.
+    # Officially, a pair without a label and an orbit test without an orbit stay in the set along with `static`.
     company = len(found) > 1 or vertical <= {None} or horizontal <= {None} or not all(orbit_tests)
     return frozenset(found - {"static"} if company else found)
 
 
 def has_orbit(xy_TN2: F64, height_px: int, width_px: int) -> bool:
-    """The orbit test alone, as Multi-View_Consistency asks it. Arguments as in `camera_labels`."""
+    """The orbit test alone, as Multi-View_Consistency uses it. Arguments as in `camera_labels`."""
     return any(_orbit_tests(_grids(xy_TN2)[::ORBIT_STRIDE], height_px, width_px))
 
 
@@ -96,7 +96,7 @@ def _directions(moved_2: npt.NDArray[np.int64], threshold_px: float) -> list[str
 
 
 def _orbit_tests(grids: npt.NDArray[np.int64], height_px: int, width_px: int) -> list[bool]:
-    """One entry per pair of looks that has at least one probe inside the picture at both ends."""
+    """One entry per pair of frames that has at least one probe inside the picture at both ends."""
     m = min(height_px, width_px)
     tests: list[bool] = []
     for before, after in pairwise(grids):

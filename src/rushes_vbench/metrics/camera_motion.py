@@ -9,14 +9,14 @@ from rushes_vbench.metrics.core import Profile
 from rushes_vbench.metrics.scenes import CAMERA_THRESHOLD, first_cut
 from rushes_vbench.metrics.view import ClipView
 
-NO_TEXTURE = "there is too little texture to follow: no camera motion can be told"
+NO_TEXTURE = "there is too little texture to determine the camera motion"
 
 
 def camera_motion(view: ClipView, label: str, profile: Profile) -> Outcome:
-    """1 when the asked label is among those found, else 0; each found label is a part.
+    """1 if the requested label is among those found, else 0; each found label is a part.
 
-    `fixed` looks at the longest scene rather than at what comes before the first change, takes the motion of the whole
-    picture rather than of four probes, per second rather than per clip, and lets `static` stand for itself.
+    `fixed` uses the longest scene instead of everything before the first change. It takes the motion of the whole
+    picture instead of four probes, per second instead of per clip, and gives `static` only for a still camera.
 
     Args:
         view: the clip, with a tracker.
@@ -31,7 +31,7 @@ def camera_motion(view: ClipView, label: str, profile: Profile) -> Outcome:
 
 
 def labels_of(view: ClipView, profile: Profile) -> frozenset[str] | None:
-    """The camera labels of a clip; None where there is too little texture to tell."""
+    """The camera labels of a clip; None if there is too little texture to determine them."""
     if profile == "fixed":
         return None if view.path is None else path_labels(view.path)
     if not view.has_texture:

@@ -1,14 +1,14 @@
-"""How the camera moved, from the motion of many points all over the picture. Pure.
+"""Camera motion, estimated from the motion of many points all over the picture. Pure.
 
-The motion of a point at x, y (measured from the middle of the picture) over a short stretch of the clip is taken as
+The motion of a point at x, y (measured from the middle of the picture) over a short stretch of the clip is modelled as
 
     d = t + A (x, y),      A = [[a, b], [c, e]]
 
-fitted to all points with the least sum of absolute errors. Clouds, water and actors move by themselves and can outweigh
-a still background in such a fit, so "nothing moved" is a rival: where it explains as many points as the fit, or half of
-them, the camera counts as still in that stretch. A stretch that neither explains is left out.
-Of A, (a + e) / 2 is zoom, (c - b) / 2 is roll, and b + c is shear: top and bottom pass each other sideways, which is
-what a camera that circles around the middle of the scene sees.
+fitted to all points with the least sum of absolute errors. Clouds, water and actors move independently and can outweigh
+a still background in such a fit. So "nothing moved" is an alternative: if it explains as many points as the fit, or
+half of them, the camera counts as still in that stretch. A stretch that neither explains is left out.
+Of A, (a + e) / 2 is zoom, (c - b) / 2 is roll, and b + c is shear: top and bottom move past each other sideways, which
+is what a camera circling around the middle of the scene sees.
 
 Legend: N points; m the shorter side of the picture, pixels.
 """
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from rushes_vbench.metrics.models import F64
 
 MIN_POINTS: Final = 12
-"""Fewest points that a stretch needs for its six numbers to mean something."""
+"""Fewest points in a stretch that determine its six numbers."""
 SLOWEST_PER_S: Final = 0.012
-"""Slower than this (shares of m a second) the camera counts as still."""
+"""Below this speed (shares of m per second) the camera counts as still."""
 SLOWEST_ORBIT_PER_S: Final = 0.015
-"""Slowest parting of top and bottom that counts as an orbit, shares of m a second."""
+"""Slowest relative motion of top and bottom that counts as an orbit, shares of m per second."""
 MINOR: Final = 0.4
-"""A motion below this part of the strongest one is a side effect, not a camera move."""
+"""A motion below this fraction of the strongest one is a side effect, not a camera move."""
 STILL: Final = 0.002
-"""A point that moved less than this share of m in a stretch stood still."""
+"""A point that moved less than this share of m in a stretch counts as still."""
 LOOSE: Final = 0.5
-"""A fit explains a point when its error is below this part of the usual motion in the stretch."""
+"""A fit explains a point if its error is below this fraction of the typical motion in the stretch."""
 _BAND: Final = 0.35
-"""Where top and bottom are looked at: this share of m above and below the middle."""
+"""Where top and bottom are measured: this share of m above and below the middle."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,33 +47,33 @@ class Stretch:
     start_N2: F64
     """x, y, pixels from the middle of the picture."""
     moved_N2: F64
-    """How far each went, pixels."""
+    """How far each moved, pixels."""
 
 
 @dataclass(frozen=True)
 class CameraPath:
-    """The net motion of the picture over a clip, per second. What moves right when the camera pans left is positive x.
+    """The net motion of the picture over a clip, per second. A pan to the left moves the picture to positive x.
 
     Example: `CameraPath(right=-0.08, down=0.0, grow=0.0, roll=0.0, shear=0.0)` is a pan to the right.
     """
 
     right: float
-    """Motion of the middle to the right, shares of m a second."""
+    """Motion of the middle to the right, shares of m per second."""
     down: float
-    """Motion of the middle downwards, shares of m a second."""
+    """Motion of the middle downwards, shares of m per second."""
     grow: float
-    """Relative growth a second: 0.1 means that a thing gets 10 % larger each second."""
+    """Relative growth per second: 0.1 means that a thing gets 10 % larger each second."""
     roll: float
-    """Turn in the picture plane, radians a second."""
+    """Rotation in the picture plane, radians per second."""
     shear: float
-    """Parting of bottom and top sideways: change of the motion to the right per m of height, a second."""
+    """Sideways motion of bottom against top: change of the motion to the right per m of height, per second."""
 
 
 def affine_flow(stretch: Stretch, *, num_rounds: int = 12) -> F64:
     """The 3 x 2 matrix M with d = (1, x, y) M of least absolute error, by iteratively re-weighted least squares.
 
     Args:
-        stretch: at least `MIN_POINTS` points that do not lie on one line.
+        stretch: at least `MIN_POINTS` points that are not on one line.
         num_rounds: rounds of re-weighting.
     """
     design_N3 = np.column_stack([np.ones(len(stretch.start_N2)), stretch.start_N2])
@@ -88,7 +88,7 @@ def affine_flow(stretch: Stretch, *, num_rounds: int = 12) -> F64:
 
 
 def explained(stretch: Stretch, m_px: float) -> F64 | None:
-    """The motion of one stretch as in `affine_flow`; zeros where the camera stood still; None where nothing fits.
+    """The motion of one stretch as in `affine_flow`; zeros if the camera stood still; None if nothing fits.
 
     Args:
         stretch: any number of points.
@@ -108,11 +108,11 @@ def explained(stretch: Stretch, m_px: float) -> F64 | None:
 
 
 def camera_path(stretches: Sequence[Stretch], duration_s: float, m_px: float) -> CameraPath | None:
-    """The net motion over a clip, or None when most stretches have too few points, or points that do not agree.
+    """The net motion over a clip, or None if most stretches have too few points, or points that do not agree.
 
     Args:
         stretches: consecutive stretches that together last `duration_s`.
-        duration_s: how long they last, seconds, above 0.
+        duration_s: their total duration, seconds, above 0.
         m_px: shorter side of the picture, pixels.
     """
     fits = [fit for fit in (explained(stretch, m_px) for stretch in stretches) if fit is not None]
@@ -133,8 +133,8 @@ def camera_path(stretches: Sequence[Stretch], duration_s: float, m_px: float) ->
 def path_labels(path: CameraPath) -> frozenset[str]:
     """The camera moves that a path shows; {"static"} for a still camera, empty for a move without a name.
 
-    A move counts when it is fast enough to be meant and not a side effect of a stronger one. Zoom is compared by what
-    it does halfway to the edge. An orbit parts top and bottom more than it does anything else; then pan is not counted.
+    A move counts if it is fast enough to be intended and not a side effect of a stronger one. Zoom is compared by its
+    effect halfway to the edge. In an orbit the shear is stronger than any other motion; then pan is not counted.
     """
     strength = {
         "pan_left" if path.right > 0 else "pan_right": abs(path.right),
@@ -149,6 +149,6 @@ def path_labels(path: CameraPath) -> frozenset[str]:
         found = {label for label in found if not label.startswith("pan")} | {"orbits"}
     if {"tilt_up", "zoom_in"} <= found:
         found.add("oblique")
-    # No label is about roll, but a camera that rolls is not still; nor is one whose top and bottom part a little.
+    # No label describes roll, but a rolling camera is not still; nor is one with a small shear.
     still = not found and abs(path.roll) / 2 < SLOWEST_PER_S and parting < SLOWEST_ORBIT_PER_S
     return frozenset({"static"} if still else found)

@@ -1,4 +1,4 @@
-"""Which chat models describe clips and compare texts in VBench-2.0 scoring: what a recipe names. Light."""
+"""Specs of the chat models that describe clips and compare texts in VBench-2.0 scoring. Cheap to import."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from rushes_vbench.metrics.models import TextJudge, VideoTeller
 
 
 class VlmTellerSpec(Spec):
-    """A vision-language model that says in words what a clip shows."""
+    """A vision-language model that describes in words what a clip shows."""
 
     spec_name: ClassVar[str] = "vbench2.teller"
 
     kind: Literal["vlm"] = "vlm"
     model: ModelSpec
-    """Who watches."""
+    """The model that describes."""
     max_side_px: Annotated[int, Field(ge=32)] = 448
-    """Longest side of a frame as it is shown, pixels; larger frames are made smaller."""
+    """Longest side of a frame as the model gets it, pixels; larger frames are shrunk."""
     max_tokens: Annotated[int, Field(ge=16)] = 1024
-    """Longest description, tokens; one that is cut off there is not used."""
+    """Longest description, tokens; one that is truncated there is not used."""
 
     def build(self, runtime: RuntimeSpec) -> VideoTeller:
-        """The teller; weights are loaded when it is first asked."""
+        """The teller; weights are loaded at the first request."""
         from rushes_vbench.metrics.chatting import build_teller
 
         return build_teller(self, runtime)
 
 
 class LlmTextJudgeSpec(Spec):
-    """A language model that compares what was asked with what was observed."""
+    """A language model that compares what was requested with what was observed."""
 
     spec_name: ClassVar[str] = "vbench2.text-judge"
 
     kind: Literal["llm"] = "llm"
     model: ModelSpec
-    """Who compares."""
+    """The model that compares."""
     max_tokens: Annotated[int, Field(ge=16)] = 512
     """Longest reply, tokens: 512 officially."""
 
     def build(self, runtime: RuntimeSpec) -> TextJudge:
-        """The text judge; weights are loaded when it is first asked."""
+        """The text judge; weights are loaded at the first request."""
         from rushes.llm.build import chat_model
         from rushes_vbench.metrics.chatting import ChatTextJudge
 

@@ -1,7 +1,7 @@
-"""Chat models in the roles of VBench-2.0 scoring: on a server or here, they describe clips and compare texts.
+"""Chat models in the roles of VBench-2.0 scoring: on a server or local, they describe clips and compare texts.
 
-Greedy, so that the same clip and words get the same reply. What cannot be asked now is `Unanswered` and measured again
-on the next run; what never can be (too long, cut off) leaves the clip unscored with the reason.
+Decoding is greedy, so the same clip and text get the same reply. A request that fails now is `Unanswered` and measured
+again on the next run; one that can never succeed (too long, truncated) leaves the clip unscored with the reason.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class NoWords(Exception):
-    """A reply that cannot be had however often it is asked for; the scoring makes it an `Unscored` with this reason."""
+    """A reply that no retry can get; the scoring turns it into an `Unscored` with this reason."""
 
 
 def build_teller(spec: VlmTellerSpec, runtime: RuntimeSpec) -> models.VideoTeller:
@@ -47,15 +47,15 @@ class ServerTeller:
     """`VideoTeller` over a chat model that takes images: the frames first, the instruction after them."""
 
     spec: VlmTellerSpec
-    """How large frames are shown, and how long it may talk."""
+    """How large frames are sent, and how long the reply may be."""
     model: ChatModel
-    """Whom to ask."""
+    """The model to ask."""
 
     def tell(self, video: Video, instruction: str) -> str:
-        """What it says about the frames of `video`, all of which are shown.
+        """Its reply about the frames of `video`, all of which are sent.
 
         Raises:
-            Unanswered: it could not be asked now.
+            Unanswered: the request failed now.
             NoWords: too much for the model, or a reply that does not end.
             UserError: the server cannot be used at all.
         """
@@ -68,15 +68,15 @@ class ServerTeller:
 
 
 class LocalTeller:
-    """`VideoTeller` over a vision-language model run here."""
+    """`VideoTeller` over a local vision-language model."""
 
     def __init__(self, spec: VlmTellerSpec, vlm: LocalVlm) -> None:
-        """Remember whom to ask; nothing is loaded."""
+        """Store the model; nothing is loaded."""
         self.spec = spec
         self.vlm = vlm
 
     def tell(self, video: Video, instruction: str) -> str:
-        """What it says about the frames of `video`, all of which are shown.
+        """Its reply about the frames of `video`, all of which are sent.
 
         Raises:
             NoWords: a reply that does not end.
@@ -106,16 +106,16 @@ class ChatTextJudge:
     """`TextJudge` over any chat model."""
 
     spec: LlmTextJudgeSpec
-    """How long it may talk."""
+    """How long the reply may be."""
     model: ChatModel
-    """Whom to ask."""
+    """The model to ask."""
 
     def reply(self, messages: Sequence[models.Message]) -> str:
-        """What it says; a reply that was cut off keeps its beginning, which holds the verdict.
+        """Its reply; a truncated reply keeps its beginning, which contains the verdict.
 
         Raises:
-            Unanswered: it could not be asked now.
-            NoWords: longer than the model reads.
+            Unanswered: the request failed now.
+            NoWords: longer than the model's context.
             UserError: the model or its server cannot be used at all.
         """
         turns = tuple(_turn(each) for each in messages)

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from rushes.roles import Video
 
 Profile = Literal["compat", "fixed"]
-"""`compat`: what the official code does, quirks included. `fixed`: the same idea with its known defects repaired."""
+"""`compat`: what the official code does, quirks included. `fixed`: the same idea with its known defects corrected."""
 
 NOT_APPLICABLE: Final = "not applicable: "
-"""Begins the reason of every `Unscored` that the official scoring writes as -1: the clip gives the dimension nothing
-to look at (no person, no orbit, a gate not passed). Other reasons mean that a tool failed or was missing."""
+"""Prefix of the reason of every `Unscored` that the official scoring writes as -1: the clip gives the dimension
+nothing to measure (no person, no orbit, a failed gate). Other reasons mean that a tool failed or was missing."""
 
 
 class Unanswered(Exception):
-    """A model could not be asked now (time-out, half a reply), so there is no outcome yet: asking again may help."""
+    """A model could not be asked now (time-out, truncated reply), so there is no outcome yet: a retry may help."""
 
     def __init__(self, failed: Failed) -> None:
         super().__init__(f"{failed.error_type}: {failed.message}")
@@ -43,11 +43,11 @@ def is_not_applicable(outcome: Outcome) -> bool:
 
 
 def why_unusable(video: Video, *, needs_fps: bool) -> str | None:
-    """Why a clip can be scored by no metric, or None when it can.
+    """Why no metric can score a clip, or None if it can be scored.
 
     Args:
         video: the clip.
-        needs_fps: True for metrics that reckon in seconds.
+        needs_fps: True for metrics that depend on time in seconds.
     """
     frames = video.frames_THWC
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:

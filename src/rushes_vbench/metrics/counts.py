@@ -1,8 +1,8 @@
 """Instance_Preservation by counting: does the detector find as many things as the prompt names?
 
-This was the official method until July 2025; since then the named counts are not used. In `fixed` they come back as a
-second factor where a detector is given, because the question about appearing and vanishing never notices that one
-balloon too many was there all along.
+This was the official method until July 2025; since then the named counts are not used. In `fixed` they are a second
+factor if a detector is given, because the question about appearing and vanishing does not notice a balloon too many
+that was there throughout.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from rushes.roles import Frames
 
 LOWEST_SCORE: Final = 0.28
-"""Boxes the detector is less sure of are left out, as in the old official method."""
+"""Boxes with a lower score are left out, as in the old official method."""
 NUM_FRAMES: Final = 16
-"""Frames that are counted in, evenly spread; the old official method took all."""
+"""Frames in which things are counted, evenly spread; the old official method used all."""
 _TERM = re.compile(r"^(\d+)\.(.+)$")
 
 
@@ -30,14 +30,14 @@ def expected_counts(reference: str) -> dict[str, int]:
     """How many of what: "1.red ball and 2.blue ball" -> {"red ball": 1, "blue ball": 2}.
 
     Raises:
-        InputError: it is not written so.
+        InputError: it is not in this form.
     """
     found: dict[str, int] = {}
     for term in reference.split(" and "):
         match = _TERM.match(term.strip())
         if match is None:
             raise InputError(
-                "the counts of an Instance_Preservation prompt cannot be read",
+                "the counts of an Instance_Preservation prompt cannot be parsed",
                 expected="text such as '1.red ball and 1.blue ball'",
                 got=reference,
                 next_step="compare it with VBench2_full_info.json",
@@ -76,7 +76,7 @@ def right_counts(frames_THWC: Frames, reference: str, detector: Detector) -> flo
 
 
 def with_counts(asked: Outcome, share: float) -> Outcome:
-    """The question's outcome times the share of right counts; without an answer there is no score."""
+    """The question's outcome times the share of correct counts; without an answer there is no score."""
     if not isinstance(asked, Scored):
         return asked
     parts = (*asked.parts, Part(name="right number of things", value=share))

@@ -1,4 +1,4 @@
-"""Detectors and anomaly classifiers through transformers, and a judge in the classifier's place.
+"""Detectors and anomaly classifiers through transformers, and a judge in place of the classifier.
 
 Legend: H height, W width.
 """
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 DETECTOR_INSTALL: Final = "hf download google/owlv2-base-patch16-ensemble --local-dir owlv2"
 """A zero-shot detector in a folder (Apache-2.0)."""
 LOWEST: Final = 0.05
-"""Boxes below this score are not even given to the metrics, which have thresholds of their own."""
+"""Boxes below this score are not passed to the metrics, which have their own thresholds."""
 SAME_THING: Final = 0.7
 """Boxes of one name that overlap more (intersection over union) are one thing, as in the official detector; the
-detectors of transformers leave that to whoever calls them."""
+detectors of transformers leave this to the caller."""
 _SPEAKS_OF_PHRASES: Final = frozenset({"grounding-dino", "mm-grounding-dino"})
-"""Model types that label a box with whichever words of the whole question fit it, not with one of the names."""
+"""Model types that label a box with whichever words of the whole query fit it, not with one of the names."""
 ABNORMAL: Final = 0
 """Class of an anomaly classifier that means "looks wrong", unless its labels say otherwise."""
 PARTS: Final = ("human", "face", "hand")
@@ -69,7 +69,7 @@ class ZeroShotDetector:
         return suppressed(found)
 
     def _found(self, frame_HWC: Frames, names: list[str]) -> list[Box]:
-        """What one question finds. A question about one name needs no label to tell which it was."""
+        """Boxes of one query. A query with one name needs no label to identify it."""
         import torch
 
         inputs = self._processor(text=[names], images=[frame_HWC], return_tensors="pt").to(self._device)
@@ -85,7 +85,7 @@ class ZeroShotDetector:
 
 
 def suppressed(boxes: Sequence[Box]) -> list[Box]:
-    """Each thing once: of boxes with one label that overlap more than `SAME_THING` the surest, surest first."""
+    """Each thing once: of boxes with one label that overlap more than `SAME_THING` the best, highest score first."""
     kept: list[Box] = []
     for box in sorted(boxes, key=lambda box: -box.score):
         if not any(box.label == other.label and overlap(box, other) > SAME_THING for other in kept):
@@ -94,7 +94,7 @@ def suppressed(boxes: Sequence[Box]) -> list[Box]:
 
 
 def clipped(corners: Sequence[float], score: float, label: str, height_px: int, width_px: int) -> Box | None:
-    """A box cut to the picture; None where nothing of it lies inside."""
+    """A box cut to the picture; None if it is outside."""
     x0, y0, x1, y1 = corners
     x0, x1 = max(0.0, x0), min(float(width_px), x1)
     y0, y1 = max(0.0, y0), min(float(height_px), y1)
@@ -105,7 +105,7 @@ class ImageClassifiers:
     """Three image classifiers of transformers, one per part, each with a class that means "looks wrong".
 
     Args:
-        folder: holds the model folders `human`, `face` and `hand`. The class named "abnormal" counts, or else class 0.
+        folder: has the model folders `human`, `face` and `hand`. The class named "abnormal" counts, otherwise class 0.
         device: "cpu", "cuda", ...
 
     Raises:
@@ -144,10 +144,10 @@ class ImageClassifiers:
 
 
 class JudgedAnomaly:
-    """Asks a yes/no judge about each crop. Not the official classifiers: thresholds and figures are its own.
+    """Asks a yes/no judge about each crop. Not the official classifiers: thresholds and figures differ.
 
     Args:
-        judge: looks at the crop as a clip of one picture shown twice.
+        judge: gets the crop as a clip of one picture shown twice.
     """
 
     def __init__(self, judge: Judge) -> None:
@@ -158,7 +158,7 @@ class JudgedAnomaly:
 
         Raises:
             RuntimeError: the judge has no answer; the clip becomes unscored.
-            Unanswered: the judge failed; the clip is asked about again later.
+            Unanswered: the judge failed; the clip is measured again later.
         """
         text = f"Does the {part} in this picture look anatomically wrong: deformed, with parts missing or too many?"
         question = Question(text=text, expected="no", dimension="Human_Anatomy", about="vbench2")

@@ -1,16 +1,16 @@
-"""Diversity: how far the clips of one prompt lie apart in style and content.
+"""Diversity: how far the clips of one prompt differ in style and content.
 
 Frames are compared at the same moment: c = mean |content_i - content_j| and, over five layers, s = mean |G_i - G_j| of
 the Gram matrices G = F F^T / (C H W). Value = clamp((c + 1000 s) / 2 / 17.712, 0, 1), c and s averaged over moments,
 layers and pairs of clips.
 
-That compares the same place at the same moment, so the same scene scores when it is grainy, shifted or later, and 1000
-and 17.712 are the benchmark's choice. `fixed` compares what a clip shows as a whole instead: how strongly each channel
-of the content layer fires and the Gram matrices, both averaged over the clip's moments, and, in the place of constants,
-relative differences: sum |x_i - x_j| / sum (|x_i| + |x_j|), 0 for equal clips and 1 for clips with nothing in common.
+This compares the same place at the same moment, so the same scene scores when it is grainy, shifted or later, and 1000
+and 17.712 are the benchmark's choice. `fixed` compares clips as a whole instead: how strongly each channel of the
+content layer fires, and the Gram matrices, both averaged over the clip's moments. Instead of constants it uses relative
+differences: sum |x_i - x_j| / sum (|x_i| + |x_j|), 0 for equal clips and 1 for clips with nothing in common.
 
-The official code keeps the features of all clips until the end: hundreds of gigabytes. Here all clips go forward
-together, one moment at a time, so that only one frame's features of each clip are held. The sum over all pairs of
+The official code keeps the features of all clips until the end: hundreds of gigabytes. Here all clips are processed
+together, one moment at a time, so only one frame's features of each clip are in memory. The sum over all pairs of
 |x_i - x_j| is the sum over sorted values of (2 k - N + 1) x_(k), k = 0 ... N - 1, which needs no loop over pairs.
 
 Legend: N clips, T moments, C channels, H height, W width.
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 NUM_TAKES: Final = 20
 """Clips of each prompt that the official scoring compares."""
 NUM_MOMENTS: Final = 16
-"""Moments compared in `fixed`, spread evenly, so that clips of different lengths can be compared."""
+"""Moments compared in `fixed`, evenly spread, so that clips of different lengths can be compared."""
 SIZE_PX: Final = 512
 """Frames are stretched to this square."""
 STYLE_FACTOR: Final = 1000.0
 """Weight of style against content in `compat`; the benchmark's choice."""
 LARGEST: Final = 17.712
-"""Largest difference that the benchmark's authors saw; the scale of `compat`."""
+"""Largest difference that the benchmark's authors found; the scale of `compat`."""
 
 
 def moments(num_frames: Sequence[int], profile: Profile) -> list[list[int]] | Unscored:
@@ -79,7 +79,7 @@ def pair_mean(features_N: torch.Tensor) -> float:
     flat = features_N.reshape(n, -1)
     weight_N = 2.0 * torch.arange(n, dtype=flat.dtype, device=flat.device) - (n - 1)
     total = 0.0
-    # Sorted in slices: a sorted copy with its indices would be several times the features themselves.
+    # Sorted in slices: a sorted copy with its indices would be several times as large as the features.
     for part in flat.split(1 << 18, dim=1):
         total += float((weight_N @ part.sort(dim=0).values).double().sum())
     return total / (n * (n - 1) / 2) / flat.shape[1]
@@ -124,7 +124,7 @@ def streamed_diversity(stacks: Iterable[Frames], net: FeatureNet, profile: Profi
     content, style, num = 0.0, 0.0, 0
     with torch.no_grad():
         for stack_NHWC in stacks:
-            # One clip at a time: the early layers are far larger than what is kept of them.
+            # One clip at a time: the early layers are far larger than what is stored of them.
             seen = [_reduced(net.layers(stack_NHWC[i : i + 1])) for i in range(len(stack_NHWC))]
             content += pair_mean(torch.cat([found for _, found in seen]))
             layers = [torch.cat(layer) for layer in zip(*(grams for grams, _ in seen), strict=True)]
@@ -141,7 +141,7 @@ def streamed_diversity(stacks: Iterable[Frames], net: FeatureNet, profile: Profi
 
 
 def _whole_clips(stacks: Iterable[Frames], net: FeatureNet) -> Outcome:
-    """Half of the relative difference of what fires, half of that of the Gram matrices' mean over layers."""
+    """Half of the relative difference of the channels, and half of that of the Gram matrices' mean over layers."""
     import torch
 
     totals: list[torch.Tensor] = []
@@ -160,7 +160,7 @@ def _whole_clips(stacks: Iterable[Frames], net: FeatureNet) -> Outcome:
 
 
 def _summed_up(layers: tuple[tuple[torch.Tensor, ...], torch.Tensor]) -> list[torch.Tensor]:
-    """Of one frame: the Gram matrix of each style layer, and how strongly each channel of the content layer fires."""
+    """For one frame: the Gram matrix of each style layer, and how strongly each channel of the content layer fires."""
     style, content = layers
     return [*(gram(layer) for layer in style), content.relu().mean(dim=(2, 3))]
 
@@ -174,9 +174,9 @@ def diversity(clips: Sequence[Video], profile: Profile, net: FeatureNet) -> Outc
     """The outcome of one prompt.
 
     Args:
-        clips: all its clips; sizes may differ, lengths as `moments` allows.
+        clips: all its clips; sizes may differ, lengths only as `moments` allows.
         profile: whose rules.
-        net: the feature network; VGG19 for figures that can be compared with the benchmark's.
+        net: the feature network; VGG19 for figures comparable with the benchmark's.
     """
     chosen = moments([len(clip.frames_THWC) for clip in clips], profile)
     if isinstance(chosen, Unscored):
@@ -186,7 +186,7 @@ def diversity(clips: Sequence[Video], profile: Profile, net: FeatureNet) -> Outc
 
 
 def shrunk(clip: Video, profile: Profile) -> Video:
-    """What `diversity` needs of a clip, and no more: its value stays the same, its memory falls.
+    """What `diversity` needs of a clip, and no more: the value stays the same, the memory shrinks.
 
     Args:
         clip: a clip in its own size, at least one frame.
@@ -201,7 +201,7 @@ def _stretched(clips: Sequence[Frames], at: Sequence[int]) -> Frames:
     import numpy as np
     from PIL import Image
 
-    # Pillow and not OpenCV: it smooths before it shrinks, as the official code does.
+    # Pillow rather than OpenCV: it smooths before it shrinks, as the official code does.
     return np.stack([_square(Image.fromarray(clip[t])) for clip, t in zip(clips, at, strict=True)])
 
 

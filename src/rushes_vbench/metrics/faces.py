@@ -1,4 +1,4 @@
-"""Face finders and embedders: YuNet and SFace of the OpenCV zoo, or insightface. Weights are the user's own.
+"""Face finders and embedders: YuNet and SFace of the OpenCV zoo, or insightface. The user supplies the weights.
 
 Legend: H height, W width.
 """
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 SURE: Final = 0.7
 """Faces below this score are left out, as in the official scoring."""
 SAME_SFACE: Final = 0.363
-"""Cosine from which SFace means the same person, as its makers state."""
+"""Cosine from which SFace means the same person, according to its authors."""
 ZOO: Final = "https://github.com/opencv/opencv_zoo/raw/966be4cb6eefc2a4f586ed0581bf4bbaa2533070/models"
-"""Folder `models` of the OpenCV zoo, as of May 2025: files that are replaced leave its main branch."""
+"""Folder `models` of the OpenCV zoo, as of May 2025, pinned because replaced files disappear from its main branch."""
 YUNET_INSTALL: Final = f"curl -fLO {ZOO}/face_detection_yunet/face_detection_yunet_2023mar.onnx"
 SFACE_INSTALL: Final = f"curl -fLO {ZOO}/face_recognition_sface/face_recognition_sface_2021dec.onnx"
-"""With `-L`, since the zoo keeps them in another place (Git LFS) and sends on to it."""
+"""With `-L`, since the zoo stores them elsewhere (Git LFS) and redirects there."""
 
 
 class YuNet:
@@ -86,7 +86,7 @@ def _face(corners_score: Sequence[float], points: Sequence[Sequence[float]]) -> 
 
 
 class SFace:
-    """Tells faces apart with SFace through OpenCV (Apache-2.0); faces are aligned by their landmarks first.
+    """Compares faces with SFace through OpenCV (Apache-2.0); faces are aligned by their landmarks first.
 
     Args:
         weights: face_recognition_sface_2021dec.onnx of the OpenCV zoo.
@@ -117,20 +117,20 @@ class SFace:
 INSIGHTFACE_INSTALL: Final = (
     "pip install --no-deps insightface==2.1 && pip install -c constraints.txt onnx onnxruntime scikit-image"
 )
-"""Without its own requirements, which name opencv-python: that overwrites the opencv-python-headless used here."""
+"""Without its dependencies, which include opencv-python: that overwrites the opencv-python-headless used here."""
 DETECTOR_PX: Final = (640, 640)
-"""Pictures are fitted into this for finding faces; named because insightface's own default changes with its version."""
+"""Pictures are fitted into this to find faces; set explicitly because insightface's default differs by version."""
 
 
 class InsightFace:
-    """Finds faces and tells them apart with insightface (code MIT, its model packs for non-commercial use only).
+    """Finds and compares faces with insightface (code MIT, its model packs for non-commercial use only).
 
     Args:
-        pack: name of its model pack, or a folder that holds one.
-        device: "cuda" uses the GPU, all else the processor.
+        pack: name of its model pack, or a folder that contains one.
+        device: "cuda" uses the GPU, anything else the CPU.
 
     Raises:
-        UserError: insightface is not installed, or its models cannot be had.
+        UserError: insightface is not installed, or its models are not available.
     """
 
     def __init__(self, pack: str = "buffalo_l", device: str = "cpu") -> None:
@@ -178,7 +178,7 @@ def _file(path: str | Path, install: str) -> Path:
     found = Path(path)
     if not found.is_file():
         raise InputError(
-            "the face model is not there",
+            "there is no face model at this path",
             expected="an .onnx file of the OpenCV zoo",
             got=str(path),
             next_step=f"{install}, then name the file",
@@ -187,4 +187,4 @@ def _file(path: str | Path, install: str) -> Path:
 
 
 def _unusable(path: Path, error: Exception, install: str) -> InputError:
-    return InputError(f"{path.name} is no model that OpenCV can use: {error}", next_step=f"get it anew: {install}")
+    return InputError(f"{path.name} is no model that OpenCV can use: {error}", next_step=f"download again: {install}")

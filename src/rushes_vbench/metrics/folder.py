@@ -28,11 +28,11 @@ class ClipFile:
     sample: int
     """Which clip of its prompt, from 0."""
     entries: tuple[SuiteEntry, ...]
-    """What to score it in: entries of one prompt, one per dimension, at least one."""
+    """The dimensions to score: entries of one prompt, one per dimension, at least one."""
 
     @property
     def prompt(self) -> str:
-        """The prompt that it was made from."""
+        """The prompt it was generated from."""
         return self.entries[0].prompt
 
 
@@ -45,18 +45,18 @@ class Finding:
     dimension: str
     """Exact identifier."""
     sample: int
-    """Which clip of the prompt; 0 where all its clips have one value together."""
+    """Which clip of the prompt; 0 if all its clips share one value."""
     outcome: Outcome
     """The score, or why there is none."""
 
 
 def score_files(files: Sequence[ClipFile], profile: Profile, models: Models) -> Iterator[Finding]:
-    """Findings as they come, prompt by prompt; a file that cannot be read is unscored in every dimension.
+    """Findings as they are ready, prompt by prompt; an unreadable file is unscored in every dimension.
 
     Args:
-        files: any order; those of one prompt are taken together.
+        files: any order; those of one prompt are scored together.
         profile: whose rules.
-        models: what looks; `rushes_vbench.metrics.missing` tells beforehand what is lacking.
+        models: do the scoring; `rushes_vbench.metrics.missing` lists in advance what is lacking.
     """
     by_prompt: dict[str, list[ClipFile]] = {}
     for file in files:
@@ -93,7 +93,7 @@ def _score_prompt(prompt: str, files: Sequence[ClipFile], profile: Profile, mode
 
 
 def _without_failures(outcome: Outcome | Failed) -> Outcome:
-    """A file is scored once, so a model that could not be asked leaves a reason."""
+    """A file is scored only once, so a model that could not be asked leaves a reason."""
     if isinstance(outcome, Failed):
         return Unscored(reason=f"a model could not be asked: {outcome.error_type}: {outcome.message}"[:500])
     return outcome

@@ -1,7 +1,7 @@
 """Human_Identity: does one person keep the same face?
 
 Officially a frame without a face counts as one with the right face, and the first frame must show exactly one. `fixed`
-counts only frames with exactly one face and begins at the first of them; turning away gains nothing.
+counts only frames with exactly one face and starts at the first of them, so turning away gains nothing.
 
 Legend: T frames.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rushes_vbench.metrics.models import F64
 
 SAME: Final = 0.4
-"""Cosine from which two faces are one person; the official value for its own embedder. Choose it anew for others."""
+"""Cosine from which two faces are one person; the official value for its own embedder. Others need their own."""
 MIN_COUNTED: Final = 20
 """Fewest counted frames, officially."""
 MIN_SHARE: Final = 0.25
@@ -36,10 +36,10 @@ def identity_outcome(
 
     Args:
         num_faces_T: faces found in each frame.
-        cosine_T: for each frame with exactly one face, its likeness to that of the reference frame (the first frame
-            officially, the first with exactly one face in `fixed`); None elsewhere.
+        cosine_T: for each frame with exactly one face, its similarity to that of the reference frame (the first frame
+        officially, the first with exactly one face in `fixed`); None elsewhere.
         profile: whose rules.
-        same: likeness from which it is the same person.
+        same: similarity from which it is the same person.
     """
     if profile == "compat" and (not num_faces_T or num_faces_T[0] != 1):
         return not_applicable("the first frame does not show exactly one face")
@@ -63,21 +63,21 @@ def identity_outcome(
 def _likeness(cosine_T: Sequence[float | None], t: int) -> float:
     value = cosine_T[t]
     if value is None:
-        raise ValueError(f"expected a likeness for frame {t}, which shows exactly one face")
+        raise ValueError(f"expected a similarity for frame {t}, which shows exactly one face")
     return value
 
 
 def human_identity(
     frames_THWC: Frames, profile: Profile, finder: FaceFinder, embedder: FaceEmbedder, same: float = SAME
 ) -> Outcome:
-    """The outcome of one clip; every frame is looked at, as officially.
+    """The outcome of one clip; every frame is used, as officially.
 
     Args:
         frames_THWC: the clip.
         profile: whose rules.
         finder: finds faces.
-        embedder: tells them apart.
-        same: likeness from which it is the same person, for this embedder.
+        embedder: compares them.
+        same: similarity from which it is the same person, for this embedder.
     """
     counts: list[int] = []
     cosines: list[float | None] = []
@@ -95,6 +95,6 @@ def human_identity(
 
 
 def cosine(a: F64, b: F64) -> float:
-    """Likeness of two vectors, -1 to 1; 0 where one of them is zero."""
+    """Cosine similarity of two vectors, -1 to 1; 0 if one of them is zero."""
     lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(np.dot(a, b)) / lengths if lengths > 0 else 0.0

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 
 SHARP_SIDE_PX: Final = 832
-"""Longest side of a frame as `fixed` shows it to a vision-language model, unless the recipe says another: clips of
-832 x 480 are shown whole. The official judge sees 384 x 384, in which small things are lost."""
+"""Longest side of a frame in `fixed` for a vision-language model, unless the recipe sets another: clips of 832 x 480
+keep their full size. The official judge gets 384 x 384, in which small things are lost."""
 
 
 class VBenchMeasurer:
     """A `Measurer` for clips of the suite's prompts.
 
     Args:
-        suite: prompts and what they ask; found by the text of a subject.
+        suite: prompts and their questions; looked up by the text of a subject.
         profile: whose rules.
-        models: what looks.
+        models: do the scoring.
     """
 
     def __init__(self, suite: Suite, profile: Profile, models: Models) -> None:
@@ -52,14 +52,14 @@ class VBenchMeasurer:
         if subject.dimension == DIVERSITY:
             return score_takes(subject.clips, self._profile, self._models)
         if len(subject.clips) != 1:
-            return Unscored(reason=f"{subject.dimension} looks at one clip at a time, got {len(subject.clips)}")
+            return Unscored(reason=f"{subject.dimension} is measured on one clip at a time, got {len(subject.clips)}")
         return score_clip(subject.clips[0], [entry], self._profile, self._models)[subject.dimension]
 
 
 class VBenchMeasurerSpec(Spec):
     """Own scoring by VBench-2.0's rules: `use: rushes_vbench.metrics.measurer:VBenchMeasurerSpec` in a recipe.
 
-    Without further settings it measures Camera_Motion and Multi-View_Consistency, which need no weights; each further
+    Without further settings it measures Camera_Motion and Multi-View_Consistency, which need no weights. Every other
     dimension is unscored, with the reason, until its models are named.
     """
 
@@ -68,20 +68,20 @@ class VBenchMeasurerSpec(Spec):
     suite: str = INSTALLED
     """The user's copy of the suite: a VBench checkout, a vbench2 wheel, VBench2_full_info.json, or "installed"."""
     profile: Literal["compat", "fixed"] = "fixed"
-    """`compat`: the official behaviour, quirks included; `fixed`: its known defects repaired."""
+    """`compat`: the official behaviour, quirks included; `fixed`: its known defects corrected."""
     judge: JudgeNamed = None
-    """Who answers yes/no questions: `{kind: vlm, model: ...}` as in `judge.judge`, or a plug-in that builds a Judge;
-    none by default. In `fixed` its `max_side_px` is 832 where it is not set."""
+    """Answers yes/no questions: `{kind: vlm, model: ...}` as in `judge.judge`, or a plug-in that builds a Judge;
+    none by default. In `fixed` its `max_side_px` defaults to 832."""
     negated_twins: Twins = "none"
-    """Ask `judge` each question turned round as well, where that is safe; `fixed` only, twice the questions. `probe`
-    keeps the answers as parts, which show its yes-bias; `average` also makes the value of both answers."""
+    """Also ask `judge` each question in its negated form, where that is safe; `fixed` only, twice the questions.
+    `probe` stores the answers as parts, which show its yes-bias; `average` also uses both answers for the value."""
     teller: TellerNamed = None
-    """Who describes clips in words: `{kind: vlm, model: ...}`, or a plug-in that builds a VideoTeller. In `fixed` its
-    `max_side_px` is 832 where it is not set."""
+    """Describes clips in words: `{kind: vlm, model: ...}`, or a plug-in that builds a VideoTeller. In `fixed` its
+    `max_side_px` defaults to 832."""
     text_judge: TextJudgeNamed = None
-    """Who compares texts: `{kind: llm, model: ...}`, or a plug-in that builds a TextJudge."""
+    """Compares texts: `{kind: llm, model: ...}`, or a plug-in that builds a TextJudge."""
     num_told: Annotated[int, Field(ge=2)] = NUM_VLM_FRAMES
-    """Frames that `teller` is shown at most; 64 officially. Fewer for servers that take fewer images."""
+    """Largest number of frames that `teller` gets; 64 officially. Fewer for servers that accept fewer images."""
     tracker: Literal["lucas_kanade", "cotracker2", "cotracker3_offline"] = "lucas_kanade"
     """Point tracker; all but the first need `cotracker_folder`."""
     cotracker_folder: str = ""
@@ -102,7 +102,7 @@ class VBenchMeasurerSpec(Spec):
     @field_validator("judge", "teller")
     @classmethod
     def _sharp(cls, named: Spec | None, info: ValidationInfo) -> Spec | None:
-        """Small things must reach whoever judges them; written into the spec, so that it enters work keys."""
+        """Small things must reach the judging model; written into the spec, so that it enters work keys."""
         if info.data.get("profile") != "fixed" or not isinstance(named, VlmJudgeSpec | VlmTellerSpec):
             return named
         if "max_side_px" in named.model_fields_set:
@@ -116,7 +116,7 @@ class VBenchMeasurerSpec(Spec):
         return self
 
     def version(self) -> str | None:
-        """Raised whenever the scoring answers differently, so that old measurements are not mixed with new ones."""
+        """Increased whenever the scoring changes its answers, so that old measurements are not mixed with new ones."""
         return "3"
 
     def chat_models(self, dimensions: Sequence[str]) -> tuple[ChatUse, ...]:
@@ -127,7 +127,7 @@ class VBenchMeasurerSpec(Spec):
         """The measurer, with all named models loaded.
 
         Raises:
-            UserError: the suite or a model that was named cannot be used.
+            UserError: the suite or a named model cannot be used.
         """
         from rushes_vbench.metrics.build import build_models
 

@@ -30,12 +30,12 @@ class TextJudge(Protocol):
     """A language model that compares texts. Frozen: the same messages get the same reply."""
 
     def reply(self, messages: Sequence[Message]) -> str:
-        """What it says to a conversation."""
+        """Its reply to a conversation."""
         ...
 
 
 class VideoTeller(Protocol):
-    """A vision-language model that says in words what a clip shows. Frozen: same clip and words, same reply."""
+    """A vision-language model that describes what a clip shows. Frozen: same clip and instruction, same reply."""
 
     def tell(self, video: Video, instruction: str) -> str:
         """Its reply to `instruction` about `video`."""
@@ -47,9 +47,9 @@ class Tracks:
     """Where the points of a grid on the first frame go."""
 
     xy_TN2: F64
-    """Position of each point in each frame, pixels; goes on outside the picture where the tracker follows there."""
+    """Position of each point in each frame, pixels; may continue outside the picture if the tracker follows there."""
     visible_TN: Flags
-    """True where the point was really seen, False where its position is a guess."""
+    """True if the point was really visible, False if its position is a guess."""
 
 
 class PointTracker(Protocol):
@@ -76,7 +76,7 @@ class Matches:
     """How two views of a scene agree."""
 
     num_matches: int
-    """Points of the first picture with a clear partner in the second."""
+    """Points of the first picture with a clear match in the second."""
     num_epipolar: int
     """Of these, those that one rigid camera motion explains (inliers of a fundamental matrix)."""
     num_planar: int
@@ -103,7 +103,7 @@ class Box:
     score: float
     """Confidence, 0 to 1."""
     label: str
-    """Which of the asked labels."""
+    """Which of the requested labels."""
 
 
 def overlap(a: Box, b: Box) -> float:
@@ -142,15 +142,15 @@ class FaceFinder(Protocol):
 
 
 class FaceEmbedder(Protocol):
-    """Tells faces apart."""
+    """Embeds faces so that they can be compared."""
 
     def embed(self, frame_HWC: Frames, face: Face) -> F64:
-        """A vector whose direction is the person: 1-dimensional, not zero."""
+        """A vector whose direction identifies the person: 1-dimensional, not zero."""
         ...
 
 
 class AnomalyClassifier(Protocol):
-    """Tells wrong bodies, faces and hands from right ones."""
+    """Distinguishes anatomically wrong bodies, faces and hands from correct ones."""
 
     def p_abnormal(self, crop_HWC: Frames, part: str) -> float:
         """Probability that `part` ("human", "face" or "hand") looks wrong in a square crop, 0 to 1."""
@@ -158,7 +158,7 @@ class AnomalyClassifier(Protocol):
 
 
 class FeatureNet(Protocol):
-    """A convolutional network looked at layer by layer."""
+    """A convolutional network read layer by layer."""
 
     def layers(self, frames_BHWC: Frames) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
         """Style layers and one content layer, each float32 of shape B, C, H, W, before any rectification."""

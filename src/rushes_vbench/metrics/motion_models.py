@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 MAX_FEATURES: Final = 40_000
 """Most SIFT points in a picture, as in the official scoring."""
 CLEAR_MATCH: Final = 0.85
-"""A match counts when it is this much closer than the second best."""
+"""A match counts if its distance is below this fraction of the second best."""
 RANSAC_PX: Final = 3.0
 """Largest distance from the fitted geometry, pixels."""
 
 
 class DenseInverseSearch:
-    """Optical flow by dense inverse search (Kroeger et al. 2016) as OpenCV has it; weight-free."""
+    """Optical flow by dense inverse search (Kroeger et al. 2016) in OpenCV; weight-free."""
 
     def pair(self, first_HWC: Frames, second_HWC: Frames) -> F32:
         """See `rushes_vbench.metrics.models.Flow`."""
         import cv2
 
-        # cv2's own stubs leave out a few of its functions.
+        # cv2's own stubs omit a few of its functions.
         dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)  # type: ignore[attr-defined,unused-ignore]
         first, second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first_HWC, second_HWC))
         flow: F32 = dis.calc(first, second, None)
@@ -47,11 +47,11 @@ class Raft:
 
     Args:
         device: "cuda", "cpu", ...
-        keep_border: whether the flow keeps the border that the picture is padded by, as the official scoring counts it:
-            at 854 x 480 a column on either side. Then the flow is larger than the picture.
+        keep_border: whether the flow keeps the border with which the picture is padded, as the official scoring counts
+            it: at 854 x 480 a column on either side. Then the flow is larger than the picture.
 
     Raises:
-        UserError: torchvision is not installed, does not fit torch, or the weights cannot be had.
+        UserError: torchvision is not installed, does not fit torch, or the weights are not available.
     """
 
     def __init__(self, device: str = "cuda", *, keep_border: bool = False) -> None:
@@ -63,9 +63,9 @@ class Raft:
         except (ImportError, RuntimeError) as error:  # a build for another torch raises RuntimeError
             raise UserError(
                 f"RAFT needs torchvision, which cannot be imported: {error}",
-                expected="torchvision in the build that belongs to your torch; this project's constraints.txt leaves "
+                expected="torchvision in the build that matches your torch; this project's constraints.txt leaves "
                 "it out on purpose, because a build for another torch also stops transformers from importing",
-                next_step=f"{RAFT_INSTALL}, in an environment of your own and without -c constraints.txt; "
+                next_step=f"{RAFT_INSTALL}, in your own environment and without -c constraints.txt; "
                 "or leave the flow at its weight-free default, dis",
             ) from error
         weights = Raft_Large_Weights.C_T_V1
@@ -73,7 +73,7 @@ class Raft:
             state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
         except (OSError, RuntimeError) as error:
             raise UserError(
-                f"the weights of RAFT cannot be had: {error}",
+                f"the weights of RAFT are not available: {error}",
                 expected=f"{weights.url.rsplit('/', 1)[-1]} in the folder checkpoints of torch's hub folder",
                 next_step=f"download {weights.url} and put it there; or leave the flow at its weight-free default, dis",
             ) from error
@@ -111,7 +111,7 @@ class SiftRansac:
     """SIFT points, nearest neighbours with the ratio test, fundamental matrix and homography by RANSAC; weight-free.
 
     Args:
-        max_features: most points in a picture; fewer are quicker, and not comparable with the official figures.
+        max_features: most points in a picture; fewer are faster, but not comparable with the official figures.
     """
 
     def __init__(self, max_features: int = MAX_FEATURES) -> None:

@@ -2,9 +2,9 @@
 
 Official value: min(f, 10) M / 10, where f is the mean motion and M the mean number of point pairs that fit one rigid
 camera motion, over 750. It grows with texture and with speed, and a flat picture that slides passes as well.
-`fixed` takes the share of the matched points that fit instead of their number, pairs views by how far the picture moved
-rather than by a formula that depends on the frame rate, and asks for parallax: where a homography explains the views
-(flat scene, pure turn), nothing about the third dimension can be told.
+`fixed` takes the share of the matched points that fit instead of their number, and pairs views by how far the picture
+moved instead of by a formula that depends on the frame rate. It also requires parallax: if a homography explains the
+views (flat scene, pure rotation), they say nothing about the third dimension.
 
 Legend: T frames, f motion in pixels per eighth of a second in a picture of 854 x 480, g gap and k stride in frames.
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SIZE: Final = (854, 480)
 """Width and height at which views are compared."""
 MIN_FLOW: Final = 5.0
-"""Slower clips are left out by the official rule."""
+"""The official rule leaves out slower clips."""
 MAX_FLOW: Final = 30.0
 FULL_FLOW: Final = 10.0
 MAX_INLIERS: Final = 750
@@ -41,7 +41,7 @@ SHIFT_PX: Final = 43.0
 formula gives at 24 frames per second."""
 MAX_PAIRS: Final = 12
 MIN_MATCHES: Final = 30
-"""A pair with fewer matched points says nothing, in the `fixed` profile."""
+"""A pair with fewer matched points is not used, in the `fixed` profile."""
 MIN_PARALLAX: Final = 0.1
 """Smallest share of the rigid matches that a flat scene must fail to explain, in the `fixed` profile."""
 
@@ -53,7 +53,7 @@ def flow_strength(flow_HW2: F32) -> float:
 
 
 def official_pairs(num_frames: int, fps: float, f: float, scene_end: int | None = None) -> list[tuple[int, int]]:
-    """Which frames the official scoring compares; empty where it would leave the clip out.
+    """Which frames the official scoring compares; empty if it would leave the clip out.
 
     g = int(40 / ((f / 10) max(1, round(fps / 8)))), k = int((T - 1 - g) / g), pairs (i, i + g) for i = 0, k, 2 k, ...
 
@@ -75,7 +75,7 @@ def official_pairs(num_frames: int, fps: float, f: float, scene_end: int | None 
 
 
 def even_pairs(num_frames: int, px_per_frame: float) -> list[tuple[int, int]]:
-    """Views `SHIFT_PX` apart, spread evenly, at most `MAX_PAIRS`; empty where fewer than two fit.
+    """Views `SHIFT_PX` apart, evenly spread, at most `MAX_PAIRS`; empty if fewer than two fit.
 
     Args:
         num_frames: frames of the scene.
@@ -115,7 +115,7 @@ def multi_view_consistency(view: ClipView, profile: Profile, flow: Flow, matcher
     if profile == "fixed":
         return _fixed(view, flow, matcher)
     if not view.has_texture:
-        return Unscored(reason="there is too little texture to follow: no orbit can be told")
+        return Unscored(reason="there is too little texture to determine an orbit")
     cut = first_cut(view.changes, MULTI_VIEW_THRESHOLD)
     if not has_orbit(view.tracks.xy_TN2[:cut], *view.size):
         return not_applicable("the camera does not orbit")
@@ -136,7 +136,7 @@ def multi_view_consistency(view: ClipView, profile: Profile, flow: Flow, matcher
 
 def _fixed(view: ClipView, flow: Flow, matcher: Matcher) -> Outcome:
     if view.path is None:
-        return Unscored(reason="there is too little texture to follow: no orbit can be told")
+        return Unscored(reason="there is too little texture to determine an orbit")
     if "orbits" not in path_labels(view.path):
         return not_applicable("the camera does not orbit")
     scene = longest_scene(view.changes)
@@ -152,7 +152,7 @@ def _fixed(view: ClipView, flow: Flow, matcher: Matcher) -> Outcome:
 
 
 def mean_flow(indices: list[int], frames: Frames, flow: Flow) -> float | None:
-    """Mean `flow_strength` between these frames, one after the other; None for fewer than two frames."""
+    """Mean `flow_strength` between consecutive frames of these; None for fewer than two frames."""
     if len(indices) < 2:
         return None
     small = [_small(frames[i]) for i in indices]

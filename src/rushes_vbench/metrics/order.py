@@ -1,6 +1,6 @@
-"""How well what happened follows what was asked, event by event. Pure.
+"""How well what happened follows what was requested, event by event. Pure.
 
-Legend: n events asked for, in order; observed items numbered 1, 2, ...
+Legend: n requested events, in order; observed items numbered 1, 2, ...
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ def prefix_length(num_events: int, matches: Callable[[int], bool]) -> int:
 
     Args:
         num_events: how many can be compared.
-        matches: whether event i (from 0) matches; asked in order, not after the first no.
+        matches: whether event i (from 0) matches; called in order, and not after the first no.
     """
     for i in range(num_events):
         if not matches(i):
@@ -23,13 +23,13 @@ def prefix_length(num_events: int, matches: Callable[[int], bool]) -> int:
 
 
 def ordered_length(places: Sequence[int]) -> int:
-    """How many events happened in the asked order: the longest run of ever later places, gaps allowed.
+    """How many events happened in the requested order: the longest increasing sequence of places, gaps allowed.
 
-    One event that is missed costs itself only. For a list of events against a list of items this is their longest
-    common subsequence when every event has at most one place.
+    One missed event costs only itself. For a list of events against a list of items this is their longest common
+    subsequence if every event has at most one place.
 
     Args:
-        places: for each event, the number of the item that shows it, from 1; 0 for events that were not seen.
+        places: for each event, the number of the item that shows it, from 1; 0 for events that were not observed.
     """
     ends: list[int] = []
     for place in places:

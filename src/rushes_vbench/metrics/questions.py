@@ -1,4 +1,4 @@
-"""The dimensions that yes/no questions decide: which questions, about which frames, and what the answers are worth.
+"""The dimensions that yes/no questions decide: which questions, about which frames, and how answers become values.
 
 Pure: planned from the suite's entry and the length of the clip, scored from probabilities. No model, no pixels.
 """
@@ -21,16 +21,16 @@ CLOTHES: Final = (
     "Is it the same person from the beginning to the end of the video?",
     "Do the colours and patterns of the person's clothes stay the same from the beginning to the end of the video?",
 )
-"""The three questions of Human_Clothes, in our words."""
+"""The three questions of Human_Clothes, in our own wording."""
 ONE_CREATURE: Final = "Is there only one creature in the video?"
-"""The gate of Composition's fused creatures, in our words."""
+"""The gate of Composition's fused creatures, in our own wording."""
 INSTANCE: Final = (
     "Does any object or creature suddenly appear, vanish, merge with another one or split into several in this video?"
 )
-"""The question about each stretch of an Instance_Preservation clip, in our words; no is right."""
+"""The question about each stretch of an Instance_Preservation clip, in our own wording; no is correct."""
 WINDOW_S: Final = 2.0
 STRIDE_S: Final = 1.0
-"""Length and distance of these stretches, seconds."""
+"""Length and spacing of these stretches, seconds."""
 
 QUESTION_DIMENSIONS: Final = frozenset(
     {"Human_Clothes", "Composition", "Dynamic_Spatial_Relationship", "Dynamic_Attribute", "Motion_Rationality"}
@@ -45,20 +45,20 @@ class Ask:
     """A question about some frames of a clip."""
 
     question: Question
-    """What to ask, and the answer of a perfect clip."""
+    """What to ask, and the answer for a perfect clip."""
     indices: tuple[int, ...]
     """Which frames to show, in order."""
     share: float = 1.0
-    """Part of the clip's time that they stand for."""
+    """Share of the clip's time that they represent."""
 
 
 def plan(entry: SuiteEntry, num_frames: int, fps: float, profile: Profile) -> tuple[Ask, ...]:
-    """Everything to ask about a clip, in order; empty when an Instance_Preservation clip is too short for a stretch.
+    """Everything to ask about a clip, in order; empty if an Instance_Preservation clip is too short for a stretch.
 
     Args:
         entry: the suite's entry; its dimension is one of `QUESTION_DIMENSIONS`.
         num_frames: frames of the clip.
-        fps: its frame rate; only Instance_Preservation looks at it.
+        fps: its frame rate; only Instance_Preservation uses it.
         profile: whose frames.
 
     Raises:
@@ -116,14 +116,14 @@ def _instance_asks(num_frames: int, fps: float, profile: Profile) -> tuple[Ask, 
 
 
 class _Missing(Exception):
-    """An answer that the score depends on is not there."""
+    """An answer that the score depends on is missing."""
 
 
 def score(entry: SuiteEntry, asks: Sequence[Ask], answers: Sequence[GivenAnswer], profile: Profile) -> Outcome:
-    """What the answers are worth.
+    """The value that the answers give.
 
-    A question is answered yes when that is the more probable answer. An answer that is missing makes the clip unscored
-    only where the value depends on it.
+    The answer to a question is yes if that is more probable. A missing answer makes the clip unscored only if the value
+    depends on it.
 
     Args:
         entry: the suite's entry.
@@ -160,13 +160,13 @@ def _value(
     if name == "Human_Clothes" or (name in _GATED and n > 1):
         if not yes(0):
             return not_applicable("the first question, on which the others depend, was not answered yes")
-        # Officially the third question of the physics dimensions is asked and then forgotten.
+        # Officially the third question of the physics dimensions is asked and then ignored.
         return float(all(yes(i) for i in range(1, 2 if name in _GATED and profile == "compat" else n)))
     return float(all(yes(i) for i in range(n)))
 
 
 def _composition(entry: SuiteEntry, yes: Callable[[int], bool], profile: Profile) -> float:
-    """A fused creature that is seen as several is officially still worth 1/n; in `fixed` it is worth nothing."""
+    """A fused creature that appears as several officially still scores 1/n; in `fixed` it scores 0."""
     n, first = len(entry.reference), int(entry.one_creature)
     if entry.one_creature and not yes(0):
         return 1.0 / n if profile == "compat" else 0.0
@@ -175,9 +175,9 @@ def _composition(entry: SuiteEntry, yes: Callable[[int], bool], profile: Profile
 
 
 def _instance(n: int, yes: Callable[[int], bool], answers: Sequence[GivenAnswer], profile: Profile) -> float | Unscored:
-    """Officially one flagged stretch spoils the clip, and a clip too short for any stretch is clean.
+    """Officially one flagged stretch fails the clip, and a clip too short for any stretch is clean.
 
-    In `fixed` the share of clean stretches counts, so that a longer clip has not more ways to lose, and a clip too
+    In `fixed` the share of clean stretches counts, so that a longer clip has no more ways to lose, and a clip too
     short for a stretch is not applicable.
     """
     if profile == "compat":
@@ -189,7 +189,7 @@ def _instance(n: int, yes: Callable[[int], bool], answers: Sequence[GivenAnswer]
 
 
 def _parts(asks: Sequence[Ask], answers: Sequence[GivenAnswer]) -> tuple[Part, ...]:
-    """Probability of the expected answer of every question that was answered; texts that repeat are numbered."""
+    """Probability of the expected answer of every answered question; repeated texts are numbered."""
     texts = [ask.question.text for ask in asks]
     parts: list[Part] = []
     for i, (ask, given) in enumerate(zip(asks, answers, strict=True)):

@@ -1,4 +1,4 @@
-"""What models said, read by rule: yes or no, numbered lists, lists of numbers. Pure."""
+"""Parses replies of models by rule: yes or no, numbered lists, lists of numbers. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _LIST = re.compile(r"\[[^\[\]]*\]")
 
 
 def says_yes(reply: str, profile: Profile) -> bool | None:
-    """Whether a reply says yes; None when it says neither.
+    """Whether a reply says yes; None if it says neither.
 
-    `compat`: yes when "yes" stands anywhere in it, else no, as the official code has it ("yesterday" is a yes).
+    `compat`: yes if "yes" occurs anywhere in it, else no, as in the official code ("yesterday" is a yes).
     `fixed`: the first word must be yes or no.
 
     Args:
@@ -30,16 +30,16 @@ def says_yes(reply: str, profile: Profile) -> bool | None:
 
 
 def split_numbered(reply: str) -> list[str]:
-    """The official split: at every number with a full stop, wherever it stands; parts without words fall out.
+    """The official split: at every number with a full stop, wherever it occurs; parts without words are dropped.
 
-    So words before the first number become an item, a decimal such as 3.5 is cut in two, and a slot that was left empty
-    moves the later items forward.
+    So words before the first number become an item, a decimal such as 3.5 is cut in two, and an empty slot moves the
+    later items forward.
     """
     return [part.strip() for part in _NUMBER.split(reply) if part.strip()]
 
 
 def numbered_items(reply: str) -> list[str]:
-    """The items of a numbered list, one a line; what stands before the first is left out. Empty for no list."""
+    """The items of a numbered list, one per line; text before the first is left out. Empty if there is no list."""
     starts = list(_ITEM.finditer(reply))
     if not starts:
         return []
@@ -49,12 +49,12 @@ def numbered_items(reply: str) -> list[str]:
 
 
 def chosen_numbers(reply: str, num_expected: int, largest: int) -> list[int] | None:
-    """A JSON list of whole numbers in a reply, such as [1, 3, 0]; None when it is not as asked.
+    """A JSON list of whole numbers in a reply, such as [1, 3, 0]; None if it is not as requested.
 
     Args:
         reply: the model's words; other text around the list is allowed.
         num_expected: how many numbers there must be.
-        largest: each must lie between 0 and this.
+        largest: each must be between 0 and this.
     """
     found = _LIST.findall(reply)
     if not found:

@@ -1,4 +1,4 @@
-"""Frame samplers: which frames of a clip a metric looks at. Pure functions of lengths, and cuts of clips."""
+"""Frame samplers: which frames of a clip a metric uses. Pure functions of lengths, and cuts of clips."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 from rushes.roles import Video
 
 NUM_VLM_FRAMES = 64
-"""Frames that a vision-language judge sees, as in the official scoring."""
+"""Frames that a vision-language judge gets, as in the official scoring."""
 
 
 def spread(num_frames: int, num_wanted: int) -> list[int]:
-    """Indices evenly from the first to the last frame, cut to integers; they repeat where there are too few frames.
+    """Indices evenly from the first to the last frame, truncated to integers; they repeat if there are too few frames.
 
     Args:
         num_frames: length of the clip, at least 1.
@@ -28,12 +28,12 @@ def spread_once(num_frames: int, num_wanted: int) -> list[int]:
 
 
 def pick(video: Video, indices: list[int], *, share: float = 1.0) -> Video:
-    """Some frames of a clip as a clip that takes as long as the stretch they stand for.
+    """Some frames of a clip, as a clip with the duration of the stretch they represent.
 
     Args:
         video: the clip.
         indices: which frames, in order, at least one.
-        share: part of the clip's time that they stand for, 0 to 1.
+        share: share of the clip's time that they represent, 0 to 1.
     """
     frames = video.frames_THWC[indices]
     return Video(frames, video.fps * len(indices) / (len(video.frames_THWC) * share))
@@ -46,9 +46,9 @@ def windows(num_frames: int, fps: float, *, length_s: float, stride_s: float, wh
         num_frames: length of the clip.
         fps: frames per second, above 0.
         length_s: length of a stretch, seconds.
-        stride_s: distance of their beginnings, seconds.
-        whole: False as the official scoring cuts, floor(duration) - 1 stretches of 2 s, none for short clips; True so
-            that every frame lies in a stretch: a last one ends with the clip, and a short clip is one stretch.
+        stride_s: distance between their starts, seconds.
+        whole: False for the official cutting: floor(duration) - 1 stretches of 2 s, none for short clips. True to have
+            every frame in a stretch: the last one ends with the clip, and a short clip is one stretch.
     """
     length, duration_s = max(1, round(length_s * fps)), num_frames / fps
     if not whole:

@@ -1,4 +1,4 @@
-"""Where a clip is cut. The measure is that of PySceneDetect's ContentDetector (BSD-3): mean change of hue, saturation
+"""Finds cuts. The measure is that of PySceneDetect's ContentDetector (BSD-3): mean change of hue, saturation
 and value between neighbouring frames, at a width of 256 pixels. Re-implemented so that no further package is needed.
 
 Legend: T frames.
@@ -20,17 +20,17 @@ WIDTH_PX: Final = 256
 MIN_SCENE: Final = 15
 """Fewest frames between two cuts in the official settings."""
 CAMERA_THRESHOLD: Final = 5.0
-"""Official threshold of Camera_Motion; fast motion passes it as well."""
+"""Official threshold of Camera_Motion; fast motion exceeds it as well."""
 MULTI_VIEW_THRESHOLD: Final = 10.0
 """Official threshold of Multi-View_Consistency."""
 CUT: Final = 27.0
 """A cut in the `fixed` profile changes at least this much (PySceneDetect's own default) ..."""
 STANDS_OUT: Final = 3.0
-"""... and this many times as much as the frames around it usually do."""
+"""... and this many times as much as is typical for the frames around it."""
 
 
 def changes(frames_THWC: Frames) -> F64:
-    """How much each frame differs from the one before, 0 to 255: length T, the first is 0."""
+    """How much each frame differs from the previous one, 0 to 255: length T, the first is 0."""
     import cv2
 
     height, width = frames_THWC.shape[1:3]
@@ -47,10 +47,10 @@ def changes(frames_THWC: Frames) -> F64:
 
 
 def first_cut(changes_T: F64, threshold: float, min_scene: int = MIN_SCENE) -> int | None:
-    """Frame at which the second scene begins by the official rule, or None when there is one scene.
+    """Frame at which the second scene starts by the official rule, or None if there is one scene.
 
-    Changes that follow within `min_scene` frames of another are merged into one cut at their end, as PySceneDetect's
-    flash filter in its merging mode does; before the first cut it lets them pass.
+    Changes within `min_scene` frames of another are merged into one cut at their end, as by PySceneDetect's flash
+    filter in its merging mode. Before the first cut such changes give no cut.
 
     Args:
         changes_T: from `changes`.

@@ -1,4 +1,4 @@
-"""Scores clips: each is decoded once and shown to every metric that asks for it."""
+"""Scores clips: each is decoded once and passed to every metric that needs it."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ DIVERSITY: Final = "Diversity"
 
 @dataclass(frozen=True)
 class Models:
-    """What looks at the clips; None for what is not there. Any object with the right method will do."""
+    """The models that score; None if not given. Any object with the right method will do."""
 
     judge: Judge | None = None
     """Answers yes/no questions: nine dimensions."""
     negated_twins: Twins = "none"
-    """Whether it is asked each question turned round as well."""
+    """Whether it also gets each question in its negated form."""
     teller: VideoTeller | None = None
     """Describes clips in words: four dimensions."""
     text_judge: TextJudge | None = None
     """Compares texts: the same four."""
     num_told: int = NUM_VLM_FRAMES
-    """Frames that `teller` is shown at most."""
+    """Largest number of frames that `teller` gets."""
     tracker: PointTracker | None = None
     """Follows points: Camera_Motion, Multi-View_Consistency."""
     flow: Flow | None = None
@@ -67,15 +67,15 @@ class Models:
     matcher: Matcher | None = None
     """Geometry of two views: Multi-View_Consistency."""
     detector: Detector | None = None
-    """Finds things by name: Human_Anatomy; Instance_Preservation in `fixed`, where given."""
+    """Finds things by name: Human_Anatomy; Instance_Preservation in `fixed`, if given."""
     anomaly: AnomalyClassifier | None = None
     """Wrong bodies, faces, hands: Human_Anatomy."""
     face_finder: FaceFinder | None = None
     """Finds faces: Human_Identity."""
     face_embedder: FaceEmbedder | None = None
-    """Tells faces apart: Human_Identity."""
+    """Compares faces: Human_Identity."""
     same_face: float = SAME
-    """Likeness from which `face_embedder` means the same person."""
+    """Similarity from which `face_embedder` means the same person."""
     features: FeatureNet | None = None
     """Layers of a network: Diversity."""
 
@@ -89,7 +89,7 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "Human_Identity": ("face_finder", "face_embedder"),
     DIVERSITY: ("features",),
 }
-"""Fields of `Models` that each dimension cannot do without."""
+"""Fields of `Models` that each dimension requires."""
 
 _WHERE_FROM: Final[Mapping[str, str]] = {
     "judge": "name a vision-language model, judge={kind: vlm, model: ...}",
@@ -101,7 +101,7 @@ _WHERE_FROM: Final[Mapping[str, str]] = {
     "face_embedder": f"{SFACE_INSTALL}, face_embedder=face_recognition_sface_2021dec.onnx",
     "features": GET_IT,
 }
-"""How to come by what is not there by default; for the reasons of clips that were not scored."""
+"""How to get what is missing by default; for the reasons of unscored clips."""
 
 _NEEDS_FPS: Final = QUESTION_DIMENSIONS | TELLING_DIMENSIONS | {"Multi-View_Consistency"}
 _NEEDS_FPS_FIXED: Final = _NEEDS_FPS | {"Camera_Motion"}
@@ -128,21 +128,21 @@ def score_clip(
 ) -> dict[str, Outcome | Failed]:
     """All outcomes of one clip, by dimension. What fails is `Unscored` with its reason; nothing is raised for a clip.
 
-    `Failed` stands where a chat model could not be asked now: score the clip again later.
+    `Failed` means that a chat model could not be asked now: score the clip again later.
 
     Args:
         video: the clip, decoded once for all.
-        entries: what the suite asks about it, one per dimension; Diversity needs all clips of a prompt
+        entries: the suite's entries for it, one per dimension; Diversity needs all clips of a prompt
             (`score_takes`).
         profile: whose rules.
-        models: what looks.
+        models: do the scoring.
     """
     view = ClipView(video, models.tracker)
     return {entry.dimension: _guarded(view, entry, profile, models) for entry in entries}
 
 
 def score_takes(clips: Sequence[Video], profile: Profile, models: Models) -> Outcome:
-    """The Diversity of all clips of one prompt; `Unscored` where one of them cannot be used.
+    """The Diversity of all clips of one prompt; `Unscored` if one of them cannot be used.
 
     Args:
         clips: all clips of the prompt.
@@ -157,7 +157,7 @@ def score_takes(clips: Sequence[Video], profile: Profile, models: Models) -> Out
         return _lacking(DIVERSITY, models)
     net = models.features
     done = _tried(lambda: diversity(clips, profile, net))
-    assert not isinstance(done, Failed), "no chat model looks at Diversity"
+    assert not isinstance(done, Failed), "no chat model measures Diversity"
     return done
 
 
@@ -181,7 +181,7 @@ def _lacking(name: str, models: Models) -> Unscored:
 
 
 def _tried(measure: Callable[[], Outcome]) -> Outcome | Failed:
-    """A clip that breaks a model must not lose the others; what the user can put right (`UserError`) is passed on."""
+    """A clip that breaks a model must not lose the others; a `UserError`, which the user can fix, is raised."""
     try:
         return measure()
     except UserError:
@@ -194,7 +194,7 @@ def _tried(measure: Callable[[], Outcome]) -> Outcome | Failed:
 
 
 def _measured(view: ClipView, entry: SuiteEntry, profile: Profile, models: Models) -> Outcome:
-    """One metric on one usable clip; `missing` has seen to it that the models are there."""
+    """One metric on one usable clip; `missing` has ensured that the models are there."""
     name, frames = entry.dimension, view.frames
     if name in TELLING_DIMENSIONS:
         assert models.teller is not None and models.text_judge is not None
@@ -217,8 +217,8 @@ def _measured(view: ClipView, entry: SuiteEntry, profile: Profile, models: Model
 
 
 def _preserved(view: ClipView, entry: SuiteEntry, models: Models, judge: Judge) -> Outcome:
-    """Instance_Preservation in `fixed`. All its prompts ask for something that moves: a still picture shows none of
-    it, and would keep its things without merit."""
+    """Instance_Preservation in `fixed`. All its prompts ask for something that moves: a still picture does not show it,
+    and would preserve its things without merit."""
     if is_still(view.frames):
         return not_applicable("hardly anything in the picture changes from the first frame to the last")
     asked = by_questions(view.video, entry, "fixed", judge, models.negated_twins)

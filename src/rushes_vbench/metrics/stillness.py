@@ -1,6 +1,6 @@
-"""Does anything happen in a clip? A picture that stands still keeps all its things, and has done nothing for it.
+"""Does anything happen in a clip? A still picture preserves all its things without effort.
 
-The measure is weight-free and looks at the picture in coarse cells, so that film grain averages out and a trembling of
+The measure is weight-free and works on coarse cells of the picture, so that film grain averages out and a shake of
 a few thousandths of the picture counts as still. Its limits were chosen by us, not fitted to labelled clips.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rushes.roles import Frames
 
 NUM_FRAMES: Final = 9
-"""Frames that are compared with the first one, evenly spread."""
+"""Frames compared with the first one, evenly spread."""
 NUM_CELLS: Final = 24
 """Cells along the shorter side of the picture."""
 MIN_CHANGE: Final = 12.0
@@ -26,13 +26,13 @@ MIN_SHARE: Final = 0.0025
 
 
 def changed_share(frames_THWC: Frames) -> float:
-    """The largest share of the picture that looks different from the first frame, at any of the compared moments.
+    """The largest share of the picture that differs from the first frame, at any of the compared moments.
 
     Args:
         frames_THWC: the clip, at least one frame.
 
     Returns:
-        0 for a picture that stands still (also where it flickers, gets darker as a whole, or is grainy), up to 1.
+        0 for a still picture (also if it flickers, darkens as a whole, or is grainy), up to 1.
     """
     first, *rest = (_cells(frames_THWC[t]) for t in spread_once(len(frames_THWC), NUM_FRAMES))
     shares = [0.0]

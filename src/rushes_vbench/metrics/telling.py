@@ -1,8 +1,8 @@
 """The four dimensions that a vision-language model describes and a text judge compares.
 
-The instructions are in our own words. `compat` follows the official steps; `fixed` reads whole lists with or without
-preamble, asks which observed item shows which asked event, and counts the events that come in the asked order, so that
-one early miss does not cost the rest and a list too long breaks nothing. A reply that cannot be read is `Unscored`.
+The instructions are in our own wording. `compat` follows the official steps. `fixed` parses whole lists with or without
+a preamble, asks which observed item shows which requested event, and counts the events that occur in the requested
+order: one early miss does not cost the rest, and an overlong list does no harm. An unparsable reply is `Unscored`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _ALIGN: Final = (
 
 
 class _Unusable(Exception):
-    """A reply that the score depends on cannot be read."""
+    """A reply that the score depends on cannot be parsed."""
 
 
 def by_telling(
@@ -70,11 +70,11 @@ def by_telling(
 
     Args:
         video: the clip.
-        entry: what the suite asks for; its dimension is one of `TELLING_DIMENSIONS`.
+        entry: the suite's request; its dimension is one of `TELLING_DIMENSIONS`.
         profile: whose rules.
         teller: describes clips.
         judge: compares texts.
-        num_frames: frames that the teller is shown at most; 64 officially.
+        num_frames: largest number of frames that the teller gets; 64 officially.
     """
     indices = (spread if profile == "compat" else spread_once)(len(video.frames_THWC), num_frames)
     desk = _Desk(pick(video, indices), entry, profile, teller, judge)
@@ -122,7 +122,7 @@ class _Desk:
         return said, reply
 
     def align(self, items: list[str]) -> list[int]:
-        """Which item shows each asked event, 1, 2, ...; 0 for none."""
+        """Which item shows each requested event, 1, 2, ...; 0 for none."""
         events = "\n".join(f"{i}. {text}" for i, text in enumerate(self.entry.reference, 1))
         observed = "\n".join(f"{i}. {text}" for i, text in enumerate(items, 1))
         reply = self.write(_ALIGN, f"Events:\n{events}\n\nObserved:\n{observed}")
@@ -145,7 +145,7 @@ def _motion_order_official(desk: _Desk) -> Outcome:
 
 
 def _motion_order(desk: _Desk) -> Outcome:
-    """Both actions seen, the first before the second; a clip in which only one action is seen is worth 0."""
+    """Both actions observed, the first before the second; a clip with only one of the actions scores 0."""
     items = _listed(desk, "List the actions in the video in the order in which they happen, numbered, one a line.")
     places = desk.align(items)
     parts = [bool(place) for place in places]
@@ -174,7 +174,7 @@ def _landscape_official(desk: _Desk) -> Outcome:
     events = desk.entry.reference
     if "1. " in summary:
         return _prefix(desk, _SAME_LANDSCAPE, split_numbered(summary))
-    # Officially the judge's reply takes the caption's place after the first event.
+    # Officially the judge's reply replaces the caption after the first event.
     against = [summary]
 
     def matches(i: int) -> bool:
@@ -200,7 +200,7 @@ def _plot_official(desk: _Desk) -> Outcome:
 
 
 def _prefix(desk: _Desk, rules: str, items: list[str]) -> Outcome:
-    """Item by item against event by event. The official code stops with an error at an item too many; here they end."""
+    """Item by item against event by event. The official code crashes on an extra item; here the comparison stops."""
     events = desk.entry.reference
     num = min(len(items), len(events))
     found = prefix_length(num, lambda i: desk.compare(rules, events[i], items[i])[0])

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from rushes_vbench.metrics.models import F32, F64, Flags
 
 LONGEST_PX: Final = 512
-"""Longer side of the picture that points are followed in; larger pictures are shrunk first."""
+"""Longer side of the picture in which points are followed; larger pictures are shrunk first."""
 MAX_RETURN_PX: Final = 1.0
-"""A point that, followed forth and back, comes back further off than this was not really followed."""
+"""A point that is tracked forwards and backwards and returns further off than this counts as lost."""
 _MIN_CONTRAST: Final = 1e-3
-"""Least eigenvalue of a window's gradient matrix (OpenCV's scale): flat windows and plain edges lie below."""
+"""Smallest eigenvalue of a window's gradient matrix (OpenCV's scale); flat windows and plain edges are below."""
 
 
 class LucasKanade:
     """Follows points from frame to frame with a forward and backward check; weight-free.
 
-    A point that is lost (covered, blurred, out of the picture, no texture) goes on with the motion that a similarity
-    fitted to the points still followed gives it, and is marked as not seen from then on.
+    A lost point (covered, blurred, out of the picture, no texture) continues with the motion of a similarity fitted to
+    the points that are still tracked, and is marked as not visible from then on.
     """
 
     def track(self, frames_THWC: Frames, grid_N2: F64) -> Tracks:
@@ -66,7 +66,7 @@ def _grey(frame_HWC: Frames, size: tuple[int, int]) -> Frames:
 
 
 def _step(before: Frames, after: Frames, xy_N2: F32) -> tuple[F64, Flags]:
-    """Where the points go in the next frame, and which of them were really followed."""
+    """Where the points go in the next frame, and which of them were really tracked."""
     import cv2
 
     how: dict[str, Any] = {
@@ -87,7 +87,7 @@ def _step(before: Frames, after: Frames, xy_N2: F32) -> tuple[F64, Flags]:
 
 
 def _carried(xy_N2: F64, moved_N2: F64, known_N: Flags) -> F64:
-    """All points moved by the similarity of the known ones; by their median where a fit is not possible."""
+    """All points moved by the similarity of the known ones; by their median if no fit is possible."""
     import cv2
 
     if not known_N.any():
@@ -106,7 +106,7 @@ WEIGHTS: Final = {
     "cotracker2": ("facebook/cotracker", "cotracker2.pth"),
     "cotracker3_offline": ("facebook/cotracker3", "scaled_offline.pth"),
 }
-"""Model repository and file of each hub name, as co-tracker's own hubconf.py has them."""
+"""Model repository and file of each hub name, as in co-tracker's own hubconf.py."""
 FEWEST_FRAMES: Final = 8
 """Length of CoTracker2's window: of clips with 4 frames or fewer it returns zeros instead of tracks."""
 
@@ -116,8 +116,8 @@ class CoTracker:
 
     Args:
         folder: a clone of github.com/facebookresearch/co-tracker at a commit of your choice, with the weights in its
-            folder `checkpoints`, where its own instructions put them.
-        model: its hub name: "cotracker2" as the official scoring, or "cotracker3_offline".
+            folder `checkpoints`, where its instructions put them.
+        model: its hub name: "cotracker2" as in the official scoring, or "cotracker3_offline".
         device: "cuda", "cpu", ...
 
     Raises:
@@ -130,12 +130,12 @@ class CoTracker:
         repository, name = WEIGHTS[model]
         checkpoint = Path(folder) / "checkpoints" / name
         try:
-            # A local clone: nothing is fetched by name, and the commit is the user's own choice.
+            # A local clone: nothing is fetched by name, and the user chooses the commit.
             predictor: Any = torch.hub.load(folder, model, source="local", pretrained=False)
-            # Its own loading would unpickle anything; of weights nothing but tensors is needed.
+            # Its own loading would unpickle anything; the weights need only tensors.
             state = torch.load(checkpoint, map_location="cpu", weights_only=True)
             predictor.model.load_state_dict(state.get("model", state))
-        except Exception as error:  # code and weights are the user's own copies: anything may be wrong with them
+        except Exception as error:  # code and weights are the user's copies, so anything may be wrong with them
             raise UserError(
                 f"CoTracker cannot be loaded: {error}",
                 expected=f"a clone of the co-tracker repository, with its weights in {checkpoint}",
@@ -153,7 +153,7 @@ class CoTracker:
 
         num_frames = len(frames_THWC)
         video = torch.from_numpy(_padded(frames_THWC)).to(self._device).permute(0, 3, 1, 2)[None].float()
-        # With queries CoTracker adds support points; the official scoring asks for the grid by its size, without them.
+        # With queries CoTracker adds support points; the official scoring requests the grid by its size, without them.
         with torch.no_grad():
             if np.array_equal(grid_N2, official_grid(*frames_THWC.shape[1:3])):
                 found, visible = self._model(video, grid_size=GRID)
@@ -161,11 +161,11 @@ class CoTracker:
                 queries = np.column_stack([np.zeros(len(grid_N2)), grid_N2]).astype(np.float32)
                 found, visible = self._model(video, queries=torch.from_numpy(queries)[None].to(self._device))
         xy_TN2 = found[0, :num_frames].double().cpu().numpy()
-        # Visibility has a last axis of one in some versions and none in others.
+        # Visibility has a last axis of one in some versions and not in others.
         return Tracks(xy_TN2, visible[0, :num_frames].reshape(xy_TN2.shape[:2]).bool().cpu().numpy())
 
 
 def _padded(frames_THWC: Frames) -> Frames:
-    """At least `FEWEST_FRAMES` frames: the last one again and again."""
+    """At least `FEWEST_FRAMES` frames: the last one is repeated."""
     missing = max(0, FEWEST_FRAMES - len(frames_THWC))
     return np.concatenate([frames_THWC, np.repeat(frames_THWC[-1:], missing, axis=0)]) if missing else frames_THWC

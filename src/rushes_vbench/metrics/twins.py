@@ -1,7 +1,7 @@
-"""Negated twins: each question is asked a second time, turned round, to see how far the judge just likes to say yes.
+"""Negated twins: each question is also asked in its negated form, to measure how far the judge tends to say yes.
 
-A judge without bias gives a question and its twin probabilities of yes that add up to 1. What they add up to beyond
-that is its yes-bias. The mean of p(yes) and 1 - p(yes of the twin) cancels a bias that is the same for both. Pure.
+A judge without bias gives a question and its twin probabilities of yes that add up to 1. The excess over 1 is its
+yes-bias. The mean of p(yes) and 1 - p(yes of the twin) cancels a bias that is the same for both. Pure.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from rushes.roles import GivenAnswer
 from rushes_vbench.metrics.questions import Ask
 
 Twins = Literal["none", "probe", "average"]
-"""`none`: not asked. `probe`: asked and kept as parts; the value is that of the questions alone. `average`: the value
-is made of the mean of both answers."""
+"""`none`: not asked. `probe`: asked and stored as parts; the value uses the questions alone. `average`: the value
+uses the mean of both answers."""
 
 _OTHER: Final[dict[str, Literal["yes", "no"]]] = {"yes": "no", "no": "yes"}
 
 
 def twins_of(asks: Sequence[Ask]) -> tuple[Ask | None, ...]:
-    """The negated twin of each question about the same frames; None where none is sure to turn the answer round."""
+    """The negated twin of each question about the same frames; None if no negation is sure to reverse the answer."""
     return tuple(_twin(ask) for ask in asks)
 
 
@@ -37,11 +37,11 @@ def _twin(ask: Ask) -> Ask | None:
 
 
 def averaged(own: GivenAnswer, twin: GivenAnswer | None) -> GivenAnswer:
-    """The mean of what both answers say about the question; the own answer where the twin has none.
+    """The mean of what both answers say about the question; the original answer if the twin has none.
 
     Args:
         own: the answer to the question.
-        twin: the answer to its twin; None where it was not asked.
+        twin: the answer to its twin; None if it was not asked.
     """
     if own.p_yes is None or twin is None or twin.p_yes is None:
         return own
@@ -49,12 +49,12 @@ def averaged(own: GivenAnswer, twin: GivenAnswer | None) -> GivenAnswer:
 
 
 def with_twins(outcome: Outcome, twins: Sequence[Ask | None], answers: Sequence[GivenAnswer | None]) -> Outcome:
-    """A score with one more part for each twin that was answered: the probability of its expected answer.
+    """A score with one more part for each answered twin: the probability of its expected answer.
 
     Args:
-        outcome: of the questions; what is unscored stays as it is.
+        outcome: of the questions; an unscored one is returned unchanged.
         twins: from `twins_of`.
-        answers: to the twins, aligned; None where there is no twin.
+        answers: to the twins, aligned; None if there is no twin.
     """
     if not isinstance(outcome, Scored):
         return outcome
@@ -67,22 +67,22 @@ def with_twins(outcome: Outcome, twins: Sequence[Ask | None], answers: Sequence[
 
 @dataclass(frozen=True)
 class YesBias:
-    """How far a judge likes to say yes.
+    """How far a judge tends to say yes.
 
     Example: `YesBias(value=0.12, num_pairs=240)`: questions and twins got 0.12 more yes than they should have.
     """
 
     value: float
-    """Mean of p(yes) + p(yes of the twin) - 1, from -1 (always no) to 1 (always yes); 0 for none."""
+    """Mean of p(yes) + p(yes of the twin) - 1, from -1 (always no) to 1 (always yes); 0 for no bias."""
     num_pairs: int
     """Questions whose twin was answered too."""
 
 
 def yes_bias(outcomes: Iterable[Outcome]) -> YesBias | None:
-    """The yes-bias over the parts of scores that were made with `probe`; None where no twin was asked.
+    """The yes-bias over the parts of scores measured with `probe`; None if no twin was asked.
 
-    Reads the questions that can have a twin, which are all expected to be answered yes. After `average` the parts of
-    the questions are means already, so half of the bias is seen.
+    Uses the questions that can have a twin, all of which have the expected answer yes. After `average` the parts of the
+    questions are already means, so only half of the bias is visible.
 
     Args:
         outcomes: of clips, any dimensions.

@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 TOKENS_PER_REPLY: Final = 200
 """Tokens that the teller writes about a clip, and the text judge about two texts. An assumption."""
 REPLIES_PER_CLIP: Final = 5 / 4
-"""Of each of them: two in Human_Interaction, one in the three other dimensions that are told."""
+"""Calls per clip for each of them: two in Human_Interaction, one in the three other described dimensions."""
 
 
 def chat_uses(spec: VBenchMeasurerSpec, dimensions: Sequence[str]) -> tuple[ChatUse, ...]:
-    """The judge, the teller and the text judge, as far as the recipe names them.
+    """The judge, the teller and the text judge, if the recipe names them.
 
-    The number of questions about a clip is taken to be `QUESTIONS_PER_PROMPT`, twice that with negated twins.
+    The number of questions per clip is taken as `QUESTIONS_PER_PROMPT`, twice that with negated twins.
 
     Args:
         spec: the measurer.
         dimensions: names of the recipe's dimensions; a call in some of them counts by their share.
     """
     uses = [] if spec.judge is None else [_asked(spec.judge, spec, _share(dimensions, QUESTION_DIMENSIONS))]
-    # A told dimension without both of them is unscored before anybody is asked.
+    # A described dimension without both of them is unscored before any model is asked.
     is_told = spec.teller is not None and spec.text_judge is not None
     num_told = _share(dimensions, TELLING_DIMENSIONS) * REPLIES_PER_CLIP * is_told
     if isinstance(spec.teller, PluginSpec):

@@ -1,4 +1,4 @@
-"""VGG19 up to the layers that Diversity looks at, without torchvision; weights from a safetensors file."""
+"""VGG19 up to the layers that Diversity uses, without torchvision; weights from a safetensors file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from rushes.roles import Frames
 
 STYLE: Final = (0, 5, 10, 19, 28)
-"""Places of the style layers in torchvision's numbering: conv1_1, conv2_1, conv3_1, conv4_1, conv5_1."""
+"""Indices of the style layers in torchvision's numbering: conv1_1, conv2_1, conv3_1, conv4_1, conv5_1."""
 CONTENT: Final = 30
-"""Place of the content layer: conv5_2."""
+"""Index of the content layer: conv5_2."""
 _WIDTHS: Final = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512, 512)
 _MEAN: Final = (0.485, 0.456, 0.406)
 _STD: Final = (0.229, 0.224, 0.225)
@@ -32,7 +32,7 @@ class Vgg19:
         device: "cpu", "cuda", ...
 
     Raises:
-        InputError: the file is missing or holds other weights.
+        InputError: the file is missing or contains other weights.
     """
 
     def __init__(self, weights: str | Path, device: str = "cpu") -> None:
@@ -55,7 +55,7 @@ class Vgg19:
             weight, bias = (found.get(f"features.{place}.{name}") for name in ("weight", "bias"))
             if weight is None or bias is None or tuple(weight.shape) != (width, channels, 3, 3):
                 raise InputError(
-                    f"the file holds no VGG19: features.{place} is missing or of another shape",
+                    f"the file is not a VGG19: features.{place} is missing or has another shape",
                     got=str(weights),
                     next_step=GET_IT,
                 )

@@ -1,4 +1,4 @@
-"""One clip as all metrics see it: what several of them need is computed once and kept."""
+"""One clip as all metrics see it: what several of them need is computed once and cached."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from rushes_vbench.metrics.models import F64
 
 WINDOW_S: Final = 0.5
-"""Points are followed this long before fresh ones are taken, seconds, in the `fixed` profile."""
+"""Seconds for which points are tracked before new ones are chosen, in the `fixed` profile."""
 STEPS: Final = 4
 """Steps of the tracker in such a window; frames between are left out."""
 MIN_SEEN: Final = 4
-"""Fewest points that must be followed into the second frame; fewer mean a picture without texture."""
+"""Fewest points that must be tracked into the second frame; fewer mean a picture without texture."""
 _COLUMNS: Final = 24
 
 
 class ClipView:
-    """A decoded clip with its scene changes, its official tracks and its camera path, each made when first asked for.
+    """A decoded clip with its scene changes, its official tracks and its camera path, each computed on first use.
 
     Args:
         video: the clip, usable (`rushes_vbench.metrics.core.why_unusable`).
-        tracker: follows points; None where no metric asks for tracks.
+        tracker: follows points; None if no metric needs tracks.
     """
 
     def __init__(self, video: Video, tracker: PointTracker | None = None) -> None:
@@ -49,7 +49,7 @@ class ClipView:
 
     @cached_property
     def changes(self) -> F64:
-        """How much each frame differs from the one before (`rushes_vbench.metrics.scenes.changes`)."""
+        """How much each frame differs from the previous one (`rushes_vbench.metrics.scenes.changes`)."""
         return changes(self.frames)
 
     @cached_property
@@ -59,12 +59,12 @@ class ClipView:
 
     @property
     def has_texture(self) -> bool:
-        """False when hardly any point of the official grid can be followed even into the second frame."""
+        """False if hardly any point of the official grid can be tracked even into the second frame."""
         return int(self.tracks.visible_TN[1].sum()) >= MIN_SEEN
 
     @cached_property
     def path(self) -> CameraPath | None:
-        """The camera's path through the longest scene; None where there is too little texture to tell."""
+        """The camera's path through the longest scene; None if there is too little texture to determine it."""
         scene = longest_scene(self.changes)
         frames = self.frames[scene.start : scene.stop]
         fps, (height, width) = self.video.fps, self.size

@@ -81,7 +81,7 @@ def test_a_sheet_is_written_filled_in_and_read(tmp_path: Path, capsys: pytest.Ca
     ("more", "words"),
     [
         (["--control", "frozen_fram"], "did you mean 'frozen_frame'"),
-        (["--second", "perceptoin"], "one of perception, sandbox"),
+        (["--second", "perceptoin"], "try: --second perception"),
         (["--labels", "none.csv"], "cannot read the labels"),
         (["--dimension", "Mechanix"], "can be asked about"),
     ],

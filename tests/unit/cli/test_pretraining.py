@@ -178,7 +178,7 @@ def test_a_device_that_is_not_here_is_refused_before_any_work(
     error = run("vae", "--folder", str(folder), "--device", name).exception
     assert isinstance(error, InputError)
     said = str(error)
-    assert f"no device {name} here" in said and "expected: cpu" in said and "leave --device out" in said
+    assert f"no device {name} on this machine" in said and "expected: cpu" in said and "leave --device out" in said
     assert not folder.exists()
 
 

@@ -50,7 +50,7 @@ def test_export_then_check_is_fine(suite: str, clips: Path, tmp_path: Path, caps
     said = capsys.readouterr().out
     assert "prompts of neither the repository nor the wheel" in said and "clips written" in said
     assert main(["vbench", "check", f"{out}/my-model", "--suite", suite]) == 0
-    assert "as the official evaluator wants it" in capsys.readouterr().out
+    assert "ready for the official evaluator" in capsys.readouterr().out
 
 
 def test_check_ends_with_1_and_names_what_is_wrong(suite: str, clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,7 +60,7 @@ def test_check_ends_with_1_and_names_what_is_wrong(suite: str, clips: Path, caps
     assert main(["vbench", "check", str(clips), "--suite", suite, "--names-only"]) == 1
     said = capsys.readouterr().out
     assert said.count("missing: '") == 5 and "missing: and 2 more of all; list them with --all" in said
-    assert "stray: 'Thumbs.db'" in said and "would stumble" in said
+    assert "stray: 'Thumbs.db'" in said and "would fail" in said
     assert main(["vbench", "check", str(clips), "--suite", suite, "--names-only", "--all"]) == 1
     assert capsys.readouterr().out.count("missing: '") == 7
 

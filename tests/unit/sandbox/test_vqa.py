@@ -236,7 +236,7 @@ def test_what_it_cannot_read_or_see_has_a_reason_and_no_number(judge: SandboxJud
     assert "elephant" in str(unknown) and "not a question" in str(jumbled) and isinstance(empty, str)
     for bad in (clip[:9], clip[:, :32], clip.astype(np.float32)):
         (value,) = judge.p_yes([bad], [["is there a red circle?"]])[0]
-        assert "the sandbox judge sees" in str(value)
+        assert "the sandbox judge reads" in str(value)
 
 
 def test_in_its_role(judge: SandboxJudge) -> None:

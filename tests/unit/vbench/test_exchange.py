@@ -106,10 +106,10 @@ def test_export_goes_on_where_it_stopped_and_never_mixes_models(tmp_path: Path) 
         write_export(other, tmp_path / "out", model="m", suite=suite, layout="flat")
     (tmp_path / "out" / "taken").mkdir()
     (tmp_path / "out" / "taken" / "x").write_text("x")
-    with pytest.raises(InputError, match="holds other files"):
+    with pytest.raises(InputError, match="contains other files"):
         export(model="taken")
     for name in ("../up", "a/b", "", ".hidden"):
-        with pytest.raises(InputError, match="cannot be the name"):
+        with pytest.raises(InputError, match="not a valid name"):
             export(model=name)
 
 
@@ -143,7 +143,7 @@ def test_missing_and_stray_files_are_named_with_advice(tmp_path: Path) -> None:
     assert checked.num_found == checked.num_expected - 1
     assert [each.path for each in checked.problems if each.kind == "missing"] == [file_name(KILN, 2)]
     stray = {each.path: each.detail for each in checked.problems if each.kind == "stray"}
-    assert stray[".DS_Store"] == "not of the suite: the folder must hold nothing else"
+    assert stray[".DS_Store"] == "not of the suite: the folder must contain nothing else"
     assert repr(file_name(KILN, 2)) in stray[f"{PLAIN}-2.mp4"]
     assert "samples 0 to 2" in stray[file_name("Two hens.", 3)]
 

@@ -80,7 +80,7 @@ def test_how_to_get_a_model_can_be_typed(load: Callable[[Path], Any], line: str,
     assert (program, options) == ("curl", "-fLO") and url.startswith("https://github.com/opencv/opencv_zoo/raw/")
     file = tmp_path / url.rsplit("/", 1)[1]
     assert file.name == name
-    with pytest.raises(InputError, match="is not there") as caught:
+    with pytest.raises(InputError, match="no face model at this path") as caught:
         load(file)
     assert line in caught.value.next_step
     file.write_text("version https://git-lfs.github.com/spec/v1", encoding="utf-8")

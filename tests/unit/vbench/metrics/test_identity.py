@@ -54,7 +54,7 @@ def test_short_clips() -> None:
 
 
 def test_a_missing_likeness_is_a_bug() -> None:
-    with pytest.raises(ValueError, match="expected a likeness for frame 1"):
+    with pytest.raises(ValueError, match="expected a similarity for frame 1"):
         identity_outcome([1, 1], [1.0, None], "compat")
 
 
