@@ -43,7 +43,7 @@ def check(recipe: Recipe) -> None:
 
 
 def _check_suite(recipe: Recipe, suite: PromptSuite) -> None:
-    """Its prompts are for its own dimensions: one of another catalogue may have the same name and mean another thing."""
+    """Its prompts are for its own dimensions: another catalogue may use the same name for another thing."""
     if recipe.diagnose.catalogue != suite.catalogue or recipe.diagnose.extra:
         raise RecipeError(
             f"measure.suite holds prompts of {suite.name} only",

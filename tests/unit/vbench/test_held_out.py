@@ -10,6 +10,7 @@ import pytest
 from rushes.context import Context
 from rushes.errors import RecipeError
 from rushes.generate.takes import How, takes
+from rushes.preflight import check
 from rushes.prompts.evaluation import evaluation
 from rushes.prompts.screen import screen
 from rushes.prompts.suite import guarded, suite_work
@@ -130,3 +131,13 @@ def test_a_recipe_with_a_dimension_that_the_suite_lacks_is_refused_before_anythi
     with Run.open(tmp_path / "run", recipe) as run, pytest.raises(RecipeError, match="no prompts of 'Rain'") as caught:
         evaluation(Context(recipe, run))
     assert "diagnose.extra" in (caught.value.next_step or "")
+
+
+def test_a_suite_is_refused_where_the_dimensions_are_of_another_catalogue(tmp_path: Path) -> None:
+    """`Mechanics` is in both catalogues and means another thing in each."""
+    suite = PluginSpec(use="vbench2", options={"path": str(write_suite(tmp_path))})
+    recipe = sandbox_recipe(measure=measure_spec(suite=suite), diagnose=diagnose_spec(dimensions=("Mechanics",)))
+    with pytest.raises(RecipeError, match=r"prompts of VBench-2\.0 only") as told:
+        check(recipe)
+    assert "rushes_vbench:dimensions.yaml" in str(told.value)
+    check(recipe.model_copy(update={"diagnose": diagnose_spec(catalogue=VBENCH_CATALOGUE)}))
