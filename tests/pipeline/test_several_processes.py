@@ -246,6 +246,9 @@ def test_a_process_that_is_killed_ends_the_run_with_its_name(two: Path, tmp_path
             pid for pid in workers_of(process.pid) if b"\0RANK=1\0" in Path(f"/proc/{pid}/environ").read_bytes()
         ]
         os.kill(second, signal.SIGKILL)
+        process.send_signal(signal.SIGSTOP)  # a launcher that looks late finds what happened meanwhile
+        time.sleep(2)
+        process.send_signal(signal.SIGCONT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == EXIT_USER_ERROR
     assert "error: process 1 of the 2 that train together ended with exit status -9: Signal 9 (SIGKILL)" in errors
