@@ -85,7 +85,7 @@ def train_in_processes(
 
 @contextlib.contextmanager
 def _answering(path: Path, on_step: Callable[[int, float], None], should_stop: Callable[[], bool]) -> Iterator[None]:
-    """Tell the first process after every step whether to stop, in a thread; without an answer it stops."""
+    """Tell the first process after every step whether to stop, from a thread; without an answer it stops."""
 
     def serve(listener: Listener) -> None:
         with listener.accept() as talk, contextlib.suppress(EOFError):
@@ -108,7 +108,7 @@ def _reason(failed: ChildFailedError, logs: Path, num: int) -> TrainingError:
     if isinstance(failure.message, dict):
         said = failure.message["message"]
     else:
-        said = failure.message if failure.exitcode < 0 else "it did not come as far as to say why"
+        said = failure.message if failure.exitcode < 0 else "it failed before it could say why"
     return TrainingError(
         f"process {rank} of the {num} that train together ended with exit status {failure.exitcode}: {said}",
         expected="all of them at work to the end",
