@@ -222,6 +222,7 @@ def test_stopped_and_killed_and_started_again_it_makes_the_same_bytes(two: Path,
         wait_for(lambda: state.read_bytes() != before)
         workers = workers_of(process.pid)
         assert len(workers) == 2
+        os.kill(workers[0], signal.SIGSTOP)  # so that the other one waits, as it would within a long step
         process.kill()
         process.wait(10)
         wait_for(lambda: not any(map(is_alive, workers)), 10)
@@ -236,6 +237,25 @@ def checkpoints_of(home: Path) -> list[object]:
 
 
 @pytest.mark.slow
+def test_a_process_that_is_killed_ends_the_run_with_its_name(two: Path, tmp_path: Path, root: Path) -> None:
+    """The other one, which only loses the connection, is not taken for the cause."""
+    home = tmp_path / "run"
+    with started("train", str(two / "recipe.yaml"), "--home", str(home), root=root) as process:
+        wait_for(lambda: is_training(home))
+        (second,) = [
+            pid for pid in workers_of(process.pid) if b"\0RANK=1\0" in Path(f"/proc/{pid}/environ").read_bytes()
+        ]
+        os.kill(second, signal.SIGKILL)
+        process.send_signal(signal.SIGSTOP)  # a launcher that looks late finds what happened meanwhile
+        time.sleep(2)
+        process.send_signal(signal.SIGCONT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == EXIT_USER_ERROR
+    assert "error: process 1 of the 2 that train together ended with exit status -9: Signal 9 (SIGKILL)" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.slow
 def test_the_second_ctrl_c_stops_at_once(two: Path, tmp_path: Path, root: Path) -> None:
     """While the processes still load the model: after the first one they would go on to a step."""
     with started("train", str(two / "recipe.yaml"), "--home", str(tmp_path / "run"), root=root) as process:
@@ -244,8 +264,7 @@ def test_the_second_ctrl_c_stops_at_once(two: Path, tmp_path: Path, root: Path) 
         for _ in range(2):
             os.killpg(process.pid, signal.SIGINT)
             time.sleep(0.3)
-        process.wait(10)
-        assert process.returncode != 0
+        assert process.wait(10) == EXIT_STOPPED
         assert not is_training(tmp_path / "run")
         assert not any(map(is_alive, workers))
 

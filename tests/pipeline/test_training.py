@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rushes.errors import RecipeError
 from rushes.execute.progress import ProgressUpdate
 from rushes.pipeline import improve
 from rushes.recipe.recipe import Recipe
@@ -44,6 +45,17 @@ def test_the_way_from_a_checkpoint_to_its_loss_is_short(
         improve(recipe, tmp_path / "run", until="train")
     way = frames[len(frames) - frames[::-1].index("advance._make") :]
     assert len(way) <= MAX_FRAMES, " > ".join(way)
+
+
+def test_several_processes_are_not_started_where_it_is_not_clear_who_should(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    train = recipe.runtime.train.model_copy(update={"num_processes": 2})
+    shared = recipe.model_copy(update={"runtime": recipe.runtime.model_copy(update={"train": train})})
+    with pytest.raises(RecipeError, match="neither torchrun nor accelerate launch"):
+        improve(shared, tmp_path / "run", until="train")
 
 
 def test_what_people_see_of_shared_training_is_what_they_see_of_their_own(

@@ -17,10 +17,10 @@ def sharing(num_processes: int | None) -> list[str]:
 
 
 def check_sharing(num_processes: int) -> None:
-    """Whether a recipe that asks for so many processes can have them here; says which variables are ignored.
+    """Check a recipe's number of processes against the environment, and name the variables that are ignored.
 
     Raises:
-        RecipeError: the environment says otherwise, or is not clear.
+        RecipeError: the environment says otherwise, or does not tell who starts them.
     """
     check_launch(num_processes)
     if variables := left_over():

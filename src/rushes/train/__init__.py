@@ -1,4 +1,4 @@
-"""The stage that trains: weighted samples become a checkpoint, by named loss terms, step by step resumable.
+"""Fine-tuning: weighted samples become a checkpoint (`stage.train_round`), in one process or in several.
 
-The pipeline calls it; it knows families and the store, and neither judge nor measurer.
+The pipeline calls it. It knows families, recipe and store, and neither judge nor measurer.
 """

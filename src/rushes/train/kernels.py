@@ -21,7 +21,7 @@ KERNELS: Final[dict[str, SDPBackend]] = {
 }
 """By the names that a recipe calls them."""
 SHORT_TOKENS: Final = 1024
-"""Up to so many keys the plain kernel is used on a CPU: its backward pass is several times faster there."""
+"""Most keys that the plain kernel is used for on a CPU: its backward pass is several times faster there."""
 MAX_SCORE_BYTES: Final = 2 * 2**30
 """The plain kernel is not tried where its matrix of attention scores would be larger."""
 NUM_TIMED: Final = 3

@@ -85,7 +85,7 @@ def train_in_processes(
 
 @contextlib.contextmanager
 def _answering(path: Path, on_step: Callable[[int, float], None], should_stop: Callable[[], bool]) -> Iterator[None]:
-    """Tell the first process after every step whether to stop, in a thread; without an answer it stops."""
+    """Tell the first process after every step whether to stop, from a thread; without an answer it stops."""
 
     def serve(listener: Listener) -> None:
         with listener.accept() as talk, contextlib.suppress(EOFError):
@@ -103,9 +103,12 @@ def _answering(path: Path, on_step: Callable[[int, float], None], should_stop: C
 
 
 def _reason(failed: ChildFailedError, logs: Path, num: int) -> TrainingError:
-    """What the process that failed first said, or the signal that ended it."""
+    """The error of the process that failed first, or the signal that ended it."""
     rank, failure = failed.get_first_failure()
-    said = failure.message if isinstance(failure.message, str) else failure.message["message"]
+    if isinstance(failure.message, dict):
+        said = failure.message["message"]
+    else:
+        said = failure.message if failure.exitcode < 0 else "it failed before it could say why"
     return TrainingError(
         f"process {rank} of the {num} that train together ended with exit status {failure.exitcode}: {said}",
         expected="all of them at work to the end",

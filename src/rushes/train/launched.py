@@ -32,7 +32,7 @@ def check_launch(num_processes: int) -> None:
     """Compare what the recipe asks for with what the environment says; to be called before anything is spent.
 
     Raises:
-        RecipeError: a launcher started another number of processes, or one that is not supported may have.
+        RecipeError: a launcher started another number of processes, or it does not tell who starts them.
     """
     found = launched()
     if found not in (None, num_processes):

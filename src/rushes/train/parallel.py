@@ -1,7 +1,7 @@
 """How the steps of training are shared: by one process, or by several in a process group of torch's.
 
 Every process holds an equal number of rows, so the mean over processes of a mean over rows is the mean over the batch.
-`launch` starts the processes, `worker` is what each of them does; `docs/design/007-processes.md` says why so.
+`launch` starts the processes, `worker` is what each of them does; `docs/design/009-processes.md` says why so.
 """
 
 from __future__ import annotations

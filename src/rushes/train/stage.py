@@ -187,7 +187,7 @@ class _Shown:
         self.step_done(progress.step, progress.seconds)
 
     def step_done(self, step: int, seconds: float) -> None:
-        """Show that so many steps are done, which took so long."""
+        """Show the number of steps done and the seconds they took."""
         if self.first is None:
             self.first, self.began_s = step - 1, seconds
         if self.run.on_progress is not None:

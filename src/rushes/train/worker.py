@@ -43,7 +43,7 @@ PATIENCE: Final = timedelta(hours=1)
 WAITING: Final = timedelta(days=20)
 """How long one of a user's launcher waits for the next round; more milliseconds do not fit into 32 bits."""
 GRACE_S: Final = 5.0
-"""So long a process that lost the others waits before it fails: the launcher is to find the one that failed first."""
+"""How long a process that lost the others waits before it fails: the launcher is to find the one that failed first."""
 
 
 @record
@@ -56,13 +56,11 @@ def work(folder: Path) -> None:
     dist.init_process_group(_backend(device), f"file://{folder}/meeting", PATIENCE, rank=rank, world_size=num)
     parallel = Parallel(assignment.runtime.parallel, device, dist.group.WORLD)
     try:
-        if rank == 0:
-            with _shown(assignment, folder) as hooks:
-                family = loaded(assignment, device, makes_previews=bool(assignment.previews.read))
-                made = train_along(assignment, parallel, family, hooks)
-                (folder / CHECKPOINT).write_text(made.model_dump_json() if made else "", encoding="utf-8")
-        else:
-            train_along(assignment, parallel, loaded(assignment, device), Hooks())
+        with _shown(assignment, folder) if rank == 0 else contextlib.nullcontext(Hooks()) as hooks:
+            family = loaded(assignment, device, makes_previews=rank == 0 and bool(assignment.previews.read))
+            made = train_along(assignment, parallel, family, hooks)
+        if made is not None:
+            (folder / CHECKPOINT).write_text(made.model_dump_json(), encoding="utf-8")
     except Stopped:
         return
     except RuntimeError:  # a lost connection is one too
@@ -147,19 +145,16 @@ def assist() -> None:
     While it waits, signals end it. In a round they are left to the first process, which finishes the step in hand.
     """
     family: Family | None = None
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+    _on_signals(signal.SIG_DFL)
     while (assignment := next_round()) is not None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        _on_signals(signal.SIG_IGN)
         parallel = in_round(assignment)
         family = family or loaded(assignment, parallel.device)
         try:
             train_along(assignment, parallel, family, Hooks())
         except Stopped:
             return
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
+        _on_signals(signal.SIG_DFL)
     dist.destroy_process_group()
 
 
@@ -177,6 +172,11 @@ def _round_group(backend: str) -> dist.ProcessGroup:
 
 
 # ---------------------------------------------------------------- processes
+
+
+def _on_signals(handler: signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
 
 
 def _own_device(assignment: Assignment) -> torch.device:

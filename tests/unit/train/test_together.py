@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,16 +18,20 @@ import torch
 from rushes.errors import RecipeError, Stopped, TrainingError
 from rushes.families.family import Family
 from rushes.families.load import load_family
+from rushes.families.wan import Wan
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.runtime import TrainRuntime
 from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.records import BlobRef
 from rushes.train.data import TrainingSet
 from rushes.train.handover import Material, write_material
+from rushes.train.hooks import beside
 from rushes.train.launch import train_in_processes
+from rushes.train.parallel import ALONE
 from rushes.train.watch import HeldOut
+from rushes.train.worker import loaded, train_along
 from tests.support.forked import forking, pid_of
-from tests.support.tiny_wan import make_tiny_wan
+from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
 from tests.support.training import Taught, assignment_of, taught, teach_alone
 
 SPEC = TrainSpec(num_steps=4, batch_size=4, learning_rate=1e-3, warmup_steps=2, checkpoint_every=2, precision="float32")
@@ -213,6 +218,25 @@ def test_what_breaks_in_showing_a_step_ends_training_after_it(bench: Bench, tmp_
     with pytest.raises(ValueError, match="no display"):
         train_in_processes(assignment, broken, lambda: False)
     assert (assignment.scratch / "state.safetensors").exists()
+
+
+def test_previews_are_made_of_texts_that_another_process_has_read(bench: Bench, tmp_path: Path) -> None:
+    """The text encoder, as large as the transformer in real models, is not loaded again."""
+    text, shape = "a red circle moves up", TINY_SHAPE
+    assignment = assignment_of(bench.wan, tmp_path / "run", SPEC, base=bench.base)
+    order = replace(assignment.previews, texts=(text,), shape=shape, every=4)
+    assignment = assignment.model_copy(update={"previews": order})
+    states = bench.wan.encode_text(order.read)
+    write_material(assignment.scratch, replace(bench.material, preview_texts=states))
+    family = loaded(assignment, torch.device("cpu"), makes_previews=True)
+    assert isinstance(family, Wan) and family.pipeline.text_encoder is None
+    with beside(assignment, lambda progress: None, lambda: False) as hooks:
+        train_along(assignment, ALONE, replace(family, load_text_parts=None), hooks)
+    events = [event for event in assignment.log.read() if event["event"].startswith("preview")]
+    assert [(event["event"], event["step"], event.get("error")) for event in events] == [
+        ("preview", 0, None),
+        ("preview", 4, None),
+    ]
 
 
 def test_more_processes_than_gpus_are_refused_before_any_is_started(bench: Bench, tmp_path: Path) -> None:
