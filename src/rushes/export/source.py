@@ -1,4 +1,4 @@
-"""Which checkpoint of a run is exported, and what it was tuned from."""
+"""Which checkpoint of a run to export, and what it was tuned from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rushes.records import BlobRef, Checkpoint
 from rushes.store.run import Run
 
 SHORT = 12
-"""Digits of a key that are shown and that are enough to name it."""
+"""Digits of a key that are shown, and enough to identify it."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Source:
     """A run with the checkpoint to export."""
 
     run: Run
-    """The run, open for looking."""
+    """The run, open for reading."""
     recipe: Recipe
-    """What it ran."""
+    """The run's recipe."""
     chain: tuple[Checkpoint, ...]
     """The checkpoints from the first round to the chosen one; at least one."""
 
@@ -36,8 +36,8 @@ class Source:
         """Its weights: all of the transformer's, adapters merged, under the base's own names."""
         if not isinstance(self.checkpoint.weights, BlobRef):
             raise StoreError(
-                f"checkpoint {self.checkpoint.key[:SHORT]} of {self.run.home} keeps its weights in a way that this "
-                "version of Rushes does not export",
+                f"checkpoint {self.checkpoint.key[:SHORT]} of {self.run.home} stores its weights in a format that this "
+                "version of Rushes cannot export",
                 expected="one safetensors file with all of the transformer's weights",
                 got="a folder",
                 next_step="export with the version of Rushes that made the run (see header.json)",
@@ -46,29 +46,29 @@ class Source:
 
     @property
     def max_lora_rank(self) -> int | None:
-        """Largest rank that the change can have by the way it was trained; None for full fine-tuning."""
+        """Largest possible rank of the change, given how it was trained; None for full fine-tuning."""
         if any(each.kind != "lora" for each in self.chain) or self.recipe.train.lora is None:
             return None
         return self.recipe.train.lora.rank * len(self.chain)
 
 
 def choose(run: Run, key: str | None = None) -> Source:
-    """The checkpoint that a run is about: the one that its scorecard compares, else the end of its only chain.
+    """The main checkpoint of a run: the one that its scorecard compares, else the end of its only chain.
 
     Args:
         run: an open run.
-        key: a checkpoint's key, or the beginning of one, to take another.
+        key: another checkpoint's key, or the beginning of it.
 
     Raises:
         StoreError: the run has no finished checkpoint.
-        InputError: `key` names none or several; or there are several chains and no `key`.
+        InputError: `key` matches none or several; or there are several chains and no `key`.
     """
     known = {checkpoint.key: checkpoint for checkpoint in run.checkpoints.all()}
     if not known:
         raise StoreError(
             f"{run.home} has no finished checkpoint to export",
             expected="a run that has trained",
-            next_step=f"see how far it is with: rushes status {run.home}; then run the command that began it again",
+            next_step=f"see its progress with: rushes status {run.home}; then run the command that started it again",
         )
     chosen = _named(known.values(), key) if key is not None else _main(run, known)
     chain = [chosen]
@@ -99,7 +99,7 @@ def _main(run: Run, known: dict[str, Checkpoint]) -> Checkpoint:
     if len(ends) == 1:
         return ends[0]
     raise InputError(
-        f"{run.home} has {len(ends)} checkpoints that could be meant, and it is not finished",
+        f"{run.home} is not finished and has {len(ends)} checkpoints to choose from",
         expected=f"one of {', '.join(sorted(each.key[:SHORT] for each in ends))}",
         next_step="name one of them with --checkpoint, or finish the run",
     )
