@@ -17,7 +17,7 @@ def examine(home: Path) -> list[Check]:
     Args:
         home: folder that runs are written to.
 
-    Packages add checks of their own by entry points in the group `rushes.checks`: functions that return a `Check`.
+    Packages add their own checks by entry points in the group `rushes.checks`: functions that return a `Check`.
     """
     own = [*check_packages(), *check_imports(), *check_machine(home)]
     return [*own, *(point.load()() for point in extensions("rushes.checks").values())]

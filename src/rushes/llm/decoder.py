@@ -52,8 +52,8 @@ class Decoder:
         before_TV = logits_TV[:-1] if self.num_read == 0 else torch.cat([self._logits_V[None], logits_TV[:-1]])
         self.num_read += len(ids)
         self._logits_V = logits_TV[-1]
-        told = torch.tensor(list(ids[-len(before_TV) :]) if len(before_TV) else [], dtype=torch.long)
-        return before_TV.log_softmax(dim=-1).gather(1, told[:, None])[:, 0]
+        new = torch.tensor(list(ids[-len(before_TV) :]) if len(before_TV) else [], dtype=torch.long)
+        return before_TV.log_softmax(dim=-1).gather(1, new[:, None])[:, 0]
 
     def logprob(self, ids: Sequence[int]) -> float:
         """Log-probability that the conversation continues with these tokens; the state does not change."""
