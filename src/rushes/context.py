@@ -1,6 +1,6 @@
-"""What every stage of a run is handed: the recipe, the run folder, where work runs, the models, what was met so far.
+"""What every stage of a run receives: the recipe, the run folder, the executor, the models, the clips so far.
 
-Stages are functions over it. It loads nothing by itself and knows no stage.
+Stages are functions of it. It loads nothing until a stage needs it, and knows no stage.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """One run at work."""
+    """One run in progress."""
 
     def __init__(self, recipe: Recipe, run: Run) -> None:
         """Prepare; nothing is loaded before it is needed.
@@ -38,38 +38,38 @@ class Context:
         self.recipe = recipe
         self.run = run
         self.prompts: dict[str, Prompt] = {}
-        """Every prompt met so far, by key."""
+        """Every prompt seen so far, by key."""
         self.clips: dict[str, Clip] = {}
-        """Every clip met so far, by key."""
+        """Every clip seen so far, by key."""
         self.outputs: dict[str, Clip] = {}
-        """Clips by what the model put out, see `rushes.generate.takes.Take.output`."""
+        """Clips by the output of the model, see `rushes.generate.takes.Take.output`."""
         self.rejections: list[Rejection] = []
-        """Texts that the screen refused so far, round after round: drafts, and captions of real clips."""
+        """Texts that the screen has rejected in all rounds so far: drafts, and captions of real clips."""
         self.forecast = Forecast(recipe, run.log)
-        """What the event log is told about the totals."""
+        """The expected totals; changes are written to the event log."""
         shapes = [each.shape for each in (recipe, as_draft(recipe))]
         self.models = Models(recipe.base, recipe.runtime, shapes, run.blobs, run.log)
-        """The base model with the weights that a stage asks for."""
+        """The base model with the weights that a stage requests."""
 
     # ---------------------------------------------------------------- where work runs
 
     @cached_property
     def runtime(self) -> RuntimeSpec:
-        """The recipe's runtime, with the run's own folder for replies of language models where it names none."""
+        """The recipe's runtime; if it names no folder for replies of language models, they go to the run folder."""
         runtime = self.recipe.runtime
         if runtime.cache_folder is not None:
             return runtime
-        # By its full path: a worker has another working folder.
+        # An absolute path: a worker has another working directory.
         return runtime.model_copy(update={"cache_folder": str((self.run.home / "llm").resolve())})
 
     @cached_property
     def blobs(self) -> Blobs:
-        """The run's stored files by their full path, for workers."""
+        """The run's stored files by absolute path, for workers."""
         return Blobs(self.run.blobs.folder.resolve())
 
     @property
     def here(self) -> Place:
-        """This process, for work that is light or needs what is loaded here."""
+        """This process, for work that is light or needs what is already loaded here."""
         return self.run.place()
 
     @property
@@ -90,17 +90,17 @@ class Context:
 
     @cached_property
     def vocabulary(self) -> frozenset[str] | None:
-        """The words a word-level tokenizer knows; None for models that can read any word."""
+        """The words in a word-level tokenizer's vocabulary; None for models that can read any word."""
         return word_level_vocabulary(self.recipe.base)
 
     @property
     def base(self) -> Model:
-        """The untouched model."""
+        """The base model, before any training."""
         return self.models.base
 
     @property
     def conditions(self) -> Conditions:
-        """What the transformer is told in training besides latents, timestep and text: as when it generates."""
+        """The transformer's inputs in training besides latents, timestep and text: the same as in generation."""
         from rushes.families.family import Conditions
 
         return Conditions(fps=self.recipe.shape.fps, guidance=self.recipe.generate.sampler.guidance_scale)
@@ -110,7 +110,7 @@ def executor_of(runtime: RuntimeSpec) -> Executor | None:
     """The executor that a recipe names for generating, judging and measuring; None for this process.
 
     Raises:
-        RecipeError: the recipe names one GPU by number where every worker is given one of its own.
+        RecipeError: the recipe names one GPU by number, but Ray assigns a GPU to each worker.
     """
     if runtime.executor == "local":
         return None
@@ -127,5 +127,5 @@ def executor_of(runtime: RuntimeSpec) -> Executor | None:
 
 
 def needs_of(runtime: RuntimeSpec) -> Needs:
-    """What one worker needs: the recipe's threads, and a GPU where it computes on one."""
+    """What one worker needs: the recipe's threads, and a GPU if the recipe's device is one."""
     return Needs(num_cpus=runtime.num_threads, num_gpus=1.0 if runtime.device.startswith("cuda") else 0.0)

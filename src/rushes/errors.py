@@ -11,7 +11,7 @@ _NOT_GIVEN: Final = object()
 
 
 class UserError(Exception):
-    """Something the user can put right: what is wrong, what was expected, what was got, what to do next.
+    """Something the user can fix: what is wrong, what was expected, what was found instead, what to do next.
 
     Example:
         UserError("train.steps is not a whole number", expected="an integer >= 1", got="many",
@@ -24,7 +24,7 @@ class UserError(Exception):
         self.problem = problem
         """One sentence that says what is wrong."""
         self.expected = expected
-        """What would have been right; None when the problem says it."""
+        """What would have been correct; None when the problem already states it."""
         self.got_repr = None if got is _NOT_GIVEN else repr(got)
         """repr() of the offending value; None when there is none to show."""
         self.next_step = next_step
@@ -96,7 +96,7 @@ class BlobCorrupt(StoreError):
 
 
 class TrainingError(UserError):
-    """Training cannot go on: repeated non-finite losses, too many unscored clips, no weight left."""
+    """Training cannot continue: repeated non-finite losses, too many unscored clips, no weight left."""
 
 
 class StageFailed(Exception):
@@ -104,4 +104,4 @@ class StageFailed(Exception):
 
 
 class Stopped(Exception):
-    """The user asked to stop (Ctrl-C or SIGTERM) and the work in hand is stored; run the same command to go on."""
+    """The user asked to stop (Ctrl-C or SIGTERM) and the current work is stored; run the same command to resume."""

@@ -1,7 +1,7 @@
 """One round of automatic feedback, start to end: diagnose, write, generate, judge, weigh, train, measure, compare.
 
-Every expensive step goes through `advance` and is skipped where its records are there; everything else is a pure
-function of records. Each call below is a stage; `stage.py` in the folder of its name holds what it does.
+Every expensive step goes through `advance`, which skips it if its records exist; everything else is a pure function
+of records. Each call below is a stage, implemented in `stage.py` in the folder of that name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rushes.train.stage import train
 from rushes.weights.stage import weigh
 
 STAGES = ("prompts", "generate", "judge", "train", "measure")
-"""Names that `until` understands, in order."""
+"""Names that `until` accepts, in order."""
 
 
 def improve(
@@ -43,18 +43,18 @@ def improve(
 
     Args:
         recipe: what to do.
-        home: the run folder; made where it is missing.
+        home: the run folder; created if missing.
         until: one of `STAGES`: stop after that stage; None goes to the end.
-        on_progress: told about every chunk that landed.
-        allow_change: go on in a folder that another recipe made; exactly what depends on the change is made again.
+        on_progress: called after every finished chunk.
+        allow_change: continue in a folder that another recipe made; only what depends on the change is made again.
 
     Returns:
-        The scorecard, or None when `until` ended the run before there was one.
+        The scorecard, or None when `until` stopped the run before there was one.
 
     Raises:
         UserError: the recipe, an input or the run folder cannot be used; the base model's files changed since the run
             began.
-        Stopped: the user asked to stop, and the work in hand is stored.
+        Stopped: the user asked to stop, and the current work is stored.
     """
     check(recipe)
     with Run.open(home, recipe, allow_change=allow_change) as run, run.stop.listening():
@@ -87,7 +87,7 @@ def improve(
                 before = measure(context, context.base, held_out, "held_out")
                 after = measure(context, model, held_out, "held_out")
                 return compare(context, focus, model, real.clips, before, after)
-    raise AssertionError("healing offers attempts without end")
+    raise AssertionError("healing never runs out of attempts")
 
 
 __all__ = ["STAGES", "improve"]

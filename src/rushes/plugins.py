@@ -23,14 +23,14 @@ from rushes.roles import Runtime, Spec
 
 @dataclass(frozen=True)
 class Role:
-    """What a plug-in can be."""
+    """A role that a plug-in can fill."""
 
     protocol: str
     """Its Protocol in `rushes.roles`."""
     call: str
-    """The method that what it builds must have, as the Protocol writes it."""
+    """The method that the built object must have, as the Protocol declares it."""
     group: str
-    """Entry points under which packages offer it by a short name."""
+    """Group of entry points in which packages offer it by a short name."""
 
 
 WRITER: Final = Role("PromptWriter", "write(briefs)", "rushes.writers")
@@ -75,15 +75,15 @@ def plugin(spec: PluginSpec, role: Role) -> Spec:
     """The Spec that a recipe names, made with its options.
 
     Raises:
-        RecipeError: the module or the class is not there, the class is no Spec, has no name or no `build`, or an option
-            does not fit.
+        RecipeError: the module or the class does not exist, the class is not a Spec, has no name or no `build`, or an
+            option is not valid.
     """
     return _plugin(spec.model_dump_json(), role)
 
 
 @cache
 def _plugin(spec_json: str, role: Role) -> Spec:
-    """`plugin`, once per recipe entry: every work key asks for it."""
+    """`plugin`, cached per recipe entry, because every work key needs it."""
     spec = PluginSpec.model_validate_json(spec_json)
     cls = _class(spec.use, role)
     _check_class(cls, spec.use, role)
@@ -94,10 +94,10 @@ def _plugin(spec_json: str, role: Role) -> Spec:
         name = ".".join(map(str, first["loc"])) or "options"
         near = get_close_matches(name, cls.model_fields, n=1)
         raise RecipeError(
-            f"option {name!r} of the plug-in {spec.use} does not fit: {first['msg']}",
+            f"option {name!r} of the plug-in {spec.use} is not valid: {first['msg']}",
             expected=f"options among {sorted(cls.model_fields)}",
             got=spec.options,
-            next_step=f"did you mean {near[0]!r}?" if near and near[0] != name else "correct options: in the recipe",
+            next_step=f"did you mean {near[0]!r}?" if near and near[0] != name else "correct `options:` in the recipe",
         ) from error
 
 
@@ -111,7 +111,7 @@ def build(spec: PluginSpec, role: Role, runtime: Runtime, where: str) -> Any:
         where: key of the recipe that names it, for the error.
 
     Raises:
-        RecipeError: see `plugin`; or what it builds lacks the method of the role.
+        RecipeError: see `plugin`; or the built object lacks the method of the role.
     """
     chosen: Any = plugin(spec, role)
     built = chosen.build(runtime)
@@ -129,7 +129,7 @@ def _check_class(cls: type[Spec], use: str, role: Role) -> None:
     package = cls.__module__.partition(".")[0]
     if not _own_name(cls):
         raise RecipeError(
-            f"the plug-in {use} has no name of its own, so its records would be lost when the class moves",
+            f"the plug-in {use} does not set its own spec_name, so its records would be lost when the class moves",
             expected=f'a line in the class: spec_name: ClassVar[str] = "{package}.{role.group[7:-1]}"',
             got=f"spec_name {cls.spec_name!r}",
             next_step="add that line, with a name that never changes",
@@ -139,8 +139,8 @@ def _check_class(cls: type[Spec], use: str, role: Role) -> None:
     )
     if other is not None:
         raise RecipeError(
-            f"the plug-in {use} has the name of another Spec, {_place(other)}",
-            expected="a name of its own",
+            f"the plug-in {use} has the same spec_name as another Spec, {_place(other)}",
+            expected="a unique spec_name",
             got=cls.spec_name,
             next_step="begin spec_name with the name of your package",
         )
@@ -154,7 +154,7 @@ def _check_class(cls: type[Spec], use: str, role: Role) -> None:
 
 
 def _all(cls: type[Spec]) -> list[type[Spec]]:
-    """Every Spec that is imported."""
+    """Every imported Spec class."""
     return [each for sub in cls.__subclasses__() for each in (sub, *_all(sub))]
 
 
@@ -195,7 +195,7 @@ def _class(use: str, role: Role) -> type[Spec]:
     names = [name for name in specs if name != "Spec"]
     near = get_close_matches(class_name, names, n=1, cutoff=0.4)
     raise RecipeError(
-        f"the plug-in {use} is {'not there' if found is None else 'not a Spec'}",
+        f"the plug-in {use} {'does not exist' if found is None else 'is not a Spec'}",
         expected=f"a subclass of rushes.roles.Spec in {module_name}; it has {names or 'none'}",
         got=class_name,
         next_step=f"did you mean {near[0]!r}?" if near else "write class ...(Spec) with build(self, runtime) there",

@@ -1,6 +1,6 @@
-"""What is checked before anything is spent: that the recipe's plug-ins are there, and that the base model is the same.
+"""Checks before any expensive work: the recipe's plug-ins exist, and the base model has not changed.
 
-The recipe's own settings are checked when it is read; this is what can only be known on this machine.
+The recipe's own settings are checked when it is read; these checks depend on this machine.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from rushes.roles import PromptSuite
 from rushes.store.run import Run
 
 _BASE: Final = "base_fingerprint"
-"""Under which the run keeps what its base model was."""
+"""Key under which the run stores the fingerprint of its base model."""
 
 
 def check(recipe: Recipe) -> None:
-    """Find out whether every plug-in of a recipe can be had, and whether its work can be spread as it says.
+    """Check that every plug-in of a recipe can be found, and that its executor can run on its device.
 
     Raises:
-        RecipeError: one cannot; the message names it.
+        RecipeError: one of these does not hold; the message says which.
     """
     named = (
         (recipe.prompts.writer, WRITER),
@@ -54,9 +54,9 @@ def _check_suite(recipe: Recipe, suite: PromptSuite) -> None:
 
 
 def check_base(recipe: Recipe, run: Run, *, allow_change: bool) -> None:
-    """Refuse to go on where the files of the base model are no longer those that the run began with.
+    """Refuse to continue if the files of the base model have changed since the run began.
 
-    A model on the Hub is looked at once it is in this machine's cache.
+    A model on the Hub is checked only after it is in this machine's cache.
 
     Raises:
         RecipeChanged: they differ, and `allow_change` is False.
@@ -66,9 +66,9 @@ def check_base(recipe: Recipe, run: Run, *, allow_change: bool) -> None:
         return
     if before is not None and not allow_change:
         raise RecipeChanged(
-            f"the files of base.model {recipe.base.model!r} are not those that {run.home} was begun with",
+            f"the files of base.model {recipe.base.model!r} have changed since the run in {run.home} began",
             paths=("base",),
-            next_step="bring the old files back, name another run folder, or allow the change (--allow-change): what "
+            next_step="restore the old files, name another run folder, or allow the change (--allow-change): what "
             "depends on the model is made again",
         )
     if before is not None:

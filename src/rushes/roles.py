@@ -1,4 +1,4 @@
-"""The verbs of Rushes: one-method Protocols over lists, so that batching is the implementer's gain.
+"""The verbs of Rushes: one-method Protocols over lists, so that an implementation can batch.
 
 Every list that comes back is aligned with the list that went in; an item that failed is a `Failed` in its place, never
 a missing element. A plug-in is a `Spec` subclass anywhere whose `build()` returns an object with the one method.
@@ -53,8 +53,8 @@ class Spec(BaseModel):
             def build(self, runtime: Runtime) -> Judge: ...
 
     It may also have a method `chat_models` (see `rushes.plan.chat_models.CallsChatModels`), by which `rushes plan`
-    counts what the language models behind it cost. Without it the plan does not know the plug-in's time; of its memory
-    it counts the models that the fields name.
+    counts what the language models behind it cost. Without it the plan shows the plug-in's time as unknown, and counts
+    in its memory only the models that the fields name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
@@ -86,7 +86,7 @@ class Plugin(Protocol):
 
 @dataclass(frozen=True)
 class Brief:
-    """An order for one prompt."""
+    """A request for one prompt."""
 
     dimension: str
     """Quality dimension to aim at."""
@@ -97,7 +97,7 @@ class Brief:
     example_questions: tuple[tuple[Question, ...], ...]
     """Questions of each example, in the order of `examples`; empty where none are known."""
     origin: Origin
-    """Why the prompt is wanted."""
+    """What the prompt is for."""
     index: int
     """Position among the prompts of this dimension and origin, from 0."""
     seed: int
@@ -113,9 +113,9 @@ class Draft:
     base_text: str
     """The short idea before augmentation."""
     source: str = ""
-    """Where it came from, free words."""
+    """Where it came from, free text."""
     questions: tuple[Question, ...] = ()
-    """Questions, where the writer knows them (a grammar does); else empty and a QuestionWriter is asked."""
+    """Questions, if the writer can give them (a grammar can); else empty, and a QuestionWriter writes them."""
     real_clip: Video | None = None
     """The real clip that the text describes, cut to the model's shape; None for invented texts."""
 
@@ -124,7 +124,7 @@ class PromptWriter(Protocol):
     """Focus -> texts."""
 
     def write(self, briefs: Sequence[Brief]) -> list[Draft | Failed]:
-        """One draft per brief, in order; the same brief gives the same text where the writer promises it."""
+        """One draft per brief, in order; the same brief gives the same text if the writer guarantees that."""
         ...
 
 
@@ -151,29 +151,29 @@ class QuestionWriter(Protocol):
 
 
 class Critic(Protocol):
-    """Prompts -> whether a camera could show them."""
+    """Prompts -> whether a video could show them."""
 
     def verdicts(self, prompts: Sequence[Prompt]) -> list[Verdict]:
-        """One verdict per prompt, in order; a reply that cannot be used is a verdict without criterion."""
+        """One verdict per prompt, in order; an unusable reply is a verdict without criterion."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class RealClip:
-    """A real clip with its caption. Pixels are loaded when asked for, so that a folder of any size fits in memory."""
+    """A real clip with its caption. Pixels are loaded on demand, so that a folder of any size fits in memory."""
 
     name: str
-    """File name in its folder, or a name of its own; free text, to be escaped where it is shown."""
+    """File name in its folder, or another unique name; free text, to be escaped where it is shown."""
     text: str
     """The caption."""
     dimension: str
-    """Quality dimension that it goes with; `real` where none is known."""
+    """Quality dimension that it belongs to; `real` if unknown."""
     questions: tuple[Question, ...]
     """Questions with the answers that this very clip gets; empty where there are none."""
     sha256: str
     """Hash of its pixels, in the model's shape: 64 hex digits."""
     load: Callable[[], Video]
-    """Gives the pixels, cut to the model's shape. Raises `VideoError` when the file has changed or gone."""
+    """Returns the pixels, cut to the model's shape. Raises `VideoError` when the file has changed or is gone."""
 
 
 class ClipSource(Protocol):
@@ -181,18 +181,18 @@ class ClipSource(Protocol):
 
     @property
     def dimensions(self) -> tuple[str, ...]:
-        """Names of the dimensions that its clips can be about; empty where it does not tell them apart."""
+        """Names of the dimensions that its clips can be about; empty if it does not distinguish dimensions."""
         ...
 
     def clips(self, num: int, seed: int, shape: ShapeSpec, dimensions: Sequence[str] | None) -> list[RealClip]:
         """Real clips with captions and questions.
 
         Args:
-            num: how many are wanted; fewer may come. Clip i is the same whatever `num` is.
-            seed: decides which.
+            num: how many are requested; fewer may be returned. Clip i is the same whatever `num` is.
+            seed: decides which clips.
             shape: size, number of frames and frame rate that their pixels must have.
-            dimensions: only clips that go with these dimensions, in turn, with captions that tell every detail, for an
-                audit; None for whatever there is.
+            dimensions: only clips that belong to these dimensions, in turn, with captions that state every detail, for
+                an audit; None for clips of any kind.
         """
         ...
 
@@ -203,7 +203,7 @@ Part = Literal["probe", "development", "test"]
 
 @dataclass(frozen=True)
 class SuitePrompt:
-    """A prompt of a suite, as it stands there."""
+    """A prompt of a suite, unchanged."""
 
     text: str
     """The full text for the model."""
@@ -227,7 +227,7 @@ class PromptSuite(Protocol):
         ...
 
     def prompts(self, dimension: str, num: int, part: Part) -> list[SuitePrompt]:
-        """Prompts of a dimension, in order; more than there are gives all.
+        """The first `num` prompts of a dimension, in order; all of them if there are fewer.
 
         Raises:
             RecipeError: the suite has no such dimension.
@@ -254,12 +254,12 @@ class Video:
 
 @dataclass(frozen=True)
 class ClipRequest:
-    """An order for one clip."""
+    """A request for one clip."""
 
     text: str
     """The prompt."""
     seed: int
-    """Seed of the first noise; 0 <= seed < 2**63. Decides the clip whatever else is in the list."""
+    """Seed of the initial noise; 0 <= seed < 2**63. The clip does not depend on the other requests in the list."""
     sampler: SamplerSettings
     """How to sample."""
     height_px: int
@@ -271,17 +271,17 @@ class ClipRequest:
     fps: float
     """Frames per second."""
     decode: bool = True
-    """False asks for latents alone, where the model has some to give."""
+    """False requests only latents, from a model that provides them."""
 
 
 @dataclass(frozen=True, eq=False)
 class GeneratedClip:
-    """A clip as it left the model."""
+    """A clip as the model generated it."""
 
     frames_THWC: Frames | None
-    """Pixels: T, H, W, 3, uint8, RGB; None where only latents were asked for."""
+    """Pixels: T, H, W, 3, uint8, RGB; None if only latents were requested."""
     latents_CTHW: Latents | None
-    """Final latents as they left the sampler, float32; None where the model has none to give."""
+    """Final latents as the sampler returned them, float32; None if the model provides none."""
     seconds: float
     """Wall-clock spent on this clip (a batch's time divided by its size)."""
 
@@ -318,7 +318,8 @@ class GivenAnswer:
     unscored_reason: str | None = None
     """Why there is none; set exactly when `p_yes` is None."""
     yes_no_mass: float | None = None
-    """P(yes) + P(no) before they were scaled to 1, 0 to 1: how much of an answer it was; None where nobody knows."""
+    """P(yes) + P(no) before they were scaled to sum to 1; 0 to 1, low if the model did not really answer; None if
+    unknown."""
 
 
 @dataclass(frozen=True)
@@ -342,10 +343,10 @@ class AccuracyRow:
 
 @runtime_checkable
 class Tested(Protocol):
-    """A judge's Spec that knows how good the judge is; the report then shows it."""
+    """A judge's Spec that states how accurate the judge is; the report shows it."""
 
     def accuracy(self) -> Sequence[AccuracyRow]:
-        """Its accuracy by dimension, as it was measured before the judge was released; empty where it was not."""
+        """Its accuracy by dimension, as measured before the judge was released; empty if it was not measured."""
         ...
 
 

@@ -214,7 +214,7 @@ def test_stopped_and_killed_and_started_again_it_makes_the_same_bytes(two: Path,
         wait_for(lambda: is_training(home))
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal
         assert process.wait(30) == EXIT_STOPPED
-        assert "stopping after the item in hand" in (process.stderr.read() if process.stderr else "")
+        assert "stopping after the current item" in (process.stderr.read() if process.stderr else "")
         assert not workers_of(process.pid)
     state = next(home.glob("scratch/*/state.safetensors"))
     before = state.read_bytes()
@@ -283,7 +283,7 @@ def test_nothing_is_left_of_a_launcher_that_ends(number: signal.Signals, two: Pa
         process.wait(20)
         wait_for(lambda: not any(map(is_alive, others)), 10)
         said = process.stderr.read() if process.stderr else ""
-    assert ("stopped after the item in hand" in said) == (number == signal.SIGTERM)
+    assert ("stopped after the current item" in said) == (number == signal.SIGTERM)
 
 
 def children_of(parent: int) -> list[int]:

@@ -93,12 +93,12 @@ def test_records_call_it_by_its_model_or_else_by_the_name_of_its_spec() -> None:
         (PluginSpec(use="rushes.no_such:X"), "cannot be imported", "or correct the name"),
         (PluginSpec(use="sandbux"), "no installed package offers a Judge called 'sandbux'", "did you mean 'sandbox'?"),
         (PluginSpec(use="zzz"), "no installed package offers a Judge", "name it as package.module:Class"),
-        (named("DimSpek"), "is not there", "did you mean 'DimSpec'?"),
-        (named("Zzz"), "is not there", "write class ...(Spec)"),
+        (named("DimSpek"), "does not exist", "did you mean 'DimSpec'?"),
+        (named("Zzz"), "does not exist", "write class ...(Spec)"),
         (named("NOT_A_SPEC"), "is not a Spec", ""),
         (named("Spec"), "is not a Spec", ""),
         (named("DimSpec", treshold=1.0), "option 'treshold'", "did you mean 'threshold'?"),
-        (named("DimSpec", threshold="high"), "option 'threshold'", "correct options: in the recipe"),
+        (named("DimSpec", threshold="high"), "option 'threshold'", "correct `options:` in the recipe"),
     ],
 )
 def test_errors_say_what_is_wrong_and_what_to_do(spec: PluginSpec, problem: str, next_step: str) -> None:
@@ -116,14 +116,14 @@ ADD_NAME = "add that line, with a name that never changes"
 @pytest.mark.parametrize(
     ("class_name", "role", "problem", "expected", "got", "next_step"),
     [
-        ("NamelessSpec", JUDGE, "has no name of its own", OWN_NAME.format("judge"), "spec_name ''", ADD_NAME),
-        ("NamelessSpec", WEIGHTING, "has no name of its own", OWN_NAME.format("weighting"), "spec_name ''", ADD_NAME),
-        ("HeirSpec", JUDGE, "has no name of its own", OWN_NAME.format("judge"), HEIRLOOM, ADD_NAME),
+        ("NamelessSpec", JUDGE, "does not set its own spec_name", OWN_NAME.format("judge"), "spec_name ''", ADD_NAME),
+        ("NamelessSpec", WEIGHTING, "does not set its own", OWN_NAME.format("weighting"), "spec_name ''", ADD_NAME),
+        ("HeirSpec", JUDGE, "does not set its own spec_name", OWN_NAME.format("judge"), HEIRLOOM, ADD_NAME),
         (
             "TwinSpec",
             JUDGE,
-            "has the name of another Spec, rushes.recipe.models:VlmJudgeSpec",
-            "a name of its own",
+            "has the same spec_name as another Spec, rushes.recipe.models:VlmJudgeSpec",
+            "a unique spec_name",
             "judge.vlm",
             "begin spec_name with the name of your package",
         ),

@@ -1,4 +1,4 @@
-"""Asking the judge, with every answer kept in a file: an audit that was interrupted goes on, a larger one asks less."""
+"""Ask the judge and store every answer in a file, so that an interrupted or larger audit reuses earlier answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILE_NAME: Final = "answers.jsonl"
 
 @dataclass(frozen=True)
 class Given:
-    """What the judge said to one request, checked."""
+    """The judge's answers to one request, checked."""
 
     answers: tuple[Checked, ...]
     """One per question, in order."""
@@ -30,10 +30,10 @@ class Given:
 
 
 class AnswerFile:
-    """Answers of judges by request, appended line by line; a line that a kill cut short is asked again."""
+    """Answers of judges by request, appended line by line; a line truncated by a kill is asked again."""
 
     def __init__(self, path: Path) -> None:
-        """Read what is there.
+        """Read the stored answers.
 
         Raises:
             StoreError: the file cannot be read, or its folder cannot be made.
@@ -50,11 +50,11 @@ class AnswerFile:
         self._needs_newline = bool(data) and not data.endswith(b"\n")
 
     def get(self, key: str) -> tuple[Checked, ...] | None:
-        """The answers to a request, where they are known."""
+        """The stored answers to a request; None if there are none."""
         return self._known.get(key)
 
     def add(self, entries: Sequence[tuple[str, tuple[Checked, ...]]]) -> None:
-        """Keep answers; they are on the disk when this returns.
+        """Store answers; they are on disk when this returns.
 
         Raises:
             StoreError: disk full, read-only.
@@ -86,12 +86,12 @@ def _entry(line: bytes) -> tuple[str, tuple[Checked, ...]] | None:
 
 
 def request_key(judge: object, asked: Asked) -> str:
-    """What names a request in the file: 64 hex digits.
+    """Key of a request in the file: 64 hex digits.
 
-    A changed clip is named by its original and by what was done to it: encoders may give other pixels another day.
+    A changed clip is identified by its original and the change, because encoders do not always give the same pixels.
 
     Args:
-        judge: JSON value that tells this judge from every other, its weights included.
+        judge: JSON value that identifies this judge, its weights included.
         asked: the request.
     """
     request = asked.request
@@ -100,12 +100,12 @@ def request_key(judge: object, asked: Asked) -> str:
 
 
 def ask_all(judge: Judge, identity: object, asked: Sequence[Asked], file: AnswerFile) -> list[Given]:
-    """What the judge says to each request, in order; those known from the file are not asked.
+    """The judge's answers to each request, in order; requests already in the file are not asked.
 
-    A judge that fails on a request leaves it unscored with the reason, and it is asked again by the next audit.
+    If the judge fails on a request, it is left unscored with the reason, and the next audit asks it again.
 
     Raises:
-        UserError, Stopped: raised by the judge; StoreError: an answer cannot be kept.
+        UserError, Stopped: raised by the judge; StoreError: an answer cannot be stored.
     """
     keys = [request_key(identity, each) for each in asked]
     before = {key: known for key in keys if (known := file.get(key)) is not None}
@@ -125,7 +125,7 @@ def ask_all(judge: Judge, identity: object, asked: Sequence[Asked], file: Answer
 
 
 def _given(judge: Judge, requests: Sequence[JudgeRequest]) -> list[object]:
-    """The judge's own return for each request; one bad clip does not cost its batch."""
+    """The judge's raw result for each request; one bad clip does not fail its batch."""
     together = _one_call(judge, requests)
     if len(requests) < 2 or not all(isinstance(given, Failed) for given in together):
         return together
@@ -142,5 +142,5 @@ def _one_call(judge: Judge, requests: Sequence[JudgeRequest]) -> list[object]:
         return list(given)
     except (UserError, Stopped):
         raise
-    except Exception as error:  # a judge is anybody's code: what it raises is a result of the audit
+    except Exception as error:  # a judge can be third-party code: its exceptions are a result of the audit
         return [Failed.of(error)] * len(requests)

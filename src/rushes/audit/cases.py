@@ -1,4 +1,4 @@
-"""What is asked in an audit: clips with their questions, each as it is and under every control.
+"""The requests of an audit: clips with their questions, each unchanged and under every control.
 
 Legend: T frames, H height, W width.
 """
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from rushes.roles import Frames
 
 ORIGINAL: Final = "original"
-"""Name that stands for no control."""
+"""Name used for the unchanged clip, without a control."""
 ASKED_AGAIN: Final = "asked_again"
-"""The control whose point is to be asked at another time, in other company."""
+"""The control that repeats the same questions later, in another order and in other batches."""
 CRF: Final = 36
-"""Constant rate factor of the control `compression`: x264's default is 23, and 51 is the worst."""
+"""Constant rate factor of the control `compression`: x264's default is 23; 51 is the worst quality."""
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A clip with the questions of its prompt. Pixels are loaded when asked for."""
+    """A clip with the questions of its prompt. Pixels are loaded on demand."""
 
     name: str
-    """File name, or the clip's key in a run; names it in a table of labels."""
+    """File name, or the clip's key in a run; identifies it in a file of labels."""
     prompt: str
     """Name of its prompt; intervals are clustered by it."""
     dimension: str
@@ -45,7 +45,7 @@ class Case:
     questions: tuple[Question, ...]
     """At least one."""
     load: Callable[[], Video]
-    """Gives the pixels."""
+    """Returns the pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +60,14 @@ class Asked:
     compared: tuple[int, ...]
     """Positions of the case's own questions whose answers this is compared with."""
     made_from: str
-    """Hash of the clip as it is: pixels, shape and frame rate."""
+    """Hash of the unchanged clip: pixels, shape and frame rate."""
     made_by: tuple[str | int, ...] = ()
-    """What was done to the pixels, and with which number; or that it is asked again. Empty for nothing."""
+    """The change to the pixels and its parameter, or the name of the repeat control; empty for no change."""
 
 
 @dataclass(frozen=True, eq=False)
 class NotAsked:
-    """A control that cannot be made for a clip."""
+    """A control that cannot be applied to a clip."""
 
     case: Case
     control: str
@@ -76,13 +76,13 @@ class NotAsked:
 
 
 def requests_of(case: Case, other: Case | None, controls: Sequence[str], seed: int) -> list[Asked | NotAsked]:
-    """The clip as it is and under each control, in order.
+    """Requests for the unchanged clip and for each control, in order.
 
     Args:
         case: the clip.
-        other: whose questions make the wrong prompt; None where there is no other prompt in the dimension.
+        other: the clip whose questions serve as the wrong prompt; None if the dimension has no other prompt.
         controls: names from the table of expectations.
-        seed: of the order of shuffled frames.
+        seed: decides the order of shuffled frames.
     """
     video = case.load()
     request = JudgeRequest(video, case.text, case.questions)
@@ -104,16 +104,16 @@ def _controlled(own: Asked, other: Case | None, control: str, seed: int) -> Aske
             return NotAsked(case, control, "the dimension has no other prompt")
         return replace(own, control=control, request=JudgeRequest(request.video, other.text, other.questions))
     if control == "negated_question":
-        return _turned_round(own)
+        return _negated_questions(own)
     if control == ASKED_AGAIN:
         backwards = tuple(reversed(case.questions))
         return replace(own, control=control, request=replace(request, questions=backwards), made_by=(control,))
     raise ValueError(f"no such control: {control!r}")
 
 
-def _turned_round(own: Asked) -> Asked | NotAsked:
-    turned = [(index, negated(question.text)) for index, question in enumerate(own.case.questions)]
-    safe = [(index, text) for index, text in turned if text is not None]
+def _negated_questions(own: Asked) -> Asked | NotAsked:
+    found = [(index, negated(question.text)) for index, question in enumerate(own.case.questions)]
+    safe = [(index, text) for index, text in found if text is not None]
     if not safe:
         return NotAsked(own.case, "negated_question", "none of its questions can be negated safely")
     other: dict[str, Literal["yes", "no"]] = {"yes": "no", "no": "yes"}
@@ -138,10 +138,10 @@ def fingerprint(video: Video) -> str:
 
 
 def wrong_prompts(cases: Sequence[Case], seed: int) -> Mapping[str, Case]:
-    """For each clip by name, the clip of its dimension whose questions it is asked.
+    """For each clip by name, the clip of its dimension whose questions are asked about it.
 
-    The next one in a random order whose prompt is another and whose questions share the fewest expected answers with
-    its own: what both prompts say is no wrong prompt.
+    It is the next one in a random order that has another prompt and whose questions share the fewest expected answers
+    with its own: a question that both prompts answer alike does not test a wrong prompt.
     """
     rng = np.random.default_rng(seed)
     found: dict[str, Case] = {}
@@ -156,7 +156,7 @@ def wrong_prompts(cases: Sequence[Case], seed: int) -> Mapping[str, Case]:
 
 
 def _num_shared(case: Case, other: Case) -> int:
-    """How many of the other's questions the case's own clip answers as expected, as far as the words tell."""
+    """How many of the other's questions the case's own clip should answer as expected, judging by the wording."""
     own = {(question.text.casefold(), question.expected) for question in case.questions}
     return sum((question.text.casefold(), question.expected) in own for question in other.questions)
 
@@ -179,7 +179,7 @@ def _reversed(video: Video, rng: np.random.Generator) -> Video:
 
 
 def _shuffled(video: Video, rng: np.random.Generator) -> Video | str:
-    """A random order in which at least half of the steps from frame to frame jump."""
+    """A random order in which at least half of the transitions from frame to frame jump."""
     num = len(video.frames_THWC)
     if num < 4:
         return f"{num} frames have no order to lose"
@@ -218,11 +218,11 @@ PIXELS: Final[Mapping[str, Callable[[Video, np.random.Generator], Video | str]]]
     "half_the_frames": _half,
     "double_rate": _double_rate,
 }
-"""Controls that change the clip: by name, from the clip to another one, or the reason why there is none."""
+"""Controls that change the clip: by name, a function from the clip to the changed one, or to why there is none."""
 
 
 def compressed(frames_THWC: Frames, fps: float, crf: int = CRF) -> Frames:
-    """There and back through H.264 with its colours at half resolution.
+    """Encode with H.264, colours at half resolution, and decode again.
 
     Args:
         frames_THWC: pixels, uint8, RGB; any size, odd sides are padded while they are compressed.
@@ -248,6 +248,6 @@ def compressed(frames_THWC: Frames, fps: float, crf: int = CRF) -> Frames:
         container.mux(stream.encode(None))
     file.seek(0)
     with av.open(file) as video:
-        video.streams.video[0].codec_context.thread_count = 1  # clips are small, and other work owns the other cores
+        video.streams.video[0].codec_context.thread_count = 1  # clips are small, and other work uses the other cores
         back = np.stack([frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)])
     return np.ascontiguousarray(back[:, :height, :width])

@@ -36,21 +36,21 @@ from rushes.statistics.resampling import Estimate, Resampling
 
 @dataclass
 class Replies:
-    """Everything that was said about one clip."""
+    """All answers about one clip."""
 
     case: Case
     given: dict[str, tuple[Asked, tuple[Checked, ...]]] = field(
         default_factory=dict[str, tuple[Asked, tuple[Checked, ...]]]
     )
-    """By control: what was asked, and one answer per question of the request."""
+    """By control: the request, and one answer per question of it."""
     not_asked: dict[str, str] = field(default_factory=dict[str, str])
-    """By control: why it could not be made."""
+    """By control: why it could not be applied."""
     second: tuple[Checked, ...] | None = None
-    """What a second judge said about the clip as it is."""
+    """A second judge's answers about the unchanged clip."""
 
     @property
     def original(self) -> tuple[Checked, ...]:
-        """The judge's answers about the clip as it is."""
+        """The judge's answers about the unchanged clip."""
         return self.given[ORIGINAL][1]
 
 
@@ -65,17 +65,17 @@ def count_dimension(
     second: str | None = None,
     labels: Labels | None = None,
 ) -> DimensionAudit:
-    """The judge in one dimension.
+    """The audit of the judge in one dimension.
 
     Args:
-        replies: what was said about its clips, at least one.
+        replies: the answers about its clips, at least one.
         controls: names of the controls that were asked.
         aggregate_how: how answers become a score.
         how: resamples of the prompts.
         rule: what decides the verdict.
         is_truth_known: whether the clips are what their prompts say.
         second: name of the second judge; None for none.
-        labels: of people; None for none.
+        labels: answers of people; None for none.
     """
     name = replies[0].case.dimension
     results = tuple(
@@ -142,7 +142,7 @@ def _control(
 
 
 def _scores(reply: Replies, control: str, aggregate_how: str) -> tuple[float, float] | str:
-    """Score of the clip as it is, over the questions that are compared, and under the control; or why there is none."""
+    """Scores of the unchanged clip, over the compared questions, and under the control; or why there is none."""
     if control in reply.not_asked:
         return reply.not_asked[control]
     asked, answers = reply.given[control]
@@ -157,7 +157,7 @@ def _scores(reply: Replies, control: str, aggregate_how: str) -> tuple[float, fl
 
 
 def _score(answered: Sequence[tuple[Question, Checked]], aggregate_how: str) -> float | str:
-    """One score of a clip as the run would give it, or the first reason why there is none."""
+    """The score that the run would give a clip, or the first reason why there is none."""
     values: list[float] = []
     for question, answer in answered:
         if answer.p_yes is None:
@@ -166,7 +166,7 @@ def _score(answered: Sequence[tuple[Question, Checked]], aggregate_how: str) -> 
     return aggregate(values, aggregate_how)
 
 
-# ---------------------------------------------------------------------------------------------- the clips as they are
+# ---------------------------------------------------------------------------------------------- the unchanged clips
 
 
 def _bias(replies: Sequence[Replies], how: Resampling) -> Estimate | None:

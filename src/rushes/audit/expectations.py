@@ -1,4 +1,4 @@
-"""Which control should separate in which dimension: read from `expectations.yaml`, the documented table."""
+"""Which control should separate from the originals in which dimension: the table in `expectations.yaml`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from rushes.records import Record
 from rushes.records.base import Text
 
 Need = Literal["prompt", "picture", "motion", "direction"]
-"""What questions can need; the table says what each means."""
+"""What questions can need; `expectations.yaml` says what each means."""
 Expectation = Literal["separates", "same", "open"]
-"""Must the judge score the control below the original, alike, or does it say nothing about the judge?"""
+"""Should the judge score the control below the original, or the same, or does it say nothing about the judge?"""
 
 
 class Control(Record):
@@ -28,13 +28,13 @@ class Control(Record):
     """
 
     name: Text
-    """Its name in files."""
+    """Name in files."""
     title: Text
-    """Its name in tables."""
+    """Name in tables."""
     what: Text
     """What is done, in words."""
     takes_away: tuple[Need, ...] = ()
-    """What of a clip it takes away."""
+    """What it removes from a clip."""
     is_harmless: bool = False
     """True when no question is about what it changes, so scores must stay the same."""
 
@@ -47,14 +47,14 @@ class Table(Record):
     """
 
     controls: tuple[Control, ...]
-    """Every control, in the order in which they are shown."""
+    """Every control, in display order."""
     dimensions: dict[str, tuple[Need, ...]]
     """What the questions of each dimension need."""
     otherwise: tuple[Need, ...]
-    """What those of any other dimension need."""
+    """What the questions of any other dimension need."""
 
     def expectation(self, control: Control, dimension: str) -> Expectation:
-        """What a judge that can be trusted does with a control in a dimension."""
+        """What a trustworthy judge does with a control in a dimension."""
         if set(control.takes_away) & set(self.dimensions.get(dimension, self.otherwise)):
             return "separates"
         return "same" if control.is_harmless else "open"
@@ -68,10 +68,10 @@ def table() -> Table:
 
 
 def chosen_controls(names: Sequence[str] = ()) -> tuple[str, ...]:
-    """Names of controls in the order in which they are shown: those of `names`, or all.
+    """Names of controls in display order: those in `names`, or all.
 
     Raises:
-        RecipeError: no control has one of the names.
+        RecipeError: a name is not that of a control.
     """
     known = [control.name for control in table().controls]
     for name in names:

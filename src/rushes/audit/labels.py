@@ -1,4 +1,4 @@
-"""Answers that people gave, from a CSV file: columns `clip`, `question`, `answer`, and, if wanted, `rater`.
+"""Answers that people gave, from a CSV file: columns `clip`, `question`, `answer`, and optionally `rater`.
 
 `clip` is the file name of the clip in its folder, or the beginning of its key in a run (12 characters or more);
 `question` is the question as the judge reads it; `answer` is yes or no (also true, false, 1, 0).
@@ -24,7 +24,7 @@ _SHOWN: Final = 5
 
 @dataclass(frozen=True)
 class Labels:
-    """What people said."""
+    """Answers of people."""
 
     source: str
     """Name of the file."""
@@ -34,7 +34,7 @@ class Labels:
     """Rows that cannot be used, and questions on which people are evenly split: each with its place."""
 
     def of(self, case: Case, question: str) -> bool | None:
-        """What people said to a question about a clip; None where nobody was asked."""
+        """The answer of people to a question about a clip; None if they gave none."""
         for name in {case.name, case.name[:12]}:
             found = self.yes.get((name, _folded(question)))
             if found is not None:
@@ -45,7 +45,7 @@ class Labels:
 def read_labels(path: Path, cases: Sequence[Case]) -> Labels:
     """Read a file of labels for the clips of an audit.
 
-    Several rows of one clip and question are several people: most decide, and an even split decides nothing.
+    Several rows of one clip and question count as several people: the majority decides; a tie gives no answer.
 
     Args:
         path: the CSV file, UTF-8, with a first line that names its columns.
@@ -70,7 +70,7 @@ def read_labels(path: Path, cases: Sequence[Case]) -> Labels:
             f"no row of {path} can be used",
             expected=f"columns {', '.join(COLUMNS)}, one row per answer, about clips of this audit",
             got=problems[:_SHOWN] or "no rows",
-            next_step="mend the rows named; rushes judge audit ... --sheet FOLDER writes a file to fill in",
+            next_step="correct the rows named; rushes judge audit ... --sheet FOLDER writes a file to fill in",
         )
     split = [key for key, said in votes.items() if 2 * sum(said) == len(said)]
     problems += [f"{path.name}: people are evenly split on {question!r} about {clip!r}" for clip, question in split]
@@ -102,7 +102,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         return [(reader.line_num, {k: (v or "") for k, v in row.items() if isinstance(k, str)}) for row in reader]
     except csv.Error as error:
         raise InputError(
-            f"{path} is no CSV at line {reader.line_num}: {error}", next_step="mend or delete that line"
+            f"{path} is not valid CSV at line {reader.line_num}: {error}", next_step="correct or delete that line"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""A yes/no question turned round, where that is safe: the right answer becomes the other one. Pure."""
+"""Negate a yes/no question where that is safe, so that the other answer becomes the right one. Pure."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _UNSAFE: Final = re.compile(
 )
 _HINT: Final = re.compile(r"\s*\(yes or no\)\s*[?.]?$", re.IGNORECASE)
 MAX_CHARS: Final = 400
-"""Longest question that is turned round, characters."""
+"""Longest question that is negated, characters."""
 
 
 def negated(question: str) -> str | None:
-    """The same question with the other right answer, or None where no simple rule is sure to give that.
+    """The same question with the opposite right answer, or None if no simple rule is sure to give that.
 
     "Is there a red ball?" becomes "Is it false that there is a red ball?"; any other yes/no question is quoted: "Is it
-    false that the answer to 'does the ball roll to the left?' is yes?". Left alone: what does not open like a yes/no
-    question (or end with the hint "(yes or no)", which is kept), questions with a negation or an "or" in them, several
-    questions in one, quotations, very long ones.
+    false that the answer to 'does the ball roll to the left?' is yes?". Not negated: texts that do not start like a
+    yes/no question (or end with the hint "(yes or no)", which is kept), questions with a negation or an "or" in them,
+    several questions in one, quotations, very long ones.
     """
     text = " ".join(question.split())
     hint = _HINT.search(text)

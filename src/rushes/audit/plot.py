@@ -47,7 +47,7 @@ def audit_picture(audit: Audit) -> Markup:
 
 
 def audit_svg(audit: Audit) -> str:
-    """The picture as a file of its own, for light and dark screens."""
+    """The picture as a standalone file, for light and dark screens."""
     style = Markup("<style>{}</style>").format(Markup(_STYLE + RULES))
     background = tag("rect", width="100%", height="100%", class_="card")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{_picture(audit, style + background)}\n'
@@ -94,7 +94,7 @@ def _head(names: Sequence[str]) -> Markup:
 
 
 def _groups(names: Sequence[str]) -> list[Markup]:
-    """A line over the controls that take something away, and one over those that change nothing."""
+    """A line over the controls that remove something, and one over those that change nothing."""
     harmless = {control.name for control in table().controls if control.is_harmless}
     parts = []
     for words, own in (
@@ -153,7 +153,7 @@ def _cell(result: ControlResult | None, left: float, middle: float) -> Markup:
 
 
 def _mark(tone: str, x: float, y: float) -> Markup:
-    """A dot; a square for what is not as it should be, so that colour is not all that tells."""
+    """A dot; a square for a failed control, so that colour is not the only cue."""
     if tone == "fails":
         return tag("rect", x=x - 4, y=y - 4, width=8, height=8, class_=f"mark {tone}")
     return tag("circle", cx=x, cy=y, r=4, class_=tone)

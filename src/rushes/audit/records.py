@@ -12,13 +12,13 @@ from rushes.records.base import Count, Seconds, Share, Size, Text
 from rushes.statistics.resampling import Estimate
 
 Finding = Literal["passes", "fails", "unclear", "open", "not scored"]
-"""What a control says about the judge: as it should be, not so, too wide an interval, nothing, or without a score."""
+"""What a control says about the judge: as expected, not as expected, interval too wide, nothing, or not scored."""
 Trust = Literal["trust", "do not trust", "not shown"]
-"""`not shown`: nothing speaks against the judge, but the audit is too small or too incomplete to speak for it."""
+"""`not shown`: nothing is against the judge, but the audit is too small or incomplete to show that it is right."""
 
 
 class Rule(Record):
-    """When a judge is not to be trusted in a dimension. docs/judge_audit.md says it in words.
+    """The thresholds below which a judge is not trusted in a dimension. docs/judge_audit.md explains them.
 
     Example:
         Rule(min_auc=0.75, max_auc_shift=0.15, max_score_shift=0.05, max_bias=0.15, min_self_agreement=0.95,
@@ -32,13 +32,13 @@ class Rule(Record):
     max_score_shift: Share = 0.05
     """its mean score is further than this from the original's: an AUC sees differences too small to matter."""
     max_bias: Share = 0.15
-    """Largest yes-bias, either way."""
+    """Largest allowed yes-bias, in either direction."""
     min_self_agreement: Share = 0.95
-    """Least share of questions that get the same answer when asked again."""
+    """Smallest allowed share of questions that get the same answer when asked again."""
     min_kappa: Share = 0.4
-    """Least Cohen's kappa with the labels of people."""
+    """Smallest allowed Cohen's kappa with the labels of people."""
     min_prompts: Size = 8
-    """Prompts below which an audit shows nothing."""
+    """Number of prompts below which an audit shows nothing."""
 
 
 class ControlResult(Record):
@@ -53,9 +53,9 @@ class ControlResult(Record):
     control: Text
     """Name of the control."""
     expected: Expectation
-    """What a judge that can be trusted does with it."""
+    """What a trustworthy judge does with it."""
     num_clips: Count
-    """Clips with a score both as they are and under the control."""
+    """Clips with a score both unchanged and under the control."""
     num_prompts: Count
     """Their prompts."""
     num_unscored: Count
@@ -63,11 +63,11 @@ class ControlResult(Record):
     unscored_reason: str = ""
     """The most frequent reason for that."""
     mean_original: Share | None = None
-    """Mean score of those clips as they are, over the questions that are compared; None without clips."""
+    """Mean score of those clips unchanged, over the questions that are compared; None without clips."""
     mean_control: Share | None = None
     """Mean score under the control."""
     auc: Estimate | None = None
-    """Probability that a clip as it is scores above one under the control; None with fewer than two prompts."""
+    """Probability that an unchanged clip scores above one under the control; None with fewer than two prompts."""
     finding: Finding
     """What that says about the judge."""
 
@@ -92,7 +92,7 @@ class Consistency(Record):
 
 
 class OtherOpinion(Record):
-    """The judge beside somebody else, on the clips as they are.
+    """The judge compared with a second judge or with people, on the unchanged clips.
 
     Example:
         OtherOpinion(source="labels.csv", is_people=True, num_questions=80, num_left_out=2, accuracy=None, kappa=None,
@@ -102,7 +102,7 @@ class OtherOpinion(Record):
     source: Text
     """Name of the second judge, or of the file of labels."""
     is_people: bool
-    """True for labels that people gave: the verdict counts those."""
+    """True for labels that people gave: only those enter the verdict."""
     num_questions: Count
     """Questions that both answered."""
     num_left_out: Count
@@ -110,14 +110,14 @@ class OtherOpinion(Record):
     accuracy: Estimate | None
     """Share of questions with the same answer; None with fewer than two prompts."""
     kappa: Estimate | None
-    """Cohen's kappa; None also where both always say the same one thing."""
+    """Cohen's kappa; None also if both always give the same single answer."""
     correlation: Estimate | None
-    """Pearson's correlation of the judge's P(yes) with the other's P(yes), or with 0 and 1; None where one of them is
+    """Pearson's correlation of the judge's P(yes) with the other's P(yes), or with 0 and 1; None if one of them is
     constant."""
 
 
 class DimensionAudit(Record):
-    """The judge in one dimension.
+    """The audit of the judge in one dimension.
 
     Example:
         DimensionAudit(dimension="Composition", num_clips=24, num_prompts=24, num_questions=88, num_unanswered=0,
@@ -132,19 +132,19 @@ class DimensionAudit(Record):
     num_prompts: Count
     """Their prompts."""
     num_questions: Count
-    """Questions about the clips as they are."""
+    """Questions about the unchanged clips."""
     num_unanswered: Count
-    """Of those, without a usable answer."""
+    """Questions without a usable answer."""
     controls: tuple[ControlResult, ...]
     """One per control, in the order of the table of expectations."""
     yes_bias: Estimate | None
-    """Mean P(yes), both expected answers counted alike, minus 0.5; None where only one answer is expected."""
+    """Mean P(yes), both expected answers weighted equally, minus 0.5; None if only one answer is expected."""
     consistency: Consistency | None
-    """The same question twice; None where it was not asked or not answered."""
+    """The same question twice; None if it was not asked or not answered."""
     others: tuple[OtherOpinion, ...] = ()
     """Second judge and labels, where given."""
     verdict: Trust
-    """What follows from the rule."""
+    """The verdict by the rule."""
     reasons: tuple[str, ...] = ()
     """Why, in words; empty for a judge that can be trusted."""
 
@@ -168,17 +168,17 @@ class Audit(Record):
     num_requests: Count
     """Clips shown to the judge, controls included."""
     num_from_before: Count
-    """Of those, answered in an earlier, interrupted or smaller audit in the same folder."""
+    """How many of those were answered in an earlier, interrupted or smaller audit in the same folder."""
     seconds: Seconds
-    """Wall-clock spent."""
+    """Wall-clock time spent."""
     num_resamples: Size
     """Resamples of the prompts for each interval."""
     seed: Annotated[int, Field(ge=0)]
-    """Seed of the choice of clips, the wrong prompts and the shuffled frames."""
+    """Seed for the choice of clips, the wrong prompts and the shuffled frames."""
     aggregate: Text
-    """How answers became a score."""
+    """How answers are aggregated into a score."""
     rule: Rule
-    """What decided the verdicts."""
+    """The rule for the verdicts."""
     dimensions: tuple[DimensionAudit, ...]
     """One per dimension, by name."""
     notes: tuple[str, ...] = ()

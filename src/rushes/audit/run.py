@@ -1,4 +1,4 @@
-"""An audit from clips to verdicts: ask the judge about every clip and control, then count. Resumes from its answers."""
+"""An audit from clips to verdicts: ask the judge about every clip and control, then count. Reuses stored answers."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ from rushes.store.files import make_folder, write_atomic
 AUDIT_FILE: Final = "audit.json"
 PICTURE_FILE: Final = "audit.svg"
 FOLDER: Final = "audit"
-"""Folder of an audit inside a run folder; the report shows what it finds there."""
+"""Folder of an audit inside a run folder; the report shows the audit stored there."""
 
 
 @dataclass(frozen=True, eq=False)
 class Witness:
-    """Somebody who answers questions: the judge under audit, or a second one."""
+    """A judge with its name: the judge under audit, or a second one."""
 
     name: str
-    """Its name in records."""
+    """Name in records."""
     identity: object
-    """JSON value that tells it from every other, its weights included."""
+    """JSON value that identifies it, its weights included."""
     judge: Judge
-    """Answers."""
+    """The judge itself."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How an audit is made."""
+    """How an audit is run."""
 
     controls: tuple[str, ...] = field(default_factory=chosen_controls)
     """Names of the controls to ask, in the order of the table of expectations."""
     aggregate: str = "mean"
-    """How answers become a score: the recipe's `judge.aggregate`."""
+    """How answers are aggregated into a score: the recipe's `judge.aggregate`."""
     batch_size: int = 32
-    """Requests handed to the judge at once; changes speed, not answers."""
+    """Requests passed to the judge at once; changes speed, not answers."""
     num_resamples: int = 1000
     """Resamples of the prompts for each interval."""
     seed: int = 0
-    """Of wrong prompts, shuffled frames and resamples."""
+    """Seed for wrong prompts, shuffled frames and resamples."""
     rule: Rule = field(default_factory=Rule)
-    """What decides the verdicts."""
+    """The rule for the verdicts."""
 
 
 def audit_judge(
@@ -68,18 +68,18 @@ def audit_judge(
     labels: Labels | None = None,
     on_progress: OnProgress | None = None,
 ) -> Audit:
-    """Ask a judge about clips as they are and under every control, and say in which dimensions it can be trusted.
+    """Ask a judge about clips unchanged and under every control, and decide in which dimensions it can be trusted.
 
-    Answers are kept in `folder`; the same call goes on after a kill, and asks nothing that it has asked before.
+    Answers are stored in `folder`; after a kill, the same call resumes and asks nothing twice.
 
     Args:
         judge: the judge under audit.
         source: the clips.
-        folder: where answers and `audit.json` go; made where it is missing.
+        folder: for answers and `audit.json`; created if missing.
         settings: controls, resamples, rule; None for the defaults.
-        second: another judge, asked about the clips as they are.
-        labels: what people say about them.
-        on_progress: told after every batch of clips.
+        second: another judge, asked about the unchanged clips.
+        labels: answers of people about them.
+        on_progress: called after every batch of clips.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -129,10 +129,10 @@ def _dimensions(
 
 
 def read_audit(folder: Path) -> Audit | None:
-    """The audit that was stored in a folder; None where there is none.
+    """The audit that is stored in a folder; None if there is none.
 
     Raises:
-        StoreError: there is one that cannot be read.
+        StoreError: it cannot be read.
     """
     path = folder / AUDIT_FILE
     if not path.is_file():
@@ -143,13 +143,13 @@ def read_audit(folder: Path) -> Audit | None:
         raise StoreError(
             f"the judge's audit in {path} cannot be read",
             got=str(error)[:300],
-            next_step="delete that file, and make the audit again with: rushes judge audit",
+            next_step="delete that file, and run the audit again with: rushes judge audit",
         ) from error
 
 
 @dataclass
 class _Asking:
-    """An audit while the judge is asked: batch by batch of clips, so that only a batch is in memory."""
+    """Asks the judge one batch of clips at a time, so that only one batch is in memory."""
 
     judge: Witness
     second: Witness | None
@@ -161,7 +161,7 @@ class _Asking:
     num_from_before: int = 0
 
     def everything(self, cases: Sequence[Case]) -> list[Replies]:
-        """What was said about every clip, in the order of the clips."""
+        """All answers about every clip, in the order of the clips."""
         controls = [name for name in self.settings.controls if name != ASKED_AGAIN]
         others = wrong_prompts(cases, self.settings.seed)
         began = time.monotonic()
@@ -193,7 +193,7 @@ class _Asking:
                 reply.second = said.answers
 
     def _again(self, replies: Sequence[Replies]) -> None:
-        """The same questions once more: the clips from last to first in smaller batches, the questions backwards."""
+        """Repeat the same questions: the clips from last to first in smaller batches, the questions in reverse."""
         backwards = list(reversed(replies))
         step = max(1, self.settings.batch_size // 2 - 1)
         for at in range(0, len(backwards), step):

@@ -24,13 +24,13 @@ def recipe_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Witness:
     Raises:
         RecipeError, InputError: it cannot be built.
     """
-    # Replies kept from an earlier question would make a judge agree with itself: the audit keeps the answers instead.
+    # Cached replies would make a judge agree with itself when asked again: the audit stores the answers instead.
     judge = build_judge(spec, runtime.model_copy(update={"cache_folder": None}))
     return Witness(judge_name(spec), judge_identity(spec), judge)
 
 
 def second_judge(name: str, runtime: RuntimeSpec) -> Witness:
-    """The second judge that a user names.
+    """The second judge that the user names.
 
     Args:
         name: of a measurer or judge that an installed package offers, or `package.module:Class` of a judge's Spec.
@@ -57,7 +57,7 @@ def second_judge(name: str, runtime: RuntimeSpec) -> Witness:
 
 @dataclass(frozen=True)
 class MeasurerAsJudge:
-    """A `Judge` that passes each question to a measurer: P(yes) is the score of a clip that is expected to give yes."""
+    """A `Judge` that passes each question to a measurer: P(yes) is the clip's score if yes is the expected answer."""
 
     measurer: Measurer
 

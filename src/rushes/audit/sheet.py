@@ -1,4 +1,4 @@
-"""A folder for people to label: the clips as videos that play anywhere, and a CSV with a row per question."""
+"""Write a folder for people to label: the clips as videos that play anywhere, and a CSV with a row per question."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from rushes.store.video import write_video
 
 FILE_NAME: Final = "labels.csv"
 _LONG_SIDE_PX: Final = 256
-"""Clips smaller than this are enlarged for people."""
+"""Clips smaller than this are enlarged, so that people can see them."""
 _FORMULA: Final = ("=", "+", "-", "@")
-"""What a spreadsheet takes for a formula at the start of a cell."""
+"""Characters at the start of a cell that a spreadsheet reads as a formula."""
 
 
 def write_sheet(folder: Path, cases: Sequence[Case]) -> Path:
-    """Write the clips and `labels.csv`, last.
+    """Write the clips, and `labels.csv` last.
 
     The rows do not say which answer is expected, so that people are not led; questions of a clip stay together.
 
     Args:
-        folder: is made; must not hold a `labels.csv`, which may be somebody's work.
+        folder: created; must not contain a `labels.csv`, which may hold someone's work.
         cases: the clips, in order.
 
     Returns:
@@ -41,7 +41,7 @@ def write_sheet(folder: Path, cases: Sequence[Case]) -> Path:
     path = folder / FILE_NAME
     if path.exists():
         raise InputError(
-            f"{path} is there already", expected="a new folder", next_step="name another folder, or move that file away"
+            f"{path} already exists", expected="a new folder", next_step="name another folder, or move that file away"
         )
     make_folder(folder)
     text = io.StringIO(newline="")

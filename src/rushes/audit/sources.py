@@ -1,4 +1,4 @@
-"""The clips of an audit: of a run, of a folder with `metadata.jsonl`, or of a plug-in that knows what they show."""
+"""The clips of an audit: from a run, a folder with `metadata.jsonl`, or a plug-in whose clips have known content."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from rushes.store.blobs import Blobs
 from rushes.store.run import Run
 
 _SEED: Final = 77_000_003
-"""Added to the seed of rendered clips, so that they are none of those that a run renders as its real ones."""
+"""Added to the seed of rendered clips, so that they differ from the real clips that a run renders."""
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Where the clips came from, and what they are."""
+    """The clips of an audit and where they came from."""
 
     name: str
-    """Shown in the report."""
+    """Description for the report."""
     cases: tuple[Case, ...]
     """The clips, by dimension and name."""
     is_truth_known: bool
@@ -50,11 +50,11 @@ class Choice:
     """Which clips of a source to take."""
 
     num_clips: int = 24
-    """Clips per dimension at most, of different prompts as far as there are."""
+    """Clips per dimension at most, from as many different prompts as possible."""
     dimensions: tuple[str, ...] = ()
-    """Only these; empty for all."""
+    """Only these dimensions; empty for all."""
     seed: int = 0
-    """Decides which."""
+    """Seed of the choice."""
     labels: Path | None = None
     """File of labels: clips that it names are taken first."""
 
@@ -63,14 +63,14 @@ def find_clips(source: str, choice: Choice, shape: ShapeSpec, origin: Literal["m
     """The clips of an audit.
 
     Args:
-        source: a run folder, a folder of videos with metadata that holds questions, or a source of clips that an
+        source: a run folder, a folder of videos whose metadata contains questions, or a source of clips that an
             installed package offers, such as "sandbox".
-        choice: which of them.
-        shape: what videos of a folder are cut to.
-        origin: of a run, the clips that its models made, or its real ones.
+        choice: which of its clips.
+        shape: the shape that videos of a folder are cut to.
+        origin: for a run, the clips that its models generated, or its real ones.
 
     Raises:
-        InputError: there is no such source, or none of its clips can be asked about.
+        InputError: there is no such source, or none of its clips has questions.
         StoreError: the run folder cannot be read.
     """
     folder = Path(source)
@@ -79,17 +79,17 @@ def find_clips(source: str, choice: Choice, shape: ShapeSpec, origin: Literal["m
     elif any((folder / name).is_file() for name in METADATA_NAMES):
         found = _of_folder(folder, choice, shape)
     elif source in extensions(CLIP_SOURCE.group):
-        found = _brought(source, choice, shape)
+        found = _of_plugin(source, choice, shape)
     else:
         raise InputError(
-            f"there is nothing to audit with in {source}",
+            f"{source} has no clips for an audit",
             expected=f"a run folder, a folder with {' or '.join(METADATA_NAMES)}, or one of {_offered()}",
             got=sorted(path.name for path in folder.iterdir())[:5] if folder.is_dir() else "no such folder",
             next_step="try: rushes judge audit sandbox",
         )
     if not found.cases:
         raise InputError(
-            f"no clip in {source} can be asked about",
+            f"no clip in {source} has usable questions",
             expected=f"clips with questions{' in ' + ', '.join(choice.dimensions) if choice.dimensions else ''}",
             got=list(found.notes) or "none",
             next_step='write "questions": {"is the ball red?": "yes"} into the rows of metadata.jsonl, or name '
@@ -102,7 +102,7 @@ def _offered() -> str:
     return ", ".join(extensions(CLIP_SOURCE.group))
 
 
-def _brought(name: str, choice: Choice, shape: ShapeSpec) -> Source:
+def _of_plugin(name: str, choice: Choice, shape: ShapeSpec) -> Source:
     """Clips of a plug-in. Those with the same caption count as takes of one prompt."""
     source: ClipSource = build(PluginSpec(use=name), CLIP_SOURCE, RuntimeSpec(), "SOURCE")
     names = [each for each in source.dimensions if _wanted(each, choice)]
@@ -174,7 +174,7 @@ def _chosen(cases: Sequence[Case], choice: Choice) -> tuple[Case, ...]:
 
 
 def _named_in(labels: Path) -> set[str]:
-    """Names in the column `clip`; what is wrong with the file is said where it is read."""
+    """Names in the column `clip`; errors in the file are reported by `read_labels`."""
     try:
         with labels.open(encoding="utf-8-sig", newline="") as file:
             names = {(row.get("clip") or "").strip() for row in csv.DictReader(file)}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _STYLES: Final = {"trust": "green", "do not trust": "red", "not shown": "yellow"}
 _WIDE: Final = 130
-"""Columns from which the controls that should change nothing have room."""
+"""Terminal width, columns, from which there is room for the controls that should change nothing."""
 
 
 def print_audit(audit: Audit, console: Console) -> None:
@@ -21,7 +21,7 @@ def print_audit(audit: Audit, console: Console) -> None:
 
     Args:
         audit: what to show.
-        console: where; texts in the audit are never read as markup.
+        console: where to print; texts in the audit are never read as markup.
     """
     from rich import box
     from rich.table import Table
@@ -48,9 +48,7 @@ def print_audit(audit: Audit, console: Console) -> None:
         numbers = (Text(cell) for cell in (*cells, *_tail(each)[: 2 if console.width >= _WIDE else 1]))
         grid.add_row(Text(readable(each.dimension)), Text(each.verdict, style), *numbers)
     console.print(grid)
-    console.print(
-        Text("AUC of the original over each control. ! not as it should be, ? too few clips, () says nothing.")
-    )
+    console.print(Text("AUC of the original over each control. ! not as expected, ? too few clips, () says nothing."))
     for each in audit.dimensions:
         for reason in each.reasons:
             console.print(Text(f"{each.dimension}: {reason}"))
@@ -67,24 +65,24 @@ def sentence(audit: Audit) -> str:
 
 
 def warning(audit: Audit) -> str:
-    """In which dimensions it cannot; empty for none."""
+    """In which dimensions it cannot be trusted; empty for none."""
     names = ", ".join(map(readable, audit.with_verdict("do not trust")))
     return f"Do not trust {audit.judge} in {names}." if names else ""
 
 
 def assurance(audit: Audit) -> str:
-    """What is known of the other dimensions; empty where there are none."""
+    """What is known about the other dimensions; empty if there are none."""
     unknown = ", ".join(map(readable, audit.with_verdict("not shown")))
     fine = ", ".join(map(readable, audit.with_verdict("trust")))
     parts = (
         f"The audit does not show that it can be trusted in {unknown}." if unknown else "",
-        f"Nothing speaks against it in {fine}." if fine else "",
+        f"The audit found nothing against it in {fine}." if fine else "",
     )
     return " ".join(filter(None, parts))
 
 
 def unscored_notes(audit: Audit) -> tuple[str, ...]:
-    """Controls that were asked and scored in no dimension, with the reason: the verdicts do not rest on them."""
+    """Controls that were asked but scored in no dimension, with the reason: the verdicts do not depend on them."""
     notes = []
     for control in table().controls:
         results = [one for each in audit.dimensions for one in each.controls if one.control == control.name]
@@ -94,7 +92,7 @@ def unscored_notes(audit: Audit) -> tuple[str, ...]:
 
 
 def auc_text(result: ControlResult | None) -> str:
-    """The AUC of a control with a mark for what it says: "1.00", "0.48!", "0.70?", "(0.50)", "-"."""
+    """The AUC of a control with a mark for its finding: "1.00", "0.48!", "0.70?", "(0.50)", "-"."""
     if result is None or result.auc is None:
         return "-"
     value = f"{result.auc.value:.2f}"
@@ -107,7 +105,7 @@ def _tail(each: DimensionAudit) -> list[str]:
 
 
 def opinion_text(other: OtherOpinion) -> str:
-    """The judge beside somebody else, in words."""
+    """The comparison of the judge with a second judge or with people, in words."""
     if other.accuracy is None:
         return f"beside {other.source}: {other.num_questions} questions in common, too few to compare"
     parts = [f"same answer {other.accuracy.value:.0%} ({other.accuracy.low:.0%} to {other.accuracy.high:.0%})"]

@@ -1,4 +1,4 @@
-"""From numbers to a verdict, by the written rule. Pure."""
+"""From numbers to a verdict, by the rule in docs/judge_audit.md. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rushes.statistics.resampling import Estimate
 def finding(expected: Expectation, auc: Estimate | None, score_shift: float, rule: Rule) -> Finding:
     """What a control says about the judge.
 
-    Should separate: `fails` with an AUC below `min_auc`; above, `unclear` where its interval reaches chance. Should
-    stay the same: `fails` where the AUC is more than `max_auc_shift` from one half, its interval excludes one half, and
-    the mean score moved by more than `max_score_shift`; `unclear` where only the interval does not exclude it.
+    Should separate: `fails` with an AUC below `min_auc`; above that, `unclear` if its interval reaches chance. Should
+    stay the same: `fails` if the AUC is more than `max_auc_shift` from one half, its interval excludes one half, and
+    the mean score moved by more than `max_score_shift`; `unclear` if only the interval does not exclude one half.
 
     Args:
-        expected: what a judge that can be trusted does.
-        auc: of the originals over their controls; None where it could not be told.
+        expected: what a trustworthy judge does.
+        auc: of the originals over their controls; None if it could not be computed.
         score_shift: mean score under the control minus that of the originals.
         rule: the limits.
     """
@@ -45,8 +45,8 @@ def judge_the_judge(
 ) -> tuple[Trust, tuple[str, ...]]:
     """The verdict on one dimension with its reasons, those against the judge first.
 
-    On clips that may themselves miss their prompts (`is_truth_known` False), a low AUC and a bias can be the clips'
-    fault, so they leave the verdict open instead of deciding it.
+    Clips that may not match their prompts (`is_truth_known` False) can themselves cause a low AUC or a bias, so these
+    leave the verdict open instead of deciding it.
     """
     against, undecided = _by_controls(controls, rule, is_truth_known)
     bias = _bias_reason(yes_bias, rule)

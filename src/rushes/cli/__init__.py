@@ -1,4 +1,4 @@
-"""The command line: each command of `rushes` is a thin call into the library, and heavy imports wait until needed.
+"""The command line: each command of `rushes` is a thin call into the library, with heavy imports deferred until needed.
 
 It stands above everything, and nothing may import it.
 """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="rushes",
-    help="Make a text-to-video model better by letting it watch its own rushes.",
+    help="Improve a text-to-video model by automatic feedback on its own clips.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -37,7 +37,7 @@ app.add_typer(export, name="export")
 
 
 def _add_packages() -> None:
-    """Sub-commands that installed packages bring, such as `rushes vbench`; one that cannot be loaded is named."""
+    """Add sub-commands of installed packages, such as `rushes vbench`; if one cannot be loaded, print why."""
     from rushes.plugins import extensions
 
     for name, point in extensions("rushes.commands").items():
@@ -61,17 +61,17 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _rushes(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    """What holds for all commands; `--version` has done its work before this is called."""
+    """Options of all commands; `--version` has already run when this is called."""
 
 
 @app.command()
 def init(
-    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to; - prints it.")] = Path("recipe.yaml"),
-    from_: Annotated[str, typer.Option("--from", metavar="NAME", help="Packaged recipe to begin with.")] = "sandbox",
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Output file; - prints it.")] = Path("recipe.yaml"),
+    from_: Annotated[str, typer.Option("--from", metavar="NAME", help="Packaged recipe to start from.")] = "sandbox",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a recipe with every setting explained."""
     from rushes.cli.recipes import write_template
@@ -94,7 +94,7 @@ def run(
 
 
 def _add_stage(stage: str, what: str) -> None:
-    """A command that works up to and including one stage."""
+    """Add a command that runs a recipe up to and including one stage."""
 
     def command(
         recipe: RecipeArgument,
@@ -118,7 +118,7 @@ _add_stage("measure", "base and tuned model measured.")
 
 @app.command()
 def status(home: HomeArgument, as_json: JsonOption = False) -> None:
-    """Show how far a run is, also while it runs."""
+    """Show the progress of a run, even while it runs."""
     from rushes.cli.overview import show_status
 
     show_status(home, as_json=as_json)
@@ -130,7 +130,7 @@ def report(
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     anew: Annotated[bool, typer.Option("--anew", help="Write it again from the run's records.")] = False,
 ) -> None:
-    """Print a finished run's scorecard and where its report is."""
+    """Print a finished run's scorecard and the path of its report."""
     from rushes.cli.work import show_report
 
     show_report(home, anew=anew, open_in_browser=open_)
@@ -142,17 +142,17 @@ def plan(
     set_: SetOption = None,
     from_: Annotated[
         list[Path] | None,
-        typer.Option("--from", metavar="HOME", help="Take the pace of this run; default: all in runs/."),
+        typer.Option("--from", metavar="HOME", help="Take the pace from this run; default: all in runs/."),
     ] = None,
     try_it: Annotated[
-        bool, typer.Option("--calibrate/--no-calibrate", help="Try a handful of items where no run tells the pace.")
+        bool, typer.Option("--calibrate/--no-calibrate", help="Time a few items where no run gives the pace.")
     ] = True,
     gpu: Annotated[
         list[str] | None, typer.Option("--gpu", metavar="NAME", help="Estimate for this GPU (H100); repeatable.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a recipe will take: items, time, disk, memory."""
+    """Estimate what a recipe needs: items, time, disk, memory."""
     from rushes.cli.overview import show_plan
 
     def trial(of: Recipe) -> Prices:
@@ -167,9 +167,9 @@ def plan(
 @app.command()
 def doctor(
     as_json: JsonOption = False,
-    home: Annotated[Path, typer.Option("--home", help="Folder that runs will be written to.")] = Path("runs"),
+    home: Annotated[Path, typer.Option("--home", help="Folder that runs are written to.")] = Path("runs"),
 ) -> None:
-    """Look at this machine; say what is missing, and how to get it."""
+    """Check this machine: what is missing, and how to install or fix it."""
     from rushes.cli.overview import show_checks
 
     if not show_checks(home, as_json=as_json):

@@ -1,4 +1,4 @@
-"""`rushes judge`: work up to the judge's answers, and `rushes judge audit`: can the judge be trusted?"""
+"""`rushes judge` runs a recipe up to the judge's answers; `rushes judge audit` tests whether it can be trusted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WORK: Final = "recipe"
 
 
 class _RecipeFirst(TyperGroup):
-    """`rushes judge RECIPE` runs a recipe up to the judge; only what names a sub-command is one."""
+    """`rushes judge RECIPE` runs a recipe up to the judge; only the name of a sub-command is read as one."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] != "--help":
@@ -40,7 +40,7 @@ judge = typer.Typer(
 
 
 class Origin(StrEnum):
-    """Which clips of a run."""
+    """Which clips of a run to use."""
 
     model = "model"
     real = "real"
@@ -61,13 +61,13 @@ def work_up_to_here(
 
 @dataclass(frozen=True)
 class AuditOptions:
-    """What `rushes judge audit` takes."""
+    """Options of `rushes judge audit`."""
 
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="A run folder, a folder of videos with metadata, or: sandbox.")
     ] = "sandbox"
     recipe: Annotated[
-        str | None, typer.Option("--recipe", help="Whose judge; default: the run's own, else the recipe sandbox.")
+        str | None, typer.Option("--recipe", help="Recipe of the judge; default: the run's own, else sandbox.")
     ] = None
     set_: SetOption = None
     out: Annotated[
@@ -76,17 +76,15 @@ class AuditOptions:
     num: Annotated[int, typer.Option("--num", min=2, help="Clips per dimension at most.")] = 24
     dimension: Annotated[list[str] | None, typer.Option("--dimension", help="Only this one; may be repeated.")] = None
     control: Annotated[list[str] | None, typer.Option("--control", help="Only this one; may be repeated.")] = None
-    clips: Annotated[Origin, typer.Option("--clips", help="Of a run: those of its models, or real ones.")] = (
-        Origin.model
-    )
+    clips: Annotated[Origin, typer.Option("--clips", help="For a run: its models' clips, or real ones.")] = Origin.model
     second: Annotated[
         str | None, typer.Option("--second", help="A second judge: perception, or package.module:Class.")
     ] = None
     labels: Annotated[Path | None, typer.Option("--labels", help="Answers of people: CSV clip,question,answer.")] = None
     sheet: Annotated[
-        Path | None, typer.Option("--sheet", help="Write the clips and a CSV for people to fill in here; ask nothing.")
+        Path | None, typer.Option("--sheet", help="Only write the clips, and a CSV for people to fill in, to here.")
     ] = None
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Which clips, and the order they are shuffled in.")] = 0
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed for choosing clips and shuffling frames.")] = 0
     as_json: JsonOption = False
 
 

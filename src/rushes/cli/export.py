@@ -32,7 +32,7 @@ export = typer.Typer(
 
 
 Whole = Literal["transformer", "pipeline", "merged"]
-"""Forms of the whole weights."""
+"""Forms in which all weights can be exported."""
 
 
 class NumberFormat(StrEnum):
@@ -44,7 +44,7 @@ class NumberFormat(StrEnum):
 
 
 class Holding(StrEnum):
-    """What a Hub folder holds."""
+    """Which weights a Hub folder holds."""
 
     auto = "auto"
     lora = "lora"
@@ -73,7 +73,7 @@ OutOption = Annotated[
     Path | None, typer.Option("--out", help="New or empty folder; default: HOME/export/<name of the command>.")
 ]
 StrengthOption = Annotated[
-    float, typer.Option("--strength", help="How much of the change: 0 is the base, 1 what was trained.")
+    float, typer.Option("--strength", help="How much of the change to apply: 0 is the base, 1 what was trained.")
 ]
 DtypeOption = Annotated[NumberFormat, typer.Option("--dtype", help="Number format of the weights.")]
 CheckpointOption = Annotated[
@@ -143,12 +143,12 @@ _whole_command(
 
 @dataclass(frozen=True)
 class HubCommand:
-    """What `rushes export hub` takes."""
+    """Options of `rushes export hub`."""
 
     home: HomeArgument
     out: OutOption = None
     as_: Annotated[
-        Holding, typer.Option("--as", help="What it holds; auto: an adapter where one was trained, else all weights.")
+        Holding, typer.Option("--as", help="What it holds; auto: an adapter if one was trained, else all weights.")
     ] = Holding.auto
     push_to: Annotated[
         str | None, typer.Option("--push", metavar="USER/NAME", help="Also upload it, with the key in HF_TOKEN.")
@@ -182,7 +182,7 @@ def hub(asked: HubCommand) -> None:
         )
         fit = export_hub(source, target, options)
     _say_fit(fit)
-    print(f"wrote {target}; read its README.md before others do")
+    print(f"wrote {target}; read its README.md before you publish it")
     if asked.push_to is not None:
         print(f"pushed to {push(target, asked.push_to, private=not asked.public)}")
 
@@ -192,7 +192,7 @@ def dataset(
     home: HomeArgument,
     out: OutOption = None,
     clips: Annotated[
-        Clips, typer.Option("--clips", help="Trained on (real ones too), generated for training, held out, or all.")
+        Clips, typer.Option("--clips", help="Trained on (real clips too), generated for training, held out, or all.")
     ] = Clips.trained,
     lossless: Annotated[bool, typer.Option("--lossless", help="Keep every pixel; browsers cannot play it.")] = False,
 ) -> None:
@@ -216,7 +216,7 @@ def _opened(home: Path, checkpoint: str | None) -> Iterator[Source]:
 
 
 def _target(home: Path, out: Path | None, name: str) -> Path:
-    """Where to, known to be free before anything is loaded."""
+    """The output folder, checked to be new or empty before anything is loaded."""
     from rushes.export.folder import check_free
 
     target = out if out is not None else home / "export" / name
@@ -247,7 +247,7 @@ def _say_fit(fit: Fit | None) -> None:
     places = 100 * sum(fit.left_out.values()) / fit.energy if fit.energy else 0.0
     print(
         f"{len(fit.layers)} layers, rank up to {fit.max_rank}: keeps {kept:.2f} % of the squared change "
-        f"(relative error {fit.relative_error:.4f}; {places:.2f} % is in weights that an adapter has no place for)"
+        f"(relative error {fit.relative_error:.4f}; {places:.2f} % is in weights that an adapter cannot hold)"
     )
 
 

@@ -1,4 +1,4 @@
-"""`rushes plan` of a recipe whose model is not here yet: GPU-hours, memory and disk on GPUs by name."""
+"""`rushes plan` for a recipe whose model is not on this machine yet: GPU-hours, memory and disk on named GPUs."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 def show_gpu_plan(recipe: Recipe, names: Sequence[str], *, as_json: bool) -> None:
-    """Print what a recipe takes on each GPU, within its budget where it has one.
+    """Print what a recipe needs on each GPU, within its budget if it has one.
 
     Args:
-        recipe: its base is one of the real models that are known.
+        recipe: its base must be one of the known real models.
         names: GPUs; empty for all in the table.
-        as_json: for programs.
+        as_json: print JSON for programs.
 
     Raises:
-        RecipeError: nothing is known of the model or of a GPU, or the budget is too small.
+        RecipeError: the model or a GPU is unknown, or the budget is too small.
     """
     from rushes.plan.budget import fit
     from rushes.plan.gpus import GPUS, find_gpu
@@ -43,7 +43,7 @@ def show_gpu_plan(recipe: Recipe, names: Sequence[str], *, as_json: bool) -> Non
 
 
 def show_trades(fitted: Fitted) -> None:
-    """Say what a budget changed; nothing where there is none."""
+    """Print what a budget changed; nothing if there is no budget."""
     budget = fitted.recipe.budget
     if budget.gpu_hours is None:
         return
@@ -71,22 +71,22 @@ def _show(recipe: Recipe, model: RealModel, gpus: Sequence[Gpu], plans: dict[str
     right = [Column(f"h on {gpu.name}", "right") for gpu in gpus]
     columns = [Column("stage"), Column("items", "right"), Column(""), Column("disk", "right")]
     show_table([*columns, Column("GPU memory", "right"), *right], [*rows, total], total=True)
-    print("GPU-hours are estimates: counted arithmetic over stated efficiencies (docs/real_models.md), on one GPU.")
+    print("GPU-hours are estimates for one GPU: counted operations at stated efficiencies (docs/real_models.md).")
     shared = recipe.runtime.train
     if shared.num_processes > 1:
         print(
-            f"training is shared by {shared.num_processes} processes ({shared.parallel}): its GPU memory is that of "
-            "each, its hours are those of all GPUs together, without the traffic between them"
+            f"training runs on {shared.num_processes} processes ({shared.parallel}): its GPU memory is per process, "
+            "its hours are the sum over all GPUs, without the communication between them"
         )
     for stage in first:
         if stage.left_out:
             print(f"not in the hours of {stage.stage}: {' and '.join(stage.left_out)}")
-    print(f"while training, latents and texts take {bytes_text(round(data_bytes(recipe, model)))} of disk more")
+    print(f"while training, latents and texts take another {bytes_text(round(data_bytes(recipe, model)))} of disk")
     for gpu in gpus:
         waiting = [stage for stage in plans[gpu.name] if stage.offload != "none"]
         if waiting:
             names = ", ".join(stage.stage for stage in waiting)
-            print(f"on {gpu.name} parts of the model wait in main memory ({waiting[0].offload} offloading): {names}")
+            print(f"on {gpu.name} parts of the model stay in main memory ({waiting[0].offload} offloading): {names}")
     small = [gpu.name for gpu in gpus if gpu.memory_bytes < max(stage.peak_bytes or 0.0 for stage in plans[gpu.name])]
     if small:
         print(f"too small by this estimate: {', '.join(small)}")

@@ -1,4 +1,4 @@
-"""The entry point: runs a command and turns how it ended into a message and an exit code."""
+"""The entry point: runs a command and turns its outcome into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Final
 from rushes.errors import Stopped, UserError
 
 EXIT_USER_ERROR: Final = 2
-"""Something the user can put right; also what a wrong option or argument gives."""
+"""Exit code for errors that the user can fix, wrong options and arguments included."""
 EXIT_STOPPED: Final = 130
-"""Stopped by Ctrl-C, as shells expect."""
+"""Exit code after Ctrl-C, as shells expect."""
 
-_STOPPED: Final = "stopped after the item in hand; run the same command to go on"
+_STOPPED: Final = "stopped after the current item; run the same command to resume"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `rushes` with `arguments` (default: those of the process).
 
     Returns:
-        Exit code: 0 done; 2 for what the user can put right; 130 stopped by Ctrl-C; 1 where `doctor` misses something.
+        Exit code: 0 done; 2 an error that the user can fix; 130 stopped by Ctrl-C; 1 `doctor` found something missing.
 
     Raises:
         Exception: a bug; Python shows its traceback.

@@ -29,7 +29,7 @@ NumProcessesOption = Annotated[
         "--num-processes",
         metavar="N",
         min=1,
-        help="Processes that train together, a GPU each; default: the recipe's, or the launcher's.",
+        help="Number of training processes, one GPU each; default: the recipe's, or the launcher's.",
     ),
 ]
 
@@ -37,10 +37,10 @@ OptionsT = TypeVar("OptionsT")
 
 
 def taking(cls: type[OptionsT]) -> Callable[[Callable[[OptionsT], None]], Callable[..., None]]:
-    """A command with many options takes them as one dataclass: each field, with its default, is an option or argument.
+    """Let a command with many options take them as one dataclass: each field, with its default, is one parameter.
 
     Args:
-        cls: a dataclass whose fields are annotated as parameters of a command are.
+        cls: a dataclass whose fields are annotated like parameters of a command.
     """
     hints = get_type_hints(cls, include_extras=True)
     parameters = [

@@ -1,4 +1,4 @@
-"""Commands that print what is there or would be: `status`, `plan`, `doctor`."""
+"""Commands that only print information: `status`, `plan`, `doctor`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _time_text(seconds: float | None) -> str:
 
 
 def show_status(home: Path, *, as_json: bool) -> None:
-    """Print how far a run is."""
+    """Print the progress of a run."""
     from rushes.plan.status import read_status
 
     status = read_status(home)
@@ -62,13 +62,13 @@ def _headline(status: RunStatus) -> str:
     doing = {
         "finished": "finished",
         "running": f"running (pid {status.pid})",
-        "stopped": "not running; the same command goes on",
+        "stopped": "not running; the same command resumes it",
     }[status.state]
-    begun = f"begun {status.started_at:%Y-%m-%d %H:%M} UTC with rushes {status.rushes_version}"
+    begun = f"started {status.started_at:%Y-%m-%d %H:%M} UTC with rushes {status.rushes_version}"
     if status.last_event_at is None:
         return f"{status.name} in {status.home}: {doing}; {begun}"
     ago = duration_text(max(0.0, (datetime.now(UTC) - status.last_event_at).total_seconds()))
-    return f"{status.name} in {status.home}: {doing}; {begun}; last sign of life {ago} ago"
+    return f"{status.name} in {status.home}: {doing}; {begun}; last activity {ago} ago"
 
 
 # ---------------------------------------------------------------------------------------------- plan
@@ -89,10 +89,10 @@ def show_plan(
         recipe_name: a file or a packaged recipe.
         overrides: `a.b=value` each.
         homes: runs to take the pace from; empty for all in `runs/`.
-        calibrate: tries a small batch of each kind of work, where no run tells the pace; None leaves that unknown.
-        gpus: GPUs by name, for an estimate from arithmetic; one of the real models that are known gets it anyway where
-            no run tells the pace, since a trial would fetch the model.
-        as_json: for programs.
+        calibrate: times a small batch of each kind of work for which no run gives the pace; None leaves it unknown.
+        gpus: GPUs by name, for an estimate from arithmetic. A known real model gets this estimate anyway if no run
+            gives the pace, since a trial would download the model.
+        as_json: print JSON for programs.
     """
     from rushes.plan.measured import earlier_runs, measured_prices
     from rushes.plan.models import real_model
@@ -163,7 +163,7 @@ def _show_plan(plan: Sequence[StagePlan]) -> None:
 
 
 def show_checks(home: Path, *, as_json: bool) -> bool:
-    """Print what `rushes.doctor.examine` finds; True when nothing is missing."""
+    """Print the findings of `rushes.doctor.examine`; True when nothing is missing."""
     from rushes.doctor import examine
 
     checks = examine(home)
@@ -179,5 +179,7 @@ def show_checks(home: Path, *, as_json: bool) -> bool:
     todo = [(check.name, check.fix) for check in checks if check.fix]
     for name, fix in todo:
         print(f"{name}: {fix}")
-    print("all that Rushes needs is here" if is_fine else "something that Rushes needs is missing: see the lines above")
+    print(
+        "nothing that Rushes needs is missing" if is_fine else "something Rushes needs is missing: see the lines above"
+    )
     return is_fine

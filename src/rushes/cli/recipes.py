@@ -12,12 +12,12 @@ from rushes.store.files import make_folder
 
 
 def write_template(file: Path, name: str, *, force: bool) -> None:
-    """Write the packaged recipe `name` to `file`, every setting with its meaning; `-` prints it.
+    """Write the packaged recipe `name` to `file`, with an explanation of every setting; `-` prints it.
 
     Raises:
         RecipeError: no such packaged recipe.
-        InputError: the file is there already, or cannot be written.
-        StoreError: its folder cannot be made.
+        InputError: the file already exists, or cannot be written.
+        StoreError: its folder cannot be created.
     """
     recipe = load_recipe(name)
     if str(file) == "-":
@@ -30,7 +30,7 @@ def write_template(file: Path, name: str, *, force: bool) -> None:
             stream.write(text)
     except FileExistsError:
         raise InputError(
-            f"{file} is there already", next_step="name another file, or write over it with --force"
+            f"{file} already exists", next_step="name another file, or overwrite it with --force"
         ) from None
     except OSError as error:
         raise InputError(f"cannot write {file}", got=error.strerror, next_step="name another file") from None

@@ -1,4 +1,4 @@
-"""Several processes: what the command line and a launcher say about them, and what each of a launcher's does."""
+"""Training on several processes: the settings from the command line and a launcher, and what each process does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rushes.train.launched import check_launch, end_with_parent, launched, left_
 
 
 def sharing(num_processes: int | None) -> list[str]:
-    """The settings that `--num-processes` and the environment of a launcher stand for, as `a.b=value` each."""
+    """The recipe settings implied by `--num-processes` and a launcher's environment, as `a.b=value` each."""
     num = num_processes or launched()
     settings = [] if num is None else [f"runtime.train.num_processes={num}"]
     fsdp = launched() is not None and os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("true", "1", "yes")
@@ -17,10 +17,10 @@ def sharing(num_processes: int | None) -> list[str]:
 
 
 def check_sharing(num_processes: int) -> None:
-    """Check a recipe's number of processes against the environment, and name the variables that are ignored.
+    """Check that a recipe can have this many processes here; prints which variables are ignored.
 
     Raises:
-        RecipeError: the environment says otherwise, or does not tell who starts them.
+        RecipeError: the environment contradicts this, or is ambiguous.
     """
     check_launch(num_processes)
     if variables := left_over():
@@ -28,7 +28,7 @@ def check_sharing(num_processes: int) -> None:
 
 
 def assisting() -> bool:
-    """True where a launcher started this process as another than the first: it has then assisted to the end."""
+    """Assist to the end, and return True, if a launcher started this process as one of several, not the first."""
     if launched() is None:
         return False
     end_with_parent()

@@ -1,4 +1,4 @@
-"""What the command line shows: tables, errors and JSON; on a terminal with colour, elsewhere plain."""
+"""Output of the command line: tables, errors and JSON; with colour on a terminal, plain elsewhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Column:
 
 
 def console() -> Console:
-    """Standard output; wide enough for tables where it is no terminal, since a pipe has no width."""
+    """Standard output; wide enough for tables if it is not a terminal, since a pipe has no width."""
     from rich.console import Console
 
     return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=_PLAIN_WIDTH)
@@ -65,7 +65,7 @@ def show_json(value: object) -> None:
 
 
 def show_user_error(error: UserError) -> None:
-    """Say on standard error what is wrong, without a traceback: a red panel on a terminal, plain text elsewhere."""
+    """Print an error to standard error without a traceback: a red panel on a terminal, plain text elsewhere."""
     text = str(error)
     if isinstance(error, RecipeChanged):
         text += "".join(f"\n  {line}" for line in _what_runs_again(error))
@@ -86,7 +86,7 @@ def _what_runs_again(error: RecipeChanged) -> list[str]:
     for path in error.paths:
         try:
             stages.update(stage_of_path(path))
-        except ValueError:  # a setting that only another version of the recipe has
+        except ValueError:  # a setting that exists only in another version of the recipe
             return []
     return [f"again:    {', '.join(stage for stage in STAGES if stage in stages)}"] if stages else []
 

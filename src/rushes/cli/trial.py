@@ -1,4 +1,4 @@
-"""A short trial of a recipe, to know how fast its kinds of work go on this machine before any of it has run."""
+"""A short trial of a recipe, to measure how fast its kinds of work are on this machine before a real run."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def small(recipe: Recipe) -> Recipe:
     name = (recipe.diagnose.focus or tuple(each.name for each in probed(recipe.diagnose)))[0]
     diagnose = {"dimensions": (name,), "focus": (name,), "num_prompts": 2}
     real = recipe.prompts.real.model_copy(update={"num_clips": min(4, recipe.prompts.real.num_clips)})
-    # Nobody is to find a trial among their runs, and looks would be counted as training time; nor are so few real clips
-    # to be kept out of it.
+    # A trial must not show up among the tracked runs, previews would count as training time, and there are too few real
+    # clips to hold any out.
     quiet = {"tracker": "none", "previews": PreviewRuntime()}
     train = recipe.runtime.train.model_copy(update=quiet)
     changes = {
@@ -41,7 +41,7 @@ def small(recipe: Recipe) -> Recipe:
 
 
 def calibrate(recipe: Recipe) -> Prices:
-    """Run the small recipe in a folder that is thrown away, and read its pace.
+    """Run the small recipe in a temporary folder, and read its pace.
 
     Raises:
         UserError: the recipe cannot run here; better now than after hours.

@@ -1,4 +1,4 @@
-"""`run` and the stage commands: load the recipe, open the run folder, work with progress shown, say what came of it."""
+"""`run` and the stage commands: load the recipe, open the run folder, run with progress shown, print the result."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def work(
     allow_change: bool,
     num_processes: int | None = None,
 ) -> None:
-    """Run a recipe, to the end or up to a stage; the same call resumes it.
+    """Run a recipe, to the end or up to a stage; the same call resumes.
 
-    Where a launcher (`accelerate launch`, `torchrun`) started this process as one of several, the first works, and the
-    others help it to train.
+    If a launcher (`accelerate launch`, `torchrun`) started this process as one of several, the first one runs the
+    recipe, and the others only take part in training.
 
     Args:
         recipe_name: a file or a packaged recipe.
@@ -41,11 +41,11 @@ def work(
         overrides: `a.b=value` each.
         until: stage to stop after; None goes to the end.
         allow_change: accept a run folder that another recipe made.
-        num_processes: how many train together; None for what the recipe or the launcher says.
+        num_processes: number of training processes; None for the recipe's or the launcher's.
 
     Raises:
         UserError: a recipe, an input or a run folder that cannot be used.
-        Stopped: Ctrl-C, and the work in hand is stored.
+        Stopped: Ctrl-C, and the current work is stored.
     """
     from rushes.cli.several import assisting, check_sharing, dismiss_others, sharing
     from rushes.recipe.load import load_recipe
@@ -55,7 +55,7 @@ def work(
     recipe = _within_budget(load_recipe(recipe_name, [*overrides, *sharing(num_processes)]))
     check_sharing(recipe.runtime.train.num_processes)
     home = home or default_home(recipe)
-    # The pipeline is imported after the recipe is checked: a typo is told at once.
+    # The pipeline is imported after the recipe is checked, so that a typo is reported at once.
     from rushes.execute.progress import ProgressDisplay
     from rushes.pipeline import improve
     from rushes.store.events import EventLog
@@ -65,13 +65,13 @@ def work(
         scorecard = improve(recipe, home, until=until, on_progress=progress, allow_change=allow_change)
     dismiss_others()
     if scorecard is None:
-        print(f"done up to {until!r}; go on with: rushes run {recipe_name} --home {home}")
+        print(f"done up to {until!r}; continue with: rushes run {recipe_name} --home {home}")
         return
     show_result(scorecard, home)
 
 
 def _within_budget(recipe: Recipe) -> Recipe:
-    """The recipe cut down to what its budget allows, said so."""
+    """The recipe reduced to what its budget allows; prints what was changed."""
     if recipe.budget.gpu_hours is None:
         return recipe
     from rushes.cli.gpu_plan import show_trades
@@ -83,7 +83,7 @@ def _within_budget(recipe: Recipe) -> Recipe:
 
 
 def show_result(scorecard: Scorecard, home: Path) -> None:
-    """Print the scorecard and where the report is."""
+    """Print the scorecard and the path of the report."""
     from rushes.cli.show import console
     from rushes.report.table import print_scorecard
 
@@ -92,11 +92,11 @@ def show_result(scorecard: Scorecard, home: Path) -> None:
 
 
 def show_report(home: Path, *, anew: bool, open_in_browser: bool) -> None:
-    """Print the scorecard of a finished run and where its report is.
+    """Print the scorecard of a finished run and the path of its report.
 
     Args:
         home: the run folder.
-        anew: write the report again from the run's records; nothing that is there is made again.
+        anew: write the report again from the run's records; nothing else is made again.
         open_in_browser: also open it.
 
     Raises:
@@ -109,7 +109,7 @@ def show_report(home: Path, *, anew: bool, open_in_browser: bool) -> None:
     if scorecard is None:
         raise StoreError(
             f"the run in {home} is not finished, so it has no report yet",
-            next_step=f"see how far it is with: rushes status {home}; then run the command that began it again",
+            next_step=f"see its progress with: rushes status {home}; then run the command that started it again",
         )
     if anew or not (home / REPORT_FILE).is_file():
         scorecard = _finish_again(home) or scorecard
@@ -121,7 +121,7 @@ def show_report(home: Path, *, anew: bool, open_in_browser: bool) -> None:
 
 
 def _finish_again(home: Path) -> Scorecard | None:
-    """Run the recipe that a run keeps once more: every record is there, so only the end is done again."""
+    """Run the stored recipe of a run again: every record exists, so only the last step is done again."""
     from rushes.pipeline import improve
     from rushes.recipe.load import load_recipe
     from rushes.store.run import Run

@@ -1,5 +1,5 @@
-"""Small SVG pictures as safe markup. Positions are percentages, so that a plot takes the width it is given and its dots
-and letters keep their size; colours are classes of the style sheet, so that light and dark come for free."""
+"""Small SVG pictures as safe markup. Positions are percentages, so that a plot fills the available width while its dots
+and letters keep their size. Colours are classes of the style sheet, so that light and dark themes both work."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def _number(value: str | float) -> str:
 
 
 def picture(*children: str, height_px: int, label: str, classes: str = "") -> Markup:
-    """An SVG as wide as its place, with a label for those who cannot see it."""
-    # Attributes of SVG have capitals where HTML's have none.
+    """An SVG as wide as its container, with a label for screen readers."""
+    # Attributes of SVG are case-sensitive, unlike HTML's.
     return Markup('<svg role="img" aria-label="{}" class="plot {}" width="100%" height="{}">{}</svg>').format(
         label, classes, height_px, Markup("").join(children)
     )
 
 
 class Axis:
-    """Maps values to percentages of the width, with a margin so that dots at the ends are whole."""
+    """Maps values to percentages of the width, with a margin so that dots at the ends are not cut off."""
 
     def __init__(self, low: float, high: float, margin: float = 3.0) -> None:
         """`low` is drawn at `margin` percent and `high` at 100 - `margin`."""
@@ -47,7 +47,7 @@ class Axis:
         self.low, self.high, self.margin = low, high, margin
 
     def at(self, value: float) -> str:
-        """Position of a value, for example "42.5%"; values beyond the ends stay at them."""
+        """Position of a value, for example "42.5%"; values beyond the ends are clamped."""
         return f"{self.percent(value):.2f}%"
 
     def percent(self, value: float) -> float:

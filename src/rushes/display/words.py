@@ -1,4 +1,4 @@
-"""The words and numbers of a report: one verdict sentence, figures with sensible digits. Pure."""
+"""The words and numbers of a report: one verdict sentence, rounded numbers. Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ tones = {"better": "good", "worse": "bad", "no clear change": "even"}
 
 
 def verdict(scorecard: Scorecard) -> str:
-    """What the run did, in one or two sentences that claim no more than the intervals allow."""
+    """The result of the run, in one or two sentences that claim no more than the intervals support."""
     return f"{focus_sentence(scorecard)} {regression_sentence(scorecard)}".strip()
 
 
 def focus_sentence(scorecard: Scorecard) -> str:
-    """What happened to the dimensions that the run was aimed at."""
+    """How the dimensions in focus changed."""
     gain, low, high = scorecard.focus_gain, scorecard.focus_gain_low, scorecard.focus_gain_high
     focus = [row for row in scorecard.rows if row.is_focus]
     if gain is None or low is None or high is None or scorecard.focus_verdict is None or not focus:
@@ -47,7 +47,7 @@ def _named(names: Sequence[str]) -> str:
 
 
 def rule(num_dimensions: int, *, has_focus: bool = False) -> str:
-    """How to read intervals and verdicts of a table of dimensions: docs/design/007-one-decision-rule.md in short."""
+    """How to read intervals and verdicts of a table of dimensions; summarises docs/design/007-one-decision-rule.md."""
     texts = ["Intervals are 95 % for each dimension alone, resampling prompts."]
     if num_dimensions > 1:
         texts.append(f"Better and worse are corrected for {num_dimensions} dimensions together (Holm, 5 %).")
@@ -57,7 +57,7 @@ def rule(num_dimensions: int, *, has_focus: bool = False) -> str:
 
 
 def tone(scorecard: Scorecard) -> str:
-    """ "good", "bad" or "even": what the verdict says, for its colour."""
+    """The verdict as "good", "bad" or "even", which decides its colour."""
     return "even" if scorecard.focus_verdict is None else tones[scorecard.focus_verdict]
 
 

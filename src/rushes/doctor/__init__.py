@@ -1,4 +1,4 @@
-"""`rushes doctor`: what is there on this machine, what is missing, and what to type to get it."""
+"""`rushes doctor`: what this machine has, what is missing, and which command fixes it."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ __all__ = ["Check", "Status", "examine"]
 
 
 def examine(home: Path) -> list[Check]:
-    """Look at everything; takes some seconds, since the libraries are really imported (in another process).
+    """Run all checks; takes some seconds, since the libraries are actually imported (in another process).
 
     Args:
-        home: folder that runs will be written to.
+        home: folder that runs are written to.
 
-    Packages add checks of their own by entry points in the group `rushes.checks`: functions that return a `Check`.
+    Packages add their own checks by entry points in the group `rushes.checks`: functions that return a `Check`.
     """
     own = [*check_packages(), *check_imports(), *check_machine(home)]
     return [*own, *(point.load()() for point in extensions("rushes.checks").values())]

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 Status = Literal["ok", "warning", "missing"]
-"""Fine; works but look at it; something that Rushes needs is not there or broken."""
+"""Fine; works but needs attention; something that Rushes needs is missing or broken."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at and found."""
+    """One check and its result."""
 
     name: str
-    """What was looked at: "torch", "disk", "sandbox weights"."""
+    """What was checked: "torch", "disk", "sandbox weights"."""
     status: Status
-    """How it is."""
+    """The result."""
     found: str
-    """What is there, in words."""
+    """What was found, in words."""
     fix: str = ""
-    """What to type, or to do; empty where nothing is to be done."""
+    """What to type or do; empty if nothing needs to be done."""

@@ -1,4 +1,4 @@
-"""Whether the libraries really import, and what they can do here."""
+"""Whether the libraries can be imported, and what they support on this machine."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from rushes.doctor.check import Check
 _TIMEOUT_S: Final = 300.0
 _LIBRARIES: Final = ("torch", "diffusers", "transformers", "peft", "accelerate", "av", "cv2", "scipy", "jinja2")
 _HARMFUL: Final = ("torchvision", "torchcodec")
-"""Not needed, and harmful where their build does not fit torch: transformers imports a torchvision that it finds."""
+"""Not needed, and harmful if their build does not match torch: transformers imports torchvision if it is installed."""
 
 
 @dataclass(frozen=True)
 class Probed:
-    """What came of importing one library."""
+    """The result of importing one library."""
 
     name: str
     """The module."""
     error: str | None
-    """What it said; None when it imported."""
+    """Its error message; None when it imported."""
     facts: Mapping[str, Any]
-    """What it can do; empty when it did not import."""
+    """What it supports; empty when it did not import."""
     timed_out: bool = False
-    """True when it was given up rather than refused: that says something about the machine, not about the library."""
+    """True when the import timed out instead of failing: the cause may be a busy machine, not the library."""
 
 
 def probe(names: Sequence[str], python: str = sys.executable, timeout_s: float = _TIMEOUT_S) -> list[Probed]:
-    """Import libraries in another process; where one kills it, the rest is tried in a new one."""
+    """Import libraries in another process; if one of them kills it, import the rest in a new process."""
     found: list[Probed] = []
     while len(found) < len(names):
         left = list(names[len(found) :])
@@ -48,7 +48,7 @@ def probe(names: Sequence[str], python: str = sys.executable, timeout_s: float =
 
 
 def _run(names: Sequence[str], python: str, timeout_s: float) -> tuple[list[dict[str, Any]], str, bool]:
-    """The lines of one probe process, how it ended, and whether it took too long."""
+    """The output lines of one probe process, how it ended, and whether it timed out."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
     command = [python, "-P", str(Path(__file__).with_name("probe.py")), *names]
     try:
@@ -64,7 +64,7 @@ def _run(names: Sequence[str], python: str, timeout_s: float) -> tuple[list[dict
 
 
 def _line(text: str) -> dict[str, Any] | None:
-    """One line of the probe; None for what a library printed."""
+    """One line of the probe; None for a line that a library printed."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -73,7 +73,7 @@ def _line(text: str) -> dict[str, Any] | None:
 
 
 def check_imports() -> list[Check]:
-    """Import what Rushes needs, and what harms it where present."""
+    """Import what Rushes needs, and what can break it if installed."""
     harmful = [name for name in _HARMFUL if util.find_spec(name) is not None]
     found = {one.name: one for one in probe([*harmful, *_LIBRARIES])}
     broken = [name for name in harmful if found[name].error is not None]
@@ -96,7 +96,7 @@ def _harmful(probed: Probed) -> Check:
 
 
 def _libraries(probed: Sequence[Probed], broken: Sequence[str]) -> list[Check]:
-    """One line for all that import, and one for each that does not."""
+    """One check for all libraries that import, and one for each that does not."""
     fine = [one.name for one in probed if one.error is None]
     failed = [_does_not_import(one, broken) for one in probed if one.error is not None]
     return [*([Check("imports", "ok", ", ".join(fine))] if fine else []), *failed]

@@ -1,4 +1,4 @@
-"""Room on the disk, memory and cores."""
+"""Free disk space, memory and cores."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def check_machine(home: Path) -> list[Check]:
 
 
 def _disk(home: Path) -> Check:
-    """Room in the nearest folder that exists already."""
+    """Free space in the nearest folder that already exists."""
     folder = next(path for path in (home.absolute(), *home.absolute().parents) if path.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        return Check("disk", "missing", f"{folder} is not a folder that this user may write", "name another --home")
+        return Check("disk", "missing", f"{folder} is not a folder that this user can write to", "name another --home")
     free = shutil.disk_usage(folder).free / _GIB
     found = f"{free:.1f} GiB free at {folder}"
     if free < _DISK_MINIMUM_GIB:
@@ -39,12 +39,12 @@ def _memory() -> Check:
     if (total if available is None else available) >= _MEMORY_WARNING_GIB:
         return Check("memory", "ok", found)
     return Check(
-        "memory", "warning", found, f"close other programs: the demo wants up to {_MEMORY_WARNING_GIB:.0f} GiB"
+        "memory", "warning", found, f"close other programs: the demo needs up to {_MEMORY_WARNING_GIB:.0f} GiB"
     )
 
 
 def _available_gib() -> float | None:
-    """Memory that programs can still get, where the system tells."""
+    """Memory that programs can still allocate; None if the system does not report it."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:
@@ -57,5 +57,5 @@ def _cores() -> Check:
     num = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     load = os.getloadavg()[0]
     if load > num:
-        return Check("cores", "warning", f"{num}, load {load:.1f}: other programs are at work", "runs will be slower")
+        return Check("cores", "warning", f"{num}, load {load:.1f}: other programs are running", "runs will be slower")
     return Check("cores", "ok", f"{num}, load {load:.1f}")

@@ -1,4 +1,4 @@
-"""Versions of Python and of the libraries, against what the package asks for and what is known to work together."""
+"""Versions of Python and of the libraries, against what the package requires and what is known to work together."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def check_packages() -> list[Check]:
-    """Python, then one check per library that Rushes asks for."""
+    """Python, then one check per library that Rushes requires."""
     pins = known_versions()
     return [_python(), *(_package(wanted, pins.get(_plain(_name(wanted)))) for wanted in requirements())]
 
 
 def requirements() -> list[str]:
-    """What the package asks for: "torch<2.14,>=2.13"; without what only tests need."""
+    """The package's requirements, such as "torch<2.14,>=2.13", without those that only tests need."""
     try:
         wanted = metadata.requires("rushes") or []
     except metadata.PackageNotFoundError:
@@ -72,7 +72,7 @@ def _package(wanted: str, pin: str | None) -> Check:
 
 
 def _fits(wanted: str, version: str) -> bool | None:
-    """Whether a version satisfies a requirement; None where the library that can tell is missing."""
+    """Whether a version satisfies a requirement; None if the library that parses requirements is missing."""
     try:
         from packaging.requirements import Requirement
     except ImportError:
@@ -86,5 +86,5 @@ def _name(requirement: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """A package's name as all spellings of it share it."""
+    """A package's name in its normalised spelling."""
     return re.sub(r"[-_.]+", "-", name).lower()

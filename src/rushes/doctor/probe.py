@@ -1,4 +1,4 @@
-"""Import libraries in a process of their own, and say what came of it: a library that crashes takes nobody with it.
+"""Import libraries in a separate process and print the results, so that a crash there does not end the caller.
 
 Run as a script: `python probe.py torch av ...`. Prints one JSON object a line: {"name": ..., "starting": true} before
 each import, then {"name": ..., "error": null or text, "facts": {...}}.
@@ -17,7 +17,7 @@ Facts = dict[str, Any]
 
 
 def probe_torch() -> Facts:
-    """Version, accelerators, and whether the processor is fast with bfloat16."""
+    """Version, accelerators, and whether the CPU has fast bfloat16."""
     import torch
 
     devices = []
@@ -32,14 +32,14 @@ def probe_torch() -> Facts:
 
 
 def probe_diffusers() -> Facts:
-    """The pipeline class, which pulls in transformers, safetensors and accelerate as a run does."""
+    """The pipeline class, which imports transformers, safetensors and accelerate as a run does."""
     from diffusers import AutoencoderKLWan, WanPipeline, WanTransformer3DModel
 
     return {"classes": [one.__name__ for one in (WanPipeline, WanTransformer3DModel, AutoencoderKLWan)]}
 
 
 def probe_transformers() -> Facts:
-    """The text encoder of Wan, and the image processor that a broken torchvision takes down."""
+    """The text encoder of Wan, and the image processor, which a broken torchvision breaks too."""
     from transformers import AutoTokenizer, CLIPImageProcessor, UMT5EncoderModel
 
     return {"classes": [one.__name__ for one in (UMT5EncoderModel, AutoTokenizer, CLIPImageProcessor)]}
@@ -68,7 +68,7 @@ PROBES: dict[str, Callable[[], Facts]] = {
 
 
 def main(names: list[str]) -> None:
-    """Import each, telling before and after."""
+    """Import each, and print a line before and after."""
     for name in names:
         print(json.dumps({"name": name, "starting": True}), flush=True)
         error: str | None = None
@@ -77,7 +77,7 @@ def main(names: list[str]) -> None:
             facts = (
                 PROBES[name]() if name in PROBES else {"file": getattr(importlib.import_module(name), "__file__", None)}
             )
-        except BaseException as raised:  # a probe must tell whatever happens, SystemExit of a library included
+        except BaseException as raised:  # a probe must report whatever happens, a library's SystemExit included
             error = f"{type(raised).__name__}: {raised}".strip()[:500]
         print(json.dumps({"name": name, "error": error, "facts": facts}), flush=True)
 

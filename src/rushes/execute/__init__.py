@@ -1,6 +1,6 @@
-"""Where work runs: in this process or on a Ray cluster, with progress shown, Ctrl-C heard, and failures as values.
+"""Where work runs: in this process or on a Ray cluster, with progress display, Ctrl-C handling and failures as values.
 
-The store and the stages hand work to it; it knows no stage, no record of a run and no model.
+The store and the stages pass work to it; it knows no stage, no record of a run and no model.
 """
 
 from rushes.execute.local import Lazily, LocalExecutor

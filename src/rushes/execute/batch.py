@@ -11,15 +11,15 @@ from rushes.execute.work import Failed
 Request = TypeVar("Request")
 
 _MAX_ALONE: Final = 3
-"""Requests in a row that may fail alone before the rest of a failed batch is not tried alone any more."""
+"""After this many consecutive failures of single requests, the rest of a failed batch is not tried one by one."""
 
 
 def batch_or_alone(call: Callable[[Sequence[Request]], object], requests: Sequence[Request]) -> list[object]:
-    """What `call` gives for each request, in order. Where all of a batch fails, each request is tried alone.
+    """The result of `call` for each request, in order. If the whole batch fails, each request is tried alone.
 
     Args:
-        call: takes requests and returns a list with one result each; what it raises (other than `UserError` and
-            `Stopped`) and a list of another length stand as `Failed` for every request of that call.
+        call: takes requests and returns a list with one result each. If it raises (other than `UserError` and
+            `Stopped`) or returns a list of another length, every request of that call is `Failed`.
         requests: at least one.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Work in this process: one item after the other, or a few threads. Never more in flight than there are workers."""
+"""Work in this process: sequentially, or on a few threads. Never more items in flight than there are workers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class LocalExecutor:
     """An `Executor` in this process."""
 
     num_workers: int = 1
-    """1 works in the calling thread; more use threads, which help where work waits for a server."""
+    """1 works in the calling thread; more use threads, which help when work waits for a server."""
 
     def map(
         self, call: Callable[[Item], Result], items: Iterable[Item], *, needs: Needs | None = None
     ) -> Iterator[Done[Result]]:
-        """Results as they finish; see `Executor`. `needs` is ignored: this process has what it has."""
+        """Results as they finish; see `Executor`. `needs` is ignored: this process cannot change its resources."""
         if self.num_workers <= 1:
             for index, item in enumerate(items):
                 try:
@@ -57,14 +57,14 @@ class LocalExecutor:
                     if error is None:
                         yield Done(index, future.result())
                     else:
-                        # What the other workers have in hand is still stored before the error goes up.
+                        # The other workers' current items are still stored before the error is raised.
                         raised = raised or error
         if raised is not None:
             raise raised
 
 
 def outcome(call: Callable[[Item], Result], item: Item) -> Result | Failed:
-    """What a call gives, or `Failed` where it raises; what must go up (`UserError`, `Stopped`) is raised."""
+    """The result of a call, or `Failed` if it raises; `UserError` and `Stopped` are raised."""
     try:
         return call(item)
     except (UserError, Stopped):
@@ -74,7 +74,7 @@ def outcome(call: Callable[[Item], Result], item: Item) -> Result | Failed:
 
 
 class Lazily(Generic[Tool, Item, Result]):
-    """A call with a tool that is built when it is first needed, once per process: a finished run loads no model.
+    """A call with a tool that is built on first use, once per process, so that a finished run loads no model.
 
     Example:
         do = Lazily(partial(spec.build, runtime), sample)     # sample(generator, chunk) -> records
@@ -84,7 +84,7 @@ class Lazily(Generic[Tool, Item, Result]):
         """Remember what to build and what to call.
 
         Args:
-            build: makes the tool (loads the model); picklable where work travels to other processes.
+            build: makes the tool (loads the model); picklable if work is sent to other processes.
             call: works on one item with the tool.
         """
         self._begin(build, call)
@@ -96,7 +96,7 @@ class Lazily(Generic[Tool, Item, Result]):
         self._built: list[Tool] = []
 
     def tool(self) -> Tool:
-        """The tool, built now if it was not yet."""
+        """The tool, built on first access."""
         with self._lock:
             if not self._built:
                 self._built.append(self._build())

@@ -16,18 +16,18 @@ _PLAIN_INTERVAL_S: Final = 10.0
 
 @dataclass(frozen=True)
 class ProgressUpdate:
-    """How far a stage is."""
+    """The progress of a stage."""
 
     stage: str
     """Name of the stage."""
     num_total: int
     """Items in all."""
     num_before: int
-    """Items that were done before this call; they cost nothing now."""
+    """Items that were done before this call and are not repeated."""
     num_done: int
     """Items done, those before included."""
     num_failed: int
-    """Items that failed in this call or were given up."""
+    """Items that failed in this call or were abandoned."""
     elapsed_s: float
     """Seconds since this call began."""
 
@@ -46,7 +46,7 @@ class ProgressUpdate:
 
 
 OnProgress = Callable[[ProgressUpdate], None]
-"""Called after every chunk that landed, and once before the first."""
+"""Called after every finished chunk, and once before the first."""
 
 
 def duration_text(seconds: float) -> str:
@@ -83,9 +83,9 @@ class ProgressDisplay:
         """Choose how to show.
 
         Args:
-            stream: where to; default is standard error, so that results on standard output stay clean.
-            log: `EventLog.write`, for a "progress" event beside each plain line; None for no log.
-            clock: seconds that never go back; replaced in tests.
+            stream: output; the default is standard error, which keeps results on standard output clean.
+            log: `EventLog.write`, for a "progress" event with each plain line; None for no log.
+            clock: monotonic seconds; replaced in tests.
         """
         self._stream = stream or sys.stderr
         self._log = log

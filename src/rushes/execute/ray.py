@@ -1,7 +1,7 @@
-"""Work on a Ray cluster, or on several processes of this machine: one actor per worker, one item in each actor's hand.
+"""Work on a Ray cluster, or on several processes of this machine: one actor per worker, one item per actor at a time.
 
-The call travels to each worker once and stays there, so a `Lazily` builds its model once per worker. Only items and
-results travel afterwards; blobs are written by the workers, so the run folder must be on a disk that all of them see.
+The call is sent to each worker once and kept there, so a `Lazily` builds its model once per worker. After that only
+items and results are sent. Workers write blobs themselves, so the run folder must be on a disk that all of them share.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Result = TypeVar("Result")
 
 INSTALL: Final = "pip install -c constraints.txt 'rushes[ray]'"
 _POLL_S: Final = 0.5
-"""How long to wait for Ray at a time: in between, Python hears Ctrl-C."""
+"""How long to wait for Ray at a time, seconds: Python handles Ctrl-C in between."""
 
 
 @dataclass(frozen=True)
 class RayExecutor:
-    """An `Executor` over Ray. Equal to the local one in all that a caller sees; see `rushes.execute.work.Executor`."""
+    """An `Executor` over Ray. It behaves like the local one to its caller; see `rushes.execute.work.Executor`."""
 
     num_workers: int = 1
-    """Workers at most; fewer where the cluster has no room for as many."""
+    """Workers at most; fewer if the cluster has too few resources."""
     address: str | None = None
     """A running cluster ("auto", "ray://host:10001"); None starts one on this machine, for this process only."""
 
@@ -39,11 +39,11 @@ class RayExecutor:
     ) -> Iterator[Done[Result]]:
         """Results as they finish; see `rushes.execute.work.Executor`.
 
-        A worker that dies (out of memory, a lost machine) fails the item in its hand; another takes its place.
+        A worker that dies (out of memory, a lost machine) fails its current item; another worker replaces it.
 
         Raises:
-            UserError: raised by a call, after what the other workers have in hand; Ray is not installed or cannot be
-                reached; no machine of the cluster has what a worker needs.
+            UserError: raised by a call, after the other workers' current items finish; Ray is not installed or cannot
+                be reached; no machine of the cluster has what a worker needs.
             Stopped: raised by a call, likewise.
         """
         ray = connect(self.address, self.num_workers, needs or Needs())
@@ -63,7 +63,7 @@ def _work(crew: _Crew, source: Iterator[tuple[int, Any]]) -> Iterator[Done[Any]]
             break
         for index, result in crew.collect():
             if isinstance(result, _Raised):
-                # What the other workers have in hand is still stored before the error goes up.
+                # The other workers' current items are still stored before the error is raised.
                 raised = raised or result.error
             else:
                 yield Done(index, result)
@@ -73,13 +73,13 @@ def _work(crew: _Crew, source: Iterator[tuple[int, Any]]) -> Iterator[Done[Any]]
 
 @dataclass(frozen=True)
 class _Raised:
-    """An error that must go up, as a value: Ray would wrap it in one of its own."""
+    """An error that the caller must raise, as a value, because Ray would wrap an exception in its own."""
 
     error: BaseException
 
 
 class _Worker:
-    """Lives in a process of its own and keeps the call, with whatever the call has built."""
+    """Runs in a separate process and keeps the call, with whatever the call has built."""
 
     def __init__(self, call: Callable[[Any], Any]) -> None:
         self._call = call
@@ -92,7 +92,7 @@ class _Worker:
 
 
 class _Crew:
-    """The workers of one `map`: started when first needed, one item in each one's hand."""
+    """The workers of one `map`: started on demand, one item each at a time."""
 
     def __init__(self, ray: Any, call: Callable[[Any], Any], needs: Needs, size: int) -> None:
         self._ray = ray
@@ -116,7 +116,7 @@ class _Crew:
         self.in_flight[worker.do.remote(item)] = (index, worker)
 
     def collect(self) -> Iterator[tuple[int, Any]]:
-        """What has finished: the item's position, and its result, `Failed` or `_Raised`. Waits for at least one."""
+        """Finished items: position, and result, `Failed` or `_Raised`. Waits for at least one."""
         ready: list[Any] = []
         while not ready:
             ready, _ = self._ray.wait(list(self.in_flight), num_returns=1, timeout=_POLL_S)
@@ -132,7 +132,7 @@ class _Crew:
             yield index, result
 
     def dismiss(self) -> None:
-        """Send the workers home, also those with something in hand: nobody waits for it any more."""
+        """Stop the workers, busy ones too: their results are no longer needed."""
         for worker in [*self._idle, *(worker for _, worker in self.in_flight.values())]:
             self._ray.kill(worker)
         self._idle.clear()
@@ -140,12 +140,12 @@ class _Crew:
 
 
 def connect(address: str | None, num_workers: int, needs: Needs) -> Any:
-    """The `ray` module, connected; a connection that is there is used as it is.
+    """The `ray` module, connected; an existing connection is reused.
 
     Raises:
         UserError: Ray is not installed, or the cluster cannot be reached.
     """
-    # Ray reports usage to its makers by default; here nothing leaves the machine unless the recipe says so.
+    # Ray sends usage reports to its makers by default; nothing may leave the machine unless the recipe says so.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray = importlib.import_module("ray")
@@ -161,20 +161,20 @@ def connect(address: str | None, num_workers: int, needs: Needs) -> Any:
             raise UserError(
                 f"no Ray cluster answers at {address}",
                 got=str(error).splitlines()[0] if str(error) else type(error).__name__,
-                next_step="start one (ray start --head), mend runtime.ray_address, or leave it out for this machine",
+                next_step="start one (ray start --head), correct runtime.ray_address, or leave it out for this machine",
             ) from None
         return ray
-    # As many processes as were asked for, also where there are fewer cores: they may well wait for a server.
+    # As many processes as requested, even with fewer cores: they may spend their time waiting for a server.
     cores = max(math.ceil(num_workers * needs.num_cpus), os.cpu_count() or 1)
     ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
     return ray
 
 
 def size(ray: Any, num_workers: int, needs: Needs) -> int:
-    """How many workers the cluster has room for, at most `num_workers`.
+    """How many workers fit on the cluster, at most `num_workers`.
 
     Raises:
-        UserError: not even one: no machine has what a worker needs.
+        UserError: not even one fits: no machine has what a worker needs.
     """
     wanted = {"CPU": needs.num_cpus, "GPU": needs.num_gpus, **needs.tags}
     wanted = {name: amount for name, amount in wanted.items() if amount > 0}
@@ -189,6 +189,6 @@ def size(ray: Any, num_workers: int, needs: Needs) -> int:
             "no machine of the Ray cluster has what a worker needs",
             expected=", ".join(f"{name} {amount:g}" for name, amount in wanted.items()),
             got=", ".join(f"{name} {amount:g}" for name, amount in totals.items()),
-            next_step="add such a machine to the cluster, or set runtime.device and runtime.executor to what is there",
+            next_step="add such a machine to the cluster, or change runtime.device and runtime.executor to what it has",
         )
     return min(num_workers, room)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a polite request: finish the work in hand, store it, then stop."""
+"""Graceful stop on Ctrl-C and SIGTERM: finish the current work, store it, then stop."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Final
 
-HEARD: Final = "\nstopping after the item in hand; press Ctrl-C again to stop at once\n"
-"""What the first Ctrl-C is answered with; long items would leave it unanswered for minutes."""
+HEARD: Final = "\nstopping after the current item; press Ctrl-C again to stop at once\n"
+"""Printed at the first Ctrl-C, because a long item may take minutes to finish."""
 
 
 class StopSignal:
@@ -22,16 +22,16 @@ class StopSignal:
 
     @property
     def requested(self) -> bool:
-        """True once somebody asked to stop."""
+        """True once a stop was requested."""
         return self._requested.is_set()
 
     def request(self) -> None:
-        """Ask to stop after the work in hand."""
+        """Request a stop after the current work."""
         self._requested.set()
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[StopSignal]:
-        """Listen to SIGINT and SIGTERM inside a `with` block; outside the main thread there is nothing to listen to."""
+        """Handle SIGINT and SIGTERM inside a `with` block; outside the main thread this does nothing."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return

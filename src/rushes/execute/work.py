@@ -1,6 +1,6 @@
-"""Work that is spread over workers: what comes back, what a worker needs, and the Protocol of who does the spreading.
+"""Distributed work: its results, what a worker needs, and the Protocol of an executor.
 
-A failure is a value, `Failed`, in the place of its result; an executor knows no stage.
+A failure is a value, `Failed`, in place of the result; an executor knows no stage.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Result_co = TypeVar("Result_co", covariant=True)
 
 @dataclass(frozen=True)
 class Failed:
-    """An item that could not be done; stands in the place of its result."""
+    """An item that could not be done, in place of its result."""
 
     error_type: str
     """Class name of the error."""
     message: str
-    """What it said."""
+    """The error's message."""
     trace: str = ""
     """Traceback as text; may be empty."""
 
@@ -45,7 +45,7 @@ class Done(Generic[Result_co]):
 
 @dataclass(frozen=True)
 class Needs:
-    """What one worker needs; an executor that cannot give it says so before starting."""
+    """What one worker needs; an executor that cannot provide it raises before it starts."""
 
     num_cpus: float = 1.0
     """CPU cores per worker."""
@@ -56,19 +56,19 @@ class Needs:
 
 
 class Executor(Protocol):
-    """Maps work over workers: bounded in flight, failures returned, never raised. Knows no stage."""
+    """Maps work over workers: a bounded number of items in flight, failures returned and not raised. Knows no stage."""
 
     def map(
         self, call: Callable[[Item], Result], items: Iterable[Item], *, needs: Needs | None = None
     ) -> Iterator[Done[Result]]:
-        """Results as they finish, in any order. Items are drawn only when a worker is free for them.
+        """Results as they finish, in any order. An item is drawn only when a worker is free.
 
         Args:
             call: picklable; a `rushes.execute.Lazily` builds its model once in each worker.
-            items: what to work on; drawn lazily, so that stopping to draw stops the work.
+            items: what to work on; drawn lazily, so that the caller stops the work by not iterating further.
             needs: resources per worker; None for one core.
 
         Raises:
-            UserError: a call raised one, or the executor cannot give what is needed; other errors are `Failed`.
+            UserError: a call raised one, or the executor cannot provide `needs`; other errors are `Failed`.
         """
         ...

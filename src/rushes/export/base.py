@@ -1,6 +1,6 @@
-"""The model that a checkpoint was tuned from: its folder, its transformer's class and weights, and that it is the same.
+"""The base model of a checkpoint: its folder, its transformer's class and weights, and a check that it is unchanged.
 
-Nothing here is particular to a family: a diffusers folder says itself which classes it is made of.
+Nothing here is specific to a family: a diffusers folder names the classes that it consists of.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from diffusers import DiffusionPipeline, ModelMixin
 
 WEIGHTS = "diffusion_pytorch_model"
-"""Name of a transformer's weight file in a diffusers folder, before its ending."""
+"""Name of a transformer's weight file in a diffusers folder, without its extension."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,16 @@ class Base:
     name: str
     """What the recipe calls it: a path, `package:folder`, or a Hub id."""
     is_on_hub: bool
-    """True where the name is a Hub id, so that others can name it too."""
+    """True if the name is a Hub id, so that it is valid for others too."""
 
     @property
     def public_name(self) -> str:
-        """What others may read: a Hub id, `package:folder`, or a folder's last name; never a path of this machine."""
+        """The name to publish: a Hub id, `package:folder`, or a folder's last part; never a path of this machine."""
         return self.name if self.is_on_hub or self.in_package else self.folder.resolve().name
 
     @property
     def in_package(self) -> tuple[str, str] | None:
-        """Package and folder inside it, for a model that an installed package brings; None for others."""
+        """Package and folder inside it, for a model in an installed package; None for others."""
         package, colon, inside = self.name.partition(":")
         return (package, inside) if colon and self.folder != Path(self.name) else None
 
@@ -88,7 +88,7 @@ class Base:
         return found
 
     def empty_transformer(self) -> ModelMixin:
-        """The transformer without memory for its weights."""
+        """The transformer on the meta device, without memory for its weights."""
         with torch.device("meta"):
             return self.transformer_class.from_config(self.config)
 
@@ -102,21 +102,21 @@ class Base:
         if not files:
             raise InputError(
                 f"{self.folder / 'transformer'} holds no weights",
-                expected=f"{WEIGHTS}.safetensors, whole or in parts",
-                next_step="look at base.model in the run's recipe.yaml: it must be a complete diffusers folder",
+                expected=f"{WEIGHTS}.safetensors, in one file or sharded",
+                next_step="check base.model in the run's recipe.yaml: it must be a complete diffusers folder",
             )
         return {name: value.float() for file in files for name, value in load_file(file).items()}
 
 
 def find_base(source: Source, *, whole: bool = False) -> Base:
-    """The base model of a run, on this machine; from the Hub only what is missing here, and only what is needed.
+    """The base model of a run, on this machine; downloads from the Hub only the needed files that are missing here.
 
     Args:
         source: the run.
-        whole: True wants text encoder, autoencoder and scheduler as well as the transformer.
+        whole: True requires text encoder, autoencoder and scheduler as well as the transformer.
 
     Raises:
-        InputError: it is not there any more, cannot be fetched, or is no diffusers folder.
+        InputError: it no longer exists, cannot be downloaded, or is not a diffusers folder.
     """
     spec = source.recipe.base
     folder = Path(model_folder(spec.model))
@@ -137,7 +137,7 @@ def _not_found(name: str, error: Exception) -> InputError:
         f"the base model of this run cannot be found: {str(error).strip().splitlines()[0] if str(error) else error!r}",
         expected="a diffusers folder, or a Hub id that can be reached",
         got=name,
-        next_step="put the folder back where recipe.yaml names it, or look at the network",
+        next_step="put the folder back where recipe.yaml names it, or check the network connection",
     )
 
 
@@ -145,7 +145,7 @@ def read_both(source: Source, base: Base) -> tuple[dict[str, Tensor], dict[str, 
     """The base's and the tuned weights, float32, under the same names.
 
     Raises:
-        InputError: the base is not the one that the run was tuned from, or the names differ.
+        InputError: the base is not the one that the run tuned, or the names differ.
         BlobCorrupt: the stored weights are damaged.
     """
     before = base.transformer_weights()
@@ -154,22 +154,22 @@ def read_both(source: Source, base: Base) -> tuple[dict[str, Tensor], dict[str, 
     odd = sorted(name for name in before.keys() | after.keys() if _shape(before, name) != _shape(after, name))
     if odd:
         raise InputError(
-            f"the tuned weights do not fit {base.name!r}: {len(odd)} of {len(before)} have another name or shape",
+            f"the tuned weights do not match {base.name!r}: {len(odd)} of {len(before)} have another name or shape",
             expected=f"{odd[0]} of shape {_shape(before, odd[0])}",
             got=_shape(after, odd[0]),
-            next_step="export from the run folder as it was made, with its base model unchanged",
+            next_step="export from the original run folder, with its base model unchanged",
         )
     return before, after
 
 
 def check_same_base(source: Source, base: Base, weights: dict[str, Tensor]) -> None:
-    """A difference to another model's weights would be no tuning but noise.
+    """Check that the base is unchanged: the difference to another model's weights would not be what was trained.
 
     Raises:
         InputError: the base's weights are not those that the run began with.
     """
     if not _is_whole(base):
-        return  # only what an export needs was fetched from the Hub, where the revision names the model
+        return  # only what an export needs was downloaded from the Hub, where the revision identifies the model
     found = hash_model(base.folder)
     began_with = source.chain[0].parent
     if began_with is not None and found != began_with:
@@ -177,12 +177,12 @@ def check_same_base(source: Source, base: Base, weights: dict[str, Tensor]) -> N
             f"the base model {base.name!r} has changed since the run in {source.run.home}",
             expected=f"model files with fingerprint {began_with[:SHORT]}...",
             got=f"{found[:SHORT]}...",
-            next_step="put the files back that the run began with, or run the recipe again in a new folder",
+            next_step="restore the files that the run began with, or run the recipe again in a new folder",
         )
 
 
 def _is_whole(base: Base) -> bool:
-    """Whether every part that the index names is here."""
+    """Whether every component in the index is on this machine."""
     parts = [name for name, value in base.index.items() if isinstance(value, list) and value[0] is not None]
     return all((base.folder / name).is_dir() for name in parts)
 
@@ -199,7 +199,7 @@ def _read_json(path: Path) -> dict[str, Any]:
             f"{path} cannot be read",
             expected="a diffusers folder with model_index.json and transformer/config.json",
             got=str(error),
-            next_step="look at base.model in the run's recipe.yaml",
+            next_step="check base.model in the run's recipe.yaml",
         ) from error
 
 
@@ -207,7 +207,7 @@ def _class_in_diffusers(name: str, parent: type) -> Any:
     found = getattr(diffusers, name, None)
     if not (isinstance(found, type) and issubclass(found, parent)):
         raise InputError(
-            "the base model is of a class that diffusers does not have",
+            "diffusers does not have the class of the base model",
             expected=f"a {parent.__name__} of diffusers {diffusers.__version__}",
             got=name,
             next_step="use the version of diffusers that the model's config.json names",

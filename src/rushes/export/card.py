@@ -1,4 +1,4 @@
-"""A model's page for the Hub: what it is, what was measured, how to run it. Everything in it comes from the run."""
+"""A model card for the Hub: what the model is, what was measured, how to run it. All its content comes from the run."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ TAGS: Final = ("text-to-video", "diffusers", "diffusers-training", "rushes", "re
 
 @dataclass(frozen=True)
 class Card:
-    """What a page is made of."""
+    """The content of a model card."""
 
     title: str
     """Name of the model."""
     form: Form
     """What the folder holds."""
     base_name: str
-    """The base model as others may read it: `Base.public_name`."""
+    """The base model's `Base.public_name`."""
     base_is_on_hub: bool
-    """True where `base_name` is a Hub id."""
+    """True if `base_name` is a Hub id."""
     licence: str
     """SPDX-like tag of the Hub: apache-2.0, mit, other, ..."""
     snippet: Snippet
@@ -41,13 +41,13 @@ class Card:
     samples: Sequence[Sample]
     """The gallery."""
     adapter: str
-    """What the adapter keeps, in a sentence; empty for whole weights."""
+    """What the adapter keeps, in a sentence; empty for full weights."""
     strength: float
-    """How much of the change is in the weights."""
+    """How much of the change is applied."""
 
 
 def render_card(card: Card, source: Source, scorecard: Scorecard) -> str:
-    """README.md: a YAML header for the Hub, then Markdown. Texts of the user's are escaped."""
+    """README.md: a YAML header for the Hub, then Markdown. Text from users is escaped."""
     environment = Environment(
         loader=PackageLoader("rushes.export"),
         autoescape=False,
@@ -56,7 +56,7 @@ def render_card(card: Card, source: Source, scorecard: Scorecard) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    # Markdown is not HTML: every text of the user's goes through `md` in the template.
+    # Markdown is not HTML: all text from users goes through `md` in the template.
     environment.filters["md"] = md
     recipe, checkpoint, header = source.recipe, source.checkpoint, source.run.header
     return environment.get_template("card.md.j2").render(
@@ -90,7 +90,7 @@ def front_matter(card: Card) -> dict[str, Any]:
 
 
 def sampler_settings(recipe: Recipe) -> list[tuple[str, str]]:
-    """Name and value of everything that decides a clip, as the measured ones were made."""
+    """Name and value of every setting that decides a clip, as used for the measured clips."""
     sampler: SamplerSettings = recipe.measure.sampler
     shape = recipe.shape
     return [
@@ -106,7 +106,7 @@ def sampler_settings(recipe: Recipe) -> list[tuple[str, str]]:
 
 
 def training_facts(recipe: Recipe, num_rounds: int) -> list[tuple[str, str]]:
-    """Name and value of what a reader needs to know of the training."""
+    """Name and value of what a reader needs to know about the training."""
     train = recipe.train
     method = "all weights" if train.lora is None else f"adapter of rank {train.lora.rank}, alpha {train.lora.alpha}"
     return [
@@ -122,7 +122,7 @@ def training_facts(recipe: Recipe, num_rounds: int) -> list[tuple[str, str]]:
 
 
 def md(text: str) -> str:
-    """A text of the user's as plain words in Markdown: one line, no HTML, no markup."""
+    """Text from a user as plain words in Markdown: one line, no HTML, no markup."""
     line = " ".join(text.split())
     return re.sub(r"([\\`*_\[\]{}|#~!])", r"\\\1", html.escape(line, quote=False))
 

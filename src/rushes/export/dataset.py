@@ -16,13 +16,13 @@ from rushes.store.run import Run
 from rushes.store.video import write_video
 
 Which = Literal["trained", "generated", "held_out", "all"]
-"""`trained`: what was fine-tuned on, with its weights, real clips too; `generated`: all clips of training prompts;
-`held_out`: those of the final comparison; `all`: every clip of the run."""
+"""`trained`: the clips of the training data, with their weights, real clips too; `generated`: all clips of training
+prompts; `held_out`: those of the final comparison; `all`: every clip of the run."""
 FOLDER: Final = "clips"
 
 
 class AskedRow(TypedDict):
-    """A question to the judge and what it said."""
+    """A question to the judge and its answer."""
 
     question: str
     expected: str
@@ -31,7 +31,7 @@ class AskedRow(TypedDict):
 
 
 class ClipRow(TypedDict):
-    """One line of metadata.jsonl. What is not known is null, never 0."""
+    """One line of metadata.jsonl. Unknown values are null, never 0."""
 
     file_name: str
     caption: str
@@ -58,11 +58,11 @@ class ClipRow(TypedDict):
 
 
 @dataclass(frozen=True)
-class _Lessons:
-    """What the rounds made of the clips: from the run's derived records."""
+class _Uses:
+    """How the rounds used the clips: from the run's derived records."""
 
     samples: Mapping[str, tuple[int, Sample]]
-    """By clip: the last round that trained on it, from 1, and its weight there."""
+    """By clip: the last round that trained on it, from 1, and its weight in that round."""
     scores: Mapping[str, Score]
     """The judge's, by clip."""
 
@@ -76,8 +76,8 @@ def export_dataset(
         run: an open run; it need not be finished.
         target: a new or empty folder.
         which: which clips.
-        lossless: True keeps every pixel, in mp4 files that FFmpeg reads and browsers do not.
-        on_clip: told how many of how many are written.
+        lossless: True keeps every pixel, in mp4 files that FFmpeg can read and browsers cannot.
+        on_clip: called with the number of clips written and the total.
 
     Returns:
         How many clips were written; at least one.
@@ -88,14 +88,14 @@ def export_dataset(
         InputError: the target is not empty.
     """
     prompts = {prompt.key: prompt for prompt in run.prompts.all()}
-    lessons = _lessons(run)
-    clips = _chosen(run.clips.all(), prompts, lessons, which)
+    uses = _uses_of(run)
+    clips = _chosen(run.clips.all(), prompts, uses, which)
     if not clips:
         raise StoreError(
             f"{run.home} has no clips to export",
             expected=f"clips of the kind {which!r}",
-            got=f"{run.clips.num_records()} clips in all, {len(lessons.samples)} of them trained on",
-            next_step=f"see how far the run is with: rushes status {run.home}; or take --clips all",
+            got=f"{run.clips.num_records()} clips in all, {len(uses.samples)} of them trained on",
+            next_step=f"see the run's progress with: rushes status {run.home}; or use --clips all",
         )
     answers = _by_clip(run.answers.all())
     with new_folder(target) as folder:
@@ -103,7 +103,7 @@ def export_dataset(
         for number, clip in enumerate(clips, start=1):
             name = f"{FOLDER}/{clip.key[: 2 * SHORT]}.mp4"
             write_video(folder / name, run.blobs.read_video(clip.frames), clip.fps, lossless=lossless)
-            row = clip_row(name, clip, prompts[clip.prompt_key], lessons.samples, lessons.scores, answers)
+            row = clip_row(name, clip, prompts[clip.prompt_key], uses.samples, uses.scores, answers)
             lines.append(json.dumps(row, ensure_ascii=False, allow_nan=False))
             on_clip(number, len(clips))
         (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -118,7 +118,7 @@ def clip_row(
     scores: Mapping[str, Score],
     answers: Mapping[str, Sequence[Answer]],
 ) -> ClipRow:
-    """One clip with all that the run knows of it."""
+    """One clip with everything that the run records about it."""
     number, sample = samples.get(clip.key, (None, None))
     outcome = scores[clip.key].outcome if clip.key in scores else None
     is_scored = isinstance(outcome, Scored)
@@ -156,7 +156,7 @@ def clip_row(
     )
 
 
-def _lessons(run: Run) -> _Lessons:
+def _uses_of(run: Run) -> _Uses:
     samples: dict[str, tuple[int, Sample]] = {}
     scores: dict[str, Score] = {}
     number = 0
@@ -165,20 +165,20 @@ def _lessons(run: Run) -> _Lessons:
         judged = run.read_derived(f"scores-{number}", Score) or []
         scores.update({score.clip_key: score for score in judged})
         number += 1
-    return _Lessons(samples, scores)
+    return _Uses(samples, scores)
 
 
-def _chosen(clips: Iterable[Clip], prompts: Mapping[str, Prompt], lessons: _Lessons, which: Which) -> list[Clip]:
+def _chosen(clips: Iterable[Clip], prompts: Mapping[str, Prompt], uses: _Uses, which: Which) -> list[Clip]:
     def is_wanted(clip: Clip) -> bool:
         origin = prompts[clip.prompt_key].origin
         if which == "trained":
-            return clip.key in lessons.samples
+            return clip.key in uses.samples
         if which == "generated":
             return clip.origin == "model" and origin in ("weakness", "caption")
         return which == "all" or origin == which
 
     wanted = [clip for clip in clips if is_wanted(clip)]
-    # What was trained on is exported whole or not at all; elsewhere clips that are latents alone have nothing to show.
+    # Training data is exported completely or not at all; otherwise clips stored only as latents are left out.
     return wanted if which == "trained" else [clip for clip in wanted if clip.video is not None] or wanted
 
 

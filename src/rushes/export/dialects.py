@@ -1,8 +1,8 @@
-"""One adapter in the file dialects that readers understand. All are written at scale 1: the strength is in the factors.
+"""One adapter in each of the file dialects that other programs read. All use scale 1: the strength is in the factors.
 
 diffusers   `transformer.<module>.lora_A.weight`; the PEFT configuration in the file's header, where readers look for it
-comfyui     `diffusion_model.<native module>.lora_A.weight`; no alpha, which its reader takes as scale 1; one rank
-kohya       `lora_unet_<native_module>.lora_down.weight` with `.alpha` equal to the rank; only the layers it trains
+comfyui     `diffusion_model.<native module>.lora_A.weight`; no alpha, which ComfyUI reads as scale 1; one rank
+kohya       `lora_unet_<native_module>.lora_down.weight` with `.alpha` equal to the rank; only the layers kohya trains
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ DIFFUSERS_FILE: Final = "pytorch_lora_weights.safetensors"
 
 
 def adaptable_layers(transformer: ModelMixin, transformer_class: str, dialect: Dialect) -> list[str]:
-    """The linear layers that a dialect has a place for, by name in diffusers.
+    """The linear layers that a dialect can hold, by name in diffusers.
 
     Raises:
-        InputError: the dialect is not known for this family.
+        InputError: the dialect is not supported for this family.
     """
     linear = [name for name, module in transformer.named_modules() if isinstance(module, torch.nn.Linear)]
     if dialect == "kohya":
@@ -61,13 +61,13 @@ def write_adapter(
     """Write one adapter file.
 
     Args:
-        folder: where to.
-        adapter: factors by layer, as diffusers names it.
+        folder: output folder.
+        adapter: factors by layer name in diffusers.
         base: what it is an adapter of.
-        dialect: how the file names things.
+        dialect: decides the names in the file.
         dtype: number format of the factors.
-        file_name: the file's name; diffusers' folders have a fixed one.
-        header: facts for the file's header: texts only.
+        file_name: the file's name; fixed in folders for diffusers.
+        header: metadata for the file's header: strings only.
 
     Raises:
         InputError: the adapter matches no layer of the base.
@@ -93,7 +93,7 @@ def write_adapter(
 
 
 def _cast(key: str, value: Tensor, dtype: torch.dtype) -> Tensor:
-    """A tensor in the file's number format; alphas stay exact: bfloat16 has no 259, and alpha over rank must be 1."""
+    """A tensor in the file's number format. Alphas stay exact: bfloat16 has no 259, and alpha / rank must be 1."""
     return value if key.endswith(".alpha") else value.to(dtype)
 
 
@@ -138,7 +138,7 @@ def kohya_tensors(adapter: Mapping[str, LowRank]) -> dict[str, Tensor]:
 def peft_config(adapter: Mapping[str, LowRank]) -> dict[str, object]:
     """The PEFT configuration of an adapter whose alphas equal its ranks, layer by layer."""
     usual = Counter(factors.rank for factors in adapter.values()).most_common(1)[0][0]
-    # The caret makes PEFT take the name as the whole one: `proj_out` is the end of other layers' names too.
+    # The caret makes PEFT match the whole name: `proj_out` is also the end of other layers' names.
     other = {f"^{name}": factors.rank for name, factors in adapter.items() if factors.rank != usual}
     config = LoraConfig(
         r=usual, lora_alpha=usual, rank_pattern=other, alpha_pattern=dict(other), target_modules=sorted(adapter)
@@ -147,10 +147,10 @@ def peft_config(adapter: Mapping[str, LowRank]) -> dict[str, object]:
 
 
 def check_matches(names: Iterable[str], layers: Iterable[str], base_name: str) -> None:
-    """An adapter with a layer that the base lacks would be loaded in part, without a word.
+    """Check that every layer of an adapter exists in the base: readers would silently load only the others.
 
     Raises:
-        InputError: there is no layer at all, or one that the base lacks.
+        InputError: the adapter has no layer at all, or one that the base lacks.
     """
     names, layers = sorted(names), sorted(layers)
     strange = sorted(set(names) - set(layers))
@@ -161,7 +161,7 @@ def check_matches(names: Iterable[str], layers: Iterable[str], base_name: str) -
             else f"the adapter has {len(strange)} of {len(names)} layers that the base model lacks",
             expected=f"linear layers of {base_name!r}: {', '.join(layers[:3])}, ...",
             got=strange[:3],
-            next_step="look whether the adapter and the base model belong together",
+            next_step="check that the adapter was trained on this base model",
         )
 
 

@@ -1,4 +1,4 @@
-"""A new folder that appears whole or not at all."""
+"""A new folder that appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rushes.store.files import explained, make_folder
 
 @contextlib.contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `target`; it becomes `target` when the block ends well, else it goes away.
+    """Yield a temporary folder beside `target`; it is renamed to `target` if the block succeeds, else deleted.
 
     Raises:
-        InputError: `target` is a file, or a folder with something in it.
+        InputError: `target` is a file, or a folder that is not empty.
         StoreError: the disk is full or read-only.
     """
     check_free(target)
@@ -33,10 +33,10 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 def check_free(target: Path) -> None:
-    """Nothing of the user's is ever written over.
+    """Check that writing to `target` would not overwrite anything.
 
     Raises:
-        InputError: `target` is a file, or a folder with something in it.
+        InputError: `target` is a file, or a folder that is not empty.
     """
     if target.is_file():
         raise InputError(f"{target} is a file", expected="a new folder", next_step="name another with --out")

@@ -27,14 +27,14 @@ def export_transformer(source: Source, target: Path, strength: float, dtype: tor
     Args:
         source: the run and checkpoint.
         target: a new or empty folder.
-        strength: how much of the change: 1 is what was trained.
-        dtype: number format; what the family must keep in float32 stays so.
+        strength: how much of the change to apply: 1 is what was trained.
+        dtype: number format; weights that the family needs in float32 stay in float32.
 
     Returns:
         What was written: `target`.
 
     Raises:
-        InputError: the base has changed; a strength out of range; a target that is not empty.
+        InputError: the base has changed; the strength is out of range; the target is not empty.
     """
     base = find_base(source)
     with new_folder(target) as folder:
@@ -43,7 +43,7 @@ def export_transformer(source: Source, target: Path, strength: float, dtype: tor
 
 
 def export_pipeline(source: Source, target: Path, strength: float, dtype: torch.dtype) -> Path:
-    """Write a whole folder that `DiffusionPipeline.from_pretrained` reads: the base's, with the tuned transformer.
+    """Write a complete folder that `DiffusionPipeline.from_pretrained` reads: the base's, with the tuned transformer.
 
     Args, Returns and Raises as `export_transformer`.
     """
@@ -56,7 +56,7 @@ def export_pipeline(source: Source, target: Path, strength: float, dtype: torch.
 def export_merged(source: Source, target: Path, strength: float, dtype: torch.dtype) -> Path:
     """Write all weights as one file in the family's own names, which ComfyUI and `from_single_file` read.
 
-    Args and Raises as `export_transformer`; also InputError where the family's own names are not known.
+    Args and Raises as `export_transformer`; also InputError if the family's own names are not known.
     """
     base = find_base(source)
     rename = native_names(base.transformer_class_name)
@@ -71,7 +71,7 @@ def export_merged(source: Source, target: Path, strength: float, dtype: torch.dt
 def fixed_positions(base: Base) -> dict[str, Tensor]:
     """The table of positions of CogVideoX 2B, which diffusers computes and does not store; empty for other models.
 
-    ComfyUI takes a CogVideoX without the table for one with rotary positions.
+    Without the table, ComfyUI assumes a CogVideoX with rotary positions.
     """
     config = base.config
     is_fixed = base.transformer_class_name == "CogVideoXTransformer3DModel" and not (
@@ -84,14 +84,14 @@ def fixed_positions(base: Base) -> dict[str, Tensor]:
 
 
 def tuned_weights(source: Source, base: Base, strength: float) -> dict[str, Tensor]:
-    """The tuned weights, float32, more or less of the change."""
+    """The tuned weights, float32, with the change scaled by `strength`."""
     check_strength(strength)
     before, after = read_both(source, base)
     return {name: blend(before[name], after[name], strength) for name in before}
 
 
 def write_transformer(folder: Path, base: Base, weights: Mapping[str, Tensor], dtype: torch.dtype) -> None:
-    """Write `config.json` and the weights into a folder, in several files where they are large."""
+    """Write `config.json` and the weights into a folder, sharded if they are large."""
     transformer = base.empty_transformer()
     transformer.load_state_dict(_cast(weights, dtype, _keep_float32(base)), assign=True)
     with _without_progress_bars():
@@ -108,7 +108,7 @@ def write_pipeline(folder: Path, base: Base, weights: Mapping[str, Tensor], dtyp
 
 
 def _components(base: Base) -> list[str]:
-    """The subfolders that a pipeline is made of: names from its index, never a path out of it."""
+    """The subfolders of a pipeline: names from its index, never a path outside its folder."""
     listed = [name for name, value in base.index.items() if isinstance(value, list) and value[0] is not None]
     for name in listed:
         if not name.isidentifier() or not (base.folder / name).is_dir():
@@ -121,7 +121,7 @@ def _components(base: Base) -> list[str]:
 
 
 def _keep_float32(base: Base) -> tuple[str, ...]:
-    """Parts of names that this family computes in float32 whatever the rest is in."""
+    """Parts of the names of weights that this family computes in float32, whatever the format of the rest."""
     return tuple(getattr(base.transformer_class, "_keep_in_fp32_modules", None) or ())
 
 

@@ -1,4 +1,4 @@
-"""Layers that a family's own code keeps as one and diffusers as several: weights stacked, adapters made block-diagonal.
+"""Layers that a family's own code fuses and diffusers splits: weights are stacked, adapters made block-diagonal.
 
 Legend: O outputs of a layer, I its inputs, r rank. Parts share their inputs and stack their outputs; for factors,
     [B_1 A_1; B_2 A_2] = diag(B_1, B_2) [A_1; A_2], so that the ranks add up.
@@ -24,18 +24,18 @@ _MARK: Final = re.compile(r"\[(\d+|swapped)\]")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a family's own code keeps a layer or weight."""
+    """Where a layer or weight is in a family's own code."""
 
     name: str
-    """Its name there, without marks."""
+    """Its name there, without the suffixes `[k]` and `[swapped]`."""
     part: int
-    """Which part of it, counted from 0."""
+    """Index of the part in the fused layer, from 0."""
     is_swapped: bool
-    """True where the two halves of its outputs are the other way round."""
+    """True if the two halves of its outputs are swapped."""
 
 
 def place_of(name: str, rename: Naming) -> Place:
-    """Where the layer or weight that diffusers calls `name` is kept."""
+    """The place in the family's own code of the layer or weight that diffusers calls `name`."""
     marked = rename(name)
     mark = _MARK.search(marked)
     if mark is None:
@@ -45,7 +45,7 @@ def place_of(name: str, rename: Naming) -> Place:
 
 
 def native_weights(weights: Mapping[str, Tensor], rename: Naming) -> dict[str, Tensor]:
-    """Whole weights as the family's own code has them.
+    """Full weights as the family's own code names and fuses them.
 
     Args:
         weights: by name in diffusers.
@@ -64,7 +64,7 @@ def native_weights(weights: Mapping[str, Tensor], rename: Naming) -> dict[str, T
                 f"the weights lack a part of {name}",
                 expected=f"parts 0 to {max(found)}",
                 got=sorted(found),
-                next_step="the base model's folder is not complete; fetch it again",
+                next_step="the base model's folder is not complete; download it again",
             )
     return {
         name: torch.cat([found[part] for part in sorted(found)]) if len(found) > 1 else found[0]
@@ -75,10 +75,10 @@ def native_weights(weights: Mapping[str, Tensor], rename: Naming) -> dict[str, T
 def native_adapter(
     adapter: Mapping[str, LowRank], num_outputs: Mapping[str, int], rename: Naming
 ) -> dict[str, LowRank]:
-    """An adapter as the family's own code would have it: the same change, to the letter.
+    """An adapter as the family's own code names and fuses it: exactly the same change.
 
     Args:
-        adapter: factors by layer, as diffusers names it.
+        adapter: factors by layer name in diffusers.
         num_outputs: O of every linear layer of the model, changed or not.
         rename: the family's naming.
 
@@ -102,7 +102,7 @@ def native_adapter(
 
 
 def stack(parts: list[LowRank | None], num_outputs: list[int]) -> LowRank:
-    """Factors of a layer whose outputs are those of several, one after the other; None where nothing changed."""
+    """Factors of a layer whose outputs are those of several parts, concatenated; None for a part without a change."""
     changed = [factors for factors in parts if factors is not None]
     A_rI = torch.cat([factors.A_rI for factors in changed])
     B_Or = torch.zeros(sum(num_outputs), len(A_rI), dtype=changed[0].B_Or.dtype)
@@ -116,10 +116,10 @@ def stack(parts: list[LowRank | None], num_outputs: list[int]) -> LowRank:
 
 
 def same_rank(adapter: Mapping[str, LowRank]) -> dict[str, LowRank]:
-    """The same change with every layer at the highest rank: rows and columns of zeros are added.
+    """The same change with every layer padded with zeros to the highest rank.
 
-    A file without alphas is read by some, diffusers among them, as if all its layers had one rank: others would be
-    scaled by the ratio of the ranks, without a word.
+    Some readers, diffusers among them, assume that all layers of a file without alphas have the same rank: other layers
+    would silently be scaled by the ratio of the ranks.
     """
     rank = max((factors.rank for factors in adapter.values()), default=0)
     return {name: _padded(factors, rank - factors.rank) for name, factors in adapter.items()}

@@ -1,4 +1,4 @@
-"""Clips for a model's page: before and after, chosen from the run's own measurements by the rule of the report."""
+"""Clips for a model card: before and after, chosen from the run's own measurements by the report's rule."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from rushes.roles import Frames
 
 FOLDER: Final = "samples"
-"""Subfolder of the clips."""
+"""Subfolder for the clips."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One prompt and seed, given to both models."""
+    """One prompt and seed, used with both models."""
 
     dimension: str
     """Quality dimension."""
@@ -33,7 +33,7 @@ class Sample:
     prompt: str
     """The text."""
     seed: int
-    """Seed of the first noise."""
+    """Seed of the initial noise."""
     after: str
     """The tuned model's clip: path in the folder."""
     both: str
@@ -41,16 +41,16 @@ class Sample:
 
 
 def write_gallery(source: Source, scorecard: Scorecard, folder: Path, num_dimensions: int) -> tuple[Sample, ...]:
-    """Write mp4s for people below `folder`.
+    """Write mp4 files for people into a subfolder of `folder`.
 
     Args:
         source: a finished run.
         scorecard: its result.
         folder: the model's folder.
-        num_dimensions: how many dimensions at most: those aimed at first, then those that got worse.
+        num_dimensions: how many dimensions at most: those in focus first, then those that got worse.
 
     Returns:
-        What was written: up to three per dimension, losses as well as gains; empty where no pair was scored.
+        What was written: up to three per dimension, losses as well as gains; empty if no pair was scored.
     """
     run = source.run
     clips = {clip.key: clip for clip in run.clips.all()}
@@ -80,7 +80,7 @@ def write_gallery(source: Source, scorecard: Scorecard, folder: Path, num_dimens
 
 
 def side_by_side(left_THWC: Frames, right_THWC: Frames) -> Frames:
-    """Two clips of one shape beside each other, with a grey gap."""
+    """Two clips of the same shape side by side, with a grey gap."""
     gap = np.full((*left_THWC.shape[:2], max(2, left_THWC.shape[2] // 16), 3), 128, np.uint8)
     return np.concatenate([left_THWC, gap, right_THWC], axis=2)
 

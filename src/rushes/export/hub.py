@@ -1,4 +1,4 @@
-"""A folder for the Hub: weights, model card, scorecard and gallery; and putting it there."""
+"""A folder for the Hub (weights, model card, scorecard and gallery) and its upload."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rushes.export.source import Source
 from rushes.records import Scorecard
 
 TOKEN: Final = "HF_TOKEN"
-"""Environment variable with the Hub's key; it is read when needed, and kept nowhere."""
+"""Environment variable with the Hub's key; it is read when needed and never stored."""
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 
@@ -31,11 +31,11 @@ class HubOptions:
     """What the folder holds."""
 
     form: Form | None = None
-    """None takes an adapter where one was trained, else the transformer, with the rest where the base is not public."""
+    """None takes an adapter if one was trained, else the transformer, or the pipeline if the base is not public."""
     repository: str | None = None
     """`user/name`; written into the card."""
     licence: str | None = None
-    """Tag of the licence; None takes the base's own where its folder says."""
+    """Tag of the licence; None takes the base's own if its folder names one."""
     num_gallery: int = 3
     """Dimensions in the gallery; up to three clips each."""
     lora: LoraOptions = field(default_factory=LoraOptions)
@@ -46,7 +46,7 @@ class Hub(Protocol):
     """The part of `huggingface_hub.HfApi` that is used."""
 
     def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool, repo_type: str) -> Any:
-        """Make a repository."""
+        """Create a repository."""
         ...
 
     def upload_folder(self, *, repo_id: str, folder_path: str, commit_message: str, repo_type: str) -> Any:
@@ -63,11 +63,11 @@ def export_hub(source: Source, target: Path, options: HubOptions) -> Fit | None:
         options: what the folder holds.
 
     Returns:
-        How much of the change an adapter keeps; None for whole weights.
+        How much of the change an adapter keeps; None for full weights.
 
     Raises:
-        StoreError: the run is not finished, or another checkpoint than the measured one was asked for.
-        InputError: no licence is known; or as `export_lora` and `export_pipeline`.
+        StoreError: the run is not finished, or a checkpoint other than the measured one was requested.
+        InputError: the licence is unknown; or as `export_lora` and `export_pipeline`.
     """
     check_free(target)
     if options.repository is not None:
@@ -99,7 +99,7 @@ def export_hub(source: Source, target: Path, options: HubOptions) -> Fit | None:
 
 
 def adapter_sentence(source: Source, fit: Fit | None) -> str:
-    """What an adapter keeps of the change that was measured; empty for whole weights."""
+    """What an adapter keeps of the measured change; empty for full weights."""
     if fit is None:
         return ""
     if source.max_lora_rank is not None and fit.relative_error < 1e-3:
@@ -112,28 +112,28 @@ def adapter_sentence(source: Source, fit: Fit | None) -> str:
 
 
 def licence_of(base: Base) -> str:
-    """The licence of a base model, which its offspring inherit.
+    """The licence of a base model, which models tuned from it inherit.
 
     Raises:
-        InputError: its folder does not say.
+        InputError: its folder does not name one.
     """
     card = base.folder / "README.md"
     found = re.search(r"^license:\s*([\w.-]+)\s*$", card.read_text(encoding="utf-8"), re.M) if card.is_file() else None
     if found is None:
         raise InputError(
-            "the licence of the base model is not known here",
+            "the licence of the base model is unknown",
             expected="a README.md with `license:` in the base model's folder, or --license",
-            next_step="look the licence up and name it: --license apache-2.0",
+            next_step="look up the licence and name it: --license apache-2.0",
         )
     return found.group(1)
 
 
 def push(folder: Path, repository: str, *, private: bool, hub: Hub | None = None) -> str:
-    """Put an exported folder on the Hub.
+    """Upload an exported folder to the Hub.
 
     Args:
         folder: made by `export_hub`.
-        repository: `user/name`; made where it is missing.
+        repository: `user/name`; created if missing.
         private: whether a new repository is private.
         hub: the client; None makes one with the key from the environment.
 
@@ -141,7 +141,7 @@ def push(folder: Path, repository: str, *, private: bool, hub: Hub | None = None
         The repository's address.
 
     Raises:
-        InputError: no key in the environment, or the Hub refuses.
+        InputError: no key in the environment, or the Hub rejects the upload.
     """
     check_repository(repository)
     token = check_token()
@@ -157,8 +157,8 @@ def push(folder: Path, repository: str, *, private: bool, hub: Hub | None = None
     except (OSError, ValueError, RuntimeError) as error:
         said = (str(error).strip().splitlines() or [type(error).__name__])[0].replace(token, "***")
         raise InputError(
-            f"the Hub did not take the folder: {said}",
-            next_step=f"the folder is whole in {folder}; look at the network and whether {TOKEN} may write there",
+            f"the upload to the Hub failed: {said}",
+            next_step=f"the folder is complete in {folder}; check the network and that {TOKEN} has write access",
         ) from None
     return f"https://huggingface.co/{repository}"
 
@@ -173,21 +173,21 @@ def check_token(environment: Mapping[str, str] = os.environ) -> str:
     if not token:
         raise InputError(
             "there is no key for the Hub",
-            expected=f"a token that may write, in the environment variable {TOKEN}",
-            next_step=f"make one at https://huggingface.co/settings/tokens and: export {TOKEN}=...",
+            expected=f"a token with write access, in the environment variable {TOKEN}",
+            next_step=f"create one at https://huggingface.co/settings/tokens, then: export {TOKEN}=...",
         )
     return token
 
 
 def check_repository(repository: str) -> None:
-    """A repository is called `user/name`.
+    """Check that a repository's name has the form `user/name`.
 
     Raises:
-        InputError: this one is not.
+        InputError: it does not.
     """
     if not _REPOSITORY.fullmatch(repository):
         raise InputError(
-            "that is no repository's name", expected="user/name", got=repository, next_step="--push user/name"
+            "that is not a repository name", expected="user/name", got=repository, next_step="--push user/name"
         )
 
 
@@ -198,7 +198,7 @@ def _scorecard(source: Source) -> Scorecard:
         raise StoreError(
             f"the run in {source.run.home} {what}: a model card needs its figures",
             expected="a finished run, and the checkpoint that its scorecard compares",
-            next_step="finish the run (rushes status says how far it is), or export the weights alone: "
+            next_step="finish the run (rushes status shows its progress), or export only the weights: "
             "rushes export lora, or rushes export transformer",
         )
     return scorecard

@@ -1,4 +1,4 @@
-"""A run's tuned weights as a low-rank adapter: recovered where one was trained, extracted where all weights moved."""
+"""A run's tuned weights as a low-rank adapter: recovered if one was trained, extracted from a full fine-tune."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class LoraOptions:
     """How an adapter is made."""
 
     rank: int | None = None
-    """Largest rank of a layer; None for the rank that was trained."""
+    """Largest rank of a layer; None for the rank used in training."""
     energy: float | None = None
     """Share (0 to 1) of each layer's squared change to keep, instead of a fixed rank."""
     strength: float = 1.0
-    """How much of the change: 1 is what was trained, 0 is the base."""
+    """How much of the change to apply: 1 is what was trained, 0 is the base."""
     dtype: torch.dtype = torch.float32
     """Number format of the file."""
     device: str = "cpu"
@@ -41,15 +41,15 @@ def export_lora(source: Source, target: Path, dialect: Dialect, options: LoraOpt
     Args:
         source: the run and checkpoint.
         target: a new or empty folder.
-        dialect: who shall read it.
+        dialect: which program will read it.
         options: rank, strength, number format.
 
     Returns:
         How much of the change the adapter keeps.
 
     Raises:
-        InputError: full weights and neither `rank` nor `energy`; nothing that an adapter could carry; another base;
-            a target that is not empty.
+        InputError: full weights and neither `rank` nor `energy`; no change that an adapter can hold; the base has
+            changed; the target is not empty.
     """
     base = find_base(source)
     with new_folder(target) as folder:
@@ -57,7 +57,7 @@ def export_lora(source: Source, target: Path, dialect: Dialect, options: LoraOpt
 
 
 def write_lora(source: Source, base: Base, folder: Path, dialect: Dialect, options: LoraOptions) -> tuple[Path, Fit]:
-    """`export_lora` into a folder that is there; returns the file too."""
+    """`export_lora` into an existing folder; returns the file too."""
     adapter, fit = make_adapter(source, base, dialect, options)
     stronger = {name: factors.times(options.strength) for name, factors in adapter.items()}
     header = {
@@ -81,7 +81,7 @@ def make_adapter(source: Source, base: Base, dialect: Dialect, options: LoraOpti
     adapter, fit = extract(before, after, layers, rank=rank, energy=options.energy, device=options.device)
     if not adapter:
         raise InputError(
-            "nothing that was tuned has a place in a low-rank adapter",
+            "no tuned weight can be held by a low-rank adapter",
             expected="a change in a linear layer",
             got=f"changes in {', '.join(sorted(fit.left_out)[:3]) or 'no weight at all'}",
             next_step=f"export all weights: rushes export transformer {source.run.home}",
@@ -90,7 +90,7 @@ def make_adapter(source: Source, base: Base, dialect: Dialect, options: LoraOpti
 
 
 def check_strength(strength: float) -> None:
-    """The dial goes from 0, the base, over 1, what was trained.
+    """Check that the strength is in range; 0 is the base, 1 is what was trained.
 
     Raises:
         InputError: outside 0 to 4, or not a number.
@@ -100,7 +100,7 @@ def check_strength(strength: float) -> None:
             "the strength is out of range",
             expected=f"0 (the base) to {MAX_STRENGTH:g}; 1 is what was trained",
             got=strength,
-            next_step="--strength 0.8 takes four fifths of the change",
+            next_step="--strength 0.8 applies four fifths of the change",
         )
 
 
@@ -130,7 +130,7 @@ def _check(source: Source, options: LoraOptions, rank: int | None) -> None:
         )
     if rank is None and options.energy is None:
         raise InputError(
-            "this run tuned all weights, which are no low-rank adapter by themselves",
+            "this run tuned all weights and did not train a low-rank adapter",
             expected="--rank or --energy, to extract the closest adapter; its error is reported",
             got="neither",
             next_step=f"rushes export lora {source.run.home} --rank 64, or rushes export transformer {source.run.home}",

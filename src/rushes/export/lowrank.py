@@ -1,4 +1,4 @@
-"""Low-rank factors of a change of weights: truncated singular value decomposition, and what it loses. Pure.
+"""Low-rank factors of a change of weights by truncated singular value decomposition, and what they lose. Pure.
 
 Legend: O outputs of a linear layer, I its inputs, r rank. A layer's change is Delta_OI = B_Or A_rI.
 """
@@ -42,13 +42,13 @@ class LayerFit:
     """How much of one layer's change its factors keep. Energies are squared Frobenius norms."""
 
     name: str
-    """The layer, as diffusers names it."""
+    """The layer's name in diffusers."""
     rank: int
     """Rank kept."""
     energy: float
-    """Of the change."""
+    """Energy of the change."""
     lost: float
-    """Of what the factors leave out."""
+    """Energy of what the factors leave out."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,16 @@ class Fit:
     layers: tuple[LayerFit, ...]
     """The layers with factors."""
     left_out: Mapping[str, float]
-    """Energy of every changed weight that has no place in the adapter: norms, modulation, biases, convolutions."""
+    """Energy of every changed weight that the adapter cannot hold: norms, modulation, biases, convolutions."""
 
     @property
     def energy(self) -> float:
-        """Of the whole change."""
+        """Energy of the whole change."""
         return sum(layer.energy for layer in self.layers) + sum(self.left_out.values())
 
     @property
     def lost(self) -> float:
-        """Of everything that the adapter does not carry."""
+        """Energy of everything that the adapter does not hold."""
         return sum(layer.lost for layer in self.layers) + sum(self.left_out.values())
 
     @property
@@ -82,15 +82,16 @@ class Fit:
 
 
 def factorise(delta_OI: Tensor, rank: int | None = None, energy: float | None = None) -> LowRank:
-    """The closest factors of a change, in the Frobenius norm (Eckart, Young 1936), with the singular values shared.
+    """The closest factors of a change in the Frobenius norm (Eckart, Young 1936).
 
     Args:
         delta_OI: the change, O, I; any float type.
         rank: largest rank; None for no limit.
-        energy: take the smallest rank that keeps this share (0 to 1) of the squared norm; None takes `rank`.
+        energy: use the smallest rank that keeps this share (0 to 1) of the squared norm; None uses `rank`.
 
     Returns:
-        Factors of rank 1 or more; the same for the same change, whatever random numbers were drawn before.
+        Factors of rank 1 or more, each scaled by the root of the singular values; deterministic, independent of the
+        state of the random number generator.
     """
     most = min(delta_OI.shape) if rank is None else min(rank, *delta_OI.shape)
     delta = delta_OI.float()
@@ -122,7 +123,7 @@ def extract(
     energy: float | None = None,
     device: torch.device | str = "cpu",
 ) -> tuple[dict[str, LowRank], Fit]:
-    """A low-rank adapter that comes as close to a change of weights as its rank allows.
+    """The low-rank adapter that is closest to a change of weights at its rank.
 
     Args:
         before: weights of the base.

@@ -1,10 +1,10 @@
-"""What a family's own code calls the weights that diffusers renamed: the names that ComfyUI and kohya's tools read.
+"""The names that a family's own code uses for the weights that diffusers renamed; ComfyUI and kohya's tools read them.
 
-Each is the inverse of the renaming with which those files are read. CogVideoX is the exception: its own code's names
-are read by no loader but its own, so that here are those of ComfyUI's implementation.
+Each table is the inverse of the renaming that loads those files into diffusers. CogVideoX is the exception: only its
+own loader reads its own names, so its table has the names of ComfyUI's implementation.
 
-A name that ends in `[k]` is the k-th part of a layer that is one there and several in diffusers; `[swapped]` is a layer
-whose output has its two halves the other way round.
+A name that ends in `[k]` is the k-th part of a layer that is fused there and split in diffusers; `[swapped]` marks a
+layer whose output has its two halves swapped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Known = TypeVar("Known")
 Rules = Sequence[tuple[str, str]]
 """Patterns and replacements, applied in order."""
 Naming = Callable[[str], str]
-"""From a weight's or module's name in diffusers to its name in the family's own code, marks included."""
+"""From a weight's or module's name in diffusers to its name in the family's own code, with `[k]` and `[swapped]`."""
 
 
 def _inside(block: str, native: str, parts: Mapping[str, str]) -> Rules:
@@ -56,7 +56,7 @@ _WAN: Final[Rules] = (
     (r"\.norm_added_k\b", ".norm_k_img"),
     (r"\.ffn\.net\.0\.proj\b", ".ffn.0"),
     (r"\.ffn\.net\.2\b", ".ffn.2"),
-    # Wan numbers its norms in the order of its code, diffusers in the order of their use.
+    # Wan numbers its norms in the order of definition, diffusers in the order of use.
     (r"^(blocks\.\d+)\.norm2\b", r"\1.norm_third"),
     (r"^(blocks\.\d+)\.norm3\b", r"\1.norm2"),
     (r"^(blocks\.\d+)\.norm_third\b", r"\1.norm3"),
@@ -147,12 +147,12 @@ _COMFYUI_LAYERS: Final[Mapping[str, Rules]] = {
 
 @dataclass(frozen=True)
 class KohyaFile:
-    """What kohya's tools have in a file of one family."""
+    """What kohya's tools expect in a file of one family."""
 
     layers: str
-    """The layers that they train, as a pattern of names in diffusers; their readers know no other."""
+    """The layers that they train, as a pattern of names in diffusers; their readers accept no others."""
     wants_all: bool
-    """True where a reader refuses a file that lacks one of them."""
+    """True if a reader rejects a file that lacks one of them."""
     module: str
     """The network module that the file's header names."""
 
@@ -178,7 +178,7 @@ def native_names(transformer_class: str) -> Naming:
         transformer_class: class of the transformer in diffusers.
 
     Raises:
-        InputError: its names are not known here.
+        InputError: its names are unknown.
     """
     return _naming(_look_up(transformer_class, _NAMES, "the names that ComfyUI reads"))
 
@@ -189,7 +189,7 @@ def comfyui_layer_names(transformer_class: str) -> Naming:
 
 
 def kohya_file(transformer_class: str) -> KohyaFile:
-    """What a kohya file has.
+    """What a kohya file of this family contains.
 
     Raises:
         InputError: kohya's tools are not known to read this family.

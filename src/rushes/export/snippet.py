@@ -1,4 +1,4 @@
-"""Code that loads an exported model and generates with the sampler that it was measured with."""
+"""Code that loads an exported model and generates a clip with the sampler used for the measurements."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from rushes.families.ltx import DECODE_NOISE_SCALE, DECODE_TIMESTEP
 from rushes.recipe.recipe import Recipe
 
 _DECODING: Final = {"decode_timestep": DECODE_TIMESTEP, "decode_noise_scale": DECODE_NOISE_SCALE}
-"""How LTX-Video's autoencoder was asked to decode; no other pipeline takes these."""
+"""Decoding options of LTX-Video's autoencoder; no other pipeline has them."""
 PLACE: Final = "user/name"
-"""Stands for the repository until it is known."""
+"""Placeholder for the repository until it is known."""
 
 
 @dataclass(frozen=True)
 class Snippet:
-    """Python that a reader can paste."""
+    """Python code for a reader to paste."""
 
     code: str
-    """Runs as it is once the named models can be reached."""
+    """Runs unchanged if the named models are available."""
 
 
 def make_snippet(
@@ -41,7 +41,7 @@ def make_snippet(
         form: what the folder holds.
         place: the repository, or a folder.
         prompt: a prompt; any text.
-        seed: of the first noise.
+        seed: of the initial noise.
     """
     sampler, shape = recipe.measure.sampler, recipe.shape
     pipeline, scheduler = base.pipeline_class.__name__, sampler.scheduler

@@ -16,11 +16,11 @@ _GPU_KERNELS = (
 
 
 def attention_for(device: torch.device, first: SDPBackend | None = None) -> AbstractContextManager[None]:
-    """On a CPU the plain attention kernel: for short sequences its backward is several times faster there.
+    """The plain attention kernel on a CPU, where its backward pass is several times faster for short sequences.
 
     Args:
-        device: where.
-        first: the kernel to use wherever it can; the usual ones of the device do the calls that it cannot.
+        device: where attention is computed.
+        first: the kernel to prefer; the device's usual kernels handle the calls that it does not support.
     """
     usual = [SDPBackend.MATH] if device.type == "cpu" else list(_GPU_KERNELS)
     if first is None or usual == [first]:

@@ -1,8 +1,8 @@
 """CogVideoX: 2B and 5B, and 1.5 (5B).
 
-v-prediction on a variance-preserving schedule with whole timesteps; T5 states without a mask; latents scaled by one
-factor and laid out (B, t, C, h, w) for the transformer; rotary positions in 5B and 1.5. CogVideoX 1.5 reads patches of
-two latent frames: one more latent frame is put in front, as its own code does, and is cut off before decoding.
+v-prediction on a variance-preserving schedule with integer timesteps; T5 states without a mask; latents scaled by one
+factor, in the layout (B, t, C, h, w) for the transformer; rotary positions in 5B and 1.5. CogVideoX 1.5 has patches of
+two latent frames: one latent frame is prepended, as in its own code, and removed before decoding.
 Legend: N clips, B batch, C latent channels, t latent frames, h w latent rows and columns.
 """
 
@@ -31,7 +31,8 @@ LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 """Linear layers that a low-rank adapter changes: those of its own fine-tuning script."""
 SCHEDULERS = {"CogVideoXDPMScheduler": CogVideoXDPMScheduler, "CogVideoXDDIMScheduler": CogVideoXDDIMScheduler}
 STEP_NOISE = 0x5DEECE66D
-"""Mixed into a clip's seed for the noise that the DPM scheduler adds between steps: it must not be the first noise."""
+"""Mixed into a clip's seed for the noise that the DPM scheduler adds between steps: it must differ from the initial
+noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class CogVideoX(LoadedPipeline):
         length = self.transformer.config.max_text_seq_length
         if self.max_tokens != length:
             raise RecipeError(
-                "this CogVideoX reads texts of another length",
+                "this CogVideoX takes another text length",
                 expected=f"base.max_tokens: {length}, as its transformer was trained",
                 got=self.max_tokens,
                 next_step=f"set base.max_tokens={length}",
@@ -58,11 +59,11 @@ class CogVideoX(LoadedPipeline):
 
     @property
     def num_extra(self) -> int:
-        """Latent frames put in front to fill the first patch: 1 for CogVideoX 1.5, else 0."""
+        """Latent frames prepended to fill the first patch: 1 for CogVideoX 1.5, else 0."""
         return (self.transformer.config.patch_size_t or 1) - 1
 
     def latent_shape(self, shape: ShapeSpec) -> tuple[int, int, int, int]:
-        """C, t, h, w; frames 8 k + 1 (its autoencoder wants an odd number of latent frames), sides multiples of 16."""
+        """C, t, h, w; frames 8 k + 1 (its autoencoder needs an odd number of latent frames), sides multiples of 16."""
         temporal, spatial = self.pipeline.vae_scale_factor_temporal, self.pipeline.vae_scale_factor_spatial
         check_shape(
             shape, "CogVideoX", frame_step=2 * temporal, pixel_step=spatial * self.transformer.config.patch_size
@@ -72,7 +73,7 @@ class CogVideoX(LoadedPipeline):
 
     @torch.no_grad()
     def sample(self, texts: Sequence[str], seeds: Sequence[int], sampler: SamplerSettings, shape: ShapeSpec) -> Tensor:
-        """Final latents as they leave the stock sampler, the extra frame of CogVideoX 1.5 included."""
+        """Final latents from the stock sampler, the extra frame of CogVideoX 1.5 included."""
         self.pipeline.scheduler = self.make_scheduler(sampler)
         noise = self.noise(seeds, self.latent_shape(shape)).permute(0, 2, 1, 3, 4)
         negative = self.negative_text(len(texts), sampler)
@@ -87,7 +88,7 @@ class CogVideoX(LoadedPipeline):
         return latents.permute(0, 2, 1, 3, 4).contiguous()
 
     def make_scheduler(self, sampler: SamplerSettings) -> CogVideoXDPMScheduler | CogVideoXDDIMScheduler:
-        """The scheduler that a sampler names, on the model's own noise schedule, which no flow shift changes.
+        """The scheduler that a sampler names, on the model's own noise schedule; a flow shift is not supported.
 
         Raises:
             RecipeError: another scheduler, or a flow shift.
@@ -110,7 +111,7 @@ class CogVideoX(LoadedPipeline):
 
     @torch.no_grad()
     def encode(self, frames: Sequence[Frames]) -> Tensor:
-        """Scaled mode of the posterior; for CogVideoX 1.5 its first frame twice."""
+        """Scaled mode of the posterior; for CogVideoX 1.5 its first frame is repeated."""
         x = self.pixels(frames).to(self.pipeline.vae.dtype)
         z = self.pipeline.vae.encode(x).latent_dist.mode().float() * self.pipeline.vae_scaling_factor_image
         return torch.cat([z[:, :, :1].expand(-1, -1, self.num_extra, -1, -1), z], dim=2)
@@ -118,7 +119,7 @@ class CogVideoX(LoadedPipeline):
     def predict(
         self, transformer: Any, z_t: Tensor, timestep_B: Tensor, text: TextStates, conditions: Conditions
     ) -> Tensor:
-        """v, with time and channels swapped on the way in and out, and rotary positions where the model has them."""
+        """v, with time and channels swapped for the transformer, and rotary positions if the model has them."""
         positions = None
         if transformer.config.use_rotary_positional_embeddings:
             spatial = self.pipeline.vae_scale_factor_spatial

@@ -1,7 +1,7 @@
-"""What each family is usually sampled with, from its authors' own examples; nothing heavy is imported here.
+"""Usual sampler settings of each family, from its authors' own examples; nothing heavy is imported here.
 
-A recipe states its sampler whole, and the clip record repeats it, so these are never filled in behind the user's back:
-they are what the error names when a sampler does not fit, and what `docs/families.md` lists.
+A recipe states its complete sampler, and the clip record repeats it, so these are never filled in silently. They are
+named by the error for a sampler that does not suit the family, and listed in `docs/families.md`.
 """
 
 from __future__ import annotations
@@ -61,33 +61,33 @@ USUAL: dict[str, Usual] = {
         ShapeSpec(height_px=720, width_px=1280, num_frames=129, fps=24),
         256,
     ),
-    # The shift is what the pipeline's own shift by length comes to at this shape.
+    # The shift equals the pipeline's own length-dependent shift at this shape.
     "ltx": Usual(
         _sampler(3.0, 25.3, _EULER, LTX_NEGATIVE),
         ShapeSpec(height_px=512, width_px=704, num_frames=161, fps=25),
         128,
     ),
 }
-"""By the name that `base.family` has."""
+"""By the name in `base.family`."""
 
 
 ONE_CALL_A_STEP: frozenset[str] = frozenset({"hunyuan"})
-"""Families that are distilled to be guided: the scale is an input of the transformer, and nothing is sampled without
-the text."""
+"""Guidance-distilled families: the guidance scale is an input of the transformer, and there is no unconditional
+pass."""
 
 
 def calls_per_step(family: str | None, guidance_scale: float) -> int:
-    """Transformer calls that a sampling step takes: two where classifier-free guidance is computed, else one.
+    """Transformer calls per sampling step: two with classifier-free guidance, else one.
 
     Args:
-        family: by the name that `base.family` has; None where it is not known, which is taken for the usual.
+        family: by the name in `base.family`; None if unknown, which is treated as not distilled.
         guidance_scale: of the sampler.
     """
     return 2 if guidance_scale > 1 and family not in ONE_CALL_A_STEP else 1
 
 
 def in_words(family: str) -> str:
-    """A family's usual sampler as a recipe would say it."""
+    """A family's usual sampler as a recipe would write it."""
     sampler = USUAL[family].sampler
     return (
         f"{{num_steps: {sampler.num_steps}, guidance_scale: {sampler.guidance_scale}, shift: {sampler.shift}, "

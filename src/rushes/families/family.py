@@ -1,7 +1,7 @@
-"""The seam between the stages and a model family: what every adapter answers, and nothing else is asked of it.
+"""The interface between the stages and a model family: all that every adapter provides.
 
 Legend: N clips, B batch, C latent channels, T frames, t latent frames, H W pixels, h w latent rows and columns.
-All latents are normalised: what the transformer sees, one layout (N, C, t, h, w) for every family.
+All latents are normalised, as the transformer takes them, in one layout (N, C, t, h, w) for every family.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a transformer may be told besides latents, timestep and text; the same through a run."""
+    """What a transformer may take besides latents, timestep and text; constant in a run."""
 
     fps: float = 8.0
-    """Frames per second: LTX-Video places its frames in time by it."""
+    """Frames per second: LTX-Video computes the time of its frames from it."""
     guidance: float = 1.0
     """Guidance scale the clips are generated with: a guidance-distilled HunyuanVideo takes it as an input."""
 
@@ -43,7 +43,7 @@ class Family(Protocol):
 
     @property
     def name(self) -> str:
-        """As a recipe's `base.family` says it."""
+        """As in a recipe's `base.family`."""
         ...
 
     @property
@@ -58,12 +58,12 @@ class Family(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the transformer's weights as loaded: two models are the same exactly when it is."""
+        """Hash of the transformer's weights as loaded: equal exactly for equal models."""
         ...
 
     @property
     def device(self) -> torch.device:
-        """Where the pipeline is."""
+        """Where the pipeline computes."""
         ...
 
     @property
@@ -83,13 +83,13 @@ class Family(Protocol):
 
     @property
     def placement(self) -> Placement:
-        """Where the parts wait between their turns, and why."""
+        """Where the parts are stored while they are not in use, and why."""
         ...
 
     def plain_weights(self) -> AbstractContextManager[None]:
-        """Every part's weights to be read and written meanwhile, in main memory where they are offloaded otherwise.
+        """A context in which every part's weights can be read and written, in main memory if they are offloaded.
 
-        An offloaded pipeline cannot generate meanwhile; not to be entered twice.
+        An offloaded pipeline cannot generate inside it. It must not be nested.
         """
         ...
 
@@ -102,7 +102,7 @@ class Family(Protocol):
         ...
 
     def encode_text(self, texts: Sequence[str]) -> TextStates:
-        """What the transformer reads of each text, as the stock pipeline encodes it; each text once."""
+        """The transformer's text input for each text, as the stock pipeline encodes it; each text is encoded once."""
         ...
 
     def keep_texts(self, texts: Sequence[str], states: TextStates | None = None) -> list[str]:
@@ -110,26 +110,26 @@ class Family(Protocol):
 
         Args:
             texts: to keep.
-            states: what the transformer reads of each, where another process has encoded them.
+            states: their encoded states, if another process has encoded them.
 
         Returns:
-            Those that were not kept before.
+            The texts that were not kept before.
         """
         ...
 
     def forget_texts(self, texts: Sequence[str]) -> None:
-        """Keep these texts no longer."""
+        """Stop keeping these texts."""
         ...
 
     def drop_text_encoder(self) -> None:
-        """Free the text encoder's memory; it is loaded again when a text comes that was not kept."""
+        """Free the text encoder's memory; it is loaded again for a text that was not kept."""
         ...
 
     def sample(self, texts: Sequence[str], seeds: Sequence[int], sampler: SamplerSettings, shape: ShapeSpec) -> Tensor:
-        """Final latents (N, C, t, h, w), float32, as they leave the stock sampler; each clip's noise from its seed.
+        """Final latents (N, C, t, h, w), float32, from the stock sampler; each clip's noise from its seed.
 
         Raises:
-            RecipeError: a sampler setting or the shape is not for this family.
+            RecipeError: this family does not support a sampler setting or the shape.
         """
         ...
 
@@ -151,7 +151,7 @@ class Family(Protocol):
             z_t: noisy latents, (B, C, t, h, w).
             timestep_B: from `path.timestep`, (B,).
             text: B texts.
-            conditions: what else it is told.
+            conditions: its other inputs.
 
         Returns:
             (B, C, t, h, w), the quantity of `path.target`.
@@ -159,5 +159,5 @@ class Family(Protocol):
         ...
 
     def load_weights(self, state: Mapping[str, Tensor]) -> None:
-        """Put tuned weights into the transformer: the same names, all of them."""
+        """Load tuned weights into the transformer; every name must be present."""
         ...

@@ -1,4 +1,4 @@
-"""Where a model's files are and what they say about it, without loading a weight."""
+"""Where a model's files are and what they contain, without loading any weights."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ FAMILIES: dict[str, FamilyName] = {
     "HunyuanVideoPipeline": "hunyuan",
     "LTXPipeline": "ltx",
 }
-"""Family of each diffusers pipeline class that is understood, as `model_index.json` names it."""
+"""Family of each supported diffusers pipeline class, by its name in `model_index.json`."""
 
 _PACKAGE: Final = re.compile(r"[A-Za-z_][\w.]*")
 _HTTP_LIBRARIES = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3"})
 
 
 def model_folder(model: str) -> str:
-    """Where the files of a recipe's `base.model` are: `package:folder` is inside an installed package, else as given.
+    """The folder of a recipe's `base.model`: `package:folder` is inside an installed package; else as given.
 
     Raises:
         InputError: there is no such package.
@@ -47,10 +47,10 @@ def model_folder(model: str) -> str:
 
 
 def family_of(base: BaseModelSpec) -> FamilyName:
-    """The family that a model's own index names, checked against the recipe's.
+    """The family that a model's index names, checked against the recipe's.
 
     Raises:
-        InputError: there is no such model, it cannot be reached, or its pipeline is of no family known here.
+        InputError: there is no such model, it cannot be reached, or its pipeline's family is not supported.
         RecipeError: the recipe names another family.
     """
     index = read_index(base)
@@ -58,7 +58,7 @@ def family_of(base: BaseModelSpec) -> FamilyName:
     if not isinstance(found, str) or found not in FAMILIES:
         hint = "a model that starts from an image cannot be used" if "Image" in str(found) else "see docs/families.md"
         raise InputError(
-            f"the pipeline of base.model {base.model!r} is of no family known here",
+            f"the pipeline of base.model {base.model!r} is of an unsupported family",
             expected=f"one of {', '.join(FAMILIES)}",
             got=found,
             next_step=f"choose a text-to-video model of one of these; {hint}",
@@ -66,7 +66,7 @@ def family_of(base: BaseModelSpec) -> FamilyName:
     family = FAMILIES[found]
     if base.family not in ("auto", family):
         raise RecipeError(
-            f"base.family does not fit base.model {base.model!r}",
+            f"base.family does not match base.model {base.model!r}",
             expected=f"{family} (its model_index.json says {found}), or auto",
             got=base.family,
             next_step=f"set base.family={family} or base.family=auto",
@@ -75,7 +75,7 @@ def family_of(base: BaseModelSpec) -> FamilyName:
 
 
 def known_family(base: BaseModelSpec) -> FamilyName | None:
-    """The family as far as it can be told without asking the Hub: what the recipe says, or an index that is here."""
+    """The family as far as it is known without the Hub: from the recipe, or from an index on this machine."""
     if base.family != "auto":
         return base.family
     path = Path(model_folder(base.model))
@@ -96,7 +96,7 @@ def read_index(base: BaseModelSpec) -> dict[str, Any]:
     """`model_index.json` of a model, from the package, a folder or the Hub.
 
     Raises:
-        InputError: there is none, or it is no JSON object.
+        InputError: there is none, or it is not a JSON object.
     """
     path = Path(model_folder(base.model))
     file = path / "model_index.json" if path.is_dir() else _index_from_hub(base)
@@ -110,22 +110,20 @@ def read_index(base: BaseModelSpec) -> dict[str, Any]:
             next_step="point base.model at the folder that holds model_index.json, or at a Hub id ending in -Diffusers",
         ) from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{file} cannot be read: {error}", next_step=_get_anew(base)) from error
+        raise InputError(f"{file} cannot be read: {error}", next_step=_download_again(base)) from error
     if not isinstance(index, dict):
         raise InputError(
-            f"{file} is not a diffusers index", expected="a JSON object", got=index, next_step=_get_anew(base)
+            f"{file} is not a diffusers index", expected="a JSON object", got=index, next_step=_download_again(base)
         )
     return index
 
 
-def _get_anew(base: BaseModelSpec) -> str:
+def _download_again(base: BaseModelSpec) -> str:
     if Path(model_folder(base.model)).is_dir():
         return "download the model again"
-    # What is in the Hub's cache stays there, damaged or not, until it is replaced by force.
+    # A file in the Hub's cache stays there, even if damaged, until a forced download replaces it.
     at = f" --revision {base.revision}" if base.revision else ""
-    return (
-        f"hf download {base.model} model_index.json{at} --force-download, and see that no proxy stands before the Hub"
-    )
+    return f"hf download {base.model} model_index.json{at} --force-download, and check that no proxy blocks the Hub"
 
 
 def _index_from_hub(base: BaseModelSpec) -> Path:
@@ -148,18 +146,18 @@ def _index_from_hub(base: BaseModelSpec) -> Path:
 
 
 def hub_error(base: BaseModelSpec, error: BaseException) -> UserError | None:
-    """What an error of the Hub's client means for the user; None when it is not one of those."""
+    """The error for the user that an error of the Hub's client means; None for any other error."""
     from huggingface_hub import errors
 
     name = f"base.model {base.model!r}"
     if isinstance(error, errors.GatedRepoError):
         return InputError(
-            f"{name} asks for your consent before it can be downloaded",
-            next_step="accept its terms on its page, then log in with `hf auth login` or set HF_TOKEN",
+            f"{name} requires you to accept its terms before you can download it",
+            next_step="accept them on its page, then log in with `hf auth login` or set HF_TOKEN",
         )
     if isinstance(error, (errors.RepositoryNotFoundError, errors.HFValidationError)):
         return InputError(
-            f"{name} is neither a folder here nor a model on the Hub (or it is private)",
+            f"{name} is neither a local folder nor a model on the Hub (or it is private)",
             expected="an existing diffusers folder, or a Hub id such as Wan-AI/Wan2.1-T2V-1.3B-Diffusers",
             got=base.model,
             next_step="check the spelling; for a private model log in with `hf auth login` or set HF_TOKEN",
@@ -167,20 +165,20 @@ def hub_error(base: BaseModelSpec, error: BaseException) -> UserError | None:
     if isinstance(error, errors.RevisionNotFoundError):
         return InputError(f"{name} has no such revision", got=base.revision, next_step="correct base.revision")
     if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ is not None:
-        # "Neither there nor in the cache": why it was not there is in what it was raised from.
+        # "Neither on the Hub nor in the cache": the reason is in the exception that it was raised from.
         cause = hub_error(base, error.__cause__)
         return cause if cause is not None else _unreachable(name, error)
     if isinstance(error, (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError)):
         return _unreachable(name, error)
     if isinstance(error, errors.EntryNotFoundError):
         return InputError(
-            f"{name} has no model_index.json, so it is no diffusers pipeline",
+            f"{name} has no model_index.json, so it is not a diffusers pipeline",
             next_step="Hub ids of diffusers pipelines often end in -Diffusers",
         )
     if isinstance(error, errors.HfHubHTTPError) and error.response.status_code in (401, 403):
         return InputError(
-            f"the Hub refuses {name}: {_first_line(error)}",
-            next_step="see whether its page can be opened, then log in with `hf auth login` or correct HF_TOKEN",
+            f"the Hub refused access to {name}: {_first_line(error)}",
+            next_step="check that its page can be opened, then log in with `hf auth login` or correct HF_TOKEN",
         )
     if isinstance(error, errors.HfHubHTTPError) or _is_of_the_network(error):
         return _unreachable(name, error)
@@ -189,7 +187,7 @@ def hub_error(base: BaseModelSpec, error: BaseException) -> UserError | None:
 
 def _unreachable(name: str, error: BaseException) -> UserError:
     return InputError(
-        f"{name} is not a folder here, not downloaded yet, and the Hub cannot be reached: {_first_line(error)}",
+        f"{name} is not a local folder, not downloaded yet, and the Hub cannot be reached: {_first_line(error)}",
         next_step="go online once (unset HF_HUB_OFFLINE), or copy the model here and name its folder in base.model",
     )
 
@@ -199,12 +197,12 @@ def _first_line(error: BaseException) -> str:
 
 
 def _is_of_the_network(error: BaseException) -> bool:
-    """True for what the HTTP library below the Hub's client raises; which library that is has changed before."""
+    """True for exceptions of the HTTP library under the Hub's client; that library has changed before."""
     return type(error).__module__.split(".")[0] in _HTTP_LIBRARIES
 
 
 def word_level_vocabulary(base: BaseModelSpec) -> frozenset[str] | None:
-    """The words that a word-level tokenizer knows, lower case; None for tokenizers that can read any word."""
+    """The vocabulary of a word-level tokenizer, lower case; None for tokenizers that can read any word."""
     file = Path(model_folder(base.model)) / "tokenizer" / "tokenizer.json"
     if not file.exists():
         return None
@@ -215,7 +213,7 @@ def word_level_vocabulary(base: BaseModelSpec) -> frozenset[str] | None:
 
 
 def fingerprint_of(base: BaseModelSpec) -> str | None:
-    """Hash of everything of a model that takes part in a clip, found without loading it.
+    """Hash of every file of a model that affects its clips, computed without loading the model.
 
     Transformer, autoencoder, text encoders, tokenizers, scheduler and the index: see `rushes.families.weights`.
 
@@ -232,7 +230,7 @@ def fingerprint_of(base: BaseModelSpec) -> str | None:
 
 
 def _cached_index(base: BaseModelSpec) -> Path | None:
-    """`model_index.json` of a Hub model in this machine's cache; None where it is not there."""
+    """`model_index.json` of a Hub model in this machine's cache; None if it is not cached."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 

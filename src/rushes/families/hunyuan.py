@@ -57,7 +57,7 @@ class Hunyuan(LoadedPipeline):
 
     @torch.no_grad()
     def sample(self, texts: Sequence[str], seeds: Sequence[int], sampler: SamplerSettings, shape: ShapeSpec) -> Tensor:
-        """Final latents as they leave the stock sampler."""
+        """Final latents from the stock sampler."""
         self.pipeline.scheduler = self.make_scheduler(sampler)
         noise = self.noise(seeds, self.latent_shape(shape))
         prompt = self.encode_text(texts)
@@ -77,7 +77,7 @@ class Hunyuan(LoadedPipeline):
             RecipeError: another scheduler, a negative prompt, or a guidance scale that the transformer cannot take.
         """
         if sampler.scheduler != SCHEDULER:
-            why = "its pipeline hands the scheduler sigmas of its own"
+            why = "its pipeline passes its own sigmas to the scheduler"
             raise refuse_setting(self.name, "scheduler", expected=SCHEDULER, got=sampler.scheduler, why=why)
         if sampler.negative_prompt:
             why = "it is guidance-distilled and has no unconditional branch"

@@ -1,4 +1,4 @@
-"""Load a model of whatever family its folder says; never runs code from the folder, never unpickles."""
+"""Load a model of the family that its folder names; never runs code from the folder, never unpickles."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from rushes.recipe.base import BaseModelSpec
 
 
 def load_family(base: BaseModelSpec, device: str = "cpu", order: OffloadOrder | Placement | None = None) -> Family:
-    """The adapter of a model from the package, a diffusers folder or the Hub, loaded and frozen.
+    """The adapter of a model from a package, a diffusers folder or the Hub, loaded and frozen.
 
     Args:
         base: the model.
         device: where it computes.
-        order: what it will generate there, which decides what of it lies there, or where it lies; None keeps it there.
+        order: what it will generate, which decides the offloading, or a placement chosen before; None keeps it all on
+            the device.
 
     Raises:
-        InputError: there is no such model, it is of no known family, or its files are missing or damaged.
-        RecipeError: the recipe names another family, or a setting that it cannot have.
+        InputError: there is no such model, its family is not supported, or its files are missing or damaged.
+        RecipeError: the recipe names another family, or a setting that the family does not support.
     """
     pipeline_class, adapter = _classes(family_of(base))
     family: Family = _load(base, torch.device(device), order, pipeline_class, adapter)
@@ -92,10 +93,10 @@ def _load(
 
 
 def channels_last(autoencoder: torch.nn.Module) -> None:
-    """Lay the kernels of 3D convolutions out with their channels last; the values are the same.
+    """Store the kernels of 3D convolutions in channels-last layout; the values are the same.
 
-    On a CPU the sandbox's autoencoder decodes twice as fast so; most of what is saved are norms over the channels. On
-    GPUs it was not measured: there the layout stays as it was loaded.
+    On a CPU this makes the sandbox's autoencoder decode twice as fast, mostly in the norms over the channels. On GPUs
+    it was not measured, so the layout stays as loaded there.
     """
     for module in autoencoder.modules():
         if isinstance(module, torch.nn.Conv3d):
@@ -105,13 +106,13 @@ def channels_last(autoencoder: torch.nn.Module) -> None:
 def _unreadable(base: BaseModelSpec, error: BaseException) -> InputError:
     return InputError(
         f"base.model {base.model!r} cannot be loaded: {str(error).strip().splitlines()[0] if str(error) else error!r}",
-        expected="a whole diffusers pipeline folder with .safetensors weights",
-        next_step="look for missing or half-copied files, or download the model again",
+        expected="a complete diffusers pipeline folder with .safetensors weights",
+        next_step="look for missing or incomplete files, or download the model again",
     )
 
 
 def _text_loader(pipeline: Any, source: str, revision: str | None) -> Callable[[], Mapping[str, Any]]:
-    """How to get the text encoders back after they were dropped."""
+    """A function that loads the text encoders again after they were dropped."""
     parts = {name: getattr(pipeline, name, None) for name in TEXT_PARTS}
     classes = {name: (type(part), part.dtype) for name, part in parts.items() if part is not None}
 
@@ -129,7 +130,7 @@ def _text_loader(pipeline: Any, source: str, revision: str | None) -> Callable[[
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Load without the libraries' own progress bars, which would break up ours."""
+    """Load without the libraries' own progress bars, which would interfere with ours."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 

@@ -1,4 +1,4 @@
-"""What all adapters share: a loaded pipeline, its kept texts, noise from seeds, pixels in and out.
+"""What all adapters share: a loaded pipeline, kept texts, noise from seeds, conversion of pixels.
 
 Legend: N clips, C latent channels, T frames, t latent frames, H W pixels, h w latent rows and columns.
 """
@@ -27,35 +27,35 @@ if TYPE_CHECKING:
     from rushes.roles import Frames
 
 TEXT_BATCH = 64
-"""Texts that go through a text encoder at once."""
+"""Texts per batch of a text encoder."""
 TEXT_PARTS = ("text_encoder", "text_encoder_2")
-"""Names of the parts of a pipeline that only text needs."""
+"""Names of the parts of a pipeline that are needed only for text."""
 MAX_REMEMBERED_BYTES = 2**31
-"""Main memory that the states of texts read before may take; those not asked for longest are forgotten first."""
+"""Main memory for the states of texts encoded before; the least recently used are dropped first."""
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedPipeline:
-    """A stock pipeline with its name tag, and the verbs that no family does differently."""
+    """A stock pipeline with its fingerprint, and the methods that are the same in all families."""
 
     pipeline: Any
     """The diffusers pipeline, in evaluation mode."""
     fingerprint: str
-    """Hash of the transformer's weights: two models are the same exactly when it is."""
+    """Hash of the transformer's weights: equal exactly for equal models."""
     max_tokens: int
     """Text length it is trained and sampled with."""
     device: torch.device
-    """Where it is."""
+    """Where it computes."""
     scheduler_config: Any
-    """Of the scheduler as it was loaded; sampling puts others in its place."""
+    """Configuration of the scheduler as loaded; sampling replaces the scheduler."""
     load_text_parts: Callable[[], Mapping[str, Any]] | None = None
-    """Loads the text encoders again after they were dropped; None where they never are."""
+    """Loads the text encoders again after they were dropped; None if they are never dropped."""
     kept: dict[str, TextStates] = field(default_factory=dict[str, TextStates])
-    """Texts encoded ahead, one `TextStates` of one item each, in main memory."""
+    """Texts encoded in advance, one `TextStates` of one item each, in main memory."""
     remembered: dict[tuple[str, ...], TextStates] = field(default_factory=dict[tuple[str, ...], TextStates])
-    """What the encoders made of the texts that they read together, in main memory, last asked for last."""
+    """Encoded states by the batch of texts, in main memory, most recently used last."""
     placement: Placement = UNMOVED
-    """Where the parts wait between their turns, and why."""
+    """Where the parts are stored while they are not in use, and why."""
 
     @property
     def transformer(self) -> Any:
@@ -63,15 +63,15 @@ class LoadedPipeline:
         return self.pipeline.transformer
 
     def load_weights(self, state: Mapping[str, Tensor]) -> None:
-        """Put tuned weights into the transformer: the same names, all of them."""
+        """Load tuned weights into the transformer; every name must be present."""
         with self.plain_weights():
             self.transformer.load_state_dict(dict(state))
 
     @contextlib.contextmanager
     def plain_weights(self) -> Iterator[None]:
-        """Every part's weights to be read and written meanwhile, in main memory where they are offloaded otherwise.
+        """A context in which every part's weights can be read and written, in main memory if they are offloaded.
 
-        An offloaded pipeline cannot generate meanwhile; not to be entered twice.
+        An offloaded pipeline cannot generate inside it. It must not be nested.
         """
         if self.placement.offload == "none":
             yield
@@ -89,9 +89,9 @@ class LoadedPipeline:
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> TextStates:
-        """What the transformer reads of each text, as the stock pipeline encodes it; each text once.
+        """The transformer's text input for each text, as the stock pipeline encodes it; each text is encoded once.
 
-        Texts that were read together before, such as a prompt alone or a negative prompt, are not read again.
+        A batch of texts that was encoded before, such as a single prompt or a negative prompt, is not encoded again.
         """
         distinct = list(dict.fromkeys(texts))
         if all(text in self.kept for text in distinct):
@@ -101,10 +101,10 @@ class LoadedPipeline:
         return TextStates.cat(parts)[[rows[text] for text in texts]].to(self.device).float()
 
     def _read_once(self, texts: tuple[str, ...]) -> TextStates:
-        """The states of texts that are read together, in main memory.
+        """The states of texts that are encoded in one batch, in main memory.
 
-        Remembered for the whole batch, not text by text: beside others the last bits of a text's states can differ, and
-        a clip must not depend on what was generated before it in the same process.
+        They are remembered per batch, not per text: the last bits of a text's states can depend on the rest of its
+        batch, and a clip must not depend on what was generated before it in the same process.
         """
         states = self.remembered.pop(texts, None)
         if states is None:
@@ -117,14 +117,14 @@ class LoadedPipeline:
         return states
 
     def read_texts(self, texts: list[str]) -> TextStates:
-        """One batch of texts through the encoders of the pipeline: token states alone, where a family takes no more."""
+        """Encode one batch of texts with the pipeline's encoders; here only token states, the default for a family."""
         states = self.pipeline.encode_prompt(
             texts, do_classifier_free_guidance=False, max_sequence_length=self.max_tokens, device=self.device
         )[0]
         return TextStates(states)
 
     def negative_text(self, num: int, sampler: SamplerSettings) -> TextStates | None:
-        """What guidance leads away from, for `num` clips; None where the sampler does not guide."""
+        """The negative prompt's states for `num` clips; None if the sampler does not use guidance."""
         return self.encode_text([sampler.negative_prompt] * num) if sampler.guidance_scale > 1 else None
 
     def keep_texts(self, texts: Sequence[str], states: TextStates | None = None) -> list[str]:
@@ -139,12 +139,12 @@ class LoadedPipeline:
         return new
 
     def forget_texts(self, texts: Sequence[str]) -> None:
-        """Keep these texts no longer."""
+        """Stop keeping these texts."""
         for text in texts:
             self.kept.pop(text, None)
 
     def drop_text_encoder(self) -> None:
-        """Free the text encoders' memory; they are loaded again when a text comes that was not kept."""
+        """Free the text encoders' memory; they are loaded again for a text that was not kept."""
         with self.plain_weights():
             for name in TEXT_PARTS:
                 if getattr(self.pipeline, name, None) is not None:
@@ -163,12 +163,12 @@ class LoadedPipeline:
     # ---------------------------------------------------------------- sampling
 
     def run_pipeline(self, sampler: SamplerSettings, shape: ShapeSpec, **inputs: Any) -> Tensor:
-        """What the stock pipeline calls latents, in float32, as they leave its sampler.
+        """The stock pipeline's `output_type="latent"` result, in float32.
 
         Args:
-            sampler: how to sample; its scheduler is in its place already.
+            sampler: how to sample; its scheduler is already set in the pipeline.
             shape: of the clips.
-            inputs: first noise, text, and whatever else this family's pipeline takes.
+            inputs: initial noise, text, and the other inputs of this family's pipeline.
         """
         with attention_for(self.device), self.autocast(sampler.precision):
             latents: Tensor = self.pipeline(
@@ -190,14 +190,14 @@ class LoadedPipeline:
         return torch.stack([torch.randn(size, generator=generator) for generator in generators(seeds)])
 
     def autocast(self, precision: str) -> torch.autocast:
-        """The context to compute in."""
+        """The autocast context for a precision."""
         dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
         return torch.autocast(self.device.type, dtype, enabled=precision != "float32")
 
     # ---------------------------------------------------------------- pixels
 
     def pixels(self, frames: Sequence[Frames]) -> Tensor:
-        """Clips as uint8 frames (T, H, W, 3) to what autoencoders read: (N, 3, T, H, W) in [-1, 1]."""
+        """From uint8 frames (T, H, W, 3) per clip to an autoencoder's input: (N, 3, T, H, W) in [-1, 1]."""
         return torch.from_numpy(np.stack(frames)).to(self.device).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
 
 
@@ -206,7 +206,7 @@ def _num_bytes(states: TextStates) -> int:
 
 
 def generators(seeds: Sequence[int]) -> list[torch.Generator]:
-    """One source of randomness per clip."""
+    """One random number generator per clip."""
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
@@ -217,7 +217,7 @@ def to_frames(video_N3THW: Tensor) -> list[Frames]:
 
 
 def check_shape(shape: ShapeSpec, model: str, *, frame_step: int, pixel_step: int) -> None:
-    """Whether a model can make clips of a shape: frame_step k + 1 frames, sides that are multiples of pixel_step.
+    """Check that a model can make clips of a shape: frame_step k + 1 frames, sides that are multiples of pixel_step.
 
     Raises:
         RecipeError: it cannot; the message names the nearest shape that it can.
@@ -234,10 +234,10 @@ def check_shape(shape: ShapeSpec, model: str, *, frame_step: int, pixel_step: in
 
 
 def refuse_setting(family: str, setting: str, *, expected: str, got: object, why: str) -> RecipeError:
-    """The error for a sampler setting that a family would otherwise ignore in silence."""
+    """The error for a sampler setting that a family would otherwise silently ignore."""
     return RecipeError(
         f"a model of the family {family} cannot be sampled with this {setting}: {why}",
         expected=f"{setting}: {expected}",
         got=got,
-        next_step=f"change {setting} in generate.sampler and measure.sampler; usual is {in_words(family)}",
+        next_step=f"change {setting} in generate.sampler and measure.sampler; the usual sampler is {in_words(family)}",
     )

@@ -1,8 +1,8 @@
 """LTX-Video.
 
-Flow matching on tokens: the transformer reads packed latents (B, t h w, C) and is told the grid and the frame rate. T5
-states come with a mask. Latents have per-channel statistics in the autoencoder. From 0.9.1 on the autoencoder denoises
-a last time while decoding: its timestep and noise are constants here, so that a clip's latents always decode alike.
+Flow matching on tokens: the transformer takes packed latents (B, t h w, C), the grid and the frame rate. T5 states have
+a mask. The autoencoder has per-channel latent statistics. From 0.9.1 on it denoises once more while decoding: its
+timestep and noise are constants here, so that a clip's latents always decode to the same frames.
 Legend: N clips, B batch, C latent channels, t latent frames, h w latent rows and columns.
 """
 
@@ -53,7 +53,7 @@ class LTX(LoadedPipeline):
         return channels, t, shape.height_px // spatial, shape.width_px // spatial
 
     def read_texts(self, texts: list[str]) -> TextStates:
-        """T5 states with the mask that tells text from padding."""
+        """T5 states with the mask of text against padding."""
         states, mask, *_ = self.pipeline.encode_prompt(
             texts, do_classifier_free_guidance=False, max_sequence_length=self.max_tokens, device=self.device
         )
@@ -61,7 +61,7 @@ class LTX(LoadedPipeline):
 
     @torch.no_grad()
     def sample(self, texts: Sequence[str], seeds: Sequence[int], sampler: SamplerSettings, shape: ShapeSpec) -> Tensor:
-        """Final latents as they leave the stock sampler, unpacked."""
+        """Final latents from the stock sampler, unpacked."""
         self.pipeline.scheduler = self.make_scheduler(sampler)
         size = self.latent_shape(shape)
         noise = self.pack(self.noise(seeds, size).to(self.device))
@@ -80,18 +80,18 @@ class LTX(LoadedPipeline):
         return self.unpack(latents, size[1:])
 
     def make_scheduler(self, sampler: SamplerSettings) -> FlowMatchEulerDiscreteScheduler:
-        """Euler with the sampler's shift; the folder's shift by length is the same map with shift = exp(mu).
+        """Euler with the sampler's shift; the folder's length-dependent shift is the same map with shift = exp(mu).
 
         Raises:
             RecipeError: another scheduler.
         """
         if sampler.scheduler != SCHEDULER:
-            why = "its pipeline hands the scheduler sigmas of its own"
+            why = "its pipeline passes its own sigmas to the scheduler"
             raise refuse_setting(self.name, "scheduler", expected=SCHEDULER, got=sampler.scheduler, why=why)
         config = self.scheduler_config
         changes: dict[str, Any] = {"use_dynamic_shifting": False, "shift": sampler.shift}
         if sampler.num_steps == 1:
-            # The schedule is stretched so that its last sigma is the terminal one; a single sigma, 1, cannot be.
+            # The schedule is stretched so that its last sigma is the terminal one; a single sigma of 1 cannot be.
             changes["shift_terminal"] = None
         return FlowMatchEulerDiscreteScheduler.from_config(config, **changes)
 
@@ -108,7 +108,7 @@ class LTX(LoadedPipeline):
             timestep = torch.full((len(z),), DECODE_TIMESTEP, device=z.device, dtype=z.dtype)
         devices = [z.device] if z.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
-            # Some decoders add noise of their own from the global source.
+            # Some decoders draw their own noise from the global generator.
             torch.manual_seed(DECODE_SEED)
             return to_frames(vae.decode(z.to(vae.dtype), timestep, return_dict=False)[0])
 
@@ -125,7 +125,7 @@ class LTX(LoadedPipeline):
     def predict(
         self, transformer: Any, z_t: Tensor, timestep_B: Tensor, text: TextStates, conditions: Conditions
     ) -> Tensor:
-        """The velocity of packed latents, unpacked; frames stand in time by the frame rate."""
+        """The velocity of packed latents, unpacked; the frame rate decides the time of each frame."""
         _, _, t, h, w = z_t.shape
         spatial = self.pipeline.vae_spatial_compression_ratio
         velocity = transformer(

@@ -1,4 +1,4 @@
-"""What of a model decides its memory: read from configs and headers, or from a loaded pipeline; and bytes from it."""
+"""The sizes of a model that decide its memory, from configs and headers or a loaded pipeline; and memory estimates."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rushes.recipe.base import ShapeSpec
 from rushes.recipe.train import TrainSpec
 
 FLOAT: Final = 4
-"""Bytes of a weight: models are loaded, tuned and averaged in float32."""
+"""Bytes per weight: models are loaded, tuned and averaged in float32."""
 _COMPRESSION: Final = {"AutoencoderKLLTXVideo": (8, 32)}
-"""Frames and pixels per latent where it is not 4 and 8."""
+"""Frames and pixels per latent if not 4 and 8."""
 
 
 @dataclass(frozen=True)
 class ModelSize:
-    """What of a model decides how much memory it takes."""
+    """The sizes of a model that decide how much memory it needs."""
 
     num_transformer: int
     """Parameters of the transformer."""
@@ -43,7 +43,7 @@ class ModelSize:
     compression: tuple[int, int]
     """Frames and pixels per latent."""
     decoder_width: int
-    """Channels of the autoencoder where it works at full resolution, per pixel of the clip."""
+    """Channels of the autoencoder at full resolution, per pixel of the clip."""
 
     def num_latents(self, shape: ShapeSpec) -> int:
         """Numbers in one clip's latents."""
@@ -64,7 +64,7 @@ def read_model_size(folder: Path) -> ModelSize | None:
     """The sizes of a diffusers folder, from its configs and the headers of its weights; no weight is read.
 
     Returns:
-        None where the folder is not on this machine, or its transformer's config lacks what is needed.
+        None if the folder is not on this machine, or its transformer's config lacks a needed value.
     """
     try:
         return _size(
@@ -79,7 +79,7 @@ def read_model_size(folder: Path) -> ModelSize | None:
 
 
 def loaded_model_size(pipeline: Any) -> ModelSize | None:
-    """The sizes of a loaded diffusers pipeline; None where its transformer's config lacks what is needed."""
+    """The sizes of a loaded diffusers pipeline; None if its transformer's config lacks a needed value."""
     parts = {name: getattr(pipeline, name, None) for name in ("text_encoder", "text_encoder_2", "transformer", "vae")}
     count = {
         name: 0 if part is None else sum(value.numel() for value in part.parameters()) for name, part in parts.items()
@@ -155,9 +155,9 @@ def _in_header(file: Path) -> int:
 
 
 def sampling_bytes(model: ModelSize, shape: ShapeSpec, num_clips: int) -> float:
-    """What sampling and decoding add to the loaded pipeline: the larger of one block and the autoencoder at work.
+    """Memory of sampling and decoding besides the loaded pipeline: the larger of one block and the autoencoder.
 
-    A model whose `num_heads` is set to 0 stands for attention that keeps no table of scores, as on GPUs.
+    Set `num_heads` to 0 for attention that does not store the matrix of scores, as on GPUs.
     """
     tokens = model.num_tokens(shape)
     block = tokens * (8 * model.width + 2 * model.ffn) + 2 * model.num_heads * tokens * tokens

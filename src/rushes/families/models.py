@@ -1,4 +1,4 @@
-"""The base model with whatever weights a stage asks for: loaded when first used, in whichever process that is."""
+"""The base model with the weights that a stage requests, loaded on first use in any process."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Model:
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Model:
-        """The model that a checkpoint is."""
+        """The model of a checkpoint."""
         return cls(checkpoint.key, checkpoint.weights)
 
 
 class Models:
-    """One loaded pipeline whose weights are swapped. A finished run loads nothing, and a worker loads its own."""
+    """One loaded pipeline whose weights are swapped. A finished run loads nothing, and each worker loads its own."""
 
     def __init__(
         self,
@@ -50,13 +50,13 @@ class Models:
 
         Args:
             base: the model.
-            runtime: device and threads, whether the text encoder is freed once it has read, and what is offloaded.
+            runtime: device and threads, whether the text encoder is freed after encoding, and what is offloaded.
             shapes: of all clips that it will generate, at least one.
-            blobs: where the weights of checkpoints are.
-            log: told where the parts of the model were placed; stays behind when this travels to a worker.
+            blobs: where the weights of checkpoints are stored.
+            log: gets an event with the placement of the model's parts; not sent to workers.
         """
         self._base, self._runtime, self._shapes, self._log = base, runtime, tuple(shapes), log
-        # By its full path: a worker has another working folder.
+        # An absolute path: a worker has another working directory.
         self._blobs = replace(blobs, folder=blobs.folder.resolve())
         self._loaded: str | None = None
 
@@ -87,12 +87,12 @@ class Models:
 
     @cached_property
     def base(self) -> Model:
-        """The untouched model."""
+        """The base model, before any training."""
         return Model(fingerprint_of(self._base) or self.family.fingerprint, None)
 
     @cached_property
     def _base_weights(self) -> dict[str, Tensor]:
-        """A copy in main memory, which a GPU has less of."""
+        """A copy in main memory, since GPU memory is scarce."""
         with self.family.plain_weights():
             return {name: value.to("cpu", copy=True) for name, value in self.family.transformer.state_dict().items()}
 
@@ -101,7 +101,7 @@ class Models:
 
         Args:
             model: which weights.
-            texts: all that it will have to read. Where the recipe says so they are read now, and the text encoder is
+            texts: all texts that it will need. If the recipe says so, they are encoded now, and the text encoder is
                 freed.
         """
         family = self.family

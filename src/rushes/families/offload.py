@@ -1,7 +1,7 @@
-"""Where the parts of a pipeline wait between their turns while it generates: chosen from free memory when it is loaded.
+"""Where the parts of a pipeline are stored while they are not in use, chosen by free memory when it is loaded.
 
 `model` brings one part at a time to the device, `sequential` one layer at a time, through diffusers' own hooks; the
-rest waits in main memory. The numbers are the same. Training takes the plain weights and is not offloaded.
+rest stays in main memory. The results are the same. Training uses the plain weights and is not offloaded.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     import torch
 
 Offload = Literal["none", "model", "sequential"]
-"""From the fastest to the smallest."""
+"""From the fastest to the one that needs the least memory."""
 
 
 @dataclass(frozen=True)
 class OffloadOrder:
-    """What a pipeline will generate, and what the recipe says about offloading it."""
+    """What a pipeline will generate, and the recipe's setting for offloading."""
 
     shape: ShapeSpec
-    """Of the largest clips."""
+    """Shape of the largest clips."""
     num_clips: int
     """Clips generated at once."""
     frees_text: bool = False
@@ -51,29 +51,29 @@ class Placement:
     """What was chosen, and why."""
 
     offload: Offload = "none"
-    """What is moved away between its turns."""
+    """How parts are moved to main memory while they are not in use."""
     free_bytes: int | None = None
-    """Memory of the device that was free before the pipeline came; None where nobody asked or can tell."""
+    """Free memory of the device before the pipeline was loaded, bytes; None if not measured or unknown."""
     work_bytes: int | None = None
-    """What generating takes besides the weights, estimated; None where nobody asked or the sizes are not known."""
+    """Estimated memory of generating besides the weights, bytes; None if not estimated or the sizes are unknown."""
     part_bytes: dict[str, int] = field(default_factory=dict[str, int])
-    """Weights and buffers of each part; empty where nobody asked."""
+    """Bytes of weights and buffers of each part; empty if not measured."""
 
 
 UNMOVED = Placement()
-"""Everything lies on the device; nothing had to be chosen."""
+"""Everything is on the device; no choice was needed."""
 AWAY = Placement("model")
-"""Everything waits in main memory: for a process that only trains a network made from the pipeline's."""
+"""Everything stays in main memory: for a process that only trains a network made from the pipeline's."""
 
 
 def needed_bytes(parts: Mapping[str, int], work: int, *, frees_text: bool = False) -> dict[Offload, int]:
     """Device memory at the peak without offloading and part by part.
 
-    Between clips the autoencoder, the last part of every clip, still lies there while the text is read.
+    The autoencoder, used last for every clip, is still on the device while the next text is encoded.
 
     Args:
         parts: bytes of each part, by its name in the pipeline.
-        work: what generating takes besides the weights.
+        work: memory of generating besides the weights, bytes.
         frees_text: whether the text encoders are freed before the first clip.
     """
     text = [size for name, size in parts.items() if name.startswith("text_encoder")]
@@ -87,12 +87,12 @@ def needed_bytes(parts: Mapping[str, int], work: int, *, frees_text: bool = Fals
 
 
 def choose_offload(parts: Mapping[str, int], free: int | None, work: int, *, frees_text: bool = False) -> Offload:
-    """The fastest way that fits; `sequential` where no other does, `none` where free memory is not known.
+    """The fastest mode that fits; `sequential` if no other does, `none` if free memory is unknown.
 
     Args:
         parts: bytes of each part, by its name in the pipeline.
-        free: memory of the device that is free before any part is there, bytes; None where nobody can tell.
-        work: what generating takes besides the weights, bytes.
+        free: free memory of the device before any part is on it, bytes; None if unknown.
+        work: memory of generating besides the weights, bytes.
         frees_text: whether the text encoders are freed before the first clip.
     """
     if free is None:
@@ -102,12 +102,12 @@ def choose_offload(parts: Mapping[str, int], free: int | None, work: int, *, fre
 
 
 def choose_placement(pipeline: Any, device: torch.device, order: OffloadOrder | Placement | None) -> Placement:
-    """What a pipeline, still in main memory, should be offloaded like; on a CPU there is nowhere to offload to.
+    """How to offload a pipeline that is still in main memory; on a CPU there is nowhere to offload to.
 
     Args:
         pipeline: the loaded pipeline.
         device: where it computes.
-        order: what it will generate; or what was chosen already; None keeps all of it on the device.
+        order: what it will generate; or a placement chosen before; None keeps all of it on the device.
     """
     if device.type == "cpu" or order is None:
         return UNMOVED
@@ -115,7 +115,7 @@ def choose_placement(pipeline: Any, device: torch.device, order: OffloadOrder | 
         return order
     free, parts = free_bytes(device), part_bytes(pipeline)
     size = loaded_model_size(pipeline)
-    # Attention on a GPU keeps no table of scores.
+    # Attention on a GPU does not store the matrix of scores.
     work = None if size is None else round(sampling_bytes(replace(size, num_heads=0), order.shape, order.num_clips))
     chosen = choose_offload(parts, free, work or 0, frees_text=order.frees_text)
     return Placement(chosen if order.asked == "auto" else order.asked, free, work, parts)
@@ -131,7 +131,7 @@ def part_bytes(pipeline: Any) -> dict[str, int]:
 
 
 def place(pipeline: Any, offload: Offload, device: torch.device) -> None:
-    """Put a pipeline that lies in main memory where it computes: whole, or by diffusers' hooks when its turn comes."""
+    """Move a pipeline from main memory to its device: all of it, or part by part on use by diffusers' hooks."""
     if offload == "model":
         pipeline.enable_model_cpu_offload(device=device)
     elif offload == "sequential":

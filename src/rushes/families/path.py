@@ -1,7 +1,7 @@
-"""The way from clean latents to noise that a family was trained on, and what its transformer predicts there.
+"""The path from clean latents to noise that a family was trained on, and what its transformer predicts on it.
 
-Both paths below predict a velocity: the derivative of z_t along the path's own angle or line. Written so, both families
-of models are trained by the plain mean squared error, with no weight by noise level.
+Both paths below predict a velocity: the derivative of z_t along the path's line or angle. With these targets, both
+kinds of model are trained with the plain mean squared error, without a weight by noise level.
 Legend: B batch, C latent channels, T latent frames, h rows, w columns; sigma noise level in [0, 1] of each item.
 """
 
@@ -17,7 +17,7 @@ NUM_TIMESTEPS = 1000
 
 
 def per_item(x_B: Tensor) -> Tensor:
-    """A number per item (B,) as (B, 1, 1, 1, 1), to scale latents with."""
+    """One number per item, (B,), reshaped to (B, 1, 1, 1, 1), to scale latents."""
     return x_B.view(-1, 1, 1, 1, 1)
 
 
@@ -41,7 +41,7 @@ class Path(Protocol):
     """z_0 and epsilon to z_t and to the training target. Pure."""
 
     def timestep(self, sigma_B: Tensor) -> Tensor:
-        """The timestep that the transformer is told, (B,)."""
+        """The timestep that the transformer takes, (B,)."""
         ...
 
     def noisy(self, z_0: Tensor, epsilon: Tensor, sigma_B: Tensor) -> Tensor:
@@ -84,18 +84,18 @@ STRAIGHT = StraightPath()
 
 @dataclass(frozen=True, eq=False)
 class RoundPath:
-    """Variance-preserving diffusion with v-prediction (Salimans and Ho 2022) on a schedule of whole timesteps.
+    """Variance-preserving diffusion with v-prediction (Salimans and Ho 2022) on a schedule of integer timesteps.
 
     z_t = sqrt(a) z_0 + sqrt(1 - a) epsilon and v = sqrt(a) epsilon - sqrt(1 - a) z_0, with a = alpha_bar[timestep].
-    The error of the clean latents that a v implies is sqrt(1 - a) times the error of v. So CogVideoX's own fine-tuning
-    loss, || z_0(v) - z_0 ||^2 / (1 - a), which is SNR weighting, is || v - target ||^2 with no weight at all.
+    The error of the clean latents implied by v is sqrt(1 - a) times the error of v. So CogVideoX's own fine-tuning
+    loss, || z_0(v) - z_0 ||^2 / (1 - a), which is SNR weighting, equals || v - target ||^2 without a weight.
     """
 
     alpha_bar: Tensor
     """Share of the variance that is signal, per timestep (1000,), from the family's own scheduler."""
 
     def timestep(self, sigma_B: Tensor) -> Tensor:
-        """The whole timestep that sigma falls into, 0 to 999: such a schedule is not defined in between."""
+        """The integer timestep that sigma falls into, 0 to 999: the schedule is not defined in between."""
         return (sigma_B * len(self.alpha_bar)).long().clamp(0, len(self.alpha_bar) - 1)
 
     def noisy(self, z_0: Tensor, epsilon: Tensor, sigma_B: Tensor) -> Tensor:

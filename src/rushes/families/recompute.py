@@ -1,4 +1,4 @@
-"""Which blocks keep their activations for the backward pass, and which compute them again: by what memory is free."""
+"""Which blocks keep their activations for the backward pass, and which recompute them: chosen by free memory."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ if TYPE_CHECKING:
 
 Recompute = Literal["none", "half", "all"]
 POLICIES: Final[tuple[Recompute, ...]] = ("none", "half", "all")
-"""From the fastest to the smallest."""
+"""From the fastest to the one that needs the least memory."""
 SAFETY: Final = 0.85
-"""Share of the free memory that may be planned with; the rest is for fragments and what was not measured."""
+"""Share of the free memory to plan with; the rest is for fragmentation and what was not measured."""
 
 
 @dataclass(frozen=True)
 class BlockBytes:
-    """What one block of a transformer needs for its backward pass."""
+    """Memory that one transformer block needs for its backward pass."""
 
     kept: int
-    """Bytes that it keeps when nothing is computed again."""
+    """Bytes that it keeps without recomputation."""
     inputs: int
-    """Bytes of its inputs: what it keeps when everything is."""
+    """Bytes of its inputs: what it keeps if it is recomputed."""
 
 
 def is_recomputed(index: int, policy: Recompute) -> bool:
-    """Whether the block at `index`, from 0, is computed again; `half` takes 0, 2, 4, ..."""
+    """Whether the block at `index`, from 0, is recomputed; `half` recomputes 0, 2, 4, ..."""
     return policy == "all" or (policy == "half" and index % 2 == 0)
 
 
 def activation_bytes(blocks: Sequence[BlockBytes], policy: Recompute) -> int:
-    """Bytes at the peak: kept activations, inputs of recomputed blocks, and the largest of those at work again."""
+    """Bytes at the peak: kept activations, inputs of recomputed blocks, and the activations of the largest of those."""
     again = [block for index, block in enumerate(blocks) if is_recomputed(index, policy)]
     kept = sum(block.kept for index, block in enumerate(blocks) if not is_recomputed(index, policy))
     return kept + sum(block.inputs for block in again) + max((block.kept for block in again), default=0)
 
 
 def choose_recompute(blocks: Sequence[BlockBytes], free_bytes: int | None, reserved_bytes: int = 0) -> Recompute:
-    """The fastest policy whose activations fit; `all` where none does, `none` where free memory is not known.
+    """The fastest policy whose activations fit; `all` if none does, `none` if free memory is unknown.
 
     Args:
         blocks: every block in order, for one micro-batch.
-        free_bytes: memory of the device that is free now; None where nobody can tell.
-        reserved_bytes: what training will take besides: gradients, the optimiser's moments.
+        free_bytes: free memory of the device; None if unknown.
+        reserved_bytes: other memory that training will need: gradients, the optimiser's moments.
     """
     if free_bytes is None:
         return "none"
@@ -55,7 +55,7 @@ def choose_recompute(blocks: Sequence[BlockBytes], free_bytes: int | None, reser
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Memory that training can still take on a device, bytes; None where the system does not tell."""
+    """Memory that training can still allocate on a device, bytes; None if the system does not report it."""
     if device.type == "cuda":
         import torch
 
@@ -73,9 +73,9 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def apply_recompute(transformer: Any, policy: Recompute) -> None:
-    """Make a diffusers transformer follow a policy in its backward passes; the numbers stay the same.
+    """Make a diffusers transformer follow a policy in its backward passes; the results stay the same.
 
-    Every forward pass goes through the blocks in the same order, so a block's place in it is its index.
+    Every forward pass runs the blocks in the same order, so a block's position in that order is its index.
     """
     if policy == "none":
         transformer.disable_gradient_checkpointing()

@@ -1,4 +1,4 @@
-"""What a transformer reads of texts: a few tensors with the texts along the first dimension.
+"""A transformer's text input: a few tensors with the texts along the first dimension.
 
 Legend: B texts, L tokens, D width of the token states, P width of the pooled state.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TextStates:
-    """Encoded texts. Indexing picks texts, `tensors` and `of` lead to a safetensors file and back.
+    """Encoded texts. Indexing selects texts; `tensors` and `of` convert to and from a safetensors file's tensors.
 
     Example:
         TextStates(states_BLD=torch.zeros(2, 512, 4096))                                          # Wan, CogVideoX
@@ -26,25 +26,25 @@ class TextStates:
     states_BLD: Tensor
     """States of the text encoder, one per token."""
     mask_BL: Tensor | None = None
-    """True (or 1) for tokens of the text, False (or 0) for padding; None where the transformer takes no mask."""
+    """True (or 1) for tokens of the text, False (or 0) for padding; None if the transformer takes no mask."""
     pooled_BP: Tensor | None = None
-    """One vector per text from a second encoder; None where the transformer takes none."""
+    """One vector per text from a second encoder; None if the transformer takes none."""
 
     def __len__(self) -> int:
         return len(self.states_BLD)
 
     def __getitem__(self, rows: slice | Sequence[int] | Tensor) -> TextStates:
-        """The texts at `rows`, as a tensor would be indexed by a slice, a list of numbers or a tensor."""
+        """The texts at `rows`: a slice, a list of numbers or a tensor, as for a tensor's first dimension."""
         return TextStates.of({name: value[rows] for name, value in self.tensors().items()})
 
     def replaced(self, where_B: Tensor, other: TextStates) -> TextStates:
-        """These texts, but `other`'s only text wherever `where_B` is True."""
+        """These texts, with the single text of `other` wherever `where_B` is True."""
         mine, theirs = self.tensors(), other.tensors()
         where = {name: where_B.view(-1, *[1] * (value.ndim - 1)) for name, value in mine.items()}
         return TextStates.of({name: theirs[name].where(where[name], value) for name, value in mine.items()})
 
     def float(self) -> TextStates:
-        """States in float32; the mask as it is."""
+        """States in float32; the mask unchanged."""
         pooled = None if self.pooled_BP is None else self.pooled_BP.float()
         return TextStates(self.states_BLD.float(), self.mask_BL, pooled)
 
@@ -53,13 +53,13 @@ class TextStates:
         return TextStates.of({name: value.to(device) for name, value in self.tensors().items()})
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every tensor there is under its field's name, as a safetensors file holds them."""
+        """Every present tensor by its field's name, as stored in a safetensors file."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in named.items() if value is not None}
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> TextStates:
-        """The way back from `tensors`."""
+        """The inverse of `tensors`."""
         return cls(**tensors)
 
     @classmethod

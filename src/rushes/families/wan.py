@@ -1,8 +1,8 @@
-"""Wan: Wan2.1 text-to-video (1.3B, 14B), the sandbox's model, and Wan2.2 TI2V-5B from text alone.
+"""Wan: Wan2.1 text-to-video (1.3B, 14B), the sandbox's model, and Wan2.2 TI2V-5B with text only.
 
 Flow matching; text states of 512 tokens (UMT5) with padding zeroed and no mask; per-channel latent statistics from the
-autoencoder's config. The text length is `max_tokens`; the 226 that its `encode_prompt` takes by itself are not what the
-pipeline samples with. TI2V-5B differs by a timestep for every patch (`expand_timesteps`) and a coarser autoencoder.
+autoencoder's config. The text length is `max_tokens`; the default of its `encode_prompt`, 226, is not what the pipeline
+samples with. TI2V-5B differs by a timestep for every patch (`expand_timesteps`) and a coarser autoencoder.
 Legend: N clips, B batch, C latent channels, t latent frames, h w latent rows and columns.
 """
 
@@ -43,7 +43,7 @@ class Wan(LoadedPipeline):
     def __post_init__(self) -> None:
         if self.pipeline.transformer is None or getattr(self.pipeline, "transformer_2", None) is not None:
             raise InputError(
-                "this Wan model has two transformers, one for much and one for little noise; only one is tuned here",
+                "this Wan model has two transformers, for high and low noise; Rushes can tune only one",
                 expected="a WanPipeline with one transformer",
                 next_step="use Wan2.1-T2V-1.3B, Wan2.1-T2V-14B or Wan2.2-TI2V-5B",
             )
@@ -57,7 +57,7 @@ class Wan(LoadedPipeline):
 
     @torch.no_grad()
     def sample(self, texts: Sequence[str], seeds: Sequence[int], sampler: SamplerSettings, shape: ShapeSpec) -> Tensor:
-        """Final latents as they leave the stock sampler; every clip has its own noise from its seed."""
+        """Final latents from the stock sampler; every clip has its own noise from its seed."""
         self.pipeline.scheduler = make_scheduler(sampler)
         noise = self.noise(seeds, self.latent_shape(shape))
         negative = self.negative_text(len(texts), sampler)
@@ -73,7 +73,7 @@ class Wan(LoadedPipeline):
     def decode(self, latents: Tensor) -> list[Frames]:
         """uint8 frames of each clip, exactly as the pipeline's own `output_type="np"` rounds them."""
         mean, std = self._statistics()
-        # Divided by 1 / std, not multiplied by std, as the stock pipeline does: a last bit can turn a pixel.
+        # Divided by 1 / std, not multiplied by std, as the stock pipeline does: the last bit can change a pixel.
         z = latents / (1.0 / std) + mean
         return to_frames(self.pipeline.vae.decode(z.to(self.pipeline.vae.dtype)).sample)
 
@@ -88,7 +88,7 @@ class Wan(LoadedPipeline):
     def predict(
         self, transformer: Any, z_t: Tensor, timestep_B: Tensor, text: TextStates, conditions: Conditions
     ) -> Tensor:
-        """The transformer as it is; TI2V-5B is told the timestep of every patch, all the same for text alone."""
+        """The transformer's output; TI2V-5B takes a timestep per patch, all equal when it generates from text only."""
         timestep = timestep_B
         if self.pipeline.config.expand_timesteps:
             patch = transformer.config.patch_size
@@ -107,7 +107,7 @@ def make_scheduler(sampler: SamplerSettings) -> UniPCMultistepScheduler | FlowMa
     """The diffusers scheduler that a sampler names.
 
     Raises:
-        RecipeError: Wan is not sampled with that scheduler here.
+        RecipeError: Wan is not supported with that scheduler.
     """
     if sampler.scheduler == "UniPCMultistepScheduler":
         return UniPCMultistepScheduler(
@@ -123,7 +123,7 @@ def latent_size(shape: ShapeSpec, temporal: int = 4, spatial: int = 8, patch: in
     """Latent frames, rows and columns of a clip.
 
     Raises:
-        RecipeError: the shape is none that Wan can make; the message names the nearest legal one.
+        RecipeError: Wan cannot make this shape; the message names the nearest legal one.
     """
     check_shape(shape, "Wan", frame_step=temporal, pixel_step=patch * spatial)
     return (shape.num_frames - 1) // temporal + 1, shape.height_px // spatial, shape.width_px // spatial

@@ -1,4 +1,4 @@
-"""Names for models: two models are the same exactly when their fingerprints are."""
+"""Fingerprints of models: equal exactly for equal models."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ PARTS: Final = (
     *("transformer", "vae", "scheduler"),
     *("text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2", "tokenizer_3"),
 )
-"""Folders of a diffusers pipeline that decide its clips."""
+"""Folders of a diffusers pipeline that affect its clips."""
 _NOT_LOADED: Final = frozenset({".bin", ".pt", ".pth", ".ckpt", ".msgpack", ".h5", ".onnx", ".md"})
-"""Files that nothing here reads: weights in other formats, notes."""
+"""Files that are never read: weights in other formats, notes."""
 _REMEMBERED_FROM: Final = 64 * 2**20
-"""Size, bytes, from which the hash of a file is kept between processes; smaller ones are read every time."""
+"""File size, bytes, from which the hash is cached between processes; smaller files are read every time."""
 
 
 def hash_model(folder: Path) -> str:
-    """sha256 over the names and contents of all files of a pipeline that decide its clips.
+    """sha256 over the names and contents of all files of a pipeline that affect its clips.
 
-    Every byte counts and is read once: the hashes of large files are kept in the user's cache under the file's place,
-    size and time of change, so that a later process reads none of them.
+    Every byte is hashed, and read only once: the hashes of large files are kept in the user's cache by the file's path,
+    size and modification time, so that later processes do not read these files again.
 
     Args:
-        folder: of the pipeline; see `PARTS` for what of it counts.
+        folder: of the pipeline; `PARTS` are hashed.
 
     Returns:
         64 hex digits.
@@ -61,19 +61,19 @@ def _hash_of(path: Path) -> str:
         try:
             make_folder(note.parent)
             write_atomic(note, json.dumps({"file": str(path), "sha256": known}).encode())
-        except StoreError:  # a cache that cannot be written costs time and nothing else
+        except StoreError:  # an unwritable cache only costs time
             return known
     return str(known)
 
 
 def cache_folder() -> Path:
-    """Where hashes of large files are kept: `$XDG_CACHE_HOME/rushes/hashes`, else under `~/.cache`."""
+    """Where hashes of large files are cached: `$XDG_CACHE_HOME/rushes/hashes`, else under `~/.cache`."""
     home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "rushes" / "hashes"
 
 
 def hash_state(state: Mapping[str, Tensor]) -> str:
-    """sha256 over the names and values of a state dict: of weights in memory."""
+    """sha256 over the names and values of a state dict in memory."""
     import torch
 
     digest = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""Clips from a frozen model: batches through the stock pipeline, latents kept beside the frames."""
+"""Clips from a frozen model: batches through the stock pipeline, latents stored with the frames."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 NUM_TRIES: Final = 3
-"""How often a clip by itself is tried in one run, before it becomes a failure on record."""
+"""Tries of a single clip in one run before it is recorded as a failure."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ def generate_chunk(
     how: How,
     latents: bool = True,
 ) -> list[Clip | Failed]:
-    """Generate one chunk of takes and store frames and latents, whichever are wanted; what `advance` calls.
+    """Generate one chunk of takes and store their frames and latents, as requested; called by `advance`.
 
-    A clip that fails `NUM_TRIES` times by itself is `Failed`; the others of its chunk are not touched by it.
+    A clip that fails `NUM_TRIES` times alone is `Failed`; this does not affect the others of its chunk.
     """
     requests = [
         ClipRequest(
@@ -114,13 +114,13 @@ def decode_chunk(
     blobs: Blobs,
     stored_as: StoredAs,
 ) -> list[Clip | Failed]:
-    """Decode takes that were generated before as latents alone, which are kept as they are; what `advance` calls.
+    """Decode takes that were generated before as latents only, which are kept unchanged; called by `advance`.
 
     Args:
-        generator: its autoencoder is used, and nothing else of it.
+        generator: only its autoencoder is used.
         chunk: the takes, none of them drafts.
-        undecoded: the clip of each, by the key of the take: the same output, with latents and no frames.
-        blobs: where both are kept.
+        undecoded: by the take's key, the clip with the same output, with latents and no frames.
+        blobs: where both are stored.
         stored_as: how the frames are stored.
     """
     import torch
@@ -143,9 +143,9 @@ def decode_chunk(
 
 
 def _generated(generator: PipelineGenerator, requests: Sequence[ClipRequest]) -> list[GeneratedClip | Failed]:
-    """A batch at once; what failed in it one by one, so that only clips that cannot be made are failures.
+    """Generate a batch at once; then retry failed clips one by one, so that only clips that cannot be made fail.
 
-    A clip by itself is tried up to `NUM_TRIES` times, from the same seed: a fault that passes costs time and no clip.
+    A single clip is tried up to `NUM_TRIES` times from the same seed, so that a transient fault does not lose it.
 
     Raises:
         UserError, Stopped: raised by the generator, at the first try.
@@ -173,5 +173,5 @@ def _generated(generator: PipelineGenerator, requests: Sequence[ClipRequest]) ->
 def _warn(failed: Sequence[Failed], num: int) -> None:
     first = f"{failed[0].error_type}: {failed[0].message}"
     what = "a clip" if num == 1 else f"{len(failed)} of {num} clips generated at once"
-    advice = "" if num == 1 else ", one by one. If this goes on, lower runtime.generate_batch"
+    advice = "" if num == 1 else ", one by one. If this continues, lower runtime.generate_batch"
     warnings.warn(f"{what} failed ({first}); tried again{advice}", stacklevel=3)

@@ -10,15 +10,16 @@ from rushes.records import DraftOutcome, Prompt, Score, Scored
 
 
 def outcomes(prompts: Sequence[Prompt], scores: Sequence[Score], spec: DraftSpec) -> tuple[DraftOutcome, ...]:
-    """What the drafts say about each prompt, in order.
+    """The outcome of the drafts of each prompt, in order.
 
-    A prompt without any scored draft is kept: nothing is known against it. Where fewer than `min_kept` of the prompts
-    would be, dropped ones are added, those nearest to the middle between `hopeless` and `solved` first.
+    A prompt without any scored draft is kept, since nothing is known against it. If a share below `min_kept` of the
+    prompts would be kept, dropped prompts are added back, those nearest to the middle between `hopeless` and `solved`
+    first.
 
     Args:
         prompts: the prompts of a round.
         scores: of their draft takes, as many as there are.
-        spec: where the limits are.
+        spec: the limits.
     """
     values: dict[str, list[float]] = {prompt.key: [] for prompt in prompts}
     for score in scores:
@@ -28,7 +29,7 @@ def outcomes(prompts: Sequence[Prompt], scores: Sequence[Score], spec: DraftSpec
     lacking = math.ceil(spec.min_kept * len(prompts)) - sum(each.is_kept for each in found)
     spare = _nearest({each.prompt_key: values[each.prompt_key] for each in found if not each.is_kept}, spec)
     again = set(spare[: max(0, lacking)])
-    reason = f"kept all the same, so that {spec.min_kept:.0%} of the prompts are used"
+    reason = f"kept anyway, so that {spec.min_kept:.0%} of the prompts are used"
     return tuple(
         each.model_copy(update={"is_kept": True, "reason": f"{each.reason}; {reason}"})
         if each.prompt_key in again

@@ -1,4 +1,4 @@
-"""The stage `generate`: clips of a round's prompts and of evaluation prompts, and drafts that pick among prompts."""
+"""The stage `generate`: clips of a round's prompts and of evaluation prompts, and drafts for choosing prompts."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from rushes.roles import Failed
 from rushes.store.advance import Do, Work, advance
 
 DRAFT_CLIPS = "draft_clips"
-"""Table of draft clips: nothing takes them for clips of the run's shape."""
+"""Table of draft clips, kept apart from clips of the run's shape."""
 COPIED_AT_ONCE = 256
-"""Clips per chunk that are another one's under another name."""
+"""Clips per chunk that only copy the record of another clip."""
 
 
 def generate(context: Context, model: Model, prompts: Sequence[Prompt]) -> list[Clip]:
@@ -32,13 +32,13 @@ def generate(context: Context, model: Model, prompts: Sequence[Prompt]) -> list[
 
 
 def evaluation_how(context: Context, model: Model) -> How:
-    """How clips of probe and held-out prompts are made: sampled as the comparison wants it."""
+    """How clips of probe and held-out prompts are generated: with the sampler of the comparison."""
     recipe = context.recipe
     return How(model.name, recipe.measure.sampler, recipe.shape, recipe.generate.stored_as)
 
 
 def clips_of(context: Context, model: Model, prompts: Sequence[Prompt], num_takes: int, how: How) -> list[Clip]:
-    """The takes of prompts, in order: generated where they are missing, and copied where they share an output."""
+    """The takes of prompts, in order: generated if missing, copied if they share an output."""
     run, work = context.run, takes(prompts, num_takes, how)
     missing = set(run.clips.missing([piece.key for piece in work]))
     first, again = once(work, context.outputs, {piece.key for piece in work} - missing)
@@ -55,7 +55,7 @@ def clips_of(context: Context, model: Model, prompts: Sequence[Prompt], num_take
 
 
 def draft_clips(context: Context, model: Model, prompts: Sequence[Prompt]) -> list[Clip]:
-    """Cheap draft takes of a round's prompts, without latents, in a table of their own.
+    """Cheap draft takes of a round's prompts, without latents, in a separate table.
 
     Raises:
         RecipeError: the model cannot make clips of the drafts' shape.
@@ -70,7 +70,7 @@ def draft_clips(context: Context, model: Model, prompts: Sequence[Prompt]) -> li
 
 
 def _decode_kept(context: Context, model: Model, prompts: Sequence[Prompt], how: How) -> None:
-    """Decode takes that an earlier recipe kept as latents alone."""
+    """Decode takes that an earlier recipe stored as latents only."""
     run, num_takes = context.run, context.recipe.generate.num_takes
     work, undecoded = takes(prompts, num_takes, how), takes(prompts, num_takes, replace(how, decode=False))
     missing = set(run.clips.missing([piece.key for piece in work]))
@@ -93,7 +93,7 @@ def _by_model(
     chunk: Callable[[PipelineGenerator, Sequence[Work[Take]]], list[Clip | Failed]],
     texts: Sequence[str],
 ) -> Do[Take, Clip]:
-    """What `advance` calls on each chunk; the model is loaded where the first chunk needs it, here or on a worker."""
+    """The call of `advance` for each chunk; the model is loaded for the first chunk, in this process or on a worker."""
     return Lazily(partial(_generator, context.models, model, texts), chunk)
 
 
@@ -102,12 +102,12 @@ def _generator(models: Models, model: Model, texts: Sequence[str]) -> PipelineGe
 
 
 def _texts(work: Sequence[Work[Take]], how: How) -> list[str]:
-    """All that the model has to read."""
+    """All texts that the model needs."""
     return [how.sampler.negative_prompt, *dict.fromkeys(piece.payload.prompt.text for piece in work)]
 
 
 def _remember(context: Context, made: Sequence[Clip], work: Sequence[Work[Take]]) -> None:
-    """Keep clips at hand by their keys and by their outputs."""
+    """Add clips to the context by key and by output."""
     context.clips.update({clip.key: clip for clip in made})
     outputs: Mapping[str, str] = {piece.key: piece.payload.output for piece in work}
     context.outputs.update({outputs[clip.key]: clip for clip in made})

@@ -24,12 +24,12 @@ class How:
     shape: ShapeSpec
     """Size of the clips."""
     stored_as: StoredAs = "lossless"
-    """How frames are stored. What is stored is what is judged, so losses are part of the key."""
+    """How frames are stored. The stored frames are judged, so lossy coding is part of the key."""
     decode: bool = True
-    """False for latents alone."""
+    """False for latents only."""
 
     def key_part(self) -> dict[str, object]:
-        """What of this enters work keys."""
+        """The part of this that enters work keys."""
         found: dict[str, object] = {"model": self.model, "sampler": self.sampler, "shape": self.shape}
         if self.stored_as != "lossless":
             found["stored_as"] = self.stored_as
@@ -48,7 +48,7 @@ class Take:
     seed: int
     """From the prompt and the take alone, so that two models start from the same noise."""
     output: str
-    """Names what the model puts out: takes with the same output are the same clip, which is generated once."""
+    """Identifies the model's output: takes with the same output are the same clip, which is generated once."""
 
 
 def takes(prompts: Sequence[Prompt], num_takes: int, how: How) -> list[Work[Take]]:
@@ -70,12 +70,12 @@ def takes(prompts: Sequence[Prompt], num_takes: int, how: How) -> list[Work[Take
 def once(
     work: Sequence[Work[Take]], known: Container[str], stored: Container[str]
 ) -> tuple[list[Work[Take]], list[Work[Take]]]:
-    """What the model must run for, and what has the same output as one of those or as a clip from before.
+    """Split takes into those to generate and those that share the output of one of these or of an existing clip.
 
     Args:
         work: from `takes`.
-        known: outputs that are there.
-        stored: keys of clips that are there: one of them stands for its output, so that nothing is generated again.
+        known: outputs that already exist.
+        stored: keys of clips that already exist: one of them represents its output, so that nothing is generated twice.
     """
     leaders: dict[str, str] = {}
     for piece in work:
@@ -88,7 +88,7 @@ def once(
 
 
 def copied(chunk: Sequence[Work[Take]], outputs: Mapping[str, Clip]) -> list[Clip | Failed]:
-    """The records of takes whose output is there already: the same pixels, for another prompt."""
+    """The records of takes whose output already exists: the same pixels, for another prompt."""
     made: list[Clip | Failed] = []
     for piece in chunk:
         clip, prompt = outputs.get(piece.payload.output), piece.payload.prompt

@@ -1,6 +1,6 @@
 """How often the training judge and the independent measurer agree, question by question, on the same clips. Pure.
 
-The judge gives the rewards, so where it is lenient the model can learn to please it: those cases are counted apart.
+The judge gives the rewards, so the model can learn to exploit its leniency: lenient cases are counted separately.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from rushes.records import Answer, Measurement, Scored
 
 @dataclass(frozen=True)
 class Agreement:
-    """Judge against measurer in one dimension.
+    """The judge compared with the measurer in one dimension.
 
     Example: `Agreement("Composition", num_both_right=70, num_both_wrong=20, num_lenient=8, num_strict=2)`.
     """
@@ -36,7 +36,7 @@ class Agreement:
 
     @property
     def share(self) -> float | None:
-        """Share of those on which they agree, 0 to 1; None when there is none."""
+        """Share of those on which they agree, 0 to 1; None if there are none."""
         return (self.num_both_right + self.num_both_wrong) / self.num_questions if self.num_questions else None
 
 

@@ -1,4 +1,4 @@
-"""What a vision-language model is shown and asked: which frames, how large, in which words. Light and pure."""
+"""What a vision-language model is shown and asked: which frames, at which size, in which words. Light and pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @cache
 def frames_table() -> Mapping[str, int]:
-    """Frames to show by dimension; `default` for those that are not in it."""
+    """Number of frames to show by dimension; `default` for other dimensions."""
     text = (files("rushes.dimensions") / "frames.yaml").read_text(encoding="utf-8")
     table = yaml.safe_load(text)
     return {str(name): int(count) for name, count in table.items()}
@@ -39,7 +39,7 @@ def asked_hash(spec: VlmAskingSpec) -> str:
 
 
 def positions(num_clip_frames: int, num_shown: int) -> tuple[int, ...]:
-    """Which frames to show: evenly spread, the first and the last among them; all of them where there are fewer.
+    """Which frames to show: evenly spaced, including the first and the last; all of them if there are fewer.
 
     Args:
         num_clip_frames: frames in the clip, at least 1.
@@ -53,7 +53,7 @@ def positions(num_clip_frames: int, num_shown: int) -> tuple[int, ...]:
 
 
 def shrunk(frames_THWC: Frames, max_side_px: int) -> Frames:
-    """The frames with their longer side at most `max_side_px`, shape kept; smaller ones as they are."""
+    """The frames with their longer side at most `max_side_px`, aspect ratio kept; smaller ones unchanged."""
     height_px, width_px = frames_THWC.shape[1:3]
     scale = max_side_px / max(height_px, width_px)
     if scale >= 1:
@@ -70,14 +70,14 @@ def shrunk(frames_THWC: Frames, max_side_px: int) -> Frames:
 def turns(
     spec: VlmAskingSpec, question: str, num_clip_frames: int, fps: float, shown: tuple[int, ...]
 ) -> tuple[Message, ...]:
-    """The words around the frames. The clip's prompt is not among them: a judge that reads it sees what it reads.
+    """The text around the frames. It leaves out the clip's prompt, which would bias what the judge sees.
 
     Args:
         spec: the judge.
         question: what to ask, on one line.
         num_clip_frames: length of the clip.
         fps: frames per second.
-        shown: which frames are shown as images; empty when the clip is handed over as a video.
+        shown: which frames are shown as images; empty when the clip is passed as a video.
     """
     return render(
         "rushes.judge",

@@ -1,4 +1,4 @@
-"""What a judge returned for one clip -> a probability or the reason why there is none, per question. Pure."""
+"""A judge's result for one clip -> per question a probability, or the reason why there is none. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from rushes.roles import GivenAnswer
 
 _MAX_REASON: Final = 500
-"""Longest reason kept, characters: a judge may echo what it was sent."""
+"""Longest stored reason, characters: a judge may echo its input."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Checked:
     unscored_reason: str | None
     """Why there is none."""
     yes_no_mass: float | None = None
-    """How much of the probability was on yes and no, 0 to 1; None where the judge does not say."""
+    """How much of the probability was on yes and no, 0 to 1; None if the judge does not report it."""
 
 
 def checked(given: object, num_questions: int) -> tuple[Checked, ...]:
@@ -35,7 +35,7 @@ def checked(given: object, num_questions: int) -> tuple[Checked, ...]:
     if not isinstance(given, (tuple, list)):
         return _none(f"the judge returned {_shown(given)} instead of answers", num_questions)
     if len(given) != num_questions:
-        # Which answer belongs to which question is anybody's guess.
+        # It is unknown which answer belongs to which question.
         return _none(f"the judge gave {len(given)} answers to {num_questions} questions", num_questions)
     return tuple(_one(answer) for answer in given)
 
@@ -61,7 +61,7 @@ def _one(given: object) -> Checked:
 
 
 def _share(value: object) -> float | None:
-    """A number from 0 to 1 as it is, anything else as None: it is told beside an answer and decides nothing."""
+    """A number from 0 to 1 unchanged, anything else as None: it is informative only and decides nothing."""
     if isinstance(value, bool) or not isinstance(value, Real) or not 0.0 <= float(value) <= 1.0:
         return None
     return float(value)
@@ -72,7 +72,7 @@ def _none(reason: str, num_questions: int) -> tuple[Checked, ...]:
 
 
 def _shown(value: object) -> str:
-    """A value and its type, short enough for a record, also when its repr() is broken."""
+    """A value and its type, short enough for a record, even if its repr() fails."""
     try:
         text = repr(value)
     except Exception:

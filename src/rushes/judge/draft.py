@@ -1,4 +1,4 @@
-"""Draft takes of a round's prompts: generated, judged, and the prompts that are worth full-length takes picked."""
+"""Draft takes of a round's prompts: generate and judge them, and pick the prompts that are worth full-length takes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ DRAFT_ANSWERS = "draft_answers"
 
 
 def pick(context: Context, model: Model, prompts: Sequence[Prompt], number: int) -> tuple[Prompt, ...]:
-    """The prompts that are worth full-length takes, in order; all of them where the recipe wants no drafts.
+    """The prompts that are worth full-length takes, in order; all of them if the recipe has no drafts.
 
     Args:
-        context: the run at work.
-        model: whose clips.
+        context: the run in progress.
+        model: the model that generates.
         prompts: of the round.
-        number: of the round, from 0; what was picked is written to `derived/drafts-<number>.json`.
+        number: of the round, from 0; the outcomes are written to `derived/drafts-<number>.json`.
 
     Raises:
         RecipeError: the model cannot make clips of the drafts' shape.

@@ -1,4 +1,4 @@
-"""Answers -> scores. Pure: a better aggregate re-reads old answers and re-judges nothing."""
+"""Answers -> scores. Pure, so that another aggregate uses the stored answers and nothing is judged again."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def grade(
     """One score per clip, in order.
 
     Args:
-        clips: what was judged.
+        clips: the judged clips.
         prompts: by key, at least those of `clips`.
-        answers: at least all there are about `clips`; those of other judges or clips are not looked at.
-        spec: who judged, and how answers become one score.
+        answers: at least all that exist about `clips`; those of other judges or clips are ignored.
+        spec: the judge, and how answers are aggregated into one score.
     """
     by_key = {answer.key: answer for answer in answers}
     return tuple(_score(clip, prompts[clip.prompt_key], by_key, spec) for clip in clips)
@@ -57,8 +57,8 @@ def aggregate(p: Sequence[float], how: str) -> float:
 
     Args:
         p: probabilities, 0 to 1, at least one.
-        how: "mean": share of questions that went well. "product": probability that all went well, were they
-            independent; falls with the number of questions. "minimum": as good as the worst.
+        how: "mean": expected share of questions answered as expected. "product": probability that all are, if they
+            were independent; falls with the number of questions. "minimum": the worst question.
 
     Raises:
         ValueError: no probabilities, or another `how`.
@@ -80,7 +80,7 @@ def check_unscored_share(scores: Sequence[Score], max_unscored: float) -> None:
 
     Args:
         scores: of all clips that are to be trained on.
-        max_unscored: largest share of unscored clips that is allowed, 0 to 1.
+        max_unscored: largest allowed share of unscored clips, 0 to 1.
 
     Raises:
         TrainingError: there are no clips, none is scored, or more than the allowed share is unscored.
@@ -95,5 +95,5 @@ def check_unscored_share(scores: Sequence[Score], max_unscored: float) -> None:
         f"the judge has no score for {len(unscored)} of {len(scores)} clips ({share:.0%})",
         expected=f"at most {max_unscored:.0%} of the clips unscored, and at least one scored",
         got=[f"{count} x {reason[:200]}" for reason, count in most_first[:3]],
-        next_step="mend the judge and run again, or allow more with judge.max_unscored",
+        next_step="fix the judge and run again, or allow more with judge.max_unscored",
     )

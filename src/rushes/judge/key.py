@@ -1,4 +1,4 @@
-"""Work keys of the judge's answers, and what the judge is called. Pure."""
+"""Work keys of the judge's answers, and the judge's name. Pure."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rushes.store.identity import work_key
 def answer_key(clip: Clip, prompt: Prompt, index: int, spec: JudgeSpec) -> str:
     """Work key of the answer to question `index` of `prompt` about `clip`.
 
-    All questions of the prompt are part of it: they are asked in one request, and a judge may let one colour the next.
+    All questions of the prompt are part of it: they are asked in one request, so one question can affect the next.
     """
     asked = [question.model_dump(mode="json") for question in prompt.questions]
     return work_key("answer", {**judge_identity(spec), "text": prompt.text, "questions": asked}, [clip], index)
 
 
 def judge_identity(spec: JudgeSpec) -> dict[str, object]:
-    """What of a judge decides its answers: its Spec, and of a vision-language model how it is asked."""
+    """What decides a judge's answers: its Spec, and for a vision-language model also how it is asked."""
     judge = resolved(spec.judge, JUDGE)
     return {"judge": judge, "asked": asked_hash(judge) if isinstance(judge, VlmJudgeSpec) else None}
 
 
 def judge_name(spec: JudgeSpec) -> str:
-    """What the judge is called in answers and reports."""
+    """Name of the judge in answers and reports."""
     return name_of(spec.judge, JUDGE)

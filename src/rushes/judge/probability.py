@@ -1,6 +1,6 @@
-"""Yes or no by probability: p = P(yes) / (P(yes) + P(no)) of the first word over its spellings, or why there is none.
+"""Yes or no by probability: p = P(yes) / (P(yes) + P(no)) of the first word, over all spellings, or why there is none.
 
-Pure. Too little mass on yes and no together means that the model was saying something else: unscored, never a number.
+Pure. Too little mass on yes and no together means that the model gave another reply: unscored, never a number.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ _FENCE: Final = re.compile(r"^```(?:json)?|```$", re.MULTILINE)
 
 
 class AnswerForm(ReplyForm):
-    """What a server that gives no probabilities is held to."""
+    """The reply format for a server that gives no probabilities."""
 
     answer: Literal["yes", "no"]
 
 
 def polarity(token: str) -> Literal["yes", "no"] | None:
-    """What a token means: any case, with the space, quotes or stop that its tokenizer glued to it; None for others."""
+    """A token as yes or no, ignoring case, surrounding space, quotes and punctuation; None for other tokens."""
     return _WORDS.get(token.strip(_MARKS).casefold())
 
 
 def p_yes(mass_yes: float, mass_no: float, min_mass: float, instead: str = "") -> GivenAnswer:
-    """The answer that two probabilities amount to.
+    """The answer given by two probabilities.
 
     Args:
         mass_yes: probability of all spellings of yes, 0 to 1.
         mass_no: probability of all spellings of no, 0 to 1.
         min_mass: their sum below which there is no answer.
-        instead: what the model was about to say, for the reason.
+        instead: the most probable other words, for the reason.
     """
     mass = mass_yes + mass_no
     if not math.isfinite(mass) or mass_yes < 0 or mass_no < 0 or mass > 1.001:
-        return GivenAnswer(None, f"the model's probabilities are none: yes {mass_yes!r}, no {mass_no!r}")
+        return GivenAnswer(None, f"the model's probabilities are not valid: yes {mass_yes!r}, no {mass_no!r}")
     mass = min(1.0, mass)
     if mass <= 0 or mass < min_mass:
         rather = f"; most probable: {instead}" if instead else ""
@@ -52,9 +52,9 @@ def p_yes(mass_yes: float, mass_no: float, min_mass: float, instead: str = "") -
 
 
 def from_chances(chances: Iterable[TokenChance], min_mass: float) -> GivenAnswer:
-    """The answer of a server's candidates for the first token.
+    """The answer from a server's candidates for the first token.
 
-    What stands below the last candidate is not told, so the mass is a lower bound.
+    Less probable tokens than the last candidate are not reported, so the mass is a lower bound.
     """
     sums = {"yes": 0.0, "no": 0.0}
     found = list(chances)
@@ -67,9 +67,9 @@ def from_chances(chances: Iterable[TokenChance], min_mass: float) -> GivenAnswer
 
 
 def from_text(text: str) -> GivenAnswer:
-    """The answer of a server without probabilities: the whole reply must be yes or no, or `{"answer": "yes"}`.
+    """The answer from a server without probabilities: the whole reply must be yes or no, or `{"answer": "yes"}`.
 
-    Anything more is not an answer: "Yes, but" and "No idea" start with the same words.
+    A longer reply is not an answer: "Yes, but" and "No idea" start with the same words.
     """
     meaning = polarity(text)
     if meaning is None and (stripped := _FENCE.sub("", text).strip()).startswith("{") and stripped.endswith("}"):

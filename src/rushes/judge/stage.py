@@ -1,8 +1,8 @@
 """The stage `judge`: one request per clip with all its questions; replies are checked before they become records.
 
-A judge that raises, or whose list does not fit what it was asked, leaves `Failed`: that work is tried again. A judge
-that answers, but without a usable probability (none, NaN, out of range, another type, too few answers), leaves an
-`Answer` with the reason. Neither ever becomes a number.
+If a judge raises, or its list does not match the requests, the result is `Failed` and the work is tried again. If it
+answers without a usable probability (none, NaN, out of range, another type, too few answers), the result is an `Answer`
+with the reason. Neither ever becomes a number.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from rushes.store.table import Table
 
 @dataclass(frozen=True)
 class Asked:
-    """One question about one clip. It travels with the clip's whole prompt: all questions are asked together."""
+    """One question about one clip, with the clip's whole prompt, since all its questions are asked together."""
 
     clip: Clip
     prompt: Prompt
@@ -40,15 +40,15 @@ class Asked:
 
 
 def judge(context: Context, clips: Sequence[Clip], table: Table[Answer] | None = None) -> tuple[Score, ...]:
-    """The frozen judge's scores of clips, asked now where answers are missing.
+    """The frozen judge's scores of clips; missing answers are requested now.
 
     Args:
-        context: the run at work.
+        context: the run in progress.
         clips: what to judge.
-        table: where answers are kept; None for the run's answers.
+        table: where answers are stored; None for the run's answers.
     """
     spec, runtime = context.recipe.judge, context.runtime
-    # A clip of several dimensions is another record in each, with the same frames: they are read once.
+    # A clip of several dimensions has one record in each, with the same frames, which are decoded only once.
     work = questions(side_by_side(clips, lambda clip: clip), context.prompts, spec)
     ask_chunk = partial(ask, videos=Decoded(context.blobs), name=judge_name(spec))
     answers = advance(
@@ -62,12 +62,12 @@ def judge(context: Context, clips: Sequence[Clip], table: Table[Answer] | None =
 
 
 def questions(clips: Sequence[Clip], prompts: Mapping[str, Prompt], spec: JudgeSpec) -> list[Work[Asked]]:
-    """The questions to ask, a clip's own ones side by side.
+    """The questions to ask, those about one clip adjacent.
 
     Args:
         clips: the clips to judge.
         prompts: by key, at least those of `clips`. A prompt without questions gives no work.
-        spec: who judges; how answers are aggregated is no part of the work.
+        spec: the judge; how answers are aggregated does not affect the work.
     """
     return [
         Work(answer_key(clip, prompt, index, spec), Asked(clip, prompt, index))
@@ -86,7 +86,7 @@ def build_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Judge:
     """The recipe's judge, ready to answer.
 
     Raises:
-        RecipeError: a plug-in that cannot be loaded, or that is no judge.
+        RecipeError: the plug-in cannot be loaded, or is not a judge.
         InputError: its weights are missing or damaged.
     """
     if isinstance(spec.judge, VlmJudgeSpec):
@@ -98,13 +98,13 @@ def build_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Judge:
 def ask(judge: Judge, chunk: Sequence[Work[Asked]], *, videos: Decoded, name: str) -> list[Answer | Failed]:
     """Judge the clips of one chunk: an `Answer`, or `Failed`, per piece of work in order.
 
-    Every request holds all questions of its clip, also where the edge of a chunk cuts a clip's questions in two; so the
-    size of a chunk changes no request.
+    Every request contains all questions of its clip, even if a chunk boundary splits them, so that requests do not
+    depend on the chunk size.
 
     Args:
-        judge: who is asked.
+        judge: the judge.
         chunk: the questions.
-        videos: reads a clip of two chunks that follow each other once.
+        videos: decodes a clip of two consecutive chunks only once.
         name: of the judge, for the records.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A vision-language model as judge. Over a server: frames as images first, the question last, one word back."""
+"""A vision-language model as judge. On a server: frames as images first, the question last, a reply of one word."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from rushes.roles import Frames
 
 NUM_LOGPROBS: Final = 20
-"""Candidates of the first token to ask for: what most servers give at most."""
+"""Candidates of the first token to request: the maximum of most servers."""
 _CONSTRAINED_TOKENS: Final = 16
 _QUALITY: Final = 95
 
 
 def build_vlm_judge(spec: VlmAskingSpec, runtime: RuntimeSpec) -> Judge:
-    """The judge over whichever model the recipe names.
+    """The judge over the model that the recipe names.
 
     Raises:
-        RecipeError: no such server, no key, or a package is missing.
+        RecipeError: the server is unknown, its key is not set, or a package is missing.
     """
     if isinstance(spec.model, ServerModelSpec):
         return ServerVlmJudge(spec, chat_model(spec.model, runtime))
@@ -41,22 +41,22 @@ def build_vlm_judge(spec: VlmAskingSpec, runtime: RuntimeSpec) -> Judge:
 
 @dataclass(frozen=True)
 class ServerVlmJudge:
-    """`Judge` over a server. A clip's questions stand together and start alike, so that its caches hit."""
+    """`Judge` over a server. Requests about one clip are adjacent and share a prefix that the server can cache."""
 
     spec: VlmAskingSpec
     """What to show and how to ask."""
     model: ChatModel
-    """Whom to ask."""
+    """The model to ask."""
 
     def answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...] | Failed]:
-        """One tuple per request, in order; a clip of which a question failed in transit is `Failed` and tried again.
+        """One tuple per request, in order; a clip with a question that failed in transit is `Failed` and tried again.
 
         Raises:
             UserError: the server cannot be used at all.
         """
         asked = [ask for request in requests for ask in self._asks(request)]
         given = [self._given(reply) for reply in self.model.reply(asked)]
-        # Where no probabilities came, the reply itself must be held to a form, in a second request.
+        # Without probabilities, a second request constrains the format of the reply itself.
         bare = [i for i, answer in enumerate(given) if answer is None]
         held = [replace(asked[i], num_logprobs=0, max_tokens=_CONSTRAINED_TOKENS, schema=_SCHEMA) for i in bare]
         for i, reply in zip(bare, self.model.reply(held) if held else [], strict=True):
@@ -85,7 +85,7 @@ class ServerVlmJudge:
         return asks
 
     def _given(self, reply: ChatReply | Failed) -> GivenAnswer | Failed | None:
-        """An answer, a failure, or None where there are no probabilities to read."""
+        """An answer, a failure, or None if there are no probabilities."""
         if isinstance(reply, Failed):
             return _lost(reply)
         return None if reply.first_token is None else from_chances(reply.first_token, self.spec.min_mass)
@@ -95,7 +95,7 @@ _SCHEMA: Final = schema_of(AnswerForm)
 
 
 def _lost(failed: Failed) -> GivenAnswer | Failed:
-    """What cannot be answered however often it is asked is an answer with a reason; the rest is tried again."""
+    """A failure that no retry can fix becomes an answer with a reason; others stay failures and are tried again."""
     if failed.error_type == TOO_LONG:
         said = f"{failed.message[:300]}; show fewer or smaller frames (judge.judge.num_frames, max_side_px)"
         return GivenAnswer(None, said)

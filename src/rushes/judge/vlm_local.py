@@ -1,4 +1,4 @@
-"""A vision-language model run here: the probability of its first word, from its logits; a clip's questions at once."""
+"""A vision-language model in this process: yes or no from the first word's logits; a clip's questions in one pass."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 
 _MOST = 3
 NOT_SHARED: Final = (
-    "{model} answers differently when the questions of a clip share the reading of it ({why}), so every question reads "
-    "the clip anew, which takes longer"
+    "{model} answers differently when the questions of a clip share one pass over it ({why}), so every question "
+    "processes the clip again, which takes longer"
 )
 
 
 class LocalVlmJudge:
-    """`Judge` over any image- or video-capable chat model of transformers; weights wait for the first clip.
+    """`Judge` over any image- or video-capable chat model of transformers; weights are loaded for the first clip.
 
     Array legend: Q questions, V vocabulary; T, H, W, C as in `rushes.roles`.
     """
 
     def __init__(self, spec: VlmAskingSpec, vlm: LocalVlm) -> None:
-        """Remember whom to ask; nothing is loaded."""
+        """Store the settings; nothing is loaded."""
         self.spec = spec
         self.vlm = vlm
         self._shares: bool | None = None
 
     def answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...] | Failed]:
-        """One tuple per request, in order; questions that are shown the same frames share one pass.
+        """One tuple per request, in order; questions about the same frames share one pass.
 
         Raises:
             InputError, RecipeError: the model cannot be loaded, or has no tokens for yes and no.
@@ -84,7 +84,7 @@ class LocalVlmJudge:
         return self._shared(texts, frames, timing)
 
     def _plain(self, texts: Sequence[str], frames_THWC: Frames, timing: Timing) -> torch.Tensor:
-        """Every question reads the whole clip; shape Q, V."""
+        """Logits with the whole clip processed for every question; shape Q, V."""
         import torch
 
         inputs = self.vlm.inputs(texts, frames_THWC, timing)
@@ -93,11 +93,11 @@ class LocalVlmJudge:
             logits_QTV: torch.Tensor = self.vlm.model(
                 **inputs.to(self.vlm.runtime.device, self.vlm.model.dtype), **options
             ).logits
-        # Padding is on the left, so the last place is the last of every question.
+        # Padding is on the left, so the last position is the end of every question.
         return logits_QTV[:, -1]
 
     def _shared(self, texts: Sequence[str], frames_THWC: Frames, timing: Timing) -> torch.Tensor:
-        """The clip is read once; the first clip with several questions also decides whether the model can do that."""
+        """Logits with the clip processed once; the first clip with several questions tests if the model supports it."""
         if self._shares:
             shared = first_words(self.vlm, texts, frames_THWC, timing)
             return shared if shared is not None else self._plain(texts, frames_THWC, timing)

@@ -1,4 +1,4 @@
-"""A vision-language model of transformers: loaded when it is first needed, and once for all who name the same one."""
+"""A vision-language model of transformers: loaded on first use, and shared by all users of the same model."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 _PICTURES: Final = ("image_token_id", "image_token_index", "video_token_id", "video_token_index")
 _TILING: Final = ("crop_to_patches", "do_image_splitting")
-"""Settings by which image processors cut a picture into tiles, and show it many times as large."""
+"""Settings by which image processors split an image into tiles, which multiplies its tokens."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Where the frames that are shown stand in their clip."""
+    """The positions of the shown frames in their clip."""
 
     num_clip_frames: int
-    """Length of the clip."""
+    """Length of the clip, frames."""
     fps: float
     """Frames per second of the clip."""
     shown: tuple[int, ...]
     """Which of its frames are shown."""
 
     def as_metadata(self) -> dict[str, Any]:
-        """What transformers calls the metadata of a video."""
+        """As a video's metadata in transformers."""
         return {
             "total_num_frames": self.num_clip_frames,
             "fps": self.fps,
@@ -53,16 +53,16 @@ class LocalVlm:
     """
 
     def __init__(self, spec: LocalModelSpec, runtime: RuntimeSpec) -> None:
-        """Remember what to load; nothing is loaded."""
+        """Store what to load; nothing is loaded."""
         self.spec = spec
         self.runtime = runtime
 
     def as_text(self, words: Sequence[Message], num_images: int) -> str:
-        """A conversation in the model's own form: the clip stands at the beginning of the last turn.
+        """A conversation in the model's chat template: the clip is at the beginning of the last turn.
 
         Args:
-            words: the turns, at least one; special tokens in them become letters.
-            num_images: frames that are shown where the model takes images; a video is one thing.
+            words: the turns, at least one; special tokens in them become plain text.
+            num_images: number of frames shown, for a model that takes images; a video counts as one.
         """
         pictures = [{"type": "video"}] if self.takes_video else [{"type": "image"}] * num_images
         *before, last = [(each.role, defused(each.text, self.specials)) for each in words]
@@ -71,12 +71,12 @@ class LocalVlm:
         return str(self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
 
     def inputs(self, texts: Sequence[str], frames_THWC: Frames, timing: Timing | None = None) -> Any:
-        """What the model is called with: one row per text, each with all frames, padded on the left.
+        """The model's inputs: one row per text, each with all frames, padded on the left.
 
         Args:
             texts: conversations from `as_text`.
-            frames_THWC: what is shown with each of them.
-            timing: when they were, for models that take videos; without it they are told 24 frames per second.
+            frames_THWC: the frames shown with each of them.
+            timing: their times, for models that take videos; without it 24 frames per second are assumed.
         """
         options: dict[str, Any] = {"padding": True, "return_tensors": "pt"}
         if self.takes_video:
@@ -87,20 +87,20 @@ class LocalVlm:
         from PIL import Image
 
         images = [Image.fromarray(frame) for frame in frames_THWC]
-        # As in videos, a frame is one picture: in tiles, a clip can take more tokens than the model reads.
+        # As in videos, a frame is one image: with tiles, a clip can exceed the model's context length.
         options |= {name: False for name in _TILING if hasattr(self.processor.image_processor, name)}
         return self.processor(text=list(texts), images=[images] * len(texts), **options)
 
-    # ---------------------------------------------------------------- loaded when first needed
+    # ---------------------------------------------------------------- loaded on first use
 
     @cached_property
     def processor(self) -> Any:
-        """What turns words and pictures into the model's numbers."""
+        """The model's processor for text and images."""
         place, options = source(self.spec, self.runtime)
         processor = explained(self.spec, "the processor of", lambda: load_processor(place, options))
         if not hasattr(processor, "image_processor") or getattr(processor, "tokenizer", None) is None:
             raise InputError(
-                f"the model {self.spec.model} does not take pictures",
+                f"the model {self.spec.model} does not take images",
                 expected="a vision-language model, such as Qwen/Qwen2.5-VL-7B-Instruct",
                 got=type(processor).__name__,
                 next_step="name another model where the recipe names this one",
@@ -110,12 +110,12 @@ class LocalVlm:
 
     @cached_property
     def takes_video(self) -> bool:
-        """True where frames are handed over as one video, False for images."""
+        """True if frames are passed as one video, False for images."""
         return getattr(self.processor, "video_processor", None) is not None
 
     @cached_property
     def specials(self) -> tuple[str, ...]:
-        """Tokens that mean something besides their letters."""
+        """Special tokens, which mean more than their letters."""
         return special_tokens(self.processor.tokenizer)
 
     @cached_property
@@ -134,12 +134,12 @@ class LocalVlm:
 
     @cached_property
     def keeps_few_logits(self) -> bool:
-        """Whether the model can be told to compute the logits of the last places only."""
+        """Whether the model can compute the logits of only the last positions."""
         return "logits_to_keep" in inspect.signature(self.model.forward).parameters
 
     @cached_property
     def picture_tokens(self) -> frozenset[int]:
-        """Numbers of the tokens that stand for pictures, as its configuration names them; empty where it does not."""
+        """Ids of the tokens that stand for images or videos, from its configuration; empty if it names none."""
         found = [getattr(self.model.config, name, None) for name in _PICTURES]
         return frozenset(number for number in found if isinstance(number, int))
 
@@ -148,7 +148,7 @@ _alive: WeakValueDictionary[str, LocalVlm] = WeakValueDictionary()
 
 
 def local_vlm(spec: LocalModelSpec, runtime: RuntimeSpec) -> LocalVlm:
-    """The model; the same object for the same model and device as long as somebody holds it, so it is loaded once."""
+    """The model; the same object for the same model and device while it is in use, so that it is loaded once."""
     key = content_hash({"model": spec, "device": runtime.device, "remote_code": runtime.allow_remote_code})
     found = _alive.get(key)
     if found is None:

@@ -1,9 +1,9 @@
-"""Questions of one clip share what comes before them: the clip is read once, and each question goes on from there.
+"""Questions about one clip share their prefix: the clip is processed once, and each question continues from there.
 
-Exact up to rounding: a causal model's states of the common beginning do not depend on what follows. Whether a model's
-own code continues as it should is not taken on trust: `agrees` compares with the plain way before it is relied upon.
+Exact up to rounding: a causal model's states of the common prefix do not depend on what follows. A model's own code may
+not continue from a prefix correctly, so `agrees` compares the result with the plain computation before it is used.
 
-Legend: Q questions, V vocabulary, P tokens of the common beginning, S tokens of the longest rest.
+Legend: Q questions, V vocabulary, P tokens of the common prefix, S tokens of the longest rest.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
 _COMPARED: Final = 100
 _ROUNDING: Final = {"torch.float32": 1e-3, "torch.bfloat16": 0.15, "torch.float16": 0.05}
-"""Largest difference of a likely word's logit that is rounding, in standard deviations over the vocabulary."""
+"""Largest difference of a likely word's logit that counts as rounding, in standard deviations over the vocabulary."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Token sequences cut into their common beginning and their own rests."""
+    """Token sequences split into their common prefix and the rest of each."""
 
     num_common: int
-    """P: tokens of the first sequence, pictures expanded, that all share; at least 1."""
+    """P: tokens of the first sequence, with images expanded, that all share; at least 1."""
     rests: tuple[tuple[int, ...], ...]
-    """What follows in each, at least one token, no pictures."""
+    """The rest of each sequence, at least one token, no images."""
 
 
 def split(whole: Sequence[int], bare: Sequence[Sequence[int]], pictures: frozenset[int]) -> Split | None:
-    """Where conversations about the same pictures part; None where they cannot be cut safely.
+    """Split conversations about the same images where they start to differ; None if they cannot be split safely.
 
     Args:
-        whole: the first conversation as the model reads it, with as many tokens per picture as it takes.
-        bare: every conversation with one token per picture, the first one among them in front.
-        pictures: tokens that stand for pictures.
+        whole: the first conversation as the model reads it, with all tokens of each image.
+        bare: every conversation with one token per image, the same first one at index 0.
+        pictures: tokens that stand for images.
     """
     longest = min(map(len, bare)) - 1
     num = next((i for i in range(longest) if len({ids[i] for ids in bare}) > 1), longest)
@@ -55,13 +55,13 @@ def split(whole: Sequence[int], bare: Sequence[Sequence[int]], pictures: frozens
 def first_words(
     vlm: LocalVlm, texts: Sequence[str], frames_THWC: Frames, timing: Timing | None = None
 ) -> torch.Tensor | None:
-    """Logits of the first word of each reply, shape Q, V, with the clip read once; None where it cannot be shared.
+    """Logits of the first word of each reply, shape Q, V, with the clip processed once; None if it cannot be shared.
 
     Args:
         vlm: the model.
         texts: conversations about the same frames, from `LocalVlm.as_text`, at least 2.
         frames_THWC: the frames.
-        timing: when they were.
+        timing: their positions in the clip.
     """
     import torch
 
@@ -70,7 +70,7 @@ def first_words(
     cut = split(whole, vlm.processor.tokenizer(list(texts))["input_ids"], vlm.picture_tokens)
     if cut is None:
         return None
-    # What has a number per token is cut with the tokens; pixels and sizes stay whole.
+    # Inputs with a value per token are cut like the tokens; pixels and sizes stay complete.
     common = {
         name: value[:, : cut.num_common] if tuple(value.shape[:2]) == (1, len(whole)) else value
         for name, value in inputs.items()
@@ -82,7 +82,7 @@ def first_words(
 
 
 def _continued(vlm: LocalVlm, cache: Any, rests: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Logits after each rest. Rests are filled up on the right, where no place before looks."""
+    """Logits after each rest. Rests are padded on the right, which earlier positions do not attend to."""
     import torch
 
     lengths = [len(rest) for rest in rests]
@@ -105,8 +105,8 @@ def agrees(shared_QV: torch.Tensor, plain_QV: torch.Tensor) -> bool:
     """Whether two ways to compute the same logits differ by rounding only, over the most likely words.
 
     Args:
-        shared_QV: with the clip read once.
-        plain_QV: with every conversation read whole.
+        shared_QV: with the clip processed once.
+        plain_QV: with every conversation processed completely.
     """
     kind = str(plain_QV.dtype)
     a, b = shared_QV.float(), plain_QV.float()

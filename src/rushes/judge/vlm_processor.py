@@ -1,4 +1,4 @@
-"""The processor of a vision-language model, also where its video part cannot be loaded: then it takes images only."""
+"""The processor of a vision-language model; if its video part cannot be loaded, it takes only images."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ NO_VIDEO = (
 
 
 def load_processor(place: str, options: dict[str, Any]) -> Any:
-    """The processor of a folder or Hub id; without its video part where that needs a package that is not here.
+    """The processor of a folder or Hub id, without its video part if that needs a package that is not installed.
 
     Args:
-        place: what `from_pretrained` reads.
+        place: the path or id for `from_pretrained`.
         options: its keyword arguments.
     """
     from transformers import AutoConfig, AutoProcessor
@@ -45,7 +45,7 @@ def _first_sentence(text: str) -> str:
 def _without_video(kind: Any) -> Any:
     """A processor class that is `kind` without the part for videos.
 
-    Its `__init__` must stay that of `kind`: transformers reads from it which settings of a folder it takes.
+    Its `__init__` must stay that of `kind`: transformers reads from its signature which settings it takes.
     """
     from transformers.processing_utils import ProcessorMixin
 
@@ -68,7 +68,7 @@ def _without_video(kind: Any) -> Any:
             return super().check_argument_for_proper_class(argument_name, argument)
 
         def apply_chat_template(self, *args: Any, **kwargs: Any) -> Any:
-            # SmolVLM's own reads settings of its video part.
+            # SmolVLM's own method reads settings of its video part.
             return ProcessorMixin.apply_chat_template(self, *args, **kwargs)
 
     ImagesOnly.__name__ = kind.__name__

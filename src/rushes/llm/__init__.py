@@ -1,4 +1,4 @@
-"""Models that answer text, on an OpenAI-compatible server or on this machine, behind one Protocol and one cost cap.
+"""Language models, on an OpenAI-compatible server or on this machine, behind one Protocol and one cost cap.
 
 Prompt writers, judges and measurers ask them; they know nothing of prompts, clips or scores.
 """

@@ -1,4 +1,4 @@
-"""Ask a model for something with a form: read the reply strictly, say what was wrong, ask again; garbage is a value."""
+"""Ask a model for structured output: parse the reply strictly, report errors to it and retry; then return `Failed`."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ _SHOWN: Final = 160
 _KEPT: Final = 2000
 _THOUGHTS: Final = re.compile(r"<think>.*?</think>", re.DOTALL)
 _TRAILING_COMMA: Final = re.compile(r",(\s*[}\]])")
-_MEND: Final = "That reply cannot be used:"
+_CORRECTION: Final = "That reply cannot be used:"
 
 
 class ReplyForm(BaseModel):
-    """What a reply must hold, as JSON; unknown entries are passed over."""
+    """What a reply must contain, as JSON; unknown entries are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
 
 
 class Unusable(ValueError):
-    """A reply that cannot be used; the message tells the model what to mend."""
+    """A reply that cannot be used; the message tells the model what to correct."""
 
 
 @dataclass(frozen=True)
 class Ask(Generic[Wanted]):
-    """A request, and how its reply is read."""
+    """A request, and how to parse its reply."""
 
     request: ChatRequest
-    """What is asked first."""
+    """The first request."""
     read: Callable[[str], Wanted]
-    """Makes something of the reply's text.
+    """Parses the reply's text.
 
     Raises:
-        Unusable: nothing can be made of it.
+        Unusable: it cannot be parsed.
     """
 
 
 def ask_all(model: ChatModel, asks: Sequence[Ask[Wanted]], num_tries: int) -> list[Wanted | Failed]:
-    """What each request asked for, or `Failed` with the last thing that was wrong.
+    """The parsed reply to each request, or `Failed` with the last error.
 
-    A reply that cannot be used is answered with what is wrong with it, up to `num_tries` replies in all.
+    After an unusable reply the model is told what is wrong and asked again, up to `num_tries` replies in all.
 
     Args:
-        model: who answers.
-        asks: what to ask.
+        model: the model to ask.
+        asks: the requests.
         num_tries: at least 1.
 
     Raises:
@@ -84,23 +84,22 @@ def _whole(reply: ChatReply) -> str:
 
 
 def _again(request: ChatRequest, reply: ChatReply, why: str) -> ChatRequest:
-    """The request after a reply that cannot be used; only the last such reply stays in it."""
-    first = tuple(each for each in request.messages if not each.text.startswith(_MEND))
+    """The request after an unusable reply; it contains only the last such reply."""
+    first = tuple(each for each in request.messages if not each.text.startswith(_CORRECTION))
     if len(first) < len(request.messages):
         first = first[:-1]
-    told = Message("user", f"{_MEND} {why}. Answer again with the JSON object and nothing else.")
-    return replace(
-        request, messages=(*first, Message("assistant", reply.text[:_KEPT]), told), seed=(request.seed + 1) % 2**63
-    )
+    correction = Message("user", f"{_CORRECTION} {why}. Answer again with the JSON object and nothing else.")
+    messages = (*first, Message("assistant", reply.text[:_KEPT]), correction)
+    return replace(request, messages=messages, seed=(request.seed + 1) % 2**63)
 
 
 def read_json(text: str, form: type[Form]) -> Form:
-    """The first JSON object in a reply, as `form`: chatter and code fences around it and commas too many are mended.
+    """The first JSON object in a reply, as `form`; text and code fences around it and trailing commas are ignored.
 
-    What is cut off is not completed: half a sentence is no prompt.
+    A truncated object is not completed: half a sentence is not a prompt.
 
     Raises:
-        Unusable: no object, or one without what the form wants.
+        Unusable: there is no object, or it does not match the form.
     """
     said = _THOUGHTS.sub("", text)
     found = [_object_at(said, match.start()) for match in re.finditer(r"\{", said)]
@@ -133,7 +132,7 @@ def _short(text: str) -> str:
 
 
 def schema_of(form: type[ReplyForm]) -> dict[str, Any]:
-    """The JSON schema of a form as servers want it: no references, every entry required, nothing else allowed."""
+    """The JSON schema of a form as servers need it: no references, every entry required, nothing else allowed."""
     whole = form.model_json_schema()
     return dict(_closed(whole, whole.get("$defs", {})))
 

@@ -1,4 +1,4 @@
-"""From what a recipe names to a language model that can be asked."""
+"""From a recipe's spec to a language model ready for requests."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from rushes.recipe.runtime import RuntimeSpec
 
 
 def chat_model(spec: ServerModelSpec | LocalModelSpec, runtime: RuntimeSpec) -> ChatModel:
-    """The client of a server, or a model of this machine whose weights are loaded when it is first asked.
+    """The client of a server, or a local model whose weights are loaded at the first request.
 
     Raises:
-        RecipeError: no such server in the recipe, its key is not in the environment, or a package is missing.
+        RecipeError: the recipe has no such server, its key is not in the environment, or a package is missing.
     """
     return connect(spec, runtime) if isinstance(spec, ServerModelSpec) else local_text_model(spec, runtime)

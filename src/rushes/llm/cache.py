@@ -1,4 +1,4 @@
-"""Replies kept by the content of their requests: asking again costs nothing. Damage is a miss, never a crash."""
+"""Cache of replies by the content of their requests. A damaged entry is a miss, never a crash."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rushes.store.files import make_folder, write_atomic
 from rushes.store.identity import content_hash
 
 REPLY_VERSION: Final = 1
-"""Part of every key; raised when requests or kept replies change their meaning."""
+"""Part of every key; raised when the meaning of requests or cached replies changes."""
 
 
 def reply_key(request: ChatRequest, who: str) -> str:
-    """sha256 over the asked model and everything in the request; images by their hash."""
+    """sha256 over the model and everything in the request; images by their hash."""
     turns = [
         [each.role, each.text, [hashlib.sha256(image).hexdigest() for image in each.images]]
         for each in request.messages
@@ -34,10 +34,10 @@ class ReplyCache:
     """A folder with one JSON file per reply."""
 
     folder: Path
-    """Made when the first reply is kept."""
+    """Created when the first reply is stored."""
 
     def get(self, key: str) -> ChatReply | None:
-        """The reply kept under a `reply_key`; None when there is none or its file is damaged."""
+        """The reply stored under a `reply_key`; None if there is none or its file is damaged."""
         try:
             value = json.loads(self._path(key).read_text(encoding="utf-8"))
             chances = value["first_token"]
@@ -48,7 +48,7 @@ class ReplyCache:
         return ChatReply(text, is_cut, first) if isinstance(text, str) and isinstance(is_cut, bool) else None
 
     def put(self, key: str, reply: ChatReply) -> None:
-        """Keep a reply.
+        """Store a reply.
 
         Raises:
             StoreError: the folder cannot be written.
@@ -73,12 +73,12 @@ def _finite(value: object) -> float:
 
 @dataclass(frozen=True)
 class Remembering:
-    """A model whose replies are kept: a resumed run asks only what it never asked."""
+    """A model with a cache of replies: a resumed run sends only requests that it has not sent before."""
 
     model: ChatModel
-    """Who answers what is not kept."""
+    """The model for requests that are not cached."""
     cache: ReplyCache
-    """Where replies are kept."""
+    """Where replies are stored."""
     who: str
     """Identity of the model for the cache: what decides its replies besides the request."""
 
@@ -88,7 +88,7 @@ class Remembering:
         return self.model.name
 
     def reply(self, requests: Sequence[ChatRequest]) -> list[ChatReply | Failed]:
-        """One reply per request; equal requests are asked once."""
+        """One reply per request; equal requests are sent once."""
         keys = [reply_key(request, self.who) for request in requests]
         known: dict[str, ChatReply | Failed] = {}
         for key in keys:

@@ -1,4 +1,4 @@
-"""The nouns of a conversation with a model, and the Protocol that servers and local models share."""
+"""The records of a conversation with a model, and the Protocol that servers and local models share."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, Final, Literal, Protocol
 from rushes.roles import Failed
 
 TOO_LONG: Final = "ContextTooLong"
-"""`Failed.error_type` of a request that is longer than the model reads: asking again cannot help."""
+"""`Failed.error_type` of a request that exceeds the model's context length: a retry cannot help."""
 UNUSABLE: Final = "UnusableReply"
-"""`Failed.error_type` of a reply that could not be used, however often it was asked for."""
+"""`Failed.error_type` of a reply that was unusable in every try."""
 
 Schema = Mapping[str, Any]
 """A JSON schema: objects, arrays with `minItems` and `maxItems`, strings with or without `enum`."""
@@ -22,29 +22,29 @@ class Message:
     """One turn."""
 
     role: Literal["system", "user", "assistant"]
-    """Who speaks."""
+    """The role of the speaker."""
     text: str
-    """What is said; stands after the images."""
+    """The text; comes after the images."""
     images: tuple[bytes, ...] = ()
     """JPEG or PNG files, shown before the text."""
 
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """What a model is asked."""
+    """A request to a model."""
 
     messages: tuple[Message, ...]
     """The conversation so far."""
     max_tokens: int = 400
     """Longest reply, tokens."""
     temperature: float = 0.0
-    """0 takes the most probable word each time."""
+    """0 takes the most probable token each time."""
     seed: int = 0
-    """Seed of the sampling, where the model takes one; 0 <= seed < 2**63."""
+    """Seed of the sampling, if the model takes one; 0 <= seed < 2**63."""
     schema: Schema | None = None
-    """What the reply must look like, where the model can be held to it; the reader checks in any case."""
+    """Schema of the reply, if the model supports constrained output; the reply is checked in any case."""
     num_logprobs: int = 0
-    """Ask for the log-probabilities of this many candidates of the first token; 0 for none."""
+    """Request the log-probabilities of this many candidates of the first token; 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -59,28 +59,28 @@ class TokenChance:
 
 @dataclass(frozen=True)
 class ChatReply:
-    """What a model said."""
+    """A model's reply."""
 
     text: str
     """The reply; may be empty."""
     is_cut: bool = False
     """True when it ended because `max_tokens` were used up."""
     first_token: tuple[TokenChance, ...] | None = None
-    """Candidates of the first token, most probable first; None when they were not asked for or not given."""
+    """Candidates of the first token, most probable first; None if not requested or not given."""
 
 
 class ChatModel(Protocol):
-    """Conversations -> replies; a list, so that batching and concurrency are the implementer's gain."""
+    """Conversations -> replies; takes a list, so that an implementation can batch or send requests concurrently."""
 
     @property
     def name(self) -> str:
-        """What it is called in records and reports; holds no key and no address."""
+        """Name in records and reports; contains no key and no address."""
         ...
 
     def reply(self, requests: Sequence[ChatRequest]) -> list[ChatReply | Failed]:
         """One reply or `Failed` per request, in order.
 
         Raises:
-            UserError: nothing can be asked at all: the server is down, refuses the key, or the cost cap is reached.
+            UserError: no request is possible: the server is down, rejects the key, or the cost cap is reached.
         """
         ...

@@ -1,4 +1,4 @@
-"""What replies cost, and the cap that no request may pass: room for the worst case is taken before one is sent."""
+"""The cost of replies, and a hard cap: the worst-case cost of a request is reserved before it is sent."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from rushes.llm.ledger import Ledger
 from rushes.recipe.runtime import ServerRuntime
 
 TOKENS_PER_IMAGE = 2048
-"""What one image is taken to cost at most, tokens, before the server says what it did cost."""
+"""Assumed upper bound of an image's tokens, until the server reports the actual number."""
 
 _LOOK_AGAIN_S: Final = 0.2
-"""How often to look whether another process gave room back."""
+"""How often to check whether another process released its reservation, seconds."""
 _SPARE_S: Final = 60.0
-"""What a request may take beyond twice its time-out before its room is given up for lost."""
+"""Time beyond twice a request's time-out after which its reservation counts as lost, seconds."""
 
 
 class CostCapReached(UserError):
-    """The next request might cost more than what is left of `max_cost_usd`; nothing was sent."""
+    """The next request might exceed `max_cost_usd`; it was not sent."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Usage:
     """Tokens of one request."""
 
     num_input: int
-    """Tokens read."""
+    """Input tokens."""
     num_output: int
-    """Tokens written."""
+    """Output tokens."""
 
 
 def most(request: ChatRequest) -> Usage:
@@ -45,21 +45,21 @@ def most(request: ChatRequest) -> Usage:
 
 
 class CostMeter:
-    """What was spent on one server by one run, on disk, so that a resumed run goes on counting.
+    """The amount that one run has spent on one server, on disk, so that a resumed run continues counting.
 
     Thread-safe, and safe between processes that use the same file (workers of one run, two commands at once).
     """
 
     def __init__(self, name: str, server: ServerRuntime, file: Path | None) -> None:
-        """Read what was spent before.
+        """Read the amount spent before.
 
         Args:
             name: the server's name in the recipe.
             server: prices and cap.
-            file: JSON Lines, one line per reply, made when there is something to write; None counts in memory only.
+            file: JSON Lines, one line per reply, created at the first reply; None counts only in memory.
 
         Raises:
-            StoreError: a line of it cannot be read.
+            StoreError: a line of the file cannot be read.
         """
         self.name = name
         self.server = server
@@ -67,16 +67,16 @@ class CostMeter:
         self._room = threading.Condition()
 
     def price(self, usage: Usage) -> float:
-        """US dollars of a request."""
+        """Cost of a request, US dollars."""
         prices = self.server.usd_per_million_input, self.server.usd_per_million_output
         return (usage.num_input * prices[0] + usage.num_output * prices[1]) / 1e6
 
     @contextmanager
     def room_for(self, request: ChatRequest) -> Iterator[None]:
-        """Hold room for the worst case of a request; waits while requests in flight may yet give room back.
+        """Reserve the worst-case cost of a request; waits while requests in flight may still release theirs.
 
         Raises:
-            CostCapReached: there is not enough left under the cap.
+            CostCapReached: not enough is left under the cap.
         """
         worst, cap = self.price(most(request)), self.server.max_cost_usd
         if cap is None or worst == 0:
@@ -96,7 +96,7 @@ class CostMeter:
                 self._room.notify_all()
 
     def record(self, usage: Usage) -> None:
-        """Count a reply; free ones leave no line."""
+        """Count a reply; a free one writes no line."""
         dollars = self.price(usage)
         if dollars == 0:
             return
@@ -107,6 +107,6 @@ class CostMeter:
         spent = self._ledger.spent
         return CostCapReached(
             f"the cost cap of the server {self.name!r} is reached: {spent:.4f} of {cap:.4f} US dollars are spent",
-            expected=f"room for the next request, at most {worst:.4f} US dollars",
+            expected=f"enough left for the next request, which may cost up to {worst:.4f} US dollars",
             next_step=f"raise runtime.servers.{self.name}.max_cost_usd and run again: all replies so far are kept",
         )

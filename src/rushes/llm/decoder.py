@@ -1,4 +1,4 @@
-"""One conversation with a causal language model, token by token, so that literal text can stand between its words."""
+"""Token-by-token decoding with a causal language model, so that literal text can be inserted into its output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TOP_P: Final = 0.95
 
 
 class Decoder:
-    """Feeds tokens and draws the next ones; keeps what was computed for the tokens before."""
+    """Feeds tokens and samples the next ones; caches the states of earlier tokens."""
 
     def __init__(self, model: Any, ids: Sequence[int], temperature: float, seed: int) -> None:
         """Read the conversation so far.
@@ -39,7 +39,7 @@ class Decoder:
         """Read further tokens.
 
         Returns:
-            Their log-probabilities where they stand, shape (tokens,), float32.
+            Their log-probabilities in context, shape (tokens,), float32.
         """
         import torch
 
@@ -52,11 +52,11 @@ class Decoder:
         before_TV = logits_TV[:-1] if self.num_read == 0 else torch.cat([self._logits_V[None], logits_TV[:-1]])
         self.num_read += len(ids)
         self._logits_V = logits_TV[-1]
-        told = torch.tensor(list(ids[-len(before_TV) :]) if len(before_TV) else [], dtype=torch.long)
-        return before_TV.log_softmax(dim=-1).gather(1, told[:, None])[:, 0]
+        new = torch.tensor(list(ids[-len(before_TV) :]) if len(before_TV) else [], dtype=torch.long)
+        return before_TV.log_softmax(dim=-1).gather(1, new[:, None])[:, 0]
 
     def logprob(self, ids: Sequence[int]) -> float:
-        """Log-probability that the conversation goes on with these tokens; nothing is read for good."""
+        """Log-probability that the conversation continues with these tokens; the state does not change."""
         at, logits_V = self.num_read, self._logits_V
         total = float(self.read(ids).sum())
         self._cache.crop(at - self.num_read)
@@ -64,10 +64,10 @@ class Decoder:
         return total
 
     def next(self, banned: torch.Tensor | None = None) -> int:
-        """Draw the next token; it is not read yet.
+        """Sample the next token, without reading it.
 
         Args:
-            banned: token numbers that may not come.
+            banned: token ids that must not be sampled.
         """
         import torch
 
@@ -77,6 +77,6 @@ class Decoder:
         if self._temperature == 0:
             return int(logits_V.argmax())
         p_V, order_V = (logits_V / self._temperature).softmax(dim=-1).sort(descending=True, stable=True)
-        # The smallest set of tokens that holds 95 % of the probability: the long tail is where small models lose sense.
+        # The smallest set of tokens with 95 % of the probability: the long tail makes small models incoherent.
         p_V[p_V.cumsum(dim=-1) - p_V > _TOP_P] = 0.0
         return int(order_V[torch.multinomial(p_V, 1, generator=self._draw)])

@@ -1,4 +1,4 @@
-"""Sentence embeddings by a BERT-like encoder folder: mean of the last hidden states, length 1."""
+"""Sentence embeddings with a BERT-like encoder: mean of the last hidden states, normalised to length 1."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _MAX_TOKENS: Final = 256
 
 @dataclass(frozen=True)
 class SentenceEmbedder:
-    """Texts -> unit vectors whose dot products are cosines of meaning."""
+    """Texts -> unit vectors whose dot products are cosine similarities."""
 
     model: Any
     tokenizer: Any
 
     @classmethod
     def load(cls, folder: Path) -> SentenceEmbedder:
-        """Read a folder with `config.json`, `model.safetensors` and a tokenizer; nothing is downloaded or executed."""
+        """Load a folder with `config.json`, `model.safetensors` and a tokenizer; nothing is downloaded or executed."""
         from transformers import AutoModel, AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
@@ -36,7 +36,7 @@ class SentenceEmbedder:
     def embed(self, texts: Sequence[str]) -> Floats:
         """One unit vector per text, shape (texts, width), float32. A text's vector does not depend on the others.
 
-        Padding moves last digits only; texts of the same length share a batch, so there is none.
+        Padding would change the last digits, so only texts of the same length share a batch.
         """
         import numpy as np
         import torch

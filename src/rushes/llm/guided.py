@@ -1,7 +1,7 @@
-"""A reply that fits its schema, from a model that nobody can hold to it: we write the JSON, the model fills the texts.
+"""A reply that fits its schema, without constrained decoding: the code writes the JSON, the model fills in its texts.
 
-Small models lose a form within a line but fill a blank well. Braces, names and commas are written for it; a text ends
-at its closing quote; of fixed values the most probable one is taken.
+Small models soon break a format, but fill in a blank well. Braces, names and commas are written for the model; a text
+ends at its closing quote; among fixed values the most probable one is taken.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MAX_DEPTH: Final = 8
 
 
 class _Cut(Exception):
-    """The reply's tokens are used up."""
+    """The reply reached `max_tokens`."""
 
 
 class Filler:
@@ -32,7 +32,7 @@ class Filler:
         Args:
             decoder: has read the conversation up to the reply.
             tokenizer: the model's.
-            request: what is asked; its schema and `max_tokens` count.
+            request: the request; only its schema and `max_tokens` are used.
             quote_ids: tokens that hold a quote or a line break, or end the turn: no text may start with one.
         """
         self._decoder = decoder

@@ -1,9 +1,9 @@
-"""What was spent on a server and what requests in flight may yet cost, shared by all processes that use one folder.
+"""The amount spent on a server and the reservations of requests in flight, shared by all processes with one folder.
 
-Three files: `cost-NAME.jsonl`, a line per reply, only ever added to; `cost-NAME.held.json`, room held by requests in
-flight; `cost-NAME.lock`, locked for the moment in which either changes, and freed by the system when a process dies.
-Room that nobody gave back in time belonged to a process that was killed: nobody tells whether its request was billed,
-so it is counted as spent.
+Three files: `cost-NAME.jsonl`, a line per reply, append-only; `cost-NAME.held.json`, reservations of requests in
+flight; `cost-NAME.lock`, locked while either changes, and released by the system when a process dies. A reservation
+that is not released in time belonged to a killed process: whether its request was billed is unknown, so it is counted
+as spent.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ _NO_RECORD: Final = "delete the file to forget the requests that were in flight"
 
 
 class Ledger:
-    """Spent and held US dollars. Safe between processes; a process's threads must take turns (`CostMeter` sees to it).
+    """Spent and reserved US dollars. Safe between processes; threads must take turns, which `CostMeter` ensures.
 
     Args:
-        file: `cost-NAME.jsonl`, made when there is something to write; None keeps everything in memory.
+        file: `cost-NAME.jsonl`, created at the first entry; None keeps everything in memory.
         clock: seconds since 1970; another one in tests.
 
     Raises:
-        StoreError: what is there cannot be read: then nobody knows what was spent.
+        StoreError: an existing file cannot be read, so the amount spent is unknown.
     """
 
     def __init__(self, file: Path | None, clock: Callable[[], float] = time.time) -> None:
         self.file = file
         self.spent = 0.0
-        """US dollars of all lines, as far as they were read."""
+        """US dollars of all lines read so far."""
         self._clock = clock
         self._held: dict[str, tuple[float, float]] = {}
         self._num_bytes = 0
@@ -48,15 +48,16 @@ class Ledger:
             self._read_new_lines(file)
 
     def take(self, usd: float, cap: float, longest_s: float) -> str | None:
-        """Hold room for a request.
+        """Reserve the cost of a request.
 
         Args:
-            usd: what it may cost at most.
-            cap: what spent and held may come to together.
-            longest_s: seconds after which the request is over, whatever became of it.
+            usd: its maximum cost.
+            cap: maximum of spent and reserved together.
+            longest_s: seconds after which the request has certainly ended.
 
         Returns:
-            A name for `give_back`; None where there is no room. With `spent + usd` above the cap there never will be.
+            A name for `give_back`; None if the cap does not allow it now. If `spent + usd` exceeds the cap, it never
+            will.
         """
         with self._turn():
             self._count_lost()
@@ -68,7 +69,7 @@ class Ledger:
             return name
 
     def give_back(self, name: str) -> None:
-        """End of a request: its room is free again. Room that was given up for lost stays counted as spent."""
+        """Release a request's reservation at its end. A reservation that was counted as lost stays spent."""
         with self._turn():
             if self._held.pop(name, None) is not None:
                 self._write_held()
@@ -82,7 +83,7 @@ class Ledger:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Alone with the files, and up to date with what others wrote."""
+        """Exclusive access to the files, up to date with what other processes wrote."""
         if self.file is None:
             yield
             return
@@ -114,14 +115,14 @@ class Ledger:
             return
         data = (json.dumps(line) + "\n").encode()
         with explained(self.file), self.file.open("ab") as out:
-            # Half a line of a process that was killed would spoil this one.
+            # A partial line of a killed process would corrupt this one.
             out.truncate(self._num_bytes)
             out.write(data)
         self._num_bytes += len(data)
         self._num_lines += 1
 
     def _read_new_lines(self, file: Path) -> None:
-        """Count whole lines that were not yet counted; half a line at the end is left out."""
+        """Count complete lines that were not counted yet; a partial line at the end is left out."""
         if not file.exists() or file.stat().st_size < self._num_bytes:
             self.spent, self._num_bytes, self._num_lines = 0.0, 0, 0
         if not file.exists():
@@ -136,7 +137,7 @@ class Ledger:
                 self.spent += float(json.loads(line)["usd"]) if line.strip() else 0.0
             except (ValueError, TypeError, KeyError):
                 raise StoreError(
-                    f"line {self._num_lines} of {file} cannot be read, so what was spent is not known",
+                    f"line {self._num_lines} of {file} cannot be read, so the amount spent is unknown",
                     expected=f"lines like {_LINE}",
                     got=line[:80].decode("utf-8", "replace"),
                     next_step="correct that line, or delete the file to count from zero",
@@ -157,7 +158,7 @@ class Ledger:
             self._held = {}
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise StoreError(
-                f"{path} cannot be read, so what is in flight is not known", got=str(error), next_step=_NO_RECORD
+                f"{path} cannot be read, so the cost in flight is unknown", got=str(error), next_step=_NO_RECORD
             ) from error
 
     def _write_held(self) -> None:

@@ -1,4 +1,4 @@
-"""Chat with a language model run here by transformers: any instruct model, a folder, or a GGUF file."""
+"""Chat with a local language model in transformers: any instruct model, a folder, or a GGUF file."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from rushes.recipe.runtime import RuntimeSpec
 
 _ENDS: Final = ('"', "\n", "\u010a", "<0x0A>", "<0x22>")
-"""Quote and line break as the letters of tokens: plain, in byte-level tokenizers, and in those with byte fall-back."""
+"""Quote and line break as they appear in tokens: plain, in byte-level tokenizers, and in those with byte fallback."""
 
 
 def local_text_model(spec: LocalModelSpec, runtime: RuntimeSpec) -> ChatModel:
-    """The model, its replies kept in `runtime.cache_folder` where one is set; weights wait for the first request."""
+    """The model, with replies cached in `runtime.cache_folder` if set; weights are loaded at the first request."""
     model = LocalTextModel(spec, runtime)
     if runtime.cache_folder is None:
         return model
@@ -35,13 +35,13 @@ def local_text_model(spec: LocalModelSpec, runtime: RuntimeSpec) -> ChatModel:
 
 
 class LocalTextModel:
-    """`ChatModel` over transformers, one request after the other: the same request always gets the same reply.
+    """`ChatModel` over transformers, one request at a time: the same request always gets the same reply.
 
-    A reply with a schema is filled in rather than free (`rushes.llm.guided`), so it always fits.
+    A reply with a schema is filled in (`rushes.llm.guided`) instead of generated freely, so it always fits.
     """
 
     def __init__(self, spec: LocalModelSpec, runtime: RuntimeSpec) -> None:
-        """Remember what to load; nothing is loaded."""
+        """Store what to load; nothing is loaded."""
         self.spec = spec
         self.runtime = runtime
 
@@ -51,7 +51,7 @@ class LocalTextModel:
         return self.spec.model
 
     def reply(self, requests: Sequence[ChatRequest]) -> list[ChatReply | Failed]:
-        """One reply per request; `Failed` for a conversation that is longer than the model reads.
+        """One reply per request; `Failed` for a conversation that exceeds the model's context length.
 
         Raises:
             InputError, RecipeError: the model cannot be loaded.
@@ -115,7 +115,7 @@ class LocalTextModel:
 
     @cached_property
     def _quote_ids(self) -> torch.Tensor:
-        """Tokens that a text in JSON ends at: with a quote or a line break in them, or special."""
+        """Tokens that end a text in JSON: those that contain a quote or a line break, and special tokens."""
         import torch
 
         tokens = self._tokenizer.convert_ids_to_tokens(list(range(len(self._tokenizer))))

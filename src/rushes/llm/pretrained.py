@@ -1,4 +1,4 @@
-"""Loading a transformers model: never its code unless the user says so, and errors that say what to do."""
+"""Loading a transformers model: its code runs only if the user allows it, and errors say what to do."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 Loaded = TypeVar("Loaded")
 _INSTALL: Final = re.compile(r"pip install [`'\"]?([A-Za-z][\w.-]*)")
 _EXTRAS: Final = {"num2words": "'rushes[smolvlm]'"}
-"""Extras of this package that bring what a processor asks for, by the name it asks by."""
+"""Extras of this package that install a processor's requirement, by the name in the processor's error."""
 
 
 def source(spec: LocalModelSpec, runtime: RuntimeSpec) -> tuple[str, dict[str, Any]]:
-    """What `from_pretrained` is given: a folder or Hub id, and its keyword arguments, without the number format.
+    """The arguments of `from_pretrained`: a folder or Hub id, and keyword arguments, without the number format.
 
     Raises:
-        InputError: a path that is not there, or the packaged model is not installed.
+        InputError: the path does not exist, or the packaged model is not installed.
     """
     options: dict[str, Any] = {"trust_remote_code": runtime.allow_remote_code, "revision": spec.revision}
     path = smollm2_file() if spec.model == SMOLLM2 else Path(spec.model).expanduser()
@@ -42,7 +42,7 @@ def source(spec: LocalModelSpec, runtime: RuntimeSpec) -> tuple[str, dict[str, A
 
 
 def precision(spec: LocalModelSpec, device: str) -> torch.dtype:
-    """The number format of the weights: float32 on a CPU, which is slow in all others."""
+    """The number format of the weights: float32 on a CPU, where all others are slow."""
     import torch
 
     kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -50,16 +50,16 @@ def precision(spec: LocalModelSpec, device: str) -> torch.dtype:
 
 
 def explained(spec: LocalModelSpec, what: str, load: Callable[[], Loaded]) -> Loaded:
-    """`load()`, with what transformers raises turned into an error that says what to do.
+    """Call `load()` and turn exceptions of transformers into an error that says what to do.
 
     Args:
         spec: the model.
-        what: what is loaded, in words: "the tokenizer of".
+        what: what is loaded, for the message: "the tokenizer of".
         load: loads it.
 
     Raises:
         InputError: no such model, no network, files missing or damaged.
-        RecipeError: the model wants its own code to run, or is of a kind that this transformers does not know.
+        RecipeError: the model needs its own code to run, or this version of transformers does not support it.
     """
     try:
         return load()
@@ -70,8 +70,8 @@ def explained(spec: LocalModelSpec, what: str, load: Callable[[], Loaded]) -> Lo
         low = said.lower()
         if "trust_remote_code" in low:
             raise RecipeError(
-                f"{what} {spec.model} wants to run Python code that comes with it",
-                expected="a model that transformers knows by itself",
+                f"{what} {spec.model} needs to run Python code that comes with it",
+                expected="a model that transformers supports without extra code",
                 got=said,
                 next_step="choose another model; or read its code, and set runtime.allow_remote_code to true",
             ) from error
@@ -79,15 +79,15 @@ def explained(spec: LocalModelSpec, what: str, load: Callable[[], Loaded]) -> Lo
         if wanted is not None and isinstance(error, ImportError):
             step = f"pip install -c constraints.txt {_EXTRAS.get(wanted[1], wanted[1])}"
         elif "connection" in low or "offline" in low or "couldn't connect" in low:
-            step = "download it where there is a network (hf download), and name its folder in the recipe"
+            step = "download it on a machine with a network (hf download), and name its folder in the recipe"
         else:
-            step = "check the name, the revision and that you may read it; or name a folder that holds it"
+            step = "check the name, the revision and that you have access; or name a folder that contains it"
         raise InputError(f"{what} {spec.model} cannot be loaded", got=said, next_step=step) from error
 
 
 def _missing(model: str) -> InputError:
     return InputError(
-        "the model is not there",
+        "the model does not exist",
         expected="a folder or a .gguf file that exists, or a Hub id",
         got=model,
         next_step="correct the path in the recipe",
@@ -95,7 +95,7 @@ def _missing(model: str) -> InputError:
 
 
 def defused(text: str, specials: tuple[str, ...]) -> str:
-    """`text` with every special token of a tokenizer broken by a space: what a user writes must not end a turn."""
+    """`text` with every special token of a tokenizer broken by a space, so that user text cannot end a turn."""
     for token in specials:
         if len(token) > 1 and token in text:
             text = text.replace(token, f"{token[0]} {token[1:]}")
@@ -103,7 +103,7 @@ def defused(text: str, specials: tuple[str, ...]) -> str:
 
 
 def special_tokens(tokenizer: Any) -> tuple[str, ...]:
-    """Every token of a tokenizer that means something besides its letters, longest first."""
+    """Every special token of a tokenizer, longest first."""
     added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
     found = {*map(str, tokenizer.all_special_tokens), *added}
     return tuple(sorted(found, key=lambda token: (-len(token), token)))

@@ -1,4 +1,4 @@
-"""When to try again, and how long to wait before: exponential with jitter, and never sooner than the server asks."""
+"""When to retry, and how long to wait: exponential with jitter, and never less than the server asks for."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 AGAIN: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
-"""HTTP statuses after which the same request may well succeed."""
+"""HTTP statuses after which a retry of the same request may succeed."""
 _FIRST_S: Final = 0.5
 
 
 def backoff_s(attempt: int, longest_s: float, draw: random.Random) -> float:
-    """Pause after a failed try, seconds: half fixed, half random, so that workers do not come back all at once.
+    """Pause after a failed try, seconds: half fixed, half random, so that workers do not all retry at once.
 
     Args:
         attempt: how many tries have failed, from 1.
-        longest_s: no pause is longer.
+        longest_s: upper limit of the pause.
         draw: source of the jitter.
     """
     full = min(longest_s, _FIRST_S * 2.0 ** min(attempt - 1, 30))
@@ -27,11 +27,11 @@ def backoff_s(attempt: int, longest_s: float, draw: random.Random) -> float:
 
 
 def asked_wait_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """What a server asks to wait, seconds >= 0: `retry-after-ms`, or `retry-after` as seconds or as a date.
+    """The wait that a server asks for, seconds >= 0: `retry-after-ms`, or `retry-after` as seconds or as a date.
 
     Args:
-        headers: of the response, names in lower case or a case-blind mapping.
-        now: the present, for dates; None for the clock's.
+        headers: of the response, names in lower case or a case-insensitive mapping.
+        now: the current time, for dates; None reads the clock.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:

@@ -1,4 +1,4 @@
-"""Keys: read from the environment only, and taken out of every text before it can reach an error, a log or a record."""
+"""Keys: read only from the environment, and removed from every text before it reaches an error, a log or a record."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from rushes.errors import RecipeError
 
 @dataclass(frozen=True)
 class Secret:
-    """A key that does not show itself."""
+    """A key that is never printed."""
 
     name: str
     """The environment variable that it came from; empty when there is none."""
     value: str = field(repr=False)
-    """The key; empty when the server wants none."""
+    """The key; empty when the server needs none."""
 
     def hidden(self, text: object) -> str:
-        """`text` with the key, also in parts of eight characters and more at its ends, replaced by its name."""
+        """`text` with the key, or 8 or more characters at either end of it, replaced by its name."""
         shown = str(text)
         if len(self.value) < 4:
             return shown
@@ -32,7 +32,7 @@ def secret_from(name: str | None, server: str) -> Secret:
     """The key in the environment variable `name`.
 
     Args:
-        name: the variable; None for a server that wants no key.
+        name: the variable; None for a server that needs no key.
         server: name of the server in the recipe, for the error.
 
     Raises:
@@ -44,7 +44,7 @@ def secret_from(name: str | None, server: str) -> Secret:
     if not value:
         raise RecipeError(
             f"the key of the server {server!r} is not in the environment",
-            expected=f"the environment variable {name} with the key in it",
+            expected=f"the environment variable {name} set to the key",
             next_step=f"export {name}=..., or set runtime.servers.{server}.key_env to null for a server without keys",
         )
     return Secret(name, value)

@@ -26,27 +26,27 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 300
 INSTALL: Final = "pip install 'rushes[servers]'"
-"""What to type where the `openai` package is missing."""
+"""Install command for the `openai` package."""
 _meters: dict[Path, CostMeter] = {}
 """One meter per file and process: writer, critic and judge of a run share a server's cap."""
 
 
 class ServerError(UserError):
-    """A server that cannot be used at all: down, closed to us, out of quota, or without that model."""
+    """A server that cannot be used at all: down, access denied, out of quota, or without that model."""
 
 
 def connect(spec: ServerModelSpec, runtime: RuntimeSpec) -> ChatModel:
-    """The client of a server model; replies are kept in `runtime.cache_folder` where one is set.
+    """The client of a server model; replies are cached in `runtime.cache_folder` if set.
 
     Raises:
-        RecipeError: no such server, no key in the environment, or the `openai` package is missing.
+        RecipeError: the server is unknown, its key is not in the environment, or the `openai` package is missing.
     """
     server = runtime.servers.get(spec.server)
     if server is None:
         names = sorted(runtime.servers)
         near = get_close_matches(spec.server, names, n=1)
         raise RecipeError(
-            f"the recipe names the server {spec.server!r}, but says nothing about it",
+            f"the recipe names the server {spec.server!r}, but does not define it",
             expected=f"one of {names}" if names else "an entry of that name in runtime.servers",
             got=spec.server,
             next_step=f"did you mean {near[0]!r}?"
@@ -74,7 +74,7 @@ def _shared_meter(name: str, server: ServerRuntime, folder: Path) -> CostMeter:
 
 
 class _Refused(Exception):
-    """One request cannot be answered; the others may well be."""
+    """One request failed; others may still succeed."""
 
     def __init__(self, kind: str, said: str) -> None:
         super().__init__(said)
@@ -82,7 +82,7 @@ class _Refused(Exception):
 
 
 class ServerModel:
-    """`ChatModel` over a server. Every try, wait and refusal of one request is decided here and in `retry`."""
+    """`ChatModel` over a server. Retries, waits and rejections of a request are decided here and in `retry`."""
 
     def __init__(self, spec: ServerModelSpec, server: ServerRuntime, secret: Secret, meter: CostMeter) -> None:
         """Prepare the client; nothing is sent.
@@ -111,8 +111,8 @@ class ServerModel:
         """One reply or `Failed` per request, in order; at most `max_concurrent` at once.
 
         Raises:
-            ServerError: the server is down, refuses the key, lacks the model, or asks for a longer pause than allowed.
-            CostCapReached: the next request might cost more than is left.
+            ServerError: the server is down, rejects the key, lacks the model, or asks for a longer pause than allowed.
+            CostCapReached: the next request might exceed the cap.
         """
         self._stop.clear()
         pool = ThreadPoolExecutor(self.server.max_concurrent, thread_name_prefix="rushes-server")
@@ -142,7 +142,7 @@ class ServerModel:
                     asked = self._after_status(error, sent)
                 except (self._openai.APIConnectionError, BadReply) as error:
                     if isinstance(error, self._openai.APITimeoutError):
-                        # Nobody tells whether it was worked on and billed.
+                        # It is unknown whether it was processed and billed.
                         self.meter.record(most(request))
                     problem, asked = error, 0.0
             if asked is None:
@@ -164,15 +164,15 @@ class ServerModel:
     def _after_status(self, error: Any, sent: Body) -> float | None:
         """Seconds to wait at least before the next try; None to send a simpler request at once.
 
-        Raises where no further try would help.
+        Raises if no further try would help.
         """
         said = self._hidden(error)
         if error.status_code in AGAIN:
             return asked_wait_s(error.response.headers) or 0.0
         if error.status_code in (401, 403):
-            raise self._error("refuses the key" if self.secret.value else "wants a key", "a valid key", error) from None
+            raise self._error("rejects the key" if self.secret.value else "needs a key", "a valid key", error) from None
         if error.status_code == 404:
-            raise self._error("knows no such model or address", "the model's name there", error) from None
+            raise self._error("has no such model or address", "the model's name on that server", error) from None
         if error.status_code == 413 or is_too_long(said):
             raise _Refused(TOO_LONG, f"longer than the model reads: {said}") from None
         setting = refused_setting(sent, said)
@@ -182,12 +182,12 @@ class ServerModel:
         raise _Refused(f"Http{error.status_code}", said) from None
 
     def _given_up(self, problem: Exception, num_tries: int) -> Exception:
-        """What to raise after the last try: down and rate limits concern every request, the rest only this one."""
+        """The error after the last try: an outage or rate limit affects every request, other errors only this one."""
         timed_out = isinstance(problem, self._openai.APITimeoutError)
         if isinstance(problem, self._openai.RateLimitError):
-            return self._error(f"still limits the rate after {num_tries} tries", "room for our requests", problem)
+            return self._error(f"still limits the rate after {num_tries} tries", "a higher rate limit", problem)
         if isinstance(problem, self._openai.APIConnectionError) and not timed_out:
-            return self._error(f"cannot be reached ({num_tries} tries)", "a server that runs", problem)
+            return self._error(f"cannot be reached ({num_tries} tries)", "a running server", problem)
         if isinstance(problem, BadReply) and problem.is_web_page:
             return self._error("answers with a web page", "the address of an API, usually ending in /v1", problem)
         kind = "Timeout" if timed_out else type(problem).__name__
@@ -199,8 +199,8 @@ class ServerModel:
             f"the server {name!r} at {self.server.url} {problem}",
             expected=expected,
             got=self._hidden(error),
-            next_step=f"look at the server, at runtime.servers.{name} and at the model {self.spec.model!r}; then run "
-            "the same command again: all replies so far are kept",
+            next_step=f"check the server, runtime.servers.{name} and the model {self.spec.model!r}; then run the same "
+            "command again: all replies so far are kept",
         )
 
     def _hidden(self, error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Versioned templates: each step's words in a file of its own. User text can fill a turn, but never start another."""
+"""Versioned templates: the words of each step in a separate file. User text can fill a turn, but never start one."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Role = Literal["system", "user", "assistant"]
 def render(package: str, name: str, /, **values: object) -> tuple[Message, ...]:
     """The turns of a template.
 
-    The file is split into turns before anything is filled in, so that no value can add one.
+    The file is split into turns before values are inserted, so that no value can add a turn.
 
     Args:
         package: the package with a folder `templates`, for example "rushes.prompts".
-        name: file name without its ending, version included: "base.v1".
-        values: what the template's words stand for; texts are put in as they are.
+        name: file name without its extension, version included: "base.v1".
+        values: the template's variables; texts are inserted unchanged.
 
     Raises:
         RecipeError: there is no such template.
@@ -65,7 +65,7 @@ def template_text(package: str, name: str) -> str:
 
 
 def template_hash(package: str, name: str) -> str:
-    """sha256 of a template's text: its version's golden value."""
+    """sha256 of a template's text, the golden value of its version."""
     return hashlib.sha256(template_text(package, name).encode("utf-8")).hexdigest()
 
 

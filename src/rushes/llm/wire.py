@@ -23,16 +23,16 @@ _OPTIONAL: Final = ("response_format", "top_logprobs", "logprobs", "seed", "temp
 
 
 class BadReply(ValueError):
-    """The server answered with something that is no chat completion."""
+    """The server's reply is not a chat completion."""
 
     def __init__(self, message: str, *, is_web_page: bool = False) -> None:
         super().__init__(message)
         self.is_web_page = is_web_page
-        """True when it was HTML: the address is probably not that of an API."""
+        """True if it was HTML: the address is probably not that of an API."""
 
 
 def body_of(request: ChatRequest, model: str) -> Body:
-    """A request as the server reads it; images stand before the text of their message."""
+    """A request in the server's format; images come before the text of their message."""
     body: Body = {
         "model": model,
         "messages": [_message(each) for each in request.messages],
@@ -62,7 +62,7 @@ def _data_url(image: bytes) -> str:
 
 
 def without(body: Body, settings: frozenset[str]) -> Body:
-    """The request for a server that does not take some settings; `max_tokens` goes by its newer name then."""
+    """The request without settings that the server rejects; a rejected `max_tokens` is sent under its newer name."""
     kept = {name: value for name, value in body.items() if name not in settings}
     if "top_logprobs" in settings:
         kept.pop("logprobs", None)
@@ -72,7 +72,7 @@ def without(body: Body, settings: frozenset[str]) -> Body:
 
 
 def refused_setting(body: Body, said: str) -> str | None:
-    """The optional setting of `body` that a server's refusal names; None when it names none."""
+    """The optional setting of `body` that a server's error names; None if it names none."""
     low = said.lower()
     names = {"response_format": ("response_format", "json_schema", "guided", "structured output")}
     for setting in _OPTIONAL:
@@ -82,16 +82,16 @@ def refused_setting(body: Body, said: str) -> str | None:
 
 
 def is_too_long(said: str) -> bool:
-    """Whether a refusal means that the request is longer than the model reads."""
+    """Whether an error means that the request exceeds the model's context length."""
     low = said.lower()
     return any(word in low for word in _TOO_LONG) or ("exceed" in low and "token" in low)
 
 
 def reply_from(text: str, num_logprobs: int) -> tuple[ChatReply, Usage | None]:
-    """The first choice of a response, and what it used where the server says so.
+    """The first choice of a response, and its usage if the server reports it.
 
     Raises:
-        BadReply: HTML, truncated JSON, an error in disguise, no choice, or no text in it.
+        BadReply: HTML, truncated JSON, an error with status 200, no choice, or no text in it.
     """
     try:
         value = json.loads(text)
@@ -110,7 +110,7 @@ def reply_from(text: str, num_logprobs: int) -> tuple[ChatReply, Usage | None]:
 
 
 def _first_token(choice: Mapping[str, Any]) -> tuple[TokenChance, ...] | None:
-    """The candidates of the first token; None where the server gave none or something else."""
+    """The candidates of the first token; None if the server gave none or an unknown format."""
     match choice.get("logprobs"):
         case {"content": [{"top_logprobs": [_, *_] as top}, *_]}:
             pass

@@ -1,6 +1,6 @@
-"""Quantities that should not wander while a model is tuned: motion, colours, sharpness, and where its latents lie.
+"""Quantities that should not drift while a model is tuned: motion, colours, sharpness, and the latents' distribution.
 
-None of them is good or bad by itself: they are shown before, after, and for real clips. Pure numpy.
+None of them is good or bad in itself: they are shown before, after, and for real clips. Pure numpy.
 
 Legend: T frames, H rows, W columns.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 F32 = NDArray[np.float32]
 LUMA_709 = np.array([0.2126, 0.7152, 0.0722], np.float32)
-"""Weights of red, green and blue in the brightness that the eye sees (ITU-R BT.709)."""
+"""Weights of red, green and blue in perceived brightness (ITU-R BT.709)."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class FrameStats:
     contrast: float
     """Standard deviation of the brightness within a frame, 0 to 0.5."""
     high_frequency: float
-    """Root mean square of what a 3 x 3 mean takes away from the brightness, levels of 255: blur lowers it, noise
+    """Root mean square of what a 3 x 3 mean removes from the brightness, levels of 255: blur lowers it, noise
     raises it."""
 
 
@@ -75,7 +75,7 @@ def frame_stats(frames_THWC: Frames) -> FrameStats:
     shape = frames_THWC.shape
     if frames_THWC.dtype != np.uint8 or len(shape) != 4 or shape[-1] != 3 or shape[0] < 1 or min(shape[1:3]) < 3:
         raise ValueError(f"expected uint8 frames of shape T, H >= 3, W >= 3, 3, got {frames_THWC.dtype} {shape}")
-    # Frame by frame, so that a long clip of a large model needs the memory of two frames.
+    # Frame by frame, so that a long clip of a large model needs memory for only two frames.
     per_frame = [_one_frame(frame) for frame in frames_THWC]
     luma = (frame.astype(np.float32) @ LUMA_709 for frame in frames_THWC)
     previous = next(luma)
@@ -118,23 +118,24 @@ class Footage:
     """The clips of one origin. Either part may be an iterator that loads clips one by one; each is read once."""
 
     frames: Iterable[Frames] = ()
-    """Pixels of each clip; empty leaves the rows about pixels out."""
+    """Pixels of each clip; if empty, the rows about pixels are left out."""
     latents: Iterable[Latents] = ()
-    """Latents of each clip, as the model made them or the autoencoder encodes them; empty leaves their rows out."""
+    """Latents of each clip, from the model or from the autoencoder's encoder; if empty, their rows are left out."""
     moments: Iterable[LatentMoments] = ()
-    """The same for clips whose latents were measured before and are not kept."""
+    """Moments of clips whose latents were measured before and are not stored."""
 
 
 def drift(before: Footage, after: Footage, real: Footage = Footage()) -> tuple[DriftRow, ...]:
     """The drift panel: each quantity on clips of the base model, of the tuned model, and on real clips.
 
-    Rows about latents are distances to the real clips' latents; the value for real clips is the distance between the
-    two halves of them (every other clip), which is what no drift looks like. What one of the models lacks is left out.
+    Rows about latents are distances to the real clips' latents. The value for real clips is the distance between two
+    halves of them (every other clip), which shows the value without drift. A row that one of the models lacks is left
+    out.
 
     Args:
         before: clips of the base model.
         after: clips of the tuned model, of the same prompts and seeds.
-        real: real clips; empty where there are none.
+        real: real clips; empty if there are none.
     """
     return (*_frame_rows(before, after, real), *_latent_rows(*map(_moments, (before, after, real))))
 
@@ -180,7 +181,7 @@ def _latent_rows(before: _Moments, after: _Moments, real: _Moments) -> list[Drif
 
 
 def _by_position(distance: Callable[[LatentStats, LatentStats], float]) -> Callable[[_Moments, _Moments], float | None]:
-    """A distance of channel statistics, over all positions of all clips; None where a side has no clip."""
+    """A distance of channel statistics, over all positions of all clips; None if a side has no clip."""
 
     def between(a: _Moments, b: _Moments) -> float | None:
         of_a, of_b = pooled(a), pooled(b)

@@ -1,6 +1,6 @@
-"""Where a model's latents lie, beside those of real clips: moments of each clip, and distances between many of them.
+"""The distribution of a model's latents compared with real clips': moments per clip, distances between sets of clips.
 
-Everything is a sum over clips, so that the clips of a large model are never in memory at once. Pure numpy.
+Everything is a sum over clips, so that the clips of a large model are never all in memory at once. Pure numpy.
 
 Legend: N clips, C latent channels, t h w latent frames, rows and columns.
 """
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 F64 = NDArray[np.float64]
 LEAST_STD = 1e-6
-"""A channel that is constant counts as this wide, so that no distance divides by 0."""
+"""Standard deviation used for a constant channel, so that no distance divides by 0."""
 
 
 class LatentMoments(Record):
-    """Sums over all positions of one clip's latents: what every distance here is made of.
+    """Sums over all positions of one clip's latents, from which all distances here are computed.
 
     Example: `LatentMoments(num_positions=320, sum_C=(1.5, -20.0), square_C=(300.0, 410.0))`.
     """
@@ -48,7 +48,7 @@ class LatentMoments(Record):
 
     @property
     def mean_C(self) -> F64:
-        """The clip, pooled: mean per channel."""
+        """Mean per channel over the clip."""
         return np.array(self.sum_C) / self.num_positions
 
 
@@ -68,7 +68,7 @@ def latent_moments(latents_CTHW: Latents) -> LatentMoments:
 
 
 class ClipMoments(Record):
-    """What is remembered of a real clip's latents, since they are not kept: encoding them needs the model.
+    """Stored moments of a real clip's latents: the latents are not stored, and encoding them again needs the model.
 
     Example: `ClipMoments(clip_key="2d" * 32, encoder="9a" * 32, moments=LatentMoments(...))`.
     """
@@ -78,7 +78,7 @@ class ClipMoments(Record):
     encoder: Text
     """Name of the base model whose autoencoder encoded it."""
     moments: LatentMoments
-    """What it gave."""
+    """Moments of the latents."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,12 +102,12 @@ def pooled(moments: Sequence[LatentMoments]) -> LatentStats | None:
 
 
 def mean_distance(a: LatentStats, b: LatentStats) -> float:
-    """How far the channel means of `a` lie from those of `b`: root mean square, in standard deviations of `b`."""
+    """Distance of the channel means of `a` from those of `b`: root mean square, in standard deviations of `b`."""
     return math.sqrt(float(np.mean(np.square((a.mean_C - b.mean_C) / np.maximum(b.std_C, LEAST_STD)))))
 
 
 def std_distance(a: LatentStats, b: LatentStats) -> float:
-    """How much the channel spreads of `a` differ from those of `b`: root mean square of the log ratio; 0.1 is 10 %."""
+    """Difference of the channel spreads of `a` and `b`: root mean square of the log ratio; 0.1 is 10 %."""
     ratio = np.maximum(a.std_C, LEAST_STD) / np.maximum(b.std_C, LEAST_STD)
     return math.sqrt(float(np.mean(np.square(np.log(ratio)))))
 
@@ -128,14 +128,14 @@ def frechet_squared(mean_a: F64, cov_a: F64, mean_b: F64, cov_b: F64) -> float:
 def pooled_frechet(a: Sequence[LatentMoments], b: Sequence[LatentMoments]) -> float | None:
     """Frechet distance between clips of `a` and of `b`, each pooled to its channel means.
 
-    Where the distances above look at single positions, this one sees how clips differ from each other: a model whose
-    clips all look alike is far from real ones even when its channel means are right. Channels are scaled by the
+    The distances above compare single positions; this one also depends on how clips differ from each other: a model
+    whose clips all look alike is far from real ones even if its channel means are right. Channels are scaled by the
     spread of `b` between clips, and the result is d / sqrt(C): with equal spreads, a shift in those units.
 
-    Few clips make it too large (as with FID), so compare only what has about as many clips.
+    It is biased upwards for few clips (as FID is), so compare only values from similar numbers of clips.
 
     Returns:
-        None where a side has no more clips than channels: its covariance would be a guess.
+        None if a side does not have more clips than channels: its covariance could not be estimated.
     """
     if min(len(a), len(b)) <= len((*a, *b)[0].sum_C if a or b else ()):
         return None

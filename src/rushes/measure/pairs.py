@@ -1,4 +1,4 @@
-"""The same prompt and seed, before and after: measurements of two models brought together. Pure."""
+"""The same prompt and seed, before and after: pairs of measurements of two models. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DIVERSITY: Final = "Diversity"
 
 @dataclass(frozen=True)
 class Pair:
-    """Two measurements of one prompt with the same seed, or with the same seeds where takes are measured together."""
+    """Two measurements of one prompt with the same seed, or with the same seeds if takes are measured together."""
 
     dimension: str
     """Quality dimension measured."""
@@ -24,13 +24,13 @@ class Pair:
     seed_indices: tuple[int, ...]
     """Which takes of the prompt, ascending; one unless takes are measured together."""
     before: Measurement
-    """What was found on the base model's clip."""
+    """Measurement of the base model's clip."""
     after: Measurement
-    """What was found on the tuned model's clip."""
+    """Measurement of the tuned model's clip."""
 
     @property
     def scores(self) -> tuple[float, float] | None:
-        """Score before and score after, each 0 to 1; None where either is unscored."""
+        """Score before and score after, each 0 to 1; None if either is unscored."""
         before, after = self.before.outcome, self.after.outcome
         if isinstance(before, Scored) and isinstance(after, Scored):
             return before.value, after.value
@@ -39,7 +39,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Pairing:
-    """All pairs, and what found no partner."""
+    """All pairs, and the measurements without a partner."""
 
     pairs: tuple[Pair, ...]
     """Sorted by dimension, prompt and take."""
@@ -47,16 +47,16 @@ class Pairing:
     """The base model's measurements whose prompt and seed the tuned model lacks: a clip could not be made or measured;
     sorted like the pairs."""
     only_after: tuple[Measurement, ...]
-    """The same the other way round."""
+    """The tuned model's measurements whose prompt and seed the base model lacks."""
 
     @property
     def unpaired(self) -> tuple[Measurement, ...]:
-        """What found no partner, of either model."""
+        """The measurements without a partner, of either model."""
         return (*self.only_before, *self.only_after)
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
-        """Everything that was measured, of both models."""
+        """All measurements of both models."""
         return (*(side for pair in self.pairs for side in (pair.before, pair.after)), *self.unpaired)
 
     def of(self, dimension: str) -> tuple[Pair, ...]:
@@ -65,10 +65,10 @@ class Pairing:
 
 
 def clusters_of(prompts: Iterable[Prompt]) -> dict[str, str]:
-    """Which prompts are one draw of the bootstrap: those with the same text, whatever dimensions they serve.
+    """Which prompts form one cluster of the bootstrap: those with the same text, in whatever dimensions.
 
-    A benchmark's prompt that serves several dimensions is one record for each of them, with the same text and mostly
-    the same clips, so its gains are not independent (docs/design/007-one-decision-rule.md).
+    A benchmark's prompt used in several dimensions has one record in each of them, with the same text and mostly the
+    same clips, so its gains are not independent (docs/design/007-one-decision-rule.md).
 
     Returns:
         Key of each prompt -> name of its cluster, the text.
@@ -98,12 +98,12 @@ _Place = tuple[str, str, tuple[int, ...]]
 
 
 def pair_up(before: Iterable[Measurement], after: Iterable[Measurement], clips: Iterable[Clip]) -> Pairing:
-    """Bring together what the two models made of the same prompts and seeds. The order of the inputs changes nothing.
+    """Pair the two models' measurements by prompt and seed. The order of the inputs does not matter.
 
     Args:
         before: measurements of the base model's clips.
         after: measurements of the tuned model's clips.
-        clips: the clips that were measured, of both models; more do no harm.
+        clips: the measured clips of both models; extra clips are ignored.
 
     Raises:
         ValueError: a measured clip is not among `clips`, or one model has two measurements of the same prompt and seed.

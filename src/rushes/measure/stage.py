@@ -1,4 +1,4 @@
-"""The stage `measure`: one subject per clip, or per prompt where takes are compared, for an independent measurer."""
+"""The stage `measure`: one subject per clip, or per prompt if takes are compared, for an independent measurer."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Seen:
 def measure(
     context: Context, model: Model, prompts: Sequence[Prompt], purpose: Literal["probe", "held_out"]
 ) -> list[Measurement]:
-    """What the independent measurer finds on a model's clips of evaluation prompts, which are generated where missing.
+    """The independent measurer's results on a model's clips of evaluation prompts, generated if missing.
 
     Args:
-        context: the run at work.
+        context: the run in progress.
         model: whose clips.
         prompts: probe prompts, or held-out ones.
-        purpose: which of the two: it decides how many takes there are of each prompt.
+        purpose: which of the two; decides the number of takes per prompt.
     """
     recipe, runtime, groups = context.recipe, context.runtime, context.group_dimensions
     single = [prompt for prompt in prompts if prompt.dimension not in groups]
@@ -56,7 +56,7 @@ def measure(
     measure_chunk = partial(measured, videos=Decoded(context.blobs), name=measurer_name(recipe.measure))
     found = advance(
         context.run.measurements,
-        # A clip of several dimensions is measured in each: it is read once.
+        # A clip of several dimensions is measured in each, but decoded only once.
         side_by_side(work, lambda piece: piece.payload.clips[0]),
         Lazily(partial(build_measurer, recipe.measure, runtime), measure_chunk),
         chunk_size=runtime.judge_batch,
@@ -74,15 +74,15 @@ def subjects(
     Args:
         clips: the clips, of one model.
         prompts: by key, at least those of `clips`.
-        spec: who measures.
-        groups: dimensions that compare all takes of a prompt rather than look at each.
+        spec: the measurer.
+        groups: dimensions that compare all takes of a prompt instead of measuring each.
     """
     together: dict[str, list[Clip]] = {}
     for clip in clips:
         unit = clip.prompt_key if clip.dimension in groups else clip.key
         together.setdefault(unit, []).append(clip)
     measurer = resolved(spec.measurer, MEASURER)
-    # With other options, or asked in other words, it is another measurer.
+    # Other options or another wording of the questions make another measurer.
     asked = asked_hash(measurer) if isinstance(measurer, VlmMeasurerSpec) else None
     identity = {"measurer": measurer, "asked": asked}
     return [
@@ -92,7 +92,7 @@ def subjects(
 
 
 def measurer_name(spec: MeasureSpec) -> str:
-    """What the measurer is called in records and reports."""
+    """Name of the measurer in records and reports."""
     return name_of(spec.measurer, MEASURER)
 
 
@@ -100,7 +100,7 @@ def build_measurer(spec: MeasureSpec, runtime: RuntimeSpec) -> Measurer:
     """The recipe's measurer, ready to measure.
 
     Raises:
-        RecipeError: a plug-in that cannot be loaded, or that is no measurer.
+        RecipeError: the plug-in cannot be loaded, or is not a measurer.
     """
     if isinstance(spec.measurer, VlmMeasurerSpec):
         return build_vlm_measurer(spec.measurer, runtime)
@@ -114,9 +114,9 @@ def measured(
     """Measure one chunk of subjects: a `Measurement`, or `Failed`, per piece of work in order.
 
     Args:
-        measurer: who measures.
+        measurer: the measurer.
         chunk: the subjects.
-        videos: reads a clip that several subjects share once, also where they are in chunks that follow each other.
+        videos: decodes a clip that several subjects share only once, even across two consecutive chunks.
         name: of the measurer, for the records.
 
     Raises:

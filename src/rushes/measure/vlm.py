@@ -1,7 +1,7 @@
-"""Measuring by question answering, for users without a benchmark: another model than the judge answers the questions.
+"""Measuring by question answering, for users without a benchmark: a model other than the judge answers the questions.
 
-It sees what a judge of its kind sees and has its own mistakes, but not the mistakes that were trained on; that only
-holds as long as it is another model, which the recipe is checked for.
+It is shown the same as a judge of its kind and makes its own mistakes, but not those that the training exploits. This
+holds only if it is another model, which is checked when the recipe is read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rushes.records import Outcome, Part, Question, Scored, Unscored
 from rushes.roles import Failed, Judge, JudgeRequest, Subject
 
 Worth = Literal["share", "all", "probability"]
-"""What a clip is worth; see `VlmMeasurerSpec.score`."""
+"""How answers become a score; see `VlmMeasurerSpec.score`."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class VlmMeasurer:
     """A `Measurer` over any judge of yes/no questions: one clip, the questions of its prompt."""
 
     judge: Judge
-    """Who answers."""
+    """The model that answers."""
     worth: Worth = "share"
     """How answers become a score."""
 
@@ -53,10 +53,10 @@ class VlmMeasurer:
 
 
 def build_vlm_measurer(spec: VlmMeasurerSpec, runtime: RuntimeSpec) -> VlmMeasurer:
-    """The measurer over whichever model the recipe names; weights are loaded when it is first asked.
+    """The measurer over the model that the recipe names; weights are loaded on first use.
 
     Raises:
-        RecipeError: no such server, no key, or a package is missing.
+        RecipeError: the server is unknown, its key is not set, or a package is missing.
     """
     return VlmMeasurer(build_vlm_judge(spec, runtime), spec.score)
 
@@ -70,7 +70,7 @@ def _why_not(subject: Subject) -> str | None:
 
 
 def score(questions: Sequence[Question], answers: Sequence[Checked], worth: Worth) -> Outcome:
-    """What a clip is worth by its answers; `Unscored` where one of them is missing.
+    """The score of a clip from its answers; `Unscored` if one of them is missing.
 
     Args:
         questions: what was asked, with the expected answers, at least one.

@@ -241,6 +241,7 @@ def test_the_sentence_names_every_dimension_once(tmp_path: Path) -> None:
         "Material": "do not trust",
     }
     assert (
-        sentence(made) == "Do not trust toy in Dynamic Attribute, Material. Nothing speaks against it in Composition."
+        sentence(made)
+        == "Do not trust toy in Dynamic Attribute, Material. The audit found nothing against it in Composition."
     )
     assert np.all([each.num_clips in (3, 12) for each in made.dimensions])

@@ -73,7 +73,7 @@ def test_the_beginning_of_a_clips_key_names_it(tmp_path: Path) -> None:
         (b"clip,question,answer\n", "no row"),
         (b"clip,question,answer\nclip_00.mp4,is it red?,perhaps\n", "perhaps"),
         (b"clip,question,answer\nclip_00.mp4,\xff,yes\n", "not UTF-8"),
-        (b'clip,question,answer\n"clip_00.mp4,is it red?,yes\n', "no CSV"),
+        (b'clip,question,answer\n"clip_00.mp4,is it red?,yes\n', "not valid CSV"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, content: bytes, words: str) -> None:
@@ -106,5 +106,5 @@ def test_a_sheet_can_be_filled_in_and_read_back(tmp_path: Path) -> None:
     labels = read_labels(path, CASES)
     assert not labels.problems
     assert all(labels.of(case, q.text) is (q.expected == "yes") for case in CASES for q in case.questions)
-    with pytest.raises(InputError, match="there already"):
+    with pytest.raises(InputError, match="already exists"):
         write_sheet(tmp_path / "sheet", CASES)

@@ -68,7 +68,7 @@ def test_a_run_gives_clips_of_as_many_prompts_as_there_are(tmp_path: Path) -> No
     video = found.cases[0].load()
     assert isinstance(video, Video) and video.frames_THWC.shape == (3, 4, 4, 3)
     assert len(find_clips(str(tmp_path / "run"), Choice(100), SHAPE).cases) == 12
-    with pytest.raises(InputError, match="can be asked about"):
+    with pytest.raises(InputError, match="has usable questions"):
         find_clips(str(tmp_path / "run"), Choice(), SHAPE, "real")
 
 
@@ -91,5 +91,5 @@ def test_no_clips_at_all_is_told_with_what_to_type(tmp_path: Path, make: bool) -
 
 
 def test_an_unknown_dimension_is_told() -> None:
-    with pytest.raises(InputError, match="can be asked about"):
+    with pytest.raises(InputError, match="has usable questions"):
         find_clips("sandbox", Choice(2, ("Compositon",)), SHAPE)

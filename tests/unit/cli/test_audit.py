@@ -83,7 +83,7 @@ def test_a_sheet_is_written_filled_in_and_read(tmp_path: Path, capsys: pytest.Ca
         (["--control", "frozen_fram"], "did you mean 'frozen_frame'"),
         (["--second", "perceptoin"], "try: --second perception"),
         (["--labels", "none.csv"], "cannot read the labels"),
-        (["--dimension", "Mechanix"], "can be asked about"),
+        (["--dimension", "Mechanix"], "has usable questions"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], words: str) -> None:

@@ -150,7 +150,7 @@ def test_ctrl_c_says_how_to_go_on(
     pipeline.result = raising(error)
     assert main(["run", "tiny"]) == 130
     said = capsys.readouterr().err
-    assert "stopped after the item in hand; run the same command to go on" in said
+    assert "stopped after the current item; run the same command to resume" in said
     assert ("in 'clips' with 3 of 9 done" in said) == isinstance(error, Stopped)
 
 

@@ -45,7 +45,7 @@ def test_memory_that_nothing_tells_makes_the_sum_a_lower_bound(capsys: pytest.Ca
 def test_shared_training_is_told_whose_memory_is_meant(capsys: pytest.CaptureFixture[str]) -> None:
     settings = ["--set", "runtime.train.num_processes=4", "--set", "runtime.train.parallel=fsdp"]
     assert main(["plan", "wan2.1-1.3b", "--gpu", "H100", "--set", "train.num_accumulation=1", *settings]) == 0
-    assert "shared by 4 processes (fsdp): its GPU memory is that of each" in capsys.readouterr().out
+    assert "runs on 4 processes (fsdp): its GPU memory is per process" in capsys.readouterr().out
     assert main(["plan", "wan2.1-1.3b", "--gpu", "H100"]) == 0
     assert "shared by" not in capsys.readouterr().out
 

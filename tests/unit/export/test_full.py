@@ -113,7 +113,7 @@ def test_weights_of_another_model_are_refused(model_folder: Path, tmp_path: Path
     weights = moved(model_folder)
     weights["extra.weight"] = weights.pop("proj_out.bias")
     add_checkpoint(tmp_path / "run", tiny_recipe(model_folder), weights)
-    with Run.view(tmp_path / "run") as run, pytest.raises(InputError, match=r"do not fit[\s\S]*extra.weight"):
+    with Run.view(tmp_path / "run") as run, pytest.raises(InputError, match=r"do not match[\s\S]*extra.weight"):
         export_transformer(choose(run), tmp_path / "out", 1.0, torch.float32)
 
 
@@ -124,6 +124,6 @@ def test_a_base_that_is_gone(model_folder: Path, tmp_path: Path) -> None:
     file.write_text(file.read_text().replace(str(model_folder), str(tmp_path / "gone")))
     with (
         Run.view(tmp_path / "run") as run,
-        pytest.raises(InputError, match="neither a folder here nor a model on the Hub"),
+        pytest.raises(InputError, match="neither a local folder nor a model on the Hub"),
     ):
         export_transformer(choose(run), tmp_path / "out", 1.0, torch.float32)

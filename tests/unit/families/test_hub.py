@@ -22,15 +22,15 @@ ANEW: Final = "--force-download"
 
 ODD: Final[dict[str, tuple[Answer, str, str]]] = {
     # What the Hub tells those who are not logged in of a model that is not there.
-    "missing": (refusal(401, "RepoNotFound", "Invalid username or password."), "neither a folder here", SPELLING),
-    "missing-to-users": (refusal(404, "RepoNotFound", "Repository not found"), "neither a folder here", SPELLING),
-    "gated": (refusal(401, "GatedRepo", "Access restricted"), "asks for your consent", "accept its terms"),
-    "gated-to-users": (refusal(403, "GatedRepo", "Access restricted"), "asks for your consent", "accept its terms"),
+    "missing": (refusal(401, "RepoNotFound", "Invalid username or password."), "neither a local folder", SPELLING),
+    "missing-to-users": (refusal(404, "RepoNotFound", "Repository not found"), "neither a local folder", SPELLING),
+    "gated": (refusal(401, "GatedRepo", "Access restricted"), "accept its terms", "accept them on its page"),
+    "gated-to-users": (refusal(403, "GatedRepo", "Access restricted"), "accept its terms", "accept them on its page"),
     "no-revision": (refusal(404, "RevisionNotFound"), "no such revision", "base.revision"),
-    "no-index": (refusal(404, "EntryNotFound"), "no diffusers pipeline", "-Diffusers"),
-    "bad-token": (refusal(401, None, "Invalid credentials in Authorization header"), "refuses", TOKEN),
-    "forbidden": (refusal(403), "refuses", TOKEN),
-    "disabled": (refusal(403, None, "Access to this resource is disabled."), "refuses", TOKEN),
+    "no-index": (refusal(404, "EntryNotFound"), "not a diffusers pipeline", "-Diffusers"),
+    "bad-token": (refusal(401, None, "Invalid credentials in Authorization header"), "refused access", TOKEN),
+    "forbidden": (refusal(403), "refused access", TOKEN),
+    "disabled": (refusal(403, None, "Access to this resource is disabled."), "refused access", TOKEN),
     "broken": (refusal(500), "500", ONLINE),
     "busy": (refusal(503), "503", ONLINE),
     "too-often": (refusal(429), "429", ONLINE),

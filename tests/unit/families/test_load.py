@@ -40,7 +40,7 @@ def test_the_folder_says_its_family(folder: Path, tmp_path: Path) -> None:
     broken = copied(folder, tmp_path / "model")
     (broken / "model_index.json").write_text(json.dumps({"_class_name": "CogVideoXPipeline"}))
     assert family_of(BaseModelSpec(model=str(broken))) == "cogvideox"
-    with pytest.raises(RecipeError, match=r"family does not fit[\s\S]*cogvideox[\s\S]*base.family=auto"):
+    with pytest.raises(RecipeError, match=r"family does not match[\s\S]*cogvideox[\s\S]*base.family=auto"):
         family_of(BaseModelSpec(model=str(broken), family="ltx"))
 
 
@@ -110,10 +110,10 @@ def _response(status: int) -> Any:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (errors.RepositoryNotFoundError("404", response=_response(404)), "neither a folder here nor a model"),
-        (errors.GatedRepoError("403", response=_response(403)), "consent"),
+        (errors.RepositoryNotFoundError("404", response=_response(404)), "neither a local folder nor a model"),
+        (errors.GatedRepoError("403", response=_response(403)), "accept its terms"),
         (errors.RevisionNotFoundError("404", response=_response(404)), "no such revision"),
-        (errors.EntryNotFoundError("404"), "no diffusers pipeline"),
+        (errors.EntryNotFoundError("404"), "not a diffusers pipeline"),
         (errors.HfHubHTTPError("500 Server Error", response=_response(500)), "cannot be reached: 500"),
         (HTTP.ConnectTimeout("timed out"), "cannot be reached: timed out"),
         (ConnectionError("no route"), "cannot be reached: no route"),

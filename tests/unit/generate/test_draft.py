@@ -45,7 +45,7 @@ def test_a_share_of_the_prompts_stays_whatever_the_drafts_say() -> None:
     # Three of five: nearest to 0.5 are 0.1 and 0.95, and then the first of two equal ones by key.
     assert kept(scores, spec) == [1, 2, 3]
     found = outcomes([prompt(2)], [score(2, 0.95)], spec)
-    why = "solved: the worst of 1 scores 0.95; kept all the same, so that 50% of the prompts are used"
+    why = "solved: the worst of 1 scores 0.95; kept anyway, so that 50% of the prompts are used"
     assert found[0].reason == why
     assert kept({}, spec) == []
 

@@ -180,7 +180,7 @@ def test_a_processor_that_takes_videos_is_given_the_video(tmp_path: Path, monkey
 
 
 def test_a_model_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="the model is not there"):
+    with pytest.raises(InputError, match="the model does not exist"):
         judge(tmp_path / "nothing").answer([request(1, "is it red?")])
     with pytest.raises(InputError, match="no-such-owner/no-such-model") as caught:
         judge("no-such-owner/no-such-model").answer([request(1, "is it red?")])
@@ -198,7 +198,7 @@ def test_a_text_model_is_no_judge(tmp_path: Path) -> None:
     )
     LlamaForCausalLM(config).save_pretrained(tmp_path)
     words.save_pretrained(tmp_path)
-    with pytest.raises(InputError, match="does not take pictures"):
+    with pytest.raises(InputError, match="does not take images"):
         judge(tmp_path).answer([request(1, "is it red?")])
 
 

@@ -115,7 +115,7 @@ def test_a_model_that_goes_on_wrongly_is_asked_the_plain_way_and_this_is_said(tm
 
     wrong.vlm.__dict__["keeps_few_logits"] = wrong.vlm.keeps_few_logits
     wrong.vlm.model.forward = forgetful
-    with pytest.warns(UserWarning, match="every question reads the clip anew"):
+    with pytest.warns(UserWarning, match="every question processes the clip again"):
         (answers,) = wrong.answer([clip()])
     for answer, (alone,) in zip(answers, one_by_one, strict=True):  # type: ignore[arg-type,misc]
         assert answer.p_yes == pytest.approx(alone.p_yes, abs=1e-4)

@@ -80,7 +80,7 @@ def test_damage_is_an_error_and_a_deleted_file_counts_from_zero(tmp_path: Path) 
         Ledger(file)
     file.unlink()
     (tmp_path / "cost-main.held.json").write_text("[")
-    with pytest.raises(StoreError, match="in flight is not known"):
+    with pytest.raises(StoreError, match="cost in flight is unknown"):
         Ledger(file).take(1.0, 2.0, 60)
 
 

@@ -165,7 +165,7 @@ def test_a_base_model_without_a_chat_template(folder: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["./nothing", "/nowhere/model.gguf", "~/no.gguf"])
 def test_a_path_that_is_not_there(name: str) -> None:
-    with pytest.raises(InputError, match="the model is not there"):
+    with pytest.raises(InputError, match="the model does not exist"):
         LocalTextModel(LocalModelSpec(model=name), RuntimeSpec()).reply([request()])
 
 

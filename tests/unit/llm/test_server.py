@@ -152,7 +152,7 @@ def test_a_server_that_is_down_is_an_error_that_says_where() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "says_what"), [(401, "refuses the key"), (403, "refuses the key"), (404, "no such model or address")]
+    ("code", "says_what"), [(401, "rejects the key"), (403, "rejects the key"), (404, "no such model or address")]
 )
 def test_what_no_retry_can_help(code: int, says_what: str) -> None:
     message = f"Incorrect API key provided: {KEY}, or {KEY[:-4]}****"

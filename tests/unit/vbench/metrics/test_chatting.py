@@ -87,7 +87,7 @@ def test_what_passes_is_measured_again_and_what_stays_is_unscored() -> None:
     with OddServer(says("I cannot see a video.")) as server:
         (refused,) = measurer(server.url).measure(plot())
     assert isinstance(refused, Unscored) and "not a numbered list" in refused.reason
-    with OddServer(status(401)) as server, pytest.raises(UserError, match="wants a key"):
+    with OddServer(status(401)) as server, pytest.raises(UserError, match="needs a key"):
         measurer(server.url).measure(plot())
 
 
