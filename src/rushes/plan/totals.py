@@ -1,4 +1,4 @@
-"""How many records a run will hold: the recipe's counts as upper bounds, replaced part by part by what is known."""
+"""How many records a run will hold: the recipe's counts as upper bounds, replaced part by part by exact numbers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Total:
     num: int
     """How many."""
     is_exact: bool
-    """False while a part of it is an upper bound: the screen, or a judge without questions, may leave fewer."""
+    """False while a part of it is an upper bound: the screen, or clips without questions, may make it smaller."""
 
 
 class Totals:
-    """The totals of one run. Each part of a table begins as a bound and becomes exact when the run gets that far."""
+    """The totals of one run. Each part of a table starts as a bound and becomes exact when the run reaches it."""
 
     def __init__(self, recipe: Recipe) -> None:
-        """Begin with the bounds of `work_of`; what is done in every round is a part per round.
+        """Start with the bounds of `work_of`; what is done in every round is one part per round.
 
         Raises:
             RecipeError: the recipe names a dimension that does not exist.
@@ -42,7 +42,7 @@ class Totals:
                     self._parts[table, work.stage] = Total(num, table == "checkpoints")
 
     def know(self, table: str, part: str, num: int) -> None:
-        """Replace a bound by what it turned out to be.
+        """Replace a bound by the exact number.
 
         Args:
             table: "clips", "answers", ...
@@ -66,7 +66,7 @@ class Totals:
 
 
 class Forecast:
-    """Tells the event log how many records there will be, as soon as it is known: `rushes status` reads it there."""
+    """Writes the expected number of records to the event log as soon as it is known, for `rushes status`."""
 
     def __init__(self, recipe: Recipe, log: EventLog) -> None:
         """Prepare; nothing is written yet."""
