@@ -1,4 +1,4 @@
-"""The stage that trains: weighted samples become a checkpoint, by named loss terms, step by step resumable.
+"""The train stage: weighted samples become a checkpoint, by named loss terms, resumable at every step.
 
-The pipeline calls it; it knows families and the store, and neither judge nor measurer.
+The pipeline calls it. It knows families and the store, but neither judge nor measurer.
 """

@@ -238,7 +238,7 @@ def test_a_folder_that_cannot_be_used_says_what_to_make(tmp_path: Path) -> None:
         tmp_path / "nowhere": "create it with metadata.jsonl in it, or correct prompts.real.folder",
         tmp_path / "a.mp4": "create it with metadata.jsonl in it, or correct prompts.real.folder",
         tmp_path / "sub": "file_name,text",
-        tmp_path: "look at that file",
+        tmp_path: "check that file",
     }
     for folder, says in cases.items():
         with pytest.raises(InputError) as caught:
