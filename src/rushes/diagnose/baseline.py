@@ -27,9 +27,9 @@ class Baseline(Record):
     mean: Share
     """Mean over prompts of the mean score of their takes."""
     low: Share
-    """Lower end of the 95 % interval (`rushes.statistics`); 0 where there is only one prompt."""
+    """Lower end of the 95 % interval (`rushes.statistics`); 0 if there is only one prompt."""
     high: Share
-    """Upper end of the 95 % interval; 1 where there is only one prompt."""
+    """Upper end of the 95 % interval; 1 if there is only one prompt."""
     num_prompts: Size
     """Prompts with at least one score."""
     num_measured: Size

@@ -222,7 +222,7 @@ def _trades(before: Recipe, after: Recipe) -> tuple[Trade, ...]:
     if first is not None and last is not None:
         usual = {"num_frames": before.shape.num_frames, "num_steps": before.generate.sampler.num_steps}
         pairs = [(name, getattr(first, name) or usual[name], getattr(last, name)) for name in _DRAFT]
-        # If a draft is as long as a full take, it has no setting of its own that could be reduced.
+        # If a draft is as long as a full take, it has no separate setting that could be reduced.
         values += [(f"generate.draft.{name}", old, new) for name, old, new in pairs if new is not None]
     return tuple(Trade(*each) for each in values if each[1] != each[2])
 

@@ -73,7 +73,7 @@ class Forecast:
         self.recipe = recipe
         self.totals = Totals(recipe)
         self._log = log
-        self._told: dict[str, Total] = {}
+        self._logged: dict[str, Total] = {}
         self._num_evaluation = 0
 
     def evaluation(self, probes: Sequence[Prompt], num_written: int) -> None:
@@ -90,7 +90,7 @@ class Forecast:
             self.totals.know(table, "diagnose", num_takes * len(probes))
         if self.recipe.diagnose.choose == "picked":
             self.totals.know("answers", "diagnose", num_takes * _num_questions(probes))
-        self._tell()
+        self._log_changes()
 
     def comparison(self, prompts: Sequence[Prompt], groups: Collection[str]) -> None:
         """The focus is chosen, and with it the held-out prompts of the comparison.
@@ -106,12 +106,12 @@ class Forecast:
         self.totals.know("clips", "measure", num_single + 2 * num_groups * spec.num_diversity_takes)
         self.totals.know("measurements", "measure", num_single + 2 * num_groups)
         self.totals.know("answers", "measure", 2 * spec.num_takes * _num_questions(single))
-        self._tell()
+        self._log_changes()
 
     def real_clips(self, num: int) -> None:
         """The real clips are read and screened."""
         self.totals.know("clips", "prompts", num)
-        self._tell()
+        self._log_changes()
 
     def round(self, number: int, prompts: Sequence[Prompt], num_written: int) -> None:
         """The prompts of a round are written and screened.
@@ -124,7 +124,7 @@ class Forecast:
         self._takes(number, prompts)
         if number == self.recipe.num_rounds - 1:
             self.totals.know("prompts", "prompts", num_written - self._num_evaluation)
-        self._tell()
+        self._log_changes()
 
     def drafted(self, number: int, prompts: Sequence[Prompt]) -> None:
         """Drafts have left fewer prompts of a round to generate full takes of.
@@ -134,7 +134,7 @@ class Forecast:
             prompts: those that are left.
         """
         self._takes(number, prompts)
-        self._tell()
+        self._log_changes()
 
     def _takes(self, number: int, prompts: Sequence[Prompt]) -> None:
         generate = self.recipe.generate
@@ -142,11 +142,11 @@ class Forecast:
         num_answers = generate.num_takes * _num_questions(prompts) if generate.decode else 0
         self.totals.know("answers", f"judge {number}", num_answers)
 
-    def _tell(self) -> None:
+    def _log_changes(self) -> None:
         for table, total in self.totals.by_table().items():
-            if self._told.get(table) != total:
+            if self._logged.get(table) != total:
                 self._log.write("stage_planned", stage=table, num_total=total.num, is_exact=total.is_exact)
-                self._told[table] = total
+                self._logged[table] = total
 
 
 def _num_questions(prompts: Sequence[Prompt]) -> int:

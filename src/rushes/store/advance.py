@@ -105,7 +105,7 @@ def advance(
         tally: _Tally[P, R] = _Tally(table, len(work), missing, place, None if must_finish else MAX_ATTEMPTS)
         pending = tally.pending([work[i : i + chunk_size] for i in range(0, len(work), chunk_size)])
         drawn = _Drawn(pending, tally, place.stop)
-        with tally.told():
+        with tally.reported():
             for done in place.executor.map(partial(_make, do), drawn, needs=place.needs):
                 tally.land(pending[done.index], done)
         tally.finish(was_stopped=drawn.num < len(pending), must_finish=must_finish)
@@ -177,7 +177,7 @@ class _Tally(Generic[P, R]):
         return [chunk for chunk in chunks if any(self._is_wanted(piece.key) for piece in chunk)]
 
     @contextlib.contextmanager
-    def told(self) -> Iterator[None]:
+    def reported(self) -> Iterator[None]:
         """Report the start of work to the log and the display, and to the log what ended it early."""
         self._write("stage_started", num_total=self.num_total, num_done=self.num_before, given_up=len(self.given_up))
         self._show()

@@ -75,23 +75,23 @@ class Database:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            said = str(error)
-            if "full" in said:
+            text = str(error)
+            if "full" in text:
                 raise disk_full(self.path) from error
-            if "readonly" in said or "unable to open" in said:
+            if "readonly" in text or "unable to open" in text:
                 raise StoreError(
                     f"no permission to use {self.path}",
-                    got=said,
+                    got=text,
                     next_step="name another run folder, or change its permissions",
                 ) from error
-            if "locked" in said:
+            if "locked" in text:
                 raise StoreError(
-                    f"{self.path} is in use by another program", got=said, next_step="close it and run again"
+                    f"{self.path} is in use by another program", got=text, next_step="close it and run again"
                 ) from error
-            if "malformed" in said or "not a database" in said or "I/O" in said:
+            if "malformed" in text or "not a database" in text or "I/O" in text:
                 raise StoreError(
                     f"{self.path} is damaged or the disk fails",
-                    got=said,
+                    got=text,
                     next_step="check the disk; then move this run folder away and run again, or restore a backup",
                 ) from error
             raise

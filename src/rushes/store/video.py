@@ -272,7 +272,7 @@ def _opened(path: Path) -> Iterator[Any]:
         if path.stat().st_size == 0:
             raise VideoError("empty", f"{path.name!r} is empty: 0 bytes")
     except (OSError, ValueError) as error:
-        raise VideoError("missing", f"{path.name!r} cannot be opened: {_said(error)}") from error
+        raise VideoError("missing", f"{path.name!r} cannot be opened: {_message_of(error)}") from error
     try:
         with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.video:
@@ -281,7 +281,7 @@ def _opened(path: Path) -> Iterator[Any]:
             stream.codec_context.thread_count = 1  # clips are small, and other work uses the other cores
             yield stream
     except av.error.FFmpegError as error:
-        raise VideoError("unreadable", f"{path.name!r} is damaged or not a video: {_said(error)}") from error
+        raise VideoError("unreadable", f"{path.name!r} is damaged or not a video: {_message_of(error)}") from error
 
 
 def _decoded(path: Path, stream: Any) -> Iterator[_TimedFrame]:
@@ -316,9 +316,9 @@ def _duration(stream: Any) -> float:
     return float(stream.container.duration or 0) / 1e6
 
 
-def _said(error: BaseException) -> str:
-    said: Sequence[str | None] = (getattr(error, "strerror", None), str(error), type(error).__name__)
-    return next(text for text in said if text)
+def _message_of(error: BaseException) -> str:
+    texts: Sequence[str | None] = (getattr(error, "strerror", None), str(error), type(error).__name__)
+    return next(text for text in texts if text)
 
 
 def pixel_hash(video: Video) -> str:

@@ -52,7 +52,7 @@ def check_launch(num_processes: int) -> None:
     # What accelerate does on CPUs, or with fewer than two GPUs: it sets a rendezvous address but no ranks.
     if "ACCELERATE_USE_CPU" in os.environ and "MASTER_ADDR" in os.environ and "RANK" not in os.environ:
         raise RecipeError(
-            "accelerate launch was asked for several processes and has started one: on CPUs, or with one GPU, it "
+            "accelerate launch was to start several processes but started one: on CPUs, or with one GPU, it "
             "leaves the rest to MPI, which is not supported here",
             expected="RANK and WORLD_SIZE in the environment, as accelerate launch --multi_gpu and --use_fsdp set them",
             next_step="use rushes run --num-processes N, or accelerate launch --multi_gpu --num_processes N",

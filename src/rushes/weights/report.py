@@ -166,24 +166,26 @@ def _shares(own: Sequence[Sample], total: float) -> tuple[DimensionShare, ...]:
 
 
 def _warnings(facts: WeightReport, spec: WeightsSpec) -> tuple[str, ...]:
-    said: list[str] = []
+    found: list[str] = []
     if facts.effective_share < spec.min_effective:
-        said.append(
+        found.append(
             f"the weights of {facts.num_scored} scored clips count like {facts.effective_size:.1f} equal ones "
             f"({facts.effective_share:.0%}, below weights.min_effective {spec.min_effective:.0%}): training will "
             "repeat few clips; generate more, or use a softer weighting"
         )
     if facts.heaviest_tenth >= DOMINANT_TENTH:
-        said.append(
+        found.append(
             f"the heaviest tenth of the clips has {facts.heaviest_tenth:.0%} of the weight, the heaviest clip alone "
             f"{facts.largest_share:.1%}"
         )
     if spec.kind != "uniform" and facts.variation < FLAT:
-        said.append(
+        found.append(
             f"the weights hardly differ (standard deviation {facts.variation:.1%} of their mean): this is nearly plain "
             "fine-tuning; a sharper weighting (filter, exponential, rank, centred) would use the scores"
         )
     for each in facts.dimensions:
         if each.num_weighted == 0:
-            said.append(f"{each.dimension}: none of its {each.num_clips} clips has a weight, so it teaches nothing")
-    return tuple(said)
+            found.append(
+                f"{each.dimension}: none of its {each.num_clips} clips has a weight, so nothing is learned from it"
+            )
+    return tuple(found)
