@@ -59,7 +59,7 @@ def test_own_clips_are_latents_that_nobody_judged_and_the_rest_is_looked_at(home
     assert {each.weight for each in samples} == {1.0}
     stages = {stage.stage: stage for stage in read_status(home).stages}
     assert stages["answers"].num_done == stages["answers"].num_total
-    assert "nobody judged" in (home / "report.html").read_text(encoding="utf-8")
+    assert "were not judged" in (home / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_later_recipe_decodes_them_and_samples_nothing_anew(

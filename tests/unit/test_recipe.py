@@ -170,7 +170,7 @@ def test_a_mistake_is_told_with_path_expectation_and_hint(text: str, overrides: 
 
 
 BROKEN_YAML = [
-    ("a: 1\na: 2", ["line 2", "says a twice", "line 1"]),
+    ("a: 1\na: 2", ["line 2", "sets a twice", "line 1"]),
     ("train:\n  seed: 1\n  seed: 1", ["line 3", "train.seed twice", "line 2"]),
     ("train:\n\tseed: 1", ["line 2, column 1", "spaces"]),
     ("train: [1, 2", ["line 1", "is not YAML"]),
@@ -185,10 +185,10 @@ BROKEN_YAML = [
     ("name: !!python/object/apply:os.system [exit]", ["has the tag", "plain values only"]),
     ("name: !mine x", ["has the tag '!mine'"]),
     ("train: !!set {a, b}", ["has the tag"]),
-    ("seed: !!int x", ["does not hold the int"]),
-    ("train: &a {lora: *a}", ["alias that holds itself"]),
+    ("seed: !!int x", ["is not a valid int"]),
+    ("train: &a {lora: *a}", ["alias that contains itself"]),
     ("name: a\x00b", ["is not YAML"]),
-    ('name: "\\ud800"', ["does not hold the str"]),
+    ('name: "\\ud800"', ["is not a valid str"]),
     ("name: " + "x" * 2**20, ["too long"]),
     ("name: " + "[" * 600, ["is nested too deeply"]),
 ]

@@ -1,6 +1,6 @@
-"""The stage that diagnoses: the untouched model on probe prompts, and the dimensions in which there is most to win.
+"""The diagnose stage: measures the untouched model on probe prompts and picks the dimensions with most to gain.
 
-The pipeline calls it first; it knows the stages that it is made of, and nothing of training.
+The pipeline calls it first. It knows the stages that it is made of, and nothing of training.
 """
 
 from rushes.diagnose.baseline import Baseline, Diagnosis, baseline

@@ -1,4 +1,4 @@
-"""What the probes found: per dimension a mean score with an honest interval. Pure functions of measurements."""
+"""What the probes found: a mean score with a confidence interval per dimension. Pure functions of measurements."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ class Baseline(Record):
     mean: Share
     """Mean over prompts of the mean score of their takes."""
     low: Share
-    """Lower end of the 95 % interval (`rushes.statistics`); 0 where there is only one prompt."""
+    """Lower end of the 95 % interval (`rushes.statistics`); 0 if there is only one prompt."""
     high: Share
-    """Upper end of the 95 % interval; 1 where there is only one prompt."""
+    """Upper end of the 95 % interval; 1 if there is only one prompt."""
     num_prompts: Size
     """Prompts with at least one score."""
     num_measured: Size
-    """Scores that the mean is made of."""
+    """Scores that enter the mean."""
     num_unscored: Count
     """Measurements without a score, left out."""
     group: bool
     """True when several takes were measured together."""
     headroom: Share | None = None
-    """How far a prompt's best take lies above the mean of its takes, averaged over prompts with two takes or more; None
-    where no prompt has two. It is what picking the best of the model's own takes would gain, and grows with the number
-    of takes."""
+    """How far a prompt's best take scores above the mean of its takes, averaged over prompts with two takes or more;
+    None if no prompt has two. It is what picking the best of the model's own takes would gain, and it grows with the
+    number of takes."""
     picked: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
-    """How far the take that the judge likes best lies above that mean: what this judge's choice would gain. None where
-    the judge saw no takes to choose from."""
+    """How far the take that the judge likes best scores above that mean: what this judge's choice would gain. None if
+    the judge had no takes to choose from."""
 
 
 class Diagnosis(Record):
@@ -64,12 +64,12 @@ class Diagnosis(Record):
 def baseline(
     measurements: Iterable[Measurement], dimensions: Sequence[str] = (), scores: Iterable[Score] = ()
 ) -> Diagnosis:
-    """The mean score of each dimension with a 95 % interval; the order of `measurements` changes nothing.
+    """The mean score of each dimension with a 95 % interval; independent of the order of `measurements`.
 
     Args:
         measurements: of the untouched model, on probe prompts.
         dimensions: names that were to be measured; those without any measurement are reported as unmeasured.
-        scores: the judge's, of the same clips, for `Baseline.picked`; none where it was not asked.
+        scores: the judge's scores of the same clips, for `Baseline.picked`; empty if it did not score them.
     """
     liked = {score.clip_key: score.outcome.value for score in scores if isinstance(score.outcome, Scored)}
     found: dict[str, list[Measurement]] = {name: [] for name in dimensions}
@@ -98,8 +98,8 @@ def _of_dimension(
             case Unscored(reason=reason):
                 reasons[reason] += 1
     if not values:
-        said = "; ".join(f"{count} x {reason}" for reason, count in sorted(reasons.items())) or "no clip was measured"
-        return UnmeasuredDimension(dimension=name, reason=said)
+        reason = "; ".join(f"{count} x {each}" for each, count in sorted(reasons.items())) or "no clip was measured"
+        return UnmeasuredDimension(dimension=name, reason=reason)
     mean, low, high = _mean_with_interval(values, prompts)
     return Baseline(
         dimension=name,
@@ -123,7 +123,7 @@ def headroom(values: Sequence[float], prompts: Sequence[str]) -> float | None:
         prompts: the prompt of each.
 
     Returns:
-        0 to 1, or None where no prompt has two takes.
+        0 to 1, or None if no prompt has two takes.
     """
     takes: dict[str, list[float]] = {}
     for value, prompt in zip(values, prompts, strict=True):
@@ -138,11 +138,11 @@ def picked(values: Sequence[float], prompts: Sequence[str], likes: Sequence[floa
     Args:
         values: the measurer's scores, 0 to 1.
         prompts: the prompt of each.
-        likes: the judge's score of each; None where it has none, and the take is left out. Of takes that it likes best
-            together the mean counts.
+        likes: the judge's score of each; a take without one (None) is left out. If several takes share the judge's
+            highest score, their mean counts.
 
     Returns:
-        -1 to 1, below 0 where the judge likes the worse takes; None where no prompt has two takes that it scored.
+        -1 to 1, below 0 if the judge prefers the worse takes; None if no prompt has two takes that it scored.
     """
     takes: dict[str, list[tuple[float, float]]] = {}
     for value, prompt, like in zip(values, prompts, likes, strict=True):
@@ -157,7 +157,7 @@ def picked(values: Sequence[float], prompts: Sequence[str], likes: Sequence[floa
 
 
 def _mean_with_interval(values: Sequence[float], prompts: Sequence[str]) -> tuple[float, float, float]:
-    if len(set(prompts)) == 1:  # it tells nothing about other prompts
+    if len(set(prompts)) == 1:  # one prompt says nothing about others
         return mean_of(cluster_means(values, prompts)), 0.0, 1.0
     found = score_interval(values, prompts)
     return found.value, found.low, found.high

@@ -1,4 +1,4 @@
-"""The stage `diagnose`: probe clips of the untouched model, measured, and the dimensions to aim at chosen by them."""
+"""The stage `diagnose`: measure probe clips of the untouched model and choose the dimensions to aim at."""
 
 from __future__ import annotations
 

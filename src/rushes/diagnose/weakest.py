@@ -20,17 +20,18 @@ NAMED_FLOOR: Final = 0.1
 def weakest(
     measurements: Iterable[Measurement], spec: DiagnoseSpec, num_prompts: int, scores: Iterable[Score] = ()
 ) -> tuple[Focus, ...]:
-    """The dimensions to aim at, most to win first (or as the user named them), with their share of the prompts.
+    """The dimensions to aim at with their share of the prompts, largest possible gain first (or in the user's order).
 
-    What there is to win is the gap from the mean score up to `diagnose.target`, or the part of it that the model's own
-    best takes reach, or those that the judge likes best (`diagnose.choose`); shares are proportional to it. Dimensions
-    without a score and group dimensions (Diversity) are never chosen; `baseline` reports them.
+    The possible gain depends on `diagnose.choose`. It is the gap from the mean score up to `diagnose.target`, or the
+    part of that gap which the model's own best takes close, or the part which the judge's favourite takes close. Shares
+    are proportional to it. Dimensions without a score and group dimensions (Diversity) are never chosen; `baseline`
+    reports them.
 
     Args:
         measurements: of the untouched model, on probe prompts.
         spec: how to choose.
-        num_prompts: weakness prompts to hand out, 0 or more.
-        scores: the judge's, of the same clips, for `diagnose.choose: picked`.
+        num_prompts: weakness prompts to distribute, 0 or more.
+        scores: the judge's scores of the same clips, for `diagnose.choose: picked`.
 
     Raises:
         UserError: nothing was measured, nothing is below the target, or a named dimension has no score.
@@ -45,7 +46,7 @@ def weakest(
     chosen = _named(spec, by_name, diagnosis) if spec.focus else _widest(spec, ranked, diagnosis)
     to_win = [_to_win(each, spec) for each in chosen]
     if spec.focus:
-        least = NAMED_FLOOR * max(to_win) or 1.0  # nothing to win anywhere: equal shares
+        least = NAMED_FLOOR * max(to_win) or 1.0  # no possible gain anywhere: equal shares
         to_win = [max(each, least) for each in to_win]
     counts = apportion(to_win, num_prompts)
     return tuple(
@@ -56,7 +57,7 @@ def weakest(
 
 def _to_win(each: Baseline, spec: DiagnoseSpec) -> float:
     gap = _gap(each, spec)
-    # Where nothing is known of the takes, nothing is known to be won.
+    # Without several takes to compare, no gain is known to be possible.
     within = {"gap": gap, "headroom": each.headroom, "picked": each.picked}[spec.choose] or 0.0
     return max(0.0, min(gap, within))
 
@@ -98,13 +99,13 @@ def _widest(spec: DiagnoseSpec, ranked: Sequence[Baseline], diagnosis: Diagnosis
             "no dimension could be measured, so there is none to aim at",
             expected="at least one scored probe clip",
             got={each.dimension: each.reason for each in diagnosis.unmeasured},
-            next_step="look at the failures of the measurements: rushes status",
+            next_step="see why the measurements failed: rushes status",
         )
     weak = [each for each in ranked if _to_win(each, spec) > 0]
     if not weak and any(_gap(each, spec) > 0 for each in ranked):
         raise UserError(
-            "in no dimension is a take better than others and told from them, so there is nothing to learn from",
-            expected=f"a dimension with something to win by diagnose.choose: {spec.choose}",
+            f"no dimension has a possible gain by diagnose.choose: {spec.choose}, so there is nothing to learn from",
+            expected="a dimension in which the best take (picked: the judge's favourite) scores above the mean take",
             got={each.dimension: round(each.mean, 3) for each in ranked},
             next_step="raise diagnose.num_takes or diagnose.num_prompts, name what to aim at in diagnose.focus, or set "
             "diagnose.choose: gap",
@@ -127,8 +128,8 @@ def _named(spec: DiagnoseSpec, by_name: dict[str, Baseline], diagnosis: Diagnosi
                 f"the dimension {name!r} of diagnose.focus has no score, so its gain could never be shown",
                 expected="a measurer that can score it",
                 got=reasons.get(name, "only measured over groups of clips"),
-                next_step="give its examples questions that the measurer knows, name a measurer of your own "
-                "(measure.measurer), or take it out of diagnose.focus",
+                next_step="give its examples questions that the measurer can answer, name your own measurer "
+                "(measure.measurer), or remove it from diagnose.focus",
             )
     return [by_name[name] for name in spec.focus]
 
@@ -138,10 +139,10 @@ def apportion(weights: Sequence[float], total: int) -> tuple[int, ...]:
 
     Args:
         weights: finite, 0 or more, not all 0.
-        total: what to hand out, 0 or more.
+        total: how many to distribute, 0 or more.
 
     Returns:
-        One count per weight, each within 1 of its exact quota; they add up to `total`. Earlier ones win ties.
+        One count per weight, each within 1 of its exact quota; they add up to `total`. Ties go to the earlier weight.
 
     Raises:
         ValueError: weights or a total that cannot be apportioned.

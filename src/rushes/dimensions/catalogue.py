@@ -31,11 +31,11 @@ class Dimension(Record):
     failure_modes: tuple[Text, ...] = ()
     """What goes wrong when a model is weak in it, in a few words each."""
     examples: tuple[Text, ...] = ()
-    """Seed prompts that exercise it; prompt writers go on by analogy."""
+    """Seed prompts that exercise it; prompt writers continue by analogy."""
     example_questions: tuple[tuple[Question, ...], ...] = ()
     """Questions of each example, in the order of `examples`; empty when none are known."""
     category: Text
-    """Family of dimensions that it is reported with."""
+    """The group of dimensions that it is reported with."""
     group: bool = False
     """True when several takes of one prompt are measured together (Diversity): no single clip has a score in it."""
 
@@ -57,7 +57,7 @@ def catalogue(name: str) -> tuple[Dimension, ...]:
         name: a YAML file, or `package:file` for one inside an installed package: `rushes_sandbox:dimensions.yaml`.
 
     Raises:
-        RecipeError: there is no such file, or it is no catalogue.
+        RecipeError: there is no such file, or it is not a catalogue.
     """
     package, colon, inside = name.partition(":")
     try:
@@ -76,11 +76,11 @@ def _parsed(text: str, name: str) -> tuple[Dimension, ...]:
     try:
         rows = yaml.safe_load(text)
         for row in rows:
-            row.pop("facts", None)  # about the benchmark that the dimension belongs to; no part of work keys
+            row.pop("facts", None)  # about the benchmark that the dimension belongs to; not part of work keys
         return TypeAdapter(tuple[Dimension, ...]).validate_python(rows)
     except (yaml.YAMLError, ValidationError, TypeError, AttributeError) as error:
         raise RecipeError(
-            f"{name} is no catalogue of dimensions: {str(error).splitlines()[0]}",
+            f"{name} is not a catalogue of dimensions: {str(error).splitlines()[0]}",
             expected="a list with name, description, category and examples under each dimension",
             got=text[:80],
             next_step="compare it with rushes_sandbox:dimensions.yaml",

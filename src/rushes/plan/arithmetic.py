@@ -1,8 +1,8 @@
-"""Prices by arithmetic: FLOPs of a unit of each kind of work, over the speed that a GPU reaches (`gpus`).
+"""Prices by arithmetic: FLOPs of a unit of each kind of work, divided by the speed that a GPU reaches (`gpus`).
 
-The FLOPs of a released model come from formulas (`models`). Those of any other are counted once by torch on the loaded
-model, in one short run of each unit. A FLOP is one multiplication or one addition; matrix products, convolutions and
-attention are counted, little else is.
+The FLOPs of a released model come from formulas (`models`). Those of any other model are counted once by torch on the
+loaded model, in one short run of each unit. A FLOP is one multiplication or one addition. Matrix products, convolutions
+and attention are counted, and little else.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class UnitFlops(Record):
     encode: Flops
     """Encoding one clip."""
     answer: Flops | None = None
-    """One question answered by the judge; None where it was not counted."""
+    """One question answered by the judge; None if it was not counted."""
 
     @property
     def call(self) -> int:
@@ -117,10 +117,10 @@ def count_units(name: str, family: Family, sampler: SamplerSettings, shape: Shap
 
 
 def count_answer(judge: Judge, request: JudgeRequest) -> int | None:
-    """FLOPs of one answer by a judge that computes in this process; None where none are seen.
+    """FLOPs of one answer by a judge that computes in this process; None if none are counted.
 
     Args:
-        judge: who is asked.
+        judge: the judge to count.
         request: a clip with at least one question.
     """
     _, counts = _counted(lambda: judge.answer([request]))
@@ -128,14 +128,14 @@ def count_answer(judge: Judge, request: JudgeRequest) -> int | None:
 
 
 def _counted(do: Callable[[], T]) -> tuple[T, dict[str, tuple[int, int]]]:
-    """What `do` gives, and the FLOPs (attention, everything else) of it all ("Global") and of each module by class."""
+    """The result of `do`, and FLOPs (attention, everything else) in total ("Global") and of each module by class."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
     def on_cpu(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: object, **__: object) -> int:
         return int(sdpa_flop_count(query, key, value))
 
-    # The one kernel of attention that torch does not count by itself is that of CPUs.
+    # Torch counts every attention kernel except the CPU one.
     own = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: on_cpu}
     with FlopCounterMode(display=False, custom_mapping=own) as counter:
         result = do()
@@ -149,14 +149,14 @@ def _counted(do: Callable[[], T]) -> tuple[T, dict[str, tuple[int, int]]]:
 def step_flops(unit: UnitFlops, spec: TrainSpec, recomputed: float) -> tuple[float, float]:
     """FLOPs (attention, everything else) of one clip in the batch of an optimiser step.
 
-    Backward passes: linear layers cost a forward for their inputs and one more for their weights, which an adapter
-    hardly has; attention costs 2.5 forwards (five products for two). Recomputed blocks run forward twice. The frozen
-    base runs forward where a loss term compares with it.
+    Backward passes: linear layers cost one forward pass for their inputs and one more for their weights, which an
+    adapter hardly has; attention costs 2.5 forward passes (five products instead of two). Recomputed blocks run forward
+    twice. The frozen base runs forward if a loss term compares with it.
 
     Args:
         unit: arithmetic of a forward pass.
         spec: how the model is trained.
-        recomputed: share of the blocks that are computed again, 0 to 1.
+        recomputed: share of the blocks that are recomputed, 0 to 1.
     """
     beside = 1 if spec.anchor > 0 or spec.negative > 0 else 0
     attention, linear = 3.5 + recomputed + beside, (2 if spec.lora else 3) + recomputed + beside
@@ -171,22 +171,22 @@ class Arithmetic:
     """The arithmetic of a recipe's work."""
 
     unit: UnitFlops
-    """Of the units at the recipe's shape."""
+    """FLOPs of the units at the recipe's shape."""
     draft: UnitFlops
     """The same at the shape of its draft takes."""
     size: ModelSize | None
-    """Of the base; None where it is not known."""
+    """Size of the base; None if unknown."""
 
 
 def arithmetic_of(recipe: Recipe, counted: UnitFlops | None = None) -> Arithmetic:
-    """The arithmetic of a recipe: by formula for a released model, else as it was counted.
+    """The arithmetic of a recipe: by formula for a released model, otherwise as counted.
 
     Args:
-        recipe: what is to be done.
-        counted: the units as counted on the loaded model, at the recipe's shape; None where nobody has.
+        recipe: the planned run.
+        counted: the units as counted on the loaded model, at the recipe's shape; None if they were not counted.
 
     Raises:
-        RecipeError: the base is no released model, and nothing was counted.
+        RecipeError: the base is not a released model, and nothing was counted.
     """
     model, unit, draft = real_model(recipe), released_units(recipe), released_units(as_draft(recipe))
     answer = None if counted is None else counted.answer
@@ -194,10 +194,10 @@ def arithmetic_of(recipe: Recipe, counted: UnitFlops | None = None) -> Arithmeti
         return Arithmetic(unit.model_copy(update={"answer": answer}), draft, model.size)
     if counted is None:
         raise RecipeError(
-            "no arithmetic is known of this model",
+            "the arithmetic of this model is unknown",
             expected="base.model: a Hub id of docs/real_models.md",
             got=recipe.base.model,
-            next_step="take the pace from a run or a short trial: rushes plan without --gpu",
+            next_step="measure the speed in a run or a short trial: rushes plan without --gpu",
         )
     share = as_draft(recipe).shape.num_pixels / recipe.shape.num_pixels
     smaller = {name: round(share * getattr(counted, name)) for name in ("attention", "linear", "decode", "encode")}
@@ -206,7 +206,7 @@ def arithmetic_of(recipe: Recipe, counted: UnitFlops | None = None) -> Arithmeti
 
 
 def prices_on(recipe: Recipe, arithmetic: Arithmetic, gpu: Gpu) -> Prices:
-    """What each kind of work costs on one GPU; kinds of which nothing can be counted are left out.
+    """What each kind of work costs on one GPU; kinds that cannot be counted are left out.
 
     Raises:
         RecipeError: the writer, the judge or the measurer is a plug-in that cannot be used.
@@ -232,7 +232,7 @@ def prices_on(recipe: Recipe, arithmetic: Arithmetic, gpu: Gpu) -> Prices:
 
 
 def _recomputed(recipe: Recipe, size: ModelSize | None, gpu: Gpu) -> float:
-    """Share of the transformer's blocks that training computes again on a GPU."""
+    """Share of the transformer's blocks that training recomputes on a GPU."""
     if size is None:
         shares: dict[str, float] = {"auto": 0.0, "none": 0.0, "half": 0.5, "all": 1.0}
         return shares[recipe.runtime.train.recompute]

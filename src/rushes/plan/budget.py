@@ -1,8 +1,7 @@
-"""What to give up so that everything, data and judging included, fits into so many GPU-hours: a pure function.
+"""Reduces a recipe until everything, data and judging included, fits into a number of GPU-hours: a pure function.
 
-The final comparison and the probes shrink first, then the data, then length and steps of drafts and of the clips, then
-all to the least that still says something. What is left over goes back into prompts. Training keeps its passes over the
-clips.
+The final comparison and the probes shrink first, then the data, then length and steps of drafts and clips, then
+everything to the smallest useful size. The remaining budget is spent on prompts. Training keeps its number of epochs.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ _SHOWN: Final = (
     "measure.num_diversity_takes",
     "measure.sampler.num_steps",
 )
-"""Settings that may be traded."""
+"""Settings that may be reduced."""
 _DRAFT: Final = ("num_frames", "num_steps", "num_takes")
-"""Those of `generate.draft`, where a recipe makes drafts."""
+"""Those of `generate.draft`, if a recipe uses drafts."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Trade:
     """One setting that was changed."""
 
     setting: str
-    """Its name in a recipe, as `--set` takes it."""
+    """Its name in a recipe, as in `--set`."""
     before: int
     after: int
 
@@ -58,9 +57,9 @@ class Fitted:
     """A recipe that fits."""
 
     recipe: Recipe
-    """With the changes made, its budget kept."""
+    """The recipe with the changes, within its budget."""
     trades: tuple[Trade, ...]
-    """What was changed; empty where it fitted as it was."""
+    """What was changed; empty if it fitted unchanged."""
     hours_before: float
     """GPU-hours that the recipe was estimated at."""
     hours: float
@@ -68,10 +67,10 @@ class Fitted:
 
 
 def fit(recipe: Recipe) -> Fitted:
-    """The recipe within its `budget`, or as it is where it has none.
+    """The recipe within its `budget`, or unchanged if it has none.
 
     Raises:
-        RecipeError: nothing is known of the base model or of the GPU, or even the least does not fit.
+        RecipeError: the base model or the GPU is unknown, or even the smallest version does not fit.
     """
     limit = recipe.budget.gpu_hours
     if limit is None:
@@ -88,10 +87,10 @@ def fit(recipe: Recipe) -> Fitted:
         fitted = _with_same_epochs(recipe, change(fitted))
     if hours(fitted) > limit:
         raise RecipeError(
-            "this recipe does not fit its budget, however little it does",
+            "this recipe does not fit its budget, even at its smallest",
             expected=f"budget.gpu_hours of {hours(fitted):.1f} or more on one {gpu.name}",
             got=limit,
-            next_step="raise it, name a faster budget.gpu, or take a smaller model or shape",
+            next_step="raise it, name a faster budget.gpu, or choose a smaller model or shape",
         )
     fitted = _filled(recipe, fitted, lambda of: hours(of) <= limit)
     return Fitted(fitted, _trades(recipe, fitted), hours(recipe), hours(fitted))
@@ -101,7 +100,7 @@ def fit(recipe: Recipe) -> Fitted:
 
 
 def _changes(model: RealModel) -> Iterator[Change]:
-    """From what hurts least to what hurts most."""
+    """Changes, from the least to the most harmful."""
     for _ in range(6):
         yield _halve("measure.num_takes", 1)
         yield _halve("measure.num_diversity_takes", 4)
@@ -136,7 +135,7 @@ def _halve(setting: str, least: int) -> Change:
 
 
 def _data(least: int) -> Change:
-    """Half of the prompts, and of the real clips with them."""
+    """Half of the prompts and of the real clips."""
 
     def change(recipe: Recipe) -> Recipe:
         prompts = recipe.prompts
@@ -158,32 +157,32 @@ def _frames(model: RealModel, at_most: int) -> Change:
 
 
 def _legal(model: RealModel, at_most: int) -> int:
-    """The most frames that a family can make; 8 k + 1 are legal for every one."""
+    """The largest number of frames that a family can generate; 8 k + 1 is legal for all families."""
     step = 8 if model.family in ("cogvideox", "ltx") else 4
     return (at_most - 1) // step * step + 1
 
 
 def _draft(model: RealModel, *, num_frames: int, num_steps: int, num_takes: int) -> Change:
-    """Drafts no longer, no finer and no more than that."""
+    """Drafts with at most that many frames, steps and takes."""
     return lambda recipe: _shorter_drafts(
         recipe, num_frames=_legal(model, num_frames), num_steps=num_steps, num_takes=num_takes
     )
 
 
 def _shorter_drafts(recipe: Recipe, **at_most: int) -> Recipe:
-    """A draft has never more frames or steps than a full take; recipes without drafts stay as they are."""
+    """A draft never has more frames or steps than a full take; recipes without drafts do not change."""
     if recipe.generate.draft is None:
         return recipe
     draft = recipe.generate.draft
-    said = {name: getattr(draft, name) for name in at_most}
+    own = {name: getattr(draft, name) for name in at_most}
     usual = {"num_frames": recipe.shape.num_frames, "num_steps": recipe.generate.sampler.num_steps}
-    less = {name: most for name, most in at_most.items() if most < (said[name] or usual[name])}
+    less = {name: most for name, most in at_most.items() if most < (own[name] or usual[name])}
     generate = recipe.generate.model_copy(update={"draft": draft.model_copy(update=less)})
     return recipe.model_copy(update={"generate": generate})
 
 
 def _steps(at_most: int) -> Change:
-    """Sampling steps, of both samplers alike."""
+    """Sampling steps of both samplers."""
 
     def change(recipe: Recipe) -> Recipe:
         for setting in ("generate.sampler.num_steps", "measure.sampler.num_steps"):
@@ -194,13 +193,13 @@ def _steps(at_most: int) -> Change:
 
 
 def _with_same_epochs(original: Recipe, recipe: Recipe) -> Recipe:
-    """As many passes over the clips as the original makes."""
+    """The same number of epochs as the original."""
     share = _num_own(recipe) / max(1, _num_own(original))
     return _set(recipe, "train.num_steps", max(1, round(original.train.num_steps * share)))
 
 
 def _filled(original: Recipe, fitted: Recipe, fits: Callable[[Recipe], bool]) -> Recipe:
-    """As many weakness prompts as there is room for, up to what was asked for."""
+    """As many weakness prompts as fit, up to the original number."""
     low, high = fitted.prompts.num_weakness, original.prompts.num_weakness
     best = fitted
     while low < high:
@@ -223,7 +222,7 @@ def _trades(before: Recipe, after: Recipe) -> tuple[Trade, ...]:
     if first is not None and last is not None:
         usual = {"num_frames": before.shape.num_frames, "num_steps": before.generate.sampler.num_steps}
         pairs = [(name, getattr(first, name) or usual[name], getattr(last, name)) for name in _DRAFT]
-        # Where a draft is as long as a full take, it has no number of its own that could be traded.
+        # If a draft is as long as a full take, it has no separate setting that could be reduced.
         values += [(f"generate.draft.{name}", old, new) for name, old, new in pairs if new is not None]
     return tuple(Trade(*each) for each in values if each[1] != each[2])
 

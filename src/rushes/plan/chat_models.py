@@ -1,7 +1,7 @@
-"""What chat models cost that run here: seconds per draft, answer and measurement, and parameters in memory. Estimates.
+"""What chat models on this machine cost: seconds per draft, answer and measurement, and memory. Estimates.
 
-A model is counted by the size in its name. Servers, models without a size in their names, and what a plug-in does
-beside its chat models are not counted, and named as left out.
+A model is counted by the size in its name. Servers, models without a size in their names, and a plug-in's other work
+are not counted, and are listed as left out.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ ChatKind = Literal["drafts", "answers", "measurements"]
 TOKENS_PER_DRAFT: Final = 500
 """Tokens written per draft: base prompt, detailed prompt, questions, the critic's verdict. An assumption."""
 FRAMES_SHOWN: Final = 12
-"""Frames that a judge sees of a clip where the recipe leaves it to the dimension: about the mean of their table."""
+"""Frames per clip shown to a judge if the dimension decides: about the mean of `dimensions/frames.yaml`."""
 PATCH_PX: Final = 28
-"""Side of what is one token of a frame to the Qwen2.5-VL line, pixels."""
+"""Side of the patch that is one token in the Qwen2.5-VL models, pixels."""
 _ROLES: Final[Mapping[ChatKind, Role]] = {"drafts": WRITER, "answers": JUDGE, "measurements": MEASURER}
-"""Who does each kind of work."""
+"""The role that does each kind of work."""
 _BESIDE: Final[Mapping[ChatKind, str]] = {
     "drafts": "the writer's other work",
     "answers": "the judge's other work",
     "measurements": "the measurer's other metrics",
 }
-"""What a plug-in does beside its chat models."""
+"""A plug-in's work other than its chat models'."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,17 @@ class ChatUse:
     """How a role calls one chat model in one unit of its work: a draft, an answer, a measurement."""
 
     name: str
-    """What the user calls it, for notes of the plan: "judge"."""
+    """Its name in notes of the plan: "judge"."""
     model: Spec
-    """Which; counted where it is a `LocalModelSpec` with a size in its name, else named as not counted."""
+    """The model. It is counted if it is a `LocalModelSpec` with a size in its name, otherwise listed as not counted."""
     num_calls: float
-    """Calls per unit of work, a mean; 0 for a model that is loaded and not asked."""
+    """Mean number of calls per unit of work; 0 for a model that is loaded but not called."""
     num_frames: int | None = 0
-    """Frames shown per call; None for as many as a judge is usually shown, 0 for texts."""
+    """Frames shown per call; None for the number that a judge is usually shown, 0 for texts."""
     max_side_px: int = 448
-    """Longest side of a frame as it is shown, pixels."""
+    """Longest side of a frame as shown, pixels."""
     num_tokens: int = 0
-    """Tokens written per call; 0 where the answer is read off the first word."""
+    """Tokens written per call; 0 if the answer is read from the first word."""
 
 
 @runtime_checkable
@@ -67,13 +67,13 @@ class CallsChatModels(Protocol):
         """The chat models of the role; nothing is loaded.
 
         Args:
-            dimensions: names of the quality dimensions that the recipe works in, each taken to be equally frequent.
+            dimensions: names of the recipe's quality dimensions, assumed to be equally frequent.
         """
         ...
 
 
 def chat_price(recipe: Recipe, kind: ChatKind, gpu: Gpu) -> Price | None:
-    """One draft, answer or measurement on a GPU; None where nothing of it can be counted."""
+    """One draft, answer or measurement on a GPU; None if nothing of it can be counted."""
     uses = chat_uses(recipe, kind)
     known = [seconds for use in uses if use.num_calls and (seconds := _seconds(use, recipe, gpu)) is not None]
     if not known:
@@ -86,14 +86,14 @@ def chat_price(recipe: Recipe, kind: ChatKind, gpu: Gpu) -> Price | None:
 
 
 def chat_parameters(recipe: Recipe, kind: ChatKind) -> float:
-    """Parameters of the models that run here and can be counted; one that has two roles is loaded once."""
+    """Parameters of the models that run on this machine and can be counted; one with two roles is loaded once."""
     models = [use.model for use in chat_uses(recipe, kind)] or chat_models(_role(recipe, kind), _ROLES[kind])
     local = {model for model in models if isinstance(model, LocalModelSpec)}
     return sum(parameters(model) or 0.0 for model in local)
 
 
 def parameters(model: Spec) -> float | None:
-    """Parameters of a model that runs here, from the size in its name ("7B"); None for any other."""
+    """Parameters of a model that runs on this machine, from the size in its name ("7B"); None for any other."""
     if not isinstance(model, LocalModelSpec):
         return None
     found = re.search(r"(?<![\w.])(\d+(?:\.\d+)?)[bB](?![a-zA-Z])", model.model)
@@ -110,7 +110,7 @@ def chat_models(spec: Spec, role: Role) -> tuple[ServerModelSpec | LocalModelSpe
 
 
 def chat_uses(recipe: Recipe, kind: ChatKind) -> Sequence[ChatUse]:
-    """How the role that does this kind of work calls chat models; empty where it calls none, or does not tell.
+    """How the role that does this kind of work calls chat models; empty if it calls none or does not declare them.
 
     Raises:
         RecipeError: the role is a plug-in that cannot be imported, or its options do not fit.
@@ -145,7 +145,7 @@ def _named_in(value: object) -> Iterator[ServerModelSpec | LocalModelSpec]:
 
 
 def _seconds(use: ChatUse, recipe: Recipe, gpu: Gpu) -> float | None:
-    """One pass over the frames that are shown, none larger than the clip's, and the weights once per written token."""
+    """One pass over the frames shown, none larger than the clip's, and one read of the weights per written token."""
     size = parameters(use.model)
     if size is None:
         return None
@@ -153,5 +153,5 @@ def _seconds(use: ChatUse, recipe: Recipe, gpu: Gpu) -> float | None:
     side = min(sides[1], use.max_side_px)
     shown = min(FRAMES_SHOWN if use.num_frames is None else use.num_frames, recipe.shape.num_frames)
     tokens = shown * max(1, side // PATCH_PX) * max(1, side * sides[0] // sides[1] // PATCH_PX)
-    # The weights lie in two bytes each.
+    # Each weight takes two bytes.
     return use.num_calls * (gpu.seconds(0.0, 2 * size * tokens) + gpu.reading_seconds(2 * size * use.num_tokens))

@@ -1,6 +1,6 @@
-"""How much each stage of a recipe has to do, and how much a run has done: units of work, by kind.
+"""How much work each stage of a recipe has, and how much a run has done: units of work, by kind.
 
-What a unit costs is in `prices`. Totals that become exact while a run goes on are in `totals`.
+What a unit costs is in `prices`. Totals that become exact during a run are in `totals`.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from rushes.records import Clip, Sample, SamplerSettings
 from rushes.store.run import Run
 
 Kind = Literal["drafts", "clip_calls", "decodes", "draft_clips", "answers", "measurements", "train_clips", "encodes"]
-"""Kinds of work, each with a price of its own: drafts written; transformer calls for one clip while sampling (guidance
-needs two a step); clips decoded; draft clips sampled and decoded; questions answered; clips (or groups) measured; clips
-in a batch of one optimiser step; clips encoded for training."""
+"""Kinds of work, each with its own price: drafts written; transformer calls for one clip while sampling (guidance needs
+two per step); clips decoded; draft clips sampled and decoded; questions answered; clips (or groups) measured; clips in
+a batch of one optimiser step; clips encoded for training."""
 
 Units = Mapping[Kind, float]
 """An amount of work: units by kind."""
 
 QUESTIONS_PER_PROMPT: Final = 4
-"""How many questions a prompt has, roughly; the real number is known only when they are written."""
+"""Approximate number of questions per prompt; the real number is known once they are written."""
 
 
 @dataclass(frozen=True)
 class StageWork:
-    """What one stage has to do."""
+    """The work of one stage."""
 
     stage: str
     """Name of the stage."""
     items: str
-    """What it makes, in words."""
+    """What it produces, in words."""
     num_items: int
-    """How many; an upper bound where the screen decides."""
+    """How many; an upper bound if the screen decides."""
     units: Units
     """Work by kind."""
     tables: Mapping[str, int]
-    """Records that it adds, by table of the run; upper bounds where the screen decides."""
+    """Records that it adds, by table of the run; upper bounds if the screen decides."""
 
 
 def work_of(recipe: Recipe) -> tuple[StageWork, ...]:
-    """What each stage of a recipe has to do.
+    """The work of each stage of a recipe.
 
     Raises:
         RecipeError: the recipe names a dimension that does not exist.
@@ -66,7 +66,7 @@ def work_of(recipe: Recipe) -> tuple[StageWork, ...]:
 
 
 def planned_totals(recipe: Recipe) -> dict[str, int]:
-    """Records that a whole run adds, by table; upper bounds where the screen decides.
+    """Records that a whole run adds, by table; upper bounds if the screen decides.
 
     Raises:
         RecipeError: the recipe names a dimension that does not exist.
@@ -79,17 +79,17 @@ def planned_totals(recipe: Recipe) -> dict[str, int]:
 
 
 def calls_per_clip(sampler: SamplerSettings, base: BaseModelSpec) -> int:
-    """Transformer calls that one clip takes: one a step, two with classifier-free guidance.
+    """Transformer calls for one clip: one per step, two with classifier-free guidance.
 
     Args:
-        sampler: how the clip is made.
-        base: the model; one whose family cannot be told from here is taken for the usual kind.
+        sampler: how the clip is sampled.
+        base: the model; an unknown family is assumed to be of the usual kind.
     """
     return sampler.num_steps * calls_per_step(_family(base), sampler.guidance_scale)
 
 
 def calls_per_draft(recipe: Recipe) -> float:
-    """Transformer calls of a full-length clip that a draft clip is worth, by its share of the pixels."""
+    """Cost of a draft clip in transformer calls of a full-length clip, by its share of the pixels."""
     draft = as_draft(recipe)
     share = draft.shape.num_pixels / recipe.shape.num_pixels
     return share * calls_per_clip(draft.generate.sampler, recipe.base)
@@ -101,9 +101,9 @@ def _family(base: BaseModelSpec) -> str | None:
 
 
 def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
-    """Probe clips, measured. All evaluation prompts are written now: probes, and both splits of held-out ones.
+    """Probe clips, measured. All evaluation prompts are written in this stage: probes and both held-out splits.
 
-    With `measure.suite` nothing is drafted: the suite's own prompts are the probes and the held-out ones.
+    With `measure.suite` nothing is drafted: probes and held-out prompts come from the suite.
     """
     num_probes = num_dimensions * recipe.diagnose.num_prompts * recipe.diagnose.num_takes
     probes, held_out, compared = (
@@ -128,7 +128,7 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
 
 
 def _prompts(recipe: Recipe) -> StageWork:
-    """Drafts of all rounds, and real clips with their captions; of the sandbox's own, more are rendered than used."""
+    """Drafts of all rounds, and real clips with their captions; a plug-in renders more clips than are used."""
     spec, rounds = recipe.prompts, recipe.num_rounds
     num_drafts = rounds * math.ceil(spec.num_weakness * spec.oversample)
     # Each focus dimension rounds its own share up, so there may be a few more records than drafts counted at once.
@@ -145,7 +145,7 @@ def _prompts(recipe: Recipe) -> StageWork:
 
 
 def _draft(recipe: Recipe) -> tuple[StageWork, ...]:
-    """Draft takes, where the recipe wants them."""
+    """Draft takes, if the recipe has them."""
     if recipe.generate.draft is None:
         return ()
     num_prompts = recipe.num_rounds * (recipe.prompts.num_weakness + recipe.prompts.num_caption)
@@ -163,8 +163,8 @@ def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
     num_answers = num_clips * QUESTIONS_PER_PROMPT if recipe.generate.decode else 0
     num_steps = rounds * recipe.train.num_steps
     calls = calls_per_clip(recipe.generate.sampler, recipe.base)
-    made: dict[Kind, float] = {"clip_calls": num_clips * calls, "decodes": num_clips * recipe.generate.decode}
-    generate = StageWork("generate", "clips at most", num_clips, made, {"clips": num_clips})
+    units: dict[Kind, float] = {"clip_calls": num_clips * calls, "decodes": num_clips * recipe.generate.decode}
+    generate = StageWork("generate", "clips at most", num_clips, units, {"clips": num_clips})
     judge = StageWork("judge", "answers, about", num_answers, {"answers": num_answers}, {"answers": num_answers})
     train = StageWork(
         "train",
@@ -179,7 +179,7 @@ def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
 def _measure(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
     """Base and tuned model on the held-out prompts: measured, and judged so that the two can be compared.
 
-    Where takes are compared (Diversity), the takes of a prompt are one measurement, and no judge is asked.
+    If takes are compared (Diversity), the takes of a prompt are one measurement and are not judged.
     """
     spec = recipe.measure
     num_focus = len(recipe.diagnose.focus) or min(num_dimensions, recipe.diagnose.num_focus)
@@ -205,7 +205,7 @@ def _measure(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
 
 
 def _num_encoded(recipe: Recipe, num_clips: int) -> int:
-    """Clips encoded for training: every round the real ones, and the model's own where they are encoded again."""
+    """Clips encoded for training: the real ones in every round, and the model's own if they are encoded again."""
     own = num_clips if recipe.generate.latents == "reencoded" else 0
     return recipe.num_rounds * recipe.prompts.real.num_wanted + own
 
@@ -214,9 +214,9 @@ def _num_encoded(recipe: Recipe, num_clips: int) -> int:
 
 
 def units_done(run: Run, recipe: Recipe) -> dict[str, dict[Kind, float]]:
-    """The work behind a run's records, by table, as the cost ledger has it. Work that left no record is not in it."""
+    """The work behind a run's records, by table, as in the cost ledger. Work that left no record is not included."""
     clips, steps = run.clips.all(), sum(checkpoint.step for checkpoint in run.checkpoints.all())
-    # Captions come with their clips, and a suite with its prompts: nobody drafts them.
+    # Captions come with their clips, and a suite's prompts with the suite: they are not drafted.
     given = {"caption"} if recipe.measure.suite is None else {"caption", "probe", "held_out"}
     samples = [each for n in range(recipe.num_rounds) for each in run.read_derived(f"samples-{n}", Sample) or []]
     found: dict[str, dict[Kind, float]] = {
@@ -238,5 +238,5 @@ def units_done(run: Run, recipe: Recipe) -> dict[str, dict[Kind, float]]:
 
 
 def sampler_calls(clips: Iterable[Clip], base: BaseModelSpec) -> int:
-    """Transformer calls that the clips a model made have taken; real ones took none."""
+    """Transformer calls that the generated clips have taken; real clips took none."""
     return sum(calls_per_clip(clip.sampler, base) for clip in clips if clip.sampler is not None)

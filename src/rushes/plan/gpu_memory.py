@@ -1,4 +1,4 @@
-"""How much of a stage's memory lies on a GPU, and what a recipe comes to there: offloading, recomputation. In bytes."""
+"""How much of a stage's memory is on a GPU, and which offloading and recomputation a recipe uses there. In bytes."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from rushes.plan.memory import FIRST_USE, lasting_bytes, loaded_bytes, num_shard
 from rushes.recipe.recipe import Recipe, as_draft
 
 _CHAT: Final[dict[str, ChatKind]] = {"prompts": "drafts", "judge": "answers"}
-"""Stages whose work is done by other models than the base."""
+"""Stages whose work is done by models other than the base."""
 
 
 def gpu_peak_bytes(size: ModelSize, recipe: Recipe, stage: str, gpu: Gpu) -> tuple[float | None, Offload]:
-    """GPU memory of a stage at its peak, every block computed again in training, and what is offloaded for it.
+    """Peak GPU memory of a stage, with every block recomputed in training, and what is offloaded for it.
 
     Args:
         size: of the base.
-        recipe: what is to be done.
+        recipe: the planned run.
         stage: a stage of the plan.
-        gpu: where.
+        gpu: the device.
 
     Returns:
-        None for the memory where nothing tells.
+        None for the memory if it is unknown.
 
     Raises:
         RecipeError: the writer, the judge or the measurer is a plug-in that cannot be used.
     """
-    # The pipeline is loaded once, for the largest clips: drafts find it as it was placed for the full-length ones.
+    # The pipeline is loaded once, for the largest clips: drafts use the placement chosen for the full-length ones.
     offload = offload_on(size, recipe, gpu)
     if stage == "train":
         asked = recipe.runtime.train.recompute
         return gpu_train_bytes(size, recipe, "all" if asked == "auto" else asked, offload), "none"
-    # The base stays loaded beside a model that writes, judges or measures here; offloaded, it comes only to work.
+    # The base stays loaded beside a model that writes, judges or measures here; offloaded, it is moved in only for use.
     base = FIRST_USE if offload != "none" else _resident_bytes(size, recipe)
     if stage in _CHAT:
         beside = chat_parameters(recipe, _CHAT[stage])
@@ -48,7 +48,7 @@ def gpu_peak_bytes(size: ModelSize, recipe: Recipe, stage: str, gpu: Gpu) -> tup
 
 
 def gpu_generate_bytes(size: ModelSize, recipe: Recipe, offload: Offload) -> float:
-    """Generating clips: encoding the texts, or sampling and decoding; layer by layer, the work alone."""
+    """Generating clips: encoding the texts, or sampling and decoding; with sequential offloading, activations only."""
     work = round(_work_bytes(size, recipe))
     needed = needed_bytes(_parts(size, recipe), work, frees_text=recipe.runtime.free_text_encoder)
     return FIRST_USE + needed.get(offload, work)
@@ -57,9 +57,8 @@ def gpu_generate_bytes(size: ModelSize, recipe: Recipe, offload: Offload) -> flo
 def gpu_train_bytes(size: ModelSize, recipe: Recipe, recompute: Recompute, offload: Offload = "none") -> float:
     """Training: weights and copies, gradients, optimiser, average, activations of one micro-batch.
 
-    Of the first GPU, where several processes train. The network is made in main memory, where the pipeline's own
-    transformer waits meanwhile, and the rest of an offloaded pipeline. Latents and texts lie on disk: see
-    `plan.data_bytes`.
+    With several processes it is the first GPU's. The network is built in main memory, which also holds the pipeline's
+    own transformer and the rest of an offloaded pipeline. Latents and texts are on disk: see `plan.data_bytes`.
     """
     on_gpu, spec = _without_scores(size), recipe.train
     working = lasting_bytes(on_gpu, spec, num_shards(recipe)) + step_bytes(on_gpu, recipe, recompute)
@@ -69,7 +68,7 @@ def gpu_train_bytes(size: ModelSize, recipe: Recipe, recompute: Recompute, offlo
 
 
 def recompute_on(size: ModelSize, recipe: Recipe, gpu: Gpu) -> Recompute:
-    """The recomputation that training comes to on a GPU: what the recipe names, or what `auto` will choose there."""
+    """The recomputation that training uses on a GPU: what the recipe names, or what `auto` will choose there."""
     asked = recipe.runtime.train.recompute
     if asked != "auto":
         return asked
@@ -78,7 +77,7 @@ def recompute_on(size: ModelSize, recipe: Recipe, gpu: Gpu) -> Recompute:
 
 
 def offload_on(size: ModelSize, recipe: Recipe, gpu: Gpu) -> Offload:
-    """What generating comes to on a GPU: what the recipe names, or what `auto` will choose there when it is loaded."""
+    """The offloading that generation uses on a GPU: what the recipe names, or what `auto` will choose at load time."""
     if recipe.runtime.offload != "auto":
         return recipe.runtime.offload
     free, work = round(gpu.memory_bytes - FIRST_USE), round(_work_bytes(size, recipe))
@@ -102,7 +101,7 @@ def _parts(size: ModelSize, recipe: Recipe) -> dict[str, int]:
 
 
 def _resident_bytes(size: ModelSize, recipe: Recipe) -> float:
-    """What lies in GPU memory while the base only waits: the copy of its weights is in main memory."""
+    """GPU memory in use while the base is idle: the copy of its weights is in main memory."""
     loaded = loaded_bytes(size, recipe) - FLOAT * size.num_transformer
     if recipe.runtime.free_text_encoder:
         loaded -= (FLOAT / 2 if recipe.base.text_precision == "bfloat16" else FLOAT) * size.num_text

@@ -1,9 +1,9 @@
-"""Named GPUs, and the share of their data sheet that each kind of arithmetic reaches: one number a kind, for all pages.
+"""Named GPUs, and the share of their data sheet's speed that each kind of arithmetic reaches: one number per kind.
 
-The efficiencies are stated, not measured here. Attention: PyTorch's default attention is published at 329 of an H100's
-989 TFLOP/s (a better backend reaches 631, which this leaves out). Linear layers, with all that is no matrix product:
-what is left of the published 95 s for one clip of Wan2.1-T2V-1.3B (832 x 480, 81 frames, 50 steps with guidance) on one
-H200 when its attention runs at that share.
+The efficiencies are taken from publications, not measured here. Attention: PyTorch's default attention is published at
+329 of an H100's 989 TFLOP/s (a better backend reaches 631, which is ignored here). Linear layers and everything else:
+the remainder of the published 95 s for one clip of Wan2.1-T2V-1.3B (832 x 480, 81 frames, 50 steps with guidance) on
+one H200, after attention at that share.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ READING_EFFICIENCY: Final = 0.5
 
 @dataclass(frozen=True)
 class Gpu:
-    """One device, by its maker's data sheet."""
+    """One device, by its vendor's data sheet."""
 
     name: str
-    """As `rushes plan --gpu` knows it."""
+    """Its name in `rushes plan --gpu`."""
     memory_bytes: float
     """Memory."""
     peak: float
-    """FLOPs a second at most: bfloat16, dense, accumulated in float32."""
+    """Peak FLOPs per second: bfloat16, dense, accumulated in float32."""
     bandwidth: float
-    """Bytes of memory read a second at most."""
+    """Peak bytes of memory read per second."""
 
     def seconds(self, attention: float, linear: float) -> float:
-        """Expected time for that many FLOPs of attention and of everything else."""
+        """Expected seconds for that many FLOPs of attention and of everything else."""
         return attention / (ATTENTION_EFFICIENCY * self.peak) + linear / (LINEAR_EFFICIENCY * self.peak)
 
     def reading_seconds(self, num_bytes: float) -> float:
-        """Expected time for reading that much memory, as a language model does with its weights for every token."""
+        """Expected seconds for reading that much memory, as a language model reads its weights for every token."""
         return num_bytes / (READING_EFFICIENCY * self.bandwidth)
 
 
@@ -56,10 +56,10 @@ GPUS: Final = (
 
 
 def find_gpu(name: str) -> Gpu:
-    """The GPU of that name, whatever its case.
+    """The GPU with that name; case is ignored.
 
     Raises:
-        RecipeError: there is none of that name in the table.
+        RecipeError: the table has no such GPU.
     """
     names = [gpu.name for gpu in GPUS]
     for gpu in GPUS:
@@ -67,8 +67,8 @@ def find_gpu(name: str) -> Gpu:
             return gpu
     near = get_close_matches(name, names, n=1, cutoff=0.3)
     raise RecipeError(
-        "no data about this GPU",
+        "this GPU is unknown",
         expected=f"one of {', '.join(names)}",
         got=name,
-        next_step=f"did you mean {near[0]!r}?" if near else "choose the one that is nearest to yours",
+        next_step=f"did you mean {near[0]!r}?" if near else "choose the one that is most similar to yours",
     )

@@ -1,4 +1,4 @@
-"""Measured prices: what runs on this machine have booked, over what they did, as far as it is the same kind of work."""
+"""Measured prices: time that runs on this machine have recorded, divided by their units of the same kind of work."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DEPENDS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "measurements": ("measure.measurer", "shape"),
     "train_clips": ("base", "shape", "train.lora", "train.precision"),
 }
-"""Settings that decide the price of a kind of work; a run with others says nothing about it."""
+"""Settings that affect the price of a kind of work; a run with other values does not count."""
 
 _TABLE: Final[Mapping[Kind, str]] = {
     "drafts": "prompts",
@@ -34,21 +34,21 @@ _TABLE: Final[Mapping[Kind, str]] = {
     "answers": "answers",
     "measurements": "measurements",
 }
-"""Tables of the cost ledger that a kind of work is booked under; training is read from its checkpoints."""
+"""The table of the cost ledger in which a kind of work is recorded; training is read from its checkpoints."""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """What a run has booked under one table."""
+    """What a run has recorded under one table."""
 
     seconds: float
     """Wall-clock, over all devices and sessions."""
     num_items: int
-    """Records made in that time."""
+    """Records added in that time."""
 
     @property
     def each_s(self) -> float | None:
-        """Seconds for one record; None where nothing was made."""
+        """Seconds per record; None if there are no records."""
         return self.seconds / self.num_items if self.num_items else None
 
 
@@ -63,22 +63,22 @@ def spent(run: Run) -> dict[str, Spent]:
 
 @dataclass(frozen=True)
 class Earlier:
-    """What earlier runs tell."""
+    """What is known from earlier runs."""
 
     prices: Prices
-    """Each from the first run that knows it."""
+    """Each price from the first run that has it."""
     skipped: tuple[str, ...]
     """Run folders that could not be read, and why."""
 
 
 def earlier_runs(folder: Path) -> list[Path]:
-    """Run folders in `folder`, the one worked in last first; none where there is no such folder."""
+    """Run folders in `folder`, most recently used first; empty if there is no such folder."""
     homes = [database.parent for database in folder.glob("*/records.sqlite")]
     return sorted(homes, key=lambda home: (home / "records.sqlite").stat().st_mtime, reverse=True)
 
 
 def gather(homes: Iterable[Path], recipe: Recipe) -> Earlier:
-    """What `homes` tell about the prices of `recipe`; the first that knows a kind of work counts."""
+    """The prices of `recipe` known from `homes`; for each kind of work the first run that has one counts."""
     prices, skipped = Prices(), []
     for home in homes:
         try:
@@ -94,10 +94,10 @@ def measured_prices(
     others: Sequence[Path],
     calibrate: Callable[[Recipe], Prices] | None = None,
 ) -> Earlier:
-    """What is known about the prices of `recipe`: from runs, and where they say nothing from a short trial.
+    """The known prices of `recipe`: from runs, and for missing ones from a short trial.
 
     Args:
-        recipe: what is to be done.
+        recipe: the planned run.
         named: run folders the user named; each must be readable, and no others are read.
         others: run folders to read when none is named.
         calibrate: tries a small batch of each kind of work; called only when a price is missing. None: no trial.
@@ -118,7 +118,7 @@ def measured_prices(
 
 
 def prices_of(home: Path, recipe: Recipe) -> Prices:
-    """What one run tells about the prices of `recipe`: only kinds of work with the same model, size, device and so on.
+    """The prices of `recipe` known from one run: only kinds of work with the same model, size, device and so on.
 
     Raises:
         StoreError: not a run folder, or not readable by this version.
@@ -157,7 +157,7 @@ def _at(value: Any, path: str) -> Any:
 
 
 def _price(run: Run, kind: Kind, settings: Mapping[str, Any], base: BaseModelSpec) -> Price | None:
-    """Seconds over units; those of training from its checkpoints, which hold all sessions and no set-up."""
+    """Seconds per unit; for training from its checkpoints, which include all sessions but no set-up."""
     if kind == "train_clips":
         done = run.checkpoints.all()
         seconds = sum(one.seconds for one in done)

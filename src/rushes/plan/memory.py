@@ -1,8 +1,8 @@
-"""How much memory a stage takes at its peak: weights, their copies, optimiser, average, activations. A model, in bytes.
+"""A model of a stage's peak memory: weights, their copies, optimiser, average, activations. In bytes.
 
-It is meant to be within a factor of two, to tell before hours are spent whether a recipe fits at all. A test holds it
-to what small models are measured to take on a CPU: full and low-rank training, and sampling came out at 0.76 to 1.24.
-What of it lies on a GPU is in `gpu_memory`. Where several processes train, it is what each takes.
+It is meant to be within a factor of two, to show before hours are spent whether a recipe fits at all. A test compares
+it with the measured memory of small models on a CPU: full training, low-rank training and sampling were at 0.76 to 1.24
+of the estimate. The GPU's part is in `gpu_memory`. With several training processes it is the memory of each.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from rushes.recipe.train import TrainSpec
 LIBRARIES: Final = 700e6
 """Resident size of the process with torch, diffusers and transformers imported, before a model is loaded."""
 FIRST_USE: Final = 60e6
-"""What the libraries add when a model first runs: code that is loaded then, and their own work space."""
+"""What the libraries add when a model first runs: lazily loaded code and their workspace."""
 AUTOCAST: Final = 0.75
-"""Activations in bfloat16 beside float32: what linear layers keep halves, norms and the residual stream stay."""
+"""Activations with bfloat16 autocast relative to float32: those of linear layers halve, norms and the residual stream
+do not."""
 
 # What one transformer block keeps for its backward pass, in bytes, fitted to the tensors that autograd saves for
 # WanTransformer3DModel in float32, with attention as plain matrix products (widths 192 and 384, 20 to 320 tokens).
@@ -53,7 +54,7 @@ def loaded_bytes(model: ModelSize, recipe: Recipe) -> float:
 
 
 def generate_bytes(model: ModelSize, recipe: Recipe) -> float:
-    """Generating clips: what is loaded, and a batch at work."""
+    """Generating clips: the loaded pipeline, and the activations of a batch."""
     work = sampling_bytes(model, recipe.shape, recipe.runtime.generate_batch)
     return FIRST_USE + loaded_bytes(model, recipe) + work
 
@@ -62,12 +63,12 @@ def generate_bytes(model: ModelSize, recipe: Recipe) -> float:
 
 
 def num_tuned(model: ModelSize, spec: TrainSpec) -> int:
-    """Parameters that training moves: all of the transformer's, or those of an adapter on it."""
+    """Trained parameters: all of the transformer's, or those of an adapter on it."""
     return model.num_transformer if spec.lora is None else adapter_parameters(model, spec.lora.rank)
 
 
 def num_shards(recipe: Recipe) -> int:
-    """Processes that weights, gradients, moments and average are divided between: all with FSDP, none with DDP."""
+    """Processes that weights, gradients, moments and average are sharded over: all with FSDP, one with DDP."""
     runtime = recipe.runtime.train
     return runtime.num_processes if runtime.parallel == "fsdp" else 1
 
@@ -75,20 +76,20 @@ def num_shards(recipe: Recipe) -> int:
 def network_bytes(model: ModelSize, spec: TrainSpec) -> float:
     """The transformer in training and its frozen base: a copy for full fine-tuning, the same weights for an adapter.
 
-    What is frozen lies in bfloat16 where training computes in it (`network.round_frozen`). Undivided, as it is made
-    also where it is divided then.
+    Frozen weights are stored in bfloat16 if training computes in it (`network.round_frozen`). The number is for
+    unsharded weights, since the network is built whole before it is sharded.
     """
     frozen = (FLOAT / 2 if spec.precision == "bfloat16" else FLOAT) * model.num_transformer
     return frozen + FLOAT * num_tuned(model, spec)
 
 
 def lasting_bytes(model: ModelSize, spec: TrainSpec, shards: int = 1) -> float:
-    """What lies there from the first step to the last: the network, both moments, and the average.
+    """Memory held from the first step to the last: the network, both moments, and the average.
 
     Args:
         model: the base.
         spec: how it is trained.
-        shards: processes that all of it is divided between.
+        shards: processes that all of it is sharded over.
     """
     return (network_bytes(model, spec) + (moment_bytes(spec) + FLOAT) * num_tuned(model, spec)) / shards
 
@@ -105,10 +106,10 @@ def block_bytes(model: ModelSize, recipe: Recipe) -> tuple[BlockBytes, ...]:
 
 
 def step_bytes(model: ModelSize, recipe: Recipe, policy: Recompute) -> float:
-    """What a step adds and gives back: gradients, activations under a policy, the tuned weights in bfloat16.
+    """Temporary memory of a step: gradients, activations under a policy, the tuned weights in bfloat16.
 
-    Divided weights are whole for the block that computes and the one that is fetched meanwhile, and so are a block's
-    gradients before they are divided. The bfloat16 weights that autocast keeps for the backward pass are whole too.
+    Sharded weights are gathered for the block that computes and for the one that is prefetched, and so are a block's
+    gradients before they are sharded. The bfloat16 weights that autocast keeps for the backward pass are unsharded too.
     """
     blocks, tuned, shards = block_bytes(model, recipe), num_tuned(model, recipe.train), num_shards(recipe)
     # The backward pass holds the gradients of one block beside what was kept.
@@ -119,13 +120,13 @@ def step_bytes(model: ModelSize, recipe: Recipe, policy: Recompute) -> float:
 
 
 def policy_of(model: ModelSize, recipe: Recipe, free: float | None) -> Recompute:
-    """The recomputation that a recipe comes to: what it names, or what `auto` will choose.
+    """The recomputation that a recipe uses: what it names, or what `auto` will choose.
 
     Args:
         model: the base.
-        recipe: what is to be done.
-        free: bytes of the device that training's network, optimiser and steps may take; None where nobody knows, and
-            then nothing is computed again.
+        recipe: the planned run.
+        free: bytes of the device that training's network, optimiser and steps may take; None if unknown, and then
+            nothing is recomputed.
     """
     asked = recipe.runtime.train.recompute
     if asked != "auto":
@@ -136,15 +137,15 @@ def policy_of(model: ModelSize, recipe: Recipe, free: float | None) -> Recompute
 
 
 def train_bytes(model: ModelSize, recipe: Recipe, free: float | None = None) -> float:
-    """Training: the loaded pipeline, what lasts, and the largest of what comes and goes; of the first process.
+    """Training: the loaded pipeline, lasting memory, and the largest temporary memory; for the first process.
 
-    A divided network is made whole and divided then, and its average is merged into a whole one at the end. Latents
-    and texts lie in mapped files, whose pages the system takes back when it needs them: they count nothing.
+    A sharded network is built whole and then sharded, and its average is merged into a whole one at the end. Latents
+    and texts are in memory-mapped files, whose pages the system can reclaim, so they are not counted.
 
     Args:
         model: the base.
-        recipe: what is to be done.
-        free: memory of the device before the base is loaded, bytes; None where nobody knows.
+        recipe: the planned run.
+        free: free memory of the device before the base is loaded, bytes; None if unknown.
     """
     spec, loaded, shards = recipe.train, FIRST_USE + loaded_bytes(model, recipe), num_shards(recipe)
     policy = policy_of(model, recipe, None if free is None else free - loaded)
@@ -156,14 +157,13 @@ def train_bytes(model: ModelSize, recipe: Recipe, free: float | None = None) -> 
 
 
 def peak_bytes(model: ModelSize, recipe: Recipe, stage: str, free: float | None = None) -> int | None:
-    """Memory of a stage at its peak, libraries included; None where nothing tells, as of a judge.
+    """Peak memory of a stage, libraries included; None if unknown, as for a judge.
 
     Args:
         model: the base.
-        recipe: what is to be done.
+        recipe: the planned run.
         stage: a stage of the plan: "diagnose", "prompts", "draft", "generate", "judge", "train", "measure".
-        free: memory of the device that is free now, bytes, which decides what training computes again; None where
-            nobody knows.
+        free: free memory of the device now, bytes, which decides what training recomputes; None if unknown.
     """
     own = {
         "diagnose": generate_bytes(model, recipe),

@@ -15,7 +15,7 @@ from rushes.recipe.base import ShapeSpec
 from rushes.recipe.recipe import Recipe
 
 TEXT_WIDTH: Final = 4096
-"""Width of the states that T5-XXL, UMT5-XXL and Llama 3 8B give."""
+"""Width of the states of T5-XXL, UMT5-XXL and Llama 3 8B."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class RealModel:
     """One released model."""
 
     family: Literal["wan", "cogvideox", "hunyuan", "ltx"]
-    """As `base.family` says it."""
+    """As in `base.family`."""
     size: ModelSize
-    """What decides its memory."""
+    """The sizes that determine its memory."""
     attention: Literal["cross", "joint"]
     """`cross`: video attends to video, then to text; `joint`: video and text are one sequence."""
     decode_per_pixel: float
@@ -54,7 +54,7 @@ class RealModel:
         embedding = num_text * 2 * (TEXT_WIDTH * w + w * w)
         if self.attention == "joint":
             both = n + num_text
-            # Blocks of one stream do the same products as those of two: 4 w^2 for attention, 2 w f for the rest.
+            # Single-stream and dual-stream blocks do the same products: 4 w^2 for attention, 2 w f for the rest.
             return CallFlops(layers * 4 * both * both * w, layers * both * 2 * (4 * w * w + 2 * w * f) + embedding)
         per_layer = n * 2 * (6 * w * w + 2 * w * f) + num_text * 2 * 2 * w * w
         return CallFlops(layers * 4 * n * (n + num_text) * w, layers * per_layer + embedding)
@@ -139,28 +139,28 @@ REAL_MODELS: Final[dict[str, RealModel]] = {
         0.85e6,
     ),
 }
-"""By Hub id. Text encoders' sizes are those that their authors publish."""
+"""By Hub id. Sizes of text encoders are as published by their authors."""
 
 
 def real_model(recipe: Recipe) -> RealModel | None:
-    """What is known of the recipe's base; None for a model that is not in the table."""
+    """The table's entry for the recipe's base; None for a model that is not in the table."""
     return REAL_MODELS.get(recipe.base.model)
 
 
 def known_model(recipe: Recipe, *, otherwise: str) -> RealModel:
-    """What is known of the recipe's base.
+    """The table's entry for the recipe's base.
 
     Args:
         recipe: its base is looked up.
-        otherwise: what to do for another model, for the error.
+        otherwise: the next step for another model, for the error.
 
     Raises:
-        RecipeError: nothing is known of it.
+        RecipeError: the model is not in the table.
     """
     model = real_model(recipe)
     if model is None:
         raise RecipeError(
-            "no arithmetic is known of this model, so that nothing can be said about GPUs",
+            "the arithmetic of this model is unknown, so its time and memory on a GPU cannot be estimated",
             expected="base.model: a Hub id of docs/real_models.md",
             got=recipe.base.model,
             next_step=otherwise,

@@ -1,6 +1,6 @@
-"""What `rushes plan` shows: items, time, disk and memory of each stage, on this machine or on a GPU by its name.
+"""What `rushes plan` shows: items, time, disk and memory of each stage, on this machine or on a named GPU.
 
-Times are counts times prices. On a GPU they hold less than a real run takes: read them as "at least".
+Times are counts times prices. On a GPU they leave out part of a real run: read them as "at least".
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from rushes.store.blobs import MAX_RAW_BYTES
 _LATENT_CHANNELS: Final = 16
 _BYTES_PER_RECORD: Final = 1000
 _SMALLER: Final[Mapping[StoredAs, float]] = {"lossless": 3.0, "h264": 30.0}
-"""How much smaller than raw frames a stored clip is taken to be: less than published clips of Wan came out at
+"""Assumed compression of a stored clip relative to raw frames: less than measured on published clips of Wan
 (docs/real_models.md), since those had been compressed before."""
 _WHO: Final[Mapping[Kind, str]] = {"drafts": "the writer", "answers": "the judge", "measurements": "the measurer"}
-"""Who does a kind of work, where nothing tells what it costs."""
+"""The role named for a kind of work whose cost is unknown."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,21 @@ class StagePlan:
     stage: str
     """Name of the stage."""
     items: str
-    """What it makes, in words."""
+    """What it produces, in words."""
     num_items: int
-    """How many; an upper bound where the screen decides."""
+    """How many; an upper bound if the screen decides."""
     seconds: float | None
-    """Expected wall-clock; None where it is not known."""
+    """Expected wall-clock seconds; None if unknown."""
     num_bytes: int | None
-    """Expected disk space; None where it is not known."""
+    """Expected disk space; None if unknown."""
     source: str
     """Where the time comes from."""
     peak_bytes: int | None = None
-    """Expected memory at the stage's peak; None where the model is not on this machine, or nothing tells."""
+    """Expected peak memory of the stage; None if the model is not on this machine, or if it is unknown."""
     left_out: tuple[str, ...] = ()
-    """Work of the stage that the time does not hold, in words."""
+    """Work of the stage that the time does not include, in words."""
     offload: Offload = "none"
-    """On a GPU: what of the pipeline waits in main memory between its turns, so that the stage fits."""
+    """On a GPU: which part of the pipeline is kept in main memory while idle, so that the stage fits."""
 
     def as_json(self) -> dict[str, object]:
         """The same as JSON values."""
@@ -66,8 +66,8 @@ def make_plan(recipe: Recipe, prices: Prices) -> tuple[StagePlan, ...]:
     """Items, time, disk and memory of each stage on this machine.
 
     Args:
-        recipe: what is to be done, as if nothing was done yet.
-        prices: what is known; a stage with work whose price is not known has no time.
+        recipe: the planned run, as if nothing was done yet.
+        prices: the known prices; a stage with work of unknown price has no time.
     """
     size = read_model_size(Path(model_folder(recipe.base.model)))
     free = _free_bytes(recipe)
@@ -90,7 +90,7 @@ def make_plan(recipe: Recipe, prices: Prices) -> tuple[StagePlan, ...]:
 
 
 def plan_on(recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[StagePlan, ...]:
-    """Time, memory and disk of each stage on one GPU; the time is that of all that can be counted.
+    """Time, memory and disk of each stage on one GPU; the time covers all work that can be counted.
 
     Raises:
         RecipeError: the recipe names a dimension that does not exist, or a plug-in that cannot be used.
@@ -106,7 +106,7 @@ def plan_on(recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[StagePlan, ...]
                 items=work.items,
                 num_items=work.num_items,
                 seconds=found.seconds if found.sources or not found.unknown else None,
-                # A checkpoint holds full weights, whatever was trained; the state to resume from lies beside it.
+                # A checkpoint holds full weights, whatever was trained; the state to resume from is stored separately.
                 num_bytes=_disk_bytes(work, recipe, None, FLOAT * model.size.num_transformer),
                 source=" and ".join(found.sources) or "nothing to do",
                 peak_bytes=None if peak is None else round(peak),
@@ -118,10 +118,10 @@ def plan_on(recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[StagePlan, ...]
 
 
 def hours_on(recipe: Recipe, gpu: Gpu) -> float:
-    """GPU-hours of all that can be counted of a recipe with a released model.
+    """GPU-hours of all countable work of a recipe with a released model.
 
     Raises:
-        RecipeError: the base is no released model, or see `plan_on`.
+        RecipeError: the base is not a released model, or see `plan_on`.
     """
     prices = prices_on(recipe, arithmetic_of(recipe), gpu)
     return sum(cost(work.units, prices).seconds for work in work_of(recipe)) / 3600
@@ -140,7 +140,7 @@ def computed_clip_bytes(recipe: Recipe, stored_as: StoredAs | None = None, *, fr
     """Bytes of one stored clip: RGB frames, and float32 latents of 1/8 the size and 1/4 the frames.
 
     Args:
-        recipe: its shape counts.
+        recipe: its shape determines the size.
         stored_as: how frames are stored; None for `generate.stored_as`.
         frames: False for latents alone.
     """
@@ -153,7 +153,7 @@ def computed_clip_bytes(recipe: Recipe, stored_as: StoredAs | None = None, *, fr
 
 
 def data_bytes(recipe: Recipe, model: RealModel) -> float:
-    """Disk space for what training reads, while it runs: latents of all samples and states of all texts, float32."""
+    """Disk space for training data while training runs: latents of all samples and states of all texts, float32."""
     num_prompts = recipe.prompts.num_weakness + recipe.prompts.num_caption
     num_real, shape = recipe.prompts.real.num_wanted, recipe.shape
     latents = (num_prompts * recipe.generate.num_takes + num_real) * model.size.num_latents(shape)
@@ -161,7 +161,7 @@ def data_bytes(recipe: Recipe, model: RealModel) -> float:
 
 
 def _disk_bytes(work: StageWork, recipe: Recipe, clip_bytes: int | None, checkpoint_bytes: int | None) -> int | None:
-    """Disk space of a stage's records and files; sizes of clips that nobody has stored are computed."""
+    """Disk space of a stage's records and files; clip sizes that were not measured are computed."""
     if "checkpoints" in work.tables and checkpoint_bytes is None:
         return None
     if clip_bytes is None:
@@ -177,7 +177,7 @@ def _disk_bytes(work: StageWork, recipe: Recipe, clip_bytes: int | None, checkpo
 
 
 def _free_bytes(recipe: Recipe) -> int | None:
-    """Free memory where the recipe computes; None for devices that are asked only when a run begins."""
+    """Free memory on the recipe's device; None for devices that are queried only when a run starts."""
     if recipe.runtime.device != "cpu":
         return None
     import torch

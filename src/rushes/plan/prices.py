@@ -1,4 +1,4 @@
-"""What a unit of each kind of work costs, and counts times prices: the product behind every page.
+"""What a unit of each kind of work costs, and counts times prices: the product behind every estimate.
 
 Prices come from `measured` (runs on this machine) or from `arithmetic` (a GPU by its data sheet).
 """
@@ -13,8 +13,8 @@ from rushes.plan.counts import Kind, Units, work_of
 from rushes.recipe.recipe import Recipe
 
 _WITHIN: Final[Mapping[Kind, Kind]] = {"decodes": "clip_calls", "encodes": "train_clips"}
-"""Work that runs do not book apart: without a price of its own, that of the other kind stands for both. A clip's
-decoding is in its time; encoding before training is in no checkpoint's time, and little beside it."""
+"""Work that runs do not record separately: without its own price, it is covered by that of the other kind. A clip's
+time includes decoding. A checkpoint's time does not include encoding before training, which is short in comparison."""
 
 
 @dataclass(frozen=True)
@@ -24,31 +24,31 @@ class Price:
     seconds: float
     """Wall-clock."""
     source: str
-    """Where that is known from: a run folder, "calibration", arithmetic on a GPU."""
+    """Where the price comes from: a run folder, "calibration", arithmetic on a GPU."""
     left_out: str = ""
-    """Part of the work that it does not hold, in words; empty where it holds all."""
+    """Part of the work that it does not include, in words; empty if it includes all."""
 
 
 @dataclass(frozen=True)
 class Prices:
-    """What is known about time and room on one machine."""
+    """The known prices in time and disk space on one machine."""
 
     by_kind: Mapping[Kind, Price] = field(default_factory=dict[Kind, Price])
-    """Kinds of work that nothing tells the price of are absent."""
+    """Kinds of work with unknown prices are absent."""
     clip_bytes: int | None = None
-    """Stored bytes of one clip with its latents; None where nobody stored one."""
+    """Stored bytes of one clip with its latents; None if none has been stored."""
     checkpoint_bytes: int | None = None
-    """Stored bytes of one checkpoint; None where nobody stored one."""
+    """Stored bytes of one checkpoint; None if none has been stored."""
 
     def of(self, kind: Kind) -> Price | None:
-        """The price of a kind of work; None where nothing tells."""
+        """The price of a kind of work; None if unknown."""
         known = self.by_kind.get(kind)
         if known is None and (whole := self.by_kind.get(_WITHIN.get(kind, kind))) is not None:
             return Price(0.0, whole.source)
         return known
 
     def or_else(self, other: Prices) -> Prices:
-        """These, and what only `other` knows."""
+        """These prices, completed by those that only `other` has."""
         return Prices(
             by_kind={**other.by_kind, **self.by_kind},
             clip_bytes=other.clip_bytes if self.clip_bytes is None else self.clip_bytes,
@@ -61,13 +61,13 @@ class Cost:
     """What an amount of work costs."""
 
     seconds: float
-    """Of all that has a price."""
+    """Seconds of all work that has a price."""
     unknown: tuple[Kind, ...]
-    """Kinds of the work that have none."""
+    """Kinds of work without a price."""
     sources: tuple[str, ...]
     """Where the prices come from."""
     left_out: tuple[str, ...]
-    """Parts of the work that the prices do not hold, in words."""
+    """Parts of the work that the prices do not include, in words."""
 
 
 def cost(units: Units, prices: Prices) -> Cost:
@@ -83,5 +83,5 @@ def cost(units: Units, prices: Prices) -> Cost:
 
 
 def unknown_kinds(recipe: Recipe, prices: Prices) -> tuple[Kind, ...]:
-    """Kinds of work that the recipe has and whose price is not known."""
+    """The recipe's kinds of work whose price is unknown."""
     return tuple(dict.fromkeys(kind for work in work_of(recipe) for kind in cost(work.units, prices).unknown))

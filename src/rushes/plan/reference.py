@@ -1,4 +1,4 @@
-"""What a run would have cost on the reference GPU: what it has done, times prices by arithmetic. An estimate."""
+"""What a run would have cost on the reference GPU: the work done, times prices by arithmetic. An estimate."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rushes.recipe.recipe import Recipe
 GPU: Final = find_gpu("H200")
 NAME: Final = f"NVIDIA {GPU.name}"
 SMALL_CALL: Final = 1e12
-"""A transformer call with fewer FLOPs takes under 4 ms there: starting its kernels then costs as much as computing, so
-that the estimate is only a lower bound."""
+"""A transformer call with fewer FLOPs takes under 4 ms there: launching its kernels then takes as long as computing, so
+the estimate is only a lower bound."""
 
 _BASIS: Final[Mapping[str, str]] = {
     "prompts": "the language model that writes",
@@ -29,12 +29,12 @@ _BASIS: Final[Mapping[str, str]] = {
 }
 """What is counted, by table."""
 _NO_BASIS: Final[Mapping[str, str]] = {
-    "prompts": "no count: prompts are written by other means than a language model here",
-    "answers": "this judge's arithmetic cannot be counted from here",
-    "draft_answers": "this judge's arithmetic cannot be counted from here",
-    "measurements": "no count: the measurer is a program of its own",
+    "prompts": "no count: these prompts are not written by a language model",
+    "answers": "this judge's arithmetic cannot be counted",
+    "draft_answers": "this judge's arithmetic cannot be counted",
+    "measurements": "no count: the measurer is a separate program",
 }
-"""Why nothing is."""
+"""Why nothing is counted, by table."""
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,20 @@ class ReferenceCost:
     stage: str
     """Table of the run, as in the cost ledger."""
     seconds: float | None
-    """Estimated seconds; None where there is nothing to estimate from."""
+    """Estimated seconds; None if there is nothing to estimate from."""
     is_at_least: bool
-    """True where the estimate is a lower bound: the model is too small to fill the GPU, or a part is not counted."""
+    """True if the estimate is a lower bound: the model is too small to fill the GPU, or a part is not counted."""
     basis: str
     """What was counted, or why nothing was."""
 
 
 def reference_costs(done: Mapping[str, Units], unit: UnitFlops, recipe: Recipe) -> tuple[ReferenceCost, ...]:
-    """Each table of the cost ledger on the reference GPU; what no count covers has no number.
+    """Each table of the cost ledger on the reference GPU; work that is not counted has no number.
 
     Args:
         done: units of work by table, see `counts.units_done`.
         unit: arithmetic of one unit, of this recipe's base.
-        recipe: what was done.
+        recipe: the run's recipe.
 
     Raises:
         RecipeError: the writer, the judge or the measurer is a plug-in that cannot be used.
@@ -68,7 +68,7 @@ def reference_costs(done: Mapping[str, Units], unit: UnitFlops, recipe: Recipe) 
     for table, units in done.items():
         each = cost(units, prices)
         if each.unknown:
-            found.append(ReferenceCost(table, None, False, _NO_BASIS.get(table, "nothing counts this stage")))
+            found.append(ReferenceCost(table, None, False, _NO_BASIS.get(table, "this stage is not counted")))
         else:
             is_at_least = is_small or bool(each.left_out)
             basis = "; without ".join([_BASIS.get(table, "counted work"), *each.left_out])

@@ -1,7 +1,7 @@
-"""How far a run is: per stage what is done, left and failed, the time spent and the time to come.
+"""The progress of a run: per stage the items done, left and failed, the time spent and the time left.
 
-The time to come is what is left to do (`counts`, `totals`) times what a record has cost so far (`measured.spent`).
-Reads the run's database and event log; nothing is written, and a run at work is not disturbed.
+The time left is the remaining work (`counts`, `totals`) times the cost of a record so far (`measured.spent`). It reads
+the run's database and event log, writes nothing, and does not disturb a running process.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from rushes.store.run import Run
 from rushes.store.table import Table
 
 State = Literal["finished", "running", "stopped"]
-"""Done; a process works on it now; neither (the same command goes on)."""
+"""Finished; a process works on it now; neither (the same command resumes it)."""
 
 _STAGE_EVENTS: Final = frozenset(
     {"stage_planned", "stage_started", "progress", "stage_stopped", "stage_finished", "stage_failed"}
 )
 _NOTHING: Final = Spent(0.0, 0)
-"""What a stage without an entry in the cost ledger has taken."""
+"""The cost of a stage without an entry in the cost ledger."""
 
 
 @dataclass(frozen=True)
@@ -37,57 +37,57 @@ class StageStatus:
     """One stage of a run."""
 
     stage: str
-    """Its name: a table of the run ("clips"), or what the event log calls it."""
+    """Its name: a table of the run ("clips"), or its name in the event log."""
     num_done: int
     """Items that exist."""
     num_total: int | None
-    """Items there will be; None where nothing tells."""
+    """Total number of items; None if unknown."""
     is_total_exact: bool
-    """False where the total is an upper bound from the recipe: the screen may let fewer pass."""
+    """False if the total is an upper bound from the recipe: the screen may let fewer pass."""
     num_failed: int
-    """Items that failed and have not been made since."""
+    """Items that failed and have not succeeded since."""
     seconds: float
-    """Wall-clock spent, over all sessions."""
+    """Wall-clock seconds spent, over all sessions."""
     left_s: float | None
-    """Expected seconds to the end at the pace so far; None where the pace or the total is unknown."""
+    """Expected seconds left at the speed so far; None if the speed or the total is unknown."""
 
     @property
     def num_left(self) -> int | None:
-        """Items that are neither done nor failed; None where the total is unknown."""
+        """Items that are neither done nor failed; None if the total is unknown."""
         return None if self.num_total is None else max(0, self.num_total - self.num_done - self.num_failed)
 
 
 @dataclass(frozen=True)
 class RunStatus:
-    """A run as it stands."""
+    """The state of a run."""
 
     home: str
     """The run folder."""
     name: str
     """Name of its recipe."""
     state: State
-    """Whether it is finished, at work, or waiting to be started again."""
+    """Whether it is finished, running, or stopped."""
     pid: int | None
-    """Process that works on it; None when nobody does."""
+    """Process that works on it; None if there is none."""
     rushes_version: str
-    """Version that began it."""
+    """Version that started it."""
     started_at: datetime
-    """When it was begun."""
+    """When it was started."""
     last_event_at: datetime | None
-    """When something last happened; None for an empty log."""
+    """Time of the last event; None for an empty log."""
     stages: tuple[StageStatus, ...]
-    """In the order in which the run came to them."""
+    """In the order in which the run reached them."""
     last_failure: str | None
-    """What went wrong last; None when nothing did."""
+    """The last failure; None if there was none."""
 
     @property
     def seconds(self) -> float:
-        """Wall-clock spent, over all stages."""
+        """Wall-clock seconds spent, over all stages."""
         return sum(stage.seconds for stage in self.stages)
 
     @property
     def left_s(self) -> float | None:
-        """Expected seconds to the end; None while a stage's pace or total is unknown."""
+        """Expected seconds left; None while a stage's speed or total is unknown."""
         if self.state == "finished":
             return 0.0
         parts = [stage.left_s for stage in self.stages]
@@ -101,7 +101,7 @@ class RunStatus:
 
 
 def read_status(home: Path) -> RunStatus:
-    """What a run folder tells.
+    """The status of a run folder.
 
     Raises:
         StoreError: not a run folder, made by a newer version, or damaged.
@@ -126,14 +126,14 @@ def read_status(home: Path) -> RunStatus:
 
 
 def _stages(run: Run, events: Sequence[Mapping[str, Any]]) -> tuple[StageStatus, ...]:
-    tables, costs, told = run.tables(), spent(run), _by_stage(events)
+    tables, costs, logged = run.tables(), spent(run), _by_stage(events)
     bounds = _bounds(run.home)
     with_records = [name for name, table in tables.items() if table.num_records()]
-    names = dict.fromkeys([*bounds, *told, *costs, *with_records])
+    names = dict.fromkeys([*bounds, *logged, *costs, *with_records])
     return tuple(
-        _of_table(tables[name], told.get(name, []), costs.get(name, _NOTHING), bounds.get(name), is_done=run.is_done)
+        _of_table(tables[name], logged.get(name, []), costs.get(name, _NOTHING), bounds.get(name), is_done=run.is_done)
         if name in tables
-        else _of_events(name, told.get(name, []), costs.get(name, _NOTHING))
+        else _of_events(name, logged.get(name, []), costs.get(name, _NOTHING))
         for name in names
     )
 
@@ -141,7 +141,7 @@ def _stages(run: Run, events: Sequence[Mapping[str, Any]]) -> tuple[StageStatus,
 def _of_table(
     table: Table[Any], events: Sequence[Mapping[str, Any]], cost: Spent, bound: int | None, *, is_done: bool
 ) -> StageStatus:
-    """A stage whose items are records. Its total is what the run has said it plans, else the recipe's upper bound."""
+    """A stage whose items are records. Its total is the last planned one in the log, or the recipe's upper bound."""
     num_done, num_failed = table.num_records(), len(table.failures())
     plans = [event for event in events if event["event"] == "stage_planned"]
     planned = _last(plans, "num_total")
@@ -160,7 +160,7 @@ def _of_table(
 
 
 def _of_events(name: str, events: Sequence[Mapping[str, Any]], cost: Spent) -> StageStatus:
-    """A stage that only the event log knows (the steps of a training run): as it was last told."""
+    """A stage that is only in the event log (the steps of a training run): its last reported state."""
     num_total = _last(events, "num_total")
     num_done = _last(events, "num_done") or 0
     left = [event["left_s"] for event in events if isinstance(event.get("left_s"), (int, float))]
@@ -176,7 +176,7 @@ def _of_events(name: str, events: Sequence[Mapping[str, Any]], cost: Spent) -> S
 
 
 def _bounds(home: Path) -> dict[str, int]:
-    """Upper bounds of the totals, from the recipe that the run keeps; empty where this version cannot read it."""
+    """Upper bounds of the totals, from the run's copy of its recipe; empty if this version cannot read it."""
     try:
         return planned_totals(load_recipe(home / "recipe.yaml"))
     except RecipeError:
@@ -216,21 +216,21 @@ def _time_of(event: Mapping[str, Any]) -> datetime | None:
 
 
 def _recipe_name(home: Path) -> str:
-    """The recipe's name from the header, whose spec holds it."""
+    """The recipe's name from the spec in the header."""
     name = json.loads((home / "header.json").read_bytes())["spec"].get("name")
     return name if isinstance(name, str) else home.name
 
 
 def working_pid(lock: Path) -> int | None:
-    """The process that holds a run's lock; None when nobody does."""
+    """The process that holds a run's lock; None if there is none."""
     try:
         pid = int(lock.read_text(encoding="ascii").strip())
         os.kill(pid, 0)
     except PermissionError:
-        return pid  # somebody else's process, so it is alive
+        return pid  # another user's process, so it is alive
     except (OSError, ValueError):
         return None
-    # The number may have gone to another process since. Asking for the lock itself tells, and only for a moment.
+    # The pid may have been reused by another process since. Trying the lock decides; it is held only for a moment.
     try:
         descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

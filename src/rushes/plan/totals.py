@@ -1,4 +1,4 @@
-"""How many records a run will hold: the recipe's counts as upper bounds, replaced part by part by what is known."""
+"""How many records a run will hold: the recipe's counts as upper bounds, replaced part by part by exact numbers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Total:
     num: int
     """How many."""
     is_exact: bool
-    """False while a part of it is an upper bound: the screen, or a judge without questions, may leave fewer."""
+    """False while a part of it is an upper bound: the screen, or clips without questions, may make it smaller."""
 
 
 class Totals:
-    """The totals of one run. Each part of a table begins as a bound and becomes exact when the run gets that far."""
+    """The totals of one run. Each part of a table starts as a bound and becomes exact when the run reaches it."""
 
     def __init__(self, recipe: Recipe) -> None:
-        """Begin with the bounds of `work_of`; what is done in every round is a part per round.
+        """Start with the bounds of `work_of`; what is done in every round is one part per round.
 
         Raises:
             RecipeError: the recipe names a dimension that does not exist.
@@ -42,7 +42,7 @@ class Totals:
                     self._parts[table, work.stage] = Total(num, table == "checkpoints")
 
     def know(self, table: str, part: str, num: int) -> None:
-        """Replace a bound by what it turned out to be.
+        """Replace a bound by the exact number.
 
         Args:
             table: "clips", "answers", ...
@@ -66,14 +66,14 @@ class Totals:
 
 
 class Forecast:
-    """Tells the event log how many records there will be, as soon as it is known: `rushes status` reads it there."""
+    """Writes the expected number of records to the event log as soon as it is known, for `rushes status`."""
 
     def __init__(self, recipe: Recipe, log: EventLog) -> None:
         """Prepare; nothing is written yet."""
         self.recipe = recipe
         self.totals = Totals(recipe)
         self._log = log
-        self._told: dict[str, Total] = {}
+        self._logged: dict[str, Total] = {}
         self._num_evaluation = 0
 
     def evaluation(self, probes: Sequence[Prompt], num_written: int) -> None:
@@ -90,7 +90,7 @@ class Forecast:
             self.totals.know(table, "diagnose", num_takes * len(probes))
         if self.recipe.diagnose.choose == "picked":
             self.totals.know("answers", "diagnose", num_takes * _num_questions(probes))
-        self._tell()
+        self._log_changes()
 
     def comparison(self, prompts: Sequence[Prompt], groups: Collection[str]) -> None:
         """The focus is chosen, and with it the held-out prompts of the comparison.
@@ -106,12 +106,12 @@ class Forecast:
         self.totals.know("clips", "measure", num_single + 2 * num_groups * spec.num_diversity_takes)
         self.totals.know("measurements", "measure", num_single + 2 * num_groups)
         self.totals.know("answers", "measure", 2 * spec.num_takes * _num_questions(single))
-        self._tell()
+        self._log_changes()
 
     def real_clips(self, num: int) -> None:
         """The real clips are read and screened."""
         self.totals.know("clips", "prompts", num)
-        self._tell()
+        self._log_changes()
 
     def round(self, number: int, prompts: Sequence[Prompt], num_written: int) -> None:
         """The prompts of a round are written and screened.
@@ -124,7 +124,7 @@ class Forecast:
         self._takes(number, prompts)
         if number == self.recipe.num_rounds - 1:
             self.totals.know("prompts", "prompts", num_written - self._num_evaluation)
-        self._tell()
+        self._log_changes()
 
     def drafted(self, number: int, prompts: Sequence[Prompt]) -> None:
         """Drafts have left fewer prompts of a round to generate full takes of.
@@ -134,7 +134,7 @@ class Forecast:
             prompts: those that are left.
         """
         self._takes(number, prompts)
-        self._tell()
+        self._log_changes()
 
     def _takes(self, number: int, prompts: Sequence[Prompt]) -> None:
         generate = self.recipe.generate
@@ -142,11 +142,11 @@ class Forecast:
         num_answers = generate.num_takes * _num_questions(prompts) if generate.decode else 0
         self.totals.know("answers", f"judge {number}", num_answers)
 
-    def _tell(self) -> None:
+    def _log_changes(self) -> None:
         for table, total in self.totals.by_table().items():
-            if self._told.get(table) != total:
+            if self._logged.get(table) != total:
                 self._log.write("stage_planned", stage=table, num_total=total.num, is_exact=total.is_exact)
-                self._told[table] = total
+                self._logged[table] = total
 
 
 def _num_questions(prompts: Sequence[Prompt]) -> int:

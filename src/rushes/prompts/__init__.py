@@ -1,4 +1,4 @@
-"""The stage that writes: evaluation prompts, weakness prompts and captions of real clips, written and screened.
+"""The prompts stage: evaluation prompts, weakness prompts and captions of real clips, written and screened.
 
-The pipeline calls it; it knows language models and the store, and neither clips of a model nor scores.
+The pipeline calls it. It knows language models and the store, but neither a model's clips nor scores.
 """

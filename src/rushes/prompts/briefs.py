@@ -1,4 +1,4 @@
-"""Orders for prompts: how many of which dimension, each with a key and a seed that no other order changes."""
+"""Briefs for prompts: how many of which dimension, each with a key and a seed independent of all other briefs."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Split = Literal["development", "test"]
 
 @dataclass(frozen=True)
 class Aim:
-    """A dimension, and how many prompts of it are wanted.
+    """A dimension, and how many prompts of it are needed.
 
     Example: `Aim(catalogue("rushes_sandbox:dimensions.yaml")[0], 64)`.
     """
 
     dimension: Dimension
-    """What the prompts shall exercise."""
+    """What the prompts should exercise."""
     num_prompts: int
-    """How many shall be left after the screen."""
+    """How many should be left after the screen."""
 
 
 def plan_briefs(
@@ -46,24 +46,24 @@ def plan_briefs(
     oversample: float = 1.0,
     questions: Spec | None = None,
 ) -> list[Work[Brief]]:
-    """The drafts to write: for every aim, as many as are wanted times `oversample`.
+    """The drafts to write: for every aim, the number of prompts times `oversample`.
 
-    Key and seed of a brief depend on its own dimension, origin, split, round and number, and on nothing else: ordering
-    more of them, or other dimensions, leaves the first ones as they were. Different origins and splits have different
-    seeds; `screen_splits` makes their texts differ too.
+    Key and seed of a brief depend only on its own dimension, origin, split, round and number. Planning more of them, or
+    other dimensions, does not change the first ones. Different origins and splits have different seeds; `screen_splits`
+    makes their texts differ too.
 
     Args:
         aims: dimensions with their numbers.
-        origin: why the prompts are wanted; captions are planned by `plan_captions`.
+        origin: what the prompts are for; captions are planned by `plan_captions`.
         writer: spec of the writer, resolved; part of the keys.
         seed: root of all seeds.
         split: for held-out prompts, which ones; None for all others.
         round_index: round of the loop, from 0; later rounds get other weakness prompts.
-        oversample: drafts per prompt wanted, at least 1, since the screen refuses some.
-        questions: spec of who writes the questions of texts that come without; part of the keys where there is one.
+        oversample: drafts per prompt needed, at least 1, since the screen refuses some.
+        questions: spec of the writer of questions for texts that have none; part of the keys if given.
 
     Raises:
-        InputError: the writer reads a file that is not there.
+        InputError: the writer reads a file that does not exist.
         ValueError: an origin without its split or the other way round, a negative number, or oversample below 1.
     """
     if (origin == "held_out") != (split is not None) or origin == "caption":
@@ -96,7 +96,7 @@ def plan_captions(clips: Sequence[RealClip], questions: Spec | None = None) -> l
 
     Args:
         clips: the clips with their captions.
-        questions: spec of who writes the questions of captions that come without.
+        questions: spec of the writer of questions for captions that have none.
     """
     work: list[Work[Brief]] = []
     for index, clip in enumerate(clips):
@@ -135,7 +135,7 @@ def _brief(dimension: Dimension, origin: Origin, index: int, seed: int) -> Brief
 
 
 def _identity(writer: Spec) -> Spec | dict[str, str]:
-    """What of a writer decides its prompts: a file counts by its content, not by its place."""
+    """The part of a writer's spec that affects its prompts: a file counts by its content, not by its path."""
     if not isinstance(writer, FixedWriterSpec):
         return writer
     try:

@@ -1,8 +1,8 @@
 """Real clips with their captions: a folder of videos becomes training material, and nothing in it is lost silently.
 
-The folder holds video files and `metadata.jsonl` (one object a line) or `metadata.csv` (a header, then one row a
-video): a column with the file's name, relative to the folder, and one with its caption; `dimension` and `questions` may
-be there. Every file and every row ends up in `ClipFolder.rows`: used, cut, dropped or left over, and why.
+The folder holds video files and `metadata.jsonl` (one object per line) or `metadata.csv` (a header, then one row per
+video). One column has the file's name, relative to the folder, and one its caption; `dimension` and `questions` are
+optional. Every file and every row ends up in `ClipFolder.rows`: used, cut, dropped or left over, and why.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from rushes.roles import Brief, Draft, Failed, RealClip, Video
 from rushes.store.video import VideoCut, VideoError, cut_video, pixel_hash
 
 VIDEO_SUFFIXES: Final = frozenset(".mp4 .mov .m4v .mkv .webm .avi .mpg .mpeg .gif".split())
-"""Files that are taken for videos; a row may name any other file too."""
+"""Suffixes of files that count as videos; a row may name any other file too."""
 MAX_CAPTION_CHARS: Final = 2000
 """Longest caption, characters: more than any text encoder here reads."""
 REAL_CLIPS: Final = "real-clips"
-"""Name of a run's derived records of `ClipRow`: what became of each file and row of the user's folder."""
+"""Name of a run's derived records of `ClipRow`: the outcome of each file and row of the user's folder."""
 
 
 class ClipRow(Record):
-    """What became of one file or one metadata row.
+    """The outcome of one file or one metadata row.
 
     Example:
         ClipRow(name="a.mp4", outcome="cut", reason="fitted", detail="the first 2.12 s of 10.00 s")
@@ -40,7 +40,7 @@ class ClipRow(Record):
     name: str
     """File name as the row or the folder has it, or the place of the row; free text, to be escaped where shown."""
     outcome: Literal["used", "cut", "dropped", "left_over"]
-    """`cut`: used without its end or its edges; `left_over`: good, but more than wanted."""
+    """`cut`: used without its end or its edges; `left_over`: good, but not needed."""
     reason: Text
     """Short tag: whole, fitted, too_short, unreadable, missing_caption, no_row, outside_folder, ..."""
     detail: str
@@ -65,13 +65,13 @@ class ClipFolder:
         """This folder, if it has a usable clip.
 
         Raises:
-            InputError: it has none; the first reasons are told.
+            InputError: it has none; the message has the first reasons.
         """
         if self.clips:
             return self
-        told = "; ".join(f"{row.name!r}: {row.detail}" for row in self.dropped[:3]) or "the metadata has no rows"
+        reasons = "; ".join(f"{row.name!r}: {row.detail}" for row in self.dropped[:3]) or "the metadata has no rows"
         raise InputError(
-            f"no real clip in {folder} can be used: {told}",
+            f"no real clip in {folder} can be used: {reasons}",
             expected="at least one video with a caption, as long as the model's clips",
             next_step="correct the files, or set train.realism.kind: none to train without real clips",
         )
@@ -80,11 +80,11 @@ class ClipFolder:
 def read_clip_folder(folder: str | Path, shape: ShapeSpec, limit: int | None = None) -> ClipFolder:
     """Read a folder of videos with captions.
 
-    Each video is decoded once to see whether it can be used: cropped around its middle, resized, its first seconds
-    taken at the model's frame rate. Videos beyond `limit` are not looked at.
+    Each video is decoded once to check whether it can be used: its centre is cropped and resized, and its first seconds
+    are resampled at the model's frame rate. Videos beyond `limit` are not read.
 
     Args:
-        folder: holds the videos, in sub-folders if wanted, and the metadata file.
+        folder: holds the videos, optionally in sub-folders, and the metadata file.
         shape: size, number of frames and frame rate of the model's clips.
         limit: how many clips to use at most; None for all.
 
@@ -115,7 +115,7 @@ class _Folder:
         self.clips: list[RealClip] = []
         self.rows: list[ClipRow] = []
         self.named: set[Path] = set()
-        """Files that a row names, whatever became of it; links both as themselves and as what they point to."""
+        """Files that a row names, whatever its outcome; links both as themselves and as their targets."""
         self.taken: set[Path] = set()
         """Files that a readable row names."""
 
@@ -131,7 +131,7 @@ class _Folder:
         return path
 
     def take(self, row: MetadataRow) -> None:
-        """Use a row's clip, or say why not."""
+        """Use a row's clip, or record why not."""
         path = self.mark(row.file_name)
         if path is None:
             self.drop(row.file_name, "outside_folder", f"{row.where} names a file outside of the folder")
@@ -144,9 +144,9 @@ class _Folder:
         if problem is not None:
             self.drop(row.file_name, *problem)
         elif not path.is_file():
-            self.drop(row.file_name, "missing_file", f"{row.where} names a file that is not there")
+            self.drop(row.file_name, "missing_file", f"{row.where} names a file that does not exist")
         elif self.limit is not None and len(self.clips) >= self.limit:
-            detail = f"{self.limit} clips are wanted and there are as many before it"
+            detail = f"only {self.limit} clips are needed, and earlier rows supply them"
             self.rows.append(ClipRow(name=row.file_name, outcome="left_over", reason="over_limit", detail=detail))
         else:
             self._use(row, path)
@@ -190,14 +190,14 @@ class _Folder:
 def without_refused(
     rows: Sequence[ClipRow], clips: Sequence[RealClip], refused: Mapping[int, tuple[str, str]]
 ) -> tuple[ClipRow, ...]:
-    """The table with those clips dropped whose captions cannot be trained on, though their files are good.
+    """The table with clips marked as dropped whose captions cannot be trained on, though their files are good.
 
     Args:
         rows: of `ClipFolder`.
         clips: of the same.
         refused: position in `clips` -> reason tag and detail.
     """
-    why = {clips[position].name: said for position, said in refused.items()}
+    why = {clips[position].name: reason for position, reason in refused.items()}
     return tuple(
         ClipRow(name=row.name, outcome="dropped", reason=why[row.name][0], detail=why[row.name][1])
         if row.outcome in ("used", "cut") and row.name in why
@@ -229,7 +229,7 @@ def _videos(home: Path) -> Iterator[Path]:
 
 
 def _printable(name: str) -> str:
-    """A file name whose bytes are no text, with those bytes written out."""
+    """A file name with bytes that are not valid text written as escapes."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
@@ -238,12 +238,12 @@ def _printable(name: str) -> str:
 
 @dataclass(frozen=True)
 class CaptionWriter:
-    """`PromptWriter` over real clips: brief number i gets the caption, questions and pixels of clip i."""
+    """`PromptWriter` from real clips: brief number i gets the caption, questions and pixels of clip i."""
 
     clips: Sequence[RealClip]
 
     def write(self, briefs: Sequence[Brief]) -> list[Draft | Failed]:
-        """One draft per brief, in order; `Failed` where a clip's file has changed or gone."""
+        """One draft per brief, in order; `Failed` if a clip's file has changed or is missing."""
         return [self._draft(self.clips[brief.index]) for brief in briefs]
 
     def _draft(self, clip: RealClip) -> Draft | Failed:

@@ -1,4 +1,4 @@
-"""Prompts that no video can follow: rules over what a text says. Pure; what was not understood is never objected to."""
+"""Prompts that no video can follow: rules on what a text states. Pure; words that were not understood never count."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rushes.prompts.language import COLOURS, OPPOSITE
 
 @dataclass(frozen=True)
 class Objection:
-    """Why no clip can show what a prompt says.
+    """Why no clip can show a prompt.
 
     Example:
         Objection("contradiction", "the red circle moves left and right at once")
@@ -96,7 +96,7 @@ def _relations(reading: Reading) -> Iterator[Objection]:
     pairs: dict[tuple[str, str], dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
     for fact in _of(reading, "at"):
         if fact.who == fact.other:
-            continue  # two things that look alike, or one: the words do not tell
+            continue  # two things that look alike, or one: the words do not distinguish them
         pairs[fact.who, fact.other][fact.when].add(fact.value)
         pairs[fact.other, fact.who][fact.when].add(OPPOSITE[fact.value])
     for (who, other), by_time in pairs.items():
@@ -138,13 +138,13 @@ def _backgrounds(reading: Reading) -> Iterator[Objection]:
 
 
 def _of(reading: Reading, kind: str) -> list[Fact]:
-    """Facts of one kind about a thing that is known, in a fixed order."""
+    """Facts of one kind about known things, in a fixed order."""
     facts = [fact for fact in reading.facts if fact.kind == kind and fact.who != UNKNOWN]
     return sorted(facts, key=lambda fact: (fact.when, fact.who, fact.value, fact.other))
 
 
 def _values(reading: Reading, kind: str) -> dict[tuple[str, int], set[str]]:
-    """(who, when) -> values said of it at that time."""
+    """(who, when) -> values stated of it at that time."""
     values: dict[tuple[str, int], set[str]] = defaultdict(set)
     for fact in _of(reading, kind):
         values[fact.who, fact.when].add(fact.value)

@@ -1,4 +1,4 @@
-"""The feasibility critic: a language model refuses, by a written rubric, what no camera could show."""
+"""The feasibility critic: a language model refuses, by a written rubric, what no video could show."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_TOKENS: Final = 160
 
 
 class VerdictForm(ReplyForm):
-    """What the template `critic` asks for."""
+    """The reply that the template `critic` requests."""
 
     criterion: Criterion
     reason: str = Field(min_length=1)
@@ -31,15 +31,15 @@ class FeasibilityCritic:
     """Reads every prompt by the rubric; greedy, so that the same text gets the same verdict."""
 
     spec: CriticSpec
-    """How to ask."""
+    """Template and number of tries."""
     model: ChatModel
-    """Whom to ask."""
+    """The model to ask."""
 
     def verdicts(self, prompts: Sequence[Prompt]) -> list[Verdict]:
         """One verdict per prompt, in order.
 
         Raises:
-            UserError: the model cannot be asked at all.
+            UserError: the model cannot be reached at all.
         """
         given = ask_all(self.model, [self._ask(prompt) for prompt in prompts], self.spec.num_tries)
         return [self._verdict(prompt, form) for prompt, form in zip(prompts, given, strict=True)]

@@ -1,4 +1,4 @@
-"""Probe and held-out prompts: written and screened, or brought by a suite. No text is in both, none is trained on."""
+"""Probe and held-out prompts: written and screened, or from a suite. No text is in both, and none is trained on."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Evaluation:
     probes: tuple[Prompt, ...]
     """For diagnosis."""
     held_out: tuple[Prompt, ...]
-    """Those that the final comparison can use, the group dimensions' among them."""
+    """Those that the final comparison can use, including the group dimensions'."""
     suite: tuple[Prompt, ...] = ()
-    """Every prompt of the suite that they come from, used or not; empty where the writer wrote them."""
+    """Every prompt of the suite that they come from, used or not; empty if the writer wrote them."""
 
     @property
     def guarded(self) -> tuple[Prompt, ...]:
-        """What may not be trained on."""
+        """Prompts that must not be trained on."""
         return (*self.probes, *self.held_out, *self.suite)
 
 
@@ -42,7 +42,7 @@ def evaluation(context: Context) -> Evaluation:
     """Probe and held-out prompts; no text is in both, nor in the split of held-out prompts that is not used here.
 
     Raises:
-        RecipeError: the suite or the writer knows no such dimension.
+        RecipeError: the suite or the writer does not support a dimension.
     """
     found = _evaluation(context)
     context.forecast.evaluation(found.probes, len(context.prompts) + len(context.run.prompts.failures()))
@@ -52,7 +52,7 @@ def evaluation(context: Context) -> Evaluation:
 def _evaluation(context: Context) -> Evaluation:
     recipe = context.recipe
     probe = [Aim(each, recipe.diagnose.num_prompts) for each in probed(recipe.diagnose)]
-    # Which will be the focus is not known yet.
+    # The focus is not known yet.
     aims = [_held_out_aim(recipe, each, in_focus=True) for each in _measured_dimensions(recipe)]
     held_out = [aim for aim in aims if aim.num_prompts]
     if recipe.measure.suite is not None:
@@ -71,7 +71,7 @@ def compared(recipe: Recipe, found: Evaluation, focus: Sequence[Focus]) -> tuple
 
 def _written(context: Context, probe: Sequence[Aim], held_out: Sequence[Aim]) -> Evaluation:
     recipe = context.recipe
-    # Evaluation prompts do not follow the recipe's seed: every seed of a recipe is measured on the same ones.
+    # Evaluation prompts do not depend on the recipe's seed: every seed of a recipe is measured on the same ones.
     order = partial(
         plan_briefs,
         writer=resolved(recipe.prompts.writer, WRITER),
@@ -92,7 +92,7 @@ def _written(context: Context, probe: Sequence[Aim], held_out: Sequence[Aim]) ->
 
 
 def _from_suite(context: Context, suite: PromptSuite, aims: Sequence[Aim], part: Part) -> tuple[Prompt, ...]:
-    """Prompts of a suite as they are: no screen may drop any."""
+    """Prompts of a suite, unchanged and unscreened."""
     work = suite_work(suite, {aim.dimension.name: aim.num_prompts for aim in aims}, part)
     made = advance(
         context.run.prompts,
@@ -106,13 +106,13 @@ def _from_suite(context: Context, suite: PromptSuite, aims: Sequence[Aim], part:
 
 
 def _measured_dimensions(recipe: Recipe) -> tuple[Dimension, ...]:
-    """What is measured: on single clips, then on several takes."""
+    """The measured dimensions: those of single clips, then those of several takes."""
     diagnose = recipe.diagnose
     return (*probed(diagnose), *(each for each in known(diagnose) if each.group))
 
 
 def _held_out_aim(recipe: Recipe, dimension: Dimension, *, in_focus: bool) -> Aim:
-    """How many held-out prompts a dimension has."""
+    """The number of held-out prompts of a dimension."""
     measure = recipe.measure
     if dimension.group:
         return Aim(dimension, measure.num_diversity_prompts)
@@ -120,7 +120,7 @@ def _held_out_aim(recipe: Recipe, dimension: Dimension, *, in_focus: bool) -> Ai
 
 
 def _first(prompts: Sequence[Prompt], aims: Sequence[Aim]) -> tuple[Prompt, ...]:
-    """The first prompts of each dimension, as many as are wanted."""
+    """The first prompts of each dimension, as many as needed."""
     return tuple(
         prompt
         for aim in aims

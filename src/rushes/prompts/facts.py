@@ -1,4 +1,4 @@
-"""What a prompt can say: things, statements about them, and when two texts say the same."""
+"""What a prompt can state: things, facts about them, and when two texts state the same."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Final
 
 CAMERA: Final = "camera"
-"""Name of the camera where a fact is about it."""
+"""Name of the camera in facts about it."""
 NATURAL_WAY: Final = {"fall": "down", "rise": "up", "bounce": "up"}
-"""Where a thing goes that does this."""
+"""Direction of each action."""
 UNKNOWN: Final = ""
-"""Name of a subject that the reader does not know."""
+"""Name of an unknown subject."""
 
 
 @dataclass(frozen=True)
 class Noun:
-    """A mention of one thing or several alike.
+    """A mention of one thing or of several equal ones.
 
     Example: "two small red circles" is `Noun(2, ("small",), ("red",), ("circle",))`.
     """
@@ -50,12 +50,12 @@ class Fact:
     other: str = ""
     """Name of the second thing."""
     when: int = 0
-    """Rank in time among the moments that the text tells apart: 0 first."""
+    """Rank in time among the moments that the text distinguishes: 0 first."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Everything a text says."""
+    """Everything a text states."""
 
     nouns: tuple[Noun, ...]
     """Things, in the order mentioned; a second mention with "the" is not another thing."""
@@ -66,16 +66,16 @@ class Reading:
     rest: tuple[str, ...]
     """Meaningful words that were not understood, in order."""
     is_timed: bool
-    """True when the text tells moments apart: "then", "after", ..."""
+    """True if the text distinguishes moments: "then", "after", ..."""
 
     def content(self, *, with_background: bool) -> Hashable:
-        """Equal for two texts that say the same in other words, or in another order where order says nothing.
+        """Equal for two texts that state the same in other words, or in another order if order has no meaning.
 
-        A camera that stays still is what every clip has unless the text says otherwise, so telling it adds nothing.
-        Words that were not understood count as a bag, unless the text tells moments apart: then in their order.
+        The camera is still unless the text states otherwise, so mentioning a still camera adds nothing. Words that were
+        not understood count without their order, unless the text distinguishes moments.
 
         Args:
-            with_background: False takes texts that differ only in the background for the same.
+            with_background: False treats texts that differ only in the background as the same.
         """
         rest = self.rest if self.is_timed else tuple(sorted(self.rest))
         things = frozenset(Counter((noun.number, noun.name) for noun in self.nouns).items())

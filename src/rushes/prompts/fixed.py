@@ -1,4 +1,4 @@
-"""Prompts from a list: a file with one JSON object a line, taken in the order of the file."""
+"""Prompts from a file with one JSON object per line, used in the order of the file."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from rushes.roles import Brief, Draft, Failed
 
 @dataclass(frozen=True)
 class FixedWriter:
-    """`PromptWriter` over a list: brief number i of a dimension and origin gets line i of them."""
+    """`PromptWriter` from a list: brief number i of a dimension and origin gets its line number i."""
 
     drafts: Mapping[tuple[str, str], tuple[Draft, ...]]
-    """(dimension, origin) -> its texts in the order of the file."""
+    """(dimension, origin) -> drafts in the order of the file."""
 
     @classmethod
     def read(cls, spec: FixedWriterSpec) -> FixedWriter:
         """Read the list.
 
-        Each line is an object with `text` and `dimension`; `base_text`, `questions` (`{"is it red?": "yes"}`) and
-        `origin` ("weakness" where not given, "probe", "held_out") may be there. Blank lines are skipped.
+        Each line is an object with `text` and `dimension`. `base_text`, `questions` (`{"is it red?": "yes"}`) and
+        `origin` ("weakness", the default, "probe" or "held_out") are optional. Blank lines are skipped.
 
         Raises:
-            InputError: the file cannot be read or is empty, or a line of it cannot be used: the first one is named.
+            InputError: the file cannot be read or is empty, or a line cannot be used; the message names the first one.
         """
         path = Path(spec.path)
         try:
@@ -57,7 +57,7 @@ class FixedWriter:
         return len(self.drafts.get((dimension, origin), ()))
 
     def write(self, briefs: Sequence[Brief]) -> list[Draft | Failed]:
-        """One draft per brief, in order; `Failed` where the list is too short."""
+        """One draft per brief, in order; `Failed` if the list is too short."""
         return [self._one(brief) for brief in briefs]
 
     def _one(self, brief: Brief) -> Draft | Failed:
@@ -65,7 +65,7 @@ class FixedWriter:
         if brief.index < len(drafts):
             return drafts[brief.index]
         has = f"the list has {len(drafts)} {brief.origin} prompts for {brief.dimension}"
-        return Failed("NoMorePrompts", f"{has}; number {brief.index + 1} was asked for")
+        return Failed("NoMorePrompts", f"{has}; number {brief.index + 1} was requested")
 
 
 def _draft(line: bytes, where: str) -> tuple[tuple[str, str], Draft]:

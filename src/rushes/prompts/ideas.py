@@ -1,4 +1,4 @@
-"""A few words for each base prompt to start from, drawn by its seed: a model asked the same way repeats itself."""
+"""A few words for each base prompt to start from, drawn by its seed: without them a model repeats itself."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def ideas(seed: int) -> tuple[str, ...]:
 
 
 def shuffled(items: Sequence[Item], seed: int) -> tuple[Item, ...]:
-    """The items in an order drawn by the seed: which example stands last matters to a model."""
+    """The items in an order drawn by the seed: the last example influences a model most."""
     return tuple(random.Random(seed).sample(list(items), len(items)))

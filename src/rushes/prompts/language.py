@@ -1,6 +1,6 @@
-"""Words: how a prompt is split, which words mean the same here, and which short phrases the reader understands.
+"""Words: how a prompt is split, which words are synonyms here, and which short phrases the reader understands.
 
-Lists about coloured shapes, motion and cameras. What is not listed is compared word by word and judged by no rule.
+The lists are about coloured shapes, motion and cameras. Other words are compared one by one; no rule applies to them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _UNORDERED: Final = ("together", "side by side", "at once", "at same time", "sim
 
 
 def words(text: str) -> list[str]:
-    """The lower-case words of a text, and its commas; other marks say nothing here."""
+    """The lower-case words of a text, and its commas; other punctuation is ignored."""
     return _WORD.findall(text.lower())
 
 
@@ -36,7 +36,7 @@ def shape_of(word: str) -> tuple[str, bool] | None:
 
 
 def _phrases() -> dict[tuple[str, ...], tuple[str, str]]:
-    """Phrase, without articles -> (what it is, its value)."""
+    """Phrase without articles -> (kind, value)."""
     table: dict[tuple[str, ...], tuple[str, str]] = {}
 
     def add(kind: str, value: str, *phrases: str) -> None:
@@ -98,7 +98,7 @@ def _phrases() -> dict[tuple[str, ...], tuple[str, str]]:
 
 
 PHRASES: Final = _phrases()
-"""What the reader understands: phrase without articles -> (kind, value)."""
+"""The phrases that the reader understands: phrase without articles -> (kind, value)."""
 LONGEST_PHRASE: Final = max(map(len, PHRASES))
 
 
@@ -116,7 +116,7 @@ _NORMAL_VERB: Final = {
 
 
 def normalised(text: str) -> tuple[str, ...]:
-    """The words of a text in their order, without articles and marks, and with one word for those that mean the same.
+    """The words of a text in order, without articles and punctuation, each synonym replaced by one standard word.
 
     Example: "A red circle slides to the left." and "the red circle moves to the left" give the same words.
     """

@@ -1,4 +1,4 @@
-"""Prompt -> yes/no questions of both polarities, by a language model; each checked for its form."""
+"""Prompt -> yes/no questions of both polarities, by a language model; the form of each is checked."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class QuestionForm(ReplyForm):
 
 
 class QuestionsForm(ReplyForm):
-    """What the template `questions` asks for."""
+    """The reply that the template `questions` requests."""
 
     yes: tuple[QuestionForm, ...] = Field(min_length=1)
     no: tuple[QuestionForm, ...] = Field(min_length=1)
@@ -50,15 +50,15 @@ class LlmQuestions:
     """`QuestionWriter` over a language model."""
 
     spec: LlmQuestionsSpec
-    """How to ask."""
+    """Template, number of questions, temperature and number of tries."""
     model: ChatModel
-    """Whom to ask."""
+    """The model to ask."""
 
     def write(self, requests: Sequence[QuestionRequest]) -> list[tuple[Question, ...] | Failed]:
-        """Questions of both polarities for each text, in order; `Failed` where there are none of one of them.
+        """Questions of both polarities for each text, in order; `Failed` if one polarity has none.
 
         Raises:
-            UserError: the model cannot be asked at all.
+            UserError: the model cannot be reached at all.
         """
         return ask_all(self.model, [self._ask(request) for request in requests], self.spec.num_tries)
 
@@ -82,7 +82,7 @@ class LlmQuestions:
 
 
 def _schema(num_each: int) -> Schema:
-    """The form's schema with as many questions as are wanted, which models that are held to it must give."""
+    """The form's schema with the exact number of questions, for models whose replies are constrained to it."""
     schema = schema_of(QuestionsForm)
     for polarity in ("yes", "no"):
         schema["properties"][polarity] |= {"minItems": num_each, "maxItems": num_each}
@@ -90,7 +90,7 @@ def _schema(num_each: int) -> Schema:
 
 
 def questions_in(text: str, dimension: str, num_each: int) -> tuple[Question, ...]:
-    """The questions in a reply: those of a good form, none twice, at most `num_each` of each polarity.
+    """The well-formed questions in a reply, without repetitions, at most `num_each` of each polarity.
 
     Raises:
         Unusable: no JSON object, or no good question of one polarity.
@@ -109,11 +109,11 @@ def questions_in(text: str, dimension: str, num_each: int) -> tuple[Question, ..
 def _good(
     given: Sequence[QuestionForm], answer: Literal["yes", "no"], dimension: str, earlier: Sequence[Question], most: int
 ) -> tuple[list[Question], str]:
-    """The good ones among `given`, and what was wrong with the last bad one."""
+    """The well-formed ones among `given`, and the problem of the last bad one."""
     good: list[Question] = []
     why = "there is none"
     for each in given:
-        asked = _mended(" ".join(each.question.split()).strip("\"' "))
+        asked = _with_question_mark(" ".join(each.question.split()).strip("\"' "))
         problem = _problem(asked, answer, [*earlier, *good])
         if problem is not None:
             why = f"{asked[:80]!r} {problem}"
@@ -123,8 +123,8 @@ def _good(
     return good, why
 
 
-def _mended(asked: str) -> str:
-    """A yes/no question that only lacks its question mark, with it; any other text as it is."""
+def _with_question_mark(asked: str) -> str:
+    """Add the question mark to a yes/no question that only lacks it; return any other text unchanged."""
     return f"{asked}?" if _OPENING.match(asked) and not asked.endswith(_ENDS) else asked
 
 

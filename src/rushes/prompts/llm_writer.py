@@ -29,25 +29,25 @@ _SAME: Final = 0.97
 
 
 class PromptForm(ReplyForm):
-    """What the templates `base` and `augment` ask for."""
+    """The reply that the templates `base` and `augment` request."""
 
     prompt: str = Field(min_length=1)
 
 
 @dataclass(frozen=True)
 class LlmWriter:
-    """`PromptWriter` over a language model: two requests per brief, each with a strict form and a second chance."""
+    """`PromptWriter` over a language model: two requests per brief, each with a strict form and several attempts."""
 
     spec: LlmWriterSpec
-    """How to ask."""
+    """Templates, lengths, temperature and number of tries."""
     model: ChatModel
-    """Whom to ask."""
+    """The model to ask."""
 
     def write(self, briefs: Sequence[Brief]) -> list[Draft | Failed]:
-        """One draft per brief, in order; `Failed` where no reply could be used.
+        """One draft per brief, in order; `Failed` if no reply could be used.
 
         Raises:
-            UserError: the model cannot be asked at all.
+            UserError: the model cannot be reached at all.
         """
         bases = ask_all(self.model, [self._base(brief) for brief in briefs], self.spec.num_tries)
         results: dict[int, Draft | Failed] = {}
@@ -124,7 +124,7 @@ def prompt_in(text: str, max_words: int) -> str:
 
     Args:
         text: the reply.
-        max_words: more than these are no prompt but a reply out of hand.
+        max_words: a longer text is refused.
 
     Raises:
         Unusable: no JSON object, or its prompt is empty, chatter, markup, too short or too long.

@@ -1,4 +1,4 @@
-"""How alike two texts are in meaning: cosine of sentence embeddings, where the package with the model is installed."""
+"""Similarity of two texts in meaning: cosine of sentence embeddings, if the package with the model is installed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _ROUNDING: Final = 1e-6
 
 
 def near_in_meaning(texts: Sequence[str], others: Sequence[str], threshold: float) -> Iterator[Near]:
-    """Every pair of a text and another one whose meanings are at least `threshold` alike, in order of (row, other).
+    """Every pair of a text and another one with a similarity of at least `threshold`, in order of (row, other).
 
-    Without the embedding package there is none, and a warning says so once: words are still compared.
+    Without the embedding package there are none, with one warning; words are still compared.
 
     Args:
-        texts: texts in question.
+        texts: texts to check.
         others: texts to compare them with; may be the same list.
         threshold: cosine, 0 < threshold <= 1; 0.85 merges "at dawn" and "at dusk" in otherwise equal sentences.
     """

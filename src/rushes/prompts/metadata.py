@@ -1,6 +1,6 @@
-"""The table of a folder of videos: `metadata.jsonl` or `metadata.csv`, in the dialects that are about.
+"""The table of a folder of videos: `metadata.jsonl` or `metadata.csv`, in the common dialects.
 
-Nothing here opens a video. Every row comes back: usable, or as a `BadEntry` that says what is wrong with it.
+Nothing here opens a video. Every row is returned: usable, or as a `BadEntry` with its problem.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from rushes.prompts.rows import BadRow, parse_line, questions_of, text_of
 from rushes.records import Question
 
 FILE_COLUMNS: Final = ("file_name", "video", "video_path", "file_path", "path")
-"""Columns that may hold the file's name, in the order in which they are looked for."""
+"""Columns that may hold the file's name, in order of preference."""
 TEXT_COLUMNS: Final = ("text", "caption", "prompt", "cap")
-"""Columns that may hold the caption, in the order in which they are looked for."""
+"""Columns that may hold the caption, in order of preference."""
 REAL: Final = "Real"
-"""Dimension of a real clip whose row names none."""
+"""Dimension of a real clip whose row has none."""
 METADATA_NAMES: Final = ("metadata.jsonl", "metadata.csv")
 _EXAMPLE: Final = '{"file_name": "clip_0001.mp4", "text": "a red circle moves to the left"}'
 
@@ -48,7 +48,7 @@ class BadEntry:
     """A row that cannot be used."""
 
     name: str
-    """The file it names, or its place where it names none."""
+    """The file that it names, or its place if it names none."""
     reason: str
     """Short tag."""
     detail: str
@@ -56,7 +56,7 @@ class BadEntry:
 
 
 def read_metadata(folder: Path) -> list[MetadataRow | BadEntry]:
-    """Every row of the folder's metadata, in order. Of two metadata files the `.jsonl` is read, and the other is named.
+    """Every row of the folder's metadata, in order. If both files exist, the `.jsonl` is read and the other reported.
 
     Raises:
         InputError: no such folder, no metadata file, one that cannot be read, or a CSV without the columns needed.
@@ -67,13 +67,13 @@ def read_metadata(folder: Path) -> list[MetadataRow | BadEntry]:
             f"{folder} holds no metadata file",
             expected=" or ".join(METADATA_NAMES),
             got=sorted(os.listdir(folder))[:5],
-            next_step=f"write metadata.jsonl into it, one line a video, like {_EXAMPLE}",
+            next_step=f"write metadata.jsonl into it, one line per video, like {_EXAMPLE}",
         )
     name = names[0]
     try:
         data = (folder / name).read_bytes()
     except OSError as error:
-        raise InputError(f"cannot read {folder / name}", got=error.strerror, next_step="look at that file") from error
+        raise InputError(f"cannot read {folder / name}", got=error.strerror, next_step="check that file") from error
     entries = list(_jsonl(name, data) if name.endswith(".jsonl") else _csv(name, data, folder))
     unread = [BadEntry(other, "unused_metadata", f"{name} is read instead") for other in names[1:]]
     return [*entries, *unread]
@@ -87,7 +87,7 @@ def _metadata_files(folder: Path) -> list[str]:
             f"there is no folder of videos at {folder}",
             expected=f"a folder with videos and {' or '.join(METADATA_NAMES)}",
             got=error.strerror,
-            next_step="make it with metadata.jsonl in it, or correct prompts.real.folder",
+            next_step="create it with metadata.jsonl in it, or correct prompts.real.folder",
         ) from error
     return [name for name in METADATA_NAMES if name in there]
 
@@ -106,7 +106,7 @@ def _jsonl(name: str, data: bytes) -> Iterator[MetadataRow | BadEntry]:
 
 
 def _csv(name: str, data: bytes, folder: Path) -> Iterator[MetadataRow | BadEntry]:
-    # Bytes that are no UTF-8 survive decoding and are refused with the row they stand in.
+    # Bytes that are not UTF-8 survive decoding and are refused with their row.
     reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig", "surrogateescape"), newline=""), strict=True)
     columns = _columns(reader, name)
     if not set(FILE_COLUMNS) & set(columns) or not set(TEXT_COLUMNS) & set(columns):

@@ -1,4 +1,4 @@
-"""What the critic has against drafts: a language model that refuses what no camera could show."""
+"""The critic's objections to drafts: a language model refuses what no video could show."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rushes.roles import Critic
 
 
 def objections(context: Context, drafts: Sequence[Prompt], name: str) -> dict[str, tuple[str, str]]:
-    """Reason and detail of each refusal, by key of the draft; empty where the recipe has no critic or only records it.
+    """Reason and detail of each refusal by the draft's key; empty if there is no critic or it only records verdicts.
 
     Args:
-        context: the run at work.
-        drafts: what is read.
+        context: the run's context.
+        drafts: the drafts to review.
         name: all verdicts are written to `derived/critic-<name>.json`.
     """
     spec = context.recipe.prompts.screen.critic

@@ -1,7 +1,7 @@
-"""What a prompt says, as facts: which things there are, what each does and when, what the camera does.
+"""What a prompt states, as facts: which things there are, what each does and when, what the camera does.
 
-One pass from left to right over the words, longest known phrase first. It reads plain sentences about coloured shapes
-whole; of other texts it reads what it knows and keeps the remaining words, so nothing is ever guessed.
+One pass from left to right over the words, longest known phrase first. Plain sentences about coloured shapes are read
+completely. In other texts only the known phrases are read, and the remaining words are kept; nothing is ever guessed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rushes.prompts.language import (
 
 
 def read(text: str) -> Reading:
-    """Read a prompt; every text can be read, if only as words that are not understood."""
+    """Read a prompt. Every text can be read, in the worst case as words that are not understood."""
     reader = _Reader(text)
     while reader.at < len(reader.words):
         reader.step()
@@ -45,14 +45,14 @@ class _Reader:
         self.rest: list[str] = []
         self.subjects: list[str] = [UNKNOWN]
         self.last: str = UNKNOWN
-        """The thing mentioned last that is not the subject."""
+        """The last mentioned thing that is not the subject."""
         self.open: Fact | None = None
-        """A fact that waits for its second thing."""
+        """A fact that still lacks its second thing."""
         self.verb = ""
         self.when = 0
         self.is_timed = False
         self.in_list = False
-        """True right after a noun, where "and" or a comma goes on listing subjects."""
+        """True right after a noun, where "and" or a comma continues the list of subjects."""
 
     def step(self) -> None:
         """Read the next noun, phrase or word."""
@@ -110,12 +110,12 @@ class _Reader:
         if self.open is not None:
             self._close(noun.name)
             return
-        # "a and b, the a moves": a thing mentioned again begins a clause of its own.
+        # "a and b, the a moves": a thing mentioned again starts a new clause.
         self.subjects = [*self.subjects, noun.name] if self.in_list and not known else [noun.name]
         self.verb, self.in_list = "", True
 
     def _close(self, name: str) -> None:
-        """Give the waiting fact its second thing."""
+        """Complete the open fact with its second thing."""
         assert self.open is not None
         for subject in self.subjects:
             self.facts.append(replace(self.open, who=subject, other=name, when=self.when))
@@ -126,7 +126,7 @@ class _Reader:
     def _phrase(self, kind: str, value: str, phrase: tuple[str, ...]) -> None:
         handler = getattr(self, f"_on_{kind}", None)
         if self.open is not None and kind not in ("it", "nothing"):
-            # "touches" with nothing after it: the second thing is not told.
+            # "touches" with nothing after it: the second thing is unknown.
             self._close(UNKNOWN)
         if kind not in ("it", "which", "nothing"):
             self.in_list = False
@@ -250,7 +250,7 @@ class _Reader:
         elif word in ("and", ",") or is_filler(word):
             self.in_list = self.in_list and word in ("and", ",")
         else:
-            # An unknown word may be another subject: what follows is not said of the things known so far.
+            # An unknown word may be another subject, so what follows is not about the things known so far.
             self.rest.append(word)
             self.in_list = False
             if not word.endswith("ly"):
@@ -266,7 +266,7 @@ class _Reader:
     # ---------------------------------------------------------------- the end
 
     def finish(self) -> Reading:
-        """Settle the order in time and drop what is said twice."""
+        """Determine the order in time and drop repeated facts."""
         if self.open is not None:
             self._close(UNKNOWN)
         facts = _placed(self.facts)
@@ -284,7 +284,7 @@ class _Reader:
 
 
 def _placed(facts: list[Fact]) -> list[Fact]:
-    """Relations that one pair passes through are its start and its end: as the words say, or in their order."""
+    """Give the relations of a pair their times: start and end as stated, or in the order of the words."""
     placed: list[Fact] = []
     first: dict[tuple[str, str], int] = {}
     for fact in facts:

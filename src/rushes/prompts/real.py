@@ -1,4 +1,4 @@
-"""Real clips and their captions: read from the user's folder or brought by a plug-in, screened like all other texts."""
+"""Real clips and their captions: from the user's folder or a plug-in, screened like all other texts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def real_material(context: Context, evaluation: Evaluation) -> RealMaterial:
 
     Raises:
         InputError: no clip of the user's folder can be used.
-        TrainingError: all of them would be kept out of training; told now, before clips are generated for it.
+        TrainingError: all of them would be kept out of training; checked here, before any clips are generated.
     """
     captions = _captions(context, evaluation)
     run, fps = context.run, context.recipe.shape.fps
@@ -79,7 +79,7 @@ def _captions(context: Context, evaluation: Evaluation) -> tuple[Prompt, ...]:
 
 
 def _from_source(context: Context) -> tuple[RealClip, ...]:
-    """Clips of a plug-in; some captions say what an evaluation prompt says, so more are asked for than are wanted."""
+    """Clips of a plug-in; more than needed are requested, since some captions repeat an evaluation prompt."""
     spec = context.recipe.prompts.real
     if spec.source is None or not spec.num_wanted:
         return ()
@@ -89,7 +89,7 @@ def _from_source(context: Context) -> tuple[RealClip, ...]:
 
 
 def _folder(recipe: Recipe, run: Run) -> ClipFolder:
-    """The user's folder; what became of each file and row is written down."""
+    """The user's folder; the outcome of each file and row is recorded."""
     spec = recipe.prompts.real
     assert spec.folder is not None
     found = read_clip_folder(spec.folder, recipe.shape, spec.num_clips)
@@ -98,8 +98,8 @@ def _folder(recipe: Recipe, run: Run) -> ClipFolder:
 
 
 def _note_refused(run: Run, folder: ClipFolder, drafts: Sequence[Prompt], screened: Screened) -> None:
-    """Write down which good files of the user's folder are not used after all, because of their captions."""
-    failed = ("failed", "its caption could not be made a prompt; the run's table of failures says why")
+    """Record which good files of the user's folder are not used because of their captions."""
+    failed = ("failed", "its caption could not be turned into a prompt; see the run's table of failures")
     refused = dict.fromkeys(range(len(folder.clips)), failed)
     accepted, reasons = {each.key for each in screened.accepted}, iter(screened.rejections)
     for prompt in drafts:

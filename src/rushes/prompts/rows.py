@@ -1,4 +1,4 @@
-"""Reading values that a person wrote in a metadata file: each either usable, or a `BadRow` that says what is wrong."""
+"""Reading user-written values of a metadata file: each is either usable, or a `BadRow` with its problem."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SHOWN: Final = 60
 
 
 class BadRow(ValueError):
-    """A row that cannot be used; `reason` is its tag, the message says what is wrong in words."""
+    """A row that cannot be used; `reason` is a tag, the message describes the problem."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ def text_of(row: Mapping[str, Any], columns: tuple[str, ...], reason: str) -> st
     """The text in the first of `columns` that the row has.
 
     Raises:
-        BadRow: none of them is there, it is not text, it is blank, or it holds characters that are no text.
+        BadRow: none of them is present, it is not text, it is blank, or it holds invalid characters.
     """
     value = next((row[column] for column in columns if row.get(column) is not None), None)
     if not isinstance(value, str) or not value.strip():
@@ -63,7 +63,7 @@ def questions_of(value: object, dimension: str) -> tuple[Question, ...]:
     """The questions of a row.
 
     Args:
-        value: `{"is it red?": "yes", ...}`, or a list of objects with `text`, `expected` and, if wanted, `about`; the
+        value: `{"is it red?": "yes", ...}`, or a list of objects with `text`, `expected` and optionally `about`; the
             same as JSON text (in a CSV cell); None or an empty text for none.
         dimension: quality dimension that they belong to.
 

@@ -1,7 +1,7 @@
 """Which drafts become prompts: pure, deterministic, in the order given; every refusal has its reason.
 
-A draft is refused when it is empty or too long, uses words the model cannot know, contradicts itself, says what a
-held-out or probe prompt says, or nearly repeats an earlier one. Good drafts beyond the number wanted are surplus.
+A draft is refused if it is empty or too long, uses words that the model cannot read, contradicts itself, repeats a
+held-out or probe prompt, or nearly repeats an earlier draft. Good drafts beyond the number needed are surplus.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ _LETTER: Final = re.compile(r"\w")
 _SHOWN_WORDS: Final = 5
 _SHOWN_CHARS: Final = 40
 _LONGEST_WORD: Final = 20
-"""Characters that a word has at most on average; more is no text."""
+"""Maximum mean number of characters per word; a text above it is refused."""
 
 
 @dataclass(frozen=True)
 class Screened:
-    """What became of the drafts: each is accepted, refused or surplus."""
+    """The outcome of the drafts: each is accepted, refused or surplus."""
 
     accepted: tuple[Prompt, ...]
-    """Prompts to generate clips of, in the order given; of each dimension at most as many as wanted."""
+    """Prompts to generate clips of, in the order given; at most the needed number of each dimension."""
     rejections: tuple[Rejection, ...]
     """Refused drafts, one reason each, in the order given."""
     surplus: tuple[Prompt, ...] = ()
-    """Good prompts beyond the number wanted."""
+    """Good prompts beyond the number needed."""
     tolerated: tuple[Rejection, ...] = ()
-    """What a screen that is switched off would have refused; these prompts are accepted or surplus."""
+    """What a disabled screen would have refused; these prompts are accepted or surplus."""
     missing: tuple[tuple[str, int], ...] = ()
-    """(dimension, how many prompts fewer than wanted there are), where there are too few."""
+    """(dimension, number of missing prompts), for dimensions with too few."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -65,13 +65,13 @@ def screen(
     """Decide about each draft.
 
     Args:
-        candidates: drafts, in a fixed order; earlier ones win over their near-duplicates.
+        candidates: drafts, in a fixed order; of near-duplicates the earlier one is kept.
         evaluation: every probe and held-out prompt, whatever its dimension: none of them may be trained on.
         spec: limits.
-        vocabulary: the words and marks a word-level tokenizer knows, lower case; None when any word can be read.
+        vocabulary: the words and marks of a word-level tokenizer, lower case; None if any word can be read.
         wanted: dimension -> how many prompts; dimensions that are not named have no limit. None for no limits.
         max_tokens: longest text in tokens, end mark included, for a word-level tokenizer; None for no limit.
-        objections: what a critic has against drafts: key of the prompt -> reason tag and detail.
+        objections: a critic's refusals: key of the prompt -> reason tag and detail.
     """
     readings = {prompt.text: read(prompt.text) for prompt in (*candidates, *evaluation)}
     held_out = _held_out(candidates, evaluation, spec, readings)
@@ -86,8 +86,8 @@ def screen(
     )
     good, refused, tolerated = [], {}, {}
     for position, prompt in enumerate(candidates):
-        found = [said for test in tests if (said := test(prompt)) is not None]
-        strict = next((said for said in found if spec.enabled or said[0] in ALWAYS), None)
+        found = [reason for test in tests if (reason := test(prompt)) is not None]
+        strict = next((reason for reason in found if spec.enabled or reason[0] in ALWAYS), None)
         if strict is not None:
             refused[position] = strict
             continue
@@ -95,8 +95,8 @@ def screen(
         if found:
             tolerated[position] = found[0]
     doubles = _near_duplicates([candidates[position].text for position in good], spec)
-    for k, said in doubles.items():
-        (refused if spec.enabled else tolerated).setdefault(good[k], said)
+    for k, reason in doubles.items():
+        (refused if spec.enabled else tolerated).setdefault(good[k], reason)
     kept = [candidates[position] for position in good if position not in refused]
     accepted, surplus, missing = _dealt(kept, wanted or {})
     return Screened(
@@ -164,7 +164,7 @@ def _unknown_word(text: str, vocabulary: frozenset[str] | None) -> tuple[str, st
     more = f" and {len(unknown) - _SHOWN_WORDS} more" if len(unknown) > _SHOWN_WORDS else ""
     return (
         "unknown_word",
-        f"the model has no word for {', '.join(repr(word[:_SHOWN_CHARS]) for word in unknown[:_SHOWN_WORDS])}{more}",
+        f"the model cannot read {', '.join(repr(word[:_SHOWN_CHARS]) for word in unknown[:_SHOWN_WORDS])}{more}",
     )
 
 
@@ -176,7 +176,7 @@ def _impossible(reading: Reading) -> tuple[str, str] | None:
 def _held_out(
     candidates: Sequence[Prompt], evaluation: Sequence[Prompt], spec: ScreenSpec, readings: Mapping[str, Reading]
 ) -> dict[str, tuple[str, str]]:
-    """Text -> which evaluation prompt it says again."""
+    """Text -> which evaluation prompt it repeats."""
 
     def content(prompt: Prompt) -> Hashable:
         return readings[prompt.text].content(with_background=not spec.any_background)
@@ -188,17 +188,17 @@ def _held_out(
     for prompt in candidates:
         same = asked.get(content(prompt))
         if same is not None:
-            found[prompt.text] = "held_out", f"says the same as the {_role(same)} prompt {same.text!r}"
+            found[prompt.text] = "held_out", f"has the same content as the {_role(same)} prompt {same.text!r}"
     texts, known = [prompt.text for prompt in candidates], [prompt.text for prompt in evaluation]
     for near in near_pairs(texts, known, spec.held_out_overlap):
         other = evaluation[near.other]
-        said = f"{near.cosine:.2f} overlap with the {_role(other)} prompt {other.text!r}"
-        found.setdefault(texts[near.row], ("held_out", said))
+        detail = f"{near.cosine:.2f} overlap with the {_role(other)} prompt {other.text!r}"
+        found.setdefault(texts[near.row], ("held_out", detail))
     if spec.meaning_duplicate is not None:
         for near in near_in_meaning(texts, known, spec.meaning_duplicate):
             other = evaluation[near.other]
-            said = f"{near.cosine:.2f} alike in meaning to the {_role(other)} prompt {other.text!r}"
-            found.setdefault(texts[near.row], ("held_out", said))
+            detail = f"{near.cosine:.2f} similarity in meaning to the {_role(other)} prompt {other.text!r}"
+            found.setdefault(texts[near.row], ("held_out", detail))
     return found
 
 
@@ -215,10 +215,12 @@ def _near_duplicates(texts: Sequence[str], spec: ScreenSpec) -> dict[int, tuple[
     if spec.meaning_duplicate is not None:
         for near in near_in_meaning(texts, texts, spec.meaning_duplicate):
             if near.other < near.row:
-                earlier[near.row].append((near.other, f"{near.cosine:.2f} alike in meaning: {texts[near.other]!r}"))
+                earlier[near.row].append(
+                    (near.other, f"{near.cosine:.2f} similarity in meaning to {texts[near.other]!r}")
+                )
     found: dict[int, tuple[str, str]] = {}
     for row in sorted(earlier):
-        kept = next((said for other, said in sorted(earlier[row]) if other not in found), None)
+        kept = next((detail for other, detail in sorted(earlier[row]) if other not in found), None)
         if kept is not None:
             found[row] = "near_duplicate", kept
     return found

@@ -1,4 +1,4 @@
-"""How alike two texts are: cosine of the counts of their word n-grams, of one to three words, so that order counts."""
+"""Similarity of two texts: cosine of the counts of their n-grams of one to three words, so that order matters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def ngrams(text: str) -> Counter[tuple[str, ...]]:
 
 
 def similarity(one: str, other: str) -> float:
-    """Cosine of the n-gram counts of two texts: 0 nothing in common, 1 the same words in the same order."""
+    """Cosine of the n-gram counts of two texts: 0 for nothing in common, 1 for the same words in the same order."""
     a, b = ngrams(one), ngrams(other)
     dot = sum(count * b[gram] for gram, count in a.items())
     norms = sum(c * c for c in a.values()) * sum(c * c for c in b.values())
@@ -36,14 +36,14 @@ def similarity(one: str, other: str) -> float:
 
 @dataclass(frozen=True)
 class Near:
-    """Two texts that are alike."""
+    """Two similar texts."""
 
     row: int
-    """Position of the text in question."""
+    """Position of the text that is checked."""
     other: int
-    """Position of the text it resembles."""
+    """Position of the similar text."""
     cosine: float
-    """How much, 0 to 1."""
+    """Their similarity, 0 to 1."""
 
 
 def near_pairs(texts: Sequence[str], others: Sequence[str], threshold: float) -> Iterator[Near]:
@@ -52,7 +52,7 @@ def near_pairs(texts: Sequence[str], others: Sequence[str], threshold: float) ->
     Counts are whole numbers and so are their products: the result does not depend on the machine.
 
     Args:
-        texts: texts in question.
+        texts: texts to check.
         others: texts to compare them with; may be the same list (then each text is also a neighbour of itself).
         threshold: 0 < threshold <= 1.
     """
@@ -74,7 +74,7 @@ def near_pairs(texts: Sequence[str], others: Sequence[str], threshold: float) ->
 
 
 def _counts(grams: Sequence[Counter[tuple[str, ...]]], columns: dict[tuple[str, ...], int]) -> tuple[Any, Ints]:
-    """Sparse matrix of counts (texts x n-grams) and each text's sum of squares; new n-grams join `columns`."""
+    """Sparse matrix of counts (texts x n-grams) and each text's sum of squares; new n-grams are added to `columns`."""
     from scipy.sparse import csr_matrix
 
     indices: list[int] = []

@@ -21,10 +21,10 @@ def write(
     """The weakness prompts of a round that pass the screen, and captions of real clips to generate clips of, if any.
 
     Args:
-        context: the run at work.
-        focus: dimensions with how many prompts each gets.
-        evaluation: what may not be trained on.
-        captions: of the real clips; the recipe says how many of them are used.
+        context: the run's context.
+        focus: dimensions with their numbers of prompts.
+        evaluation: prompts that must not be trained on.
+        captions: of the real clips; the recipe sets how many of them are used.
         number: of the round, from 0.
     """
     recipe = context.recipe

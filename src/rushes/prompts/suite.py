@@ -1,8 +1,8 @@
-"""Evaluation prompts that a suite brings: used as they are, never screened away, and guarded against training.
+"""Evaluation prompts of a suite: used unchanged, never screened, and guarded against training.
 
-A text that serves several dimensions is one record for each, with its questions, and its clips are generated once:
-their seeds come from the text and its origin, so that the first clips of a group dimension are those of the others, and
-a text that is both a probe and held out has other seeds in each part.
+A text that serves several dimensions is one record for each, with its questions, but its clips are generated once.
+Their seeds come from the text and its origin. So the first clips of a group dimension are those of the others, and a
+text that is both a probe and held out has different seeds in each part.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ def suite_work(suite: PromptSuite, wanted: Mapping[str, int], part: Part) -> lis
 
     Args:
         suite: where they come from.
-        wanted: name of a dimension -> how many prompts; more than there are takes all.
+        wanted: name of a dimension -> how many prompts; all of them if there are fewer.
         part: probes, or a split of the held-out prompts.
 
     Raises:
-        RecipeError: a dimension is not of the suite.
+        RecipeError: the suite does not have a dimension.
     """
     prompts = [
         _prompt(suite, each, name, "probe" if part == "probe" else "held_out")
@@ -35,7 +35,7 @@ def suite_work(suite: PromptSuite, wanted: Mapping[str, int], part: Part) -> lis
 
 
 def guarded(suite: PromptSuite) -> tuple[Prompt, ...]:
-    """Every text of the suite, used or not, for the screen to compare with. Not for storing."""
+    """Every text of the suite, used or not, for the screen to compare with. Not to be stored."""
     return tuple(_prompt(suite, SuitePrompt(text, (), 0), "any", "held_out") for text in suite.guarded())
 
 

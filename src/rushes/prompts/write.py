@@ -1,4 +1,4 @@
-"""Writing prompts: from orders to records, by the recipe's writer and question writer."""
+"""Writing prompts: from briefs to records, by the recipe's writer and question writer."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ class PromptTools:
     """What writing needs."""
 
     writer: PromptWriter
-    """Makes the texts."""
+    """Writes the texts."""
     blobs: Blobs
     """Where the pixels of real clips are stored."""
     questions: QuestionWriter | None = None
-    """Asked for the questions of texts that have none; None leaves them without."""
+    """Writes questions for texts that have none; None leaves them without."""
 
 
 def written(context: Context, work: Sequence[Work[Brief]], writer: PromptWriter | None = None) -> tuple[Prompt, ...]:
-    """The prompts of some orders, written now where they are missing.
+    """The prompts for these briefs; missing ones are written now.
 
     Args:
-        context: the run at work; it remembers the prompts.
-        work: the orders.
-        writer: who writes; None for the recipe's writer.
+        context: the run's context; it remembers the prompts.
+        work: the briefs.
+        writer: the writer; None for the recipe's.
 
     Raises:
-        UserError: the writer cannot be built, or knows no such dimension.
+        UserError: the writer cannot be built, or does not support a dimension.
     """
     build_tools = partial(_tools, context.recipe.prompts, context.runtime, context.run.blobs, writer)
     made = advance(
@@ -97,15 +97,15 @@ def write_prompts(tools: PromptTools, chunk: Sequence[Work[Brief]]) -> list[Prom
 
     Args:
         tools: writer, blob store, question writer.
-        chunk: orders with the keys that the prompts will have.
+        chunk: briefs with the keys that the prompts will have.
 
     Returns:
-        A prompt or `Failed` per order, in order. An empty text and a text whose questions could not be written fail;
-        whether a text is any good is for the screen to say.
+        A prompt or `Failed` per brief, in order. An empty text and a text whose questions could not be written fail;
+        the screen decides whether a text is any good.
 
     Raises:
-        TypeError: a writer returned another number of results than it was asked for.
-        UserError: raised by a writer: a dimension that it does not know.
+        TypeError: a writer returned the wrong number of results.
+        UserError: raised by a writer for a dimension that it does not support.
     """
     briefs = [work.payload for work in chunk]
     drafts = _aligned("the prompt writer", tools.writer.write(briefs), len(briefs))

@@ -16,7 +16,7 @@ class ShapeSpec(Spec):
     spec_name: ClassVar[str] = "shape"
 
     height_px: Size = 64
-    """Height, pixels; a multiple of what the model's autoencoder needs."""
+    """Height, pixels; a multiple of the step that the model's autoencoder needs."""
     width_px: Size = 64
     """Width, pixels."""
     num_frames: Size = 17
@@ -36,13 +36,13 @@ class BaseModelSpec(Spec):
     spec_name: ClassVar[str] = "base"
 
     family: Literal["auto", "wan", "cogvideox", "hunyuan", "ltx"] = "auto"
-    """Which adapter reads it; `auto` asks the model's own index, any other value is checked against it."""
+    """Model family; `auto` reads it from the model's `model_index.json`, any other value is checked against that."""
     model: str
     """A diffusers folder, a Hub id, or a folder inside an installed package: `rushes_sandbox:weights/base`."""
     revision: str | None = None
-    """Commit or branch of a Hub id; None for its main branch."""
+    """Commit or branch of a Hub id; null for its main branch."""
     max_tokens: Size = 32
-    """Text length it is trained and sampled with: 32 for the sandbox, 512 for Wan, 226 for CogVideoX, 256 for
+    """Text length for training and sampling, tokens: 32 for the sandbox, 512 for Wan, 226 for CogVideoX, 256 for
     HunyuanVideo, 128 for LTX-Video."""
     text_precision: Literal["float32", "bfloat16"] = "float32"
     """Number format of the text encoders' weights: bfloat16 for the large ones of real models (22 GB in float32)."""

@@ -1,4 +1,4 @@
-"""What a recipe can say about dimensions: which there are, which the user brings, how the weak ones are found."""
+"""Recipe settings for dimensions: which exist, which the user adds, how the weak ones are found."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from rushes.roles import Spec
 
 
 class ExampleSpec(Spec):
-    """A seed example of a dimension that the user brings."""
+    """A seed example of a dimension that the user adds."""
 
     spec_name: ClassVar[str] = "example"
 
     prompt: str
-    """A text that exercises the dimension."""
+    """A prompt that exercises the dimension."""
     questions: dict[str, Literal["yes", "no"]] = Field(default_factory=dict)
-    """Questions with the answers that a clip of this prompt should get."""
+    """Questions with the answers expected of a clip of this prompt."""
 
 
 class DimensionSpec(Spec):
-    """A dimension that the user brings, as the paper's user does."""
+    """A dimension that the user adds, as in the paper."""
 
     spec_name: ClassVar[str] = "dimension"
 
@@ -31,7 +31,7 @@ class DimensionSpec(Spec):
     description: str
     """What it means, in a sentence or two."""
     examples: Annotated[tuple[ExampleSpec, ...], Field(min_length=1)]
-    """Seed examples; the writer goes on by analogy."""
+    """Seed examples; the writer continues by analogy."""
 
 
 class DiagnoseSpec(Spec):
@@ -40,27 +40,28 @@ class DiagnoseSpec(Spec):
     spec_name: ClassVar[str] = "diagnose"
 
     catalogue: str
-    """The dimensions there are: a YAML file of yours, or one inside an installed package,
+    """The available dimensions: your own YAML file, or one inside an installed package,
     `rushes_sandbox:dimensions.yaml` (the sandbox's) or `rushes_vbench:dimensions.yaml` (the 18 of VBench-2.0)."""
     dimensions: tuple[str, ...] = ()
-    """Dimensions to probe; empty for all of the catalogue."""
+    """Dimensions to probe; empty for the whole catalogue."""
     focus: tuple[str, ...] = ()
-    """Dimensions to aim at, named by the user; empty lets the probes decide."""
+    """Dimensions to improve, by name; empty lets the probes decide."""
     num_focus: Size = 3
-    """How many dimensions the probes may choose."""
+    """How many dimensions the probes may choose at most."""
     num_prompts: Size = 24
     """Probe prompts per dimension."""
     num_takes: Size = 1
     """Takes of each probe prompt."""
     choose: Literal["gap", "headroom", "picked"] = "gap"
-    """What the probes choose by: the widest gap to the target, as in the paper; `headroom`, of that gap, what the model
-    reaches by itself, which is how far a prompt's best take lies above its mean take; `picked`, the same for the take
-    that the judge likes best. A dimension in which no take is ever right, or whose right takes the judge cannot tell,
-    has a gap but nothing to learn from. The last two need two takes or more."""
+    """How the probes rank dimensions. `gap`: by the distance from the mean score to the target, as in the paper.
+    `headroom`: by the part of that gap that the model can already close, which is how far a prompt's best take scores
+    above its mean take. `picked`: the same for the take that the judge likes best. A dimension has a gap but nothing to
+    learn from if no take is ever right, or if the judge cannot recognise the right ones. `headroom` and `picked` need
+    at least two takes."""
     target: Share = 1.0
     """The score that a dimension is measured against; its gap is the distance to it."""
     extra: tuple[DimensionSpec, ...] = ()
-    """Dimensions that the user brings."""
+    """Your own dimensions, in addition to the catalogue's."""
 
     @model_validator(mode="after")
     def _takes_are_compared(self) -> Self:

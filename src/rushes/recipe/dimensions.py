@@ -1,4 +1,4 @@
-"""Which dimensions a recipe means: those of its catalogue and those that it brings, checked by name."""
+"""The dimensions that a recipe names: those of its catalogue and those that it adds, checked by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def known(spec: DiagnoseSpec) -> tuple[Dimension, ...]:
     """Every dimension that the recipe may name: the catalogue's, then the user's own, in their order.
 
     Raises:
-        RecipeError: a dimension that the user brings is empty, or its name is taken.
+        RecipeError: a dimension that the user adds has an empty text, or its name is taken.
     """
     dimensions = list(catalogue(spec.catalogue))
     for position, brought in enumerate(spec.extra):
@@ -25,7 +25,7 @@ def known(spec: DiagnoseSpec) -> tuple[Dimension, ...]:
         if taken is not None:
             raise RecipeError(
                 f"{path}.name: there is already a dimension {taken!r}",
-                expected="a name of its own",
+                expected="a name that no other dimension has",
                 got=brought.name,
                 next_step=f"rename it, or leave it out of diagnose.extra and use {taken!r}",
             )
@@ -59,21 +59,21 @@ def _check_names(path: str, names: Sequence[str], dimensions: Sequence[Dimension
                 f"{path}[{position}]: there is no such dimension",
                 expected=f"one of {', '.join(single)}",
                 got=name,
-                next_step=f"did you mean {near!r}?" if near else "bring your own with diagnose.extra",
+                next_step=f"did you mean {near!r}?" if near else "add your own with diagnose.extra",
             )
         if by_name[name].group:
             raise RecipeError(
                 f"{path}[{position}]: {name!r} is measured over takes of a prompt together, so no clip has a score",
                 expected=f"one of {', '.join(single)}",
                 got=name,
-                next_step=f"take it out; {name} is compared at the end of every run (measure.num_diversity_prompts)",
+                next_step=f"remove it; {name} is compared at the end of every run (measure.num_diversity_prompts)",
             )
         if name in names[:position]:
             raise RecipeError(
                 f"{path}[{position}]: this dimension is named twice",
                 expected="each name once",
                 got=list(names),
-                next_step="take one out",
+                next_step="remove one",
             )
 
 
@@ -89,7 +89,7 @@ def _folded(name: str) -> str:
 
 
 def _brought(spec: DimensionSpec, path: str) -> Dimension:
-    """The user's own dimension; whatever is empty in it is named."""
+    """The user's own dimension; refuses empty texts, naming the setting."""
     texts = {f"{path}.name": spec.name, f"{path}.description": spec.description}
     for position, example in enumerate(spec.examples):
         texts[f"{path}.examples[{position}].prompt"] = example.prompt

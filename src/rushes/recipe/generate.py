@@ -1,4 +1,4 @@
-"""What a recipe can say about generating: sampler, takes, how clips are stored, cheap drafts before full clips."""
+"""Recipe settings for generation: sampler, takes, how clips are stored, cheap drafts before full clips."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ StoredAs = Literal["lossless", "h264"]
 
 
 class DraftSpec(Spec):
-    """Cheap draft takes of every prompt: only prompts whose drafts leave something to select get full-length clips."""
+    """Cheap draft takes of every prompt; only prompts with something to learn from get full-length clips."""
 
     spec_name: ClassVar[str] = "draft"
 
     num_frames: Size | None = None
-    """Frames of a draft take; None for those of `shape`."""
+    """Frames of a draft take; null for those of `shape`."""
     height_px: Size | None = None
-    """Its height, pixels; None for that of `shape`."""
+    """Height of a draft take, pixels; null for that of `shape`."""
     width_px: Size | None = None
-    """Its width, pixels; None for that of `shape`."""
+    """Width of a draft take, pixels; null for that of `shape`."""
     num_steps: Size | None = None
-    """Its denoising steps; None for those of `generate.sampler`."""
+    """Denoising steps of a draft take; null for those of `generate.sampler`."""
     num_takes: Size = 1
     """Draft takes per prompt."""
     hopeless: Share = 0.1
-    """A prompt is dropped where no draft take scores above this: there would be no good take to learn from."""
+    """A prompt is dropped if no draft take scores above this: there would be no good take to learn from."""
     solved: Share = 0.95
-    """A prompt is dropped where every draft take scores this or more: it is no weakness."""
+    """A prompt is dropped if every draft take scores this or more: it is not a weakness."""
     min_kept: Share = 0.25
-    """Share of the prompts that gets full-length clips whatever the drafts say: the most uncertain of them."""
+    """Share of the prompts that always get full-length clips, whatever the drafts score; the most uncertain ones."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -54,13 +54,13 @@ class GenerateSpec(Spec):
     num_takes: Size = 4
     """Seeds per prompt."""
     latents: Literal["sampler", "reencoded"] = "reencoded"
-    """Train on latents as they leave the sampler, or on the decoded clip encoded again."""
+    """Latents to train on: as they leave the sampler, or the decoded clip encoded again."""
     decode: bool = True
-    """False keeps the clips to train on as latents alone: nobody looks at them, so the judge cannot score them and each
-    weighs the same (`weights.kind: uniform`, plain fine-tuning on own clips). Probes, drafts and held-out clips are
-    decoded in any case. Set back to true, the same clips are decoded and none is sampled anew."""
+    """False keeps the training clips as latents only: the judge cannot score them, so all get the same weight
+    (`weights.kind: uniform`, plain fine-tuning on the model's own clips). Probes, drafts and held-out clips are always
+    decoded. If you set it back to true, the existing clips are decoded and none is sampled again."""
     stored_as: StoredAs = "lossless"
-    """How every clip that a model generates is stored, and so judged and measured: `lossless`, or `h264`, much smaller
-    and not quite the same. Clips of up to 4 MiB stay raw either way; real clips are always stored without loss."""
+    """How every generated clip is stored, and therefore judged and measured: `lossless`, or `h264`, which is much
+    smaller but not exact. Clips of up to 4 MiB stay raw either way; real clips are always stored without loss."""
     draft: DraftSpec | None = None
-    """Cheap draft takes first; None generates full-length clips of every prompt at once."""
+    """Cheap draft takes first; null generates full-length clips of every prompt directly."""

@@ -1,4 +1,4 @@
-"""`from: sandbox` in a recipe: begin with another recipe's settings and change some of them."""
+"""`from: sandbox` in a recipe: start with another recipe's settings and change some of them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from rushes.recipe.yaml_reader import Document, Value, shown
 KEY: Final = "from"
 _MAX_DEPTH: Final = 8
 _CHOOSES: Final = ("kind", "use")
-"""Settings that choose what a section is: where one differs, the section is replaced whole."""
+"""Settings that choose what a section is: if one differs, the whole section is replaced."""
 
 
 def inherited(document: Document, read: Callable[[str], Document], depth: int = 0) -> Document:
-    """The document with what it leaves out taken from the recipe that its `from` names; itself without one.
+    """The document, completed with the settings of the recipe that its `from` names; unchanged without a `from`.
 
-    Sections are merged setting by setting; lists and plain values are replaced, and so is a section that chooses
-    another `kind` or `use`. The other recipe's name is not taken over.
+    Sections are merged setting by setting. Lists and plain values are replaced, and so is a section that chooses
+    another `kind` or `use`. The other recipe's name is not inherited.
 
     Args:
         document: a recipe as it was read.
-        read: reads the recipe of a name or path.
-        depth: how many recipes led here.
+        read: reads the recipe with a name or path.
+        depth: length of the chain of `from` that led here.
 
     Raises:
-        RecipeError: `from` is no name, the recipe is not there, or recipes name each other in a circle.
+        RecipeError: `from` is not a name, the recipe does not exist, or recipes name each other in a circle.
     """
     if KEY not in document.value:
         return document

@@ -1,4 +1,4 @@
-"""What a recipe can say about the judge that scores clips."""
+"""Recipe settings for the judge that scores clips."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class JudgeSpec(Spec):
     spec_name: ClassVar[str] = "judge"
 
     judge: VlmJudgeSpec | PluginSpec = Field(discriminator="kind")
-    """Who answers."""
+    """Which judge answers."""
     aggregate: Literal["mean", "product", "minimum"] = "mean"
     """How the probabilities of the expected answers become one score."""
     max_unscored: Share = 0.2

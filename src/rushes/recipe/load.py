@@ -33,7 +33,7 @@ def load_recipe(path_or_name: str | os.PathLike[str], overrides: Sequence[str] =
         overrides: `a.b=value` each, the value in YAML; later ones win.
 
     Returns:
-        The recipe with every setting resolved; its name is the file's where it has none of its own.
+        The recipe with every setting resolved; without a `name` it takes the file's.
 
     Raises:
         RecipeError: no such file or name; not YAML; unknown, missing, wrong or impossible settings.
@@ -58,7 +58,7 @@ def parse_recipe(
         text: the YAML.
         source: what to call it in messages.
         overrides: `a.b=value` each.
-        default_name: the recipe's name where it has none of its own.
+        default_name: the recipe's name if it sets none.
         folder: what a path in `from` is relative to; None for the working folder.
 
     Raises:
@@ -82,7 +82,7 @@ def parse_recipe(
 
 
 def packaged_recipes() -> dict[str, str]:
-    """The YAML texts of the recipes in this package and in installed ones that offer some, by name, sorted.
+    """The YAML texts of the recipes in this package and in installed packages that offer recipes, sorted by name.
 
     A package offers its folder of recipes as an entry point in the group `rushes.recipes`.
     """
@@ -119,7 +119,7 @@ def _read(wanted: str) -> tuple[str, str, str]:
             next_step="save it as UTF-8",
         ) from None
     except (OSError, ValueError) as error:
-        raise RecipeError(f"cannot read {wanted}", got=shown(str(error)), next_step="look at that path") from None
+        raise RecipeError(f"cannot read {wanted}", got=shown(str(error)), next_step="check that path") from None
 
 
 def _base_document(folder: Path, wanted: str) -> Document:
@@ -159,10 +159,10 @@ def apply_override(document: Document, override: str) -> None:
 
     Args:
         document: the recipe so far.
-        override: `train.num_steps=200`; sections on the way are made, an index picks from a list.
+        override: `train.num_steps=200`; missing sections on the way are created, an index selects an item of a list.
 
     Raises:
-        RecipeError: no `=`, an empty name, a value that is not YAML, a path through something that has no settings.
+        RecipeError: no `=`, an empty name, a value that is not YAML, a path through a plain value.
     """
     name, equals, text = override.partition("=")
     steps = name.strip().split(".")
@@ -189,7 +189,7 @@ def apply_override(document: Document, override: str) -> None:
         holder = inner
     path = (*path, _key(holder, steps[-1], source))
     if isinstance(holder, dict) and path[-1] == "kind":
-        _start_afresh(holder, path[:-1], value)
+        _drop_settings_of_other_kinds(holder, path[:-1], value)
     _put(holder, path[-1], value)
     for known in [known for known in document.places if known[: len(path)] == path]:
         del document.places[known]
@@ -219,8 +219,8 @@ def _put(holder: dict[str, Value] | list[Value], key: str | int, value: Value) -
         holder[int(key)] = value
 
 
-def _start_afresh(section: dict[str, Value], path: KeyPath, kind: Value) -> None:
-    """Another kind of writer or judge has other settings: those it does not know go with the old kind."""
+def _drop_settings_of_other_kinds(section: dict[str, Value], path: KeyPath, kind: Value) -> None:
+    """Another kind of writer or judge has other settings: remove those that the new kind does not have."""
     _, setting = find(Recipe, path)
     models = [] if setting is None else models_in(setting.annotation)
     chosen = [model for model in models if kind_of(model) == kind]
@@ -233,7 +233,7 @@ def _start_afresh(section: dict[str, Value], path: KeyPath, kind: Value) -> None
 
 
 def _with_kinds(value: Value) -> Any:
-    """`value` with `kind: plugin` wherever a section names a plug-in by `use` and says no kind."""
+    """`value` with `kind: plugin` added to every section that names a plug-in by `use` and sets no kind."""
     if isinstance(value, list):
         return [_with_kinds(each) for each in value]
     if not isinstance(value, dict):
@@ -243,14 +243,14 @@ def _with_kinds(value: Value) -> Any:
 
 
 def _filled(values: dict[str, Value], defaults: BaseModel | type[BaseModel]) -> dict[str, Value]:
-    """`values` with what is left out of a half-written section taken from that section's own default.
+    """`values` with the missing settings of partly written sections taken from the section's default.
 
-    A section may default to a filled-in spec whose class has no defaults of its own (the sampler); naming one of its
-    settings must not lose the others.
+    A section may default to a filled-in spec whose class has no field defaults (the sampler). Setting one of its fields
+    must not lose the others.
 
     Args:
-        values: what the recipe says.
-        defaults: a filled-in section, or the class of one that has no default as a whole.
+        values: the recipe's settings.
+        defaults: a filled-in section, or the class of a section that has no default as a whole.
     """
     result = dict(values)
     fields = (defaults if isinstance(defaults, type) else type(defaults)).model_fields

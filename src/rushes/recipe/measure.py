@@ -1,4 +1,4 @@
-"""What a recipe can say about the final comparison."""
+"""Recipe settings for the final comparison."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ class MeasureSpec(Spec):
     spec_name: ClassVar[str] = "measure"
 
     measurer: VlmMeasurerSpec | PluginSpec = Field(discriminator="kind")
-    """Who measures; never the judge that gives the rewards."""
+    """Which measurer scores the comparison; never the judge that gives the rewards."""
     same_model_as_judge: bool = False
-    """True lets a model measure that also gives the rewards: it then reports how well it was pleased."""
+    """True allows the measurer to use the judge's model; the comparison then shows how well training pleased that
+    model, which is not an independent measurement."""
     suite: PluginSpec | None = None
-    """Prompts that come from outside, such as `{use: vbench2, options: {path: VBench}}`: they are then the probe and
-    held-out ones, and are never trained on. None lets the prompt writer write them."""
+    """External prompts for probes and the held-out comparison, such as `{use: vbench2, options: {path: VBench}}`; they
+    are never trained on. Null lets the prompt writer write them."""
     num_prompts: Size = 32
     """Held-out prompts per dimension."""
     num_extra_focus_prompts: Count = 0
-    """Held-out prompts more for each focus dimension, where the gain is to be seen through the noise."""
+    """Additional held-out prompts for each focus dimension, so that a smaller gain can be detected there."""
     num_takes: Size = 1
     """Seeds per prompt."""
     num_diversity_prompts: Count = 10
@@ -40,6 +41,6 @@ class MeasureSpec(Spec):
     num_bootstrap: Annotated[int, Field(ge=100)] = 2000
     """Resamples of the paired bootstrap. 1,000 or more are usual; with fewer the ends of intervals are rough."""
     split: Literal["development", "test"] = "development"
-    """Which held-out prompts: `test` only to confirm a finished recipe."""
+    """Which held-out prompts to use; use `test` only to confirm a finished recipe."""
     only_focus: bool = False
-    """True compares in the focus dimensions alone: quicker, but what got worse elsewhere goes unseen."""
+    """True compares the focus dimensions only: faster, but losses in other dimensions are not detected."""

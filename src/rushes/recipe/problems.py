@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a recipe, said so that the reader knows what to type."""
+"""Turns pydantic's errors about a recipe into messages that say what to type."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_ALSO: Final = 8
 
 @dataclass(frozen=True)
 class _Problem:
-    """One thing that is wrong, ready to be shown."""
+    """One problem in a recipe, ready to be shown."""
 
     path: KeyPath
     place: str
@@ -43,7 +43,7 @@ class _Problem:
 
 
 def recipe_error(error: ValidationError, document: Document, root: type[BaseModel]) -> RecipeError:
-    """The `RecipeError` that says what is wrong, the first place first, and names up to eight other problems.
+    """The `RecipeError` that explains the first problem in the file and names up to eight others.
 
     Args:
         error: what validating `document.value` as `root` raised.
@@ -70,9 +70,9 @@ def _explain(details: Any, document: Document, root: type[BaseModel]) -> _Proble
     if kind == "extra_forbidden":
         return _unknown(path, place, details["input"], find(root, details["loc"][:-1])[1], root)
     if kind == "value_error":
-        said = str(details["ctx"]["error"])
-        told = said if not name or said.startswith(name) else f"{name}: {said}"
-        return _Problem(path, place, told, next_step="change one of the values that it names")
+        message = str(details["ctx"]["error"])
+        problem = message if not name or message.startswith(name) else f"{name}: {message}"
+        return _Problem(path, place, problem, next_step="change one of the values that it names")
     expected = _with_meaning(setting)
     if kind == "missing":
         return _Problem(
@@ -80,7 +80,7 @@ def _explain(details: Any, document: Document, root: type[BaseModel]) -> _Proble
             place,
             f"{name} is missing",
             expected,
-            next_step=f"add {name}, or begin with a whole recipe: from: sandbox",
+            next_step=f"add {name}, or start from a complete recipe: from: sandbox",
         )
     if kind in ("union_tag_not_found", "union_tag_invalid") and isinstance(details["input"], dict):
         return _wrong_kind(path, place, details, setting)
@@ -104,7 +104,7 @@ def _type_hint(kind: str, value: object, name: str, *, is_required: bool) -> str
 
 
 def _is_plain(text: str) -> bool:
-    """True for a number or a truth value that somebody put in quotes."""
+    """True for a quoted number or truth value."""
     try:
         return isinstance(read_value(text, ""), (bool, int, float))
     except RecipeError:
@@ -128,7 +128,7 @@ def _wrong_kind(path: KeyPath, place: str, details: Any, setting: Setting | None
 
 
 def _unknown(path: KeyPath, place: str, value: object, above: Setting | None, root: type[BaseModel]) -> _Problem:
-    """An unknown setting, with the ones that may have been meant."""
+    """An unknown setting, with the settings that may have been meant."""
     word = str(path[-1])
     models = [] if above is None else models_in(above.annotation)
     names = list(dict.fromkeys(name for model in models for name in model.model_fields))
@@ -148,7 +148,7 @@ def _unknown(path: KeyPath, place: str, value: object, above: Setting | None, ro
 
 
 def _elsewhere(word: str, root: type[BaseModel]) -> list[KeyPath]:
-    """Settings of that name, or nearly, in other sections: at most three."""
+    """Settings with that name or a similar one in other sections: at most three."""
     paths = list(dict.fromkeys(setting.path for setting in all_settings(root)))
     same = [path for path in paths if path[-1] == word]
     if same:

@@ -1,4 +1,4 @@
-"""What a recipe can say about prompts: who writes them, what is refused, which real clips stand beside them."""
+"""Recipe settings for prompts: who writes them, which are refused, and the real clips used with them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rushes.records.base import Count, Share, Size
 from rushes.roles import Spec
 
 DRAFTS_PER_EVALUATION_PROMPT: Final = 3.0
-"""Evaluation drafts per prompt wanted: what says the same as another is left out."""
+"""Evaluation drafts per prompt needed, since duplicates are left out."""
 CLIPS_PER_REAL_CLIP: Final = 1.5
-"""Clips asked of a plug-in per real clip wanted: some captions are refused."""
+"""Clips requested from a plug-in per real clip needed, since some captions are refused."""
 
 
 class FixedWriterSpec(Spec):
-    """Prompts from a list: one file, one JSON object a line (`text`, `dimension`, `questions`)."""
+    """Prompts from a file with one JSON object per line (`text`, `dimension`, `questions`)."""
 
     spec_name: ClassVar[str] = "writer.fixed"
 
@@ -33,39 +33,40 @@ class ScreenSpec(Spec):
     spec_name: ClassVar[str] = "screen"
 
     near_duplicate: Share = 0.97
-    """Similarity (cosine of word n-gram counts) from which two prompts count as the same. From 0.97 on, one different
-    word tells prompts of up to 60 words apart; for long, free texts 0.8 is usual."""
+    """Similarity (cosine of word n-gram counts) at or above which two prompts count as duplicates. At 0.97, one
+    different word is enough to distinguish prompts of up to 60 words; for long, free texts 0.8 is usual."""
     held_out_overlap: Share = 0.97
-    """Similarity to an evaluation prompt from which a prompt is refused; the same content in other words always is."""
+    """Similarity to an evaluation prompt at or above which a prompt is refused; a paraphrase of one always is."""
     any_background: bool = False
-    """True takes prompts that differ only in the background for the same content: no event that is measured is ever
+    """True treats prompts that differ only in the background as the same content, so that no measured event is ever
     trained on. In the sandbox it needs `prompts.oversample` of about 5."""
     max_words: Size = 60
     """Longest prompt, words."""
     enabled: bool = True
     """False records what would be refused but refuses only held-out overlap: for ablations."""
     meaning_duplicate: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
-    """Similarity of meaning (cosine of sentence embeddings) from which two prompts count as the same too; 0.85 is usual
-    for free texts. None compares words only, and so does a machine without the embedding package, which says so."""
+    """Similarity of meaning (cosine of sentence embeddings) at or above which two prompts also count as duplicates;
+    0.85 is usual for free texts. Null compares words only. So does a machine without the embedding package, with a
+    warning."""
     critic: CriticSpec | None = None
-    """A language model that refuses what no camera could show; None for none."""
+    """A language model that refuses what no video could show; null for none."""
 
 
 class RealClipsSpec(Spec):
-    """The real videos that hold the model to reality."""
+    """The real videos that keep the model realistic."""
 
     spec_name: ClassVar[str] = "real-clips"
 
     folder: str | None = None
-    """A folder of videos with `metadata.jsonl` or `metadata.csv`; None where a plug-in brings them, or nobody."""
+    """A folder of videos with `metadata.jsonl` or `metadata.csv`; null if a plug-in supplies them, or for none."""
     source: PluginSpec | None = None
-    """A plug-in that brings them instead of a folder: `{use: sandbox}` renders them."""
+    """A plug-in that supplies them instead of a folder: `{use: sandbox}` renders them."""
     num_clips: Count = 192
-    """How many to use at most; 0 for none."""
+    """Maximum number to use; 0 for none."""
 
     @property
     def num_wanted(self) -> int:
-        """How many clips the run uses at most: none where neither a folder nor a plug-in is named."""
+        """Maximum number of clips that the run uses: 0 if neither a folder nor a plug-in is named."""
         return 0 if self.folder is None and self.source is None else self.num_clips
 
     @model_validator(mode="after")
@@ -81,14 +82,14 @@ class PromptsSpec(Spec):
     spec_name: ClassVar[str] = "prompts"
 
     writer: FixedWriterSpec | LlmWriterSpec | PluginSpec = Field(discriminator="kind")
-    """Who writes them."""
+    """Which writer writes them."""
     questions: LlmQuestionsSpec | PluginSpec | None = Field(default=None, discriminator="kind")
-    """Who writes the questions of prompts that come without; None leaves them without."""
+    """What writes questions for prompts that have none; null leaves them without."""
     num_weakness: Count = 192
     """Weakness prompts per round, over all focus dimensions."""
     num_caption: Count = 0
-    """Captions of real clips that the model also generates clips of, per round."""
+    """Captions of real clips that the model also generates clips for, per round."""
     oversample: Annotated[float, Field(ge=1.0)] = 2.0
-    """Drafts written per prompt wanted, since the screen refuses some."""
+    """Drafts written per prompt needed, since the screen refuses some."""
     real: RealClipsSpec = RealClipsSpec()
     screen: ScreenSpec = ScreenSpec()

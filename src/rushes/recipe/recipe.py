@@ -28,7 +28,7 @@ class StagesSpec(Spec):
     seed: Count = 0
     """Root of all seeds."""
     num_rounds: Size = 1
-    """How often the loop goes round; each round generates with the model of the one before."""
+    """Rounds of feedback; each round generates with the model of the previous one."""
     base: BaseModelSpec
     shape: ShapeSpec = ShapeSpec()
     diagnose: DiagnoseSpec
@@ -58,26 +58,26 @@ class StagesSpec(Spec):
             )
         if self.train.realism.kind == "moments" and self.train.num_accumulation > 1:
             raise ValueError(
-                "train.realism.kind: moments compares a whole batch with the real clips, which num_accumulation never "
-                "holds: set train.num_accumulation: 1, or realism.kind: real_flow"
+                "train.realism.kind: moments compares a whole batch with the real clips, but num_accumulation splits "
+                "the batch: set train.num_accumulation: 1, or realism.kind: real_flow"
             )
         if self.weights.kind == "contrast" and self.train.negative == 0:
             raise ValueError(
                 "weights.kind: contrast draws bad clips as often as good ones, to move away from them: set "
-                "train.negative above 0, or take another weighting"
+                "train.negative above 0, or choose another weighting"
             )
         if not self.generate.decode and (
             self.weights.kind != "uniform" or self.train.negative != 0 or self.generate.latents != "sampler"
         ):
             raise ValueError(
-                "generate.decode: false leaves the judge and the autoencoder's encoder nothing to look at: set "
-                "weights.kind: uniform, train.negative: 0 and generate.latents: sampler, or generate.decode: true"
+                "generate.decode: false leaves no frames to judge or to encode again: set weights.kind: uniform, "
+                "train.negative: 0 and generate.latents: sampler, or generate.decode: true"
             )
         same = models_named(self.judge.judge) & models_named(self.measure.measurer)
         if same and not self.measure.same_model_as_judge:
             raise ValueError(
-                f"measure.measurer names the model of judge.judge, {min(same)!r}: it would measure its own rewards; "
-                "name another model there, or set measure.same_model_as_judge: true"
+                f"measure.measurer names the model of judge.judge, {min(same)!r}: it would measure its own rewards. "
+                "Name another model there, or set measure.same_model_as_judge: true"
             )
         return self
 
@@ -91,7 +91,8 @@ class Recipe(StagesSpec):
     """Shown in the report."""
     runtime: RuntimeSpec = RuntimeSpec()
     budget: BudgetSpec = BudgetSpec()
-    """Fit prompts, clips, frames and steps into so many GPU-hours; only for the real models of the packaged recipes."""
+    """Fits prompts, clips, frames and steps into a number of GPU-hours; only for the real models of the packaged
+    recipes."""
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
@@ -101,7 +102,7 @@ class Recipe(StagesSpec):
 
 
 def as_draft(recipe: Recipe) -> Recipe:
-    """The recipe with the shape, sampler and takes of its draft takes; itself where it has none."""
+    """The recipe with the shape, sampler and takes of its draft takes; unchanged if it has no drafts."""
     draft = recipe.generate.draft
     if draft is None:
         return recipe

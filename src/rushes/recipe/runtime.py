@@ -1,4 +1,4 @@
-"""What a recipe can say about where and how fast: nothing here changes a result or enters a work key."""
+"""Recipe settings for where and how fast a run executes: nothing here changes a result or enters a work key."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ Dollars = Annotated[float, Field(ge=0.0)]
 
 
 class ServerRuntime(Runtime):
-    """An OpenAI-compatible server (vLLM, SGLang, Ollama, llama.cpp, a hosted one), and how to treat it."""
+    """An OpenAI-compatible server (vLLM, SGLang, Ollama, llama.cpp, a hosted one), and its limits."""
 
     url: str
     """Address up to and including the version: http://localhost:8000/v1."""
     key_env: str | None = None
-    """Name of the environment variable that holds the key, never the key; None for a server that wants none."""
+    """Name of the environment variable that holds the API key, never the key itself; null if the server needs none."""
     max_concurrent: Annotated[int, Field(ge=1, le=512)] = 8
-    """Requests in flight at most."""
+    """Maximum number of requests in flight."""
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
     """Longest wait for one reply, seconds."""
     num_retries: Annotated[int, Field(ge=0)] = 5
-    """Further tries after a time-out, a broken connection, 429 or 5xx."""
+    """Retries after a time-out, a broken connection, 429 or 5xx."""
     max_wait_s: Annotated[float, Field(gt=0)] = 60.0
-    """Longest pause between two tries, seconds; a server that asks for more ends the run, which can be resumed."""
+    """Longest pause before a retry, seconds; if the server demands a longer one, the run stops and can be resumed."""
     max_cost_usd: Dollars | None = None
-    """Hard cap over the whole run, resumed or not, US dollars; a request that might pass it is not sent."""
+    """Hard cap for the whole run, across resumes, US dollars; a request that might exceed it is not sent."""
     usd_per_million_input: Dollars = 0.0
     """Price of a million input tokens, US dollars; 0 for your own server."""
     usd_per_million_output: Dollars = 0.0
@@ -65,45 +65,44 @@ TrackerName = Literal["none", "tensorboard", "trackio", "wandb"]
 
 
 class PreviewRuntime(Runtime):
-    """Sample clips to look at while training runs. They move no weight; training goes on where one cannot be made."""
+    """Preview clips, sampled while training runs. They do not affect the weights; if one fails, training continues."""
 
     every: Count = 0
-    """Optimiser steps between looks, with one before step 1 and one at the end; 0 for none."""
+    """Optimiser steps between previews, with one before step 1 and one at the end; 0 for none."""
     prompts: tuple[str, ...] = ()
-    """Texts to sample, always with the same seeds; empty takes the first `num_prompts` that the run trains on."""
+    """Prompts to sample, always with the same seeds; empty uses the first `num_prompts` that the run trains on."""
     num_prompts: Size = 2
-    """How many of the run's own prompts, where none are named."""
+    """How many of the run's own prompts to use if `prompts` is empty."""
     num_frames: Size | None = None
-    """Frames at most; None for those of the run's clips. Fewer are generated where memory is short, none where even one
-    frame does not fit: the event log says so."""
+    """Maximum number of frames; null for that of the run's clips. If memory is short, fewer are generated, or none if
+    even one frame does not fit; the event log reports it."""
     num_steps: Size | None = None
-    """Denoising steps; None for those of `generate.sampler`."""
+    """Denoising steps; null for those of `generate.sampler`."""
 
 
 class TrainRuntime(Runtime):
     """How training uses the device; nothing here enters a key."""
 
     recompute: Literal["auto", "none", "half", "all"] = "auto"
-    """Blocks whose activations are computed again in the backward pass instead of kept: `half` every second one; `auto`
-    takes the fastest that fits the memory that is free. The same numbers either way."""
+    """Activation checkpointing: which blocks recompute their activations in the backward pass instead of storing them.
+    `half` is every second block; `auto` picks the fastest setting that fits into free memory. Results are the same."""
     attention: Literal["auto", "flash", "efficient", "cudnn", "math"] = "auto"
-    """Attention kernel; `auto` times those that the device has at the start of training and takes the fastest. Kernels
+    """Attention kernel; `auto` times the device's kernels at the start of training and picks the fastest. Kernels
     differ in the last bits. On a CPU `auto` is `math` for short sequences and `flash` for long ones."""
     compile_blocks: bool = False
     """True compiles the transformer's repeated blocks with `torch.compile`: the first steps are slow (21 to 42 s for
-    the sandbox's model on two CPU cores, whose steps are then 1.4 times as fast), and the last bits differ."""
+    the sandbox's model on two CPU cores; later steps are then 1.4 times as fast), and the last bits differ."""
     tracker: TrackerName = "tensorboard"
-    """Where curves are shown while it trains. `trackio` and `wandb` may send them to their servers, as you set those
-    up; the run folder has every value in any case."""
+    """Where training curves are shown. `trackio` and `wandb` may send them to their servers, depending on your
+    configuration of them. The run folder always has every value."""
     num_processes: Size = 1
-    """Processes that optimise together, each on a GPU of its own and each with its share of every batch; the other
-    stages stay in one. `rushes run --num-processes`, and `accelerate launch` or `torchrun`, set it. Only rounding
-    differs."""
+    """Training processes, each with its own GPU and its share of every batch; the other stages run in one process.
+    `rushes run --num-processes`, `accelerate launch` and `torchrun` set it. Only rounding differs."""
     parallel: Literal["ddp", "fsdp"] = "ddp"
-    """How they share: `ddp`, a whole copy of the weights in each; `fsdp` (FSDP2), weights, gradients and optimiser
-    divided between them, which takes less memory of each and more traffic."""
+    """How the processes share the model. `ddp`: each holds a full copy of the weights. `fsdp` (FSDP2): weights,
+    gradients and optimiser state are sharded, with less memory per GPU and more communication."""
     previews: PreviewRuntime = PreviewRuntime()
-    """Sample clips while it trains, as mp4 files in `previews/` of the run folder."""
+    """Preview clips during training, as mp4 files in `previews/` of the run folder."""
 
 
 class RuntimeSpec(Runtime):
@@ -116,35 +115,37 @@ class RuntimeSpec(Runtime):
     generate_batch: Size = 16
     """Clips sampled at once."""
     free_text_encoder: bool = False
-    """True encodes all texts of a stage first and then frees the text encoder's memory, which is as large as the
-    transformer in real models. Other texts encoded together may change the last bit of a text's states."""
+    """True encodes all texts of a stage first and then frees the text encoder's memory, which in real models is as
+    large as the transformer. Which texts are encoded together may change the last bit of a text's states."""
     offload: Literal["auto", "none", "model", "sequential"] = "auto"
-    """What of the model leaves the GPU between its turns while it generates: `model` all parts but the one at work,
-    `sequential` all layers but that, much slower; `auto` takes the fastest that fits the memory that is free. The same
-    numbers either way; nothing is moved on a CPU, and training is not offloaded."""
+    """What is moved off the GPU during generation: `model` keeps only the active component there, `sequential` only the
+    active layer, which is much slower; `auto` picks the fastest that fits into free memory. Results are the same. It
+    has no effect on a CPU or on training."""
     judge_batch: Size = 32
     """Clips judged at once."""
     executor: Literal["local", "ray"] = "local"
     """Where clips are generated, judged and measured: in this process, or by the workers of a Ray cluster."""
     num_workers: Size = 1
-    """Ray workers at most, each with a model of its own, `num_threads` cores, and a GPU where `device` is one."""
+    """Maximum number of Ray workers, each with its own copy of the model, `num_threads` cores, and a GPU if `device` is
+    one."""
     ray_address: str | None = None
-    """A running Ray cluster (`auto`, `ray://host:10001`); None starts one on this machine for this run."""
+    """A running Ray cluster (`auto`, `ray://host:10001`); null starts one on this machine for this run."""
     allow_remote_code: bool = False
-    """True runs Python code that comes with a model (`trust_remote_code`), as you: only for code that you have read."""
+    """True runs Python code that comes with a model (`trust_remote_code`) with your permissions; enable it only for
+    code that you have read."""
     servers: dict[str, ServerRuntime] = Field(default_factory=dict)
-    """OpenAI-compatible servers by the names that writers and judges call them by; nothing is sent anywhere else."""
+    """OpenAI-compatible servers, by the names that writers and judges refer to; nothing is sent anywhere else."""
     cache_folder: str | None = None
-    """Where replies of language models and what they cost are kept; None for the run's own folder."""
+    """Folder for the replies of language models and their cost; null for the run's own folder."""
     train: TrainRuntime = TrainRuntime()
     """How training uses the device: memory, kernels, curves."""
 
 
 class BudgetSpec(Runtime):
-    """What the whole run may cost; what the recipe asks for is an upper bound then, and is cut down to fit."""
+    """A cost limit for the whole run; the recipe's counts are then upper bounds, and are reduced to fit."""
 
     gpu_hours: Annotated[float, Field(gt=0)] | None = None
-    """Hours on one GPU for everything: probes, prompts, clips, judging, training, the comparison. An estimate decides
-    (`rushes plan`), which knows nothing of servers and of the measurer. None for no limit."""
+    """Hours on one GPU for everything: probes, prompts, clips, judging, training, the comparison. It is compared with
+    the estimate of `rushes plan`, which leaves out servers and the measurer. Null for no limit."""
     gpu: str = "H100"
     """Which GPU, by its name in `rushes plan`."""

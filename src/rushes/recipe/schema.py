@@ -1,4 +1,4 @@
-"""What a recipe may say: its settings, read from the specs' own types and docstrings, and described in words."""
+"""The settings that a recipe may contain, read from the specs' types and docstrings, and described in words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Setting:
     """One place in a recipe."""
 
     path: KeyPath
-    """Where it stands, without the names of alternatives."""
+    """Its place in the recipe, without the names of alternatives."""
     annotation: Any
     """Its type."""
     metadata: tuple[Any, ...] = ()
@@ -31,7 +31,7 @@ class Setting:
 
     @property
     def expected(self) -> str:
-        """What may stand there, in words."""
+        """Its allowed values, in words."""
         return describe(self.annotation, self.metadata)
 
 
@@ -45,14 +45,14 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def kind_of(model: type[BaseModel]) -> str | None:
-    """What `kind:` must say to choose this model; None where it has no such setting."""
+    """The value of `kind:` that chooses this model; None if it has no such setting."""
     found = model.model_fields.get("kind")
     options = () if found is None else get_args(found.annotation)
     return str(options[0]) if len(options) == 1 else None
 
 
 def setting_of(name: str, info: FieldInfo, above: KeyPath = ()) -> Setting:
-    """The setting that a field of a spec stands for."""
+    """The setting that a field of a spec defines."""
     return Setting((*above, name), info.annotation, tuple(info.metadata), info.description or "", info.is_required())
 
 
@@ -64,7 +64,7 @@ def find(root: type[BaseModel], loc: Sequence[str | int]) -> tuple[KeyPath, Sett
         loc: its `loc`, with the names of union members inside.
 
     Returns:
-        The path as the user writes it, and the setting there; None where there is no such setting.
+        The path as the user writes it, and the setting there; None if there is no such setting.
     """
     setting: Setting | None = Setting((), root)
     path: KeyPath = ()
@@ -97,7 +97,7 @@ def _inner(setting: Setting, step: str | int) -> Any:
 
 @cache
 def all_settings(root: type[BaseModel]) -> tuple[Setting, ...]:
-    """Every setting of a recipe, sections included, in order; those of all alternatives, and none inside lists."""
+    """Every setting of a recipe in order, with sections and the settings of all alternatives, but none inside lists."""
     return tuple(_walk(root, ()))
 
 

@@ -1,4 +1,4 @@
-"""A recipe as a commented YAML file: every setting with its docstring and what it accepts."""
+"""A recipe as a commented YAML file: every setting with its docstring and its allowed values."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _PLAIN_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 _RESERVED: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n", "none"})
 
 _HEAD: Final = """\
-# A recipe: one file is one run. Start it, and go on with it, by: rushes run FILE
-# What is left out keeps its default. `--set train.num_steps=50` on the command line changes one value.
+# A recipe: one file is one run. Start or resume it with: rushes run FILE
+# Settings that are left out keep their defaults. `--set train.num_steps=50` on the command line changes one value.
 """
 
 
@@ -48,7 +48,7 @@ def _setting(model: BaseModel, name: str, depth: int) -> Iterator[str]:
 
 
 def _about(setting: Setting, value: object) -> tuple[str, str]:
-    """What a setting means, and what it accepts; either may be empty."""
+    """The meaning of a setting, and its allowed values; either may be empty."""
     meaning = " ".join(setting.description.split())
     if not isinstance(value, BaseModel):
         # `kind: grammar` of a chosen section is explained by that section.
@@ -77,7 +77,7 @@ def _alternative(setting: Setting, name: str, indent: str) -> Iterator[str]:
             inner = ", ".join(f"{key}: {_scalar(value)}" for key, value in defaults.items() if value is not None)
             line = f"{indent}# {name}: {{{inner}}}"
             kind = kind_of(model)
-            # A section with many settings is explained where it is written; here stands how to begin it.
+            # A section with many settings is explained once it is written out; this line only shows how to start it.
             yield line if len(line) <= _WIDTH or kind is None else f"{indent}# {name}: {{kind: {kind}}}"
 
 
@@ -109,7 +109,7 @@ def _scalar(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         text = repr(value)
-        # Readers of YAML 1.1 take 1e-05 for text; with a point everyone reads a number.
+        # YAML 1.1 parsers read 1e-05 as text; with a decimal point every parser reads a number.
         return text.replace("e", ".0e") if "e" in text and "." not in text else text
     if isinstance(value, str):
         return value if _PLAIN_TEXT.fullmatch(value) and value.lower() not in _RESERVED else _quoted(value)

@@ -1,4 +1,4 @@
-"""What a recipe can say about training: what decides the weights."""
+"""Recipe settings for training: what affects the weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rushes.roles import Spec
 
 
 class RealismSpec(Spec):
-    """The realism constraint: which term ties the model to real clips, and how strongly."""
+    """The realism constraint: which loss term ties the model to real clips, and how strongly."""
 
     spec_name: ClassVar[str] = "realism"
 
@@ -22,7 +22,7 @@ class RealismSpec(Spec):
     coefficient: Annotated[float, Field(ge=0)] = 1.0
     """Factor of the term in the loss."""
     share: Share = 0.25
-    """Share of each batch that is real clips."""
+    """Share of real clips in each batch."""
 
 
 class LoraSpec(Spec):
@@ -33,7 +33,7 @@ class LoraSpec(Spec):
     rank: Size = 16
     """Rank r."""
     alpha: Size = 16
-    """Scale numerator; alpha = rank means scale 1, which every reader agrees on."""
+    """Numerator of the scale alpha / rank; alpha = rank means scale 1, which all LoRA loaders read alike."""
 
 
 class TrainSpec(Spec):
@@ -42,32 +42,32 @@ class TrainSpec(Spec):
     spec_name: ClassVar[str] = "train"
 
     lora: LoraSpec | None = None
-    """None for full fine-tuning."""
+    """A low-rank adapter; null for full fine-tuning."""
     num_steps: Size = 200
     """Optimiser steps per round."""
     batch_size: Size = 16
     """Clips per optimiser step, real ones included."""
     num_accumulation: Size = 1
-    """Micro-batches a step is computed in; changes memory, not the mathematics."""
+    """Micro-batches per optimiser step (gradient accumulation); changes memory use, not the mathematics."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     """Peak learning rate."""
     warmup_steps: Count = 10
     """Steps of linear warm-up."""
     schedule: Literal["constant", "cosine"] = "constant"
-    """After the warm-up."""
+    """Learning-rate schedule after the warm-up."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """AdamW weight decay."""
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
-    """Gradient clipping."""
+    """Gradient clipping: maximum norm."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.98
-    """Decay of the weight average that is kept; 0 keeps the last weights."""
+    """Decay of the exponential moving average of the weights, which is the result; 0 keeps the last weights."""
     shift: Annotated[float, Field(gt=0)] = 2.0
     """Timestep shift s: sigma = s u / (1 + (s - 1) u)."""
     sigma_density: Literal["uniform", "logit_normal", "mixed"] = "logit_normal"
-    """Density of u before the shift: `logit_normal` as most flow models are trained, `uniform`, or `mixed`, every
-    second one of each."""
+    """Density of u before the shift: `logit_normal` as in the training of most flow models, `uniform`, or `mixed`,
+    which alternates the two."""
     caption_drop: Share = 0.1
-    """Share of captions replaced by the empty one."""
+    """Share of captions replaced by the empty caption."""
     anchor: Annotated[float, Field(ge=0)] = 0.0
     """Coefficient of the squared distance to the frozen base's velocity."""
     negative: Annotated[float, Field(ge=0)] = 0.0
@@ -80,13 +80,14 @@ class TrainSpec(Spec):
     seed: Count = 0
     """Seed of order, noise and noise levels."""
     optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
-    """`adamw_8bit` keeps the moments in 8 bits, a quarter of their memory; it needs a GPU and bitsandbytes."""
+    """`adamw_8bit` stores the moments in 8 bits, in a quarter of the memory; it needs a GPU and bitsandbytes."""
     num_held_out: Count = 0
-    """Real clips kept out of training, for a loss on them at fixed noise before step 1 and at every checkpoint."""
+    """Real clips kept out of training, to measure the loss on them at fixed noise before step 1 and at every
+    checkpoint."""
 
 
 def parallel_problem(train: TrainSpec, runtime: TrainRuntime) -> str | None:
-    """Why training cannot be done by so many processes in that way; None where it can."""
+    """Why training cannot be split over that number of processes in that way; None if it can."""
     num = runtime.num_processes
     if num == 1:
         return None
@@ -99,19 +100,19 @@ def parallel_problem(train: TrainSpec, runtime: TrainRuntime) -> str | None:
         )
     if train.realism.kind == "moments":
         return (
-            "train.realism.kind 'moments' compares a whole batch with the real clips, which several processes never "
-            "hold: use real_flow, or runtime.train.num_processes: 1"
+            "train.realism.kind 'moments' compares a whole batch with the real clips, but several processes split "
+            "the batch: use real_flow, or runtime.train.num_processes: 1"
         )
     if runtime.parallel == "fsdp" and train.optimizer == "adamw_8bit":
         return (
-            "train.optimizer 'adamw_8bit' cannot keep moments of divided weights: "
+            "train.optimizer 'adamw_8bit' cannot keep the moments of sharded weights: "
             "use adamw with runtime.train.parallel: fsdp, or runtime.train.parallel: ddp"
         )
     return None
 
 
 def check_held_out(num: int, num_real: int) -> None:
-    """Refuse to keep `num` of `num_real` real clips out of training where none would be left to train on.
+    """Refuse to keep `num` of `num_real` real clips out of training if none would be left to train on.
 
     Raises:
         TrainingError: none would be left.

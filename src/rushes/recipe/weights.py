@@ -1,4 +1,4 @@
-"""What a recipe can say about how scores become weights."""
+"""Recipe settings for how scores become weights."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class WeightsSpec(Spec):
     spec_name: ClassVar[str] = "weights"
 
     kind: Literal["uniform", "raw", "filter", "exponential", "rank", "centred", "contrast", "plugin"] = "raw"
-    """`raw` is the paper's; `uniform` is plain fine-tuning; `contrast` draws the best and worst of a prompt's takes,
-    for negative-aware training; `plugin` is the one named below."""
+    """Weighting function: `raw` is the paper's; `uniform` is plain fine-tuning; `contrast` draws the best and worst of
+    a prompt's takes, for negative-aware training; `plugin` is the one named below."""
     plugin: PluginSpec | None = None
-    """A weighting of your own; set exactly when `kind` is `plugin`."""
+    """Your own weighting; set it if and only if `kind` is `plugin`."""
     threshold: Share = 0.8
-    """filter: scores from here weigh 1, others 0."""
+    """filter: scores of at least this get weight 1, others 0."""
     temperature: Annotated[float, Field(gt=0)] = 0.15
     """exponential: w = exp((r - max r) / temperature)."""
     floor: Share = 0.0
-    """centred: scores less than this above the mean of their prompt's takes weigh 0."""
+    """centred: scores less than this above the mean of their prompt's takes get weight 0."""
     min_effective: Share = 0.2
     """Warn when the effective sample size is below this share of the scored clips."""
 

@@ -1,4 +1,4 @@
-"""Read a recipe's YAML into plain values, each with the place it came from. Nothing in a file can run code.
+"""Read a recipe's YAML into plain values, each with its place in the file. Nothing in a file can run code.
 
 Scalars follow YAML 1.2: `1e-4` is a number, only `true` and `false` are truth values, `yes`, `no` and `on` are text,
 and there are no dates or base-60 numbers. Duplicate keys, keys that are not text and unknown tags are refused.
@@ -16,10 +16,10 @@ import yaml
 from rushes.errors import RecipeError
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
-"""What YAML and JSON can say."""
+"""Any value of YAML or JSON."""
 
 KeyPath = tuple[str | int, ...]
-"""Where a value stands: ("train", "num_steps"), ("diagnose", "extra", 0, "name")."""
+"""The path of a value: ("train", "num_steps"), ("diagnose", "extra", 0, "name")."""
 
 _MAX_BYTES: Final = 1 << 20
 _MAX_VALUES: Final = 20_000
@@ -38,7 +38,7 @@ PLAIN_SCALARS: Final[tuple[tuple[str, str], ...]] = (
     ("int", r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+"),
     ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"),
 )
-"""Tag and pattern of every scalar that is no text when it stands without quotes."""
+"""Tag and pattern of every scalar that is not text when unquoted."""
 for _name, _pattern in PLAIN_SCALARS:
     _Loader.add_implicit_resolver(f"{_TAG}{_name}", re.compile(f"^(?:{_pattern})$"), None)
 
@@ -70,7 +70,7 @@ class Document:
     """Where each key was written, for error messages: "recipe.yaml, line 12", "--set train.num_steps=2"."""
 
     def place(self, path: KeyPath) -> str:
-        """Where `path`, or the nearest part of the recipe that holds it, was written; "" where nothing is known."""
+        """Where `path`, or the nearest enclosing part of the recipe, was written; "" if unknown."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.places:
                 return self.places[path[:length]]
@@ -85,8 +85,8 @@ def read_document(text: str, source: str) -> Document:
         source: its name, for messages.
 
     Raises:
-        RecipeError: not YAML (with line and column), a duplicate key, a key that is not text, a tag, nothing at all, or
-            something else than a mapping.
+        RecipeError: not YAML (with line and column), a duplicate key, a key that is not text, a tag, an empty file, or
+            anything but a mapping.
     """
     node = _compose(text, source)
     document = Document({}, {(): source})
@@ -102,13 +102,13 @@ def read_document(text: str, source: str) -> Document:
 
 
 def read_value(text: str, source: str) -> Value:
-    """One value of a `--set`, written as YAML: `200`, `1e-4`, `filter`, `[a, b]`, `{kind: none}`; nothing is null."""
+    """One value of a `--set`, written as YAML: `200`, `1e-4`, `filter`, `[a, b]`, `{kind: none}`; no text is null."""
     node = _compose(text, source)
     return None if node is None else _Builder(source, {}).build(node, ())
 
 
 def shown(value: object, limit: int = 80) -> _Shown:
-    """`value` for `RecipeError(got=...)`: its repr, cut where it is long."""
+    """`value` for `RecipeError(got=...)`: its repr, cut if it is long."""
     text = repr(value) if not isinstance(value, (dict, list)) or len(value) <= 50 else f"{len(value)} items"
     return _Shown(text if len(text) <= limit else f"{text[: limit - 3]}...")
 
@@ -128,9 +128,9 @@ def _compose(text: str, source: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
-        said = ", ".join(word for word in (error.context, error.problem) if word)
+        reason = ", ".join(word for word in (error.context, error.problem) if word)
         raise RecipeError(
-            f"{source}{place} is not YAML: {said}", got=_line_at(text, mark), next_step=_yaml_hint(text, mark)
+            f"{source}{place} is not YAML: {reason}", got=_line_at(text, mark), next_step=_yaml_hint(text, mark)
         ) from None
     except yaml.YAMLError as error:
         raise RecipeError(f"{source} is not YAML: {' '.join(str(error).split())}") from None
@@ -148,11 +148,11 @@ def _yaml_hint(text: str, mark: Any) -> str:
     line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
     if "\t" in line:
         return "indent with spaces: YAML allows no tabs there"
-    return "look at that line and the one above: a missing colon, quote or bracket, or indentation that differs"
+    return "check that line and the one above: a missing colon, quote or bracket, or indentation that differs"
 
 
 class _Builder:
-    """Turns YAML's node tree into plain values; refuses what a recipe has no use for."""
+    """Turns YAML's node tree into plain values; refuses what a recipe does not need."""
 
     def __init__(self, source: str, places: dict[KeyPath, str]) -> None:
         self.source = source
@@ -161,11 +161,11 @@ class _Builder:
         self.open: set[int] = set()
 
     def build(self, node: Any, path: KeyPath) -> Value:
-        """The value of `node`, which stands at `path`."""
+        """The value of `node`, which is at `path`."""
         self.num_values += 1
-        # An alias may repeat a value; one that holds itself, or doubles and doubles, is no recipe.
+        # An alias may repeat a value. One that contains itself, or that grows exponentially, is refused.
         if id(node) in self.open or self.num_values > _MAX_VALUES:
-            self._refuse(node, "is an alias that holds itself or repeats itself too often")
+            self._refuse(node, "is an alias that contains itself or repeats itself too often")
         self.open.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
@@ -192,8 +192,8 @@ class _Builder:
             if key in values:
                 self._refuse(
                     key_node,
-                    f"says {dotted((*path, key))} twice",
-                    expected=f"one of it; the first is on line {lines[key]}",
+                    f"sets {dotted((*path, key))} twice",
+                    expected=f"each setting once; the first is on line {lines[key]}",
                 )
             lines[key] = key_node.start_mark.line + 1
             self.places[(*path, key)] = self._place(key_node)
@@ -205,10 +205,10 @@ class _Builder:
         if kind not in _SCALAR:
             self._refuse(node, f"has the tag {node.tag!r}", expected="plain values only")
         try:
-            node.value.encode("utf-8")  # a lone surrogate, which "\\ud800" can write, is no text
+            node.value.encode("utf-8")  # a lone surrogate, which "\\ud800" can write, is not valid text
             return _SCALAR[kind](node.value)
         except ValueError:
-            self._refuse(node, f"does not hold the {kind} that it names", expected=f"a {kind}", got=node.value)
+            self._refuse(node, f"is not a valid {kind}, which its tag names", expected=f"a {kind}", got=node.value)
 
     def _only(self, node: Any, kind: str) -> None:
         if node.tag != f"{_TAG}{kind}":

@@ -1,6 +1,6 @@
 """The nouns: frozen records that cross a stage or a process boundary, the expensive ones and those derived from them.
 
-Everybody may use them; they know nothing but errors.
+Every part may use them. They know nothing but errors.
 """
 
 from rushes.records.base import BlobRef, Key, KeyedRecord, Record

@@ -10,10 +10,10 @@ Key = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """A work key: 64 hex digits from `rushes.store.identity.work_key`, known before the work is done."""
 
 Text = Annotated[str, StringConstraints(min_length=1)]
-"""Text that says something: never empty."""
+"""Non-empty text."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-"""A probability, a score or a share: 0 to 1, higher is better where that has a meaning."""
+"""A probability, a score or a share: 0 to 1; for scores, higher is better."""
 
 Count = Annotated[int, Field(ge=0)]
 """How many: 0 or more."""
@@ -55,7 +55,7 @@ class BlobRef(Record):
     """
 
     sha256: Key
-    """Hash of the content (64 hex digits); names the file and proves it whole."""
+    """Hash of the content (64 hex digits); it names the file and verifies its content."""
     suffix: Annotated[str, StringConstraints(pattern=r"^\.[a-z0-9]+$")]
     """File name ending with its dot, lower case: ".safetensors", ".mp4"."""
     num_bytes: Count

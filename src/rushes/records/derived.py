@@ -1,4 +1,4 @@
-"""The derived records: pure functions of the expensive ones, safe to delete; and the run's header and costs."""
+"""The derived records: pure functions of the expensive ones, safe to delete. Also the run's header and costs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rushes.records.expensive import Outcome
 Gain = Annotated[float, Field(ge=-1.0, le=1.0)]
 """A difference of two scores: -1 to 1."""
 Change = Literal["better", "worse", "no clear change"]
-"""What a scorecard says about a gain, by the rule of `rushes.statistics.comparison`."""
+"""A scorecard's verdict on a gain, by the rule of `rushes.statistics.comparison`."""
 
 
 class Focus(Record):
@@ -32,11 +32,11 @@ class Focus(Record):
     high: Share
     """Upper end of the baseline's 95 % interval."""
     gap: Share
-    """Distance to the score that was aimed at."""
+    """Distance to the target score."""
     headroom: Share | None = None
-    """How far a probe prompt's best take lies above the mean of its takes; None where each had one clip."""
+    """How far a probe prompt's best take scores above the mean of its takes; None if each prompt had one clip."""
     picked: Gain | None = None
-    """The same of the take that the judge likes best; None where the judge saw no probes."""
+    """The same for the take that the judge likes best; None if the judge scored no probes."""
     share: Share
     """Share of the prompt budget."""
     num_prompts: Count
@@ -60,23 +60,23 @@ class Rejection(Record):
     """
 
     text: str
-    """The refused text; may be empty where that is the reason."""
+    """The refused text; may be empty if that is the reason."""
     dimension: Text
     """Quality dimension it was written for."""
     reason: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]*$")]
     """Short tag: near_duplicate, contradiction, infeasible, unknown_word, held_out, too_long, unreadable, ..."""
     detail: str
-    """What exactly was wrong, in words."""
+    """The problem, in words."""
     prompt_key: Key | None = None
-    """Key of the prompt record that was refused; None when it never became one."""
+    """Key of the refused prompt record; None if there is no record."""
 
 
 Criterion = Literal["none", "contradiction", "impossible", "not_visible", "too_much", "nonsense"]
-"""Why a critic refuses a prompt, in the words of its rubric; "none" for one that a clip can show."""
+"""Why a critic refuses a prompt, by its rubric; "none" for a prompt that a clip can show."""
 
 
 class Verdict(Record):
-    """What the critic said about a prompt.
+    """The critic's verdict on a prompt.
 
     Example:
         Verdict(prompt_key="1c" * 32, text="a round square", criterion="contradiction", reason="squares have corners",
@@ -88,15 +88,15 @@ class Verdict(Record):
     text: str
     """Its text."""
     criterion: Criterion | None
-    """Reason by the rubric, "none" for a good prompt; None when the critic gave no usable verdict."""
+    """Reason by the rubric, "none" for a good prompt; None if the critic gave no usable verdict."""
     reason: str
-    """Why, in the critic's words; or what was wrong with its reply."""
+    """Why, in the critic's words, or the problem with its reply."""
     critic: str
     """Name of the model."""
 
     @property
     def objection(self) -> tuple[str, str] | None:
-        """Tag and detail of the refusal; None for a prompt that a clip can show. Without a verdict there is no pass."""
+        """Tag and detail of the refusal; None for a prompt that a clip can show. No verdict counts as a refusal."""
         if self.criterion == "none":
             return None
         if self.criterion is None:
@@ -114,7 +114,7 @@ class Score(Record):
     clip_key: Key
     """Clip that was judged."""
     prompt_key: Key
-    """Its prompt: weightings that compare takes of one prompt group by it."""
+    """Its prompt; weightings that compare takes of one prompt group by it."""
     dimension: Text
     """Quality dimension of the prompt."""
     outcome: Outcome
@@ -122,7 +122,7 @@ class Score(Record):
 
 
 class DraftOutcome(Record):
-    """What the draft takes of a prompt say: whether it is worth full-length ones.
+    """The result of a prompt's draft takes: whether it is worth full-length clips.
 
     Example:
         DraftOutcome(prompt_key="1c" * 32, dimension="Composition", num_scored=2, worst=0.2, best=0.7, is_kept=True,
@@ -136,17 +136,17 @@ class DraftOutcome(Record):
     num_scored: Count
     """Draft takes with a score."""
     worst: Share | None
-    """Lowest score among them; None where there is none."""
+    """Lowest score among them; None without scores."""
     best: Share | None
-    """Highest score among them; None where there is none."""
+    """Highest score among them; None without scores."""
     is_kept: bool
-    """True where full-length clips of the prompt are generated."""
+    """True if full-length clips of the prompt are generated."""
     reason: Text
     """Why, in words."""
 
 
 class Sample(Record):
-    """One clip as training material.
+    """One training sample: a clip with its weight.
 
     Example:
         Sample(clip_key="2d" * 32, prompt_key="1c" * 32, weight=0.8, source="own", dimension="Composition")
@@ -163,7 +163,7 @@ class Sample(Record):
     dimension: Text
     """Quality dimension of its prompt."""
     preference: Share = 1.0
-    """r of negative-aware training: 1 to move towards it, 0 away from it, 1/2 neither; 1 for real clips."""
+    """r of negative-aware training: 1 to move towards the clip, 0 away from it, 1/2 neither; 1 for real clips."""
 
 
 FEWEST_PROMPTS: Final = 6
@@ -200,13 +200,13 @@ class DimensionRow(Record):
     num_unscored: Count
     """Clips left out because one of the two models' measurements was unscored."""
     judge_before: Share | None = None
-    """Mean score that the training judge gives the base model; None where it was not asked."""
+    """Mean score that the training judge gives the base model; None if it did not score it."""
     judge_after: Share | None = None
-    """Mean score that the training judge gives the tuned model; None where it was not asked."""
+    """Mean score that the training judge gives the tuned model; None if it did not score it."""
     is_focus: bool
-    """True for dimensions that the round was aimed at."""
+    """True for the dimensions that the run aimed at."""
     verdict: Change
-    """Better or worse where `p_holm` is below 0.05 and the interval lies on that side of 0."""
+    """Better or worse if `p_holm` is below 0.05 and the interval is on that side of 0."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -222,7 +222,7 @@ class DimensionRow(Record):
 
 
 def check_verdict(verdict: Change, low: float, high: float) -> None:
-    """A verdict may be more cautious than its interval, and never contradicts it.
+    """A verdict may be more cautious than its interval, but must not contradict it.
 
     Raises:
         ValueError: "better" with an interval that is not above 0, or "worse" with one that is not below.
@@ -245,7 +245,7 @@ class UnmeasuredDimension(Record):
 
 
 class PromptGain(Record):
-    """What became of one held-out prompt: the scored takes of both models, averaged.
+    """The result of one held-out prompt: the mean scores of both models' takes.
 
     Example:
         PromptGain(dimension="Composition", prompt_key="9e" * 32, before=0.5, after=1.0, num_pairs=2)
@@ -254,17 +254,17 @@ class PromptGain(Record):
     dimension: Text
     """Quality dimension measured."""
     prompt_key: Key
-    """Prompt that both models were given."""
+    """The prompt of both models."""
     before: Share
     """Mean score of the base model's takes."""
     after: Share
     """Mean score of the tuned model's takes of the same seeds."""
     num_pairs: Size
-    """How many pairs of scores the means are of; one where takes are measured together."""
+    """Number of pairs of scores in the means; 1 if takes are measured together."""
 
 
 class DriftRow(Record):
-    """A quantity that should not wander: motion amount, colour statistics, distance of latents to real ones.
+    """A quantity that should not drift: motion amount, colour statistics, distance of latents to real ones.
 
     Example:
         DriftRow(name="motion amount", unit="px/frame", before=1.8, after=1.7, real=1.9)
@@ -279,7 +279,7 @@ class DriftRow(Record):
     after: float
     """Value on clips of the tuned model."""
     real: float | None = None
-    """Value on real clips, where known."""
+    """Value on real clips; None if unknown."""
 
 
 class Scorecard(Record):
@@ -304,7 +304,7 @@ class Scorecard(Record):
     unmeasured: tuple[UnmeasuredDimension, ...] = ()
     """Dimensions that could not be compared, and why."""
     drift: tuple[DriftRow, ...] = ()
-    """Quantities that should not wander."""
+    """Quantities that should not drift."""
     focus_gain: Gain | None = None
     """Mean gain over the focus dimensions; None unless all of them were compared."""
     focus_gain_low: Gain | None = None
@@ -317,7 +317,7 @@ class Scorecard(Record):
     focus_verdict: Change | None = None
     """What became of the focus; None where there is no mean gain."""
     notes: tuple[str, ...] = ()
-    """Warnings a reader must see: regressions, few effective samples, judge and measurer disagreeing."""
+    """Warnings that a reader must see: regressions, few effective samples, disagreement of judge and measurer."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -346,13 +346,13 @@ class RunHeader(Record):
     rushes_version: Text
     """Version of this package."""
     commit: str | None = None
-    """Commit of the source checkout that ran; None when installed from a package."""
+    """Commit of the source checkout that ran; None if installed from a package."""
     dirty: bool | None = None
-    """True when that checkout had uncommitted changes; None when unknown."""
+    """True if that checkout had uncommitted changes; None if unknown."""
     versions: dict[str, str]
-    """Versions of Python and of the libraries that decide results."""
+    """Versions of Python and of the libraries that affect results."""
     hardware: dict[str, str]
-    """Processor, cores, memory, accelerator: as words."""
+    """Processor, cores, memory, accelerator: as text."""
     started_at: AwareDatetime
     """When the run was first opened, with time zone."""
 
@@ -367,8 +367,8 @@ class CostEntry(Record):
     stage: Text
     """Table or stage that the time was spent on."""
     seconds: Seconds
-    """Wall-clock spent."""
+    """Wall-clock seconds spent."""
     num_items: Count
-    """Records made in that time."""
+    """Records added in that time."""
     device: Text
     """Where: "cpu", "NVIDIA H100", a server's name."""

@@ -1,4 +1,4 @@
-"""The stage that compares and reports: one self-contained HTML page, the scorecard as JSON, a table for the terminal.
+"""The compare stage with its report: one self-contained HTML page, the scorecard as JSON, a table for the terminal.
 
-The pipeline ends with it and packages add sections to it; it computes no statistic of its own.
+The pipeline ends with it and packages add sections to it. It computes no statistics itself.
 """

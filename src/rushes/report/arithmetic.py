@@ -1,4 +1,4 @@
-"""How much arithmetic the units of a run are: found once, kept beside the records, so that a report needs no model."""
+"""The FLOPs of a run's units of work: determined once and stored beside the records, so a report needs no model."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rushes.roles import JudgeRequest, Video
 
 
 def unit_flops(context: Context, clips: Sequence[Clip]) -> UnitFlops:
-    """How much arithmetic the units of this run are: by formula for a released model, else counted on the loaded one.
+    """The FLOPs of this run's units of work: by formula for a released model, otherwise counted on the loaded one.
 
     Args:
-        context: the run at work.
-        clips: some of its clips; a judge that is a plug-in is counted on the first whose prompt has questions.
+        context: the run's context.
+        clips: some of its clips; a judge that is a plug-in is counted on the first clip whose prompt has questions.
     """
     recipe, run = context.recipe, context.run
     for known in run.read_derived("unit-arithmetic", UnitFlops) or []:
@@ -34,9 +34,9 @@ def unit_flops(context: Context, clips: Sequence[Clip]) -> UnitFlops:
 
 
 def _answer_flops(context: Context, clips: Sequence[Clip]) -> int | None:
-    """FLOPs of one answer by a judge of the user's own that computes in this process.
+    """FLOPs of one answer by a plug-in judge that computes in this process.
 
-    A vision-language model is counted by its size (`rushes.plan.chat_models`); servers and workers are not asked again.
+    A vision-language model is counted by its size (`rushes.plan.chat_models`); servers and workers are not called.
     """
     recipe, run = context.recipe, context.run
     judge = recipe.judge.judge
@@ -50,6 +50,6 @@ def _answer_flops(context: Context, clips: Sequence[Clip]) -> int | None:
             request = JudgeRequest(video=video, text=prompt.text, questions=prompt.questions)
             try:
                 return count_answer(build_judge(recipe.judge, context.runtime), request)
-            except Exception:  # it has answered before, and an estimate must not keep a run from its end
+            except Exception:  # an estimate must not prevent a run from finishing
                 return None
     return None

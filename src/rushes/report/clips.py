@@ -1,4 +1,4 @@
-"""Clips as data inside a page: H.264 that browsers play, and still pictures of it."""
+"""Clips embedded in a page: H.264 that browsers play, and still frames."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from rushes.roles import Frames
 
 TARGET_PX: Final = 256
-"""Tiny clips are enlarged to about this many pixels, by whole numbers, so that every pixel stays a sharp square."""
+"""Tiny clips are enlarged to about this many pixels, by an integer factor, so that pixels stay sharp."""
 MAX_PX: Final = 512
-"""Large clips are reduced to this many pixels on their longer side: a report is for looking, the run keeps the rest."""
+"""Large clips are reduced to this many pixels on their longer side; the run keeps the full size."""
 NUM_STILLS: Final = 5
 """Frames of the strip under a clip."""
 
@@ -34,13 +34,13 @@ class EmbeddedClip:
     poster_uri: str
     """First frame, `data:image/png;base64,...`."""
     strip_uri: str
-    """A few frames side by side, evenly spaced, first and last among them."""
+    """A few evenly spaced frames side by side, including the first and the last."""
     width_px: int
     """Width of the video."""
     height_px: int
     """Height of the video."""
     is_pixelated: bool
-    """True when the video was enlarged: stills should be enlarged without smoothing as well."""
+    """True if the video was enlarged: stills should be enlarged without smoothing as well."""
 
 
 def embed(video: Video) -> EmbeddedClip:
@@ -67,7 +67,7 @@ def embed(video: Video) -> EmbeddedClip:
 
 
 def reduced(frames_THWC: Frames, max_px: int) -> Frames:
-    """Frames whose longer side is at most `max_px`; the same frames where it is already."""
+    """Frames whose longer side is at most `max_px`; unchanged if it already is."""
     height, width = frames_THWC.shape[1:3]
     factor = max_px / max(height, width)
     if factor >= 1.0:
@@ -77,7 +77,7 @@ def reduced(frames_THWC: Frames, max_px: int) -> Frames:
 
 
 def strip(frames_THWC: Frames, num_stills: int = NUM_STILLS, max_height_px: int = 96) -> Frames:
-    """Evenly spaced frames side by side, with see-through gaps: H, W', 4."""
+    """Evenly spaced frames side by side, with transparent gaps: H, W', 4."""
     count = min(num_stills, len(frames_THWC))
     chosen = frames_THWC[np.linspace(0, len(frames_THWC) - 1, count).round().astype(int)]
     height, width = chosen.shape[1:3]
@@ -90,7 +90,7 @@ def strip(frames_THWC: Frames, num_stills: int = NUM_STILLS, max_height_px: int 
 
 
 def png(frame_HWC: Frames) -> bytes:
-    """One picture, RGB or RGBA, as PNG, without loss."""
+    """One picture, RGB or RGBA, as a lossless PNG."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -99,5 +99,5 @@ def png(frame_HWC: Frames) -> bytes:
 
 
 def data_uri(data: bytes, media_type: str) -> str:
-    """Content as an address that needs no file and no network."""
+    """Content as a data URI, which needs no file and no network."""
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"

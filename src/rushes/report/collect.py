@@ -1,4 +1,4 @@
-"""The end of a run: from measurements to the scorecard, and everything the report shows."""
+"""The end of a run: from measurements to the scorecard, and everything that the report shows."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What the last stages found."""
+    """The results of the last stages."""
 
     focus: tuple[Focus, ...]
     base: str
@@ -79,7 +79,7 @@ class Result:
     judged: tuple[Score, ...]
     """The training judge's scores of the measured clips."""
     real_moments: tuple[LatentMoments, ...]
-    """Of the real clips' latents."""
+    """Moments of the real clips' latents."""
     unit_flops: UnitFlops
     """Arithmetic of one unit of each kind of work."""
 
@@ -87,7 +87,7 @@ class Result:
         """Compare before and after; notes carry the warnings of the weighting.
 
         Args:
-            recipe, run: what was wanted, and where it is.
+            recipe, run: the recipe and its run.
             prompts: by key, at least the measured ones.
         """
         contest = Contest(
@@ -96,14 +96,14 @@ class Result:
             judge=judge_name(recipe.judge),
             focus=tuple(each.dimension for each in self.focus),
         )
-        before, not_finite_before = self._footage(run, self.before)
-        after, not_finite_after = self._footage(run, self.after)
+        before, not_finite_before = self._single_clips(run, self.before)
+        after, not_finite_after = self._single_clips(run, self.after)
         real = Footage(frames=_frames(run, self.real), moments=self.real_moments)
         notes = [*_weight_warnings(run, recipe.num_rounds)]
         for which, num in (("base", not_finite_before), ("tuned", not_finite_after)):
             if num:
                 notes.append(
-                    f"{num} clips of the {which} model have latents that are not finite: left out of the drift"
+                    f"{num} clips of the {which} model have latents that are not finite and are left out of the drift"
                 )
         return compare(
             pair_up(self.before, self.after, self.clips.values()),
@@ -115,8 +115,8 @@ class Result:
             notes=tuple(notes),
         )
 
-    def _footage(self, run: Run, measured: Sequence[Measurement]) -> tuple[Footage, int]:
-        """Single clips of one model, and how many of them have latents that are no numbers."""
+    def _single_clips(self, run: Run, measured: Sequence[Measurement]) -> tuple[Footage, int]:
+        """Single clips of one model, and how many of them have latents that are not finite."""
         clips = [self.clips[each.subject[0]] for each in measured if len(each.subject) == 1]
         moments, num_not_finite = [], 0
         for clip in clips:
@@ -145,8 +145,8 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
     """Write `report.html` and `scorecard.json` into the run folder.
 
     Args:
-        recipe, run, result, scorecard: what was wanted, where it is, and what came out.
-        prompts: every prompt that this recipe wrote or read, by key, refused ones among them.
+        recipe, run, result, scorecard: the recipe, its run, and its results.
+        prompts: every prompt that this recipe wrote or read, by key, including refused ones.
     """
     pairs = pair_up(result.before, result.after, result.clips.values()).pairs
     rejections = run.read_derived("rejections", Rejection)
@@ -181,11 +181,11 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
 
 
 def _real_clips(recipe: Recipe, run: Run) -> Sequence[ClipRow] | Missing:
-    """What became of the user's files; those that another recipe read in the same run folder do not count."""
+    """The outcome of the user's files; those that another recipe read in the same run folder do not count."""
     spec = recipe.prompts.real
     if spec.folder is None or not spec.num_wanted:
         return Missing("the run read no folder of real clips")
-    return run.read_derived(REAL_CLIPS, ClipRow) or Missing("nothing was written about the folder of real clips")
+    return run.read_derived(REAL_CLIPS, ClipRow) or Missing("nothing was recorded about the folder of real clips")
 
 
 def _agreement(
@@ -195,7 +195,7 @@ def _agreement(
     own = {each.subject[0] for each in measured}
     about_own = (answer for answer in answers if answer.clip_key in own)
     return agreement(about_own, measured) or Missing(
-        f"the judge answered no question that the measurer answered too, about clips of the {which} model"
+        f"judge and measurer have no answered question in common for clips of the {which} model"
     )
 
 
@@ -205,7 +205,7 @@ def _weighing(run: Run, number: int) -> Weighing | Missing:
     if not samples:
         return Missing("no samples were weighed")
     if not reports:
-        return Missing("generate.decode is off: nobody judged the model's own clips, and all weigh the same")
+        return Missing("generate.decode is off: the model's own clips were not judged, and all have the same weight")
     return Weighing(samples, reports[0])
 
 
@@ -237,7 +237,7 @@ def _side(run: Run, result: Result, measured: Measurement) -> Side:
 
 
 def _rounds(run: Run, tuned: str) -> list[Checkpoint]:
-    """The checkpoints of all rounds in order: from the last one back to the base, turned round."""
+    """The checkpoints of all rounds, first to last, found by going back from the last one to the base."""
     chain: list[Checkpoint] = []
     known = {checkpoint.key: checkpoint for checkpoint in run.checkpoints.all()}
     key: str | None = tuned
@@ -248,7 +248,7 @@ def _rounds(run: Run, tuned: str) -> list[Checkpoint]:
 
 
 def _curves(run: Run, rounds: Sequence[Checkpoint]) -> tuple[LossCurve, ...]:
-    """The loss curves of all rounds one after the other."""
+    """The loss curves of all rounds, concatenated."""
     points: dict[str, list[tuple[int, float]]] = {}
     done = 0
     for checkpoint in rounds:
@@ -263,7 +263,7 @@ def _curves(run: Run, rounds: Sequence[Checkpoint]) -> tuple[LossCurve, ...]:
 
 
 def skipped_steps(rounds: Sequence[Checkpoint]) -> tuple[SkippedSteps, ...]:
-    """The rounds whose training met numbers that were not finite."""
+    """The rounds with training steps that were skipped because of non-finite numbers."""
     return tuple(
         SkippedSteps(number, checkpoint.num_skipped_steps, checkpoint.step)
         for number, checkpoint in enumerate(rounds, start=1)
@@ -272,7 +272,7 @@ def skipped_steps(rounds: Sequence[Checkpoint]) -> tuple[SkippedSteps, ...]:
 
 
 def noise_levels(curves: Sequence[LossCurve]) -> tuple[NoiseLevel, ...]:
-    """The error by noise level, from the curves that training keeps of it; levels never drawn are left out."""
+    """The error by noise level, from training's curves; levels that were never drawn are left out."""
     found = []
     for curve in curves:
         if curve.term.startswith(BIN_PREFIX):
@@ -291,8 +291,8 @@ def _read_curves(run: Run, ref: BlobRef | None) -> dict[str, list[tuple[int, flo
 
 
 def _judge_accuracy(recipe: Recipe) -> tuple[AccuracyRow, ...] | Missing:
-    """The judge's accuracy as measured before it was released; another judge's is not known here."""
+    """The judge's accuracy as measured before its release; unknown for judges without such a table."""
     judge = resolved(recipe.judge.judge, JUDGE)
     if not isinstance(judge, Tested):
-        return Missing("nothing is known of this judge's accuracy; audit it on clips whose content is known")
-    return tuple(judge.accuracy()) or Missing("the judge carries no accuracy table")
+        return Missing("the accuracy of this judge is unknown; audit it on clips whose content is known")
+    return tuple(judge.accuracy()) or Missing("the judge has no accuracy table")

@@ -1,4 +1,4 @@
-"""Everything a report shows, as plain frozen values. The pipeline fills it; nothing here is computed.
+"""Everything that a report shows, as plain frozen values. The pipeline fills it; nothing here is computed.
 
 What was not measured is a `Missing(reason)`, never a zero and never an empty table.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rushes.weights.report import WeightReport
 
 
-NOT_AUDITED: Final = "nobody audited the judge; rushes judge audit HOME does it, HOME being the run folder"
+NOT_AUDITED: Final = "the judge was not audited; to audit it, run: rushes judge audit HOME, with the run folder as HOME"
 """Why a report has no audit."""
 
 
@@ -35,12 +35,12 @@ class Missing:
     """
 
     reason: str
-    """Why, in words that fit behind "not measured:"."""
+    """Why, in words that fit after "not measured:"."""
 
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One clip of an example, with what the measurer found."""
+    """One clip of an example, with the measurer's result."""
 
     video: Video
     """The clip."""
@@ -60,9 +60,9 @@ class Example:
     rule: str
     """The rule that chose it: "largest gain", "typical" or "largest loss"."""
     prompt: str
-    """The text given to both models."""
+    """The prompt of both models."""
     questions: Sequence[Question]
-    """The prompt's questions, so that a reader sees which answer was expected."""
+    """The prompt's questions, to show the expected answers."""
     seed: int
     """Seed of the first noise, the same for both clips."""
     seed_index: int
@@ -78,9 +78,9 @@ class Weighing:
     """What the run trained on, and how much each clip counted."""
 
     samples: Sequence[Sample]
-    """Training material with its weights, own and real clips."""
+    """Training samples with their weights, own and real clips."""
     facts: WeightReport
-    """What the weights amount to."""
+    """Summary of the weights."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class LossCurve:
 
 @dataclass(frozen=True)
 class SkippedSteps:
-    """Steps of one round's training that moved nothing, because a loss or gradient was not finite.
+    """Steps of one round's training that were skipped, because a loss or gradient was not finite.
 
     Example: `SkippedSteps(round_number=1, num_skipped=3, num_steps=200)`.
     """
@@ -121,7 +121,7 @@ class SkippedSteps:
 
 @dataclass(frozen=True)
 class Preview:
-    """A clip that training generated on its way, with the averaged weights that it had then.
+    """A preview clip that was generated during training, with the averaged weights at that step.
 
     Example: `Preview(Path("runs/x/previews/0f3a/step-000050-0.mp4"), 1, 50, "a red circle moves up")`.
     """
@@ -138,15 +138,15 @@ class Preview:
 
 @dataclass(frozen=True)
 class NoiseLevel:
-    """The training error in one part of the noise levels, early and late in training.
+    """The training error in one bin of noise levels, early and late in training.
 
     Example: `NoiseLevel(low=0.3, high=0.4, first=0.31, last=0.28, num_steps=140)`.
     """
 
     low: float
-    """From this sigma."""
+    """Lower bound of sigma."""
     high: float
-    """Up to this one."""
+    """Upper bound of sigma."""
     first: float
     """Mean squared error over the first third of the steps that drew this noise level."""
     last: float
@@ -157,20 +157,20 @@ class NoiseLevel:
 
 @dataclass(frozen=True)
 class Screening:
-    """What the screen did.
+    """The screen's result.
 
     Example: `Screening(num_texts=300, rejections=())`.
     """
 
     num_texts: int
-    """Texts looked at: drafts for the focus and captions of real clips, of all rounds."""
+    """Texts screened: drafts for the focus and captions of real clips, of all rounds."""
     rejections: Sequence[Rejection]
-    """Those of them that were refused, each with its reason; files that cannot be read are no texts."""
+    """Those of them that were refused, each with its reason; files that cannot be read do not count."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ReportData:
-    """One run, ready to be shown. Every field must be given: what is not there is `Missing`, with the reason."""
+    """One run, ready to be shown. What was not measured is `Missing`, with the reason."""
 
     name: str
     """Name of the run."""
@@ -185,30 +185,30 @@ class ReportData:
     examples: Sequence[Example] | Missing
     """Clips to show, see `choose_examples`."""
     weighing: Weighing | Missing
-    """Training material with its weights; of the last round."""
+    """Training samples with their weights; of the last round."""
     losses: Sequence[LossCurve] | Missing
     """One curve per loss term."""
     screening: Screening | Missing
     """What the screen refused."""
     judge_accuracy: Sequence[AccuracyRow] | Missing
-    """Of the training judge, on held-out clips whose content is known."""
+    """Accuracy of the training judge on held-out clips whose content is known."""
     agreement_before: Sequence[Agreement] | Missing
     """Training judge against measurer, on the base model's held-out clips."""
     agreement_after: Sequence[Agreement] | Missing
-    """The same on the tuned model's clips: it has learned to please this judge, and may have learned to fool it."""
+    """The same on the tuned model's clips: it was trained to please this judge, and may have learned to fool it."""
     costs: Sequence[CostEntry] | Missing
-    """Time spent; several entries of one stage are added up."""
+    """Time spent; entries of the same stage are summed."""
     reference: Sequence[ReferenceCost] | Missing
     """What the stages would cost on the reference GPU."""
     sections: Sequence[Section] = ()
-    """What installed packages add, such as official scores beside the run's own."""
+    """Sections of installed packages, such as official scores beside the run's own."""
     audit: Audit | Missing = Missing(NOT_AUDITED)
-    """What the judge said to controls, from the run folder."""
+    """The judge's answers to control clips, from the run folder."""
     skipped: Sequence[SkippedSteps] = ()
-    """Of each round in which training skipped steps."""
+    """One entry for each round with skipped steps."""
     noise_levels: Sequence[NoiseLevel] = ()
-    """Training error by noise level; empty where it was not kept."""
+    """Training error by noise level; empty if it was not kept."""
     real_clips: Sequence[ClipRow] | Missing = Missing("the run read no folder of real clips")
-    """What became of each file and row of the user's folder; the section is left out where there is none."""
+    """The outcome of each file and row of the user's folder; without a folder the section is left out."""
     previews: Sequence[Preview] = ()
-    """Clips generated while training; empty where the recipe asked for none."""
+    """Preview clips of training; empty if the recipe has none."""

@@ -11,9 +11,9 @@ from rushes.measure.pairs import Pair
 from rushes.records import Outcome, Scored
 
 RULE: Final = (
-    "Of all held-out pairs of a dimension, ordered by how much the score rose: the first, the middle and the last. "
-    "Equal scores are ordered by the share of questions that came out right, then by the prompt's key, "
-    "which has nothing to do with how a clip looks."
+    "All held-out pairs of a dimension are ordered by the gain in score; the first, the middle and the last are shown. "
+    "Ties are ordered by the share of questions with the right answer, then by the prompt's key, "
+    "which does not depend on how a clip looks."
 )
 """The rule in words, for the report."""
 
@@ -23,20 +23,20 @@ class Choice:
     """A pair to show."""
 
     rule: str
-    """"largest gain", "typical" or "largest loss"; "smallest gain" or "smallest loss" where nothing fell or rose."""
+    """"largest gain", "typical" or "largest loss"; "smallest gain" or "smallest loss" if nothing fell or rose."""
     pair: Pair
-    """What was measured before and after."""
+    """The measurements before and after."""
 
 
 def choose_examples(pairs: Iterable[Pair], dimensions: Sequence[str]) -> tuple[Choice, ...]:
     """The largest gain, the typical pair (the median) and the largest loss of each dimension.
 
     Args:
-        pairs: of any dimensions, in any order; unscored ones and groups of takes are passed over.
+        pairs: of any dimensions, in any order; unscored ones and groups of takes are ignored.
         dimensions: which to show, in this order.
 
     Returns:
-        Up to three choices per dimension, each pair once; fewer where there are fewer pairs.
+        Up to three choices per dimension, each pair once; fewer if there are fewer pairs.
     """
     usable = [pair for pair in pairs if pair.scores is not None and len(pair.seed_indices) == 1]
     chosen: list[Choice] = []

@@ -28,7 +28,7 @@ def write_report(data: ReportData, folder: Path) -> Path:
 
     Args:
         data: one run.
-        folder: where; made where it is missing.
+        folder: where to write; created if it does not exist.
 
     Returns:
         Path of `report.html`.
@@ -44,7 +44,7 @@ def write_report(data: ReportData, folder: Path) -> Path:
 
 
 def render_report(data: ReportData) -> str:
-    """The page as text. Everything in it that is not the template's own is escaped; it loads nothing from anywhere."""
+    """The page as text. All inserted text is escaped, and the page loads nothing from elsewhere."""
     environment = _environment()
     script = _source(environment, "report.js")
     return environment.get_template("report.html.j2").render(
@@ -58,7 +58,7 @@ def render_report(data: ReportData) -> str:
 
 
 def _environment() -> Environment:
-    """Autoescape is on for every template, whatever its name, and an unknown name is an error, never an empty text."""
+    """Autoescape is on for every template, whatever its file name, and an undefined name is an error."""
     environment = Environment(
         loader=PackageLoader("rushes.report"),
         autoescape=True,
@@ -85,7 +85,7 @@ _FILTERS: Final = ("readable", "signed", "score", "percent", "figure", "duration
 
 
 def _source(environment: Environment, name: str) -> str:
-    """A file of the templates folder as it is: our own text, never the user's."""
+    """A file of the templates folder, unescaped: it is our own text, never the user's."""
     loader = environment.loader
     assert loader is not None
     return loader.get_source(environment, name)[0]

@@ -16,7 +16,7 @@ F64 = NDArray[np.float64]
 ROW_PX = 30
 """Height of a plot in a table row."""
 RING_PX, DOT_PX = 6.0, 4.2
-"""Radius of the ring for before and of the dot for after: the dot fits into the ring where nothing changed."""
+"""Radius of the ring for before and of the dot for after: the dot fits into the ring if nothing changed."""
 NUM_BINS = 24
 """Bars of the weight histogram."""
 
@@ -34,7 +34,7 @@ def score_axis() -> Markup:
 
 
 def score_plot(row: DimensionRow) -> Markup:
-    """A ring for the base model, a dot for the tuned one, an arrow's way between them."""
+    """A ring for the base model, a dot for the tuned one, a line between them."""
     middle = ROW_PX / 2
     label = f"{readable(row.dimension)}: {score(row.before)} before, {score(row.after)} after"
     return picture(
@@ -55,7 +55,7 @@ def score_plot(row: DimensionRow) -> Markup:
 
 
 def gain_ticks(rows: Iterable[DimensionRow], *more: float) -> list[float]:
-    """Ticks that hold every interval and 0."""
+    """Ticks that cover every interval and 0."""
     ends = [0.0, *more, *(end for row in rows for end in (row.gain_low, row.gain_high))]
     return nice_ticks(min(ends), max(ends))
 
@@ -74,7 +74,7 @@ def gain_plot(mean: float, low: float, high: float, ticks: Sequence[float], tone
         high: upper end of its interval.
         ticks: from `gain_ticks`.
         tone: "good", "bad" or "even".
-        label: what it is the gain of.
+        label: the name of the quantity.
     """
     axis, middle = _axis(ticks), ROW_PX / 2
     caps = (
@@ -115,7 +115,7 @@ def _labels(axis: Axis, ticks: Iterable[tuple[float, str]], label: str) -> Marku
 
 
 def histogram(values: Sequence[float], unit: str) -> Markup:
-    """How many values lie where, from 0 to the largest.
+    """A histogram of values from 0 to the largest.
 
     Args:
         values: 0 or more, at least one.
@@ -143,7 +143,7 @@ def histogram(values: Sequence[float], unit: str) -> Markup:
                     class_="column",
                 )
             )
-    # The right end is taken by the name of the axis.
+    # The name of the axis is at the right end.
     ticks = [tick for tick in nice_ticks(0.0, top) if tick <= 0.85 * top]
     return picture(
         tag("line", x1="0%", x2="100%", y1=height, y2=height, class_="base"),
@@ -157,11 +157,11 @@ def histogram(values: Sequence[float], unit: str) -> Markup:
 
 
 def loss_curve(steps: Sequence[int], values: Sequence[float], label: str) -> Markup:
-    """A loss over the steps: thin as it came, strong as a running mean over a tenth of the steps."""
+    """A loss over the steps: the raw values as a thin line, a running mean over a tenth of the steps as a bold one."""
     height, foot = 110.0, 18.0
     series = np.asarray(values, np.float64)
     smooth = running_mean(series, max(1, len(series) // 10))
-    # Single spikes must not press the rest of the curve flat.
+    # Single spikes must not flatten the rest of the curve.
     low = float(min(np.quantile(series, 0.02), smooth.min()))
     high = float(max(np.quantile(series, 0.98), smooth.max()))
     ticks = nice_ticks(low, high, most=4)
@@ -186,7 +186,7 @@ def loss_curve(steps: Sequence[int], values: Sequence[float], label: str) -> Mar
 
 
 def running_mean(values: F64, width: int) -> F64:
-    """Mean of the last `width` values up to each; of fewer at the start."""
+    """Mean of the last `width` values up to each value; of fewer at the start."""
     total = np.concatenate([[0.0], np.cumsum(values)])
     ends = np.arange(1, len(values) + 1)
     starts = np.maximum(ends - width, 0)
@@ -220,7 +220,7 @@ def interval_bar(mean: float, low: float, high: float, label: str) -> Markup:
 
 
 def drift_plot(row: DriftRow) -> Markup:
-    """Before, after and real on an axis of the row's own, from 0."""
+    """Before, after and real on the row's own axis, from 0."""
     values = [row.before, row.after, *([] if row.real is None else [row.real])]
     low, high = min(0.0, *values), max(0.0, *values)
     axis = Axis(low, high if high > low else low + 1.0)

@@ -1,4 +1,4 @@
-"""Clips that training generated on its way: found in the run folder, thinned out, read one at a time."""
+"""Preview clips of training: found in the run folder, thinned out, read one at a time."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from rushes.report.data import Preview
 from rushes.store.video import read_video
 
 MAX_SHOWN: Final = 7
-"""Clips of one prompt that a page holds: the first, the last, and some evenly between them."""
+"""Maximum number of clips per prompt on the page: the first, the last, and some evenly between them."""
 MAX_PROMPTS: Final = 4
-"""Prompts that a page shows."""
+"""Maximum number of prompts on the page."""
 _NAME: Final = re.compile(r"step-\d{6,}-\d+\.mp4")
 
 
 def find_previews(folders: Sequence[Path], events: Iterable[Mapping[str, object]]) -> tuple[Preview, ...]:
-    """The clips that are there, in the order of rounds and steps.
+    """The existing clips, in the order of rounds and steps.
 
     Args:
-        folders: of every round, the first round's first; they need not exist.
-        events: of the run's log, which says what a file shows. A file is looked for under its name in its round's
-            folder and nowhere else: the run folder may have been moved, and a log is only text.
+        folders: one per round, in order; they need not exist.
+        events: of the run's log, which has the prompt and step of each file. A file is searched by its name in its
+            round's folder and nowhere else: the run folder may have been moved, and a log is only text.
     """
     rounds = {folder.name: number for number, folder in enumerate(folders, start=1)}
     found: dict[Path, Preview] = {}
@@ -50,20 +50,20 @@ class PreviewClip:
     when: str
     """After how many steps, in words."""
     clip: EmbeddedClip | None
-    """None where the file cannot be read."""
+    """None if the file cannot be read."""
     problem: str
-    """Why it cannot; empty where it can."""
+    """Why it cannot be read; empty if it can."""
 
 
 def by_prompt(previews: Sequence[Preview]) -> Iterator[tuple[str, Iterator[PreviewClip]]]:
-    """Prompts with their clips; a clip is read when it is drawn, so that one at a time is in memory."""
+    """Prompts with their clips; each clip is read on iteration, so that only one at a time is in memory."""
     several = len({each.round_number for each in previews}) > 1
     for prompt, shown in chosen(previews).items():
         yield prompt, (_look(each, several) for each in shown)
 
 
 def chosen(previews: Sequence[Preview]) -> dict[str, list[Preview]]:
-    """The clips that a page shows, by prompt: not every step of a long training."""
+    """The clips that the page shows, by prompt: not every step of a long training."""
     by_prompt: dict[str, list[Preview]] = {}
     for each in previews:
         by_prompt.setdefault(each.prompt, []).append(each)
@@ -71,12 +71,12 @@ def chosen(previews: Sequence[Preview]) -> dict[str, list[Preview]]:
 
 
 def num_left_out(previews: Sequence[Preview]) -> int:
-    """Clips that are in the run folder and not on the page."""
+    """Number of clips that are in the run folder but not on the page."""
     return len(previews) - sum(len(shown) for shown in chosen(previews).values())
 
 
 def thinned(previews: Sequence[Preview], num: int) -> list[Preview]:
-    """At most `num` of a sequence (2 or more), evenly spaced, first and last among them."""
+    """At most `num` (2 or more) of a sequence, evenly spaced, including the first and the last."""
     if len(previews) <= num:
         return list(previews)
     return [previews[round(index * (len(previews) - 1) / (num - 1))] for index in range(num)]

@@ -1,7 +1,7 @@
 """Sections that installed packages add to the report: plain text in a table, escaped by the report's own template.
 
 A package offers one as an entry point in the group `rushes.sections`: a function from `Sources` to a `Section`, or to
-None where it has nothing to show.
+None if it has nothing to show.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rushes.store.run import Run
 
 @dataclass(frozen=True, eq=False)
 class Sources:
-    """What a section can read."""
+    """The data that a section can read."""
 
     run: Run
     """The run."""
@@ -38,9 +38,9 @@ class Section:
     """
 
     title: str
-    """Heading, and its name in the page's menu."""
+    """Heading, also used in the page's menu."""
     lead: str
-    """What is shown, in a sentence or two."""
+    """Introduction, a sentence or two."""
     columns: tuple[str, ...]
     """Column heads; the first column names the rows."""
     rows: tuple[tuple[str, ...], ...]
@@ -50,7 +50,7 @@ class Section:
 
 
 def sections_of(sources: Sources) -> tuple[Section, ...]:
-    """The sections of all installed packages. One that fails is shown with its error: it must not end a long run."""
+    """The sections of all installed packages. One that fails is shown with its error; it must not end a long run."""
     found = [_section(name, point.load, sources) for name, point in extensions("rushes.sections").items()]
     return tuple(each for each in found if each is not None)
 
@@ -59,4 +59,4 @@ def _section(name: str, load: Callable[[], Callable[[Sources], Section | None]],
     try:
         return load()(sources)
     except Exception as error:
-        return Section(name, f"This section could not be made: {type(error).__name__}: {error}", (), ())
+        return Section(name, f"This section could not be created: {type(error).__name__}: {error}", (), ())

@@ -25,8 +25,8 @@ def compare(
     """Let the judge score the held-out clips too, compare, write the report, and mark the run as done.
 
     Args:
-        context: the run at work.
-        focus: what was aimed at.
+        context: the run's context.
+        focus: the dimensions that the run aimed at.
         tuned: the last round's model.
         real: the real clips.
         before: measurements of the untouched model on held-out prompts.
@@ -54,9 +54,9 @@ def compare(
 
 
 def real_moments(context: Context, real: Sequence[Clip]) -> tuple[LatentMoments, ...]:
-    """Where the real clips' latents lie: encoded with the base's autoencoder, since only pixels are kept of them.
+    """Moments of the real clips' latents, encoded with the base's autoencoder, since only their pixels are stored.
 
-    Computed once and kept beside the records, so that a report can be written on a machine without weights.
+    Computed once and stored beside the records, so that a report can be written on a machine without weights.
     """
     run, encoder, size = context.run, context.base.name, context.recipe.runtime.generate_batch
     stored = run.read_derived("real-latents", ClipMoments) or []

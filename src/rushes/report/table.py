@@ -1,4 +1,4 @@
-"""The scorecard as a table for the terminal: in colour where there is any, plain and within 80 columns elsewhere."""
+"""The scorecard as a table for the terminal: in colour if supported, otherwise plain and within 80 columns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _STYLES: Final = {"good": "green", "bad": "red", "even": ""}
 _WIDE: Final = 104
-"""Columns from which the judge's scores have room."""
+"""Minimum console width, columns, for showing the judge's scores."""
 
 
 def print_scorecard(scorecard: Scorecard, console: Console) -> None:
@@ -20,7 +20,7 @@ def print_scorecard(scorecard: Scorecard, console: Console) -> None:
 
     Args:
         scorecard: the result of a run.
-        console: where; texts in the scorecard are never read as markup.
+        console: where to print; texts in the scorecard are never interpreted as markup.
     """
     from rich import box
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""What the templates show, prepared from `ReportData`: sums, orders and texts, no markup."""
+"""The contents of the templates, prepared from `ReportData`: sums, orders and texts, no markup."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mark:
-    """What the measurer found about one question on one clip."""
+    """The measurer's result for one question on one clip."""
 
     kind: str
     """"right", "wrong" or "unknown"."""
     words: str
-    """For those who cannot see the mark, and as a tool tip."""
+    """Text for screen readers and the tool tip."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CheckRow:
     text: str
     """The question, or the name of a measured quantity."""
     expected: str
-    """The answer a right clip gets; empty for quantities."""
+    """The answer for a right clip; empty for quantities."""
     before: Mark
     """Base model."""
     after: Mark
@@ -59,7 +59,7 @@ class ExampleCard:
     after: EmbeddedClip
     """Tuned model's clip."""
     before_badge: Mark
-    """The whole clip: right, or how many questions are."""
+    """The whole clip: right, or the number of right questions."""
     after_badge: Mark
     """The same for the tuned model's clip."""
     checks: tuple[CheckRow, ...]
@@ -91,7 +91,7 @@ def _card(example: Example) -> ExampleCard:
 
 
 def _change(before: float, after: float) -> str:
-    """From what to what; in words where a clip can only be right or wrong."""
+    """The change in score; in words if a clip can only be right or wrong."""
     if {before, after} <= {0.0, 1.0}:
         now = "right" if after else "wrong"
         return f"{now} both times" if before == after else f"{'right' if before else 'wrong'} to {now}"
@@ -121,7 +121,7 @@ def _checks(before: Outcome, after: Outcome, questions: Sequence[Question]) -> t
 
 def _mark(value: float | None, expected: str | None) -> Mark:
     if value is None:
-        return Mark("unknown", "not told")
+        return Mark("unknown", "not measured")
     kind = "right" if value >= 0.5 else "wrong"
     if expected is None:
         return Mark(kind, f"{score(value)} of 100")
@@ -145,7 +145,7 @@ class Tile:
 
 
 def tiles(scorecard: Scorecard) -> list[Tile]:
-    """How many dimensions went which way, and on how much it rests."""
+    """Number of dimensions by verdict, and the number of pairs behind them."""
     verdicts = Counter(row.verdict for row in scorecard.rows)
     num_clips = sum(row.num_clips for row in scorecard.rows)
     shown = [
@@ -155,7 +155,7 @@ def tiles(scorecard: Scorecard) -> list[Tile]:
         Tile(f"{num_clips:,}".replace(",", NARROW), "pairs of held-out clips"),
     ]
     if not scorecard.rows:
-        shown.clear()  # nothing was counted, so there is no zero to show
+        shown.clear()  # nothing was measured, so no zeros are shown
     if scorecard.unmeasured:
         shown.append(Tile(str(len(scorecard.unmeasured)), "not measured"))
     return shown
@@ -166,7 +166,7 @@ def tiles(scorecard: Scorecard) -> list[Tile]:
 
 @dataclass(frozen=True)
 class JudgeRow:
-    """What is known about the training judge in one dimension."""
+    """The training judge's accuracy and agreement in one dimension."""
 
     dimension: str
     """Quality dimension."""
@@ -196,41 +196,41 @@ def judge_rows(
 # ---------------------------------------------------------------------------------------------- real clips
 
 MAX_CLIP_ROWS: Final = 40
-"""Files named one by one of each outcome; the others are counted."""
+"""Maximum number of files listed per outcome; the others are counted."""
 _CLIP_OUTCOMES: Final = {
     "used": "used as they are",
     "cut": "used, cut to the model's shape",
     "dropped": "dropped",
-    "left_over": "good, but more than the recipe asks for",
+    "left_over": "good, but not needed by the recipe",
 }
 
 
 @dataclass(frozen=True)
 class ClipGroup:
-    """Files of a folder of real clips that ended alike."""
+    """Files of a folder of real clips with the same outcome."""
 
     title: str
-    """How they ended."""
+    """The outcome."""
     num_rows: int
-    """How many they are."""
+    """Number of files."""
     shown: Sequence[ClipRow]
     """The first of them."""
 
     @property
     def num_more(self) -> int:
-        """How many are only counted."""
+        """Number of files that are not listed."""
         return self.num_rows - len(self.shown)
 
 
 def clip_sentence(rows: Sequence[ClipRow]) -> str:
-    """How many files of a folder ended how, in one line."""
+    """The number of files by outcome, in one line."""
     counts = Counter[str](row.outcome for row in rows)
     parts = [f"{counts[outcome]} {words}" for outcome, words in _CLIP_OUTCOMES.items() if counts[outcome]]
-    return f"{len(rows)} files and metadata rows: {'; '.join(parts) or 'nothing there'}."
+    return f"{len(rows)} files and metadata rows: {'; '.join(parts) or 'none'}."
 
 
 def clip_groups(rows: Sequence[ClipRow]) -> list[ClipGroup]:
-    """Files worth naming, with what is wrong first: those dropped, then those cut."""
+    """Files to list: first the dropped ones, then those that were cut."""
     found = []
     for outcome in ("dropped", "cut"):
         alike = [row for row in rows if row.outcome == outcome]
@@ -259,21 +259,21 @@ class CostRow:
     device: str
     """Where it ran."""
     seconds: float
-    """Wall-clock seconds, all entries added up."""
+    """Wall-clock seconds, all entries summed."""
     num_items: int
-    """Records made."""
+    """Records added."""
     share: float
     """Share of the whole run's time, 0 to 1."""
     reference: ReferenceCost | None = None
-    """The stage on the reference GPU, in its first row; None in its other rows, and where nothing was estimated."""
+    """The stage on the reference GPU, in its first row; None in its other rows, and if nothing was estimated."""
 
     @property
     def on_reference(self) -> str:
-        """Time on the reference GPU, in words: an estimate, a lower bound, or that it is not known."""
+        """Time on the reference GPU, in words: an estimate, a lower bound, or "unknown"."""
         if self.reference is None:
             return ""
         if self.reference.seconds is None:
-            return "not known"
+            return "unknown"
         seconds = self.reference.seconds
         words = duration(seconds) if seconds >= 0.05 else f"{figure(1000 * seconds)} ms"
         return f"{'at least' if self.reference.is_at_least else 'about'} {words}"
@@ -288,11 +288,11 @@ class CostRow:
 
 
 def cost_rows(costs: Sequence[CostEntry], reference: Sequence[ReferenceCost] | Missing = ()) -> list[CostRow]:
-    """Entries of the same stage and device added up, in the order in which they first appear."""
+    """Entries of the same stage and device summed, in the order in which they first appear."""
     known = {} if isinstance(reference, Missing) else {each.stage: each for each in reference}
     on_reference: dict[str, ReferenceCost] = {}
     if known:
-        none = {entry.stage: ReferenceCost(entry.stage, None, False, "nothing counts this stage") for entry in costs}
+        none = {entry.stage: ReferenceCost(entry.stage, None, False, "this stage is not counted") for entry in costs}
         on_reference = none | known
     sums: dict[tuple[str, str], tuple[float, int]] = {}
     for entry in costs:

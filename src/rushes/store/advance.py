@@ -1,8 +1,8 @@
-"""`advance`: make the records that are missing. The one place where work is resumed, chunked, stopped and counted.
+"""`advance`: make the missing records. The one place where work is resumed, chunked, stopped and counted.
 
-The whole work list is cut into chunks once, by position. A chunk with anything missing is worked on whole, with the
-same companions as in an uninterrupted run, so that batched arithmetic gives the same bits after a kill; what is already
-there stays as it is. All records of a chunk land in one transaction, after their blobs.
+The whole work list is cut into chunks once, by position. A chunk with anything missing is computed completely, as in an
+uninterrupted run, so that batched arithmetic gives the same bits after a kill. Existing records are not changed. All
+records of a chunk are stored in one transaction, after their blobs.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ MAX_ATTEMPTS: Final = 3
 """How many runs may try a piece of work before it is given up."""
 
 _MAX_FAILED_CHUNKS: Final = 3
-"""Chunks in a row that may fail whole before the stage is called broken."""
+"""Number of completely failed chunks in a row after which the stage fails."""
 
 
 @dataclass(frozen=True)
 class Work(Generic[PayloadT_co]):
-    """A piece of work: the key of the record it makes, and what is needed to make it."""
+    """A piece of work: the key of its record, and the input for making it."""
 
     key: str
     """Work key, known before the work."""
     payload: PayloadT_co
-    """Whatever `do` needs; picklable where work travels to other processes."""
+    """The input of `do`; must be picklable if work is sent to other processes."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where chunks are worked on, and who is told about it. Decides no result."""
+    """Where chunks are computed, and where progress is reported. Does not affect results."""
 
     executor: Executor = field(default_factory=LocalExecutor)
     """Runs the chunks; by default one after the other in this process."""
@@ -55,11 +55,11 @@ class Place:
     device: str = "cpu"
     """Where the time is spent, for the cost ledger."""
     stop: StopSignal = field(default_factory=StopSignal)
-    """Asked between chunks."""
+    """Checked between chunks."""
     on_progress: OnProgress | None = None
-    """Told before the first chunk and after each."""
+    """Called before the first chunk and after each."""
     log: EventLog | None = None
-    """The run's event log; failures and the stage's begin and end are written there."""
+    """The run's event log; failures and the start and end of the stage are written there."""
 
 
 Do = Callable[[Sequence[Work[P]]], Sequence[R | Failed]]
@@ -75,24 +75,24 @@ def advance(
     place: Place | None = None,
     must_finish: bool = False,
 ) -> list[R]:
-    """Make what is missing of `work` and return all of it that exists.
+    """Make the missing records of `work` and return all that exist.
 
     Args:
-        table: where the records land.
+        table: where the records are stored.
         work: all work of the stage, in a fixed order; keys are unique.
-        do: makes one chunk; use `Lazily` so that nothing is loaded when nothing is missing. What it raises (other than
+        do: makes one chunk; use `Lazily` so that nothing is loaded if nothing is missing. An exception (other than
             `UserError` and `Stopped`) fails the whole chunk.
         chunk_size: pieces of work per call of `do`, and per transaction; at least 1.
-        place: where it runs and who is told; None for this process and nobody.
-        must_finish: True raises when anything is still missing at the end (training: no checkpoint, no run), and
-            never gives up between runs.
+        place: where it runs and reports; None for this process, without reports.
+        must_finish: True raises if anything is still missing at the end (training: no checkpoint, no run), and never
+            gives up between runs.
 
     Returns:
-        The records of `work` that exist, in the order of `work`; work that failed has none (see `Table.failures`).
+        The records of `work` that exist, in the order of `work`; failed work has none (see `Table.failures`).
 
     Raises:
-        Stopped: the user asked to stop and work is left.
-        StageFailed: three chunks in a row failed whole, or `must_finish` and something is missing.
+        Stopped: stopped by the user with work left.
+        StageFailed: three chunks in a row failed completely, or `must_finish` and something is missing.
         UserError: raised by `do` or by the store.
         ValueError: two pieces of work with one key, or a chunk size below 1.
     """
@@ -105,7 +105,7 @@ def advance(
         tally: _Tally[P, R] = _Tally(table, len(work), missing, place, None if must_finish else MAX_ATTEMPTS)
         pending = tally.pending([work[i : i + chunk_size] for i in range(0, len(work), chunk_size)])
         drawn = _Drawn(pending, tally, place.stop)
-        with tally.told():
+        with tally.reported():
             for done in place.executor.map(partial(_make, do), drawn, needs=place.needs):
                 tally.land(pending[done.index], done)
         tally.finish(was_stopped=drawn.num < len(pending), must_finish=must_finish)
@@ -121,7 +121,7 @@ class _Made(Generic[R]):
 
 
 def _make(do: Do[P, R], chunk: Sequence[Work[P]]) -> _Made[R]:
-    """Work on one chunk, where the executor puts it; check that the answer fits the question."""
+    """Compute one chunk in the executor; check that the results match the work."""
     start = time.perf_counter()
     results = tuple(do(chunk))
     if len(results) != len(chunk):
@@ -133,12 +133,12 @@ def _make(do: Do[P, R], chunk: Sequence[Work[P]]) -> _Made[R]:
 
 
 class _Drawn(Generic[P]):
-    """Chunks as the executor asks for them: none after a stop, or once the stage is broken."""
+    """Chunks as the executor requests them: none after a stop, or once the stage is broken."""
 
     def __init__(self, pending: Sequence[Sequence[Work[P]]], tally: _Tally[P, R], stop: StopSignal) -> None:
         self._pending, self._tally, self._stop = pending, tally, stop
         self.num = 0
-        """How many were asked for."""
+        """How many were requested."""
 
     def __iter__(self) -> Iterator[Sequence[Work[P]]]:
         for chunk in self._pending:
@@ -149,7 +149,7 @@ class _Drawn(Generic[P]):
 
 
 class _Tally(Generic[P, R]):
-    """The counts of one stage with something missing, and where each result goes."""
+    """The counts of one stage with missing records, and the storing of results."""
 
     def __init__(
         self, table: Table[R], num_total: int, missing: set[str], place: Place, max_attempts: int | None
@@ -164,12 +164,12 @@ class _Tally(Generic[P, R]):
 
     @property
     def is_broken(self) -> bool:
-        """Whether so many chunks in a row failed whole that going on makes no sense."""
+        """Whether so many chunks in a row failed completely that continuing makes no sense."""
         return self.chunks_failed_in_a_row >= _MAX_FAILED_CHUNKS
 
     @property
     def num_done(self) -> int:
-        """Records that are there."""
+        """Existing records."""
         return self.num_total - len(self.missing)
 
     def pending(self, chunks: Sequence[Sequence[Work[P]]]) -> list[Sequence[Work[P]]]:
@@ -177,8 +177,8 @@ class _Tally(Generic[P, R]):
         return [chunk for chunk in chunks if any(self._is_wanted(piece.key) for piece in chunk)]
 
     @contextlib.contextmanager
-    def told(self) -> Iterator[None]:
-        """Tell the log and the display that work begins, and the log what ended it early."""
+    def reported(self) -> Iterator[None]:
+        """Report the start of work to the log and the display, and to the log what ended it early."""
         self._write("stage_started", num_total=self.num_total, num_done=self.num_before, given_up=len(self.given_up))
         self._show()
         try:
@@ -189,7 +189,7 @@ class _Tally(Generic[P, R]):
             raise
 
     def land(self, chunk: Sequence[Work[P]], done: Done[_Made[R]]) -> None:
-        """Store what a chunk gave; pieces that were there before, or were given up, keep their state."""
+        """Store a chunk's results; pieces that existed before, or were given up, keep their state."""
         outcome = done.result
         results = [outcome] * len(chunk) if isinstance(outcome, Failed) else outcome.results
         records: list[R] = []
@@ -213,21 +213,21 @@ class _Tally(Generic[P, R]):
         self._show()
 
     def finish(self, *, was_stopped: bool, must_finish: bool) -> None:
-        """Say how the stage ended.
+        """Report how the stage ended.
 
         Raises:
-            StageFailed: it is broken, or something is missing that must be there.
-            Stopped: work is left because the user asked to stop.
+            StageFailed: it is broken, or a required record is missing.
+            Stopped: work is left because the user stopped the run.
         """
         if self.is_broken:
-            self._raise_failed(f"{self.chunks_failed_in_a_row} chunks in a row failed whole")
+            self._raise_failed(f"{self.chunks_failed_in_a_row} chunks in a row failed completely")
         if was_stopped:
             self._write("stage_stopped", num_done=self.num_done)
             done = f"{self.num_done} of {self.num_total}"
-            raise Stopped(f"stopped in {self.table.name!r} with {done} done; run the same command again to go on")
+            raise Stopped(f"stopped in {self.table.name!r} with {done} done; run the same command again to resume")
         self._write("stage_finished", num_done=self.num_done, num_failed=self.num_failed)
         if must_finish and self.missing:
-            self._raise_failed(f"{len(self.missing)} of {self.num_total} could not be made")
+            self._raise_failed(f"{len(self.missing)} of {self.num_total} are missing")
 
     def _is_wanted(self, key: str) -> bool:
         return key in self.missing and key not in self.given_up

@@ -1,4 +1,4 @@
-"""Content-addressed files: `blobs/ab/abcdef....suffix`. A name proves the content; a half-written file never has one.
+"""Content-addressed files: `blobs/ab/abcdef....suffix`. The name is a hash; a half-written file never gets one.
 
 Safe to use from several processes at once: writing the same content twice gives the same file.
 """
@@ -39,13 +39,13 @@ class Blobs:
         return self.folder / "tmp"
 
     def path(self, ref: BlobRef) -> Path:
-        """Where the file is, unchecked; use `checked_path` before trusting its content."""
+        """The file's path, unchecked; use `checked_path` before trusting its content."""
         return self.folder / ref.sha256[:2] / f"{ref.sha256}{ref.suffix}"
 
     # ---------------------------------------------------------------- bytes and files
 
     def put_bytes(self, data: bytes, suffix: str) -> BlobRef:
-        """Store bytes; a whole file that is already there is kept, a damaged one is replaced.
+        """Store bytes; an existing intact file is kept, a damaged one is replaced.
 
         Args:
             data: the content.
@@ -63,7 +63,7 @@ class Blobs:
 
         Args:
             path: the file.
-            suffix: ending of the stored name; default is the file's own, lower case, ".bin" where it has none.
+            suffix: ending of the stored name; default is the file's own, lower case, ".bin" if it has none.
 
         Raises:
             InputError: the file cannot be read.
@@ -76,7 +76,7 @@ class Blobs:
                 num_bytes=path.stat().st_size,
             )
         except OSError as error:
-            raise InputError(f"cannot read {path}", got=error.strerror, next_step="look at that file") from error
+            raise InputError(f"cannot read {path}", got=error.strerror, next_step="check that file") from error
         self._write(ref, read_pieces(path))
         return ref
 
@@ -105,7 +105,7 @@ class Blobs:
         return data
 
     def checked_path(self, ref: BlobRef) -> Path:
-        """Path of a file whose content was just checked, for readers that want a path (mp4, memory maps).
+        """Path of a file whose content was just checked, for readers that need a path (mp4, memory maps).
 
         Raises:
             BlobCorrupt: missing, truncated or altered.
@@ -157,15 +157,15 @@ class Blobs:
     def put_video(
         self, frames_THWC: Frames, *, fps: float = 8.0, coding: Literal["lossless", "h264"] = "lossless"
     ) -> BlobRef:
-        """Store frames: tiny clips raw, whatever the coding says, others as a video file.
+        """Store frames: tiny clips raw, whatever the coding, others as a video file.
 
         Args:
             frames_THWC: uint8, shape T, H, W, 3, RGB; at least one frame.
-            fps: frames per second, for people who play the file; decides no pixel.
-            coding: `lossless` gives every pixel back; `h264` nearly so, in a much smaller file.
+            fps: frames per second, for playback; does not affect pixels.
+            coding: `lossless` keeps every pixel; `h264` is not exact, but much smaller.
 
         Raises:
-            ValueError: another shape or number format.
+            ValueError: a different shape or number format.
         """
         if frames_THWC.dtype.name != "uint8" or frames_THWC.ndim != 4 or frames_THWC.shape[-1] != 3:
             raise ValueError(f"expected uint8 frames of shape T, H, W, 3, got {frames_THWC.dtype} {frames_THWC.shape}")
@@ -193,7 +193,7 @@ class Blobs:
     # ---------------------------------------------------------------- checking
 
     def damage(self, ref: BlobRef) -> BlobCorrupt | None:
-        """What is wrong with a stored file; None when its content matches its name."""
+        """The damage of a stored file; None if its content matches its name."""
         path = self.path(ref)
         try:
             num_bytes = path.stat().st_size
@@ -206,10 +206,10 @@ class Blobs:
         return self._corrupt(ref, _length_word(num_bytes, ref.num_bytes))
 
     def verify_all(self, refs: Iterable[BlobRef] = ()) -> list[BlobCorrupt]:
-        """Check every stored file against its name, and every one of `refs` for being there.
+        """Check every stored file against its name, and that every one of `refs` exists.
 
         Returns:
-            What is damaged, sorted by path; empty when all is well.
+            The damaged files, sorted by path; empty if there are none.
         """
         found = {ref.sha256: damage for ref in refs if (damage := self.damage(ref)) is not None}
         for path in sorted(self.folder.glob("[0-9a-f][0-9a-f]/*")):
@@ -219,7 +219,7 @@ class Blobs:
         return sorted(found.values(), key=lambda damage: damage.path)
 
     def clear_temporary(self) -> None:
-        """Remove what a killed process left half-written; only the process that holds the run's lock may."""
+        """Remove half-written files of a killed process; only for the process that holds the run's lock."""
         for path in self._temporary.glob("*"):
             with explained(path):
                 path.unlink(missing_ok=True)

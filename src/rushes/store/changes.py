@@ -1,11 +1,11 @@
-"""Two recipes compared: which settings differ, and which stages have to run again because of them."""
+"""Two recipes compared: which settings differ, and which stages must run again because of them."""
 
 from __future__ import annotations
 
 from typing import Final
 
 STAGES: Final = ("diagnose", "prompts", "generate", "judge", "weigh", "train", "measure", "report")
-"""The stages in the order of the pipeline; each reads what those before it made."""
+"""The stages in the order of the pipeline; each reads the results of those before it."""
 
 _FIRST_STAGE: Final[dict[str, str | None]] = {
     "name": "report",
@@ -27,13 +27,13 @@ _FIRST_STAGE: Final[dict[str, str | None]] = {
     "measure": "measure",
     "measure.num_bootstrap": "report",
 }
-"""The first stage that reads a setting, by path; the longest entry that leads to a path counts. None: no stage does."""
+"""The first stage that reads a setting, by path; the longest matching prefix counts. None: no stage reads it."""
 
 
 def stage_of_path(path: str) -> tuple[str, ...]:
-    """The stages that a change of one setting makes run again, in order; empty for runtime settings.
+    """The stages that must run again after a change of one setting, in order; empty for runtime settings.
 
-    For people: what really runs again is decided by work keys, which may spare more.
+    For display only: work keys decide what really runs again, which may be less.
 
     Args:
         path: a dotted path: "judge.aggregate".

@@ -1,4 +1,4 @@
-"""One SQLite file per run: records as JSON under their work keys. One writer, one transaction a batch."""
+"""One SQLite file per run: records as JSON under their work keys. One writer, one transaction per batch."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Database:
     """The SQLite file of a run."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Open the file, and make it where it is missing.
+        """Open the file, and create it if it does not exist.
 
         Args:
             path: the file.
-            read_only: True to look at a run without touching it, also while another process works in it.
+            read_only: True to read a run without changing it, also while another process works in it.
 
         Raises:
             StoreError: not a database, made by a newer version, no permission, disk full.
@@ -71,34 +71,34 @@ class Database:
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
-        """Turn what SQLite says about the file into a `StoreError`; errors of our own statements stay bugs."""
+        """Convert SQLite's errors about the file into a `StoreError`; errors in our own statements stay bugs."""
         try:
             yield
         except sqlite3.DatabaseError as error:
-            said = str(error)
-            if "full" in said:
+            text = str(error)
+            if "full" in text:
                 raise disk_full(self.path) from error
-            if "readonly" in said or "unable to open" in said:
+            if "readonly" in text or "unable to open" in text:
                 raise StoreError(
                     f"no permission to use {self.path}",
-                    got=said,
+                    got=text,
                     next_step="name another run folder, or change its permissions",
                 ) from error
-            if "locked" in said:
+            if "locked" in text:
                 raise StoreError(
-                    f"{self.path} is in use by another program", got=said, next_step="close it and run again"
+                    f"{self.path} is in use by another program", got=text, next_step="close it and run again"
                 ) from error
-            if "malformed" in said or "not a database" in said or "I/O" in said:
+            if "malformed" in text or "not a database" in text or "I/O" in text:
                 raise StoreError(
                     f"{self.path} is damaged or the disk fails",
-                    got=said,
-                    next_step="check the disk; then move this run folder away and run again, or bring back a backup",
+                    got=text,
+                    next_step="check the disk; then move this run folder away and run again, or restore a backup",
                 ) from error
             raise
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All statements inside land together or not at all."""
+        """All statements inside are committed together or not at all."""
         with self.explained():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -125,7 +125,7 @@ class Database:
             return self._connection.execute(statement, values).fetchall()
 
     def meta(self, name: str) -> str | None:
-        """A named text of the run; None when it was never set."""
+        """A named text of the run; None if it was never set."""
         found = self.rows("SELECT value FROM meta WHERE name = ?", (name,))
         return str(found[0][0]) if found else None
 
@@ -136,7 +136,7 @@ class Database:
         )
 
     def close(self) -> None:
-        """Close the file; the write-ahead log is folded in."""
+        """Close the file; the write-ahead log is merged into it."""
         self._connection.close()
 
 
@@ -149,6 +149,6 @@ def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
     except sqlite3.OperationalError:
         if not read_only or not path.exists():
             raise
-        # A write-ahead log cannot be read from a folder without write permission; the file alone can.
+        # SQLite cannot use a write-ahead log in a folder without write permission, but it can read the file alone.
         connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?immutable=1", uri=True, isolation_level=None)
     return connection

@@ -1,4 +1,4 @@
-"""Clips for judge and measurer: one that several pieces of work look at is decoded once."""
+"""Clips for judge and measurer: a clip that several pieces of work need is decoded once."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rushes.store.blobs import Blobs
 
 Piece = TypeVar("Piece")
 Place = tuple[BlobRef, float]
-"""Where a clip's frames are, and their rate: what decides its `Video`. Clips of other prompts may have the same."""
+"""A clip's stored frames and their rate, which determine its `Video`. Clips of other prompts may have the same."""
 
 
 def side_by_side(work: Iterable[Piece], clip_of: Callable[[Piece], Clip]) -> list[Piece]:
-    """`work` with pieces that look at the same frames next to each other; else in its order.
+    """`work` with pieces that need the same frames next to each other; otherwise in its order.
 
     Args:
-        work: clips, or what is to be done with them.
-        clip_of: the clip of a piece, the first one where it has several.
+        work: clips, or work on them.
+        clip_of: the clip of a piece; the first one if it has several.
     """
     by_place: dict[Place, list[Piece]] = {}
     for piece in work:
@@ -28,10 +28,10 @@ def side_by_side(work: Iterable[Piece], clip_of: Callable[[Piece], Clip]) -> lis
 
 
 class Decoded:
-    """Reads the clips of one chunk after the other and keeps those of the last one, in memory, for the next.
+    """Reads the clips of one chunk after the other and keeps the last chunk's videos in memory for the next.
 
-    Videos that a chunk does not need are let go before its own are read: there are never those of two chunks. Each
-    process has its own; threads share one, where a clip may be read twice but never be taken for another.
+    Videos that a chunk does not need are released before its own are read, so memory never holds those of two chunks.
+    Each process has its own instance. Threads share one: a clip may then be read twice, but never be confused.
     """
 
     def __init__(self, blobs: Blobs) -> None:

@@ -1,4 +1,4 @@
-"""The event log: one JSON object a line, appended as things happen, for people with `tail -f` and for analysis."""
+"""The event log: one JSON object per line, appended as events occur, for people with `tail -f` and for analysis."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class EventLog:
         """Append one event with the time in UTC.
 
         Args:
-            event: what happened, a short tag: "stage_started", "blob_damaged", ...
+            event: a short tag: "stage_started", "blob_damaged", ...
             fields: JSON values.
 
         Raises:
@@ -34,17 +34,17 @@ class EventLog:
         with explained(self.path):
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
             try:
-                os.write(descriptor, self._mend(descriptor) + line.encode("utf-8", errors="replace"))
+                os.write(descriptor, self._line_break(descriptor) + line.encode("utf-8", errors="replace"))
             finally:
                 os.close(descriptor)
 
-    def _mend(self, descriptor: int) -> bytes:
-        """A newline where a kill tore the last line, so that the next event starts its own."""
+    def _line_break(self, descriptor: int) -> bytes:
+        """A newline if a kill cut off the last line, so that the next event starts its own."""
         size = os.fstat(descriptor).st_size
         return b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
 
     def read(self) -> list[dict[str, Any]]:
-        """All whole events, oldest first; a line torn by a kill is left out."""
+        """All complete events, oldest first; a line cut off by a kill is left out."""
         if not self.path.exists():
             return []
         events: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Writing files so that they are whole or absent, and saying plainly why a disk refused."""
+"""Writing files atomically, with clear errors from the disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _counter = itertools.count()
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn a full disk, a read-only folder and a file in the way into a `StoreError` that says so."""
+    """Convert a full disk, a read-only folder and a file in the way into a `StoreError` with an explanation."""
     try:
         yield
     except OSError as error:
@@ -29,7 +29,7 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def store_error(path: Path, error: OSError) -> StoreError:
-    """The `StoreError` for what the operating system said about `path`."""
+    """The `StoreError` for the operating system's error about `path`."""
     if error.errno in _FULL:
         return disk_full(path)
     if error.errno in _FORBIDDEN:
@@ -42,21 +42,21 @@ def store_error(path: Path, error: OSError) -> StoreError:
     return StoreError(
         f"cannot use {path}",
         got=error.strerror or str(error),
-        next_step="look at that path; the run goes on where it stopped once it is usable",
+        next_step="check that path; once it is usable, the run resumes where it stopped",
     )
 
 
 def disk_full(path: Path) -> StoreError:
-    """The `StoreError` for a disk (or quota) without room; nothing that was stored before is lost."""
+    """The `StoreError` for a full disk or quota; nothing that was stored before is lost."""
     return StoreError(
         f"the disk is full: {path} could not be written",
         expected="free space on the disk of the run folder",
-        next_step="free some space and run the same command again; it goes on where it stopped",
+        next_step="free some space and run the same command again; it resumes where it stopped",
     )
 
 
 def make_folder(path: Path) -> None:
-    """Make `path` and its parents.
+    """Create `path` and its parents.
 
     Raises:
         StoreError: read-only, full, or a file is in the way.
@@ -66,10 +66,10 @@ def make_folder(path: Path) -> None:
 
 
 def write_atomic(path: Path, data: bytes | Iterable[bytes], temporary_folder: Path | None = None) -> None:
-    """Write a file that is either whole or absent, even when the process is killed or the power fails.
+    """Write a file that is either complete or absent, even if the process is killed or the power fails.
 
     Args:
-        path: where it shall be; its folder exists.
+        path: the file; its folder exists.
         data: the bytes, or pieces of them.
         temporary_folder: where to write first, on the same disk; default is the folder of `path`.
 

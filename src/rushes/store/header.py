@@ -1,4 +1,4 @@
-"""The run's header and recipe: written before any work, compared at every opening."""
+"""The run's header and recipe: written before any work, compared whenever the run is opened."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class _HeaderFile(Record):
     header: RunHeader
     """What the run is."""
     spec: dict[str, Any]
-    """The recipe without its runtime settings: what decides the results."""
+    """The recipe without its runtime settings: everything that affects the results."""
 
 
 def read_header(home: Path) -> RunHeader | None:
-    """The header of a run folder; None when there is none.
+    """The header of a run folder; None if there is none.
 
     Raises:
         StoreError: made by another version of the key computation, or damaged.
@@ -111,8 +111,8 @@ def _changed(home: Path, old: dict[str, Any], new: dict[str, Any], paths: tuple[
     return RecipeChanged(
         f"{home} was made by another recipe; these values differ (run folder -> now):\n  " + "\n  ".join(shown) + more,
         paths=paths,
-        next_step="name another run folder for the new recipe, bring back the old values, or allow the change "
-        "(--allow-change): what depends on these values is made again, the rest is kept",
+        next_step="name another run folder for the new recipe, restore the old values, or allow the change "
+        "(--allow-change): what depends on these values is computed again, the rest is kept",
     )
 
 
@@ -178,9 +178,9 @@ def _write_recipe(home: Path, recipe: BaseModel | Mapping[str, Any]) -> None:
 
 @cache
 def _dumper() -> Any:
-    """PyYAML's safe dumper; text that the recipe reader would take for a number (`1e3`, `0o17`) is quoted as well.
+    """PyYAML's safe dumper; text that the recipe reader would read as a number (`1e3`, `0o17`) is quoted as well.
 
-    PyYAML follows YAML 1.1 and the reader YAML 1.2: what either of them would not read as text gets quotes.
+    PyYAML follows YAML 1.1 and the reader YAML 1.2; text that either of them would not read as text gets quotes.
     """
     import yaml
 

@@ -1,4 +1,4 @@
-"""Healing: a record whose stored file is damaged is dropped and made again, and the event log says so."""
+"""Healing: a record whose stored file is damaged is dropped and computed again, and the event log records it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def blob_refs(value: object) -> list[BlobRef]:
 
 
 def heal(run: Run, damage: BlobCorrupt) -> list[str]:
-    """Drop every record that names a damaged file, remove it, and take back `done`; the next run makes them again.
+    """Drop every record that names a damaged file, and delete the file and `done`; the next run computes them again.
 
     Args:
         run: an open run.
-        damage: what was found.
+        damage: the damaged file.
 
     Returns:
-        Names of the dropped records, "clips/2d2d...": empty when no record names the file.
+        Names of the dropped records, "clips/2d2d..."; empty if no record names the file.
     """
     pattern = f'%"{damage.sha256}"%'
     rows = run.database.rows("SELECT name, key FROM records WHERE body LIKE ?", (pattern,))
@@ -51,14 +51,14 @@ def heal(run: Run, damage: BlobCorrupt) -> list[str]:
 
 
 def healing(run: Run) -> Iterator[Attempt]:
-    """Attempts at a job on a run: another one after each damaged file that was met, since running is resuming.
+    """Attempts at a job on a run: a new one after each damaged file, since running again is resuming.
 
         for attempt in healing(run):
             with attempt:
                 return job()
 
-    What names the damaged file is dropped before the next attempt. A file that is damaged again after it was made again
-    (a failing disk), or that no record names, ends the job: its `BlobCorrupt` goes up.
+    Records that name the damaged file are dropped before the next attempt. A file that is damaged a second time (a
+    failing disk), or that no record names, ends the job: its `BlobCorrupt` is raised.
     """
     seen: set[str] = set()
     while True:
@@ -77,7 +77,7 @@ class Attempt:
         """Nothing to prepare."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        """Heal the run after a damaged file, so that the next attempt makes it again."""
+        """Heal the run after a damaged file, so that the next attempt computes it again."""
         if not isinstance(error, BlobCorrupt) or error.sha256 in self.seen or not heal(self.run, error):
             return False
         self.seen.add(error.sha256)
@@ -85,10 +85,10 @@ class Attempt:
 
 
 def check(run: Run) -> list[BlobCorrupt]:
-    """Read every stored file of a run and check it, and look for every file that a record names.
+    """Check every stored file of a run, and that every file named by a record exists.
 
     Returns:
-        What is damaged or missing; `heal` each of them to have it made again.
+        The damaged or missing files; `heal` each of them to have it computed again.
     """
     rows: list[tuple[Any, ...]] = run.database.rows("SELECT name, body FROM records")
     tables = run.tables()

@@ -1,8 +1,8 @@
 """Identity: the same work has the same key, whatever the order, the machine or the process.
 
 A key is sha256 over canonical JSON of (kind, identity version, spec, input keys, index), so it is known before the work
-is done and resuming is "skip what is there". Seeds come from keys. Changing anything here changes every key: raise
-`IDENTITY_VERSION` and the golden values in the tests together.
+is done and resuming means skipping existing records. Seeds come from keys. Any change here changes every key: raise
+`IDENTITY_VERSION` and update the golden values in the tests together.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def canonical_json(value: object) -> str:
         value: JSON values, pydantic models, tuples, enums; a `Spec` carries its own name, a `Runtime` is refused.
 
     Raises:
-        TypeError: something that has no canonical form (a Runtime, a set, a path, an object, a key that is not text).
+        TypeError: a value without canonical form (a Runtime, a set, a path, an object, a key that is not text).
         ValueError: NaN or infinity.
     """
     return json.dumps(_plain(value, "value"), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
@@ -52,9 +52,9 @@ def work_key(
     """The key of a piece of work, known before it is done: 64 hex digits.
 
     Args:
-        kind: what is made: "prompt", "clip", "answer", ...
-        spec: everything besides the inputs that decides the result.
-        inputs: the records the work reads, or their keys, in an order that means something.
+        kind: kind of record: "prompt", "clip", "answer", ...
+        spec: everything besides the inputs that affects the result.
+        inputs: the records that the work reads, or their keys, in a meaningful order.
         index: which of several results with the same spec and inputs; 0 or more.
 
     Raises:
@@ -70,20 +70,20 @@ def work_key(
 
 
 def seed_from_key(key: str, *purpose: str | int) -> int:
-    """A seed, 0 <= seed < 2**63, from a key: the same everywhere, different for each purpose.
+    """A seed, 0 <= seed < 2**63, from a key: the same on every machine, different for each purpose.
 
     Args:
         key: a work key, or any text that names the work.
-        purpose: what the seed is for, where one key needs several: "noise", 3.
+        purpose: what the seed is for, if one key needs several: "noise", 3.
     """
     digest = hashlib.sha256(canonical_json(["seed", IDENTITY_VERSION, key, list(purpose)]).encode("ascii")).digest()
     return int.from_bytes(digest[:8], "big") >> (64 - _SEED_BITS)
 
 
 def spec_part(value: object) -> Any:
-    """`value` as JSON values, without anything whose type is `Runtime`: what of a recipe decides results.
+    """`value` as JSON values, without anything of type `Runtime`: the part of a recipe that affects results.
 
-    For comparing recipes: a path stands as its text here, while a work key refuses it.
+    For comparing recipes: a path is written as text here, while a work key refuses it.
     """
     if isinstance(value, PurePath):
         return value.as_posix()
@@ -98,7 +98,7 @@ def spec_part(value: object) -> Any:
 
 
 def _named(model: BaseModel, fields: dict[str, Any]) -> dict[str, Any]:
-    """A Spec's fields under its fixed name; where its class lives is no part of it."""
+    """A Spec's fields under its fixed name; the location of its class is not part of it."""
     if not isinstance(model, Spec):
         return fields
     name = type(model).__dict__.get("spec_name")
@@ -109,7 +109,7 @@ def _named(model: BaseModel, fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: object, path: str) -> Any:
-    """`value` as JSON values; `path` says where in the whole it stands, for the error message."""
+    """`value` as JSON values; `path` is its place in the whole value, for the error message."""
     if isinstance(value, Enum):
         return _plain(value.value, path)
     if value is None or isinstance(value, (bool, str)):
@@ -125,7 +125,7 @@ def _plain(value: object, path: str) -> Any:
             raise TypeError(f"{path} is an unresolved plug-in ({value.use}): resolve it with rushes.plugins.resolved")
         value = plugin(value, ANY)
     if isinstance(value, Runtime):
-        raise TypeError(f"{path} is a Runtime ({type(value).__name__}): only what decides a result may enter a key")
+        raise TypeError(f"{path} is a Runtime ({type(value).__name__}): only what affects a result may enter a key")
     if isinstance(value, BaseModel):
         fields = {name: _plain(getattr(value, name), f"{path}.{name}") for name in type(value).model_fields}
         return _named(value, fields)
@@ -136,5 +136,5 @@ def _plain(value: object, path: str) -> Any:
         return {name: _plain(item, f"{path}.{name}") for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item, f"{path}[{i}]") for i, item in enumerate(value)]
-    hint = "; name the content instead of the place" if isinstance(value, PurePath) else ""
+    hint = "; use a hash of the content instead of the path" if isinstance(value, PurePath) else ""
     raise TypeError(f"{path} has no canonical form, got {value!r} of type {type(value).__name__}{hint}")

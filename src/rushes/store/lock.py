@@ -1,4 +1,4 @@
-"""One process per run folder: an advisory lock that the operating system releases even when the process is killed."""
+"""One process per run folder: an advisory lock that the operating system releases even if the process is killed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ProcessLock:
         """Take the lock.
 
         Args:
-            path: the lock file; made if missing, and never deleted, since deleting would let two processes in.
+            path: the lock file; created if missing, and never deleted, since deleting it would let two processes in.
 
         Raises:
             RunLocked: another process holds it.
@@ -32,7 +32,7 @@ class ProcessLock:
             os.close(self._descriptor)
             raise RunLocked(
                 f"another process (pid {holder}) is working in {path.parent}",
-                next_step=f"wait for it, or stop it with: kill {holder}; or look on with: rushes status {path.parent}",
+                next_step=f"wait for it, stop it with: kill {holder}, or see its progress: rushes status {path.parent}",
             ) from None
         except OSError:
             os.close(self._descriptor)
@@ -42,7 +42,7 @@ class ProcessLock:
             os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
 
     def release(self) -> None:
-        """Let others in; may be called twice."""
+        """Release the lock; may be called twice."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -1,4 +1,4 @@
-"""What ran: commit, versions, hardware. Nothing that names a person, a host or a folder."""
+"""Commit, versions and hardware of a run. Nothing that names a person, a host or a folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PACKAGE: Final = Path(__file__).resolve().parent.parent
 
 
 def rushes_version() -> str:
-    """Version of this package; "0+source" when it runs from a folder without being installed."""
+    """Version of this package; "0+source" if it runs from a folder without being installed."""
     try:
         return metadata.version("rushes")
     except metadata.PackageNotFoundError:
@@ -24,7 +24,7 @@ def rushes_version() -> str:
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that decide results; those not installed are left out."""
+    """Versions of Python and of the libraries that affect results; those not installed are left out."""
     found = {"python": platform.python_version()}
     for name in _LIBRARIES:
         try:
@@ -36,7 +36,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def hardware() -> dict[str, str]:
-    """Processor, cores, memory and accelerators, as words; read without importing torch."""
+    """Processor, cores, memory and accelerators, as text; read without importing torch."""
     found = {
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_model(),
@@ -53,7 +53,7 @@ def hardware() -> dict[str, str]:
 def commit() -> tuple[str | None, bool | None]:
     """Commit of the source checkout and whether it had uncommitted changes; (None, None) for an installed package."""
     top = _git("rev-parse", "--show-toplevel")
-    # A package installed inside somebody's own repository must not report that repository's commit.
+    # A package installed inside another repository must not report that repository's commit.
     if top is None or Path(top).resolve() / "src" / "rushes" != _PACKAGE:
         return None, None
     status = _git("status", "--porcelain")

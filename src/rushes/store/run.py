@@ -1,10 +1,10 @@
 """A run folder: header first, `done` last, one process at a time; records, blobs, events and costs in between.
 
 run/
-  lock  header.json  recipe.yaml     who works here; what runs (written first); the resolved recipe
+  lock  header.json  recipe.yaml     the working process; what runs (written first); the resolved recipe
   records.sqlite  blobs/             the expensive records and their files
-  events.jsonl                       what happened, one JSON object a line
-  derived/  scratch/                 safe to delete: derived records; state of work in hand
+  events.jsonl                       the event log, one JSON object per line
+  derived/  scratch/                 safe to delete: derived records; state of unfinished work
   done                               written last: the run is finished
 """
 
@@ -63,7 +63,7 @@ class Run:
     """An open run folder. Use as a context manager, or `close()` it."""
 
     def __init__(self, home: Path, lock: ProcessLock | None, database: Database, header: RunHeader) -> None:
-        """Not for callers: use `Run.open` or `Run.view`."""
+        """For internal use; call `Run.open` or `Run.view`."""
         self.home = home
         """The run folder."""
         self.database = database
@@ -75,9 +75,9 @@ class Run:
         self.log = EventLog(home / "events.jsonl")
         """Its event log."""
         self.stop = StopSignal()
-        """Asked between chunks; replace it, or let `run.stop.listening()` hear Ctrl-C."""
+        """Checked between chunks; replace it, or let `run.stop.listening()` handle Ctrl-C."""
         self.on_progress: OnProgress | None = None
-        """Told about every chunk that landed; set it to a `ProgressDisplay`."""
+        """Called after every stored chunk; set it to a `ProgressDisplay`."""
         self._lock = lock
         self._tables: dict[str, Table[Any]] = {}
         for name, record_type in _BUILT_IN_TABLES.items():
@@ -87,13 +87,13 @@ class Run:
 
     @classmethod
     def open(cls, home: Path, recipe: Recipe, *, allow_change: bool = False) -> Run:
-        """Open a run folder to work in it; make it where it is missing.
+        """Open a run folder to work in it; create it if it does not exist.
 
         Args:
             home: the run folder.
-            recipe: the resolved recipe; what is of type `Runtime` in it may differ between openings.
-            allow_change: True accepts another recipe than the one that made the folder. Keys keep that safe: exactly
-                what depends on the difference is made anew, the rest is used.
+            recipe: the resolved recipe; its `Runtime` parts may differ between openings.
+            allow_change: True accepts a different recipe from the one that made the folder. Work keys make that safe:
+                exactly what depends on the difference is computed again, the rest is reused.
 
         Raises:
             RunLocked: another process works here.
@@ -118,7 +118,7 @@ class Run:
 
     @classmethod
     def view(cls, home: Path) -> Run:
-        """Open a run folder to look at it, also while another process works in it; nothing is written.
+        """Open a run folder for reading, also while another process works in it; nothing is written.
 
         Raises:
             StoreError: not a run folder, made by a newer version, or damaged.
@@ -134,7 +134,7 @@ class Run:
         return cls(home, None, Database(home / "records.sqlite", read_only=True), header)
 
     def close(self) -> None:
-        """Let other processes in; may be called twice."""
+        """Release the lock and close the files; may be called twice."""
         self.database.close()
         if self._lock is not None:
             self._lock.release()
@@ -148,10 +148,10 @@ class Run:
     # ---------------------------------------------------------------- tables and work
 
     def table(self, name: str, record_type: type[R]) -> Table[R]:
-        """The table of that name; a stage may have its own beside the built-in ones.
+        """The table with that name; a stage may have its own besides the built-in ones.
 
         Raises:
-            ValueError: the name is in use for another record type.
+            ValueError: the name is in use for a different record type.
         """
         known = self._tables.setdefault(name, Table(self.database, name, record_type))
         if known.record_type is not record_type:
@@ -179,7 +179,7 @@ class Run:
 
     @property
     def measurements(self) -> Table[Measurement]:
-        """The measurer's findings."""
+        """The measurer's results."""
         return self.table("measurements", Measurement)
 
     @property
@@ -188,7 +188,7 @@ class Run:
         return self.table("checkpoints", Checkpoint)
 
     def place(self, executor: Executor | None = None, needs: Needs | None = None, device: str = "cpu") -> Place:
-        """Where chunks of this run are worked on: with its stop signal, progress and log.
+        """Where chunks of this run are computed: with its stop signal, progress and log.
 
         Args:
             executor: runs the chunks; None for one after the other in this process.
@@ -205,7 +205,7 @@ class Run:
         )
 
     def failures(self) -> list[Failure]:
-        """What failed and has no record yet, of all tables used so far."""
+        """Failed work without a record, of all tables used so far."""
         return [failure for table in self._tables.values() for failure in table.failures()]
 
     # ---------------------------------------------------------------- costs
@@ -226,7 +226,7 @@ class Run:
     # ---------------------------------------------------------------- derived records and work in hand
 
     def write_derived(self, name: str, records: Sequence[Record]) -> Path:
-        """Write derived records beside the expensive ones, to be looked at; safe to delete. Returns the file."""
+        """Write derived records beside the expensive ones, for inspection; safe to delete. Returns the file."""
         make_folder(self.home / "derived")
         path = self.home / "derived" / f"{name}.json"
         text = json.dumps([record.model_dump(mode="json") for record in records], indent=1, ensure_ascii=False)
@@ -234,7 +234,7 @@ class Run:
         return path
 
     def read_derived(self, name: str, record_type: type[D]) -> list[D] | None:
-        """Derived records of an earlier run; None when they were never written or deleted."""
+        """Derived records of an earlier run; None if they were never written, or deleted."""
         path = self.home / "derived" / f"{name}.json"
         if not path.exists():
             return None
@@ -243,7 +243,7 @@ class Run:
     def scratch(self, key: str) -> Path:
         """A folder for the state of one piece of long work (a training run's optimiser); it survives a kill.
 
-        Write into it with `rushes.store.files.write_atomic`; `clear_scratch` when the record has landed.
+        Write into it with `rushes.store.files.write_atomic`; call `clear_scratch` once the record is stored.
         """
         folder = self.home / "scratch" / key
         make_folder(folder)
@@ -257,7 +257,7 @@ class Run:
 
     @property
     def is_done(self) -> bool:
-        """True when the run was finished; running it again does nothing."""
+        """True if the run is finished; running it again does nothing."""
         return (self.home / "done").exists()
 
     def finish(self, scorecard: Scorecard) -> Scorecard:
@@ -273,7 +273,7 @@ class Run:
         return Scorecard.model_validate_json(path.read_bytes()) if self.is_done and path.exists() else None
 
     def reopen_work(self) -> None:
-        """Take back `done`: something must be made again."""
+        """Remove `done`: something must be computed again."""
         with explained(self.home / "done"):
             (self.home / "done").unlink(missing_ok=True)
 
@@ -282,7 +282,7 @@ _OWN_FILES: Final = frozenset({"lock", "header.json", "events.jsonl"})
 
 
 def _refuse_foreign_folder(home: Path) -> None:
-    """A folder with somebody's files in it is not made into a run by mistake."""
+    """Do not turn a folder with other files into a run by mistake."""
     if not home.exists():
         return
     if not home.is_dir():

@@ -24,21 +24,21 @@ class Table(Generic[R]):
     database: Database
     """Where they are."""
     name: str
-    """What the stage is called everywhere: "clips", "answers", ..."""
+    """The name of the table and of its stage: "clips", "answers", ..."""
     record_type: type[R]
-    """What they are."""
+    """The class of the records."""
 
     def get(self, key: str) -> R:
         """One record.
 
         Raises:
-            KeyError: it is not there.
+            KeyError: it does not exist.
             StoreError: it was written by a version of Rushes with other fields.
         """
         return self.get_many([key])[key]
 
     def get_many(self, keys: Sequence[str]) -> dict[str, R]:
-        """The records that are there, by key, in the order of `keys`."""
+        """The existing records, by key, in the order of `keys`."""
         found: dict[str, R] = {}
         for part in _parts(keys):
             statement = f"SELECT key, body FROM records WHERE name = ? AND key IN ({_marks(part)})"
@@ -46,7 +46,7 @@ class Table(Generic[R]):
         return {key: found[key] for key in keys if key in found}
 
     def all(self) -> list[R]:
-        """All records, sorted by key: the order in which they landed means nothing."""
+        """All records, sorted by key, since the order of insertion has no meaning."""
         rows = self.database.rows("SELECT body FROM records WHERE name = ? ORDER BY key", (self.name,))
         return [self.parse(body) for (body,) in rows]
 
@@ -63,10 +63,10 @@ class Table(Generic[R]):
         return [key for key in keys if key not in there]
 
     def land(self, records: Sequence[R], failures: Sequence[Failure] = (), cost: CostEntry | None = None) -> None:
-        """Append a batch in one transaction, after its blobs are on the disk. A record that is there already stays.
+        """Append a batch in one transaction, after its blobs are on the disk. An existing record is kept.
 
         Raises:
-            StoreError: disk full or read-only; then nothing of the batch is in.
+            StoreError: disk full or read-only; then nothing of the batch is stored.
         """
         rows = [(self.name, record.key, record.model_dump_json()) for record in records]
         lost = [(self.name, failure.work_key, failure.attempt, failure.model_dump_json()) for failure in failures]
@@ -85,7 +85,7 @@ class Table(Generic[R]):
                 )
 
     def drop(self, keys: Sequence[str]) -> None:
-        """Forget records whose stored files are damaged, so that they are made again."""
+        """Delete records whose stored files are damaged, so that they are computed again."""
         with self.database.transaction():
             self.database.execute_many(
                 "DELETE FROM records WHERE name = ? AND key = ?", [(self.name, key) for key in keys]

@@ -1,4 +1,4 @@
-"""Reading and writing video files with PyAV: frames by their time stamps, mp4 for people, lossless mp4 for the machine.
+"""Reading and writing video files with PyAV: frames by their time stamps, mp4 for playback, lossless files for storage.
 
 Legend: T frames, H height, W width. `av` and `cv2` are imported where they are used.
 """
@@ -31,53 +31,53 @@ _BT709: Final = 1
 
 @dataclass(frozen=True)
 class Coding:
-    """A way to encode frames. One thread each, so that the same frames give the same bytes on every machine."""
+    """How to encode frames. All use one thread, so that the same frames give the same bytes on every machine."""
 
     codec: str
     """FFmpeg's name of the encoder."""
     pixels: str
-    """FFmpeg's name of the pixel format: RGB ones keep every value."""
+    """FFmpeg's name of the pixel format; RGB formats keep every value."""
     options: Mapping[str, str]
-    """Of the encoder."""
+    """Options of the encoder."""
     container: str = "mp4"
     """FFmpeg's name of the file format."""
 
 
 LOSSLESS: Final = Coding("libx264rgb", "rgb24", {"qp": "0", "preset": "medium", "bf": "0", "threads": "1"})
-"""Every pixel in an mp4: FFmpeg reads it, browsers do not."""
+"""Lossless mp4; FFmpeg reads it, browsers do not."""
 FOR_PEOPLE: Final = Coding("libx264", "yuv420p", {"crf": "16", "preset": "medium", "bf": "0", "threads": "1"})
 """Plays everywhere; sides must be even."""
 ARCHIVE: Final = Coding("ffv1", "bgr0", {"level": "3", "g": "1", "slices": "4", "threads": "1"}, "matroska")
-"""Every pixel, frame by frame: for clips that a run stores. H.264 without loss was half as large for one clip and twice
-for another."""
+"""Lossless, frame by frame: for clips that a run stores. Lossless H.264 was half as large for one clip and twice as
+large for another."""
 FINE: Final = Coding("libx264", "yuv444p", {"crf": "10", "preset": "veryfast", "bf": "0", "threads": "1"})
-"""Nearly every pixel in a small file, colours at full resolution: for clips that a run stores where disk is short."""
+"""Nearly lossless in a small file, colours at full resolution: for clips that a run stores if disk space is short."""
 
 
 class VideoError(InputError):
-    """A video file cannot be used; `reason` says why in one tag, `problem` in a sentence."""
+    """A video file cannot be used; `reason` is a tag, `problem` a sentence."""
 
     def __init__(self, reason: str, problem: str) -> None:
-        super().__init__(problem, next_step="play the file to see what is wrong with it; replace it or take it out")
+        super().__init__(problem, next_step="play the file to see what is wrong with it; replace or remove it")
         self.reason = reason
         """missing, empty, unreadable, no_video or too_short."""
 
 
 @dataclass(frozen=True)
 class VideoCut:
-    """A stretch of a video in the wanted shape, and what had to be done for it."""
+    """A segment of a video in the requested shape, and the changes made for it."""
 
     video: Video
-    """Frames of exactly the wanted shape."""
+    """Frames of exactly the requested shape."""
     is_whole: bool
-    """False when the end of the file, or a part of the picture, was cut away."""
+    """False if the end of the file, or a part of the picture, was cut off."""
     changes: tuple[str, ...]
-    """What was done, in words: the stretch taken, frame rate, crop, size. Empty when the file had the shape already."""
+    """The changes, in words: segment, frame rate, crop, size. Empty if the file already had the shape."""
 
 
 @dataclass(frozen=True, eq=False)
 class _TimedFrame:
-    """A decoded frame and when it is shown."""
+    """A decoded frame and its time."""
 
     time_s: float
     """Seconds since the first frame."""
@@ -86,7 +86,7 @@ class _TimedFrame:
 
 
 def read_video(path: Path, *, max_frames: int | None = None) -> Video:
-    """Every frame of a video file as it is.
+    """Every frame of a video file, unchanged.
 
     Args:
         path: any file that FFmpeg can read.
@@ -111,11 +111,11 @@ def read_video(path: Path, *, max_frames: int | None = None) -> Video:
 
 
 def cut_video(path: Path, *, height_px: int, width_px: int, num_frames: int, fps: float) -> VideoCut:
-    """The beginning of a video file in a model's shape.
+    """The start of a video file in a model's shape.
 
     Frames are chosen by their time stamps: output frame i is what the file shows at i / `fps` seconds. The picture is
-    cropped around its middle to the wanted aspect, then resized: area average down, cubic up. A file of the wanted
-    shape keeps its exact pixels.
+    centre-cropped to the requested aspect ratio, then resized: area average down, cubic up. A file that already has the
+    requested shape keeps its exact pixels.
 
     Args:
         path: any file that FFmpeg can read.
@@ -125,14 +125,14 @@ def cut_video(path: Path, *, height_px: int, width_px: int, num_frames: int, fps
         fps: frames per second.
 
     Raises:
-        VideoError: missing, empty, not a video, damaged before the end of the stretch, or shorter than it.
+        VideoError: missing, empty, not a video, damaged before the end of the segment, or shorter than it.
     """
     times_s = [i / fps for i in range(num_frames)]
     shown: list[Frames] = []
     with _opened(path) as stream:
         fps_in, end_s, size = _rate(stream), 0.0, (0, 0)
         previous: Frames | None = None
-        # One frame is held back: what is shown at a time is the last frame that began before it.
+        # One frame is held back: the picture at a time is the last frame that started before it.
         for timed in _decoded(path, stream):
             while previous is not None and len(shown) < num_frames and times_s[len(shown)] < timed.time_s - _LATE_S:
                 shown.append(fit_frame(previous, height_px, width_px))
@@ -168,13 +168,13 @@ def _changes(
 
 
 def _crop(height_in: int, width_in: int, height_px: int, width_px: int) -> tuple[int, int]:
-    """Height and width of the largest part of a picture that has the wanted aspect."""
+    """Height and width of the largest part of a picture that has the requested aspect ratio."""
     scale = min(height_in / height_px, width_in / width_px)
     return max(1, min(height_in, round(height_px * scale))), max(1, min(width_in, round(width_px * scale)))
 
 
 def fit_frame(frame_HWC: Frames, height_px: int, width_px: int) -> Frames:
-    """One frame cropped around its middle to the wanted aspect, then resized without aliasing.
+    """One frame centre-cropped to the requested aspect ratio, then resized without aliasing.
 
     Args:
         frame_HWC: pixels, uint8, RGB.
@@ -182,7 +182,7 @@ def fit_frame(frame_HWC: Frames, height_px: int, width_px: int) -> Frames:
         width_px: width, pixels.
 
     Returns:
-        Pixels of shape `height_px`, `width_px`, 3; the same values where the size was right already.
+        Pixels of shape `height_px`, `width_px`, 3; unchanged values if the size was already right.
     """
     height_in, width_in = frame_HWC.shape[:2]
     height, width = _crop(height_in, width_in, height_px, width_px)
@@ -198,10 +198,10 @@ def fit_frame(frame_HWC: Frames, height_px: int, width_px: int) -> Frames:
 
 
 def write_video(path: Path, frames_THWC: Frames, fps: float, *, lossless: bool = False, scale: int = 1) -> None:
-    """Write an mp4 that is whole or absent.
+    """Write an mp4 atomically.
 
     Args:
-        path: the file; its folder is made, an old file is replaced.
+        path: the file; its folder is created, an old file is replaced.
         frames_THWC: pixels, T, H, W, 3, uint8, RGB; at least one frame.
         fps: frames per second, above 0.
         lossless: True keeps every pixel (H.264 in RGB, which FFmpeg reads and browsers do not); False is H.264 in
@@ -210,7 +210,7 @@ def write_video(path: Path, frames_THWC: Frames, fps: float, *, lossless: bool =
 
     Raises:
         StoreError: disk full, read-only.
-        ValueError: another shape or number format, or an impossible rate or scale.
+        ValueError: a different shape or number format, or an impossible rate or scale.
     """
     if frames_THWC.dtype != np.uint8 or frames_THWC.ndim != 4 or frames_THWC.shape[-1] != 3 or not frames_THWC.size:
         raise ValueError(f"expected uint8 frames of shape T, H, W, 3, got {frames_THWC.dtype} {frames_THWC.shape}")
@@ -230,21 +230,21 @@ def encode_video(frames_THWC: Frames, fps: float, coding: Coding) -> bytes:
     Args:
         frames_THWC: pixels, T, H, W, 3, uint8, RGB; at least one frame, of even sides for a coding in yuv420p.
         fps: frames per second, above 0.
-        coding: how.
+        coding: codec, pixel format and options.
     """
     import av
 
     file = io.BytesIO()
     rate = Fraction(fps).limit_denominator(10_000)
     is_yuv = coding.pixels.startswith("yuv")
-    # Matroska would give every file a random name of its own.
+    # Otherwise Matroska would write a random id into every file.
     with av.open(file, mode="w", format=coding.container, options={"fflags": "+bitexact"}) as container:
         stream: Any = container.add_stream(coding.codec, rate=rate)
         stream.height, stream.width = frames_THWC.shape[1:3]
         stream.pix_fmt = coding.pixels
         stream.options = dict(coding.options)
         if is_yuv:
-            # Untagged colours are guessed from the picture size, and players guess differently.
+            # Without tags, players guess the colour space from the picture size, and differ.
             stream.codec_context.colorspace = _BT709
             stream.codec_context.color_primaries = _BT709
             stream.codec_context.color_trc = _BT709
@@ -265,30 +265,30 @@ def encode_video(frames_THWC: Frames, fps: float, coding: Coding) -> bytes:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """The first video stream of a file; whatever FFmpeg says about the file becomes a `VideoError`."""
+    """The first video stream of a file; FFmpeg's errors become a `VideoError`."""
     import av
 
     try:
         if path.stat().st_size == 0:
             raise VideoError("empty", f"{path.name!r} is empty: 0 bytes")
     except (OSError, ValueError) as error:
-        raise VideoError("missing", f"{path.name!r} cannot be opened: {_said(error)}") from error
+        raise VideoError("missing", f"{path.name!r} cannot be opened: {_message_of(error)}") from error
     try:
         with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.video:
                 raise VideoError("no_video", f"{path.name!r} holds no video stream")
             stream = container.streams.video[0]
-            stream.codec_context.thread_count = 1  # clips are small, and other work owns the other cores
+            stream.codec_context.thread_count = 1  # clips are small, and other work uses the other cores
             yield stream
     except av.error.FFmpegError as error:
-        raise VideoError("unreadable", f"{path.name!r} is damaged or not a video: {_said(error)}") from error
+        raise VideoError("unreadable", f"{path.name!r} is damaged or not a video: {_message_of(error)}") from error
 
 
 def _decoded(path: Path, stream: Any) -> Iterator[_TimedFrame]:
-    """The frames in the order shown. Raises `VideoError` when there is none."""
+    """The frames in display order. Raises `VideoError` if there is none."""
     start_s: float | None = None
     for i, frame in enumerate(stream.container.decode(stream)):
-        # Raw streams have no time stamps: their frames are as far apart as the stream's rate says.
+        # Raw streams have no time stamps: their frames follow the stream's rate.
         if frame.is_corrupt:
             raise VideoError("unreadable", f"{path.name!r} is damaged at frame {i}")
         time_s = float(frame.time) if frame.time is not None else i / _rate(stream)
@@ -300,7 +300,7 @@ def _decoded(path: Path, stream: Any) -> Iterator[_TimedFrame]:
 
 
 def _upright(pixels: Frames, rotation: int) -> Frames:
-    """Phones store a turned picture and the angle, in degrees counter-clockwise, by which a player turns it back."""
+    """Phones store a rotated picture and the angle, in degrees counter-clockwise, by which players rotate it back."""
     return np.rot90(pixels, k=rotation // 90 % 4) if rotation % 90 == 0 else pixels
 
 
@@ -310,15 +310,15 @@ def _rate(stream: Any) -> float:
 
 
 def _duration(stream: Any) -> float:
-    """Seconds that the file says it lasts; 0 where it does not say."""
+    """The duration stated by the file, seconds; 0 if it states none."""
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     return float(stream.container.duration or 0) / 1e6
 
 
-def _said(error: BaseException) -> str:
-    said: Sequence[str | None] = (getattr(error, "strerror", None), str(error), type(error).__name__)
-    return next(text for text in said if text)
+def _message_of(error: BaseException) -> str:
+    texts: Sequence[str | None] = (getattr(error, "strerror", None), str(error), type(error).__name__)
+    return next(text for text in texts if text)
 
 
 def pixel_hash(video: Video) -> str:

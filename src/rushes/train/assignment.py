@@ -1,4 +1,4 @@
-"""One training run as plain data: what a process that takes part has to know, besides the material."""
+"""One training run as plain data: everything that a participating process needs besides the training data."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ from rushes.train.preview import PreviewOrder
 
 
 class Assignment(BaseModel):
-    """What to train, from where, and where everything goes: the same for every process."""
+    """What to train, from which weights, and where to write: the same for every process."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     key: str
     """Work key of the checkpoint."""
     parent: str
-    """Fingerprint or checkpoint key of the weights to begin with."""
+    """Fingerprint or checkpoint key of the initial weights."""
     start: BlobRef | None
     """Those weights; None for the base's own."""
     spec: TrainSpec
     runtime: TrainRuntime
     conditions: Conditions
-    """What the transformer is told besides latents, timestep and text."""
+    """The transformer's inputs besides latents, timestep and text."""
     base: BaseModelSpec
     fingerprint: str
-    """Of the base's weights: all processes must have loaded the same."""
+    """Fingerprint of the base's weights; all processes must have loaded the same."""
     offload: Offload
-    """How the pipeline's parts are moved while it samples; decides where previews find them."""
+    """How the pipeline's parts are offloaded while it samples; previews depend on it."""
     device: str
     """Kind of device, `cpu` or `cuda`."""
     num_threads: int
     """CPU threads of torch, per process."""
     scratch: Path
-    """Absolute folder with the resumable state and the material; every process can read it."""
+    """Absolute path of the folder with the resumable state and the training data; every process can read it."""
     blobs: Blobs
     """Where the tuned weights are stored."""
     log: EventLog
     """The run's event log."""
     previews: PreviewOrder
     curves: Path
-    """Folder of TensorBoard's files; its own name tells this training from others of the run."""
+    """Folder of TensorBoard's files; its name distinguishes this training run from others of the run."""
     name: str
-    """What the run is called by trackers."""
+    """The run's name in trackers."""
 
     @property
     def seed(self) -> int:
-        """Of order, noise and noise levels."""
+        """Seed of order, noise and noise levels."""
         return seed_from_key(self.key, self.spec.seed)

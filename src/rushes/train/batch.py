@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class FlowBatch:
-    """One training batch in the paper's symbols; the family's path says what z_t and the target v are made of it."""
+    """One training batch in the paper's symbols; the family's path defines z_t and the target v."""
 
     z_0_BCTHW: torch.Tensor
     """Clean latents."""
@@ -26,11 +26,11 @@ class FlowBatch:
     sigma_B: torch.Tensor
     """Noise level of each item, 0 to 1; sigma * 1000 is its timestep."""
     text: TextStates
-    """What the transformer reads of each item's text."""
+    """The transformer's text input for each item."""
     weight_B: torch.Tensor
     """Weight w of each item, >= 0."""
     is_real_B: torch.Tensor
-    """True where the latents are those of a real clip (bool)."""
+    """True for the latents of a real clip (bool)."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What training reads: latents and texts, mapped from disk, and the rows of each step from the step number alone.
+"""The training data: latents and texts, memory-mapped from disk, and each step's rows, given by the step number alone.
 
 Legend: N samples, C latent channels, T latent frames, h rows, w columns, B batch.
 """
@@ -22,11 +22,11 @@ class TrainingSet:
     """The samples of one round."""
 
     z_0_NCThw: Tensor
-    """Clean normalised latents; in a run a mapped file, of which indexing reads the rows it is asked for."""
+    """Clean normalised latents; in a run a memory-mapped file, from which indexing reads only the requested rows."""
     text: TextStates
-    """What the transformer reads of each sample's text (N items), or of each different text, see `text_row_N`."""
+    """The transformer's text input for each sample (N items), or for each distinct text, see `text_row_N`."""
     empty: TextStates
-    """The same of the empty caption (1 item), for caption drop."""
+    """The same for the empty caption (1 item), for caption drop."""
     weight_N: Tensor
     """Weights w >= 0; real clips weigh 1."""
     preference_N: Tensor
@@ -34,10 +34,10 @@ class TrainingSet:
     is_real_N: Tensor
     """True for real clips."""
     text_row_N: Tensor | None = None
-    """Which item of `text` belongs to each sample; None where each has one of its own."""
+    """Which item of `text` belongs to each sample; None if each has its own."""
 
     def texts(self, rows: Tensor) -> TextStates:
-        """What the transformer reads of the texts of some samples."""
+        """The transformer's text input for some samples."""
         return self.text[rows if self.text_row_N is None else self.text_row_N[rows]]
 
     def __post_init__(self) -> None:
@@ -54,13 +54,13 @@ class Step:
     preference_B: Tensor
 
     def to(self, device: torch.device) -> Step:
-        """On the device of the network."""
+        """The same step on the network's device."""
         moved = {name: getattr(self.batch, name).to(device) for name in FlowBatch.__dataclass_fields__}
         return Step(replace(self.batch, **moved), self.preference_B.to(device))
 
 
 def step_batch(data: TrainingSet, spec: TrainSpec, step: int, seed: int) -> Step:
-    """The batch of optimiser step `step`: the same whenever it is asked for, so a resumed run sees the same data.
+    """The batch of optimiser step `step`: always the same for a step, so a resumed run sees the same data.
 
     Own clips are drawn in proportion to their weight rather than drawn evenly and multiplied by it: the expectation of
     the loss is the paper's, its variance lower, and no step is spent on weight 0. Real clips are drawn evenly.

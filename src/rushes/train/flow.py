@@ -1,6 +1,6 @@
 """Flow matching in the paper's symbols, as pure functions.
 
-z_0 clean latents, epsilon noise, sigma noise level in [0, 1], v velocity; `families.path` has how they belong together.
+z_0 clean latents, epsilon noise, sigma noise level in [0, 1], v velocity; `families.path` defines how they are related.
 Legend: B batch, C latent channels, T latent frames, h rows, w columns.
 """
 

@@ -1,6 +1,6 @@
-"""What training reads as files in the run's scratch folder: written by one process, read by all that train together.
+"""The training data as files in the run's scratch folder: written by one process, read by all training processes.
 
-What `shelved` has put there already is mapped as it lies; one more safetensors file holds the rest.
+Files that `shelved` has already written are memory-mapped; one more safetensors file holds the rest.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ FILE_NAME: Final = "material.safetensors"
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Everything training reads."""
+    """Everything that training reads."""
 
     data: TrainingSet
     """What is trained on."""
     held_out: tuple[HeldOut, ...] = ()
-    """Clips whose error is only noted."""
+    """Clips whose error is only recorded."""
     preview_texts: TextStates | None = None
-    """What the transformer reads of the texts in `PreviewOrder.read`; None without previews."""
+    """The transformer's input for the texts in `PreviewOrder.read`; None without previews."""
 
 
 def write_material(folder: Path, material: Material) -> None:
-    """Write it for the other processes; whole or not at all.
+    """Write it for the other processes, atomically.
 
     Raises:
         StoreError: disk full or read-only.
@@ -67,12 +67,12 @@ def read_material(folder: Path) -> Material:
     """What `write_material` wrote.
 
     Raises:
-        TrainingError: it is not there: the run folder is not on a disk that this process sees.
+        TrainingError: it does not exist: the run folder is not on a disk that this process can access.
     """
     path = folder / FILE_NAME
     if not path.exists():
         raise TrainingError(
-            f"this process does not see the training material {path}",
+            f"this process cannot access the training data {path}",
             expected="a run folder on a disk that all processes share",
             next_step="put the run folder on a shared disk: --home",
         )
@@ -105,7 +105,7 @@ def _shelf(folder: Path, name: str) -> dict[str, Path]:
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file, mapped: rows are read when they are asked for."""
+    """All tensors of a file, memory-mapped: rows are read on access."""
     with safe_open(str(path), framework="pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}
 

@@ -17,24 +17,24 @@ from rushes.train.tracker import make_tracker
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the loop calls; by default nothing happens."""
+    """The loop's callbacks; by default they do nothing."""
 
     on_step: Callable[[Progress], None] = lambda progress: None
-    """Told after every step."""
+    """Called after every step."""
     should_stop: Callable[[], bool] = lambda: False
-    """Asked after that; the first process's answer counts."""
+    """Called after that; the first process's answer counts."""
     on_average: Callable[[Network, Mapping[str, Tensor], int], None] = lambda network, average, step: None
-    """Shown the averaged parameters before step 1 and after every step; it must leave them as they are."""
+    """Called with the averaged parameters before step 1 and after every step; it must not change them."""
 
 
 @contextlib.contextmanager
 def beside(
     assignment: Assignment, on_step: Callable[[Progress], None], should_stop: Callable[[], bool]
 ) -> Iterator[Hooks]:
-    """The hooks of the process that shows training to people: curves and previews where the recipe wants them.
+    """The hooks of the process that shows training to people: curves and previews, if the recipe enables them.
 
     Raises:
-        RecipeError: the tracker that is asked for by name is not installed.
+        RecipeError: the requested tracker is not installed.
     """
     previews = Previews(assignment.previews, assignment.log.write)
     tracker = make_tracker(assignment.runtime.tracker, assignment.curves, assignment.name)

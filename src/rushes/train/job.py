@@ -1,4 +1,4 @@
-"""A training run that is ready to begin: the network in place, measured, and shared with other processes."""
+"""A training run that is ready to start: the network loaded, measured, and shared with other processes."""
 
 from __future__ import annotations
 
@@ -30,36 +30,36 @@ from rushes.train.watch import HeldOut
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What the loop works on; none of it is replaced while it runs."""
+    """The inputs of the loop; none of them is replaced while it runs."""
 
     network: Network
-    """The network in training; wrapped by `parallel` already."""
+    """The network in training, already wrapped by `parallel`."""
     data: TrainingSet
     """What is trained on."""
     objective: RewardWeightedObjective
-    """Towards what."""
+    """The loss terms."""
     spec: TrainSpec
-    """How."""
+    """The training settings."""
     seed: int
-    """Of order, noise and noise levels."""
+    """Seed of order, noise and noise levels."""
     setup: Setup = PLAIN_SETUP
     """How the device is used."""
     held_out: Sequence[HeldOut] = ()
-    """Clips whose error is noted before step 1, at every checkpoint, and at the end."""
+    """Clips whose error is recorded before step 1, at every checkpoint, and at the end."""
     parallel: Parallel = ALONE
     """The processes that share every step."""
 
 
 @contextlib.contextmanager
 def ready(assignment: Assignment, family: Family, material: Material, parallel: Parallel = ALONE) -> Iterator[Job]:
-    """Make the network and put it on the device; the family's own transformer lies in main memory meanwhile.
+    """Build the network and put it on the device; meanwhile the family's own transformer is in main memory.
 
-    It is made in main memory, so that the device never holds more of it than training needs. A network that is going
-    to be divided stays there: its blocks come to the device one by one, when they are divided.
+    It is built in main memory, so that the device never holds more of it than training needs. A network that will be
+    sharded stays there: its blocks are moved to the device one by one, when they are sharded.
 
     Raises:
-        RecipeError: the recipe asks for a kernel or a recomputation that this device or transformer does not have.
-        TrainingError: an adapter is wanted and the transformer has none of the layers that it changes.
+        RecipeError: the recipe requests a kernel or a recomputation that this device or transformer does not have.
+        TrainingError: an adapter is requested and the transformer has none of the layers that it changes.
     """
     spec, data = assignment.spec, material.data
     with aside(family):
@@ -77,7 +77,7 @@ def ready(assignment: Assignment, family: Family, material: Material, parallel: 
 
 
 def objective_for(network: Network, data: TrainingSet, spec: TrainSpec) -> RewardWeightedObjective:
-    """The objective that a recipe asks for, with the moments of the real clips where it compares them."""
+    """The recipe's objective, with the moments of the real clips if it compares them."""
     mean = std = torch.zeros(0)  # read by `moments` alone
     if spec.realism.kind == "moments":
         real = torch.nonzero(data.is_real_N).flatten()
@@ -88,15 +88,15 @@ def objective_for(network: Network, data: TrainingSet, spec: TrainSpec) -> Rewar
 
 
 def checkpoint_of(assignment: Assignment, job: Job, trained: Trained) -> Checkpoint:
-    """Store what training made, under the base's own names; inside `ready`, on the first process.
+    """Store the trained weights under the base's own names; to be called inside `ready`, on the first process.
 
     Raises:
-        TrainingError: training left the model as it was.
+        TrainingError: training did not change the model.
         StoreError: disk full or read-only.
     """
     family, spec, blobs = job.network.family, assignment.spec, assignment.blobs
     progress = trained.progress
-    # Divided weights cannot be merged in place: the average goes into a network of its own, in main memory.
+    # Sharded weights cannot be merged in place: the average goes into a separate network in main memory.
     whole = _network(assignment, family) if job.parallel.is_sharded else job.network
     weights = merged_weights(whole, trained.average)
     check_changed(family.transformer.state_dict() if whole.origin is None else whole.origin, weights)
@@ -117,17 +117,17 @@ def checkpoint_of(assignment: Assignment, job: Job, trained: Trained) -> Checkpo
 
 
 def check_changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> None:
-    """After training the model must differ from where it began, under exactly the same names.
+    """After training the weights must differ from the initial ones, under exactly the same names.
 
     Raises:
-        TrainingError: it does not, or the names are others.
+        TrainingError: they do not differ, or the names do.
     """
     if set(before) != set(after):
         odd = sorted(set(before) ^ set(after))[:4]
-        raise TrainingError("the tuned weights have other names than the base's", got=odd)
+        raise TrainingError("the names of the tuned weights differ from the base's", got=odd)
     if all(torch.equal(before[name].cpu(), after[name].cpu()) for name in before):
         raise TrainingError(
-            "training left the model exactly as it was",
+            "training did not change the model at all",
             next_step="raise train.learning_rate or train.num_steps, or check the loss curves for skipped steps",
         )
 
@@ -141,7 +141,7 @@ def _network(assignment: Assignment, family: Family) -> Network:
 
 @contextlib.contextmanager
 def aside(family: Family, *, whole: bool = False) -> Iterator[None]:
-    """The family's transformer, or the `whole` pipeline, in main memory meanwhile, which gives its GPU room."""
+    """Keep the family's transformer, or the `whole` pipeline, in main memory meanwhile, to free GPU memory."""
     moved = family.pipeline if whole else family.transformer
     on_gpu = family.device.type == "cuda" and family.placement.offload == "none"
     with family.plain_weights():

@@ -19,38 +19,38 @@ KERNELS: Final[dict[str, SDPBackend]] = {
     "cudnn": SDPBackend.CUDNN_ATTENTION,
     "math": SDPBackend.MATH,
 }
-"""By the names that a recipe calls them."""
+"""By their names in a recipe."""
 SHORT_TOKENS: Final = 1024
-"""Most keys that the plain kernel is used for on a CPU: its backward pass is several times faster there."""
+"""Up to this number of keys the plain kernel is used on a CPU: its backward pass is several times faster there."""
 MAX_SCORE_BYTES: Final = 2 * 2**30
-"""The plain kernel is not tried where its matrix of attention scores would be larger."""
+"""The plain kernel is not tried if its matrix of attention scores would be larger."""
 NUM_TIMED: Final = 3
 """Timed passes per kernel and shape, after one to warm up."""
 
 
 def kernel_seconds(kernel: str, calls: Sequence[AttentionCall], device: torch.device) -> float | None:
-    """Seconds of one forward and backward pass of every call; None where the kernel cannot do one of them."""
+    """Seconds of one forward and backward pass of every call; None if the kernel does not support one of them."""
     if kernel == "math" and any(_score_bytes(call) > MAX_SCORE_BYTES for call in calls):
         return None
     total = 0.0
     try:
         for call in calls:
             total += _call_seconds(kernel, call, device)
-    except (RuntimeError, NotImplementedError):  # "no available kernel", or out of memory: this kernel is not for it
+    except (RuntimeError, NotImplementedError):  # "no available kernel", or out of memory: it cannot be used
         return None
     return total
 
 
 def choose_kernel(asked: str, calls: Sequence[AttentionCall], device: torch.device) -> tuple[str, dict[str, float]]:
-    """The kernel to train with, and what was timed (seconds by name; empty where nothing had to be).
+    """The kernel to train with, and the timings (seconds by name; empty if none were needed).
 
     Args:
         asked: `runtime.train.attention` of the recipe.
         calls: what training will call, from `probe`.
-        device: where.
+        device: the device.
 
     Raises:
-        RecipeError: the recipe names a kernel that cannot do these calls on this device.
+        RecipeError: the recipe names a kernel that does not support these calls on this device.
     """
     if asked == "auto" and device.type == "cpu":
         longest = max((call.key[-2] for call in calls), default=0)

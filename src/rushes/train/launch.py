@@ -1,7 +1,7 @@
 """Train in several processes on this machine, started and supervised by torch's own launcher.
 
-Nothing of it listens on the network: the launcher and the process group meet in files, gloo and NCCL talk through the
-loopback interface, and the first process reports every step here through a socket file.
+Nothing listens on the network: the launcher and the process group rendezvous through files, gloo and NCCL communicate
+through the loopback interface, and the first process reports every step here through a socket file.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ from rushes.train.assignment import Assignment
 
 ASSIGNMENT: Final = "assignment.json"
 CHECKPOINT: Final = "checkpoint.json"
-"""What the first process leaves when it is done; nothing where it was told to stop."""
+"""Written by the first process when it is done, but not if it was told to stop."""
 SOCKET: Final = "steps"
 LOGS: Final = "processes"
-"""Folder in the scratch folder with what the processes print."""
+"""Folder in the scratch folder with the output of the processes."""
 
 
 def train_in_processes(
     assignment: Assignment, on_step: Callable[[int, float], None], should_stop: Callable[[], bool]
 ) -> Checkpoint:
-    """Train in as many processes as the assignment says; its material lies in the scratch folder already.
+    """Train in the number of processes that the assignment sets; the training data is already in the scratch folder.
 
     Args:
         assignment: what to train.
-        on_step: told the number of steps done and the seconds spent, after every step, in another thread.
-        should_stop: asked after that.
+        on_step: called with the number of steps done and the seconds spent, after every step, in another thread.
+        should_stop: called after that.
 
     Raises:
-        RecipeError: there is no device for each process.
-        Stopped: asked to; the state is stored.
+        RecipeError: there are fewer devices than processes.
+        Stopped: stopped on request; the state is stored.
         TrainingError: a process failed or died; the last stored state is good.
     """
     num, logs = assignment.runtime.num_processes, assignment.scratch / LOGS
     device_of(assignment.device, num - 1)
     shutil.rmtree(logs, ignore_errors=True)
-    # Else the launcher opens a TCP store, which listens on all interfaces, whatever address it is given.
+    # Otherwise the launcher opens a TCP store, which listens on all interfaces, whatever address it is given.
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the error below says what failed
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the error below reports the failure
     with tempfile.TemporaryDirectory(prefix="rushes-") as name:
         folder = Path(name)
         (folder / ASSIGNMENT).write_text(assignment.model_dump_json(), encoding="utf-8")
@@ -70,7 +70,7 @@ def train_in_processes(
             local_addr="127.0.0.1",
             max_restarts=0,
             monitor_interval=0.2,
-            signals_to_handle="",  # Ctrl-C is for the run to hear: what it raises here ends the processes
+            signals_to_handle="",  # the run handles Ctrl-C: the exception that it raises here ends the processes
             logs_specs=DefaultLogsSpecs(str(logs), redirects=Std.ALL),
         )
         with _answering(folder / SOCKET, on_step, should_stop):
@@ -98,7 +98,7 @@ def _answering(path: Path, on_step: Callable[[int, float], None], should_stop: C
         try:
             yield
         finally:
-            Client(str(path), "AF_UNIX").close()  # ends the wait where no process has come
+            Client(str(path), "AF_UNIX").close()  # ends the wait if no process has connected
         served.result()
 
 
@@ -106,14 +106,14 @@ def _reason(failed: ChildFailedError, logs: Path, num: int) -> TrainingError:
     """The error of the process that failed first, or the signal that ended it."""
     rank, failure = failed.get_first_failure()
     if isinstance(failure.message, dict):
-        said = failure.message["message"]
+        message = failure.message["message"]
     else:
-        said = failure.message if failure.exitcode < 0 else "it failed before it could say why"
+        message = failure.message if failure.exitcode < 0 else "it failed before it could say why"
     return TrainingError(
-        f"process {rank} of the {num} that train together ended with exit status {failure.exitcode}: {said}",
-        expected="all of them at work to the end",
+        f"process {rank} of the {num} training processes ended with exit status {failure.exitcode}: {message}",
+        expected="all of them running until the end",
         got=f"see {next(logs.glob(f'*/attempt_0/{rank}/stderr.log'), logs)}",
-        next_step="put right what it says, and run the same command again: it goes on from the last stored state",
+        next_step="fix that error, and run the same command again: it resumes from the last stored state",
     )
 
 
@@ -121,20 +121,20 @@ def device_of(kind: str, local_rank: int) -> torch.device:
     """The device of the process with that number on its machine.
 
     Raises:
-        RecipeError: it has no GPU of its own, or the recipe names one GPU for all.
+        RecipeError: there is no GPU for it, or the recipe names one GPU for all.
     """
     if kind == "cpu":
         return torch.device("cpu")
     if kind != "cuda":
         raise RecipeError(
-            "several processes need a device each",
+            "each of several processes needs its own device",
             expected="runtime.device: cuda (each process takes one GPU) or cpu",
             got=kind,
             next_step="set runtime.device: cuda",
         )
     if local_rank >= torch.cuda.device_count():
         raise RecipeError(
-            "there are fewer GPUs than processes that train together",
+            "there are fewer GPUs than training processes",
             expected=f"at least {local_rank + 1} GPUs on this machine",
             got=torch.cuda.device_count(),
             next_step="lower --num-processes",

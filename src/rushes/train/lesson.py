@@ -1,4 +1,4 @@
-"""What a training run learns from, and the key of the checkpoint it makes; nothing heavy is imported here."""
+"""What a training run learns from, and the key of its checkpoint; nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rushes.records import BlobRef, Sample
 from rushes.store.identity import content_hash, work_key
 
 NUM_BINS: Final = 10
-"""Equal parts of the noise levels 0 to 1 that training errors are told apart by."""
+"""Equal bins of the noise levels 0 to 1 for training errors."""
 BIN_PREFIX: Final = "error_at_sigma_"
-"""Curves of the error in one part of the noise levels start so: `error_at_sigma_0.3` is from 0.3 up to 0.4."""
+"""Prefix of the curves of the error in one bin of noise levels: `error_at_sigma_0.3` is from 0.3 up to 0.4."""
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """One training run: what to learn from, starting where."""
+    """One training run: what to learn from, and from which weights to start."""
 
     samples: tuple[Sample, ...]
     parent: str
@@ -31,19 +31,19 @@ class Lesson:
 
 
 def previews_in(home: Path, key: str) -> Path:
-    """Where a training run's sample clips lie.
+    """The folder of a training run's preview clips.
 
     Args:
         home: the run folder.
-        key: of the checkpoint that it makes.
+        key: of its checkpoint.
     """
     return home / "previews" / key[:12]
 
 
 def lesson_key(lesson: Lesson) -> str:
-    """Work key of the checkpoint that a lesson makes; where the clips came from is in their own keys.
+    """Work key of a lesson's checkpoint; the origin of the clips is in their own keys.
 
-    How often states are kept, and in how many parts a batch is computed, change no result and are left out.
+    How often states are saved, and the number of micro-batches, do not affect the result and are left out.
     """
     unread = {"preference"} if lesson.spec.negative == 0 else set()
     spec = {

@@ -42,18 +42,18 @@ def learning_rate(step: int, spec: TrainSpec) -> float:
 
 
 def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
-    """Train, or go on training from the state in `scratch`; resumed and straight runs give the same bits on a CPU.
+    """Train, or resume from the state in `scratch`; resumed and uninterrupted runs give the same bits on a CPU.
 
-    Where several processes train together, each calls this with the same arguments but its own `job.parallel`.
+    If several processes train together, each calls this with the same arguments but its own `job.parallel`.
 
     Args:
         job: what to train.
         scratch: folder of the resumable state.
-        hooks: what to call meanwhile.
+        hooks: callbacks.
 
     Raises:
         TrainingError: losses or gradients stayed non-finite.
-        Stopped: asked to; the state is stored.
+        Stopped: stopped on request; the state is stored.
     """
     network, spec, parallel, hooks = job.network, job.spec, job.parallel, hooks or Hooks()
     weights = network.parameters()
@@ -85,11 +85,11 @@ def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
 
 
 def _check_agreed(progress: Progress, parallel: Parallel) -> None:
-    """All processes must go on from the same step."""
+    """All processes must resume from the same step."""
     steps = [int(step) for (step,) in parallel.gather([progress.step])]
     if len(set(steps)) > 1:
         raise TrainingError(
-            "the processes that train together do not see the same state",
+            "the training processes do not read the same state",
             expected="one run folder, on a disk that all of them share",
             got=f"steps {steps}",
             next_step="put the run folder on a shared disk: --home",
@@ -110,7 +110,7 @@ def _backward(job: Job, step: Step) -> tuple[dict[str, float], dict[str, float]]
     """Gradients of one step, accumulated over micro-batches and processes.
 
     Returns:
-        Each term's mean, and the error by noise level: both of the whole batch, on every process.
+        Each term's mean, and the error by noise level: both over the whole batch, on every process.
     """
     network, spec, parallel = job.network, job.spec, job.parallel
     tally, watched = Tally(), Watched(network)
@@ -128,7 +128,7 @@ def _backward(job: Job, step: Step) -> tuple[dict[str, float], dict[str, float]]
 
 
 def _errors(watched: Watched, batch: FlowBatch) -> Tensor:
-    """Squared error of each item, whatever the objective made of it, (B,)."""
+    """Squared error of each item, whatever the objective, (B,)."""
     assert watched.last is not None
     path = watched.network.family.path
     return squared_error(watched.last, path.target(batch.z_0_BCTHW, batch.epsilon_BCTHW, batch.sigma_B))
@@ -143,7 +143,7 @@ def _slice(step: Step, rows: slice) -> Step:
 
 
 def _update(job: Job, state: State, means: Mapping[str, float], errors: Mapping[str, float]) -> None:
-    """One optimiser step, or a counted skip when something was not finite."""
+    """One optimiser step, or a counted skip if a loss or gradient is not finite."""
     spec, progress, optimizer = job.spec, state.progress, state.optimizer
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(progress.step, spec)
@@ -180,7 +180,7 @@ def check_untouched(job: Job) -> None:
     network, setup = job.network, job.setup
     batch = step_batch(job.data, job.spec, 0, job.seed).to(network.device).batch
     z, sigma, text = batch.z_0_BCTHW[:2], batch.sigma_B[:2], batch.text[:2]
-    # Compiled blocks differ from the base's own in the last bits; it is the weights that are compared here.
+    # Compiled blocks differ from the base's own in the last bits, but this check is about the weights.
     with setup.kernels(z.device), uncompiled(setup.compiled):
         tuned, base = network.velocity(z, sigma, text), network.reference(z, sigma, text)
     # NaN on both sides is equal here: the loop itself reports numbers that are not finite.

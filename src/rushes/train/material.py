@@ -1,4 +1,4 @@
-"""From samples to what training reads, and to the clips that it does not read: latents, texts, weights, preferences."""
+"""From samples to the training data and the held-out clips: latents, texts, weights, preferences."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from rushes.train.shelf import shelved
 from rushes.train.watch import HeldOut
 
 NUM_OWN_HELD_OUT: Final = 16
-"""Clips of the run that training does not read, whose error is watched."""
+"""The run's own clips that are not trained on, whose error is recorded."""
 NUM_ENCODED_AT_ONCE: Final = 16
 """Clips whose latents are read or encoded together."""
 MAX_PIXELS: Final = 2**24
-"""Pixels, over all frames, that go through an autoencoder at once, but at least one clip's: large clips go alone."""
+"""Maximum pixels, over all frames, per call of the autoencoder; a larger clip is encoded alone."""
 
 
 def divide(lesson: Lesson) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
@@ -53,7 +53,7 @@ def training_set(
     prompts: Mapping[str, Prompt],
     folder: Path,
 ) -> TrainingSet:
-    """Everything training reads: weights in memory, latents and texts in files that are mapped.
+    """Everything that training reads: weights in memory, latents and texts in memory-mapped files.
 
     Latents of real clips are always encoded from their pixels.
 
@@ -63,7 +63,7 @@ def training_set(
         blobs: where clips are stored.
         clips: by key.
         prompts: by key.
-        folder: of this lesson alone, on a disk with room for all its latents and texts (`rushes plan`); what an
+        folder: for this lesson only, on a disk with space for all its latents and texts (`rushes plan`); what an
             earlier process has written there is not encoded again.
 
     Raises:
@@ -82,7 +82,7 @@ def training_set(
     def clean(part: slice) -> Mapping[str, Tensor]:
         return {"z_0": _finite(_latents(shown[part], family, blobs, lesson.reencode))}
 
-    # The sizes of chunks are those that `encode_text` and `latents` work in.
+    # The chunk sizes are those of `encode_text` and `latents`.
     return TrainingSet(
         z_0_NCThw=shelved(folder, "latents", len(shown), NUM_ENCODED_AT_ONCE, clean)["z_0"],
         text=TextStates.of(shelved(folder, "text", len(distinct), TEXT_BATCH, states)),
@@ -95,7 +95,7 @@ def training_set(
 
 
 def unread_clips(lesson: Lesson, clips: Mapping[str, Clip], prompts: Mapping[str, Prompt]) -> list[Clip]:
-    """Own clips of prompts that the lesson has no sample of, such as the base's probe clips: the first by key."""
+    """Own clips of prompts without a sample in the lesson, such as the base's probe clips: the first ones by key."""
     keys = {sample.clip_key for sample in lesson.samples}
     texts = {sample.prompt_key for sample in lesson.samples}
     free = [
@@ -109,7 +109,7 @@ def unread_clips(lesson: Lesson, clips: Mapping[str, Clip], prompts: Mapping[str
 def held_out_sets(
     lesson: Lesson, family: Family, blobs: Blobs, clips: Mapping[str, Clip], prompts: Mapping[str, Prompt]
 ) -> tuple[HeldOut, ...]:
-    """Real clips that are kept out of training, where the recipe says so, and own clips that it has no use for."""
+    """Real clips that the recipe keeps out of training, and own clips that training does not use."""
     real = [clips[sample.clip_key] for sample in divide(lesson)[1]]
     found = []
     for name, chosen in (("real", real), ("own", unread_clips(lesson, clips, prompts))):

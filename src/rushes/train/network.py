@@ -1,4 +1,4 @@
-"""Which parameters move: the whole transformer, or a low-rank adapter on it."""
+"""Which parameters are trained: the whole transformer, or a low-rank adapter on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rushes.families.texts import TextStates
 from rushes.recipe.train import LoraSpec
 
 _ROUNDED = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.Conv3d)
-"""Layers whose weights autocast rounds whenever they compute."""
+"""Layers whose weights autocast rounds in every pass."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,24 +29,24 @@ class Network:
     frozen: Any | None
     """Its untouched copy; None for LoRA."""
     origin: Mapping[str, Tensor] | None
-    """The weights it began with, unrounded, under the base's names; None for the family's own, which may be moved to
-    another device meanwhile: a reference to them here would keep them where they were."""
+    """The initial weights, unrounded, under the base's names. None for the family's own: those may be moved to another
+    device meanwhile, and a reference here would keep the old copies alive."""
     autocast: bool
     conditions: Conditions = PLAIN
     called: Any | None = None
-    """What is called in `tuned`'s place where gradients are wanted: its wrapper for several processes; None without."""
+    """The wrapper for several processes, called instead of `tuned` to get gradients; None for one process."""
 
     @property
     def device(self) -> torch.device:
-        """Where it is."""
+        """The network's device."""
         return self.family.device
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
-        """What is trained, by name."""
+        """The trained parameters, by name."""
         return {name: value for name, value in self.tuned.named_parameters() if value.requires_grad}
 
     def velocity(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
-        """The tuned model's velocity; the family's path turns sigma into the timestep that the transformer is told."""
+        """The tuned model's velocity; the family's path converts sigma into the transformer's timestep."""
         through = self.called if self.called is not None and torch.is_grad_enabled() else self.tuned
         return self._run(through, z_t, sigma_B, text)
 
@@ -78,17 +78,17 @@ def make_network(
     autocast: bool,
     conditions: Conditions = PLAIN,
 ) -> Network:
-    """The network to train, equal to the base (with `start` loaded, where a round before made one) until step 1.
+    """The network to train. Until step 1 it equals the base, or the previous round's weights (`start`).
 
     Args:
         family: the loaded base; its own transformer is left untouched.
         lora: None for full fine-tuning.
-        start: full weights to begin from; None for the base's.
-        autocast: compute in bfloat16 over float32 weights.
-        conditions: what the transformer is told besides latents, timestep and text.
+        start: full initial weights; None for the base's.
+        autocast: compute in bfloat16 with float32 weights.
+        conditions: the transformer's inputs besides latents, timestep and text.
 
     Raises:
-        TrainingError: an adapter is wanted and the transformer has none of the layers it should change.
+        TrainingError: an adapter is requested and the transformer has none of the layers that it changes.
     """
     import copy
 
@@ -110,8 +110,8 @@ def make_network(
 def round_frozen(model: torch.nn.Module) -> None:
     """Keep frozen weights of linear and convolution layers in bfloat16, which halves their memory.
 
-    Autocast rounds exactly these in every pass, so no number changes. What it leaves in float32 (norms, embeddings,
-    modulation tables) stays, and so does what the model wants in float32 and what is trained.
+    Autocast rounds exactly these in every pass, so results do not change. Weights that autocast leaves in float32
+    (norms, embeddings, modulation tables) stay, and so do trained weights and those that the model requires in float32.
     """
     keep = tuple(getattr(model, "_keep_in_fp32_modules", None) or ())
     for name, module in model.named_modules():
@@ -138,7 +138,7 @@ def _add_adapter(model: Any, lora: LoraSpec, targets: Sequence[str]) -> None:
 
 
 def merged_weights(network: Network, average: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tuned model's weights under the base's own names, with the averaged parameters in, adapters merged."""
+    """The tuned model's weights under the base's own names, with averaged parameters and merged adapters."""
     import copy
 
     model = copy.deepcopy(network.tuned)
@@ -165,7 +165,7 @@ def merged_weights(network: Network, average: dict[str, Tensor]) -> dict[str, Te
 
 
 def _unround(model: torch.nn.Module, origin: Mapping[str, Tensor]) -> None:
-    """Put the base's own weights back where `round_frozen` had rounded them."""
+    """Restore the base's own weights where `round_frozen` has rounded them."""
     for name, value in model.named_parameters():
         if value.dtype == torch.bfloat16:
             value.data = origin[name.replace(".base_layer.", ".")].to(value.device, copy=True)

@@ -24,7 +24,7 @@ from rushes.train.realism import moment_distance
 Velocity = Callable[[Tensor, Tensor, TextStates], Tensor]
 """(z_t of shape BCThw, sigma of shape B, text of B items) -> velocity of shape BCThw."""
 TERMS: Final = ("negative_aware", "weighted_flow", "real_flow", "moments", "anchor")
-"""Every term there can be, in the order in which `terms` gives them."""
+"""All possible terms, in the order of `terms`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +83,6 @@ class RewardWeightedObjective:
 
 
 def num_items(batch: FlowBatch) -> dict[str, int]:
-    """How many items of a (micro-)batch each term is a mean over, were it there."""
+    """How many items of a (micro-)batch each term would be a mean over."""
     num, num_real = len(batch.is_real_B), int(batch.is_real_B.sum())
     return {name: {"real_flow": num_real, "anchor": num}.get(name, num - num_real) for name in TERMS}

@@ -1,4 +1,4 @@
-"""The optimiser: AdamW, fused where the device has it, with moments in 8 bits where the recipe asks for it."""
+"""The optimiser: AdamW, fused if the device supports it, with 8-bit moments if the recipe requests them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ INSTALL: Final = "pip install -c constraints.txt 'rushes[eight-bit]'"
 def make_optimizer(
     parameters: Iterable[torch.nn.Parameter], spec: TrainSpec, device: torch.device
 ) -> torch.optim.Optimizer:
-    """AdamW over float32 parameters. On a CPU it is the plain one, whose last bits do not depend on the machine.
+    """AdamW over float32 parameters. On a CPU it is not fused, so its last bits do not depend on the machine.
 
     Raises:
-        RecipeError: 8-bit AdamW is asked for where there is no GPU, or bitsandbytes is not installed.
+        RecipeError: 8-bit AdamW is requested without a GPU, or bitsandbytes is not installed.
     """
     options: dict[str, Any] = {"lr": spec.learning_rate, "betas": BETAS, "weight_decay": spec.weight_decay}
     if spec.optimizer == "adamw_8bit":

@@ -1,7 +1,7 @@
-"""How the steps of training are shared: by one process, or by several in a process group of torch's.
+"""How training steps are shared: one process, or several in a torch process group.
 
 Every process holds an equal number of rows, so the mean over processes of a mean over rows is the mean over the batch.
-`launch` starts the processes, `worker` is what each of them does; `docs/design/009-processes.md` says why so.
+`launch` starts the processes, and each of them runs `worker`; `docs/design/009-processes.md` explains why.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ class Parallel:
     """One of the processes that train together. Every method is called by all of them, in the same order."""
 
     mode: Literal["ddp", "fsdp"] = "ddp"
-    """Copies of the network with averaged gradients (DDP), or divided weights, gradients and moments (FSDP2)."""
+    """Copies of the network with averaged gradients (DDP), or sharded weights, gradients and moments (FSDP2)."""
     device: torch.device = torch.device("cpu")  # noqa: RUF009
-    """Of this process."""
+    """This process's device."""
     group: dist.ProcessGroup | None = None
-    """What all of them have joined; None for a process that trains alone."""
+    """The process group; None for a single process."""
 
     @property
     def rank(self) -> int:
-        """Which one, from 0; the first alone writes files and talks to the user."""
+        """This process's rank, from 0; only the first writes files and reports to the user."""
         return 0 if self.group is None else self.group.rank()
 
     @property
     def num_processes(self) -> int:
-        """How many there are."""
+        """The number of processes."""
         return 1 if self.group is None else self.group.size()
 
     @property
     def is_sharded(self) -> bool:
-        """True where every process holds a part of each weight, False where each holds all of them."""
+        """True if every process holds a shard of each weight, False if each holds all of them."""
         return self.group is not None and self.mode == "fsdp"
 
     def divide(self, network: Network) -> None:
-        """FSDP: leave each process its part of every weight, on its device; once, before any use."""
+        """FSDP: shard every weight over the devices of the processes; once, before any use."""
         if self.group is None or not self.is_sharded:
             return
         warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")  # none is changed
@@ -64,7 +64,7 @@ class Parallel:
                 for module in reversed(list(model.modules())):
                     if type(module).__name__ in repeated and module is not model:
                         fully_shard(module, mesh=mesh)
-                # What lies outside of the blocks is divided again after every pass too: a backward pass may not follow.
+                # Weights outside the blocks are resharded after every forward pass too, since there may be no backward.
                 fully_shard(model, mesh=mesh, reshard_after_forward=True)
 
     def wrap(self, network: Network, idle: Callable[[], Collection[str]]) -> Network:
@@ -72,7 +72,7 @@ class Parallel:
 
         Args:
             network: as it is in one process.
-            idle: tells which trained parameters get no gradient in a step; called where that matters.
+            idle: returns the trained parameters that get no gradient in a step; called only if needed.
         """
         if self.group is None or self.is_sharded:
             return network
@@ -81,21 +81,21 @@ class Parallel:
             device_ids=None if self.device.type == "cpu" else [self.device],
             process_group=self.group,
             forward_sync_buffers=False,
-            find_unused_parameters=bool(idle()),  # a search in every step, without which idle ones are waited for
+            find_unused_parameters=bool(idle()),  # costs a search in every step; without it DDP waits for idle ones
             gradient_as_bucket_view=True,
         )
-        wrapped.config = network.tuned.config  # what a family asks a transformer for besides calling it
+        wrapped.config = network.tuned.config  # a family reads it from the transformer
         return replace(network, called=wrapped)
 
     def syncing(self, network: Network, last: bool) -> AbstractContextManager[None]:
-        """Around a micro-batch. DDP averages gradients after the last; FSDP after each, so that none are ever whole."""
+        """Context of a micro-batch. DDP averages gradients after the last; FSDP after each, so they stay sharded."""
         if network.called is None or last:
             return contextlib.nullcontext()
         paused: AbstractContextManager[None] = network.called.no_sync()
         return paused
 
     def gather(self, values: Sequence[float]) -> list[list[float]]:
-        """What every process gave, by rank, in float64; all give equally many."""
+        """The values of every process, by rank, in float64; all pass the same number."""
         if self.group is None:
             return [list(values)]
         mine = torch.tensor(list(values), dtype=torch.float64, device=self.device)
@@ -104,7 +104,7 @@ class Parallel:
         return [part.tolist() for part in parts]
 
     def of_first(self, value: T) -> T:
-        """What the first process gave: plain data, which travels through main memory."""
+        """The first process's value: plain data, sent through main memory."""
         if self.group is None:
             return value
         box: list[Any] = [value]
@@ -113,17 +113,17 @@ class Parallel:
         return found
 
     def whole(self, value: Tensor) -> Tensor:
-        """All parts of a divided tensor put together, on every process."""
+        """The full tensor of a sharded one, on every process."""
         return value.full_tensor() if isinstance(value, DTensor) else value
 
     def part(self, value: Tensor, like: Tensor) -> Tensor:
-        """A whole tensor, which every process has, divided as `like` is."""
+        """A full tensor, which every process has, sharded as `like` is."""
         if not isinstance(like, DTensor):
             return value
         return distribute_tensor(value.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
 
     def collected(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Whole tensors on the first process, nothing on the others; divided ones arrive in main memory, one by one."""
+        """Full tensors on the first process, nothing on the others; sharded ones go to main memory one by one."""
         found: dict[str, Tensor] = {}
         for name, value in tensors.items():
             entire = self.whole(value.detach())
@@ -133,7 +133,7 @@ class Parallel:
 
 
 ALONE: Final = Parallel()
-"""One process: everything is whole already."""
+"""One process: nothing is sharded."""
 
 
 def rows_of(rank: int, num_processes: int, num_rows: int) -> slice:
@@ -143,6 +143,6 @@ def rows_of(rank: int, num_processes: int, num_rows: int) -> slice:
 
 
 def _repeated(model: Any) -> set[str]:
-    """Class names of the blocks that a diffusers transformer repeats; empty where it names none."""
+    """Class names of the repeated blocks of a diffusers transformer; empty if it names none."""
     names = getattr(model, "_repeated_blocks", None) or getattr(model, "_no_split_modules", None) or ()
     return set(names)

@@ -1,7 +1,7 @@
-"""Sample clips while training runs: the stock pipeline with the averaged weights, as mp4 files for people.
+"""Preview clips while training runs: the stock pipeline with the averaged weights, as mp4 files for people.
 
-A preview moves no weight and draws from no random source of training. Where it cannot be made (too little memory, an
-error) the event log says why and training goes on. Legend: T frames, H height, W width.
+A preview changes no weight and uses no random state of training. If it fails (too little memory, an error), the event
+log records why and training continues. Legend: T frames, H height, W width.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from rushes.store.video import write_video
 from rushes.train.network import Network
 
 MARGIN: Final = 2.0
-"""The memory model of sampling may be off by this factor: so much more must be free."""
+"""The memory model of sampling may be off by this factor, so that much more must be free."""
 TARGET_PX: Final = 256
-"""Tiny clips are enlarged to about this side, so that a player shows more than a stamp."""
+"""Tiny clips are enlarged to about this side, so that they are visible in a player."""
 
 
 class Log(Protocol):
@@ -47,9 +47,9 @@ class PreviewOrder:
     texts: tuple[str, ...]
     """Prompts."""
     sampler: SamplerSettings
-    """As the run samples."""
+    """The run's sampler settings."""
     shape: ShapeSpec
-    """As the run samples; the frames are an upper bound."""
+    """The shape of the run's clips; the number of frames is an upper bound."""
     every: int
     """Steps between previews; 0 for none."""
     num_steps: int
@@ -68,15 +68,15 @@ class PreviewOrder:
         num_steps: int,
         folder: Path,
     ) -> PreviewOrder:
-        """What a recipe asks for.
+        """The previews of a recipe.
 
         Args:
             runtime: `runtime.train.previews`.
-            own_texts: prompts of the clips that are trained on, for where none are named.
+            own_texts: prompts of the clips that are trained on, used if none are named.
             sampler: `generate.sampler`.
             shape: of the run's clips.
             num_steps: of training.
-            folder: where to.
+            folder: where the files go.
         """
         texts = runtime.prompts or tuple(dict.fromkeys(own_texts))[: runtime.num_prompts]
         frames = min(shape.num_frames, runtime.num_frames or shape.num_frames)
@@ -91,7 +91,7 @@ class PreviewOrder:
 
     @property
     def read(self) -> tuple[str, ...]:
-        """Everything that the transformer will have to read: the prompts, and the sampler's negative one."""
+        """All texts that previews need encoded: the prompts, and the sampler's negative prompt."""
         return (self.sampler.negative_prompt, *self.texts) if self.texts else ()
 
     def is_due(self, step: int) -> bool:
@@ -105,19 +105,19 @@ class PreviewOrder:
 
 @dataclass(frozen=True, eq=False)
 class Previews:
-    """Makes the sample clips of one training run."""
+    """Makes the preview clips of one training run."""
 
     order: PreviewOrder
     log: Log
-    """Is told about every clip, and about every one that was not made, with the reason."""
+    """Records every clip, and every clip that could not be made, with the reason."""
     free: Callable[[torch.device], int | None] = free_bytes
-    """How much memory of a device is free; replaced in tests."""
+    """Returns the free memory of a device; replaced in tests."""
 
     def make(self, network: Network, average: Mapping[str, Tensor], step: int) -> None:
-        """Sample what is due after `step` steps and not there yet. It never raises, and changes neither argument.
+        """Sample the missing clips that are due after `step` steps. It never raises, and changes neither argument.
 
         Args:
-            network: as it is now; there is no preview of one that does not lie whole on this device.
+            network: the current network; sharded or offloaded ones have no previews.
             average: the averaged parameters.
             step: optimiser steps done.
         """
@@ -128,7 +128,7 @@ class Previews:
             return
         try:
             self._sample(network, average, step, missing)
-        except Exception as error:  # whatever it is, hours of training are worth more than a preview
+        except Exception as error:  # no error in a preview may end hours of training
             self._tell("preview_failed", step=step, error=f"{type(error).__name__}: {error}"[:1000])
 
     def _sample(self, network: Network, average: Mapping[str, Tensor], step: int, missing: Sequence[int]) -> None:
@@ -145,7 +145,7 @@ class Previews:
             return
         sampler = order.sampler
         if network.autocast and sampler.precision == "float32":
-            # Frozen weights lie in bfloat16 then, which float32 layers cannot read.
+            # Frozen weights are in bfloat16 then, which float32 layers cannot use.
             sampler = sampler.model_copy(update={"precision": "bfloat16"})
         for index in missing:
             text = order.texts[index]
@@ -167,19 +167,19 @@ class Previews:
         return shape_that_fits(family, size, self.order.shape, free)
 
     def _tell(self, event: str, **fields: object) -> None:
-        # A full disk must not end training through its log either; the next checkpoint will say it.
+        # A full disk must not end training through the log either; the next checkpoint will report it.
         with contextlib.suppress(Exception):
             self.log(event, **fields)
 
 
 def shape_that_fits(family: Family, size: ModelSize, shape: ShapeSpec, free: int) -> ShapeSpec | None:
-    """`shape`, or the most frames of it that fit into so much free memory for one clip; None where not even one does.
+    """`shape` with as many of its frames as fit into free memory for one clip; None if not even one frame does.
 
     Args:
-        family: whose rules for frames hold.
-        size: what decides its memory.
-        shape: as wanted.
-        free: bytes.
+        family: its rules for the number of frames apply.
+        size: sizes that determine its memory.
+        shape: the requested shape.
+        free: free memory, bytes.
     """
     for num_frames in (shape.num_frames, *range((shape.num_frames - 2) // 4 * 4 + 1, 0, -4)):
         tried = shape.model_copy(update={"num_frames": num_frames})
@@ -194,9 +194,9 @@ def shape_that_fits(family: Family, size: ModelSize, shape: ShapeSpec, free: int
 
 @contextlib.contextmanager
 def acting(network: Network, average: Mapping[str, Tensor]) -> Iterator[None]:
-    """The network with the averaged parameters in the family's pipeline meanwhile; then everything as it was.
+    """Run the family's pipeline with the network and its averaged parameters; afterwards everything is restored.
 
-    Parameters and average change places, so that no memory is taken.
+    Parameters and average are swapped, so that no additional memory is needed.
     """
     family, tuned = network.family, network.tuned
     before, was_training = family.transformer, tuned.training
@@ -227,14 +227,14 @@ def _changed_places(parameters: Mapping[str, Tensor], average: Mapping[str, Tens
 
 @contextlib.contextmanager
 def texts_at_hand(family: Family, texts: Sequence[str], *, free_encoder: bool) -> Iterator[None]:
-    """Keep what the transformer reads of `texts` meanwhile, and forget it after.
+    """Keep the encoded `texts` in memory meanwhile, and drop them afterwards.
 
-    Later stages may encode a text among others, which changes its last bits: they must not find it encoded here.
+    Later stages may encode a text in another batch, which changes its last bits. They must not reuse these states.
 
     Args:
         family: the loaded model.
-        texts: to keep.
-        free_encoder: whether the text encoder's memory is to be freed.
+        texts: to encode and keep.
+        free_encoder: whether to free the text encoder's memory.
     """
     new = family.keep_texts(texts) if texts else []
     if free_encoder:

@@ -1,4 +1,4 @@
-"""Before training starts: bytes per block, attention calls, and parameters that the velocity does not depend on."""
+"""Measurements before training: bytes per block, attention calls, and parameters that do not affect the velocity."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Probed:
     """What a micro-batch of training needs of the device."""
 
     blocks: tuple[BlockBytes, ...]
-    """Every block in order; empty for a transformer that cannot compute blocks again."""
+    """Every block in order; empty for a transformer that cannot recompute blocks."""
     calls: tuple[AttentionCall, ...]
-    """Different attention calls, by the order of their first occurrence."""
+    """Distinct attention calls, in the order of their first occurrence."""
 
 
 class _AttentionCalls(TorchFunctionMode):
-    """Writes down attention calls on their way."""
+    """Records attention calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class _AttentionCalls(TorchFunctionMode):
             mask = args[3] if len(args) > 3 else named.get("attn_mask")
             shape = None if mask is None else tuple(mask.shape)
             kind = query.device.type
-            # Under autocast the call itself turns its inputs into the format of autocast.
+            # Under autocast the call itself converts its inputs to autocast's format.
             dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else query.dtype
             self.calls[AttentionCall(tuple(query.shape), tuple(key.shape), dtype, shape)] = None
         return func(*args, **named)
@@ -65,7 +65,8 @@ class _AttentionCalls(TorchFunctionMode):
 def probe(network: Network, batch: FlowBatch) -> Probed:
     """Measure with one micro-batch, already on the network's device. No gradient is left behind.
 
-    Only the first block of each kind runs with gradients, so that it fits where training without recomputing does not.
+    Only the first block of each kind runs with gradients, so that it fits even if training without recomputation does
+    not.
     """
     model = network.tuned
     sizes: list[BlockBytes] = []
@@ -97,8 +98,8 @@ def probe(network: Network, batch: FlowBatch) -> Probed:
 def idle_parameters(network: Network, batch: FlowBatch) -> set[str]:
     """Names of trained parameters that the velocity does not depend on, by a backward pass of one micro-batch.
 
-    Copies that share gradients (DDP) have to know whether there are any: they wait for all gradients of a step. The
-    batch is already on the network's device; no gradient is left behind.
+    DDP must know whether there are any, since it waits for all gradients of a step. The batch is already on the
+    network's device; no gradient is left behind.
     """
     parameters = network.parameters()
     z_t = network.family.path.noisy(batch.z_0_BCTHW, batch.epsilon_BCTHW, batch.sigma_B)
@@ -114,7 +115,7 @@ def _kept_bytes(model: torch.nn.Module, block: Callable[..., Any], inputs: Seque
 
     @functools.cache
     def weights() -> set[int]:
-        # Looked up while the block computes: divided weights are whole, and plain parameters, only then.
+        # Looked up while the block computes: only then are sharded weights full, plain parameters.
         plain = [value for value in model.parameters() if type(value) is torch.nn.Parameter]
         return {value.untyped_storage().data_ptr() for value in plain}
 
@@ -126,12 +127,12 @@ def _kept_bytes(model: torch.nn.Module, block: Callable[..., Any], inputs: Seque
 
     fresh = [_tracked(each) if isinstance(each, Tensor) else each for each in inputs]
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
-        made = block(*fresh)  # held until the count is done: a freed storage's address would be given out again
+        made = block(*fresh)  # held until the count is done: the address of a freed storage could be reused
     total = sum(storages.values())
     del made
     return total
 
 
 def _tracked(value: Tensor) -> Tensor:
-    """As a block in the middle of the transformer gets it: with a gradient to pass on."""
+    """The input as a block in the middle of the transformer gets it: requiring a gradient."""
     return value.detach().requires_grad_() if value.is_floating_point() else value

@@ -1,6 +1,6 @@
 """The realism constraint in its two readings, as pure functions; the paper leaves its exact form open.
 
-`real_flow` is flow matching on the real clip of a caption and needs no function of its own beyond `flow.weighted_flow`.
+`real_flow` is flow matching on the real clip of a caption and needs nothing beyond `flow.weighted_flow`.
 `moments` aligns the distribution of clean latents predicted on own clips with that of the real clips trained on.
 Legend: B batch, C latent channels, T latent frames, h rows, w columns.
 """
@@ -26,7 +26,7 @@ def moments_of_rows(z_NCThw: Tensor, rows: Tensor, num_at_once: int = 16) -> tup
     """`weighted_moments` of some rows with equal weights, a few rows in memory at a time: float32 (C, T) each.
 
     Args:
-        z_NCThw: latents, perhaps a mapped file.
+        z_NCThw: latents, possibly a memory-mapped file.
         rows: which, (n,) int64, at least one.
         num_at_once: rows read together.
     """
@@ -42,8 +42,8 @@ def moments_of_rows(z_NCThw: Tensor, rows: Tensor, num_at_once: int = 16) -> tup
 def moment_distance(predicted: Tensor, sigma_B: Tensor, mean_CT: Tensor, std_CT: Tensor) -> Tensor:
     """Squared distance of the moments of predicted clean latents to the real ones, averaged over channels and frames.
 
-    A prediction from much noise is a blurred mean, whose spread is small however real the model is. So items count with
-    (1 - sigma)^2, which leaves the clean end of the path to decide.
+    A prediction at a high noise level is a blurred mean, whose spread is small however realistic the model is. So items
+    are weighted by (1 - sigma)^2, which favours low noise levels.
     """
     if len(sigma_B) == 0:
         return predicted.sum() * 0.0

@@ -1,6 +1,6 @@
-"""How a training run uses its device: what is recomputed, which attention kernel, compiled or not. Chosen at the start.
+"""How a training run uses its device: recomputation, attention kernel, compilation. Chosen at the start.
 
-Nothing here is part of what is trained; what was chosen is told to the run's event log.
+Nothing here affects what is trained; the choice is written to the run's event log.
 """
 
 from __future__ import annotations
@@ -38,47 +38,47 @@ class Setup:
     """What was chosen, and why."""
 
     recompute: Recompute = "none"
-    """Which blocks compute their activations again."""
+    """Which blocks recompute their activations."""
     attention: str | None = None
-    """Name of the attention kernel that comes first; None leaves it to the device."""
+    """Name of the preferred attention kernel; None leaves it to the device."""
     compiled: bool = False
     """Whether repeated blocks are compiled."""
     free_bytes: int | None = None
-    """Memory that was free for activations and optimiser."""
+    """Free memory for activations and optimiser, bytes."""
     reserved_bytes: int = 0
-    """What gradients and the optimiser's moments take of it."""
+    """The part of it for gradients and the optimiser's moments, bytes."""
     activation_bytes: dict[str, int] = field(default_factory=dict[str, int])
-    """What activations take under each policy, measured on one block of each kind."""
+    """Activation memory under each policy, measured on one block of each kind."""
     kernel_seconds: dict[str, float] = field(default_factory=dict[str, float])
-    """What each attention kernel took for the calls of one forward and backward pass; empty where none was timed."""
+    """Seconds of each attention kernel for the calls of one forward and backward pass; empty if none was timed."""
 
     def kernels(self, device: torch.device) -> AbstractContextManager[None]:
-        """The context to compute in."""
+        """The context that selects the kernels."""
         return attention_for(device, None if self.attention is None else KERNELS[self.attention])
 
 
 PLAIN_SETUP = Setup()
-"""Everything kept, the device's usual kernels, nothing compiled."""
+"""No recomputation, the device's default kernels, no compilation."""
 
 
 def micro_batch_size(spec: TrainSpec, num_processes: int) -> int:
-    """Clips that one process computes at once; a recipe whose batch does not divide so is refused when it is read."""
+    """Clips that one process computes at once; a recipe whose batch cannot be split this way is refused on reading."""
     return spec.batch_size // (spec.num_accumulation * num_processes)
 
 
 def prepare(
     network: Network, data: TrainingSet, spec: TrainSpec, runtime: TrainRuntime, parallel: Parallel = ALONE
 ) -> Setup:
-    """Divide the network where it is to be, measure with one micro-batch, choose, and put the choice into the network.
+    """Shard the network if required, measure with one micro-batch, choose, and apply the choice to the network.
 
-    Several processes follow the first one's choice: divided weights need all of them to compute the same blocks again,
-    and all of them to measure.
+    Several processes follow the first one's choice. With sharded weights all of them must measure, and recompute the
+    same blocks.
 
     Raises:
-        RecipeError: the recipe asks for a kernel or a recomputation that this device or transformer does not have.
+        RecipeError: the recipe requests a kernel or a recomputation that this device or transformer does not have.
     """
     if runtime.compile_blocks:
-        compile_blocks(network.tuned)  # under the names that its blocks have before they are divided
+        compile_blocks(network.tuned)  # before sharding, which renames its blocks
     parallel.divide(network)
     measures = parallel.is_sharded or parallel.rank == 0
     setup = parallel.of_first(_choose(network, data, spec, runtime, parallel) if measures else PLAIN_SETUP)
@@ -97,7 +97,7 @@ def _choose(network: Network, data: TrainingSet, spec: TrainSpec, runtime: Train
     recompute = choose_recompute(found.blocks, free, reserved) if runtime.recompute == "auto" else runtime.recompute
     if not found.blocks and runtime.recompute not in ("auto", "none"):
         raise RecipeError(
-            f"{type(network.tuned).__name__} cannot compute its blocks again",
+            f"{type(network.tuned).__name__} cannot recompute its blocks",
             got=runtime.recompute,
             next_step="set runtime.train.recompute: none",
         )
@@ -113,7 +113,7 @@ def _choose(network: Network, data: TrainingSet, spec: TrainSpec, runtime: Train
 
 
 def idle_in(network: Network, data: TrainingSet, spec: TrainSpec, setup: Setup, parallel: Parallel) -> set[str]:
-    """Trained parameters that have no gradient in a step; asked of a network that is set up and not yet wrapped."""
+    """Trained parameters that have no gradient in a step; for a network that is set up but not yet wrapped."""
     with _random_state_kept(network.device), setup.kernels(network.device):
         return idle_parameters(network, _micro_batch(network, data, spec, parallel))
 
@@ -124,21 +124,21 @@ def _micro_batch(network: Network, data: TrainingSet, spec: TrainSpec, parallel:
 
 
 def compile_blocks(transformer: Any, backend: str | Callable[..., Any] = "inductor") -> None:
-    """Compile the blocks that a diffusers transformer repeats; each kind is compiled once.
+    """Compile the repeated blocks of a diffusers transformer; each kind is compiled once.
 
     Raises:
-        RecipeError: the transformer does not say which they are.
+        RecipeError: the transformer does not declare them.
     """
     if not getattr(transformer, "_repeated_blocks", None):
         raise RecipeError(
-            f"{type(transformer).__name__} does not say which of its blocks repeat",
+            f"{type(transformer).__name__} does not declare its repeated blocks",
             next_step="set runtime.train.compile_blocks: false",
         )
     transformer.compile_repeated_blocks(backend=backend)
 
 
 def uncompiled(is_compiled: bool) -> AbstractContextManager[Any]:
-    """Around a pass that is watched or compared bit by bit: compiled blocks run in it as they were written."""
+    """Context for a pass that is measured or compared bit by bit: compiled blocks run uncompiled."""
     return torch.compiler.set_stance("force_eager") if is_compiled else nullcontext()
 
 

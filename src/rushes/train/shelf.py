@@ -1,7 +1,7 @@
-"""Rows of tensors on disk instead of in memory: written once, a few at a time, then mapped: a step reads its own.
+"""Rows of tensors on disk instead of in memory: written once, a few at a time, then memory-mapped, one read per step.
 
-Each tensor is one safetensors file that grows row by row under a temporary name. What a killed process had written
-stays: the next one goes on behind the last whole chunk, whose companions are those of an uninterrupted run.
+Each tensor is one safetensors file that grows row by row under a temporary name. The rows of a killed process are kept.
+The next process continues after the last complete chunk, with the same chunks as in an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _WHOLE, _PARTIAL = ".safetensors", ".partial"
 def shelved(
     folder: Path, name: str, num_rows: int, num_at_once: int, make: Callable[[slice], Mapping[str, Tensor]]
 ) -> dict[str, Tensor]:
-    """Tensors whose rows lie on disk, made now as far as they are missing.
+    """Tensors whose rows are stored on disk; missing rows are computed now.
 
     Args:
-        folder: where the files go: `<name>-<field>.safetensors`. What lies there under these names is taken for the
-            same rows, so a folder belongs to one piece of work.
-        name: what they are.
+        folder: where the files go: `<name>-<field>.safetensors`. Existing files with these names are assumed to hold
+            the same rows, so a folder belongs to one piece of work.
+        name: prefix of the files.
         num_rows: of every tensor, at least 1.
-        num_at_once: rows that are made together.
-        make: the rows of a slice, as one tensor per field, always the same fields.
+        num_at_once: rows that are computed together.
+        make: computes the rows of a slice, as one tensor per field, always the same fields.
 
     Returns:
-        By field: tensors over mapped files. Indexing reads the rows that are asked for; writing into them stays here.
+        By field: tensors over memory-mapped files. Indexing reads the requested rows; writes do not reach the file.
 
     Raises:
         StoreError: the disk is full or read-only, or a file there was written for other rows.
@@ -70,11 +70,11 @@ class _RowFile:
     stem: Path
     """Its path without ending."""
     shape: tuple[int, ...]
-    """Of the whole tensor."""
+    """Shape of the whole tensor."""
     dtype: torch.dtype
     """Its number format."""
     offset: int
-    """Where the numbers begin."""
+    """Where the data starts, bytes."""
 
     @classmethod
     def begin(cls, stem: Path, num_rows: int, rows: Tensor) -> _RowFile:
@@ -89,7 +89,7 @@ class _RowFile:
 
     @classmethod
     def read(cls, stem: Path, path: Path) -> _RowFile | None:
-        """A file that is there; None where not even its header was written."""
+        """An existing file; None if not even its header is complete."""
         with explained(path), path.open("rb") as stream:
             head = stream.read(8)
             text = stream.read(struct.unpack("<Q", head)[0]) if len(head) == 8 else b""
@@ -102,7 +102,7 @@ class _RowFile:
 
     @property
     def path(self) -> Path:
-        """The finished file, or the one in work."""
+        """The finished file, or the partial one."""
         whole = Path(f"{self.stem}{_WHOLE}")
         return whole if whole.exists() else Path(f"{self.stem}{_PARTIAL}")
 
@@ -116,12 +116,12 @@ class _RowFile:
                 f"{self.path} holds other rows than training needs",
                 expected=f"{num_rows} rows",
                 got=self.shape[0],
-                next_step="delete that file; it is made again",
+                next_step="delete that file; it will be written again",
             )
         return (self.path.stat().st_size - self.offset) // max(1, self.row_bytes)
 
     def cut(self, num_done: int, num_rows: int) -> None:
-        """Forget rows behind `num_done`, half-written ones among them."""
+        """Drop rows after `num_done`, including half-written ones."""
         if num_done < num_rows and self.path.suffix == _WHOLE:
             os.replace(self.path, f"{self.stem}{_PARTIAL}")
         if num_done < num_rows:
@@ -143,7 +143,7 @@ class _RowFile:
 
     def mapped(self) -> Tensor:
         numbers = np.dtype(str(self.dtype).removeprefix("torch."))
-        # "c": pages are read when they are touched, and writing to them never reaches the file.
+        # "c": pages are read on access, and writes never reach the file.
         return torch.from_numpy(np.memmap(self.path, numbers, mode="c", offset=self.offset, shape=self.shape))
 
 

@@ -1,7 +1,7 @@
-"""The training stage: from weighted samples to a checkpoint. One piece of work, resumable step by step inside.
+"""The train stage: from weighted samples to a checkpoint. One piece of work, resumable at every step.
 
-It trains here; or in processes that it starts (`launch`); or here as the first of a launcher's processes, of which the
-others are in `worker.assist`. All three do the same in between: `ready`, `optimise`, `checkpoint_of`.
+It trains in this process, or in processes that it starts (`launch`), or in this process as the first one of a launcher,
+whose others run `worker.assist`. All three do the same steps: `ready`, `optimise`, `checkpoint_of`.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 
 def train(context: Context, samples: Sequence[Sample], start: Model) -> Model:
-    """Fine-tune `start` on weighted samples: trained now where it is missing; killed training resumes.
+    """Fine-tune `start` on weighted samples, unless the checkpoint exists; interrupted training resumes.
 
     Args:
-        context: the run at work; it knows the clips and prompts of the samples.
+        context: the run's context; it contains the clips and prompts of the samples.
         samples: what to learn from.
-        start: the weights to begin with.
+        start: the initial weights.
 
     Raises:
-        TrainingError: training broke down, or left the model as it was.
-        Stopped: the user asked to; the state is stored.
+        TrainingError: training broke down, or did not change the model.
+        Stopped: stopped by the user; the state is stored.
     """
     recipe, run = context.recipe, context.run
     lesson = Lesson(
@@ -63,12 +63,12 @@ def train(context: Context, samples: Sequence[Sample], start: Model) -> Model:
 
 
 def teach(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
-    """Train the only lesson of a chunk: what `advance` calls for a missing checkpoint.
+    """Train the only lesson of a chunk; `advance` calls it for a missing checkpoint.
 
     Raises:
         RecipeError: the environment contradicts `runtime.train.num_processes`.
-        TrainingError: training broke down, or left the model as it was.
-        Stopped: the user asked to; the state is stored.
+        TrainingError: training broke down, or did not change the model.
+        Stopped: stopped by the user; the state is stored.
     """
     from rushes.train.handover import Material, write_material
     from rushes.train.hooks import beside
@@ -102,7 +102,7 @@ def teach(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
 
 
 def _in_processes(run: Run, assignment: Assignment, family: Family, shown: _Shown) -> Checkpoint:
-    """Start the processes that train; the model that samples gives up its GPU meanwhile."""
+    """Start the training processes; meanwhile the sampling model leaves its GPU."""
     from rushes.train.job import aside
     from rushes.train.launch import train_in_processes
 
@@ -111,7 +111,7 @@ def _in_processes(run: Run, assignment: Assignment, family: Family, shown: _Show
 
 
 def _parallel(assignment: Assignment) -> Parallel:
-    """This process alone, or together with those that its launcher started, which are told what to train."""
+    """This process alone, or together with its launcher's other processes, which get the assignment."""
     from rushes.train.parallel import ALONE
 
     if launched() is None:
@@ -129,7 +129,7 @@ def _assignment(context: Context, lesson: Lesson) -> Assignment:
 
     run, recipe, family, key = context.run, context.recipe, context.models.family, lesson_key(lesson)
     if lesson.start is not None:
-        run.blobs.checked_path(lesson.start)  # damage is healed where this process finds it
+        run.blobs.checked_path(lesson.start)  # so that this process finds damage, which can then be healed
     return Assignment(
         key=key,
         parent=lesson.parent,
@@ -166,7 +166,7 @@ def _preview_order(context: Context, lesson: Lesson) -> PreviewOrder:
 
 
 def _texts(lesson: Lesson, clips: Mapping[str, Clip], prompts: Mapping[str, Prompt]) -> list[str]:
-    """All texts that training has to read, those of clips whose error is only noted included."""
+    """All texts that training reads, including those of clips whose error is only recorded."""
     from rushes.train.material import unread_clips
 
     noted = [clip.prompt_key for clip in unread_clips(lesson, clips, prompts)]
@@ -174,7 +174,7 @@ def _texts(lesson: Lesson, clips: Mapping[str, Clip], prompts: Mapping[str, Prom
 
 
 class _Shown:
-    """Tells the run's progress display about training steps, as a stage of its own."""
+    """Reports training steps to the run's progress display, as a separate stage."""
 
     def __init__(self, run: Run, num_steps: int) -> None:
         self.run = run
@@ -187,7 +187,7 @@ class _Shown:
         self.step_done(progress.step, progress.seconds)
 
     def step_done(self, step: int, seconds: float) -> None:
-        """Show the number of steps done and the seconds they took."""
+        """Show the number of steps done and the seconds spent."""
         if self.first is None:
             self.first, self.began_s = step - 1, seconds
         if self.run.on_progress is not None:

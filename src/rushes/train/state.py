@@ -1,4 +1,4 @@
-"""The state of a training run between two steps: one safetensors file, enough to go on bit for bit."""
+"""The state of a training run between two steps: one safetensors file, enough to resume bit for bit."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ FILE_NAME = "state.safetensors"
 
 @dataclass
 class Progress:
-    """What has happened so far."""
+    """Progress so far."""
 
     step: int = 0
     """Optimiser steps done, skipped ones included."""
     num_skipped: int = 0
     """Steps skipped because the loss or a gradient was not finite."""
     num_skipped_in_a_row: int = 0
-    """Of these, how many just now."""
+    """The most recent skipped steps in a row."""
     seconds: float = 0.0
-    """Wall-clock spent."""
+    """Wall-clock seconds spent."""
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict[str, list[tuple[int, float]]])
-    """(step, value) of every loss term, and of what `watch` measures."""
+    """(step, value) of every loss term, and of the measurements of `watch`."""
 
 
 @dataclass(eq=False)
 class State:
-    """All that changes from step to step."""
+    """Everything that changes from step to step."""
 
     weights: Mapping[str, torch.nn.Parameter]
     """The trained parameters, by name."""
@@ -48,10 +48,10 @@ class State:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What the loop leaves."""
+    """The result of the loop."""
 
     average: dict[str, Tensor]
-    """The averaged (EMA) parameters, or the last ones where `ema_decay` is 0; whole, on the first process."""
+    """The averaged (EMA) parameters, or the last ones if `ema_decay` is 0; full tensors, on the first process."""
     progress: Progress
 
 
@@ -68,7 +68,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], parallel: Parallel = ALONE
 ) -> None:
-    """Put what `optimizer_tensors` gave back into an optimiser over the same parameters."""
+    """Load the result of `optimizer_tensors` into an optimiser over the same parameters."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     fused = bool(optimizer.param_groups[0].get("fused"))
     for name, value in tensors.items():
@@ -84,10 +84,10 @@ def restore_optimizer(
 
 
 def save_state(folder: Path, state: State, parallel: Parallel = ALONE) -> None:
-    """Write the whole state; a crash leaves the old file or the new one, never half of one.
+    """Write the whole state atomically: a crash leaves the old file or the new one.
 
-    Several processes call it together and the first writes: the same file as one process would, so that training can
-    go on with any number of them.
+    Several processes call it together and the first writes. The file is the same as with one process, so that training
+    can resume with any number of processes.
     """
     tensors = {f"weights.{name}": value.detach() for name, value in state.weights.items()}
     tensors |= {f"average.{name}": value for name, value in state.average.items()}
@@ -98,7 +98,7 @@ def save_state(folder: Path, state: State, parallel: Parallel = ALONE) -> None:
 
 
 def load_state(folder: Path, state: State, parallel: Parallel = ALONE) -> None:
-    """Read a stored state back in place, where there is one. Every process reads the same file."""
+    """Load a stored state in place, if there is one. Every process reads the same file."""
     path = folder / FILE_NAME
     if not path.exists():
         return

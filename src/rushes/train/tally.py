@@ -1,6 +1,6 @@
-"""What one step's curves are made of: each loss term's mean over its own items of the whole batch, each item's error.
+"""The values of one step's curves: each loss term's mean over its items in the whole batch, and each item's error.
 
-Micro-batches and processes hold different shares of own and real clips: a mean of their means is another number.
+Micro-batches and processes hold different shares of own and real clips, so a mean of their means would be wrong.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ class Tally:
     """Counts up one step, micro-batch by micro-batch."""
 
     sums: dict[str, float] = field(default_factory=dict[str, float])
-    """Of every term: the sum over micro-batches of mean x number of items."""
+    """For every term: the sum over micro-batches of mean x number of items."""
     counts: dict[str, int] = field(default_factory=dict[str, int])
-    """Of every term: the items that it was a mean of."""
+    """For every term: the number of items."""
     errors: list[float] = field(default_factory=list[float])
     """Squared error of every item, in the order of the batch."""
 
     def add(self, terms: Mapping[str, Tensor], num_items: Mapping[str, int], error_B: Tensor) -> None:
-        """Count a micro-batch in.
+        """Add a micro-batch.
 
         Args:
             terms: scalar per name, each a mean.

@@ -1,6 +1,6 @@
-"""Curves shown while training runs: TensorBoard, or trackio or Weights & Biases when asked for.
+"""Curves shown while training runs: TensorBoard, or on request trackio or Weights & Biases.
 
-They are a view. The run folder has every value in any case.
+They are only a view. The run folder always has every value.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from rushes.recipe.runtime import TrackerName
 from rushes.train.state import Progress
 
 PROJECT: Final = "rushes"
-"""Under which trackio and Weights & Biases file a run."""
+"""The project name in trackio and Weights & Biases."""
 
 
 class Tracker(Protocol):
-    """Is told about every step."""
+    """Receives every step."""
 
     def show(self, progress: Progress) -> None:
         """Show what is new in `progress`."""
         ...
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Finish: no further steps will follow."""
         ...
 
 
@@ -41,13 +41,13 @@ class NoTracker:
 
 
 class _NewPoints:
-    """Tells new points of the curves from those shown before; what an earlier process had shown is not shown again."""
+    """Finds the new points of the curves; points that were shown before, also by an earlier process, are left out."""
 
     def __init__(self) -> None:
         self._num_shown: dict[str, int] | None = None
 
     def of(self, progress: Progress) -> list[tuple[str, int, float]]:
-        """(curve, step, value) of the points since the last call; of the last step only on the first."""
+        """(curve, step, value) of the points since the last call; the first call returns only the last step's."""
         if self._num_shown is None:
             before = progress.step if progress.step > 1 else 0
             self._num_shown = {
@@ -74,7 +74,7 @@ class TensorBoardTracker:
         self._new = _NewPoints()
 
     def show(self, progress: Progress) -> None:
-        """Write the new points; on going on after a kill, those that will come again are purged."""
+        """Write the new points; when training resumes after a kill, points that will be repeated are purged."""
         points = self._new.of(progress)
         if self._writer is None:
             self._writer = self._make(str(self._folder), purge_step=progress.step if progress.step > 1 else None)
@@ -88,9 +88,9 @@ class TensorBoardTracker:
 
 
 class ServiceTracker:
-    """trackio or Weights & Biases, which share their verbs; where they send curves is set up with them.
+    """trackio or Weights & Biases, which have the same interface; their own configuration sets where curves are sent.
 
-    A training that was stopped goes on in the same run there: trackio finds it by its name, Weights & Biases by its id.
+    Resumed training continues the same run there: trackio finds it by name, Weights & Biases by id.
     """
 
     def __init__(self, module: Any, options: Mapping[str, str]) -> None:
@@ -100,7 +100,7 @@ class ServiceTracker:
         self._new = _NewPoints()
 
     def show(self, progress: Progress) -> None:
-        """Log the new points, a call per step."""
+        """Log the new points, one call per step."""
         if not self._started:
             self._module.init(project=PROJECT, resume="allow", **self._options)
             self._started = True
@@ -117,16 +117,16 @@ class ServiceTracker:
 
 
 def make_tracker(kind: TrackerName, folder: Path, name: str) -> Tracker:
-    """The tracker that a recipe asks for.
+    """The recipe's tracker.
 
     Args:
         kind: `runtime.train.tracker`.
-        folder: where TensorBoard's files go. Its own name, letters and digits, tells this training from others of the
-            run and is the same when it goes on.
-        name: what the run is called elsewhere.
+        folder: where TensorBoard's files go. Its name, letters and digits, identifies this training within the run and
+            is the same after a resume.
+        name: the run's name in other trackers.
 
     Raises:
-        RecipeError: the tracker that is asked for by name is not installed.
+        RecipeError: the requested tracker is not installed.
     """
     if kind == "none":
         return NoTracker()

@@ -1,6 +1,6 @@
-"""What is watched beside the objective: the error by noise level, and the error on held-out clips at fixed noise.
+"""Measurements beside the objective: the error by noise level, and the error on held-out clips at fixed noise.
 
-Neither moves a weight. Legend: N clips, B batch, C latent channels, T latent frames, h rows, w columns.
+Neither affects the weights. Legend: N clips, B batch, C latent channels, T latent frames, h rows, w columns.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from rushes.train.network import Network
 from rushes.train.parallel import ALONE, Parallel
 
 HELD_OUT_PREFIX: Final = "held_out_"
-"""Curves of the error on clips that are not trained on start so: `held_out_real`, `held_out_own`."""
+"""Prefix of the curves of the error on clips that are not trained on: `held_out_real`, `held_out_own`."""
 NOISE_SEED: Final = 20_250_101
-"""Of the fixed noise: the same in every run, so that runs can be compared."""
+"""Seed of the fixed noise: the same in every run, so that runs can be compared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +38,15 @@ class HeldOut:
 
 
 def sigma_bins(sigma_B: Tensor) -> Tensor:
-    """Which of the `NUM_BINS` parts each noise level falls into, (B,) int64; 1 belongs to the last."""
+    """The bin of each noise level, of `NUM_BINS` bins, (B,) int64; 1 belongs to the last."""
     return (sigma_B * NUM_BINS).long().clamp(0, NUM_BINS - 1)
 
 
 def error_by_sigma(error_B: Tensor, sigma_B: Tensor) -> dict[str, float]:
-    """Mean error of the items of each part of the noise levels, under its curve's name; parts without items are not in.
+    """Mean error of the items in each bin of noise levels, by curve name; empty bins are left out.
 
     Args:
-        error_B: squared error of each item, as `flow.squared_error` gives it.
+        error_B: squared error of each item, from `flow.squared_error`.
         sigma_B: noise level of each, in [0, 1].
     """
     bins = sigma_bins(sigma_B).tolist()
@@ -60,8 +60,8 @@ def fixed_noise(shape: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Noise and noise levels for `shape` = (N, C, T, h, w): always the same.
 
     Returns:
-        epsilon, standard normal, (N, C, T, h, w), and sigma_i = (p_i + 1/2) / N for a fixed permutation p: every noise
-        level counts alike, whatever density training draws from.
+        epsilon, standard normal, (N, C, T, h, w), and sigma_i = (p_i + 1/2) / N for a fixed permutation p. So all noise
+        levels count equally, whatever density training draws from.
     """
     generator = torch.Generator().manual_seed(NOISE_SEED)
     epsilon = torch.randn(tuple(shape), generator=generator)
@@ -80,11 +80,11 @@ def held_out_errors(
     """Mean squared error of the velocity on every set of held-out clips at the fixed noise, by curve name.
 
     Args:
-        network: as it is now.
+        network: the current network.
         held_out: the sets.
         num_at_once: clips per forward pass.
         kernels: which attention kernels to use on a device.
-        parallel: the processes that share the passes, each taking every so many-th; all find the same.
+        parallel: the processes that share the passes in turn; all get the same result.
     """
     found: dict[str, float] = {}
     for each in held_out:
@@ -93,7 +93,7 @@ def held_out_errors(
         errors = torch.zeros(num)
         for first in range(0, len(starts), parallel.num_processes):
             mine = first + parallel.rank
-            # A process without a pass of its own goes along with the first: divided weights need all of them.
+            # A process without a pass left repeats the first one: sharded weights need all processes in every pass.
             at = starts[mine] if mine < len(starts) else 0
             error_B = _errors_at(network, each, slice(at, at + num_at_once), kernels)
             if mine < len(starts):
@@ -122,7 +122,7 @@ class Watched:
 
     network: Network
     last: Tensor | None = None
-    """Of the last call, without gradient."""
+    """The last prediction, without gradient."""
 
     def velocity(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
         """As `Network.velocity`."""

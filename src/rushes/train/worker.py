@@ -1,7 +1,7 @@
-"""A process that trains along with others: one of `launch` (`python -m rushes.train.worker FOLDER PARENT`) for one
-round, or one of a user's launcher for all rounds of its first process.
+"""One of several training processes: started by `launch` (`python -m rushes.train.worker FOLDER PARENT`) for one round,
+or by a user's launcher for all rounds of its first process.
 
-The first of them stores the tuned weights and shows training; the others write nothing into the run.
+The first process stores the tuned weights and reports progress; the others write nothing into the run.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from rushes.train.loop import optimise
 from rushes.train.parallel import Parallel
 
 PATIENCE: Final = timedelta(hours=1)
-"""How long a process waits in a step for another that is alive; the launcher ends all when one dies."""
+"""How long a process waits in a step for another live process; if one dies, the launcher ends all."""
 WAITING: Final = timedelta(days=20)
-"""How long one of a user's launcher waits for the next round; more milliseconds do not fit into 32 bits."""
+"""How long a process of a user's launcher waits for the next round; more milliseconds do not fit into 32 bits."""
 GRACE_S: Final = 5.0
-"""How long a process that lost the others waits before it fails: the launcher is to find the one that failed first."""
+"""How long a process that lost the others waits before it fails, so that the launcher finds the first failure."""
 
 
 @record
 def work(folder: Path) -> None:
-    """Train one round with the other processes that `launch` has given the same folder to."""
+    """Train one round with the other processes that `launch` started with the same folder."""
     assignment = Assignment.model_validate_json((folder / ASSIGNMENT).read_bytes())
     rank, num = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     device = _own_device(assignment)
@@ -63,7 +63,7 @@ def work(folder: Path) -> None:
             (folder / CHECKPOINT).write_text(made.model_dump_json(), encoding="utf-8")
     except Stopped:
         return
-    except RuntimeError:  # a lost connection is one too
+    except RuntimeError:  # includes a lost connection
         time.sleep(GRACE_S)
         raise
     dist.destroy_process_group()
@@ -80,17 +80,17 @@ def train_along(assignment: Assignment, parallel: Parallel, family: Family, hook
 
 
 def loaded(assignment: Assignment, device: torch.device, *, makes_previews: bool = False) -> Family:
-    """The base model without its text encoders; in main memory, unless previews are made with it.
+    """The base model without its text encoders; in main memory, unless it makes previews.
 
     Raises:
-        TrainingError: it is another model than the run's.
+        TrainingError: it is not the run's model.
     """
     torch.set_num_threads(assignment.num_threads)
     family = load_family(assignment.base, str(device), Placement(assignment.offload) if makes_previews else AWAY)
     family.drop_text_encoder()
     if family.fingerprint != assignment.fingerprint:
         raise TrainingError(
-            "this process has loaded another base model than the first one",
+            "this process has loaded a different base model than the first one",
             expected=f"weights with fingerprint {assignment.fingerprint}",
             got=family.fingerprint,
             next_step="name the same files, or the same base.revision, on every machine",
@@ -100,13 +100,13 @@ def loaded(assignment: Assignment, device: torch.device, *, makes_previews: bool
 
 @contextlib.contextmanager
 def _shown(assignment: Assignment, folder: Path) -> Iterator[Hooks]:
-    """The hooks of the first process: it reports to the process that started it, and asks it whether to stop."""
+    """The hooks of the first process: they report to the process that started it, and ask it whether to stop."""
     with Client(str(folder / SOCKET), "AF_UNIX") as talk:
 
         def should_stop() -> bool:
             try:
                 return bool(talk.recv())
-            except EOFError:  # the step could not be shown: that process raises why
+            except EOFError:  # the other process failed to show the step, and raises the reason itself
                 return True
 
         with beside(assignment, lambda progress: talk.send((progress.step, progress.seconds)), should_stop) as hooks:
@@ -117,9 +117,9 @@ def _shown(assignment: Assignment, folder: Path) -> Iterator[Hooks]:
 
 
 def next_round(assignment: Assignment | None = None) -> Assignment | None:
-    """What the first process of a launcher gives to all of them: a round of training, or None at the end.
+    """The first process's assignment, broadcast to all of a launcher: a round of training, or None at the end.
 
-    The first call waits for all of them to come; the launcher ends those that wait for one that fails.
+    The first call waits until all processes have joined. If one fails, the launcher ends those that wait for it.
     """
     if not dist.is_initialized():
         if os.environ.get("LOCAL_WORLD_SIZE") == os.environ["WORLD_SIZE"]:
@@ -129,10 +129,10 @@ def next_round(assignment: Assignment | None = None) -> Assignment | None:
 
 
 def in_round(assignment: Assignment) -> Parallel:
-    """This process in a round that `next_round` has begun.
+    """This process in a round that `next_round` has started.
 
     Raises:
-        RecipeError: it has no device of its own.
+        RecipeError: there is no device for it.
     """
     device = _own_device(assignment)
     return Parallel(assignment.runtime.parallel, device, _round_group(_backend(device)))
@@ -140,9 +140,9 @@ def in_round(assignment: Assignment) -> Parallel:
 
 @record
 def assist() -> None:
-    """Train along in every round of the first process, as another one of the same launcher.
+    """Take part in every round of the first process, as another process of the same launcher.
 
-    While it waits, signals end it. In a round they are left to the first process, which finishes the step in hand.
+    While it waits, signals end it. During a round only the first process handles them, and finishes the current step.
     """
     family: Family | None = None
     _on_signals(signal.SIG_DFL)
@@ -159,14 +159,14 @@ def assist() -> None:
 
 
 def dismiss() -> None:
-    """End the other processes of a launcher, which wait for the next round."""
+    """End the launcher's other processes, which wait for the next round."""
     next_round(None)
     dist.destroy_process_group()
 
 
 @cache
 def _round_group(backend: str) -> dist.ProcessGroup:
-    """One for all rounds; it is not closed between them, since what is left of a network would wait for it."""
+    """One group for all rounds; it is not closed between them, since remains of an old network would wait for it."""
     group: dist.ProcessGroup = dist.new_group(backend=backend, timeout=PATIENCE)
     return group
 
@@ -187,12 +187,12 @@ def _own_device(assignment: Assignment) -> torch.device:
 
 
 def _backend(device: torch.device) -> str:
-    """Of a group that computes on a device and talks through main memory."""
+    """The backend of a group that computes on a device and sends objects through main memory."""
     return "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
 
 
 def _stay_on_loopback() -> None:
-    """Let gloo and NCCL listen on the loopback interface, not on the one that the host's name leads to."""
+    """Let gloo and NCCL listen on the loopback interface, not on the one that the host name resolves to."""
     name = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), None)
     if name is not None:
         os.environ |= {"GLOO_SOCKET_IFNAME": name, "NCCL_SOCKET_IFNAME": name}
@@ -205,4 +205,4 @@ if __name__ == "__main__":
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
-        os._exit(1)  # a broken process group may abort Python's own way to the end, or keep it from coming there
+        os._exit(1)  # with a broken process group, Python's normal exit may abort or hang

@@ -1,4 +1,4 @@
-"""The stage that weighs: scores become non-negative weights, clips become training samples, and both are written down.
+"""The weigh stage: scores become non-negative weights, clips become training samples, and both are recorded.
 
-The pipeline calls it; it knows records and the recipe, and nothing of models.
+The pipeline calls it. It knows records and the recipe, and nothing of models.
 """

@@ -24,11 +24,11 @@ def above_siblings(r: Sequence[float], prompt: Sequence[str]) -> list[float]:
 
 
 def preference(r: Sequence[float], prompt: Sequence[str]) -> list[float]:
-    """1/2 + 1/2 clip((r - mean of r over the takes of its prompt) / Z, -1, 1), as negative-aware training wants it.
+    """1/2 + 1/2 clip((r - mean of r over the takes of its prompt) / Z, -1, 1), for negative-aware training.
 
-    Z is the root mean square of these distances over all clips, so a usual distance already counts in full
-    (DiffusionNFT, Zheng et al. 2025, the reward normalisation of section 3.3). 1 is wholly good, 0 wholly bad; 1/2 says
-    nothing: it is what the only take of a prompt gets, and takes that are all alike.
+    Z is the root mean square of these distances over all clips, so a typical distance already counts in full
+    (DiffusionNFT, Zheng et al. 2025, the reward normalisation of section 3.3). 1 is wholly good, 0 wholly bad, 1/2 is
+    neutral: the only take of a prompt gets 1/2, and so do takes with equal scores.
 
     Args:
         r: scores.
@@ -40,7 +40,7 @@ def preference(r: Sequence[float], prompt: Sequence[str]) -> list[float]:
 
 
 def preferences(scores: Sequence[Score]) -> list[float]:
-    """The preference of each clip of a round, in order, 0 to 1; a clip without a score has none: 1/2."""
+    """The preference of each clip of a round, in order, 0 to 1; 1/2 for a clip without a score."""
     scored = [(score.outcome.value, score.prompt_key) for score in scores if isinstance(score.outcome, Scored)]
     found = iter(preference([value for value, _ in scored], [key for _, key in scored]))
     return [next(found) if isinstance(score.outcome, Scored) else 0.5 for score in scores]

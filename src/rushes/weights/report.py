@@ -1,4 +1,4 @@
-"""What a set of weights amounts to, told before training: how many clips really count, which ones, and warnings."""
+"""A summary of a set of weights, before training: how many clips really count, which ones, and warnings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from rushes.records import Record, Sample, Score, Scored
 from rushes.records.base import Count, Share, Text
 
 DOMINANT_TENTH: Final = 0.5
-"""Share of the weight from which the heaviest tenth of the clips dominates."""
+"""Share of the weight at or above which the heaviest tenth of the clips dominates."""
 FLAT: Final = 0.1
 """Coefficient of variation below which weighting is nearly plain fine-tuning."""
 
 
 class DimensionShare(Record):
-    """What one dimension has of the weight.
+    """One dimension's share of the weight.
 
     Example:
         DimensionShare(dimension="Composition", num_clips=96, num_weighted=60, weight_share=0.4)
@@ -38,7 +38,7 @@ class DimensionShare(Record):
 
 
 class WeightReport(Record):
-    """What the weights of a round's own clips amount to.
+    """Summary of the weights of a round's own clips.
 
     Example:
         WeightReport(num_clips=192, num_scored=190, num_weighted=150, effective_size=80.5, effective_share=0.42,
@@ -53,13 +53,13 @@ class WeightReport(Record):
     num_weighted: Count
     """Those with a weight above 0."""
     effective_size: Annotated[float, Field(ge=0.0)]
-    """Kish's effective sample size (sum w)^2 / sum w^2: 1 when one clip has it all, `num_scored` when all are equal."""
+    """Kish's effective sample size (sum w)^2 / sum w^2: 1 if one clip has all weight, `num_scored` if all are equal."""
     effective_share: Share
     """`effective_size` / `num_scored`."""
     entropy: Annotated[float, Field(ge=0.0)]
-    """-sum p ln p with p = w / sum w, nats; its exponential is another count of the clips that count."""
+    """-sum p ln p with p = w / sum w, nats; its exponential is another effective number of clips."""
     even_entropy: Annotated[float, Field(ge=0.0)]
-    """ln `num_scored`, nats: the entropy when all weigh the same."""
+    """ln `num_scored`, nats: the entropy of equal weights."""
     largest_share: Share
     """Share of all weight that the heaviest clip has."""
     heaviest_tenth: Share
@@ -67,8 +67,8 @@ class WeightReport(Record):
     variation: Annotated[float, Field(ge=0.0)]
     """Coefficient of variation over the scored clips: standard deviation / mean."""
     within_prompt: Share | None
-    """Share of the weights' variance that lies between takes of one prompt: 0 when only prompts differ, 1 when only
-    takes do. None when all weigh the same."""
+    """Share of the weights' variance that is between takes of one prompt: 0 if only prompts differ, 1 if only takes do.
+    None if all weights are equal."""
     num_prompts: Count
     """Prompts with at least one scored take."""
     num_prompts_contrast: Count
@@ -76,11 +76,11 @@ class WeightReport(Record):
     dimensions: tuple[DimensionShare, ...]
     """Shares per dimension, by name."""
     warnings: tuple[Text, ...]
-    """What a person should know before training, in words; empty when there is nothing to say."""
+    """What a user should know before training, in words; empty if there is nothing to report."""
 
 
 def report_weights(samples: Sequence[Sample], scores: Sequence[Score], spec: WeightsSpec) -> WeightReport:
-    """What the weights of the model's own clips amount to; real clips are not looked at.
+    """A summary of the weights of the model's own clips; real clips are ignored.
 
     Args:
         samples: from `weigh`.
@@ -135,7 +135,7 @@ def entropy(w: Sequence[float]) -> float:
 
 
 def within_share(groups: Sequence[Sequence[float]]) -> float | None:
-    """Share of the total sum of squares that lies within groups (1 - eta squared); None when all values are the same.
+    """Share of the total sum of squares that is within groups (1 - eta squared); None if all values are equal.
 
     Args:
         groups: values, group by group, each with at least one.
@@ -166,24 +166,26 @@ def _shares(own: Sequence[Sample], total: float) -> tuple[DimensionShare, ...]:
 
 
 def _warnings(facts: WeightReport, spec: WeightsSpec) -> tuple[str, ...]:
-    said: list[str] = []
+    found: list[str] = []
     if facts.effective_share < spec.min_effective:
-        said.append(
+        found.append(
             f"the weights of {facts.num_scored} scored clips count like {facts.effective_size:.1f} equal ones "
             f"({facts.effective_share:.0%}, below weights.min_effective {spec.min_effective:.0%}): training will "
             "repeat few clips; generate more, or use a softer weighting"
         )
     if facts.heaviest_tenth >= DOMINANT_TENTH:
-        said.append(
+        found.append(
             f"the heaviest tenth of the clips has {facts.heaviest_tenth:.0%} of the weight, the heaviest clip alone "
             f"{facts.largest_share:.1%}"
         )
     if spec.kind != "uniform" and facts.variation < FLAT:
-        said.append(
+        found.append(
             f"the weights hardly differ (standard deviation {facts.variation:.1%} of their mean): this is nearly plain "
             "fine-tuning; a sharper weighting (filter, exponential, rank, centred) would use the scores"
         )
     for each in facts.dimensions:
         if each.num_weighted == 0:
-            said.append(f"{each.dimension}: none of its {each.num_clips} clips has a weight, so it teaches nothing")
-    return tuple(said)
+            found.append(
+                f"{each.dimension}: none of its {each.num_clips} clips has a weight, so nothing is learned from it"
+            )
+    return tuple(found)

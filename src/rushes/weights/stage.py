@@ -1,4 +1,4 @@
-"""The stage `weigh`: clips and scores become training material, and what the weights amount to is written down."""
+"""The stage `weigh`: clips and scores become training samples, and a summary of the weights is recorded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def weigh(
     """The samples of a round.
 
     Args:
-        context: the run at work.
+        context: the run's context.
         clips: the model's own.
         real: real ones, which need no score.
         scores: of the model's own clips.

@@ -1,4 +1,4 @@
-"""Clips and their scores -> samples with weights: checked, scaled, and refused when nothing is left to train on."""
+"""Clips and their scores -> samples with weights: checked, scaled, and refused if nothing is left to train on."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from rushes.weights.weighting import BuiltInWeighting
 
 
 def weighed(clips: Sequence[Clip], scores: Sequence[Score], spec: WeightsSpec) -> tuple[Sample, ...]:
-    """Clips as training material, in order; unscored ones stay in with weight 0, so that reports can count them.
+    """Clips as training samples, in order; unscored ones are kept with weight 0, so that reports can count them.
 
     Args:
-        clips: the model's own, with a score each, and real ones, which need none and weigh 1.
+        clips: the model's own, with a score each, and real ones, which need none and get weight 1.
         scores: of the own clips, in any order.
         spec: how scores become weights.
 
@@ -41,7 +41,7 @@ def weighed(clips: Sequence[Clip], scores: Sequence[Score], spec: WeightsSpec) -
 
 
 def unjudged(clips: Sequence[Clip]) -> tuple[Sample, ...]:
-    """Clips as training material where no judge was asked: every one weighs 1.
+    """Clips as training samples without a judge: every one gets weight 1.
 
     Args:
         clips: the model's own and real ones.
@@ -64,8 +64,8 @@ def weights_of(scores: Sequence[Score], spec: WeightsSpec) -> list[float]:
     """One weight per score, in order: finite, 0 or more, 0 for unscored clips, of mean 1 over the scored ones.
 
     Raises:
-        TrainingError: no clip is scored or all weights are 0; it says what would give some.
-        RecipeError: a plug-in weighting cannot be loaded, or returned something that is no list of weights.
+        TrainingError: no clip is scored, or all weights are 0; the next step names a remedy.
+        RecipeError: a plug-in weighting cannot be loaded, or did not return a list of weights.
     """
     given: object = build_weighting(spec).weigh(scores)
     w = _checked(given, scores, spec.plugin.use if spec.plugin is not None else spec.kind)
@@ -80,7 +80,7 @@ def scaled(w: Sequence[float], num_scored: int) -> list[float]:
 
     Args:
         w: finite, 0 or more, not all 0.
-        num_scored: clips that the mean of 1 is over, at least as many as have a weight.
+        num_scored: number of clips that the mean of 1 is over, at least as many as have a weight.
     """
     largest = max(w)
     # Dividing by the largest first: sums of tiny weights would overflow their inverse.
@@ -93,7 +93,7 @@ def build_weighting(spec: WeightsSpec) -> Weighting:
     """The recipe's weighting.
 
     Raises:
-        RecipeError: a plug-in that cannot be loaded, or that is no weighting.
+        RecipeError: a plug-in that cannot be loaded, or that is not a weighting.
     """
     if spec.plugin is None:
         return BuiltInWeighting(spec)
@@ -131,10 +131,10 @@ def _nothing_left(scores: Sequence[Score], num_scored: int, spec: WeightsSpec) -
             "no clip has a score, so none has a weight",
             expected="at least one scored clip",
             got=f"{len(scores)} unscored clips",
-            next_step="look at why the judge gave no scores: rushes status",
+            next_step="see why the judge gave no scores: rushes status",
         )
     ways = {
-        "raw": "every score is 0; take easier prompts, or check the judge: rushes judge audit",
+        "raw": "every score is 0; use easier prompts, or check the judge: rushes judge audit",
         "filter": f"lower weights.threshold (now {spec.threshold:g}), or use weights.kind: rank",
         "centred": f"generate more takes per prompt (generate.num_takes), lower weights.floor (now {spec.floor:g}), "
         "or use weights.kind: rank",
@@ -144,5 +144,5 @@ def _nothing_left(scores: Sequence[Score], num_scored: int, spec: WeightsSpec) -
         f"all {num_scored} scored clips have weight 0 under weights.kind: {spec.kind}, so there is nothing to train on",
         expected="at least one weight above 0",
         got=f"scores from {min(values):.3g} to {max(values):.3g}",
-        next_step=ways.get(spec.kind, "mend the weighting, or use weights.kind: rank"),
+        next_step=ways.get(spec.kind, "fix the weighting, or use weights.kind: rank"),
     )

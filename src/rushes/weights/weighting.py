@@ -1,8 +1,8 @@
 """Scores -> weights. Pure functions in the paper's symbols: r is a clip's score in [0, 1], w its weight.
 
-The paper trains on E[ r ||u - v||^2 ], so its weight is the score itself (`raw`). The others are the ways that related
-work sharpens it. The functions see scored clips only. Their scale means nothing: `rushes.weights.weigh` brings all to
-mean 1 over the scored clips, so that a learning rate means the same under every weighting.
+The paper trains on E[ r ||u - v||^2 ], so its weight is the score itself (`raw`). The others are how related work
+sharpens it. The functions get scored clips only. Their scale has no meaning: `rushes.weights.weigh` scales all weights
+to mean 1 over the scored clips, so that a learning rate means the same under every weighting.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ROUNDING: Final = 1e-9
 
 
 def uniform(r: Sequence[float]) -> list[float]:
-    """w = 1: plain fine-tuning on one's own clips."""
+    """w = 1: plain fine-tuning on the model's own clips."""
     return [1.0] * len(r)
 
 
@@ -41,7 +41,7 @@ def exponential(r: Sequence[float], temperature: float) -> list[float]:
 
     Args:
         r: scores.
-        temperature: above 0; small ones keep the best clips only, large ones come near `uniform`.
+        temperature: above 0; small values keep only the best clips, large values approach `uniform`.
     """
     best = max(r, default=0.0)
     return [math.exp((score - best) / temperature) for score in r]
@@ -50,22 +50,22 @@ def exponential(r: Sequence[float], temperature: float) -> list[float]:
 def rank(r: Sequence[float]) -> list[float]:
     """w = share of clips that are worse, ties counted half: (#{r_j < r_i} + #{r_j = r_i} / 2) / n.
 
-    Looks at the order only, so a judge that is too kind or too sharp gives the same weights.
+    Only the order counts, so a judge that is too lenient or too strict gives the same weights.
     """
     ordered = sorted(r)
     return [(bisect_left(ordered, score) + bisect_right(ordered, score)) / (2 * len(ordered)) for score in r]
 
 
 def centred(r: Sequence[float], prompt: Sequence[str], floor: float = 0.0) -> list[float]:
-    """w = max(0, r - mean of r over the takes of its prompt): only what is better than its own siblings counts.
+    """w = max(0, r - mean of r over the takes of its prompt): only takes better than their siblings count.
 
-    Easy prompts, where all takes are good, then weigh no more than hard ones. It is the positive part of the
-    group-relative advantage (GRPO: Shao et al., 2024) without the division by the deviation.
+    Easy prompts, where all takes are good, then get no more weight than hard ones. It is the positive part of the
+    group-relative advantage (GRPO: Shao et al., 2024) without the division by the standard deviation.
 
     Args:
         r: scores.
         prompt: which prompt each clip was generated from, any text; a prompt with one take gives it weight 0.
-        floor: differences below this weigh 0.
+        floor: differences below this get weight 0.
     """
     above = above_siblings(r, prompt)
     return [gap if gap > max(_ROUNDING, floor - _ROUNDING) else 0.0 for gap in above]
@@ -87,7 +87,7 @@ class BuiltInWeighting:
     """Which formula, and its constants."""
 
     def weigh(self, scores: Sequence[Score]) -> list[float]:
-        """One weight >= 0 per score, unscaled, in order; an unscored clip weighs 0."""
+        """One weight >= 0 per score, unscaled, in order; an unscored clip gets 0."""
         scored = [(score.outcome.value, score.prompt_key) for score in scores if isinstance(score.outcome, Scored)]
         w = iter(self._formula([value for value, _ in scored], [key for _, key in scored]))
         return [next(w) if isinstance(score.outcome, Scored) else 0.0 for score in scores]

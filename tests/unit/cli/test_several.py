@@ -32,7 +32,7 @@ def test_a_launcher_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sharing(None) == sharing(2) == ["runtime.train.num_processes=2"]
     check_sharing(2)
     assert sharing(3) == ["runtime.train.num_processes=3"]
-    with pytest.raises(RecipeError, match="another number of processes"):
+    with pytest.raises(RecipeError, match="a different number of processes"):
         check_sharing(3)
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     assert sharing(None)[-1] == "runtime.train.parallel=fsdp"

@@ -235,10 +235,10 @@ def test_a_folder_that_cannot_be_used_says_what_to_make(tmp_path: Path) -> None:
     (tmp_path / "sub" / "metadata.csv").write_text("name,words\na.mp4,t\n")
     (tmp_path / "metadata.jsonl").mkdir()
     cases = {
-        tmp_path / "nowhere": "make it with metadata.jsonl in it, or correct prompts.real.folder",
-        tmp_path / "a.mp4": "make it with metadata.jsonl in it, or correct prompts.real.folder",
+        tmp_path / "nowhere": "create it with metadata.jsonl in it, or correct prompts.real.folder",
+        tmp_path / "a.mp4": "create it with metadata.jsonl in it, or correct prompts.real.folder",
         tmp_path / "sub": "file_name,text",
-        tmp_path: "look at that file",
+        tmp_path: "check that file",
     }
     for folder, says in cases.items():
         with pytest.raises(InputError) as caught:

@@ -37,7 +37,7 @@ def test_lines_are_given_in_order_by_dimension_and_origin(tmp_path: Path) -> Non
     ]  # fmt: skip
     assert (drafts[2].base_text, drafts[2].source) == ("base", "p.jsonl line 3")
     assert isinstance(found[4], Failed)
-    assert "number 3 was asked for" in found[4].message
+    assert "number 3 was requested" in found[4].message
     assert isinstance(writer, FixedWriter)
     assert (writer.count("Up"), writer.count("Up", "probe"), writer.count("Left")) == (2, 1, 0)
 

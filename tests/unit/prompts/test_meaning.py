@@ -66,7 +66,7 @@ def test_the_packaged_embedding_knows_a_paraphrase() -> None:
     found = screen([prompt(FOX), prompt(OTHER), prompt(SAME)], evaluation=[], spec=spec)
     assert [each.text for each in found.accepted] == [FOX, OTHER]
     (refused,) = found.rejections
-    assert refused.reason == "near_duplicate" and f"alike in meaning: {FOX!r}" in refused.detail
+    assert refused.reason == "near_duplicate" and f"similarity in meaning to {FOX!r}" in refused.detail
     held = screen([prompt(SAME)], evaluation=[prompt(FOX, origin="held_out")], spec=spec)
     assert [each.reason for each in held.rejections] == ["held_out"]
     words_only = screen([prompt(FOX), prompt(SAME)], evaluation=[], spec=ScreenSpec())

@@ -241,7 +241,7 @@ def make_data(**changes: object) -> ReportData:
         ),
         "reference": (
             ReferenceCost("clips", 1.4, True, "transformer calls and decoding"),
-            ReferenceCost("answers", None, False, "this judge's arithmetic cannot be counted from here"),
+            ReferenceCost("answers", None, False, "this judge's arithmetic cannot be counted"),
             ReferenceCost("checkpoints", 0.0123, True, "forward and backward passes"),
         ),
     }

@@ -181,9 +181,9 @@ def test_real_clips_are_named_where_something_is_wrong_and_else_counted() -> Non
     page = Page(whole_page())
     assert (
         "199 files and metadata rows: 150 used as they are; 45 used, cut to the model's shape; 3 dropped; "
-        "1 good, but more than the recipe asks for." in page.text
+        "1 good, but not needed by the recipe." in page.text
     )
-    assert "dropped 3 File Reason In words cat.mp4 unreadable no video in it can be decoded" in page.text
+    assert "dropped 3 File Reason Details cat.mp4 unreadable no video in it can be decoded" in page.text
     assert page.text.count("long/take_") == MAX_CLIP_ROWS and "and 5 more" in page.text
     assert "take_149.mp4" not in page.text and "one more.mp4" not in page.text
 
@@ -216,7 +216,7 @@ def test_what_is_missing_says_why_and_shows_no_zero() -> None:
 def test_the_judges_accuracy_on_broken_clips_stands_beside_that_on_clean_ones() -> None:
     rows = (AccuracyRow("Mechanics", 198, 200, 150, 160), AccuracyRow("Composition", 180, 200))
     text = Page(render_report(bare(judge_accuracy=rows))).text
-    section = text[text.index("How far the judge can be trusted") : text.index("What should not wander")]
+    section = text[text.index("How far the judge can be trusted") : text.index("What should not drift")]
     assert "On broken clips" in section
     assert "99 % of 200 94 % of 160" in section
     assert "90 % of 200 not measured" in section
@@ -224,7 +224,7 @@ def test_the_judges_accuracy_on_broken_clips_stands_beside_that_on_clean_ones() 
 
 def test_a_judge_that_was_not_asked_and_real_clips_that_are_not_there_are_no_zeros() -> None:
     text = Page(whole_page()).text
-    assert "not asked" in text
+    assert "not judged" in text
     assert re.search(r"fine detail levels 3\.41 3\.33 not measured", text)
 
 
@@ -245,7 +245,7 @@ def test_the_judge_is_held_to_the_measurer_on_each_models_clips_alone() -> None:
 def test_skipped_steps_are_told_where_there_are_any() -> None:
     assert "skipped" not in Page(whole_page()).text
     text = Page(render_report(bare(skipped=(SkippedSteps(2, 3, 200),)))).text
-    assert "Round 2: 3 of 200 steps were skipped, because a loss or gradient was not finite." in text
+    assert "Round 2: 3 of 200 steps were skipped because a loss or gradient was not finite." in text
 
 
 def test_only_rounds_that_skipped_steps_are_told_of() -> None:

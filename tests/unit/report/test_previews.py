@@ -82,7 +82,7 @@ def test_the_page_holds_them_escaped_closed_and_silent(tmp_path: Path) -> None:
     (tmp_path / "step-000006-0.mp4").write_bytes(b"")
     previews = [Preview(path, 1, 3 * i, EVIL) for i, path in enumerate([*clips, tmp_path / "step-000006-0.mp4"])]
     plain, page = Page(render_report(make_data())), Page(render_report(make_data(previews=previews)))
-    assert "Clips while it trained" not in plain.text
+    assert "Previews during training" not in plain.text
     for words in ("before step 1", "after 3 steps", "after 6 steps", "Not shown:", "<script>alert('x')</script>"):
         assert words in page.text and words not in plain.text, words
     added = [attributes for tag, attributes in page.tags if tag == "video" and "autoplay" not in attributes]

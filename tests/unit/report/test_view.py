@@ -50,8 +50,8 @@ def test_the_reference_gpu_is_an_estimate_a_bound_or_not_known_and_never_zero() 
         "about 1 min 30 s",
         "",  # the second device of a stage: it was said above
         "at least 2.00 ms",
-        "not known",
-        "not known",
+        "unknown",
+        "unknown",
     ]
     assert [row.on_reference for row in view.cost_rows(entries, Missing("no"))] == [""] * 5
 

@@ -103,7 +103,7 @@ def test_an_answer_that_does_not_fit_is_a_failure(run: Run, answer: list[Failed]
 
 def test_must_finish_raises_and_never_gives_up(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
     for _ in range(MAX_ATTEMPTS + 2):
-        with pytest.raises(StageFailed, match="1 of 10 could not be made"):
+        with pytest.raises(StageFailed, match="1 of 10 are missing"):
             make(run, work, toy_writer(failing={3}), chunk_size=4, must_finish=True)
     assert len(make(run, work, toy_writer(), chunk_size=4, must_finish=True)) == 10
 

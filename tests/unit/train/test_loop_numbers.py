@@ -195,7 +195,7 @@ def test_training_that_changed_nothing_is_refused(wan: Family, tmp_path: Path) -
     moved = taught(1e-3, "moved")
     assert moved.step == 2 and isinstance(moved.weights, BlobRef)
     for number, start in enumerate((None, moved.weights)):
-        with pytest.raises(TrainingError, match="left the model exactly as it was"):
+        with pytest.raises(TrainingError, match="did not change the model at all"):
             taught(1e-60, f"same-{number}", start)
 
 
@@ -205,9 +205,9 @@ def test_tuned_weights_are_compared_with_where_training_began(wan: Family) -> No
     moved = {**base, name: base[name] + 1e-3}
     check_changed(base, moved)
     check_changed(moved, base)
-    with pytest.raises(TrainingError, match="exactly as it was"):
+    with pytest.raises(TrainingError, match="did not change the model"):
         check_changed(moved, moved)
     renamed = {("tuned." + each if each == name else each): value for each, value in moved.items()}
-    with pytest.raises(TrainingError, match="other names than the base's") as caught:
+    with pytest.raises(TrainingError, match="differ from the base's") as caught:
         check_changed(base, renamed)
     assert name in str(caught.value) and f"tuned.{name}" in str(caught.value)

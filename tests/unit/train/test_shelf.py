@@ -78,7 +78,7 @@ def test_rows_of_something_else_are_refused(tmp_path: Path) -> None:
     shelved(tmp_path, "text", 10, 4, Source())
     with pytest.raises(StoreError, match="other rows") as caught:
         shelved(tmp_path, "text", 8, 4, Source())
-    assert caught.value.next_step == "delete that file; it is made again"
+    assert caught.value.next_step == "delete that file; it will be written again"
 
 
 def test_writing_into_a_mapped_tensor_leaves_the_file(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_saturated_scores_under_raw_are_told_to_be_plain_fine_tuning() -> None:
 def test_a_dimension_without_weight_is_named() -> None:
     clips = [*clips_of(4, 2, "Mechanics"), *clips_of(1, 2, "Composition")]
     report = report_of([0.9, 0.5] * 4 + [0.1, None], WeightsSpec(kind="filter"), clips)
-    assert "Composition: none of its 2 clips has a weight, so it teaches nothing" in report.warnings
+    assert "Composition: none of its 2 clips has a weight, so nothing is learned from it" in report.warnings
 
 
 def test_nothing_to_report_is_refused() -> None:

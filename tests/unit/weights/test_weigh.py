@@ -85,7 +85,7 @@ def test_tiny_scores_do_not_overflow(tiny: float) -> None:
 @pytest.mark.parametrize(
     ("kind", "values", "advice"),
     [
-        ("raw", [0.0, 0.0], "take easier prompts"),
+        ("raw", [0.0, 0.0], "use easier prompts"),
         ("filter", [0.5, 0.7], "lower weights.threshold (now 0.8)"),
         ("centred", [0.5, 0.5], "generate more takes per prompt"),
     ],
