@@ -114,7 +114,7 @@ def _mean_3x3(image_HW: F32) -> F32:
 
 
 @dataclass(frozen=True, eq=False)
-class Footage:
+class ClipSet:
     """The clips of one origin. Either part may be an iterator that loads clips one by one; each is read once."""
 
     frames: Iterable[Frames] = ()
@@ -125,7 +125,7 @@ class Footage:
     """Moments of clips whose latents were measured before and are not stored."""
 
 
-def drift(before: Footage, after: Footage, real: Footage = Footage()) -> tuple[DriftRow, ...]:
+def drift(before: ClipSet, after: ClipSet, real: ClipSet = ClipSet()) -> tuple[DriftRow, ...]:
     """The drift panel: each quantity on clips of the base model, of the tuned model, and on real clips.
 
     Rows about latents are distances to the real clips' latents. The value for real clips is the distance between two
@@ -140,12 +140,12 @@ def drift(before: Footage, after: Footage, real: Footage = Footage()) -> tuple[D
     return (*_frame_rows(before, after, real), *_latent_rows(*map(_moments, (before, after, real))))
 
 
-def _moments(footage: Footage) -> list[LatentMoments]:
-    return [*footage.moments, *(latent_moments(latents_CTHW) for latents_CTHW in footage.latents)]
+def _moments(clips: ClipSet) -> list[LatentMoments]:
+    return [*clips.moments, *(latent_moments(latents_CTHW) for latents_CTHW in clips.latents)]
 
 
-def _frame_rows(before: Footage, after: Footage, real: Footage) -> list[DriftRow]:
-    means = [_mean_stats([frame_stats(frames) for frames in footage.frames]) for footage in (before, after, real)]
+def _frame_rows(before: ClipSet, after: ClipSet, real: ClipSet) -> list[DriftRow]:
+    means = [_mean_stats([frame_stats(frames) for frames in clips.frames]) for clips in (before, after, real)]
     of_before, of_after, of_real = means
     if of_before is None or of_after is None:
         return []

@@ -14,7 +14,7 @@ from rushes.audit.run import read_audit
 from rushes.judge.agreement import Agreement, agreement
 from rushes.judge.key import judge_name
 from rushes.measure.compare import Contest, compare
-from rushes.measure.drift import Footage, drift
+from rushes.measure.drift import ClipSet, drift
 from rushes.measure.latents import LatentMoments, latent_moments
 from rushes.measure.pairs import Pair, clusters_of, pair_up
 from rushes.plan.arithmetic import UnitFlops
@@ -98,7 +98,7 @@ class Result:
         )
         before, not_finite_before = self._single_clips(run, self.before)
         after, not_finite_after = self._single_clips(run, self.after)
-        real = Footage(frames=_frames(run, self.real), moments=self.real_moments)
+        real = ClipSet(frames=_frames(run, self.real), moments=self.real_moments)
         notes = [*_weight_warnings(run, recipe.num_rounds)]
         for which, num in (("base", not_finite_before), ("tuned", not_finite_after)):
             if num:
@@ -115,7 +115,7 @@ class Result:
             notes=tuple(notes),
         )
 
-    def _single_clips(self, run: Run, measured: Sequence[Measurement]) -> tuple[Footage, int]:
+    def _single_clips(self, run: Run, measured: Sequence[Measurement]) -> tuple[ClipSet, int]:
         """Single clips of one model, and how many of them have latents that are not finite."""
         clips = [self.clips[each.subject[0]] for each in measured if len(each.subject) == 1]
         moments, num_not_finite = [], 0
@@ -126,7 +126,7 @@ class Result:
                     moments.append(latent_moments(latents_CTHW))
                 else:
                     num_not_finite += 1
-        return Footage(frames=_frames(run, clips), moments=moments), num_not_finite
+        return ClipSet(frames=_frames(run, clips), moments=moments), num_not_finite
 
 
 def _frames(run: Run, clips: Sequence[Clip]) -> Iterator[Frames]:

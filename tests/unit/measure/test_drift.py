@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rushes.measure.drift import Footage, drift, frame_stats
+from rushes.measure.drift import ClipSet, drift, frame_stats
 from rushes.measure.latents import latent_moments
 
 RNG = np.random.default_rng(11)
@@ -52,12 +52,12 @@ def test_blur_takes_fine_detail_away() -> None:
 
 
 def test_the_panel_reads_iterators_once_and_says_what_real_clips_are_like() -> None:
-    def footage(level: int, offset: float) -> Footage:
+    def clips(level: int, offset: float) -> ClipSet:
         frames = (flat((level, level, level)) for _ in range(3))
         latents = (RNG.normal(offset, 1, (4, 2, 6, 6)).astype(np.float32) for _ in range(6))
-        return Footage(frames=frames, latents=latents)
+        return ClipSet(frames=frames, latents=latents)
 
-    rows = {row.name: row for row in drift(footage(100, 0.0), footage(50, 3.0), footage(120, 0.0))}
+    rows = {row.name: row for row in drift(clips(100, 0.0), clips(50, 3.0), clips(120, 0.0))}
     assert rows["brightness"].before == pytest.approx(100 / 255)
     assert rows["brightness"].after == pytest.approx(50 / 255)
     assert rows["brightness"].real == pytest.approx(120 / 255)
@@ -72,20 +72,20 @@ def test_the_panel_reads_iterators_once_and_says_what_real_clips_are_like() -> N
 
 def test_remembered_moments_are_as_good_as_latents() -> None:
     sides = [[RNG.normal(shift, 1, (3, 2, 4, 4)).astype(np.float32) for _ in range(9)] for shift in (0.3, 0.5, 0.0)]
-    plain = drift(*(Footage(latents=side) for side in sides))
-    remembered = drift(*(Footage(moments=[latent_moments(each) for each in side]) for side in sides))
+    plain = drift(*(ClipSet(latents=side) for side in sides))
+    remembered = drift(*(ClipSet(moments=[latent_moments(each) for each in side]) for side in sides))
     assert plain == remembered
     assert len(plain) == 3
 
 
 def test_what_is_not_there_is_left_out_never_zero() -> None:
     frames = [flat((1, 2, 3))]
-    names = [row.name for row in drift(Footage(frames=frames), Footage(frames=frames))]
+    names = [row.name for row in drift(ClipSet(frames=frames), ClipSet(frames=frames))]
     assert names == ["motion amount", "saturation", "brightness", "contrast", "fine detail"]
-    assert all(row.real is None for row in drift(Footage(frames=frames), Footage(frames=frames)))
-    assert drift(Footage(), Footage(frames=frames)) == ()
+    assert all(row.real is None for row in drift(ClipSet(frames=frames), ClipSet(frames=frames)))
+    assert drift(ClipSet(), ClipSet(frames=frames)) == ()
     latents = [np.zeros((2, 1, 2, 2), np.float32)]
-    with_one = drift(Footage(latents=latents), Footage(latents=latents), Footage(latents=latents))
+    with_one = drift(ClipSet(latents=latents), ClipSet(latents=latents), ClipSet(latents=latents))
     assert [row.real for row in with_one] == [None, None]
 
 

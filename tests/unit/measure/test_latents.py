@@ -25,8 +25,8 @@ from rushes.measure.latents import (
 RNG = np.random.default_rng(12)
 
 
-def stats_of(footage: Sequence[NDArray[np.float32]]) -> LatentStats | None:
-    return pooled([latent_moments(each) for each in footage])
+def stats_of(clips: Sequence[NDArray[np.float32]]) -> LatentStats | None:
+    return pooled([latent_moments(each) for each in clips])
 
 
 def clips(num: int, shift: float = 0.0, between: float = 1.0, channels: int = 3) -> list[LatentMoments]:
@@ -39,9 +39,9 @@ def clips(num: int, shift: float = 0.0, between: float = 1.0, channels: int = 3)
 
 
 def test_latent_statistics_are_numpys_over_all_clips() -> None:
-    footage = [RNG.normal(2.0, 3.0, (4, 2, 5, 6)).astype(np.float32), RNG.normal(0, 1, (4, 3, 5, 5)).astype(np.float32)]
-    both = np.concatenate([each.reshape(4, -1) for each in footage], axis=1)
-    found = stats_of(footage)
+    clips = [RNG.normal(2.0, 3.0, (4, 2, 5, 6)).astype(np.float32), RNG.normal(0, 1, (4, 3, 5, 5)).astype(np.float32)]
+    both = np.concatenate([each.reshape(4, -1) for each in clips], axis=1)
+    found = stats_of(clips)
     assert found is not None
     np.testing.assert_allclose(found.mean_C, both.mean(1), rtol=1e-4)
     np.testing.assert_allclose(found.std_C, both.std(1), rtol=1e-4)
