@@ -14,13 +14,14 @@ from rushes.plugins import CLIP_SOURCE, JUDGE, MEASURER, QUESTION_WRITER, SUITE,
 from rushes.recipe.recipe import Recipe
 from rushes.roles import PromptSuite
 from rushes.store.run import Run
+from rushes.train.launched import check_launch
 
 _BASE: Final = "base_fingerprint"
 """Key under which the run stores the fingerprint of its base model."""
 
 
 def check(recipe: Recipe) -> None:
-    """Check that every plug-in of a recipe can be found, and that its executor can run on its device.
+    """Check that every plug-in of a recipe can be found, and that executor and training processes can run here.
 
     Raises:
         RecipeError: one of these does not hold; the message says which.
@@ -38,6 +39,7 @@ def check(recipe: Recipe) -> None:
         if spec is not None:
             resolved(spec, role)
     executor_of(recipe.runtime)
+    check_launch(recipe.runtime.train.num_processes)
     if recipe.measure.suite is not None:
         _check_suite(recipe, build(recipe.measure.suite, SUITE, recipe.runtime, "measure.suite"))
 

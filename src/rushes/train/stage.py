@@ -19,7 +19,7 @@ from rushes.store.advance import Work, advance
 from rushes.store.blobs import Blobs
 from rushes.store.events import EventLog
 from rushes.store.run import Run
-from rushes.train.launched import check_launch, launched
+from rushes.train.launched import launched
 from rushes.train.lesson import Lesson, lesson_key, previews_in
 
 if TYPE_CHECKING:
@@ -66,7 +66,6 @@ def teach(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
     """Train the only lesson of a chunk; `advance` calls it for a missing checkpoint.
 
     Raises:
-        RecipeError: the environment contradicts `runtime.train.num_processes`.
         TrainingError: training broke down, or did not change the model.
         Stopped: stopped by the user; the state is stored.
     """
@@ -79,7 +78,6 @@ def teach(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
 
     (lesson,) = (piece.payload for piece in chunk)
     run, runtime, clips, prompts = context.run, context.recipe.runtime, context.clips, context.prompts
-    check_launch(runtime.train.num_processes)
     family = context.models.with_weights(context.base, ["", *_texts(lesson, clips, prompts)])
     assignment = _assignment(context, lesson)
     data = training_set(lesson, family, run.blobs, clips, prompts, assignment.scratch)

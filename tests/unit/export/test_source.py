@@ -45,7 +45,7 @@ def test_two_ends_of_an_unfinished_run(model_folder: Path, tmp_path: Path) -> No
     recipe = tiny_recipe(model_folder)
     made = [add_checkpoint(tmp_path / "run", recipe, moved(model_folder)) for _ in range(2)]
     with Run.view(tmp_path / "run") as run:
-        with pytest.raises(InputError, match="2 checkpoints to choose from") as caught:
+        with pytest.raises(InputError, match="2 checkpoints that could be meant") as caught:
             choose(run)
         assert choose(run, made[1].key).checkpoint == made[1]
         with pytest.raises(InputError, match="several checkpoints begin"):

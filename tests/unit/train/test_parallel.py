@@ -195,7 +195,7 @@ def test_a_launcher_that_starts_one_process_of_several_is_told_of(
     environment(single)
     check_launch(1)
     environment({**single, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"})
-    with pytest.raises(RecipeError, match="has started one") as told:
+    with pytest.raises(RecipeError, match="but started one") as told:
         check_launch(1)
     assert "--num-processes" in str(told.value)
     environment({MARK: "x", **ENVIRONMENT, **single})
