@@ -1,7 +1,8 @@
 """`python -m tests.mutants [WORD ...]`: make each fault of `faults.yaml` in a copy of the source and run its tests.
 
-A fault is noticed when its tests fail. One that they pass has survived: the program ends with status 1. Words choose
-faults whose file or description holds one of them.
+First all these tests run without a fault: they must pass, or their failures would say nothing. A fault is noticed when
+its tests fail. One that they pass has survived: the program ends with status 1. Words choose faults whose file or
+description holds one of them.
 """
 
 from __future__ import annotations
@@ -56,14 +57,14 @@ def place_of(fault: Fault, source: Path = ROOT / "src") -> str | None:
     return None if num == 1 else f"src/{fault.file} has {fault.old!r} {num} times"
 
 
-def run_tests(source: Path, tests: str) -> tuple[int, str]:
+def run_tests(source: Path, tests: str, timeout_s: int = TIMEOUT_S) -> tuple[int, str]:
     """Exit status of pytest over a copy of the source, and the end of what it said."""
     environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-n", "0"]
     command += [f"tests/{each}" for each in tests.split()]
     try:
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
         )
     except subprocess.TimeoutExpired:
         return 1, "took too long"
@@ -106,6 +107,10 @@ def main(words: Sequence[str]) -> int:
         copies: Queue[Path] = Queue()
         for number in range(num):
             copies.put(copy_source(Path(folder) / str(number)))
+        status, said = run_tests(Path(folder) / "0", " ".join(sorted({each.tests for each in faults})), 3 * TIMEOUT_S)
+        if status != 0:
+            print(f"the tests fail without any fault:\n{said}")
+            return 2
 
         def check(fault: Fault) -> bool:
             source = copies.get()

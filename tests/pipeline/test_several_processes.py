@@ -30,6 +30,7 @@ from tests.support.tiny_wan import make_tiny_wan
 NUM_STEPS = 60
 WORKER = "rushes.train.worker"
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--local-addr", "127.0.0.1", "-m"]
+MISTAKE = ["--set", "prompts.real.source=null", "--set", "prompts.real.folder=/nowhere"]
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +252,7 @@ def test_a_process_that_is_killed_ends_the_run_with_its_name(two: Path, tmp_path
         process.send_signal(signal.SIGCONT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == EXIT_USER_ERROR
-    assert "error: process 1 of the 2 that train together ended with exit status -9: Signal 9 (SIGKILL)" in errors
+    assert "error: process 1 of the 2 training processes ended with exit status -9: Signal 9 (SIGKILL)" in errors
     assert "Traceback" not in errors
 
 
@@ -294,8 +295,7 @@ def children_of(parent: int) -> list[int]:
 @pytest.mark.slow
 def test_a_mistake_under_a_launcher_is_told_at_once(one: Path, tmp_path: Path, root: Path) -> None:
     """The others wait for the first, and do not keep the launcher from ending."""
-    mistake = ["--set", "prompts.real.folder=/nowhere"]
-    arguments = ["train", str(one / "recipe.yaml"), "--home", str(tmp_path / "run"), *mistake]
+    arguments = ["train", str(one / "recipe.yaml"), "--home", str(tmp_path / "run"), *MISTAKE]
     with started(*arguments, root=root, launcher=TORCHRUN) as process:
         _, errors = process.communicate(timeout=90)
     assert process.returncode != 0
@@ -311,7 +311,7 @@ def test_variables_that_stayed_behind_do_not_wait_for_anybody(
     for name, value in left.items():
         monkeypatch.setenv(name, value)
     arguments = ["train", str(one / "recipe.yaml"), "--home", str(tmp_path / "run")]
-    assert main([*arguments, "--set", "prompts.real.folder=/nowhere"]) == EXIT_USER_ERROR
+    assert main([*arguments, *MISTAKE]) == EXIT_USER_ERROR
     errors = capfd.readouterr().err
     assert "ignoring RANK=0 WORLD_SIZE=2" in errors and "there is no folder of videos at /nowhere" in errors
     assert main([*arguments, "--num-processes", "2"]) == EXIT_USER_ERROR

@@ -72,7 +72,7 @@ class RealClipsSpec(Spec):
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if self.folder is not None and self.source is not None:
-            raise ValueError("prompts.real takes either a folder or a source, got both: leave one out")
+            raise ValueError("prompts.real takes either a folder or a source, got both: set source or folder to null")
         return self
 
 
