@@ -1,4 +1,4 @@
-"""Checks before any expensive work: the recipe's plug-ins exist, and the base model has not changed.
+"""Checks before any expensive work: plug-ins exist, training can start, the base model has not changed.
 
 The recipe's own settings are checked when it is read; these checks depend on this machine.
 """

@@ -130,6 +130,6 @@ def test_run_measured_with_the_suite_is_exported_and_official_results_stand_in_i
 
     official = [str(tmp_path / "official-base"), "--tuned", str(tmp_path / "official-tuned")]
     assert main(["vbench", "import", *official, "--run", str(home)]) == 0
-    assert main(["report", str(home), "--anew"]) == 0
+    assert main(["report", str(home), "--rebuild"]) == 0
     page = (home / "report.html").read_text(encoding="utf-8")
     assert "Official VBench-2.0 results" in page and "a complete evaluation has 150" in page

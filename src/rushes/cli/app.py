@@ -128,12 +128,12 @@ def status(home: HomeArgument, as_json: JsonOption = False) -> None:
 def report(
     home: HomeArgument,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
-    anew: Annotated[bool, typer.Option("--anew", help="Write it again from the run's records.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Write it again from the run's records.")] = False,
 ) -> None:
     """Print a finished run's scorecard and the path of its report."""
     from rushes.cli.work import show_report
 
-    show_report(home, anew=anew, open_in_browser=open_)
+    show_report(home, rebuild=rebuild, open_in_browser=open_)
 
 
 @app.command()

@@ -156,4 +156,4 @@ def _show(made: Audit, folder: Path, as_json: bool) -> None:
     print_audit(made, console())
     print(f"audit: {folder}/audit.json, {folder}/audit.svg")
     if (folder.parent / "done").is_file():
-        print(f"to show it in the run's report: rushes report {folder.parent} --anew")
+        print(f"to show it in the run's report: rushes report {folder.parent} --rebuild")

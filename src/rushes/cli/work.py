@@ -91,12 +91,12 @@ def show_result(scorecard: Scorecard, home: Path) -> None:
     print(f"report: {home / REPORT_FILE}")
 
 
-def show_report(home: Path, *, anew: bool, open_in_browser: bool) -> None:
+def show_report(home: Path, *, rebuild: bool, open_in_browser: bool) -> None:
     """Print the scorecard of a finished run and the path of its report.
 
     Args:
         home: the run folder.
-        anew: write the report again from the run's records; nothing else is made again.
+        rebuild: write the report again from the stored records; nothing else is redone.
         open_in_browser: also open it.
 
     Raises:
@@ -111,7 +111,7 @@ def show_report(home: Path, *, anew: bool, open_in_browser: bool) -> None:
             f"the run in {home} is not finished, so it has no report yet",
             next_step=f"see its progress with: rushes status {home}; then run the command that started it again",
         )
-    if anew or not (home / REPORT_FILE).is_file():
+    if rebuild or not (home / REPORT_FILE).is_file():
         scorecard = _finish_again(home) or scorecard
     show_result(scorecard, home)
     if open_in_browser:

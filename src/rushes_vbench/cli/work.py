@@ -216,7 +216,7 @@ def import_results(
     elif with_published:
         print("the published numbers are shown next to a comparison: name the tuned model's results with --tuned")
     if home is not None:
-        print(f"stored in {home}; show them in its report: rushes report {home} --anew")
+        print(f"stored in {home}; show them in its report: rushes report {home} --rebuild")
 
 
 def _keep(home: Path, sides: Sequence[OfficialResults]) -> None:

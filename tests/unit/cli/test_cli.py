@@ -286,7 +286,7 @@ def test_report_of_a_finished_run(pipeline: FakePipeline, capsys: pytest.Capture
     assert not pipeline.calls
 
 
-def test_report_anew_runs_the_kept_recipe_to_its_end_again(pipeline: FakePipeline) -> None:
+def test_report_rebuild_runs_the_kept_recipe_to_its_end_again(pipeline: FakePipeline) -> None:
     finished(Path("home"), card())
     Path("home/report.html").write_text("<p>")
     seen: list[bool] = []
@@ -296,7 +296,7 @@ def test_report_anew_runs_the_kept_recipe_to_its_end_again(pipeline: FakePipelin
         return card()
 
     pipeline.result = again
-    assert main(["report", "home", "--anew"]) == 0
+    assert main(["report", "home", "--rebuild"]) == 0
     (call,) = pipeline.calls
     assert (call["recipe"], call["home"], seen) == (load_recipe("tiny"), Path("home"), [False])
 

@@ -133,6 +133,19 @@ def test_a_recipe_with_a_dimension_that_the_suite_lacks_is_refused_before_anythi
     assert "diagnose.extra" in (caught.value.next_step or "")
 
 
+def test_a_run_guards_the_whole_suite_and_not_only_the_prompts_that_it_measures(tmp_path: Path) -> None:
+    """Another split, or more prompts, must stay unseen by training for runs that come after."""
+    suite = PluginSpec(use="vbench2", options={"path": str(write_suite(tmp_path / "suite"))})
+    recipe = sandbox_recipe(
+        diagnose=diagnose_spec(catalogue=VBENCH_CATALOGUE, dimensions=("Mechanics",), focus=("Mechanics",)),
+        measure=measure_spec(suite=suite, num_prompts=1),
+    )
+    with Run.open(tmp_path / "run", recipe) as run:
+        found = evaluation(Context(recipe, run))
+    assert {prompt.text for prompt in found.guarded} == set(small_suite().prompts)
+    assert len(found.held_out) < len(small_suite().prompts)
+
+
 def test_a_suite_is_refused_where_the_dimensions_are_of_another_catalogue(tmp_path: Path) -> None:
     """`Mechanics` is in both catalogues and means another thing in each."""
     suite = PluginSpec(use="vbench2", options={"path": str(write_suite(tmp_path))})
