@@ -13,6 +13,7 @@ import pytest
 
 from rushes.context import Context
 from rushes.families.models import Model
+from rushes.generate.stage import evaluation_how
 from rushes.generate.takes import How
 from rushes.measure.stage import Seen, measure, measured, subjects
 from rushes.recipe.plugin import PluginSpec
@@ -160,3 +161,21 @@ def test_dimension_by_dimension_one_at_a_time_still_reads_each_clip_once(
     assert values(found) == pytest.approx([0.2 * (1 + n % 2) for n in range(len(work))])
     assert all(each.subject == (clips[n].key,) for n, each in enumerate(found))
     assert {each.measurer for each in found} == {"tests.first-pixel"}
+
+
+def test_the_takes_of_a_group_dimension_are_measured_together_and_of_others_one_by_one() -> None:
+    spec = measure_spec()
+    clips = [clip("base", dimension, 0, take) for dimension in ("Diversity", "Material") for take in range(3)]
+    prompts = {each.prompt_key: PROMPT.model_copy(update={"key": each.prompt_key}) for each in clips}
+
+    work = subjects(clips, prompts, spec, frozenset({"Diversity"}))
+
+    assert [piece.payload.clips for piece in work] == [tuple(clips[:3]), *((each,) for each in clips[3:])]
+
+
+def test_evaluation_clips_are_sampled_as_the_comparison_says_whatever_training_clips_are(tmp_path: Path) -> None:
+    recipe = sandbox_recipe()
+    sampler = recipe.measure.sampler.model_copy(update={"num_steps": recipe.generate.sampler.num_steps + 7})
+    recipe = sandbox_recipe(measure=measure_spec(sampler=sampler))
+    with Run.open(tmp_path / "run", recipe) as run:
+        assert evaluation_how(Context(recipe, run), Model("base", None)).sampler == sampler
