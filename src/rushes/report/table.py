@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _STYLES: Final = {"good": "green", "bad": "red", "even": ""}
+_WORDS: Final = {"better": "better", "worse": "WORSE"}
 _WIDE: Final = 104
 """Minimum console width, columns, for showing the judge's scores."""
 
@@ -41,8 +42,8 @@ def print_scorecard(scorecard: Scorecard, console: Console) -> None:
     if scorecard.focus_gain is not None:
         table.add_section()
         gain, interval = _signed(scorecard.focus_gain), _interval(scorecard.focus_gain_low, scorecard.focus_gain_high)
-        style = _STYLES[tone(scorecard)]
-        table.add_row("mean of the focus (*)", "", "", Text(gain, style), Text(interval, style), "")
+        style, word = _STYLES[tone(scorecard)], _WORDS.get(scorecard.focus_verdict or "", "")
+        table.add_row("mean of the focus (*)", "", "", Text(gain, style), Text(interval, style), Text(word, style))
     if scorecard.rows:
         console.print(table)
         console.print(Text(rule(len(scorecard.rows), has_focus=scorecard.focus_gain is not None)))
@@ -60,7 +61,7 @@ def _cells(row: DimensionRow, with_judge: bool) -> list[str]:
         f"{100 * row.after:.1f}",
         _signed(row.gain),
         _interval(row.gain_low, row.gain_high),
-        {"better": "better", "worse": "WORSE"}.get(row.verdict, ""),
+        _WORDS.get(row.verdict, ""),
     ]
     if with_judge:
         is_asked = row.judge_before is not None and row.judge_after is not None
