@@ -25,7 +25,8 @@ def focus_sentence(scorecard: Scorecard) -> str:
     if gain is None or low is None or high is None or scorecard.focus_verdict is None or not focus:
         return "Whether the model got better at what it was weak in could not be measured."
     where = readable(focus[0].dimension) if len(focus) == 1 else f"the {len(focus)} dimensions it was weak in"
-    size = f"{signed(gain)} points (95 % interval {signed(low)} to {signed(high)})"
+    points = "points" if len(focus) == 1 else "points on average"
+    size = f"{signed(gain)} {points} (95 % interval {signed(low)} to {signed(high)})"
     if scorecard.focus_verdict == "no clear change":
         return f"No clear change in {where}: {size}."
     return f"The model got {scorecard.focus_verdict} at {where}: {size}."

@@ -38,7 +38,7 @@ def test_a_clear_gain() -> None:
 
 def test_an_interval_that_holds_zero_is_no_gain() -> None:
     found = card(row("A", 0.04, True), row("B", 0.04, True), gain=(0.04, -0.01, 0.09))
-    assert verdict(found).startswith("No clear change in the 2 dimensions it was weak in: +4.0 points")
+    assert verdict(found).startswith("No clear change in the 2 dimensions it was weak in: +4.0 points on average (95 %")
     assert tone(found) == "even"
 
 
