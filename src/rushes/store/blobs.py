@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from rushes.errors import BlobCorrupt, InputError
+from rushes.errors import BlobCorrupt
 from rushes.records import BlobRef
-from rushes.store.files import explained, make_folder, read_pieces, sha256_of_file, write_atomic
+from rushes.store.files import explained, make_folder, sha256_of_file, write_atomic
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,29 +58,7 @@ class Blobs:
         self._write(ref, data)
         return ref
 
-    def put_file(self, path: Path, suffix: str | None = None) -> BlobRef:
-        """Store a copy of a file, whatever its size.
-
-        Args:
-            path: the file.
-            suffix: ending of the stored name; default is the file's own, lower case, ".bin" if it has none.
-
-        Raises:
-            InputError: the file cannot be read.
-            StoreError: disk full or read-only.
-        """
-        try:
-            ref = BlobRef(
-                sha256=sha256_of_file(path),
-                suffix=suffix or path.suffix.lower() or ".bin",
-                num_bytes=path.stat().st_size,
-            )
-        except OSError as error:
-            raise InputError(f"cannot read {path}", got=error.strerror, next_step="check that file") from error
-        self._write(ref, read_pieces(path))
-        return ref
-
-    def _write(self, ref: BlobRef, data: bytes | Iterable[bytes]) -> None:
+    def _write(self, ref: BlobRef, data: bytes) -> None:
         if self.damage(ref) is None:
             return
         target = self.path(ref)
