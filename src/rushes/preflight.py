@@ -1,16 +1,18 @@
-"""Checks before any expensive work: plug-ins exist, training can start, the base model has not changed.
+"""Checks before any expensive work: plug-ins and real clips exist, training can start, the base has not changed.
 
 The recipe's own settings are checked when it is read; these checks depend on this machine.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from rushes.context import executor_of
 from rushes.errors import RecipeChanged, RecipeError
 from rushes.families.folder import fingerprint_of
 from rushes.plugins import CLIP_SOURCE, JUDGE, MEASURER, QUESTION_WRITER, SUITE, WEIGHTING, WRITER, build, resolved
+from rushes.prompts.metadata import read_metadata
 from rushes.recipe.recipe import Recipe
 from rushes.roles import PromptSuite
 from rushes.store.run import Run
@@ -21,9 +23,10 @@ _BASE: Final = "base_fingerprint"
 
 
 def check(recipe: Recipe) -> None:
-    """Check that every plug-in of a recipe can be found, and that executor and training processes can run here.
+    """Check that plug-ins and the user's folder of videos exist, and that executor and training can run here.
 
     Raises:
+        InputError: there is no such folder, or its metadata cannot be read.
         RecipeError: one of these does not hold; the message says which.
     """
     named = (
@@ -40,6 +43,9 @@ def check(recipe: Recipe) -> None:
             resolved(spec, role)
     executor_of(recipe.runtime)
     check_launch(recipe.runtime.train.num_processes)
+    real = recipe.prompts.real
+    if real.folder is not None and real.num_wanted:
+        read_metadata(Path(real.folder))
     if recipe.measure.suite is not None:
         _check_suite(recipe, build(recipe.measure.suite, SUITE, recipe.runtime, "measure.suite"))
 

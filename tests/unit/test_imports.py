@@ -36,7 +36,7 @@ KNOWS = {
     "judge": "context errors execute families generate llm plugins recipe records roles store",
     "weights": "context errors judge plugins recipe records roles",
     "train": "context errors execute families recipe records store",
-    "preflight": "context errors families plugins recipe roles store train",
+    "preflight": "context errors families plugins prompts recipe roles store train",
     "measure": "context display errors execute families generate judge plugins recipe records roles statistics store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
     "audit": "display errors execute judge plugins prompts recipe records roles statistics store",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from rushes.errors import RecipeError
+from rushes.errors import InputError, RecipeError
 from rushes.preflight import check
+from rushes.recipe.prompts import RealClipsSpec
 from rushes.recipe.runtime import RuntimeSpec, TrainRuntime
-from tests.support.sandbox_recipe import sandbox_recipe
+from tests.support.sandbox_recipe import prompts_spec, sandbox_recipe
 
 
 def test_left_over_variables_are_refused_before_anything_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,3 +24,14 @@ def test_left_over_variables_are_refused_before_anything_is_spent(monkeypatch: p
     check(one)
     with pytest.raises(RecipeError, match="unset RANK WORLD_SIZE"):
         check(two)
+
+
+def test_a_folder_of_videos_that_is_not_there_is_said_before_the_diagnosis_generates(tmp_path: Path) -> None:
+    home = tmp_path / "videos"
+    recipe = sandbox_recipe(prompts=prompts_spec(real=RealClipsSpec(folder=str(home))))
+    with pytest.raises(InputError, match="no folder of videos"):
+        check(recipe)
+
+    home.mkdir()
+    (home / "metadata.jsonl").touch()
+    check(recipe)
