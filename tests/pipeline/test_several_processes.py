@@ -214,8 +214,9 @@ def test_stopped_and_killed_and_started_again_it_makes_the_same_bytes(two: Path,
     with started(*arguments, root=root) as process:
         wait_for(lambda: is_training(home))
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal
-        assert process.wait(30) == EXIT_STOPPED
-        assert "stopping after the current item" in (process.stderr.read() if process.stderr else "")
+        status, errors = process.wait(30), process.stderr.read() if process.stderr else ""
+        assert status == EXIT_STOPPED, errors
+        assert "stopping after the current item" in errors
         assert not workers_of(process.pid)
     state = next(home.glob("scratch/*/state.safetensors"))
     before = state.read_bytes()

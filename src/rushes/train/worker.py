@@ -56,13 +56,15 @@ def work(folder: Path) -> None:
     dist.init_process_group(_backend(device), f"file://{folder}/meeting", PATIENCE, rank=rank, world_size=num)
     parallel = Parallel(assignment.runtime.parallel, device, dist.group.WORLD)
     try:
-        with _shown(assignment, folder) if rank == 0 else contextlib.nullcontext(Hooks()) as hooks:
+        with (
+            contextlib.suppress(Stopped),
+            _shown(assignment, folder) if rank == 0 else contextlib.nullcontext(Hooks()) as hooks,
+        ):
             family = loaded(assignment, device, makes_previews=rank == 0 and bool(assignment.previews.read))
             made = train_along(assignment, parallel, family, hooks)
-        if made is not None:
-            (folder / CHECKPOINT).write_text(made.model_dump_json(), encoding="utf-8")
-    except Stopped:
-        return
+            if made is not None:
+                (folder / CHECKPOINT).write_text(made.model_dump_json(), encoding="utf-8")
+        dist.barrier()  # a process that leaves while another still talks to it would look like one that died
     except RuntimeError:  # includes a lost connection
         time.sleep(GRACE_S)
         raise
