@@ -15,7 +15,7 @@ from rushes.generate.stage import generate
 from rushes.judge.draft import pick
 from rushes.judge.stage import judge
 from rushes.measure.stage import measure
-from rushes.preflight import check, check_base
+from rushes.preflight import check, check_base, check_real_clips
 from rushes.prompts.evaluation import compared, evaluation
 from rushes.prompts.real import real_material
 from rushes.prompts.stage import write
@@ -61,6 +61,7 @@ def improve(
         check_base(recipe, run, allow_change=allow_change)
         if run.is_done and not allow_change:
             return run.scorecard()
+        check_real_clips(recipe)
         run.on_progress = on_progress
         for attempt in healing(run):
             with attempt:

@@ -12,7 +12,7 @@ from rushes.context import executor_of
 from rushes.errors import RecipeChanged, RecipeError
 from rushes.families.folder import fingerprint_of
 from rushes.plugins import CLIP_SOURCE, JUDGE, MEASURER, QUESTION_WRITER, SUITE, WEIGHTING, WRITER, build, resolved
-from rushes.prompts.metadata import read_metadata
+from rushes.prompts.metadata import metadata_files
 from rushes.recipe.recipe import Recipe
 from rushes.roles import PromptSuite
 from rushes.store.run import Run
@@ -23,10 +23,9 @@ _BASE: Final = "base_fingerprint"
 
 
 def check(recipe: Recipe) -> None:
-    """Check that plug-ins and the user's folder of videos exist, and that executor and training can run here.
+    """Check that every plug-in of a recipe can be found, and that executor and training processes can run here.
 
     Raises:
-        InputError: there is no such folder, or its metadata cannot be read.
         RecipeError: one of these does not hold; the message says which.
     """
     named = (
@@ -43,9 +42,6 @@ def check(recipe: Recipe) -> None:
             resolved(spec, role)
     executor_of(recipe.runtime)
     check_launch(recipe.runtime.train.num_processes)
-    real = recipe.prompts.real
-    if real.folder is not None and real.num_wanted:
-        read_metadata(Path(real.folder))
     if recipe.measure.suite is not None:
         _check_suite(recipe, build(recipe.measure.suite, SUITE, recipe.runtime, "measure.suite"))
 
@@ -59,6 +55,17 @@ def _check_suite(recipe: Recipe, suite: PromptSuite) -> None:
             got=recipe.diagnose.catalogue,
             next_step="set diagnose.catalogue so, or leave measure.suite out",
         )
+
+
+def check_real_clips(recipe: Recipe) -> None:
+    """Check that the user's folder of videos is there; a finished run no longer needs it.
+
+    Raises:
+        InputError: there is no such folder, or it holds no metadata file.
+    """
+    real = recipe.prompts.real
+    if real.folder is not None and real.num_wanted:
+        metadata_files(Path(real.folder))
 
 
 def check_base(recipe: Recipe, run: Run, *, allow_change: bool) -> None:

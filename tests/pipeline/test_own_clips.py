@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from rushes.errors import InputError
 from rushes.families.load import load_family
 from rushes.pipeline import improve
 from rushes.prompts.captions import ClipRow
@@ -127,6 +128,20 @@ def tiles(frames_THWC: Frames) -> np.ndarray:
     """Mean colours of an 8 by 8 grid of each frame: what resizing and the codec leave nearly as it was."""
     num, height, width, _ = frames_THWC.shape
     return frames_THWC.reshape(num, 8, height // 8, 8, width // 8, 3).mean(axis=(2, 4))
+
+
+def test_a_folder_that_is_gone_stops_a_new_run_before_it_generates_and_not_a_finished_one(finished: Finished) -> None:
+    folder = Path(finished.recipe.prompts.real.folder or "")
+    away = folder.rename(folder.with_name("away"))
+    home = finished.home.with_name("new")
+    try:
+        assert improve(finished.recipe, finished.home) is not None
+        with pytest.raises(InputError, match="no folder of videos"):
+            improve(finished.recipe, home)
+    finally:
+        away.rename(folder)
+    with Run.view(home) as run:
+        assert not list(run.clips.all())
 
 
 def test_what_became_of_every_file_is_written_down_with_its_reason(finished: Finished) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rushes.errors import InputError, RecipeError
-from rushes.preflight import check
+from rushes.preflight import check, check_real_clips
 from rushes.recipe.prompts import RealClipsSpec
 from rushes.recipe.runtime import RuntimeSpec, TrainRuntime
 from tests.support.sandbox_recipe import prompts_spec, sandbox_recipe
@@ -30,8 +30,8 @@ def test_a_folder_of_videos_that_is_not_there_is_said_before_the_diagnosis_gener
     home = tmp_path / "videos"
     recipe = sandbox_recipe(prompts=prompts_spec(real=RealClipsSpec(folder=str(home))))
     with pytest.raises(InputError, match="no folder of videos"):
-        check(recipe)
+        check_real_clips(recipe)
 
     home.mkdir()
     (home / "metadata.jsonl").touch()
-    check(recipe)
+    check_real_clips(recipe)

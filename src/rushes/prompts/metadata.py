@@ -61,14 +61,7 @@ def read_metadata(folder: Path) -> list[MetadataRow | BadEntry]:
     Raises:
         InputError: no such folder, no metadata file, one that cannot be read, or a CSV without the columns needed.
     """
-    names = _metadata_files(folder)
-    if not names:
-        raise InputError(
-            f"{folder} holds no metadata file",
-            expected=" or ".join(METADATA_NAMES),
-            got=sorted(os.listdir(folder))[:5],
-            next_step=f"write metadata.jsonl into it, one line per video, like {_EXAMPLE}",
-        )
+    names = metadata_files(folder)
     name = names[0]
     try:
         data = (folder / name).read_bytes()
@@ -79,7 +72,12 @@ def read_metadata(folder: Path) -> list[MetadataRow | BadEntry]:
     return [*entries, *unread]
 
 
-def _metadata_files(folder: Path) -> list[str]:
+def metadata_files(folder: Path) -> list[str]:
+    """Names of the folder's metadata files, at least one; the first is the one that is read.
+
+    Raises:
+        InputError: no such folder, or no metadata file.
+    """
     try:
         there = set(os.listdir(folder))
     except OSError as error:
@@ -89,7 +87,15 @@ def _metadata_files(folder: Path) -> list[str]:
             got=error.strerror,
             next_step="create it with metadata.jsonl in it, or correct prompts.real.folder",
         ) from error
-    return [name for name in METADATA_NAMES if name in there]
+    names: list[str] = [name for name in METADATA_NAMES if name in there]
+    if not names:
+        raise InputError(
+            f"{folder} holds no metadata file",
+            expected=" or ".join(METADATA_NAMES),
+            got=sorted(there)[:5],
+            next_step=f"write metadata.jsonl into it, one line per video, like {_EXAMPLE}",
+        )
+    return names
 
 
 def _jsonl(name: str, data: bytes) -> Iterator[MetadataRow | BadEntry]:
