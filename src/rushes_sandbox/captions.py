@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rushes_sandbox.questions import plural
 from rushes_sandbox.scene import CAMERAS, COLOURS, DIRECTIONS, RELATIONS, Action, Direction, Relation, Scene, Thing
 
 Rng = np.random.Generator
@@ -109,13 +110,9 @@ def _a(thing: Thing, style: Style, *, sized: bool = False) -> str:
     return f"a {_noun(thing, style, sized=sized)}"
 
 
-def _plural(name: str) -> str:
-    return f"{name}es" if name.endswith("s") else f"{name}s"
-
-
 def _still_life(scene: Scene, rng: Rng, style: Style) -> str:
     if scene.dimension == "Instance_Preservation":
-        return f"{NUMBER[len(scene.things)]} {_plural(_noun(scene.things[0], style))}"
+        return f"{NUMBER[len(scene.things)]} {plural(_noun(scene.things[0], style))}"
     return _listing([_a(thing, style) for thing in scene.things])
 
 
@@ -182,7 +179,7 @@ def _camera_motion(scene: Scene, rng: Rng, style: Style) -> str:
 
 
 def _instances(scene: Scene, rng: Rng, style: Style) -> str:
-    many = f"{NUMBER[len(scene.things)]} {_plural(_noun(scene.things[0], style))}"
+    many = f"{NUMBER[len(scene.things)]} {plural(_noun(scene.things[0], style))}"
     to = TO[scene.actions[0].verb]
     return _pick(rng, f"{many} move {to}", f"{many} move {to} side by side", f"there are {many} moving {to} together")
 

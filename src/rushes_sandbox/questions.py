@@ -6,11 +6,13 @@ The judge gets only the wording. The perception measurer parses it back into a c
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from rushes.records import Question
 from rushes_sandbox.scene import CAMERAS, COLOURS, DIRECTIONS, SHAPES, Camera, Scene, Thing
 
 Rng = np.random.Generator
@@ -72,6 +74,19 @@ def ask(check: Check, rng: Rng | None = None) -> str:
     """The question for a check, in lower case; with `rng` one of its phrasings, otherwise the first."""
     options = _phrasings(check)
     return options[int(rng.integers(len(options)))] if rng is not None else options[0]
+
+
+def questions_of(facts: Sequence[tuple[Check, bool]], dimension: str, rng: Rng) -> tuple[Question, ...]:
+    """The facts as questions in words, each with the answer that is true."""
+    return tuple(
+        Question(text=ask(check, rng), expected=yes_or_no(is_true), dimension=dimension, about=check.kind)
+        for check, is_true in facts
+    )
+
+
+def yes_or_no(is_true: bool) -> Literal["yes", "no"]:
+    """The answer to a question about something that is true, or is not."""
+    return "yes" if is_true else "no"
 
 
 def _phrasings(check: Check) -> tuple[str, ...]:

@@ -12,19 +12,18 @@ import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
 from rushes.errors import InputError, RecipeError
 from rushes.recipe.base import ShapeSpec
-from rushes.records import Question
 from rushes.roles import RealClip, Video
 from rushes.store.files import make_folder, store_error, write_atomic
 from rushes.store.video import pixel_hash, write_video
 from rushes_sandbox.captions import base_prompt, detailed_prompt
 from rushes_sandbox.grammar import DIMENSIONS, draw_scene
-from rushes_sandbox.questions import ask, checks
+from rushes_sandbox.questions import checks, questions_of
 from rushes_sandbox.render import render
 from rushes_sandbox.scene import FPS, Scene
 
@@ -71,16 +70,9 @@ def _clip(name: tuple[int, int], dimension: str, caption: Caption, shape: ShapeS
     rng = np.random.default_rng(name)
     scene = draw_scene(rng, dimension)
     text = caption(scene, rng)
-    asked = tuple(
-        Question(text=ask(check, rng), expected=_answer(is_true), dimension=dimension, about=check.kind)
-        for check, is_true in checks(scene, rng)
-    )
+    asked = questions_of(checks(scene, rng), dimension, rng)
     load = partial(_rendered, scene, shape)
     return RealClip("sandbox {}-{}".format(*name), text, dimension, asked, pixel_hash(load()), load)
-
-
-def _answer(is_true: bool) -> Literal["yes", "no"]:
-    return "yes" if is_true else "no"
 
 
 def _rendered(scene: Scene, shape: ShapeSpec) -> Video:

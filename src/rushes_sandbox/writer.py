@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from rushes.roles import Brief, Draft, Failed
 from rushes_sandbox.analogy import vary
 from rushes_sandbox.captions import NUMBER, TO, base_prompt, detailed_prompt
 from rushes_sandbox.grammar import DIMENSIONS, draw_scene
-from rushes_sandbox.questions import Check, ask, checks, plural
+from rushes_sandbox.questions import Check, checks, plural, questions_of, yes_or_no
 from rushes_sandbox.scene import BACKGROUNDS, COLOURS, DIRECTIONS, SHAPES, Scene
 
 Rng = np.random.Generator
@@ -49,7 +49,7 @@ class GrammarWriter:
         rng = np.random.default_rng(brief.seed)
         if brief.dimension == DIVERSITY:
             text, facts = _open_prompt(rng)
-            return Draft(text, text, "grammar, left open", _questions(facts, DIVERSITY, rng))
+            return Draft(text, text, "grammar, left open", questions_of(facts, DIVERSITY, rng))
         if brief.dimension not in DIMENSIONS and brief.examples:
             return self._by_analogy(brief, rng)
         if brief.dimension not in DIMENSIONS:
@@ -57,7 +57,7 @@ class GrammarWriter:
         scene = draw_scene(rng, brief.dimension)
         base, detailed = _in_words(scene, rng)
         text = detailed if rng.random() < self.detailed else base
-        return Draft(text, base, "grammar", _questions(checks(scene, rng), brief.dimension, rng))
+        return Draft(text, base, "grammar", questions_of(checks(scene, rng), brief.dimension, rng))
 
     def _by_analogy(self, brief: Brief, rng: Rng) -> Draft:
         number = int(rng.integers(len(brief.examples)))
@@ -68,7 +68,7 @@ class GrammarWriter:
         if rng.random() < self.detailed and "background" not in text.lower():
             text = f"{text} on a {_one_of(rng, BACKGROUNDS)} background"
         questions = tuple(
-            Question(text=text.strip(), expected=_answer(answer == "yes"), dimension=brief.dimension, about="user")
+            Question(text=text.strip(), expected=yes_or_no(answer == "yes"), dimension=brief.dimension, about="user")
             for text, answer in found.questions.items()
         )
         changes = "; ".join(found.changes) or "nothing to substitute"
@@ -80,17 +80,6 @@ def _in_words(scene: Scene, rng: Rng) -> tuple[str, str]:
     wording = int(rng.integers(2**63))
     say = [write(scene, np.random.default_rng(wording)) for write in (base_prompt, detailed_prompt)]
     return say[0], say[1]
-
-
-def _questions(facts: Facts, dimension: str, rng: Rng) -> tuple[Question, ...]:
-    return tuple(
-        Question(text=ask(check, rng), expected=_answer(is_true), dimension=dimension, about=check.kind)
-        for check, is_true in facts
-    )
-
-
-def _answer(is_true: bool) -> Literal["yes", "no"]:
-    return "yes" if is_true else "no"
 
 
 def _unknown(dimension: str) -> RecipeError:

@@ -5,7 +5,6 @@ Legend: T frames, H height, W width.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ import numpy as np
 from rushes.audit.negation import negated
 from rushes.records import Question
 from rushes.roles import JudgeRequest, Video
+from rushes.store.video import pixel_hash
 
 if TYPE_CHECKING:
     from rushes.roles import Frames
@@ -86,7 +86,7 @@ def requests_of(case: Case, other: Case | None, controls: Sequence[str], seed: i
     """
     video = case.load()
     request = JudgeRequest(video, case.text, case.questions)
-    own = Asked(case, ORIGINAL, request, tuple(range(len(case.questions))), fingerprint(video))
+    own = Asked(case, ORIGINAL, request, tuple(range(len(case.questions))), pixel_hash(video))
     return [own, *(_controlled(own, other, control, seed) for control in controls)]
 
 
@@ -129,12 +129,6 @@ def _negated_questions(own: Asked) -> Asked | NotAsked:
         request=replace(own.request, questions=questions),
         compared=tuple(index for index, _ in safe),
     )
-
-
-def fingerprint(video: Video) -> str:
-    """Hash of a clip's pixels, shape and frame rate: 64 hex digits."""
-    head = f"{video.frames_THWC.shape} {video.fps!r}".encode()
-    return hashlib.sha256(head + video.frames_THWC.tobytes()).hexdigest()
 
 
 def wrong_prompts(cases: Sequence[Case], seed: int) -> Mapping[str, Case]:

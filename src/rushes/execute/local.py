@@ -29,13 +29,7 @@ class LocalExecutor:
         """Results as they finish; see `Executor`. `needs` is ignored: this process cannot change its resources."""
         if self.num_workers <= 1:
             for index, item in enumerate(items):
-                try:
-                    result: Result | Failed = call(item)
-                except (UserError, Stopped):
-                    raise
-                except Exception as error:
-                    result = Failed.of(error)
-                yield Done(index, result)
+                yield Done(index, outcome(call, item))
         else:
             yield from self._map_threads(call, items)
 

@@ -149,7 +149,7 @@ def read_both(source: Source, base: Base) -> tuple[dict[str, Tensor], dict[str, 
         BlobCorrupt: the stored weights are damaged.
     """
     before = base.transformer_weights()
-    check_same_base(source, base, before)
+    check_same_base(source, base)
     after = {name: value.float() for name, value in source.run.blobs.read_tensors(source.weights).items()}
     odd = sorted(name for name in before.keys() | after.keys() if _shape(before, name) != _shape(after, name))
     if odd:
@@ -162,7 +162,7 @@ def read_both(source: Source, base: Base) -> tuple[dict[str, Tensor], dict[str, 
     return before, after
 
 
-def check_same_base(source: Source, base: Base, weights: dict[str, Tensor]) -> None:
+def check_same_base(source: Source, base: Base) -> None:
     """Check that the base is unchanged: the difference to another model's weights would not be what was trained.
 
     Raises:

@@ -76,13 +76,15 @@ def frame_stats(frames_THWC: Frames) -> FrameStats:
     if frames_THWC.dtype != np.uint8 or len(shape) != 4 or shape[-1] != 3 or shape[0] < 1 or min(shape[1:3]) < 3:
         raise ValueError(f"expected uint8 frames of shape T, H >= 3, W >= 3, 3, got {frames_THWC.dtype} {shape}")
     # Frame by frame, so that a long clip of a large model needs memory for only two frames.
-    per_frame = [_one_frame(frame) for frame in frames_THWC]
-    luma = (frame.astype(np.float32) @ LUMA_709 for frame in frames_THWC)
-    previous = next(luma)
+    per_frame: list[tuple[float, float, float, float]] = []
     changes: list[float] = []
-    for current in luma:
-        changes.append(float(np.abs(current - previous).mean()))
-        previous = current
+    previous: F32 | None = None
+    for frame in frames_THWC:
+        light: F32 = frame.astype(np.float32) @ LUMA_709
+        per_frame.append(_one_frame(frame, light))
+        if previous is not None:
+            changes.append(float(np.abs(light - previous).mean()))
+        previous = light
     saturation, brightness, contrast, fine_squared = np.array(per_frame, np.float64).mean(0)
     return FrameStats(
         motion=math.fsum(changes) / len(changes) if changes else 0.0,
@@ -93,10 +95,9 @@ def frame_stats(frames_THWC: Frames) -> FrameStats:
     )
 
 
-def _one_frame(frame_HWC: Frames) -> tuple[float, float, float, float]:
-    """Saturation, brightness, contrast, and the mean square of the fine detail of a frame."""
+def _one_frame(frame_HWC: Frames, light_HW: F32) -> tuple[float, float, float, float]:
+    """Saturation, brightness, contrast, and the mean square of the fine detail of a frame, with its luma."""
     high, low = frame_HWC.max(-1).astype(np.float32), frame_HWC.min(-1).astype(np.float32)
-    light_HW: F32 = frame_HWC.astype(np.float32) @ LUMA_709
     fine_HW = light_HW[1:-1, 1:-1] - _mean_3x3(light_HW)
     return (
         float(((high - low) / np.maximum(high, 1.0)).mean()),

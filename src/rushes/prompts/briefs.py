@@ -71,16 +71,10 @@ def plan_briefs(
     if oversample < 1 or any(aim.num_prompts < 0 for aim in aims):
         raise ValueError(f"expected oversample >= 1 and numbers >= 0, got {oversample!r} and {aims!r}")
     work: list[Work[Brief]] = []
+    order = {"writer": _identity(writer), "origin": origin, "split": split, "seed": seed, "round": round_index}
+    order |= _asked_by(questions)
     for aim in aims:
-        spec = {
-            "writer": _identity(writer),
-            "dimension": aim.dimension,
-            "origin": origin,
-            "split": split,
-            "seed": seed,
-            "round": round_index,
-            **_asked_by(questions),
-        }
+        spec = {**order, "dimension": aim.dimension}
         for index in range(math.ceil(aim.num_prompts * oversample)):
             key = work_key("prompt", spec, index=index)
             work.append(Work(key, _brief(aim.dimension, origin, index, seed_from_key(key, "write"))))

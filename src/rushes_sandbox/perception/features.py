@@ -36,8 +36,6 @@ class Look:
     way_x: float
     way_y: float
     """From the first to the last position, in pixels."""
-    diameter_px: float
-    """Square root of its mean area."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,7 @@ def diversity_features(seen: Observation) -> DiversityFeatures:
             continue
         x, y = track.x_T[track.present_T], track.y_T[track.present_T]
         name = f"{track.colour or '?'} {track.shape or '?'}"
-        diameter = float(np.sqrt(np.nanmean(track.area_T)))
-        looks.append(Look(name, float(x.mean()), float(y.mean()), float(x[-1] - x[0]), float(y[-1] - y[0]), diameter))
+        looks.append(Look(name, float(x.mean()), float(y.mean()), float(x[-1] - x[0]), float(y[-1] - y[0])))
     camera = (seen.camera.pan_x_px / PLACE_PX, seen.camera.log_zoom)
     return DiversityFeatures(tuple(sorted(looks, key=lambda look: look.name)), seen.background_rgb, camera)
 

@@ -6,15 +6,12 @@ import math
 from typing import TYPE_CHECKING
 
 from rushes.cli.show import Column, show_table
+from rushes.display.words import readable, rule
 
 if TYPE_CHECKING:
     from rushes_vbench.published import Published
     from rushes_vbench.results import OfficialResults
     from rushes_vbench.scorecard import VBenchScorecard
-
-
-def _readable(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def show_dimensions() -> None:
@@ -36,7 +33,7 @@ def show_dimensions() -> None:
         models = "; ".join(f"{model.name}: {model.licence}" for model in fact.models)
         share = f"{share_of_total(each.name):.2%}"
         numbers = str(fact.num_prompts), str(fact.num_videos)
-        rows.append((_readable(each.name), each.category, *numbers, kinds[fact.judge], models, share))
+        rows.append((readable(each.name), each.category, *numbers, kinds[fact.judge], models, share))
     show_table(columns, rows)
 
 
@@ -58,7 +55,7 @@ def show_power(num_prompts: int | None, num_clips: int | None, score: float, lik
             smallest_gain(n, m, score=score, likeness=likeness, same_seed=same_seed, num_compared=num_compared)
             for num_compared in (1, len(facts()))
         )
-        rows.append((_readable(name), f"{n} x {m}", _points(alone), _points(strict)))
+        rows.append((readable(name), f"{n} x {m}", _points(alone), _points(strict)))
     show_table(columns, rows)
     first = next(iter(sizes.values()))
     loose, tied = (
@@ -97,11 +94,11 @@ def show_results(results: OfficialResults) -> None:
         mean = "-" if values is None or values.mean is None else f"{100 * values.mean:.2f}"
         covered = "-" if values is None else f"{100 * values.covered_mean:.2f}"
         coverage = "-" if values is None else f"{values.num_valid}/{len(values.values)}"
-        rows.append((_readable(each.dimension), stated, mean, covered, coverage, str(len(each.doubts) or "")))
+        rows.append((readable(each.dimension), stated, mean, covered, coverage, str(len(each.doubts) or "")))
     show_table(columns, rows)
     for each in results.dimensions:
         for doubt in each.doubts:
-            print(f"doubt: {_readable(each.dimension)}: {doubt}")
+            print(f"doubt: {readable(each.dimension)}: {doubt}")
     for text in results.ignored:
         print(f"ignored: {text}")
     found = results.values()
@@ -136,7 +133,7 @@ def show_scorecard(card: VBenchScorecard, beside: Published | None = None) -> No
         coverage = f"{row.base_coverage:.0%}, {row.tuned_coverage:.0%}"
         word = {"better": "better", "worse": "WORSE"}.get(row.verdict, "")
         published = _published_cells(beside, row.dimension) if beside else ()
-        rows.append((_readable(row.dimension), *scores, interval, *tests, coverage, *published, word))
+        rows.append((readable(row.dimension), *scores, interval, *tests, coverage, *published, word))
     for each in card.sums:
         scores = f"{100 * each.base:.2f}", f"{100 * each.tuned:.2f}", f"{100 * each.gain:+.2f}"
         interval = f"{100 * each.gain_low:+.1f} to {100 * each.gain_high:+.1f}"
@@ -148,8 +145,6 @@ def show_scorecard(card: VBenchScorecard, beside: Published | None = None) -> No
 
 
 def _say_more(card: VBenchScorecard, beside: Published | None) -> None:
-    from rushes.display.words import rule
-
     if card.rows:
         print(rule(len(card.rows)))
     seen = [row.detectable for row in card.rows if row.detectable is not None]
@@ -157,7 +152,7 @@ def _say_more(card: VBenchScorecard, beside: Published | None) -> None:
         low, high = 100 * min(seen), 100 * max(seen)
         print(f"With these clips a single dimension can show true gains from {low:.1f} to {high:.1f} points upwards.")
     for missing in card.unmeasured:
-        print(f"not compared: {_readable(missing.dimension)}: {missing.reason}")
+        print(f"not compared: {readable(missing.dimension)}: {missing.reason}")
     for note in card.notes:
         print(f"note: {note}")
     if beside is not None:

@@ -71,7 +71,7 @@ def plan(entry: SuiteEntry, num_frames: int, fps: float, profile: Profile) -> tu
     if name == "Instance_Preservation":
         return _instance_asks(num_frames, fps, profile)
     if name == "Dynamic_Spatial_Relationship":
-        early, late = whole[: len(whole) // 2] or whole, _ending(num_frames, whole, profile)
+        early, late = whole[: len(whole) // 2] or whole, _ending(whole, profile)
         texts = entry.reference[:2]
         return tuple(
             Ask(_question(text, name), shown, len(shown) / len(whole))
@@ -85,7 +85,7 @@ def _sampled(num_frames: int, profile: Profile) -> list[int]:
     return (spread if profile == "compat" else spread_once)(num_frames, NUM_VLM_FRAMES)
 
 
-def _ending(num_frames: int, whole: tuple[int, ...], profile: Profile) -> tuple[int, ...]:
+def _ending(whole: tuple[int, ...], profile: Profile) -> tuple[int, ...]:
     """The last frame officially; the last eighth of the clip, at least two frames, in `fixed`."""
     return whole[-1:] if profile == "compat" else whole[-max(2, len(whole) // 8) :]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from rushes.audit.answers import AnswerFile, ask_all, request_key
-from rushes.audit.cases import PIXELS, Asked, fingerprint, requests_of
+from rushes.audit.cases import PIXELS, Asked, requests_of
 from rushes.errors import RecipeError, StoreError
 from rushes.roles import Failed, GivenAnswer, JudgeRequest
+from rushes.store.video import pixel_hash
 from tests.support.audited import ToyJudge, good, make_case, make_cases
 
 
@@ -45,7 +46,7 @@ def test_another_judge_control_clip_or_question_is_another_request() -> None:
         *(request_key("toy", request_of(0, control)) for control in (*PIXELS, "negated_question", "asked_again")),
         request_key("toy", request_of(1)),
         request_key("toy", replace(first, request=changed)),
-        request_key("toy", replace(first, made_from=fingerprint(replace(first.request.video, fps=9.0)))),
+        request_key("toy", replace(first, made_from=pixel_hash(replace(first.request.video, fps=9.0)))),
     ]
     assert len({base, *others}) == 1 + len(others)
     seeds = [requests_of(make_case(0), None, ["shuffled_frames"], seed)[1] for seed in (0, 1)]
