@@ -158,7 +158,7 @@ def step_flops(unit: UnitFlops, spec: TrainSpec, recomputed: float) -> tuple[flo
         spec: how the model is trained.
         recomputed: share of the blocks that are recomputed, 0 to 1.
     """
-    beside = 1 if spec.anchor > 0 or spec.negative > 0 else 0
+    beside = 1 if spec.needs_reference else 0
     attention, linear = 3.5 + recomputed + beside, (2 if spec.lora else 3) + recomputed + beside
     return attention * unit.attention, linear * unit.linear
 

@@ -10,7 +10,7 @@ from rushes.families.offload import Offload, choose_offload, needed_bytes
 from rushes.families.recompute import POLICIES, SAFETY, Recompute
 from rushes.plan.chat_models import ChatKind, chat_parameters
 from rushes.plan.gpus import Gpu
-from rushes.plan.memory import FIRST_USE, lasting_bytes, loaded_bytes, num_shards, step_bytes
+from rushes.plan.memory import FIRST_USE, lasting_bytes, loaded_bytes, num_shards, step_bytes, text_bytes
 from rushes.recipe.recipe import Recipe, as_draft
 
 _CHAT: Final[dict[str, ChatKind]] = {"prompts": "drafts", "judge": "answers"}
@@ -95,8 +95,7 @@ def _without_scores(size: ModelSize) -> ModelSize:
 
 def _parts(size: ModelSize, recipe: Recipe) -> dict[str, int]:
     """Bytes of the pipeline's networks, under their names in it."""
-    text = 2 if recipe.base.text_precision == "bfloat16" else FLOAT
-    numbers = {"text_encoder": text * size.num_text, "transformer": FLOAT * size.num_transformer}
+    numbers = {"text_encoder": text_bytes(size, recipe), "transformer": FLOAT * size.num_transformer}
     return {name: round(value) for name, value in {**numbers, "vae": FLOAT * size.num_autoencoder}.items()}
 
 
@@ -104,5 +103,5 @@ def _resident_bytes(size: ModelSize, recipe: Recipe) -> float:
     """GPU memory in use while the base is idle: the copy of its weights is in main memory."""
     loaded = loaded_bytes(size, recipe) - FLOAT * size.num_transformer
     if recipe.runtime.free_text_encoder:
-        loaded -= (FLOAT / 2 if recipe.base.text_precision == "bfloat16" else FLOAT) * size.num_text
+        loaded -= text_bytes(size, recipe)
     return loaded

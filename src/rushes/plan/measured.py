@@ -15,7 +15,7 @@ from rushes.plan.counts import Kind, calls_per_draft, sampler_calls
 from rushes.plan.prices import Price, Prices, unknown_kinds
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.recipe import Recipe
-from rushes.records import Clip
+from rushes.records import Checkpoint, Clip
 from rushes.store.identity import spec_part
 from rushes.store.run import Run
 
@@ -128,13 +128,15 @@ def prices_of(home: Path, recipe: Recipe) -> Prices:
         same = [kind for kind, paths in _DEPENDS.items() if all(_at(old, p) == _at(new, p) for p in paths)]
         if _at(old, "runtime.device") != recipe.runtime.device:
             same = []
-        found = {kind: price for kind in same if (price := _price(run, kind, old, recipe.base)) is not None}
+        done = _Done(run.clips.all(), run.checkpoints.all(), spent(run)) if same else _Done((), (), {})
+        prices = ((kind, _price(done, kind, old, recipe.base)) for kind in same)
+        found = {kind: Price(price, str(run.home)) for kind, price in prices if price is not None}
         if recipe.generate.draft is not None and (call := found.get("clip_calls")) is not None:
             found["draft_clips"] = Price(calls_per_draft(recipe) * call.seconds, call.source)
         return Prices(
             by_kind=found,
-            clip_bytes=_mean([_clip_bytes(clip) for clip in run.clips.all()]) if "clip_calls" in same else None,
-            checkpoint_bytes=_mean([one.weights.num_bytes for one in run.checkpoints.all()])
+            clip_bytes=_mean([_clip_bytes(clip) for clip in done.clips]) if "clip_calls" in same else None,
+            checkpoint_bytes=_mean([one.weights.num_bytes for one in done.checkpoints])
             if "train_clips" in same
             else None,
         )
@@ -156,17 +158,25 @@ def _at(value: Any, path: str) -> Any:
     return value
 
 
-def _price(run: Run, kind: Kind, settings: Mapping[str, Any], base: BaseModelSpec) -> Price | None:
+@dataclass(frozen=True)
+class _Done:
+    """What a run holds, read once."""
+
+    clips: Sequence[Clip]
+    checkpoints: Sequence[Checkpoint]
+    spent: Mapping[str, Spent]
+
+
+def _price(run: _Done, kind: Kind, settings: Mapping[str, Any], base: BaseModelSpec) -> float | None:
     """Seconds per unit; for training from its checkpoints, which include all sessions but no set-up."""
     if kind == "train_clips":
-        done = run.checkpoints.all()
-        seconds = sum(one.seconds for one in done)
-        units = sum(one.step for one in done) * int(_at(settings, "train.batch_size") or 0)
+        seconds = sum(one.seconds for one in run.checkpoints)
+        units = sum(one.step for one in run.checkpoints) * int(_at(settings, "train.batch_size") or 0)
     else:
-        booked = spent(run).get(_TABLE[kind], Spent(0.0, 0))
+        booked = run.spent.get(_TABLE[kind], Spent(0.0, 0))
         seconds = booked.seconds
-        units = sampler_calls(run.clips.all(), base) if kind == "clip_calls" else booked.num_items
-    return Price(seconds / units, str(run.home)) if units and seconds else None
+        units = sampler_calls(run.clips, base) if kind == "clip_calls" else booked.num_items
+    return seconds / units if units and seconds else None
 
 
 def _clip_bytes(clip: Clip) -> int:

@@ -85,6 +85,11 @@ class TrainSpec(Spec):
     """Real clips kept out of training, to measure the loss on them at fixed noise before step 1 and at every
     checkpoint."""
 
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the loss compares with the frozen base: a forward pass more in every step."""
+        return self.anchor > 0 or self.negative > 0
+
 
 def parallel_problem(train: TrainSpec, runtime: TrainRuntime) -> str | None:
     """Why training cannot be split over that number of processes in that way; None if it can."""

@@ -83,8 +83,9 @@ def objective_for(network: Network, data: TrainingSet, spec: TrainSpec) -> Rewar
         real = torch.nonzero(data.is_real_N).flatten()
         rows = real if len(real) else torch.arange(len(data.is_real_N))
         mean, std = (each.to(network.device) for each in moments_of_rows(data.z_0_NCThw, rows))
-    needs_reference = spec.anchor > 0 or spec.negative > 0
-    return RewardWeightedObjective(spec, network.reference if needs_reference else None, mean, std, network.family.path)
+    return RewardWeightedObjective(
+        spec, network.reference if spec.needs_reference else None, mean, std, network.family.path
+    )
 
 
 def checkpoint_of(assignment: Assignment, job: Job, trained: Trained) -> Checkpoint:

@@ -79,6 +79,7 @@ def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
         if stopping or at_checkpoint:
             save_state(scratch, state, parallel)
         if stopping and progress.step < spec.num_steps:
+            parallel.meet()
             raise Stopped
         hooks.on_average(network, average, progress.step)
     return Trained(parallel.collected(average), progress)

@@ -76,7 +76,7 @@ class RewardWeightedObjective:
         return LossTerms(terms, coefficients)
 
     def _reference(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor | None:
-        if self.reference is None or (self.spec.anchor == 0 and self.spec.negative == 0):
+        if self.reference is None or not self.spec.needs_reference:
             return None
         with torch.no_grad():
             return self.reference(z_t, sigma_B, text).float()

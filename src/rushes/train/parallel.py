@@ -112,6 +112,11 @@ class Parallel:
         found: T = box[0]
         return found
 
+    def meet(self) -> None:
+        """Wait for all: a process that leaves while another still talks to it would look like one that died."""
+        if self.group is not None:
+            dist.barrier(group=self.group)
+
     def whole(self, value: Tensor) -> Tensor:
         """The full tensor of a sharded one, on every process."""
         return value.full_tensor() if isinstance(value, DTensor) else value

@@ -76,10 +76,10 @@ def teach(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
     from rushes.train.material import held_out_sets, training_set
     from rushes.train.preview import texts_at_hand
 
-    (lesson,) = (piece.payload for piece in chunk)
+    ((key, lesson),) = ((piece.key, piece.payload) for piece in chunk)
     run, runtime, clips, prompts = context.run, context.recipe.runtime, context.clips, context.prompts
     family = context.models.with_weights(context.base, ["", *_texts(lesson, clips, prompts)])
-    assignment = _assignment(context, lesson)
+    assignment = _assignment(context, lesson, key)
     data = training_set(lesson, family, run.blobs, clips, prompts, assignment.scratch)
     material = Material(data, held_out_sets(lesson, family, run.blobs, clips, prompts))
     shown = _Shown(run, lesson.spec.num_steps)
@@ -120,12 +120,12 @@ def _parallel(assignment: Assignment) -> Parallel:
     return in_round(assignment)
 
 
-def _assignment(context: Context, lesson: Lesson) -> Assignment:
+def _assignment(context: Context, lesson: Lesson, key: str) -> Assignment:
     import torch
 
     from rushes.train.assignment import Assignment
 
-    run, recipe, family, key = context.run, context.recipe, context.models.family, lesson_key(lesson)
+    run, recipe, family = context.run, context.recipe, context.models.family
     if lesson.start is not None:
         run.blobs.checked_path(lesson.start)  # so that this process finds damage, which can then be healed
     return Assignment(
@@ -143,13 +143,13 @@ def _assignment(context: Context, lesson: Lesson) -> Assignment:
         scratch=run.scratch(key).absolute(),
         blobs=Blobs(run.blobs.folder.absolute()),
         log=EventLog(run.log.path.absolute()),
-        previews=_preview_order(context, lesson),
+        previews=_preview_order(context, lesson, key),
         curves=(run.home / "tensorboard" / key[:12]).absolute(),
         name=recipe.name,
     )
 
 
-def _preview_order(context: Context, lesson: Lesson) -> PreviewOrder:
+def _preview_order(context: Context, lesson: Lesson, key: str) -> PreviewOrder:
     from rushes.train.preview import PreviewOrder
 
     recipe, prompts = context.recipe, context.prompts
@@ -159,7 +159,7 @@ def _preview_order(context: Context, lesson: Lesson) -> PreviewOrder:
         sampler=recipe.generate.sampler,
         shape=recipe.shape,
         num_steps=lesson.spec.num_steps,
-        folder=previews_in(context.run.home, lesson_key(lesson)).absolute(),
+        folder=previews_in(context.run.home, key).absolute(),
     )
 
 

@@ -89,13 +89,14 @@ def held_out_errors(
     found: dict[str, float] = {}
     for each in held_out:
         num = len(each.z_0_NCThw)
+        noise = fixed_noise(each.z_0_NCThw.shape)
         starts = range(0, num, num_at_once)
         errors = torch.zeros(num)
         for first in range(0, len(starts), parallel.num_processes):
             mine = first + parallel.rank
             # A process without a pass left repeats the first one: sharded weights need all processes in every pass.
             at = starts[mine] if mine < len(starts) else 0
-            error_B = _errors_at(network, each, slice(at, at + num_at_once), kernels)
+            error_B = _errors_at(network, each, noise, slice(at, at + num_at_once), kernels)
             if mine < len(starts):
                 errors[at : at + num_at_once] = error_B
         parts = parallel.gather(errors.tolist())
@@ -105,15 +106,18 @@ def held_out_errors(
 
 
 def _errors_at(
-    network: Network, held_out: HeldOut, rows: slice, kernels: Callable[[torch.device], AbstractContextManager[None]]
+    network: Network,
+    held_out: HeldOut,
+    noise: tuple[Tensor, Tensor],
+    rows: slice,
+    kernels: Callable[[torch.device], AbstractContextManager[None]],
 ) -> Tensor:
     """Squared error of the clips in `rows`, (B,), in main memory."""
-    epsilon, sigma = fixed_noise(held_out.z_0_NCThw.shape)
     path, device = network.family.path, network.device
-    z_0, noise, sigma_B = (x[rows].to(device) for x in (held_out.z_0_NCThw, epsilon, sigma))
+    z_0, epsilon, sigma_B = (x[rows].to(device) for x in (held_out.z_0_NCThw, *noise))
     with kernels(device):
-        v = network.velocity(path.noisy(z_0, noise, sigma_B), sigma_B, held_out.text[rows].to(device))
-    return squared_error(v, path.target(z_0, noise, sigma_B)).cpu()
+        v = network.velocity(path.noisy(z_0, epsilon, sigma_B), sigma_B, held_out.text[rows].to(device))
+    return squared_error(v, path.target(z_0, epsilon, sigma_B)).cpu()
 
 
 @dataclass(eq=False)

@@ -64,7 +64,7 @@ def work(folder: Path) -> None:
             made = train_along(assignment, parallel, family, hooks)
             if made is not None:
                 (folder / CHECKPOINT).write_text(made.model_dump_json(), encoding="utf-8")
-        dist.barrier()  # a process that leaves while another still talks to it would look like one that died
+            parallel.meet()
     except RuntimeError:  # includes a lost connection
         time.sleep(GRACE_S)
         raise
