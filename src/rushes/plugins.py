@@ -184,9 +184,10 @@ def _class(use: str, role: Role) -> type[Spec]:
     except ImportError as error:
         raise RecipeError(
             f"the plug-in {use} cannot be imported: {error}",
-            expected="package.module:Class of an installed package",
+            expected="package.module:Class of an installed package, or of a folder on the PYTHONPATH",
             got=use,
-            next_step=f"install the package with {module_name.split('.')[0]!r} here, or correct the name",
+            next_step=f"install the package with {module_name.split('.')[0]!r} here, or put the folder that holds it "
+            "on the PYTHONPATH, or correct the name",
         ) from error
     found = getattr(module, class_name, None)
     if inspect.isclass(found) and issubclass(found, Spec) and found is not Spec:

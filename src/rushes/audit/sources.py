@@ -92,8 +92,9 @@ def find_clips(source: str, choice: Choice, shape: ShapeSpec, origin: Literal["m
             f"no clip in {source} has usable questions",
             expected=f"clips with questions{' in ' + ', '.join(choice.dimensions) if choice.dimensions else ''}",
             got=list(found.notes) or "none",
-            next_step='write "questions": {"is the ball red?": "yes"} into the rows of metadata.jsonl, or name '
-            "other dimensions",
+            next_step="leave --dimension out to ask about all dimensions"
+            if choice.dimensions
+            else 'write "questions": {"is the ball red?": "yes"} into the rows of metadata.jsonl',
         )
     return found
 

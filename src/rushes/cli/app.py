@@ -70,7 +70,9 @@ def _rushes(
 @app.command()
 def init(
     file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Output file; - prints it.")] = Path("recipe.yaml"),
-    from_: Annotated[str, typer.Option("--from", metavar="NAME", help="Packaged recipe to start from.")] = "sandbox",
+    from_: Annotated[
+        str, typer.Option("--from", metavar="RECIPE", help="A packaged recipe, or a file, to begin with.")
+    ] = "sandbox",
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a recipe with every setting explained."""

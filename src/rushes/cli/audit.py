@@ -78,7 +78,7 @@ class AuditOptions:
     control: Annotated[list[str] | None, typer.Option("--control", help="Only this one; may be repeated.")] = None
     clips: Annotated[Origin, typer.Option("--clips", help="For a run: its models' clips, or real ones.")] = Origin.model
     second: Annotated[
-        str | None, typer.Option("--second", help="A second judge: perception, or package.module:Class.")
+        str | None, typer.Option("--second", help="A second judge or measurer: perception, or package.module:Class.")
     ] = None
     labels: Annotated[Path | None, typer.Option("--labels", help="Answers of people: CSV clip,question,answer.")] = None
     sheet: Annotated[

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rushes.recipe.runtime import RuntimeSpec
 
 _SHOWN: Final = 300
-INSTALL: Final = "pip install 'rushes[servers]'"
+INSTALL: Final = "pip install -c constraints.txt 'rushes[servers]'"
 """Install command for the `openai` package."""
 _meters: dict[Path, CostMeter] = {}
 """One meter per file and process: writer, critic and judge of a run share a server's cap."""

@@ -131,7 +131,9 @@ def _base_document(folder: Path, wanted: str) -> Document:
 
 def _unknown_name(wanted: str, names: Sequence[str]) -> RecipeError:
     near = difflib.get_close_matches(wanted, names, n=1)
-    step = f"did you mean {near[0]}?" if near else "name a file (recipe.yaml), or write one with: rushes init"
+    step = (
+        f"did you mean {near[0]}?" if near else "name one of these, or a file (./recipe.yaml); rushes init writes one"
+    )
     return RecipeError(
         f"there is no recipe {wanted!r}", expected=f"a YAML file, or one of {', '.join(names)}", next_step=step
     )

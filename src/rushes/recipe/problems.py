@@ -72,7 +72,12 @@ def _explain(details: Any, document: Document, root: type[BaseModel]) -> _Proble
     if kind == "value_error":
         message = str(details["ctx"]["error"])
         problem = message if not name or message.startswith(name) else f"{name}: {message}"
-        return _Problem(path, place, problem, next_step="change one of the values that it names")
+        return _Problem(
+            path,
+            place,
+            problem,
+            next_step="change one of the settings that the error names, in the recipe or with --set KEY=VALUE",
+        )
     expected = _with_meaning(setting)
     if kind == "missing":
         return _Problem(

@@ -57,7 +57,7 @@ class Database:
                 f"{self.path} was made by a newer version of Rushes",
                 expected=f"schema version {SCHEMA_VERSION} or lower",
                 got=version,
-                next_step="upgrade: pip install --upgrade rushes",
+                next_step="upgrade Rushes: git pull and make setup in its checkout",
             )
         if read_only:
             return
