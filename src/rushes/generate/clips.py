@@ -60,27 +60,46 @@ def generate_chunk(
     """Generate one chunk of takes and store their frames and latents, as requested; called by `advance`.
 
     A clip that fails `NUM_TRIES` times alone is `Failed`; this does not affect the others of its chunk.
+
+    Raises:
+        UserError, Stopped: raised by the generator, at the first try.
     """
-    requests = [
-        ClipRequest(
-            text=work.payload.prompt.text,
-            seed=work.payload.seed,
-            sampler=how.sampler,
-            height_px=how.shape.height_px,
-            width_px=how.shape.width_px,
-            num_frames=how.shape.num_frames,
-            fps=how.shape.fps,
-            decode=how.decode,
-        )
-        for work in chunk
+    requests = [_request(work.payload, how) for work in chunk]
+    made: list[GeneratedClip | Failed] = [Failed("NotTried", "")] * len(requests)
+    groups = [list(range(len(requests)))]
+    # Together first, then those that failed one by one, each from its own seed: only a clip that cannot be made fails.
+    for turn in range(NUM_TRIES + (len(requests) > 1)):
+        for group in groups:
+            try:
+                results = generator.generate([requests[place] for place in group])
+            except (UserError, Stopped):
+                raise
+            except Exception as error:
+                results = [Failed.of(error)] * len(group)
+            for place, result in zip(group, results, strict=True):
+                made[place] = result
+        groups = [[place] for place, each in enumerate(made) if isinstance(each, Failed)]
+        if not groups:
+            break
+        if turn == 0:
+            _warn([each for each in made if isinstance(each, Failed)], len(requests))
+    return [
+        each if isinstance(each, Failed) else _clip(work, each, blobs, how, latents=latents)
+        for work, each in zip(chunk, made, strict=True)
     ]
-    clips: list[Clip | Failed] = []
-    for work, made in zip(chunk, _generated(generator, requests), strict=True):
-        if isinstance(made, Failed):
-            clips.append(made)
-            continue
-        clips.append(_clip(work, made, blobs, how, latents=latents))
-    return clips
+
+
+def _request(take: Take, how: How) -> ClipRequest:
+    return ClipRequest(
+        text=take.prompt.text,
+        seed=take.seed,
+        sampler=how.sampler,
+        height_px=how.shape.height_px,
+        width_px=how.shape.width_px,
+        num_frames=how.shape.num_frames,
+        fps=how.shape.fps,
+        decode=how.decode,
+    )
 
 
 def _clip(work: Work[Take], made: GeneratedClip, blobs: Blobs, how: How, *, latents: bool) -> Clip:
@@ -142,36 +161,8 @@ def decode_chunk(
     ]
 
 
-def _generated(generator: PipelineGenerator, requests: Sequence[ClipRequest]) -> list[GeneratedClip | Failed]:
-    """Generate a batch at once; then retry failed clips one by one, so that only clips that cannot be made fail.
-
-    A single clip is tried up to `NUM_TRIES` times from the same seed, so that a transient fault does not lose it.
-
-    Raises:
-        UserError, Stopped: raised by the generator, at the first try.
-    """
-    made: list[GeneratedClip | Failed] = [Failed("NotTried", "")] * len(requests)
-    groups = [list(range(len(requests)))]
-    for turn in range(NUM_TRIES + (len(requests) > 1)):
-        for group in groups:
-            try:
-                results = generator.generate([requests[place] for place in group])
-            except (UserError, Stopped):
-                raise
-            except Exception as error:
-                results = [Failed.of(error)] * len(group)
-            for place, result in zip(group, results, strict=True):
-                made[place] = result
-        groups = [[place] for place, each in enumerate(made) if isinstance(each, Failed)]
-        if not groups:
-            break
-        if turn == 0:
-            _warn([each for each in made if isinstance(each, Failed)], len(requests))
-    return made
-
-
 def _warn(failed: Sequence[Failed], num: int) -> None:
     first = f"{failed[0].error_type}: {failed[0].message}"
     what = "a clip" if num == 1 else f"{len(failed)} of {num} clips generated at once"
     advice = "" if num == 1 else ", one by one. If this continues, lower runtime.generate_batch"
-    warnings.warn(f"{what} failed ({first}); tried again{advice}", stacklevel=3)
+    warnings.warn(f"{what} failed ({first}); tried again{advice}", stacklevel=2)
