@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Any, Final
 
 _NOT_GIVEN: Final = object()
@@ -78,14 +80,29 @@ class RecipeChanged(StoreError):
         """Dotted key paths whose value differs, sorted."""
 
 
-class BlobCorrupt(StoreError):
+class Damage(StoreError):
+    """Something stored no longer is what was written. A run drops it and makes it again, see `rushes.store.heal`."""
+
+    def __init__(self, problem: str, *, home: str, expected: str, place: str) -> None:
+        super().__init__(
+            problem,
+            expected=expected,
+            next_step=f"rushes check {shlex.quote(home)} --heal; then run the recipe again: "
+            "what is missing is made again",
+        )
+        self.place = place
+        """What is damaged: a path, or a record's table and key."""
+
+
+class BlobCorrupt(Damage):
     """A stored file is missing, truncated or altered: its bytes no longer match its name."""
 
     def __init__(self, sha256: str, path: str, reason: str) -> None:
         super().__init__(
             f"stored file {path} is {reason}",
+            home=str(Path(path).parents[2]) if len(Path(path).parents) > 2 else ".",
             expected=f"content with sha256 {sha256}",
-            next_step="run the same command again: what depends on the file is made again",
+            place=path,
         )
         self.sha256 = sha256
         """Hash the content should have (64 hex digits)."""
@@ -93,6 +110,39 @@ class BlobCorrupt(StoreError):
         """Where the file is, or should be."""
         self.reason = reason
         """'missing', 'truncated', 'too long' or 'altered'."""
+
+
+class FileCorrupt(Damage):
+    """A file of the run folder itself (`derived/focus.json`, `header.json`) is not what was written."""
+
+    def __init__(self, home: Path, path: Path, reason: str) -> None:
+        super().__init__(f"{path} is {reason}", home=str(home), expected="the bytes that Rushes wrote", place=str(path))
+        self.path = path
+        """The file."""
+
+
+class RecordCorrupt(Damage):
+    """A record in the database is not what was written."""
+
+    def __init__(self, home: Path, table: str, key: str) -> None:
+        super().__init__(
+            f"the record {table}/{key} in {home / 'records.sqlite'} is altered",
+            home=str(home),
+            expected="a record that matches its checksum",
+            place=f"{table}/{key}",
+        )
+
+
+class DatabaseCorrupt(Damage):
+    """The SQLite file of a run cannot be read as a database of Rushes."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path} is damaged or the disk fails: {reason}",
+            home=str(path.parent),
+            expected="the database that Rushes wrote",
+            place=str(path),
+        )
 
 
 class TrainingError(UserError):

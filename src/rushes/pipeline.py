@@ -22,7 +22,7 @@ from rushes.prompts.stage import write
 from rushes.recipe.recipe import Recipe
 from rushes.records import Scorecard
 from rushes.report.stage import compare
-from rushes.store.heal import healing
+from rushes.store.heal import healing, result
 from rushes.store.run import Run
 from rushes.train.stage import train
 from rushes.weights.stage import weigh
@@ -59,8 +59,8 @@ def improve(
     check(recipe)
     with Run.open(home, recipe, allow_change=allow_change) as run, run.stop.listening():
         check_base(recipe, run, allow_change=allow_change)
-        if run.is_done and not allow_change:
-            return run.scorecard()
+        if run.is_done and not allow_change and (scorecard := result(run)) is not None:
+            return scorecard
         check_real_clips(recipe)
         run.on_progress = on_progress
         for attempt in healing(run):

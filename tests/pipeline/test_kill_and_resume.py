@@ -15,7 +15,7 @@ from rushes.execute.progress import ProgressUpdate
 from rushes.pipeline import improve
 from rushes.recipe.recipe import Recipe
 from rushes.records import Checkpoint
-from rushes.store.heal import check, heal
+from rushes.store.check import examine, mend
 from rushes.store.run import Run
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
@@ -125,10 +125,9 @@ def test_a_damaged_clip_is_found_and_made_again(recipe: Recipe, tmp_path: Path) 
         clip = next(clip for clip in run.clips.all() if clip.origin == "model")
         path = run.blobs.path(clip.video)
     path.write_bytes(path.read_bytes()[:-7])
-    with Run.open(tmp_path, recipe) as run:
-        (damage,) = check(run)
-        assert damage.sha256 == clip.video.sha256
-        heal(run, damage)
+    found = examine(tmp_path).findings
+    assert [each.records for each in found] == [(("clips", clip.key),)]
+    mend(tmp_path, found)
     improve(recipe, tmp_path)
     assert _contents(tmp_path) == before
     assert path.stat().st_size == clip.video.num_bytes

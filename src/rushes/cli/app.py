@@ -127,6 +127,21 @@ def status(home: HomeArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def check(
+    home: HomeArgument,
+    heal: Annotated[
+        bool, typer.Option("--heal", help="Drop what is damaged; the next `rushes run` makes it again.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Read everything in a run folder and say what is damaged; exit status 1 if anything is."""
+    from rushes.cli.check import show_health
+
+    if not show_health(home, heal=heal, as_json=as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
 def report(
     home: HomeArgument,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,

@@ -105,14 +105,16 @@ def show_report(home: Path, *, rebuild: bool, open_in_browser: bool) -> None:
     from rushes.store.run import Run
 
     with Run.view(home) as run:
-        scorecard = run.scorecard()
-    if scorecard is None:
+        is_done = run.is_done
+        scorecard = None if rebuild else run.scorecard()
+    if not is_done:
         raise StoreError(
             f"the run in {home} is not finished, so it has no report yet",
             next_step=f"see its progress with: rushes status {home}; then run the command that started it again",
         )
-    if rebuild or not (home / REPORT_FILE).is_file():
+    if scorecard is None or not (home / REPORT_FILE).is_file():
         scorecard = _finish_again(home) or scorecard
+    assert scorecard is not None
     show_result(scorecard, home)
     if open_in_browser:
         import webbrowser

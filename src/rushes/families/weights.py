@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from rushes.errors import StoreError
 from rushes.store.files import make_folder, sha256_of_file, write_atomic
+from rushes.store.sums import closed, opened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,15 +55,19 @@ def _hash_of(path: Path) -> str:
     place = f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}"
     note = cache_folder() / f"{hashlib.sha256(place.encode()).hexdigest()}.json"
     try:
-        known = json.loads(note.read_text(encoding="utf-8"))["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
+        noted = opened(note.read_bytes(), ("file", "sha256"))
+    except OSError:
+        noted = None
+    if noted is not None:
+        known = str(noted["sha256"])
+    else:
         known = sha256_of_file(path)
         try:
             make_folder(note.parent)
-            write_atomic(note, json.dumps({"file": str(path), "sha256": known}).encode())
+            write_atomic(note, closed({"file": str(path), "sha256": known}))
         except StoreError:  # an unwritable cache only costs time
             return known
-    return str(known)
+    return known
 
 
 def cache_folder() -> Path:

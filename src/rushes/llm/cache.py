@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from rushes.llm.chat import ChatModel, ChatReply, ChatRequest, TokenChance
 from rushes.roles import Failed
 from rushes.store.files import make_folder, write_atomic
 from rushes.store.identity import content_hash
+from rushes.store.sums import closed, opened
 
 REPLY_VERSION: Final = 1
 """Part of every key; raised when the meaning of requests or cached replies changes."""
@@ -39,7 +39,9 @@ class ReplyCache:
     def get(self, key: str) -> ChatReply | None:
         """The reply stored under a `reply_key`; None if there is none or its file is damaged."""
         try:
-            value = json.loads(self._path(key).read_text(encoding="utf-8"))
+            value = opened(self._path(key).read_bytes(), ChatReply.__dataclass_fields__)
+            if value is None:
+                return None
             chances = value["first_token"]
             first = None if chances is None else tuple(TokenChance(str(t), _finite(p)) for t, p in chances)
             text, is_cut = value["text"], value["is_cut"]
@@ -58,7 +60,7 @@ class ReplyCache:
             value["first_token"] = [[each.text, each.logprob] for each in reply.first_token]
         path = self._path(key)
         make_folder(path.parent)
-        write_atomic(path, json.dumps(value, allow_nan=False).encode())
+        write_atomic(path, closed(value))
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"

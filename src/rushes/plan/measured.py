@@ -147,7 +147,7 @@ def _settings(home: Path) -> dict[str, Any]:
     spec: dict[str, Any] = json.loads((home / "header.json").read_bytes())["spec"]
     try:
         written = yaml.safe_load((home / "recipe.yaml").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise StoreError(f"cannot read {home / 'recipe.yaml'}", got=str(error)) from error
     return {**spec, "runtime": written.get("runtime") if isinstance(written, dict) else None}
 

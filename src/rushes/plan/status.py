@@ -239,6 +239,8 @@ def working_pid(lock: Path) -> int | None:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return pid
+    except OSError:  # a disk without locks, on which no run can work
+        return None
     finally:
         os.close(descriptor)
     return None

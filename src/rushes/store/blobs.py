@@ -192,7 +192,7 @@ class Blobs:
         found = {ref.sha256: damage for ref in refs if (damage := self.damage(ref)) is not None}
         for path in sorted(self.folder.glob("[0-9a-f][0-9a-f]/*")):
             sha256 = path.name.split(".")[0]
-            if sha256 not in found and sha256_of_file(path) != sha256:
+            if sha256 not in found and (not path.is_file() or sha256_of_file(path) != sha256):
                 found[sha256] = BlobCorrupt(sha256, str(path), "altered")
         return sorted(found.values(), key=lambda damage: damage.path)
 

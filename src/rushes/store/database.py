@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from rushes.errors import StoreError
-from rushes.store.files import disk_full
+from rushes.errors import DatabaseCorrupt, RecordCorrupt, StoreError
+from rushes.store.files import disk_full, no_locks
+from rushes.store.sums import row_sum
 
-SCHEMA_VERSION: Final = 1
-"""Version of the tables below; a file with a higher one was made by a newer Rushes."""
+SCHEMA_VERSION: Final = 2
+"""Version of the tables below; a file with a higher one was made by a newer Rushes. Version 1 had no sums."""
 
 _SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -26,6 +28,31 @@ CREATE TABLE failures (
 );
 CREATE TABLE costs (position INTEGER PRIMARY KEY, stage TEXT NOT NULL, body TEXT NOT NULL);
 """
+
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "meta": ("name", "value"),
+    "records": ("name", "key", "body"),
+    "failures": ("name", "key", "attempt", "body"),
+    "costs": ("stage", "body"),
+}
+"""Tables, and the columns that the sum of a row covers."""
+
+
+def _sum_of(table: str) -> str:
+    """The SQL expression for the sum of a stored row; damaged text may be no text in UTF-8, so it gets bytes."""
+    return f"row_sum({', '.join(f'CAST({name} AS BLOB)' for name in COLUMNS[table])})"
+
+
+@dataclass(frozen=True)
+class DamagedRow:
+    """A row that does not match its sum."""
+
+    table: str
+    """One of `COLUMNS`."""
+    position: int
+    """Its number in the table."""
+    label: str
+    """What it is, for people: "clips/2d2d..."."""
 
 
 class Database:
@@ -44,6 +71,7 @@ class Database:
         self.path = path
         with self.explained():
             self._connection = _connect(path, read_only)
+            self._connection.create_function("row_sum", -1, row_sum, deterministic=True)
             try:
                 self._prepare(read_only)
             except BaseException:
@@ -59,14 +87,24 @@ class Database:
                 got=version,
                 next_step="upgrade Rushes: git pull and make setup in its checkout",
             )
+        is_new = version == 0 and not self._connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        if version < 1 and not is_new:
+            raise DatabaseCorrupt(self.path, f"its schema version is {version}")
         if read_only:
+            if version == 1:  # an older run is read as it is: these tables stand in front of its own
+                for name in COLUMNS:
+                    self._connection.execute(f"CREATE TEMP VIEW {name} AS SELECT *, NULL AS sum FROM main.{name}")
             return
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
-        if version == 0:
+        if version < SCHEMA_VERSION:
             with self.transaction():
-                for statement in _SCHEMA.split(";\n"):
-                    self._connection.execute(statement)
+                if is_new:
+                    for statement in _SCHEMA.split(";\n"):
+                        self._connection.execute(statement)
+                for name in COLUMNS:
+                    self._connection.execute(f"ALTER TABLE {name} ADD COLUMN sum TEXT")
+                    self._connection.execute(f"UPDATE {name} SET sum = {_sum_of(name)}")
                 self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextlib.contextmanager
@@ -88,13 +126,66 @@ class Database:
                 raise StoreError(
                     f"{self.path} is in use by another program", got=text, next_step="close it and run again"
                 ) from error
-            if "malformed" in text or "not a database" in text or "I/O" in text:
-                raise StoreError(
-                    f"{self.path} is damaged or the disk fails",
-                    got=text,
-                    next_step="check the disk; then move this run folder away and run again, or restore a backup",
-                ) from error
+            if "locking protocol" in text:
+                raise no_locks(self.path) from error
+            if self._is_damaged(text):
+                raise DatabaseCorrupt(self.path, text) from error
             raise
+
+    def _is_damaged(self, text: str) -> bool:
+        """Whether the file, rather than a statement of ours, is the cause of an error."""
+        if any(sign in text for sign in ("malformed", "not a database", "I/O", "decode", "raised exception")):
+            return True
+        try:
+            for name, columns in COLUMNS.items():
+                self._connection.execute(f"SELECT {', '.join(columns)} FROM main.{name} LIMIT 1").fetchone()
+            return bool(self._connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
+        except (sqlite3.Error, AttributeError):  # the connection could not even be opened
+            return True
+
+    def check_whole(self) -> None:
+        """Check the structure of the file. Reads everything.
+
+        Raises:
+            DatabaseCorrupt: it is damaged.
+        """
+        ((found,),) = self.rows("PRAGMA integrity_check(1)")
+        if found != "ok":
+            raise DatabaseCorrupt(self.path, str(found))
+
+    def damaged_rows(self) -> list[DamagedRow]:
+        """Rows that do not match their sums. Reads everything.
+
+        Raises:
+            StoreError: the file is damaged as a whole.
+        """
+        found: list[DamagedRow] = []
+        for table in COLUMNS:
+            label = ", ".join(f"CAST({each} AS BLOB)" for each in COLUMNS[table][:2] if each not in ("value", "body"))
+            wrong = f"sum IS NOT NULL AND sum != {_sum_of(table)}"
+            for position, *parts in self.rows(f"SELECT rowid, {label} FROM {table} WHERE {wrong}"):
+                text = "/".join(bytes(part).decode(errors="backslashreplace") for part in parts)
+                found.append(DamagedRow(table, int(position), text if table == "records" else f"{table}/{text}"))
+        return found
+
+    def drop_rows(self, rows: Sequence[DamagedRow]) -> None:
+        """Delete rows; what they said is then unknown, or computed again."""
+        with self.transaction():
+            for row in rows:
+                self.execute(f"DELETE FROM {row.table} WHERE rowid = ?", (row.position,))
+
+    def insert(self, table: str, rows: Sequence[Sequence[str | int]], on_conflict: str) -> None:
+        """Add rows with their sums.
+
+        Args:
+            table: one of `COLUMNS`.
+            rows: values of its columns, in their order.
+            on_conflict: what becomes of a row that is there: "NOTHING", or "UPDATE SET ...".
+        """
+        names = ", ".join((*COLUMNS[table], "sum"))
+        marks = ", ".join("?" * (len(COLUMNS[table]) + 1))
+        summed = [(*row, row_sum(*row)) for row in rows]
+        self.execute_many(f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO {on_conflict}", summed)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -126,14 +217,16 @@ class Database:
 
     def meta(self, name: str) -> str | None:
         """A named text of the run; None if it was never set."""
-        found = self.rows("SELECT value FROM meta WHERE name = ?", (name,))
+        found = self.rows(
+            f"SELECT value, sum IS NOT NULL AND sum != {_sum_of('meta')} FROM meta WHERE name = ?", (name,)
+        )
+        if found and found[0][1]:
+            raise RecordCorrupt(self.path.parent, "meta", name)
         return str(found[0][0]) if found else None
 
     def set_meta(self, name: str, value: str) -> None:
         """Set a named text of the run."""
-        self.execute(
-            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
-        )
+        self.insert("meta", [(name, value)], "UPDATE SET value = excluded.value, sum = excluded.sum")
 
     def close(self) -> None:
         """Close the file; the write-ahead log is merged into it."""

@@ -48,7 +48,9 @@ class EventLog:
         if not self.path.exists():
             return []
         events: list[dict[str, Any]] = []
-        for line in self.path.read_text(encoding="utf-8", errors="replace").split("\n"):
+        with explained(self.path):
+            text = self.path.read_text(encoding="utf-8", errors="replace")
+        for line in text.split("\n"):
             try:
                 value = json.loads(line)
             except json.JSONDecodeError:

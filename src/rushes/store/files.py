@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import itertools
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,7 +15,6 @@ from rushes.errors import StoreError
 _PIECE: Final = 1 << 20
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-_counter = itertools.count()
 
 
 @contextlib.contextmanager
@@ -55,6 +53,15 @@ def disk_full(path: Path) -> StoreError:
     )
 
 
+def no_locks(path: Path) -> StoreError:
+    """The `StoreError` for a file system without file locks: two processes could then write into one run."""
+    return StoreError(
+        f"the disk of {path.parent} has no file locks, which keep two processes out of one run",
+        expected="a file system with flock and fcntl locks, as local disks, NFS and Lustre with -o flock have",
+        next_step="name a run folder on another disk with --home, or let the disk be mounted with locks (-o flock)",
+    )
+
+
 def make_folder(path: Path) -> None:
     """Create `path` and its parents.
 
@@ -65,7 +72,7 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
-def write_atomic(path: Path, data: bytes | Iterable[bytes], temporary_folder: Path | None = None) -> None:
+def write_atomic(path: Path, data: bytes | Iterable[bytes | memoryview], temporary_folder: Path | None = None) -> None:
     """Write a file that is either complete or absent, even if the process is killed or the power fails.
 
     Args:
@@ -77,7 +84,8 @@ def write_atomic(path: Path, data: bytes | Iterable[bytes], temporary_folder: Pa
         StoreError: disk full, read-only; no part of the file is left behind.
     """
     folder = temporary_folder or path.parent
-    temporary = folder / f".{path.name[:40]}.{os.getpid()}-{next(_counter)}.tmp"
+    # Random, since in a container every process that runs may have the same number as the one that was killed.
+    temporary = folder / f".{path.name[:40]}.{os.urandom(6).hex()}.tmp"
     with explained(path):
         try:
             _write_through(temporary, (data,) if isinstance(data, bytes) else data)
@@ -89,7 +97,7 @@ def write_atomic(path: Path, data: bytes | Iterable[bytes], temporary_folder: Pa
             raise
 
 
-def _write_through(path: Path, pieces: Iterable[bytes]) -> None:
+def _write_through(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
     """Write all pieces and wait until they are on the disk."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:

@@ -12,12 +12,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from rushes.errors import RecipeChanged, StoreError
+from rushes.errors import FileCorrupt, RecipeChanged, StoreError
 from rushes.records import Record, RunHeader
 from rushes.store.events import EventLog
-from rushes.store.files import explained, write_atomic
+from rushes.store.files import explained
 from rushes.store.identity import IDENTITY_VERSION, content_hash, spec_part
 from rushes.store.provenance import commit, hardware, rushes_version, versions
+from rushes.store.sums import is_intact, read_summed, write_summed
 
 Recipe = BaseModel | Mapping[str, Any] | str
 """A resolved recipe: a model, JSON values, or JSON text."""
@@ -132,13 +133,12 @@ def _read(home: Path) -> _HeaderFile | None:
     path = home / "header.json"
     if not path.exists():
         return None
-    with explained(path):
-        data = path.read_bytes()
+    data = read_summed(path, home)
     try:
         loaded = json.loads(data)
         version = loaded["header"]["identity_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path} is damaged", got=data[:80], next_step="start a new run folder") from error
+        raise FileCorrupt(home, path, f"damaged: {data[:40]!r}") from error
     if version != IDENTITY_VERSION:
         age = "a newer" if isinstance(version, int) and version > IDENTITY_VERSION else "an older"
         made_by = loaded["header"].get("rushes_version", "unknown")
@@ -161,7 +161,7 @@ def _read(home: Path) -> _HeaderFile | None:
 
 
 def _write_header(home: Path, content: _HeaderFile) -> None:
-    write_atomic(home / "header.json", f"{content.model_dump_json(indent=1)}\n".encode())
+    write_summed(home / "header.json", f"{content.model_dump_json(indent=1)}\n".encode())
 
 
 def _write_recipe(home: Path, recipe: BaseModel | Mapping[str, Any]) -> None:
@@ -172,8 +172,8 @@ def _write_recipe(home: Path, recipe: BaseModel | Mapping[str, Any]) -> None:
     text = "# The resolved recipe of this run, every value spelled out.\n"
     text += yaml.dump(values, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=120)
     path = home / "recipe.yaml"
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        write_atomic(path, text.encode())
+    if not path.is_file() or is_intact(path) is not True or path.read_bytes() != text.encode():
+        write_summed(path, text.encode())
 
 
 @cache

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
+from typing import Final
 
 from rushes.errors import RunLocked
-from rushes.store.files import explained
+from rushes.store.files import explained, no_locks, store_error
+
+NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL})
+"""What the operating system answers where files cannot be locked: Lustre without -o flock, some NFS and FUSE mounts."""
 
 
 class ProcessLock:
@@ -34,9 +39,10 @@ class ProcessLock:
                 f"another process (pid {holder}) is working in {path.parent}",
                 next_step=f"wait for it, stop it with: kill {holder}, or see its progress: rushes status {path.parent}",
             ) from None
-        except OSError:
+        except OSError as error:
             os.close(self._descriptor)
-            raise
+            # Without flock SQLite's own locks fail too, so there is nothing to fall back on.
+            raise (no_locks(path) if error.errno in NO_LOCKS else store_error(path, error)) from error
         with explained(path):
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)

@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from rushes.errors import StoreError
+from rushes.errors import FileCorrupt, RecordCorrupt, StoreError
 from rushes.execute.local import LocalExecutor
 from rushes.execute.progress import OnProgress
 from rushes.execute.stop import StopSignal
@@ -45,10 +45,15 @@ from rushes.store.files import explained, make_folder, write_atomic
 from rushes.store.header import Recipe, open_header, read_header
 from rushes.store.lock import ProcessLock
 from rushes.store.provenance import commit
+from rushes.store.sums import read_summed, row_sum, write_summed
 from rushes.store.table import Table
 
 R = TypeVar("R", bound=KeyedRecord)
 D = TypeVar("D", bound=Record)
+T = TypeVar("T")
+
+SCORECARD: Final = "scorecard.json"
+"""The result of a run, in its folder."""
 
 _BUILT_IN_TABLES: Final[Mapping[str, type[KeyedRecord]]] = {
     "prompts": Prompt,
@@ -111,8 +116,9 @@ class Run:
             lock.release()
             raise
         run.blobs.clear_temporary()
-        for left in home.glob(".*.tmp"):
-            left.unlink(missing_ok=True)
+        for pattern in (".*.tmp", "derived/.*.tmp", "scratch/*/.*.tmp"):  # half-written files of a killed process
+            for left in home.glob(pattern):
+                left.unlink(missing_ok=True)
         run.log.write("run_opened", rushes_version=header.rushes_version, commit=commit()[0], is_done=run.is_done)
         return run
 
@@ -212,9 +218,11 @@ class Run:
 
     def costs(self) -> list[CostEntry]:
         """The cost ledger, summed per stage and device, in the order in which they first appeared."""
-        rows = self.database.rows("SELECT body FROM costs ORDER BY position")
+        rows = self.database.rows("SELECT stage, CAST(body AS BLOB), sum FROM costs ORDER BY position")
         sums: dict[tuple[str, str], CostEntry] = {}
-        for (body,) in rows:
+        for stage, body, stored in rows:
+            if stored is not None and stored != row_sum(stage, body):
+                raise RecordCorrupt(self.home, "costs", stage)
             entry = CostEntry.model_validate_json(body)
             known = sums.get((entry.stage, entry.device))
             if known is not None:
@@ -230,15 +238,28 @@ class Run:
         make_folder(self.home / "derived")
         path = self.home / "derived" / f"{name}.json"
         text = json.dumps([record.model_dump(mode="json") for record in records], indent=1, ensure_ascii=False)
-        write_atomic(path, f"{text}\n".encode())
+        write_summed(path, f"{text}\n".encode())
         return path
 
     def read_derived(self, name: str, record_type: type[D]) -> list[D] | None:
-        """Derived records of an earlier run; None if they were never written, or deleted."""
+        """Derived records of an earlier run; None if they were never written, or deleted.
+
+        Raises:
+            FileCorrupt: they are not what was written; a run writes them again.
+        """
         path = self.home / "derived" / f"{name}.json"
         if not path.exists():
             return None
-        return TypeAdapter(list[record_type]).validate_json(path.read_bytes())  # type: ignore[valid-type]
+        return self._parsed(path, TypeAdapter(list[record_type]))  # type: ignore[valid-type]
+
+    def _parsed(self, path: Path, adapter: TypeAdapter[T]) -> T:
+        data = read_summed(path, self.home)
+        try:
+            return adapter.validate_json(data)
+        except ValidationError as error:
+            raise FileCorrupt(
+                self.home, path, f"damaged, or of another version ({error.errors()[0]['msg']})"
+            ) from error
 
     def scratch(self, key: str) -> Path:
         """A folder for the state of one piece of long work (a training run's optimiser); it survives a kill.
@@ -258,19 +279,27 @@ class Run:
     @property
     def is_done(self) -> bool:
         """True if the run is finished; running it again does nothing."""
-        return (self.home / "done").exists()
+        return (self.home / "done").is_file()
 
     def finish(self, scorecard: Scorecard) -> Scorecard:
         """Store the result and write `done`, last of all."""
-        write_atomic(self.home / "scorecard.json", f"{scorecard.model_dump_json(indent=1)}\n".encode())
+        write_summed(self.home / SCORECARD, f"{scorecard.model_dump_json(indent=1)}\n".encode())
         self.log.write("run_finished")
         write_atomic(self.home / "done", f"{datetime.now(UTC).isoformat(timespec='seconds')}\n".encode())
         return scorecard
 
     def scorecard(self) -> Scorecard | None:
-        """The result; None before `finish`."""
-        path = self.home / "scorecard.json"
-        return Scorecard.model_validate_json(path.read_bytes()) if self.is_done and path.exists() else None
+        """The result; None before `finish`.
+
+        Raises:
+            FileCorrupt: it is not what was written, or missing.
+        """
+        if not self.is_done:
+            return None
+        path = self.home / SCORECARD
+        if not path.exists():
+            raise FileCorrupt(self.home, path, "missing")
+        return self._parsed(path, TypeAdapter(Scorecard))
 
     def reopen_work(self) -> None:
         """Remove `done`: something must be computed again."""
@@ -289,7 +318,7 @@ def _refuse_foreign_folder(home: Path) -> None:
         raise StoreError(f"{home} is a file", expected="a folder", next_step="name another run folder")
     with explained(home):
         names = {path.name for path in home.iterdir() if not path.name.startswith(".")}
-    if "header.json" not in names and not names <= _OWN_FILES:
+    if not names & {"header.json", "records.sqlite"} and not names <= _OWN_FILES:
         raise StoreError(
             f"{home} holds other files and is not a run folder",
             expected="an empty folder, a new one, or a run folder (with header.json)",

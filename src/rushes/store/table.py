@@ -8,9 +8,10 @@ from typing import Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from rushes.errors import StoreError
+from rushes.errors import RecordCorrupt, StoreError
 from rushes.records import CostEntry, Failure, KeyedRecord
 from rushes.store.database import Database
+from rushes.store.sums import row_sum
 
 R = TypeVar("R", bound=KeyedRecord)
 
@@ -41,14 +42,21 @@ class Table(Generic[R]):
         """The existing records, by key, in the order of `keys`."""
         found: dict[str, R] = {}
         for part in _parts(keys):
-            statement = f"SELECT key, body FROM records WHERE name = ? AND key IN ({_marks(part)})"
-            found.update((key, self.parse(body)) for key, body in self.database.rows(statement, (self.name, *part)))
+            found.update((each.key, each) for each in self._read(f"AND key IN ({_marks(part)})", part))
         return {key: found[key] for key in keys if key in found}
 
     def all(self) -> list[R]:
         """All records, sorted by key, since the order of insertion has no meaning."""
-        rows = self.database.rows("SELECT body FROM records WHERE name = ? ORDER BY key", (self.name,))
-        return [self.parse(body) for (body,) in rows]
+        return self._read("ORDER BY key", ())
+
+    def _read(self, which: str, values: Sequence[str]) -> list[R]:
+        """The records of a condition, compared with their sums. Damaged text may be no text, so it is read as bytes."""
+        statement = f"SELECT key, CAST(body AS BLOB), sum FROM records WHERE name = ? {which}"
+        rows = self.database.rows(statement, (self.name, *values))
+        for key, body, stored in rows:
+            if stored is not None and stored != row_sum(self.name, key, body):
+                raise RecordCorrupt(self.database.path.parent, self.name, key)
+        return [self.parse(body) for _, body, _ in rows]
 
     def num_records(self) -> int:
         """How many records there are."""
@@ -70,19 +78,11 @@ class Table(Generic[R]):
         """
         rows = [(self.name, record.key, record.model_dump_json()) for record in records]
         lost = [(self.name, failure.work_key, failure.attempt, failure.model_dump_json()) for failure in failures]
+        paid = [] if cost is None else [(cost.stage, cost.model_dump_json())]
         with self.database.transaction():
-            self.database.execute_many(
-                "INSERT INTO records (name, key, body) VALUES (?, ?, ?) ON CONFLICT (name, key) DO NOTHING", rows
-            )
-            self.database.execute_many(
-                "INSERT INTO failures (name, key, attempt, body) VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (name, key, attempt) DO UPDATE SET body = excluded.body",
-                lost,
-            )
-            if cost is not None:
-                self.database.execute(
-                    "INSERT INTO costs (stage, body) VALUES (?, ?)", (cost.stage, cost.model_dump_json())
-                )
+            self.database.insert("records", rows, "NOTHING")
+            self.database.insert("failures", lost, "UPDATE SET body = excluded.body, sum = excluded.sum")
+            self.database.insert("costs", paid, "NOTHING")
 
     def drop(self, keys: Sequence[str]) -> None:
         """Delete records whose stored files are damaged, so that they are computed again."""
@@ -94,12 +94,15 @@ class Table(Generic[R]):
     def failures(self) -> list[Failure]:
         """The last failure of every piece of work that has no record, sorted by work key."""
         rows = self.database.rows(
-            "SELECT body FROM failures AS f WHERE name = ? AND NOT EXISTS "
+            "SELECT key, attempt, CAST(body AS BLOB), sum FROM failures AS f WHERE name = ? AND NOT EXISTS "
             "(SELECT 1 FROM records AS r WHERE r.name = f.name AND r.key = f.key) AND attempt = "
             "(SELECT max(attempt) FROM failures AS g WHERE g.name = f.name AND g.key = f.key) ORDER BY key",
             (self.name,),
         )
-        return [Failure.model_validate_json(body) for (body,) in rows]
+        for key, attempt, body, stored in rows:
+            if stored is not None and stored != row_sum(self.name, key, attempt, body):
+                raise RecordCorrupt(self.database.path.parent, f"failures/{self.name}", key)
+        return [Failure.model_validate_json(body) for _, _, body, _ in rows]
 
     def attempts(self, keys: Sequence[str]) -> dict[str, int]:
         """How often each of `keys` failed; keys that never did are absent."""
@@ -111,7 +114,7 @@ class Table(Generic[R]):
             found.update(dict(self.database.rows(statement, (self.name, *part))))
         return found
 
-    def parse(self, body: str) -> R:
+    def parse(self, body: str | bytes) -> R:
         """A record from its JSON.
 
         Raises:

@@ -17,6 +17,7 @@ from torch import Tensor
 from rushes.errors import TrainingError
 from rushes.families.texts import TextStates
 from rushes.store.files import explained
+from rushes.store.rows import finished
 from rushes.train.data import TrainingSet
 from rushes.train.watch import HeldOut
 
@@ -50,9 +51,9 @@ def write_material(folder: Path, material: Material) -> None:
         **_named("empty", data.empty),
         **({} if material.preview_texts is None else _named("preview", material.preview_texts)),
     }
-    if not _shelf(folder, "latents"):
+    if not finished(folder, "latents"):
         tensors["z_0"] = data.z_0_NCThw
-    if not _shelf(folder, "text"):
+    if not finished(folder, "text"):
         tensors |= _named("text", data.text)
     for index, each in enumerate(material.held_out):  # in order: all processes go through the sets together
         tensors[f"held_out.{index}.{each.name}.z_0"] = each.z_0_NCThw.clone()
@@ -78,7 +79,7 @@ def read_material(folder: Path) -> Material:
         )
     tensors = _tensors(path)
     for shelf, name in (("latents", ""), ("text", "text.")):
-        for field, file in _shelf(folder, shelf).items():
+        for field, file in finished(folder, shelf).items():
             tensors[f"{name}{field}"] = _tensors(file)["rows"]
     data = TrainingSet(
         z_0_NCThw=tensors["z_0"],
@@ -97,11 +98,6 @@ def read_material(folder: Path) -> Material:
     )
     has_previews = any(name.startswith("preview.") for name in tensors)
     return Material(data, held_out, _texts(tensors, "preview") if has_previews else None)
-
-
-def _shelf(folder: Path, name: str) -> dict[str, Path]:
-    """Files that `shelf.shelved` has finished, by field."""
-    return {path.stem.removeprefix(f"{name}-"): path for path in sorted(folder.glob(f"{name}-*.safetensors"))}
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from rushes.store.files import write_atomic
+from rushes.store.sums import UNSEALED, is_sealed, sealed
 from rushes.train.parallel import ALONE, Parallel
 
 FILE_NAME = "state.safetensors"
@@ -94,13 +96,20 @@ def save_state(folder: Path, state: State, parallel: Parallel = ALONE) -> None:
     tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(state.optimizer).items()}
     whole = {name: value.contiguous() for name, value in parallel.collected(tensors).items()}
     if parallel.rank == 0:
-        write_atomic(folder / FILE_NAME, save(whole, {"progress": json.dumps(vars(state.progress))}))
+        data = save(whole, {"progress": json.dumps(vars(state.progress)), **UNSEALED})
+        write_atomic(folder / FILE_NAME, sealed(data))
 
 
 def load_state(folder: Path, state: State, parallel: Parallel = ALONE) -> None:
-    """Load a stored state in place, if there is one. Every process reads the same file."""
+    """Load a stored state in place, if there is one. Every process reads the same file.
+
+    A damaged state counts as none, with a warning: training then begins again from its first step.
+    """
     path = folder / FILE_NAME
     if not path.exists():
+        return
+    if path.is_dir() or is_sealed(path) is False:
+        warnings.warn(f"{path} is damaged; training starts again from its first step", stacklevel=2)
         return
     with safe_open(str(path), framework="pt") as file, torch.no_grad():
         stored: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}

@@ -15,13 +15,15 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from rushes.errors import BlobCorrupt, RecipeChanged, RunLocked, StoreError
+from rushes.errors import BlobCorrupt, FileCorrupt, RecipeChanged, RunLocked, StoreError
 from rushes.records import Clip, Focus, Prompt, SamplerSettings, Scorecard
 from rushes.roles import Runtime, Spec
 from rushes.store.advance import Work, advance
-from rushes.store.heal import check, heal, healing
+from rushes.store.check import Finding, examine, mend
+from rushes.store.heal import healing
 from rushes.store.identity import work_key
 from rushes.store.run import Run
+from rushes.store.sums import sum_path, write_summed
 
 T = TypeVar("T")
 CARD = Scorecard(base_model="b", tuned_model="t", measurer="m", judge="j", rows=())
@@ -84,7 +86,7 @@ def test_a_run_of_another_version_is_refused(tmp_path: Path, version: int, word:
     path = tmp_path / "run" / "header.json"
     header = json.loads(path.read_text())
     header["header"]["identity_version"] = version
-    path.write_text(json.dumps(header))
+    write_summed(path, json.dumps(header).encode())
     with pytest.raises(StoreError, match=f"made by an? {word} version"):
         Run.open(tmp_path / "run", {})
     with pytest.raises(StoreError, match=f"made by an? {word} version"):
@@ -92,11 +94,17 @@ def test_a_run_of_another_version_is_refused(tmp_path: Path, version: int, word:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"header": 1}'])
-def test_a_damaged_header_is_said_plainly(tmp_path: Path, text: str) -> None:
+def test_a_damaged_header_is_said_plainly_and_written_again(tmp_path: Path, text: str) -> None:
     Run.open(tmp_path / "run", {}).close()
-    (tmp_path / "run" / "header.json").write_text(text)
-    with pytest.raises(StoreError, match="is damaged"):
+    path = tmp_path / "run" / "header.json"
+    path.write_text(text)
+    with pytest.raises(FileCorrupt, match=r"is altered(.|\n)*rushes check .* --heal"):
         Run.open(tmp_path / "run", {})
+    sum_path(path).unlink()  # as an older version wrote it
+    with pytest.raises(FileCorrupt, match="is damaged"):
+        Run.open(tmp_path / "run", {})
+    mend(tmp_path / "run", examine(tmp_path / "run").findings or [Finding("header.json", "damaged")])
+    Run.open(tmp_path / "run", {}).close()
 
 
 def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
@@ -242,21 +250,9 @@ def test_a_damaged_file_is_reported_and_made_again(run: Run, damage: str) -> Non
     assert healed(run, lambda: generate(run)) == whole
     assert run.clips.all() == before
     assert not run.is_done
-    (event,) = [event for event in run.log.read() if event["event"] == "blob_damaged"]
+    (event,) = [event for event in run.log.read() if event["event"] == "damaged"]
     assert event["dropped"] == [f"clips/{before[0].key}"]
-    assert check(run) == []
-
-
-def test_check_finds_all_damage_and_heal_mends_it(run: Run) -> None:
-    whole = generate(run)
-    clips = run.clips.all()
-    run.blobs.path(clips[1].video).unlink()
-    run.blobs.path(clips[2].video).write_bytes(b"")
-    found = check(run)
-    assert sorted(damage.sha256 for damage in found) == sorted(clip.video.sha256 for clip in clips[1:3])
-    assert [len(heal(run, damage)) for damage in found] == [1, 1]
-    assert generate(run) == whole
-    assert check(run) == []
+    assert examine(run.home).findings == ()
 
 
 def test_damage_that_no_record_explains_is_not_healed_for_ever(run: Run) -> None:

@@ -1,0 +1,218 @@
+"""Checking a run folder: reads everything in it, says what is not what was written, and drops that if asked.
+
+What is dropped counts as missing: the next run of the same recipe makes it again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from rushes.errors import BlobCorrupt, DatabaseCorrupt, StoreError
+from rushes.records import BlobRef, CostEntry
+from rushes.store.blobs import Blobs
+from rushes.store.database import Database, DamagedRow
+from rushes.store.events import EventLog
+from rushes.store.files import explained
+from rushes.store.heal import remove
+from rushes.store.lock import ProcessLock
+from rushes.store.rows import MANIFEST, Rows
+from rushes.store.salvage import salvage
+from rushes.store.sums import is_intact, is_sealed, opened
+
+DATABASE: Final = "records.sqlite"
+_REPLY: Final = ("text", "is_cut", "first_token")
+"""What a stored reply of a language model holds."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not what was written."""
+
+    place: str
+    """Its path in the run folder, or a record's table and key."""
+    reason: str
+    """What is wrong with it."""
+    records: tuple[tuple[str, str], ...] = ()
+    """Table and key of the records that have to be made again."""
+    row: DamagedRow | None = None
+    """The row, if it is one."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """The result of a check."""
+
+    num_checked: int
+    """Files and records that were read."""
+    findings: tuple[Finding, ...]
+    """What is damaged, by place."""
+    seconds_each: dict[str, float]
+    """By table: what a record took to make, seconds, where the run's ledger says so."""
+
+
+def examine(home: Path) -> Health:
+    """Read all of a run folder. Changes nothing; also while a process works there.
+
+    Raises:
+        StoreError: not a run folder, made by a newer version, or not readable.
+    """
+    if not (home / DATABASE).is_file() and not (home / "header.json").exists():
+        raise StoreError(
+            f"{home} is not a run folder",
+            expected="a folder made by: rushes run",
+            next_step="name the run folder (runs print it when they start), or make one: rushes run RECIPE",
+        )
+    files = list(_files(home))
+    wrong = [each for path in files if (each := _of_file(home, path)) is not None]
+    if not (home / "header.json").exists():
+        wrong.append(Finding("header.json", "missing"))
+    if (home / "done").exists() and not (home / "scorecard.json").exists():
+        wrong.append(Finding("scorecard.json", "missing"))
+    try:
+        num, found, seconds = _of_database(home)
+    except DatabaseCorrupt as damage:
+        num, found, seconds = 1, [Finding(DATABASE, damage.problem.partition(": ")[2])], {}
+    return Health(len(files) + num, tuple(sorted((*wrong, *found), key=lambda each: each.place)), seconds)
+
+
+def mend(home: Path, findings: Iterable[Finding]) -> None:
+    """Drop what was found, and `done`, so that the next run makes it again.
+
+    Raises:
+        RunLocked: a process works there.
+        StoreError: the folder cannot be written.
+    """
+    lock = ProcessLock(home / "lock")
+    try:
+        log = EventLog(home / "events.jsonl")
+        rows: list[DamagedRow] = []
+        for each in findings:
+            log.write("damaged", place=each.place, problem=each.reason, dropped=["/".join(r) for r in each.records])
+            if each.place == DATABASE:
+                salvage(home / DATABASE)
+            elif each.row is None:
+                _drop_records(home, each.records)
+                remove(home / each.place)
+            else:
+                rows.append(each.row)
+        if rows:
+            database = Database(home / DATABASE)
+            database.drop_rows(rows)
+            database.close()
+        remove(home / "done")
+    finally:
+        lock.release()
+
+
+# ---------------------------------------------------------------------------------------------- single files
+
+
+def _files(home: Path) -> Iterator[Path]:
+    for pattern in ("*.json", "recipe.yaml", "derived/*.json", "llm/*/*.json", f"scratch/*/*{MANIFEST}"):
+        yield from sorted(home.glob(pattern))
+    yield from sorted(home.glob("scratch/*/state.safetensors"))
+
+
+def _of_file(home: Path, path: Path) -> Finding | None:
+    place = path.relative_to(home).as_posix()
+    if path.is_dir():
+        return Finding(place, "a folder")
+    if path.suffix == ".safetensors":
+        return (
+            Finding(place, "altered: training starts again from its first step") if is_sealed(path) is False else None
+        )
+    if path.name.endswith(MANIFEST):
+        rows = Rows.read(path.parent, path.name.removesuffix(MANIFEST))
+        whole = rows is not None and rows.num_intact() * rows.manifest.num_at_once >= rows.manifest.num_done
+        return None if whole else Finding(place, "its rows are altered: they are encoded again")
+    intact = is_intact(path)
+    if intact is None and path.suffix == ".json":
+        with explained(path):
+            data = path.read_bytes()
+        intact = _is_json(data) if place.count("/") < 2 else opened(data, _REPLY) is not None
+    return Finding(place, "altered") if intact is False else None
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+# ---------------------------------------------------------------------------------------------- records and blobs
+
+
+def _of_database(home: Path) -> tuple[int, list[Finding], dict[str, float]]:
+    database = Database(home / DATABASE, read_only=True)
+    try:
+        database.check_whole()
+        damaged = database.damaged_rows()
+        found = [Finding(row.label, "altered", _key_of(row), row) for row in damaged]
+        bad = {row.position for row in damaged if row.table == "records"}
+        naming: dict[BlobRef, list[tuple[str, str]]] = {}
+        rows = database.rows("SELECT rowid, name, key, CAST(body AS BLOB) FROM records")
+        for position, name, key, body in rows:
+            if position in bad:
+                continue
+            if not _is_json(body):
+                row = DamagedRow("records", position, f"{name}/{key}")
+                found.append(Finding(row.label, "altered", ((name, key),), row))
+                continue
+            for ref in _refs(json.loads(body)):
+                naming.setdefault(ref, []).append((name, key))
+        named = {ref.sha256: tuple(dict.fromkeys(names)) for ref, names in naming.items()}
+        blobs = Blobs(home / "blobs")
+        found += [_of_blob(home, damage, named) for damage in blobs.verify_all(naming)]
+        return len(rows) + sum(1 for _ in blobs.folder.glob("??/*")), found, _seconds_each(database)
+    finally:
+        database.close()
+
+
+def _key_of(row: DamagedRow) -> tuple[tuple[str, str], ...]:
+    name, _, key = row.label.rpartition("/")
+    return ((name, key),) if row.table == "records" else ()
+
+
+def _of_blob(home: Path, damage: BlobCorrupt, named: dict[str, tuple[tuple[str, str], ...]]) -> Finding:
+    place = Path(damage.path).relative_to(home).as_posix()
+    return Finding(place, damage.reason, named.get(damage.sha256, ()))
+
+
+def _refs(value: Any) -> list[BlobRef]:
+    """Every stored file that a record names, at any depth; the tables of plug-ins are read too."""
+    if isinstance(value, dict):
+        if value.keys() == BlobRef.model_fields.keys():
+            return [BlobRef.model_validate(value)]
+        return [ref for item in value.values() for ref in _refs(item)]
+    return [ref for item in value for ref in _refs(item)] if isinstance(value, list) else []
+
+
+def _drop_records(home: Path, records: Iterable[tuple[str, str]]) -> None:
+    if not records:
+        return
+    database = Database(home / DATABASE)
+    with database.transaction():
+        database.execute_many("DELETE FROM records WHERE name = ? AND key = ?", list(records))
+    database.close()
+
+
+def _seconds_each(database: Database) -> dict[str, float]:
+    """By table: the seconds of the ledger per record."""
+    seconds: dict[str, float] = {}
+    number: dict[str, int] = {}
+    for (body,) in database.rows("SELECT CAST(body AS BLOB) FROM costs"):
+        try:
+            entry = CostEntry.model_validate_json(body)
+        except ValidationError:
+            continue
+        seconds[entry.stage] = seconds.get(entry.stage, 0.0) + entry.seconds
+        number[entry.stage] = number.get(entry.stage, 0) + entry.num_items
+    return {stage: seconds[stage] / number[stage] for stage in seconds if number[stage]}
