@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from rushes.errors import BlobCorrupt, DatabaseCorrupt, StoreError
 from rushes.records import BlobRef, CostEntry
 from rushes.store.blobs import Blobs
-from rushes.store.database import Database, DamagedRow
+from rushes.store.database import DamagedRow, Database
 from rushes.store.events import EventLog
 from rushes.store.files import explained
 from rushes.store.heal import remove

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from rushes.records.base import Record, Size
 from rushes.store.files import explained, make_folder, sync_folder, write_atomic
@@ -59,7 +59,7 @@ class RowManifest(Record):
     """Rows of the whole."""
     num_at_once: Size
     """Rows of a chunk; the last may have fewer."""
-    fields: dict[str, RowField] = {}
+    fields: dict[str, RowField] = Field(default_factory=dict[str, RowField])
     """By name."""
 
     @property
