@@ -21,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `rushes` with `arguments` (default: those of the process).
 
     Returns:
-        Exit code: 0 done; 2 an error that the user can fix; 130 stopped by Ctrl-C; 1 `doctor` found something missing, or
-        `check` damage.
+        Exit code: 0 done; 2 an error that the user can fix; 130 stopped by Ctrl-C; 1 `doctor` found something
+        missing, or `check` found damage.
 
     Raises:
         Exception: a bug; Python shows its traceback.
