@@ -80,6 +80,12 @@ class RecipeChanged(StoreError):
         """Dotted key paths whose value differs, sorted."""
 
 
+def heal_command(home: str) -> str:
+    """What to type where a run folder is damaged: it drops the damage, and makes again what is then missing."""
+    check, run = f"rushes check {shlex.quote(home)} --heal", f"rushes run {shlex.quote(f'{home}/recipe.yaml')}"
+    return f"{check} && {run} --home {shlex.quote(home)}"
+
+
 class Damage(StoreError):
     """Something stored no longer is what was written. A run drops it and makes it again, see `rushes.store.heal`."""
 
@@ -87,8 +93,7 @@ class Damage(StoreError):
         super().__init__(
             problem,
             expected=expected,
-            next_step=f"rushes check {shlex.quote(home)} --heal; then run the recipe again: "
-            "what is missing is made again",
+            next_step=heal_command(home),
         )
         self.place = place
         """What is damaged: a path, or a record's table and key."""

@@ -22,7 +22,8 @@ def new_folder(target: Path) -> Iterator[Path]:
     """
     check_free(target)
     make_folder(target.parent)
-    temporary = target.parent / f".{target.name[:40]}.{os.getpid()}.tmp"
+    # A name of its own, so that nothing of an export that was killed gets into this one.
+    temporary = target.parent / f".{target.name[:40]}.{os.urandom(6).hex()}.tmp"
     make_folder(temporary)
     try:
         with explained(target):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -16,10 +17,12 @@ import yaml
 from pydantic import BaseModel
 
 from rushes.errors import BlobCorrupt, FileCorrupt, RecipeChanged, RunLocked, StoreError
+from rushes.plan.status import working_pid
 from rushes.records import Clip, Focus, Prompt, SamplerSettings, Scorecard
 from rushes.roles import Runtime, Spec
 from rushes.store.advance import Work, advance
 from rushes.store.check import Finding, examine, mend
+from rushes.store.files import write_atomic
 from rushes.store.heal import healing
 from rushes.store.identity import work_key
 from rushes.store.run import Run
@@ -152,6 +155,42 @@ def test_the_lock_is_free_after_closing_and_after_a_failed_opening(tmp_path: Pat
     with pytest.raises(RecipeChanged):
         Run.open(tmp_path / "run", {"a": 2})
     Run.open(tmp_path / "run", {"a": 1}).close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_disk_without_locks_is_said_plainly(tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    Run.open(tmp_path / "run", {}).close()
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(StoreError, match=r"no file locks(.|\n)*--home"):
+        Run.open(tmp_path / "run", {})
+    assert working_pid(tmp_path / "run" / "lock") is None
+
+
+def test_what_a_killed_process_left_stands_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container every process that runs has the same number."""
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with Run.open(tmp_path / "run", {}) as run:
+        scratch = run.scratch("ab" * 32)
+        for folder in (run.home, scratch):
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "replace", die)
+                patch.setattr(Path, "unlink", lambda *_, **__: None)  # nothing is cleaned up, as by SIGKILL
+                for _ in range(2):
+                    with pytest.raises(KeyboardInterrupt):
+                        write_atomic(folder / "state", b"half")
+            write_atomic(folder / "state", b"whole")
+            assert len(list(folder.glob(".*.tmp"))) == 2
+        (run.home / "state").unlink()
+    with Run.open(tmp_path / "run", {}) as run:
+        assert not list(run.home.rglob("*.tmp"))
+        assert (run.scratch("ab" * 32) / "state").read_bytes() == b"whole"
 
 
 def test_looking_on_needs_no_lock_and_writes_nothing(run: Run, toy_writer: Any, toy_work: Any) -> None:
