@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rushes.cli.show import Column, show_json, show_table
+from rushes.errors import heal_command
 from rushes.execute.progress import duration_text
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ def _show(home: Path, found: Sequence[Finding], health: Health, *, heal: bool) -
     show_table([Column("damaged"), Column("how"), Column("records to make again")], rows)
     print(f"to make again: {cost_text(found, health.seconds_each)}")
     if health.findings:
-        print(f"next: rushes check {shlex.quote(str(home))} --heal")
+        print(f"next: {heal_command(str(home))}")
     else:
-        print("dropped; the same `rushes run` as before makes it again")
+        print(f"dropped; what is missing is made again by: {heal_command(str(home)).partition(' && ')[2]}")
 
 
 def cost_text(found: Sequence[Finding], seconds_each: Mapping[str, float]) -> str:
@@ -66,7 +66,8 @@ def cost_text(found: Sequence[Finding], seconds_each: Mapping[str, float]) -> st
     if not number:
         return "only files that follow from the records"
     known = [seconds_each[table] * num for table, num in number.items() if table in seconds_each]
-    seconds = "" if not known else f", about {duration_text(sum(known))}"
+    about = "about" if len(known) == len(number) else "over"
+    seconds = "" if not known else f", {about} {duration_text(sum(known))}"
     return ", ".join(f"{num} in {table}" for table, num in number.items()) + seconds
 
 

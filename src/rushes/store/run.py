@@ -6,6 +6,8 @@ run/
   events.jsonl                       the event log, one JSON object per line
   derived/  scratch/                 safe to delete: derived records; state of unfinished work
   done                               written last: the run is finished
+
+Single files that are read again have their sums beside them, see `rushes.store.sums`.
 """
 
 from __future__ import annotations

@@ -110,6 +110,8 @@ def load_state(folder: Path, state: State, parallel: Parallel = ALONE) -> None:
         return
     if path.is_dir() or is_sealed(path) is False:
         warnings.warn(f"{path} is damaged; training starts again from its first step", stacklevel=2)
+        if parallel.rank == 0 and path.is_dir():
+            path.rename(path.with_name(f".{FILE_NAME}.damaged.tmp"))  # a folder would be in the way of the next state
         return
     with safe_open(str(path), framework="pt") as file, torch.no_grad():
         stored: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}

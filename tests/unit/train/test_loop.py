@@ -23,7 +23,7 @@ from rushes.train.network import make_network, merged_weights
 from rushes.train.objective import RewardWeightedObjective, Velocity
 from rushes.train.realism import weighted_moments
 from rushes.train.setup import Setup, compile_blocks, prepare
-from rushes.train.state import Trained
+from rushes.train.state import FILE_NAME, Trained
 from rushes.train.watch import HeldOut
 from tests.support.tiny_wan import make_tiny_wan
 
@@ -84,6 +84,27 @@ def test_resumed_equals_straight(name: str, wan: Family, data: TrainingSet, tmp_
     assert resumed.progress.curves == straight.progress.curves
     for key, value in straight.average.items():
         assert torch.equal(value, resumed.average[key]), key
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "folder"])
+def test_a_damaged_state_is_not_trained_on(damage: str, wan: Family, data: TrainingSet, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    straight = _train(wan, data, SPEC, tmp_path / "a")
+    with pytest.raises(Stopped):
+        _train(wan, data, SPEC, tmp_path / "b", 4)
+    file = tmp_path / "b" / FILE_NAME
+    state = bytearray(file.read_bytes())
+    state[-9] ^= 64
+    file.unlink()
+    if damage == "folder":
+        file.mkdir()
+    else:
+        file.write_bytes({"flip": state, "cut": state[: len(state) // 2], "empty": b""}[damage])
+    with pytest.warns(UserWarning, match="is damaged; training starts again"):
+        resumed = _train(wan, data, SPEC, tmp_path / "b")
+    assert resumed.progress.curves == straight.progress.curves
+    assert all(torch.equal(value, resumed.average[key]) for key, value in straight.average.items())
 
 
 @pytest.mark.parametrize("name", ["full", "lora", "negative"])
