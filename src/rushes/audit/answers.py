@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from rushes.judge.check import Checked, checked
 from rushes.roles import Failed, Judge, JudgeRequest
 from rushes.store.files import explained, make_folder
 from rushes.store.identity import content_hash
+from rushes.store.sums import closed, opened
 
 FILE_NAME: Final = "answers.jsonl"
 
@@ -30,7 +30,7 @@ class Given:
 
 
 class AnswerFile:
-    """Answers of judges by request, appended line by line; a line truncated by a kill is asked again."""
+    """Answers of judges by request, line by line; a damaged line, or one cut off by a kill, is asked again."""
 
     def __init__(self, path: Path) -> None:
         """Read the stored answers.
@@ -62,12 +62,11 @@ class AnswerFile:
         if not entries:
             return
         lines = [
-            json.dumps({"key": key, "answers": [[each.p_yes, each.unscored_reason] for each in answers]})
+            closed({"key": key, "answers": [[each.p_yes, each.unscored_reason] for each in answers]}) + b"\n"
             for key, answers in entries
         ]
-        text = ("\n" if self._needs_newline else "") + "\n".join(lines) + "\n"
         with explained(self._path), self._path.open("ab") as file:
-            file.write(text.encode("ascii"))
+            file.write((b"\n" if self._needs_newline else b"") + b"".join(lines))
             file.flush()
             os.fsync(file.fileno())
         self._needs_newline = False
@@ -75,11 +74,13 @@ class AnswerFile:
 
 
 def _entry(line: bytes) -> tuple[str, tuple[Checked, ...]] | None:
+    value = opened(line, ("key", "answers"))
+    if value is None:
+        return None
     try:
-        value = json.loads(line)
         key, answers = value["key"], value["answers"]
         found = tuple(Checked(None if p is None else float(p), reason) for p, reason in answers)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, TypeError):
         return None
     is_whole = isinstance(key, str) and all((each.p_yes is None) != (each.unscored_reason is None) for each in found)
     return (key, found) if is_whole else None

@@ -21,6 +21,7 @@ from rushes.execute.progress import OnProgress, ProgressUpdate
 from rushes.roles import Judge
 from rushes.statistics.resampling import Resampling
 from rushes.store.files import make_folder, write_atomic
+from rushes.store.sums import is_intact, write_summed
 
 AUDIT_FILE: Final = "audit.json"
 PICTURE_FILE: Final = "audit.svg"
@@ -105,7 +106,7 @@ def audit_judge(
     )
     make_folder(folder)
     write_atomic(folder / PICTURE_FILE, audit_svg(audit).encode())
-    write_atomic(folder / AUDIT_FILE, f"{audit.model_dump_json(indent=1)}\n".encode())
+    write_summed(folder / AUDIT_FILE, f"{audit.model_dump_json(indent=1)}\n".encode())
     return audit
 
 
@@ -138,6 +139,8 @@ def read_audit(folder: Path) -> Audit | None:
     if not path.is_file():
         return None
     try:
+        if is_intact(path) is False:
+            raise ValueError("it is not what was written")
         return Audit.model_validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise StoreError(

@@ -114,7 +114,14 @@ def mend(home: Path, findings: Iterable[Finding]) -> None:
 
 
 def _files(home: Path) -> Iterator[Path]:
-    for pattern in ("*.json", "recipe.yaml", "derived/*.json", "llm/*/*.json", f"scratch/*/*{MANIFEST}"):
+    for pattern in (
+        "*.json",
+        "recipe.yaml",
+        "derived/*.json",
+        "audit/audit.json",
+        "llm/*/*.json",
+        f"scratch/*/*{MANIFEST}",
+    ):
         yield from sorted(home.glob(pattern))
     yield from sorted(home.glob("scratch/*/state.safetensors"))
 

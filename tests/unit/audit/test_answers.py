@@ -74,6 +74,17 @@ def test_a_line_cut_short_is_asked_again(tmp_path: Path) -> None:
     assert all(each.is_from_before for each in ask_all(judge, "toy", REQUESTS, AnswerFile(path)))
 
 
+def test_a_changed_digit_is_asked_again(tmp_path: Path) -> None:
+    judge, path = ToyJudge(good), tmp_path / "answers.jsonl"
+    first = ask_all(judge, "toy", REQUESTS, AnswerFile(path))
+    lines = path.read_bytes().split(b"\n")
+    lines[1] = lines[1].replace(b"[[0.", b"[[0.1")
+    path.write_bytes(b"\n".join(lines))
+    again = ask_all(judge, "toy", REQUESTS, AnswerFile(path))
+    assert [each.is_from_before for each in again] == [True, False, True, True]
+    assert [each.answers for each in again] == [each.answers for each in first]
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -84,9 +84,10 @@ def test_a_damaged_or_missing_cache_costs_time_only(model: Path, cache: Path, mo
     plain = hash_model(model)
     monkeypatch.setattr(weights, "_REMEMBERED_FROM", 0)
     assert hash_model(model) == plain
-    for note in cache.iterdir():
-        note.write_text("{half")
-    assert hash_model(model) == plain
+    for damage in (lambda text: "{half", lambda text: text.translate(str.maketrans("0123456789", "1234567890"))):
+        for note in cache.iterdir():
+            note.write_text(damage(note.read_text()))
+        assert hash_model(model) == plain
     shutil.rmtree(cache)
     cache.parent.joinpath("hashes").write_text("a file where the folder should be")
     assert hash_model(model) == plain

@@ -226,8 +226,10 @@ def test_replies_are_kept_by_content_and_damage_is_a_miss(tmp_path: Path) -> Non
         files = sorted((tmp_path / "replies").rglob("*.json"))
         files[0].write_text('{"text": "hi", "is_c')
         assert model(server.url, tmp_path).reply(asked) == first and len(server.bodies) == 3
+        files[0].write_text(files[0].read_text().replace("hi", "ha"))
+        assert model(server.url, tmp_path).reply(asked) == first and len(server.bodies) == 4
         one(model(server.url, tmp_path), request("a", num_logprobs=5, seed=1))
-        assert len(server.bodies) == 4
+        assert len(server.bodies) == 5
 
 
 def test_failures_are_not_kept(tmp_path: Path) -> None:
