@@ -45,6 +45,7 @@ from rushes.store.files import explained, make_folder, write_atomic
 from rushes.store.header import Recipe, open_header, read_header
 from rushes.store.lock import ProcessLock
 from rushes.store.provenance import commit
+from rushes.store.shortfall import Shortfall
 from rushes.store.table import Table
 
 R = TypeVar("R", bound=KeyedRecord)
@@ -78,6 +79,8 @@ class Run:
         """Checked between chunks; replace it, or let `run.stop.listening()` handle Ctrl-C."""
         self.on_progress: OnProgress | None = None
         """Called after every stored chunk; set it to a `ProgressDisplay`."""
+        self.shortfall = Shortfall()
+        """What stayed failed since the run was opened."""
         self._lock = lock
         self._tables: dict[str, Table[Any]] = {}
         for name, record_type in _BUILT_IN_TABLES.items():
@@ -202,6 +205,7 @@ class Run:
             stop=self.stop,
             on_progress=self.on_progress,
             log=self.log,
+            shortfall=self.shortfall,
         )
 
     def failures(self) -> list[Failure]:
@@ -261,8 +265,12 @@ class Run:
         return (self.home / "done").exists()
 
     def finish(self, scorecard: Scorecard) -> Scorecard:
-        """Store the result and write `done`, last of all."""
+        """Store the result and write `done`, last of all; without `done` if failed work should be tried again."""
         write_atomic(self.home / "scorecard.json", f"{scorecard.model_dump_json(indent=1)}\n".encode())
+        if self.shortfall.may_try_again:
+            self.log.write("run_unfinished", failed=self.shortfall.words())
+            self.reopen_work()
+            return scorecard
         self.log.write("run_finished")
         write_atomic(self.home / "done", f"{datetime.now(UTC).isoformat(timespec='seconds')}\n".encode())
         return scorecard

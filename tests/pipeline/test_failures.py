@@ -1,0 +1,114 @@
+"""Work that fails in passing: made before the run ends, or the run is not done, says why, and the next run makes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rushes.cli.main import main
+from rushes.pipeline import improve
+from rushes.recipe.recipe import Recipe
+from rushes.roles import Failed, GivenAnswer, JudgeRequest
+from rushes.store.run import Run
+from tests.support.fakes import HashJudge
+from tests.support.tiny_recipe import tiny_recipe
+from tests.support.tiny_wan import make_tiny_wan
+
+Answers = list[tuple[GivenAnswer, ...] | Failed]
+DOWN = Failed("Http500", "the judge is busy")
+
+
+def flaky(monkeypatch: pytest.MonkeyPatch, fails: Callable[[int], bool]) -> list[int]:
+    """Let the judge fail the calls (numbered from 0) that `fails` names; the returned list grows by one each call."""
+    real, calls = HashJudge.answer, list[int]()
+
+    def answer(self: HashJudge, requests: Sequence[JudgeRequest]) -> Answers:
+        calls.append(len(calls))
+        return [DOWN] * len(requests) if fails(calls[-1]) else real(self, requests)
+
+    monkeypatch.setattr(HashJudge, "answer", answer)
+    return calls
+
+
+def refusing(victims: set[str]) -> Callable[[HashJudge, Sequence[JudgeRequest]], Answers]:
+    """A judge that never answers about the clips of one prompt, the first that it meets."""
+    real = HashJudge.answer
+
+    def answer(self: HashJudge, requests: Sequence[JudgeRequest]) -> Answers:
+        victims.update([requests[0].text] if not victims else [])
+        answers = real(self, requests)
+        return [DOWN if r.text in victims else a for r, a in zip(requests, answers, strict=True)]
+
+    return answer
+
+
+def contents(home: Path) -> dict[tuple[str, str], Any]:
+    """Every record without what a clock decides."""
+    with Run.view(home) as run:
+        rows = run.database.rows("SELECT name, key, body FROM records")
+    return {(name, key): {k: v for k, v in json.loads(body).items() if k != "seconds"} for name, key, body in rows}
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    return tiny_recipe(make_tiny_wan(tmp_path_factory.mktemp("model")))
+
+
+@pytest.fixture(scope="module")
+def straight(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Any]:
+    home = tmp_path_factory.mktemp("runs") / "straight"
+    improve(recipe, home)
+    return contents(home)
+
+
+def test_a_judge_that_is_busy_for_a_moment_loses_nothing(
+    recipe: Recipe, straight: dict[tuple[str, str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A chunk and each of its clips alone, and two of the chunk's retries: three tries in all.
+    flaky(monkeypatch, lambda call: call in range(1, 5))
+    scorecard = improve(recipe, tmp_path / "run")
+    assert scorecard is not None and not any("failed" in note for note in scorecard.notes)
+    assert (tmp_path / "run" / "done").exists()
+    assert contents(tmp_path / "run") == straight
+
+
+def test_what_stays_failed_is_said_and_the_next_run_makes_it(
+    recipe: Recipe,
+    straight: dict[tuple[str, str], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    home, file = tmp_path / "run", tmp_path / "recipe.json"
+    file.write_text(recipe.model_dump_json(by_alias=True))
+    victims: set[str] = set()
+    real = HashJudge.answer
+    monkeypatch.setattr(HashJudge, "answer", refusing(victims))
+    assert main(["run", str(file), "--home", str(home)]) == 2
+    said = capsys.readouterr()
+    assert "answers failed: Http500: the judge is busy. The same command tries it again." in said.out
+    assert "error: the run is not finished" in said.err and "Http500: the judge is busy" in said.err
+    assert "Http500: the judge is busy" in (home / "report.html").read_text(encoding="utf-8")
+    assert not (home / "done").exists() and victims
+
+    monkeypatch.setattr(HashJudge, "answer", real)
+    assert main(["run", str(file), "--home", str(home)]) == 0
+    assert (home / "done").exists()
+    assert straight.items() <= contents(home).items(), "the records of an undisturbed run, and the first checkpoint"
+    assert "Http500" not in capsys.readouterr().out
+
+
+def test_what_three_runs_could_not_do_is_left_out_and_said(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "run"
+    monkeypatch.setattr(HashJudge, "answer", refusing(set()))
+    for attempt in (1, 2, 3):
+        scorecard = improve(recipe, home)
+        assert (home / "done").exists() == (attempt == 3)
+    assert scorecard is not None
+    assert any("the judge is busy. It was left out." in note for note in scorecard.notes)
