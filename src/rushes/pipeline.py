@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rushes.context import Context
+from rushes.context import Context, check_workers
 from rushes.diagnose.stage import diagnose
 from rushes.execute.progress import OnProgress
 from rushes.generate.stage import generate
@@ -62,6 +62,7 @@ def improve(
         if run.is_done and not allow_change:
             return run.scorecard()
         check_real_clips(recipe)
+        check_workers(recipe.runtime)
         run.on_progress = on_progress
         for attempt in healing(run):
             with attempt:

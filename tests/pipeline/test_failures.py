@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from rushes.cli.main import main
+from rushes.errors import UserError
 from rushes.pipeline import improve
 from rushes.recipe.recipe import Recipe
 from rushes.roles import Failed, GivenAnswer, JudgeRequest
@@ -112,3 +114,14 @@ def test_what_three_runs_could_not_do_is_left_out_and_said(
         assert (home / "done").exists() == (attempt == 3)
     assert scorecard is not None
     assert any("the judge is busy. It was left out." in note for note in scorecard.notes)
+
+
+def test_a_cluster_that_does_not_answer_is_said_before_any_stage(recipe: Recipe, tmp_path: Path) -> None:
+    with socket.socket() as silent:  # bound and not listening: refuses
+        silent.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        runtime = recipe.runtime.model_copy(update={"executor": "ray", "ray_address": address})
+        with pytest.raises(UserError, match="no Ray cluster answers at"):
+            improve(recipe.model_copy(update={"runtime": runtime}), tmp_path / "run")
+    with Run.view(tmp_path / "run") as run:
+        assert not [event for event in run.log.read() if event["event"].startswith("stage")]
