@@ -13,10 +13,12 @@ import pytest
 from rushes.cli.main import main
 from rushes.errors import UserError
 from rushes.pipeline import improve
+from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.recipe import Recipe
-from rushes.roles import Failed, GivenAnswer, JudgeRequest
+from rushes.roles import Brief, Draft, Failed, GivenAnswer, JudgeRequest
 from rushes.store.run import Run
 from tests.support.fakes import HashJudge
+from tests.support.repeating_writer import RepeatingWriter
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
 
@@ -92,7 +94,7 @@ def test_what_stays_failed_is_said_and_the_next_run_makes_it(
     monkeypatch.setattr(HashJudge, "answer", refusing(victims))
     assert main(["run", str(file), "--home", str(home)]) == 2
     said = capsys.readouterr()
-    assert "answers failed: Http500: the judge is busy. The same command tries it again." in said.out
+    assert "answers failed: Http500: the judge is busy. The same command tries them again." in said.out
     assert "error: the run is not finished" in said.err and "Http500: the judge is busy" in said.err
     assert "Http500: the judge is busy" in (home / "report.html").read_text(encoding="utf-8")
     assert not (home / "done").exists() and victims
@@ -113,7 +115,33 @@ def test_what_three_runs_could_not_do_is_left_out_and_said(
         scorecard = improve(recipe, home)
         assert (home / "done").exists() == (attempt == 3)
     assert scorecard is not None
-    assert any("the judge is busy. It was left out." in note for note in scorecard.notes)
+    assert any("the judge is busy. The run goes on without them." in note for note in scorecard.notes)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "told"),
+    [
+        (("Composition", "Mechanics"), r"stage 'prompts': .* prompts failed: UnusableReply: cut off"),
+        (("Mechanics",), r"no probe prompt is left in Mechanics(.|\n)*33 of 66 prompts failed: UnusableReply: cut off"),
+    ],
+)
+def test_prompts_that_fail_stop_the_run_before_it_generates(
+    lacking: tuple[str, ...], told: str, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = RepeatingWriter._one
+
+    def one(self: RepeatingWriter, brief: Brief) -> Draft | Failed:
+        return Failed("UnusableReply", "cut off", retry="useless") if brief.dimension in lacking else real(self, brief)
+
+    monkeypatch.setattr(RepeatingWriter, "_one", one)
+    prompts = recipe.prompts.model_copy(
+        update={"writer": PluginSpec(use="tests.support.repeating_writer:RepeatingWriterSpec")}
+    )
+    measure = recipe.measure.model_copy(update={"num_diversity_prompts": 0})
+    with pytest.raises(UserError, match=told):
+        improve(recipe.model_copy(update={"prompts": prompts, "measure": measure}), tmp_path / "run")
+    with Run.view(tmp_path / "run") as run:
+        assert run.clips.num_records() == 0
 
 
 def test_a_cluster_that_does_not_answer_is_said_before_any_stage(recipe: Recipe, tmp_path: Path) -> None:

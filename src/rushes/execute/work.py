@@ -8,7 +8,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Final, Generic, Literal, Protocol, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -17,6 +17,9 @@ Result_co = TypeVar("Result_co", covariant=True)
 Retry = Literal["counted", "free", "useless"]
 """Whether to try failed work again. "counted": it may succeed, and each try counts against the limit. "free": its
 worker was taken away, which says nothing about the work. "useless": another try would give the same."""
+
+MAX_TRIES: Final = 3
+"""How often work that fails is tried before it is left out."""
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,8 @@ class LocalTextModel:
         ids = self._ids(request)
         longest = getattr(self._model.config, "max_position_embeddings", None)
         if longest is not None and len(ids) + request.max_tokens > longest:
-            return Failed(TOO_LONG, f"{len(ids)} tokens and {request.max_tokens} to write; the model reads {longest}")
+            said = f"{len(ids)} tokens and {request.max_tokens} to write; the model reads {longest}"
+            return Failed(TOO_LONG, said, retry="useless")
         decoder = Decoder(self._model, ids, request.temperature, request.seed)
         if request.schema is not None:
             return Filler(decoder, self._tokenizer, request, self._quote_ids).fill()

@@ -78,7 +78,7 @@ class _Refused(Exception):
 
     def __init__(self, kind: str, said: str) -> None:
         super().__init__(said)
-        self.failed = Failed(kind, said)
+        self.failed = Failed(kind, said, retry="useless" if kind == TOO_LONG else "counted")
 
 
 class ServerModel:

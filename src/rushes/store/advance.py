@@ -13,11 +13,11 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from rushes.execute.stop import StopSignal
-from rushes.execute.work import Failed
+from rushes.execute.work import MAX_TRIES, Failed
 from rushes.records import KeyedRecord
 from rushes.store.shortfall import MAX_ATTEMPTS
 from rushes.store.table import Table
-from rushes.store.tally import MAX_LOSSES, MAX_TRIES, Tally
+from rushes.store.tally import MAX_LOSSES, Tally
 from rushes.store.work import Made, Place, Work
 
 R = TypeVar("R", bound=KeyedRecord)

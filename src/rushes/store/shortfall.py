@@ -76,17 +76,20 @@ class Shortfall:
         """Whether some of it should be tried again by another run."""
         return any(may_try_again(each) for known in self._failures.values() for each in known.values())
 
-    def words(self, stage: str | None = None) -> tuple[str, ...]:
-        """One sentence for each stage with failures, or for one stage: how much failed, why, and what comes next."""
+    def reasons(self, stage: str) -> str:
+        """How much of a stage failed, and why; empty if nothing did."""
+        known = list(self._failures.get(stage, {}).values())
+        return failed_words(stage, len(self._keys[stage]), known) if known else ""
+
+    def words(self) -> tuple[str, ...]:
+        """One note for each stage with failures: how much failed, why, and what comes next."""
         return tuple(
-            f"{failed_words(name, len(self._keys[name]), list(known.values()))}{_next(list(known.values()))}"
-            for name, known in self._failures.items()
-            if known and stage in (None, name)
+            f"{self.reasons(stage)}{_next(list(known.values()))}" for stage, known in self._failures.items() if known
         )
 
 
 def _next(failures: Sequence[Failure]) -> str:
-    num = sum(may_try_again(each) for each in failures)
+    num, them = sum(may_try_again(each) for each in failures), "it" if len(failures) == 1 else "them"
     if not num:
-        return ". It was left out."
-    return f". {AGAIN} {'it' if num == len(failures) else f'{num} of them'} again."
+        return f". The run goes on without {them}."
+    return f". {AGAIN} {them if num == len(failures) else f'{num} of them'} again."

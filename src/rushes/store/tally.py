@@ -19,8 +19,6 @@ from rushes.store.work import Made, Place, Work
 R = TypeVar("R", bound=KeyedRecord)
 P = TypeVar("P")
 
-MAX_TRIES: Final = 3
-"""How often a run tries a piece of work that fails, each time after everything else of its stage."""
 MAX_LOSSES: Final = 5
 """How often the worker of a piece of work may be lost in a run before the work counts as failed."""
 _MAX_FAILED_CHUNKS: Final = 3

@@ -130,7 +130,7 @@ def test_a_try_that_would_give_the_same_is_not_made(run: Run, work: list[Work[in
     for _ in range(2):
         assert len(make(run, work, do, chunk_size=1)) == 9
     assert calls == list(range(10))
-    assert run.shortfall.words() == ("1 of 10 prompts failed: UnusableReply: cut off. It was left out.",)
+    assert run.shortfall.words() == ("1 of 10 prompts failed: UnusableReply: cut off. The run goes on without it.",)
     assert not run.shortfall.may_try_again
 
 
