@@ -59,7 +59,7 @@ def improve(
     check(recipe)
     with Run.open(home, recipe, allow_change=allow_change) as run, run.stop.listening():
         check_base(recipe, run, allow_change=allow_change)
-        if run.is_done and not allow_change:
+        if run.is_done and not run.owes_work and not allow_change:
             return run.scorecard()
         check_real_clips(recipe)
         check_workers(recipe.runtime)

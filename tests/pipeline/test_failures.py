@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from rushes.errors import UserError
 from rushes.pipeline import improve
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.recipe import Recipe
+from rushes.records import Failure
 from rushes.roles import Brief, Draft, Failed, GivenAnswer, JudgeRequest
 from rushes.store.run import Run
 from tests.support.fakes import HashJudge
@@ -22,6 +24,7 @@ from tests.support.repeating_writer import RepeatingWriter
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
 
+Contents = dict[tuple[str, str], Any]
 Answers = list[tuple[GivenAnswer, ...] | Failed]
 DOWN = Failed("Http500", "the judge is busy")
 
@@ -50,7 +53,7 @@ def refusing(victims: set[str]) -> Callable[[HashJudge, Sequence[JudgeRequest]],
     return answer
 
 
-def contents(home: Path) -> dict[tuple[str, str], Any]:
+def contents(home: Path) -> Contents:
     """Every record without what a clock decides."""
     with Run.view(home) as run:
         rows = run.database.rows("SELECT name, key, body FROM records")
@@ -63,26 +66,27 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def straight(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Any]:
+def straight(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Contents]:
+    """A run without failures."""
     home = tmp_path_factory.mktemp("runs") / "straight"
     improve(recipe, home)
-    return contents(home)
+    return home, contents(home)
 
 
 def test_a_judge_that_is_busy_for_a_moment_loses_nothing(
-    recipe: Recipe, straight: dict[tuple[str, str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, straight: tuple[Path, Contents], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A chunk and each of its clips alone, and two of the chunk's retries: three tries in all.
     flaky(monkeypatch, lambda call: call in range(1, 5))
     scorecard = improve(recipe, tmp_path / "run")
     assert scorecard is not None and not any("failed" in note for note in scorecard.notes)
     assert (tmp_path / "run" / "done").exists()
-    assert contents(tmp_path / "run") == straight
+    assert contents(tmp_path / "run") == straight[1]
 
 
 def test_what_stays_failed_is_said_and_the_next_run_makes_it(
     recipe: Recipe,
-    straight: dict[tuple[str, str], Any],
+    straight: tuple[Path, Contents],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -102,8 +106,26 @@ def test_what_stays_failed_is_said_and_the_next_run_makes_it(
     monkeypatch.setattr(HashJudge, "answer", real)
     assert main(["run", str(file), "--home", str(home)]) == 0
     assert (home / "done").exists()
-    assert straight.items() <= contents(home).items(), "the records of an undisturbed run, and the first checkpoint"
+    assert straight[1].items() <= contents(home).items(), "the records of an undisturbed run, and the first checkpoint"
     assert "Http500" not in capsys.readouterr().out
+
+
+def test_a_run_that_was_marked_as_done_over_a_failure_is_taken_up_again(
+    recipe: Recipe, straight: tuple[Path, Contents], tmp_path: Path
+) -> None:
+    home = tmp_path / "run"
+    shutil.copytree(straight[0], home)
+    with Run.open(home, recipe) as run:
+        lost = run.answers.all()[0].key
+        run.answers.drop([lost])
+        gone = Failure(work_key="0" * 64, stage="clips", attempt=1, error_type="E", message="of another recipe")
+        run.clips.land([], [gone])
+        run.answers.land([], [Failure(work_key=lost, stage="answers", attempt=1, error_type="E", message="m")])
+        assert run.is_done
+    improve(recipe, home)
+    assert contents(home) == straight[1]
+    with Run.open(home, recipe) as run:
+        assert run.is_done and not run.owes_work, "nothing of another recipe keeps a finished run open"
 
 
 def test_what_three_runs_could_not_do_is_left_out_and_said(

@@ -45,7 +45,7 @@ from rushes.store.files import explained, make_folder, write_atomic
 from rushes.store.header import Recipe, open_header, read_header
 from rushes.store.lock import ProcessLock
 from rushes.store.provenance import commit
-from rushes.store.shortfall import Shortfall
+from rushes.store.shortfall import Shortfall, may_try_again
 from rushes.store.table import Table
 
 R = TypeVar("R", bound=KeyedRecord)
@@ -271,9 +271,21 @@ class Run:
             self.log.write("run_unfinished", failed=self.shortfall.words())
             self.reopen_work()
             return scorecard
+        self._forget_other_failures()
         self.log.write("run_finished")
         write_atomic(self.home / "done", f"{datetime.now(UTC).isoformat(timespec='seconds')}\n".encode())
         return scorecard
+
+    @property
+    def owes_work(self) -> bool:
+        """True if failed work should be tried again, even if the run was marked as done before."""
+        return any(may_try_again(each) for each in self.failures())
+
+    def _forget_other_failures(self) -> None:
+        """Drop failures of work that the recipe no longer has: those that it has were tried again, or are given up."""
+        others = [(each.stage, each.work_key) for each in self.failures() if may_try_again(each)]
+        with self.database.transaction():
+            self.database.execute_many("DELETE FROM failures WHERE name = ? AND key = ?", others)
 
     def scorecard(self) -> Scorecard | None:
         """The result; None before `finish`."""

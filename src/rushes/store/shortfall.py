@@ -40,7 +40,8 @@ def failed_words(stage: str, num_total: int, failures: Sequence[Failure]) -> str
 
 def reason_of(failure: Failure) -> str:
     """Why it failed, on one line: "Http500: out of memory"."""
-    said = " ".join(failure.message.split())
+    # A server's text goes to terminals and logs: no control characters.
+    said = " ".join("".join(each if each.isprintable() else " " for each in failure.message).split())
     shown = said if len(said) <= _SHOWN else f"{said[:_SHOWN]}..."
     return f"{failure.error_type}: {shown}" if shown else failure.error_type
 
