@@ -126,6 +126,18 @@ def executor_of(runtime: RuntimeSpec) -> Executor | None:
     return RayExecutor(runtime.num_workers, runtime.ray_address)
 
 
+def check_workers(runtime: RuntimeSpec) -> None:
+    """Check that the Ray cluster that a recipe names answers.
+
+    Raises:
+        UserError: it does not, or Ray is not installed.
+    """
+    if runtime.executor == "ray" and runtime.ray_address is not None:
+        from rushes.execute.ray import check_address
+
+        check_address(runtime.ray_address)
+
+
 def needs_of(runtime: RuntimeSpec) -> Needs:
     """What one worker needs: the recipe's threads, and a GPU if the recipe's device is one."""
     return Needs(num_cpus=runtime.num_threads, num_gpus=1.0 if runtime.device.startswith("cuda") else 0.0)

@@ -154,8 +154,15 @@ class TrainingError(UserError):
     """Training cannot continue: repeated non-finite losses, too many unscored clips, no weight left."""
 
 
-class StageFailed(Exception):
-    """Every item of several chunks in a row failed: a bug or a broken set-up, not bad luck. Not a `UserError`."""
+class StageFailed(UserError):
+    """A whole stage fails, or several chunks of it in a row: a bug or a broken set-up, not bad luck.
+
+    The message names the stage, how much failed and the commonest reason; a traceback follows where there is one.
+    """
+
+
+class Unfinished(UserError):
+    """A run came to its end, but some of its work failed and should be tried again."""
 
 
 class Stopped(Exception):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rushes.context import Context
+from rushes.context import Context, check_workers
 from rushes.diagnose.stage import diagnose
 from rushes.execute.progress import OnProgress
 from rushes.generate.stage import generate
@@ -59,9 +59,11 @@ def improve(
     check(recipe)
     with Run.open(home, recipe, allow_change=allow_change) as run, run.stop.listening():
         check_base(recipe, run, allow_change=allow_change)
-        if run.is_done and not allow_change and (scorecard := result(run)) is not None:
+        finished = run.is_done and not run.owes_work and not allow_change
+        if finished and (scorecard := result(run)) is not None:
             return scorecard
         check_real_clips(recipe)
+        check_workers(recipe.runtime)
         run.on_progress = on_progress
         for attempt in healing(run):
             with attempt:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from rushes.audit.cases import Asked
-from rushes.errors import Stopped, UserError
+from rushes.execute.batch import batch_or_alone
+from rushes.execute.work import MAX_TRIES
 from rushes.judge.check import Checked, checked
-from rushes.roles import Failed, Judge, JudgeRequest
+from rushes.roles import Failed, Judge
 from rushes.store.files import explained, make_folder
 from rushes.store.identity import content_hash
 from rushes.store.sums import closed, opened
@@ -103,7 +104,8 @@ def request_key(judge: object, asked: Asked) -> str:
 def ask_all(judge: Judge, identity: object, asked: Sequence[Asked], file: AnswerFile) -> list[Given]:
     """The judge's answers to each request, in order; requests already in the file are not asked.
 
-    If the judge fails on a request, it is left unscored with the reason, and the next audit asks it again.
+    A request on which the judge fails is asked again, three times in all; then it is left unscored with the reason, and
+    the next audit asks it again.
 
     Raises:
         UserError, Stopped: raised by the judge; StoreError: an answer cannot be stored.
@@ -113,35 +115,15 @@ def ask_all(judge: Judge, identity: object, asked: Sequence[Asked], file: Answer
     missing = [(key, each.request) for key, each in zip(keys, asked, strict=True) if key not in before]
     todo = dict(missing)
     now: dict[str, tuple[Checked, ...]] = {}
-    keep: list[tuple[str, tuple[Checked, ...]]] = []
-    for (key, request), given in zip(todo.items(), _given(judge, list(todo.values())), strict=True):
-        if isinstance(given, Failed):
-            reason = f"the judge failed: {given.error_type}: {given.message}"[:500]
-            now[key] = (Checked(None, reason),) * len(request.questions)
-        else:
-            now[key] = checked(given, len(request.questions))
-            keep.append((key, now[key]))
-    file.add(keep)
+    for _ in range(MAX_TRIES):
+        given = dict(zip(todo, batch_or_alone(judge.answer, list(todo.values())) if todo else [], strict=True))
+        for key, outcome in given.items():
+            num = len(todo[key].questions)
+            now[key] = _lost(outcome, num) if isinstance(outcome, Failed) else checked(outcome, num)
+        file.add([(key, now[key]) for key, outcome in given.items() if not isinstance(outcome, Failed)])
+        todo = {key: request for key, request in todo.items() if isinstance(given[key], Failed)}
     return [Given(before[key], True) if key in before else Given(now[key], False) for key in keys]
 
 
-def _given(judge: Judge, requests: Sequence[JudgeRequest]) -> list[object]:
-    """The judge's raw result for each request; one bad clip does not fail its batch."""
-    together = _one_call(judge, requests)
-    if len(requests) < 2 or not all(isinstance(given, Failed) for given in together):
-        return together
-    return [_one_call(judge, [request])[0] for request in requests]
-
-
-def _one_call(judge: Judge, requests: Sequence[JudgeRequest]) -> list[object]:
-    if not requests:
-        return []
-    try:
-        given: object = judge.answer(requests)
-        if not isinstance(given, (list, tuple)) or len(given) != len(requests):
-            raise TypeError(f"expected a list with answers for each of {len(requests)} clips, got {given!r:.80}")
-        return list(given)
-    except (UserError, Stopped):
-        raise
-    except Exception as error:  # a judge can be third-party code: its exceptions are a result of the audit
-        return [Failed.of(error)] * len(requests)
+def _lost(failed: Failed, num_questions: int) -> tuple[Checked, ...]:
+    return (Checked(None, f"the judge failed: {failed.error_type}: {failed.message}"[:500]),) * num_questions

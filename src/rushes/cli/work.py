@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from rushes.errors import StoreError
+from rushes.errors import StoreError, Unfinished
 from rushes.recipe.recipe import Recipe
 from rushes.records import Scorecard
 
@@ -68,6 +68,26 @@ def work(
         print(f"done up to {until!r}; continue with: rushes run {recipe_name} --home {home}")
         return
     show_result(scorecard, home)
+    _check_finished(scorecard, home)
+
+
+def _check_finished(scorecard: Scorecard, home: Path) -> None:
+    """Say that a run is not finished if some of its work should be tried again.
+
+    Raises:
+        Unfinished: it is not.
+    """
+    from rushes.store.run import Run
+    from rushes.store.shortfall import AGAIN
+
+    with Run.view(home) as run:
+        if run.is_done:
+            return
+    raise Unfinished(
+        "the run is not finished: some of its work failed, and the result above is without it",
+        got="; ".join(note for note in scorecard.notes if AGAIN in note),
+        next_step="run the same command again: it tries what failed, and makes again only what depends on it",
+    )
 
 
 def _within_budget(recipe: Recipe) -> Recipe:
@@ -109,7 +129,7 @@ def show_report(home: Path, *, rebuild: bool, open_in_browser: bool) -> None:
         scorecard = None if rebuild else run.scorecard()
     if not is_done:
         raise StoreError(
-            f"the run in {home} is not finished, so it has no report yet",
+            f"the run in {home} is not finished, so its report is missing or preliminary",
             next_step=f"see its progress with: rushes status {home}; then run the command that started it again",
         )
     if scorecard is None or not (home / REPORT_FILE).is_file():

@@ -6,6 +6,7 @@ from rushes.context import Context
 from rushes.diagnose.weakest import weakest
 from rushes.judge.stage import judge
 from rushes.measure.stage import measure
+from rushes.prompts.enough import require_prompts
 from rushes.prompts.evaluation import Evaluation, compared
 from rushes.records import Focus
 
@@ -18,5 +19,7 @@ def diagnose(context: Context, evaluation: Evaluation) -> tuple[Focus, ...]:
     scores = judge(context, clips) if spec.choose == "picked" else ()
     focus = weakest(found, spec, context.recipe.prompts.num_weakness, scores)
     context.run.write_derived("focus", focus)
-    context.forecast.comparison(compared(context.recipe, evaluation, focus), context.group_dimensions)
+    held_out = compared(context.recipe, evaluation, focus)
+    require_prompts(context, "held-out", held_out, [each.dimension for each in focus], evaluation.refused)
+    context.forecast.comparison(held_out, context.group_dimensions)
     return focus

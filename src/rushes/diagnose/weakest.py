@@ -127,7 +127,7 @@ def _named(spec: DiagnoseSpec, by_name: dict[str, Baseline], diagnosis: Diagnosi
             raise UserError(
                 f"the dimension {name!r} of diagnose.focus has no score, so its gain could never be shown",
                 expected="a measurer that can score it",
-                got=reasons.get(name, "only measured over groups of clips"),
+                got=reasons.get(name, "no probe clip of it was measured"),
                 next_step="give its examples questions that the measurer can answer, name your own measurer "
                 "(measure.measurer), or remove it from diagnose.focus",
             )

@@ -27,9 +27,11 @@ class ProgressUpdate:
     num_done: int
     """Items done, those before included."""
     num_failed: int
-    """Items that failed in this call or were abandoned."""
+    """Items that failed in this call or were abandoned; those that are tried again do not count yet."""
     elapsed_s: float
     """Seconds since this call began."""
+    problem: str = ""
+    """Why an item failed, on one line; empty if none did."""
 
     @property
     def is_last(self) -> bool:
@@ -68,6 +70,8 @@ def progress_line(update: ProgressUpdate) -> str:
     words.append(duration_text(update.elapsed_s))
     if update.left_s is not None and not update.is_last:
         words.append(f"{duration_text(update.left_s)} left")
+    if update.num_failed and update.problem:
+        words.append(update.problem)
     return ", ".join(words)
 
 

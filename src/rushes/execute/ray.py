@@ -9,9 +9,13 @@ from __future__ import annotations
 import importlib
 import math
 import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from rushes.errors import Stopped, UserError
 from rushes.execute.local import outcome
@@ -23,6 +27,16 @@ Result = TypeVar("Result")
 INSTALL: Final = "pip install -c constraints.txt 'rushes[ray]'"
 _POLL_S: Final = 0.5
 """How long to wait for Ray at a time, seconds: Python handles Ctrl-C in between."""
+_ANSWER_S: Final = 5.0
+"""How long a cluster's port may take to answer, seconds."""
+_CONNECT_S: Final = 60.0
+"""How long a connection to a port that answers may take, seconds."""
+_PROBE: Final = "import ray, sys; ray.init(sys.argv[1], configure_logging=False, log_to_driver=False)"
+_SHOWN: Final = 400
+_LOST: Final = frozenset(
+    {"RayActorError", "NodeDiedError", "WorkerCrashedError", "LocalRayletDiedError", "ObjectLostError"}
+)
+"""Ray's errors for a worker or a machine that is gone; a preempted one is `RayActorError`."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,8 @@ class RayExecutor:
     ) -> Iterator[Done[Result]]:
         """Results as they finish; see `rushes.execute.work.Executor`.
 
-        A worker that dies (out of memory, a lost machine) fails its current item; another worker replaces it.
+        A worker that dies (out of memory, a lost machine) fails its current item without blame (`Failed.retry` is
+        "free"); another worker replaces it.
 
         Raises:
             UserError: raised by a call, after the other workers' current items finish; Ray is not installed or cannot
@@ -124,8 +139,8 @@ class _Crew:
             index, worker = self.in_flight.pop(reference)
             try:
                 result = self._ray.get(reference)
-            except (self._ray.exceptions.RayActorError, self._ray.exceptions.RayTaskError) as error:
-                result = Failed.of(error)
+            except self._ray.exceptions.RayError as error:
+                result = Failed.of(error, "free" if _is_lost(error) else "counted")
                 self._ray.kill(worker)
             else:
                 self._idle.append(worker)
@@ -137,6 +152,44 @@ class _Crew:
             self._ray.kill(worker)
         self._idle.clear()
         self.in_flight.clear()
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether a worker was taken away, or its machine, rather than broken by its item or unable to start."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return bool(kinds & _LOST) and not getattr(error, "actor_init_failed", False)
+
+
+def check_address(address: str) -> None:
+    """Check that a Ray cluster answers, in seconds: Ray itself tries for minutes where none does.
+
+    Raises:
+        UserError: nothing answers there, or it is not a Ray cluster that lets this process in.
+    """
+    place = urlsplit(address if "://" in address else f"ray://{address}")
+    if place.hostname and place.port:
+        try:
+            socket.create_connection((place.hostname, place.port), timeout=_ANSWER_S).close()
+        except OSError as error:
+            raise _unreachable(address, str(error)) from None
+    # In a process of its own, which can be ended: a port may be open and belong to something else.
+    command = [sys.executable, "-c", _PROBE, address]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=_CONNECT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise _unreachable(address, f"no connection within {_CONNECT_S:.0f} s") from None
+    if ended.returncode:
+        raise _unreachable(address, (ended.stderr.strip().splitlines() or ["no reason"])[-1])
+
+
+def _unreachable(address: str, said: str) -> UserError:
+    step = "start one (ray start --head), correct runtime.ray_address, or leave it out for this machine"
+    if "token" in said.lower() or "auth" in said.lower():
+        step = (
+            "the cluster asks for a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to its "
+            "token (on the cluster: ray get-auth-token)"
+        )
+    return UserError(f"no Ray cluster answers at {address}", got=said[:_SHOWN], next_step=step)
 
 
 def connect(address: str | None, num_workers: int, needs: Needs) -> Any:
@@ -157,12 +210,8 @@ def connect(address: str | None, num_workers: int, needs: Needs) -> Any:
     if address is not None:
         try:
             ray.init(address=address, **quiet)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise UserError(
-                f"no Ray cluster answers at {address}",
-                got=str(error).splitlines()[0] if str(error) else type(error).__name__,
-                next_step="start one (ray start --head), correct runtime.ray_address, or leave it out for this machine",
-            ) from None
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            raise _unreachable(address, str(error).split("\n")[0] or type(error).__name__) from None
         return ray
     # As many processes as requested, even with fewer cores: they may spend their time waiting for a server.
     cores = max(math.ceil(num_workers * needs.num_cpus), os.cpu_count() or 1)

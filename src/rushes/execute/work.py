@@ -8,11 +8,18 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Literal, Protocol, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
+
+Retry = Literal["counted", "free", "useless"]
+"""Whether to try failed work again. "counted": it may succeed, and each try counts against the limit. "free": its
+worker was taken away, which says nothing about the work. "useless": another try would give the same."""
+
+MAX_TRIES: Final = 3
+"""How often work that fails is tried before it is left out."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +32,14 @@ class Failed:
     """The error's message."""
     trace: str = ""
     """Traceback as text; may be empty."""
+    retry: Retry = "counted"
+    """Whether another try may help."""
 
     @classmethod
-    def of(cls, error: BaseException) -> Failed:
+    def of(cls, error: BaseException, retry: Retry = "counted") -> Failed:
         """The value that stands for `error`."""
         trace = "".join(traceback.format_exception(error))[-8000:]
-        return cls(error_type=type(error).__name__, message=str(error), trace=trace)
+        return cls(error_type=type(error).__name__, message=str(error), trace=trace, retry=retry)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,10 +21,6 @@ from rushes.store.blobs import Blobs
 
 if TYPE_CHECKING:
     from rushes.families.family import Family
-
-
-NUM_TRIES: Final = 3
-"""Tries of a single clip in one run before it is recorded as a failure."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ def generate_chunk(
 ) -> list[Clip | Failed]:
     """Generate one chunk of takes and store their frames and latents, as requested; called by `advance`.
 
-    A clip that fails `NUM_TRIES` times alone is `Failed`; this does not affect the others of its chunk.
+    Where clips of a chunk fail, each of them is generated alone, from its own seed: only one that cannot be made fails.
 
     Raises:
         UserError, Stopped: raised by the generator, at the first try.
@@ -67,22 +63,19 @@ def generate_chunk(
     requests = [_request(work.payload, how) for work in chunk]
     made: list[GeneratedClip | Failed] = [Failed("NotTried", "")] * len(requests)
     groups = [list(range(len(requests)))]
-    # Together first, then those that failed one by one, each from its own seed: only a clip that cannot be made fails.
-    for turn in range(NUM_TRIES + (len(requests) > 1)):
-        for group in groups:
-            try:
-                results = generator.generate([requests[place] for place in group])
-            except (UserError, Stopped):
-                raise
-            except Exception as error:
-                results = [Failed.of(error)] * len(group)
-            for place, result in zip(group, results, strict=True):
-                made[place] = result
-        groups = [[place] for place, each in enumerate(made) if isinstance(each, Failed)]
-        if not groups:
-            break
-        if turn == 0:
-            _warn([each for each in made if isinstance(each, Failed)], len(requests))
+    for group in groups:
+        try:
+            results = generator.generate([requests[place] for place in group])
+        except (UserError, Stopped):
+            raise
+        except Exception as error:
+            results = [Failed.of(error)] * len(group)
+        for place, result in zip(group, results, strict=True):
+            made[place] = result
+        failed = [result for result in results if isinstance(result, Failed)]
+        if failed and len(group) > 1:
+            _warn(failed, len(group))
+            groups += [[place] for place in group if isinstance(made[place], Failed)]
     return [
         each if isinstance(each, Failed) else _clip(work, each, blobs, how, latents=latents)
         for work, each in zip(chunk, made, strict=True)
@@ -163,6 +156,8 @@ def decode_chunk(
 
 def _warn(failed: Sequence[Failed], num: int) -> None:
     first = f"{failed[0].error_type}: {failed[0].message}"
-    what = "a clip" if num == 1 else f"{len(failed)} of {num} clips generated at once"
-    advice = "" if num == 1 else ", one by one. If this continues, lower runtime.generate_batch"
-    warnings.warn(f"{what} failed ({first}); tried again{advice}", stacklevel=2)
+    warnings.warn(
+        f"{len(failed)} of {num} clips generated at once failed ({first}); tried again, one by one. If this continues, "
+        "lower runtime.generate_batch",
+        stacklevel=2,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -92,6 +93,8 @@ class ServerVlmJudge:
 
 
 _SCHEMA: Final = schema_of(AnswerForm)
+_FEWER_IMAGES: Final = re.compile(r"at most \d+ image|(too many|number of|maximum of \d+) images", re.IGNORECASE)
+"""What a server says that accepts fewer images: "At most 1 image(s) may be provided"."""
 
 
 def _lost(failed: Failed) -> GivenAnswer | Failed:
@@ -99,6 +102,9 @@ def _lost(failed: Failed) -> GivenAnswer | Failed:
     if failed.error_type == TOO_LONG:
         said = f"{failed.message[:300]}; show fewer or smaller frames (judge.judge.num_frames, max_side_px)"
         return GivenAnswer(None, said)
+    if _FEWER_IMAGES.search(failed.message):
+        said = f"{failed.message[:300]}; show fewer frames (num_frames of this judge or measurer)"
+        return replace(failed, message=said)
     return failed
 
 

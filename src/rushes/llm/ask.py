@@ -72,9 +72,14 @@ def ask_all(model: ChatModel, asks: Sequence[Ask[Wanted]], num_tries: int) -> li
                 results[position] = asks[position].read(_whole(reply))
                 del pending[position]
             except Unusable as error:
-                results[position] = Failed(UNUSABLE, f"{error} ({attempt} {'try' if attempt == 1 else 'tries'})")
+                results[position] = _unusable(error, attempt)
                 pending[position] = _again(request, reply, str(error))
     return [results[position] for position in range(len(asks))]
+
+
+def _unusable(error: Unusable, attempt: int) -> Failed:
+    # The model has answered: the same request would get the same reply.
+    return Failed(UNUSABLE, f"{error} ({attempt} {'try' if attempt == 1 else 'tries'})", retry="useless")
 
 
 def _whole(reply: ChatReply) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from rushes.llm.chat import ChatModel, ChatReply, ChatRequest, TokenChance
+from rushes.llm.chat import ChatReply, ChatRequest, KeptModel, TokenChance
 from rushes.roles import Failed
 from rushes.store.files import make_folder, write_atomic
 from rushes.store.identity import content_hash
@@ -77,7 +77,7 @@ def _finite(value: object) -> float:
 class Remembering:
     """A model with a cache of replies: a resumed run sends only requests that it has not sent before."""
 
-    model: ChatModel
+    model: KeptModel
     """The model for requests that are not cached."""
     cache: ReplyCache
     """Where replies are stored."""
@@ -90,7 +90,7 @@ class Remembering:
         return self.model.name
 
     def reply(self, requests: Sequence[ChatRequest]) -> list[ChatReply | Failed]:
-        """One reply per request; equal requests are sent once."""
+        """One reply per request; equal requests are sent once. Each reply is stored as it arrives."""
         keys = [reply_key(request, self.who) for request in requests]
         known: dict[str, ChatReply | Failed] = {}
         for key in keys:
@@ -98,9 +98,8 @@ class Remembering:
                 known[key] = kept
         missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in known}
         if missing:
-            given = self.model.reply(list(missing.values()))
-            for key, reply in zip(missing, given, strict=True):
-                known[key] = reply
-                if isinstance(reply, ChatReply):
-                    self.cache.put(key, reply)
+            known.update(zip(missing, self.model.reply(list(missing.values()), self._keep), strict=True))
         return [known[key] for key in keys]
+
+    def _keep(self, request: ChatRequest, reply: ChatReply) -> None:
+        self.cache.put(reply_key(request, self.who), reply)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
@@ -83,4 +83,16 @@ class ChatModel(Protocol):
         Raises:
             UserError: no request is possible: the server is down, rejects the key, or the cost cap is reached.
         """
+        ...
+
+
+Keep = Callable[[ChatRequest, ChatReply], None]
+"""Takes each reply as soon as it is there, possibly on another thread, so that what ends the call loses none."""
+
+
+class KeptModel(ChatModel, Protocol):
+    """A `ChatModel` that hands over each reply as it arrives."""
+
+    def reply(self, requests: Sequence[ChatRequest], keep: Keep | None = None) -> list[ChatReply | Failed]:
+        """See `ChatModel.reply`; `keep` is called once for each reply, and not for failures."""
         ...

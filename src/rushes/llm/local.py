@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rushes.errors import InputError
 from rushes.llm.cache import Remembering, ReplyCache
-from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest
+from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Keep
 from rushes.llm.decoder import Decoder
 from rushes.llm.guided import Filler
 from rushes.llm.pretrained import defused, explained, precision, source, special_tokens
@@ -50,19 +50,25 @@ class LocalTextModel:
         """The model as the recipe names it."""
         return self.spec.model
 
-    def reply(self, requests: Sequence[ChatRequest]) -> list[ChatReply | Failed]:
+    def reply(self, requests: Sequence[ChatRequest], keep: Keep | None = None) -> list[ChatReply | Failed]:
         """One reply per request; `Failed` for a conversation that exceeds the model's context length.
 
         Raises:
             InputError, RecipeError: the model cannot be loaded.
         """
-        return [self._one(request) for request in requests]
+        replies = list[ChatReply | Failed]()
+        for request in requests:
+            replies.append(self._one(request))
+            if keep is not None and isinstance(replies[-1], ChatReply):
+                keep(request, replies[-1])
+        return replies
 
     def _one(self, request: ChatRequest) -> ChatReply | Failed:
         ids = self._ids(request)
         longest = getattr(self._model.config, "max_position_embeddings", None)
         if longest is not None and len(ids) + request.max_tokens > longest:
-            return Failed(TOO_LONG, f"{len(ids)} tokens and {request.max_tokens} to write; the model reads {longest}")
+            said = f"{len(ids)} tokens and {request.max_tokens} to write; the model reads {longest}"
+            return Failed(TOO_LONG, said, retry="useless")
         decoder = Decoder(self._model, ids, request.temperature, request.seed)
         if request.schema is not None:
             return Filler(decoder, self._tokenizer, request, self._quote_ids).fill()

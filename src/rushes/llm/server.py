@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rushes.errors import RecipeError, UserError
 from rushes.llm.cache import Remembering, ReplyCache
-from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest
+from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Keep
 from rushes.llm.cost import CostMeter, most
 from rushes.llm.retry import AGAIN, asked_wait_s, backoff_s
 from rushes.llm.secrets import Secret, secret_from
@@ -78,7 +78,7 @@ class _Refused(Exception):
 
     def __init__(self, kind: str, said: str) -> None:
         super().__init__(said)
-        self.failed = Failed(kind, said)
+        self.failed = Failed(kind, said, retry="useless" if kind == TOO_LONG else "counted")
 
 
 class ServerModel:
@@ -107,8 +107,8 @@ class ServerModel:
         """The model's name on the server."""
         return self.spec.model
 
-    def reply(self, requests: Sequence[ChatRequest]) -> list[ChatReply | Failed]:
-        """One reply or `Failed` per request, in order; at most `max_concurrent` at once.
+    def reply(self, requests: Sequence[ChatRequest], keep: Keep | None = None) -> list[ChatReply | Failed]:
+        """One reply or `Failed` per request, in order; at most `max_concurrent` at once, kept as they arrive.
 
         Raises:
             ServerError: the server is down, rejects the key, lacks the model, or asks for a longer pause than allowed.
@@ -117,17 +117,20 @@ class ServerModel:
         self._stop.clear()
         pool = ThreadPoolExecutor(self.server.max_concurrent, thread_name_prefix="rushes-server")
         try:
-            futures = [pool.submit(self._one, request) for request in requests]
+            futures = [pool.submit(self._one, request, keep) for request in requests]
             return [future.result() for future in futures]
         finally:
             self._stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _one(self, request: ChatRequest) -> ChatReply | Failed:
+    def _one(self, request: ChatRequest, keep: Keep | None) -> ChatReply | Failed:
         try:
-            return self._tried(request)
+            reply = self._tried(request)
         except _Refused as refused:
             return refused.failed
+        if keep is not None:
+            keep(request, reply)
+        return reply
 
     def _tried(self, request: ChatRequest) -> ChatReply:
         body = body_of(request, self.spec.model)

@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic import Field
 
+from rushes.execute.work import MAX_TRIES
 from rushes.llm.ask import Ask, ReplyForm, Unusable, ask_all, read_json, schema_of
 from rushes.llm.chat import ChatModel, ChatRequest
 from rushes.llm.templates import render
@@ -36,12 +37,18 @@ class FeasibilityCritic:
     """The model to ask."""
 
     def verdicts(self, prompts: Sequence[Prompt]) -> list[Verdict]:
-        """One verdict per prompt, in order.
+        """One verdict per prompt, in order; a request that fails in passing is sent again, three times in all.
 
         Raises:
             UserError: the model cannot be reached at all.
         """
-        given = ask_all(self.model, [self._ask(prompt) for prompt in prompts], self.spec.num_tries)
+        asks = [self._ask(prompt) for prompt in prompts]
+        given = ask_all(self.model, asks, self.spec.num_tries)
+        for _ in range(MAX_TRIES - 1):
+            again = [i for i, form in enumerate(given) if isinstance(form, Failed) and form.retry != "useless"]
+            replies = ask_all(self.model, [asks[i] for i in again], self.spec.num_tries)
+            for i, reply in zip(again, replies, strict=True):
+                given[i] = reply
         return [self._verdict(prompt, form) for prompt, form in zip(prompts, given, strict=True)]
 
     def _ask(self, prompt: Prompt) -> Ask[VerdictForm]:

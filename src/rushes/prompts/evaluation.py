@@ -10,13 +10,14 @@ from rushes.context import Context
 from rushes.dimensions import Dimension
 from rushes.plugins import SUITE, WRITER, build, resolved
 from rushes.prompts.briefs import Aim, plan_briefs
+from rushes.prompts.enough import require_prompts
 from rushes.prompts.screen import screen_splits
 from rushes.prompts.suite import guarded, suite_work
 from rushes.prompts.write import CHUNK_SIZE, written
 from rushes.recipe.dimensions import known, probed
 from rushes.recipe.prompts import DRAFTS_PER_EVALUATION_PROMPT
 from rushes.recipe.recipe import Recipe
-from rushes.records import Focus, Prompt
+from rushes.records import Focus, Prompt, Rejection
 from rushes.roles import Part, PromptSuite
 from rushes.store.advance import advance
 
@@ -31,6 +32,8 @@ class Evaluation:
     """Those that the final comparison can use, including the group dimensions'."""
     suite: tuple[Prompt, ...] = ()
     """Every prompt of the suite that they come from, used or not; empty if the writer wrote them."""
+    refused: tuple[Rejection, ...] = ()
+    """Texts of the writer that the screen refused."""
 
     @property
     def guarded(self) -> tuple[Prompt, ...]:
@@ -43,10 +46,22 @@ def evaluation(context: Context) -> Evaluation:
 
     Raises:
         RecipeError: the suite or the writer does not support a dimension.
+        UserError: no prompt is left to measure the focus with, or anything at all.
     """
     found = _evaluation(context)
+    _check_enough(context, found)
     context.forecast.evaluation(found.probes, len(context.prompts) + len(context.run.prompts.failures()))
     return found
+
+
+def _check_enough(context: Context, found: Evaluation) -> None:
+    """Each dimension of a named focus needs prompts of both kinds; otherwise any dimension does."""
+    diagnose = context.recipe.diagnose
+    aimed = [each.name for each in probed(diagnose)]
+    for part, prompts in (("probe", found.probes), ("held-out", found.held_out)):
+        for names in ([name] for name in diagnose.focus):
+            require_prompts(context, part, prompts, names, found.refused)
+        require_prompts(context, part, prompts, aimed, found.refused)
 
 
 def _evaluation(context: Context) -> Evaluation:
@@ -87,7 +102,9 @@ def _written(context: Context, probe: Sequence[Aim], held_out: Sequence[Aim]) ->
         drafts, spec=recipe.prompts.screen, vocabulary=context.vocabulary, max_tokens=recipe.base.max_tokens
     )
     return Evaluation(
-        probes=_first(splits["probe"].accepted, probe), held_out=_first(splits[recipe.measure.split].accepted, held_out)
+        probes=_first(splits["probe"].accepted, probe),
+        held_out=_first(splits[recipe.measure.split].accepted, held_out),
+        refused=tuple(each for split in ("probe", recipe.measure.split) for each in splits[split].rejections),
     )
 
 

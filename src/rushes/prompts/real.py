@@ -99,7 +99,7 @@ def _folder(recipe: Recipe, run: Run) -> ClipFolder:
 
 def _note_refused(run: Run, folder: ClipFolder, drafts: Sequence[Prompt], screened: Screened) -> None:
     """Record which good files of the user's folder are not used because of their captions."""
-    failed = ("failed", "its caption could not be turned into a prompt; see the run's table of failures")
+    failed = ("failed", f"its caption could not be turned into a prompt: {run.shortfall.reasons('prompts')}")
     refused = dict.fromkeys(range(len(folder.clips)), failed)
     accepted, reasons = {each.key for each in screened.accepted}, iter(screened.rejections)
     for prompt in drafts:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rushes.context import Context
 from rushes.plugins import WRITER, resolved
 from rushes.prompts.briefs import Aim, plan_briefs
+from rushes.prompts.enough import require_prompts
 from rushes.prompts.evaluation import Evaluation
 from rushes.prompts.objections import objections
 from rushes.prompts.screen import screen
@@ -53,5 +54,8 @@ def write(
     context.rejections.extend(screened.rejections)
     context.run.write_derived("rejections", context.rejections)
     prompts = (*screened.accepted, *captions[: spec.num_caption])
+    if not prompts:
+        names = [each.dimension for each in focus if each.num_prompts]
+        require_prompts(context, "training", prompts, names, screened.rejections)
     context.forecast.round(number, prompts, len(context.prompts) + len(context.run.prompts.failures()))
     return prompts

@@ -123,7 +123,7 @@ def _aligned(who: str, results: list[Draft | Failed], wanted: int) -> list[Draft
 
 def _not_empty(draft: Draft | Failed) -> Draft | Failed:
     if isinstance(draft, Draft) and not draft.text.strip():
-        return Failed("EmptyDraft", f"the writer returned {draft.text!r}, which has no words")
+        return Failed("EmptyDraft", f"the writer returned {draft.text!r}, which has no words", retry="useless")
     return draft
 
 
@@ -143,7 +143,7 @@ def _asked(writer: QuestionWriter, chunk: Sequence[Work[Brief]], drafts: list[Dr
         if isinstance(questions, Failed):
             done[i] = questions
         elif not questions:
-            done[i] = Failed("NoQuestions", f"the question writer had none for {draft.text!r}")
+            done[i] = Failed("NoQuestions", f"the question writer had none for {draft.text!r}", retry="useless")
         else:
             done[i] = replace(draft, questions=questions)
     return done

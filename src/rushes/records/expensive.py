@@ -311,7 +311,7 @@ class Checkpoint(KeyedRecord):
 
 
 class Failure(Record):
-    """Work that was tried and failed. Never counts as done; tried again on the next run, up to a limit.
+    """Work that stayed failed in a run, after several tries. Never counts as done; tried again on the next run.
 
     Example:
         Failure(work_key="2d" * 32, stage="clips", attempt=1, error_type="OutOfMemoryError",
@@ -323,10 +323,12 @@ class Failure(Record):
     stage: Text
     """Table of the missing record."""
     attempt: Size
-    """Which attempt this was: 1, 2, ..."""
+    """How many runs have tried it: 1, 2, ..."""
     error_type: Text
     """Class name of the error."""
     message: str
     """Its message."""
     trace: str = ""
     """Traceback as text, for a person to read; may be empty."""
+    is_final: bool = False
+    """True when another try would give the same: a reply that cannot be used, a text that is too long."""

@@ -84,7 +84,7 @@ class Result:
     """Arithmetic of one unit of each kind of work."""
 
     def scorecard(self, recipe: Recipe, run: Run, prompts: Mapping[str, Prompt]) -> Scorecard:
-        """Compare before and after; notes carry the warnings of the weighting.
+        """Compare before and after; notes carry what failed, and the warnings of the weighting.
 
         Args:
             recipe, run: the recipe and its run.
@@ -99,7 +99,7 @@ class Result:
         before, not_finite_before = self._single_clips(run, self.before)
         after, not_finite_after = self._single_clips(run, self.after)
         real = ClipSet(frames=_frames(run, self.real), moments=self.real_moments)
-        notes = [*_weight_warnings(run, recipe.num_rounds)]
+        notes = [*run.shortfall.words(), *_weight_warnings(run, recipe.num_rounds)]
         for which, num in (("base", not_finite_before), ("tuned", not_finite_after)):
             if num:
                 notes.append(

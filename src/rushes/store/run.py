@@ -48,6 +48,7 @@ from rushes.store.header import Recipe, open_header, read_header
 from rushes.store.lock import ProcessLock
 from rushes.store.provenance import commit
 from rushes.store.sums import read_summed, row_sum, write_summed
+from rushes.store.shortfall import Shortfall, may_try_again
 from rushes.store.table import Table
 
 R = TypeVar("R", bound=KeyedRecord)
@@ -85,6 +86,8 @@ class Run:
         """Checked between chunks; replace it, or let `run.stop.listening()` handle Ctrl-C."""
         self.on_progress: OnProgress | None = None
         """Called after every stored chunk; set it to a `ProgressDisplay`."""
+        self.shortfall = Shortfall()
+        """What stayed failed since the run was opened."""
         self._lock = lock
         self._tables: dict[str, Table[Any]] = {}
         for name, record_type in _BUILT_IN_TABLES.items():
@@ -210,6 +213,7 @@ class Run:
             stop=self.stop,
             on_progress=self.on_progress,
             log=self.log,
+            shortfall=self.shortfall,
         )
 
     def failures(self) -> list[Failure]:
@@ -284,11 +288,27 @@ class Run:
         return (self.home / "done").is_file()
 
     def finish(self, scorecard: Scorecard) -> Scorecard:
-        """Store the result and write `done`, last of all."""
+        """Store the result and write `done`, last of all; without `done` if failed work should be tried again."""
         write_summed(self.home / SCORECARD, f"{scorecard.model_dump_json(indent=1)}\n".encode())
+        if self.shortfall.may_try_again:
+            self.log.write("run_unfinished", failed=self.shortfall.words())
+            self.reopen_work()
+            return scorecard
+        self._forget_other_failures()
         self.log.write("run_finished")
         write_atomic(self.home / "done", f"{datetime.now(UTC).isoformat(timespec='seconds')}\n".encode())
         return scorecard
+
+    @property
+    def owes_work(self) -> bool:
+        """True if failed work should be tried again, even if the run was marked as done before."""
+        return any(may_try_again(each) for each in self.failures())
+
+    def _forget_other_failures(self) -> None:
+        """Drop failures of work that the recipe no longer has: those that it has were tried again, or are given up."""
+        others = [(each.stage, each.work_key) for each in self.failures() if may_try_again(each)]
+        with self.database.transaction():
+            self.database.execute_many("DELETE FROM failures WHERE name = ? AND key = ?", others)
 
     def scorecard(self) -> Scorecard | None:
         """The result; None before `finish`.

@@ -104,16 +104,6 @@ class Table(Generic[R]):
                 raise RecordCorrupt(self.database.path.parent, f"failures/{self.name}", key)
         return [Failure.model_validate_json(body) for _, _, body, _ in rows]
 
-    def attempts(self, keys: Sequence[str]) -> dict[str, int]:
-        """How often each of `keys` failed; keys that never did are absent."""
-        found: dict[str, int] = {}
-        for part in _parts(keys):
-            statement = (
-                f"SELECT key, max(attempt) FROM failures WHERE name = ? AND key IN ({_marks(part)}) GROUP BY key"
-            )
-            found.update(dict(self.database.rows(statement, (self.name, *part))))
-        return found
-
     def parse(self, body: str | bytes) -> R:
         """A record from its JSON.
 

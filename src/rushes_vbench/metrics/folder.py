@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rushes.execute.work import MAX_TRIES
 from rushes.records import Outcome, Unscored
 from rushes.roles import Failed
 from rushes.store.video import VideoError, read_video
@@ -80,6 +81,9 @@ def _score_prompt(prompt: str, files: Sequence[ClipFile], profile: Profile, mode
             problems += [f"clip {file.sample}: the file is {error.reason}"] if compared else []
         else:
             found = score_clip(video, single, profile, models)
+            for _ in range(MAX_TRIES - 1):
+                failed = [entry for entry in single if isinstance(found[entry.dimension], Failed)]
+                found |= score_clip(video, failed, profile, models) if failed else {}
             outcomes = {name: _without_failures(outcome) for name, outcome in found.items()}
             unusable = why_unusable(video, needs_fps=False)
             problems += [f"clip {file.sample}: {unusable}"] if compared and unusable else []
@@ -89,11 +93,11 @@ def _score_prompt(prompt: str, files: Sequence[ClipFile], profile: Profile, mode
             yield Finding(prompt, dimension, file.sample, outcome)
     if takes or problems:
         whole = Unscored(reason="; ".join(problems)) if problems else score_takes(takes, profile, models)
-        yield Finding(prompt, DIVERSITY, 0, whole)
+        yield Finding(prompt, DIVERSITY, 0, _without_failures(whole))
 
 
 def _without_failures(outcome: Outcome | Failed) -> Outcome:
-    """A file is scored only once, so a model that could not be asked leaves a reason."""
+    """Nothing scores a file again later, so what still fails leaves its reason."""
     if isinstance(outcome, Failed):
-        return Unscored(reason=f"a model could not be asked: {outcome.error_type}: {outcome.message}"[:500])
+        return Unscored(reason=f"the scoring failed {MAX_TRIES} times: {outcome.error_type}: {outcome.message}"[:500])
     return outcome

@@ -128,7 +128,7 @@ def score_clip(
 ) -> dict[str, Outcome | Failed]:
     """All outcomes of one clip, by dimension. What fails is `Unscored` with its reason; nothing is raised for a clip.
 
-    `Failed` means that a chat model could not be asked now: score the clip again later.
+    `Failed` means that a chat model could not be asked now, or that memory was short: score the clip again later.
 
     Args:
         video: the clip, decoded once for all.
@@ -141,7 +141,7 @@ def score_clip(
     return {entry.dimension: _guarded(view, entry, profile, models) for entry in entries}
 
 
-def score_takes(clips: Sequence[Video], profile: Profile, models: Models) -> Outcome:
+def score_takes(clips: Sequence[Video], profile: Profile, models: Models) -> Outcome | Failed:
     """The Diversity of all clips of one prompt; `Unscored` if one of them cannot be used.
 
     Args:
@@ -156,9 +156,7 @@ def score_takes(clips: Sequence[Video], profile: Profile, models: Models) -> Out
     if models.features is None:
         return _lacking(DIVERSITY, models)
     net = models.features
-    done = _tried(lambda: diversity(clips, profile, net))
-    assert not isinstance(done, Failed), "no chat model measures Diversity"
-    return done
+    return _tried(lambda: diversity(clips, profile, net))
 
 
 def _guarded(view: ClipView, entry: SuiteEntry, profile: Profile, models: Models) -> Outcome | Failed:
@@ -190,6 +188,8 @@ def _tried(measure: Callable[[], Outcome]) -> Outcome | Failed:
         return error.failed
     except Exception as error:
         failed = Failed.of(error)
+        if isinstance(error, (MemoryError, OSError)) or failed.error_type == "OutOfMemoryError":
+            return failed  # it says nothing about the clip
         return Unscored(reason=f"the scoring failed: {failed.error_type}: {failed.message}"[:500])
 
 

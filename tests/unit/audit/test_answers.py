@@ -124,6 +124,19 @@ def test_a_failing_clip_costs_itself_only_and_is_tried_again(tmp_path: Path) -> 
     assert later[2].answers[0].p_yes is not None
 
 
+def test_what_fails_in_passing_is_asked_again_in_the_same_audit(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    class Busy(ToyJudge):
+        def answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...] | Failed]:
+            calls.append(len(requests))
+            lost = Failed("Http500", "busy")
+            return [lost if i == 1 and len(calls) == 1 else each for i, each in enumerate(super().answer(requests))]
+
+    given = ask_all(Busy(good), "toy", REQUESTS, AnswerFile(tmp_path / "answers.jsonl"))
+    assert calls == [4, 1] and all(each.answers[0].p_yes is not None for each in given)
+
+
 class Refuses:
     def answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...] | Failed]:
         raise RecipeError("no key for the server")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 
 from rushes.errors import UserError
-from rushes.execute.ray import RayExecutor, connect, size
+from rushes.execute import ray as ray_module
+from rushes.execute.ray import RayExecutor, check_address, connect, size
 from rushes.roles import Failed, Needs
 from tests.contract.executor import check_executor
 
@@ -69,6 +71,73 @@ def test_usage_reports_are_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", Connected)  # type: ignore[arg-type]
     connect(None, 1, Needs())
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def test_an_address_where_nothing_answers_is_told_without_ray() -> None:
+    with socket.socket() as taken:  # bound and not listening: refuses
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(UserError, match="no Ray cluster answers at ray://127") as caught:
+            check_address(f"ray://127.0.0.1:{taken.getsockname()[1]}")
+    assert caught.value.next_step is not None and "runtime.ray_address" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("probe", "said", "step"),
+    [
+        ("import time; time.sleep(600)", "no connection within 1 s", "ray start --head"),
+        ("raise SystemExit('AuthenticationError: invalid auth token')", "invalid auth token", "RAY_AUTH_TOKEN_PATH"),
+    ],
+)
+def test_what_answers_and_is_no_open_cluster_is_told(
+    probe: str, said: str, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_module, "_PROBE", probe)
+    monkeypatch.setattr(ray_module, "_CONNECT_S", 1.0 if "sleep" in probe else 60.0)
+    with pytest.raises(UserError, match="no Ray cluster answers at auto") as caught:
+        check_address("auto")
+    assert said in str(caught.value) and step in str(caught.value)
+
+
+class Dead:
+    """As much of Ray as a crew needs whose only worker is gone before it answers."""
+
+    def __init__(self, error: Exception) -> None:
+        self.exceptions = importlib.import_module("ray.exceptions")
+        self.error = error
+        self.remote = self.options = lambda *_, **__: self
+        self.do = self
+        self.killed = 0
+
+    def put(self, call: object) -> object:
+        return call
+
+    def wait(self, references: list[Any], **_: object) -> tuple[list[Any], list[Any]]:
+        return references, []
+
+    def get(self, reference: object) -> Any:
+        raise self.error
+
+    def kill(self, worker: object) -> None:
+        self.killed += 1
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "retry"),
+    [
+        ("RayActorError", {"preempted": True}, "free"),
+        ("ActorDiedError", {}, "free"),
+        ("NodeDiedError", {"message": "gone"}, "free"),
+        ("RayActorError", {"actor_init_failed": True}, "counted"),
+        ("RaySystemError", {"client_exc": ValueError()}, "counted"),
+    ],
+)
+def test_a_worker_that_is_taken_away_is_no_fault_of_its_item(name: str, how: dict[str, Any], retry: str) -> None:
+    exceptions = importlib.import_module("ray.exceptions")
+    ray = Dead(getattr(exceptions, name)(**how))
+    crew = ray_module._Crew(ray, len, Needs(), 1)
+    crew.hand_out(7, "item")
+    ((index, failed),) = crew.collect()
+    assert (index, failed.retry, ray.killed) == (7, retry, 1)
 
 
 @pytest.fixture(scope="module")

@@ -125,6 +125,13 @@ def test_a_clip_that_failed_in_transit_costs_no_other_and_what_arrived_is_kept(t
         assert len(server.bodies) - before == 2, "only the failed question is asked again, twice"
 
 
+def test_a_server_that_allows_fewer_images_is_quoted_with_the_setting() -> None:
+    with OddServer(status(400, "At most 1 image(s) may be provided in one request.")) as server:
+        (failed,) = judge(server.url).answer([request()])
+    assert isinstance(failed, Failed)
+    assert "At most 1 image(s)" in failed.message and "num_frames" in failed.message
+
+
 def test_an_order_in_the_caption_never_reaches_the_judge() -> None:
     """A model that obeys whatever it reads says yes to everything but only if it reads the order."""
 

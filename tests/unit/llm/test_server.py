@@ -232,6 +232,16 @@ def test_replies_are_kept_by_content_and_damage_is_a_miss(tmp_path: Path) -> Non
         assert len(server.bodies) == 5
 
 
+def test_an_error_that_ends_a_call_loses_no_reply_that_came_before(tmp_path: Path) -> None:
+    asked = [request(str(i)) for i in range(6)]
+    with OddServer(*[says("hi")] * 5, status(401), says("hi")) as server:
+        with pytest.raises(ServerError):
+            model(server.url, tmp_path, max_concurrent=1).reply(asked)
+        assert len(list((tmp_path / "replies").rglob("*.json"))) == 5
+        assert model(server.url, tmp_path).reply(asked) == [ChatReply("hi")] * 6
+    assert len(server.bodies) == 7, "only what has no reply is asked again"
+
+
 def test_failures_are_not_kept(tmp_path: Path) -> None:
     with OddServer(status(500), says("ok")) as server:
         chat = model(server.url, tmp_path, num_retries=0)

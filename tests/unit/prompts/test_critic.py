@@ -62,6 +62,12 @@ def test_without_a_usable_verdict_there_is_no_pass(reply: str | ChatReply) -> No
     assert lost.reason == "late" and lost.objection is not None
 
 
+def test_a_request_that_fails_in_passing_refuses_no_prompt() -> None:
+    busy = [Failed("Http500", "busy")] * 2
+    model = Scripted(lambda request: busy.pop() if busy else verdict("none", "fine"))
+    assert [each.criterion for each in FeasibilityCritic(CriticSpec(), model).verdicts([GOOD, BAD])] == ["none"] * 2
+
+
 def test_the_screen_records_the_critics_refusals() -> None:
     verdicts = FeasibilityCritic(CriticSpec(), Scripted(by_text)).verdicts([GOOD, BAD])
     objections = {each.prompt_key: said for each in verdicts if (said := each.objection) is not None}

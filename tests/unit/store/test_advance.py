@@ -11,7 +11,7 @@ from rushes.errors import StageFailed, Stopped, UserError
 from rushes.execute import LocalExecutor, ProgressUpdate
 from rushes.records import Prompt
 from rushes.roles import Failed
-from rushes.store.advance import MAX_ATTEMPTS, Do, Work, advance
+from rushes.store.advance import MAX_ATTEMPTS, MAX_LOSSES, MAX_TRIES, Do, Work, advance
 from rushes.store.run import Run
 
 
@@ -58,6 +58,7 @@ def test_a_failure_is_stored_and_tried_again_up_to_the_limit(run: Run, work: lis
         assert len(made) == 9
         (failure,) = run.prompts.failures()
         assert (failure.work_key, failure.attempt, failure.message) == (work[6].key, attempt, "no 6")
+        assert writer.chunks.count([4, 5, 6, 7]) == MAX_TRIES * attempt
     writer.chunks.clear()
     make(run, work, writer, chunk_size=4)
     assert writer.chunks == []
@@ -65,6 +66,98 @@ def test_a_failure_is_stored_and_tried_again_up_to_the_limit(run: Run, work: lis
     assert len(make(run, work, toy_writer(), chunk_size=4)) == 10
     assert run.prompts.failures() == []
     assert [event["error_type"] for event in run.log.read() if event["event"] == "item_failed"] == ["ToyError"] * 3
+
+
+def test_what_fails_in_passing_is_made_before_the_stage_ends(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
+    straight = make(run, work, toy_writer(), chunk_size=4)
+    run.prompts.drop([piece.key for piece in work])
+    writer = toy_writer(failing={1, 6})
+
+    def do(chunk: Sequence[Work[int]]) -> Any:
+        made = writer(chunk)
+        if len(writer.chunks) == 4:  # the first retry fails too
+            writer.failing = set()
+        return made
+
+    assert make(run, work, do, chunk_size=4) == straight, "made with the same companions as in an undisturbed run"
+    assert writer.chunks == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9], [0, 1, 2, 3], [4, 5, 6, 7], [0, 1, 2, 3]]
+    assert run.prompts.failures() == [] and run.shortfall.words() == ()
+    assert [event["event"] for event in run.log.read() if event["event"].startswith("item")] == ["item_tried"] * 3
+
+
+def test_work_whose_worker_is_lost_costs_no_try(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
+    lost, failed = Failed("ActorDiedError", "preempted", retry="free"), Failed("ToyError", "no")
+    ends = [lost] * (MAX_LOSSES - 1) + [failed] * (MAX_TRIES - 1)
+
+    def do(chunk: Sequence[Work[int]]) -> Any:
+        return [ends.pop(0)] if chunk[0].payload == 3 and ends else toy_writer()(chunk)
+
+    assert len(make(run, work, do, chunk_size=1)) == 10 and not ends
+    assert run.prompts.failures() == []
+
+
+def test_work_that_always_loses_its_worker_fails(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
+    tries: list[int] = []
+
+    def do(chunk: Sequence[Work[int]]) -> Any:
+        tries.append(chunk[0].payload)
+        return [Failed("Killed", "", retry="free")] if chunk[0].payload == 3 else toy_writer()(chunk)
+
+    assert len(make(run, work, do, chunk_size=1)) == 9
+    assert tries.count(3) == MAX_LOSSES
+    assert run.shortfall.words() == ("1 of 10 prompts failed: Killed. The same command tries it again.",)
+
+
+def test_machines_that_go_away_together_do_not_end_the_stage(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
+    tries: list[int] = []
+
+    def do(chunk: Sequence[Work[int]]) -> Any:
+        tries.append(chunk[0].payload)
+        is_lost = len(tries) in range(2, 9)  # seven in a row
+        return [Failed("ActorDiedError", "killed", retry="free")] if is_lost else toy_writer()(chunk)
+
+    assert len(make(run, work, do, chunk_size=1)) == 10
+    assert sorted(tries) == sorted([*range(10), *range(1, 8)])
+
+
+def test_a_try_that_would_give_the_same_is_not_made(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
+    calls: list[int] = []
+
+    def do(chunk: Sequence[Work[int]]) -> Any:
+        calls.append(chunk[0].payload)
+        return [Failed("UnusableReply", "cut off", retry="useless")] if chunk[0].payload == 3 else toy_writer()(chunk)
+
+    for _ in range(2):
+        assert len(make(run, work, do, chunk_size=1)) == 9
+    assert calls == list(range(10))
+    assert run.shortfall.words() == ("1 of 10 prompts failed: UnusableReply: cut off. The run goes on without it.",)
+    assert not run.shortfall.may_try_again
+
+
+def test_an_outage_uses_up_no_attempts(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
+    def down(chunk: Sequence[Work[int]]) -> Any:
+        return [Failed("Http500", f"request {piece.payload}: try later") for piece in chunk]
+
+    for _ in range(MAX_ATTEMPTS + 1):
+        with pytest.raises(StageFailed, match="2 of 2 are missing; 2 of 2 prompts failed: Http500: request 0: try"):
+            make(run, work[:2], down, chunk_size=2)
+    assert run.prompts.failures() == []
+    assert len(make(run, work, toy_writer(), chunk_size=4)) == 10
+
+
+def test_a_stop_before_the_retry_leaves_the_work_for_the_next_run(
+    run: Run, work: list[Work[int]], toy_writer: Any
+) -> None:
+    writer = toy_writer(failing={9})
+
+    def do(chunk: Sequence[Work[int]]) -> Any:
+        if chunk[-1].payload == 9:
+            run.stop.request()
+        return writer(chunk)
+
+    with pytest.raises(Stopped, match="9 of 10 done"):
+        make(run, work, do, chunk_size=4)
+    assert run.prompts.failures() == [] and len(writer.chunks) == 3
 
 
 def test_what_do_raises_fails_its_chunk_only(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
@@ -146,8 +239,11 @@ def test_progress_counts_before_done_and_failed(run: Run, work: list[Work[int]],
     seen: list[ProgressUpdate] = []
     run.on_progress = seen.append
     make(run, work, toy_writer(failing={9}), chunk_size=4)
-    assert [(u.num_before, u.num_done, u.num_failed) for u in seen] == [(4, 4, 0), (4, 8, 0), (4, 9, 1)]
-    assert seen[-1].is_last
+    assert [(u.num_before, u.num_done, u.num_failed) for u in seen] == [
+        (4, 4, 0), (4, 8, 0), (4, 9, 0), (4, 9, 0), (4, 9, 1)
+    ]  # fmt: skip
+    assert [update.is_last for update in seen] == [False] * 4 + [True]
+    assert seen[-1].problem == "ToyError: no 9"
 
 
 def test_costs_count_landed_records(run: Run, work: list[Work[int]], toy_writer: Any) -> None:

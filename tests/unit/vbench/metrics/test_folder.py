@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rushes.records import Scored, Unscored
-from rushes.roles import Video
+from rushes.roles import Failed, GivenAnswer, JudgeRequest, Video
 from rushes.store.video import read_video
 from rushes_vbench.metrics import folder
 from rushes_vbench.metrics.folder import ClipFile, Finding, score_files
@@ -48,6 +49,19 @@ def test_each_file_is_read_once_for_all_metrics(reads: list[str]) -> None:
     values = {n: [f.outcome.value for f in fs if isinstance(f.outcome, Scored)] for n, fs in found.items()}
     assert values["Camera_Motion"] == [1.0, 1.0] and values["Mechanics"] == [1.0, 0.0]
     assert len(values["Diversity"]) == 1 and values["Diversity"][0] > 0.0
+
+
+def test_a_judge_that_fails_for_a_moment_loses_no_score(reads: list[str]) -> None:
+    class Busy(ScriptedJudge):
+        num_calls = 0
+
+        def answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...] | Failed]:
+            self.num_calls += 1
+            return [Failed("Http500", "busy")] * len(requests) if self.num_calls < 3 else super().answer(requests)
+
+    files = [ClipFile(Path("clip0.mp4"), 0, ENTRIES[:2])]
+    found = by_dimension(list(score_files(files, "fixed", Models(judge=Busy(0.9), tracker=LucasKanade()))))
+    assert [isinstance(each.outcome, Scored) for each in found["Mechanics"]] == [True]
 
 
 def test_a_broken_file_is_unscored_and_loses_nothing_else(reads: list[str], tmp_path: Path) -> None:

@@ -135,6 +135,15 @@ def test_a_model_that_breaks_loses_its_own_dimension_only() -> None:
     assert isinstance(camera, Scored) and camera.value == 1.0
 
 
+def test_a_lack_of_memory_says_nothing_about_the_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Broken, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...] | Failed]:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(Broken, "answer", full)
+    (found,) = score_clip(moved(), [entry("Mechanics", "a?")], "fixed", Models(judge=Broken())).values()
+    assert isinstance(found, Failed) and found.retry == "counted"
+
+
 class OneCat:
     """Sees one cat and no person."""
 
