@@ -17,6 +17,7 @@ SOURCE = Path(rushes.__file__).resolve().parents[1]
 PACKAGES = ("rushes", "rushes_sandbox", "rushes_vbench")
 
 KNOWS = {
+    "secrets": "",
     "errors": "",
     "records": "errors",
     "execute": "errors",
@@ -27,7 +28,7 @@ KNOWS = {
     "recipe": "dimensions errors records roles",
     "plugins": "errors recipe roles",
     "store": "errors execute plugins recipe records roles",
-    "llm": "errors recipe roles store",
+    "llm": "errors execute recipe roles secrets store",
     "families": "errors recipe records store",
     "plan": "errors families plugins recipe records roles store",
     "context": "errors execute families plan recipe records store",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from rushes.llm.chat import ChatModel, ChatReply, ChatRequest, TokenChance
+from rushes.llm.chat import ChatModel, ChatReply, ChatRequest, Keep, TokenChance, logprob_of
 from rushes.roles import Failed
 from rushes.store.files import make_folder, write_atomic
 from rushes.store.identity import content_hash
@@ -31,7 +30,7 @@ def reply_key(request: ChatRequest, who: str) -> str:
 
 @dataclass(frozen=True)
 class ReplyCache:
-    """A folder with one JSON file per reply."""
+    """A folder with one JSON file per reply, each with a checksum."""
 
     folder: Path
     """Created when the first reply is stored."""
@@ -40,8 +39,11 @@ class ReplyCache:
         """The reply stored under a `reply_key`; None if there is none or its file is damaged."""
         try:
             value = json.loads(self._path(key).read_text(encoding="utf-8"))
+            # Replies of earlier versions have no checksum.
+            if value.pop("sha256", None) not in (None, content_hash(value)):
+                return None
             chances = value["first_token"]
-            first = None if chances is None else tuple(TokenChance(str(t), _finite(p)) for t, p in chances)
+            first = None if chances is None else tuple(TokenChance(str(t), _checked(p)) for t, p in chances)
             text, is_cut = value["text"], value["is_cut"]
         except (OSError, ValueError, TypeError, KeyError):
             return None
@@ -56,18 +58,23 @@ class ReplyCache:
         value = asdict(reply)
         if reply.first_token is not None:
             value["first_token"] = [[each.text, each.logprob] for each in reply.first_token]
+        value["sha256"] = content_hash(value)
         path = self._path(key)
         make_folder(path.parent)
         write_atomic(path, json.dumps(value, allow_nan=False).encode())
+
+    def keep_for(self, who: str) -> Keep:
+        """Stores replies of one model as they arrive; `who` as in `reply_key`."""
+        return lambda request, reply: self.put(reply_key(request, who), reply)
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"
 
 
-def _finite(value: object) -> float:
-    number = float(str(value))
-    if not math.isfinite(number):
-        raise ValueError("expected a finite log-probability")
+def _checked(value: object) -> float:
+    number = logprob_of(value)
+    if number is None:
+        raise ValueError("expected a log-probability")
     return number
 
 
@@ -76,7 +83,7 @@ class Remembering:
     """A model with a cache of replies: a resumed run sends only requests that it has not sent before."""
 
     model: ChatModel
-    """The model for requests that are not cached."""
+    """The model for requests that are not cached; it stores its replies itself (`ReplyCache.keep_for`)."""
     cache: ReplyCache
     """Where replies are stored."""
     who: str
@@ -97,8 +104,5 @@ class Remembering:
         missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in known}
         if missing:
             given = self.model.reply(list(missing.values()))
-            for key, reply in zip(missing, given, strict=True):
-                known[key] = reply
-                if isinstance(reply, ChatReply):
-                    self.cache.put(key, reply)
+            known.update(zip(missing, given, strict=True))
         return [known[key] for key in keys]

@@ -13,7 +13,7 @@ from PIL import Image
 from rushes.judge.asked import asked_hash, frames_table, num_frames_for, positions, shrunk
 from rushes.judge.key import answer_key, judge_name
 from rushes.judge.vlm import build_vlm_judge
-from rushes.llm import server as server_module
+from rushes.llm import call as call_module
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.models import ServerModelSpec, VlmJudgeSpec
 from rushes.recipe.runtime import RuntimeSpec, ServerRuntime
@@ -29,7 +29,7 @@ YES = {"Yes": 0.6, " yes": 0.1, "No": 0.2}
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "backoff_s", lambda attempt, longest_s, draw: 0.0)
+    monkeypatch.setattr(call_module, "backoff_s", lambda attempt, longest_s, draw: 0.0)
 
 
 def judge(url: str, folder: Path | None = None, **settings: object) -> Judge:
@@ -58,7 +58,7 @@ def test_video_first_question_last_and_the_prompt_nowhere() -> None:
     assert words["text"].endswith("Question: is it red?\nAnswer with yes or no.")
     assert "3 images are frames of one clip of 1.1 s, in order, at 0.0 s, 0.5 s, 1.0 s" in words["text"]
     assert "THE CAPTION" not in asked_text(body)
-    assert (body["max_tokens"], body["temperature"], body["top_logprobs"]) == (1, 0.0, 20)
+    assert (body["max_tokens"], body["temperature"], body["top_logprobs"]) == (1, 1.0, 20)
     shown = Image.open(io.BytesIO(base64.b64decode(images[1]["image_url"]["url"].partition(",")[2])))
     assert shown.size == (48, 32) and abs(np.asarray(shown)[:, :, 0].mean() - 32) < 3, "the middle frame"
 

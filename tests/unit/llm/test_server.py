@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from rushes.errors import RecipeError
-from rushes.llm import server as server_module
+from rushes.llm import call as call_module
+from rushes.llm import connect as connect_module
 from rushes.llm.build import chat_model
+from rushes.llm.call import ServerError
 from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Message
 from rushes.llm.cost import CostCapReached
 from rushes.llm.retry import asked_wait_s, backoff_s
-from rushes.llm.server import ServerError
 from rushes.recipe.models import ServerModelSpec
 from rushes.recipe.runtime import RuntimeSpec, ServerRuntime
 from rushes.roles import Failed
@@ -40,7 +41,7 @@ KEY = "sk-very-secret-0123456789abcdef"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "backoff_s", lambda attempt, longest_s, draw: 0.01)
+    monkeypatch.setattr(call_module, "backoff_s", lambda attempt, longest_s, draw: 0.01)
     monkeypatch.setenv("RUSHES_TEST_KEY", KEY)
 
 
@@ -246,7 +247,7 @@ def test_the_cost_cap_is_hard_and_outlives_the_process(tmp_path: Path, monkeypat
         with pytest.raises(CostCapReached, match=r"4\.0000 of 5\.0000 US dollars"):
             one(chat, request("c", max_tokens=2))
         assert one(chat, request("a", max_tokens=2)) == ChatReply("ok"), "what is kept costs nothing"
-        monkeypatch.setattr(server_module, "_meters", {})
+        monkeypatch.setattr(connect_module, "_meters", {})
         with pytest.raises(CostCapReached):
             one(model(server.url, tmp_path, **prices), request("c", max_tokens=2))
         assert len(server.bodies) == 2

@@ -11,7 +11,7 @@ import torch
 
 from rushes.errors import RecipeError, UserError
 from rushes.judge.vlm_local import LocalVlmJudge
-from rushes.llm import server as server_module
+from rushes.llm import call as call_module
 from rushes.recipe.load import parse_recipe
 from rushes.recipe.models import LocalModelSpec
 from rushes.recipe.plugin import PluginSpec
@@ -37,7 +37,7 @@ SERVER = {"kind": "server", "model": "tiny"}
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("openai")
-    monkeypatch.setattr(server_module, "backoff_s", lambda attempt, longest_s, draw: 0.01)
+    monkeypatch.setattr(call_module, "backoff_s", lambda attempt, longest_s, draw: 0.01)
 
 
 def runtime(url: str) -> RuntimeSpec:
