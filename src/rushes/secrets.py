@@ -24,6 +24,8 @@ _MIN_PART: Final = 8
 """Shortest beginning or end of a key that is hidden where servers mask its middle, characters."""
 _NAME_OF_KEY: Final = re.compile(r"(?:^|_)(?:API_?KEY|ACCESS_?KEY|TOKEN|SECRET|PASSWORD)$")
 _RANDOM: Final = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[^\s/\\]{16,}")
+_MASKED: Final = re.compile(r"\*{3,}[\w-]{1,8}")
+"""A masked key whose last letters a server shows."""
 _known: dict[str, str] = {}
 
 
@@ -54,7 +56,7 @@ def hidden_parts(text: str) -> str:
         longest = len(value) - 1
         for part in (cut for n in range(longest, _MIN_PART - 1, -1) for cut in (value[:n], value[-n:])):
             text = text.replace(part, f"[{name}]")
-    return text
+    return _MASKED.sub("***", text)
 
 
 def guard_terminal() -> None:

@@ -26,8 +26,8 @@ NUM_LOGPROBS: Final = 20
 MIN_FRAMES: Final = 2
 """Frames of a clip that show motion at all."""
 FEWER_FRAMES: Final = (
-    "the server of {model} allows {allowed} images in a request, so questions are asked with at most {allowed} frames of "
-    "a clip; a higher limit of the server (vLLM: --limit-mm-per-prompt) shows more"
+    "the server of {model} allows {allowed} images in a request, so questions are asked with at most {allowed} frames "
+    "of a clip; a higher limit of the server (vLLM: --limit-mm-per-prompt) shows more"
 )
 _CONSTRAINED_TOKENS: Final = 16
 _QUALITY: Final = 95
@@ -128,7 +128,7 @@ def frames_allowed(refusal: ChatReply | Failed, spec: VlmAskingSpec, name: str) 
     if spec.num_frames is not None or allowed < MIN_FRAMES:
         raise RecipeError(
             f"the server of {name} allows fewer images in a request than the recipe shows frames",
-            expected=f"num_frames of {max(allowed, 1)} or less beside {name} in the recipe, or a server that allows more",
+            expected=f"num_frames of at most {max(allowed, 1)} for {name}, or a server that allows more images",
             got=said,
             next_step="start the server with a higher limit (vLLM: --limit-mm-per-prompt '{\"image\": 16}'), or set "
             f"num_frames beside the model: --set judge.judge.num_frames={max(allowed, 1)} for the judge",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _SHOWN: Final = 300
 _LOOK_S: Final = 0.1
 """How often a pause checks whether the run is to stop, seconds."""
+_YEARS_S: Final = 1e8
 _DOWN: Final = ("ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProtocol")
 """Failures before there is a connection; after that, a failure may be that of one request."""
 _numbers = count()
@@ -123,7 +124,9 @@ class Call:
         return reply
 
     def _after_status(self, error: Any, sent: Body, number: int) -> Taken | _Trouble:
-        said, url = _said(error), str(error.request.url)
+        body, url = error.response.text, str(error.request.url)
+        is_plain = error.body is None or isinstance(error.body, str)
+        said = _said(f"Error code: {error.status_code} - {body}" if is_plain and body[:1] != "<" else error)
         status = Status(error.status_code, said, error.response.headers, url)
         try:
             found = meaning(status, sent, self._model.taken, has_key=bool(self._model.secret.value))
@@ -158,8 +161,7 @@ class Call:
         if is_last and trouble.kind == "Down":
             raise self._error(f"cannot be reached ({tries})", "a running server", trouble.said)
         if is_last and trouble.kind == "WebPage":
-            expected = "the address of an API, usually ending in /v1"
-            raise self._error("answers with a web page", expected, trouble.said)
+            raise self._error("answers with a web page", "the address of an API, usually ending in /v1", trouble.said)
         is_steady = is_last or (num_failed > 1 and trouble.kind in ("Status", "BadReply"))
         stage: Literal["trying", "given up"] = "given up" if is_last else "trying"
         if is_steady and self._model.streak.is_everywhere(trouble.said, number, stage):
@@ -167,7 +169,7 @@ class Call:
         if is_last:
             raise Refused(trouble.error_type, f"{trouble.said} ({tries})")
         if trouble.at_least_s > server.max_wait_s:
-            pause = f"{trouble.at_least_s:.0f} s"
+            pause = f"{trouble.at_least_s:.0f} s" if trouble.at_least_s < _YEARS_S else "years"
             raise self._error(f"asks for a pause of {pause}", "a shorter pause", trouble.said)
 
     async def _pause(self, at_least_s: float, num_failed: int) -> None:
@@ -198,7 +200,7 @@ class Call:
         )
 
 
-def _said(error: BaseException) -> str:
+def _said(error: BaseException | str) -> str:
     """An error's message on one line, without keys and control characters."""
     words = " ".join(str(error).split())
     shown = "".join(letter for letter in words if letter.isprintable())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.errors import RecipeError
@@ -59,7 +60,15 @@ def _bounded_client(timeout_s: float) -> Any:
             headers = [(name, value) for name, value in response.headers.items() if name not in _OF_TRANSFER]
             return httpx2.Response(response.status_code, headers=headers, content=bytes(body), request=request)
 
-    return Bounded(timeout=timeout_s)
+    return Bounded(timeout=timeout_s, verify=_certificates())
+
+
+@cache
+def _certificates() -> Any:
+    """Reading them takes a tenth of a second, and a client lives for one call."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 def import_openai() -> Any:
