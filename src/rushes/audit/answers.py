@@ -12,7 +12,8 @@ from typing import Final
 from rushes.audit.cases import Asked
 from rushes.errors import Stopped, UserError
 from rushes.judge.check import Checked, checked
-from rushes.roles import Failed, Judge, JudgeRequest
+from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest
+from rushes.secrets import hidden
 from rushes.store.files import explained, make_folder
 from rushes.store.identity import content_hash
 
@@ -65,7 +66,7 @@ class AnswerFile:
             json.dumps({"key": key, "answers": [[each.p_yes, each.unscored_reason] for each in answers]})
             for key, answers in entries
         ]
-        text = ("\n" if self._needs_newline else "") + "\n".join(lines) + "\n"
+        text = ("\n" if self._needs_newline else "") + hidden("\n".join(lines)) + "\n"
         with explained(self._path), self._path.open("ab") as file:
             file.write(text.encode("ascii"))
             file.flush()
@@ -78,11 +79,15 @@ def _entry(line: bytes) -> tuple[str, tuple[Checked, ...]] | None:
     try:
         value = json.loads(line)
         key, answers = value["key"], value["answers"]
-        found = tuple(Checked(None if p is None else float(p), reason) for p, reason in answers)
+        given = [GivenAnswer(p_yes, reason) for p_yes, reason in answers]
     except (ValueError, KeyError, TypeError):
         return None
-    is_whole = isinstance(key, str) and all((each.p_yes is None) != (each.unscored_reason is None) for each in found)
-    return (key, found) if is_whole else None
+    found = checked(given, len(given))
+    is_whole = all(
+        (each.p_yes, each.unscored_reason) == (own.p_yes, own.unscored_reason)
+        for each, own in zip(found, given, strict=True)
+    )
+    return (key, found) if isinstance(key, str) and is_whole else None
 
 
 def request_key(judge: object, asked: Asked) -> str:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from rushes.errors import StoreError
 from rushes.records import CostEntry, Failure, KeyedRecord
+from rushes.secrets import hidden
 from rushes.store.database import Database
 
 R = TypeVar("R", bound=KeyedRecord)
@@ -68,8 +69,10 @@ class Table(Generic[R]):
         Raises:
             StoreError: disk full or read-only; then nothing of the batch is stored.
         """
-        rows = [(self.name, record.key, record.model_dump_json()) for record in records]
-        lost = [(self.name, failure.work_key, failure.attempt, failure.model_dump_json()) for failure in failures]
+        rows = [(self.name, record.key, hidden(record.model_dump_json())) for record in records]
+        lost = [
+            (self.name, failure.work_key, failure.attempt, hidden(failure.model_dump_json())) for failure in failures
+        ]
         with self.database.transaction():
             self.database.execute_many(
                 "INSERT INTO records (name, key, body) VALUES (?, ?, ?) ON CONFLICT (name, key) DO NOTHING", rows
