@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Final
 
+from rushes.records import Answer
 from rushes.roles import GivenAnswer
 
 _MAX_REASON: Final = 500
@@ -37,6 +39,11 @@ def checked(given: object, num_questions: int) -> tuple[Checked, ...]:
         # It is unknown which answer belongs to which question.
         return _none(f"the judge gave {len(given)} answers to {num_questions} questions", num_questions)
     return tuple(_one(answer) for answer in given)
+
+
+def num_hard(answers: Iterable[Answer]) -> int:
+    """How many answers of a vision-language model are yes or no without a probability, since its server gave none."""
+    return sum(each.p_yes in (0.0, 1.0) and each.yes_no_mass is None for each in answers)
 
 
 def _one(given: object) -> Checked:

@@ -90,3 +90,9 @@ def test_an_element_that_is_no_answer_leaves_only_its_question_unscored(given: A
     assert wrong.p_yes is None
     assert "instead of a GivenAnswer" in str(wrong.unscored_reason)
     assert right.p_yes == 0.25
+
+
+@pytest.mark.parametrize("huge", [10**400, -(10**400), Fraction(10**400)])
+def test_numbers_beyond_floats_are_unscored(huge: Any) -> None:
+    (only,) = checked((GivenAnswer(huge, None, huge),), 1)
+    assert only.p_yes is None and only.yes_no_mass is None and "p_yes must be a number" in str(only.unscored_reason)
