@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from rushes.errors import RecipeError
 from rushes.judge.asked import asked_hash, frames_table, num_frames_for, positions, shrunk
 from rushes.judge.key import answer_key, judge_name
 from rushes.judge.vlm import build_vlm_judge
@@ -21,7 +24,7 @@ from rushes.records import Question
 from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest, Video
 from tests.contract.judge import check_judge
 from tests.support.judged import make_clip, make_prompt
-from tests.support.odd_server import Behaviour, OddServer, asked_text, completion, refuses, says, status
+from tests.support.odd_server import Behaviour, OddServer, asked_text, completion, raw, refuses, says, status
 from tests.support.sandbox_recipe import CATALOGUE, VBENCH_CATALOGUE
 
 YES = {"Yes": 0.6, " yes": 0.1, "No": 0.2}
@@ -189,3 +192,66 @@ def test_how_it_is_asked_is_part_of_the_answers_key(monkeypatch: pytest.MonkeyPa
     keys.add(answer_key(clip, prompt, 0, JudgeSpec(judge=spec)))
     assert len(keys) == 4
     assert asked_hash(spec) == asked_hash(spec) and judge_name(JudgeSpec(judge=spec)) == "m"
+
+
+def test_a_first_word_that_is_a_thought_is_asked_again_in_a_form() -> None:
+    def thinks(handler, body):  # type: ignore[no-untyped-def]
+        said = "<think>\n\n</think>\n\nno" if "response_format" in body else "<think>"
+        says(said, None if "response_format" in body else {"<think>": 0.99})(handler, body)
+
+    with OddServer(thinks) as server:
+        assert judge(server.url).answer([request()]) == [(GivenAnswer(0.0),)]
+
+
+def test_a_model_that_only_thinks_costs_no_retries_and_says_what_to_set() -> None:
+    empty = b'{"choices": [{"message": {"content": null, "reasoning_content": "Hm"}, "finish_reason": "length"}]}'
+    with OddServer(raw(empty)) as server:
+        ((answer,),) = judge(server.url).answer([request()])  # type: ignore[misc]
+    assert answer.p_yes is None and len(server.bodies) == 2
+
+
+def allows(most: int) -> Behaviour:
+    def behave(handler, body):  # type: ignore[no-untyped-def]
+        num = sum(part["type"] == "image_url" for part in body["messages"][-1]["content"])
+        refusal = status(400, f"At most {most} image(s) may be provided in one request.")
+        (refusal if num > most else says("Yes", YES))(handler, body)
+
+    return behave
+
+
+def test_fewer_frames_are_shown_where_the_recipe_leaves_their_number_open() -> None:
+    with OddServer(allows(4)) as server, pytest.warns(UserWarning, match="at most 4 frames"):
+        asking = judge(server.url)
+        first = asking.answer([request(question("a?"), question("b?"))])
+        before = len(server.bodies)
+        assert asking.answer([request(question("c?"))]) == [first[0][:1]] and before == 4  # type: ignore[index]
+    assert len(server.bodies) == 5 and "The 4 images are frames" in asked_text(server.bodies[-1])
+
+
+@pytest.mark.parametrize(("most", "settings"), [(4, {"num_frames": 6}), (1, {})])
+def test_too_many_images_name_the_setting_that_helps(most: int, settings: dict[str, object]) -> None:
+    with OddServer(allows(most)) as server, pytest.raises(RecipeError, match="allows fewer images") as caught:
+        judge(server.url, **settings).answer([request()])
+    assert f"At most {most} image(s)" in str(caught.value)
+    assert f"--set judge.judge.num_frames={most}" in str(caught.value)
+
+
+def test_a_server_that_gives_no_probabilities_is_asked_once_a_question_after_a_while() -> None:
+    with OddServer(says("no")) as server, pytest.warns(UserWarning, match="hard yes or no"):
+        asking = judge(server.url)
+        asking.answer([request(*(question(f"q{i}?") for i in range(10)))])
+        before = len(server.bodies)
+        assert asking.answer([request(question("last?"))]) == [(GivenAnswer(0.0),)]
+    assert len(server.bodies) == before + 1
+
+
+def test_garbage_is_never_a_score() -> None:
+    garbage = [
+        {"Yes": math.nan}, {"Yes": math.inf}, {"Yes": 3.7, "The": -2.0}, {"No": 0.4}, {"Yes": True}, {"Yes": "-0.1"}
+    ]  # fmt: skip
+    for top in garbage:
+        chances = [{"token": token, "logprob": value} for token, value in top.items()]
+        body = {"choices": [{"message": {"content": "yes"}, "logprobs": {"content": [{"top_logprobs": chances}]}}]}
+        with OddServer(raw(json.dumps(body).encode())) as server:
+            (given,) = judge(server.url).answer([request()])
+        assert isinstance(given, Failed) and given.error_type == "BadReply", top
