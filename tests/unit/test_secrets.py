@@ -55,7 +55,7 @@ def test_records_and_failures_hold_no_key(tmp_path: Path) -> None:
     from rushes.store.database import Database
     from rushes.store.table import Table
 
-    prompt = Prompt.model_validate(Prompt.model_config.get("json_schema_extra") or _prompt())
+    prompt = Prompt.model_validate(_prompt())
     failure = Failure(work_key="a" * 64, stage="prompts", attempt=1, error_type="E", message=KEY, trace=f"at {KEY}")
     database = Database(tmp_path / "records.sqlite")
     table = Table(database, "prompts", Prompt)
