@@ -100,6 +100,19 @@ def test_a_text_judge_that_is_cut_off_keeps_its_verdict() -> None:
     assert server.bodies[0]["max_tokens"] == 16
 
 
+@pytest.mark.parametrize("text", ["", "<think>\nYes or no? The boy says yes, but", "<think>yes</think>"])
+def test_a_reply_of_thoughts_alone_is_no_verdict(text: str) -> None:
+    spec = LlmTextJudgeSpec.model_validate({"model": SERVER, "max_tokens": 16})
+    with OddServer(cut_off(text)) as server, pytest.raises(NoWords, match="enable_thinking"):
+        spec.build(runtime(server.url)).reply([{"role": "user", "content": "a and b"}])
+
+
+def test_thoughts_before_a_verdict_are_left_out() -> None:
+    spec = LlmTextJudgeSpec.model_validate({"model": SERVER})
+    with OddServer(says("<think>is it yes?</think>No.")) as server:
+        assert spec.build(runtime(server.url)).reply([{"role": "user", "content": "a and b"}]) == "No."
+
+
 @pytest.mark.filterwarnings("ignore:the video processor")
 def test_a_local_model_describes_word_by_word_the_most_probable(tmp_path: Path) -> None:
     """Against a loop that takes the most probable word each time, every word from a whole pass."""
