@@ -9,6 +9,8 @@ import shlex
 from pathlib import Path
 from typing import Any, Final
 
+from rushes.secrets import hidden
+
 _NOT_GIVEN: Final = object()
 
 
@@ -41,7 +43,7 @@ class UserError(Exception):
             lines.append(f"  got:      {self.got_repr}")
         if self.next_step is not None:
             lines.append(f"  next:     {self.next_step}")
-        return "\n".join(lines)
+        return hidden("\n".join(lines))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive the default pickling, and errors come back from worker processes.

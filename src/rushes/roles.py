@@ -63,6 +63,10 @@ class Spec(BaseModel):
     """Name of this kind of spec inside work keys. Every subclass sets its own and never changes it: the name keeps the
     records of earlier runs valid when the class moves to another module."""
 
+    added_later: ClassVar[frozenset[str]] = frozenset()
+    """Fields that earlier releases did not have: null as default, and in work keys only where they are set, so that the
+    records of earlier runs stay valid."""
+
     def version(self) -> str | None:
         """What decides the result besides the fields, as text: the hash of packaged weights, the version of an
         algorithm. Enters work keys beside the fields; None for nothing."""

@@ -17,7 +17,8 @@ SOURCE = Path(rushes.__file__).resolve().parents[1]
 PACKAGES = ("rushes", "rushes_sandbox", "rushes_vbench")
 
 KNOWS = {
-    "errors": "",
+    "secrets": "",
+    "errors": "secrets",
     "records": "errors",
     "execute": "errors",
     "statistics": "records",
@@ -26,8 +27,8 @@ KNOWS = {
     "dimensions": "errors records",
     "recipe": "dimensions errors records roles",
     "plugins": "errors recipe roles",
-    "store": "errors execute plugins recipe records roles",
-    "llm": "errors recipe roles store",
+    "store": "errors execute plugins recipe records roles secrets",
+    "llm": "errors execute recipe roles secrets store",
     "families": "errors recipe records store",
     "plan": "errors families plugins recipe records roles store",
     "context": "errors execute families plan recipe records store",
@@ -39,14 +40,14 @@ KNOWS = {
     "preflight": "context errors families plugins prompts recipe roles store train",
     "measure": "context display errors execute families generate judge plugins recipe records roles statistics store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
-    "audit": "display errors execute judge plugins prompts recipe records roles statistics store",
+    "audit": "display errors execute judge plugins prompts recipe records roles secrets statistics store",
     "report": "audit context display errors families judge measure plan plugins prompts recipe records roles statistics"
     " store train weights",
     "export": "display errors families measure recipe records report store",
     "doctor": "plugins",
     "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store train"
     " weights",
-    "cli": "audit doctor errors execute export pipeline plan plugins recipe records report store train",
+    "cli": "audit doctor errors execute export pipeline plan plugins recipe records report secrets store train",
     "__main__": "cli",
 }
 """Who may know whom, from the bottom up: a part imports what stands here and nothing else, inside functions too. A part

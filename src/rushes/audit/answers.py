@@ -12,7 +12,8 @@ from rushes.audit.cases import Asked
 from rushes.execute.batch import batch_or_alone
 from rushes.execute.work import MAX_TRIES
 from rushes.judge.check import Checked, checked
-from rushes.roles import Failed, Judge
+from rushes.roles import Failed, GivenAnswer, Judge
+from rushes.secrets import hidden
 from rushes.store.files import explained, make_folder
 from rushes.store.identity import content_hash
 from rushes.store.sums import closed, opened
@@ -63,7 +64,7 @@ class AnswerFile:
         if not entries:
             return
         lines = [
-            closed({"key": key, "answers": [[each.p_yes, each.unscored_reason] for each in answers]}) + b"\n"
+            closed({"key": key, "answers": [[each.p_yes, _shown(each.unscored_reason)] for each in answers]}) + b"\n"
             for key, answers in entries
         ]
         with explained(self._path), self._path.open("ab") as file:
@@ -74,17 +75,25 @@ class AnswerFile:
         self._known.update(entries)
 
 
+def _shown(reason: str | None) -> str | None:
+    return None if reason is None else hidden(reason)
+
+
 def _entry(line: bytes) -> tuple[str, tuple[Checked, ...]] | None:
     value = opened(line, ("key", "answers"))
     if value is None:
         return None
     try:
         key, answers = value["key"], value["answers"]
-        found = tuple(Checked(None if p is None else float(p), reason) for p, reason in answers)
+        given = [GivenAnswer(p_yes, reason) for p_yes, reason in answers]
     except (ValueError, TypeError):
         return None
-    is_whole = isinstance(key, str) and all((each.p_yes is None) != (each.unscored_reason is None) for each in found)
-    return (key, found) if is_whole else None
+    found = checked(given, len(given))
+    is_whole = all(
+        (each.p_yes, each.unscored_reason) == (own.p_yes, own.unscored_reason)
+        for each, own in zip(found, given, strict=True)
+    )
+    return (key, found) if isinstance(key, str) and is_whole else None
 
 
 def request_key(judge: object, asked: Asked) -> str:

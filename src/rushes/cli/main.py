@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rushes.errors import Stopped, UserError
+from rushes.secrets import guard_terminal
 
 EXIT_USER_ERROR: Final = 2
 """Exit code for errors that the user can fix, wrong options and arguments included."""
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from typer.main import get_command
 
     from rushes.cli.app import app
+
+    guard_terminal()
 
     try:
         get_command(app).main(args=None if arguments is None else list(arguments), prog_name="rushes")

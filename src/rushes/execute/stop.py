@@ -14,6 +14,15 @@ HEARD: Final = "\nstopping after the current item; press Ctrl-C again to stop at
 """Printed at the first Ctrl-C, because a long item may take minutes to finish."""
 
 
+_listening: list[StopSignal] = []
+"""The signals that Ctrl-C and SIGTERM reach now, in this process."""
+
+
+def is_stopping() -> bool:
+    """Whether the user asked this process to stop: what only waits ends then."""
+    return any(each.requested for each in _listening)
+
+
 class StopSignal:
     """Whether the user asked to stop. The second Ctrl-C stops at once; nothing stored is lost either way."""
 
@@ -36,9 +45,11 @@ class StopSignal:
             yield self
             return
         before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        _listening.append(self)
         try:
             yield self
         finally:
+            _listening.remove(self)
             for number, handler in before.items():
                 signal.signal(number, handler)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Final
 
+from rushes.records import Answer
 from rushes.roles import GivenAnswer
 
 _MAX_REASON: Final = 500
@@ -40,6 +41,11 @@ def checked(given: object, num_questions: int) -> tuple[Checked, ...]:
     return tuple(_one(answer) for answer in given)
 
 
+def num_hard(answers: Iterable[Answer]) -> int:
+    """How many answers of a vision-language model are yes or no without a probability, since its server gave none."""
+    return sum(each.p_yes in (0.0, 1.0) and each.yes_no_mass is None for each in answers)
+
+
 def _one(given: object) -> Checked:
     if not isinstance(given, GivenAnswer):
         return Checked(None, f"the judge returned {_shown(given)} instead of a GivenAnswer")
@@ -54,17 +60,28 @@ def _one(given: object) -> Checked:
         )
     if isinstance(p_yes, bool) or not isinstance(p_yes, Real):
         return Checked(None, f"p_yes must be a number from 0 to 1, got {_shown(p_yes)}")
-    value = float(p_yes)
-    if not math.isfinite(value) or not 0.0 <= value <= 1.0:
-        return Checked(None, f"p_yes must be a number from 0 to 1, got {value!r}")
+    value = _share(p_yes)
+    if value is None:
+        return Checked(None, f"p_yes must be a number from 0 to 1, got {_number(p_yes)}")
     return Checked(value, None, _share(given.yes_no_mass))
 
 
 def _share(value: object) -> float | None:
-    """A number from 0 to 1 unchanged, anything else as None: it is informative only and decides nothing."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0.0 <= float(value) <= 1.0:
+    """A number from 0 to 1 unchanged, anything else as None."""
+    if isinstance(value, bool) or not isinstance(value, Real):
         return None
-    return float(value)
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):
+        return None
+    return number if 0.0 <= number <= 1.0 else None
+
+
+def _number(value: Real) -> str:
+    try:
+        return repr(float(value))
+    except (OverflowError, ValueError):
+        return _shown(value)
 
 
 def _none(reason: str, num_questions: int) -> tuple[Checked, ...]:

@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
-from rushes.llm.ask import ReplyForm, Unusable, read_json
+from pydantic import ValidationError
+
+from rushes.llm.ask import ReplyForm, Unusable, is_thinking, single_object, without_thoughts
 from rushes.llm.chat import TokenChance
 from rushes.roles import GivenAnswer
 
@@ -18,6 +20,11 @@ _MARKS: Final = " \t\r\n\"'`*.,!:;()[]\u0120\u2581\u010a"
 _WORDS: Final[Mapping[str, Literal["yes", "no"]]] = {"yes": "yes", "no": "no"}
 _SHOWN: Final = 80
 _MOST: Final = 3
+THINKS: Final = (
+    "it thinks before it answers: switch that off with extra_body: {chat_template_kwargs: {enable_thinking: false}} "
+    "beside its name (chat_template_kwargs for a model on this machine)"
+)
+"""What to do about a judge that writes thoughts first."""
 _FENCE: Final = re.compile(r"^```(?:json)?|```$", re.MULTILINE)
 
 
@@ -47,6 +54,7 @@ def p_yes(mass_yes: float, mass_no: float, min_mass: float, instead: str = "") -
     mass = min(1.0, mass)
     if mass <= 0 or mass < min_mass:
         rather = f"; most probable: {instead}" if instead else ""
+        rather += f"; {THINKS}" if "<think" in instead else ""
         return GivenAnswer(None, f"only {mass:.1%} of the first word is yes or no{rather}", mass)
     return GivenAnswer(mass_yes / (mass_yes + mass_no), None, mass)
 
@@ -69,17 +77,22 @@ def from_chances(chances: Iterable[TokenChance], min_mass: float) -> GivenAnswer
 def from_text(text: str) -> GivenAnswer:
     """The answer from a server without probabilities: the whole reply must be yes or no, or `{"answer": "yes"}`.
 
-    A longer reply is not an answer: "Yes, but" and "No idea" start with the same words.
+    A longer reply is not an answer: "Yes, but" and "No idea" start with the same words. Thoughts before it are ignored.
     """
-    meaning = polarity(text)
-    if meaning is None and (stripped := _FENCE.sub("", text).strip()).startswith("{") and stripped.endswith("}"):
-        try:
-            meaning = read_json(stripped, AnswerForm).answer
-        except Unusable:
-            meaning = None
+    said = without_thoughts(text).strip()
+    meaning = polarity(said) or _answer_in(_FENCE.sub("", said).strip())
     if meaning is None:
-        return GivenAnswer(None, f"expected yes or no, the model said {' '.join(text.split())[:_SHOWN]!r}")
+        why = f"expected yes or no, the model said {' '.join(said.split())[:_SHOWN]!r}"
+        return GivenAnswer(None, f"{why}; {THINKS}" if is_thinking(said) else why)
     return GivenAnswer(1.0 if meaning == "yes" else 0.0)
+
+
+def _answer_in(text: str) -> Literal["yes", "no"] | None:
+    """The answer in a text that is one JSON object with nothing else in it."""
+    try:
+        return AnswerForm.model_validate(single_object(text), extra="forbid").answer
+    except (Unusable, ValidationError):
+        return None
 
 
 def spellings(vocabulary: Mapping[str, int]) -> dict[Literal["yes", "no"], list[int]]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
-import re
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
+from rushes.errors import RecipeError
 from rushes.judge.asked import num_frames_for, positions, shrunk, turns
 from rushes.judge.probability import AnswerForm, from_chances, from_text
-from rushes.llm.ask import schema_of
+from rushes.llm.ask import is_thinking, schema_of
 from rushes.llm.build import chat_model
-from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Message
+from rushes.llm.chat import NO_CHANCES, TOO_LONG, TOO_MANY_IMAGES, ChatModel, ChatReply, ChatRequest, Message
 from rushes.recipe.models import ServerModelSpec, VlmAskingSpec
 from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 NUM_LOGPROBS: Final = 20
 """Candidates of the first token to request: the maximum of most servers."""
+MIN_FRAMES: Final = 2
+"""Frames of a clip that show motion at all."""
+FEWER_FRAMES: Final = (
+    "the server of {model} allows {allowed} images in a request, so questions are asked with at most {allowed} frames "
+    "of a clip; a higher limit of the server (vLLM: --limit-mm-per-prompt) shows more"
+)
 _CONSTRAINED_TOKENS: Final = 16
 _QUALITY: Final = 95
 
@@ -40,26 +47,34 @@ def build_vlm_judge(spec: VlmAskingSpec, runtime: RuntimeSpec) -> Judge:
     return LocalVlmJudge(spec, local_vlm(spec.model, runtime))
 
 
-@dataclass(frozen=True)
 class ServerVlmJudge:
     """`Judge` over a server. Requests about one clip are adjacent and share a prefix that the server can cache."""
 
-    spec: VlmAskingSpec
-    """What to show and how to ask."""
-    model: ChatModel
-    """The model to ask."""
+    def __init__(self, spec: VlmAskingSpec, model: ChatModel) -> None:
+        """Store what to show, how to ask, and the model to ask."""
+        self.spec = spec
+        self.model = model
+        self._most_frames: int | None = None
 
     def answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...] | Failed]:
         """One tuple per request, in order; a clip with a question that failed in transit is `Failed` and tried again.
 
         Raises:
+            RecipeError: the server allows fewer images than the recipe demands.
             UserError: the server cannot be used at all.
         """
         asked = [ask for request in requests for ask in self._asks(request)]
-        given = [self._given(reply) for reply in self.model.reply(asked)]
+        replies = self.model.reply(asked)
+        crowded = [i for i, reply in enumerate(replies) if _is(reply, TOO_MANY_IMAGES)]
+        if crowded:
+            self._most_frames = frames_allowed(replies[crowded[0]], self.spec, self.model.name)
+            asked = [ask for request in requests for ask in self._asks(request)]
+            for i, reply in zip(crowded, self.model.reply([asked[i] for i in crowded]), strict=True):
+                replies[i] = reply
+        given = [self._given(reply) for reply in replies]
         # Without probabilities, a second request constrains the format of the reply itself.
         bare = [i for i, answer in enumerate(given) if answer is None]
-        held = [replace(asked[i], num_logprobs=0, max_tokens=_CONSTRAINED_TOKENS, schema=_SCHEMA) for i in bare]
+        held = [replace(asked[i], **_CONSTRAINED) for i in bare]
         for i, reply in zip(bare, self.model.reply(held) if held else [], strict=True):
             given[i] = from_text(reply.text) if isinstance(reply, ChatReply) else _lost(reply)
         results: list[tuple[GivenAnswer, ...] | Failed] = []
@@ -76,25 +91,62 @@ class ServerVlmJudge:
         images: dict[int, tuple[bytes, ...]] = {}
         asks = []
         for question in request.questions:
-            shown = positions(len(frames_THWC), num_frames_for(question.dimension, self.spec))
+            num = num_frames_for(question.dimension, self.spec)
+            shown = positions(len(frames_THWC), min(num, self._most_frames or num))
             if len(shown) not in images:
                 images[len(shown)] = tuple(jpeg(each) for each in shrunk(frames_THWC[[*shown]], self.spec.max_side_px))
             words = turns(self.spec, question.text, len(frames_THWC), request.video.fps, shown)
             *before, last = words
             with_frames = Message(last.role, last.text, images[len(shown)])
-            asks.append(ChatRequest((*before, with_frames), max_tokens=1, num_logprobs=NUM_LOGPROBS))
+            # One token is written and ignored. Its probabilities are read, to which some servers apply the temperature.
+            asks.append(ChatRequest((*before, with_frames), max_tokens=1, temperature=1.0, num_logprobs=NUM_LOGPROBS))
         return asks
 
     def _given(self, reply: ChatReply | Failed) -> GivenAnswer | Failed | None:
-        """An answer, a failure, or None if there are no probabilities."""
+        """An answer, a failure, or None if there are no probabilities of an answer's first word."""
         if isinstance(reply, Failed):
-            return _lost(reply)
-        return None if reply.first_token is None else from_chances(reply.first_token, self.spec.min_mass)
+            return None if reply.error_type == NO_CHANCES else _lost(reply)
+        if reply.first_token is None or is_thinking(reply.first_token[0].text):
+            return None
+        return from_chances(reply.first_token, self.spec.min_mass)
+
+
+def frames_allowed(refusal: ChatReply | Failed, spec: VlmAskingSpec, name: str) -> int:
+    """How many frames to show where a server allows fewer images than a question would show.
+
+    Args:
+        refusal: the failure that says how many are allowed (`TOO_MANY_IMAGES`).
+        spec: a fixed `num_frames` is never reduced.
+        name: the model's name.
+
+    Raises:
+        RecipeError: the number of frames is fixed, or a single image is allowed, which shows no motion.
+    """
+    assert isinstance(refusal, Failed)
+    said = refusal.message
+    allowed = int(said.split()[0])
+    if spec.num_frames is not None or allowed < MIN_FRAMES:
+        raise RecipeError(
+            f"the server of {name} allows fewer images in a request than the recipe shows frames",
+            expected=f"num_frames of at most {max(allowed, 1)} for {name}, or a server that allows more images",
+            got=said,
+            next_step="start the server with a higher limit (vLLM: --limit-mm-per-prompt '{\"image\": 16}'), or set "
+            f"num_frames beside the model: --set judge.judge.num_frames={max(allowed, 1)} for the judge",
+        )
+    warnings.warn(FEWER_FRAMES.format(model=name, allowed=allowed), stacklevel=2)
+    return allowed
 
 
 _SCHEMA: Final = schema_of(AnswerForm)
-_FEWER_IMAGES: Final = re.compile(r"at most \d+ image|(too many|number of|maximum of \d+) images", re.IGNORECASE)
-"""What a server says that accepts fewer images: "At most 1 image(s) may be provided"."""
+
+
+_CONSTRAINED: Final[dict[str, Any]] = {
+    "num_logprobs": 0, "max_tokens": _CONSTRAINED_TOKENS, "temperature": 0.0, "schema": _SCHEMA
+}  # fmt: skip
+
+
+def _is(reply: ChatReply | Failed, error_type: str) -> bool:
+    return isinstance(reply, Failed) and reply.error_type == error_type
 
 
 def _lost(failed: Failed) -> GivenAnswer | Failed:
@@ -102,9 +154,6 @@ def _lost(failed: Failed) -> GivenAnswer | Failed:
     if failed.error_type == TOO_LONG:
         said = f"{failed.message[:300]}; show fewer or smaller frames (judge.judge.num_frames, max_side_px)"
         return GivenAnswer(None, said)
-    if _FEWER_IMAGES.search(failed.message):
-        said = f"{failed.message[:300]}; show fewer frames (num_frames of this judge or measurer)"
-        return replace(failed, message=said)
     return failed
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from rushes.errors import InputError
 from rushes.judge.vlm_processor import load_processor
 from rushes.llm.chat import Message
-from rushes.llm.pretrained import defused, explained, precision, source, special_tokens
+from rushes.llm.pretrained import as_chat, defused, explained, precision, source, special_tokens
 from rushes.recipe.models import LocalModelSpec
 from rushes.store.identity import content_hash
 
@@ -65,10 +65,15 @@ class LocalVlm:
             num_images: number of frames shown, for a model that takes images; a video counts as one.
         """
         pictures = [{"type": "video"}] if self.takes_video else [{"type": "image"}] * num_images
-        *before, last = [(each.role, defused(each.text, self.specials)) for each in words]
-        chat = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in before]
-        chat.append({"role": last[0], "content": [*pictures, {"type": "text", "text": last[1]}]})
-        return str(self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+
+        def render(turns: Sequence[Message]) -> str:
+            texts = [{"role": each.role, "content": [{"type": "text", "text": each.text}]} for each in turns[:-1]]
+            last = {"role": turns[-1].role, "content": [*pictures, {"type": "text", "text": turns[-1].text}]}
+            options = dict(self.spec.chat_template_kwargs or {})
+            chat = [*texts, last]
+            return str(self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, **options))
+
+        return as_chat([replace(each, text=defused(each.text, self.specials)) for each in words], render)
 
     def inputs(self, texts: Sequence[str], frames_THWC: Frames, timing: Timing | None = None) -> Any:
         """The model's inputs: one row per text, each with all frames, padded on the left.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
@@ -17,7 +18,8 @@ Wanted = TypeVar("Wanted")
 Form = TypeVar("Form", bound="ReplyForm")
 _SHOWN: Final = 160
 _KEPT: Final = 2000
-_THOUGHTS: Final = re.compile(r"<think>.*?</think>", re.DOTALL)
+_THOUGHTS: Final = re.compile(r"<think>.*?</think>|\A(?:(?!<think>).)*?</think>", re.DOTALL)
+"""Also without their beginning, which some chat templates write themselves."""
 _TRAILING_COMMA: Final = re.compile(r",(\s*[}\]])")
 _CORRECTION: Final = "That reply cannot be used:"
 
@@ -98,6 +100,16 @@ def _again(request: ChatRequest, reply: ChatReply, why: str) -> ChatRequest:
     return replace(request, messages=messages, seed=(request.seed + 1) % 2**63)
 
 
+def without_thoughts(text: str) -> str:
+    """A reply without the thoughts that a model wrote before it; thoughts that do not end stay."""
+    return _THOUGHTS.sub("", text)
+
+
+def is_thinking(text: str) -> bool:
+    """Whether a reply ended while the model was thinking."""
+    return text.lstrip().startswith("<think")
+
+
 def read_json(text: str, form: type[Form]) -> Form:
     """The first JSON object in a reply, as `form`; text and code fences around it and trailing commas are ignored.
 
@@ -106,30 +118,97 @@ def read_json(text: str, form: type[Form]) -> Form:
     Raises:
         Unusable: there is no object, or it does not match the form.
     """
-    said = _THOUGHTS.sub("", text)
-    found = [_object_at(said, match.start()) for match in re.finditer(r"\{", said)]
-    objects = [each for each in found if isinstance(each, dict)]
+    return _read_all(text, form)[0]
+
+
+def read_decision(text: str, form: type[Form]) -> Form:
+    """`read_json` for a reply that decides something: where several objects match and differ, none is chosen.
+
+    Raises:
+        Unusable: also where it is unknown which object the model means.
+    """
+    found = _read_all(text, form)
+    if any(each != found[0] for each in found):
+        raise Unusable(f"expected one JSON object, got {len(found)} that differ")
+    return found[0]
+
+
+def _read_all(text: str, form: type[Form]) -> list[Form]:
+    objects = list(_objects_in(without_thoughts(text)))
     if not objects:
-        raise Unusable(f"expected a JSON object, got {_short(said)!r}")
-    error: ValidationError | None = None
+        raise Unusable(f"expected a JSON object, got {_short(text)!r}")
+    found = _fitting([part for each in objects for part in (each, *_parts(each))], form)
+    if found:
+        return found
+    try:
+        return [form.model_validate(objects[0])]
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the object"
+        raise Unusable(f"{place}: {first['msg']}") from None
+
+
+def _fitting(objects: Sequence[object], form: type[Form]) -> list[Form]:
+    found = []
     for value in objects:
-        try:
-            return form.model_validate(value)
-        except ValidationError as problem:
-            error = error or problem
-    assert error is not None
-    first = error.errors()[0]
-    raise Unusable(f"{'.'.join(map(str, first['loc'])) or 'the object'}: {first['msg']}")
+        with suppress(ValidationError):
+            found.append(form.model_validate(value))
+    return found
 
 
-def _object_at(text: str, start: int) -> Any:
-    decoder = json.JSONDecoder()
-    for candidate in (text[start:], _TRAILING_COMMA.sub(r"\1", text[start:])):
+def _parts(value: object) -> Iterator[dict[str, Any]]:
+    """The objects inside an object: some models wrap what they were asked for."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in inner:
+        if isinstance(each, dict):
+            yield each
+        yield from _parts(each)
+
+
+def single_object(text: str) -> dict[str, Any]:
+    """A text that is one JSON object and nothing else.
+
+    Raises:
+        Unusable: it is anything else, or names an entry twice.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_no_repeats)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise Unusable(f"expected a JSON object and nothing else, got {_short(text)!r}")
+    return value
+
+
+def _objects_in(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects in a text, one after another. Where a text within braces is no JSON, those inside it count."""
+    start = text.find("{")
+    while start >= 0:
+        text, start, value = _object_at(text, start)
+        if value is not None:
+            yield value
+        start = text.find("{", start)
+
+
+def _object_at(text: str, start: int) -> tuple[str, int, dict[str, Any] | None]:
+    """The object that starts at a brace, None if it is none; and where to go on, in the text without its commas."""
+    for candidate in (text, text[:start] + _TRAILING_COMMA.sub(r"\1", text[start:])):
         try:
-            return decoder.raw_decode(candidate)[0]
+            value, end = _DECODER.raw_decode(candidate, start)
+            return candidate, end, value
         except (ValueError, RecursionError):
             continue
-    return None
+    return text, start + 1, None
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an entry is named twice")
+    return found
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_no_repeats)
 
 
 def _short(text: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rushes.llm.chat import ChatModel
+from rushes.llm.connect import connect
 from rushes.llm.local import local_text_model
-from rushes.llm.server import connect
 from rushes.recipe.models import LocalModelSpec, ServerModelSpec
 from rushes.recipe.runtime import RuntimeSpec
 

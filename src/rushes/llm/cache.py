@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from rushes.llm.chat import ChatReply, ChatRequest, KeptModel, TokenChance
+from rushes.llm.chat import ChatModel, ChatReply, ChatRequest, Keep, TokenChance, logprob_of
 from rushes.roles import Failed
 from rushes.store.files import make_folder, write_atomic
 from rushes.store.identity import content_hash
@@ -31,7 +30,7 @@ def reply_key(request: ChatRequest, who: str) -> str:
 
 @dataclass(frozen=True)
 class ReplyCache:
-    """A folder with one JSON file per reply."""
+    """A folder with one JSON file per reply, each with a checksum."""
 
     folder: Path
     """Created when the first reply is stored."""
@@ -43,7 +42,7 @@ class ReplyCache:
             if value is None:
                 return None
             chances = value["first_token"]
-            first = None if chances is None else tuple(TokenChance(str(t), _finite(p)) for t, p in chances)
+            first = None if chances is None else tuple(TokenChance(str(t), _checked(p)) for t, p in chances)
             text, is_cut = value["text"], value["is_cut"]
         except (OSError, ValueError, TypeError, KeyError):
             return None
@@ -62,14 +61,18 @@ class ReplyCache:
         make_folder(path.parent)
         write_atomic(path, closed(value))
 
+    def keep_for(self, who: str) -> Keep:
+        """Stores replies of one model as they arrive; `who` as in `reply_key`."""
+        return lambda request, reply: self.put(reply_key(request, who), reply)
+
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"
 
 
-def _finite(value: object) -> float:
-    number = float(str(value))
-    if not math.isfinite(number):
-        raise ValueError("expected a finite log-probability")
+def _checked(value: object) -> float:
+    number = logprob_of(value)
+    if number is None:
+        raise ValueError("expected a log-probability")
     return number
 
 
@@ -77,8 +80,8 @@ def _finite(value: object) -> float:
 class Remembering:
     """A model with a cache of replies: a resumed run sends only requests that it has not sent before."""
 
-    model: KeptModel
-    """The model for requests that are not cached."""
+    model: ChatModel
+    """The model for requests that are not cached; it stores its replies itself (`ReplyCache.keep_for`)."""
     cache: ReplyCache
     """Where replies are stored."""
     who: str
@@ -98,8 +101,6 @@ class Remembering:
                 known[key] = kept
         missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in known}
         if missing:
-            known.update(zip(missing, self.model.reply(list(missing.values()), self._keep), strict=True))
+            given = self.model.reply(list(missing.values()))
+            known.update(zip(missing, given, strict=True))
         return [known[key] for key in keys]
-
-    def _keep(self, request: ChatRequest, reply: ChatReply) -> None:
-        self.cache.put(reply_key(request, self.who), reply)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Protocol
 
 from rushes.roles import Failed
 
 TOO_LONG: Final = "ContextTooLong"
 """`Failed.error_type` of a request that exceeds the model's context length: a retry cannot help."""
+TOO_MANY_IMAGES: Final = "TooManyImages"
+"""`Failed.error_type` of a request with more images than the server allows; the message starts with that number."""
+NO_CHANCES: Final = "NoProbabilities"
+"""`Failed.error_type` of a request for the probabilities of one token, to a model known to give none; not sent."""
 UNUSABLE: Final = "UnusableReply"
 """`Failed.error_type` of a reply that was unusable in every try."""
+
+_LEAST: Final = -1e4
+_ROUNDING: Final = 1e-3
 
 Schema = Mapping[str, Any]
 """A JSON schema: objects, arrays with `minItems` and `maxItems`, strings with or without `enum`."""
@@ -47,6 +54,19 @@ class ChatRequest:
     """Request the log-probabilities of this many candidates of the first token; 0 for none."""
 
 
+def without_system(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The conversation for a model without a system role: that text stands at the beginning of the next turn."""
+    found: list[Message] = []
+    waiting: list[str] = []
+    for each in messages:
+        if each.role == "system":
+            waiting.append(each.text)
+        else:
+            found.append(replace(each, text="\n\n".join([*waiting, each.text])))
+            waiting = []
+    return (*found, *(Message("user", text) for text in waiting))
+
+
 @dataclass(frozen=True)
 class TokenChance:
     """A candidate for the first token."""
@@ -55,6 +75,21 @@ class TokenChance:
     """The token as text, leading space included."""
     logprob: float
     """Natural logarithm of its probability, <= 0."""
+
+
+def logprob_of(value: object) -> float | None:
+    """A log-probability that came from outside, <= 0 and finite; None if it is none.
+
+    Text, a truth value, NaN and everything above 0 by more than rounding is none. A probability of 0 (minus infinity)
+    becomes -1e4, which JSON can hold.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return max(_LEAST, min(0.0, number)) if number <= _ROUNDING else None
 
 
 @dataclass(frozen=True)
@@ -67,6 +102,10 @@ class ChatReply:
     """True when it ended because `max_tokens` were used up."""
     first_token: tuple[TokenChance, ...] | None = None
     """Candidates of the first token, most probable first; None if not requested or not given."""
+
+
+Keep = Callable[[ChatRequest, ChatReply], None]
+"""Called with each reply as it arrives, so that it is stored before another request can end the call."""
 
 
 class ChatModel(Protocol):
@@ -83,16 +122,4 @@ class ChatModel(Protocol):
         Raises:
             UserError: no request is possible: the server is down, rejects the key, or the cost cap is reached.
         """
-        ...
-
-
-Keep = Callable[[ChatRequest, ChatReply], None]
-"""Takes each reply as soon as it is there, possibly on another thread, so that what ends the call loses none."""
-
-
-class KeptModel(ChatModel, Protocol):
-    """A `ChatModel` that hands over each reply as it arrives."""
-
-    def reply(self, requests: Sequence[ChatRequest], keep: Keep | None = None) -> list[ChatReply | Failed]:
-        """See `ChatModel.reply`; `keep` is called once for each reply, and not for failures."""
         ...

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,8 +18,8 @@ from rushes.recipe.runtime import ServerRuntime
 TOKENS_PER_IMAGE = 2048
 """Assumed upper bound of an image's tokens, until the server reports the actual number."""
 
-_LOOK_AGAIN_S: Final = 0.2
-"""How often to check whether another process released its reservation, seconds."""
+_LOOK_AGAIN_S: Final = 0.05
+"""How often to check whether another request or process released its reservation, seconds."""
 _SPARE_S: Final = 60.0
 """Time beyond twice a request's time-out after which its reservation counts as lost, seconds."""
 
@@ -64,15 +65,15 @@ class CostMeter:
         self.name = name
         self.server = server
         self._ledger = Ledger(file)
-        self._room = threading.Condition()
+        self._turn = threading.Lock()
 
     def price(self, usage: Usage) -> float:
         """Cost of a request, US dollars."""
         prices = self.server.usd_per_million_input, self.server.usd_per_million_output
         return (usage.num_input * prices[0] + usage.num_output * prices[1]) / 1e6
 
-    @contextmanager
-    def room_for(self, request: ChatRequest) -> Iterator[None]:
+    @asynccontextmanager
+    async def room_for(self, request: ChatRequest) -> AsyncIterator[None]:
         """Reserve the worst-case cost of a request; waits while requests in flight may still release theirs.
 
         Raises:
@@ -82,25 +83,27 @@ class CostMeter:
         if cap is None or worst == 0:
             yield
             return
-        with self._room:
-            longest_s = 2 * self.server.timeout_s + _SPARE_S
-            while (held := self._ledger.take(worst, cap, longest_s)) is None:
-                if self._ledger.spent + worst > cap:
-                    raise self._reached(cap, worst)
-                self._room.wait(_LOOK_AGAIN_S)
+        while (held := self._take(worst, cap)) is None:
+            await asyncio.sleep(_LOOK_AGAIN_S)
         try:
             yield
         finally:
-            with self._room:
+            with self._turn:
                 self._ledger.give_back(held)
-                self._room.notify_all()
+
+    def _take(self, worst: float, cap: float) -> str | None:
+        with self._turn:
+            held = self._ledger.take(worst, cap, 2 * self.server.timeout_s + _SPARE_S)
+            if held is None and self._ledger.spent + worst > cap:
+                raise self._reached(cap, worst)
+            return held
 
     def record(self, usage: Usage) -> None:
         """Count a reply; a free one writes no line."""
         dollars = self.price(usage)
         if dollars == 0:
             return
-        with self._room:
+        with self._turn:
             self._ledger.add(usage.num_input, usage.num_output, dollars)
 
     def _reached(self, cap: float, worst: float) -> CostCapReached:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.errors import InputError
 from rushes.llm.cache import Remembering, ReplyCache
-from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Keep
+from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Keep, Message
 from rushes.llm.decoder import Decoder
 from rushes.llm.guided import Filler
-from rushes.llm.pretrained import defused, explained, precision, source, special_tokens
+from rushes.llm.pretrained import as_chat, defused, explained, precision, source, special_tokens
 from rushes.recipe.models import LocalModelSpec
 from rushes.roles import Failed
 from rushes.store.identity import content_hash
@@ -28,10 +29,10 @@ _ENDS: Final = ('"', "\n", "\u010a", "<0x0A>", "<0x22>")
 
 def local_text_model(spec: LocalModelSpec, runtime: RuntimeSpec) -> ChatModel:
     """The model, with replies cached in `runtime.cache_folder` if set; weights are loaded at the first request."""
-    model = LocalTextModel(spec, runtime)
     if runtime.cache_folder is None:
-        return model
-    return Remembering(model, ReplyCache(Path(runtime.cache_folder) / "replies"), f"local {content_hash(spec)}")
+        return LocalTextModel(spec, runtime)
+    cache, who = ReplyCache(Path(runtime.cache_folder) / "replies"), f"local {content_hash(spec)}"
+    return Remembering(LocalTextModel(spec, runtime, cache.keep_for(who)), cache, who)
 
 
 class LocalTextModel:
@@ -40,28 +41,36 @@ class LocalTextModel:
     A reply with a schema is filled in (`rushes.llm.guided`) instead of generated freely, so it always fits.
     """
 
-    def __init__(self, spec: LocalModelSpec, runtime: RuntimeSpec) -> None:
-        """Store what to load; nothing is loaded."""
+    def __init__(self, spec: LocalModelSpec, runtime: RuntimeSpec, keep: Keep | None = None) -> None:
+        """Store what to load; nothing is loaded.
+
+        Args:
+            spec: the model.
+            runtime: where it runs.
+            keep: stores each reply; None for nothing.
+        """
         self.spec = spec
         self.runtime = runtime
+        self._keep = keep
 
     @property
     def name(self) -> str:
         """The model as the recipe names it."""
         return self.spec.model
 
-    def reply(self, requests: Sequence[ChatRequest], keep: Keep | None = None) -> list[ChatReply | Failed]:
+    def reply(self, requests: Sequence[ChatRequest]) -> list[ChatReply | Failed]:
         """One reply per request; `Failed` for a conversation that exceeds the model's context length.
 
         Raises:
             InputError, RecipeError: the model cannot be loaded.
         """
-        replies = list[ChatReply | Failed]()
-        for request in requests:
-            replies.append(self._one(request))
-            if keep is not None and isinstance(replies[-1], ChatReply):
-                keep(request, replies[-1])
-        return replies
+        return [self._kept(request) for request in requests]
+
+    def _kept(self, request: ChatRequest) -> ChatReply | Failed:
+        reply = self._one(request)
+        if self._keep is not None and isinstance(reply, ChatReply):
+            self._keep(request, reply)
+        return reply
 
     def _one(self, request: ChatRequest) -> ChatReply | Failed:
         ids = self._ids(request)
@@ -83,9 +92,14 @@ class LocalTextModel:
 
     def _ids(self, request: ChatRequest) -> list[int]:
         specials = special_tokens(self._tokenizer)
-        turns = [{"role": each.role, "content": defused(each.text, specials)} for each in request.messages]
-        text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        messages = tuple(replace(each, text=defused(each.text, specials)) for each in request.messages)
+        text = as_chat(messages, self._text_of)
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _text_of(self, messages: Sequence[Message]) -> str:
+        turns = [{"role": each.role, "content": each.text} for each in messages]
+        options = dict(self.spec.chat_template_kwargs or {})
+        return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **options))
 
     @cached_property
     def _tokenizer(self) -> Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from rushes.errors import InputError, RecipeError, UserError
+from rushes.llm.chat import Message, without_system
 from rushes.llm.packaged import SMOLLM2, smollm2_file
 from rushes.recipe.models import LocalModelSpec
 
@@ -100,6 +101,26 @@ def defused(text: str, specials: tuple[str, ...]) -> str:
         if len(token) > 1 and token in text:
             text = text.replace(token, f"{token[0]} {token[1:]}")
     return text
+
+
+def as_chat(messages: Sequence[Message], render: Callable[[Sequence[Message]], str]) -> str:
+    """A conversation in a model's chat template. A template that has no system role refuses it or leaves it out; its
+    text then stands in the user's turn.
+
+    Args:
+        messages: the turns, at least one.
+        render: applies the template; it may raise what the template raises.
+    """
+    from jinja2 import TemplateError
+
+    own = [each.text.strip() for each in messages if each.role == "system"]
+    if not own:
+        return render(messages)
+    try:
+        text = render(messages)
+    except TemplateError:
+        return render(without_system(messages))
+    return text if all(each in text for each in own) else render(without_system(messages))
 
 
 def special_tokens(tokenizer: Any) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
-"""Keys: read only from the environment, and removed from every text before it reaches an error, a log or a record."""
+"""Keys of servers: read only from the environment, and hidden from then on wherever something is written."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
 
+from rushes import secrets
 from rushes.errors import RecipeError
 
 
@@ -16,16 +17,6 @@ class Secret:
     """The environment variable that it came from; empty when there is none."""
     value: str = field(repr=False)
     """The key; empty when the server needs none."""
-
-    def hidden(self, text: object) -> str:
-        """`text` with the key, or 8 or more characters at either end of it, replaced by its name."""
-        shown = str(text)
-        if len(self.value) < 4:
-            return shown
-        for part in (self.value, self.value[:-4], self.value[:12], self.value[-12:]):
-            if len(part) >= min(8, len(self.value)):
-                shown = shown.replace(part, f"[{self.name}]")
-        return shown
 
 
 def secret_from(name: str | None, server: str) -> Secret:
@@ -47,4 +38,5 @@ def secret_from(name: str | None, server: str) -> Secret:
             expected=f"the environment variable {name} set to the key",
             next_step=f"export {name}=..., or set runtime.servers.{server}.key_env to null for a server without keys",
         )
+    secrets.remember(name, value)
     return Secret(name, value)

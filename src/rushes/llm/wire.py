@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from rushes.llm.chat import ChatReply, ChatRequest, Message, TokenChance
+from rushes.llm.chat import ChatReply, ChatRequest, Message, TokenChance, logprob_of, without_system
 from rushes.llm.cost import Usage
 
 Body = dict[str, Any]
@@ -19,6 +21,18 @@ _TOO_LONG: Final = (
     *("context length", "context_length", "context window", "context size", "n_ctx"),
     *("too long", "maximum length", "max_model_len"),
 )
+_FINAL: Final = ("not supported", "unsupported", "not support", "not implemented", "not allowed", "must alternate")
+_MOST_IMAGES: Final = re.compile(
+    r"(?:at most|image=|up to|only|no more than|(?:maximum|max|limit)(?: of| is|:)?) ?(\d+)", re.IGNORECASE
+)
+_NO_SYSTEM: Final = re.compile(r"system role|role\W+system|roles must alternate|system messages? (?:is|are)", re.I)
+FEWER_LOGPROBS: Final = 5
+"""Candidates to request from a server that refused more: the limit of some hosted ones."""
+_ALL_ON_ONE: Final = -40.0
+"""Where the second candidate is below this, the first has all: a temperature near 0 was applied to the logits."""
+_CERTAIN: Final = -1e-9
+_MOST_IN_SUM: Final = 1.01
+"""Largest sum of probabilities that rounding explains."""
 _OPTIONAL: Final = ("response_format", "top_logprobs", "logprobs", "seed", "temperature", "max_tokens")
 
 
@@ -61,14 +75,38 @@ def _data_url(image: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"
 
 
-def without(body: Body, settings: frozenset[str]) -> Body:
-    """The request without settings that the server rejects; a rejected `max_tokens` is sent under its newer name."""
-    kept = {name: value for name, value in body.items() if name not in settings}
-    if "top_logprobs" in settings:
-        kept.pop("logprobs", None)
-    if "max_tokens" in settings:
-        kept["max_completion_tokens"] = body["max_tokens"]
-    return kept
+@dataclass(frozen=True)
+class Taken:
+    """What a server takes, as far as its replies have shown."""
+
+    refused: frozenset[str] = frozenset()
+    """Optional settings that it refused."""
+    num_logprobs: int | None = None
+    """Most candidates of a token that may be requested; 0 if it gives no log-probabilities, None if unknown."""
+    has_system: bool = True
+    """Whether its chat template has a system role."""
+
+    def body_of(self, request: ChatRequest, model: str) -> Body:
+        """A request in a form that this server takes."""
+        num = request.num_logprobs if self.num_logprobs is None else min(request.num_logprobs, self.num_logprobs)
+        messages = request.messages if self.has_system else without_system(request.messages)
+        body = body_of(replace(request, messages=messages, num_logprobs=num), model)
+        kept = {name: value for name, value in body.items() if name not in self.refused}
+        if "max_tokens" in self.refused:
+            kept["max_completion_tokens"] = body["max_tokens"]
+        return kept
+
+    def without(self, body: Body, said: str) -> Taken | None:
+        """What it takes according to an error about `body`; None if the error names nothing that can be left out."""
+        if _NO_SYSTEM.search(said) and any(each["role"] == "system" for each in body["messages"]):
+            return replace(self, has_system=False)
+        setting = refused_setting(body, said)
+        if setting is None:
+            return None
+        if setting in ("top_logprobs", "logprobs"):
+            fewer = FEWER_LOGPROBS if body["top_logprobs"] > FEWER_LOGPROBS else 0
+            return replace(self, num_logprobs=fewer if self.num_logprobs is None else min(fewer, self.num_logprobs))
+        return replace(self, refused=self.refused | {setting})
 
 
 def refused_setting(body: Body, said: str) -> str | None:
@@ -79,6 +117,20 @@ def refused_setting(body: Body, said: str) -> str | None:
         if setting in body and any(word in low for word in names.get(setting, (setting,))):
             return setting
     return None
+
+
+def images_allowed(body: Body, said: str) -> int | None:
+    """How many images a server allows in one request, by its error; None if the error is not about too many."""
+    contents = [each["content"] for each in body["messages"] if isinstance(each["content"], list)]
+    num_sent = sum(part["type"] == "image_url" for content in contents for part in content)
+    found = _MOST_IMAGES.search(said) if "image" in said.lower() else None
+    return int(found[1]) if found is not None and int(found[1]) < num_sent else None
+
+
+def is_final(said: str) -> bool:
+    """Whether an error with status 500 says that the request can never succeed."""
+    low = said.lower()
+    return any(word in low for word in _FINAL)
 
 
 def is_too_long(said: str) -> bool:
@@ -103,6 +155,9 @@ def reply_from(text: str, num_logprobs: int) -> tuple[ChatReply, Usage | None]:
             pass
         case {"choices": [{"message": {"refusal": str(why)}}, *_]}:
             raise BadReply(f"the model refused: {why[:_SHOWN]!r}")
+        case {"choices": [{"message": {"content": None}} as choice, *_]}:
+            # A parser on the server took all of it for thoughts: the model wrote no reply, which no retry changes.
+            said = ""
         case _:
             raise BadReply(f"expected a chat completion with a text, got {text[:_SHOWN]!r}")
     first = _first_token(choice) if num_logprobs else None
@@ -110,7 +165,11 @@ def reply_from(text: str, num_logprobs: int) -> tuple[ChatReply, Usage | None]:
 
 
 def _first_token(choice: Mapping[str, Any]) -> tuple[TokenChance, ...] | None:
-    """The candidates of the first token; None if the server gave none or an unknown format."""
+    """The candidates of the first token; None if the server gave none.
+
+    Raises:
+        BadReply: what it gave are no log-probabilities.
+    """
     match choice.get("logprobs"):
         case {"content": [{"top_logprobs": [_, *_] as top}, *_]}:
             pass
@@ -119,11 +178,23 @@ def _first_token(choice: Mapping[str, Any]) -> tuple[TokenChance, ...] | None:
     found = []
     for each in top:
         match each:
-            case {"token": str(token), "logprob": float() | int() as logprob} if not math.isnan(logprob):
-                found.append(TokenChance(token, max(-1e4, min(0.0, float(logprob)))))
+            case {"token": str(token), "logprob": value} if (logprob := logprob_of(value)) is not None:
+                found.append(TokenChance(token, logprob))
             case _:
-                return None
+                raise BadReply(f"expected a token with a log-probability <= 0, got {str(each)[:_SHOWN]}")
+    total = math.fsum(math.exp(chance.logprob) for chance in found)
+    if total > _MOST_IN_SUM:
+        raise BadReply(f"the probabilities of the first token's candidates add up to {total:.3g}, more than 1")
     return tuple(sorted(found, key=lambda chance: -chance.logprob))
+
+
+def is_all_on_one(chances: Sequence[TokenChance]) -> bool:
+    """Whether one candidate has all of the probability, as after a temperature near 0: that says nothing of a model.
+
+    Args:
+        chances: most probable first, at least one.
+    """
+    return chances[0].logprob >= _CERTAIN and all(each.logprob <= _ALL_ON_ONE for each in chances[1:])
 
 
 def _usage(value: object) -> Usage | None:

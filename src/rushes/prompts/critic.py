@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import Field
 
 from rushes.execute.work import MAX_TRIES
-from rushes.llm.ask import Ask, ReplyForm, Unusable, ask_all, read_json, schema_of
+from rushes.llm.ask import Ask, ReplyForm, Unusable, ask_all, read_decision, schema_of
 from rushes.llm.chat import ChatModel, ChatRequest
 from rushes.llm.templates import render
 from rushes.recipe.models import CriticSpec
@@ -73,7 +73,7 @@ class FeasibilityCritic:
 
 
 def _read(text: str) -> VerdictForm:
-    form = read_json(text, VerdictForm)
+    form = read_decision(text, VerdictForm)
     if not form.reason:
         raise Unusable("the reason is empty")
     return form

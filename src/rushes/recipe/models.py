@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, JsonValue, StringConstraints
 
 from rushes.records.base import Share
 from rushes.roles import Spec
@@ -19,22 +19,43 @@ TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z_]+\.v[0-9]+$")]
 """A packaged template with its version, `base.v1`; a changed text gets a new version, so that keys differ."""
 
 
+_OURS = frozenset(
+    {"model", "messages", "max_tokens", "max_completion_tokens", "temperature", "seed", "logprobs", "top_logprobs"}
+    | {"response_format", "stream", "n"}
+)
+
+
+def _only_further(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if own := sorted(_OURS & body.keys()):
+        raise ValueError(f"extra_body must not set what Rushes sets itself: {', '.join(own)}")
+    return body
+
+
+ExtraBody = Annotated[dict[str, JsonValue], AfterValidator(_only_further)]
+"""Entries of a request that Rushes does not set itself."""
+
+
 class ServerModelSpec(Spec):
     """A model behind an OpenAI-compatible server."""
 
     spec_name: ClassVar[str] = "model.server"
+    added_later: ClassVar[frozenset[str]] = frozenset({"extra_body"})
 
     kind: Literal["server"] = "server"
     model: Annotated[str, StringConstraints(min_length=1)]
     """The model's name on the server."""
     server: str = "main"
     """Which entry of `runtime.servers`. If the server moves, keep this name and no work is lost."""
+    extra_body: ExtraBody | None = None
+    """Further entries of each request, as the server documents them. For a model that thinks before it answers, on
+    vLLM or SGLang: `{chat_template_kwargs: {enable_thinking: false}}`."""
 
 
 class LocalModelSpec(Spec):
     """A model that runs on this machine with transformers."""
 
     spec_name: ClassVar[str] = "model.local"
+    added_later: ClassVar[frozenset[str]] = frozenset({"chat_template_kwargs"})
 
     kind: Literal["transformers"] = "transformers"
     model: str = "smollm2"
@@ -43,6 +64,8 @@ class LocalModelSpec(Spec):
     """Commit, tag or branch on the Hub; only a commit is fixed."""
     precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     """Number format of the weights; always float32 on a CPU."""
+    chat_template_kwargs: dict[str, JsonValue] | None = None
+    """Variables of the model's chat template: `{enable_thinking: false}` for a model that thinks before it answers."""
 
 
 ModelSpec = Annotated[ServerModelSpec | LocalModelSpec, Field(discriminator="kind")]

@@ -12,6 +12,7 @@ import numpy as np
 from rushes.audit.run import FOLDER as AUDIT_FOLDER
 from rushes.audit.run import read_audit
 from rushes.judge.agreement import Agreement, agreement
+from rushes.judge.check import num_hard
 from rushes.judge.key import judge_name
 from rushes.measure.compare import Contest, compare
 from rushes.measure.drift import ClipSet, drift
@@ -22,6 +23,7 @@ from rushes.plan.counts import units_done
 from rushes.plan.reference import reference_costs
 from rushes.plugins import JUDGE, resolved
 from rushes.prompts.captions import REAL_CLIPS, ClipRow
+from rushes.recipe.models import VlmJudgeSpec
 from rushes.recipe.recipe import Recipe
 from rushes.records import (
     Answer,
@@ -170,6 +172,8 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         screening=Screening(num_screened, rejections) if rejections is not None else Missing("nothing was screened"),
         real_clips=_real_clips(recipe, run),
         judge_accuracy=_judge_accuracy(recipe),
+        num_answers=len(answers),
+        num_hard_answers=num_hard(answers) if isinstance(recipe.judge.judge, VlmJudgeSpec) else 0,
         agreement_before=_agreement(answers, result.before, "base"),
         agreement_after=_agreement(answers, result.after, "tuned"),
         costs=run.costs(),

@@ -212,3 +212,7 @@ class ReportData:
     """The outcome of each file and row of the user's folder; without a folder the section is left out."""
     previews: Sequence[Preview] = ()
     """Preview clips of training; empty if the recipe has none."""
+    num_answers: int = 0
+    """Answers of the training judge."""
+    num_hard_answers: int = 0
+    """Those of a vision-language model that are yes or no without a probability, since its server gave none."""

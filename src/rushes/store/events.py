@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rushes.secrets import hidden
 from rushes.store.files import explained
 
 
@@ -30,7 +31,7 @@ class EventLog:
             StoreError: disk full or read-only.
         """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"at": now, "event": event, **fields}, ensure_ascii=False, default=str) + "\n"
+        line = hidden(json.dumps({"at": now, "event": event, **fields}, ensure_ascii=False, default=str)) + "\n"
         with explained(self.path):
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
             try:

@@ -88,13 +88,20 @@ def spec_part(value: object) -> Any:
     if isinstance(value, PurePath):
         return value.as_posix()
     if isinstance(value, BaseModel):
-        fields = {name: getattr(value, name) for name in type(value).model_fields}
+        fields = _fields(value)
         return _named(value, {name: spec_part(item) for name, item in fields.items() if not isinstance(item, Runtime)})
     if isinstance(value, Mapping):
         return {name: spec_part(item) for name, item in value.items() if not isinstance(item, Runtime)}
     if isinstance(value, (list, tuple)):
         return [spec_part(item) for item in value if not isinstance(item, Runtime)]
     return _plain(value, "value")
+
+
+def _fields(model: BaseModel) -> dict[str, Any]:
+    """The fields that enter a key: all, without unset ones that earlier releases did not have."""
+    later = type(model).added_later if isinstance(model, Spec) else frozenset[str]()
+    values = {name: getattr(model, name) for name in type(model).model_fields}
+    return {name: value for name, value in values.items() if not (name in later and value is None)}
 
 
 def _named(model: BaseModel, fields: dict[str, Any]) -> dict[str, Any]:
@@ -127,8 +134,7 @@ def _plain(value: object, path: str) -> Any:
     if isinstance(value, Runtime):
         raise TypeError(f"{path} is a Runtime ({type(value).__name__}): only what affects a result may enter a key")
     if isinstance(value, BaseModel):
-        fields = {name: _plain(getattr(value, name), f"{path}.{name}") for name in type(value).model_fields}
-        return _named(value, fields)
+        return _named(value, {name: _plain(item, f"{path}.{name}") for name, item in _fields(value).items()})
     if isinstance(value, Mapping):
         for name in value:
             if not isinstance(name, str):

@@ -47,8 +47,8 @@ from rushes.store.files import explained, make_folder, write_atomic
 from rushes.store.header import Recipe, open_header, read_header
 from rushes.store.lock import ProcessLock
 from rushes.store.provenance import commit
-from rushes.store.sums import read_summed, row_sum, write_summed
 from rushes.store.shortfall import Shortfall, may_try_again
+from rushes.store.sums import read_summed, row_sum, write_summed
 from rushes.store.table import Table
 
 R = TypeVar("R", bound=KeyedRecord)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from rushes.errors import RecordCorrupt, StoreError
 from rushes.records import CostEntry, Failure, KeyedRecord
+from rushes.secrets import hidden
 from rushes.store.database import Database
 from rushes.store.sums import row_sum
 
@@ -76,8 +77,10 @@ class Table(Generic[R]):
         Raises:
             StoreError: disk full or read-only; then nothing of the batch is stored.
         """
-        rows = [(self.name, record.key, record.model_dump_json()) for record in records]
-        lost = [(self.name, failure.work_key, failure.attempt, failure.model_dump_json()) for failure in failures]
+        rows = [(self.name, record.key, hidden(record.model_dump_json())) for record in records]
+        lost = [
+            (self.name, failure.work_key, failure.attempt, hidden(failure.model_dump_json())) for failure in failures
+        ]
         paid = [] if cost is None else [(cost.stage, cost.model_dump_json())]
         with self.database.transaction():
             self.database.insert("records", rows, "NOTHING")

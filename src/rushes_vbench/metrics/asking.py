@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rushes.judge.check import Checked, checked
 from rushes.records import Outcome
 from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest, Video
 from rushes_vbench.metrics.core import Profile, Unanswered
@@ -61,15 +62,12 @@ def ask_all(video: Video, prompt: str, asks: Sequence[Ask], judge: Judge) -> lis
     for numbers, reply in zip(groups.values(), judge.answer(requests) if requests else [], strict=True):
         if isinstance(reply, Failed):
             raise Unanswered(reply)
-        found.update(zip(numbers, map(_checked, reply), strict=True))
+        found.update(zip(numbers, map(_given, checked(reply, len(numbers))), strict=True))
     return [found[number] for number in range(len(asks))]
 
 
-def _checked(given: GivenAnswer) -> GivenAnswer:
-    p_yes = given.p_yes
-    if p_yes is None or 0.0 <= p_yes <= 1.0:
-        return given
-    return GivenAnswer(None, f"the judge gave {p_yes!r} as a probability")
+def _given(answer: Checked) -> GivenAnswer:
+    return GivenAnswer(answer.p_yes, answer.unscored_reason, answer.yes_no_mass)
 
 
 def time_header(video: Video) -> str:

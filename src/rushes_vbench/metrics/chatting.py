@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rushes.judge.asked import shrunk
+from rushes.judge.probability import THINKS
 from rushes.judge.vlm import jpeg
+from rushes.llm.ask import is_thinking, without_thoughts
 from rushes.llm.build import chat_model
-from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Message
+from rushes.llm.chat import TOO_LONG, TOO_MANY_IMAGES, ChatModel, ChatReply, ChatRequest, Message
 from rushes.recipe.models import ServerModelSpec
 from rushes.roles import Failed, Video
 from rushes_vbench.metrics import models
@@ -64,7 +66,7 @@ class ServerTeller:
         reply = _asked(self.model, request)
         if reply.is_cut:
             raise _endless(self.spec)
-        return reply.text
+        return _words(reply.text)
 
 
 class LocalTeller:
@@ -98,7 +100,7 @@ class LocalTeller:
         ends = set(named if isinstance(named, list) else [named]) | {self.vlm.processor.tokenizer.eos_token_id}
         if len(written) >= self.spec.max_tokens and written[-1] not in ends:
             raise _endless(self.spec)
-        return str(self.vlm.processor.tokenizer.decode(written, skip_special_tokens=True)).strip()
+        return _words(str(self.vlm.processor.tokenizer.decode(written, skip_special_tokens=True)))
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,11 @@ class ChatTextJudge:
 
         Raises:
             Unanswered: the request failed now.
-            NoWords: longer than the model's context.
+            NoWords: longer than the model's context, or a reply without words: it has only thoughts, or nothing.
             UserError: the model or its server cannot be used at all.
         """
         turns = tuple(_turn(each) for each in messages)
-        return _asked(self.model, ChatRequest(turns, max_tokens=self.spec.max_tokens)).text
+        return _words(_asked(self.model, ChatRequest(turns, max_tokens=self.spec.max_tokens)).text)
 
 
 def _turn(message: models.Message) -> Message:
@@ -133,9 +135,21 @@ def _asked(model: ChatModel, request: ChatRequest) -> ChatReply:
     (reply,) = model.reply([request])
     if not isinstance(reply, Failed):
         return reply
-    if reply.error_type == TOO_LONG:
+    if reply.error_type in (TOO_LONG, TOO_MANY_IMAGES):
         raise NoWords(f"{reply.message[:300]}; show fewer or smaller frames (num_told, max_side_px)")
     raise Unanswered(reply)
+
+
+def _words(text: str) -> str:
+    """A reply without the thoughts before it, which hold both yes and no. An empty reply says neither.
+
+    Raises:
+        NoWords: there is nothing but thoughts.
+    """
+    words = without_thoughts(text).strip()
+    if not words or is_thinking(words):
+        raise NoWords(f"the model gave no reply, only {text[:80]!r}; {THINKS}")
+    return words
 
 
 def _endless(spec: VlmTellerSpec) -> NoWords:

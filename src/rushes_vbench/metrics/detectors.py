@@ -5,6 +5,7 @@ Legend: H height, W width.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -94,7 +95,13 @@ def suppressed(boxes: Sequence[Box]) -> list[Box]:
 
 
 def clipped(corners: Sequence[float], score: float, label: str, height_px: int, width_px: int) -> Box | None:
-    """A box cut to the picture; None if it is outside."""
+    """A box cut to the picture; None if it is outside.
+
+    Raises:
+        ValueError: a number that is not finite, which cutting would turn into a place or a score.
+    """
+    if not all(map(math.isfinite, (*corners, score))):
+        raise ValueError(f"expected finite corners and score, got {[*corners]} and {score}")
     x0, y0, x1, y1 = corners
     x0, x1 = max(0.0, x0), min(float(width_px), x1)
     y0, y1 = max(0.0, y0), min(float(height_px), y1)

@@ -18,6 +18,7 @@ Legend: N clips, T moments, C channels, H height, W width.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import fmean
@@ -70,6 +71,9 @@ def pair_mean(features_N: torch.Tensor) -> float:
 
     Args:
         features_N: N, then any shape; N >= 2.
+
+    Raises:
+        ValueError: fewer than two, or features that are not finite: clipped to a range, they would be a value.
     """
     import torch
 
@@ -82,6 +86,8 @@ def pair_mean(features_N: torch.Tensor) -> float:
     # Sorted in slices: a sorted copy with its indices would be several times as large as the features.
     for part in flat.split(1 << 18, dim=1):
         total += float((weight_N @ part.sort(dim=0).values).double().sum())
+    if not math.isfinite(total):
+        raise ValueError(f"expected finite features, got a difference of {total}")
     return total / (n * (n - 1) / 2) / flat.shape[1]
 
 
@@ -92,9 +98,9 @@ def relative_difference(features_N: torch.Tensor) -> float:
         features_N: N, then any shape; N >= 2.
     """
     # Every item is in N - 1 of the N (N - 1) / 2 pairs.
-    size = 2.0 * float(features_N.abs().double().mean())
+    size, apart = 2.0 * float(features_N.abs().double().mean()), pair_mean(features_N)
     # Rounding can leave a difference of equal items a little below 0.
-    return min(1.0, max(0.0, pair_mean(features_N)) / size) if size > 0.0 else 0.0
+    return min(1.0, max(0.0, apart) / size) if size > 0.0 else 0.0
 
 
 def gram(features_BCHW: torch.Tensor) -> torch.Tensor:

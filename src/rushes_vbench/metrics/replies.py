@@ -49,19 +49,19 @@ def numbered_items(reply: str) -> list[str]:
 
 
 def chosen_numbers(reply: str, num_expected: int, largest: int) -> list[int] | None:
-    """A JSON list of whole numbers in a reply, such as [1, 3, 0]; None if it is not as requested.
+    """A JSON list of whole numbers in a reply, such as [1, 3, 0]; None if none is as requested, or several differ.
 
     Args:
         reply: the model's words; other text around the list is allowed.
         num_expected: how many numbers there must be.
         largest: each must be between 0 and this.
     """
-    found = _LIST.findall(reply)
-    if not found:
-        return None
-    try:
-        numbers = json.loads(found[-1])
-    except ValueError:
-        return None
-    good = len(numbers) == num_expected and all(type(n) is int and 0 <= n <= largest for n in numbers)
-    return numbers if good else None
+    good: list[list[int]] = []
+    for text in _LIST.findall(reply):
+        try:
+            numbers = json.loads(text)
+        except ValueError:
+            continue
+        if len(numbers) == num_expected and all(type(n) is int and 0 <= n <= largest for n in numbers):
+            good.append(numbers)
+    return good[0] if good and all(numbers == good[0] for numbers in good) else None

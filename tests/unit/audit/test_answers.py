@@ -93,6 +93,11 @@ def test_a_changed_digit_is_asked_again(tmp_path: Path) -> None:
         b"{}",
         b'{"key": 1, "answers": [[0.5, null]]}',
         b'{"key": "a", "answers": [[null, null]]}',
+        b'{"key": "a", "answers": [[true, null]]}',
+        b'{"key": "a", "answers": [["0.5", null]]}',
+        b'{"key": "a", "answers": [[1.5, null]]}',
+        b'{"key": "a", "answers": [[NaN, null]]}',
+        b'{"key": "a", "answers": [[0.5, "no answer"]]}',
         b"\xff",
     ],
 )

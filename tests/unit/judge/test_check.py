@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rushes.judge.check import checked
+from rushes.judge.check import checked, num_hard
 from rushes.roles import GivenAnswer
 
 
@@ -90,3 +90,29 @@ def test_an_element_that_is_no_answer_leaves_only_its_question_unscored(given: A
     assert wrong.p_yes is None
     assert "instead of a GivenAnswer" in str(wrong.unscored_reason)
     assert right.p_yes == 0.25
+
+
+@pytest.mark.parametrize("huge", [10**400, -(10**400), Fraction(10**400)])
+def test_numbers_beyond_floats_are_unscored(huge: Any) -> None:
+    (only,) = checked((GivenAnswer(huge, None, huge),), 1)
+    assert only.p_yes is None and only.yes_no_mass is None and "p_yes must be a number" in str(only.unscored_reason)
+
+
+def test_answers_without_a_probability_are_counted() -> None:
+    from rushes.records import Answer, Question
+
+    asked = Question(text="is it red?", expected="yes", dimension="Composition", about="colour")
+    given = [(1.0, None, None), (0.0, None, None), (1.0, 0.9, None), (0.4, None, None), (None, None, "no answer")]
+    answers = [
+        Answer(
+            key=f"{i:064x}",
+            clip_key="c" * 64,
+            question=asked,
+            judge="m",
+            p_yes=p,
+            yes_no_mass=mass,
+            unscored_reason=why,
+        )
+        for i, (p, mass, why) in enumerate(given)
+    ]
+    assert num_hard(answers) == 2

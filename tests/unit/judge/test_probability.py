@@ -85,3 +85,25 @@ def test_anything_else_is_unscored(text: str) -> None:
 
 def test_spellings_in_a_vocabulary() -> None:
     assert spellings({"yes": 3, "Ġyes": 1, "no": 2, "▁No": 0, "not": 4}) == {"yes": [1, 3], "no": [0, 2]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"answer": "no"} {"answer": "yes"}', '{"answer": "no", "answer": "yes"}', '[{"answer": "yes"}]',
+        '{"answer": "yes", "final": "no"}', '{"a": {"answer": "yes"}}', 'I say {"answer": "yes"}',
+        '```json\n{"answer": "no"}\n{"answer": "no"}\n```', "yes</think>no idea",
+    ],
+)  # fmt: skip
+def test_a_reply_with_more_than_one_answer_has_none(text: str) -> None:
+    assert from_text(text).p_yes is None
+
+
+@pytest.mark.parametrize("text", ["<think>\n\n</think>\n\nyes", "<think>no, no</think> Yes.", "it moves</think>yes"])
+def test_thoughts_before_an_answer_are_ignored(text: str) -> None:
+    assert from_text(text) == GivenAnswer(1.0)
+
+
+def test_thoughts_that_do_not_end_say_how_to_switch_them_off() -> None:
+    given = from_text("<think>\nThe user wants yes or no, and the ball")
+    assert given.p_yes is None and "enable_thinking: false" in str(given.unscored_reason)

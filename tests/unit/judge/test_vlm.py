@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from rushes.errors import RecipeError
 from rushes.judge.asked import asked_hash, frames_table, num_frames_for, positions, shrunk
 from rushes.judge.key import answer_key, judge_name
 from rushes.judge.vlm import build_vlm_judge
-from rushes.llm import server as server_module
+from rushes.llm import call as call_module
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.models import ServerModelSpec, VlmJudgeSpec
 from rushes.recipe.runtime import RuntimeSpec, ServerRuntime
@@ -21,7 +24,7 @@ from rushes.records import Question
 from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest, Video
 from tests.contract.judge import check_judge
 from tests.support.judged import make_clip, make_prompt
-from tests.support.odd_server import Behaviour, OddServer, asked_text, completion, refuses, says, status
+from tests.support.odd_server import Behaviour, OddServer, asked_text, completion, raw, refuses, says, status
 from tests.support.sandbox_recipe import CATALOGUE, VBENCH_CATALOGUE
 
 YES = {"Yes": 0.6, " yes": 0.1, "No": 0.2}
@@ -29,7 +32,7 @@ YES = {"Yes": 0.6, " yes": 0.1, "No": 0.2}
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "backoff_s", lambda attempt, longest_s, draw: 0.0)
+    monkeypatch.setattr(call_module, "backoff_s", lambda attempt, longest_s, draw: 0.0)
 
 
 def judge(url: str, folder: Path | None = None, **settings: object) -> Judge:
@@ -58,7 +61,7 @@ def test_video_first_question_last_and_the_prompt_nowhere() -> None:
     assert words["text"].endswith("Question: is it red?\nAnswer with yes or no.")
     assert "3 images are frames of one clip of 1.1 s, in order, at 0.0 s, 0.5 s, 1.0 s" in words["text"]
     assert "THE CAPTION" not in asked_text(body)
-    assert (body["max_tokens"], body["temperature"], body["top_logprobs"]) == (1, 0.0, 20)
+    assert (body["max_tokens"], body["temperature"], body["top_logprobs"]) == (1, 1.0, 20)
     shown = Image.open(io.BytesIO(base64.b64decode(images[1]["image_url"]["url"].partition(",")[2])))
     assert shown.size == (48, 32) and abs(np.asarray(shown)[:, :, 0].mean() - 32) < 3, "the middle frame"
 
@@ -125,13 +128,6 @@ def test_a_clip_that_failed_in_transit_costs_no_other_and_what_arrived_is_kept(t
         assert len(server.bodies) - before == 2, "only the failed question is asked again, twice"
 
 
-def test_a_server_that_allows_fewer_images_is_quoted_with_the_setting() -> None:
-    with OddServer(status(400, "At most 1 image(s) may be provided in one request.")) as server:
-        (failed,) = judge(server.url).answer([request()])
-    assert isinstance(failed, Failed)
-    assert "At most 1 image(s)" in failed.message and "num_frames" in failed.message
-
-
 def test_an_order_in_the_caption_never_reaches_the_judge() -> None:
     """A model that obeys whatever it reads says yes to everything but only if it reads the order."""
 
@@ -196,3 +192,66 @@ def test_how_it_is_asked_is_part_of_the_answers_key(monkeypatch: pytest.MonkeyPa
     keys.add(answer_key(clip, prompt, 0, JudgeSpec(judge=spec)))
     assert len(keys) == 4
     assert asked_hash(spec) == asked_hash(spec) and judge_name(JudgeSpec(judge=spec)) == "m"
+
+
+def test_a_first_word_that_is_a_thought_is_asked_again_in_a_form() -> None:
+    def thinks(handler, body):  # type: ignore[no-untyped-def]
+        said = "<think>\n\n</think>\n\nno" if "response_format" in body else "<think>"
+        says(said, None if "response_format" in body else {"<think>": 0.99})(handler, body)
+
+    with OddServer(thinks) as server:
+        assert judge(server.url).answer([request()]) == [(GivenAnswer(0.0),)]
+
+
+def test_a_model_that_only_thinks_costs_no_retries_and_says_what_to_set() -> None:
+    empty = b'{"choices": [{"message": {"content": null, "reasoning_content": "Hm"}, "finish_reason": "length"}]}'
+    with OddServer(raw(empty)) as server:
+        ((answer,),) = judge(server.url).answer([request()])  # type: ignore[misc]
+    assert answer.p_yes is None and len(server.bodies) == 2
+
+
+def allows(most: int) -> Behaviour:
+    def behave(handler, body):  # type: ignore[no-untyped-def]
+        num = sum(part["type"] == "image_url" for part in body["messages"][-1]["content"])
+        refusal = status(400, f"At most {most} image(s) may be provided in one request.")
+        (refusal if num > most else says("Yes", YES))(handler, body)
+
+    return behave
+
+
+def test_fewer_frames_are_shown_where_the_recipe_leaves_their_number_open() -> None:
+    with OddServer(allows(4)) as server, pytest.warns(UserWarning, match="at most 4 frames"):
+        asking = judge(server.url)
+        first = asking.answer([request(question("a?"), question("b?"))])
+        before = len(server.bodies)
+        assert asking.answer([request(question("c?"))]) == [first[0][:1]] and before == 4  # type: ignore[index]
+    assert len(server.bodies) == 5 and "The 4 images are frames" in asked_text(server.bodies[-1])
+
+
+@pytest.mark.parametrize(("most", "settings"), [(4, {"num_frames": 6}), (1, {})])
+def test_too_many_images_name_the_setting_that_helps(most: int, settings: dict[str, object]) -> None:
+    with OddServer(allows(most)) as server, pytest.raises(RecipeError, match="allows fewer images") as caught:
+        judge(server.url, **settings).answer([request()])
+    assert f"At most {most} image(s)" in str(caught.value)
+    assert f"--set judge.judge.num_frames={most}" in str(caught.value)
+
+
+def test_a_server_that_gives_no_probabilities_is_asked_once_a_question_after_a_while() -> None:
+    with OddServer(says("no")) as server, pytest.warns(UserWarning, match="hard yes or no"):
+        asking = judge(server.url)
+        asking.answer([request(*(question(f"q{i}?") for i in range(10)))])
+        before = len(server.bodies)
+        assert asking.answer([request(question("last?"))]) == [(GivenAnswer(0.0),)]
+    assert len(server.bodies) == before + 1
+
+
+def test_garbage_is_never_a_score() -> None:
+    garbage = [
+        {"Yes": math.nan}, {"Yes": math.inf}, {"Yes": 3.7, "The": -2.0}, {"No": 0.4}, {"Yes": True}, {"Yes": "-0.1"}
+    ]  # fmt: skip
+    for top in garbage:
+        chances = [{"token": token, "logprob": value} for token, value in top.items()]
+        body = {"choices": [{"message": {"content": "yes"}, "logprobs": {"content": [{"top_logprobs": chances}]}}]}
+        with OddServer(raw(json.dumps(body).encode())) as server:
+            (given,) = judge(server.url).answer([request()])
+        assert isinstance(given, Failed) and given.error_type == "BadReply", top

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -95,7 +96,7 @@ def test_in_memory_nothing_is_written(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 WORKER = """
-import sys, time
+import asyncio, sys, time
 from pathlib import Path
 from rushes.llm.chat import ChatRequest, Message
 from rushes.llm.cost import CostCapReached, CostMeter, Usage
@@ -109,15 +110,20 @@ print("ready", flush=True)
 while not (folder / "go").exists():
     time.sleep(0.005)
 sent = 0
-try:
+
+async def work():
+    global sent
     while True:
-        with meter.room_for(request):
+        async with meter.room_for(request):
             sent += 1
             if mode == "hang":
                 print("holding", flush=True)
                 time.sleep(600)
             time.sleep(0.002)
             meter.record(Usage(0, 1 + sent % 2))
+
+try:
+    asyncio.run(work())
 except CostCapReached:
     print(sent, flush=True)
 """
@@ -169,7 +175,11 @@ def test_the_error_says_what_all_processes_spent(tmp_path: Path) -> None:
     one, two = (CostMeter("main", server, tmp_path / "cost-main.jsonl") for _ in range(2))
     request = ChatRequest((Message("user", "hi"),), max_tokens=2)
     assert one.price(most(request)) == 2.0
-    with one.room_for(request):
-        one.record(Usage(0, 2))
-    with pytest.raises(CostCapReached, match=r"2\.0000 of 3\.0000"), two.room_for(request):
-        pass
+
+    async def spend(meter: CostMeter) -> None:
+        async with meter.room_for(request):
+            meter.record(Usage(0, 2))
+
+    asyncio.run(spend(one))
+    with pytest.raises(CostCapReached, match=r"2\.0000 of 3\.0000"):
+        asyncio.run(spend(two))

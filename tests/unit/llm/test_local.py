@@ -197,3 +197,30 @@ def test_a_real_small_model_writes_prompts_and_questions() -> None:
     requests = [QuestionRequest(draft.text, "Motion", briefs[0].description, 7) for draft in good[:1]]
     for found in LlmQuestions(LlmQuestionsSpec(num_each=1), small).write(requests):
         assert isinstance(found, Failed) or {each.expected for each in found} == {"yes", "no"}
+
+
+REFUSES = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + CHAT
+LEAVES_OUT = CHAT.replace("{% for m in messages %}", "{% for m in messages if m['role'] != 'system' %}")
+
+
+@pytest.mark.parametrize("template", [REFUSES, LEAVES_OUT])
+def test_without_a_system_role_its_text_stands_in_the_users_turn(folder: Path, template: str) -> None:
+    made = model(folder)
+    made._tokenizer.chat_template = template
+    asked = ChatRequest((Message("system", "be brief"), Message("user", "hello")))
+    assert made._tokenizer.decode(made._ids(asked)).startswith("<|im_start|>user be brief\n\nhello<|im_end|>")
+
+
+def test_a_system_role_is_used_where_there_is_one(folder: Path) -> None:
+    made = model(folder)
+    text = made._tokenizer.decode(made._ids(ChatRequest((Message("system", "be brief"), Message("user", "hello")))))
+    assert text.startswith("<|im_start|>system be brief<|im_end|><|im_start|>user hello")
+
+
+def test_variables_of_the_chat_template_are_set(folder: Path) -> None:
+    template = CHAT + "{% if not enable_thinking %}<think></think>{% endif %}"
+    made = LocalTextModel(
+        LocalModelSpec(model=str(folder), chat_template_kwargs={"enable_thinking": False}), RuntimeSpec()
+    )
+    made._tokenizer.chat_template = template.replace("not enable_thinking", "enable_thinking is false")
+    assert made._tokenizer.decode(made._ids(request())).endswith("<think></think>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import socket
@@ -11,19 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from rushes.errors import RecipeError
-from rushes.llm import server as server_module
+from rushes.errors import RecipeError, Stopped
+from rushes.llm import call as call_module
+from rushes.llm import connect as connect_module
 from rushes.llm.build import chat_model
-from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Message
+from rushes.llm.call import ServerError
+from rushes.llm.chat import NO_CHANCES, TOO_LONG, ChatModel, ChatReply, ChatRequest, Message
 from rushes.llm.cost import CostCapReached
+from rushes.llm.http import MAX_REPLY_BYTES
 from rushes.llm.retry import asked_wait_s, backoff_s
-from rushes.llm.server import ServerError
 from rushes.recipe.models import ServerModelSpec
 from rushes.recipe.runtime import RuntimeSpec, ServerRuntime
 from rushes.roles import Failed
 from tests.support.odd_server import (
+    Handler,
     OddServer,
     asked_text,
+    completion,
     cut_off,
     hangs_up,
     page,
@@ -40,7 +45,7 @@ KEY = "sk-very-secret-0123456789abcdef"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "backoff_s", lambda attempt, longest_s, draw: 0.01)
+    monkeypatch.setattr(call_module, "backoff_s", lambda attempt, longest_s, draw: 0.01)
     monkeypatch.setenv("RUSHES_TEST_KEY", KEY)
 
 
@@ -258,7 +263,7 @@ def test_the_cost_cap_is_hard_and_outlives_the_process(tmp_path: Path, monkeypat
         with pytest.raises(CostCapReached, match=r"4\.0000 of 5\.0000 US dollars"):
             one(chat, request("c", max_tokens=2))
         assert one(chat, request("a", max_tokens=2)) == ChatReply("ok"), "what is kept costs nothing"
-        monkeypatch.setattr(server_module, "_meters", {})
+        monkeypatch.setattr(connect_module, "_meters", {})
         with pytest.raises(CostCapReached):
             one(model(server.url, tmp_path, **prices), request("c", max_tokens=2))
         assert len(server.bodies) == 2
@@ -324,3 +329,165 @@ def test_a_call_that_cannot_go_on_does_not_wait_for_its_pauses() -> None:
         with pytest.raises(ServerError):
             model(server.url, max_concurrent=2).reply([request(str(i)) for i in range(50)])
     assert time.monotonic() - start < 30 and len(server.bodies) < 50
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_and_both_hosts_are_named(code: int) -> None:
+    with OddServer(says("stolen")) as other:
+        away = other.url.replace("127.0.0.1", "localhost") + "/chat/completions?token=abc"
+        with (
+            OddServer(status(code, location=away)) as server,
+            pytest.raises(ServerError, match="sends requests on") as e,
+        ):
+            one(model(server.url))
+        assert other.bodies == []
+    assert other.url[7:-3].replace("127.0.0.1", "localhost") in str(e.value) and server.url in str(e.value)
+    assert "token=abc" not in str(e.value)
+
+
+def test_money_that_is_used_up_ends_the_run_at_once() -> None:
+    for behaviour in (status(402, "Payment required"), status(429, "insufficient_quota")):
+        with OddServer(behaviour) as server, pytest.raises(ServerError, match="asks for payment"):
+            one(model(server.url))
+        assert len(server.bodies) == 1
+
+
+def test_the_time_limit_is_for_the_whole_reply() -> None:
+    def drips(handler: Handler, body: dict[str, object]) -> None:
+        handler.send(200, b"", length=100_000)
+        for _ in range(100):
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+            time.sleep(0.05)
+
+    with OddServer(drips) as server:
+        reply = one(model(server.url, timeout_s=0.3, num_retries=0))
+    assert reply == Failed("Timeout", "no complete reply within 0.3 s (1 try)")
+
+
+@pytest.mark.parametrize("code", [200, 500])
+def test_a_body_has_a_largest_size_after_decompression(code: int) -> None:
+    import gzip
+
+    data = gzip.compress(b" " * (MAX_REPLY_BYTES + 1))
+    with OddServer(lambda handler, body: handler.send(code, data, {"content-encoding": "gzip"})) as server:
+        reply = one(model(server.url))
+    assert len(data) < 20_000 and reply == Failed("ReplyTooLarge", "the reply is longer than 8 MiB", retry="useless")
+    assert len(server.bodies) == 1
+
+
+def test_a_compressed_reply_is_read() -> None:
+    import gzip
+
+    data = gzip.compress(completion("hi"))
+    with OddServer(lambda handler, body: handler.send(200, data, {"content-encoding": "gzip"})) as server:
+        assert one(model(server.url)) == ChatReply("hi")
+
+
+def test_a_connection_that_is_always_lost_costs_its_own_request() -> None:
+    def poisoned(handler: Handler, body: dict[str, object]) -> None:
+        (hangs_up if asked_text(body) == "2" else says("ok"))(handler, body)
+
+    with OddServer(poisoned) as server:
+        given = model(server.url).reply([request(str(i)) for i in range(5)])
+    assert [isinstance(each, Failed) for each in given] == [False, False, True, False, False]
+    assert isinstance(given[2], Failed) and "the connection was lost" in given[2].message
+
+
+def test_a_server_that_loses_every_connection_ends_the_run() -> None:
+    with OddServer(hangs_up) as server, pytest.raises(ServerError, match="gives every request the same error"):
+        model(server.url).reply([request(str(i)) for i in range(5)])
+
+
+@pytest.mark.parametrize(("code", "most"), [(500, 10), (400, 8)])
+def test_the_same_words_to_every_request_end_the_run(code: int, most: int) -> None:
+    def refuse(handler: Handler, body: dict[str, object]) -> None:
+        status(code, f"image input is not supported (request {len(server.bodies)})")(handler, body)
+
+    with OddServer(refuse) as server, pytest.raises(ServerError, match="same error") as caught:
+        model(server.url, num_retries=5, max_concurrent=4).reply([request(str(i)) for i in range(18)])
+    assert len(server.bodies) <= most and "image input is not supported" in str(caught.value)
+    assert "--mmproj" in str(caught.value)
+
+
+def test_a_bad_spell_of_a_server_that_answered_ends_no_run() -> None:
+    answers = iter([200, *[500] * 14])
+
+    def spell(handler: Handler, body: dict[str, object]) -> None:
+        code = next(answers, 200)
+        (says("ok") if code == 200 else status(code, "Internal error"))(handler, body)
+
+    with OddServer(spell) as server:
+        given = model(server.url, max_concurrent=1, num_retries=1).reply([request(str(i)) for i in range(12)])
+    assert sum(isinstance(each, Failed) for each in given) == 7
+
+
+def test_a_stop_ends_a_pause_and_keeps_what_arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_module, "backoff_s", lambda attempt, longest_s, draw: 600.0)
+    monkeypatch.setattr(call_module, "is_stopping", lambda: len(server.bodies) > 1)
+    with OddServer(says("ok"), status(503)) as server, pytest.raises(Stopped):
+        model(server.url, tmp_path, max_concurrent=1).reply([request("a"), request("b"), request("c")])
+    assert len(server.bodies) == 2 and len([*(tmp_path / "replies").rglob("*.json")]) == 1
+
+
+def test_replies_are_kept_when_another_request_ends_the_call(tmp_path: Path) -> None:
+    with OddServer(says("ok"), says("ok"), status(401)) as server:
+        chat = model(server.url, tmp_path, max_concurrent=1)
+        for expected in (3, 4):
+            with pytest.raises(ServerError):
+                chat.reply([request(str(i)) for i in range(5)])
+            assert len(server.bodies) == expected
+    assert len([*(tmp_path / "replies").rglob("*.json")]) == 2
+
+
+def test_a_key_in_a_good_reply_reaches_neither_caller_nor_cache(tmp_path: Path) -> None:
+    escaped = json.dumps(f"your key is {KEY}").replace("s", "\\u0073")
+    echoes = raw(b'{"choices": [{"message": {"content": %s}}]}' % escaped.encode())
+    with OddServer(says(f"{KEY} it is"), echoes) as server:
+        chat = model(server.url, tmp_path, max_concurrent=1)
+        given = chat.reply([request("a"), request("b")])
+    assert given == [ChatReply("[RUSHES_TEST_KEY] it is"), ChatReply("your key is [RUSHES_TEST_KEY]")]
+    assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+
+def test_log_probabilities_that_never_come_are_no_longer_requested() -> None:
+    with OddServer(says("Yes")) as server, pytest.warns(UserWarning, match="hard yes or no"):
+        chat = model(server.url, max_concurrent=1)
+        given = chat.reply([request(str(i), num_logprobs=20, max_tokens=1) for i in range(12)])
+    assert len(server.bodies) == 8 and given[-1] == Failed(
+        NO_CHANCES, "tiny gives no log-probabilities", retry="useless"
+    )
+
+
+def test_a_reply_without_them_is_no_habit_of_a_server_that_gave_some() -> None:
+    with OddServer(says("Yes", {"Yes": 0.9, "No": 0.05}), says("Yes")) as server:
+        chat = model(server.url, max_concurrent=1)
+        chat.reply([request(str(i), num_logprobs=20, max_tokens=1) for i in range(12)])
+    assert len(server.bodies) == 12
+
+
+def test_certainty_by_temperature_is_no_probability() -> None:
+    with OddServer(says("Yes", {"Yes": 1.0, "No": 1e-300})) as server:
+        assert one(model(server.url), request(num_logprobs=20)) == ChatReply("Yes")
+
+
+def test_further_entries_of_a_request_are_sent_and_enter_the_cache(tmp_path: Path) -> None:
+    further = {"chat_template_kwargs": {"enable_thinking": False}}
+    with OddServer(says("ok")) as server:
+        runtime = RuntimeSpec(servers={"main": ServerRuntime(url=server.url)}, cache_folder=str(tmp_path))
+        for spec in (ServerModelSpec(model="m", extra_body=further), ServerModelSpec(model="m")):
+            assert one(chat_model(spec, runtime)) == ChatReply("ok")
+    assert [body.get("chat_template_kwargs") for body in server.bodies] == [{"enable_thinking": False}, None]
+
+
+def test_what_rushes_sets_itself_is_no_further_entry() -> None:
+    with pytest.raises(ValueError, match="must not set what Rushes sets itself: messages"):
+        ServerModelSpec(model="m", extra_body={"messages": []})
+
+
+def test_a_notebook_already_runs_a_loop() -> None:
+    async def cell() -> ChatReply | Failed:
+        return one(model(server.url))
+
+    with OddServer(says("ok")) as server:
+        assert asyncio.run(cell()) == ChatReply("ok")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from rushes.llm.ask import Ask, ReplyForm, Unusable, ask_all, read_json, schema_of
+from rushes.llm.ask import Ask, ReplyForm, Unusable, ask_all, read_decision, read_json, schema_of
 from rushes.llm.chat import UNUSABLE, ChatReply, ChatRequest, Message
 from rushes.llm.templates import quoted, render, template_hash
 from rushes.prompts.ideas import ideas, shuffled
@@ -277,3 +277,14 @@ def test_bad_questions_among_good_ones_are_left_out_and_too_many_are_cut() -> No
 )
 def test_forms_that_people_use(text: str) -> None:
     assert questions_in(asked([text], ["Is it blue all over?"]), "D", 2)[0].text == text
+
+
+def test_a_decision_that_is_given_twice_is_none() -> None:
+    with pytest.raises(Unusable, match="2 that differ"):
+        read_decision('{"n": 3} {"n": 4}', _Form)
+    assert read_decision('{"n": 3} as I said: {"n": 3}', _Form).n == 3
+
+
+def test_an_entry_that_is_named_twice_is_no_object() -> None:
+    with pytest.raises(Unusable, match="expected a JSON object"):
+        read_json('{"n": 3, "n": 4}', _Form)

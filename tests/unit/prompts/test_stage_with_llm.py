@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rushes.context import Context
-from rushes.llm import server as server_module
+from rushes.llm import call as call_module
 from rushes.prompts.evaluation import evaluation
 from rushes.prompts.stage import write
 from rushes.recipe.base import BaseModelSpec
@@ -68,7 +68,7 @@ FOCUS = Focus(
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "backoff_s", lambda attempt, longest_s, draw: 0.0)
+    monkeypatch.setattr(call_module, "backoff_s", lambda attempt, longest_s, draw: 0.0)
 
 
 def written(home: Path, wanted: Recipe) -> tuple[list[str], list[Rejection], list[Verdict]]:

@@ -242,6 +242,12 @@ def test_the_judge_is_held_to_the_measurer_on_each_models_clips_alone() -> None:
     assert "90 % of 200 not measured not measured 70 % of 50 28 % 2 %" in half and "nobody asked" in half
 
 
+def test_hard_answers_are_counted_where_a_server_gave_no_probabilities() -> None:
+    text = Page(render_report(bare(num_answers=40, num_hard_answers=12))).text
+    assert "12 of 40 answers are a hard yes or no" in text
+    assert "hard yes or no" not in Page(render_report(bare(num_answers=40))).text
+
+
 def test_skipped_steps_are_told_where_there_are_any() -> None:
     assert "skipped" not in Page(whole_page()).text
     text = Page(render_report(bare(skipped=(SkippedSteps(2, 3, 200),)))).text

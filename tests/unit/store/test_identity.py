@@ -272,3 +272,15 @@ def test_no_key_depends_on_where_a_class_lives_and_every_name_is_its_own(monkeyp
     assert [key_of(spec) for spec in specs] == before
     # One that only names a plug-in has that plug-in's key.
     assert len(set(before)) == len(before) - 1
+
+
+class GrownSpec(SamplerSpec):
+    spec_name: ClassVar[str] = "sampler"
+    added_later: ClassVar[frozenset[str]] = frozenset({"extra"})
+    extra: dict[str, Any] | None = None
+
+
+def test_a_field_that_came_later_enters_keys_only_where_it_is_set() -> None:
+    assert content_hash(GrownSpec()) == content_hash(SamplerSpec())
+    assert spec_part(GrownSpec()) == spec_part(SamplerSpec())
+    assert content_hash(GrownSpec(extra={})) != content_hash(SamplerSpec())

@@ -48,6 +48,9 @@ class Broken:
     ("reply", "words"),
     [
         ((GivenAnswer(float("nan")),), "nan"),
+        ((GivenAnswer(True),), "True"),
+        ((GivenAnswer("0.9"),), "'0.9'"),  # type: ignore[arg-type]
+        ((GivenAnswer(0.9), GivenAnswer(0.1)), "2 answers to 1 questions"),
         ((GivenAnswer(1.5),), "1.5"),
         ((GivenAnswer(None, "maybe"),), "maybe"),
     ],

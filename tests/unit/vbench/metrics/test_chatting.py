@@ -11,7 +11,7 @@ import torch
 
 from rushes.errors import RecipeError, UserError
 from rushes.judge.vlm_local import LocalVlmJudge
-from rushes.llm import server as server_module
+from rushes.llm import call as call_module
 from rushes.recipe.load import parse_recipe
 from rushes.recipe.models import LocalModelSpec
 from rushes.recipe.plugin import PluginSpec
@@ -37,7 +37,7 @@ SERVER = {"kind": "server", "model": "tiny"}
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("openai")
-    monkeypatch.setattr(server_module, "backoff_s", lambda attempt, longest_s, draw: 0.01)
+    monkeypatch.setattr(call_module, "backoff_s", lambda attempt, longest_s, draw: 0.01)
 
 
 def runtime(url: str) -> RuntimeSpec:
@@ -98,6 +98,19 @@ def test_a_text_judge_that_is_cut_off_keeps_its_verdict() -> None:
         messages = [{"role": "system", "content": "Compare."}, {"role": "user", "content": "a and b"}]
         assert isinstance(judge, ChatTextJudge) and judge.reply(messages) == "Yes, because the boy"
     assert server.bodies[0]["max_tokens"] == 16
+
+
+@pytest.mark.parametrize("text", ["", "<think>\nYes or no? The boy says yes, but", "<think>yes</think>"])
+def test_a_reply_of_thoughts_alone_is_no_verdict(text: str) -> None:
+    spec = LlmTextJudgeSpec.model_validate({"model": SERVER, "max_tokens": 16})
+    with OddServer(cut_off(text)) as server, pytest.raises(NoWords, match="enable_thinking"):
+        spec.build(runtime(server.url)).reply([{"role": "user", "content": "a and b"}])
+
+
+def test_thoughts_before_a_verdict_are_left_out() -> None:
+    spec = LlmTextJudgeSpec.model_validate({"model": SERVER})
+    with OddServer(says("<think>is it yes?</think>No.")) as server:
+        assert spec.build(runtime(server.url)).reply([{"role": "user", "content": "a and b"}]) == "No."
 
 
 @pytest.mark.filterwarnings("ignore:the video processor")

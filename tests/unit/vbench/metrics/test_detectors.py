@@ -141,3 +141,11 @@ def test_grounding_dino_is_asked_name_by_name(tmp_path: Path) -> None:
         place = corners(said["boxes"][best], 80.0, 40.0)
         assert np.allclose([first.x0, first.y0, first.x1, first.y1], place, atol=1e-3)
         assert first.score == pytest.approx(float(said["logits"].sigmoid().max()), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("corners", "score"), [((0.0, 0.0, 9.0, 9.0), float("nan")), ((0.0, float("nan"), 9.0, 9.0), 0.5)]
+)
+def test_numbers_that_are_not_finite_are_no_box(corners: tuple[float, ...], score: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        clipped(corners, score, "cat", 100, 40)

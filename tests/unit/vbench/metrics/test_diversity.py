@@ -231,3 +231,11 @@ def test_fixed_against_every_pair_of_whole_clips() -> None:
     style = np.mean([relative([clip[k] for clip in grams]) for k in range(5)])
     assert isinstance(found, Scored) and found.value == pytest.approx((relative(fired) + style) / 2, rel=1e-3)
     assert isinstance(streamed_diversity([], net, "fixed"), Unscored)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_features_that_are_not_finite_give_no_value(bad: float) -> None:
+    x = torch.ones(3, 4)
+    x[1, 2] = bad
+    with pytest.raises(ValueError, match="finite features"):
+        relative_difference(x)

@@ -88,3 +88,8 @@ def test_lists_in_other_dresses() -> None:
 )
 def test_chosen_numbers(reply: str, expected: list[int] | None) -> None:
     assert chosen_numbers(reply, 3, 3) == expected
+
+
+def test_two_lists_that_differ_are_no_choice() -> None:
+    assert chosen_numbers("[1, 2] or rather [2, 1]", 2, 3) is None
+    assert chosen_numbers("[1, 2], as I said: [1, 2]", 2, 3) == [1, 2]
