@@ -56,7 +56,7 @@ part of the core but the pipeline, and the core knows neither."""
 LIGHT = frozenset({"errors", "records", "roles", "recipe", "plugins", "store", "execute", "cli", "__main__"})
 """What `rushes --help` may load: nothing of these, directly or through others, imports a heavy library at the top."""
 
-WITH_NUMPY = frozenset({"rushes.store.video"})
+WITH_NUMPY = frozenset({"rushes.store.video", "rushes.store.cut", "rushes.store.decoding"})
 """Of the light parts, what only modules with frames in hand import."""
 
 HEAVY = frozenset(
