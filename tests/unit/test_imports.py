@@ -46,7 +46,8 @@ KNOWS = {
     "doctor": "plugins",
     "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store train"
     " weights",
-    "cli": "audit doctor errors execute export pipeline plan plugins recipe records report store train",
+    "cli": "audit doctor errors execute export families pipeline plan plugins prompts recipe records report store"
+    " train",
     "__main__": "cli",
 }
 """Who may know whom, from the bottom up: a part imports what stands here and nothing else, inside functions too. A part

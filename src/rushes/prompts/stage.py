@@ -9,7 +9,7 @@ from rushes.plugins import WRITER, resolved
 from rushes.prompts.briefs import Aim, plan_briefs
 from rushes.prompts.evaluation import Evaluation
 from rushes.prompts.objections import objections
-from rushes.prompts.screen import screen
+from rushes.prompts.screen import distinct, screen
 from rushes.prompts.write import written
 from rushes.recipe.dimensions import known
 from rushes.records import Focus, Prompt
@@ -52,6 +52,6 @@ def write(
     )
     context.rejections.extend(screened.rejections)
     context.run.write_derived("rejections", context.rejections)
-    prompts = (*screened.accepted, *captions[: spec.num_caption])
+    prompts = (*screened.accepted, *distinct(captions, spec.screen)[: spec.num_caption])
     context.forecast.round(number, prompts, len(context.prompts) + len(context.run.prompts.failures()))
     return prompts

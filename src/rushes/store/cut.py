@@ -6,7 +6,7 @@ Legend: T frames, H height, W width. `cv2` is imported where it is used.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -59,7 +59,7 @@ def cut_video(path: Path, shape: ShapeSpec, window: int = 0) -> VideoCut:
         return next(found)
 
 
-def cuts(path: Path, shape: ShapeSpec, first: int = 0) -> Iterator[VideoCut]:
+def cuts(path: Path, shape: ShapeSpec, first: int = 0) -> Generator[VideoCut]:
     """Every stretch of a video file from number `first` on, in one pass; what is left at its end is too short for one.
 
     Args:
