@@ -16,12 +16,13 @@ from typing import Final
 from rushes.store.files import is_hidden
 
 VIDEO_SUFFIXES: Final = frozenset(
-    ".264 .265 .266 .302 .3g2 .3gp .amv .apng .asf .avc .avi .avr .avs .avs2 .avs3 .bik .bk2 .cavs .dav .dif "
-    ".divx .drc .dv .dvd .evc .f4v .flc .fli .flv .gif .gxf .h261 .h263 .h264 .h265 .h266 .h26l .hevc .ifv .ism "
-    ".ismv .ivf .ivr .kux .lrv .lvf .m1v .m2p .m2t .m2ts .m2v .m4v .mj2 .mjpeg .mjpg .mk3d .mkv .mod .mods "
-    ".moflex .mov .mp4 .mpe .mpeg .mpg .mpv .mts .mxf .mxg .nsv .nut .obu .ogm .ogv .ogx .psp .qt .rcv .rm .rmvb "
-    ".roq .ser .smk .swf .thp .tod .trp .ts .ty .usm .vc1 .viv .vob .vp8 .vp9 .vro .vvc .webm .wmv .wtv .xesc "
-    ".xmv .y4m .yop .yuv".split()
+    ".264 .265 .266 .302 .3g2 .3gp .amv .apng .apv .asf .avc .avi .avr .avs .avs2 .avs3 .bik .bk2 .bmv .cavs .cdg "
+    ".cdxl .cif .cpk .dav .dif .dirac .divx .dnxhd .dnxhr .drc .dv .dvd .evc .f4v .flc .fli .flm .flv .gif .gxf "
+    ".h261 .h263 .h264 .h265 .h266 .h26l .hevc .ifv .imx .ipu .ism .ismv .ivf .ivr .kux .lrv .lvf .m1v .m2p .m2t "
+    ".m2ts .m2v .m4v .mj2 .mjpeg .mjpg .mk3d .mkv .mod .mods .moflex .mov .mp4 .mpe .mpeg .mpg .mpo .mpv .mts "
+    ".mvi .mxf .mxg .nsv .nut .obu .ogg .ogm .ogv .ogx .pdv .psp .qcif .qt .rcv .rm .rmvb .roq .ser .sga .smk "
+    ".swf .thp .tod .trp .ts .ty .ty+ .usm .v210 .vc1 .vc2 .viv .vob .vp8 .vp9 .vro .vvc .webm .wmv .wtv .xesc "
+    ".xmv .y4m .yop .yuv .yuv10".split()
 )
 """Suffixes of files that count as videos: those of FFmpeg's video formats. A row may name any other file too."""
 CAPTION_SUFFIX: Final = ".txt"
