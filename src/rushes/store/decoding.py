@@ -6,6 +6,7 @@ Legend: H height, W width. `av` is imported where it is used.
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +26,9 @@ _BT2020: Final = 9
 _DOLBY_VISION: Final = frozenset(("dvh1", "dvhe", "dva1", "dvav", "dav1"))
 """Codec tags of streams that only a Dolby Vision decoder shows in their right colours."""
 _TO_SDR: Final = (
-    "ffmpeg -i IN -vf zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable,"
-    "zscale=t=bt709:m=bt709:r=tv,format=yuv420p OUT.mp4"
+    "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable,zscale=t=bt709:m=bt709:r=tv,format=yuv420p"
 )
+"""FFmpeg's filters that map HDR to ordinary colours."""
 
 
 class VideoError(InputError):
@@ -117,13 +118,14 @@ def _refuse_hdr(path: Path, stream: Any, frame: Any) -> None:
     It is refused, not mapped: the result of a mapping here would differ in the last digit between machines, and
     pixels enter work keys.
     """
-    kind = _HDR_TRANSFERS.get(int(frame.color_trc))
-    if kind is None and int(frame.color_primaries) == _BT2020:
-        kind = "BT.2020 colours"
-    if kind is None and stream.codec_context.codec_tag in _DOLBY_VISION:
-        kind = "Dolby Vision"
+    kind, name = _HDR_TRANSFERS.get(int(frame.color_trc)), path.name
     if kind is not None:
-        raise VideoError("hdr", f"{path.name!r} is HDR ({kind}), which has to be tone-mapped first: {_TO_SDR}")
+        files = f"-i {shlex.quote(name)} -vf {_TO_SDR} {shlex.quote(f'{path.stem}-sdr.mp4')}"
+        raise VideoError("hdr", f"{name!r} is HDR ({kind}), which has to be tone-mapped first: ffmpeg {files}")
+    is_dolby = stream.codec_context.codec_tag in _DOLBY_VISION
+    if is_dolby or int(frame.color_primaries) == _BT2020:
+        kind = "Dolby Vision" if is_dolby else "BT.2020 colours"
+        raise VideoError("hdr", f"{name!r} is HDR ({kind}): convert it to ordinary colours (BT.709) in a video editor")
 
 
 def rate_of(stream: Any) -> float:

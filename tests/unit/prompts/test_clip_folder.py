@@ -222,6 +222,7 @@ ROWS = "{0}a.mp4{1}a red circle{2}b.mp4{1}größer"
         ROWS.format('"file_name";"text"\r\n', ";", "\r\n").encode("utf-8-sig"),
         ROWS.format("video\tcaption\n", "\t", "\n").encode(),
         ROWS.format("File_Name , TEXT\n", ", ", "\n").encode(),
+        'Text, File_Name\n"a red circle", "a.mp4"\n"größer", "b.mp4"\n'.encode(),
         ROWS.format("file_name,text\n", ",", "\n").encode("utf-16"),
         ROWS.format("file_name;text\n", ";", "\n").encode("utf-16-le"),
         ROWS.format("FILE_NAME,Text\n", ",", "\n").encode("utf-16-be"),
@@ -237,7 +238,7 @@ def test_tables_as_spreadsheets_write_them(tmp_path: Path, data: bytes) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
 def test_lines_with_names_in_any_case_and_the_exact_one_wins(tmp_path: Path, encoding: str) -> None:
     rows = [
-        {"File_Name": clip(tmp_path, "a.mp4"), "TEXT": "wrong", "text": "größer"},
+        {"File_Name": clip(tmp_path, "a.mp4"), "text": "größer", "TEXT": "wrong"},
         {"VIDEO": clip(tmp_path, "b.mp4", 5), " Caption": "right", "Dimension": "Up"},
     ]
     lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
