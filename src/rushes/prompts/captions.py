@@ -145,9 +145,11 @@ class _Folder:
             return "outside_folder", f"{row.where} names a file outside of the folder"
         if hidden_part(self.home, row.file_name):
             return "hidden_file", f"{row.where} names a hidden file, which is no clip"
-        if path in self.taken:
+        # The Hub's cache keeps equal files once; in their own folder they are as many as their names.
+        file = path if path.is_relative_to(self.home) else Path(os.path.normpath(self.home / row.file_name))
+        if file in self.taken:
             return "duplicate_row", f"{row.where} names a file that an earlier row has named"
-        self.taken.add(path)
+        self.taken.add(file)
         if len(row.text) > MAX_CAPTION_CHARS:
             words = f"the caption has {len(row.text)} characters, at most {MAX_CAPTION_CHARS} are read"
             return "caption_too_long", words
@@ -191,8 +193,9 @@ class _Folder:
     def list_unnamed(self, file: FolderFile) -> None:
         """Record a file that no row names."""
         path, relative = file.path, file.path.relative_to(self.home)
-        name = printable(relative.as_posix())
-        if not self.named.isdisjoint((path, Path(os.path.realpath(path)))) or relative.as_posix() in self.tables:
+        name, target = printable(relative.as_posix()), Path(os.path.realpath(file.path))
+        is_named = path in self.named or (target in self.named and target.is_relative_to(self.home))
+        if is_named or relative.as_posix() in self.tables:
             return
         if file.problem:
             self.drop(name, "unread_folder", f"it is {file.problem}")
@@ -264,6 +267,6 @@ class CaptionWriter:
     def _draft(self, clip: RealClip) -> Draft | Failed:
         try:
             video = clip.load()
-        except VideoError as error:
+        except Exception as error:  # whatever is odd about one file costs one clip
             return Failed.of(error)
         return Draft(clip.text, clip.text, f"real clip {clip.name}", clip.questions, video)

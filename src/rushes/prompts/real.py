@@ -104,9 +104,9 @@ def _folder(recipe: Recipe, run: Run) -> ClipFolder:
     found = read_clip_folder(spec.folder, recipe.shape, spec.num_clips, spec.windows)
     run.write_derived(REAL_CLIPS, found.rows)
     if found.warning:
-        warnings.warn(
-            f"{found.warning}; see: rushes data check {shlex.quote(spec.folder)} --recipe RECIPE", stacklevel=2
-        )
+        recipe_file = shlex.quote(str(run.home / "recipe.yaml"))
+        see = f"see: rushes data check {shlex.quote(spec.folder)} --recipe {recipe_file}"
+        warnings.warn(f"{found.warning}; {see}", stacklevel=2)
     return found.require_some(spec.folder)
 
 

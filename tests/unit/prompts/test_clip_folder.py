@@ -204,6 +204,17 @@ def test_a_data_set_in_the_hubs_cache_is_used_and_nothing_outside_of_it(tmp_path
     assert texts(read_clip_folder(home / "videos", SHAPE)) == {"b.mp4": "a part of the data set"}
 
 
+def test_equal_files_that_the_cache_keeps_once_are_as_many_as_their_names(tmp_path: Path) -> None:
+    home, blobs = cached(tmp_path, "datasets--me--clips")
+    linked(blobs, home / "a.mp4")
+    for name in ("b.mp4", "c.mp4"):
+        shutil.copyfile(home / "a.mp4", home / name, follow_symlinks=False)
+    table(home, "a.mp4", "b.mp4", "sub/../b.mp4")
+    assert reasons(read_clip_folder(home, SHAPE)) == {
+        "a.mp4": "whole", "b.mp4": "whole", "sub/../b.mp4": "duplicate_row", "c.mp4": "no_row"
+    }  # fmt: skip
+
+
 def test_a_folder_that_only_looks_like_a_cache_gets_no_exception(tmp_path: Path) -> None:
     home, blobs = cached(tmp_path, "clips")
     table(home, linked(blobs, home / "a.mp4"))
