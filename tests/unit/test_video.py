@@ -13,6 +13,7 @@ import pytest
 
 from rushes.errors import StoreError
 from rushes.recipe.base import ShapeSpec
+from rushes.store import decoding
 from rushes.store.cut import cut_video, cuts, fit_frame
 from rushes.store.decoding import VideoError
 from rushes.store.video import read_video, write_video
@@ -290,3 +291,31 @@ def test_every_stretch_of_a_file_in_one_pass_is_the_one_that_is_read_alone(tmp_p
         assert np.array_equal(alone.video.frames_THWC, cut.video.frames_THWC)
     with pytest.raises(VideoError, match=r"lasts 2.25 s; 2.50 s are needed"):
         cut_video(tmp_path / "a.mp4", shape, 3)
+
+
+def test_a_late_stretch_is_read_without_what_comes_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import av
+
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=8)
+        stream.height, stream.width, stream.pix_fmt = 16, 16, "yuv420p"
+        stream.options = {"g": "16", "bf": "2"}
+        for level in RNG.integers(0, 255, 240):
+            pixels = np.full((16, 16, 3), level, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    shape = ShapeSpec(height_px=16, width_px=16, num_frames=8, fps=8)
+    num = 0
+
+    class Counted(decoding.TimedFrame):
+        def __post_init__(self) -> None:
+            nonlocal num
+            num += 1
+
+    monkeypatch.setattr(decoding, "TimedFrame", Counted)
+    for window in (0, 1, 2, 13, 28):
+        wanted = cut_video(path, shape, window).video.frames_THWC
+        num = 0
+        assert np.array_equal(cut_video(path, shape, window, seek=True).video.frames_THWC, wanted)
+        assert num <= 16 + 8 + 9, "a group of frames, the stretch, and a second before it"

@@ -29,8 +29,8 @@ def read_captions(folder: Path) -> list[MetadataRow | BadEntry]:
 
 
 def _rows(home: Path) -> Iterator[MetadataRow | BadEntry]:
-    for video in captioned(home):
-        name, path = video.relative_to(home).as_posix(), video.with_suffix(CAPTION_SUFFIX)
+    for video, path in captioned(home):
+        name = video.relative_to(home).as_posix()
         try:
             name.encode("utf-8")
             text = _caption(home, path)

@@ -8,6 +8,7 @@ optional. Without such a table, captions are in a `.txt` file beside each video.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections import Counter
@@ -39,6 +40,8 @@ from rushes.store.video import pixel_hash
 MAX_CAPTION_CHARS: Final = 2000
 """Longest caption, characters: more than any text encoder here reads."""
 _MAX_DETAIL: Final = 300
+_MAX_STRETCHES: Final = 1000
+"""Stretches of one file at most: time stamps may claim any length."""
 
 
 def read_clip_folder(
@@ -163,8 +166,8 @@ class _Folder:
             num: stretches of a file, the first included; None for all.
         """
         free = None if self.limit is None else self.limit - len(self.used)
-        most = min((each for each in (free, None if num is None else num - 1) if each is not None), default=None)
-        for used in self.used if most is None or most > 0 else ():
+        most = min(each for each in (_MAX_STRETCHES - 1, free, None if num is None else num - 1) if each is not None)
+        for used in self.used if most > 0 else ():
             try:
                 for window, cut in enumerate(itertools.islice(cuts(used.path, self.shape, 1), most), 1):
                     sha256 = pixel_hash(cut.video)
@@ -203,7 +206,7 @@ class _Folder:
             self.drop(name, "no_row", "no row of the metadata names this file")
         elif file.is_video:
             self.drop(name, "missing_caption", f"there is no {printable(path.stem)}{CAPTION_SUFFIX} beside it")
-        elif self.tables or path.suffix != CAPTION_SUFFIX or path.with_suffix("") not in self._captioned:
+        elif self.tables or path.suffix.lower() != CAPTION_SUFFIX or path.with_suffix("") not in self._captioned:
             detail = "not named as a video is, and no row names it"
             self.rows.append(ClipRow(name=name, outcome="other", reason="no_video", detail=detail))
 
@@ -245,10 +248,15 @@ def _words_of(error: Exception) -> str:
 
 
 def _load(path: Path, shape: ShapeSpec, window: int, sha256: str) -> Video:
-    found = cut_video(path, shape, window)
-    if pixel_hash(found.video) != sha256:
+    if window > 0:
+        with contextlib.suppress(VideoError):  # a file that can only be read from its start: below
+            video = cut_video(path, shape, window, seek=True).video
+            if pixel_hash(video) == sha256:
+                return video
+    video = cut_video(path, shape, window).video
+    if pixel_hash(video) != sha256:
         raise VideoError("changed", f"{path.name!r} has changed since it was first read")
-    return found.video
+    return video
 
 
 # ---------------------------------------------------------------------------------------------- as prompts

@@ -26,7 +26,7 @@ VIDEO_SUFFIXES: Final = frozenset(
 )
 """Suffixes of files that count as videos: those of FFmpeg's video formats. A row may name any other file too."""
 CAPTION_SUFFIX: Final = ".txt"
-"""Suffix of a caption file, which stands beside its video and has the same name."""
+"""Suffix of a caption file, in either case; it stands beside its video and has the same name."""
 _HUB_REPOSITORY: Final = re.compile(r"(datasets|models|spaces)--.+")
 
 
@@ -60,11 +60,14 @@ def folder_files(home: Path) -> Iterator[FolderFile]:
         yield FolderFile(Path(error.filename), f"a folder that cannot be listed: {error.strerror}")
 
 
-def captioned(home: Path) -> Iterator[Path]:
-    """The videos that have a caption file beside them, sorted."""
+def captioned(home: Path) -> Iterator[tuple[Path, Path]]:
+    """The videos that have a caption file beside them, sorted, each with that file."""
     for file in folder_files(home):
-        if file.is_video and not file.problem and os.path.lexists(file.path.with_suffix(CAPTION_SUFFIX)):
-            yield file.path
+        if file.is_video and not file.problem:
+            beside = (file.path.with_suffix(suffix) for suffix in (CAPTION_SUFFIX, CAPTION_SUFFIX.upper()))
+            found = next((path for path in beside if os.path.lexists(path)), None)
+            if found is not None:
+                yield file.path, found
 
 
 def inside(home: Path, file_name: str) -> Path | None:

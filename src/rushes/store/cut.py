@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class VideoCut:
     """Share of the picture that was cropped away, 0 to 1."""
 
 
-def cut_video(path: Path, shape: ShapeSpec, window: int = 0) -> VideoCut:
+def cut_video(path: Path, shape: ShapeSpec, window: int = 0, *, seek: bool = False) -> VideoCut:
     """One stretch of a video file in a model's shape: its start, or a later one.
 
     Frames are chosen by their time stamps: output frame i is what the file shows at i / `shape.fps` seconds. The
@@ -51,21 +51,23 @@ def cut_video(path: Path, shape: ShapeSpec, window: int = 0) -> VideoCut:
         path: any file that FFmpeg can read.
         shape: size, number of frames, frames per second.
         window: number of the stretch from 0; each begins where the one before it ends.
+        seek: do not decode what comes before it; see `rushes.store.decoding.decoded` for what to beware of.
 
     Raises:
         VideoError: missing, empty, not a video, HDR, damaged before the end of the stretch, or too short for it.
     """
-    with contextlib.closing(cuts(path, shape, window)) as found:
+    with contextlib.closing(cuts(path, shape, window, seek=seek)) as found:
         return next(found)
 
 
-def cuts(path: Path, shape: ShapeSpec, first: int = 0) -> Generator[VideoCut]:
+def cuts(path: Path, shape: ShapeSpec, first: int = 0, *, seek: bool = False) -> Generator[VideoCut]:
     """Every stretch of a video file from number `first` on, in one pass; what is left at its end is too short for one.
 
     Args:
         path: as for `cut_video`.
         shape: as for `cut_video`.
         first: number of the first stretch to return, from 0.
+        seek: as for `cut_video`.
 
     Raises:
         VideoError: as for `cut_video`; where the file is damaged, after the stretches before the damage.
@@ -74,7 +76,9 @@ def cuts(path: Path, shape: ShapeSpec, first: int = 0) -> Generator[VideoCut]:
     window = first
     with opened(path) as stream:
         fps_in = rate_of(stream)
-        for timed in _shown(path, stream, shape, first):
+        # A second early: pictures at the border of two groups may need both.
+        seek_s = max(0.0, first * shape.num_frames / shape.fps - 1.0) if seek else 0.0
+        for timed in _shown(path, decoded(path, stream, seek_s), 1.0 / fps_in, shape, first):
             aspect = pixel_aspect_of(stream, timed)
             frames.append(fit_frame(timed.pixels(), shape.height_px, shape.width_px, aspect))
             if len(frames) == shape.num_frames:
@@ -84,16 +88,18 @@ def cuts(path: Path, shape: ShapeSpec, first: int = 0) -> Generator[VideoCut]:
                 window += 1
 
 
-def _shown(path: Path, stream: Any, shape: ShapeSpec, first: int) -> Iterator[TimedFrame]:
+def _shown(
+    path: Path, frames: Iterator[TimedFrame], step_s: float, shape: ShapeSpec, first: int
+) -> Iterator[TimedFrame]:
     """What the file shows at each instant of the model's clock, from stretch number `first` on."""
     number, enough = first * shape.num_frames, (first + 1) * shape.num_frames
     end_s, previous = 0.0, None
     # One frame is held back: the picture at a time is the last frame that started before it.
-    for timed in decoded(path, stream):
+    for timed in frames:
         while previous is not None and number / shape.fps < timed.time_s - _LATE_S:
             yield previous
             number += 1
-        previous, end_s = timed, timed.time_s + 1.0 / rate_of(stream)
+        previous, end_s = timed, timed.time_s + step_s
     while previous is not None and number / shape.fps < end_s - _LATE_S:
         yield previous
         number += 1

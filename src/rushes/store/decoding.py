@@ -92,8 +92,14 @@ def opened(path: Path) -> Iterator[Any]:
         raise VideoError("unreadable", f"{path.name!r} is damaged or not a video: {_message_of(error)}") from error
 
 
-def decoded(path: Path, stream: Any) -> Iterator[TimedFrame]:
+def decoded(path: Path, stream: Any, seek_s: float = 0.0) -> Iterator[TimedFrame]:
     """The frames in display order.
+
+    Args:
+        path: the file, for messages.
+        stream: of `opened`.
+        seek_s: after the first frame, go on at the last key frame before this time, seconds. In a few files that is
+            another one, or frames after it look different: compare the result with what was read without.
 
     Raises:
         VideoError: there is none, one is damaged, or their colours would be wrong without tone mapping.
@@ -107,9 +113,20 @@ def decoded(path: Path, stream: Any) -> Iterator[TimedFrame]:
         if start_s is None:
             _refuse_hdr(path, stream, frame)
             start_s = time_s
+            if seek_s > 0.0:
+                stream.container.seek(int((start_s + seek_s) / stream.time_base), stream=stream, backward=True)
+                yield from _from_here(path, stream, start_s)
+                return
         yield TimedFrame(time_s - start_s, frame)
     if start_s is None:
         raise VideoError("unreadable", f"{path.name!r} holds no frame that can be decoded")
+
+
+def _from_here(path: Path, stream: Any, start_s: float) -> Iterator[TimedFrame]:
+    for frame in stream.container.decode(stream):
+        if frame.is_corrupt or frame.time is None:
+            raise VideoError("unreadable", f"{path.name!r} cannot be read from its middle")
+        yield TimedFrame(float(frame.time) - start_s, frame)
 
 
 def _refuse_hdr(path: Path, stream: Any, frame: Any) -> None:

@@ -121,7 +121,7 @@ def with_captions(folder: Path) -> None:
         clip(folder, name, i)
     (folder / "a.txt").write_bytes(b"\xef\xbb\xbfa red circle\r\n moves \n")
     (folder / "sub" / "b.txt").write_text("ein größerer Kreis", encoding="utf-16")
-    (folder / "c.txt").write_text("c", encoding="utf-16-le")
+    (folder / "c.TXT").write_text("c", encoding="utf-16-le")
     (folder / "empty.txt").write_text(" \n")
     (folder / "latin.txt").write_bytes(b"caf\xe9")
     (folder.parent / "secret.txt").write_text("a secret")
@@ -300,6 +300,20 @@ def test_stretches_of_every_file_in_turn(
     assert row.lost_s == pytest.approx(17 / 8 - row.num_clips * 5 / 8)
     if row.num_clips > 1:
         assert row.detail == f"{row.num_clips} stretches of 0.62 s of 2.12 s"
+
+
+def test_a_file_that_can_only_be_read_from_its_start_is_read_from_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table(tmp_path, clip(tmp_path, "a.mp4", 0, 17))
+    found = read_clip_folder(tmp_path, SHAPE, None, "all")
+    real = captions.cut_video
+
+    def other(path: Path, shape: ShapeSpec, window: int = 0, *, seek: bool = False) -> object:
+        return real(path, shape, window - seek)  # seeking finds another stretch
+
+    monkeypatch.setattr(captions, "cut_video", other)
+    assert np.array_equal(found.clips[2].load().frames_THWC, NOISE[10:15])
 
 
 def test_a_still_picture_gives_one_clip_however_long_it_is(tmp_path: Path) -> None:

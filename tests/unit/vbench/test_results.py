@@ -70,6 +70,7 @@ def test_zip_as_submitted_is_read_without_unpacking(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(f"Material/model/{NAME}", json.dumps({"Material": [0.6, rows(GOOD)]}))
         archive.writestr(f"__MACOSX/._{NAME}", b"\x00")
+        archive.writestr(f"._{NAME}", b"\x00")
     found = read_results(path, suite=small_suite())
     assert found.model == "evaluation_results" and only(found).doubts == ()
 
