@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from rushes.errors import InputError
+from rushes.store.files import is_hidden
 from rushes_vbench.catalogue import facts, identifier
 from rushes_vbench.names import file_name, parse
+from rushes_vbench.placing import dimension_folders
 from rushes_vbench.suite import Suite
 
 Kind = Literal["missing", "stray", "unreadable", "short", "uneven"]
@@ -86,7 +88,7 @@ def check_folder(
     """
     if not folder.is_dir():
         raise InputError("there is no such folder of clips", expected="a folder with .mp4 files", got=str(folder))
-    inner = {name: path for path in sorted(folder.iterdir()) if path.is_dir() and (name := identifier(path.name))}
+    inner = {name: paths[0] for name, paths in dimension_folders(folder).items()}
     own = identifier(folder.name)
     if inner:
         wanted = [name for name in suite.names_by_dimension if not dimensions or name in dimensions]
@@ -161,17 +163,21 @@ def _check(name: str, folder: Path, root: Path, suite: Suite, probe: Probe | Non
 
     missing = [Problem("missing", name, at(file), "no such file") for file in expected if file not in present]
     allowed = set(expected)
-    stray = [Problem("stray", name, at(file), _advice(file, suite)) for file in there if file not in allowed]
+    stray = [Problem("stray", name, at(file), _advice(file, present, suite)) for file in there if file not in allowed]
     found = [file for file in expected if file in present]
     inside = list(_inside(name, folder, found, suite, at, probe)) if probe is not None else []
     return Checked(name or "all", len(expected), len(found), (*missing, *stray, *inside))
 
 
-def _advice(file: str, suite: Suite) -> str:
+def _advice(file: str, present: Set[str], suite: Suite) -> str:
+    if is_hidden(file):
+        return "a hidden file, no clip: the folder must contain nothing else"
     found = parse(file)
     prompt = suite.lookup.near(found[0]) if found else None
     if found and prompt is not None:
         right = file_name(prompt, found[1])
+        if right != file and right in present:
+            return f"looks like {right!r}, which is there too: remove it"
         if right != file:
             return f"looks like {right!r}: rename it, or let rushes vbench export do it"
         if found[1] >= suite.num_samples(prompt):

@@ -16,7 +16,7 @@ from rushes.errors import InputError
 from rushes.records import Clip, Record
 from rushes.records.base import Count, Text
 from rushes.store.blobs import Blobs
-from rushes.store.files import explained, make_folder, write_atomic
+from rushes.store.files import explained, make_folder, visible, write_atomic
 from rushes.store.run import Run
 from rushes_vbench.catalogue import SOURCE
 from rushes_vbench.placing import Layout, Placed, Placing, Take
@@ -157,7 +157,7 @@ def _begin(folder: Path, list_file: Path, manifest: Manifest) -> None:
                 expected="the same clips and layout, or a new name",
                 next_step="name another folder or model, or remove the earlier export and its list",
             )
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and visible(folder):
         raise InputError(f"{folder} contains other files", expected="an empty or new folder", next_step="name another")
     make_folder(folder)
     write_atomic(list_file, text)

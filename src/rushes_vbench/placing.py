@@ -9,6 +9,7 @@ from typing import Literal
 
 from rushes.errors import InputError
 from rushes.records import Clip
+from rushes.store.files import visible
 from rushes_vbench.catalogue import facts, identifier
 from rushes_vbench.names import file_name, parse
 from rushes_vbench.suite import Suite
@@ -110,36 +111,74 @@ class Listing:
     """Damaged file names whose prompt was found all the same."""
     unknown: tuple[str, ...]
     """Other entries: not of the suite, or not named as the benchmark names clips."""
+    doubles: tuple[str, ...] = ()
+    """Damaged file names of clips that are there under their exact name, or under an earlier damaged one: not used."""
 
 
 def list_folder(folder: Path, suite: Suite) -> Listing:
     """The clips of a folder, flat or with a sub-folder per dimension, by their names.
 
-    Names that copying has damaged in a known way (see `rushes_vbench.names.Lookup`) are recognised.
+    Names that copying has damaged in a known way (see `rushes_vbench.names.Lookup`) are recognised; a file of the exact
+    name always wins. Hidden files, such as the `._` companions that macOS writes, are no clips.
 
     Raises:
         InputError: there is no such folder.
     """
     if not folder.is_dir():
         raise InputError("there is no such folder of clips", expected="a folder with .mp4 files", got=str(folder))
-    takes, renamed, unknown = list[Take](), list[str](), list[str]()
+    exact, damaged, unknown = list[_Found](), list[_Found](), list[str]()
     for path, dimension in _videos(folder):
-        found = parse(path.name)
-        prompt = suite.lookup.near(found[0]) if found else None
-        if found is None or prompt is None or (dimension and dimension not in suite.dimensions_of(prompt)):
-            unknown.append(path.relative_to(folder).as_posix())
-            continue
-        takes.append(Take(prompt, found[1], dimension, path))
-        if path.name != file_name(prompt, found[1]):
-            renamed.append(path.relative_to(folder).as_posix())
-    return Listing(tuple(takes), tuple(renamed), tuple(unknown))
+        name = path.relative_to(folder).as_posix()
+        take = _take_of(path, dimension, suite)
+        if take is None:
+            unknown.append(name)
+        else:
+            is_exact = path.name == file_name(take.prompt, take.sample) and dimension in (None, path.parent.name)
+            (exact if is_exact else damaged).append((name, take))
+    taken = {_place_of(take) for _, take in exact}
+    repaired, doubles = list[_Found](), list[str]()
+    for name, take in damaged:
+        if _place_of(take) in taken:
+            doubles.append(name)
+        else:
+            taken.add(_place_of(take))
+            repaired.append((name, take))
+    takes = tuple(take for _, take in sorted((*exact, *repaired), key=lambda found: found[0]))
+    return Listing(takes, tuple(name for name, _ in repaired), tuple(unknown), tuple(doubles))
+
+
+_Found = tuple[str, Take]
+"""A file's path in the folder that is listed, and its clip."""
+
+
+def _place_of(take: Take) -> tuple[str | None, str, int]:
+    return take.dimension, take.prompt, take.sample
+
+
+def _take_of(path: Path, dimension: str | None, suite: Suite) -> Take | None:
+    """The clip in a file; None for what is no file of the suite."""
+    found = parse(path.name)
+    prompt = suite.lookup.near(found[0]) if found else None
+    if found is None or prompt is None or not path.is_file():
+        return None
+    if dimension is not None and dimension not in suite.dimensions_of(prompt):
+        return None
+    return Take(prompt, found[1], dimension, path)
+
+
+def dimension_folders(folder: Path) -> dict[str, list[Path]]:
+    """Sub-folders that are named after a dimension: the one of the exact name first, other spellings after it."""
+    found: dict[str, list[Path]] = {}
+    for path in visible(folder):
+        if path.is_dir() and (name := identifier(path.name)) is not None:
+            found.setdefault(name, []).append(path)
+    return {name: sorted(paths, key=lambda path: (path.name != name, path.name)) for name, paths in found.items()}
 
 
 def _videos(folder: Path) -> Iterable[tuple[Path, str | None]]:
-    """Every entry of a folder, and of those of its sub-folders that are named after a dimension."""
-    for path in sorted(folder.iterdir()):
-        dimension = identifier(path.name) if path.is_dir() else None
-        if dimension is None:
-            yield path, None
-        else:
-            yield from ((inner, dimension) for inner in sorted(path.iterdir()))
+    """Every visible entry of a folder, and of those of its sub-folders that are named after a dimension."""
+    inner = dimension_folders(folder)
+    arranged = {path for paths in inner.values() for path in paths}
+    yield from ((path, None) for path in visible(folder) if path not in arranged)
+    for name, paths in inner.items():
+        yield from ((path, name) for each in paths for path in visible(each))

@@ -19,6 +19,7 @@ from typing import Any, Final
 from rushes.errors import InputError
 from rushes.records import Record
 from rushes.records.base import Text
+from rushes.store.files import is_hidden
 from rushes_vbench.catalogue import Facts, facts, identifier
 from rushes_vbench.names import last_part, parse
 from rushes_vbench.suite import Suite
@@ -134,13 +135,14 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
         if path.is_dir():
             for file in sorted(path.rglob("*.json")):
-                if file.is_file():
+                if file.is_file() and not any(is_hidden(part) for part in file.relative_to(path).parts):
                     yield file.relative_to(path).as_posix(), _limited(file.name, file.stat().st_size, file.read_bytes)
         elif path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as archive:
                 for info in sorted(archive.infolist(), key=lambda each: each.filename):
                     # macOS stores a shadow copy of every file next to it.
-                    if info.filename.lower().endswith(".json") and "__MACOSX" not in info.filename:
+                    is_shadow = "__MACOSX" in info.filename or is_hidden(last_part(info.filename))
+                    if info.filename.lower().endswith(".json") and not is_shadow:
                         yield info.filename, _limited(info.filename, info.file_size, lambda i=info: archive.read(i))
         else:
             yield path.name, _limited(path.name, path.stat().st_size, path.read_bytes)

@@ -16,7 +16,7 @@ import torch
 from rushes.errors import InputError
 from rushes.families.load import load_family
 from rushes.pipeline import improve
-from rushes.prompts.captions import ClipRow
+from rushes.prompts.clip_rows import ClipRow
 from rushes.recipe.prompts import RealClipsSpec
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import RealismSpec, TrainSpec

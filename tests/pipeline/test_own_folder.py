@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rushes.pipeline import improve
-from rushes.prompts.captions import ClipRow
+from rushes.prompts.clip_rows import ClipRow
 from rushes.recipe.prompts import RealClipsSpec
 from rushes.records import Prompt, Rejection
 from rushes.store.run import Run

@@ -47,7 +47,8 @@ KNOWS = {
     "doctor": "plugins",
     "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store train"
     " weights",
-    "cli": "audit doctor errors execute export pipeline plan plugins recipe records report secrets store train",
+    "cli": "audit doctor errors execute export families pipeline plan plugins prompts recipe records report secrets"
+    " store train",
     "__main__": "cli",
 }
 """Who may know whom, from the bottom up: a part imports what stands here and nothing else, inside functions too. A part
@@ -57,7 +58,7 @@ part of the core but the pipeline, and the core knows neither."""
 LIGHT = frozenset({"errors", "records", "roles", "recipe", "plugins", "store", "execute", "cli", "__main__"})
 """What `rushes --help` may load: nothing of these, directly or through others, imports a heavy library at the top."""
 
-WITH_NUMPY = frozenset({"rushes.store.video"})
+WITH_NUMPY = frozenset({"rushes.store.video", "rushes.store.cut", "rushes.store.decoding"})
 """Of the light parts, what only modules with frames in hand import."""
 
 HEAVY = frozenset(

@@ -35,11 +35,7 @@ class Labels:
 
     def of(self, case: Case, question: str) -> bool | None:
         """The answer of people to a question about a clip; None if they gave none."""
-        for name in {case.name, case.name[:12]}:
-            found = self.yes.get((name, _folded(question)))
-            if found is not None:
-                return found
-        return None
+        return self.yes.get((case.name, _folded(question)))
 
 
 def read_labels(path: Path, cases: Sequence[Case]) -> Labels:

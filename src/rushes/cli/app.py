@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rushes.cli.audit import judge
+from rushes.cli.data import data
 from rushes.cli.export import export
 from rushes.cli.options import (
     AllowChangeOption,
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(judge, name="judge")
 app.add_typer(export, name="export")
+app.add_typer(data, name="data")
 
 
 def _add_packages() -> None:

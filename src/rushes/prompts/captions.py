@@ -2,118 +2,103 @@
 
 The folder holds video files and `metadata.jsonl` (one object per line) or `metadata.csv` (a header, then one row per
 video). One column has the file's name, relative to the folder, and one its caption; `dimension` and `questions` are
-optional. Every file and every row ends up in `ClipFolder.rows`: used, cut, dropped or left over, and why.
+optional. Without such a table, captions are in a `.txt` file beside each video. Every file and every row ends up in
+`ClipFolder.rows`: used, cut, dropped or left over, and why.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from rushes.errors import InputError
-from rushes.prompts.metadata import REAL, MetadataRow, read_metadata
+from rushes.prompts.caption_files import read_captions
+from rushes.prompts.clip_files import (
+    CAPTION_SUFFIX,
+    FolderFile,
+    folder_files,
+    hidden_part,
+    inside,
+    printable,
+    problem_of,
+)
+from rushes.prompts.clip_rows import LARGE_CROP, ClipFolder, ClipRow
+from rushes.prompts.metadata import REAL, BadEntry, MetadataRow, metadata_files
 from rushes.recipe.base import ShapeSpec
-from rushes.records import Record
-from rushes.records.base import Text
+from rushes.recipe.prompts import Windows
 from rushes.roles import Brief, Draft, Failed, RealClip, Video
-from rushes.store.video import VideoCut, VideoError, cut_video, pixel_hash
+from rushes.store.cut import VideoCut, cut_video, cuts
+from rushes.store.decoding import VideoError
+from rushes.store.video import pixel_hash
 
-VIDEO_SUFFIXES: Final = frozenset(".mp4 .mov .m4v .mkv .webm .avi .mpg .mpeg .gif".split())
-"""Suffixes of files that count as videos; a row may name any other file too."""
 MAX_CAPTION_CHARS: Final = 2000
 """Longest caption, characters: more than any text encoder here reads."""
-REAL_CLIPS: Final = "real-clips"
-"""Name of a run's derived records of `ClipRow`: the outcome of each file and row of the user's folder."""
+_MAX_DETAIL: Final = 300
+_MAX_STRETCHES: Final = 1000
+"""Stretches of one file at most: time stamps may claim any length."""
 
 
-class ClipRow(Record):
-    """The outcome of one file or one metadata row.
-
-    Example:
-        ClipRow(name="a.mp4", outcome="cut", reason="fitted", detail="the first 2.12 s of 10.00 s")
-    """
-
-    name: str
-    """File name as the row or the folder has it, or the place of the row; free text, to be escaped where shown."""
-    outcome: Literal["used", "cut", "dropped", "left_over"]
-    """`cut`: used without its end or its edges; `left_over`: good, but not needed."""
-    reason: Text
-    """Short tag: whole, fitted, too_short, unreadable, missing_caption, no_row, outside_folder, ..."""
-    detail: str
-    """In words."""
-
-
-@dataclass(frozen=True)
-class ClipFolder:
-    """A folder of real clips, read."""
-
-    clips: tuple[RealClip, ...]
-    """Usable clips, in the order of the metadata."""
-    rows: tuple[ClipRow, ...]
-    """Every row of the metadata in order, then every video that no row names."""
-
-    @property
-    def dropped(self) -> tuple[ClipRow, ...]:
-        """What could not be used."""
-        return tuple(row for row in self.rows if row.outcome == "dropped")
-
-    def require_some(self, folder: str) -> ClipFolder:
-        """This folder, if it has a usable clip.
-
-        Raises:
-            InputError: it has none; the message has the first reasons.
-        """
-        if self.clips:
-            return self
-        reasons = "; ".join(f"{row.name!r}: {row.detail}" for row in self.dropped[:3]) or "the metadata has no rows"
-        raise InputError(
-            f"no real clip in {folder} can be used: {reasons}",
-            expected="at least one video with a caption, as long as the model's clips",
-            next_step="correct the files, or set train.realism.kind: none to train without real clips",
-        )
-
-
-def read_clip_folder(folder: str | Path, shape: ShapeSpec, limit: int | None = None) -> ClipFolder:
+def read_clip_folder(
+    folder: str | Path, shape: ShapeSpec, limit: int | None = None, windows: Windows = "first"
+) -> ClipFolder:
     """Read a folder of videos with captions.
 
     Each video is decoded once to check whether it can be used: its centre is cropped and resized, and its first seconds
     are resampled at the model's frame rate. Videos beyond `limit` are not read.
 
     Args:
-        folder: holds the videos, optionally in sub-folders, and the metadata file.
+        folder: holds the videos, optionally in sub-folders, and the metadata file or caption files.
         shape: size, number of frames and frame rate of the model's clips.
         limit: how many clips to use at most; None for all.
+        windows: how many stretches of each video become clips; later ones only while the limit is not reached.
 
     Raises:
-        InputError: there is no such folder, it cannot be listed, or it holds no metadata file that can be read.
+        InputError: there is no such folder, it cannot be listed, or it holds no metadata that can be read and no
+            caption file.
     """
-    home = Path(folder)
-    entries = read_metadata(home)
-    found = _Folder(home.resolve(), shape, limit)
+    entries = read_captions(Path(folder))
+    found = _Folder(Path(folder).resolve(), shape, limit, frozenset(metadata_files(Path(folder))))
     for entry in entries:
-        if isinstance(entry, MetadataRow):
-            found.take(entry)
-        else:
-            found.mark(entry.name)
-            found.drop(entry.name, entry.reason, entry.detail)
-    for path in _videos(found.home):
-        if found.named.isdisjoint((path, path.resolve())):
-            name = _printable(path.relative_to(found.home).as_posix())
-            found.drop(name, "no_row", "no row of the metadata names this file")
-    return ClipFolder(tuple(found.clips), tuple(found.rows))
+        found.enter(entry)
+    if windows != "first":
+        found.later_stretches(None if windows == "all" else windows)
+    clips = found.clips()
+    for file in folder_files(found.home):
+        found.list_unnamed(file)
+    return ClipFolder(tuple(clip for clip, _ in clips), tuple(found.rows), tuple(name for _, name in clips))
+
+
+@dataclass
+class _Used:
+    """A file that gives clips."""
+
+    row: MetadataRow
+    path: Path
+    place: int
+    """Position of its row in the table."""
+    changes: tuple[str, ...]
+    """Those of the first stretch."""
+    sha256s: list[str]
+    """Pixels of each of its clips."""
+    windows: list[int]
+    """Number of the stretch that each clip shows."""
+    note: str = ""
+    """What ended the search for more, if it was not the end of the file."""
 
 
 class _Folder:
     """A folder while it is read."""
 
-    def __init__(self, home: Path, shape: ShapeSpec, limit: int | None) -> None:
-        self.home, self.shape, self.limit = home, shape, limit
-        self.clips: list[RealClip] = []
+    def __init__(self, home: Path, shape: ShapeSpec, limit: int | None, tables: frozenset[str]) -> None:
+        self.home, self.shape, self.limit, self.tables = home, shape, limit, tables
         self.rows: list[ClipRow] = []
+        self.used: list[_Used] = []
         self.named: set[Path] = set()
         """Files that a row names, whatever its outcome; links both as themselves and as their targets."""
         self.taken: set[Path] = set()
@@ -122,115 +107,156 @@ class _Folder:
     def drop(self, name: str, reason: str, detail: str) -> None:
         self.rows.append(ClipRow(name=name, outcome="dropped", reason=reason, detail=detail))
 
-    def mark(self, file_name: str) -> Path | None:
-        """Remember that a row names this file; returns it as `_inside` does."""
-        path = self._inside(file_name)
+    def enter(self, entry: MetadataRow | BadEntry) -> None:
+        """Use a row's clip, or record why not: whatever is odd about one file ends with its row."""
+        name = entry.file_name if isinstance(entry, MetadataRow) else entry.name
+        try:
+            path = self._mark(name)
+            if isinstance(entry, BadEntry):
+                self.drop(name, entry.reason, entry.detail)
+            else:
+                self._take(entry, path)
+        except VideoError as error:
+            self.drop(name, error.reason, error.problem)
+        except Exception as error:
+            self.drop(name, "unreadable", _words_of(error))
+
+    def _mark(self, file_name: str) -> Path | None:
+        """Remember that a row names this file; returns it as `inside` does."""
+        path = inside(self.home, file_name)
         self.named.add(Path(os.path.abspath(self.home / file_name)))
         if path is not None:
             self.named.add(path)
         return path
 
-    def take(self, row: MetadataRow) -> None:
-        """Use a row's clip, or record why not."""
-        path = self.mark(row.file_name)
-        if path is None:
-            self.drop(row.file_name, "outside_folder", f"{row.where} names a file outside of the folder")
-            return
-        if path in self.taken:
-            self.drop(row.file_name, "duplicate_row", f"{row.where} names a file that an earlier row has named")
-            return
-        self.taken.add(path)
-        problem = _caption_problem(row)
+    def _take(self, row: MetadataRow, path: Path | None) -> None:
+        problem = self._problem(row, path)
         if problem is not None:
             self.drop(row.file_name, *problem)
-        elif not path.is_file():
-            self.drop(row.file_name, "missing_file", f"{row.where} names a file that does not exist")
-        elif self.limit is not None and len(self.clips) >= self.limit:
+        elif self.limit is not None and len(self.used) >= self.limit:
             detail = f"only {self.limit} clips are needed, and earlier rows supply them"
             self.rows.append(ClipRow(name=row.file_name, outcome="left_over", reason="over_limit", detail=detail))
         else:
-            self._use(row, path)
+            opened = self.home / row.file_name
+            cut = cut_video(opened, self.shape)
+            self.used.append(_Used(row, opened, len(self.rows), cut.changes, [pixel_hash(cut.video)], [0]))
+            self.rows.append(_used_row(row.file_name, cut))
 
-    def _inside(self, file_name: str) -> Path | None:
-        """The file, with links followed; None when it is not below the folder."""
-        try:
-            path = (self.home / file_name).resolve()
-        except (OSError, RuntimeError, ValueError):
-            return None  # a loop of links, or characters that no file name has
-        return path if path.is_relative_to(self.home) and path != self.home else None
+    def _problem(self, row: MetadataRow, path: Path | None) -> tuple[str, str] | None:
+        """Why a row's file is not even opened: reason tag and words."""
+        if path is None:
+            return "outside_folder", f"{row.where} names a file outside of the folder"
+        if hidden_part(self.home, row.file_name):
+            return "hidden_file", f"{row.where} names a hidden file, which is no clip"
+        # The Hub's cache keeps equal files once; in their own folder they are as many as their names.
+        file = path if path.is_relative_to(self.home) else Path(os.path.normpath(self.home / row.file_name))
+        if file in self.taken:
+            return "duplicate_row", f"{row.where} names a file that an earlier row has named"
+        self.taken.add(file)
+        if len(row.text) > MAX_CAPTION_CHARS:
+            words = f"the caption has {len(row.text)} characters, at most {MAX_CAPTION_CHARS} are read"
+            return "caption_too_long", words
+        problem = problem_of(self.home / row.file_name)
+        return None if problem is None else (problem[0], f"{row.where} names {problem[1]}")
 
-    def _use(self, row: MetadataRow, path: Path) -> None:
-        cut = partial(
-            cut_video,
-            path,
-            height_px=self.shape.height_px,
-            width_px=self.shape.width_px,
-            num_frames=self.shape.num_frames,
-            fps=self.shape.fps,
-        )
-        try:
-            found = cut()
-        except VideoError as error:
-            self.drop(row.file_name, error.reason, error.problem)
+    def later_stretches(self, num: int | None) -> None:
+        """Find the later stretches of each used file, as far as they are needed.
+
+        Args:
+            num: stretches of a file, the first included; None for all.
+        """
+        free = None if self.limit is None else self.limit - len(self.used)
+        most = min(each for each in (_MAX_STRETCHES - 1, free, None if num is None else num - 1) if each is not None)
+        for used in self.used if most > 0 else ():
+            try:
+                for window, cut in enumerate(itertools.islice(cuts(used.path, self.shape, 1), most), 1):
+                    sha256 = pixel_hash(cut.video)
+                    if sha256 not in used.sha256s:  # a still or repeating picture adds nothing
+                        used.sha256s.append(sha256)
+                        used.windows.append(window)
+            except VideoError as error:
+                used.note = "" if error.reason == "too_short" else f"not read to its end: {error.problem}"
+            except Exception as error:
+                used.note = f"not read to its end: {_words_of(error)}"
+
+    def clips(self) -> list[tuple[RealClip, str]]:
+        """The clips with the names of their rows, which now say how many clips each file gives."""
+        order = sorted((k, i) for i, used in enumerate(self.used) for k in range(len(used.windows)))[: self.limit]
+        for i, num in Counter(i for _, i in order).items():
+            used = self.used[i]
+            self.rows[used.place] = _with_stretches(self.rows[used.place], used, num, self.shape)
+        return [(self._clip(self.used[i], k), self.used[i].row.file_name) for k, i in order]
+
+    def _clip(self, used: _Used, k: int) -> RealClip:
+        row, window, sha256 = used.row, used.windows[k], used.sha256s[k]
+        name = row.file_name if window == 0 else f"{row.file_name}, stretch {window + 1}"
+        load = partial(_load, used.path, self.shape, window, sha256)
+        return RealClip(name, row.text.strip(), row.dimension or REAL, row.questions, sha256, load)
+
+    def list_unnamed(self, file: FolderFile) -> None:
+        """Record a file that no row names."""
+        path, relative = file.path, file.path.relative_to(self.home)
+        name, target = printable(relative.as_posix()), Path(os.path.realpath(file.path))
+        is_named = path in self.named or (target in self.named and target.is_relative_to(self.home))
+        if is_named or relative.as_posix() in self.tables:
             return
-        sha256 = pixel_hash(found.video)
-        load = partial(_load, cut, sha256, row.file_name)
-        clip = RealClip(row.file_name, row.text.strip(), row.dimension or REAL, row.questions, sha256, load)
-        self.clips.append(clip)
-        self.rows.append(
-            ClipRow(
-                name=row.file_name,
-                outcome="used" if found.is_whole else "cut",
-                reason="fitted" if found.changes else "whole",
-                detail="; ".join(found.changes) or "as it is",
-            )
-        )
+        if file.problem:
+            self.drop(name, "unread_folder", f"it is {file.problem}")
+        elif file.is_video and self.tables:
+            self.drop(name, "no_row", "no row of the metadata names this file")
+        elif file.is_video:
+            self.drop(name, "missing_caption", f"there is no {printable(path.stem)}{CAPTION_SUFFIX} beside it")
+        elif self.tables or path.suffix.lower() != CAPTION_SUFFIX or path.with_suffix("") not in self._captioned:
+            detail = "not named as a video is, and no row names it"
+            self.rows.append(ClipRow(name=name, outcome="other", reason="no_video", detail=detail))
+
+    @cached_property
+    def _captioned(self) -> frozenset[Path]:
+        """The files that rows name, without their suffixes."""
+        return frozenset(path.with_suffix("") for path in self.named if path.name)
 
 
-def without_refused(
-    rows: Sequence[ClipRow], clips: Sequence[RealClip], refused: Mapping[int, tuple[str, str]]
-) -> tuple[ClipRow, ...]:
-    """The table with clips marked as dropped whose captions cannot be trained on, though their files are good.
-
-    Args:
-        rows: of `ClipFolder`.
-        clips: of the same.
-        refused: position in `clips` -> reason tag and detail.
-    """
-    why = {clips[position].name: reason for position, reason in refused.items()}
-    return tuple(
-        ClipRow(name=row.name, outcome="dropped", reason=why[row.name][0], detail=why[row.name][1])
-        if row.outcome in ("used", "cut") and row.name in why
-        else row
-        for row in rows
+def _used_row(name: str, cut: VideoCut) -> ClipRow:
+    return ClipRow(
+        name=name,
+        outcome="used" if cut.is_whole else "cut",
+        reason="fitted" if cut.changes else "whole",
+        detail=_detail(cut.changes, cut.crop_lost),
+        num_clips=1,
+        lost_s=cut.lost_s,
+        crop_lost=cut.crop_lost,
     )
 
 
-def _load(cut: Callable[[], VideoCut], sha256: str, name: str) -> Video:
-    found = cut()
-    if pixel_hash(found.video) != sha256:
-        raise VideoError("changed", f"{name!r} has changed since it was first read")
-    return found.video
+def _with_stretches(row: ClipRow, used: _Used, num: int, shape: ShapeSpec) -> ClipRow:
+    """The row of a file that gives `num` clips, made from that of its first stretch."""
+    changes, length_s = used.changes, shape.num_frames / shape.fps
+    if num > 1:  # the first change is then the stretch that was taken
+        changes = (f"{num} stretches of {length_s:.2f} s of {row.lost_s + length_s:.2f} s", *changes[1:])
+    detail = _detail((*changes, used.note) if used.note else changes, row.crop_lost)
+    lost_s = max(0.0, row.lost_s - (num - 1) * length_s)
+    return row.model_copy(update={"num_clips": num, "lost_s": lost_s, "detail": detail})
 
 
-def _caption_problem(row: MetadataRow) -> tuple[str, str] | None:
-    if len(row.text) > MAX_CAPTION_CHARS:
-        return "caption_too_long", f"the caption has {len(row.text)} characters, at most {MAX_CAPTION_CHARS} are read"
-    return None
+def _detail(changes: Sequence[str], crop_lost: float) -> str:
+    large = [f"only {1 - crop_lost:.0%} of the picture is left"] if crop_lost > LARGE_CROP else []
+    return "; ".join([*changes, *large]) or "as it is"
 
 
-def _videos(home: Path) -> Iterator[Path]:
-    """Every video file below the folder, sorted; links to folders are not followed."""
-    for parent, folders, files in os.walk(home):
-        folders.sort()
-        for name in sorted(files):
-            if Path(name).suffix.lower() in VIDEO_SUFFIXES:
-                yield Path(parent) / name
+def _words_of(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:_MAX_DETAIL]
 
 
-def _printable(name: str) -> str:
-    """A file name with bytes that are not valid text written as escapes."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+def _load(path: Path, shape: ShapeSpec, window: int, sha256: str) -> Video:
+    if window > 0:
+        with contextlib.suppress(VideoError):  # a file that can only be read from its start: below
+            video = cut_video(path, shape, window, seek=True).video
+            if pixel_hash(video) == sha256:
+                return video
+    video = cut_video(path, shape, window).video
+    if pixel_hash(video) != sha256:
+        raise VideoError("changed", f"{path.name!r} has changed since it was first read")
+    return video
 
 
 # ---------------------------------------------------------------------------------------------- as prompts
@@ -249,6 +275,6 @@ class CaptionWriter:
     def _draft(self, clip: RealClip) -> Draft | Failed:
         try:
             video = clip.load()
-        except VideoError as error:
+        except Exception as error:  # whatever is odd about one file costs one clip
             return Failed.of(error)
         return Draft(clip.text, clip.text, f"real clip {clip.name}", clip.questions, video)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from rushes.errors import InputError
-from rushes.prompts.rows import BadRow, parse_line, questions_of, text_of
+from rushes.prompts.clip_files import CAPTION_SUFFIX, captioned
+from rushes.prompts.rows import BadRow, as_utf8, parse_line, plain_names, questions_of, text_of
 from rushes.records import Question
 
 FILE_COLUMNS: Final = ("file_name", "video", "video_path", "file_path", "path")
@@ -24,6 +25,7 @@ TEXT_COLUMNS: Final = ("text", "caption", "prompt", "cap")
 REAL: Final = "Real"
 """Dimension of a real clip whose row has none."""
 METADATA_NAMES: Final = ("metadata.jsonl", "metadata.csv")
+_DELIMITERS: Final = (",", ";", "\t", "|")
 _EXAMPLE: Final = '{"file_name": "clip_0001.mp4", "text": "a red circle moves to the left"}'
 
 
@@ -58,6 +60,8 @@ class BadEntry:
 def read_metadata(folder: Path) -> list[MetadataRow | BadEntry]:
     """Every row of the folder's metadata, in order. If both files exist, the `.jsonl` is read and the other reported.
 
+    Names of columns count in any case. A CSV has commas, semicolons, tabs or bars between its cells.
+
     Raises:
         InputError: no such folder, no metadata file, one that cannot be read, or a CSV without the columns needed.
     """
@@ -67,31 +71,35 @@ def read_metadata(folder: Path) -> list[MetadataRow | BadEntry]:
         data = (folder / name).read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {folder / name}", got=error.strerror, next_step="check that file") from error
+    try:
+        data = as_utf8(data)
+    except BadRow as error:
+        raise InputError(f"{folder / name} {error}", next_step="save it as UTF-8") from None
     entries = list(_jsonl(name, data) if name.endswith(".jsonl") else _csv(name, data, folder))
     unread = [BadEntry(other, "unused_metadata", f"{name} is read instead") for other in names[1:]]
     return [*entries, *unread]
 
 
 def metadata_files(folder: Path) -> list[str]:
-    """Names of the folder's metadata files, at least one; the first is the one that is read.
+    """Names of the folder's metadata files; the first is the one that is read. None if caption files take its place.
 
     Raises:
-        InputError: no such folder, or no metadata file.
+        InputError: no such folder, or neither a metadata file nor a caption file.
     """
     try:
         there = set(os.listdir(folder))
     except OSError as error:
         raise InputError(
             f"there is no folder of videos at {folder}",
-            expected=f"a folder with videos and {' or '.join(METADATA_NAMES)}",
+            expected=f"a folder with videos and {' or '.join(METADATA_NAMES)}, or captions in {CAPTION_SUFFIX} files",
             got=error.strerror,
             next_step="create it with metadata.jsonl in it, or correct prompts.real.folder",
         ) from error
     names: list[str] = [name for name in METADATA_NAMES if name in there]
-    if not names:
+    if not names and next(captioned(folder), None) is None:
         raise InputError(
             f"{folder} holds no metadata file",
-            expected=" or ".join(METADATA_NAMES),
+            expected=f"{' or '.join(METADATA_NAMES)}, or a {CAPTION_SUFFIX} file with its caption beside each video",
             got=sorted(there)[:5],
             next_step=f"write metadata.jsonl into it, one line per video, like {_EXAMPLE}",
         )
@@ -113,15 +121,18 @@ def _jsonl(name: str, data: bytes) -> Iterator[MetadataRow | BadEntry]:
 
 def _csv(name: str, data: bytes, folder: Path) -> Iterator[MetadataRow | BadEntry]:
     # Bytes that are not UTF-8 survive decoding and are refused with their row.
-    reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig", "surrogateescape"), newline=""), strict=True)
-    columns = _columns(reader, name)
-    if not set(FILE_COLUMNS) & set(columns) or not set(TEXT_COLUMNS) & set(columns):
+    text = data.decode("utf-8-sig", "surrogateescape")
+    readers = [_reader(text, delimiter) for delimiter in _DELIMITERS]
+    columns = [_columns(reader) for reader in readers]
+    fitting = [bool(set(FILE_COLUMNS) & set(names) and set(TEXT_COLUMNS) & set(names)) for names in columns]
+    if not any(fitting):
         raise InputError(
             f"{folder / name} lacks a column",
             expected=f"one of {', '.join(FILE_COLUMNS)} and one of {', '.join(TEXT_COLUMNS)} in its first line",
-            got=columns[:10],
+            got=max(columns, key=len)[:10],
             next_step="write the names of the columns into its first line: file_name,text",
         )
+    reader = readers[fitting.index(True)]
     while True:
         where = f"{name} line {reader.line_num + 1}"
         try:
@@ -137,11 +148,20 @@ def _csv(name: str, data: bytes, folder: Path) -> Iterator[MetadataRow | BadEntr
             yield _entry({column: cell for column, cell in row.items() if cell != ""}, where)
 
 
-def _columns(reader: csv.DictReader[str], name: str) -> list[str]:
+def _reader(text: str, delimiter: str) -> csv.DictReader[str]:
+    """A reader of a table; where its header has a space after each mark, so have its cells."""
+    is_spaced = f"{delimiter} " in text.partition("\n")[0]
+    stream = io.StringIO(text, newline="")
+    return csv.DictReader(stream, delimiter=delimiter, skipinitialspace=is_spaced, strict=True)
+
+
+def _columns(reader: csv.DictReader[str]) -> list[str]:
+    """The names in a table's first line, which the reader's rows have from now on; none if it cannot be read."""
     try:
-        return [column or "" for column in reader.fieldnames or ()]
-    except csv.Error as error:
-        raise InputError(f"the first line of {name} cannot be read: {error}", next_step="correct it") from error
+        reader.fieldnames = plain_names([column or "" for column in reader.fieldnames or ()])
+    except csv.Error:
+        return []
+    return list(reader.fieldnames)
 
 
 def _entry(row: Mapping[str, Any], where: str) -> MetadataRow | BadEntry:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import shlex
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rushes.context import Context
 from rushes.plugins import CLIP_SOURCE, build
 from rushes.prompts.briefs import plan_captions
-from rushes.prompts.captions import REAL_CLIPS, CaptionWriter, ClipFolder, read_clip_folder, without_refused
+from rushes.prompts.captions import CaptionWriter, read_clip_folder
+from rushes.prompts.clip_check import refusals
+from rushes.prompts.clip_rows import REAL_CLIPS, ClipFolder, repeated, without_refused
 from rushes.prompts.evaluation import Evaluation
 from rushes.prompts.objections import objections
 from rushes.prompts.screen import Screened, screen
@@ -63,7 +67,10 @@ def _captions(context: Context, evaluation: Evaluation) -> tuple[Prompt, ...]:
     clips = folder.clips if folder is not None else _from_source(context)
     if not clips:
         return ()
-    drafts = written(context, plan_captions(clips, recipe.prompts.questions), CaptionWriter(clips))
+    # Left out here, not by the reader: the number of a clip is part of its key.
+    same = repeated(clips) if folder is not None else {}
+    plan = [work for work in plan_captions(clips, recipe.prompts.questions) if work.payload.index not in same]
+    drafts = written(context, plan, CaptionWriter(clips))
     screened = screen(
         drafts,
         objections=objections(context, drafts, "captions"),
@@ -71,10 +78,12 @@ def _captions(context: Context, evaluation: Evaluation) -> tuple[Prompt, ...]:
         spec=recipe.prompts.screen,
         vocabulary=context.vocabulary,
         max_tokens=recipe.base.max_tokens,
+        # A plug-in draws from more clips than are needed, so that repeats can be left out.
+        keep_repeats=folder is not None,
     )
     context.rejections.extend(screened.rejections)
     if folder is not None:
-        _note_refused(run, folder, drafts, screened)
+        _note_refused(run, folder, same, drafts, screened)
     return screened.accepted[: spec.num_wanted]
 
 
@@ -92,23 +101,27 @@ def _folder(recipe: Recipe, run: Run) -> ClipFolder:
     """The user's folder; the outcome of each file and row is recorded."""
     spec = recipe.prompts.real
     assert spec.folder is not None
-    found = read_clip_folder(spec.folder, recipe.shape, spec.num_clips)
+    found = read_clip_folder(spec.folder, recipe.shape, spec.num_clips, spec.windows)
     run.write_derived(REAL_CLIPS, found.rows)
+    if found.warning:
+        recipe_file = shlex.quote(str(run.home / "recipe.yaml"))
+        see = f"see: rushes data check {shlex.quote(spec.folder)} --recipe {recipe_file}"
+        warnings.warn(f"{found.warning}; {see}", stacklevel=2)
     return found.require_some(spec.folder)
 
 
-def _note_refused(run: Run, folder: ClipFolder, drafts: Sequence[Prompt], screened: Screened) -> None:
+def _note_refused(
+    run: Run,
+    folder: ClipFolder,
+    same: Mapping[int, tuple[str, str]],
+    drafts: Sequence[Prompt],
+    screened: Screened,
+) -> None:
     """Record which good files of the user's folder are not used because of their captions."""
     failed = ("failed", f"its caption could not be turned into a prompt: {run.shortfall.reasons('prompts')}")
-    refused = dict.fromkeys(range(len(folder.clips)), failed)
-    accepted, reasons = {each.key for each in screened.accepted}, iter(screened.rejections)
-    for prompt in drafts:
-        if prompt.key in accepted:
-            del refused[prompt.index]
-        else:
-            rejection = next(reasons)
-            refused[prompt.index] = (rejection.reason, f"its caption was refused: {rejection.detail}")
-    run.write_derived(REAL_CLIPS, without_refused(folder.rows, folder.clips, refused))
+    written_ones = {prompt.index for prompt in drafts}
+    refused = {position: failed for position in range(len(folder.clips)) if position not in written_ones}
+    run.write_derived(REAL_CLIPS, without_refused(folder, {**refused, **same, **refusals(drafts, screened)}))
 
 
 def _record(piece: Work[Prompt], fps: float, run: Run) -> Clip:

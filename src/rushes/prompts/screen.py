@@ -61,6 +61,7 @@ def screen(
     wanted: Mapping[str, int] | None = None,
     max_tokens: int | None = None,
     objections: Mapping[str, tuple[str, str]] | None = None,
+    keep_repeats: bool = False,
 ) -> Screened:
     """Decide about each draft.
 
@@ -72,6 +73,7 @@ def screen(
         wanted: dimension -> how many prompts; dimensions that are not named have no limit. None for no limits.
         max_tokens: longest text in tokens, end mark included, for a word-level tokenizer; None for no limit.
         objections: a critic's refusals: key of the prompt -> reason tag and detail.
+        keep_repeats: True for captions: several videos may show what the same words say.
     """
     readings = {prompt.text: read(prompt.text) for prompt in (*candidates, *evaluation)}
     held_out = _held_out(candidates, evaluation, spec, readings)
@@ -94,7 +96,7 @@ def screen(
         good.append(position)
         if found:
             tolerated[position] = found[0]
-    doubles = _near_duplicates([candidates[position].text for position in good], spec)
+    doubles = {} if keep_repeats else _near_duplicates([candidates[position].text for position in good], spec)
     for k, reason in doubles.items():
         (refused if spec.enabled else tolerated).setdefault(good[k], reason)
     kept = [candidates[position] for position in good if position not in refused]
@@ -106,6 +108,12 @@ def screen(
         tolerated=tuple(_rejection(candidates[position], *tolerated[position]) for position in sorted(tolerated)),
         missing=missing,
     )
+
+
+def distinct(prompts: Sequence[Prompt], spec: ScreenSpec) -> tuple[Prompt, ...]:
+    """Prompts without those that nearly repeat an earlier one; all of them if the screen is switched off."""
+    doubles = _near_duplicates([prompt.text for prompt in prompts], spec) if spec.enabled else {}
+    return tuple(prompt for position, prompt in enumerate(prompts) if position not in doubles)
 
 
 def screen_splits(

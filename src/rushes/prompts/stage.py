@@ -10,7 +10,7 @@ from rushes.prompts.briefs import Aim, plan_briefs
 from rushes.prompts.enough import require_prompts
 from rushes.prompts.evaluation import Evaluation
 from rushes.prompts.objections import objections
-from rushes.prompts.screen import screen
+from rushes.prompts.screen import distinct, screen
 from rushes.prompts.write import written
 from rushes.recipe.dimensions import known
 from rushes.records import Focus, Prompt
@@ -53,7 +53,7 @@ def write(
     )
     context.rejections.extend(screened.rejections)
     context.run.write_derived("rejections", context.rejections)
-    prompts = (*screened.accepted, *captions[: spec.num_caption])
+    prompts = (*screened.accepted, *distinct(captions, spec.screen)[: spec.num_caption])
     if not prompts:
         names = [each.dimension for each in focus if each.num_prompts]
         require_prompts(context, "training", prompts, names, screened.rejections)

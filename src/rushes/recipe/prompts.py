@@ -13,6 +13,8 @@ from rushes.roles import Spec
 
 DRAFTS_PER_EVALUATION_PROMPT: Final = 3.0
 """Evaluation drafts per prompt needed, since duplicates are left out."""
+Windows = Literal["first", "all"] | Size
+"""How many stretches of a real video become clips."""
 CLIPS_PER_REAL_CLIP: Final = 1.5
 """Clips requested from a plug-in per real clip needed, since some captions are refused."""
 
@@ -58,11 +60,15 @@ class RealClipsSpec(Spec):
     spec_name: ClassVar[str] = "real-clips"
 
     folder: str | None = None
-    """A folder of videos with `metadata.jsonl` or `metadata.csv`; null if a plug-in supplies them, or for none."""
+    """A folder of videos with `metadata.jsonl` or `metadata.csv`, or with a caption in a `.txt` file beside each; null
+    if a plug-in supplies them, or for none. `rushes data check FOLDER --recipe RECIPE` tells which can be used."""
     source: PluginSpec | None = None
     """A plug-in that supplies them instead of a folder: `{use: sandbox}` renders them."""
     num_clips: Count = 192
     """Maximum number to use; 0 for none."""
+    windows: Windows = "first"
+    """Stretches of each video of the folder that become clips, each as long as the model's: the `first`, `all`, or the
+    first n. Second ones are used after the first ones of all videos, while there are fewer than `num_clips`."""
 
     @property
     def num_wanted(self) -> int:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from rushes.roles import Video
-from rushes.store.video import fit_frame, write_video
+from rushes.store.cut import fit_frame
+from rushes.store.video import write_video
 
 if TYPE_CHECKING:
     from rushes.roles import Frames

@@ -22,7 +22,7 @@ from rushes.plan.arithmetic import UnitFlops
 from rushes.plan.counts import units_done
 from rushes.plan.reference import reference_costs
 from rushes.plugins import JUDGE, resolved
-from rushes.prompts.captions import REAL_CLIPS, ClipRow
+from rushes.prompts.clip_rows import REAL_CLIPS, ClipRow
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.recipe.recipe import Recipe
 from rushes.records import (

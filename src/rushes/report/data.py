@@ -18,7 +18,7 @@ from rushes.report.section import Section
 from rushes.roles import AccuracyRow
 
 if TYPE_CHECKING:
-    from rushes.prompts.captions import ClipRow
+    from rushes.prompts.clip_rows import ClipRow
     from rushes.roles import Video
     from rushes.weights.report import WeightReport
 

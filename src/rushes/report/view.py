@@ -17,7 +17,7 @@ from rushes.report.data import Example, Missing
 from rushes.roles import AccuracyRow
 
 if TYPE_CHECKING:
-    from rushes.prompts.captions import ClipRow
+    from rushes.prompts.clip_rows import ClipRow
 
 
 @dataclass(frozen=True)
@@ -202,6 +202,7 @@ _CLIP_OUTCOMES: Final = {
     "cut": "used, cut to the model's shape",
     "dropped": "dropped",
     "left_over": "good, but not needed by the recipe",
+    "other": "other files",
 }
 
 

@@ -62,6 +62,20 @@ def no_locks(path: Path) -> StoreError:
     )
 
 
+def is_hidden(name: str) -> bool:
+    """True for a file that is no data of the user's: `.DS_Store`, and the `._` companions that macOS writes."""
+    return name.startswith(".")
+
+
+def visible(folder: Path) -> list[Path]:
+    """The entries of a folder that are not hidden, by name.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    return sorted(path for path in folder.iterdir() if not is_hidden(path.name))
+
+
 def make_folder(path: Path) -> None:
     """Create `path` and its parents.
 

@@ -69,6 +69,7 @@ def export_folder(source: Path, target: Path, suite_path: str, layout: Layout, n
     done = write_export(placing, target, model=model, suite=suite, layout=layout, link=link)
     _say_exported(placing, done.folder, done.num_written, done.num_kept)
     _say_some("names repaired", listing.renamed)
+    _say_some("left out, since the clip is there under its exact name or another", listing.doubles)
     _say_some("not of the suite, left out", listing.unknown)
 
 

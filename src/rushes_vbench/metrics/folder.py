@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from rushes.execute.work import MAX_TRIES
 from rushes.records import Outcome, Unscored
 from rushes.roles import Failed
-from rushes.store.video import VideoError, read_video
+from rushes.store.decoding import VideoError
+from rushes.store.video import read_video
 from rushes_vbench.metrics.core import Profile, why_unusable
 from rushes_vbench.metrics.diversity import shrunk
 from rushes_vbench.metrics.scorer import DIVERSITY, Models, score_clip, score_takes

@@ -65,6 +65,14 @@ def test_the_beginning_of_a_clips_key_names_it(tmp_path: Path) -> None:
     assert labels.of(case, "is it red?") is False
 
 
+def test_a_clip_has_no_answers_of_another_one_whose_name_begins_the_same(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    cases = [replace(CASES[0], name=name) for name in ("0123456789ab", "0123456789abc.mp4")]
+    labels = read_labels(write(tmp_path / "l.csv", "0123456789ab,is it red?,no"), cases)
+    assert [labels.of(case, "is it red?") for case in cases] == [False, None]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from rushes.errors import InputError
-from rushes.prompts.captions import MAX_CAPTION_CHARS, CaptionWriter, ClipFolder, read_clip_folder
+from rushes.prompts.captions import MAX_CAPTION_CHARS, CaptionWriter, read_clip_folder
+from rushes.prompts.clip_rows import ClipFolder
 from rushes.recipe.base import ShapeSpec
 from rushes.roles import Brief, Draft, Failed
-from rushes.store.video import VideoError, write_video
+from rushes.store.decoding import VideoError
+from rushes.store.video import write_video
 
 SHAPE = ShapeSpec(height_px=16, width_px=16, num_frames=5, fps=8.0)
 NOISE = np.random.default_rng(0).integers(0, 256, (8, 16, 32, 3), dtype=np.uint8)
@@ -110,12 +112,13 @@ def test_every_kind_of_bad_file_is_dropped_with_its_reason(tmp_path: Path) -> No
         ".": "outside_folder",
         "sub/../good.mp4": "duplicate_row",
         "nobody names me.mp4": "no_row",
+        "notes.txt": "no_video",
     }
     assert [c.name for c in found.clips] == ["good.mp4"]
     assert {row.name: row for row in found.rows}["long caption.mp4"].detail == (
         f"the caption has 10000 characters, at most {MAX_CAPTION_CHARS} are read"
     )
-    assert len(found.dropped) == len(found.rows) - 1
+    assert len(found.dropped) == len(found.rows) - 2
 
 
 def test_broken_lines_are_named_by_their_place(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rushes.judge.agreement import Agreement
 from rushes.plan.reference import ReferenceCost
-from rushes.prompts.captions import ClipRow
+from rushes.prompts.clip_rows import ClipRow
 from rushes.recipe.weights import WeightsSpec
 from rushes.records import (
     CostEntry,

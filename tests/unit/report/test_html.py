@@ -21,7 +21,7 @@ from synthetic_run import NAMES, make_data, make_scorecard
 
 from rushes.errors import StoreError
 from rushes.judge.agreement import Agreement
-from rushes.prompts.captions import ClipRow
+from rushes.prompts.clip_rows import ClipRow
 from rushes.records import BlobRef, Checkpoint, CostEntry, Question, Rejection, Scorecard, UnmeasuredDimension, Unscored
 from rushes.report.collect import skipped_steps
 from rushes.report.data import Example, LossCurve, Missing, ReportData, Screening, Side, SkippedSteps

@@ -89,6 +89,49 @@ def test_damaged_names_are_repaired_and_strangers_left_out(tmp_path: Path) -> No
     assert len(listing.renamed) == 3 and listing.unknown == ("Unknown prompt.-0.mp4", "notes.txt")
 
 
+@pytest.mark.parametrize("layout", ["flat", "by-dimension"])
+def test_an_exact_name_wins_over_every_damaged_one_and_hidden_files_are_no_clips(tmp_path: Path, layout: str) -> None:
+    suite = small_suite()
+    source = fill(tmp_path / "in", suite, layout=layout)
+    before = list_folder(source, suite)
+    for path in [path for path in source.rglob("*.mp4")]:
+        for name in (f"._{path.name}", f" {path.name}", path.name.upper().replace(".MP4", ".mp4")):
+            path.with_name(name).write_text("not the clip")
+    listing = list_folder(source, suite)
+    assert listing.takes == before.takes and not listing.renamed
+    assert len(listing.doubles) == 2 * len(before.takes) and not any("._" in name for name in listing.unknown)
+    checked = check_folder(source, suite)
+    advice = [each.detail for one in checked for each in one.problems if each.kind == "stray"]
+    assert len(advice) == 3 * len(before.takes)
+    assert {text.rpartition(", ")[2].rpartition(": ")[2] for text in advice} == {
+        "remove it", "the folder must contain nothing else"
+    }  # fmt: skip
+
+
+def test_of_two_damaged_names_of_one_clip_one_is_used_and_the_other_told(tmp_path: Path) -> None:
+    suite, source = small_suite(), tmp_path / "in"
+    source.mkdir()
+    for name in (f"{PLAIN}-1.mp4", f"{PLAIN} -1.mp4"):
+        (source / name).write_text("x")
+    listing = list_folder(source, suite)
+    assert [take.sample for take in listing.takes] == [1]
+    assert (len(listing.renamed), len(listing.doubles)) == (1, 1)
+
+
+def test_a_dimension_folder_of_the_exact_name_wins(tmp_path: Path) -> None:
+    suite = small_suite()
+    source = fill(tmp_path / "in", suite, layout="by-dimension")
+    prompt = suite.prompts_of("Material")[0]
+    for name in ("material", "-Material"):  # one stands after the exact name in the alphabet, and one before it
+        (source / name).mkdir()
+        (source / name / file_name(prompt, 0)).write_text("not the clip")
+    found = {each.name: each for each in check_folder(source, suite)}
+    assert found["Material"].num_found == found["Material"].num_expected
+    listing = list_folder(source, suite)
+    (kiln,) = (each for each in listing.takes if (each.dimension, each.prompt, each.sample) == ("Material", prompt, 0))
+    assert kiln.source == source / "Material" / file_name(prompt, 0) and len(listing.doubles) == 2
+
+
 def test_export_goes_on_where_it_stopped_and_never_mixes_models(tmp_path: Path) -> None:
     suite = small_suite()
     placing = place(list_folder(fill(tmp_path / "in", suite), suite).takes, suite, "flat")
@@ -143,7 +186,7 @@ def test_missing_and_stray_files_are_named_with_advice(tmp_path: Path) -> None:
     assert checked.num_found == checked.num_expected - 1
     assert [each.path for each in checked.problems if each.kind == "missing"] == [file_name(KILN, 2)]
     stray = {each.path: each.detail for each in checked.problems if each.kind == "stray"}
-    assert stray[".DS_Store"] == "not of the suite: the folder must contain nothing else"
+    assert stray[".DS_Store"] == "a hidden file, no clip: the folder must contain nothing else"
     assert repr(file_name(KILN, 2)) in stray[f"{PLAIN}-2.mp4"]
     assert "samples 0 to 2" in stray[file_name("Two hens.", 3)]
 

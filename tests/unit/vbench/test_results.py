@@ -70,8 +70,13 @@ def test_zip_as_submitted_is_read_without_unpacking(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(f"Material/model/{NAME}", json.dumps({"Material": [0.6, rows(GOOD)]}))
         archive.writestr(f"__MACOSX/._{NAME}", b"\x00")
+        archive.writestr(f"._{NAME}", b"\x00")
     found = read_results(path, suite=small_suite())
-    assert found.model == "evaluation_results" and only(found).doubts == ()
+    assert found.model == "evaluation_results" and only(found).doubts == () and found.ignored == ()
+    (tmp_path / "folder").mkdir()
+    write(tmp_path / "folder", {"Material": [0.6, rows(GOOD)]})
+    (tmp_path / "folder" / f"._{NAME}").write_bytes(b"\x00")
+    assert read_results(tmp_path / "folder", suite=small_suite()).ignored == ()
 
 
 @pytest.mark.parametrize(
