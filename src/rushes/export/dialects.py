@@ -138,10 +138,10 @@ def _peft_config(adapter: Mapping[str, LowRank]) -> str:
     """What a reader must be told of an adapter of one rank, as JSON.
 
     A reader gives every entry to its own `LoraConfig`, so an entry that only a newer PEFT knows would make the file
-    unreadable. These three are as old as PEFT.
+    unreadable. These are what diffusers 0.34 to 0.36 cannot do without, and older than any of them.
     """
     rank = next(iter(adapter.values())).rank
-    config = {"r": rank, "lora_alpha": rank, "target_modules": sorted(adapter)}
+    config = {"r": rank, "lora_alpha": rank, "rank_pattern": {}, "target_modules": sorted(adapter)}
     return json.dumps({f"{_PREFIX}{name}": value for name, value in config.items()}, sort_keys=True)
 
 

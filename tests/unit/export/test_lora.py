@@ -47,7 +47,7 @@ def test_diffusers_folder_is_named_and_described_as_diffusers_expects(lora: Sour
     # Two rounds of rank 4: their sum has rank 8, and alpha equals the rank.
     assert metadata["transformer.r"] == metadata["transformer.lora_alpha"] == 2 * RANK
     # Readers hand every entry to their own LoraConfig: one that they do not know makes the file unreadable.
-    assert metadata.keys() == {"transformer.r", "transformer.lora_alpha", "transformer.target_modules"}
+    assert metadata.keys() == {f"transformer.{name}" for name in ("r", "lora_alpha", "rank_pattern", "target_modules")}
     names = {name.removeprefix("transformer.").partition(".lora_")[0] for name in state}
     assert metadata["transformer.target_modules"] == sorted(names)
 
