@@ -51,6 +51,18 @@ def test_lossless_keeps_every_pixel_and_the_frame_rate(tmp_path: Path) -> None:
     assert video.fps == 12.5
 
 
+@pytest.mark.parametrize("lossless", [True, False])
+def test_an_mp4_can_be_played_while_it_arrives(tmp_path: Path, lossless: bool) -> None:
+    """Its index stands before the frames."""
+    write_video(tmp_path / "a.mp4", grey(12), 8.0, lossless=lossless)
+    data = (tmp_path / "a.mp4").read_bytes()
+    boxes, at = [], 0
+    while at < len(data):
+        boxes.append(data[at + 4 : at + 8])
+        at += int.from_bytes(data[at : at + 4], "big")
+    assert boxes.index(b"moov") < boxes.index(b"mdat")
+
+
 def test_lossless_blocks_scale_every_pixel(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", NOISE, 8, lossless=True, scale=3)
     frames = read_video(tmp_path / "a.mp4").frames_THWC
@@ -167,8 +179,8 @@ def test_too_short_says_how_long_it_is_and_must_be(tmp_path: Path) -> None:
 
 
 def damaged(data: bytes) -> bytes:
-    third = len(data) // 3
-    return data[:third] + bytes(2000) + data[third + 2000 :]
+    middle = len(data) // 2
+    return data[:middle] + bytes(2000) + data[middle + 2000 :]
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def dataset(
     ] = Clips.trained,
     lossless: Annotated[bool, typer.Option("--lossless", help="Keep every pixel; browsers cannot play it.")] = False,
 ) -> None:
-    """Clips with metadata.jsonl: captions, scores, weights, answers; `load_dataset("videofolder", ...)` reads it."""
+    """Clips with their captions, scores, weights and answers, by split: `load_dataset(FOLDER)` reads them."""
     from rushes.export.dataset import export_dataset
     from rushes.store.run import Run
 

@@ -48,6 +48,31 @@ class Card:
 
 def render_card(card: Card, source: Source, scorecard: Scorecard) -> str:
     """README.md: a YAML header for the Hub, then Markdown. Text from users is escaped."""
+    recipe, checkpoint, header = source.recipe, source.checkpoint, source.run.header
+    return (
+        markdown_environment()
+        .get_template("card.md.j2")
+        .render(
+            header=yaml.safe_dump(front_matter(card), sort_keys=False, allow_unicode=True, width=1000),
+            card=card,
+            verdict=verdict(scorecard).replace("\u2212", "-"),
+            rows=[_row(row) for row in scorecard.rows],
+            scorecard=scorecard,
+            readable=readable,
+            rule=rule(len(scorecard.rows)),
+            settings=sampler_settings(recipe),
+            training=training_facts(recipe, len(source.chain)),
+            is_held_to_reality=recipe.train.realism.kind != "none",
+            checkpoint=checkpoint.key[:SHORT],
+            version=header.rushes_version,
+            commit=header.commit,
+            is_dirty=bool(header.dirty),
+        )
+    )
+
+
+def markdown_environment() -> Environment:
+    """The templates of cards. Markdown is not HTML: all text from users goes through `md` in them."""
     environment = Environment(
         loader=PackageLoader("rushes.export"),
         autoescape=False,
@@ -56,25 +81,8 @@ def render_card(card: Card, source: Source, scorecard: Scorecard) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    # Markdown is not HTML: all text from users goes through `md` in the template.
     environment.filters["md"] = md
-    recipe, checkpoint, header = source.recipe, source.checkpoint, source.run.header
-    return environment.get_template("card.md.j2").render(
-        header=yaml.safe_dump(front_matter(card), sort_keys=False, allow_unicode=True, width=1000),
-        card=card,
-        verdict=verdict(scorecard).replace("\u2212", "-"),
-        rows=[_row(row) for row in scorecard.rows],
-        scorecard=scorecard,
-        readable=readable,
-        rule=rule(len(scorecard.rows)),
-        settings=sampler_settings(recipe),
-        training=training_facts(recipe, len(source.chain)),
-        is_held_to_reality=recipe.train.realism.kind != "none",
-        checkpoint=checkpoint.key[:SHORT],
-        version=header.rushes_version,
-        commit=header.commit,
-        is_dirty=bool(header.dirty),
-    )
+    return environment
 
 
 def front_matter(card: Card) -> dict[str, Any]:

@@ -1,14 +1,16 @@
-"""A run's clips as an ordinary video dataset: mp4 files and `metadata.jsonl`, as `datasets` and the Hub read them."""
+"""A run's clips as an ordinary video dataset: a folder of mp4 files for each split, tables and a card."""
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypedDict
+from typing import Literal
 
 from rushes.errors import StoreError
+from rushes.export.columns import AskedRow, ClipRow, write_lines, write_split
+from rushes.export.dataset_card import render_dataset_card
 from rushes.export.folder import new_folder
 from rushes.export.source import SHORT
 from rushes.records import Answer, Clip, Prompt, Sample, Score, Scored
@@ -18,43 +20,6 @@ from rushes.store.video import write_video
 Which = Literal["trained", "generated", "held_out", "all"]
 """`trained`: the clips of the training data, with their weights, real clips too; `generated`: all clips of training
 prompts; `held_out`: those of the final comparison; `all`: every clip of the run."""
-FOLDER: Final = "clips"
-
-
-class AskedRow(TypedDict):
-    """A question to the judge and its answer."""
-
-    question: str
-    expected: str
-    p_yes: float | None
-    unscored_reason: str | None
-
-
-class ClipRow(TypedDict):
-    """One line of metadata.jsonl. Unknown values are null, never 0."""
-
-    file_name: str
-    caption: str
-    base_caption: str
-    dimension: str
-    split: str
-    origin: str
-    generator: str
-    prompt_id: str
-    clip_id: str
-    seed: int | None
-    take: int
-    num_frames: int
-    fps: float
-    width: int
-    height: int
-    score: float | None
-    unscored_reason: str | None
-    weight: float | None
-    round: int | None
-    sampler: str | None
-    sha256: str
-    answers: list[AskedRow]
 
 
 @dataclass(frozen=True)
@@ -70,7 +35,7 @@ class _Uses:
 def export_dataset(
     run: Run, target: Path, which: Which = "trained", *, lossless: bool = False, on_clip: Callable[[int, int], None]
 ) -> int:
-    """Write `clips/*.mp4` and `metadata.jsonl`.
+    """Write `train/`, `held_out/` and `probe/` with mp4 files and a table each, `metadata.jsonl` and a card.
 
     Args:
         run: an open run; it need not be finished.
@@ -99,15 +64,30 @@ def export_dataset(
         )
     answers = _by_clip(run.answers.all())
     with new_folder(target) as folder:
-        lines: list[str] = []
+        rows: list[ClipRow] = []
         for number, clip in enumerate(clips, start=1):
-            name = f"{FOLDER}/{clip.key[: 2 * SHORT]}.mp4"
+            prompt = prompts[clip.prompt_key]
+            name = f"{_split_of(prompt)}/{clip.key[: 2 * SHORT]}.mp4"
             write_video(folder / name, run.blobs.read_video(clip.frames), clip.fps, lossless=lossless)
-            row = clip_row(name, clip, prompts[clip.prompt_key], uses.samples, uses.scores, answers)
-            lines.append(json.dumps(row, ensure_ascii=False, allow_nan=False))
+            rows.append(clip_row(name, clip, prompt, uses.samples, uses.scores, answers))
             on_clip(number, len(clips))
-        (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_lines(folder, rows)
+        num_clips = Counter(row["split"] for row in rows)
+        for split in num_clips:
+            write_split(folder / split, [_inside(row) for row in rows if row["split"] == split])
+        card = render_dataset_card(run.home.resolve().name, num_clips, run.header)
+        (folder / "README.md").write_text(card, encoding="utf-8")
     return len(clips)
+
+
+def _split_of(prompt: Prompt) -> str:
+    """Only what training prompts gave is for training."""
+    return "train" if prompt.origin in ("weakness", "caption") else prompt.origin
+
+
+def _inside(row: ClipRow) -> ClipRow:
+    """The row as the table in its split's folder has it."""
+    return {**row, "file_name": row["file_name"].removeprefix(f"{row['split']}/")}
 
 
 def clip_row(
@@ -127,7 +107,7 @@ def clip_row(
         caption=prompt.text,
         base_caption=prompt.base_text,
         dimension=clip.dimension,
-        split="train" if prompt.origin in ("weakness", "caption") else prompt.origin,
+        split=_split_of(prompt),
         origin="real" if clip.origin == "real" else prompt.origin,
         generator=clip.model,
         prompt_id=prompt.key,

@@ -1,27 +1,26 @@
 """One adapter in each of the file dialects that other programs read. All use scale 1: the strength is in the factors.
 
-diffusers   `transformer.<module>.lora_A.weight`; the PEFT configuration in the file's header, where readers look for it
+diffusers   `transformer.<module>.lora_A.weight`; rank and alpha in the header, for readers that look there; one rank
 comfyui     `diffusion_model.<native module>.lora_A.weight`; no alpha, which ComfyUI reads as scale 1; one rank
 kohya       `lora_unet_<native_module>.lora_down.weight` with `.alpha` equal to the rank; only the layers kohya trains
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import torch
-from peft import LoraConfig
-from safetensors.torch import save_file
 from torch import Tensor
 
 from rushes.errors import InputError
 from rushes.export.fused import native_adapter, same_rank
 from rushes.export.lowrank import LowRank
 from rushes.export.native import comfyui_layer_names, kohya_file, native_names
+from rushes.store.tensors import write_tensors
 
 if TYPE_CHECKING:
     from diffusers import ModelMixin
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 Dialect = Literal["diffusers", "comfyui", "kohya"]
 DIFFUSERS_FILE: Final = "pytorch_lora_weights.safetensors"
 """The name that `load_lora_weights` looks for in a folder."""
+_PREFIX: Final = "transformer."
+"""Where pipelines look for what belongs to the transformer, in names and in the header."""
 
 
 def adaptable_layers(transformer: ModelMixin, transformer_class: str, dialect: Dialect) -> list[str]:
@@ -75,20 +76,18 @@ def write_adapter(
     transformer = base.empty_transformer()
     layers = adaptable_layers(transformer, base.transformer_class_name, dialect)
     check_matches(adapter, layers, base.name)
-    if dialect == "diffusers":
-        tensors = {key: value.to(dtype) for key, value in peft_tensors(adapter).items()}
-        base.pipeline_class.save_lora_weights(
-            str(folder), transformer_lora_layers=tensors, transformer_lora_adapter_metadata=peft_config(adapter)
-        )
-        return folder / DIFFUSERS_FILE
     shapes = {name: transformer.get_submodule(name).weight.shape for name in layers}
-    if dialect == "comfyui":
+    if dialect == "diffusers":
+        level = same_rank(adapter)
+        tensors = peft_tensors({f"{_PREFIX}{name}": factors for name, factors in level.items()})
+        header = {**header, "lora_adapter_metadata": _peft_config(level)}
+    elif dialect == "comfyui":
         tensors = _comfyui_tensors(adapter, shapes, base.transformer_class_name)
     else:
         tensors = _kohya_tensors(adapter, shapes, base.transformer_class_name)
         header = {**header, **_kohya_header(tensors, kohya_file(base.transformer_class_name).module)}
     path = folder / file_name
-    save_file({key: _cast(key, value, dtype).contiguous() for key, value in tensors.items()}, str(path), dict(header))
+    write_tensors(path, {key: _cast(key, value, dtype) for key, value in tensors.items()}, header)
     return path
 
 
@@ -135,15 +134,15 @@ def kohya_tensors(adapter: Mapping[str, LowRank]) -> dict[str, Tensor]:
     return tensors
 
 
-def peft_config(adapter: Mapping[str, LowRank]) -> dict[str, object]:
-    """The PEFT configuration of an adapter whose alphas equal its ranks, layer by layer."""
-    usual = Counter(factors.rank for factors in adapter.values()).most_common(1)[0][0]
-    # The caret makes PEFT match the whole name: `proj_out` is also the end of other layers' names.
-    other = {f"^{name}": factors.rank for name, factors in adapter.items() if factors.rank != usual}
-    config = LoraConfig(
-        r=usual, lora_alpha=usual, rank_pattern=other, alpha_pattern=dict(other), target_modules=sorted(adapter)
-    )
-    return dict(config.to_dict())
+def _peft_config(adapter: Mapping[str, LowRank]) -> str:
+    """What a reader must be told of an adapter of one rank, as JSON.
+
+    A reader gives every entry to its own `LoraConfig`, so an entry that only a newer PEFT knows would make the file
+    unreadable. These are what diffusers 0.34 to 0.36 cannot do without, and older than any of them.
+    """
+    rank = next(iter(adapter.values())).rank
+    config = {"r": rank, "lora_alpha": rank, "rank_pattern": {}, "target_modules": sorted(adapter)}
+    return json.dumps({f"{_PREFIX}{name}": value for name, value in config.items()}, sort_keys=True)
 
 
 def check_matches(names: Iterable[str], layers: Iterable[str], base_name: str) -> None:

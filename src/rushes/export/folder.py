@@ -28,9 +28,17 @@ def new_folder(target: Path) -> Iterator[Path]:
     try:
         with explained(target):
             yield temporary
+            _as_new(temporary)
             os.replace(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _as_new(folder: Path) -> None:
+    """Give all that is in a folder the permissions of new files: what libraries write, and copies, may have others."""
+    mode = folder.stat().st_mode & 0o777  # by the umask: the folder was created a moment ago
+    for path in folder.rglob("*"):
+        path.chmod(mode if path.is_dir() else mode & 0o666)
 
 
 def check_free(target: Path) -> None:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from rushes.errors import InputError
@@ -19,6 +18,7 @@ from rushes.export.fused import native_weights
 from rushes.export.lora import blend, check_strength, file_stem
 from rushes.export.native import native_names
 from rushes.export.source import Source
+from rushes.store.tensors import write_tensors
 
 
 def export_transformer(source: Source, target: Path, strength: float, dtype: torch.dtype) -> Path:
@@ -64,7 +64,7 @@ def export_merged(source: Source, target: Path, strength: float, dtype: torch.dt
         weights = _cast(tuned_weights(source, base, strength) | fixed_positions(base), dtype, _keep_float32(base))
         name = f"{file_stem(source)}-merged.safetensors"
         header = {"format": "pt", "rushes_base_model": base.public_name, "rushes_checkpoint": source.checkpoint.key}
-        save_file(native_weights(weights, rename), str(folder / name), header)
+        write_tensors(folder / name, native_weights(weights, rename), header)
     return target / name
 
 

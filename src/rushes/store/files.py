@@ -89,6 +89,8 @@ def make_folder(path: Path) -> None:
 def write_atomic(path: Path, data: bytes | Iterable[bytes | memoryview], temporary_folder: Path | None = None) -> None:
     """Write a file that is either complete or absent, even if the process is killed or the power fails.
 
+    It has the permissions that the umask gives to any new file.
+
     Args:
         path: the file; its folder exists.
         data: the bytes, or pieces of them.
@@ -113,7 +115,7 @@ def write_atomic(path: Path, data: bytes | Iterable[bytes | memoryview], tempora
 
 def _write_through(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
     """Write all pieces and wait until they are on the disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         for piece in pieces:
             view = memoryview(piece)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from functools import cache
 from importlib import metadata
@@ -11,15 +12,22 @@ from pathlib import Path
 from typing import Final
 
 _LIBRARIES: Final = ("torch", "diffusers", "transformers", "peft", "safetensors", "numpy", "pydantic")
+_BUILT_FROM: Final = re.compile(r"\+g(?P<commit>[0-9a-f]{12})(?P<dirty>\.dirty)?$")
+"""The end of a version that names its commit, as hatch_build.py writes it."""
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
 
 
 def rushes_version() -> str:
-    """Version of this package; "0+source" if it runs from a folder without being installed."""
+    """Version of this package, with the commit it was built from: 0.1.0+g0123456789ab.
+
+    In a checkout without the commit: it would be that of the day it was installed. "0+source" if it is not installed.
+    """
     try:
-        return metadata.version("rushes")
+        found = metadata.version("rushes")
     except metadata.PackageNotFoundError:
         return "0+source"
+    is_checkout = (_PACKAGE.parents[1] / "pyproject.toml").is_file()
+    return found.partition("+")[0] if is_checkout else found
 
 
 @cache
@@ -51,11 +59,15 @@ def hardware() -> dict[str, str]:
 
 @cache
 def commit() -> tuple[str | None, bool | None]:
-    """Commit of the source checkout and whether it had uncommitted changes; (None, None) for an installed package."""
+    """Commit of the source checkout, or of that which a package was built from, and whether it had uncommitted changes.
+
+    (None, None) for a package that does not say: a release, which its version names, or one built without git.
+    """
     top = _git("rev-parse", "--show-toplevel")
     # A package installed inside another repository must not report that repository's commit.
     if top is None or Path(top).resolve() / "src" / "rushes" != _PACKAGE:
-        return None, None
+        built = _BUILT_FROM.search(rushes_version())
+        return (built["commit"], built["dirty"] is not None) if built else (None, None)
     status = _git("status", "--porcelain")
     return _git("rev-parse", "HEAD"), None if status is None else bool(status)
 

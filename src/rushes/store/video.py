@@ -117,8 +117,15 @@ def encode_video(frames_THWC: Frames, fps: float, coding: Coding) -> bytes:
     file = io.BytesIO()
     rate = Fraction(fps).limit_denominator(10_000)
     is_yuv = coding.pixels.startswith("yuv")
-    # Otherwise Matroska would write a random id into every file.
-    with av.open(file, mode="w", format=coding.container, options={"fflags": "+bitexact"}) as container:
+    # Otherwise Matroska would write a random id into every file, and mp4 its index behind the frames: a player would
+    # have to fetch the whole file before it shows the first one.
+    options = {"fflags": "+bitexact", **({"movflags": "+faststart"} if coding.container == "mp4" else {})}
+
+    def so_far(*_: object) -> io.BytesIO:
+        """What FFmpeg opens to read back what it wrote, when it moves the frames to make room for the index."""
+        return io.BytesIO(file.getvalue())
+
+    with av.open(file, mode="w", format=coding.container, options=options, io_open=so_far) as container:
         stream: Any = container.add_stream(coding.codec, rate=rate)
         stream.height, stream.width = frames_THWC.shape[1:3]
         stream.pix_fmt = coding.pixels

@@ -5,19 +5,17 @@ Files that `shelved` has already written are memory-mapped; one more safetensors
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from rushes.errors import TrainingError
 from rushes.families.texts import TextStates
-from rushes.store.files import explained
 from rushes.store.rows import finished
+from rushes.store.tensors import write_tensors
 from rushes.train.data import TrainingSet
 from rushes.train.watch import HeldOut
 
@@ -58,10 +56,7 @@ def write_material(folder: Path, material: Material) -> None:
     for index, each in enumerate(material.held_out):  # in order: all processes go through the sets together
         tensors[f"held_out.{index}.{each.name}.z_0"] = each.z_0_NCThw.clone()
         tensors |= _named(f"held_out.{index}.{each.name}.text", each.text)
-    temporary = folder / f".{FILE_NAME}.tmp"
-    with explained(folder / FILE_NAME):
-        save_file({name: value.contiguous() for name, value in tensors.items()}, str(temporary))
-        os.replace(temporary, folder / FILE_NAME)
+    write_tensors(folder / FILE_NAME, tensors)
 
 
 def read_material(folder: Path) -> Material:

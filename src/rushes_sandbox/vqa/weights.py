@@ -8,9 +8,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from rushes.errors import InputError
+from rushes.store.tensors import write_tensors
 from rushes_sandbox.vqa.language import question_vocabulary
 from rushes_sandbox.vqa.model import JudgeConfig, JudgeNet
 
@@ -23,9 +24,8 @@ def packaged_judge() -> Path:
 def save_judge(folder: Path, net: JudgeNet) -> None:
     """Write `net` and its vocabulary to `folder`, replacing an older judge there file by file."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: value.detach().to(torch.float16).contiguous() for name, value in net.state_dict().items()}
-    save_file(tensors, str(folder / "model.tmp"))
-    (folder / "model.tmp").replace(folder / "model.safetensors")
+    tensors = {name: value.to(torch.float16) for name, value in net.state_dict().items()}
+    write_tensors(folder / "model.safetensors", tensors)
     (folder / "config.json").write_text(json.dumps(net.config.to_json(), indent=2) + "\n")
     (folder / "vocabulary.json").write_text(json.dumps(list(question_vocabulary())) + "\n")
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
+import yaml
 
 from rushes.errors import InputError, StoreError
+from rushes.export import columns
+from rushes.export.columns import ANSWER_TYPES, COLUMNS, AskedRow, ClipRow
 from rushes.export.dataset import clip_row, export_dataset
 from rushes.records import Sample, Score, Scored
 from rushes.store.run import Run
@@ -70,6 +76,61 @@ def test_datasets_reads_it(exported: Path, tmp_path: Path) -> None:
         assert {name: row[name] for name in line if name != "file_name"} == {
             name: value for name, value in line.items() if name != "file_name"
         }
+
+
+@pytest.fixture(scope="module")
+def everything(lora_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All clips of a run: those of several splits."""
+    target = tmp_path_factory.mktemp("all") / "out"
+    with Run.view(lora_home) as run:
+        export_dataset(run, target, "all", on_clip=quiet)
+    return target
+
+
+def test_the_card_keeps_the_splits_apart(everything: Path, tmp_path: Path) -> None:
+    """And the columns have their types where a split has no value at all: no held-out clip has a weight."""
+    datasets = pytest.importorskip("datasets", reason="pip install -c constraints.txt datasets")
+    found = datasets.load_dataset(str(everything), cache_dir=str(tmp_path / "cache"))
+    rows = rows_in(everything)
+    assert {name: len(part) for name, part in found.items()} == Counter(row["split"] for row in rows)
+    assert {"train", "held_out", "probe"} == set(found)
+    assert all(row["weight"] is None for row in rows if row["split"] != "train")
+    kinds = {name: kind for name, (kind, _) in COLUMNS.items() if kind != "list" and name != "file_name"}
+    for part in found.values():
+        assert {name: part.features[name].dtype for name in kinds} == kinds
+        assert part.features == found["train"].features
+    plain = found["held_out"].cast_column("video", datasets.Video(decode=False))
+    assert {row["clip_id"] for row in plain} == {row["clip_id"] for row in rows if row["split"] == "held_out"}
+    assert all(Path(row["video"]["path"]).is_file() for row in plain)
+
+
+def test_who_asks_for_a_folder_of_videos_gets_those_to_train_on(everything: Path, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets", reason="pip install -c constraints.txt datasets")
+    found = datasets.load_dataset("videofolder", data_dir=str(everything), cache_dir=str(tmp_path / "cache"))
+    assert set(found) == {"train"} and set(found["train"]["split"]) == {"train"}
+
+
+def test_without_pyarrow_the_splits_are_json_and_the_card_tells(
+    lora_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "find_spec", lambda name: None)
+    with Run.view(lora_home) as run:
+        export_dataset(run, tmp_path / "out", "held_out", on_clip=quiet)
+    assert not list((tmp_path / "out").rglob("*.parquet"))
+    inside = rows_in(tmp_path / "out" / "held_out")
+    assert [f"held_out/{row['file_name']}" for row in inside] == [row["file_name"] for row in rows_in(tmp_path / "out")]
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "held_out/metadata.jsonl" in card and "has no type" in card
+
+
+def test_the_card_explains_every_column_and_leaves_the_licence_open(everything: Path) -> None:
+    _, header, text = (everything / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    assert "license" not in yaml.safe_load(header) and "# license:" in header
+    assert COLUMNS.keys() == get_type_hints(ClipRow).keys() and ANSWER_TYPES.keys() == get_type_hints(AskedRow).keys()
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == list(COLUMNS)
+    clips = Counter(row["split"] for row in rows_in(everything))
+    assert all(f"- `{split}`: {number} clip" in text for split, number in clips.items())
+    assert "never train on these" in text
 
 
 def test_lossless_keeps_every_pixel(lora_home: Path, tmp_path: Path) -> None:

@@ -46,6 +46,19 @@ def test_diffusers_folder_is_named_and_described_as_diffusers_expects(lora: Sour
     assert all(name.startswith("transformer.blocks.") for name in state)
     # Two rounds of rank 4: their sum has rank 8, and alpha equals the rank.
     assert metadata["transformer.r"] == metadata["transformer.lora_alpha"] == 2 * RANK
+    # Readers hand every entry to their own LoraConfig: one that they do not know makes the file unreadable.
+    assert metadata.keys() == {f"transformer.{name}" for name in ("r", "lora_alpha", "rank_pattern", "target_modules")}
+    names = {name.removeprefix("transformer.").partition(".lora_")[0] for name in state}
+    assert metadata["transformer.target_modules"] == sorted(names)
+
+
+@pytest.mark.parametrize("dialect", ["diffusers", "comfyui", "kohya"])
+def test_the_same_adapter_is_the_same_file(dialect: Dialect, lora: Source, tmp_path: Path) -> None:
+    written = []
+    for name in ("one", "two"):
+        export_lora(lora, tmp_path / name, dialect, LoraOptions())
+        written.append(next((tmp_path / name).iterdir()).read_bytes())
+    assert written[0] == written[1]
 
 
 def test_strength_is_in_the_factors(lora: Source, model_folder: Path, tmp_path: Path) -> None:
@@ -95,17 +108,19 @@ def test_full_weights_are_extracted_with_the_error_that_is_reported(
     assert low.relative_error == pytest.approx((missing / change) ** 0.5, rel=1e-4)
 
 
-def test_energy_chooses_a_rank_for_each_layer(full: Source, model_folder: Path, tmp_path: Path) -> None:
+def test_energy_chooses_a_rank_for_each_layer_and_the_file_has_the_highest(
+    full: Source, model_folder: Path, tmp_path: Path
+) -> None:
+    """Readers from before there was a header scale layers of another rank wrongly, and say nothing."""
     fit = export_lora(full, tmp_path / "out", "diffusers", LoraOptions(energy=0.7))
     assert len({layer.rank for layer in fit.layers}) > 1
     assert all(layer.lost <= 0.3 * layer.energy * (1 + 1e-5) for layer in fit.layers)
     pipeline = load(model_folder)
     pipeline.load_lora_weights(str(tmp_path / "out"))
     adapted = {name: module for name, module in pipeline.transformer.named_modules() if hasattr(module, "scaling")}
-    found = {name: module.r["default_0"] for name, module in adapted.items()}
-    scales = {scale for module in adapted.values() for scale in module.scaling.values()}
-    assert found == {layer.name: layer.rank for layer in fit.layers}
-    assert scales == {1.0}
+    assert adapted.keys() == {layer.name for layer in fit.layers}
+    assert {module.r["default_0"] for module in adapted.values()} == {fit.max_rank}
+    assert {scale for module in adapted.values() for scale in module.scaling.values()} == {1.0}
 
 
 def test_kohya_file_has_every_layer_its_alpha_and_nothing_else(full: Source, tmp_path: Path) -> None:

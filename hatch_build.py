@@ -1,0 +1,70 @@
+"""What a build adds to the package: which code it was built from, and a README that is whole on a package index.
+
+Both go into the metadata of an sdist, so that a wheel that is built from one has the same.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from hatchling.metadata.plugin.interface import MetadataHookInterface
+
+VERSION = "0.1.0"
+_RELATIVE_LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)\s]+)\)")
+
+
+class CustomMetadataHook(MetadataHookInterface):
+    """Fills the fields that pyproject.toml calls dynamic."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Add `version` and `readme`."""
+        root = Path(self.root)
+        source = metadata.get("urls", {}).get("Source")
+        text = (root / "README.md").read_text(encoding="utf-8")
+        metadata["version"] = version(root)
+        metadata["readme"] = {"content-type": "text/markdown", "text": for_index(text, source, commit(root) or "HEAD")}
+
+
+def version(root: Path) -> str:
+    """`VERSION` where its tag is, which an index accepts; else with the commit: 0.1.0+g0123456789ab, or so .dirty."""
+    found = commit(root)
+    if found is None:
+        return f"{VERSION}+unknown"
+    is_dirty = bool(_git(root, "status", "--porcelain"))
+    tags = (_git(root, "tag", "--points-at", "HEAD") or "").split()
+    return VERSION if f"v{VERSION}" in tags and not is_dirty else f"{VERSION}+g{found[:12]}{'.dirty' * is_dirty}"
+
+
+def commit(root: Path) -> str | None:
+    """The checkout's commit; None if `root` is no checkout of its own."""
+    top = _git(root, "rev-parse", "--show-toplevel")
+    return _git(root, "rev-parse", "HEAD") if top and Path(top).resolve() == root.resolve() else None
+
+
+def for_index(text: str, source: str | None, commit: str) -> str:
+    """A README whose relative links lead to the repository, and are only their words while that has no address.
+
+    Args:
+        text: Markdown.
+        source: the repository's address: `Source` under `[project.urls]`. None: there is no place to link to.
+        commit: a commit or branch there.
+    """
+
+    def absolute(link: re.Match[str]) -> str:
+        mark, words, path = link.groups()
+        if source is None:
+            return f"*{words}*" if mark else words
+        return f"{mark}[{words}]({source.rstrip('/')}/{'raw' if mark else 'blob'}/{commit}/{path})"
+
+    return _RELATIVE_LINK.sub(absolute, text)
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,130 @@
+"""What is built: a wheel that works outside the checkout and knows its commit, and an sdist that makes the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import Message
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from rushes.recipe.load import load_recipe, packaged_recipes
+from rushes.store import provenance
+from tests.support.other_packages import asked_for, packages
+
+pytestmark = pytest.mark.slow
+NOT_SHIPPED: Final = frozenset({".ci", ".github"})
+
+
+@dataclass(frozen=True)
+class Built:
+    """What one build of the checkout gave."""
+
+    sdist: Path
+    wheel: Path
+
+
+def ran(*command: str | Path, cwd: Path, path: Path | None = None) -> str:
+    """What a command prints; it must succeed."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    more = {"PYTHONPATH": str(path)} if path else {}
+    done = subprocess.run(command, cwd=cwd, env={**environment, **more}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.strip()
+
+
+def build(root: Path, kind: str, target: Path) -> Path:
+    """Build a checkout or an unpacked sdist, without the network."""
+    ran(sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", target, cwd=root, path=packages("build"))
+    return next(target.iterdir())
+
+
+@pytest.fixture(scope="module")
+def built(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    if not (root / ".git").exists():
+        pytest.skip("this is no checkout")
+    folder = tmp_path_factory.mktemp("dist")
+    return Built(build(root, "sdist", folder / "sdist"), build(root, "wheel", folder / "wheel"))
+
+
+@pytest.fixture(scope="module")
+def unpacked(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sdist's one folder."""
+    folder = tmp_path_factory.mktemp("sdist")
+    with tarfile.open(built.sdist) as archive:
+        archive.extractall(folder, filter="data")
+    return next(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, installed in a folder of its own."""
+    folder = tmp_path_factory.mktemp("installed")
+    options = ["--quiet", "--no-deps", "--no-index", "--target", folder]
+    ran(sys.executable, "-m", "pip", "install", *options, built.wheel, cwd=folder)
+    return folder
+
+
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
+        return message_from_bytes(archive.read(name))
+
+
+def test_the_tools_are_those_of_the_build(root: Path) -> None:
+    wanted = (root / "pyproject.toml").read_text(encoding="utf-8").partition('requires = ["')[2].partition('"')[0]
+    assert f"{wanted} " in asked_for("build")
+
+
+def test_a_wheel_knows_its_commit(root: Path, built: Built, installed: Path, tmp_path: Path) -> None:
+    if ran("git", "tag", "--points-at", "HEAD", cwd=root):
+        pytest.skip("a release: its version names the tag")
+    here = ran("git", "rev-parse", "HEAD", cwd=root)
+    is_dirty = bool(ran("git", "status", "--porcelain", cwd=root))
+    script = "from rushes.store import provenance as p; print(p.__file__, p.rushes_version(), *p.commit())"
+    place, version, commit, dirty = ran(sys.executable, "-c", script, cwd=tmp_path, path=installed).split()
+    assert Path(place).is_relative_to(installed)
+    assert version == metadata(built.wheel)["Version"] and version.partition("+")[0] == provenance.rushes_version()
+    assert here.startswith(commit) and len(commit) == 12
+    assert dirty == str(is_dirty)
+
+
+def test_a_wheel_works_outside_the_checkout(built: Built, installed: Path, tmp_path: Path) -> None:
+    def rushes(*words: str) -> str:
+        return ran(sys.executable, "-m", "rushes", *words, cwd=tmp_path, path=installed)
+
+    assert "--home" in rushes("run", "sandbox", "--help")
+    assert rushes("--version") == metadata(built.wheel)["Version"]
+    script = "from rushes.recipe.load import *; print(*[load_recipe(each).name for each in sorted(packaged_recipes())])"
+    found = ran(sys.executable, "-c", script, cwd=tmp_path, path=installed).split()
+    assert found == [load_recipe(each).name for each in sorted(packaged_recipes())] and "sandbox" in found
+
+
+def test_an_sdist_makes_the_same_wheel(built: Built, unpacked: Path, tmp_path: Path) -> None:
+    again = build(unpacked, "wheel", tmp_path / "wheel")
+    assert again.name == built.wheel.name
+    with zipfile.ZipFile(built.wheel) as one, zipfile.ZipFile(again) as other:
+        assert {each.filename: each.CRC for each in one.infolist()} == {
+            each.filename: each.CRC for each in other.infolist()
+        }
+
+
+def test_an_sdist_has_all_that_the_checkout_has(root: Path, unpacked: Path) -> None:
+    tracked = {Path(line).parts[0] for line in ran("git", "ls-files", cwd=root).splitlines()}
+    assert tracked - NOT_SHIPPED - {each.name for each in unpacked.iterdir()} == set()
+
+
+def test_the_readme_of_an_index_has_no_link_to_nowhere(root: Path, built: Built) -> None:
+    text = metadata(built.wheel).get_payload()
+    assert isinstance(text, str) and "make demo" in text
+    assert "](docs/" not in text and "*The loop: diagnose, write," in text
+    script = "import hatch_build as b; print(b.for_index(open('README.md').read(), 'https://a.example/x/', 'c0ffee'))"
+    linked = ran(sys.executable, "-c", script, cwd=root, path=packages("build"))
+    assert "](https://a.example/x/raw/c0ffee/docs/images/loop.svg)" in linked and "](docs/" not in linked
