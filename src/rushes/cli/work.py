@@ -45,6 +45,7 @@ def work(
 
     Raises:
         UserError: a recipe, an input or a run folder that cannot be used.
+        Unfinished: the run came to its end, but without work that should be tried again.
         Stopped: Ctrl-C, and the current work is stored.
     """
     from rushes.cli.several import assisting, check_sharing, dismiss_others, sharing
@@ -68,26 +69,24 @@ def work(
         print(f"done up to {until!r}; continue with: rushes run {recipe_name} --home {home}")
         return
     show_result(scorecard, home)
-    _check_finished(scorecard, home)
+    _check_finished(scorecard)
 
 
-def _check_finished(scorecard: Scorecard, home: Path) -> None:
+def _check_finished(scorecard: Scorecard) -> None:
     """Say that a run is not finished if some of its work should be tried again.
 
     Raises:
         Unfinished: it is not.
     """
-    from rushes.store.run import Run
     from rushes.store.shortfall import AGAIN
 
-    with Run.view(home) as run:
-        if run.is_done:
-            return
-    raise Unfinished(
-        "the run is not finished: some of its work failed, and the result above is without it",
-        got="; ".join(note for note in scorecard.notes if AGAIN in note),
-        next_step="run the same command again: it tries what failed, and makes again only what depends on it",
-    )
+    failed = [note for note in scorecard.notes if AGAIN in note]
+    if failed:
+        raise Unfinished(
+            "the run is not finished: some of its work failed, and the result above is without it",
+            got="; ".join(failed),
+            next_step="run the same command again: it tries what failed, and makes again only what depends on it",
+        )
 
 
 def _within_budget(recipe: Recipe) -> Recipe:

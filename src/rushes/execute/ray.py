@@ -139,7 +139,7 @@ class _Crew:
             index, worker = self.in_flight.pop(reference)
             try:
                 result = self._ray.get(reference)
-            except self._ray.exceptions.RayError as error:
+            except Exception as error:  # every error of Ray: the worker, its machine or its result is gone
                 result = Failed.of(error, "free" if _is_lost(error) else "counted")
                 self._ray.kill(worker)
             else:
