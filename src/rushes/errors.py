@@ -132,6 +132,7 @@ class RecordCorrupt(Damage):
     """A record in the database is not what was written."""
 
     def __init__(self, home: Path, table: str, key: str) -> None:
+        key = ascii(key)[1:-1]  # a damaged key may hold any character
         super().__init__(
             f"the record {table}/{key} in {home / 'records.sqlite'} is altered",
             home=str(home),
