@@ -25,13 +25,16 @@ _OURS = frozenset(
 )
 
 
+EntryName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
 def _only_further(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
     if own := sorted(_OURS & body.keys()):
         raise ValueError(f"extra_body must not set what Rushes sets itself: {', '.join(own)}")
     return body
 
 
-ExtraBody = Annotated[dict[str, JsonValue], AfterValidator(_only_further)]
+ExtraBody = Annotated[dict[EntryName, JsonValue], AfterValidator(_only_further)]
 """Entries of a request that Rushes does not set itself."""
 
 
@@ -64,7 +67,7 @@ class LocalModelSpec(Spec):
     """Commit, tag or branch on the Hub; only a commit is fixed."""
     precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     """Number format of the weights; always float32 on a CPU."""
-    chat_template_kwargs: dict[str, JsonValue] | None = None
+    chat_template_kwargs: dict[EntryName, JsonValue] | None = None
     """Variables of the model's chat template: `{enable_thinking: false}` for a model that thinks before it answers."""
 
 

@@ -358,7 +358,8 @@ def test_the_time_limit_is_for_the_whole_reply() -> None:
         for _ in range(100):
             handler.wfile.write(b" ")
             handler.wfile.flush()
-            time.sleep(0.05)
+            time.sleep(0.02)
+        handler.close_connection = True
 
     with OddServer(drips) as server:
         reply = one(model(server.url, timeout_s=0.3, num_retries=0))
