@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from rushes.plain import safe
+
 _NOT_GIVEN: Final = object()
 
 
@@ -39,7 +41,7 @@ class UserError(Exception):
             lines.append(f"  got:      {self.got_repr}")
         if self.next_step is not None:
             lines.append(f"  next:     {self.next_step}")
-        return "\n".join(lines)
+        return safe("\n".join(lines))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive the default pickling, and errors come back from worker processes.

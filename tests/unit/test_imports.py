@@ -17,14 +17,15 @@ SOURCE = Path(rushes.__file__).resolve().parents[1]
 PACKAGES = ("rushes", "rushes_sandbox", "rushes_vbench")
 
 KNOWS = {
-    "errors": "",
+    "plain": "",
+    "errors": "plain",
     "records": "errors",
     "execute": "errors",
     "statistics": "records",
     "display": "records",
     "roles": "execute records",
     "dimensions": "errors records",
-    "recipe": "dimensions errors records roles",
+    "recipe": "dimensions errors plain records roles",
     "plugins": "errors recipe roles",
     "store": "errors execute plugins recipe records roles",
     "llm": "errors recipe roles store",
@@ -39,21 +40,21 @@ KNOWS = {
     "preflight": "context errors families plugins prompts recipe roles store train",
     "measure": "context display errors execute families generate judge plugins recipe records roles statistics store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
-    "audit": "display errors execute judge plugins prompts recipe records roles statistics store",
-    "report": "audit context display errors families judge measure plan plugins prompts recipe records roles statistics"
+    "audit": "display errors execute judge plain plugins prompts recipe records roles statistics store",
+    "report": "audit context display errors families judge measure plain plan plugins prompts recipe records roles statistics"
     " store train weights",
     "export": "display errors families measure recipe records report store",
     "doctor": "plugins",
     "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store train"
     " weights",
-    "cli": "audit doctor errors execute export pipeline plan plugins recipe records report store train",
+    "cli": "audit doctor errors execute export pipeline plain plan plugins recipe records report store train",
     "__main__": "cli",
 }
 """Who may know whom, from the bottom up: a part imports what stands here and nothing else, inside functions too. A part
 knows only parts above it in this table, so there can be no circle. `recipes` holds data. The two plug-ins may know any
 part of the core but the pipeline, and the core knows neither."""
 
-LIGHT = frozenset({"errors", "records", "roles", "recipe", "plugins", "store", "execute", "cli", "__main__"})
+LIGHT = frozenset({"plain", "errors", "records", "roles", "recipe", "plugins", "store", "execute", "cli", "__main__"})
 """What `rushes --help` may load: nothing of these, directly or through others, imports a heavy library at the top."""
 
 WITH_NUMPY = frozenset({"rushes.store.video"})

@@ -127,7 +127,7 @@ diagnose:
 # ---------------------------------------------------------------------------------------------- mistakes
 
 MISTAKES = [
-    ("train: {lerning_rate: 0.1}", [], ["line 1", "train.lerning_rate", "did you mean train.learning_rate?", "0.1"]),
+    ("train: {lerning_rate: 0.1}", [], ["line 1", "train.lerning_rate", "did you mean train.learning_rate?"]),
     ("train: {steps: 3}", [], ["train.steps", "did you mean train.num_steps?"]),
     ("learning_rate: 3", [], ["unknown setting learning_rate", "did you mean train.learning_rate?"]),
     ("quux: 3", [], ["unknown setting quux", "one of seed, num_rounds"]),
@@ -153,11 +153,11 @@ MISTAKES = [
     ("prompts: {writer: {kind: plugin, use: 'a:B', options: {x: [1]}}}", [], ["prompts.writer.options.x"]),
     ("diagnose: {dimensions: [Compositon]}", [], ["diagnose.dimensions[0]", "did you mean 'Composition'?"]),
     ("diagnose: {extra: [{name: a, description: b, examples: []}]}", [], ["diagnose.extra.0.examples", "at least 1"]),
-    ("name: x", ["train.lora.rnk=3"], ["--set train.lora.rnk=3", "did you mean train.lora.rank?"]),
+    ("name: x", ["train.lora.rnk=3"], ["--set train.lora.rnk", "did you mean train.lora.rank?"]),
     ("name: x", ["train.num_steps"], ["key=value"]),
     ("name: x", ["=3"], ["key=value"]),
     ("name: x", ["train..x=3"], ["key=value"]),
-    ("name: x", ["train.num_steps=[1"], ["--set train.num_steps=[1", "is not YAML"]),
+    ("name: x", ["train.num_steps=[1"], ["--set train.num_steps", "is not YAML", "[1"]),
     ("train: {num_steps: 3}", ["train.num_steps.x=3"], ["train.num_steps is a plain value"]),
     ("diagnose: {dimensions: [Composition]}", ["diagnose.dimensions.4=a"], ["no item '4'", "from 0 to 0"]),
 ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Final
 
 from rushes.errors import Stopped, UserError
+from rushes.plain import safe
 
 EXIT_USER_ERROR: Final = 2
 """Exit code for errors that the user can fix, wrong options and arguments included."""
@@ -15,6 +17,7 @@ EXIT_STOPPED: Final = 130
 """Exit code after Ctrl-C, as shells expect."""
 
 _STOPPED: Final = "stopped after the current item; run the same command to resume"
+_format_warning: Final = warnings.formatwarning
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # libgomp's spinning threads cost a factor of ten when cores are shared; it reads this when torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    warnings.formatwarning = lambda *args, **options: safe(_format_warning(*args, **options))
     from typer.main import get_command
 
     from rushes.cli.app import app
