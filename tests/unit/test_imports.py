@@ -41,8 +41,8 @@ KNOWS = {
     "measure": "context display errors execute families generate judge plugins recipe records roles statistics store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
     "audit": "display errors execute judge plain plugins prompts recipe records roles statistics store",
-    "report": "audit context display errors families judge measure plain plan plugins prompts recipe records roles statistics"
-    " store train weights",
+    "report": "audit context display errors families judge measure plain plan plugins prompts recipe records roles"
+    " statistics store train weights",
     "export": "display errors families measure recipe records report store",
     "doctor": "plugins",
     "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store train"

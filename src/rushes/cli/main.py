@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from typing import Final
@@ -31,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # libgomp's spinning threads cost a factor of ten when cores are shared; it reads this when torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    # What a server or a file said can stand in either.
     warnings.formatwarning = lambda *args, **options: safe(_format_warning(*args, **options))
+    sys.excepthook = lambda *error: print(safe("".join(traceback.format_exception(*error))), end="", file=sys.stderr)
     from typer.main import get_command
 
     from rushes.cli.app import app

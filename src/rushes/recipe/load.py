@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
@@ -95,6 +95,7 @@ def parse_recipe(
 # ---------------------------------------------------------------------------------------------- finding the file
 
 
+@cache
 def packaged_recipes() -> dict[str, str]:
     """The YAML texts of the recipes in this package and in installed packages that offer recipes, sorted by name.
 
@@ -198,7 +199,7 @@ def apply_override(document: Document, override: str) -> None:
     if not equals or not all(steps) or len(steps) > MAX_DEPTH:
         raise RecipeError(
             f"--set cannot read {hidden_line(override)!r}",
-            expected="key=value",
+            expected=f"key=value, with at most {MAX_DEPTH} steps in the key",
             next_step="for example: --set train.num_steps=200",
         )
     value = read_value(text, source, is_secret=names_secret(name))

@@ -80,6 +80,6 @@ def _texts(value: Value, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
 
 def _is_secret(path: KeyPath, text: str) -> bool:
     name = next((step for step in reversed(path) if isinstance(step, str)), "")
-    if hidden(text) != text and name != "use":
+    if hidden(text) != text and not (name == "use" and ":" in text):  # a class may have a name of many letters
         return True
     return _FOR_KEYS.search(name) is not None or (names_secret(name) and _RANDOM.fullmatch(text) is not None)
