@@ -169,6 +169,34 @@ def test_a_mistake_is_told_with_path_expectation_and_hint(text: str, overrides: 
     assert [word for word in words if word not in said] == []
 
 
+KEPT_SECRET = [
+    ("runtime: {servers: {main: {url: 'http://x/v1', api_key: hunter2}}}", []),
+    ("name: x", ["runtime.servers.main.key=hunter2"]),
+    ("name: x", ["runtime.servers.main.key=[hunter2"]),
+    ("name: x", ["runtime.password=!!int hunter2"]),
+    ("name: x", ["api_token: hunter2"]),
+    ("name: x", ["train.unheard_of=hunter2"]),
+    ("name: x", ["runtime.servers.main.url=http://me:hunter2@host/v1"]),
+    ("name: x", ["runtime.servers.main={url: 'http://h/v1', key_env: [hunter2]}"]),
+    ("name: x", ["runtime.ray_address='ray://me:hunter2@host:1'"]),
+    ("judge: {judge: {use: 'a:B', options: {headers: {Authorization: hunter2}}}}", []),
+    ("judge: {judge: {use: 'a:B', options: {credentials: {password: hunter2}}}}", []),
+    ("train: [{secret: hunter2}]", []),
+    ("a:\n  api_key: hunter2: x", []),
+]
+
+
+@pytest.mark.parametrize(("text", "overrides"), KEPT_SECRET)
+def test_a_key_is_refused_and_never_shown(text: str, overrides: list[str]) -> None:
+    said = str(error(text, *overrides))
+    assert "hunter2" not in said
+
+
+def test_names_that_only_sound_like_a_key_are_fine() -> None:
+    options = {"tokenizer": "qwen", "caption_key": "caption", "max_tokens": 3, "key_env": "MY_KEY"}
+    assert parse(f"judge: {{judge: {{use: 'a:B', options: {options}}}}}").judge.judge.options == options
+
+
 BROKEN_YAML = [
     ("a: 1\na: 2", ["line 2", "sets a twice", "line 1"]),
     ("train:\n  seed: 1\n  seed: 1", ["line 3", "train.seed twice", "line 2"]),
