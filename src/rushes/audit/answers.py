@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from rushes.audit.cases import Asked
-from rushes.errors import Stopped, UserError
+from rushes.execute.batch import batch_or_alone
 from rushes.judge.check import Checked, checked
-from rushes.roles import Failed, Judge, JudgeRequest
+from rushes.roles import Failed, Judge
 from rushes.store.files import explained, make_folder
 from rushes.store.identity import content_hash
 
@@ -113,7 +113,8 @@ def ask_all(judge: Judge, identity: object, asked: Sequence[Asked], file: Answer
     todo = dict(missing)
     now: dict[str, tuple[Checked, ...]] = {}
     keep: list[tuple[str, tuple[Checked, ...]]] = []
-    for (key, request), given in zip(todo.items(), _given(judge, list(todo.values())), strict=True):
+    given_all = batch_or_alone(judge.answer, list(todo.values())) if todo else []
+    for (key, request), given in zip(todo.items(), given_all, strict=True):
         if isinstance(given, Failed):
             reason = f"the judge failed: {given.error_type}: {given.message}"[:500]
             now[key] = (Checked(None, reason),) * len(request.questions)
@@ -122,25 +123,3 @@ def ask_all(judge: Judge, identity: object, asked: Sequence[Asked], file: Answer
             keep.append((key, now[key]))
     file.add(keep)
     return [Given(before[key], True) if key in before else Given(now[key], False) for key in keys]
-
-
-def _given(judge: Judge, requests: Sequence[JudgeRequest]) -> list[object]:
-    """The judge's raw result for each request; one bad clip does not fail its batch."""
-    together = _one_call(judge, requests)
-    if len(requests) < 2 or not all(isinstance(given, Failed) for given in together):
-        return together
-    return [_one_call(judge, [request])[0] for request in requests]
-
-
-def _one_call(judge: Judge, requests: Sequence[JudgeRequest]) -> list[object]:
-    if not requests:
-        return []
-    try:
-        given: object = judge.answer(requests)
-        if not isinstance(given, (list, tuple)) or len(given) != len(requests):
-            raise TypeError(f"expected a list with answers for each of {len(requests)} clips, got {given!r:.80}")
-        return list(given)
-    except (UserError, Stopped):
-        raise
-    except Exception as error:  # a judge can be third-party code: its exceptions are a result of the audit
-        return [Failed.of(error)] * len(requests)
