@@ -20,7 +20,7 @@ _FOR_KEYS: Final = re.compile(
 )
 """Names that mean nothing but a secret. A plug-in's `tokenizer` or `caption_key` is not among them."""
 _LONG: Final = re.compile(r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{20,}")
-"""A value of the wrong type is not shown if it may be a key; a hash is not missed there."""
+"""In a value that is refused anyway, this is hidden too: it may be a key, and a hash is no loss there."""
 _RANDOM: Final = re.compile(r"(?=[^\s]*\d)(?=[^\s]*[A-Za-z])[^\s/]{16,}")
 
 
