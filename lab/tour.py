@@ -10,7 +10,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = ROOT / "docs" / "tour.md"
 ORDER: Final = (
     ("The sentence", ("rushes/pipeline.py", "rushes/context.py")),
-    ("The verbs and the nouns", ("rushes/roles.py", "rushes/records", "rushes/errors.py")),
+    ("The verbs and the nouns", ("rushes/roles.py", "rushes/records", "rushes/errors.py", "rushes/plain.py")),
     (
         "The recipe",
         ("rushes/recipe", "rushes/dimensions", "rushes/plugins.py", "rushes/preflight.py", "rushes/recipes"),

@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 from typing import Any, Final
 
-from rushes.secrets import hidden
+from rushes.plain import safe
 
 _NOT_GIVEN: Final = object()
 
@@ -43,7 +43,7 @@ class UserError(Exception):
             lines.append(f"  got:      {self.got_repr}")
         if self.next_step is not None:
             lines.append(f"  next:     {self.next_step}")
-        return hidden("\n".join(lines))
+        return safe("\n".join(lines))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive the default pickling, and errors come back from worker processes.

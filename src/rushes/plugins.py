@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from rushes.errors import RecipeError
 from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.secrets import without_keys
 from rushes.roles import Runtime, Spec
 
 
@@ -96,7 +97,7 @@ def _plugin(spec_json: str, role: Role) -> Spec:
         raise RecipeError(
             f"option {name!r} of the plug-in {spec.use} is not valid: {first['msg']}",
             expected=f"options among {sorted(cls.model_fields)}",
-            got=spec.options,
+            got=without_keys(spec.options),
             next_step=f"did you mean {near[0]!r}?" if near and near[0] != name else "correct `options:` in the recipe",
         ) from error
 

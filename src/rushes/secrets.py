@@ -9,12 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
-import traceback
-import warnings
 from collections.abc import Mapping
 from functools import cache
-from types import TracebackType
 from typing import Final
 from urllib.parse import quote
 
@@ -57,22 +53,6 @@ def hidden_parts(text: str) -> str:
         for part in (cut for n in range(longest, _MIN_PART - 1, -1) for cut in (value[:n], value[-n:])):
             text = text.replace(part, f"[{name}]")
     return _MASKED.sub("***", text)
-
-
-def guard_terminal() -> None:
-    """Hide keys in warnings and in the tracebacks that Python prints from now on."""
-    plain_format = warnings.formatwarning
-
-    def format_warning(
-        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
-    ) -> str:
-        return hidden(plain_format(message, category, filename, lineno, line))
-
-    def show(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
-        sys.stderr.write(hidden("".join(traceback.format_exception(kind, error, where))))
-
-    warnings.formatwarning = format_warning
-    sys.excepthook = show
 
 
 def _all() -> Mapping[str, str]:

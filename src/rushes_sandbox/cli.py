@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rushes.cli.show import say
+
 sandbox = typer.Typer(
     help="The embedded world of shapes: write its clips to a folder.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -27,4 +29,4 @@ def clips(
     from rushes_sandbox.real_clips import write_clip_folder
 
     write_clip_folder(folder, num, seed)
-    print(f"wrote {num} clips to {folder}")
+    say(f"wrote {num} clips to {folder}")

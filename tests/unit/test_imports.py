@@ -18,14 +18,15 @@ PACKAGES = ("rushes", "rushes_sandbox", "rushes_vbench")
 
 KNOWS = {
     "secrets": "",
-    "errors": "secrets",
+    "plain": "secrets",
+    "errors": "plain",
     "records": "errors",
     "execute": "errors",
     "statistics": "records",
     "display": "records",
     "roles": "execute records",
     "dimensions": "errors records",
-    "recipe": "dimensions errors records roles",
+    "recipe": "dimensions errors plain records roles",
     "plugins": "errors recipe roles",
     "store": "errors execute plugins recipe records roles secrets",
     "llm": "errors execute recipe roles secrets store",
@@ -40,22 +41,24 @@ KNOWS = {
     "preflight": "context errors families plugins prompts recipe roles store train",
     "measure": "context display errors execute families generate judge plugins recipe records roles statistics store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
-    "audit": "display errors execute judge plugins prompts recipe records roles secrets statistics store",
-    "report": "audit context display errors families judge measure plan plugins prompts recipe records roles statistics"
-    " store train weights",
+    "audit": "display errors execute judge plain plugins prompts recipe records roles secrets statistics store",
+    "report": "audit context display errors families judge measure plain plan plugins prompts recipe records roles"
+    " statistics store train weights",
     "export": "display errors families measure recipe records report store",
     "doctor": "plugins",
     "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store train"
     " weights",
-    "cli": "audit doctor errors execute export families pipeline plan plugins prompts recipe records report secrets"
-    " store train",
+    "cli": "audit doctor errors execute export families pipeline plain plan plugins prompts recipe records report store"
+    " train",
     "__main__": "cli",
 }
 """Who may know whom, from the bottom up: a part imports what stands here and nothing else, inside functions too. A part
 knows only parts above it in this table, so there can be no circle. `recipes` holds data. The two plug-ins may know any
 part of the core but the pipeline, and the core knows neither."""
 
-LIGHT = frozenset({"errors", "records", "roles", "recipe", "plugins", "store", "execute", "cli", "__main__"})
+LIGHT = frozenset(
+    {"secrets", "plain", "errors", "records", "roles", "recipe", "plugins", "store", "execute", "cli", "__main__"}
+)
 """What `rushes --help` may load: nothing of these, directly or through others, imports a heavy library at the top."""
 
 WITH_NUMPY = frozenset({"rushes.store.video", "rushes.store.cut", "rushes.store.decoding"})

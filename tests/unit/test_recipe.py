@@ -127,7 +127,7 @@ diagnose:
 # ---------------------------------------------------------------------------------------------- mistakes
 
 MISTAKES = [
-    ("train: {lerning_rate: 0.1}", [], ["line 1", "train.lerning_rate", "did you mean train.learning_rate?", "0.1"]),
+    ("train: {lerning_rate: 0.1}", [], ["line 1", "train.lerning_rate", "did you mean train.learning_rate?"]),
     ("train: {steps: 3}", [], ["train.steps", "did you mean train.num_steps?"]),
     ("learning_rate: 3", [], ["unknown setting learning_rate", "did you mean train.learning_rate?"]),
     ("quux: 3", [], ["unknown setting quux", "one of seed, num_rounds"]),
@@ -153,11 +153,11 @@ MISTAKES = [
     ("prompts: {writer: {kind: plugin, use: 'a:B', options: {x: [1]}}}", [], ["prompts.writer.options.x"]),
     ("diagnose: {dimensions: [Compositon]}", [], ["diagnose.dimensions[0]", "did you mean 'Composition'?"]),
     ("diagnose: {extra: [{name: a, description: b, examples: []}]}", [], ["diagnose.extra.0.examples", "at least 1"]),
-    ("name: x", ["train.lora.rnk=3"], ["--set train.lora.rnk=3", "did you mean train.lora.rank?"]),
+    ("name: x", ["train.lora.rnk=3"], ["--set train.lora.rnk", "did you mean train.lora.rank?"]),
     ("name: x", ["train.num_steps"], ["key=value"]),
     ("name: x", ["=3"], ["key=value"]),
     ("name: x", ["train..x=3"], ["key=value"]),
-    ("name: x", ["train.num_steps=[1"], ["--set train.num_steps=[1", "is not YAML"]),
+    ("name: x", ["train.num_steps=[1"], ["--set train.num_steps", "is not YAML", "[1"]),
     ("train: {num_steps: 3}", ["train.num_steps.x=3"], ["train.num_steps is a plain value"]),
     ("diagnose: {dimensions: [Composition]}", ["diagnose.dimensions.4=a"], ["no item '4'", "from 0 to 0"]),
 ]
@@ -167,6 +167,34 @@ MISTAKES = [
 def test_a_mistake_is_told_with_path_expectation_and_hint(text: str, overrides: list[str], words: list[str]) -> None:
     said = str(error(text, *overrides))
     assert [word for word in words if word not in said] == []
+
+
+KEPT_SECRET = [
+    ("runtime: {servers: {main: {url: 'http://x/v1', api_key: hunter2}}}", []),
+    ("name: x", ["runtime.servers.main.key=hunter2"]),
+    ("name: x", ["runtime.servers.main.key=[hunter2"]),
+    ("name: x", ["runtime.password=!!int hunter2"]),
+    ("name: x", ["api_token: hunter2"]),
+    ("name: x", ["train.unheard_of=hunter2"]),
+    ("name: x", ["runtime.servers.main.url=http://me:hunter2@host/v1"]),
+    ("name: x", ["runtime.servers.main={url: 'http://h/v1', key_env: [hunter2]}"]),
+    ("name: x", ["runtime.ray_address='ray://me:hunter2@host:1'"]),
+    ("judge: {judge: {use: 'a:B', options: {headers: {Authorization: hunter2}}}}", []),
+    ("judge: {judge: {use: 'a:B', options: {credentials: {password: hunter2}}}}", []),
+    ("train: [{secret: hunter2}]", []),
+    ("a:\n  api_key: hunter2: x", []),
+]
+
+
+@pytest.mark.parametrize(("text", "overrides"), KEPT_SECRET)
+def test_a_key_is_refused_and_never_shown(text: str, overrides: list[str]) -> None:
+    said = str(error(text, *overrides))
+    assert "hunter2" not in said
+
+
+def test_names_that_only_sound_like_a_key_are_fine() -> None:
+    options = {"tokenizer": "qwen", "caption_key": "caption", "max_tokens": 3, "key_env": "MY_KEY"}
+    assert parse(f"judge: {{judge: {{use: 'a:B', options: {options}}}}}").judge.judge.options == options
 
 
 BROKEN_YAML = [

@@ -74,8 +74,8 @@ def _prompt() -> dict[str, object]:
 
 CRASH = """
 import os, warnings
-from rushes import secrets
-secrets.guard_terminal()
+from rushes.cli.main import main
+main(["--version"])
 warnings.warn("careful with " + os.environ["PLUGIN_API_KEY"])
 raise RuntimeError("lost " + os.environ["PLUGIN_API_KEY"])
 """

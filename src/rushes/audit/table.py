@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from rushes.audit.expectations import table
 from rushes.audit.records import Audit, ControlResult, DimensionAudit, OtherOpinion
 from rushes.display.words import readable
+from rushes.plain import safe
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,17 +47,17 @@ def print_audit(audit: Audit, console: Console) -> None:
         cells = [auc_text(results.get(control.name)) for control in shown]
         style = _STYLES[each.verdict]
         numbers = (Text(cell) for cell in (*cells, *_tail(each)[: 2 if console.width >= _WIDE else 1]))
-        grid.add_row(Text(readable(each.dimension)), Text(each.verdict, style), *numbers)
+        grid.add_row(Text(safe(readable(each.dimension))), Text(each.verdict, style), *numbers)
     console.print(grid)
     console.print(Text("AUC of the original over each control. ! not as expected, ? too few clips, () says nothing."))
     for each in audit.dimensions:
         for reason in each.reasons:
-            console.print(Text(f"{each.dimension}: {reason}"))
+            console.print(Text(safe(f"{each.dimension}: {reason}")))
         for other in each.others:
-            console.print(Text(f"{each.dimension}: {opinion_text(other)}"))
+            console.print(Text(safe(f"{each.dimension}: {opinion_text(other)}")))
     for note in (*unscored_notes(audit), *audit.notes):
-        console.print(Text(f"note: {note}"))
-    console.print(Text(sentence(audit), style="bold"))
+        console.print(Text(safe(f"note: {note}")))
+    console.print(Text(safe(sentence(audit)), style="bold"))
 
 
 def sentence(audit: Audit) -> str:

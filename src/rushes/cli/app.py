@@ -20,6 +20,7 @@ from rushes.cli.options import (
     RecipeArgument,
     SetOption,
 )
+from rushes.cli.show import say
 
 if TYPE_CHECKING:
     from rushes.plan.prices import Prices
@@ -46,7 +47,7 @@ def _add_packages() -> None:
         try:
             app.add_typer(point.load(), name=name)
         except Exception as error:
-            print(f"rushes {name} is not available: {type(error).__name__}: {error}", file=sys.stderr)
+            say(f"rushes {name} is not available: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 _add_packages()
@@ -56,7 +57,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from rushes.store.provenance import rushes_version
 
-        print(rushes_version())
+        say(rushes_version())
         raise typer.Exit()
 
 

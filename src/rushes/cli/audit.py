@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from rushes.cli.options import AllowChangeOption, HomeOption, JsonOption, RecipeArgument, SetOption, taking
+from rushes.cli.show import say
 
 if TYPE_CHECKING:
     from rushes.audit.records import Audit
@@ -101,7 +102,7 @@ def audit(options: AuditOptions) -> None:
         from rushes.audit.sheet import write_sheet
 
         written = write_sheet(options.sheet, found.cases)
-        print(f"wrote {written}; fill in the column answer, then: --labels {options.sheet}/labels.csv")
+        say(f"wrote {written}; fill in the column answer, then: --labels {options.sheet}/labels.csv")
         return
     _make(recipe, found, options)
 
@@ -154,6 +155,6 @@ def _show(made: Audit, folder: Path, as_json: bool) -> None:
         show_json(made.model_dump(mode="json"))
         return
     print_audit(made, console())
-    print(f"audit: {folder}/audit.json, {folder}/audit.svg")
+    say(f"audit: {folder}/audit.json, {folder}/audit.svg")
     if (folder.parent / "done").is_file():
-        print(f"to show it in the run's report: rushes report {folder.parent} --rebuild")
+        say(f"to show it in the run's report: rushes report {folder.parent} --rebuild")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from rushes.cli.options import HomeArgument, taking
+from rushes.cli.show import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +110,7 @@ def _lora_command(name: str, dialect: Dialect, help: str) -> None:
 
             fit = export_lora(source, target, dialect, _lora_options(strength, rank, energy, dtype, device))
         _say_fit(fit)
-        print(f"wrote {target}")
+        say(f"wrote {target}")
 
 
 def _whole_command(name: Whole, help: str) -> None:
@@ -128,7 +129,7 @@ def _whole_command(name: Whole, help: str) -> None:
 
             writers = {"transformer": export_transformer, "pipeline": export_pipeline, "merged": export_merged}
             written = writers[name](source, _target(home, out, name), strength, _dtype(dtype))
-        print(f"wrote {written}")
+        say(f"wrote {written}")
 
 
 _lora_command("lora", "diffusers", "A LoRA folder for diffusers: `pipeline.load_lora_weights(folder)`.")
@@ -182,9 +183,9 @@ def hub(asked: HubCommand) -> None:
         )
         fit = export_hub(source, target, options)
     _say_fit(fit)
-    print(f"wrote {target}; read its README.md before you publish it")
+    say(f"wrote {target}; read its README.md before you publish it")
     if asked.push_to is not None:
-        print(f"pushed to {push(target, asked.push_to, private=not asked.public)}")
+        say(f"pushed to {push(target, asked.push_to, private=not asked.public)}")
 
 
 @export.command()
@@ -203,7 +204,7 @@ def dataset(
     target = _target(home, out, "dataset")
     with Run.view(home) as run:
         number = export_dataset(run, target, clips.value, lossless=lossless, on_clip=_say_count)
-    print(f"wrote {number} clips to {target}")
+    say(f"wrote {number} clips to {target}")
 
 
 @contextmanager
@@ -245,7 +246,7 @@ def _say_fit(fit: Fit | None) -> None:
         return
     kept = 100 * (1 - fit.relative_error**2)
     places = 100 * sum(fit.left_out.values()) / fit.energy if fit.energy else 0.0
-    print(
+    say(
         f"{len(fit.layers)} layers, rank up to {fit.max_rank}: keeps {kept:.2f} % of the squared change "
         f"(relative error {fit.relative_error:.4f}; {places:.2f} % is in weights that an adapter cannot hold)"
     )
@@ -253,4 +254,4 @@ def _say_fit(fit: Fit | None) -> None:
 
 def _say_count(done: int, total: int) -> None:
     if done == total or done % 100 == 0:
-        print(f"{done} of {total} clips")
+        say(f"{done} of {total} clips")

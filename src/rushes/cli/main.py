@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
+import warnings
 from collections.abc import Sequence
 from typing import Final
 
 from rushes.errors import Stopped, UserError
-from rushes.secrets import guard_terminal
+from rushes.plain import safe
 
 EXIT_USER_ERROR: Final = 2
 """Exit code for errors that the user can fix, wrong options and arguments included."""
@@ -16,6 +18,7 @@ EXIT_STOPPED: Final = 130
 """Exit code after Ctrl-C, as shells expect."""
 
 _STOPPED: Final = "stopped after the current item; run the same command to resume"
+_format_warning: Final = warnings.formatwarning
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,11 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # libgomp's spinning threads cost a factor of ten when cores are shared; it reads this when torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    # What a server or a file said can stand in either.
+    warnings.formatwarning = lambda *args, **options: safe(_format_warning(*args, **options))
+    sys.excepthook = lambda *error: print(safe("".join(traceback.format_exception(*error))), end="", file=sys.stderr)
     from typer.main import get_command
 
     from rushes.cli.app import app
-
-    guard_terminal()
 
     try:
         get_command(app).main(args=None if arguments is None else list(arguments), prog_name="rushes")

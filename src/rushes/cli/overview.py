@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rushes.cli.show import Column, bytes_text, show_json, show_table
+from rushes.cli.show import Column, bytes_text, say, show_json, show_table
 from rushes.execute.progress import duration_text
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def show_status(home: Path, *, as_json: bool) -> None:
     if as_json:
         show_json(status.as_json())
         return
-    print(_headline(status))
+    say(_headline(status))
     columns = [Column("stage"), *(Column(title, "right") for title in ("done", "left", "failed", "time", "to go"))]
     rows = [
         (
@@ -49,7 +49,7 @@ def show_status(home: Path, *, as_json: bool) -> None:
     total = ("all", "", "", "", duration_text(status.seconds), _time_text(status.left_s))
     show_table(columns, [*rows, total], total=True)
     if status.last_failure is not None:
-        print(f"last failure: {status.last_failure}")
+        say(f"last failure: {status.last_failure}")
 
 
 def _of_total(stage: StageStatus) -> str:
@@ -115,7 +115,7 @@ def show_plan(
         return
     _show_plan(plan)
     for reason in earlier.skipped:
-        print(f"not used: {reason}")
+        say(f"not used: {reason}")
 
 
 def _show_plan(plan: Sequence[StagePlan]) -> None:
@@ -178,8 +178,6 @@ def show_checks(home: Path, *, as_json: bool) -> bool:
     )
     todo = [(check.name, check.fix) for check in checks if check.fix]
     for name, fix in todo:
-        print(f"{name}: {fix}")
-    print(
-        "nothing that Rushes needs is missing" if is_fine else "something Rushes needs is missing: see the lines above"
-    )
+        say(f"{name}: {fix}")
+    say("nothing that Rushes needs is missing" if is_fine else "something Rushes needs is missing: see the lines above")
     return is_fine

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from rushes.cli.show import say
 from rushes.train.launched import check_launch, end_with_parent, launched, left_over
 
 
@@ -24,7 +25,7 @@ def check_sharing(num_processes: int) -> None:
     """
     check_launch(num_processes)
     if variables := left_over():
-        print(f"ignoring {variables}: neither torchrun nor accelerate launch set them", file=sys.stderr)
+        say(f"ignoring {variables}: neither torchrun nor accelerate launch set them", file=sys.stderr)
 
 
 def assisting() -> bool:

@@ -6,9 +6,10 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from rushes.errors import RecipeChanged, UserError
+from rushes.plain import safe
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +30,17 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=_PLAIN_WIDTH)
+
+
+def say(text: str, file: TextIO | None = None) -> None:
+    """Print a line in which names, prompts and messages of others stand: a terminal gets none of their control
+    characters, and no key.
+
+    Args:
+        text: the line.
+        file: where to; None for standard output.
+    """
+    print(safe(text), file=file)
 
 
 def show_table(
@@ -52,16 +64,16 @@ def show_table(
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(Text(column.title), justify=column.align, overflow="fold")
+        table.add_column(Text(safe(column.title)), justify=column.align, overflow="fold")
     for index, row in enumerate(rows):
-        cells = (Text(cell, style=(styles or {}).get(cell, "")) for cell in row)
+        cells = (Text(safe(cell), style=(styles or {}).get(cell, "")) for cell in row)
         table.add_row(*cells, end_section=total and index == len(rows) - 2)
     console().print(table)
 
 
 def show_json(value: object) -> None:
     """Print JSON for programs."""
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+    print(json.dumps(value, indent=1))
 
 
 def show_user_error(error: UserError) -> None:

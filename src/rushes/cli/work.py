@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from rushes.cli.show import say
 from rushes.errors import StoreError, Unfinished
 from rushes.recipe.recipe import Recipe
 from rushes.records import Scorecard
@@ -61,12 +62,12 @@ def work(
     from rushes.pipeline import improve
     from rushes.store.events import EventLog
 
-    print(f"run folder: {home}", file=sys.stderr)
+    say(f"run folder: {home}", file=sys.stderr)
     with ProgressDisplay(log=EventLog(home / "events.jsonl").write) as progress:
         scorecard = improve(recipe, home, until=until, on_progress=progress, allow_change=allow_change)
     dismiss_others()
     if scorecard is None:
-        print(f"done up to {until!r}; continue with: rushes run {recipe_name} --home {home}")
+        say(f"done up to {until!r}; continue with: rushes run {recipe_name} --home {home}")
         return
     show_result(scorecard, home)
     _check_finished(scorecard)
@@ -107,7 +108,7 @@ def show_result(scorecard: Scorecard, home: Path) -> None:
     from rushes.report.table import print_scorecard
 
     print_scorecard(scorecard, console())
-    print(f"report: {home / REPORT_FILE}")
+    say(f"report: {home / REPORT_FILE}")
 
 
 def show_report(home: Path, *, rebuild: bool, open_in_browser: bool) -> None:

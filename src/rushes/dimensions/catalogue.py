@@ -5,14 +5,16 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import yaml
-from pydantic import TypeAdapter, ValidationError, model_validator
+from pydantic import TypeAdapter, model_validator
 
 from rushes.errors import RecipeError
 from rushes.records import Question, Record
 from rushes.records.base import Text
+
+_MAX_BYTES: Final = 1 << 24
 
 
 class Dimension(Record):
@@ -61,8 +63,8 @@ def catalogue(name: str) -> tuple[Dimension, ...]:
     """
     package, colon, inside = name.partition(":")
     try:
-        text = files(package).joinpath(inside).read_text("utf-8") if colon else Path(name).read_text("utf-8")
-    except (OSError, ImportError, UnicodeDecodeError) as error:
+        text = files(package).joinpath(inside).read_text("utf-8") if colon else _text_of(Path(name))
+    except (OSError, ImportError, ValueError, TypeError) as error:
         raise RecipeError(
             f"the catalogue of dimensions cannot be read: {error}",
             expected="a YAML file, or one inside an installed package: rushes_sandbox:dimensions.yaml",
@@ -72,13 +74,19 @@ def catalogue(name: str) -> tuple[Dimension, ...]:
     return _parsed(text, name)
 
 
+def _text_of(path: Path) -> str:
+    if path.exists() and not (path.is_file() and path.stat().st_size <= _MAX_BYTES):
+        raise OSError(f"{path} is not a file of at most {_MAX_BYTES >> 20} MiB")
+    return path.read_text("utf-8")
+
+
 def _parsed(text: str, name: str) -> tuple[Dimension, ...]:
     try:
         rows = yaml.safe_load(text)
         for row in rows:
             row.pop("facts", None)  # about the benchmark that the dimension belongs to; not part of work keys
         return TypeAdapter(tuple[Dimension, ...]).validate_python(rows)
-    except (yaml.YAMLError, ValidationError, TypeError, AttributeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise RecipeError(
             f"{name} is not a catalogue of dimensions: {str(error).splitlines()[0]}",
             expected="a list with name, description, category and examples under each dimension",

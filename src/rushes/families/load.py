@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,7 +19,13 @@ from rushes.families.weights import hash_state
 from rushes.recipe.base import BaseModelSpec
 
 
-def load_family(base: BaseModelSpec, device: str = "cpu", order: OffloadOrder | Placement | None = None) -> Family:
+def load_family(
+    base: BaseModelSpec,
+    device: str = "cpu",
+    order: OffloadOrder | Placement | None = None,
+    *,
+    with_text: bool = True,
+) -> Family:
     """The adapter of a model from a package, a diffusers folder or the Hub, loaded and frozen.
 
     Args:
@@ -26,13 +33,16 @@ def load_family(base: BaseModelSpec, device: str = "cpu", order: OffloadOrder | 
         device: where it computes.
         order: what it will generate, which decides the offloading, or a placement chosen before; None keeps it all on
             the device.
+        with_text: False leaves the text encoders out: only texts that are kept (`keep_texts`) can then be used.
 
     Raises:
         InputError: there is no such model, its family is not supported, or its files are missing or damaged.
         RecipeError: the recipe names another family, or a setting that the family does not support.
     """
     pipeline_class, adapter = _classes(family_of(base))
-    family: Family = _load(base, torch.device(device), order, pipeline_class, adapter)
+    takes = inspect.signature(pipeline_class.__init__).parameters
+    left_out = () if with_text else tuple(name for name in TEXT_PARTS if name in takes)
+    family: Family = _load(base, torch.device(device), order, (pipeline_class, adapter), left_out)
     return family
 
 
@@ -58,16 +68,17 @@ def _load(
     base: BaseModelSpec,
     device: torch.device,
     order: OffloadOrder | Placement | None,
-    pipeline_class: Any,
-    adapter: type[LoadedPipeline],
+    classes: tuple[Any, type[LoadedPipeline]],
+    left_out: Sequence[str],
 ) -> Any:
+    pipeline_class, adapter = classes
     source = model_folder(base.model)
     text_dtype = torch.bfloat16 if base.text_precision == "bfloat16" else torch.float32
     dtypes = {"default": torch.float32, **dict.fromkeys(TEXT_PARTS, text_dtype)}
     try:
         with _quiet():
             pipeline = pipeline_class.from_pretrained(
-                source, revision=base.revision, dtype=dtypes, use_safetensors=True
+                source, revision=base.revision, dtype=dtypes, use_safetensors=True, **dict.fromkeys(left_out)
             )
         for part in pipeline.components.values():
             if isinstance(part, torch.nn.Module):
@@ -87,7 +98,7 @@ def _load(
         max_tokens=base.max_tokens,
         device=device,
         scheduler_config=pipeline.scheduler.config,
-        load_text_parts=_text_loader(pipeline, source, base.revision),
+        load_text_parts=None if left_out else _text_loader(pipeline, source, base.revision),
         placement=placement,
     )
 

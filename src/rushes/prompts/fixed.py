@@ -52,10 +52,6 @@ class FixedWriter:
             raise InputError(f"{path} holds no prompts", next_step='write lines like {"text": ..., "dimension": ...}')
         return cls({key: tuple(drafts) for key, drafts in found.items()})
 
-    def count(self, dimension: str, origin: str = "weakness") -> int:
-        """How many prompts the list has for a dimension."""
-        return len(self.drafts.get((dimension, origin), ()))
-
     def write(self, briefs: Sequence[Brief]) -> list[Draft | Failed]:
         """One draft per brief, in order; `Failed` if the list is too short."""
         return [self._one(brief) for brief in briefs]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import stat
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
@@ -15,12 +16,24 @@ from typing import Any, Final, cast
 from pydantic import BaseModel, ValidationError
 
 from rushes.errors import RecipeError
+from rushes.plain import hidden_line, names_secret
 from rushes.recipe.dimensions import probed
 from rushes.recipe.inherit import inherited
 from rushes.recipe.problems import recipe_error
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.schema import find, kind_of, models_in
-from rushes.recipe.yaml_reader import Document, KeyPath, Value, dotted, read_document, read_value, shown
+from rushes.recipe.secrets import check_no_keys, without_keys
+from rushes.recipe.yaml_reader import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    Document,
+    KeyPath,
+    Value,
+    dotted,
+    read_document,
+    read_value,
+    shown,
+)
 
 _ENDINGS: Final = (".yaml", ".yml")
 
@@ -67,6 +80,7 @@ def parse_recipe(
     document = inherited(read_document(text, source), partial(_base_document, folder or Path()))
     for override in overrides:
         apply_override(document, override)
+    check_no_keys(document)
     values: dict[str, Value] = {"name": default_name, **document.value}
     filled = _filled(_with_kinds(values), Recipe)
     try:
@@ -81,6 +95,7 @@ def parse_recipe(
 # ---------------------------------------------------------------------------------------------- finding the file
 
 
+@cache
 def packaged_recipes() -> dict[str, str]:
     """The YAML texts of the recipes in this package and in installed packages that offer recipes, sorted by name.
 
@@ -107,7 +122,7 @@ def _read(wanted: str) -> tuple[str, str, str]:
             raise _unknown_name(wanted, list(packaged))
     path = Path(wanted)
     try:
-        return path.read_bytes().decode("utf-8-sig"), str(path), path.stem
+        return _bytes_of(path).decode("utf-8-sig"), str(path), path.stem
     except FileNotFoundError:
         raise RecipeError(f"there is no recipe {wanted}", next_step=_nearest_file(path)) from None
     except IsADirectoryError:
@@ -120,6 +135,18 @@ def _read(wanted: str) -> tuple[str, str, str]:
         ) from None
     except (OSError, ValueError) as error:
         raise RecipeError(f"cannot read {wanted}", got=shown(str(error)), next_step="check that path") from None
+
+
+def _bytes_of(path: Path) -> bytes:
+    """The content of a file or pipe, which may not be endless."""
+    kind = path.stat().st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind) or stat.S_ISDIR(kind)):
+        raise RecipeError(f"{path} is not a file", expected="a recipe file", next_step="name a .yaml file")
+    with path.open("rb") as stream:
+        data = stream.read(4 * MAX_BYTES + 1)
+    if len(data) > 4 * MAX_BYTES:
+        raise RecipeError(f"{path} is too long for a recipe", expected="at most 1 MiB")
+    return data
 
 
 def _base_document(folder: Path, wanted: str) -> Document:
@@ -168,12 +195,14 @@ def apply_override(document: Document, override: str) -> None:
     """
     name, equals, text = override.partition("=")
     steps = name.strip().split(".")
-    source = f"--set {override}"
-    if not equals or not all(steps):
+    source = f"--set {name.strip()}"  # without the value, which may be a key
+    if not equals or not all(steps) or len(steps) > MAX_DEPTH:
         raise RecipeError(
-            f"--set cannot read {override!r}", expected="key=value", next_step="for example: --set train.num_steps=200"
+            f"--set cannot read {hidden_line(override)!r}",
+            expected=f"key=value, with at most {MAX_DEPTH} steps in the key",
+            next_step="for example: --set train.num_steps=200",
         )
-    value = read_value(text, source)
+    value = read_value(text, source, is_secret=names_secret(name))
     holder: dict[str, Value] | list[Value] = document.value
     path: KeyPath = ()
     for step in steps[:-1]:
@@ -185,7 +214,7 @@ def apply_override(document: Document, override: str) -> None:
         if not isinstance(inner, (dict, list)):
             raise RecipeError(
                 f"{source}: {dotted(path)} is a plain value and has no settings",
-                got=shown(inner),
+                got=shown(without_keys(inner, step)),
                 next_step=f"set {dotted(path)} itself",
             )
         holder = inner

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import Field, JsonValue, StringConstraints, field_validator
 
 from rushes.roles import Spec
 
@@ -25,3 +26,12 @@ class PluginSpec(Spec):
     """`package.module:Class` of its Spec, or the name under which an installed package offers it: `sandbox`."""
     options: dict[str, str | int | float | bool | dict[str, JsonValue]] = Field(default_factory=dict)
     """Fields of that Spec; write a nested Spec as a mapping."""
+
+    @field_validator("options")
+    @classmethod
+    def _finite(cls, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        try:
+            json.dumps(options, allow_nan=False)
+        except ValueError:
+            raise ValueError("options hold a number that is not finite (.nan, .inf or one too large)") from None
+        return options

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from rushes.errors import RecipeError
 from rushes.recipe.schema import Setting, all_settings, find, kind_of, models_in
+from rushes.recipe.secrets import without_keys
 from rushes.recipe.yaml_reader import Document, KeyPath, dotted, read_value, shown
 
 _MAX_ALSO: Final = 8
@@ -68,7 +69,7 @@ def _explain(details: Any, document: Document, root: type[BaseModel]) -> _Proble
     path, setting = find(root, details["loc"])
     place, name, kind = document.place(path), dotted(path), details["type"]
     if kind == "extra_forbidden":
-        return _unknown(path, place, details["input"], find(root, details["loc"][:-1])[1], root)
+        return _unknown(path, place, find(root, details["loc"][:-1])[1], root)
     if kind == "value_error":
         message = str(details["ctx"]["error"])
         problem = message if not name or message.startswith(name) else f"{name}: {message}"
@@ -79,6 +80,7 @@ def _explain(details: Any, document: Document, root: type[BaseModel]) -> _Proble
             next_step="change one of the settings that the error names, in the recipe or with --set KEY=VALUE",
         )
     expected = _with_meaning(setting)
+    given = without_keys(details["input"], str(path[-1]) if path else "")
     if kind == "missing":
         return _Problem(
             path,
@@ -89,8 +91,8 @@ def _explain(details: Any, document: Document, root: type[BaseModel]) -> _Proble
         )
     if kind in ("union_tag_not_found", "union_tag_invalid") and isinstance(details["input"], dict):
         return _wrong_kind(path, place, details, setting)
-    hint = _type_hint(kind, details["input"], name, is_required=setting is not None and setting.is_required)
-    return _Problem(path, place, f"{name} cannot be this value", expected, details["input"], True, hint)
+    hint = _type_hint(kind, given, name, is_required=setting is not None and setting.is_required)
+    return _Problem(path, place, f"{name} cannot be this value", expected, given, True, hint)
 
 
 def _with_meaning(setting: Setting | None) -> str | None:
@@ -132,7 +134,7 @@ def _wrong_kind(path: KeyPath, place: str, details: Any, setting: Setting | None
 # ---------------------------------------------------------------------------------------------- unknown settings
 
 
-def _unknown(path: KeyPath, place: str, value: object, above: Setting | None, root: type[BaseModel]) -> _Problem:
+def _unknown(path: KeyPath, place: str, above: Setting | None, root: type[BaseModel]) -> _Problem:
     """An unknown setting, with the settings that may have been meant."""
     word = str(path[-1])
     models = [] if above is None else models_in(above.annotation)
@@ -149,7 +151,8 @@ def _unknown(path: KeyPath, place: str, value: object, above: Setting | None, ro
     else:
         expected = f"one of {', '.join(names)}"
         step = "see every setting with: rushes init -"
-    return _Problem(path, place, f"unknown setting {dotted(path)}", expected, value, True, step)
+    # Without its value: nobody knows what an unknown setting holds, a key perhaps.
+    return _Problem(path, place, f"unknown setting {dotted(path)}", expected, next_step=step)
 
 
 def _elsewhere(word: str, root: type[BaseModel]) -> list[KeyPath]:

@@ -51,16 +51,6 @@ class StagesSpec(Spec):
                 f"train.num_held_out keeps {self.train.num_held_out} real clips out of training, and there are "
                 f"{self.prompts.real.num_wanted}: lower it, or raise prompts.real.num_clips"
             )
-        if self.train.batch_size % self.train.num_accumulation:
-            raise ValueError(
-                f"train.batch_size must be a multiple of train.num_accumulation, "
-                f"got {self.train.batch_size!r} and {self.train.num_accumulation!r}"
-            )
-        if self.train.realism.kind == "moments" and self.train.num_accumulation > 1:
-            raise ValueError(
-                "train.realism.kind: moments compares a whole batch with the real clips, but num_accumulation splits "
-                "the batch: set train.num_accumulation: 1, or realism.kind: real_flow"
-            )
         if self.weights.kind == "contrast" and self.train.negative == 0:
             raise ValueError(
                 "weights.kind: contrast draws bad clips as often as good ones, to move away from them: set "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rushes.errors import TrainingError
 from rushes.recipe.runtime import TrainRuntime
@@ -48,7 +48,8 @@ class TrainSpec(Spec):
     batch_size: Size = 16
     """Clips per optimiser step, real ones included."""
     num_accumulation: Size = 1
-    """Micro-batches per optimiser step (gradient accumulation); changes memory use, not the mathematics."""
+    """Micro-batches per optimiser step (gradient accumulation); changes memory use, not the mathematics: every term of
+    the loss but `moments`, which is refused with it, is a sum over items."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     """Peak learning rate."""
     warmup_steps: Count = 10
@@ -84,6 +85,21 @@ class TrainSpec(Spec):
     num_held_out: Count = 0
     """Real clips kept out of training, to measure the loss on them at fixed noise before step 1 and at every
     checkpoint."""
+
+    @model_validator(mode="after")
+    def _batch_can_be_split(self) -> Self:
+        # Here and not in the recipe: the number of micro-batches is in no key, so no Spec may hold one that counts.
+        if self.batch_size % self.num_accumulation:
+            raise ValueError(
+                f"train.batch_size must be a multiple of train.num_accumulation, "
+                f"got {self.batch_size!r} and {self.num_accumulation!r}"
+            )
+        if self.realism.kind == "moments" and self.num_accumulation > 1:
+            raise ValueError(
+                "train.realism.kind: moments compares a whole batch with the real clips, but num_accumulation splits "
+                "the batch: set train.num_accumulation: 1, or realism.kind: real_flow"
+            )
+        return self
 
     @property
     def needs_reference(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 import yaml
 
 from rushes.errors import RecipeError
+from rushes.plain import HIDDEN, hidden_line, names_secret
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 """Any value of YAML or JSON."""
@@ -21,8 +22,13 @@ Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | 
 KeyPath = tuple[str | int, ...]
 """The path of a value: ("train", "num_steps"), ("diagnose", "extra", 0, "name")."""
 
-_MAX_BYTES: Final = 1 << 20
+MAX_BYTES: Final = 1 << 20
+"""Longest recipe."""
 _MAX_VALUES: Final = 20_000
+MAX_DEPTH: Final = 32
+"""Sections inside sections, at most; far more than a recipe has."""
+MAX_NUMBER: Final = 2**63 - 1
+"""Largest whole number: what 64 bits hold."""
 _TAG: Final = "tag:yaml.org,2002:"
 
 
@@ -44,7 +50,10 @@ for _name, _pattern in PLAIN_SCALARS:
 
 
 def _int(text: str) -> int:
-    return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
+    number = int(text, 0) if text[:2] in ("0x", "0o") else int(text)
+    if abs(number) > MAX_NUMBER:
+        raise ValueError("longer than 64 bits")
+    return number
 
 
 def _float(text: str) -> float:
@@ -58,6 +67,11 @@ _SCALAR: Final[dict[str, Callable[[str], Value]]] = {
     "int": _int,
     "float": _float,
 }
+_VALID: Final = {
+    "str": "text that UTF-8 can write",
+    "int": "a whole number of at most 64 bits; put it in quotes if it is text",
+}
+"""What each scalar must be, in words."""
 
 
 @dataclass
@@ -101,10 +115,26 @@ def read_document(text: str, source: str) -> Document:
     return document
 
 
-def read_value(text: str, source: str) -> Value:
-    """One value of a `--set`, written as YAML: `200`, `1e-4`, `filter`, `[a, b]`, `{kind: none}`; no text is null."""
-    node = _compose(text, source)
-    return None if node is None else _Builder(source, {}).build(node, ())
+def read_value(text: str, source: str, *, is_secret: bool = False) -> Value:
+    """One value of a `--set`, written as YAML: `200`, `1e-4`, `filter`, `[a, b]`, `{kind: none}`; no text is null.
+
+    Args:
+        text: the YAML.
+        source: what to call it in messages.
+        is_secret: True keeps the text out of messages.
+
+    Raises:
+        RecipeError: not YAML, or what a recipe cannot hold.
+    """
+    try:
+        node = _compose(text, source)
+        return None if node is None else _Builder(source, {}).build(node, ())
+    except RecipeError:
+        if not is_secret:
+            raise
+        raise RecipeError(
+            f"{source} is not YAML that a recipe can hold", got=shown(HIDDEN), next_step="put the value in quotes"
+        ) from None
 
 
 def shown(value: object, limit: int = 80) -> _Shown:
@@ -121,7 +151,7 @@ class _Shown(str):
 
 
 def _compose(text: str, source: str) -> Any:
-    if len(text) > _MAX_BYTES:
+    if len(text) > MAX_BYTES:
         raise RecipeError(f"{source} is too long for a recipe", expected="at most 1 MiB", got=len(text))
     try:
         return yaml.compose(text, Loader=_Loader)
@@ -140,7 +170,11 @@ def _compose(text: str, source: str) -> Any:
 
 def _line_at(text: str, mark: Any) -> _Shown:
     lines = text.splitlines()
-    return shown(lines[mark.line] if mark is not None and mark.line < len(lines) else "the end of the file")
+    if mark is None or mark.line >= len(lines):
+        return shown("the end of the file")
+    above = next((line for line in reversed(lines[: mark.line]) if line.strip()), "")
+    # A text may go on from the line above, where its name stands.
+    return shown(HIDDEN if names_secret(above) else hidden_line(lines[mark.line]))
 
 
 def _yaml_hint(text: str, mark: Any) -> str:
@@ -166,6 +200,8 @@ class _Builder:
         # An alias may repeat a value. One that contains itself, or that grows exponentially, is refused.
         if id(node) in self.open or self.num_values > _MAX_VALUES:
             self._refuse(node, "is an alias that contains itself or repeats itself too often")
+        if len(path) > MAX_DEPTH:
+            self._refuse(node, "is nested too deeply", expected=f"at most {MAX_DEPTH} sections inside each other")
         self.open.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
@@ -173,7 +209,7 @@ class _Builder:
             if isinstance(node, yaml.SequenceNode):
                 self._only(node, "seq")
                 return [self._item(item, (*path, index)) for index, item in enumerate(node.value)]
-            return self._scalar(node)
+            return self._scalar(node, path)
         finally:
             self.open.discard(id(node))
 
@@ -200,7 +236,7 @@ class _Builder:
             values[key] = self.build(value_node, (*path, key))
         return values
 
-    def _scalar(self, node: Any) -> Value:
+    def _scalar(self, node: Any, path: KeyPath) -> Value:
         kind = node.tag.removeprefix(_TAG)
         if kind not in _SCALAR:
             self._refuse(node, f"has the tag {node.tag!r}", expected="plain values only")
@@ -208,7 +244,13 @@ class _Builder:
             node.value.encode("utf-8")  # a lone surrogate, which "\\ud800" can write, is not valid text
             return _SCALAR[kind](node.value)
         except ValueError:
-            self._refuse(node, f"is not a valid {kind}, which its tag names", expected=f"a {kind}", got=node.value)
+            where = f"({dotted(path)}) " if path else ""
+            self._refuse(
+                node,
+                f"{where}is not a valid {kind}, which its tag or form names",
+                expected=_VALID.get(kind, f"a {kind}"),
+                got=shown(HIDDEN if names_secret(dotted(path)) else node.value),
+            )
 
     def _only(self, node: Any, kind: str) -> None:
         if node.tag != f"{_TAG}{kind}":
@@ -217,7 +259,7 @@ class _Builder:
     def _place(self, node: Any) -> str:
         return f"{self.source}, line {node.start_mark.line + 1}"
 
-    def _refuse(self, node: Any, problem: str, *, expected: str | None = None, got: str | None = None) -> NoReturn:
+    def _refuse(self, node: Any, problem: str, *, expected: str | None = None, got: _Shown | None = None) -> NoReturn:
         shown_got = {} if got is None else {"got": got}
         raise RecipeError(f"{self._place(node)} {problem}", expected=expected, **shown_got)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rushes.display.words import readable, rule, tone, tones, verdict
+from rushes.plain import safe
 from rushes.records import DimensionRow, Scorecard
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def print_scorecard(scorecard: Scorecard, console: Console) -> None:
     for row in scorecard.rows:
         cells = _cells(row, with_judge)
         style = _STYLES[tones[row.verdict]]
-        table.add_row(Text(cells[0]), *(Text(cell, style=style) for cell in cells[1:]))
+        table.add_row(Text(safe(cells[0])), *(Text(cell, style=style) for cell in cells[1:]))
     if scorecard.focus_gain is not None:
         table.add_section()
         gain, interval = _signed(scorecard.focus_gain), _interval(scorecard.focus_gain_low, scorecard.focus_gain_high)
@@ -48,10 +49,10 @@ def print_scorecard(scorecard: Scorecard, console: Console) -> None:
         console.print(table)
         console.print(Text(rule(len(scorecard.rows), has_focus=scorecard.focus_gain is not None)))
     for missing in scorecard.unmeasured:
-        console.print(Text(f"not measured: {readable(missing.dimension)}: {missing.reason}"))
+        console.print(Text(safe(f"not measured: {readable(missing.dimension)}: {missing.reason}")))
     for note in scorecard.notes:
-        console.print(Text(f"note: {note}"))
-    console.print(Text(verdict(scorecard).replace("\u2212", "-"), style="bold"))
+        console.print(Text(safe(f"note: {note}")))
+    console.print(Text(safe(verdict(scorecard)).replace("\u2212", "-"), style="bold"))
 
 
 def _cells(row: DimensionRow, with_judge: bool) -> list[str]:

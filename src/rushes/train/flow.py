@@ -28,9 +28,14 @@ def draw_sigma(
     return shift_sigma(u, shift)
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """`x` in float32, or in float64 if it is that."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def squared_error(velocity: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of each item, (B,)."""
-    return (velocity.float() - target).square().mean(dim=(1, 2, 3, 4))
+    return (at_least_float32(velocity) - target).square().mean(dim=(1, 2, 3, 4))
 
 
 def weighted_flow(velocity: Tensor, target: Tensor, w_B: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import sys
 from typing import Final
@@ -16,9 +17,22 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 def launched() -> int | None:
-    """How many processes a launcher started, this one included; None without a launcher, or if it started only one."""
-    num = int(os.environ.get("WORLD_SIZE", "1")) if MARK in os.environ else 1
-    return num if num > 1 else None
+    """How many processes a launcher started, this one included; None without a launcher, or if it started only one.
+
+    Raises:
+        RecipeError: the environment does not say a number.
+    """
+    if MARK not in os.environ:
+        return None
+    text = os.environ.get("WORLD_SIZE", "1")
+    if not re.fullmatch("[1-9][0-9]{0,5}", text):
+        raise RecipeError(
+            "WORLD_SIZE is not a number of processes",
+            expected="what torchrun or accelerate launch sets: 1 or more",
+            got=text[:80],
+            next_step=f"start with one of these, or: unset {MARK} WORLD_SIZE RANK",
+        )
+    return int(text) if int(text) > 1 else None
 
 
 def left_over() -> str:

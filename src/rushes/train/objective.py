@@ -14,11 +14,7 @@ from rushes.families.texts import TextStates
 from rushes.recipe.train import TrainSpec
 from rushes.train.batch import FlowBatch, LossTerms
 from rushes.train.data import Step
-from rushes.train.flow import (
-    negative_aware,
-    squared_error,
-    weighted_flow,
-)
+from rushes.train.flow import at_least_float32, negative_aware, squared_error, weighted_flow
 from rushes.train.realism import moment_distance
 
 Velocity = Callable[[Tensor, Tensor, TextStates], Tensor]
@@ -46,7 +42,7 @@ class RewardWeightedObjective:
         batch, spec = step.batch, self.spec
         z_t = self.path.noisy(batch.z_0_BCTHW, batch.epsilon_BCTHW, batch.sigma_B)
         target = self.path.target(batch.z_0_BCTHW, batch.epsilon_BCTHW, batch.sigma_B)
-        v = velocity(z_t, batch.sigma_B, batch.text).float()
+        v = at_least_float32(velocity(z_t, batch.sigma_B, batch.text))
         own, real = ~batch.is_real_B, batch.is_real_B
         share = float(own.float().mean())
         terms: dict[str, Tensor] = {}
@@ -79,7 +75,7 @@ class RewardWeightedObjective:
         if self.reference is None or not self.spec.needs_reference:
             return None
         with torch.no_grad():
-            return self.reference(z_t, sigma_B, text).float()
+            return at_least_float32(self.reference(z_t, sigma_B, text))
 
 
 def num_items(batch: FlowBatch) -> dict[str, int]:

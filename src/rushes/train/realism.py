@@ -10,6 +10,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from rushes.families.path import per_item
+from rushes.train.flow import at_least_float32
 
 
 def weighted_moments(z_BCThw: Tensor, w_B: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,5 +48,5 @@ def moment_distance(predicted: Tensor, sigma_B: Tensor, mean_CT: Tensor, std_CT:
     """
     if len(sigma_B) == 0:
         return predicted.sum() * 0.0
-    mean, std = weighted_moments(predicted.float(), (1 - sigma_B).square())
+    mean, std = weighted_moments(at_least_float32(predicted), (1 - sigma_B).square())
     return ((mean - mean_CT).square() + (std - std_CT).square()).mean()

@@ -88,8 +88,8 @@ def loaded(assignment: Assignment, device: torch.device, *, makes_previews: bool
         TrainingError: it is not the run's model.
     """
     torch.set_num_threads(assignment.num_threads)
-    family = load_family(assignment.base, str(device), Placement(assignment.offload) if makes_previews else AWAY)
-    family.drop_text_encoder()
+    placement = Placement(assignment.offload) if makes_previews else AWAY
+    family = load_family(assignment.base, str(device), placement, with_text=False)
     if family.fingerprint != assignment.fingerprint:
         raise TrainingError(
             "this process has loaded a different base model than the first one",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from rushes.cli.show import Column, show_table
+from rushes.cli.show import Column, say, show_table
 from rushes.display.words import readable, rule
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def show_power(num_prompts: int | None, num_clips: int | None, score: float, lik
     loose, tied = (
         _points(smallest_gain(*first, score=score, likeness=likeness, same_seed=part)) for part in (0.0, 0.9)
     )
-    print(
+    say(
         "Smallest true gain found with probability 0.8. This is an approximation, good from about 50 prompts; with 32 "
         f"the gain is found\n71 to 80 times in 100, with 16 55 to 60 times.\nAssumed, not measured: clips are right or "
         f"wrong, {score:.0%} are right, two clips of one prompt correlate by {likeness:g},\nthe same seed before and "
@@ -84,7 +84,7 @@ def show_results(results: OfficialResults) -> None:
     from rushes_vbench.catalogue import facts
     from rushes_vbench.scorecard import official_totals, sum_intervals
 
-    print(f"official results of {results.model}{f' ({results.method})' if results.method else ''}")
+    say(f"official results of {results.model}{f' ({results.method})' if results.method else ''}")
     titles = ("stated", "recomputed", "not applicable as 0", "coverage")
     columns = [Column("dimension"), *(Column(title, "right") for title in titles), Column("doubts", "right")]
     rows = []
@@ -98,18 +98,18 @@ def show_results(results: OfficialResults) -> None:
     show_table(columns, rows)
     for each in results.dimensions:
         for doubt in each.doubts:
-            print(f"doubt: {readable(each.dimension)}: {doubt}")
+            say(f"doubt: {readable(each.dimension)}: {doubt}")
     for text in results.ignored:
-        print(f"ignored: {text}")
+        say(f"ignored: {text}")
     found = results.values()
     means = {name: values.mean for name, values in found.dimensions.items() if values.mean is not None}
     intervals = sum_intervals(found)
     for name, value in official_totals(means).items():
         range_ = intervals.get(name)
         said = f" (95 % interval {100 * range_.low:.1f} to {100 * range_.high:.1f})" if range_ else ""
-        print(f"{name}: {100 * value:.2f}{said}")
+        say(f"{name}: {100 * value:.2f}{said}")
     if len(means) < len(facts()):
-        print(f"({len(means)} of {len(facts())} dimensions; as in the official script, the others count as 0)")
+        say(f"({len(means)} of {len(facts())} dimensions; as in the official script, the others count as 0)")
 
 
 # ---------------------------------------------------------------------------------------------- two models
@@ -146,19 +146,19 @@ def show_scorecard(card: VBenchScorecard, beside: Published | None = None) -> No
 
 def _say_more(card: VBenchScorecard, beside: Published | None) -> None:
     if card.rows:
-        print(rule(len(card.rows)))
+        say(rule(len(card.rows)))
     seen = [row.detectable for row in card.rows if row.detectable is not None]
     if seen:
         low, high = 100 * min(seen), 100 * max(seen)
-        print(f"With these clips a single dimension can show true gains from {low:.1f} to {high:.1f} points upwards.")
+        say(f"With these clips a single dimension can show true gains from {low:.1f} to {high:.1f} points upwards.")
     for missing in card.unmeasured:
-        print(f"not compared: {readable(missing.dimension)}: {missing.reason}")
+        say(f"not compared: {readable(missing.dimension)}: {missing.reason}")
     for note in card.notes:
-        print(f"note: {note}")
+        say(f"note: {note}")
     if beside is not None:
         from rushes_vbench.published import WARNING
 
-        print(f"[columns in brackets]: {WARNING}: {beside.source}, {beside.address}; {beside.note}")
+        say(f"[columns in brackets]: {WARNING}: {beside.source}, {beside.address}; {beside.note}")
 
 
 def _published_cells(beside: Published, dimension: str) -> tuple[str, str, str]:

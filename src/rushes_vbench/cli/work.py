@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rushes.cli.show import Column, show_json, show_table
+from rushes.cli.show import Column, say, show_json, show_table
 from rushes.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ def _read_suite(path: str) -> Suite:
         "wheel": "the prompts of the vbench2 wheel (the repository's before 2025-04-18)",
         "modified": "prompts of neither the repository nor the wheel",
     }[suite.edition]
-    print(f"suite: {suite.source}: {wording}")
+    say(f"suite: {suite.source}: {wording}")
     for note in suite.notes:
-        print(f"note: {note}")
+        say(f"note: {note}")
     return suite
 
 
@@ -75,19 +75,19 @@ def export_folder(source: Path, target: Path, suite_path: str, layout: Layout, n
 
 def _say_exported(placing: Placing, folder: Path, num_written: int, num_kept: int) -> None:
     kept = f" ({num_kept} were already there)" if num_kept else ""
-    print(f"{folder}: {num_written} clips written{kept}; sources: {folder}.json")
+    say(f"{folder}: {num_written} clips written{kept}; sources: {folder}.json")
     if placing.num_unused:
-        print(f"clips that no file needs: {placing.num_unused}")
+        say(f"clips that no file needs: {placing.num_unused}")
     _say_some("missing", placing.missing)
 
 
 def _say_some(what: str, names: Sequence[str]) -> None:
     if names:
-        print(f"{what}: {len(names)}")
+        say(f"{what}: {len(names)}")
         for name in names[:_SHOWN]:
-            print(f"  {name!r}")
+            say(f"  {name!r}")
         if len(names) > _SHOWN:
-            print(f"  and {len(names) - _SHOWN} more")
+            say(f"  and {len(names) - _SHOWN} more")
 
 
 # ---------------------------------------------------------------------------------------------- check
@@ -107,12 +107,12 @@ def check_clips(folder: Path, suite_path: str, spellings: Sequence[str], *, name
         for problem in checked.problems:
             shown[problem.kind] = shown.get(problem.kind, 0) + 1
             if show_all or shown[problem.kind] <= _SHOWN:
-                print(f"{problem.kind}: {problem.path!r}: {problem.detail}")
+                say(f"{problem.kind}: {problem.path!r}: {problem.detail}")
         for kind, num in shown.items():
             if num > _SHOWN and not show_all:
-                print(f"{kind}: and {num - _SHOWN} more of {checked.name}; list them with --all")
+                say(f"{kind}: and {num - _SHOWN} more of {checked.name}; list them with --all")
     is_fine = not any(checked.problems for checked in found)
-    print("ready for the official evaluator" if is_fine else "the official evaluator would fail: see above")
+    say("ready for the official evaluator" if is_fine else "the official evaluator would fail: see above")
     return is_fine
 
 
@@ -164,11 +164,11 @@ def show_run(home: Path, *, with_published: bool, as_json: bool) -> None:
     if as_json:
         show_json(card.model_dump(mode="json"))
         return
-    print(f"measured by {measurer}; not official scores")
+    say(f"measured by {measurer}; not official scores")
     show_scorecard(card, published() if with_published else None)
     bias = yes_bias(each.outcome for each in measured)
     if bias is not None:
-        print(f"yes-bias of its judge: {bias.value:+.3f} over {bias.num_pairs} questions and their negated twins")
+        say(f"yes-bias of its judge: {bias.value:+.3f} over {bias.num_pairs} questions and their negated twins")
 
 
 # ---------------------------------------------------------------------------------------------- import
@@ -215,9 +215,9 @@ def import_results(
     if card is not None:
         show_scorecard(card, published() if with_published else None)
     elif with_published:
-        print("the published numbers are shown next to a comparison: name the tuned model's results with --tuned")
+        say("the published numbers are shown next to a comparison: name the tuned model's results with --tuned")
     if home is not None:
-        print(f"stored in {home}; show them in its report: rushes report {home} --rebuild")
+        say(f"stored in {home}; show them in its report: rushes report {home} --rebuild")
 
 
 def _keep(home: Path, sides: Sequence[OfficialResults]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from rushes.families.path import STRAIGHT
 from rushes.families.texts import TextStates
@@ -173,6 +174,52 @@ def test_an_objective_that_compares_with_the_base_is_given_it(settings: dict[str
     objective: Any = objective_for(network, data, TrainSpec.model_validate(settings))
     assert objective.reference == ("the base" if needed else None)
     assert objective.path == "way"
+
+
+# ---------------------------------------------------------------------------------------------- parts of a batch
+
+
+def gradient(settings: dict[str, Any], num_parts: int, order: list[int]) -> torch.Tensor:
+    """Gradient of a batch of eight, the mean over equal parts of it, in float64.
+
+    Micro-batches are such parts, and so are the shares of several processes, whose gradients are averaged.
+    """
+    rng = torch.Generator().manual_seed(0)
+    z_0, epsilon = torch.randn(2, 8, *SHAPE, generator=rng, dtype=torch.float64)
+    sigma, weight, preference = torch.rand(3, 8, generator=rng, dtype=torch.float64)
+    has_real = settings["realism"]["kind"] != "none"  # no batch holds real clips otherwise
+    is_real = torch.tensor([False] * 5 + [has_real] * 3)
+    factor = torch.full((SHAPE[0], 1, 1, 1), 0.3, dtype=torch.float64, requires_grad=True)
+    spec = TrainSpec.model_validate(settings)
+    moments = torch.tensor(MEAN), torch.tensor(STD)
+    objective = RewardWeightedObjective(spec, lambda z_t, sigma_B, text: 0.5 * z_t, *moments)
+    for rows in torch.tensor(order).chunk(num_parts):
+        text = TextStates(torch.zeros(len(rows), 1, 1))
+        batch = FlowBatch(z_0[rows], epsilon[rows], sigma[rows], text, weight[rows], is_real[rows])
+        terms = objective.terms(lambda z_t, sigma_B, text: factor * z_t, Step(batch, preference[rows]))
+        (terms.total() / num_parts).backward()
+    assert factor.grad is not None
+    return factor.grad
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_batch_in_parts_has_the_gradient_of_the_whole_unless_it_is_refused(name: str) -> None:
+    """Of every term alone and of all: parts of 4, 2 and 1 items, of one kind only or of both, for whatever process."""
+    settings = CASES[name][0]
+    orders = (list(range(8)), [7, 0, 6, 1, 5, 2, 3, 4])
+    whole = gradient(settings, 1, orders[0])
+    found = [gradient(settings, num, order) for num in (2, 4, 8) for order in orders]
+    if name == "moments":
+        assert not any(torch.allclose(each, whole, rtol=1e-3) for each in found)
+        with pytest.raises(ValidationError, match="moments compares a whole batch"):
+            TrainSpec.model_validate({**settings, "batch_size": 8, "num_accumulation": 2})
+        return
+    assert all(torch.allclose(each, whole, rtol=1e-12, atol=1e-14) for each in found)
+
+
+def test_a_batch_that_does_not_divide_into_micro_batches_is_refused() -> None:
+    with pytest.raises(ValidationError, match="must be a multiple"):
+        TrainSpec(batch_size=8, num_accumulation=3)
 
 
 # ---------------------------------------------------------------------------------------------- dropped captions

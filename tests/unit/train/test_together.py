@@ -229,9 +229,9 @@ def test_previews_are_made_of_texts_that_another_process_has_read(bench: Bench, 
     states = bench.wan.encode_text(order.read)
     write_material(assignment.scratch, replace(bench.material, preview_texts=states))
     family = loaded(assignment, torch.device("cpu"), makes_previews=True)
-    assert isinstance(family, Wan) and family.pipeline.text_encoder is None
+    assert isinstance(family, Wan) and family.pipeline.text_encoder is None and family.load_text_parts is None
     with beside(assignment, lambda progress: None, lambda: False) as hooks:
-        train_along(assignment, ALONE, replace(family, load_text_parts=None), hooks)
+        train_along(assignment, ALONE, family, hooks)
     events = [event for event in assignment.log.read() if event["event"].startswith("preview")]
     assert [(event["event"], event["step"], event.get("error")) for event in events] == [
         ("preview", 0, None),

@@ -1,0 +1,52 @@
+"""What the command line prints of other people's texts: no control character, no key."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+import rushes
+from rushes.cli import main
+from rushes.cli.show import Column, say, show_json, show_table
+
+BAD = "red \x1b[31m\x1b]0;x\x07 \x9b2J \udcff http://me:hunter2@host sk-abcdef123456"
+
+
+def test_lines_tables_and_json_are_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    say(BAD)
+    show_table([Column(BAD)], [[BAD]])
+    show_json("\x1b\udcff \x9b")
+    said = capsys.readouterr().out
+    assert not any(char in said for char in "\x1b\x07\x9b\udcff") and "hunter2" not in said and "abcdef" not in said
+
+
+def test_warnings_and_tracebacks_are_clean(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    assert main(["--version"]) == 0
+    sys.excepthook(ValueError, ValueError(BAD), None)
+    said = capsys.readouterr().err + warnings.formatwarning(UserWarning(BAD), UserWarning, "a.py", 1)
+    assert "ValueError: red" in said and "\x1b" not in said and "hunter2" not in said
+
+
+def test_a_name_with_escapes_is_printed_without_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "\x1b[2Jodd.yaml"
+    file.write_text('from: tiny\nname: "\\e[31mred"\ntrain: {num_steps: "\\e[31m"}\n')
+    assert main(["plan", str(file), "--no-calibrate"]) == 2
+    assert "\x1b" not in capsys.readouterr().err
+    assert main(["plan", str(file), "--no-calibrate", "--set", "train.num_steps=2"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_commands_print_what_they_fill_in_through_say() -> None:
+    source = Path(rushes.__file__).parents[1]
+    for path in [*source.glob("rushes/cli/*.py"), *source.glob("rushes_*/cli/*.py"), source / "rushes_sandbox/cli.py"]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if path.stem in ("gpu_plan", "show", "main") and path.parent.parent.name == "rushes":
+                continue  # numbers and names of settings; `say` itself
+            is_print = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
+            assert not is_print, f"{path}, line {node.lineno}: use rushes.cli.show.say"
