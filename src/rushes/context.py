@@ -12,6 +12,7 @@ from rushes.errors import RecipeError
 from rushes.execute.work import Executor, Needs
 from rushes.families.folder import word_level_vocabulary
 from rushes.families.models import Model, Models
+from rushes.families.tokens import CountTokens, token_counter
 from rushes.plan.totals import Forecast
 from rushes.recipe.dimensions import known
 from rushes.recipe.recipe import Recipe, as_draft
@@ -92,6 +93,11 @@ class Context:
     def vocabulary(self) -> frozenset[str] | None:
         """The words in a word-level tokenizer's vocabulary; None for models that can read any word."""
         return word_level_vocabulary(self.recipe.base)
+
+    @cached_property
+    def count_tokens(self) -> CountTokens | None:
+        """Counts the tokens of a text as the model reads it; None if its tokenizer is not to be had."""
+        return token_counter(self.recipe.base)
 
     @property
     def base(self) -> Model:

@@ -18,6 +18,7 @@ PACKAGES = ("rushes", "rushes_sandbox", "rushes_vbench")
 
 KNOWS = {
     "errors": "",
+    "findings": "errors",
     "records": "errors",
     "execute": "errors",
     "statistics": "records",
@@ -27,16 +28,17 @@ KNOWS = {
     "recipe": "dimensions errors records roles",
     "plugins": "errors recipe roles",
     "store": "errors execute plugins recipe records roles",
-    "llm": "errors recipe roles store",
-    "families": "errors recipe records store",
-    "plan": "errors families plugins recipe records roles store",
+    "llm": "errors execute recipe roles store",
+    "families": "errors execute recipe records store",
+    "plan": "errors families plugins recipe records roles statistics store",
     "context": "errors execute families plan recipe records store",
     "prompts": "context dimensions errors execute llm plugins recipe records roles store",
     "generate": "context errors execute families recipe records roles store",
     "judge": "context errors execute families generate llm plugins recipe records roles store",
     "weights": "context errors judge plugins recipe records roles",
     "train": "context errors execute families recipe records store",
-    "preflight": "context errors families plugins prompts recipe roles store train",
+    "preflight": "context dimensions errors execute families findings judge llm plan plugins prompts recipe roles store"
+    " train",
     "measure": "context display errors execute families generate judge plugins recipe records roles statistics store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
     "audit": "display errors execute judge plugins prompts recipe records roles statistics store",
@@ -46,7 +48,8 @@ KNOWS = {
     "doctor": "plugins",
     "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store train"
     " weights",
-    "cli": "audit doctor errors execute export pipeline plan plugins recipe records report store train",
+    "cli": "audit doctor errors execute export findings pipeline plan plugins preflight recipe records report store"
+    " train",
     "__main__": "cli",
 }
 """Who may know whom, from the bottom up: a part imports what stands here and nothing else, inside functions too. A part

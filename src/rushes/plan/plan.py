@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from rushes.families.folder import model_folder
-from rushes.families.model_size import FLOAT, read_model_size
+from rushes.families.model_size import FLOAT, ModelSize, read_model_size
 from rushes.families.offload import Offload
 from rushes.families.recompute import free_bytes
 from rushes.plan.arithmetic import arithmetic_of, prices_on
@@ -158,6 +158,16 @@ def data_bytes(recipe: Recipe, model: RealModel) -> float:
     num_real, shape = recipe.prompts.real.num_wanted, recipe.shape
     latents = (num_prompts * recipe.generate.num_takes + num_real) * model.size.num_latents(shape)
     return FLOAT * (latents + (num_prompts + num_real) * recipe.base.max_tokens * TEXT_WIDTH)
+
+
+def stored_bytes(recipe: Recipe, size: ModelSize | None) -> int:
+    """Disk space of all records and files of a run; without the checkpoints if the model's size is unknown.
+
+    Raises:
+        RecipeError: the recipe names a dimension that does not exist.
+    """
+    checkpoint = 0 if size is None else FLOAT * size.num_transformer
+    return sum(_disk_bytes(work, recipe, None, checkpoint) or 0 for work in work_of(recipe))
 
 
 def _disk_bytes(work: StageWork, recipe: Recipe, clip_bytes: int | None, checkpoint_bytes: int | None) -> int | None:

@@ -84,7 +84,11 @@ def _written(context: Context, probe: Sequence[Aim], held_out: Sequence[Aim]) ->
         "probe": written(context, order(probe, origin="probe")),
     }
     splits = screen_splits(
-        drafts, spec=recipe.prompts.screen, vocabulary=context.vocabulary, max_tokens=recipe.base.max_tokens
+        drafts,
+        spec=recipe.prompts.screen,
+        vocabulary=context.vocabulary,
+        max_tokens=recipe.base.max_tokens,
+        count_tokens=context.count_tokens,
     )
     return Evaluation(
         probes=_first(splits["probe"].accepted, probe), held_out=_first(splits[recipe.measure.split].accepted, held_out)

@@ -71,6 +71,7 @@ def _captions(context: Context, evaluation: Evaluation) -> tuple[Prompt, ...]:
         spec=recipe.prompts.screen,
         vocabulary=context.vocabulary,
         max_tokens=recipe.base.max_tokens,
+        count_tokens=context.count_tokens,
     )
     context.rejections.extend(screened.rejections)
     if folder is not None:

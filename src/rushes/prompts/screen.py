@@ -60,6 +60,7 @@ def screen(
     vocabulary: frozenset[str] | None = None,
     wanted: Mapping[str, int] | None = None,
     max_tokens: int | None = None,
+    count_tokens: Callable[[str], int] | None = None,
     objections: Mapping[str, tuple[str, str]] | None = None,
 ) -> Screened:
     """Decide about each draft.
@@ -70,14 +71,15 @@ def screen(
         spec: limits.
         vocabulary: the words and marks of a word-level tokenizer, lower case; None if any word can be read.
         wanted: dimension -> how many prompts; dimensions that are not named have no limit. None for no limits.
-        max_tokens: longest text in tokens, end mark included, for a word-level tokenizer; None for no limit.
+        max_tokens: longest text that the model reads, tokens; None for no limit.
+        count_tokens: the model's own count of a text, end mark included; None leaves the length in tokens unchecked.
         objections: a critic's refusals: key of the prompt -> reason tag and detail.
     """
     readings = {prompt.text: read(prompt.text) for prompt in (*candidates, *evaluation)}
     held_out = _held_out(candidates, evaluation, spec, readings)
     tests: tuple[Callable[[Prompt], tuple[str, str] | None], ...] = (
         lambda prompt: None if _LETTER.search(prompt.text) else ("empty", "there are no words"),
-        lambda prompt: _too_long(prompt.text, spec, vocabulary, max_tokens),
+        lambda prompt: _too_long(prompt.text, spec, max_tokens, count_tokens),
         lambda prompt: _unknown_word(prompt.text, vocabulary),
         lambda prompt: orders_in(prompt.text),
         lambda prompt: _impossible(readings[prompt.text]),
@@ -115,6 +117,7 @@ def screen_splits(
     vocabulary: frozenset[str] | None = None,
     wanted: Mapping[str, int] | None = None,
     max_tokens: int | None = None,
+    count_tokens: Callable[[str], int] | None = None,
 ) -> dict[str, Screened]:
     """Screen evaluation prompts so that no two splits share any content: each split against all splits before it.
 
@@ -124,6 +127,7 @@ def screen_splits(
         vocabulary: see `screen`.
         wanted: how many prompts of each split, per dimension; split names that are missing have no limit.
         max_tokens: see `screen`.
+        count_tokens: see `screen`.
     """
     found: dict[str, Screened] = {}
     taken: list[Prompt] = []
@@ -131,7 +135,13 @@ def screen_splits(
         limit = (wanted or {}).get(name)
         per_dimension = None if limit is None else dict.fromkeys((prompt.dimension for prompt in drafts), limit)
         found[name] = screen(
-            drafts, evaluation=taken, spec=spec, vocabulary=vocabulary, wanted=per_dimension, max_tokens=max_tokens
+            drafts,
+            evaluation=taken,
+            spec=spec,
+            vocabulary=vocabulary,
+            wanted=per_dimension,
+            max_tokens=max_tokens,
+            count_tokens=count_tokens,
         )
         taken += found[name].accepted
     return found
@@ -141,17 +151,15 @@ def screen_splits(
 
 
 def _too_long(
-    text: str, spec: ScreenSpec, vocabulary: frozenset[str] | None, max_tokens: int | None
+    text: str, spec: ScreenSpec, max_tokens: int | None, count_tokens: Callable[[str], int] | None
 ) -> tuple[str, str] | None:
     num_words = len(text.split())
     if num_words > spec.max_words:
         return "too_long", f"{num_words} words, at most {spec.max_words} are read"
     if len(text) > spec.max_words * _LONGEST_WORD:
         return "too_long", f"{len(text)} characters, at most {spec.max_words * _LONGEST_WORD} are read"
-    if max_tokens is not None and vocabulary is not None:
-        num_tokens = len(_MARKS.findall(text)) + 1
-        if num_tokens > max_tokens:
-            return "too_long", f"{num_tokens} tokens, at most {max_tokens} are read: the end would be cut off"
+    if max_tokens is not None and count_tokens is not None and (num_tokens := count_tokens(text)) > max_tokens:
+        return "too_long", f"{num_tokens} tokens, at most {max_tokens} are read: the end would be cut off"
     return None
 
 

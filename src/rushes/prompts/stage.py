@@ -49,6 +49,7 @@ def write(
         vocabulary=context.vocabulary,
         wanted={aim.dimension.name: aim.num_prompts for aim in aims},
         max_tokens=recipe.base.max_tokens,
+        count_tokens=context.count_tokens,
     )
     context.rejections.extend(screened.rejections)
     context.run.write_derived("rejections", context.rejections)

@@ -116,6 +116,12 @@ class ServiceTracker:
             self._module.finish()
 
 
+def install_tracker(kind: TrackerName) -> str:
+    """What to type to install a tracker."""
+    wanted = "tensorboard" if kind == "tensorboard" else f"'rushes[{kind}]'"
+    return f"pip install -c constraints.txt {wanted}"
+
+
 def make_tracker(kind: TrackerName, folder: Path, name: str) -> Tracker:
     """The recipe's tracker.
 
@@ -137,8 +143,7 @@ def make_tracker(kind: TrackerName, folder: Path, name: str) -> Tracker:
         named = {"name": f"{name} {folder.name}"}
         return ServiceTracker(module, {**named, "id": folder.name} if kind == "wandb" else named)
     except ImportError as error:
-        wanted = "tensorboard" if kind == "tensorboard" else f"'rushes[{kind}]'"
         raise RecipeError(
             f"the tracker {kind!r} needs the package {kind}, which is not installed",
-            next_step=f"pip install -c constraints.txt {wanted}, or set runtime.train.tracker: none",
+            next_step=f"{install_tracker(kind)}, or set runtime.train.tracker: none",
         ) from error

@@ -9,15 +9,25 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rushes.families.tokens import token_counter
 from rushes.prompts.screen import Screened, screen, screen_splits
+from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.prompts import ScreenSpec
 from rushes.records import Prompt
 from rushes_sandbox.captions import base_prompt, detailed_prompt
 from rushes_sandbox.grammar import DIMENSIONS, draw_scene
 from rushes_sandbox.text import MAX_TOKENS, make_tokenizer, vocabulary
+from tests.support.sandbox_recipe import MODEL
 
 Make = Callable[..., Prompt]
 WORDS = frozenset(vocabulary(num_scenes=150))
+
+
+def counted(text: str) -> int:
+    """Tokens of a text by the sandbox's own tokenizer."""
+    count = token_counter(BaseModelSpec(model=MODEL))
+    assert count is not None
+    return count(text)
 
 
 def ran(candidates: list[Prompt], *evaluation: Prompt, spec: ScreenSpec | None = None, **more: Any) -> Screened:
@@ -45,7 +55,7 @@ def reasons(screened: Screened) -> list[str]:
 )  # fmt: skip
 def test_each_refusal_says_why(prompt: Make, text: str, reason: str, says: str) -> None:
     held_out = prompt("a cyan cross moves up", origin="held_out")
-    found = ran([prompt(text)], held_out, vocabulary=WORDS, max_tokens=MAX_TOKENS)
+    found = ran([prompt(text)], held_out, vocabulary=WORDS, max_tokens=MAX_TOKENS, count_tokens=counted)
     assert found.accepted == ()
     assert [(r.reason, r.text, r.prompt_key) for r in found.rejections] == [(reason, text, prompt(text).key)]
     assert says in found.rejections[0].detail
@@ -60,8 +70,8 @@ def test_words_and_tokens_are_those_of_the_tokenizer() -> None:
         known = frozenset(tokenizer.get_vocab())
         is_refused = "unknown_word" in reasons(ran([made], vocabulary=known))
         assert is_refused == (unknown in ids), text
-        just_fits = ran([made], vocabulary=known, max_tokens=len(ids))
-        too_small = ran([made], vocabulary=known, max_tokens=len(ids) - 1)
+        just_fits = ran([made], vocabulary=known, max_tokens=len(ids), count_tokens=counted)
+        too_small = ran([made], vocabulary=known, max_tokens=len(ids) - 1, count_tokens=counted)
         assert "too_long" not in reasons(just_fits), text
         assert "too_long" in reasons(too_small), text
 
