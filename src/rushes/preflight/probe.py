@@ -20,6 +20,7 @@ PROBE_TIMEOUT_S: Final = 20.0
 """Longest wait for the answer: a server that takes longer may be loading its model."""
 _LIST_TIMEOUT_S: Final = 5.0
 _SHOWN: Final = 8
+_LONGEST_NAME: Final = 120
 _FEW_TOKENS: Final = 16
 
 
@@ -73,16 +74,17 @@ def listed_models(model: ServerModelSpec, server: ServerRuntime) -> tuple[str, .
 
     try:
         secret = secret_from(server.key_env, model.server)
-        client = openai.OpenAI(
+        # No redirects: the key goes to the server that the recipe names, and nowhere else.
+        with openai.OpenAI(
             base_url=server.url,
             api_key=secret.value or "none",
             timeout=_LIST_TIMEOUT_S,
             max_retries=0,
             http_client=openai.DefaultHttpxClient(follow_redirects=False),
-        )
-        names = [each.id for each in client.models.list().data]
+        ) as client:
+            names = [each.id for each in client.models.list().data]
     except (openai.OpenAIError, UserError, AttributeError, TypeError, ValueError):
         return None
     if model.model in names:
         return (model.model,)
-    return tuple(str(each)[:120] for each in names[:_SHOWN])
+    return tuple(secret.hidden(each)[:_LONGEST_NAME] for each in names[:_SHOWN])
