@@ -13,7 +13,7 @@ from typing import Final
 from rushes.families.folder import model_folder
 from rushes.families.model_size import FLOAT, ModelSize, read_model_size
 from rushes.families.offload import Offload
-from rushes.families.recompute import free_bytes
+from rushes.families.recompute import free_main_memory
 from rushes.plan.arithmetic import arithmetic_of, prices_on
 from rushes.plan.counts import Kind, StageWork, work_of
 from rushes.plan.gpu_memory import gpu_peak_bytes
@@ -188,8 +188,4 @@ def _disk_bytes(work: StageWork, recipe: Recipe, clip_bytes: int | None, checkpo
 
 def _free_bytes(recipe: Recipe) -> int | None:
     """Free memory on the recipe's device; None for devices that are queried only when a run starts."""
-    if recipe.runtime.device != "cpu":
-        return None
-    import torch
-
-    return free_bytes(torch.device("cpu"))
+    return free_main_memory() if recipe.runtime.device == "cpu" else None

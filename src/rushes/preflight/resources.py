@@ -9,7 +9,7 @@ from typing import Final
 
 from rushes.families.folder import local_folder
 from rushes.families.model_size import ModelSize, read_model_size
-from rushes.families.recompute import free_bytes
+from rushes.families.recompute import free_main_memory
 from rushes.findings import Finding
 from rushes.plan.gpu_memory import gpu_peak_bytes
 from rushes.plan.gpus import Gpu
@@ -21,6 +21,11 @@ from rushes.recipe.recipe import Recipe
 HOPELESS: Final = 2.0
 """The estimates are meant to be within a factor of two: only what is short by more than that is refused."""
 _STAGES: Final = ("generate", "train")
+_TO_LOWER: Final = {
+    "generate": ("runtime.generate_batch", "lower runtime.generate_batch"),
+    "train": ("train.batch_size", "raise train.num_accumulation, or train an adapter (train.lora)"),
+}
+"""What to change where a stage needs too much memory."""
 _GB: Final = 1e9
 
 
@@ -39,28 +44,30 @@ def check_disk(recipe: Recipe, home: Path) -> Iterator[Finding]:
 def check_memory(recipe: Recipe) -> Iterator[Finding]:
     """The device has memory for generating and for training, by the plan."""
     size, device = _size(recipe), recipe.runtime.device
-    if size is None:
+    total = _memory(device)
+    if size is None or total is None:
         return
+    if device == "cpu":
+        peaks = {stage: peak_bytes(size, recipe, stage, total) or 0 for stage in _STAGES}
+    else:
+        gpu = Gpu(device, total, 1.0, 1.0)
+        peaks = {stage: round(gpu_peak_bytes(size, recipe, stage, gpu)[0] or 0) for stage in _STAGES}
+    stage = max(peaks, key=lambda each: peaks[each])
+    setting, step = _TO_LOWER[stage]
+    yield from _short(setting, f"memory of {device} may be too small to {stage}", peaks[stage], total, step)
+
+
+def _memory(device: str) -> int | None:
+    """Memory for the run: what is free in main memory, or all of a GPU; None for another device, or if unknown."""
+    if device == "cpu":
+        return free_main_memory()
+    if not device.startswith("cuda"):
+        return None
     import torch
 
-    if device == "cpu":
-        free = free_bytes(torch.device("cpu"))
-        peaks = {stage: peak_bytes(size, recipe, stage, free) for stage in _STAGES}
-    elif device.startswith("cuda") and torch.cuda.device_count() > (torch.device(device).index or 0):
-        free = torch.cuda.get_device_properties(torch.device(device)).total_memory
-        gpu = Gpu(device, free, 1.0, 1.0)
-        peaks = {stage: round(gpu_peak_bytes(size, recipe, stage, gpu)[0] or 0) for stage in _STAGES}
-    else:
-        return
-    stage, peak = max(peaks.items(), key=lambda each: each[1] or 0)
-    if free is not None and peak is not None:
-        setting = "train.batch_size" if stage == "train" else "runtime.generate_batch"
-        step = (
-            "raise train.num_accumulation, or train an adapter (train.lora)"
-            if stage == "train"
-            else "lower runtime.generate_batch"
-        )
-        yield from _short(setting, f"memory of {device} may be too small to {stage}", peak, free, step)
+    if torch.cuda.device_count() <= (torch.device(device).index or 0):
+        return None
+    return int(torch.cuda.get_device_properties(torch.device(device)).total_memory)
 
 
 def _short(setting: str, problem: str, needed: float, free: float, next_step: str) -> Iterator[Finding]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from rushes.errors import RecipeError
 from rushes.recipe.runtime import TrackerName
-from rushes.train.state import Progress
+
+if TYPE_CHECKING:
+    from rushes.train.state import Progress
 
 PROJECT: Final = "rushes"
 """The project name in trackio and Weights & Biases."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,15 @@ def errors(*overrides: str) -> set[str]:
 def test_the_packaged_recipes_of_the_sandbox_can_begin() -> None:
     for name in ("tiny", "sandbox"):
         assert all("prompts are no measurement" in each.problem for each in check(load_recipe(name), Path("run")))
+
+
+def test_a_recipe_for_the_cpu_is_checked_without_torch() -> None:
+    code = (
+        "import sys; from rushes.preflight import check; from rushes.recipe.load import load_recipe;"
+        "check(load_recipe('tiny')); print([name for name in ('torch', 'transformers') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
@@ -186,11 +197,11 @@ def test_disk_and_memory_are_estimates(monkeypatch: pytest.MonkeyPatch) -> None:
         free = 10_000_000
 
     monkeypatch.setattr("rushes.preflight.resources.shutil.disk_usage", lambda _: Usage)
-    monkeypatch.setattr("rushes.preflight.resources.free_bytes", lambda _: 900_000_000)
+    monkeypatch.setattr("rushes.preflight.resources.free_main_memory", lambda: 900_000_000)
     some = found()
     assert some["--home"].is_certain is False or "GB" in str(some["--home"].expected)
     assert some["train.batch_size"].is_certain is False
-    monkeypatch.setattr("rushes.preflight.resources.free_bytes", lambda _: 90_000_000)
+    monkeypatch.setattr("rushes.preflight.resources.free_main_memory", lambda: 90_000_000)
     assert "train.batch_size" in errors()
 
 
