@@ -70,7 +70,7 @@ def make_plan(recipe: Recipe, prices: Prices) -> tuple[StagePlan, ...]:
         prices: the known prices; a stage with work of unknown price has no time.
     """
     size = read_model_size(Path(model_folder(recipe.base.model)))
-    free = _free_bytes(recipe)
+    free = free_main_memory() if recipe.runtime.device == "cpu" else None  # others are asked when a run starts
     rows = []
     for work in work_of(recipe):
         found = cost(work.units, prices)
@@ -184,8 +184,3 @@ def _disk_bytes(work: StageWork, recipe: Recipe, clip_bytes: int | None, checkpo
         "checkpoints": checkpoint_bytes or 0,
     }
     return sum(num * (_BYTES_PER_RECORD + blobs.get(table, 0)) for table, num in work.tables.items())
-
-
-def _free_bytes(recipe: Recipe) -> int | None:
-    """Free memory on the recipe's device; None for devices that are queried only when a run starts."""
-    return free_main_memory() if recipe.runtime.device == "cpu" else None

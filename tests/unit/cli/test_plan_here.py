@@ -88,3 +88,30 @@ def test_the_trial_is_not_checked_again(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(rushes.cli.trial, "prices_of", lambda _, recipe: all_prices(recipe))
     assert main(["plan", "tiny"]) == 0
     assert asked == [False]
+
+
+def test_a_run_that_is_refused_names_no_folder_and_an_expert_may_skip_the_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun: list[Path] = []
+    monkeypatch.setattr("rushes.pipeline.improve", lambda _, home, **__: begun.append(home))
+    wrong = ["run", "tiny", "--set", "shape.num_frames=16"]
+    assert main(wrong) == 2
+    said = capsys.readouterr().err
+    assert "run folder" not in said and "shape.num_frames" in said
+    assert not begun and not Path("runs").exists()
+    assert main([*wrong, "--no-check"]) == 0
+    assert begun == [Path("runs/tiny")] and "run folder: runs/tiny" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_not_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it was made from may be gone."""
+    begun: list[Path] = []
+    monkeypatch.setattr("rushes.pipeline.improve", lambda _, home, **__: begun.append(home))
+    Path("home").mkdir()
+    Path("home/done").touch()
+    assert main(["run", "tiny", "--home", "home", "--set", "prompts.real.source=null"]) == 2, (
+        "a recipe's own rules hold"
+    )
+    assert main(["run", "tiny", "--home", "home", "--set", "prompts.writer={kind: fixed, path: gone.jsonl}"]) == 0
+    assert begun == [Path("home")]
