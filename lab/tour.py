@@ -13,7 +13,14 @@ ORDER: Final = (
     ("The verbs and the nouns", ("rushes/roles.py", "rushes/records", "rushes/errors.py", "rushes/plain.py")),
     (
         "The recipe",
-        ("rushes/recipe", "rushes/dimensions", "rushes/plugins.py", "rushes/preflight.py", "rushes/recipes"),
+        (
+            "rushes/recipe",
+            "rushes/dimensions",
+            "rushes/plugins.py",
+            "rushes/preflight",
+            "rushes/findings.py",
+            "rushes/recipes",
+        ),
     ),
     (
         "The stages, in the order of the sentence",

@@ -12,6 +12,7 @@ from rushes.errors import RecipeError
 from rushes.execute.work import Executor, Needs
 from rushes.families.folder import word_level_vocabulary
 from rushes.families.models import Model, Models
+from rushes.families.tokens import CountTokens, token_counter
 from rushes.plan.totals import Forecast
 from rushes.recipe.dimensions import known
 from rushes.recipe.recipe import Recipe, as_draft
@@ -93,6 +94,11 @@ class Context:
         """The words in a word-level tokenizer's vocabulary; None for models that can read any word."""
         return word_level_vocabulary(self.recipe.base)
 
+    @cached_property
+    def count_tokens(self) -> CountTokens | None:
+        """Counts the tokens of a text as the model reads it; None if its tokenizer is not to be had."""
+        return token_counter(self.recipe.base)
+
     @property
     def base(self) -> Model:
         """The base model, before any training."""
@@ -124,18 +130,6 @@ def executor_of(runtime: RuntimeSpec) -> Executor | None:
     from rushes.execute.ray import RayExecutor
 
     return RayExecutor(runtime.num_workers, runtime.ray_address)
-
-
-def check_workers(runtime: RuntimeSpec) -> None:
-    """Check that the Ray cluster that a recipe names answers.
-
-    Raises:
-        UserError: it does not, or Ray is not installed.
-    """
-    if runtime.executor == "ray" and runtime.ray_address is not None:
-        from rushes.execute.ray import check_address
-
-        check_address(runtime.ray_address)
 
 
 def needs_of(runtime: RuntimeSpec) -> Needs:

@@ -36,18 +36,17 @@ class UserError(Exception):
         super().__init__(problem)
 
     def __str__(self) -> str:
-        lines = [self.problem]
-        if self.expected is not None:
-            lines.append(f"  expected: {self.expected}")
-        if self.got_repr is not None:
-            lines.append(f"  got:      {self.got_repr}")
-        if self.next_step is not None:
-            lines.append(f"  next:     {self.next_step}")
-        return safe("\n".join(lines))
+        return safe(in_lines(self.problem, self.expected, self.got_repr, self.next_step))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive the default pickling, and errors come back from worker processes.
         return (_restore, (type(self), self.problem, dict(self.__dict__)))
+
+
+def in_lines(problem: str, expected: str | None, got: str | None, next_step: str | None) -> str:
+    """A problem and what belongs to it, one line each; parts that are None are left out."""
+    parts = {"expected: ": expected, "got:      ": got, "next:     ": next_step}
+    return "\n".join([problem, *(f"  {name}{text}" for name, text in parts.items() if text is not None)])
 
 
 def _restore(cls: type[UserError], problem: str, state: dict[str, Any]) -> UserError:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rushes.context import Context, check_workers
+from rushes.context import Context
 from rushes.diagnose.stage import diagnose
 from rushes.execute.progress import OnProgress
 from rushes.generate.stage import generate
 from rushes.judge.draft import pick
 from rushes.judge.stage import judge
 from rushes.measure.stage import measure
-from rushes.preflight import check, check_base, check_real_clips
+from rushes.preflight import check, check_base, is_finished
 from rushes.prompts.evaluation import compared, evaluation
 from rushes.prompts.real import real_material
 from rushes.prompts.stage import write
@@ -38,6 +38,7 @@ def improve(
     until: str | None = None,
     on_progress: OnProgress | None = None,
     allow_change: bool = False,
+    check_first: bool = True,
 ) -> Scorecard | None:
     """Run a recipe in a run folder. Run it again to resume; on a finished run it does nothing.
 
@@ -47,6 +48,7 @@ def improve(
         until: one of `STAGES`: stop after that stage; None goes to the end.
         on_progress: called after every finished chunk.
         allow_change: continue in a folder that another recipe made; only what depends on the change is made again.
+        check_first: False skips `rushes.preflight.check`, if it was called before or its findings are to be ignored.
 
     Returns:
         The scorecard, or None when `until` stopped the run before there was one.
@@ -56,14 +58,12 @@ def improve(
             began.
         Stopped: the user asked to stop, and the current work is stored.
     """
-    check(recipe)
+    if check_first and (allow_change or not is_finished(home)):
+        check(recipe, home)
     with Run.open(home, recipe, allow_change=allow_change) as run, run.stop.listening():
         check_base(recipe, run, allow_change=allow_change)
-        finished = run.is_done and not run.owes_work and not allow_change
-        if finished and (scorecard := result(run)) is not None:
+        if not allow_change and (scorecard := result(run)) is not None:
             return scorecard
-        check_real_clips(recipe)
-        check_workers(recipe.runtime)
         run.on_progress = on_progress
         for attempt in healing(run):
             with attempt:

@@ -20,6 +20,7 @@ KNOWS = {
     "secrets": "",
     "plain": "secrets",
     "errors": "plain",
+    "findings": "errors",
     "records": "errors",
     "execute": "errors",
     "statistics": "records",
@@ -30,15 +31,16 @@ KNOWS = {
     "plugins": "errors recipe roles",
     "store": "errors execute plugins recipe records roles secrets",
     "llm": "errors execute recipe roles secrets store",
-    "families": "errors recipe records store",
-    "plan": "errors families plugins recipe records roles store",
+    "families": "errors execute recipe records store",
+    "plan": "errors families plugins recipe records roles statistics store",
     "context": "errors execute families plan recipe records store",
     "prompts": "context dimensions errors execute llm plugins recipe records roles store",
     "generate": "context errors execute families recipe records roles store",
     "judge": "context errors execute families generate llm plugins recipe records roles store",
     "weights": "context errors judge plugins recipe records roles",
     "train": "context errors execute families recipe records store",
-    "preflight": "context errors families plugins prompts recipe roles store train",
+    "preflight": "context dimensions errors execute families findings judge llm plain plan plugins prompts recipe roles"
+    " store train",
     "measure": "context display errors execute families generate judge plugins recipe records roles statistics store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
     "audit": "display errors execute judge plain plugins prompts recipe records roles secrets statistics store",
@@ -48,8 +50,8 @@ KNOWS = {
     "doctor": "plugins",
     "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store train"
     " weights",
-    "cli": "audit doctor errors execute export families pipeline plain plan plugins prompts recipe records report store"
-    " train",
+    "cli": "audit doctor errors execute export families findings pipeline plain plan plugins preflight prompts recipe"
+    " records report store train",
     "__main__": "cli",
 }
 """Who may know whom, from the bottom up: a part imports what stands here and nothing else, inside functions too. A part

@@ -16,6 +16,7 @@ from rushes.cli.options import (
     HomeArgument,
     HomeOption,
     JsonOption,
+    NoCheckOption,
     NumProcessesOption,
     RecipeArgument,
     SetOption,
@@ -91,11 +92,13 @@ def run(
     set_: SetOption = None,
     num_processes: NumProcessesOption = None,
     allow_change: AllowChangeOption = False,
+    no_check: NoCheckOption = False,
 ) -> None:
     """Run a recipe to its report; run it again to resume."""
-    from rushes.cli.work import work
+    from rushes.cli.work import How, work
 
-    work(recipe, home, set_ or [], until=None, allow_change=allow_change, num_processes=num_processes)
+    how = How(None, num_processes, allow_change=allow_change, check_first=not no_check)
+    work(recipe, home, set_ or [], how)
 
 
 def _add_stage(stage: str, what: str) -> None:
@@ -107,10 +110,12 @@ def _add_stage(stage: str, what: str) -> None:
         set_: SetOption = None,
         num_processes: NumProcessesOption = None,
         allow_change: AllowChangeOption = False,
+        no_check: NoCheckOption = False,
     ) -> None:
-        from rushes.cli.work import work
+        from rushes.cli.work import How, work
 
-        work(recipe, home, set_ or [], until=stage, allow_change=allow_change, num_processes=num_processes)
+        how = How(stage, num_processes, allow_change=allow_change, check_first=not no_check)
+        work(recipe, home, set_ or [], how)
 
     app.command(name=stage, help=f"Run up to here: {what}")(command)
 
@@ -170,18 +175,19 @@ def plan(
     gpu: Annotated[
         list[str] | None, typer.Option("--gpu", metavar="NAME", help="Estimate for this GPU (H100); repeatable.")
     ] = None,
+    no_check: NoCheckOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Estimate what a recipe needs: items, time, disk, memory."""
-    from rushes.cli.overview import show_plan
+    """Estimate what a recipe needs (items, time, disk, memory) and the smallest gain that it can see."""
+    from rushes.cli.plan import Ways, show_plan
 
     def trial(of: Recipe) -> Prices:
         from rushes.cli.trial import calibrate
 
         return calibrate(of)
 
-    calibrate_it = trial if try_it else None
-    show_plan(recipe, set_ or [], from_ or [], calibrate=calibrate_it, gpus=gpu or [], as_json=as_json)
+    how = Ways(tuple(from_ or ()), tuple(gpu or ()), trial if try_it else None, check_first=not no_check)
+    show_plan(recipe, set_ or [], how, as_json=as_json)
 
 
 @app.command()

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from rushes.cli.options import AllowChangeOption, HomeOption, JsonOption, RecipeArgument, SetOption, taking
+from rushes.cli.options import (
+    AllowChangeOption,
+    HomeOption,
+    JsonOption,
+    NoCheckOption,
+    RecipeArgument,
+    SetOption,
+    taking,
+)
 from rushes.cli.show import say
 
 if TYPE_CHECKING:
@@ -53,11 +61,12 @@ def work_up_to_here(
     home: HomeOption = None,
     set_: SetOption = None,
     allow_change: AllowChangeOption = False,
+    no_check: NoCheckOption = False,
 ) -> None:
     """Run a recipe up to here; `rushes judge RECIPE` is the same."""
-    from rushes.cli.work import work
+    from rushes.cli.work import How, work
 
-    work(recipe, home, set_ or [], until="judge", allow_change=allow_change)
+    work(recipe, home, set_ or [], How("judge", allow_change=allow_change, check_first=not no_check))
 
 
 @dataclass(frozen=True)

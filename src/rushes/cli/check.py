@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rushes.cli.show import Column, show_json, show_table
+from rushes.cli.show import Column, say, show_json, show_table
 from rushes.errors import heal_command
 from rushes.execute.progress import duration_text
 
@@ -44,15 +44,15 @@ def show_health(home: Path, *, heal: bool, as_json: bool) -> bool:
 
 def _show(home: Path, found: Sequence[Finding], health: Health, *, heal: bool) -> None:
     if not found:
-        print(f"{home}: {health.num_checked} files and records read, nothing is damaged")
+        say(f"{home}: {health.num_checked} files and records read, nothing is damaged")
         return
     rows = [(each.place, each.reason, ", ".join(_names(each))) for each in found]
     show_table([Column("damaged"), Column("how"), Column("records to make again")], rows)
-    print(f"to make again: {cost_text(found, health.seconds_each)}")
+    say(f"to make again: {cost_text(found, health.seconds_each)}")
     if health.findings:
-        print(f"next: {heal_command(str(home))}")
+        say(f"next: {heal_command(str(home))}")
     else:
-        print(f"dropped; what is missing is made again by: {heal_command(str(home)).partition(' && ')[2]}")
+        say(f"dropped; what is missing is made again by: {heal_command(str(home)).partition(' && ')[2]}")
 
 
 def cost_text(found: Sequence[Finding], seconds_each: Mapping[str, float]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rushes.cli.options import JsonOption, SetOption
+from rushes.cli.show import say
 
 if TYPE_CHECKING:
     from rushes.prompts.clip_rows import ClipFolder
@@ -32,14 +33,18 @@ def check(
     """List every file of FOLDER: used, cut, dropped, why, and how much of its length and picture is lost."""
     from rushes.cli.show import show_json
     from rushes.families.folder import word_level_vocabulary
+    from rushes.families.tokens import token_counter
     from rushes.prompts.clip_check import check_clip_folder
     from rushes.prompts.contact_sheet import check_sheet, write_contact_sheet
+    from rushes.prompts.screen import Reads
     from rushes.recipe.load import load_recipe
 
     if sheet is not None:
         check_sheet(sheet)
     loaded = load_recipe(recipe, set_ or [])
-    found = check_clip_folder(str(folder), loaded, word_level_vocabulary(loaded.base))
+    base = loaded.base
+    reads = Reads(word_level_vocabulary(base), base.max_tokens, token_counter(base, fetch=False))
+    found = check_clip_folder(str(folder), loaded, reads)
     if as_json:
         show_json([row.model_dump(mode="json") for row in found.rows])
     else:
@@ -48,7 +53,7 @@ def check(
     if sheet is not None:
         num = write_contact_sheet(sheet, found.clips)
         if not as_json:
-            print(f"contact sheet of {num} clips: {sheet}")
+            say(f"contact sheet of {num} clips: {sheet}")
 
 
 @data.command()
@@ -57,7 +62,7 @@ def table(folder: FolderArgument) -> None:
     from rushes.prompts.caption_files import write_metadata
 
     path, num = write_metadata(folder)
-    print(f"wrote {path}: {num} rows")
+    say(f"wrote {path}: {num} rows")
 
 
 def _show(found: ClipFolder, folder: Path, recipe: Recipe) -> None:
@@ -81,14 +86,14 @@ def _show(found: ClipFolder, folder: Path, recipe: Recipe) -> None:
     ]
     show_table(columns, rows, styles={"dropped": "red", "cut": "yellow", "used": "green"})
     counts = Counter(row.outcome.replace("_", " ") for row in found.rows)
-    print(", ".join(f"{num} {outcome}" for outcome, num in counts.items()) or "no files")
+    say(", ".join(f"{num} {outcome}" for outcome, num in counts.items()) or "no files")
     shape = recipe.shape
     length = f"{shape.num_frames / shape.fps:.2f} s, {shape.width_px}x{shape.height_px} px"
-    print(f"{len(found.clips)} clips of {length} for the recipe {recipe.name}")
+    say(f"{len(found.clips)} clips of {length} for the recipe {recipe.name}")
     if found.warning:
-        print(f"warning: {found.warning}")
+        say(f"warning: {found.warning}")
     if not metadata_files(folder):
-        print(f"captions come from .txt files; to keep them in one table: rushes data table {shlex.quote(str(folder))}")
+        say(f"captions come from .txt files; to keep them in one table: rushes data table {shlex.quote(str(folder))}")
 
 
 def _plain(text: str) -> str:

@@ -22,6 +22,12 @@ AllowChangeOption = Annotated[
     bool,
     typer.Option("--allow-change", help="Accept a run folder of another recipe: what depends on it is made again."),
 ]
+NoCheckOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-check", help="Begin without checking first that all the recipe names is there and fits this machine."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 NumProcessesOption = Annotated[
     int | None,

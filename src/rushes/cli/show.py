@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from rushes.errors import RecipeChanged, UserError
+from rushes.execute.progress import duration_text
+from rushes.findings import Finding
 from rushes.plain import safe
 
 if TYPE_CHECKING:
@@ -91,6 +93,12 @@ def show_user_error(error: UserError) -> None:
     Console(stderr=True).print(Panel(Text(text), title="error", title_align="left", border_style="red"))
 
 
+def show_warnings(findings: Sequence[Finding]) -> None:
+    """Print findings that do not keep a run from beginning, to standard error."""
+    for each in findings:
+        say(f"warning: {each}", file=sys.stderr)
+
+
 def _what_runs_again(error: RecipeChanged) -> list[str]:
     from rushes.store.changes import STAGES, stage_of_path
 
@@ -101,6 +109,11 @@ def _what_runs_again(error: RecipeChanged) -> list[str]:
         except ValueError:  # a setting that exists only in another version of the recipe
             return []
     return [f"again:    {', '.join(stage for stage in STAGES if stage in stages)}"] if stages else []
+
+
+def time_text(seconds: float | None) -> str:
+    """Seconds for people: "2 min 5 s"; "?" where unknown."""
+    return "?" if seconds is None else duration_text(seconds)
 
 
 def bytes_text(num_bytes: float | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,15 +23,21 @@ def default_home(recipe: Recipe) -> Path:
     return Path("runs") / (name or "run")
 
 
-def work(
-    recipe_name: str,
-    home: Path | None,
-    overrides: Sequence[str],
-    *,
-    until: str | None,
-    allow_change: bool,
-    num_processes: int | None = None,
-) -> None:
+@dataclass(frozen=True)
+class How:
+    """How a recipe is run."""
+
+    until: str | None = None
+    """Stage to stop after; None goes to the end."""
+    num_processes: int | None = None
+    """Number of training processes; None for the recipe's or the launcher's."""
+    allow_change: bool = False
+    """Accept a run folder that another recipe made."""
+    check_first: bool = True
+    """Check first that the run can work here."""
+
+
+def work(recipe_name: str, home: Path | None, overrides: Sequence[str], how: How) -> None:
     """Run a recipe, to the end or up to a stage; the same call resumes.
 
     If a launcher (`accelerate launch`, `torchrun`) started this process as one of several, the first one runs the
@@ -40,9 +47,7 @@ def work(
         recipe_name: a file or a packaged recipe.
         home: the run folder; None for `runs/<name of the recipe>`.
         overrides: `a.b=value` each.
-        until: stage to stop after; None goes to the end.
-        allow_change: accept a run folder that another recipe made.
-        num_processes: number of training processes; None for the recipe's or the launcher's.
+        how: up to which stage, on how many processes, and what is allowed.
 
     Raises:
         UserError: a recipe, an input or a run folder that cannot be used.
@@ -54,9 +59,11 @@ def work(
 
     if assisting():
         return
-    recipe = _within_budget(load_recipe(recipe_name, [*overrides, *sharing(num_processes)]))
+    recipe = _within_budget(load_recipe(recipe_name, [*overrides, *sharing(how.num_processes)]))
     check_sharing(recipe.runtime.train.num_processes)
     home = home or default_home(recipe)
+    if how.check_first:
+        _check_first(recipe, home, allow_change=how.allow_change)
     # The pipeline is imported after the recipe is checked, so that a typo is reported at once.
     from rushes.execute.progress import ProgressDisplay
     from rushes.pipeline import improve
@@ -64,10 +71,12 @@ def work(
 
     say(f"run folder: {home}", file=sys.stderr)
     with ProgressDisplay(log=EventLog(home / "events.jsonl").write) as progress:
-        scorecard = improve(recipe, home, until=until, on_progress=progress, allow_change=allow_change)
+        scorecard = improve(
+            recipe, home, until=how.until, on_progress=progress, allow_change=how.allow_change, check_first=False
+        )
     dismiss_others()
     if scorecard is None:
-        say(f"done up to {until!r}; continue with: rushes run {recipe_name} --home {home}")
+        say(f"done up to {how.until!r}; continue with: rushes run {recipe_name} --home {home}")
         return
     show_result(scorecard, home)
     _check_finished(scorecard)
@@ -88,6 +97,15 @@ def _check_finished(scorecard: Scorecard) -> None:
             got="; ".join(failed),
             next_step="run the same command again: it tries what failed, and makes again only what depends on it",
         )
+
+
+def _check_first(recipe: Recipe, home: Path, *, allow_change: bool) -> None:
+    """Check that the run can work here, and print the warnings; a finished run needs nothing any more."""
+    from rushes.cli.show import show_warnings
+    from rushes.preflight import check, is_finished
+
+    if allow_change or not is_finished(home):
+        show_warnings(check(recipe, home))
 
 
 def _within_budget(recipe: Recipe) -> Recipe:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from rushes.errors import Stopped, UserError
+from rushes.execute.machine import broken_library
 from rushes.execute.work import Failed
 
 Request = TypeVar("Request")
@@ -48,5 +49,7 @@ def _one_call(call: Callable[[Sequence[Request]], object], requests: Sequence[Re
         return list(given)
     except (UserError, Stopped):
         raise
+    except ImportError as error:
+        raise broken_library(error) from error
     except Exception as error:
         return [Failed.of(error)] * len(requests)

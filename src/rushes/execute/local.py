@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from rushes.errors import Stopped, UserError
+from rushes.execute.machine import broken_library
 from rushes.execute.work import Done, Failed, Needs
 
 Item = TypeVar("Item")
@@ -58,11 +59,17 @@ class LocalExecutor:
 
 
 def outcome(call: Callable[[Item], Result], item: Item) -> Result | Failed:
-    """The result of a call, or `Failed` if it raises; `UserError` and `Stopped` are raised."""
+    """The result of a call, or `Failed` if it raises; `UserError` and `Stopped` are raised.
+
+    Raises:
+        UserError: raised by the call; or a library is missing or broken, which no other item would survive either.
+    """
     try:
         return call(item)
     except (UserError, Stopped):
         raise
+    except ImportError as error:
+        raise broken_library(error) from error
     except Exception as error:
         return Failed.of(error)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from rushes.errors import RecipeError
 from rushes.families.family import Conditions
-from rushes.families.loaded import LoadedPipeline, check_shape, generators, refuse_setting, to_frames
+from rushes.families.loaded import LoadedPipeline, check_sampler, check_shape, generators, to_frames
 from rushes.families.path import Path, RoundPath
 from rushes.families.texts import TextStates
 from rushes.recipe.base import ShapeSpec
@@ -93,13 +93,7 @@ class CogVideoX(LoadedPipeline):
         Raises:
             RecipeError: another scheduler, or a flow shift.
         """
-        if sampler.scheduler not in SCHEDULERS:
-            why = "it predicts v on a diffusion schedule"
-            expected = " or ".join(SCHEDULERS)
-            raise refuse_setting(self.name, "scheduler", expected=expected, got=sampler.scheduler, why=why)
-        if sampler.shift != 1.0:
-            why = "its noise schedule is its own (snr_shift_scale)"
-            raise refuse_setting(self.name, "shift", expected="1.0", got=sampler.shift, why=why)
+        check_sampler("cogvideox", sampler)
         scheduler_class = SCHEDULERS[sampler.scheduler]
         return scheduler_class.from_config(self.scheduler_config, timestep_spacing="trailing")
 

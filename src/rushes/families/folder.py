@@ -220,13 +220,21 @@ def fingerprint_of(base: BaseModelSpec) -> str | None:
     Returns:
         64 hex digits; None for a model on the Hub that is not in this machine's cache yet.
     """
+    folder = local_folder(base)
+    return hash_model(folder) if folder is not None and (folder / "transformer").is_dir() else None
+
+
+def local_folder(base: BaseModelSpec) -> Path | None:
+    """The model's folder on this machine, in the Hub's cache too; None for a model that is not here yet.
+
+    Raises:
+        InputError: the model is in a package that is not installed.
+    """
     folder = Path(model_folder(base.model))
-    if not folder.is_dir():
-        cached = _cached_index(base)
-        if cached is None:
-            return None
-        folder = cached.parent
-    return hash_model(folder) if (folder / "transformer").is_dir() else None
+    if folder.is_dir():
+        return folder
+    cached = _cached_index(base)
+    return None if cached is None else cached.parent
 
 
 def _cached_index(base: BaseModelSpec) -> Path | None:

@@ -16,7 +16,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
 from rushes.families.family import Conditions
-from rushes.families.loaded import LoadedPipeline, check_shape, refuse_setting, to_frames
+from rushes.families.loaded import LoadedPipeline, check_sampler, check_shape, refuse_setting, to_frames
 from rushes.families.path import STRAIGHT, Path
 from rushes.families.texts import TextStates
 from rushes.recipe.base import ShapeSpec
@@ -30,7 +30,6 @@ LORA_TARGETS = (
     *("add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"),
 )
 """Linear layers that a low-rank adapter changes: attention over video and over text."""
-SCHEDULER = "FlowMatchEulerDiscreteScheduler"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +75,7 @@ class Hunyuan(LoadedPipeline):
         Raises:
             RecipeError: another scheduler, a negative prompt, or a guidance scale that the transformer cannot take.
         """
-        if sampler.scheduler != SCHEDULER:
-            why = "its pipeline passes its own sigmas to the scheduler"
-            raise refuse_setting(self.name, "scheduler", expected=SCHEDULER, got=sampler.scheduler, why=why)
-        if sampler.negative_prompt:
-            why = "it is guidance-distilled and has no unconditional branch"
-            raise refuse_setting(self.name, "negative_prompt", expected="''", got=sampler.negative_prompt, why=why)
+        check_sampler("hunyuan", sampler)
         if not self.transformer.config.guidance_embeds and sampler.guidance_scale != 1.0:
             why = "its transformer does not take one"
             raise refuse_setting(self.name, "guidance_scale", expected="1.0", got=sampler.guidance_scale, why=why)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from rushes.errors import InputError
+from rushes.execute.machine import check_device
 from rushes.families.family import Family
 from rushes.families.folder import FamilyName, family_of, fingerprint_of, hub_error, model_folder
 from rushes.families.loaded import TEXT_PARTS, LoadedPipeline
@@ -37,9 +38,11 @@ def load_family(
 
     Raises:
         InputError: there is no such model, its family is not supported, or its files are missing or damaged.
-        RecipeError: the recipe names another family, or a setting that the family does not support.
+        RecipeError: the recipe names another family, or a setting that the family does not support, or this machine has
+            no such device.
     """
     pipeline_class, adapter = _classes(family_of(base))
+    check_device(device)
     takes = inspect.signature(pipeline_class.__init__).parameters
     left_out = () if with_text else tuple(name for name in TEXT_PARTS if name in takes)
     family: Family = _load(base, torch.device(device), order, (pipeline_class, adapter), left_out)

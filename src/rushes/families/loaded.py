@@ -18,6 +18,8 @@ from torch import Tensor
 from rushes.errors import RecipeError
 from rushes.families.attention import attention_for
 from rushes.families.defaults import in_words
+from rushes.families.folder import FamilyName
+from rushes.families.limits import Grid, refused_settings
 from rushes.families.offload import UNMOVED, Placement, place
 from rushes.families.texts import TextStates
 from rushes.recipe.base import ShapeSpec
@@ -222,15 +224,25 @@ def check_shape(shape: ShapeSpec, model: str, *, frame_step: int, pixel_step: in
     Raises:
         RecipeError: it cannot; the message names the nearest shape that it can.
     """
-    frames = max(1, round((shape.num_frames - 1) / frame_step) * frame_step + 1)
-    height, width = (max(pixel_step, round(v / pixel_step) * pixel_step) for v in (shape.height_px, shape.width_px))
-    if (frames, height, width) != (shape.num_frames, shape.height_px, shape.width_px):
+    grid = Grid(frame_step, pixel_step)
+    near = grid.nearest(shape)
+    if near != shape:
         raise RecipeError(
             f"{model} cannot make clips of this shape",
-            expected=f"num_frames = {frame_step} k + 1 and height_px, width_px multiples of {pixel_step}",
+            expected=grid.in_words(),
             got=f"{shape.num_frames} frames of {shape.height_px} x {shape.width_px}",
-            next_step=f"the nearest legal shape is {frames} frames of {height} x {width}",
+            next_step=f"the nearest legal shape is {near.num_frames} frames of {near.height_px} x {near.width_px}",
         )
+
+
+def check_sampler(family: FamilyName, sampler: SamplerSettings) -> None:
+    """Check that a family can be sampled with these settings.
+
+    Raises:
+        RecipeError: it would silently ignore one of them.
+    """
+    for each in refused_settings(family, sampler):
+        raise refuse_setting(family, each.setting, expected=each.expected, got=each.got, why=each.why)
 
 
 def refuse_setting(family: str, setting: str, *, expected: str, got: object, why: str) -> RecipeError:

@@ -17,7 +17,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
 from rushes.families.family import Conditions
-from rushes.families.loaded import LoadedPipeline, check_shape, generators, refuse_setting, to_frames
+from rushes.families.loaded import LoadedPipeline, check_sampler, check_shape, generators, to_frames
 from rushes.families.path import STRAIGHT, Path
 from rushes.families.texts import TextStates
 from rushes.recipe.base import ShapeSpec
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2")
 """Linear layers that a low-rank adapter changes."""
-SCHEDULER = "FlowMatchEulerDiscreteScheduler"
 DECODE_TIMESTEP, DECODE_NOISE_SCALE, DECODE_SEED = 0.05, 0.025, 0
 """How an autoencoder with a timestep decodes: the values of the model's own examples, and one seed for all clips."""
 
@@ -85,9 +84,7 @@ class LTX(LoadedPipeline):
         Raises:
             RecipeError: another scheduler.
         """
-        if sampler.scheduler != SCHEDULER:
-            why = "its pipeline passes its own sigmas to the scheduler"
-            raise refuse_setting(self.name, "scheduler", expected=SCHEDULER, got=sampler.scheduler, why=why)
+        check_sampler("ltx", sampler)
         config = self.scheduler_config
         changes: dict[str, Any] = {"use_dynamic_shifting": False, "shift": sampler.shift}
         if sampler.num_steps == 1:

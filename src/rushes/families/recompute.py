@@ -61,8 +61,11 @@ def free_bytes(device: torch.device) -> int | None:
 
         free, _ = torch.cuda.mem_get_info(device)
         return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
-    if device.type != "cpu":
-        return None
+    return free_main_memory() if device.type == "cpu" else None
+
+
+def free_main_memory() -> int | None:
+    """Main memory that can still be allocated, bytes; None if the system does not report it."""
     try:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from rushes.errors import InputError
 from rushes.families.family import Conditions
-from rushes.families.loaded import LoadedPipeline, check_shape, refuse_setting, to_frames
+from rushes.families.loaded import LoadedPipeline, check_sampler, check_shape, to_frames
 from rushes.families.path import STRAIGHT, Path
 from rushes.families.texts import TextStates
 from rushes.recipe.base import ShapeSpec
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2")
 """Linear layers that a low-rank adapter changes."""
-SCHEDULERS = ("UniPCMultistepScheduler", "FlowMatchEulerDiscreteScheduler")
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,14 +108,12 @@ def make_scheduler(sampler: SamplerSettings) -> UniPCMultistepScheduler | FlowMa
     Raises:
         RecipeError: Wan is not supported with that scheduler.
     """
+    check_sampler("wan", sampler)
     if sampler.scheduler == "UniPCMultistepScheduler":
         return UniPCMultistepScheduler(
             prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=sampler.shift, num_train_timesteps=1000
         )
-    if sampler.scheduler == "FlowMatchEulerDiscreteScheduler":
-        return FlowMatchEulerDiscreteScheduler(shift=sampler.shift)
-    why = "its velocity needs flow sigmas"
-    raise refuse_setting("wan", "scheduler", expected=" or ".join(SCHEDULERS), got=sampler.scheduler, why=why)
+    return FlowMatchEulerDiscreteScheduler(shift=sampler.shift)
 
 
 def latent_size(shape: ShapeSpec, temporal: int = 4, spatial: int = 8, patch: int = 2) -> tuple[int, int, int]:

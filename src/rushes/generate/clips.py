@@ -66,7 +66,7 @@ def generate_chunk(
     for group in groups:
         try:
             results = generator.generate([requests[place] for place in group])
-        except (UserError, Stopped):
+        except (UserError, Stopped, ImportError):
             raise
         except Exception as error:
             results = [Failed.of(error)] * len(group)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from rushes.errors import InputError
+from rushes.execute.machine import check_device
 from rushes.judge.vlm_processor import load_processor
 from rushes.llm.chat import Message
 from rushes.llm.pretrained import as_chat, defused, explained, precision, source, special_tokens
@@ -128,6 +129,7 @@ class LocalVlm:
         """The model, frozen."""
         from transformers import AutoModelForImageTextToText
 
+        check_device(self.runtime.device)
         place, options = source(self.spec, self.runtime)
         kind = precision(self.spec, self.runtime.device)
         model = explained(

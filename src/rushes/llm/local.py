@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.errors import InputError
+from rushes.execute.machine import check_device
 from rushes.llm.cache import Remembering, ReplyCache
 from rushes.llm.chat import TOO_LONG, ChatModel, ChatReply, ChatRequest, Keep, Message
 from rushes.llm.decoder import Decoder
@@ -119,6 +120,7 @@ class LocalTextModel:
     def _model(self) -> Any:
         from transformers import AutoModelForCausalLM
 
+        check_device(self.runtime.device)
         place, options = source(self.spec, self.runtime)
         kind = precision(self.spec, self.runtime.device)
         model = explained(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,7 @@ import yaml
 
 from rushes.errors import StoreError
 from rushes.plan.counts import Kind, calls_per_draft, sampler_calls
-from rushes.plan.prices import Price, Prices, unknown_kinds
+from rushes.plan.prices import Price, Prices
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.recipe import Recipe
 from rushes.records import Checkpoint, Clip
@@ -88,33 +88,23 @@ def gather(homes: Iterable[Path], recipe: Recipe) -> Earlier:
     return Earlier(prices, tuple(skipped))
 
 
-def measured_prices(
-    recipe: Recipe,
-    named: Sequence[Path],
-    others: Sequence[Path],
-    calibrate: Callable[[Recipe], Prices] | None = None,
-) -> Earlier:
-    """The known prices of `recipe`: from runs, and for missing ones from a short trial.
+def measured_prices(recipe: Recipe, named: Sequence[Path], others: Sequence[Path]) -> Earlier:
+    """The prices of `recipe` that earlier runs give.
 
     Args:
         recipe: the planned run.
         named: run folders the user named; each must be readable, and no others are read.
         others: run folders to read when none is named.
-        calibrate: tries a small batch of each kind of work; called only when a price is missing. None: no trial.
 
     Raises:
         StoreError: a named folder is not a run, or not readable by this version.
     """
-    if named:
-        prices = Prices()
-        for home in named:
-            prices = prices.or_else(prices_of(home, recipe))
-        earlier = Earlier(prices, ())
-    else:
-        earlier = gather(others, recipe)
-    if calibrate is not None and unknown_kinds(recipe, earlier.prices):
-        return Earlier(earlier.prices.or_else(calibrate(recipe)), earlier.skipped)
-    return earlier
+    if not named:
+        return gather(others, recipe)
+    prices = Prices()
+    for home in named:
+        prices = prices.or_else(prices_of(home, recipe))
+    return Earlier(prices, ())
 
 
 def prices_of(home: Path, recipe: Recipe) -> Prices:

@@ -13,7 +13,7 @@ from rushes.families.model_size import FLOAT, ModelSize, moment_bytes, sampling_
 from rushes.families.recompute import BlockBytes, Recompute, activation_bytes, choose_recompute
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.recipe import Recipe, as_draft
-from rushes.recipe.train import TrainSpec
+from rushes.recipe.train import TrainSpec, micro_batch_size
 
 LIBRARIES: Final = 700e6
 """Resident size of the process with torch, diffusers and transformers imported, before a model is loaded."""
@@ -101,7 +101,7 @@ def lasting_bytes(model: ModelSize, spec: TrainSpec, shards: int = 1) -> float:
 def block_bytes(model: ModelSize, recipe: Recipe) -> tuple[BlockBytes, ...]:
     """What each block of the transformer needs for its backward pass, for one micro-batch of one process."""
     spec, num_text = recipe.train, recipe.base.max_tokens
-    num_clips = max(1, spec.batch_size // (spec.num_accumulation * recipe.runtime.train.num_processes))
+    num_clips = max(1, micro_batch_size(spec, recipe.runtime.train.num_processes))
     kept = saved_activations(model, recipe.shape, num_clips, num_text) / model.num_layers
     if spec.precision == "bfloat16":
         kept *= AUTOCAST

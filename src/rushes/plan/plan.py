@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from rushes.families.folder import model_folder
-from rushes.families.model_size import FLOAT, read_model_size
+from rushes.families.model_size import FLOAT, ModelSize, read_model_size
 from rushes.families.offload import Offload
-from rushes.families.recompute import free_bytes
+from rushes.families.recompute import free_main_memory
 from rushes.plan.arithmetic import arithmetic_of, prices_on
 from rushes.plan.counts import Kind, StageWork, work_of
 from rushes.plan.gpu_memory import gpu_peak_bytes
@@ -70,7 +70,7 @@ def make_plan(recipe: Recipe, prices: Prices) -> tuple[StagePlan, ...]:
         prices: the known prices; a stage with work of unknown price has no time.
     """
     size = read_model_size(Path(model_folder(recipe.base.model)))
-    free = _free_bytes(recipe)
+    free = free_main_memory() if recipe.runtime.device == "cpu" else None  # others are asked when a run starts
     rows = []
     for work in work_of(recipe):
         found = cost(work.units, prices)
@@ -160,6 +160,16 @@ def data_bytes(recipe: Recipe, model: RealModel) -> float:
     return FLOAT * (latents + (num_prompts + num_real) * recipe.base.max_tokens * TEXT_WIDTH)
 
 
+def stored_bytes(recipe: Recipe, size: ModelSize | None) -> int:
+    """Disk space of all records and files of a run; without the checkpoints if the model's size is unknown.
+
+    Raises:
+        RecipeError: the recipe names a dimension that does not exist.
+    """
+    checkpoint = 0 if size is None else FLOAT * size.num_transformer
+    return sum(_disk_bytes(work, recipe, None, checkpoint) or 0 for work in work_of(recipe))
+
+
 def _disk_bytes(work: StageWork, recipe: Recipe, clip_bytes: int | None, checkpoint_bytes: int | None) -> int | None:
     """Disk space of a stage's records and files; clip sizes that were not measured are computed."""
     if "checkpoints" in work.tables and checkpoint_bytes is None:
@@ -174,12 +184,3 @@ def _disk_bytes(work: StageWork, recipe: Recipe, clip_bytes: int | None, checkpo
         "checkpoints": checkpoint_bytes or 0,
     }
     return sum(num * (_BYTES_PER_RECORD + blobs.get(table, 0)) for table, num in work.tables.items())
-
-
-def _free_bytes(recipe: Recipe) -> int | None:
-    """Free memory on the recipe's device; None for devices that are queried only when a run starts."""
-    if recipe.runtime.device != "cpu":
-        return None
-    import torch
-
-    return free_bytes(torch.device("cpu"))

@@ -8,12 +8,12 @@ from dataclasses import replace
 from rushes.prompts.briefs import plan_captions
 from rushes.prompts.captions import read_clip_folder
 from rushes.prompts.clip_rows import ClipFolder, repeated, without_refused
-from rushes.prompts.screen import Screened, screen
+from rushes.prompts.screen import Reads, Screened, screen
 from rushes.recipe.recipe import Recipe
 from rushes.records import Prompt
 
 
-def check_clip_folder(folder: str, recipe: Recipe, vocabulary: frozenset[str] | None) -> ClipFolder:
+def check_clip_folder(folder: str, recipe: Recipe, reads: Reads) -> ClipFolder:
     """A folder as a run of this recipe would read it, with the clips left whose captions it can use.
 
     Captions that repeat a held-out prompt are refused by a run only, since it writes those prompts.
@@ -21,7 +21,7 @@ def check_clip_folder(folder: str, recipe: Recipe, vocabulary: frozenset[str] | 
     Args:
         folder: of videos and captions.
         recipe: decides the shape, the number of clips, and which captions are refused.
-        vocabulary: see `rushes.prompts.screen.screen`.
+        reads: what the model can read of a caption.
 
     Raises:
         InputError: the folder, or its metadata, cannot be read.
@@ -38,8 +38,7 @@ def check_clip_folder(folder: str, recipe: Recipe, vocabulary: frozenset[str] | 
         drafts,
         evaluation=(),
         spec=spec.screen,
-        vocabulary=vocabulary,
-        max_tokens=recipe.base.max_tokens,
+        reads=reads,
         keep_repeats=True,
     )
     refused = {**refusals(drafts, screened), **repeated(found.clips)}

@@ -11,7 +11,7 @@ from rushes.dimensions import Dimension
 from rushes.plugins import SUITE, WRITER, build, resolved
 from rushes.prompts.briefs import Aim, plan_briefs
 from rushes.prompts.enough import require_prompts
-from rushes.prompts.screen import screen_splits
+from rushes.prompts.screen import reads_of, screen_splits
 from rushes.prompts.suite import guarded, suite_work
 from rushes.prompts.write import CHUNK_SIZE, written
 from rushes.recipe.dimensions import known, probed
@@ -99,7 +99,9 @@ def _written(context: Context, probe: Sequence[Aim], held_out: Sequence[Aim]) ->
         "probe": written(context, order(probe, origin="probe")),
     }
     splits = screen_splits(
-        drafts, spec=recipe.prompts.screen, vocabulary=context.vocabulary, max_tokens=recipe.base.max_tokens
+        drafts,
+        spec=recipe.prompts.screen,
+        reads=reads_of(context),
     )
     return Evaluation(
         probes=_first(splits["probe"].accepted, probe),

@@ -1,7 +1,7 @@
 """Which drafts become prompts: pure, deterministic, in the order given; every refusal has its reason.
 
 A draft is refused if it is empty or too long, uses words that the model cannot read, contradicts itself, repeats a
-held-out or probe prompt, or nearly repeats an earlier draft. Good drafts beyond the number needed are surplus.
+held-out or probe prompt, or nearly repeats an earlier draft. Good drafts beyond the number needed are left out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from rushes.context import Context
 from rushes.prompts.contradictions import objection
 from rushes.prompts.facts import Reading
 from rushes.prompts.meaning import near_in_meaning
@@ -32,24 +33,29 @@ _LONGEST_WORD: Final = 20
 
 
 @dataclass(frozen=True)
+class Reads:
+    """What a model can read of a text."""
+
+    vocabulary: frozenset[str] | None = None
+    """The words and marks of a word-level tokenizer, lower case; None if any word can be read."""
+    max_tokens: int | None = None
+    """Longest text, tokens; None for no limit."""
+    count_tokens: Callable[[str], int] | None = None
+    """The model's own count of a text, end mark included; None leaves the length in tokens unchecked."""
+
+
+ANYTHING: Final = Reads()
+"""A model that reads every text."""
+
+
+@dataclass(frozen=True)
 class Screened:
-    """The outcome of the drafts: each is accepted, refused or surplus."""
+    """The outcome of the drafts. A good one beyond the number needed is neither accepted nor refused."""
 
     accepted: tuple[Prompt, ...]
     """Prompts to generate clips of, in the order given; at most the needed number of each dimension."""
     rejections: tuple[Rejection, ...]
     """Refused drafts, one reason each, in the order given."""
-    surplus: tuple[Prompt, ...] = ()
-    """Good prompts beyond the number needed."""
-    tolerated: tuple[Rejection, ...] = ()
-    """What a disabled screen would have refused; these prompts are accepted or surplus."""
-    missing: tuple[tuple[str, int], ...] = ()
-    """(dimension, number of missing prompts), for dimensions with too few."""
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many drafts were refused for each reason, most frequent first."""
-        return dict(Counter(rejection.reason for rejection in self.rejections).most_common())
 
 
 def screen(
@@ -57,9 +63,8 @@ def screen(
     *,
     evaluation: Sequence[Prompt],
     spec: ScreenSpec,
-    vocabulary: frozenset[str] | None = None,
+    reads: Reads = ANYTHING,
     wanted: Mapping[str, int] | None = None,
-    max_tokens: int | None = None,
     objections: Mapping[str, tuple[str, str]] | None = None,
     keep_repeats: bool = False,
 ) -> Screened:
@@ -69,9 +74,8 @@ def screen(
         candidates: drafts, in a fixed order; of near-duplicates the earlier one is kept.
         evaluation: every probe and held-out prompt, whatever its dimension: none of them may be trained on.
         spec: limits.
-        vocabulary: the words and marks of a word-level tokenizer, lower case; None if any word can be read.
+        reads: what the model can read.
         wanted: dimension -> how many prompts; dimensions that are not named have no limit. None for no limits.
-        max_tokens: longest text in tokens, end mark included, for a word-level tokenizer; None for no limit.
         objections: a critic's refusals: key of the prompt -> reason tag and detail.
         keep_repeats: True for captions: several videos may show what the same words say.
     """
@@ -79,34 +83,26 @@ def screen(
     held_out = _held_out(candidates, evaluation, spec, readings)
     tests: tuple[Callable[[Prompt], tuple[str, str] | None], ...] = (
         lambda prompt: None if _LETTER.search(prompt.text) else ("empty", "there are no words"),
-        lambda prompt: _too_long(prompt.text, spec, vocabulary, max_tokens),
-        lambda prompt: _unknown_word(prompt.text, vocabulary),
+        lambda prompt: _too_long(prompt.text, spec, reads),
+        lambda prompt: _unknown_word(prompt.text, reads.vocabulary),
         lambda prompt: orders_in(prompt.text),
         lambda prompt: _impossible(readings[prompt.text]),
         lambda prompt: (objections or {}).get(prompt.key),
         lambda prompt: held_out.get(prompt.text),
     )
-    good, refused, tolerated = [], {}, {}
+    refused: dict[int, tuple[str, str]] = {}
     for position, prompt in enumerate(candidates):
         found = [reason for test in tests if (reason := test(prompt)) is not None]
-        strict = next((reason for reason in found if spec.enabled or reason[0] in ALWAYS), None)
-        if strict is not None:
-            refused[position] = strict
-            continue
-        good.append(position)
-        if found:
-            tolerated[position] = found[0]
-    doubles = {} if keep_repeats else _near_duplicates([candidates[position].text for position in good], spec)
-    for k, reason in doubles.items():
-        (refused if spec.enabled else tolerated).setdefault(good[k], reason)
+        if strict := [reason for reason in found if spec.enabled or reason[0] in ALWAYS]:
+            refused[position] = strict[0]
+    good = [position for position in range(len(candidates)) if position not in refused]
+    if spec.enabled and not keep_repeats:
+        doubles = _near_duplicates([candidates[position].text for position in good], spec)
+        refused |= {good[k]: reason for k, reason in doubles.items()}
     kept = [candidates[position] for position in good if position not in refused]
-    accepted, surplus, missing = _dealt(kept, wanted or {})
     return Screened(
-        accepted=accepted,
+        accepted=_dealt(kept, wanted or {}),
         rejections=tuple(_rejection(candidates[position], *refused[position]) for position in sorted(refused)),
-        surplus=surplus,
-        tolerated=tuple(_rejection(candidates[position], *tolerated[position]) for position in sorted(tolerated)),
-        missing=missing,
     )
 
 
@@ -117,30 +113,19 @@ def distinct(prompts: Sequence[Prompt], spec: ScreenSpec) -> tuple[Prompt, ...]:
 
 
 def screen_splits(
-    splits: Mapping[str, Sequence[Prompt]],
-    *,
-    spec: ScreenSpec,
-    vocabulary: frozenset[str] | None = None,
-    wanted: Mapping[str, int] | None = None,
-    max_tokens: int | None = None,
+    splits: Mapping[str, Sequence[Prompt]], *, spec: ScreenSpec, reads: Reads = ANYTHING
 ) -> dict[str, Screened]:
     """Screen evaluation prompts so that no two splits share any content: each split against all splits before it.
 
     Args:
         splits: name -> drafts, first come first served, e.g. probe, development, test.
         spec: limits.
-        vocabulary: see `screen`.
-        wanted: how many prompts of each split, per dimension; split names that are missing have no limit.
-        max_tokens: see `screen`.
+        reads: what the model can read.
     """
     found: dict[str, Screened] = {}
     taken: list[Prompt] = []
     for name, drafts in splits.items():
-        limit = (wanted or {}).get(name)
-        per_dimension = None if limit is None else dict.fromkeys((prompt.dimension for prompt in drafts), limit)
-        found[name] = screen(
-            drafts, evaluation=taken, spec=spec, vocabulary=vocabulary, wanted=per_dimension, max_tokens=max_tokens
-        )
+        found[name] = screen(drafts, evaluation=taken, spec=spec, reads=reads)
         taken += found[name].accepted
     return found
 
@@ -148,18 +133,16 @@ def screen_splits(
 # ---------------------------------------------------------------------------------------------- the tests
 
 
-def _too_long(
-    text: str, spec: ScreenSpec, vocabulary: frozenset[str] | None, max_tokens: int | None
-) -> tuple[str, str] | None:
+def _too_long(text: str, spec: ScreenSpec, reads: Reads) -> tuple[str, str] | None:
     num_words = len(text.split())
     if num_words > spec.max_words:
         return "too_long", f"{num_words} words, at most {spec.max_words} are read"
     if len(text) > spec.max_words * _LONGEST_WORD:
         return "too_long", f"{len(text)} characters, at most {spec.max_words * _LONGEST_WORD} are read"
-    if max_tokens is not None and vocabulary is not None:
-        num_tokens = len(_MARKS.findall(text)) + 1
-        if num_tokens > max_tokens:
-            return "too_long", f"{num_tokens} tokens, at most {max_tokens} are read: the end would be cut off"
+    if reads.max_tokens is None or reads.count_tokens is None:
+        return None
+    if (num_tokens := reads.count_tokens(text)) > reads.max_tokens:
+        return "too_long", f"{num_tokens} tokens, at most {reads.max_tokens} are read: the end would be cut off"
     return None
 
 
@@ -234,21 +217,21 @@ def _near_duplicates(texts: Sequence[str], spec: ScreenSpec) -> dict[int, tuple[
     return found
 
 
-def _dealt(
-    kept: Iterable[Prompt], wanted: Mapping[str, int]
-) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...], tuple[tuple[str, int], ...]]:
-    """Accepted, surplus, and what is missing."""
+def _dealt(kept: Iterable[Prompt], wanted: Mapping[str, int]) -> tuple[Prompt, ...]:
+    """The first prompts of each dimension, as many as are wanted."""
     have: Counter[str] = Counter()
-    accepted, surplus = [], []
+    accepted = []
     for prompt in kept:
-        if prompt.dimension in wanted and have[prompt.dimension] >= wanted[prompt.dimension]:
-            surplus.append(prompt)
-        else:
+        if prompt.dimension not in wanted or have[prompt.dimension] < wanted[prompt.dimension]:
             have[prompt.dimension] += 1
             accepted.append(prompt)
-    missing = tuple((name, count - have[name]) for name, count in wanted.items() if count > have[name])
-    return tuple(accepted), tuple(surplus), missing
+    return tuple(accepted)
 
 
 def _rejection(prompt: Prompt, reason: str, detail: str) -> Rejection:
     return Rejection(text=prompt.text, dimension=prompt.dimension, reason=reason, detail=detail, prompt_key=prompt.key)
+
+
+def reads_of(context: Context) -> Reads:
+    """What the run's base model can read."""
+    return Reads(context.vocabulary, context.recipe.base.max_tokens, context.count_tokens)

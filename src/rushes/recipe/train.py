@@ -107,13 +107,23 @@ class TrainSpec(Spec):
         return self.anchor > 0 or self.negative > 0
 
 
+def micro_batch_size(spec: TrainSpec, num_processes: int) -> int:
+    """Clips that one process computes at once; a recipe whose batch cannot be split this way is refused on reading.
+
+    Args:
+        spec: how the model is trained.
+        num_processes: training processes, at least 1.
+    """
+    return spec.batch_size // (spec.num_accumulation * num_processes)
+
+
 def parallel_problem(train: TrainSpec, runtime: TrainRuntime) -> str | None:
     """Why training cannot be split over that number of processes in that way; None if it can."""
     num = runtime.num_processes
     if num == 1:
         return None
     share = train.num_accumulation * num
-    if train.batch_size % share:
+    if micro_batch_size(train, num) * share != train.batch_size:
         return (
             f"train.batch_size must be a multiple of train.num_accumulation x runtime.train.num_processes, got "
             f"{train.batch_size!r}, {train.num_accumulation!r} and {num!r}; the next larger one is "

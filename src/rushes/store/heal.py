@@ -66,9 +66,9 @@ def remove(path: Path) -> None:
 
 
 def result(run: Run) -> Scorecard | None:
-    """The scorecard of a finished run; if it is damaged, it is dropped, and the run has to go on."""
+    """The scorecard of a finished run that owes no work; if it is damaged, it is dropped, and the run has to go on."""
     try:
-        return run.scorecard()
+        return None if run.owes_work else run.scorecard()
     except FileCorrupt as damage:
         heal(run, damage)
         return None

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rushes.errors import Stopped, TrainingError
-from rushes.recipe.train import TrainSpec
+from rushes.recipe.train import TrainSpec, micro_batch_size
 from rushes.train.batch import FlowBatch
 from rushes.train.data import Step, step_batch
 from rushes.train.flow import squared_error
@@ -22,7 +22,7 @@ from rushes.train.job import Job
 from rushes.train.objective import num_items
 from rushes.train.optimizer import make_optimizer
 from rushes.train.parallel import Parallel, rows_of
-from rushes.train.setup import micro_batch_size, uncompiled
+from rushes.train.setup import uncompiled
 from rushes.train.state import Progress, State, Trained, load_state, save_state
 from rushes.train.tally import Tally
 from rushes.train.watch import Watched, error_by_sigma, held_out_errors

@@ -24,7 +24,7 @@ from rushes.families.recompute import (
     free_bytes,
 )
 from rushes.recipe.runtime import TrainRuntime
-from rushes.recipe.train import TrainSpec
+from rushes.recipe.train import TrainSpec, micro_batch_size
 from rushes.train.batch import FlowBatch
 from rushes.train.data import TrainingSet, step_batch
 from rushes.train.kernels import KERNELS, choose_kernel
@@ -59,11 +59,6 @@ class Setup:
 
 PLAIN_SETUP = Setup()
 """No recomputation, the device's default kernels, no compilation."""
-
-
-def micro_batch_size(spec: TrainSpec, num_processes: int) -> int:
-    """Clips that one process computes at once; a recipe whose batch cannot be split this way is refused on reading."""
-    return spec.batch_size // (spec.num_accumulation * num_processes)
 
 
 def prepare(

@@ -8,11 +8,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from rushes.errors import RecipeError
 from rushes.recipe.runtime import TrackerName
-from rushes.train.state import Progress
+
+if TYPE_CHECKING:
+    from rushes.train.state import Progress
 
 PROJECT: Final = "rushes"
 """The project name in trackio and Weights & Biases."""
@@ -116,6 +118,12 @@ class ServiceTracker:
             self._module.finish()
 
 
+def install_tracker(kind: TrackerName) -> str:
+    """What to type to install a tracker."""
+    wanted = "tensorboard" if kind == "tensorboard" else f"'rushes[{kind}]'"
+    return f"pip install -c constraints.txt {wanted}"
+
+
 def make_tracker(kind: TrackerName, folder: Path, name: str) -> Tracker:
     """The recipe's tracker.
 
@@ -137,8 +145,7 @@ def make_tracker(kind: TrackerName, folder: Path, name: str) -> Tracker:
         named = {"name": f"{name} {folder.name}"}
         return ServiceTracker(module, {**named, "id": folder.name} if kind == "wandb" else named)
     except ImportError as error:
-        wanted = "tensorboard" if kind == "tensorboard" else f"'rushes[{kind}]'"
         raise RecipeError(
             f"the tracker {kind!r} needs the package {kind}, which is not installed",
-            next_step=f"pip install -c constraints.txt {wanted}, or set runtime.train.tracker: none",
+            next_step=f"{install_tracker(kind)}, or set runtime.train.tracker: none",
         ) from error

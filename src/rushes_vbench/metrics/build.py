@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from rushes.errors import RecipeError
+from rushes.execute.machine import check_device
 from rushes.judge.vlm import build_vlm_judge
 from rushes.plugins import ANY, plugin
 from rushes.recipe.models import VlmJudgeSpec
@@ -33,6 +34,7 @@ def build_models(spec: VBenchMeasurerSpec, runtime: Runtime) -> Models:
         UserError: a named model is missing or cannot be used.
     """
     device = runtime.device if isinstance(runtime, RuntimeSpec) else "cpu"
+    check_device(device)
     judge = cast("Judge | None", _built(spec.judge, runtime, "answer"))
     finder, embedder, same = _faces(spec, device)
     return Models(

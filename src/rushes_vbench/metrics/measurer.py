@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from rushes.errors import UserError
+from rushes.findings import Finding
 from rushes.plan.chat_models import ChatUse
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.records import Outcome, Unscored
@@ -14,7 +16,7 @@ from rushes.roles import Failed, Runtime, Spec, Subject
 from rushes_vbench.metrics.chat_specs import JudgeNamed, TellerNamed, TextJudgeNamed, VlmTellerSpec
 from rushes_vbench.metrics.core import Profile
 from rushes_vbench.metrics.sampling import NUM_VLM_FRAMES
-from rushes_vbench.metrics.scorer import DIVERSITY, Models, score_clip, score_takes
+from rushes_vbench.metrics.scorer import DIVERSITY, NEEDS, Models, score_clip, score_takes, why_missing
 from rushes_vbench.metrics.twins import Twins
 from rushes_vbench.metrics.uses import chat_uses
 from rushes_vbench.suite import INSTALLED, Suite, read_suite
@@ -122,6 +124,22 @@ class VBenchMeasurerSpec(Spec):
     def chat_models(self, dimensions: Sequence[str]) -> tuple[ChatUse, ...]:
         """See `rushes.plan.chat_models.CallsChatModels`."""
         return chat_uses(self, dimensions)
+
+    def unmeasured(self, dimensions: Sequence[str]) -> dict[str, str]:
+        """See `rushes.roles.Covers`."""
+        named = {"judge": self.judge, "teller": self.teller, "text_judge": self.text_judge, "features": self.vgg19}
+        named |= {name: getattr(self, name) for name in ("detector", "anomaly", "face_finder", "face_embedder")}
+        lost = {name: [need for need in NEEDS.get(name, ()) if not named.get(need, True)] for name in dimensions}
+        unknown = {name: f"VBench-2.0 has no dimension {name}" for name in dimensions if name not in NEEDS}
+        return {name: why_missing(name, absent) for name, absent in lost.items() if absent} | unknown
+
+    def findings(self, runtime: Runtime) -> list[Finding]:
+        """See `rushes.roles.Checkable`: whether the suite can be read."""
+        try:
+            read_suite(self.suite)
+        except UserError as error:
+            return [Finding.of("suite", error)]
+        return []
 
     def build(self, runtime: Runtime) -> VBenchMeasurer:
         """The measurer, with all named models loaded.

@@ -173,9 +173,13 @@ def _guarded(view: ClipView, entry: SuiteEntry, profile: Profile, models: Models
 
 
 def _lacking(name: str, models: Models) -> Unscored:
-    absent = missing([name], models)[name]
+    return Unscored(reason=why_missing(name, missing([name], models)[name]))
+
+
+def why_missing(name: str, absent: Sequence[str]) -> str:
+    """Why a dimension is not measured without these fields of `Models`, and how to get them."""
     how = "; ".join(_WHERE_FROM[need] for need in absent if need in _WHERE_FROM)
-    return Unscored(reason=f"{name} needs {' and '.join(absent)}, not given" + (f" ({how})" if how else ""))
+    return f"{name} needs {' and '.join(absent)}, not given" + (f" ({how})" if how else "")
 
 
 def _tried(measure: Callable[[], Outcome]) -> Outcome | Failed:

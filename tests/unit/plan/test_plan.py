@@ -12,7 +12,7 @@ from rushes.errors import StoreError
 from rushes.plan.counts import Kind, calls_per_draft, planned_totals, work_of
 from rushes.plan.measured import Spent, earlier_runs, gather, measured_prices, prices_of, spent
 from rushes.plan.plan import computed_clip_bytes, make_plan, total_seconds
-from rushes.plan.prices import Price, Prices, unknown_kinds
+from rushes.plan.prices import Price, Prices
 from rushes.recipe.dimensions import known, probed
 from rushes.recipe.load import load_recipe
 from rushes.recipe.prompts import CLIPS_PER_REAL_CLIP, DRAFTS_PER_EVALUATION_PROMPT
@@ -264,24 +264,6 @@ def test_the_latest_run_counts_first_and_an_unreadable_one_is_named(tmp_path: Pa
     assert len(found.skipped) == 1
     assert found.skipped[0].startswith(str(broken))
     assert earlier_runs(tmp_path / "nowhere") == []
-
-
-def test_a_trial_is_made_only_for_what_no_run_knows(tmp_path: Path) -> None:
-    calls: list[Recipe] = []
-
-    def calibrate(of: Recipe) -> Prices:
-        calls.append(of)
-        return all_prices()
-
-    home = earlier(tmp_path / "a", recipe())
-    found = measured_prices(recipe(), [], [home], calibrate).prices
-    assert calls == [recipe()]
-    assert found.by_kind["answers"].source == str(home)
-    assert found.by_kind["drafts"].source == "trial"
-    assert unknown_kinds(recipe(), found) == ()
-    whole = measured_prices(recipe(), [], [], None).prices
-    assert set(unknown_kinds(recipe(), whole)) == {*ALL_KINDS, "decodes", "encodes"}
-    assert calls == [recipe()]
 
 
 def test_a_run_that_the_user_names_must_be_one(tmp_path: Path) -> None:

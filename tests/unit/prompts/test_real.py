@@ -13,6 +13,7 @@ from rushes.prompts.clip_check import check_clip_folder
 from rushes.prompts.clip_rows import REAL_CLIPS, ClipRow
 from rushes.prompts.evaluation import Evaluation
 from rushes.prompts.real import real_material
+from rushes.prompts.screen import Reads
 from rushes.prompts.stage import write
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.prompts import RealClipsSpec
@@ -82,7 +83,7 @@ def test_a_check_without_a_run_tells_what_a_run_does(tmp_path: Path) -> None:
     with Run.open(tmp_path / "home", recipe) as run:
         real_material(Context(recipe, run), Evaluation((), ()))
         rows = run.read_derived(REAL_CLIPS, ClipRow) or []
-    checked = check_clip_folder(str(folder), recipe, word_level_vocabulary(recipe.base))
+    checked = check_clip_folder(str(folder), recipe, Reads(word_level_vocabulary(recipe.base)))
     assert checked.rows == tuple(rows)
     assert [row.reason for row in rows] == ["whole", "unknown_word", "same_clip"]
     assert [clip.name for clip in checked.clips] == list(checked.sources) == ["a.mp4"]

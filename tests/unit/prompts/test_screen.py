@@ -9,15 +9,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rushes.prompts.screen import Screened, screen, screen_splits
+from rushes.families.tokens import token_counter
+from rushes.prompts.screen import Reads, Screened, screen, screen_splits
+from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.prompts import ScreenSpec
 from rushes.records import Prompt
 from rushes_sandbox.captions import base_prompt, detailed_prompt
 from rushes_sandbox.grammar import DIMENSIONS, draw_scene
 from rushes_sandbox.text import MAX_TOKENS, make_tokenizer, vocabulary
+from tests.support.sandbox_recipe import MODEL
 
 Make = Callable[..., Prompt]
 WORDS = frozenset(vocabulary(num_scenes=150))
+
+
+def counted(text: str) -> int:
+    """Tokens of a text by the sandbox's own tokenizer."""
+    count = token_counter(BaseModelSpec(model=MODEL))
+    assert count is not None
+    return count(text)
 
 
 def ran(candidates: list[Prompt], *evaluation: Prompt, spec: ScreenSpec | None = None, **more: Any) -> Screened:
@@ -45,7 +55,7 @@ def reasons(screened: Screened) -> list[str]:
 )  # fmt: skip
 def test_each_refusal_says_why(prompt: Make, text: str, reason: str, says: str) -> None:
     held_out = prompt("a cyan cross moves up", origin="held_out")
-    found = ran([prompt(text)], held_out, vocabulary=WORDS, max_tokens=MAX_TOKENS)
+    found = ran([prompt(text)], held_out, reads=Reads(WORDS, MAX_TOKENS, counted))
     assert found.accepted == ()
     assert [(r.reason, r.text, r.prompt_key) for r in found.rejections] == [(reason, text, prompt(text).key)]
     assert says in found.rejections[0].detail
@@ -58,10 +68,10 @@ def test_words_and_tokens_are_those_of_the_tokenizer() -> None:
         ids = tokenizer(text)["input_ids"]
         made = Prompt(key="0" * 64, text=text, base_text=text, dimension="Simple", origin="weakness", index=0)
         known = frozenset(tokenizer.get_vocab())
-        is_refused = "unknown_word" in reasons(ran([made], vocabulary=known))
+        is_refused = "unknown_word" in reasons(ran([made], reads=Reads(known)))
         assert is_refused == (unknown in ids), text
-        just_fits = ran([made], vocabulary=known, max_tokens=len(ids))
-        too_small = ran([made], vocabulary=known, max_tokens=len(ids) - 1)
+        just_fits = ran([made], reads=Reads(known, len(ids), counted))
+        too_small = ran([made], reads=Reads(known, len(ids) - 1, counted))
         assert "too_long" not in reasons(just_fits), text
         assert "too_long" in reasons(too_small), text
 
@@ -110,13 +120,12 @@ def test_near_match_with_evaluation_is_found_in_texts_that_cannot_be_read(prompt
     assert reasons(ran([draft], held_out)) == []
 
 
-def test_wanted_deals_accepted_surplus_and_missing(prompt: Make) -> None:
+def test_the_first_prompts_of_a_dimension_are_taken(prompt: Make) -> None:
     ups = [prompt(f"a {colour} circle moves up", "Up") for colour in ("red", "blue", "green")]
     downs = [prompt("a red circle moves down", "Down")]
     found = ran([*ups, *downs], wanted={"Up": 2, "Down": 3, "Nowhere": 1})
     assert [each.text for each in found.accepted] == [ups[0].text, ups[1].text, downs[0].text]
-    assert found.surplus == (ups[2],)
-    assert found.missing == (("Down", 2), ("Nowhere", 1))
+    assert found.rejections == ()
 
 
 def test_switched_off_refuses_only_what_would_leak(prompt: Make) -> None:
@@ -128,10 +137,9 @@ def test_switched_off_refuses_only_what_would_leak(prompt: Make) -> None:
         prompt("a cyan cross slides up"),
         prompt("!"),
     ]
-    found = ran(drafts, held_out, spec=ScreenSpec(enabled=False), vocabulary=WORDS)
+    found = ran(drafts, held_out, spec=ScreenSpec(enabled=False), reads=Reads(WORDS))
     assert [each.text for each in found.accepted] == [each.text for each in drafts[:3]]
     assert reasons(found) == ["held_out", "empty"]
-    assert [r.reason for r in found.tolerated] == ["infeasible", "near_duplicate"]
 
 
 def test_splits_share_no_content(prompt: Make) -> None:
@@ -142,12 +150,13 @@ def test_splits_share_no_content(prompt: Make) -> None:
         "probe": ["a red circle travels to the left", "a red circle becomes blue", "a red circle shrinks"],
     }
     drafts = {name: [prompt(text, origin="held_out") for text in texts[name]] for name in names}
-    found = screen_splits(drafts, spec=ScreenSpec(), wanted={"test": 1})
+    found = screen_splits(drafts, spec=ScreenSpec())
     assert [each.text for each in found["development"].accepted] == texts["development"]
-    assert [each.text for each in found["test"].accepted] == ["a red circle moves to the left"]
-    assert [each.text for each in found["test"].surplus] == ["a red circle turns blue"]
-    # What is surplus in one split is free for the next.
-    assert [each.text for each in found["probe"].accepted] == ["a red circle becomes blue", "a red circle shrinks"]
+    assert [each.text for each in found["test"].accepted] == [
+        "a red circle moves to the left",
+        "a red circle turns blue",
+    ]
+    assert [each.text for each in found["probe"].accepted] == ["a red circle shrinks"]
 
 
 def drawn(prompt: Make, dimension: str, num: int, seed: int, origin: str = "weakness") -> list[Prompt]:
@@ -164,8 +173,8 @@ def drawn(prompt: Make, dimension: str, num: int, seed: int, origin: str = "weak
 def test_enough_of_the_grammar_passes(prompt: Make, dimension: str) -> None:
     drafts = drawn(prompt, dimension, 300, seed=1)
     asked = drawn(prompt, dimension, 88, seed=2, origin="held_out")
-    found = ran(drafts, *asked, vocabulary=WORDS, max_tokens=MAX_TOKENS)
-    assert set(found.counts) <= {"near_duplicate", "held_out"}
+    found = ran(drafts, *asked, reads=Reads(WORDS, MAX_TOKENS))
+    assert {each.reason for each in found.rejections} <= {"near_duplicate", "held_out"}
     assert len(found.accepted) + len(found.rejections) == 300
     # Mechanics can say the least: 72 events, on 4 backgrounds or none.
     assert len(found.accepted) >= (150 if dimension == "Mechanics" else 190)

@@ -11,6 +11,7 @@ from rushes.families.defaults import USUAL
 from rushes.judge.vlm import build_vlm_judge
 from rushes.plan.chat_models import chat_price
 from rushes.plan.counts import QUESTIONS_PER_PROMPT
+from rushes.plan.detectable import in_words
 from rushes.plan.gpu_memory import gpu_train_bytes
 from rushes.plan.gpus import find_gpu
 from rushes.plan.models import real_model
@@ -138,3 +139,9 @@ def test_the_largest_recipe_says_what_the_plan_says_of_several_gpus() -> None:
     assert f"it is {shorter} GB on one GPU, and {each_shorter} on each of four" in written
     assert f"trains in {whole}," in GUIDE
     assert f"leave {each} GB on each, 61 frames {shorter} on one and {each_shorter} on each of four" in GUIDE
+
+
+@pytest.mark.parametrize("name", packaged_recipes())
+def test_the_first_lines_say_what_gain_the_recipe_can_see(name: str) -> None:
+    head = packaged_recipes()[name].partition("\nname:")[0]
+    assert in_words(load_recipe(name)) in " ".join(line.removeprefix("#").strip() for line in head.splitlines()[:4])

@@ -1,0 +1,106 @@
+"""Checks of the base model: family, shapes, samplers, text length. Configs are read, never weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from rushes.errors import UserError
+from rushes.families.folder import family_of, known_family, local_folder, model_folder
+from rushes.families.limits import Grid, read_grid, read_text_length, refused_settings
+from rushes.findings import Finding
+from rushes.plan.models import real_model
+from rushes.recipe.base import ShapeSpec
+from rushes.recipe.recipe import Recipe, as_draft
+
+_SIDES: Final = ("num_frames", "height_px", "width_px")
+
+
+def check_family(recipe: Recipe) -> Iterator[Finding]:
+    """A model that is on this machine is of a supported family, the one that the recipe names."""
+    try:
+        if Path(model_folder(recipe.base.model)).is_dir():
+            family_of(recipe.base)
+    except UserError as error:
+        yield Finding.of("base.model", error)
+
+
+def check_base_model(recipe: Recipe) -> Iterator[Finding]:
+    """A model that is not on this machine is on the Hub, and the Hub can be reached."""
+    try:
+        if local_folder(recipe.base) is None:
+            family_of(recipe.base)
+    except UserError as error:
+        yield Finding.of("base.model", error)
+
+
+def check_shapes(recipe: Recipe) -> Iterator[Finding]:
+    """The model can make clips of the recipe's shape, and of its drafts'."""
+    grid = _grid(recipe)
+    if grid is None:
+        return
+    yield from _off_grid("shape", recipe.shape, grid)
+    draft = recipe.generate.draft
+    if draft is not None:
+        # A side that the draft leaves out is that of `shape`.
+        own = [name for name in _SIDES if getattr(draft, name) is not None]
+        yield from _off_grid("generate.draft", as_draft(recipe).shape, grid, own)
+
+
+def _off_grid(where: str, shape: ShapeSpec, grid: Grid, names: Sequence[str] = _SIDES) -> Iterator[Finding]:
+    near = grid.nearest(shape)
+    wrong = [name for name in names if getattr(near, name) != getattr(shape, name)]
+    if wrong:
+        step = " ".join(f"--set {where}.{name}={getattr(near, name)}" for name in wrong)
+        yield Finding(
+            f"{where}.{wrong[0]}" if len(wrong) == 1 else where,
+            "the model cannot make clips of this shape",
+            expected=grid.in_words(),
+            got=f"{shape.num_frames} frames of {shape.height_px} x {shape.width_px}",
+            next_step=f"the nearest legal shape: {step}",
+        )
+
+
+def _grid(recipe: Recipe) -> Grid | None:
+    """The shapes that the model can make; None if nothing on this machine says."""
+    family, folder, model = known_family(recipe.base), local_folder(recipe.base), real_model(recipe)
+    if family is not None and folder is not None and (grid := read_grid(folder, family)) is not None:
+        return grid
+    if model is None:
+        return None
+    (frames, pixels), patch = model.size.compression, model.size.patch
+    # CogVideoX's autoencoder needs an odd number of latent frames.
+    return Grid(frames * patch[0] * (2 if model.family == "cogvideox" else 1), pixels * patch[1])
+
+
+def check_samplers(recipe: Recipe) -> Iterator[Finding]:
+    """The family can be sampled with both samplers of the recipe."""
+    model = real_model(recipe)
+    family = known_family(recipe.base) or (None if model is None else model.family)
+    if family is None:
+        return
+    for where, sampler in (("generate.sampler", recipe.generate.sampler), ("measure.sampler", recipe.measure.sampler)):
+        for each in refused_settings(family, sampler):
+            first = each.expected.partition(" or ")[0]
+            yield Finding(
+                f"{where}.{each.setting}",
+                f"a model of the family {family} cannot be sampled with this: {each.why}",
+                expected=each.expected,
+                got=repr(each.got),
+                next_step=f"--set {where}.{each.setting}={first}",
+            )
+
+
+def check_text_length(recipe: Recipe) -> Iterator[Finding]:
+    """A model with one text length is used with that."""
+    folder = local_folder(recipe.base)
+    length = None if folder is None else read_text_length(folder)
+    if length not in (None, recipe.base.max_tokens):
+        yield Finding(
+            "base.max_tokens",
+            "the model takes another text length",
+            expected=f"{length}, as its transformer was trained",
+            got=repr(recipe.base.max_tokens),
+            next_step=f"--set base.max_tokens={length}",
+        )

@@ -1,0 +1,162 @@
+"""One request to every model on a server, as a run would send it: is it there, and does it give what a run needs?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from pydantic import BaseModel
+
+from rushes.errors import UserError
+from rushes.findings import Finding
+from rushes.judge.asked import num_frames_for
+from rushes.judge.vlm import MIN_FRAMES
+from rushes.llm.chat import NO_CHANCES, TOO_LONG, TOO_MANY_IMAGES, ChatReply
+from rushes.preflight.plugins import usable
+from rushes.preflight.probe import PROBE_TIMEOUT_S, Wanted, ask_once, listed_models
+from rushes.recipe.dimensions import probed
+from rushes.recipe.models import ServerModelSpec, VlmAskingSpec
+from rushes.recipe.recipe import Recipe
+from rushes.roles import Failed
+
+_IMAGES: Final = ("image", "multimodal", "multi-modal", "mm_per_prompt")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a recipe asks of one model on a server."""
+
+    setting: str
+    """Where the recipe names the model: "judge.judge"."""
+    model: ServerModelSpec
+    """The model."""
+    wanted: Wanted
+    """What its replies must be."""
+
+
+def asked_of_servers(recipe: Recipe) -> tuple[Asked, ...]:
+    """What each model on a server is asked for, plug-ins' models included; one entry per model, the largest request."""
+    found: dict[ServerModelSpec, Asked] = {}
+    for setting, spec in usable(recipe):
+        for each in _asked_in(spec, setting, recipe):
+            before = found.get(each.model)
+            if before is None or each.wanted.num_images > before.wanted.num_images:
+                found[each.model] = each
+    return tuple(found.values())
+
+
+def _asked_in(spec: object, setting: str, recipe: Recipe) -> Iterator[Asked]:
+    if isinstance(spec, VlmAskingSpec):
+        if isinstance(spec.model, ServerModelSpec):
+            yield Asked(setting, spec.model, Wanted(spec, _num_images(spec, recipe), recipe.shape))
+    elif isinstance(spec, ServerModelSpec):
+        yield Asked(setting, spec, Wanted())
+    elif isinstance(spec, BaseModel):
+        for name in type(spec).model_fields:
+            yield from _asked_in(getattr(spec, name), setting, recipe)
+    elif isinstance(spec, Sequence) and not isinstance(spec, str):
+        for each in spec:
+            yield from _asked_in(each, setting, recipe)
+
+
+def _num_images(spec: VlmAskingSpec, recipe: Recipe) -> int:
+    """The most images of one request, over the dimensions that the clips may be about."""
+    names = recipe.diagnose.focus or tuple(each.name for each in probed(recipe.diagnose))
+    return min(recipe.shape.num_frames, max(num_frames_for(name, spec) for name in names))
+
+
+def check_servers(recipe: Recipe) -> Iterator[Finding]:
+    """Every server is named and can be reached, has the model, and takes and gives what the role needs."""
+    for asked in asked_of_servers(recipe):
+        if (finding := _probed(asked, recipe)) is not None:
+            yield finding
+
+
+def _probed(asked: Asked, recipe: Recipe) -> Finding | None:
+    setting = f"runtime.servers.{asked.model.server}"
+    server = recipe.runtime.servers.get(asked.model.server)
+    try:
+        reply = ask_once(asked.model, recipe.runtime, asked.wanted)
+    except UserError as error:
+        finding = Finding.of(setting, error)
+        names = None if server is None else listed_models(asked.model, server)
+        return finding if not names else replace(finding, expected=f"a model of that server: {', '.join(names)}")
+    if isinstance(reply, Failed) and reply.error_type != NO_CHANCES:
+        return _failed(asked, setting, reply)
+    names = None if server is None else listed_models(asked.model, server)
+    if names and asked.model.model not in names:
+        return _unlisted(asked, setting, names)
+    return _without_chances(asked, reply)
+
+
+def _failed(asked: Asked, setting: str, failed: Failed) -> Finding:
+    """A request that the server refuses; a server that is busy or slow now may still be ready when it is needed."""
+    who = f"the server {asked.model.server!r} does not answer {asked.setting}"
+    if failed.error_type == "Timeout":
+        return Finding(
+            setting,
+            f"{who} within {PROBE_TIMEOUT_S:.0f} s",
+            got=failed.message,
+            next_step="check that it is not still loading the model",
+            is_certain=False,
+        )
+    if failed.error_type == TOO_MANY_IMAGES:
+        return _too_many_images(asked, failed)
+    about_images = any(word in failed.message.lower() for word in _IMAGES) or failed.error_type == TOO_LONG
+    if asked.wanted.num_images and about_images:
+        return Finding(
+            f"{asked.setting}.num_frames",
+            f"{who} with {asked.wanted.num_images} images in one request",
+            expected=f"a server that takes {asked.wanted.num_images} images at once, or fewer frames of each clip",
+            got=failed.message,
+            next_step=f"--set {asked.setting}.num_frames=1, or raise the server's limit (vLLM: --limit-mm-per-prompt)",
+        )
+    return Finding(
+        setting,
+        who,
+        got=failed.message,
+        next_step=f"check the server and {asked.setting}",
+        is_certain=failed.error_type.startswith("Http4") or failed.error_type == TOO_LONG,
+    )
+
+
+def _too_many_images(asked: Asked, failed: Failed) -> Finding:
+    """The server says how many images it takes; a judge with frames to choose then shows fewer."""
+    spec, allowed = asked.wanted.asking, int(failed.message.split()[0])
+    return Finding(
+        f"{asked.setting}.num_frames",
+        f"the server {asked.model.server!r} takes fewer images in one request than {asked.setting} shows frames",
+        expected=f"a server that takes {asked.wanted.num_images} images at once, or fewer frames of each clip",
+        got=failed.message,
+        next_step=f"--set {asked.setting}.num_frames={max(1, allowed)}, or raise the server's limit (vLLM: "
+        "--limit-mm-per-prompt)",
+        is_certain=allowed < MIN_FRAMES or (spec is not None and spec.num_frames is not None),
+    )
+
+
+def _unlisted(asked: Asked, setting: str, names: Sequence[str]) -> Finding:
+    return Finding(
+        setting,
+        f"the server {asked.model.server!r} answers for the model {asked.model.model!r}, but does not list it: "
+        "another model may be answering",
+        expected=f"one of {', '.join(names)}",
+        got=repr(asked.model.model),
+        next_step=f"name a listed model in {asked.setting}",
+        is_certain=False,
+    )
+
+
+def _without_chances(asked: Asked, reply: ChatReply | Failed) -> Finding | None:
+    given = isinstance(reply, ChatReply) and reply.first_token is not None
+    if asked.wanted.asking is None or given:
+        return None
+    return Finding(
+        asked.setting,
+        f"the server {asked.model.server!r} gives no log-probabilities: every answer will be a plain yes or no, and "
+        "scores will be coarse",
+        expected="logprobs and top_logprobs in its replies",
+        got="a reply without them",
+        next_step="use a server that gives them (vLLM, SGLang, llama.cpp do)",
+        is_certain=False,
+    )

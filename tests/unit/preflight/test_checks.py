@@ -1,0 +1,236 @@
+"""What is told before any work: every check finds its fault, all at once, and finds none where there is none."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rushes.families.load
+from rushes.errors import RecipeError
+from rushes.execute.machine import check_device
+from rushes.families.limits import read_grid
+from rushes.families.load import load_family
+from rushes.findings import Finding, Unready
+from rushes.pipeline import improve
+from rushes.preflight import check, found_in_recipe, found_on_machine
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.load import load_recipe
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.runtime import RuntimeSpec, TrainRuntime
+from tests.support.sandbox_recipe import sandbox_recipe
+from tests.support.tiny_families import TINY
+
+FOLDER = "prompts.real={folder: clips, num_clips: 4}"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def found(*overrides: str) -> dict[str, Finding]:
+    """What is found wrong with the smallest recipe when these settings are changed, by setting."""
+    recipe = load_recipe("tiny", overrides)
+    return {each.setting: each for each in (*found_in_recipe(recipe), *found_on_machine(recipe, Path("run")))}
+
+
+def errors(*overrides: str) -> set[str]:
+    """The settings with a fault that would stop the run."""
+    return {setting for setting, each in found(*overrides).items() if each.is_certain}
+
+
+def test_the_packaged_recipes_of_the_sandbox_can_begin() -> None:
+    for name in ("tiny", "sandbox"):
+        assert all("prompts are no measurement" in each.problem for each in check(load_recipe(name), Path("run")))
+
+
+def test_a_recipe_for_the_cpu_is_checked_without_torch() -> None:
+    code = (
+        "import sys; from rushes.preflight import check; from rushes.recipe.load import load_recipe;"
+        "check(load_recipe('tiny')); print([name for name in ('torch', 'transformers') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("override", "setting"),
+    [
+        ("shape.num_frames=16", "shape.num_frames"),
+        ("shape.width_px=72", "shape.width_px"),
+        ("generate.draft={num_frames: 8}", "generate.draft.num_frames"),
+        ("generate.sampler.scheduler=Euler", "generate.sampler.scheduler"),
+        ("measure.sampler.scheduler=CogVideoXDPMScheduler", "measure.sampler.scheduler"),
+        ("prompts.num_weakness=0", "prompts.num_weakness"),
+        ("prompts.real={folder: nowhere}", "prompts.real.folder"),
+        ("prompts.writer={kind: fixed, path: nowhere.jsonl}", "prompts.writer.path"),
+        ("prompts.writer={kind: llm, model: {kind: transformers, model: ./nowhere}}", "prompts.writer"),
+        ("prompts.writer={kind: llm, model: {kind: transformers, model: nobody/nothing}}", "prompts.writer"),
+        ("measure.suite={use: vbench2, options: {path: nowhere}}", "measure.suite"),
+        ("measure.measurer={use: vbench2, options: {suite: nowhere}}", "measure.measurer.options.suite"),
+        ("judge.judge={use: 'nowhere:JudgeSpec'}", "judge.judge"),
+        ("judge.judge={use: sandbox, options: {colour: red}}", "judge.judge"),
+        ("judge.judge={kind: vlm, model: {kind: server, model: x}}", "runtime.servers.main"),
+        ("base.model=nowhere/", "base.model"),
+        ("base.family=ltx", "base.model"),
+        ("runtime.device=gpu", "runtime.device"),
+        ("train.optimizer=adamw_8bit", "train.optimizer"),
+        ("runtime.executor=ray", "runtime.executor"),
+    ],
+)
+def test_each_fault_is_found_with_its_setting(override: str, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = ("ray", "bitsandbytes")
+    monkeypatch.setattr("rushes.preflight.packages.find_spec", lambda name: None if name in missing else name)
+    assert setting in errors(override)
+
+
+def test_all_faults_are_told_at_once_before_the_run_folder_is_made() -> None:
+    recipe = load_recipe("tiny", ["shape.num_frames=16", "generate.sampler.scheduler=Euler", "runtime.device=gpu"])
+    with pytest.raises(Unready, match="3 settings of this recipe cannot work here") as refused:
+        improve(recipe, Path("run"))
+    said = str(refused.value)
+    assert all(each in said for each in ("1. shape", "2. generate.sampler.scheduler", "3. runtime.device"))
+    assert "--set shape.num_frames=17" in said
+    assert not Path("run").exists()
+    assert refused.value.findings[0].got == "16 frames of 64 x 64"
+
+
+def test_every_next_step_that_is_a_setting_works_as_printed() -> None:
+    wrong = ["shape.num_frames=16", "generate.sampler.scheduler=Euler", "train.optimizer=adamw_8bit",
+             "prompts.num_weakness=0", "runtime.device=gpu:0"]  # fmt: skip
+    for each in wrong:
+        (finding,) = [finding for finding in found(each).values() if finding.is_certain]
+        if "--set " in (finding.next_step or ""):
+            cure = str(finding.next_step).partition("--set ")[2].split(",")[0]
+            assert not errors(each, cure), finding
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_the_shapes_that_pass_are_those_that_the_loaded_model_can_make(name: str, tmp_path: Path) -> None:
+    tiny = TINY[name]
+    family = load_family(tiny.base(tiny.save(tmp_path)))
+    grid = read_grid(tmp_path, family.name)  # type: ignore[arg-type]
+    assert grid is not None and grid.nearest(tiny.shape) == tiny.shape
+    family.latent_shape(tiny.shape)
+    for change in ({"num_frames": 1}, {"height_px": 1}, {"width_px": grid.pixel_step // 2}):
+        ((side, step),) = change.items()
+        other = tiny.shape.model_copy(update={side: getattr(tiny.shape, side) + step})
+        assert grid.nearest(other) != other
+        with pytest.raises(RecipeError, match="cannot make clips of this shape"):
+            family.latent_shape(other)
+
+
+def test_a_folder_of_clips_is_held_to_its_table(tmp_path: Path) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    assert "prompts.real.folder" in errors(FOLDER), "no table"
+    table = folder / "metadata.jsonl"
+    table.write_text('{"file_name": "a.mp4", "text": "a red circle"}\n')
+    assert "prompts.real.folder" in errors(FOLDER), "no file of that name"
+    (folder / "a.mp4").touch()
+    assert not errors(FOLDER)
+    assert "train.num_held_out" in errors(FOLDER, "train.num_held_out=1")
+
+
+def test_captions_are_counted_by_the_models_own_tokenizer(tmp_path: Path) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    rows = [
+        {"file_name": "a.mp4", "text": "a red circle"},
+        {"file_name": "a.mp4", "text": "红色的狐狸在雪地里奔跑" * 9},
+    ]
+    (folder / "a.mp4").touch()
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert found(FOLDER)["prompts.real.folder"].problem.startswith("1 of 2 texts")
+    assert not errors(FOLDER), "one clip is left"
+    (folder / "metadata.jsonl").write_text(json.dumps(rows[1]))
+    assert "prompts.real.folder" in errors(FOLDER)
+
+
+def test_a_list_of_prompts_has_some_for_each_use(tmp_path: Path) -> None:
+    writer = "prompts.writer={kind: fixed, path: list.jsonl}"
+    row = {"text": "a red circle", "dimension": "Composition"}
+    origins = ("weakness", "probe", "held_out")
+    (tmp_path / "list.jsonl").write_text("\n".join(json.dumps({**row, "origin": each}) for each in origins))
+    assert not errors(writer)
+    (tmp_path / "list.jsonl").write_text("\n".join(json.dumps({**row, "origin": each}) for each in origins[:2]))
+    assert "'held_out'" in found(writer)["prompts.writer.path"].problem
+
+
+def test_a_measurer_says_what_it_leaves_unmeasured() -> None:
+    catalogue = "diagnose.catalogue=rushes_vbench:dimensions.yaml"
+    vbench = (catalogue, "measure.measurer={use: vbench2}", "diagnose.dimensions=[Camera_Motion, Mechanics]")
+    some = found(*vbench)["measure.measurer"]
+    assert not some.is_certain and "1 of the 2 dimensions" in some.problem and "judge" in str(some.got)
+    assert "Camera_Motion" in str(some.next_step)
+    assert "measure.measurer" in errors(*vbench, "diagnose.focus=[Mechanics]")
+    assert "measure.measurer" not in found(*vbench, "diagnose.focus=[Camera_Motion]", "diagnose.dimensions=[]")
+    assert "measure.measurer" in errors(*vbench, "diagnose.dimensions=[Mechanics]")
+
+
+def test_a_judge_of_questions_needs_somebody_to_write_them() -> None:
+    model = "{kind: server, model: m}"
+    llm = (f"prompts.writer={{kind: llm, model: {model}}}", "runtime.servers.main.url=http://127.0.0.1:9/v1")
+    judge = f"judge.judge={{kind: vlm, model: {model}}}"
+    assert "judge.judge" in errors(*llm, judge)
+    assert "judge.judge" not in errors(*llm, judge, f"prompts.questions={{kind: llm, model: {model}}}")
+    assert "judge.judge" not in errors(judge), "the sandbox's writer writes its own questions"
+
+
+def test_a_server_that_a_resumed_run_may_no_longer_need_is_a_warning() -> None:
+    down = (
+        "judge.judge={kind: vlm, model: {kind: server, model: x}}",
+        "runtime.servers.main.url=http://127.0.0.1:9/v1",
+    )
+    assert "runtime.servers.main" in errors(*down)
+    Path("run").mkdir()
+    Path("run/header.json").touch()
+    assert not found(*down)["runtime.servers.main"].is_certain
+
+
+def test_disk_and_memory_are_estimates(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Usage:
+        free = 10_000_000
+
+    monkeypatch.setattr("rushes.preflight.resources.shutil.disk_usage", lambda _: Usage)
+    monkeypatch.setattr("rushes.preflight.resources.free_main_memory", lambda: 900_000_000)
+    some = found()
+    assert some["--home"].is_certain is False or "GB" in str(some["--home"].expected)
+    assert some["train.batch_size"].is_certain is False
+    monkeypatch.setattr("rushes.preflight.resources.free_main_memory", lambda: 90_000_000)
+    assert "train.batch_size" in errors()
+
+
+def test_a_missing_device_ends_a_run_and_is_no_failed_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
+    assert "runtime.device" in errors("runtime.device=cuda")
+    with pytest.raises(RecipeError, match="built without CUDA"):
+        load_family(BaseModelSpec(model="rushes_sandbox:weights/base"), "cuda")
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr("rushes.preflight.device.check_device", lambda _: None)
+    monkeypatch.setattr("rushes.preflight.checks.OF_MACHINE", (rushes.preflight.checks.check_gpus,))
+    with pytest.raises(RecipeError, match="no GPU number 2"):
+        check_device("cuda:2")
+    shared = ("runtime.device=cuda", "train.batch_size=6", "runtime.train.num_processes=3")
+    assert errors(*shared) == {"runtime.train.num_processes"}
+    assert not errors(*shared[:2], "runtime.train.num_processes=2")
+
+
+def test_left_over_variables_are_refused_before_anything_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without this check, `improve` would generate and judge for hours before the training refuses."""
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    one = sandbox_recipe()
+    two: Recipe = one.model_copy(update={"runtime": RuntimeSpec(train=TrainRuntime(num_processes=2))})
+
+    check(one)
+    with pytest.raises(Unready, match="unset RANK WORLD_SIZE"):
+        check(two)
