@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +38,13 @@ def _records(home: Path) -> list[tuple[str, str]]:
             rows: list[tuple[bytes, bytes, bytes]] = database.execute("SELECT name, key, body FROM records").fetchall()
     except sqlite3.Error as error:
         return [("records unreadable", str(error))]
-    return [(f"{name!r} {key!r}", _of_body(body)) for name, key, body in rows]
+    # Numbered, so that a record which is there twice is not the same as once.
+    seen = Counter[tuple[bytes, bytes]]()
+    found = []
+    for name, key, body in rows:
+        seen[name, key] += 1
+        found.append((f"{name!r} {key!r} {seen[name, key]}", _of_body(body)))
+    return found
 
 
 def _of_body(body: bytes) -> str:

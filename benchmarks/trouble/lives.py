@@ -86,6 +86,8 @@ def _be_child(do: Callable[[], object], log: Path) -> None:
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
+        # Whatever the parent has put in their place, such as a test's capture, the child's go to the log.
+        sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
         returned = do()
         code = returned if isinstance(returned, int) else 0
     except BaseException:
