@@ -41,6 +41,10 @@ PARTS: dict[str, tuple[Part, int, str]] = {
 """By name: what makes the cases, how many there are, and what the table calls them. The longest is first."""
 
 
+MARK = "<!-- result of benchmarks/chaos.py -->"
+"""Stands before and after the result on its page."""
+
+
 def run_part(name: str, seed: int, share: float) -> Row:
     """All cases of one kind."""
     torch.set_num_threads(1)
@@ -51,18 +55,33 @@ def run_part(name: str, seed: int, share: float) -> Row:
     return Row(title, outcomes, time.monotonic() - began)
 
 
+def with_result(page: str, result: str) -> str:
+    """A page with the result between its two marks replaced."""
+    before, _, rest = page.partition(MARK)
+    _, _, after = rest.partition(MARK)
+    return f"{before}{MARK}\n\n{result}\n\n{MARK}{after}"
+
+
+def _commit() -> str:
+    name, is_changed = commit()
+    return f"{(name or 'unknown')[:12]}{' with changes' if is_changed else ''}"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table and what went wrong; 0 if every case was survived."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=[*PARTS], action="append", help="this part alone; may be given again")
     parser.add_argument("--seed", type=int, default=1, help="another one draws other cases")
     parser.add_argument("--share", type=float, default=1.0, help="of the number of cases")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also put the table into docs/reliability.md")
     chosen = parser.parse_args(arguments)
     names = [name for name in PARTS if name in (chosen.only or PARTS)]
     with ProcessPoolExecutor(max_workers=2, mp_context=get_context("fork")) as pool:
         rows = list(pool.map(partial(run_part, seed=chosen.seed, share=chosen.share), names))
-    print(f"seed {chosen.seed}, commit {commit()[0]}, {machine(torch.device('cpu'))}\n")
-    print(table(rows))
+    result = f"Seed {chosen.seed}, commit {_commit()}, {machine(torch.device('cpu'))}:\n\n{table(rows)}"
+    print(result)
+    if chosen.write is not None:
+        chosen.write.write_text(with_result(chosen.write.read_text(encoding="utf-8"), result), encoding="utf-8")
     for row in rows:
         faults = faults_of(row.outcomes)
         if faults:

@@ -185,6 +185,10 @@ def _mended(bench: _Bench, home: Path, *, look_first: bool) -> list[Fault]:
         said = life.last_line
         if life.bug:
             return [Fault("traceback", f"rushes {command[0]}: {life.bug}")]
+        if look_first and command == look[0] and life.exit_code == 0:
+            missed = difference(bench.straight.contents, contents(home))
+            if missed:
+                return [Fault("made up", f"rushes check finds nothing: {missed}")]
         if life.exit_code == EXIT_USER_ERROR and command[0] == "run":
             commands = [*_followed(life, home, run), *commands]
     if not (home / "done").exists():

@@ -28,6 +28,7 @@ from benchmarks.trouble.tally import Fault, Outcome, Row, faults_of, table
 from rushes.prompts.captions import ClipFolder, read_clip_folder
 from rushes.roles import Failed, GivenAnswer
 
+ROOT = Path(__file__).resolve().parents[2]
 GOOD = good(random.Random(0))
 
 
@@ -40,6 +41,15 @@ def test_the_table_counts_cases_not_faults() -> None:
     row = Row("kills", (twice, Outcome("b"), Outcome("c")), 3.2)
     assert table([row]).splitlines()[-1] == "| kills | 3 | 2 | 1 | 0 | 0 | 1 | 3 |"
     assert len(faults_of(row.outcomes)) == 3
+
+
+def test_a_page_gets_the_new_result() -> None:
+    from benchmarks.chaos import MARK, PARTS, with_result
+
+    page = f"before\n{MARK}\nold\n{MARK}\nafter\n"
+    assert with_result(page, "new") == f"before\n{MARK}\n\nnew\n\n{MARK}\nafter\n"
+    kept = (ROOT / "docs" / "reliability.md").read_text()
+    assert kept.count(MARK) == 2 and all(f"`{name}`" in kept for name in PARTS)
 
 
 # ---------------------------------------------------------------------------------------------- lives
@@ -84,12 +94,12 @@ def killed(monkeypatch: pytest.MonkeyPatch, folder: Path, count: Callable[[Path]
     folder.mkdir()
     straight = left_alone(None, folder)  # type: ignore[arg-type]
     dooms = Dooms(straight, random.Random(1), Counter())
-    return list(kills._family(straight, dooms, 12, folder, "fake"))
+    return list(kills._family(straight, dooms, 6, folder, "fake"))
 
 
 def test_kills_count_runs_that_end_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right = killed(monkeypatch, tmp_path / "right", stored)
-    assert len(right) == 12 and kinds(right) == set()
+    assert len(right) == 6 and kinds(right) == set()
     assert kinds(killed(monkeypatch, tmp_path / "forgets", lambda home: max(0, stored(home) - 1))) == {"lost"}
     broken = killed(monkeypatch, tmp_path / "raises", lambda home: 1 // int(stored(home) == 0))
     assert kinds(broken) == {"traceback"}
@@ -258,7 +268,7 @@ def mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, do: Callable[[Path, 
 def heals(home: Path, command: list[str]) -> int:
     if "--heal" in command:
         (home / "scorecard.json").write_text("{}")
-    return 0
+    return int(command[0] == "check" and "--heal" not in command)
 
 
 def names_a_command(home: Path, command: list[str]) -> int:
@@ -268,7 +278,7 @@ def names_a_command(home: Path, command: list[str]) -> int:
         return 2
     if "--really" in command:
         (home / "scorecard.json").write_text("{}")
-    return 0
+    return int(command[0] == "check")
 
 
 def test_damage_that_is_healed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,6 +291,10 @@ def test_damage_with_a_command_that_works(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_damage_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert mended(tmp_path, monkeypatch, lambda home, command: 0) == {"made up"}
+
+
+def test_damage_that_check_finds_but_nothing_mends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mended(tmp_path, monkeypatch, lambda home, command: int(command[0] == "check")) == {"made up"}
 
 
 def test_damage_with_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
