@@ -77,17 +77,20 @@ def damage(seed: int, count: int, scratch: Path) -> Iterator[Outcome]:
     """Damage `count` run folders."""
     rng = random.Random(f"{seed}-damage")
     bench = _prepared(scratch)
-    for number in range(count):
+    number = num_done = 0
+    while num_done < count:
         target = _TARGETS[number % len(_TARGETS)]
         home = scratch / "damaged"
         shutil.copytree(bench.stopped if target.in_training else bench.finished, home)
         what = _spoil(home, target, rng)
         if what is not None:
             # By turns: damage that is looked for first, and damage that a resume meets.
-            look_first = bool((number // len(_TARGETS) + number) % 2)
-            faults = _mended(bench, home, look_first=look_first and not target.in_training)
+            look_first = not target.in_training and bool((number // len(_TARGETS) + number) % 2)
+            faults = _mended(bench, home, look_first=look_first)
             yield Outcome(f"damage {seed}: number {number}, {target.name}: {what}", tuple(faults))
+            num_done += 1
         shutil.rmtree(home)
+        number += 1
 
 
 def _prepared(scratch: Path) -> _Bench:

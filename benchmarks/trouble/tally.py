@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+_VARIES: Final = re.compile(r"'[^']*'|--set \S+|/\S+|\d[\d.]*")
+"""What differs between faults of one kind."""
 Kind = Literal["lost", "made up", "traceback", "leak"]
 KINDS: Final[tuple[Kind, ...]] = ("lost", "made up", "traceback", "leak")
 """Work that is gone or a result that was not reached; a result that nothing supports; a bug shown to the user, a hang
@@ -69,5 +72,7 @@ def faults_of(outcomes: Iterable[Outcome]) -> list[str]:
     seen: dict[tuple[str, str], str] = {}
     for outcome in outcomes:
         for fault in outcome.faults:
-            seen.setdefault((fault.kind, fault.detail[:60]), f"{fault.kind}: {outcome.case}: {fault.detail}")
+            seen.setdefault(
+                (fault.kind, _VARIES.sub("*", fault.detail)[:45]), f"{fault.kind}: {outcome.case}: {fault.detail}"
+            )
     return list(seen.values())
