@@ -2,7 +2,7 @@
 # A stamp file, named after what the set-up depends on, lets later calls start at once.
 .SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check mutants bench results clean
+.PHONY: help setup demo test check mutants bench chaos results clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -39,7 +39,10 @@ mutants: $(STAMP) ## apply small faults one by one; each must make its tests fai
 	@$(PY) -m tests.mutants
 
 bench: $(STAMP) ## measure the speed of the parts on this machine
-	@for script in benchmarks/*.py; do $(PY) $$script; done
+	@for script in $(filter-out benchmarks/chaos.py,$(wildcard benchmarks/*.py)); do $(PY) $$script; done
+
+chaos: $(STAMP) ## kill, damage and mislead runs in many ways; ends with a table (about ten minutes)
+	@$(PY) benchmarks/chaos.py --seed $(or $(SEED),1)
 
 results: $(STAMP) ## measure again and write docs/results.md (hours)
 	@$(PY) -m lab.results

@@ -173,5 +173,4 @@ def test_a_cluster_that_does_not_answer_is_said_before_any_stage(recipe: Recipe,
         runtime = recipe.runtime.model_copy(update={"executor": "ray", "ray_address": address})
         with pytest.raises(UserError, match="no Ray cluster answers at"):
             improve(recipe.model_copy(update={"runtime": runtime}), tmp_path / "run")
-    with Run.view(tmp_path / "run") as run:
-        assert not [event for event in run.log.read() if event["event"].startswith("stage")]
+    assert not (tmp_path / "run").exists()

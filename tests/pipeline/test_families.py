@@ -10,36 +10,13 @@ import torch
 
 from rushes.families.load import load_family
 from rushes.pipeline import improve
-from rushes.recipe.prompts import RealClipsSpec
-from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import LoraSpec
 from rushes.records import BlobRef
 from rushes.store.run import Run
-from tests.support.sandbox_recipe import SANDBOX, diagnose_spec, prompts_spec
 from tests.support.tiny_families import TINY, TinyFamily
-from tests.support.tiny_recipe import tiny_recipe
+from tests.support.tiny_recipe import small
 
 FAMILIES = ("wan-ti2v", "cogvideox-2b", "cogvideox-1.5", "hunyuan", "ltx")
-
-
-def small(tiny: TinyFamily, folder: Path) -> Recipe:
-    """One dimension, a handful of clips, a few steps."""
-    recipe = tiny_recipe(folder)
-    dimension = ("Composition",)
-    return recipe.model_copy(
-        update={
-            "base": tiny.base(folder),
-            "shape": tiny.shape,
-            "runtime": recipe.runtime.model_copy(update={"free_text_encoder": tiny.family == "hunyuan"}),
-            "diagnose": diagnose_spec(dimensions=dimension, focus=dimension, num_focus=1, num_prompts=2),
-            "prompts": prompts_spec(num_weakness=2, real=RealClipsSpec(source=SANDBOX, num_clips=2)),
-            "generate": recipe.generate.model_copy(update={"sampler": tiny.sampler}),
-            "train": recipe.train.model_copy(update={"num_steps": 3, "num_held_out": 1}),
-            "measure": recipe.measure.model_copy(
-                update={"sampler": tiny.sampler, "num_prompts": 2, "num_diversity_prompts": 0}
-            ),
-        }
-    )
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -13,6 +13,7 @@ from rushes.recipe.runtime import RuntimeSpec
 from rushes.recipe.train import TrainSpec
 from rushes.records import SamplerSettings
 from tests.support.sandbox_recipe import SANDBOX, diagnose_spec, judge_spec, measure_spec, prompts_spec
+from tests.support.tiny_families import TinyFamily
 from tests.support.tiny_wan import TINY_SHAPE
 
 SAMPLER = SamplerSettings(
@@ -45,4 +46,24 @@ def tiny_recipe(model: Path, *, num_rounds: int = 1) -> Recipe:
             num_bootstrap=200,
         ),
         runtime=RuntimeSpec(num_threads=1, generate_batch=4, judge_batch=4),
+    )
+
+
+def small(tiny: TinyFamily, folder: Path) -> Recipe:
+    """A smaller one for any family: one dimension, a handful of clips, a few steps; `folder` holds the saved model."""
+    recipe = tiny_recipe(folder)
+    dimension = ("Composition",)
+    return recipe.model_copy(
+        update={
+            "base": tiny.base(folder),
+            "shape": tiny.shape,
+            "runtime": recipe.runtime.model_copy(update={"free_text_encoder": tiny.family == "hunyuan"}),
+            "diagnose": diagnose_spec(dimensions=dimension, focus=dimension, num_focus=1, num_prompts=2),
+            "prompts": prompts_spec(num_weakness=2, real=RealClipsSpec(source=SANDBOX, num_clips=2)),
+            "generate": recipe.generate.model_copy(update={"sampler": tiny.sampler}),
+            "train": recipe.train.model_copy(update={"num_steps": 3, "num_held_out": 1}),
+            "measure": recipe.measure.model_copy(
+                update={"sampler": tiny.sampler, "num_prompts": 2, "num_diversity_prompts": 0}
+            ),
+        }
     )

@@ -99,7 +99,7 @@ def _widest(spec: DiagnoseSpec, ranked: Sequence[Baseline], diagnosis: Diagnosis
             "no dimension could be measured, so there is none to aim at",
             expected="at least one scored probe clip",
             got={each.dimension: each.reason for each in diagnosis.unmeasured},
-            next_step="see why the measurements failed: rushes status",
+            next_step="see why the measurements failed: rushes status HOME (the run folder)",
         )
     weak = [each for each in ranked if _to_win(each, spec) > 0]
     if not weak and any(_gap(each, spec) > 0 for each in ranked):

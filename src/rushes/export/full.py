@@ -115,7 +115,7 @@ def _components(base: Base) -> list[str]:
             raise InputError(
                 f"the base model {base.name!r} lacks a component that its model_index.json names",
                 expected=f"a folder {name!r} in {base.folder}",
-                next_step="complete the folder, or export the transformer alone: rushes export transformer",
+                next_step="complete the folder, or export the transformer alone: rushes export transformer HOME",
             )
     return listed
 

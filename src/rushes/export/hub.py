@@ -199,7 +199,7 @@ def _scorecard(source: Source) -> Scorecard:
             f"the run in {source.run.home} {what}: a model card needs its figures",
             expected="a finished run, and the checkpoint that its scorecard compares",
             next_step="finish the run (rushes status shows its progress), or export only the weights: "
-            "rushes export lora, or rushes export transformer",
+            f"rushes export lora {source.run.home}, or rushes export transformer {source.run.home}",
         )
     return scorecard
 

@@ -214,6 +214,6 @@ def _look_up(transformer_class: str, known: Mapping[str, Known], what: str) -> K
             f"{what} are not known for this model",
             expected=f"one of {', '.join(known)}",
             got=transformer_class,
-            next_step="export it for diffusers: rushes export lora, or rushes export transformer",
+            next_step="export it for diffusers: rushes export lora HOME, or rushes export transformer HOME",
         )
     return known[transformer_class]

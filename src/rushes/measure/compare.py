@@ -189,7 +189,7 @@ def _measurer(pairing: Pairing) -> str:
         raise UserError(
             "nothing was measured, so there is nothing to compare",
             expected="measurements of both models on the held-out prompts",
-            next_step="look at what failed: rushes status",
+            next_step="look at what failed: rushes status HOME (the run folder)",
         )
     if len(names) > 1:
         raise ValueError(f"both models must be measured by the same one measurer, got {names!r}")

@@ -131,7 +131,7 @@ def _nothing_left(scores: Sequence[Score], num_scored: int, spec: WeightsSpec) -
             "no clip has a score, so none has a weight",
             expected="at least one scored clip",
             got=f"{len(scores)} unscored clips",
-            next_step="see why the judge gave no scores: rushes status",
+            next_step="see why the judge gave no scores: rushes status HOME (the run folder)",
         )
     ways = {
         "raw": "every score is 0; use easier prompts, or check the judge: rushes judge audit",

@@ -185,7 +185,7 @@ def test_two_thousand_drafts_are_no_matter_of_minutes(prompt: Make) -> None:
     asked = [each for dimension in DIMENSIONS for each in drawn(prompt, dimension, 88, seed=2, origin="held_out")]
     ran(drafts[:10], *asked[:10])  # imports are not what is measured
     start = time.process_time()
-    first = ran(drafts, *asked, vocabulary=WORDS)
+    first = ran(drafts, *asked, reads=Reads(WORDS))
     # Half a second; pair by pair in plain Python it would be a minute or two.
     assert time.process_time() - start < 8.0
-    assert ran(drafts, *asked, vocabulary=WORDS) == first
+    assert ran(drafts, *asked, reads=Reads(WORDS)) == first

@@ -1,0 +1,129 @@
+"""What errors tell people to do next can be done: every command, option, setting, extra and page in it exists.
+
+The table `advice.yaml` lists each text with how it is covered: `plain` (nothing in it that a machine could check),
+`checked` (here), or the name of a test that meets the error, does what it says, and sees the error gone.
+`python -m tests.support.advice` prints what the table lacks; the author of a new text decides which it is.
+"""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+
+import pytest
+
+from rushes.errors import RecipeError
+from rushes.recipe.load import parse_recipe
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.schema import find
+from rushes.recipe.template import recipe_yaml
+from tests.support.advice import (
+    ROOT,
+    Advice,
+    all_advice,
+    all_options,
+    as_lines,
+    claims_of,
+    command_problem,
+    gaps,
+    read_table,
+)
+from tests.support.sandbox_recipe import sandbox_recipe
+
+SECTIONS = frozenset(Recipe.model_fields)
+FOLLOWED = ROOT / "tests" / "pipeline" / "test_advice_followed.py"
+
+
+def name(advice: Advice) -> str:
+    return f"{advice.file}-{advice.text[:40]}".replace(" ", "_")
+
+
+def problems(text: str) -> list[str]:
+    """Everything in a text that does not exist."""
+    claims = claims_of(text, SECTIONS)
+    found = [command_problem(words, whole=is_typed) for words, is_typed in claims.commands]
+    found += [f"no command has {option}" for option in claims.options - all_options()]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    found += [f"there is no extra {extra}" for extra in claims.extras - extras.keys()]
+    found += [f"there is no page {page}" for page in claims.pages if not (ROOT / page).is_file()]
+    for setting, value in claims.settings:
+        found.append(setting_problem(setting, value))
+    return [each for each in found if each is not None]
+
+
+def setting_problem(setting: str, value: str | None) -> str | None:
+    """What is wrong with a setting that a text names, or with the value that it gives it."""
+    if find(Recipe, setting.split("."))[1] is None:
+        return f"there is no setting {setting}"
+    if value is None or value.startswith("http"):
+        return None
+    try:
+        parse_recipe(recipe_yaml(sandbox_recipe(name="x")), source="recipe", overrides=[f"{setting}={value}"])
+    except RecipeError as error:
+        wrong = f"{setting} cannot be" in error.problem or "unknown setting" in error.problem
+        return f"{setting} cannot be {value}: {error.problem}" if wrong else None
+    return None
+
+
+def test_the_source_is_read() -> None:
+    assert len(all_advice()) > 200
+    texts = {advice.text for advice in all_advice()}
+    assert "name another file, or overwrite it with --force" in texts, "a plain text"
+    assert any("'rushes[servers]'" in text for text in texts), "a constant"
+    assert any(text.startswith("write one with: rushes init {path}") for text in texts), "a function's result"
+    assert any("use weights.kind: rank" in text for text in texts), "an entry of a dictionary"
+
+
+def test_the_table_lists_every_text_once() -> None:
+    lacking, gone = gaps()
+    assert not lacking, f"say in tests/unit/advice.yaml how each is covered:\n{as_lines(lacking, 'checked')}"
+    assert not gone, f"remove from tests/unit/advice.yaml:\n{as_lines(gone, 'gone')}"
+
+
+@pytest.mark.parametrize("advice", all_advice(), ids=name)
+def test_everything_named_exists(advice: Advice) -> None:
+    assert problems(advice.text) == []
+
+
+def test_each_text_is_covered_as_the_table_says() -> None:
+    tests = {node.name for node in ast.parse(FOLLOWED.read_text()).body if isinstance(node, ast.FunctionDef)}
+    for advice, how in read_table().items():
+        has_claims = bool(claims_of(advice.text, SECTIONS))
+        if how == "plain":
+            assert not has_claims, f"{advice} names something that can be checked"
+        elif how == "checked":
+            assert has_claims, f"{advice} names nothing that can be checked"
+        else:
+            assert how in tests, f"{advice}: there is no test {how}"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("see: rushes stats runs/x", "no command"),
+        ("see: rushes status", "rushes status"),
+        ("run rushes status runs/x --loud", "no option"),
+        ("name it with --colour", "no command has"),
+        ("set train.stepps to 5", "no setting"),
+        ("set runtime.servers.{server}.kei to null", "no setting"),
+        ("set train.optimizer: adamx", "cannot be"),
+        ("pip install 'rushes[fast]'", "no extra"),
+        ("see docs/nothing.md", "no page"),
+    ],
+)
+def test_what_does_not_exist_is_noticed(text: str, problem: str) -> None:
+    assert problem in "; ".join(problems(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rushes run RECIPE --allow-change",
+        "start it: ray start --head; then run again",
+        "set runtime.servers.{server}.key_env to null",
+        "set train.optimizer: adamw",
+        "see config.json and metadata.jsonl",
+    ],
+)
+def test_what_exists_is_no_problem(text: str) -> None:
+    assert problems(text) == []

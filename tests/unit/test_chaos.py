@@ -1,0 +1,307 @@
+"""The chaos benchmark's verdicts can fail: each kind of fault, planted, is counted; what is right is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.trouble import damage, folders, judging, kills
+from benchmarks.trouble.contents import contents, difference
+from benchmarks.trouble.kills import Dooms, left_alone
+from benchmarks.trouble.lives import Life, live
+from benchmarks.trouble.recipes import SECRET, verdict
+from benchmarks.trouble.replies import Reply, good
+from benchmarks.trouble.reply_rule import valid_p_yes
+from benchmarks.trouble.tally import Fault, Outcome, Row, faults_of, table
+from rushes.prompts.captions import ClipFolder, read_clip_folder
+from rushes.roles import Failed, GivenAnswer
+
+ROOT = Path(__file__).resolve().parents[2]
+GOOD = good(random.Random(0))
+
+
+def kinds(outcomes: Sequence[Outcome]) -> set[str]:
+    return {fault.kind for outcome in outcomes for fault in outcome.faults}
+
+
+def test_the_table_counts_cases_not_faults() -> None:
+    twice = Outcome("a", (Fault("lost", "x"), Fault("lost", "y"), Fault("leak", "z")))
+    row = Row("kills", (twice, Outcome("b"), Outcome("c")), 3.2)
+    assert table([row]).splitlines()[-1] == "| kills | 3 | 2 | 1 | 0 | 0 | 1 | 3 |"
+    assert len(faults_of(row.outcomes)) == 3
+
+
+def test_a_page_gets_the_new_result() -> None:
+    from benchmarks.chaos import MARK, PARTS, with_result
+
+    page = f"before\n{MARK}\nold\n{MARK}\nafter\n"
+    assert with_result(page, "new") == f"before\n{MARK}\n\nnew\n\n{MARK}\nafter\n"
+    kept = (ROOT / "docs" / "reliability.md").read_text()
+    assert kept.count(MARK) == 2 and all(f"`{name}`" in kept for name in PARTS)
+
+
+# ---------------------------------------------------------------------------------------------- lives
+
+
+def test_a_life_tells_a_bug_a_hang_and_a_crash(tmp_path: Path) -> None:
+    def crash() -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    def hang() -> None:
+        time.sleep(60)
+
+    assert live(lambda: print("well"), tmp_path / "log").bug is None
+    assert live(lambda: 2, tmp_path / "log").exit_code == 2
+    assert "ZeroDivisionError" in (live(lambda: 1 // 0, tmp_path / "log").bug or "")
+    assert f"signal {signal.SIGUSR1:d}" in (live(crash, tmp_path / "log").bug or "")
+    assert "no end in time" in (live(hang, tmp_path / "log", limit_s=0.2).bug or "")
+
+
+# ---------------------------------------------------------------------------------------------- kills
+
+
+def run_of(count: Callable[[Path], int], _: object, home: Path) -> None:
+    """A run of 20 rows in a database and a few files; `count` says how many of its rows are there already."""
+    (home / "derived").mkdir(parents=True, exist_ok=True)
+    with sqlite3.connect(home / "records.sqlite") as database:
+        database.execute("CREATE TABLE IF NOT EXISTS records (name TEXT, key TEXT, body TEXT)")
+        for number in range(count(home), 20):
+            database.execute("INSERT INTO records VALUES ('clips', ?, ?)", (str(number), f'{{"n": {number}}}'))
+            database.commit()
+    (home / "scorecard.json").write_text("{}")
+    (home / "half").rename(home / "done") if (home / "half").exists() else (home / "done").touch()
+
+
+def stored(home: Path) -> int:
+    with sqlite3.connect(home / "records.sqlite") as database:
+        return int(database.execute("SELECT count(*) FROM records").fetchone()[0])
+
+
+def killed(monkeypatch: pytest.MonkeyPatch, folder: Path, count: Callable[[Path], int]) -> list[Outcome]:
+    monkeypatch.setattr(kills, "improve", partial(run_of, count))
+    folder.mkdir()
+    straight = left_alone(None, folder)  # type: ignore[arg-type]
+    dooms = Dooms(straight, random.Random(1), Counter())
+    return list(kills._family(straight, dooms, 6, folder, "fake"))
+
+
+def test_kills_count_runs_that_end_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = killed(monkeypatch, tmp_path / "right", stored)
+    assert len(right) == 6 and kinds(right) == set()
+    assert kinds(killed(monkeypatch, tmp_path / "forgets", lambda home: max(0, stored(home) - 1))) == {"lost"}
+    broken = killed(monkeypatch, tmp_path / "raises", lambda home: 1 // int(stored(home) == 0))
+    assert kinds(broken) == {"traceback"}
+
+
+def test_two_runs_differ_in_a_record_a_file_or_a_damaged_blob(tmp_path: Path) -> None:
+    run_of(stored, None, tmp_path)
+    before = contents(tmp_path)
+    blob = tmp_path / "blobs" / "ab" / f"{'ab' * 32}.mp4"
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"x")
+    assert "1 extra (blobs/" in difference(before, contents(tmp_path)) and "damaged" in "".join(contents(tmp_path))
+    (tmp_path / "scorecard.json").write_text("{ }")
+    assert "changed (scorecard.json)" in difference(before, contents(tmp_path))
+    with sqlite3.connect(tmp_path / "records.sqlite") as database:
+        database.execute("UPDATE records SET body = '{\"n\": 7, \"seconds\": 1}' WHERE key = '7'")
+        database.commit()
+        assert "clips" not in difference(before, contents(tmp_path)), "times may differ"
+        database.execute("UPDATE records SET body = '{\"n\": 8}' WHERE key = '7'")
+        database.commit()
+        assert "clips" in difference(before, contents(tmp_path))
+
+
+# ---------------------------------------------------------------------------------------------- replies
+
+
+class Answering:
+    """A judge that gives the same answer to everything."""
+
+    def __init__(self, answer: object) -> None:
+        self.given = answer
+
+    def answer(self, requests: Sequence[object]) -> Any:
+        if isinstance(self.given, Exception):
+            raise self.given
+        return [self.given for _ in requests]
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ((GivenAnswer(valid_p_yes(200, GOOD.body, 0.5)),), set()),
+        ((GivenAnswer(0.123),), {"made up"}),
+        (Failed("Http500", "oops"), {"lost"}),
+        ((GivenAnswer(None, f"it said {judging.SECRET}"),), {"lost", "leak"}),
+        (ValueError("a bug"), {"traceback"}),
+    ],
+)
+def test_scores_are_held_against_the_rule(answer: object, found: set[str]) -> None:
+    judge: Any = Answering(answer)
+    assert kinds(list(judging._call(judge, 0.5, [(0, GOOD)], "case"))) == found
+
+
+def test_garbage_without_a_score_is_survived() -> None:
+    judge: Any = Answering((GivenAnswer(None, "no answer"),))
+    garbage = Reply("garbage", b"[1, 2]")
+    assert kinds(list(judging._call(judge, 0.5, [(0, garbage)], "case"))) == set()
+
+
+def body(text: str = "yes", top: str | None = None) -> bytes:
+    chances = "" if top is None else f', "logprobs": {{"content": [{{"top_logprobs": {top}}}]}}'
+    return f'{{"choices": [{{"message": {{"content": {text!r}}}{chances}}}]}}'.replace("'", '"').encode()
+
+
+@pytest.mark.parametrize(
+    ("sent", "p_yes"),
+    [
+        (body(), 1.0),
+        (body(" No."), 0.0),
+        (body("yes, but"), None),
+        (body(top="[]"), 1.0),
+        (body(top='[{"token": " Yes", "logprob": -0.2}, {"token": "no", "logprob": -4}]'), 0.97811),
+        (body(top='[{"token": "yes", "logprob": 0.2}]'), None),
+        (body(top='[{"token": "yes", "logprob": true}]'), None),
+        (body(top='[{"token": "yes", "logprob": "-0.2"}]'), None),
+        (body(top='[{"token": "yes", "logprob": NaN}]'), None),
+        (body(top='[{"token": "yes", "logprob": -Infinity}]'), None),
+        (body(top='[{"token": "yes", "logprob": -0.01}, {"token": "Yes", "logprob": -0.01}]'), None),
+        (body(top='[{"token": "The", "logprob": -0.01}, {"token": "yes", "logprob": -5}]'), None),
+        (body(top='[{"token": "yes"}]'), None),
+        (body()[:-1], None),
+        (b"[1]", None),
+    ],
+)
+def test_the_rule(sent: bytes, p_yes: float | None) -> None:
+    found = valid_p_yes(200, sent, 0.5)
+    assert found is None if p_yes is None else found == pytest.approx(p_yes, abs=1e-4)
+    assert valid_p_yes(500, sent, 0.5) is None
+
+
+# ---------------------------------------------------------------------------------------------- recipes and folders
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "found"),
+    [
+        (0, "hours: 3", []),
+        (2 << 8, "error: no such setting\n  next:     correct it", []),
+        (2 << 8, "error: no such setting", ["lost"]),
+        (1 << 8, "Traceback (most recent call last):\nKeyError: 1", ["traceback"]),
+        (1 << 8, "quietly", ["traceback"]),
+        (2 << 8, f"error: x\n  got:      '{SECRET}'\n  next:     correct it", ["leak"]),
+        (2 << 8, "error: \x1b[31mred\n  next:     correct it", ["leak"]),
+    ],
+)
+def test_how_a_recipe_is_received(status: int, said: str, found: list[str]) -> None:
+    assert [fault.kind for fault in verdict(Life(status, said))] == found
+
+
+def made(tmp_path: Path) -> folders._Folder:
+    clip = folders._good_clip(tmp_path / "clip.mp4", 0)
+    home = tmp_path / "clips"
+    home.mkdir()
+    folder = folders._Folder(home, clip, random.Random(0))
+    for name in ("a.mp4", "b.mp4"):
+        folder.put(name, clip if name == "a.mp4" else folders._good_clip(tmp_path / "b.mp4", 1))
+        folder.row(name, f"a circle called {name}")
+        folder.good.append(name)
+    folder.put("alone.mp4", clip)
+    folders._plain(folder)
+    return folder
+
+
+def judged(folder: folders._Folder, tmp_path: Path) -> set[str]:
+    life = live(partial(folders._read, folder.home, tmp_path / "table"), tmp_path / "log")
+    assert life.bug is None, life.said
+    return {fault.kind for fault in folders._verdict(folder, life.exit_code == 0, life.said, tmp_path / "table")}
+
+
+def test_a_folder_whose_files_are_all_in_the_table(tmp_path: Path) -> None:
+    assert judged(made(tmp_path), tmp_path) == set()
+
+
+@pytest.mark.parametrize("missing", ["alone.mp4", "a.mp4"])
+def test_a_file_that_is_not_in_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    def forgetful(*arguments: Any) -> ClipFolder:
+        found = read_clip_folder(*arguments)
+        return ClipFolder(found.clips, tuple(row for row in found.rows if row.name != missing))
+
+    monkeypatch.setattr(folders, "read_clip_folder", forgetful)
+    assert judged(made(tmp_path), tmp_path) == {"lost"}
+
+
+def test_a_row_without_a_file_that_counts_as_used(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    outcomes = {"a.mp4": "used", "b.mp4": "used", "alone.mp4": "dropped", "ghost.mp4": "cut"}
+    (tmp_path / "table").write_text(json.dumps([[name, how, "reason", "detail"] for name, how in outcomes.items()]))
+    assert {fault.kind for fault in folders._verdict(folder, True, "", tmp_path / "table")} == {"made up"}
+
+
+# ---------------------------------------------------------------------------------------------- damage
+
+
+def mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, do: Callable[[Path, list[str]], int]) -> set[str]:
+    """The kinds of faults where `do` stands for the command line, on a run with a damaged scorecard."""
+    monkeypatch.setattr(kills, "improve", partial(run_of, stored))
+    (tmp_path / "bench").mkdir()
+    straight = left_alone(None, tmp_path / "bench")  # type: ignore[arg-type]
+    home = tmp_path / "bench" / "straight"
+    (home / "scorecard.json").write_text("{damaged}")
+    bench = damage._Bench(straight, home, home, tmp_path / "recipe.yaml", tmp_path / "log")
+    monkeypatch.setattr(damage, "main", partial(do, home))
+    return {fault.kind for fault in damage._mended(bench, home, look_first=True)}
+
+
+def heals(home: Path, command: list[str]) -> int:
+    if "--heal" in command:
+        (home / "scorecard.json").write_text("{}")
+    return int(command[0] == "check" and "--heal" not in command)
+
+
+def names_a_command(home: Path, command: list[str]) -> int:
+    if command[0] == "run" and not (home / "told").exists():
+        (home / "told").touch()
+        print(f"error: it is damaged\n  next:     rushes check {home} --heal --really")
+        return 2
+    if "--really" in command:
+        (home / "scorecard.json").write_text("{}")
+    return int(command[0] == "check")
+
+
+def test_damage_that_is_healed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mended(tmp_path, monkeypatch, heals) == set()
+
+
+def test_damage_with_a_command_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mended(tmp_path, monkeypatch, names_a_command) == set()
+
+
+def test_damage_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mended(tmp_path, monkeypatch, lambda home, command: 0) == {"made up"}
+
+
+def test_damage_that_check_finds_but_nothing_mends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mended(tmp_path, monkeypatch, lambda home, command: int(command[0] == "check")) == {"made up"}
+
+
+def test_damage_with_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mended(tmp_path, monkeypatch, lambda home, command: 1 // 0) == {"traceback"}
+
+
+def test_damage_changes_the_file() -> None:
+    data = np.random.default_rng(0).bytes(400) + b'"p_yes":0.5 "p_yes":0.25 "p_yes": 0.75'
+    for how, change in damage._HOW.items():
+        assert change(data, random.Random(0)) != data, how
