@@ -300,7 +300,7 @@ def test_a_mistake_under_a_launcher_is_told_at_once(one: Path, tmp_path: Path, r
     with started(*arguments, root=root, launcher=TORCHRUN) as process:
         _, errors = process.communicate(timeout=90)
     assert process.returncode != 0
-    assert "error: there is no folder of videos at /nowhere" in errors
+    assert "there is no folder of videos at /nowhere" in errors
     assert "forcefully" not in errors, "what the launcher says after 30 seconds in vain"
 
 

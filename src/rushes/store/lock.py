@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,9 @@ from rushes.store.files import explained, no_locks, store_error
 
 NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL})
 """What the operating system answers where files cannot be locked: Lustre without -o flock, some NFS and FUSE mounts."""
+
+GRACE_S: Final = 2.0
+"""How long to wait for a lock whose holder has ended, seconds."""
 
 
 class ProcessLock:
@@ -31,9 +35,9 @@ class ProcessLock:
         with explained(path):
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take()
         except BlockingIOError:
-            holder = os.pread(self._descriptor, 32, 0).decode("ascii", errors="replace").strip() or "unknown"
+            holder = self._holder()
             os.close(self._descriptor)
             raise RunLocked(
                 f"another process (pid {holder}) is working in {path.parent}",
@@ -47,8 +51,35 @@ class ProcessLock:
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
 
+    def _take(self) -> None:
+        """Lock the file. If the process that locked it has ended, wait a little.
+
+        A program that it was just starting holds the lock until it runs on its own.
+
+        Raises:
+            BlockingIOError: another process holds it.
+        """
+        end = time.monotonic() + GRACE_S
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if _is_running(self._holder()) or time.monotonic() > end:
+                    raise
+            time.sleep(0.05)
+
+    def _holder(self) -> str:
+        """The number of the process that last took the lock."""
+        return os.pread(self._descriptor, 32, 0).decode("ascii", errors="replace").strip() or "unknown"
+
     def release(self) -> None:
         """Release the lock; may be called twice."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _is_running(holder: str) -> bool:
+    """Whether a process of that number runs, other than this one: in containers all have the same number."""
+    return holder.isdecimal() and int(holder) != os.getpid() and Path("/proc", holder).exists()

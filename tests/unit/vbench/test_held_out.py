@@ -153,4 +153,4 @@ def test_a_suite_is_refused_where_the_dimensions_are_of_another_catalogue(tmp_pa
     with pytest.raises(RecipeError, match=r"prompts of VBench-2\.0 only") as told:
         check(recipe)
     assert "rushes_vbench:dimensions.yaml" in str(told.value)
-    check(recipe.model_copy(update={"diagnose": diagnose_spec(catalogue=VBENCH_CATALOGUE)}))
+    check(recipe.model_copy(update={"diagnose": diagnose_spec(catalogue=VBENCH_CATALOGUE, dimensions=("Mechanics",))}))
