@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rushes.judge.asked import asked_hash
 from rushes.plugins import JUDGE, name_of, resolved
 from rushes.recipe.judge import JudgeSpec
@@ -10,13 +12,19 @@ from rushes.records import Clip, Prompt
 from rushes.store.identity import work_key
 
 
-def answer_key(clip: Clip, prompt: Prompt, index: int, spec: JudgeSpec) -> str:
-    """Work key of the answer to question `index` of `prompt` about `clip`.
+def answer_keys(clip: Clip, prompt: Prompt, judge: Mapping[str, object]) -> list[str]:
+    """Work keys of the answers about `clip`, one for each question of `prompt`, in order.
 
-    All questions of the prompt are part of it: they are asked in one request, so one question can affect the next.
+    All questions of the prompt are part of each: they are asked in one request, so one question can affect the next.
+
+    Args:
+        clip: the clip.
+        prompt: its prompt.
+        judge: `judge_identity`, which is the same for all clips.
     """
     asked = [question.model_dump(mode="json") for question in prompt.questions]
-    return work_key("answer", {**judge_identity(spec), "text": prompt.text, "questions": asked}, [clip], index)
+    identity = {**judge, "text": prompt.text, "questions": asked}
+    return [work_key("answer", identity, [clip], index) for index in range(len(asked))]
 
 
 def judge_identity(spec: JudgeSpec) -> dict[str, object]:

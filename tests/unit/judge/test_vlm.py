@@ -14,7 +14,7 @@ from PIL import Image
 
 from rushes.errors import RecipeError
 from rushes.judge.asked import asked_hash, frames_table, num_frames_for, positions, shrunk
-from rushes.judge.key import answer_key, judge_name
+from rushes.judge.key import answer_keys, judge_identity, judge_name
 from rushes.judge.vlm import build_vlm_judge
 from rushes.llm import call as call_module
 from rushes.recipe.judge import JudgeSpec
@@ -183,13 +183,14 @@ def test_how_it_is_asked_is_part_of_the_answers_key(monkeypatch: pytest.MonkeyPa
     prompt = make_prompt("p", question())
     clip = make_clip(prompt)
     spec = VlmJudgeSpec(model=ServerModelSpec(model="m"))
-    keys = {answer_key(clip, prompt, 0, JudgeSpec(judge=spec))}
-    keys.add(answer_key(clip, prompt, 0, JudgeSpec(judge=spec.model_copy(update={"num_frames": 3}))))
-    keys.add(
-        answer_key(clip, prompt, 0, JudgeSpec(judge=spec.model_copy(update={"model": ServerModelSpec(model="n")})))
-    )
+
+    def key(asked: VlmJudgeSpec) -> str:
+        return answer_keys(clip, prompt, judge_identity(JudgeSpec(judge=asked)))[0]
+
+    others = ({"num_frames": 3}, {"model": ServerModelSpec(model="n")})
+    keys = {key(spec), *(key(spec.model_copy(update=other)) for other in others)}
     monkeypatch.setattr("rushes.judge.asked.template_hash", lambda package, name: "another text")
-    keys.add(answer_key(clip, prompt, 0, JudgeSpec(judge=spec)))
+    keys.add(key(spec))
     assert len(keys) == 4
     assert asked_hash(spec) == asked_hash(spec) and judge_name(JudgeSpec(judge=spec)) == "m"
 
