@@ -17,8 +17,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from rushes.errors import RecipeError
+from rushes.recipe.no_keys import without_keys
 from rushes.recipe.plugin import PluginSpec
-from rushes.recipe.secrets import without_keys
 from rushes.roles import Runtime, Spec
 
 
