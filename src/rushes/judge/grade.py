@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from rushes.errors import TrainingError
-from rushes.judge.key import answer_keys, judge_identity
+from rushes.judge.key import answer_keys
 from rushes.recipe.judge import JudgeSpec
 from rushes.records import Answer, Clip, Outcome, Part, Prompt, Score, Scored, Unscored
 
@@ -25,11 +25,10 @@ def grade(
         spec: the judge, and how answers are aggregated into one score.
     """
     by_key = {answer.key: answer for answer in answers}
-    judge = judge_identity(spec)
     scores = []
     for clip in clips:
         prompt = prompts[clip.prompt_key]
-        found = [by_key.get(key) for key in answer_keys(clip, prompt, judge)]
+        found = [by_key.get(key) for key in answer_keys(clip, prompt, spec)]
         scores.append(_score(clip, prompt, found, spec))
     return tuple(scores)
 
