@@ -10,7 +10,10 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = ROOT / "docs" / "tour.md"
 ORDER: Final = (
     ("The sentence", ("rushes/pipeline.py", "rushes/context.py")),
-    ("The verbs and the nouns", ("rushes/roles.py", "rushes/records", "rushes/errors.py", "rushes/plain.py")),
+    (
+        "The verbs and the nouns",
+        ("rushes/roles.py", "rushes/records", "rushes/errors.py", "rushes/plain.py", "rushes/known_keys.py"),
+    ),
     (
         "The recipe",
         (

@@ -15,13 +15,14 @@ from rushes.generate.stage import generate
 from rushes.judge.draft import pick
 from rushes.judge.stage import judge
 from rushes.measure.stage import measure
-from rushes.preflight import check, check_base, is_finished
+from rushes.preflight import check, check_base
 from rushes.prompts.evaluation import compared, evaluation
 from rushes.prompts.real import real_material
 from rushes.prompts.stage import write
 from rushes.recipe.recipe import Recipe
 from rushes.records import Scorecard
 from rushes.report.stage import compare
+from rushes.store.done import is_done
 from rushes.store.heal import healing, result
 from rushes.store.run import Run
 from rushes.train.stage import train
@@ -58,7 +59,7 @@ def improve(
             began.
         Stopped: the user asked to stop, and the current work is stored.
     """
-    if check_first and (allow_change or not is_finished(home)):
+    if check_first and (allow_change or not is_done(home)):
         check(recipe, home)
     with Run.open(home, recipe, allow_change=allow_change) as run, run.stop.listening():
         check_base(recipe, run, allow_change=allow_change)

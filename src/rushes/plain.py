@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from rushes import secrets
+from rushes import known_keys
 
 HIDDEN: Final = "[hidden]"
 """Stands where a key was."""
@@ -66,8 +66,8 @@ def names_secret(name: str) -> bool:
 
 
 def safe(text: str) -> str:
-    """`text` for a terminal: without known keys (`rushes.secrets`), `hidden`, then `plain`."""
-    return plain(hidden(secrets.hidden(text)))
+    """`text` for a terminal: without known keys (`rushes.known_keys`), `hidden`, then `plain`."""
+    return plain(hidden(known_keys.hidden(text)))
 
 
 def _escape(found: re.Match[str]) -> str:

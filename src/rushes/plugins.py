@@ -17,8 +17,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from rushes.errors import RecipeError
+from rushes.recipe.no_keys import without_keys
 from rushes.recipe.plugin import PluginSpec
-from rushes.recipe.secrets import without_keys
 from rushes.roles import Runtime, Spec
 
 
@@ -51,9 +51,15 @@ def extensions(group: str) -> dict[str, EntryPoint]:
 
     Args:
         group: `rushes.recipes` (packages that hold YAML files), `rushes.commands` (typer apps), `rushes.sections`
-            (parts of the report), `rushes.checks` (of `rushes doctor`), or the group of a `Role`.
+            (parts of the report), `rushes.checks` (of `rushes doctor`), `rushes.question_needs` (packages that hold
+            such a YAML file), or the group of a `Role`.
     """
     return {point.name: point for point in sorted(entry_points(group=group), key=lambda point: point.name)}
+
+
+def is_shipped(point: EntryPoint) -> bool:
+    """True for an entry point of this distribution, which every installation of Rushes has."""
+    return point.dist is not None and point.dist.name == "rushes"
 
 
 def resolved(spec: Spec, role: Role) -> Spec:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from rushes.doctor.check import Check
 from rushes.store.files import sha256_of_file, write_atomic
+from rushes_sandbox.packaged import packaged_weights
 
 SUMS: Final = "SHA256SUMS"
 """File with the hashes, in the format of `sha256sum`."""
-
-
-def weights_folder() -> Path:
-    """Where the package keeps the sandbox's weights."""
-    return Path(str(files("rushes_sandbox") / "weights"))
 
 
 def write_sums(folder: Path) -> Path:
@@ -39,7 +34,7 @@ def check_weights(folder: Path | None = None) -> Check:
     Args:
         folder: where the weights are; None for the package's own.
     """
-    folder = folder or weights_folder()
+    folder = folder or packaged_weights()
     name = "sandbox weights"
     if not (folder / SUMS).is_file() and folder.is_dir() and any(folder.iterdir()):
         return Check(name, "warning", f"present, but without {SUMS}, so they cannot be verified")

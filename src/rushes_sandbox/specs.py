@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from importlib.resources import files
-from pathlib import Path
 from typing import ClassVar
 
 from rushes.dimensions import catalogue
@@ -14,6 +12,7 @@ from rushes.recipe.runtime import RuntimeSpec
 from rushes.records.base import Share
 from rushes.roles import AccuracyRow, ClipSource, Judge, Measurer, PromptWriter, RealClip, Runtime, Spec
 from rushes.store.files import sha256_of_file
+from rushes_sandbox.packaged import packaged_judge
 
 
 class WriterSpec(Spec):
@@ -85,7 +84,7 @@ class JudgeSpec(Spec):
 
 @cache
 def _judge_weights() -> str | None:
-    file = Path(str(files("rushes_sandbox"))) / "weights" / "judge" / "model.safetensors"
+    file = packaged_judge() / "model.safetensors"
     return sha256_of_file(file) if file.exists() else None
 
 

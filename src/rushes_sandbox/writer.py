@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Final
 
 import numpy as np
 
 from rushes.errors import RecipeError
+from rushes.measure.pairs import DIVERSITY
 from rushes.records import Question
 from rushes.roles import Brief, Draft, Failed
 from rushes_sandbox.analogy import vary
@@ -25,8 +25,6 @@ from rushes_sandbox.questions import Check, checks, plural, questions_of, yes_or
 from rushes_sandbox.scene import BACKGROUNDS, COLOURS, DIRECTIONS, SHAPES, Scene
 
 Rng = np.random.Generator
-DIVERSITY: Final = "Diversity"
-"""The dimension whose prompts leave things open, to see how the takes fill them in."""
 Facts = list[tuple[Check, bool]]
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from rushes.measure.coverage import Coverage, coverage_note, few_prompts
+from rushes.measure.pairs import DIVERSITY
 from rushes.records import Change, Record, UnmeasuredDimension
 from rushes.records.base import Share, Size, Text
 from rushes.records.derived import Gain, check_verdict
@@ -251,9 +252,9 @@ def _sums(compared: Mapping[str, _Compared], how: Resampling) -> list[VBenchSum]
     shares = _shares(compared)
     if compared:
         shares["Mean"] = dict.fromkeys(compared, 1.0 / len(compared))
-    if "Diversity" in compared and len(compared) > 1:
+    if DIVERSITY in compared and len(compared) > 1:
         # The paper's mean: it leaves Diversity out.
-        shares["Mean without Diversity"] = {name: 1.0 / (len(compared) - 1) for name in compared if name != "Diversity"}
+        shares["Mean without Diversity"] = {name: 1.0 / (len(compared) - 1) for name in compared if name != DIVERSITY}
     return [_sum(name, weights, compared, how) for name, weights in shares.items()]
 
 

@@ -17,8 +17,8 @@ from rushes.context import executor_of
 from rushes.families.folder import family_of
 from rushes.families.load import load_family
 from rushes.llm.ledger import Ledger
-from rushes.llm.secrets import secret_from
 from rushes.llm.server import connect
+from rushes.llm.server_key import secret_from
 from rushes.pipeline import improve
 from rushes.plan.gpus import find_gpu
 from rushes.prompts.captions import read_clip_folder

@@ -18,6 +18,7 @@ from rushes.context import Context
 from rushes.errors import RecipeError
 from rushes.judge.grade import check_unscored_share
 from rushes.judge.key import judge_name
+from rushes.judge.question_needs import QuestionNeeds, question_needs
 from rushes.judge.stage import judge
 from rushes.plugins import JUDGE, WEIGHTING, build, extensions, plugin
 from rushes.recipe.judge import JudgeSpec
@@ -150,3 +151,8 @@ def test_without_the_package_the_recipe_says_what_to_install() -> None:
     with pytest.raises(RecipeError, match="cannot be imported") as caught:
         plugin(PluginSpec(use="night_shoot_missing.judge:DarkJudgeSpec"), JUDGE)
     assert "install the package with 'night_shoot_missing'" in str(caught.value.next_step)
+
+
+@pytest.mark.usefixtures("installed")
+def test_questions_about_its_own_dimension_need_what_the_package_says() -> None:
+    assert question_needs("Darkness") == QuestionNeeds(num_frames=3, of_clip=("picture",))

@@ -17,8 +17,8 @@ SOURCE = Path(rushes.__file__).resolve().parents[1]
 PACKAGES = ("rushes", "rushes_sandbox", "rushes_vbench")
 
 KNOWS = {
-    "secrets": "",
-    "plain": "secrets",
+    "known_keys": "",
+    "plain": "known_keys",
     "errors": "plain",
     "findings": "errors",
     "records": "errors",
@@ -29,8 +29,8 @@ KNOWS = {
     "dimensions": "errors records",
     "recipe": "dimensions errors plain records roles",
     "plugins": "errors recipe roles",
-    "store": "errors execute plugins recipe records roles secrets",
-    "llm": "errors execute recipe roles secrets store",
+    "store": "errors execute known_keys plugins recipe records roles",
+    "llm": "errors execute known_keys recipe roles store",
     "families": "errors execute recipe records store",
     "plan": "errors families plugins recipe records roles statistics store",
     "context": "errors execute families plan recipe records store",
@@ -43,7 +43,7 @@ KNOWS = {
     " store train",
     "measure": "context display errors execute families generate judge plugins recipe records roles statistics store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
-    "audit": "display errors execute judge plain plugins prompts recipe records roles secrets statistics store",
+    "audit": "display errors execute judge known_keys plain plugins prompts recipe records roles statistics store",
     "report": "audit context display errors families judge measure plain plan plugins prompts recipe records roles"
     " statistics store train weights",
     "export": "display errors families measure recipe records report store",
@@ -59,7 +59,7 @@ knows only parts above it in this table, so there can be no circle. `recipes` ho
 part of the core but the pipeline, and the core knows neither."""
 
 LIGHT = frozenset(
-    {"secrets", "plain", "errors", "records", "roles", "recipe", "plugins", "store", "execute", "cli", "__main__"}
+    {"known_keys", "plain", "errors", "records", "roles", "recipe", "plugins", "store", "execute", "cli", "__main__"}
 )
 """What `rushes --help` may load: nothing of these, directly or through others, imports a heavy library at the top."""
 

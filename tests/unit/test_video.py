@@ -85,11 +85,6 @@ def test_for_people_is_plain_h264_with_true_colours(tmp_path: Path) -> None:
         assert np.abs(read[:, 4:12, 10 * i + 4 : 10 * i + 6].astype(int) - colour).max() <= 6
 
 
-def test_reading_can_stop_early(tmp_path: Path) -> None:
-    write_video(tmp_path / "a.mp4", NOISE, 8, lossless=True)
-    assert np.array_equal(read_video(tmp_path / "a.mp4", max_frames=4).frames_THWC, NOISE[:4])
-
-
 @pytest.mark.parametrize(
     ("frames", "fps", "scale"),
     [

@@ -12,8 +12,8 @@ from rushes.audit.cases import Asked
 from rushes.execute.batch import batch_or_alone
 from rushes.execute.work import MAX_TRIES
 from rushes.judge.check import Checked, checked
+from rushes.known_keys import hidden
 from rushes.roles import Failed, GivenAnswer, Judge
-from rushes.secrets import hidden
 from rushes.store.files import explained, make_folder
 from rushes.store.identity import content_hash
 from rushes.store.sums import closed, opened

@@ -11,11 +11,10 @@ from typing import Literal
 import yaml
 
 from rushes.errors import RecipeError
+from rushes.judge.question_needs import Need, question_needs
 from rushes.records import Record
 from rushes.records.base import Text
 
-Need = Literal["prompt", "picture", "motion", "direction"]
-"""What questions can need; `expectations.yaml` says what each means."""
 Expectation = Literal["separates", "same", "open"]
 """Should the judge score the control below the original, or the same, or does it say nothing about the judge?"""
 
@@ -43,19 +42,15 @@ class Table(Record):
     """The table of `expectations.yaml`.
 
     Example:
-        Table(controls=(), dimensions={"Composition": ("prompt",)}, otherwise=("prompt",))
+        Table(controls=(Control(name="black_video", title="black video", what="every pixel is black"),))
     """
 
     controls: tuple[Control, ...]
     """Every control, in display order."""
-    dimensions: dict[str, tuple[Need, ...]]
-    """What the questions of each dimension need."""
-    otherwise: tuple[Need, ...]
-    """What the questions of any other dimension need."""
 
     def expectation(self, control: Control, dimension: str) -> Expectation:
         """What a trustworthy judge does with a control in a dimension."""
-        if set(control.takes_away) & set(self.dimensions.get(dimension, self.otherwise)):
+        if set(control.takes_away) & set(question_needs(dimension).of_clip):
             return "separates"
         return "same" if control.is_harmless else "open"
 

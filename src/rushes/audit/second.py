@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from rushes.audit.run import Witness
 from rushes.errors import RecipeError
 from rushes.judge.key import judge_identity, judge_name
+from rushes.judge.question_needs import all_needs
 from rushes.judge.stage import build_judge
 from rushes.plugins import JUDGE, MEASURER, build, extensions, name_of, resolved
 from rushes.recipe.judge import JudgeSpec
@@ -26,7 +27,7 @@ def recipe_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Witness:
     """
     # Cached replies would make a judge agree with itself when asked again: the audit stores the answers instead.
     judge = build_judge(spec, runtime.model_copy(update={"cache_folder": None}))
-    return Witness(judge_name(spec), judge_identity(spec), judge)
+    return Witness(judge_name(spec), judge_identity(spec, all_needs().keys()), judge)
 
 
 def second_judge(name: str, runtime: RuntimeSpec) -> Witness:

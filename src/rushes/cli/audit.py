@@ -159,11 +159,12 @@ def _make(recipe: Recipe, found: Source, options: AuditOptions) -> None:
 def _show(made: Audit, folder: Path, as_json: bool) -> None:
     from rushes.audit.table import print_audit
     from rushes.cli.show import console, show_json
+    from rushes.store.done import is_done
 
     if as_json:
         show_json(made.model_dump(mode="json"))
         return
     print_audit(made, console())
     say(f"audit: {folder}/audit.json, {folder}/audit.svg")
-    if (folder.parent / "done").is_file():
+    if is_done(folder.parent):
         say(f"to show it in the run's report: rushes report {folder.parent} --rebuild")

@@ -102,9 +102,10 @@ def _check_finished(scorecard: Scorecard) -> None:
 def _check_first(recipe: Recipe, home: Path, *, allow_change: bool) -> None:
     """Check that the run can work here, and print the warnings; a finished run needs nothing any more."""
     from rushes.cli.show import show_warnings
-    from rushes.preflight import check, is_finished
+    from rushes.preflight import check
+    from rushes.store.done import is_done
 
-    if allow_change or not is_finished(home):
+    if allow_change or not is_done(home):
         show_warnings(check(recipe, home))
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-import yaml
-
+from rushes.judge.question_needs import frames_in_keys, question_needs
 from rushes.llm.chat import Message
 from rushes.llm.templates import render, template_hash
 from rushes.recipe.models import VlmAskingSpec
@@ -18,24 +15,20 @@ if TYPE_CHECKING:
     from rushes.roles import Frames
 
 
-@cache
-def frames_table() -> Mapping[str, int]:
-    """Number of frames to show by dimension; `default` for other dimensions."""
-    text = (files("rushes.dimensions") / "frames.yaml").read_text(encoding="utf-8")
-    table = yaml.safe_load(text)
-    return {str(name): int(count) for name, count in table.items()}
-
-
 def num_frames_for(dimension: str, spec: VlmAskingSpec) -> int:
     """How many frames of a clip the judge is shown for a question about a dimension."""
-    table = frames_table()
-    return spec.num_frames or table.get(dimension, table["default"])
+    return spec.num_frames or question_needs(dimension).num_frames
 
 
-def asked_hash(spec: VlmAskingSpec) -> str:
-    """Hash of everything besides the spec that decides what the judge is asked: the template and the frames table."""
-    table = None if spec.num_frames else frames_table()
-    return content_hash({"template": template_hash("rushes.judge", spec.template), "frames": table})
+def asked_hash(spec: VlmAskingSpec, dimensions: Collection[str]) -> str:
+    """Hash of everything besides the spec that decides what the judge is asked: the template and numbers of frames.
+
+    Args:
+        spec: the judge.
+        dimensions: names of the dimensions that are asked about.
+    """
+    frames = None if spec.num_frames else frames_in_keys(dimensions)
+    return content_hash({"template": template_hash("rushes.judge", spec.template), "frames": frames})
 
 
 def positions(num_clip_frames: int, num_shown: int) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from rushes.errors import TrainingError
-from rushes.judge.key import answer_key
+from rushes.judge.key import answer_keys
 from rushes.recipe.judge import JudgeSpec
 from rushes.records import Answer, Clip, Outcome, Part, Prompt, Score, Scored, Unscored
 
@@ -25,14 +25,17 @@ def grade(
         spec: the judge, and how answers are aggregated into one score.
     """
     by_key = {answer.key: answer for answer in answers}
-    return tuple(_score(clip, prompts[clip.prompt_key], by_key, spec) for clip in clips)
+    scores = []
+    for clip in clips:
+        prompt = prompts[clip.prompt_key]
+        found = [by_key.get(key) for key in answer_keys(clip, prompt, spec)]
+        scores.append(_score(clip, prompt, found, spec))
+    return tuple(scores)
 
 
-def _score(clip: Clip, prompt: Prompt, by_key: Mapping[str, Answer], spec: JudgeSpec) -> Score:
-    found = [by_key.get(answer_key(clip, prompt, index, spec)) for index in range(len(prompt.questions))]
-    return Score(
-        clip_key=clip.key, prompt_key=clip.prompt_key, dimension=clip.dimension, outcome=_outcome(prompt, found, spec)
-    )
+def _score(clip: Clip, prompt: Prompt, answers: Sequence[Answer | None], spec: JudgeSpec) -> Score:
+    outcome = _outcome(prompt, answers, spec)
+    return Score(clip_key=clip.key, prompt_key=clip.prompt_key, dimension=clip.dimension, outcome=outcome)
 
 
 def _outcome(prompt: Prompt, answers: Sequence[Answer | None], spec: JudgeSpec) -> Outcome:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from rushes.judge.asked import asked_hash
 from rushes.plugins import JUDGE, name_of, resolved
 from rushes.recipe.judge import JudgeSpec
@@ -10,19 +12,26 @@ from rushes.records import Clip, Prompt
 from rushes.store.identity import work_key
 
 
-def answer_key(clip: Clip, prompt: Prompt, index: int, spec: JudgeSpec) -> str:
-    """Work key of the answer to question `index` of `prompt` about `clip`.
+def answer_keys(clip: Clip, prompt: Prompt, spec: JudgeSpec) -> list[str]:
+    """Work keys of the answers about `clip`, one for each question of `prompt`, in order.
 
-    All questions of the prompt are part of it: they are asked in one request, so one question can affect the next.
+    All questions of the prompt are part of each: they are asked in one request, so one question can affect the next.
     """
     asked = [question.model_dump(mode="json") for question in prompt.questions]
-    return work_key("answer", {**judge_identity(spec), "text": prompt.text, "questions": asked}, [clip], index)
+    judge = judge_identity(spec, {question.dimension for question in prompt.questions})
+    identity = {**judge, "text": prompt.text, "questions": asked}
+    return [work_key("answer", identity, [clip], index) for index in range(len(asked))]
 
 
-def judge_identity(spec: JudgeSpec) -> dict[str, object]:
-    """What decides a judge's answers: its Spec, and for a vision-language model also how it is asked."""
+def judge_identity(spec: JudgeSpec, dimensions: Collection[str]) -> dict[str, object]:
+    """What decides a judge's answers: its Spec, and for a vision-language model also how it is asked.
+
+    Args:
+        spec: the judge.
+        dimensions: names of the dimensions that it is asked about.
+    """
     judge = resolved(spec.judge, JUDGE)
-    return {"judge": judge, "asked": asked_hash(judge) if isinstance(judge, VlmJudgeSpec) else None}
+    return {"judge": judge, "asked": asked_hash(judge, dimensions) if isinstance(judge, VlmJudgeSpec) else None}
 
 
 def judge_name(spec: JudgeSpec) -> str:

@@ -16,7 +16,7 @@ from rushes.execute.batch import batch_or_alone
 from rushes.execute.local import Lazily
 from rushes.judge.check import checked
 from rushes.judge.grade import grade
-from rushes.judge.key import answer_key, judge_name
+from rushes.judge.key import answer_keys, judge_name
 from rushes.judge.vlm import build_vlm_judge
 from rushes.plugins import JUDGE, build
 from rushes.recipe.judge import JudgeSpec
@@ -70,10 +70,10 @@ def questions(clips: Sequence[Clip], prompts: Mapping[str, Prompt], spec: JudgeS
         spec: the judge; how answers are aggregated does not affect the work.
     """
     return [
-        Work(answer_key(clip, prompt, index, spec), Asked(clip, prompt, index))
+        Work(key, Asked(clip, prompt, index))
         for clip in clips
         for prompt in [prompts[clip.prompt_key]]
-        for index in range(len(prompt.questions))
+        for index, key in enumerate(answer_keys(clip, prompt, spec))
     ]
 
 

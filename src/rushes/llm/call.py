@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from rushes import secrets
+from rushes import known_keys
 from rushes.errors import Stopped, UserError
 from rushes.execute.stop import is_stopping
 from rushes.llm.chat import NO_CHANCES, TOO_LONG, TOO_MANY_IMAGES, ChatReply, ChatRequest
@@ -116,11 +116,11 @@ class Call:
         further = self._model.spec.extra_body
         async with asyncio.timeout(self._server.timeout_s):
             response = await self._client.chat.completions.with_raw_response.create(**body, extra_body=further)
-        reply, usage = reply_from(secrets.hidden(response.http_response.text), request.num_logprobs)
+        reply, usage = reply_from(known_keys.hidden(response.http_response.text), request.num_logprobs)
         self._model.meter.record(usage or most(request))
         self._model.streak.answered()
         # Once more: escapes of JSON can hide a key in the text of the response.
-        reply = self._model.learn_from(replace(reply, text=secrets.hidden(reply.text)), request)
+        reply = self._model.learn_from(replace(reply, text=known_keys.hidden(reply.text)), request)
         if self._model.keep is not None:
             self._model.keep(request, reply)
         return reply
@@ -206,4 +206,4 @@ def _said(error: BaseException | str) -> str:
     """An error's message on one line, without keys and control characters."""
     words = " ".join(str(error).split())
     shown = "".join(letter for letter in words if letter.isprintable())
-    return secrets.hidden_parts(shown)[:_SHOWN]
+    return known_keys.hidden_parts(shown)[:_SHOWN]

@@ -10,8 +10,8 @@ from rushes.errors import RecipeError
 from rushes.llm.cache import Remembering, ReplyCache
 from rushes.llm.chat import ChatModel
 from rushes.llm.cost import CostMeter
-from rushes.llm.secrets import secret_from
 from rushes.llm.server import ServerModel
+from rushes.llm.server_key import secret_from
 from rushes.recipe.models import ServerModelSpec
 from rushes.recipe.runtime import ServerRuntime
 from rushes.store.identity import canonical_json

@@ -10,7 +10,7 @@ from rushes.errors import RecipeError
 if TYPE_CHECKING:
     import openai
 
-    from rushes.llm.secrets import Secret
+    from rushes.llm.server_key import Secret
     from rushes.recipe.runtime import ServerRuntime
 
 INSTALL: Final = "pip install -c constraints.txt 'rushes[servers]'"

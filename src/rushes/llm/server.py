@@ -13,7 +13,7 @@ from rushes.llm.call import Call
 from rushes.llm.chat import ChatReply, ChatRequest, Keep
 from rushes.llm.cost import CostMeter
 from rushes.llm.http import import_openai
-from rushes.llm.secrets import Secret
+from rushes.llm.server_key import Secret
 from rushes.llm.trouble import Streak
 from rushes.llm.wire import Taken, is_all_on_one
 from rushes.recipe.models import ServerModelSpec

@@ -83,12 +83,14 @@ def subjects(
         together.setdefault(unit, []).append(clip)
     measurer = resolved(spec.measurer, MEASURER)
     # Other options or another wording of the questions make another measurer.
-    asked = asked_hash(measurer) if isinstance(measurer, VlmMeasurerSpec) else None
-    identity = {"measurer": measurer, "asked": asked}
-    return [
-        Work(work_key("measurement", identity, unit), Seen(tuple(unit), prompts[unit[0].prompt_key]))
-        for unit in together.values()
-    ]
+    work = []
+    for takes in together.values():
+        prompt = prompts[takes[0].prompt_key]
+        names = {question.dimension for question in prompt.questions}
+        asked = asked_hash(measurer, names) if isinstance(measurer, VlmMeasurerSpec) else None
+        key = work_key("measurement", {"measurer": measurer, "asked": asked}, takes)
+        work.append(Work(key, Seen(tuple(takes), prompt)))
+    return work
 
 
 def measurer_name(spec: MeasureSpec) -> str:

@@ -28,7 +28,7 @@ ChatKind = Literal["drafts", "answers", "measurements"]
 TOKENS_PER_DRAFT: Final = 500
 """Tokens written per draft: base prompt, detailed prompt, questions, the critic's verdict. An assumption."""
 FRAMES_SHOWN: Final = 12
-"""Frames per clip shown to a judge if the dimension decides: about the mean of `dimensions/frames.yaml`."""
+"""Frames per clip shown to a judge if the dimension decides: about the mean over VBench-2.0 and the sandbox."""
 PATCH_PX: Final = 28
 """Side of the patch that is one token in the Qwen2.5-VL models, pixels."""
 _ROLES: Final[Mapping[ChatKind, Role]] = {"drafts": WRITER, "answers": JUDGE, "measurements": MEASURER}

@@ -4,6 +4,6 @@ The pipeline and the command line use it. It loads no weights, writes nothing, a
 """
 
 from rushes.preflight.base import check_base
-from rushes.preflight.checks import check, found, found_in_recipe, found_on_machine, is_finished
+from rushes.preflight.checks import check, found, found_in_recipe, found_on_machine
 
-__all__ = ["check", "check_base", "found", "found_in_recipe", "found_on_machine", "is_finished"]
+__all__ = ["check", "check_base", "found", "found_in_recipe", "found_on_machine"]

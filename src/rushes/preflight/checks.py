@@ -107,11 +107,6 @@ def found_on_machine(recipe: Recipe, home: Path | None = None, *, fetch: bool = 
     )
 
 
-def is_finished(home: Path) -> bool:
-    """True for a finished run, which needs nothing any more."""
-    return (home / "done").exists()
-
-
 def _all(checks: Sequence[Check], recipe: Recipe) -> tuple[Finding, ...]:
     """The findings of all checks, each once."""
     return tuple(dict.fromkeys(finding for each in checks for finding in each(recipe)))

@@ -11,7 +11,7 @@ from rushes.judge.vlm import NUM_LOGPROBS, jpeg
 from rushes.llm.chat import ChatReply, ChatRequest, Message
 from rushes.llm.connect import connect
 from rushes.llm.http import open_client
-from rushes.llm.secrets import secret_from
+from rushes.llm.server_key import secret_from
 from rushes.plain import safe
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.models import ServerModelSpec, VlmAskingSpec

@@ -267,9 +267,11 @@ class CaptionWriter:
     """`PromptWriter` from real clips: brief number i gets the caption, questions and pixels of clip i."""
 
     clips: Sequence[RealClip]
+    shape: ShapeSpec
+    """Of the model's clips."""
 
     def write(self, briefs: Sequence[Brief]) -> list[Draft | Failed]:
-        """One draft per brief, in order; `Failed` if a clip's file has changed or is missing."""
+        """One draft per brief, in order; `Failed` if a clip's file has changed or is missing, or has another shape."""
         return [self._draft(self.clips[brief.index]) for brief in briefs]
 
     def _draft(self, clip: RealClip) -> Draft | Failed:
@@ -277,4 +279,8 @@ class CaptionWriter:
             video = clip.load()
         except Exception as error:  # whatever is odd about one file costs one clip
             return Failed.of(error)
+        wanted = (self.shape.num_frames, self.shape.height_px, self.shape.width_px, 3)
+        if video.frames_THWC.shape != wanted:
+            found = f"real clip {clip.name!r}: expected frames of shape {wanted}, got {video.frames_THWC.shape}"
+            return Failed("WrongShape", found, retry="useless")
         return Draft(clip.text, clip.text, f"real clip {clip.name}", clip.questions, video)

@@ -18,6 +18,7 @@ from rushes.prompts.evaluation import Evaluation
 from rushes.prompts.objections import objections
 from rushes.prompts.screen import Screened, reads_of, screen
 from rushes.prompts.write import CHUNK_SIZE, written
+from rushes.recipe.base import ShapeSpec
 from rushes.recipe.prompts import CLIPS_PER_REAL_CLIP
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import check_held_out
@@ -46,12 +47,11 @@ def real_material(context: Context, evaluation: Evaluation) -> RealMaterial:
         TrainingError: all of them would be kept out of training; checked here, before any clips are generated.
     """
     captions = _captions(context, evaluation)
-    run, fps = context.run, context.recipe.shape.fps
     work = [Work(work_key("clip", "real", [prompt]), prompt) for prompt in captions]
     clips = advance(
-        run.clips,
+        context.run.clips,
         work,
-        lambda chunk: [_record(piece, fps, run) for piece in chunk],
+        lambda chunk: [_record(piece, context.recipe.shape) for piece in chunk],
         chunk_size=CHUNK_SIZE,
         place=context.here,
     )
@@ -70,7 +70,7 @@ def _captions(context: Context, evaluation: Evaluation) -> tuple[Prompt, ...]:
     # Left out here, not by the reader: the number of a clip is part of its key.
     same = repeated(clips) if folder is not None else {}
     plan = [work for work in plan_captions(clips, recipe.prompts.questions) if work.payload.index not in same]
-    drafts = written(context, plan, CaptionWriter(clips))
+    drafts = written(context, plan, CaptionWriter(clips, recipe.shape))
     screened = screen(
         drafts,
         objections=objections(context, drafts, "captions"),
@@ -123,10 +123,9 @@ def _note_refused(
     run.write_derived(REAL_CLIPS, without_refused(folder, {**refused, **same, **refusals(drafts, screened)}))
 
 
-def _record(piece: Work[Prompt], fps: float, run: Run) -> Clip:
+def _record(piece: Work[Prompt], shape: ShapeSpec) -> Clip:
     prompt = piece.payload
     assert prompt.real_clip is not None
-    num_frames, height_px, width_px, _ = run.blobs.read_video(prompt.real_clip).shape
     return Clip(
         key=piece.key,
         prompt_key=prompt.key,
@@ -135,10 +134,10 @@ def _record(piece: Work[Prompt], fps: float, run: Run) -> Clip:
         seed_index=0,
         model="real",
         origin="real",
-        height_px=height_px,
-        width_px=width_px,
-        num_frames=num_frames,
-        fps=fps,
+        height_px=shape.height_px,
+        width_px=shape.width_px,
+        num_frames=shape.num_frames,
+        fps=shape.fps,
         seconds=0.0,
         video=prompt.real_clip,
     )

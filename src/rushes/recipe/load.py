@@ -19,10 +19,10 @@ from rushes.errors import RecipeError
 from rushes.plain import hidden_line, names_secret
 from rushes.recipe.dimensions import probed
 from rushes.recipe.inherit import inherited
+from rushes.recipe.no_keys import check_no_keys, without_keys
 from rushes.recipe.problems import recipe_error
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.schema import find, kind_of, models_in
-from rushes.recipe.secrets import check_no_keys, without_keys
 from rushes.recipe.yaml_reader import (
     MAX_BYTES,
     MAX_DEPTH,

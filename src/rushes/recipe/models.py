@@ -144,7 +144,7 @@ class VlmAskingSpec(Spec):
     template: TemplateName = "judge.v1"
     """Template of the request."""
     num_frames: Annotated[int, Field(ge=1)] | None = None
-    """Frames shown of every clip; null for the number that suits the dimension (`dimensions/frames.yaml`)."""
+    """Frames shown of every clip; null for the number that suits the dimension (`question_needs.yaml`)."""
     max_side_px: Annotated[int, Field(ge=32)] = 448
     """Longest side of a frame as the model sees it, pixels; larger frames are scaled down."""
     min_mass: Share = 0.5

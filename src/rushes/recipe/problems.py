@@ -10,8 +10,8 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from rushes.errors import RecipeError
+from rushes.recipe.no_keys import without_keys
 from rushes.recipe.schema import Setting, all_settings, find, kind_of, models_in
-from rushes.recipe.secrets import without_keys
 from rushes.recipe.yaml_reader import Document, KeyPath, dotted, read_value, shown
 
 _MAX_ALSO: Final = 8

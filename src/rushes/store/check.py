@@ -17,6 +17,7 @@ from rushes.errors import BlobCorrupt, DatabaseCorrupt, StoreError
 from rushes.records import BlobRef, CostEntry
 from rushes.store.blobs import Blobs
 from rushes.store.database import DamagedRow, Database
+from rushes.store.done import is_done, reopen
 from rushes.store.events import EventLog
 from rushes.store.files import explained
 from rushes.store.heal import remove
@@ -72,7 +73,7 @@ def examine(home: Path) -> Health:
     wrong = [each for path in files if (each := _of_file(home, path)) is not None]
     if not (home / "header.json").exists():
         wrong.append(Finding("header.json", "missing"))
-    if (home / "done").exists() and not (home / "scorecard.json").exists():
+    if is_done(home) and not (home / "scorecard.json").exists():
         wrong.append(Finding("scorecard.json", "missing"))
     try:
         num, found, seconds = _of_database(home)
@@ -105,7 +106,7 @@ def mend(home: Path, findings: Iterable[Finding]) -> None:
             database = Database(home / DATABASE)
             database.drop_rows(rows)
             database.close()
-        remove(home / "done")
+        reopen(home)
     finally:
         lock.release()
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rushes.secrets import hidden
+from rushes.known_keys import hidden
 from rushes.store.files import explained
 
 

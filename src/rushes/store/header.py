@@ -14,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from rushes.errors import FileCorrupt, RecipeChanged, StoreError
 from rushes.records import Record, RunHeader
+from rushes.store.done import reopen
 from rushes.store.events import EventLog
-from rushes.store.files import explained
 from rushes.store.identity import IDENTITY_VERSION, content_hash, spec_part
 from rushes.store.provenance import commit, hardware, rushes_version, versions
 from rushes.store.sums import is_intact, read_summed, write_summed
@@ -66,8 +66,7 @@ def open_header(home: Path, recipe: Recipe, log: EventLog, *, allow_change: bool
             raise _changed(home, old.spec, spec, paths)
         header = old.header.model_copy(update={"recipe_hash": content_hash(spec)})
         log.write("recipe_changed", paths=paths, old_recipe_hash=old.header.recipe_hash)
-        with explained(home / "done"):
-            (home / "done").unlink(missing_ok=True)
+        reopen(home)
         _write_header(home, _HeaderFile(header=header, spec=spec))
     _write_recipe(home, value)
     return header

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -42,8 +41,9 @@ from rushes.records import (
 from rushes.store.advance import Place
 from rushes.store.blobs import Blobs
 from rushes.store.database import Database
+from rushes.store.done import is_done, mark_done, reopen
 from rushes.store.events import EventLog
-from rushes.store.files import explained, make_folder, write_atomic
+from rushes.store.files import explained, make_folder
 from rushes.store.header import Recipe, open_header, read_header
 from rushes.store.lock import ProcessLock
 from rushes.store.provenance import commit
@@ -285,18 +285,18 @@ class Run:
     @property
     def is_done(self) -> bool:
         """True if the run is finished; running it again does nothing."""
-        return (self.home / "done").is_file()
+        return is_done(self.home)
 
     def finish(self, scorecard: Scorecard) -> Scorecard:
         """Store the result and write `done`, last of all; without `done` if failed work should be tried again."""
         write_summed(self.home / SCORECARD, f"{scorecard.model_dump_json(indent=1)}\n".encode())
         if self.shortfall.may_try_again:
             self.log.write("run_unfinished", failed=self.shortfall.words())
-            self.reopen_work()
+            reopen(self.home)
             return scorecard
         self._forget_other_failures()
         self.log.write("run_finished")
-        write_atomic(self.home / "done", f"{datetime.now(UTC).isoformat(timespec='seconds')}\n".encode())
+        mark_done(self.home)
         return scorecard
 
     @property
@@ -325,8 +325,7 @@ class Run:
 
     def reopen_work(self) -> None:
         """Remove `done`: something must be computed again."""
-        with explained(self.home / "done"):
-            (self.home / "done").unlink(missing_ok=True)
+        reopen(self.home)
 
 
 _OWN_FILES: Final = frozenset({"lock", "header.json", "events.jsonl"})

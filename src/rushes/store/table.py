@@ -9,8 +9,8 @@ from typing import Final, Generic, TypeVar
 from pydantic import ValidationError
 
 from rushes.errors import RecordCorrupt, StoreError
+from rushes.known_keys import hidden
 from rushes.records import CostEntry, Failure, KeyedRecord
-from rushes.secrets import hidden
 from rushes.store.database import Database
 from rushes.store.sums import row_sum
 

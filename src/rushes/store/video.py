@@ -51,12 +51,11 @@ FINE: Final = Coding("libx264", "yuv444p", {"crf": "10", "preset": "veryfast", "
 """Nearly lossless in a small file, colours at full resolution: for clips that a run stores if disk space is short."""
 
 
-def read_video(path: Path, *, max_frames: int | None = None) -> Video:
+def read_video(path: Path) -> Video:
     """Every frame of a video file, unchanged.
 
     Args:
         path: any file that FFmpeg can read.
-        max_frames: stop after this many frames; None reads all of them.
 
     Returns:
         RGB frames and the mean frame rate of the file, frames per second.
@@ -71,8 +70,6 @@ def read_video(path: Path, *, max_frames: int | None = None) -> Video:
             if frames and frame_HWC.shape != frames[0].shape:
                 raise VideoError("unreadable", f"{path.name!r} changes its frame size in the middle")
             frames.append(frame_HWC)
-            if max_frames is not None and len(frames) >= max_frames:
-                break
         fps = rate_of(stream)
     return Video(np.stack(frames), fps)
 

@@ -5,13 +5,12 @@ It uses no ground truth, no latents and no learned network, and it never gives r
 
 from rushes_sandbox.perception.answer import Unclear, answer
 from rushes_sandbox.perception.camera import CameraMotion
-from rushes_sandbox.perception.features import DriftFeatures, diversity, diversity_features, drift_features
+from rushes_sandbox.perception.features import diversity, diversity_features
 from rushes_sandbox.perception.observe import Observation, perceive
 from rushes_sandbox.perception.track import Incident, Track
 
 __all__ = [
     "CameraMotion",
-    "DriftFeatures",
     "Incident",
     "Observation",
     "Track",
@@ -19,6 +18,5 @@ __all__ = [
     "answer",
     "diversity",
     "diversity_features",
-    "drift_features",
     "perceive",
 ]

@@ -1,7 +1,4 @@
-"""Clip statistics that answer no question: how much several takes of one prompt differ, and how clips drift.
-
-Legend: T frames, H rows, W columns, C colour channels.
-"""
+"""A clip statistic that answers no question: how much several takes of one prompt differ."""
 
 from __future__ import annotations
 
@@ -10,13 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from rushes_sandbox.perception.observe import Observation
-from rushes_sandbox.perception.segment import segment
-from rushes_sandbox.scene import SIZE_PX
 
 PLACE_PX = 32.0
 """Distance at which place or motion counts as completely different: half a frame."""
@@ -87,40 +80,3 @@ def _difference(a: DiversityFeatures, b: DiversityFeatures) -> float:
 
 def _mean(values: list[float]) -> float:
     return float(np.mean(values)) if values else 0.0
-
-
-@dataclass(frozen=True)
-class DriftFeatures:
-    """Statistics of a clip that show when a tuned model drifts away from real clips."""
-
-    motion: float
-    """Mean absolute difference of neighbouring frames, in levels of 255."""
-    saturation: float
-    """Mean HSV saturation, in [0, 1]."""
-    brightness: float
-    """Mean level, in [0, 1]."""
-    contrast: float
-    """Standard deviation of the brightness within a frame, in [0, 1]."""
-    high_frequency: float
-    """Mean energy of what a 3 px blur removes, in squared levels of 255: falls with blur, rises with noise."""
-    num_blobs: float
-    """Coloured blobs per frame."""
-
-
-def drift_features(frames_THWC: NDArray[np.uint8]) -> DriftFeatures:
-    """Measure a uint8 RGB clip of shape (T, H, W, 3)."""
-    pixels = frames_THWC.astype(np.float32)
-    high, low = pixels.max(-1), pixels.min(-1)
-    light_THW = pixels.mean(-1)
-    fine = [light - cv2.GaussianBlur(light, (0, 0), 1.0) for light in light_THW]
-    motion = float(np.abs(np.diff(pixels, axis=0)).mean()) if len(pixels) > 1 else 0.0
-    sized = frames_THWC.shape[1:3] == (SIZE_PX, SIZE_PX)
-    resized = frames_THWC if sized else np.stack([cv2.resize(frame, (SIZE_PX, SIZE_PX)) for frame in frames_THWC])
-    return DriftFeatures(
-        motion=motion,
-        saturation=float(((high - low) / np.maximum(high, 1.0)).mean()),
-        brightness=float(light_THW.mean()) / 255.0,
-        contrast=float(light_THW.std(axis=(1, 2)).mean()) / 255.0,
-        high_frequency=float(np.square(fine).mean()),
-        num_blobs=float(np.mean([len(blobs) for blobs in segment(resized.astype(np.uint8, copy=False)).blobs])),
-    )

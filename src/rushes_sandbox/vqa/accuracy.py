@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from rushes_sandbox.vqa.weights import packaged_judge
+from rushes_sandbox.packaged import packaged_judge
 
 FILE_NAME = "accuracy.json"
 

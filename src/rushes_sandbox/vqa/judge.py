@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from rushes.roles import Failed, GivenAnswer, JudgeRequest
+from rushes_sandbox.packaged import packaged_judge
 from rushes_sandbox.questions import read
 from rushes_sandbox.vqa.language import encode_question, pad_questions
 from rushes_sandbox.vqa.model import JudgeNet, frame_size
-from rushes_sandbox.vqa.weights import load_judge, packaged_judge
+from rushes_sandbox.vqa.weights import load_judge
 
 
 class SandboxJudge:

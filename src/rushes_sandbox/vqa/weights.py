@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -14,11 +13,6 @@ from rushes.errors import InputError
 from rushes.store.tensors import write_tensors
 from rushes_sandbox.vqa.language import question_vocabulary
 from rushes_sandbox.vqa.model import JudgeConfig, JudgeNet
-
-
-def packaged_judge() -> Path:
-    """Where the package keeps its judge."""
-    return Path(str(files("rushes_sandbox") / "weights" / "judge"))
 
 
 def save_judge(folder: Path, net: JudgeNet) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rushes.execute.work import MAX_TRIES
+from rushes.measure.pairs import DIVERSITY
 from rushes.records import Outcome, Unscored
 from rushes.roles import Failed
 from rushes.store.decoding import VideoError
 from rushes.store.video import read_video
 from rushes_vbench.metrics.core import Profile, why_unusable
 from rushes_vbench.metrics.diversity import shrunk
-from rushes_vbench.metrics.scorer import DIVERSITY, Models, score_clip, score_takes
+from rushes_vbench.metrics.scorer import Models, score_clip, score_takes
 from rushes_vbench.suite import SuiteEntry
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from rushes.errors import UserError
 from rushes.findings import Finding
+from rushes.measure.pairs import DIVERSITY
 from rushes.plan.chat_models import ChatUse
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.records import Outcome, Unscored
@@ -16,7 +17,7 @@ from rushes.roles import Failed, Runtime, Spec, Subject
 from rushes_vbench.metrics.chat_specs import JudgeNamed, TellerNamed, TextJudgeNamed, VlmTellerSpec
 from rushes_vbench.metrics.core import Profile
 from rushes_vbench.metrics.sampling import NUM_VLM_FRAMES
-from rushes_vbench.metrics.scorer import DIVERSITY, NEEDS, Models, score_clip, score_takes, why_missing
+from rushes_vbench.metrics.scorer import NEEDS, Models, score_clip, score_takes, why_missing
 from rushes_vbench.metrics.twins import Twins
 from rushes_vbench.metrics.uses import chat_uses
 from rushes_vbench.suite import INSTALLED, Suite, read_suite

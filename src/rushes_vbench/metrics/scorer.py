@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rushes.errors import UserError
+from rushes.measure.pairs import DIVERSITY
 from rushes.records import Outcome, Scored, Unscored
 from rushes.roles import Failed, Judge
 from rushes_vbench.metrics.anatomy import human_anatomy
@@ -42,8 +43,6 @@ from rushes_vbench.suite import SuiteEntry
 
 if TYPE_CHECKING:
     from rushes.roles import Video
-
-DIVERSITY: Final = "Diversity"
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,8 @@ from rushes.audit.cases import ASKED_AGAIN, PIXELS
 from rushes.audit.expectations import Expectation, chosen_controls, table
 from rushes.audit.records import Consistency, ControlResult, OtherOpinion, Rule
 from rushes.audit.verdict import finding, judge_the_judge
-from rushes.dimensions.catalogue import catalogue
 from rushes.errors import RecipeError
 from rushes.statistics.resampling import Estimate
-from tests.support.sandbox_recipe import CATALOGUE, VBENCH_CATALOGUE
 
 RULE = Rule()
 
@@ -59,11 +57,6 @@ GOOD = (result("wrong_prompt", "separates", 0.97), result("compression", "same",
 
 
 # ---------------------------------------------------------------------------------------------- the table
-
-
-def test_every_dimension_of_the_catalogues_is_in_the_table() -> None:
-    single = {each.name for name in (CATALOGUE, VBENCH_CATALOGUE) for each in catalogue(name) if not each.group}
-    assert single <= table().dimensions.keys()
 
 
 def test_every_pixel_control_is_in_the_table_and_the_other_way_round() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from rushes.errors import TrainingError
 from rushes.judge.grade import aggregate, check_unscored_share, grade
-from rushes.judge.key import answer_key
+from rushes.judge.key import answer_keys
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes.records import Answer, Clip, Outcome, Prompt, Scored, Unscored
@@ -27,7 +27,7 @@ def answered(
     """Answers to the first questions: a probability of yes, a reason for having none, or None for no record at all."""
     return [
         Answer(
-            key=answer_key(clip, prompt, index, spec),
+            key=answer_keys(clip, prompt, spec)[index],
             clip_key=clip.key,
             question=prompt.questions[index],
             p_yes=None if isinstance(value, str) else value,

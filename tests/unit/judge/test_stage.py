@@ -13,7 +13,7 @@ import pytest
 from rushes.context import Context
 from rushes.errors import BlobCorrupt, InputError, RecipeError, StageFailed
 from rushes.judge.grade import grade
-from rushes.judge.key import answer_key, judge_name
+from rushes.judge.key import answer_keys, judge_name
 from rushes.judge.stage import Asked, ask, build_judge, chunk_size, judge, questions
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import RuntimeSpec
@@ -89,15 +89,15 @@ class TestWork:
 
     def test_keys_follow_the_judge_and_the_questions_not_the_aggregate(self, scene: Scene) -> None:
         clip, prompt = scene.clips[0], scene.prompts[scene.clips[0].prompt_key]
-        key = answer_key(clip, prompt, 0, SPEC)
-        assert answer_key(clip, prompt, 0, judge_spec(aggregate="minimum", max_unscored=0.5)) == key
+        key = answer_keys(clip, prompt, SPEC)[0]
+        assert answer_keys(clip, prompt, judge_spec(aggregate="minimum", max_unscored=0.5))[0] == key
         other_judge = judge_spec(judge=PluginSpec(use=f"{__name__}:BrightSpec"))
         other_words = prompt.model_copy(update={"questions": prompt.questions[:1]})
         others = {
-            answer_key(clip, prompt, 1, SPEC),
-            answer_key(scene.clips[2], prompt, 0, SPEC),
-            answer_key(clip, prompt, 0, other_judge),
-            answer_key(clip, other_words, 0, SPEC),
+            answer_keys(clip, prompt, SPEC)[1],
+            answer_keys(scene.clips[2], prompt, SPEC)[0],
+            answer_keys(clip, prompt, other_judge)[0],
+            answer_keys(clip, other_words, SPEC)[0],
         }
         assert len(others | {key}) == 5
 

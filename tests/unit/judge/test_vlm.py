@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from rushes.errors import RecipeError
-from rushes.judge.asked import asked_hash, frames_table, num_frames_for, positions, shrunk
-from rushes.judge.key import answer_key, judge_name
+from rushes.judge.asked import num_frames_for, positions, shrunk
+from rushes.judge.key import answer_keys, judge_name
 from rushes.judge.vlm import build_vlm_judge
 from rushes.llm import call as call_module
 from rushes.recipe.judge import JudgeSpec
@@ -25,7 +25,6 @@ from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest, Video
 from tests.contract.judge import check_judge
 from tests.support.judged import make_clip, make_prompt
 from tests.support.odd_server import Behaviour, OddServer, asked_text, completion, raw, refuses, says, status
-from tests.support.sandbox_recipe import CATALOGUE, VBENCH_CATALOGUE
 
 YES = {"Yes": 0.6, " yes": 0.1, "No": 0.2}
 
@@ -162,15 +161,8 @@ def test_frames_are_spread_from_the_first_to_the_last() -> None:
 def test_frames_by_dimension() -> None:
     spec = VlmJudgeSpec(model=ServerModelSpec(model="m"))
     assert num_frames_for("Camera_Motion", spec) > num_frames_for("Composition", spec)
-    assert num_frames_for("something new", spec) == frames_table()["default"]
+    assert num_frames_for("something new", spec) == 8
     assert num_frames_for("Camera_Motion", spec.model_copy(update={"num_frames": 2})) == 2
-
-
-def test_the_frames_table_knows_only_dimensions_of_the_catalogues() -> None:
-    from rushes.dimensions import catalogue
-
-    known = {each.name for name in (CATALOGUE, VBENCH_CATALOGUE) for each in catalogue(name)}
-    assert set(frames_table()) - {"default"} <= known
 
 
 def test_large_frames_are_made_smaller_and_small_ones_are_not_touched() -> None:
@@ -183,15 +175,16 @@ def test_how_it_is_asked_is_part_of_the_answers_key(monkeypatch: pytest.MonkeyPa
     prompt = make_prompt("p", question())
     clip = make_clip(prompt)
     spec = VlmJudgeSpec(model=ServerModelSpec(model="m"))
-    keys = {answer_key(clip, prompt, 0, JudgeSpec(judge=spec))}
-    keys.add(answer_key(clip, prompt, 0, JudgeSpec(judge=spec.model_copy(update={"num_frames": 3}))))
-    keys.add(
-        answer_key(clip, prompt, 0, JudgeSpec(judge=spec.model_copy(update={"model": ServerModelSpec(model="n")})))
-    )
+
+    def key(asked: VlmJudgeSpec) -> str:
+        return answer_keys(clip, prompt, JudgeSpec(judge=asked))[0]
+
+    others = ({"num_frames": 3}, {"model": ServerModelSpec(model="n")})
+    keys = {key(spec), *(key(spec.model_copy(update=other)) for other in others)}
     monkeypatch.setattr("rushes.judge.asked.template_hash", lambda package, name: "another text")
-    keys.add(answer_key(clip, prompt, 0, JudgeSpec(judge=spec)))
+    keys.add(key(spec))
     assert len(keys) == 4
-    assert asked_hash(spec) == asked_hash(spec) and judge_name(JudgeSpec(judge=spec)) == "m"
+    assert judge_name(JudgeSpec(judge=spec)) == "m"
 
 
 def test_a_first_word_that_is_a_thought_is_asked_again_in_a_form() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 from rushes.prompts.briefs import plan_captions
 from rushes.prompts.captions import CaptionWriter
 from rushes.prompts.write import PromptTools, write_prompts
+from rushes.recipe.base import ShapeSpec
 from rushes.records import Prompt, Question
-from rushes.roles import Brief, Draft, Failed, QuestionRequest
+from rushes.roles import Brief, Draft, Failed, QuestionRequest, Video
 from rushes.store.advance import Work
 from rushes.store.blobs import Blobs
 from rushes_sandbox.real_clips import sandbox_real_clips
@@ -84,9 +86,19 @@ def test_a_writer_that_loses_items_is_named(tmp_path: Path) -> None:
 def test_captions_come_with_the_pixels_of_their_clips(tmp_path: Path) -> None:
     clips = sandbox_real_clips(3, seed=4)
     blobs = Blobs(tmp_path)
-    made = write_prompts(PromptTools(CaptionWriter(clips), blobs), plan_captions(clips))
+    made = write_prompts(PromptTools(CaptionWriter(clips, ShapeSpec()), blobs), plan_captions(clips))
     for clip, prompt in zip(clips, made, strict=True):
         assert isinstance(prompt, Prompt)
         assert prompt.real_clip is not None
         assert (prompt.text, prompt.origin, prompt.questions) == (clip.text, "caption", clip.questions)
         assert np.array_equal(blobs.read_video(prompt.real_clip), clip.load().frames_THWC)
+
+
+def test_a_clip_of_another_shape_than_the_models_fails_alone(tmp_path: Path) -> None:
+    """A plug-in's clip, since files are cut to shape."""
+    long = sandbox_real_clips(2, seed=4)
+    short = dataclasses.replace(long[0], load=lambda: Video(long[0].load().frames_THWC[:9], 8.0))
+    clips = [short, long[1]]
+    failed, made = write_prompts(PromptTools(CaptionWriter(clips, ShapeSpec()), Blobs(tmp_path)), plan_captions(clips))
+    assert isinstance(made, Prompt) and isinstance(failed, Failed)
+    assert "expected frames of shape (17, 64, 64, 3), got (9, 64, 64, 3)" in failed.message

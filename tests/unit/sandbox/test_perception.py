@@ -11,7 +11,7 @@ import pytest
 from lab.degrade import CONDITIONS, WRONG, add_noise, blur, compress
 from lab.validate_measurer import Tally, main, other_scene, refusals, right_answers
 from rushes_sandbox.grammar import DIMENSIONS, draw_scene
-from rushes_sandbox.perception import Unclear, answer, diversity, diversity_features, drift_features, perceive
+from rushes_sandbox.perception import Unclear, answer, diversity, diversity_features, perceive
 from rushes_sandbox.perception.segment import segment
 from rushes_sandbox.perception.shapes import moments, shapes_of
 from rushes_sandbox.questions import Check
@@ -241,17 +241,6 @@ def test_diversity_is_nought_for_copies_and_grows_with_difference() -> None:
     assert diversity([one, one]) == diversity([one]) == diversity([]) == 0.0
     assert 0.0 < diversity([one, elsewhere]) < mixed <= 1.0
     assert diversity_features(one).looks[0].name == "red circle"
-
-
-def test_drift_features_follow_what_they_are_named_after() -> None:
-    frames = rendered(BALL, actions=(ROLL,))
-    base, noisy = drift_features(frames), drift_features(add_noise(frames, np.random.default_rng(0)))
-    soft, grey = drift_features(blur(frames, 1.5)), frames.mean(-1, keepdims=True).repeat(3, -1).astype(np.uint8)
-    assert soft.high_frequency < base.high_frequency < noisy.high_frequency
-    assert drift_features(grey).saturation < 0.01 < base.saturation
-    assert drift_features(np.repeat(frames[:1], 17, 0)).motion == 0.0 < base.motion
-    assert base.num_blobs == 1.0
-    assert drift_features(frames // 2).brightness == pytest.approx(base.brightness / 2, abs=0.01)
 
 
 def test_compression_keeps_shape_and_changes_pixels() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rushes.errors import RecipeError
+from rushes.measure.pairs import DIVERSITY
 from rushes.prompts.contradictions import objection
 from rushes.prompts.reading import read
 from rushes.records import Question
@@ -16,7 +17,6 @@ from rushes_sandbox.grammar import DIMENSIONS
 from rushes_sandbox.questions import read as read_question
 from rushes_sandbox.specs import WriterSpec
 from rushes_sandbox.text import MAX_TOKENS, vocabulary
-from rushes_sandbox.writer import DIVERSITY
 
 OWN: dict[str, Any] = {
     "examples": ("A red circle moves after a blue square.", "a cyan cross and a red triangle move up"),

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from rushes import secrets
+from rushes import known_keys
 from rushes.errors import UserError
 from rushes.records import Failure
 from rushes.store.events import EventLog
@@ -21,24 +21,24 @@ KEY = 'xy-Zq"0123/456789abcd'
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secrets, "_known", {})
-    secrets.remember("MY_KEY", KEY)
+    monkeypatch.setattr(known_keys, "_known", {})
+    known_keys.remember("MY_KEY", KEY)
 
 
 @pytest.mark.parametrize("written", [KEY, json.dumps(KEY), quote(KEY, safe="")])
 def test_a_key_is_hidden_in_every_spelling(written: str) -> None:
-    shown = secrets.hidden(f"before {written} after")
+    shown = known_keys.hidden(f"before {written} after")
     assert "[MY_KEY]" in shown and "0123" not in shown
 
 
 def test_words_that_stand_for_no_key_are_left() -> None:
-    secrets.remember("DUMMY", "none")
-    assert secrets.hidden("none") == "none"
+    known_keys.remember("DUMMY", "none")
+    assert known_keys.hidden("none") == "none"
 
 
 @pytest.mark.parametrize("masked", [f"{KEY[:8]}***", f"***{KEY[-8:]}", f"{KEY[:9]}*****abcd"])
 def test_a_masked_key_in_a_servers_message_loses_its_ends(masked: str) -> None:
-    shown = secrets.hidden_parts(f"bad key {masked}.")
+    shown = known_keys.hidden_parts(f"bad key {masked}.")
     assert KEY[:8] not in shown and "abcd" not in shown
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from rushes import secrets
+from rushes import known_keys
 from rushes.errors import RecipeError
 
 
@@ -38,5 +38,5 @@ def secret_from(name: str | None, server: str) -> Secret:
             expected=f"the environment variable {name} set to the key",
             next_step=f"export {name}=..., or set runtime.servers.{server}.key_env to null for a server without keys",
         )
-    secrets.remember(name, value)
+    known_keys.remember(name, value)
     return Secret(name, value)
