@@ -29,7 +29,7 @@ KNOWS = {
     "dimensions": "errors records",
     "recipe": "dimensions errors plain records roles",
     "plugins": "errors recipe roles",
-    "store": "errors execute plugins recipe records roles secrets",
+    "store": "errors execute plain plugins recipe records roles secrets",
     "llm": "errors execute recipe roles secrets store",
     "families": "errors execute recipe records store",
     "plan": "errors families plugins recipe records roles statistics store",
