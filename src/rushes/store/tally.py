@@ -116,7 +116,8 @@ class Tally(Generic[P, R]):
         self.table.land(records, cost=cost if seconds else None)
         self.missing -= {record.key for record in records}
         self.failures = {key: each for key, each in self.failures.items() if key in self.missing}
-        if self._is_first_turn:
+        # A resumed run begins with what failed before, and may have nothing else left.
+        if self._is_first_turn and any(piece.key not in self.before for piece in chunk):
             self._count_in_a_row([each for each in results if isinstance(each, Failed)], len(results))
         self._show()
 
