@@ -38,6 +38,11 @@ def plain(text: str) -> str:
     return _CONTROL.sub(_escape, text)
 
 
+def plain_json(text: str) -> str:
+    """JSON with control characters as JSON writes them, `\\u009b`: a terminal that shows the text obeys none."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def hidden(text: str) -> str:
     """`text` without what is shaped like a key.
 

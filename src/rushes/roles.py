@@ -157,7 +157,7 @@ class QuestionWriter(Protocol):
 class Critic(Protocol):
     """Prompts -> whether a video could show them."""
 
-    def verdicts(self, prompts: Sequence[Prompt]) -> list[Verdict]:
+    def verdicts(self, prompts: Sequence[Prompt]) -> list[Verdict | Failed]:
         """One verdict per prompt, in order; an unusable reply is a verdict without criterion."""
         ...
 

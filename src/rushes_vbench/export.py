@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from rushes.errors import InputError
 from rushes.records import Clip, Record
 from rushes.records.base import Count, Text
 from rushes.store.blobs import Blobs
-from rushes.store.files import explained, make_folder, visible, write_atomic
+from rushes.store.files import explained, make_folder, read_pieces, visible, write_atomic
 from rushes.store.run import Run
 from rushes_vbench.catalogue import SOURCE
 from rushes_vbench.placing import Layout, Placed, Placing, Take
@@ -171,17 +170,11 @@ def _write(take: Take, path: Path, blobs: Blobs | None, link: bool) -> None:
             raise ValueError("clips of a run need the run's blobs")
         write_video(path, blobs.read_video(take.source.frames), take.source.fps)
         return
-    with explained(path):
-        if link:
-            with suppress(OSError):  # another disk, or one without links: copied below
-                os.link(take.source.resolve(), path)
-                return
-        temporary = path.with_name(f".{os.getpid()}.tmp")
-        try:
-            shutil.copyfile(take.source, temporary)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    if link:
+        with suppress(OSError):  # another disk, or one without links: copied below
+            os.link(take.source.resolve(), path)
+            return
+    write_atomic(path, read_pieces(take.source))
 
 
 # ---------------------------------------------------------------------------------------------- clips of a run

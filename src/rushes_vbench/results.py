@@ -19,10 +19,10 @@ from typing import Any, Final
 from rushes.errors import InputError
 from rushes.records import Record
 from rushes.records.base import Text
-from rushes.store.files import is_hidden
+from rushes.store.files import is_hidden, read_file
 from rushes_vbench.catalogue import Facts, facts, identifier
 from rushes_vbench.names import last_part, parse
-from rushes_vbench.suite import Suite
+from rushes_vbench.suite import BROKEN_ZIP, Suite
 from rushes_vbench.values import ClipValue, DimensionValues, ModelValues
 
 TOLERANCE: Final = 1e-6
@@ -136,17 +136,23 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         if path.is_dir():
             for file in sorted(path.rglob("*.json")):
                 if file.is_file() and not any(is_hidden(part) for part in file.relative_to(path).parts):
-                    yield file.relative_to(path).as_posix(), _limited(file.name, file.stat().st_size, file.read_bytes)
+                    yield (
+                        _said(file.relative_to(path).as_posix()),
+                        _limited(file.name, file.stat().st_size, file.read_bytes),
+                    )
         elif path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as archive:
                 for info in sorted(archive.infolist(), key=lambda each: each.filename):
                     # macOS stores a shadow copy of every file next to it.
                     is_shadow = "__MACOSX" in info.filename or is_hidden(last_part(info.filename))
                     if info.filename.lower().endswith(".json") and not is_shadow:
-                        yield info.filename, _limited(info.filename, info.file_size, lambda i=info: archive.read(i))
+                        yield (
+                            _said(info.filename),
+                            _limited(info.filename, info.file_size, lambda i=info: archive.read(i)),
+                        )
         else:
-            yield path.name, _limited(path.name, path.stat().st_size, path.read_bytes)
-    except (OSError, zipfile.BadZipFile) as error:
+            yield _said(path.name), _limited(path.name, path.stat().st_size, lambda: read_file(path))
+    except (OSError, *BROKEN_ZIP) as error:
         raise InputError(
             f"{path} cannot be read", expected="a result file, a folder or a zip archive", got=str(error)
         ) from error
@@ -162,12 +168,26 @@ def _limited(name: str, size: int, read: Any) -> bytes:
 def _parsed(name: str, data: bytes) -> dict[str, Any] | str:
     """The object in a file, or why it is skipped."""
     try:
-        content = json.loads(data.decode("utf-8-sig"))
+        content = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_no_repeats)
+        json.dumps(content, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError) as error:
-        return f"{name}: not JSON ({str(error)[:80]})"
+        return f"{name}: not valid JSON ({_said(str(error))[:80]})"
     if isinstance(content, list):
         return f"{name}: a list of prompts, not results"
     return content if isinstance(content, dict) else f"{name}: not an object"
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; which of two entries of one name is meant, nobody knows."""
+    for name, num in Counter(name for name, _ in pairs).items():
+        if num > 1:
+            raise ValueError(f"{name!r} is in one object {num} times")
+    return dict(pairs)
+
+
+def _said(text: str) -> str:
+    """A file's name, or words about its content, as text that can be shown and stored."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 # ---------------------------------------------------------------------------------------------- one dimension
@@ -219,10 +239,19 @@ def _several(chosen: _Stated, stated: Sequence[_Stated]) -> Iterator[str]:
 def _taken_apart(content: Any) -> tuple[float | None, list[Any] | None]:
     """Stated score and rows; None for either that is missing."""
     is_pair = isinstance(content, list) and len(content) == 2
-    score = content[0] if is_pair else content
-    is_number = isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score)
     rows = content[1] if is_pair and isinstance(content[1], list) and content[1] else None
-    return (float(score) if is_number else None), rows
+    return _number(content[0] if is_pair else content), rows
+
+
+def _number(value: Any) -> float | None:
+    """A finite number; None for anything else, a truth value and a whole number of 400 digits among it."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _known_stems(name: str, suite: Suite | None) -> Counter[str] | None:
@@ -249,21 +278,18 @@ def _read_rows(rows: Sequence[Any], fact: Facts, known: Counter[str] | None) -> 
 
 
 def _read_value(reading: _Reading, value: Any, place: tuple[str, int], fact: Facts) -> None:
-    found: float | None = None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        if isinstance(value, bool):
-            found = float(value)
-        else:
-            reading.fault("a value that is not a number; counted as not applicable", value)
-    elif value == _NOT_APPLICABLE:
+    found = _number(float(value) if isinstance(value, bool) else value)
+    if not isinstance(value, int | float):
+        reading.fault("a value that is not a number; counted as not applicable", value)
+    elif found == _NOT_APPLICABLE:
+        found = None
         if not fact.may_be_invalid:
             reading.fault("-1, which the official method never gives in this dimension", place[0])
-    elif not math.isfinite(value) or not 0.0 <= value <= 1.0:
+    elif found is None or not 0.0 <= found <= 1.0:
+        found = None
         reading.fault("a value outside 0 to 1; counted as not applicable", value)
-    else:
-        found = float(value)
-        if fact.value_kind == "binary" and found not in (0.0, 1.0):
-            reading.fault("a value between 0 and 1, where the current official method gives 0 or 1", value)
+    elif fact.value_kind == "binary" and found not in (0.0, 1.0):
+        reading.fault("a value between 0 and 1, where the current official method gives 0 or 1", value)
     reading.values.append(ClipValue(prompt=place[0], sample=place[1], value=found))
 
 

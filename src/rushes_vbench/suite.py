@@ -7,7 +7,9 @@ Dynamic_Spatial_Relationship occurs twice, word for word; the repository has sin
 from __future__ import annotations
 
 import json
+import lzma
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,6 +36,9 @@ _GET_IT: Final = (
     "git clone --depth 1 https://github.com/Vchitect/VBench (then name that folder), "
     "or: pip download --no-deps vbench2==0.1.1 (then name the .whl file)"
 )
+
+BROKEN_ZIP: Final = (zipfile.BadZipFile, RuntimeError, zlib.error, lzma.LZMAError, EOFError, ValueError)
+"""What reading a zip raises where it is damaged, needs a password, or is packed in a way that is not supported."""
 
 Edition = Literal["repository", "wheel", "modified"]
 """`repository`: since 2025-04-18; `wheel`: vbench2 0.1.0 and 0.1.1, and the repository before; `modified`: neither."""
@@ -215,7 +220,7 @@ def _from_wheel(path: Path) -> bytes:
             if wheel.getinfo(f"vbench2/{FILE}").file_size > _MAX_BYTES:
                 raise InputError(f"{path.name}: {FILE} in it is too large to be the suite")
             return wheel.read(f"vbench2/{FILE}")
-    except (zipfile.BadZipFile, KeyError, OSError) as error:
+    except (KeyError, OSError, *BROKEN_ZIP) as error:
         raise InputError(
             f"{path.name} is not a wheel of vbench2",
             expected=f"an archive with vbench2/{FILE}",

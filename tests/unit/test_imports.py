@@ -29,7 +29,7 @@ KNOWS = {
     "dimensions": "errors records",
     "recipe": "dimensions errors plain records roles",
     "plugins": "errors recipe roles",
-    "store": "errors execute known_keys plugins recipe records roles",
+    "store": "errors execute known_keys plain plugins recipe records roles",
     "llm": "errors execute known_keys recipe roles store",
     "families": "errors execute recipe records store",
     "plan": "errors families plugins recipe records roles statistics store",

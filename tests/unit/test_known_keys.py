@@ -13,6 +13,7 @@ import pytest
 
 from rushes import known_keys
 from rushes.errors import UserError
+from rushes.plain import plain
 from rushes.records import Failure
 from rushes.store.events import EventLog
 
@@ -40,6 +41,15 @@ def test_words_that_stand_for_no_key_are_left() -> None:
 def test_a_masked_key_in_a_servers_message_loses_its_ends(masked: str) -> None:
     shown = known_keys.hidden_parts(f"bad key {masked}.")
     assert KEY[:8] not in shown and "abcd" not in shown
+
+
+def test_the_log_of_events_moves_no_terminal_and_reads_back(tmp_path: Path) -> None:
+    said = "a\x1b[2J b\x9b2J c\u202ed \x7f \ud800 \u6f22"
+    log = EventLog(tmp_path / "events.jsonl")
+    log.write("item_failed", message=said)
+    text = (tmp_path / "events.jsonl").read_text(encoding="utf-8")
+    assert plain(text) == text and "\u6f22" in text and text.endswith("\n")
+    assert log.read()[0]["message"] == said
 
 
 def test_errors_and_events_show_no_key(tmp_path: Path) -> None:

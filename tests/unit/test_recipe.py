@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -329,6 +330,19 @@ def test_what_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
         with pytest.raises(RecipeError) as caught:
             load_recipe(wanted)
         assert word in str(caught.value)
+
+
+def test_a_pipe_is_read_but_never_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    monkeypatch.setattr("rushes.recipe.load._WRITER_S", 0.01)
+    with pytest.raises(RecipeError, match="nothing is written into the pipe"):
+        load_recipe(pipe)
+    reader, writer = os.pipe()  # what a shell gives for <(...)
+    os.write(writer, b"from: tiny\nname: piped\n")
+    os.close(writer)
+    assert load_recipe(f"/dev/fd/{reader}").name == "piped"
+    os.close(reader)
 
 
 def test_the_recipe_that_a_run_keeps_loads_as_the_same_recipe(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def check(seed: int, num: int, folder: Path) -> None:
 
 
 def test_no_odd_recipe_gives_a_traceback_or_shows_a_key(tmp_path: Path) -> None:
-    check(0, 40, tmp_path)
+    check(0, 400, tmp_path)
 
 
 def test_every_setting_takes_or_refuses_odd_values() -> None:

@@ -15,6 +15,7 @@ from typing import Final
 
 from rushes.audit.cases import Case
 from rushes.errors import InputError
+from rushes.store.files import read_file
 
 COLUMNS: Final = ("clip", "question", "answer")
 """Columns that a file of labels must have."""
@@ -76,7 +77,7 @@ def read_labels(path: Path, cases: Sequence[Case]) -> Labels:
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_file(path).decode("utf-8-sig")
     except OSError as error:
         raise InputError(
             f"cannot read the labels in {path}", got=error.strerror, next_step="name a CSV file"

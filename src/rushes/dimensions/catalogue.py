@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import yaml
 from pydantic import TypeAdapter, model_validator
@@ -15,6 +15,16 @@ from rushes.records import Question, Record
 from rushes.records.base import Text
 
 _MAX_BYTES: Final = 1 << 24
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc,unused-ignore]
+    """Refuses aliases: a few lines of them can stand for more values than any memory holds."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """The next node."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError(f"line {self.peek_event().start_mark.line + 1} has an alias: write its value out")
+        return super().compose_node(parent, index)
 
 
 class Dimension(Record):
@@ -82,7 +92,7 @@ def _text_of(path: Path) -> str:
 
 def _parsed(text: str, name: str) -> tuple[Dimension, ...]:
     try:
-        rows = yaml.safe_load(text)
+        rows = yaml.load(text, Loader=_Loader)
         for row in rows:
             row.pop("facts", None)  # about the benchmark that the dimension belongs to; not part of work keys
         return TypeAdapter(tuple[Dimension, ...]).validate_python(rows)

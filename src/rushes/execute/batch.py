@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from rushes.errors import Stopped, UserError
@@ -33,6 +34,8 @@ def batch_or_alone(call: Callable[[Sequence[Request]], object], requests: Sequen
     failed_in_a_row = 0
     for request in requests:
         (alone,) = _one_call(call, [request])
+        if isinstance(alone, Failed):
+            alone = replace(alone, was_alone=True)
         results.append(alone)
         failed_in_a_row = failed_in_a_row + 1 if isinstance(alone, Failed) else 0
         if failed_in_a_row == _MAX_ALONE:

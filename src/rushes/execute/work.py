@@ -34,6 +34,8 @@ class Failed:
     """Traceback as text; may be empty."""
     retry: Retry = "counted"
     """Whether another try may help."""
+    was_alone: bool = False
+    """It failed in a call of its own, after the call for a whole batch had failed."""
 
     @classmethod
     def of(cls, error: BaseException, retry: Retry = "counted") -> Failed:

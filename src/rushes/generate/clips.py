@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,7 +71,8 @@ def generate_chunk(
         except Exception as error:
             results = [Failed.of(error)] * len(group)
         for place, result in zip(group, results, strict=True):
-            made[place] = result
+            is_late = group is not groups[0]
+            made[place] = replace(result, was_alone=is_late) if isinstance(result, Failed) else result
         failed = [result for result in results if isinstance(result, Failed)]
         if failed and len(group) > 1:
             _warn(failed, len(group))

@@ -63,7 +63,20 @@ class ReplyCache:
 
     def keep_for(self, who: str) -> Keep:
         """Stores replies of one model as they arrive; `who` as in `reply_key`."""
-        return lambda request, reply: self.put(reply_key(request, who), reply)
+
+        def keep(request: ChatRequest, reply: ChatReply) -> None:
+            self.put(reply_key(request, who), reply)
+            if not self.knows(who):
+                write_atomic(self._mark(who), b"")
+
+        return keep
+
+    def knows(self, who: str) -> bool:
+        """Whether a reply of that model was ever stored."""
+        return self._mark(who).exists()
+
+    def _mark(self, who: str) -> Path:
+        return self.folder / f"{content_hash(who)}.answered"
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"

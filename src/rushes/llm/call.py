@@ -6,12 +6,12 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rushes import known_keys
 from rushes.errors import Stopped, UserError
 from rushes.execute.stop import is_stopping
+from rushes.llm.cache import reply_key
 from rushes.llm.chat import NO_CHANCES, TOO_LONG, TOO_MANY_IMAGES, ChatReply, ChatRequest
 from rushes.llm.cost import most
 from rushes.llm.http import ReplyTooLarge, import_openai, open_client
@@ -31,7 +31,6 @@ _DOWN: Final = ("ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProt
 """Failures before there is a connection; after that, a failure may be that of one request."""
 _LASTING: Final = (TOO_LONG, TOO_MANY_IMAGES, NO_CHANCES, "ReplyTooLarge")
 """Failures that another try of the same request would repeat."""
-_numbers = count()
 
 Kind = Literal["Limited", "Status", "Down", "ConnectionLost", "Timeout", "WebPage", "BadReply"]
 
@@ -73,26 +72,26 @@ class Call:
     async def _one(self, request: ChatRequest) -> ChatReply | Failed:
         async with self._room:
             try:
-                return await self._tried(request, next(_numbers))
+                return await self._tried(request)
             except Refused as refused:
                 return Failed(refused.kind, refused.said, retry="useless" if refused.kind in _LASTING else "counted")
             except Exception as error:
                 self._raised = self._raised or error
                 return Failed.of(error)
 
-    async def _tried(self, request: ChatRequest, number: int) -> ChatReply:
+    async def _tried(self, request: ChatRequest) -> ChatReply:
         num_failed = 0
         while self._raised is None:
-            outcome = await self._once(request, number)
+            outcome = await self._once(request)
             if isinstance(outcome, ChatReply):
                 return outcome
             if isinstance(outcome, _Trouble):
                 num_failed += 1
-                self._check_worth_it(outcome, num_failed, number)
+                self._check_worth_it(outcome, num_failed, request)
                 await self._pause(outcome.at_least_s, num_failed)
         raise Refused("Stopped", "another request of the same call could not be answered at all")
 
-    async def _once(self, request: ChatRequest, number: int) -> ChatReply | Taken | _Trouble:
+    async def _once(self, request: ChatRequest) -> ChatReply | Taken | _Trouble:
         taken = self._model.taken
         if request.num_logprobs and request.max_tokens == 1 and taken.num_logprobs == 0:
             raise Refused(NO_CHANCES, f"{self._model.name} gives no log-probabilities")
@@ -101,7 +100,7 @@ class Call:
             try:
                 return await self._sent(request, sent)
             except self._openai.APIStatusError as error:
-                return self._after_status(error, sent, number)
+                return self._after_status(error, sent, request)
             except ReplyTooLarge as error:
                 raise Refused("ReplyTooLarge", str(error)) from None
             except BadReply as error:
@@ -125,7 +124,7 @@ class Call:
             self._model.keep(request, reply)
         return reply
 
-    def _after_status(self, error: Any, sent: Body, number: int) -> Taken | _Trouble:
+    def _after_status(self, error: Any, sent: Body, request: ChatRequest) -> Taken | _Trouble:
         body, url = error.response.text, str(error.request.url)
         is_plain = error.body is None or isinstance(error.body, str)
         said = _said(f"Error code: {error.status_code} - {body}" if is_plain and body[:1] != "<" else error)
@@ -135,7 +134,7 @@ class Call:
         except Unusable as problem:
             raise self._error(problem.problem, problem.expected, said) from None
         except Refused as refused:
-            if refused.kind.startswith("Http") and self._model.streak.is_everywhere(said, number, "given up"):
+            if refused.kind.startswith("Http") and self._is_everywhere(said, request, "given up"):
                 raise self._everywhere(said) from None
             raise
         if isinstance(found, Taken):
@@ -154,7 +153,7 @@ class Call:
             return _Trouble("Timeout", f"no complete reply within {self._server.timeout_s:g} s", "Timeout")
         return _Trouble("ConnectionLost", f"the connection was lost: {_said(error.__cause__ or error)}", "Connection")
 
-    def _check_worth_it(self, trouble: _Trouble, num_failed: int, number: int) -> None:
+    def _check_worth_it(self, trouble: _Trouble, num_failed: int, request: ChatRequest) -> None:
         """Raise if another try of this request, or of any, makes no sense."""
         server, is_last = self._server, num_failed > self._server.num_retries
         tries = f"{num_failed} {'try' if num_failed == 1 else 'tries'}"
@@ -165,10 +164,10 @@ class Call:
         if is_last and trouble.kind == "WebPage":
             raise self._error("answers with a web page", "the address of an API, usually ending in /v1", trouble.said)
         is_steady = is_last or (num_failed > 1 and trouble.kind in ("Status", "BadReply"))
-        stage: Literal["trying", "given up"] = "given up" if is_last else "trying"
-        if is_steady and self._model.streak.is_everywhere(trouble.said, number, stage):
+        if is_steady and self._is_everywhere(trouble.said, request, "given up" if is_last else "trying"):
             raise self._everywhere(trouble.said)
-        if is_last:
+        is_one_of_many = self._model.streak.is_long and trouble.kind not in ("Limited", "Down", "WebPage")
+        if is_last or is_one_of_many:
             raise Refused(trouble.error_type, f"{trouble.said} ({tries})")
         if trouble.at_least_s > server.max_wait_s:
             pause = f"{trouble.at_least_s:.0f} s" if trouble.at_least_s < _YEARS_S else "years"
@@ -186,6 +185,9 @@ class Call:
             if is_stopping():
                 raise Stopped(f"stopped while the server {self._model.spec.server!r} had trouble; replies are kept")
             await asyncio.sleep(min(left, _LOOK_S))
+
+    def _is_everywhere(self, said: str, request: ChatRequest, stage: Literal["trying", "given up"]) -> bool:
+        return self._model.streak.is_everywhere(said, reply_key(request, ""), stage)
 
     def _everywhere(self, said: str) -> ServerError:
         return self._error("gives every request the same error", "a reply to at least one request", said)

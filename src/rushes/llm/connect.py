@@ -38,6 +38,7 @@ def connect(spec: ServerModelSpec, runtime: RuntimeSpec) -> ChatModel:
     further = "" if spec.extra_body is None else f" {canonical_json(spec.extra_body)}"
     who = f"server {spec.server} {spec.model}{further}"
     client = ServerModel(spec, server, secret, _shared_meter(spec.server, server, folder), cache.keep_for(who))
+    client.streak.has_answered = cache.knows(who)
     return Remembering(client, cache, who)
 
 

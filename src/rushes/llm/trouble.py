@@ -15,7 +15,7 @@ from rushes.llm.wire import Body, Taken, images_allowed, is_final, is_too_long
 _MANY: Final = 4
 """Requests with the same error after which it is that of the server, if it has answered none."""
 _MANY_LATER: Final = 16
-"""The same for a server that answered before."""
+"""Requests with the same error after which a server that answered before is asked once for each request."""
 _CHANGING: Final = re.compile(r"[0-9a-f-]{8,}|\d+")
 """Parts of an error that differ between requests: numbers, identifiers, times."""
 
@@ -125,28 +125,34 @@ def _host(url: str) -> str:
 class Streak:
     """Requests that failed one after the other with the same words, to tell a server's fault from a request's."""
 
-    _has_answered: bool = False
+    has_answered: bool = False
+    """Whether it ever answered a request, in an earlier run too: then what a run has left may be only what fails."""
     _said: str = ""
-    _failed: set[int] = field(default_factory=set[int])
+    _failed: set[str] = field(default_factory=set[str])
 
     def answered(self) -> None:
         """A request was answered."""
-        self._has_answered = True
+        self.has_answered = True
         self._failed.clear()
 
-    def is_everywhere(self, said: str, number: int, stage: Literal["trying", "given up"]) -> bool:
-        """Count a failed request, and say whether its error is that of every request.
+    @property
+    def is_long(self) -> bool:
+        """Whether so many requests failed with the same words that another try of one is not worth its pause."""
+        return len(self._failed) >= _MANY_LATER
+
+    def is_everywhere(self, said: str, request: str, stage: Literal["trying", "given up"]) -> bool:
+        """Count a failed request, and say whether its error is that of every request: the server never answered one.
 
         Args:
             said: the error.
-            number: of the request, unique.
+            request: the same for every try of a request, however often it is sent.
             stage: whether the request may still be tried again; then it counts only if no request was ever answered.
         """
-        if self._has_answered and stage == "trying":
+        if self.has_answered and stage == "trying":
             return False
         same = _CHANGING.sub("#", said)
         if same != self._said:
             self._said = same
             self._failed.clear()
-        self._failed.add(number)
-        return len(self._failed) >= (_MANY_LATER if self._has_answered else _MANY)
+        self._failed.add(request)
+        return not self.has_answered and len(self._failed) >= _MANY

@@ -170,11 +170,18 @@ def _first_token(choice: Mapping[str, Any]) -> tuple[TokenChance, ...] | None:
     Raises:
         BadReply: what it gave are no log-probabilities.
     """
-    match choice.get("logprobs"):
+    match given := choice.get("logprobs"):
         case {"content": [{"top_logprobs": [_, *_] as top}, *_]}:
             pass
-        case _:
+        case None | {"content": None | [] | [{"top_logprobs": None | []}, *_]}:
             return None
+        case {**entries} if "content" not in entries:
+            return None  # also the older format, which gives no candidates in this place
+        case {"content": [{"logprob": _, **entries}, *_]} if "top_logprobs" not in entries:
+            return None
+        case _:
+            # Garbage is not "no probabilities": the text beside it would be scored as certain.
+            raise BadReply(f"expected the log-probabilities of tokens, got {str(given)[:_SHOWN]}")
     found = []
     for each in top:
         match each:

@@ -8,13 +8,13 @@ from typing import Final
 
 from pydantic import Field
 
-from rushes.execute.work import MAX_TRIES
 from rushes.llm.ask import Ask, ReplyForm, Unusable, ask_all, read_decision, schema_of
 from rushes.llm.chat import ChatModel, ChatRequest
-from rushes.llm.templates import render
+from rushes.llm.templates import render, template_hash
 from rushes.recipe.models import CriticSpec
 from rushes.records import Criterion, Prompt, Verdict
 from rushes.roles import Failed
+from rushes.store.identity import work_key
 
 _MAX_REASON: Final = 300
 _MAX_TOKENS: Final = 160
@@ -36,20 +36,17 @@ class FeasibilityCritic:
     model: ChatModel
     """The model to ask."""
 
-    def verdicts(self, prompts: Sequence[Prompt]) -> list[Verdict]:
-        """One verdict per prompt, in order; a request that fails in passing is sent again, three times in all.
+    def verdicts(self, prompts: Sequence[Prompt]) -> list[Verdict | Failed]:
+        """One verdict per prompt, in order; `Failed` where the same request may succeed later.
 
         Raises:
             UserError: the model cannot be reached at all.
         """
-        asks = [self._ask(prompt) for prompt in prompts]
-        given = ask_all(self.model, asks, self.spec.num_tries)
-        for _ in range(MAX_TRIES - 1):
-            again = [i for i, form in enumerate(given) if isinstance(form, Failed) and form.retry != "useless"]
-            replies = ask_all(self.model, [asks[i] for i in again], self.spec.num_tries)
-            for i, reply in zip(again, replies, strict=True):
-                given[i] = reply
-        return [self._verdict(prompt, form) for prompt, form in zip(prompts, given, strict=True)]
+        given = ask_all(self.model, [self._ask(prompt) for prompt in prompts], self.spec.num_tries)
+        return [
+            form if isinstance(form, Failed) and form.retry != "useless" else self._verdict(prompt, form)
+            for prompt, form in zip(prompts, given, strict=True)
+        ]
 
     def _ask(self, prompt: Prompt) -> Ask[VerdictForm]:
         turns = render(
@@ -64,12 +61,19 @@ class FeasibilityCritic:
     def _verdict(self, prompt: Prompt, form: VerdictForm | Failed) -> Verdict:
         criterion, reason = (None, form.message) if isinstance(form, Failed) else (form.criterion, form.reason)
         return Verdict(
+            key=verdict_key(self.spec, prompt),
             prompt_key=prompt.key,
             text=prompt.text,
             criterion=criterion,
             reason=" ".join(reason.split())[:_MAX_REASON],
             critic=self.model.name,
         )
+
+
+def verdict_key(spec: CriticSpec, prompt: Prompt) -> str:
+    """The work key of a verdict; whether it is enforced changes nothing about it."""
+    asked = spec.model_copy(update={"enforce": True})
+    return work_key("verdict", {"critic": asked, "rubric": template_hash("rushes.prompts", spec.template)}, [prompt])
 
 
 def _read(text: str) -> VerdictForm:

@@ -11,6 +11,7 @@ from rushes.errors import InputError
 from rushes.prompts.rows import BadRow, parse_line, questions_of, text_of
 from rushes.recipe.prompts import FixedWriterSpec
 from rushes.roles import Brief, Draft, Failed
+from rushes.store.files import read_file
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class FixedWriter:
         """
         path = Path(spec.path)
         try:
-            lines = path.read_bytes().split(b"\n")
+            lines = read_file(path).split(b"\n")
         except OSError as error:
             raise InputError(
                 "the file of prompts cannot be read",

@@ -17,6 +17,7 @@ from rushes.errors import InputError
 from rushes.prompts.clip_files import CAPTION_SUFFIX, captioned
 from rushes.prompts.rows import BadRow, as_utf8, parse_line, plain_names, questions_of, text_of
 from rushes.records import Question
+from rushes.store.files import read_file
 
 FILE_COLUMNS: Final = ("file_name", "video", "video_path", "file_path", "path")
 """Columns that may hold the file's name, in order of preference."""
@@ -68,7 +69,7 @@ def read_metadata(folder: Path) -> list[MetadataRow | BadEntry]:
     names = metadata_files(folder)
     name = names[0]
     try:
-        data = (folder / name).read_bytes()
+        data = read_file(folder / name)
     except OSError as error:
         raise InputError(f"cannot read {folder / name}", got=error.strerror, next_step="check that file") from error
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import select
 import stat
 from collections.abc import Sequence
 from functools import cache, partial
@@ -36,6 +37,8 @@ from rushes.recipe.yaml_reader import (
 )
 
 _ENDINGS: Final = (".yaml", ".yml")
+_WRITER_S: Final = 3.0
+"""How long a pipe may take to get its first byte, seconds."""
 
 
 def load_recipe(path_or_name: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Recipe:
@@ -142,7 +145,11 @@ def _bytes_of(path: Path) -> bytes:
     kind = path.stat().st_mode
     if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind) or stat.S_ISDIR(kind)):
         raise RecipeError(f"{path} is not a file", expected="a recipe file", next_step="name a .yaml file")
-    with path.open("rb") as stream:
+    # Not blocking, since opening a pipe without a writer would wait for one.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+        if stat.S_ISFIFO(kind) and not select.select([stream], [], [], _WRITER_S)[0]:
+            raise RecipeError(f"nothing is written into the pipe {path}", next_step="name a .yaml file")
+        os.set_blocking(stream.fileno(), True)
         data = stream.read(4 * MAX_BYTES + 1)
     if len(data) > 4 * MAX_BYTES:
         raise RecipeError(f"{path} is too long for a recipe", expected="at most 1 MiB")

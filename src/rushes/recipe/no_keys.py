@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rushes.errors import RecipeError
 from rushes.plain import HIDDEN, hidden, names_secret
-from rushes.recipe.yaml_reader import Document, KeyPath, Value, dotted
+
+if TYPE_CHECKING:
+    from rushes.recipe.yaml_reader import Document, KeyPath, Value
 
 _FOR_KEYS: Final = re.compile(
     r"(?i)^(key|token)$|secret|passw|passphrase|pwd$|credential|authori[sz]ation|bearer|cookie"
@@ -30,6 +32,8 @@ def check_no_keys(document: Document) -> None:
     Raises:
         RecipeError: one of its texts does; the message names the setting and does not show it.
     """
+    from rushes.recipe.yaml_reader import dotted
+
     for path, text in _texts(document.value, ()):
         place = document.place(path)
         where = place if place == f"--set {dotted(path)}" else f"{place}: {dotted(path)}".removeprefix(": ")

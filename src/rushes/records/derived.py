@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
-from rushes.records.base import Count, Key, Record, Seconds, Share, Size, Text
+from rushes.records.base import Count, Key, KeyedRecord, Record, Seconds, Share, Size, Text
 from rushes.records.expensive import Outcome
 
 Gain = Annotated[float, Field(ge=-1.0, le=1.0)]
@@ -75,12 +75,12 @@ Criterion = Literal["none", "contradiction", "impossible", "not_visible", "too_m
 """Why a critic refuses a prompt, by its rubric; "none" for a prompt that a clip can show."""
 
 
-class Verdict(Record):
+class Verdict(KeyedRecord):
     """The critic's verdict on a prompt.
 
     Example:
-        Verdict(prompt_key="1c" * 32, text="a round square", criterion="contradiction", reason="squares have corners",
-                critic="qwen3-8b")
+        Verdict(key="7e" * 32, prompt_key="1c" * 32, text="a round square", criterion="contradiction",
+                reason="squares have corners", critic="qwen3-8b")
     """
 
     prompt_key: Key

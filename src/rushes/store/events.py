@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rushes.known_keys import hidden
+from rushes.plain import plain_json
 from rushes.store.files import explained
 
 
@@ -31,11 +32,11 @@ class EventLog:
             StoreError: disk full or read-only.
         """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = hidden(json.dumps({"at": now, "event": event, **fields}, ensure_ascii=False, default=str)) + "\n"
+        line = plain_json(hidden(json.dumps({"at": now, "event": event, **fields}, ensure_ascii=False, default=str)))
         with explained(self.path):
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
             try:
-                os.write(descriptor, self._line_break(descriptor) + line.encode("utf-8", errors="replace"))
+                os.write(descriptor, self._line_break(descriptor) + f"{line}\n".encode())
             finally:
                 os.close(descriptor)
 

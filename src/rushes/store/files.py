@@ -135,6 +135,17 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def read_file(path: Path) -> bytes:
+    """The content of a file that the user names.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe or device, which could block for ever or have no end.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "not a file but a pipe or a device")
+    return path.read_bytes()
+
+
 def read_pieces(path: Path) -> Iterator[bytes]:
     """The bytes of a file, one mebibyte at a time."""
     with path.open("rb") as file:

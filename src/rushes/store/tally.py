@@ -49,6 +49,8 @@ class Tally(Generic[P, R]):
         """Keys that this run tries no more."""
         self.failures: dict[str, Failure] = {}
         """The last failure of each key in this run."""
+        self._alone: set[str] = set()
+        """Keys that failed in a call of their own, beside others that did not."""
         self.num_before = len(work) - len(missing)
         self.start = time.perf_counter()
         self._tries: Counter[str] = Counter()
@@ -72,8 +74,16 @@ class Tally(Generic[P, R]):
         return len(self.missing & (self.given_up | self.settled))
 
     def pending(self, chunks: Sequence[Sequence[Work[P]]]) -> list[Sequence[Work[P]]]:
-        """The chunks with something to try."""
-        return [chunk for chunk in chunks if any(self._is_wanted(piece.key) for piece in chunk)]
+        """What to try of each chunk: all of it, or only what failed in a call of its own.
+
+        A whole chunk has the arithmetic of an undisturbed run. Where its pieces were made one by one, that is gone, and
+        making the others again would only cost.
+        """
+        return [part for chunk in chunks if (part := self._part(chunk))]
+
+    def _part(self, chunk: Sequence[Work[P]]) -> Sequence[Work[P]]:
+        wanted = [piece for piece in chunk if self._is_wanted(piece.key)]
+        return wanted if all(piece.key in self._alone for piece in wanted) else chunk
 
     @contextlib.contextmanager
     def reported(self) -> Iterator[None]:
@@ -97,6 +107,8 @@ class Tally(Generic[P, R]):
             if isinstance(result, Failed):
                 if self._is_wanted(piece.key):
                     self._count(piece.key, result)
+                if result.was_alone and not all(isinstance(each, Failed) for each in results):
+                    self._alone.add(piece.key)
             elif piece.key in self.missing:
                 records.append(result)
         seconds = 0.0 if isinstance(outcome, Failed) else outcome.seconds
@@ -104,7 +116,8 @@ class Tally(Generic[P, R]):
         self.table.land(records, cost=cost if seconds else None)
         self.missing -= {record.key for record in records}
         self.failures = {key: each for key, each in self.failures.items() if key in self.missing}
-        if self._is_first_turn:
+        # A resumed run begins with what failed before, and may have nothing else left.
+        if self._is_first_turn and any(piece.key not in self.before for piece in chunk):
             self._count_in_a_row([each for each in results if isinstance(each, Failed)], len(results))
         self._show()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,6 +83,13 @@ def test_unknown_catalogue_is_refused_with_what_one_looks_like(name: str) -> Non
     assert caught.value.expected == "a YAML file, or one inside an installed package: rushes_sandbox:dimensions.yaml"
     assert caught.value.got_repr == repr(name)
     assert "diagnose.catalogue" in (caught.value.next_step or "")
+
+
+def test_aliases_in_a_catalogue_are_refused_since_a_few_lines_of_them_fill_any_memory(tmp_path: Path) -> None:
+    bomb = ["- &a0 [x, x]", *(f"- &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 99))]
+    (tmp_path / "bomb.yaml").write_text("\n".join(bomb))
+    with pytest.raises(RecipeError, match="line 2 has an alias"):
+        catalogue(str(tmp_path / "bomb.yaml"))
 
 
 def test_example_questions_must_fit_the_examples() -> None:

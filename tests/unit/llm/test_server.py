@@ -400,6 +400,26 @@ def test_a_server_that_loses_every_connection_ends_the_run() -> None:
         model(server.url).reply([request(str(i)) for i in range(5)])
 
 
+def test_one_request_is_no_everywhere_however_often_it_is_sent() -> None:
+    with OddServer(hangs_up) as server:
+        client = model(server.url, num_retries=1)
+        for _ in range(5):
+            (given,) = client.reply([request("poison")])
+            assert isinstance(given, Failed)
+
+
+def test_a_run_that_has_only_its_poisoned_requests_left_does_not_end_by_them(tmp_path: Path) -> None:
+    def poisoned(handler: Handler, body: dict[str, object]) -> None:
+        (hangs_up if "poison" in asked_text(body) else says("ok"))(handler, body)
+
+    with OddServer(poisoned) as server:
+        assert model(server.url, tmp_path, num_retries=1).reply([request("fine")]) == [ChatReply("ok")]
+        again = model(server.url, tmp_path, num_retries=1)
+        given = again.reply([request(f"poison {i}") for i in range(40)])
+    assert all(isinstance(each, Failed) for each in given)
+    assert len(server.bodies) < 1 + 2 * 40, "after many of them, each is asked once"
+
+
 @pytest.mark.parametrize(("code", "most"), [(500, 10), (400, 8)])
 def test_the_same_words_to_every_request_end_the_run(code: int, most: int) -> None:
     def refuse(handler: Handler, body: dict[str, object]) -> None:

@@ -10,6 +10,8 @@ import pytest
 from rushes.llm.chat import ChatReply, ChatRequest, Message, TokenChance, without_system
 from rushes.llm.wire import BadReply, Taken, body_of, images_allowed, is_all_on_one, reply_from
 
+GARBAGE: tuple[Any, ...] = (3.7, None, "yes", [], {}, {"top_logprobs": 3.7}, {"top_logprobs": {"a": 1}})
+
 
 def response(content: Any = "yes", top: Any = None, **choice: Any) -> str:
     logprobs = None if top is None else {"content": [{"token": "yes", "logprob": -0.1, "top_logprobs": top}]}
@@ -39,9 +41,28 @@ def test_rounding_and_impossible_tokens_are_valid() -> None:
     assert reply.first_token is not None and [each.logprob for each in reply.first_token] == [0.0, -20.0, -1e4]
 
 
-@pytest.mark.parametrize("found", [{}, {"logprobs": {"content": []}}, {"logprobs": {"content": None}}])
-def test_no_probabilities_are_none(found: dict[str, Any]) -> None:
-    assert reply_from(response(**found), 20)[0] == ChatReply("yes")
+@pytest.mark.parametrize(
+    "found",
+    [
+        *(None, {}, {"content": []}, {"content": None}, {"tokens": ["yes"], "token_logprobs": [-0.1]}),
+        {"content": [{"token": "yes", "logprob": -0.1}]},
+        {"content": [{"token": "yes", "logprob": -0.1, "top_logprobs": []}]},
+    ],
+)
+def test_no_probabilities_are_none(found: Any) -> None:
+    assert reply_from(response(logprobs=found), 20)[0] == ChatReply("yes")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        *(3.7, True, "yes", [], [-0.1], {"content": 3.7}, {"content": "yes"}, {"content": {"yes": 1}}),
+        *({"content": [each]} for each in GARBAGE),
+    ],
+)
+def test_garbage_in_the_place_of_probabilities_makes_the_reply_bad(found: Any) -> None:
+    with pytest.raises(BadReply, match="expected the log-probabilities"):
+        reply_from(response(logprobs=found), 20)
 
 
 def test_a_model_that_only_thought_gave_an_empty_reply() -> None:

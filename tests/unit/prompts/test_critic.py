@@ -12,7 +12,7 @@ from rushes.prompts.orders import orders_in
 from rushes.prompts.screen import screen
 from rushes.recipe.models import CriticSpec
 from rushes.recipe.prompts import ScreenSpec
-from rushes.records import Prompt
+from rushes.records import Prompt, Verdict
 from rushes.roles import Failed
 from tests.support.judged import make_prompt
 from tests.unit.prompts.test_llm_writer import Scripted
@@ -31,12 +31,17 @@ def by_text(request: ChatRequest) -> str:
     return verdict("impossible", "three  elbows") if "elbow" in asked else verdict("none", "fine")
 
 
+def verdicts(model: Scripted, *prompts: Prompt) -> list[Verdict]:
+    given = FeasibilityCritic(CriticSpec(), model).verdicts(prompts)
+    return [each for each in given if isinstance(each, Verdict)]
+
+
 GOOD, BAD = prompt("a fox runs over a field"), prompt("a man with three elbows waves")
 
 
 def test_verdicts_and_what_is_asked() -> None:
     model = Scripted(by_text)
-    fine, bad = FeasibilityCritic(CriticSpec(), model).verdicts([GOOD, BAD])
+    fine, bad = verdicts(model, GOOD, BAD)
     assert fine.objection is None and fine.criterion == "none" and fine.prompt_key == GOOD.key
     assert bad.objection == ("infeasible", "impossible: three elbows (critic: scripted)")
     assert (
@@ -48,7 +53,7 @@ def test_verdicts_and_what_is_asked() -> None:
 
 def test_captions_of_real_clips_are_read_without_a_dimension() -> None:
     model = Scripted(by_text)
-    FeasibilityCritic(CriticSpec(), model).verdicts([prompt("a fox runs", origin="caption")])
+    verdicts(model, prompt("a fox runs", origin="caption"))
     assert "ability" not in model.asked[0].messages[-1].text
 
 
@@ -56,21 +61,22 @@ def test_captions_of_real_clips_are_read_without_a_dimension() -> None:
     "reply", ["yes, fine", verdict("ugly"), verdict("none", ""), ChatReply(verdict("none"), is_cut=True)]
 )
 def test_without_a_usable_verdict_there_is_no_pass(reply: str | ChatReply) -> None:
-    (found,) = FeasibilityCritic(CriticSpec(), Scripted(lambda request: reply)).verdicts([GOOD])
+    (found,) = verdicts(Scripted(lambda request: reply), GOOD)
     assert found.criterion is None and found.objection is not None and found.objection[0] == "no_verdict"
-    (lost,) = FeasibilityCritic(CriticSpec(), Scripted(lambda request: Failed("Timeout", "late"))).verdicts([GOOD])
+    too_long = Failed("ContextTooLong", "late", retry="useless")
+    (lost,) = verdicts(Scripted(lambda request: too_long), GOOD)
     assert lost.reason == "late" and lost.objection is not None
 
 
-def test_a_request_that_fails_in_passing_refuses_no_prompt() -> None:
-    busy = [Failed("Http500", "busy")] * 2
-    model = Scripted(lambda request: busy.pop() if busy else verdict("none", "fine"))
-    assert [each.criterion for each in FeasibilityCritic(CriticSpec(), model).verdicts([GOOD, BAD])] == ["none"] * 2
+def test_a_request_that_fails_in_passing_is_a_failure_and_no_verdict() -> None:
+    busy = Failed("Http500", "busy")
+    assert FeasibilityCritic(CriticSpec(), Scripted(lambda request: busy)).verdicts([GOOD]) == [busy]
 
 
 def test_the_screen_records_the_critics_refusals() -> None:
-    verdicts = FeasibilityCritic(CriticSpec(), Scripted(by_text)).verdicts([GOOD, BAD])
-    objections = {each.prompt_key: said for each in verdicts if (said := each.objection) is not None}
+    objections = {
+        each.prompt_key: said for each in verdicts(Scripted(by_text), GOOD, BAD) if (said := each.objection) is not None
+    }
     found = screen([GOOD, BAD], evaluation=[], spec=ScreenSpec(), objections=objections)
     assert found.accepted == (GOOD,)
     (refused,) = found.rejections

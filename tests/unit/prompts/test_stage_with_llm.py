@@ -12,6 +12,7 @@ import pytest
 from rushes.context import Context
 from rushes.llm import call as call_module
 from rushes.prompts.evaluation import evaluation
+from rushes.prompts.objections import VERDICTS
 from rushes.prompts.stage import write
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.models import CriticSpec, LlmQuestionsSpec, LlmWriterSpec, ServerModelSpec
@@ -21,7 +22,7 @@ from rushes.recipe.runtime import RuntimeSpec, ServerRuntime
 from rushes.recipe.train import RealismSpec, TrainSpec
 from rushes.records import Focus, Rejection, Verdict
 from rushes.store.run import Run
-from tests.support.odd_server import OddServer, asked_text, replies
+from tests.support.odd_server import Handler, OddServer, asked_text, replies, status
 from tests.support.sandbox_recipe import VBENCH_CATALOGUE, diagnose_spec, measure_spec, sandbox_recipe
 
 MODEL = ServerModelSpec(model="writer")
@@ -105,6 +106,28 @@ def test_the_critics_effect_can_be_switched_off(tmp_path: Path) -> None:
         none, _, no_verdicts = written(tmp_path / "none", recipe(server.url, critic=None))
     assert told == none and any("impossible" in text for text in none)
     assert verdicts and not no_verdicts
+
+
+def test_a_critic_that_is_busy_refuses_a_draft_for_this_run_only(tmp_path: Path) -> None:
+    busy: set[str] = set()
+
+    def moody(handler: Handler, body: dict[str, Any]) -> None:
+        asked = body["messages"][-1]["content"]
+        if "criterion" in str(body.get("response_format")) and len(busy) < 1:
+            busy.add(asked)
+        (status(500, "busy") if asked in busy else replies(world))(handler, body)
+
+    with OddServer(moody) as server:
+        wanted = recipe(server.url, critic=CriticSpec(model=MODEL))
+        _, refused, verdicts = written(tmp_path / "run", wanted)
+        assert [each.reason for each in refused].count("no_verdict") == 1 and len(verdicts) == 23
+        with Run.open(tmp_path / "run", wanted, allow_change=True) as run:
+            run.table(VERDICTS, Verdict)
+            assert run.owes_work and [each.attempt for each in run.failures()] == [1]
+        busy.clear()
+        busy.add("nothing")
+        texts, refused, verdicts = written(tmp_path / "run", wanted)
+        assert (texts, refused, verdicts) == written(tmp_path / "straight", wanted)
 
 
 def test_another_question_writer_is_other_work(tmp_path: Path) -> None:

@@ -85,6 +85,32 @@ def test_what_fails_in_passing_is_made_before_the_stage_ends(run: Run, work: lis
     assert [event["event"] for event in run.log.read() if event["event"].startswith("item")] == ["item_tried"] * 3
 
 
+def test_what_failed_in_a_call_of_its_own_is_tried_again_without_what_succeeded(
+    run: Run, work: list[Work[int]], toy_writer: Any
+) -> None:
+    writer = toy_writer()
+
+    def do(chunk: Sequence[Work[int]]) -> Any:
+        made = writer(chunk)
+        return [
+            Failed("OutOfMemory", "no", was_alone=True) if piece.payload in (5, 8, 9) else each
+            for piece, each in zip(chunk, made, strict=True)
+        ]
+
+    assert len(make(run, work, do, chunk_size=4)) == 7
+    turn = [[5], [8, 9]]
+    assert writer.chunks == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9], *turn, *turn], "of [8, 9] none succeeded"
+
+
+def test_a_run_with_nothing_left_but_what_failed_before_comes_to_its_end(
+    run: Run, work: list[Work[int]], toy_writer: Any
+) -> None:
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        assert len(make(run, work, toy_writer(failing={0, 3, 5, 8}), chunk_size=1)) == 6
+        assert [each.attempt for each in run.prompts.failures()] == [attempt] * 4
+    assert not run.shortfall.may_try_again
+
+
 def test_work_whose_worker_is_lost_costs_no_try(run: Run, work: list[Work[int]], toy_writer: Any) -> None:
     lost, failed = Failed("ActorDiedError", "preempted", retry="free"), Failed("ToyError", "no")
     ends = [lost] * (MAX_LOSSES - 1) + [failed] * (MAX_TRIES - 1)

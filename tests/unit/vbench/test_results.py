@@ -161,6 +161,50 @@ def test_nothing_to_read_is_an_error(what: str, tmp_path: Path) -> None:
         read_results(path)
 
 
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_number_that_no_float_holds_is_no_score(sign: str, tmp_path: Path) -> None:
+    huge = sign + "9" * 400
+    text = json.dumps({"Material": [0, rows([0, *GOOD[1:]])]}).replace(": 0}", f": {huge}}}", 1)
+    found = only(read_results(write(tmp_path, text.replace("[0,", f"[{huge},", 1)), suite=small_suite()))
+    assert found.stated is None and found.values is not None and found.values.num_valid == 14
+    assert any("1 row: a value outside 0 to 1" in doubt for doubt in found.doubts)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"Material": [0.5, []], "Material": [0.6, []]}',
+        '{"Material": [0.5, [{"video_path": "x-0.mp4", "video_results": 1, "video_results": 0}]]}',
+        '{"Material": [0.5, [{"video_path": "\\ud800-0.mp4", "video_results": 1}]]}',
+    ],
+)
+def test_a_file_that_contradicts_itself_or_holds_no_text_is_named_and_left_out(content: str, tmp_path: Path) -> None:
+    write(tmp_path, {"Thermotics": [0.6, rows(GOOD)]}, "good.json")
+    found = read_results(write(tmp_path, content, "bad.json"))
+    assert only(found).dimension == "Thermotics" and found.ignored[0].startswith("bad.json: not valid JSON")
+
+
+@pytest.mark.parametrize("how", ["cut", "password", "method", "noise"])
+def test_a_zip_that_cannot_be_read_is_an_error_that_teaches(how: str, tmp_path: Path) -> None:
+    path = tmp_path / "results.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(NAME, json.dumps({"Material": [0.6, rows(GOOD)]}))
+    data, listed = bytearray(path.read_bytes()), path.read_bytes().find(b"PK\x01\x02")
+    if how == "cut":
+        data = data[: len(data) // 2]
+    elif how == "password":
+        data[6] |= 1
+        data[listed + 8] |= 1
+    elif how == "method":
+        data[8] = data[listed + 10] = 99
+    else:
+        start = 30 + len(NAME)
+        data[start : start + 20] = b"\xff" * 20
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_results(path)
+
+
 def test_parts_in_several_places_are_joined_and_a_dimension_twice_is_refused(tmp_path: Path) -> None:
     one = read_results(write(tmp_path / "one", {"Material": [0.6, rows(GOOD)]}), model="base", method="wheel 0.1.1")
     two = read_results(write(tmp_path / "two", {"Thermotics": [0.6, rows(GOOD)]}))
