@@ -87,6 +87,6 @@ def test_the_scorecard_holds_it_and_notes_a_rise() -> None:
     )
     same = card(*stand((2,) * 8, (2,) * 8))
     assert not any("lenient" in note for note in same.notes)
-    open_ = card(*stand((1, 2, 1, 2, 1, 2, 1, 1), (2, 1, 2, 1, 2, 1, 2, 1)))
+    open_ = card(*stand((1, 2, 1, 2, 1, 2, 1, 1), (2, 1, 2, 1, 2, 2, 2, 1)))
     (note,) = [note for note in open_.notes if "lenient" in note]
     assert note.endswith("It may be chance: the interval of the rise reaches 0.")
