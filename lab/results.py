@@ -12,15 +12,15 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
+from lab.tables import Outcome, arms_table, dimensions_table
 from rushes.execute.progress import ProgressDisplay
 from rushes.measure.pairs import clusters_of
 from rushes.pipeline import improve
 from rushes.recipe.load import load_recipe
 from rushes.records import PromptGain, Scorecard
-from rushes.statistics.bootstrap import mean_interval
-from rushes.statistics.resampling import Estimate, Resampling
+from rushes.statistics.comparison import paired_gains
+from rushes.statistics.seeds import SeedGains
 from rushes.store.provenance import commit, hardware
 from rushes.store.run import Run
 
@@ -73,6 +73,8 @@ LATENTS: tuple[Arm, ...] = (
     Arm("decoded and encoded again", ("generate.latents=reencoded",)),
 )
 DEMO = (Arm("demo recipe", ()),)
+_INTERVALS = "Intervals are 95 % paired bootstrap over prompts, with the variance between seeds."
+_ONE_SEED = "Intervals are 95 % paired bootstrap over prompts; with a single seed nothing is known of another one."
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Group:
     title: str
     about: str
     arms: tuple[Arm, ...]
+    reference: str = ""
+    """Name of the arm that the others are compared with; empty for a single arm."""
 
 
 GROUPS: Mapping[str, Group] = {
@@ -97,6 +101,7 @@ GROUPS: Mapping[str, Group] = {
         "The demo's data, steps and schedule, with the objectives that the paper compares. All arms of a seed train "
         "on the same clips and scores.",
         PAPER,
+        "plain SFT",
     ),
     "data": Group(
         "The paper's data",
@@ -105,91 +110,44 @@ GROUPS: Mapping[str, Group] = {
         "batch (the realism constraint). Then written prompts with real clips whose captions are not used as prompts, "
         "and real clips alone, without any of the model's own and without a judge.",
         DATA,
+        "synthetic prompts only",
     ),
     "realism": Group(
         "The two readings of the realism constraint",
         "The demo recipe without one, with flow matching on the real clips, and with the moments of predicted clean "
         "latents drawn towards those of real ones.",
         REALISM_ARMS,
+        "no realism constraint",
     ),
     "latents": Group(
-        "Which latents to train on", "The demo recipe with either kind of latents of its own clips.", LATENTS
+        "Which latents to train on",
+        "The demo recipe with either kind of latents of its own clips.",
+        LATENTS,
+        "as they leave the sampler",
     ),
 }
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """An arm over all seeds."""
-
-    arm: Arm
-    scorecards: tuple[Scorecard, ...]
-    gain: Estimate
-    """Of the focus dimensions, averaged over seeds."""
-    by_dimension: Mapping[str, Estimate]
-    """Gain of every dimension, averaged over seeds."""
-
-
-_Gains = dict[str, dict[str, list[float]]]
-"""Dimension -> cluster (text of the prompt) -> gain with each seed."""
-
-
 def run_arm(arm: Arm, seeds: Sequence[int], home: Path, common: Sequence[str]) -> Outcome:
-    """Run an arm with every seed; gains are averaged over seeds prompt by prompt before prompts are resampled."""
-    cards: list[Scorecard] = []
-    every, focus = _Gains(), _Gains()
+    """Run an arm with every seed, and gather what every held-out prompt gained."""
+    cards, gains = list[Scorecard](), dict[int, SeedGains]()
     for seed in seeds:
         recipe = load_recipe("sandbox", [*common, *arm.overrides, f"seed={seed}", f"train.seed={seed}"])
         with ProgressDisplay() as show:
             card = improve(recipe, home, on_progress=show, allow_change=True)
         assert card is not None
         cards.append(card)
-        aimed_at = {row.dimension for row in card.rows if row.is_focus}
         with Run.view(home) as run:
             found, clusters = run.read_derived("gains", PromptGain) or [], clusters_of(run.prompts.all())
-        for each in found:
-            for gains in [every, focus] if each.dimension in aimed_at else [every]:
-                of_cluster = gains.setdefault(each.dimension, {}).setdefault(clusters[each.prompt_key], [])
-                of_cluster.append(each.after - each.before)
-    by_dimension = {name: _interval({name: gains}) for name, gains in every.items()}
-    return Outcome(arm, tuple(cards), _interval(focus), by_dimension)
-
-
-def _interval(gains: _Gains) -> Estimate:
-    means = {name: {cluster: fmean(each) for cluster, each in found.items()} for name, found in gains.items()}
-    return mean_interval(means, Resampling(num_resamples=5000, seed=0))
-
-
-def in_points(interval: Estimate) -> str:
-    """Two cells of a table: the mean, and the ends of its interval."""
-    return f"{100 * interval.value:+.1f} | {100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
-
-
-def table(outcomes: Sequence[Outcome]) -> str:
-    """A Markdown table in points: the focus gain with its interval, and the gain of each seed."""
-    lines = ["| arm | focus gain, points | 95 % interval | each seed |", "|---|---|---|---|"]
-    for each in outcomes:
-        seeds = ", ".join(
-            "not measured" if card.focus_gain is None else f"{100 * card.focus_gain:+.1f}" for card in each.scorecards
-        )
-        lines.append(f"| {each.arm.name} | {in_points(each.gain)} | {seeds} |")
-    return "\n".join(lines)
-
-
-def dimensions_table(outcome: Outcome) -> str:
-    """Every dimension of one arm, averaged over seeds."""
-    lines = ["| dimension | before | after | gain | 95 % interval | worse in |", "|---|---|---|---|---|---|"]
-    names = [row.dimension for row in outcome.scorecards[0].rows]
-    for name in names:
-        rows = [row for card in outcome.scorecards for row in card.rows if row.dimension == name]
-        before, after = fmean(row.before for row in rows), fmean(row.after for row in rows)
-        worse = sum(row.verdict == "worse" for row in rows)
-        mark = " (focus)" if any(row.is_focus for row in rows) else ""
-        lines.append(
-            f"| {name}{mark} | {100 * before:.1f} | {100 * after:.1f} | {in_points(outcome.by_dimension[name])} "
-            f"| {worse} of {len(rows)} seeds |"
-        )
-    return "\n".join(lines)
+        gains[seed] = {
+            name: paired_gains(
+                [each.before for each in found if each.dimension == name],
+                [each.after for each in found if each.dimension == name],
+                [clusters[each.prompt_key] for each in found if each.dimension == name],
+            )
+            for name in dict.fromkeys(each.dimension for each in found)
+        }
+    return Outcome(arm.name, tuple(cards), gains)
 
 
 def main() -> None:
@@ -212,10 +170,10 @@ def main() -> None:
         for arm in group.arms:
             outcomes.append(run_arm(arm, arguments.seeds, arguments.home, [*common, *compared]))
             parts[0] = _head(command, arguments.seeds, arguments.split, arguments.home)
-            shown = [*parts, f"## {group.title}", _wrapped(group.about), table(outcomes)]
+            shown = [*parts, f"## {group.title}", _wrapped(group.about), arms_table(outcomes, group.reference)]
             arguments.out.write_text("\n\n".join(shown) + "\n", encoding="utf-8")
-            print(table(outcomes[-1:]).splitlines()[-1], flush=True)
-        parts += [f"## {group.title}", _wrapped(group.about), table(outcomes)]
+            print(arms_table(outcomes[-1:], group.reference).splitlines()[-1], flush=True)
+        parts += [f"## {group.title}", _wrapped(group.about), arms_table(outcomes, group.reference)]
         if name == "demo":
             parts.append(dimensions_table(outcomes[0]))
     arguments.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
@@ -226,8 +184,9 @@ def _head(command: str, seeds: Sequence[int], split: str, home: Path) -> str:
     return "# Results\n\n" + _wrapped(
         f"Made by `{command}` at commit {commit()[0]} on {machine['num_cpus']} cores of {machine['cpu']}, "
         f"{machine['memory_gib']} GiB; seeds {', '.join(map(str, seeds))}; {split} prompts. Gains are in points "
-        "(100 x score), averaged over the focus dimensions; intervals are 95 % paired bootstrap, clustered by prompt, "
-        f"of the mean over seeds.{_earlier(home)}"
+        f"(100 x score), averaged over the focus dimensions and seeds. {_INTERVALS if len(seeds) > 1 else _ONE_SEED} "
+        "Differences between arms are paired by seed and prompt. Verdicts are corrected for all rows of a table that "
+        f"have one (Holm, 5 %).{_earlier(home)}"
     )
 
 

@@ -87,9 +87,10 @@ def test_every_arm_is_a_recipe(arm: results.Arm) -> None:
 def test_gains_are_averaged_over_seeds_prompt_by_prompt_and_only_over_the_focus(tmp_path: Path) -> None:
     outcome = results.run_arm(results.DEMO[0], [1, 2], tmp_path / "run", [])
     expected = fmean(fmean(pair) for pair in zip(GAINS[1], GAINS[2], strict=True))
-    assert outcome.gain.value == pytest.approx(expected)
-    assert outcome.gain.low < expected < outcome.gain.high
-    assert outcome.by_dimension[OTHER].value == pytest.approx(-expected)
+    gain = outcome.gain.gain
+    assert gain.value == pytest.approx(expected)
+    assert gain.low < expected < gain.high
+    assert outcome.by_dimension[OTHER].gain.value == pytest.approx(-expected)
     assert len(outcome.scorecards) == 2
 
 
@@ -99,7 +100,7 @@ def test_prompts_that_dimensions_share_are_resampled_together(
 ) -> None:
     """What one dimension gains on a prompt the other loses: on the same prompts that cancels in every resample."""
     monkeypatch.setattr(results, "improve", partial(fake_improve, focus=(FOCUS, OTHER), shared=shared))
-    gain = results.run_arm(results.DEMO[0], [1, 2], tmp_path / "run", []).gain
+    gain = results.run_arm(results.DEMO[0], [1, 2], tmp_path / "run", []).gain.gain
     assert gain.value == pytest.approx(0.0)
     assert (gain.high - gain.low < 1e-9) is shared
 
@@ -122,7 +123,11 @@ def test_the_page_holds_every_group_and_a_gain_that_is_missing_is_not_zero(
     lines = page.splitlines()
     assert any(line.startswith(f"| {FOCUS} (focus) | 0.0 | {mean:.1f} | {mean:+.1f} | ") for line in lines)
     other = next(line for line in lines if line.startswith(f"| {OTHER} | {mean:.1f} | 0.0 | {-mean:+.1f} | -"))
-    assert other.endswith("| 2 of 2 seeds |")
+    assert other.endswith("| too few prompts (6 of 7) |")
+    assert "points are excluded in each of the 2 dimensions compared (least certain: Mechanics)." in page
+    assert "over prompts, with the variance between seeds" in " ".join(page.split())
+    assert "| each seed | less no realism constraint | 95 % interval | verdict |" in page
+    assert next(line for line in lines if line.startswith("| moments |")).count(" | +0.0 | ") == 1
     assert "Records that could be reused are of earlier commits: an-earlier-one." in " ".join(page.split())
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
         f"## {results.GROUPS[name].title}" for name in ("demo", "realism")

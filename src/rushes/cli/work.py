@@ -124,9 +124,10 @@ def _within_budget(recipe: Recipe) -> Recipe:
 def show_result(scorecard: Scorecard, home: Path) -> None:
     """Print the scorecard and the path of the report."""
     from rushes.cli.show import console
+    from rushes.report.claims import claims_of_run
     from rushes.report.table import print_scorecard
 
-    print_scorecard(scorecard, console())
+    print_scorecard(scorecard, console(), claims_of_run(scorecard, home))
     say(f"report: {home / REPORT_FILE}")
 
 

@@ -1,10 +1,9 @@
-"""The words and numbers of a report: one verdict sentence, rounded numbers. Pure."""
+"""The words and numbers of a report: how to read it, tones, rounded numbers. Pure."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 
 from rushes.records import Scorecard
 
@@ -13,45 +12,12 @@ tones = {"better": "good", "worse": "bad", "no clear change": "even"}
 """Colour of each verdict of a dimension."""
 
 
-def verdict(scorecard: Scorecard) -> str:
-    """The result of the run, in one or two sentences that claim no more than the intervals support."""
-    return f"{focus_sentence(scorecard)} {regression_sentence(scorecard)}".strip()
-
-
-def focus_sentence(scorecard: Scorecard) -> str:
-    """How the dimensions in focus changed."""
-    gain, low, high = scorecard.focus_gain, scorecard.focus_gain_low, scorecard.focus_gain_high
-    focus = [row for row in scorecard.rows if row.is_focus]
-    if gain is None or low is None or high is None or scorecard.focus_verdict is None or not focus:
-        return "Whether the model got better at what it was weak in could not be measured."
-    where = readable(focus[0].dimension) if len(focus) == 1 else f"the {len(focus)} dimensions it was weak in"
-    points = "points" if len(focus) == 1 else "points on average"
-    size = f"{signed(gain)} {points} (95 % interval {signed(low)} to {signed(high)})"
-    if scorecard.focus_verdict == "no clear change":
-        return f"No clear change in {where}: {size}."
-    return f"The model got {scorecard.focus_verdict} at {where}: {size}."
-
-
-def regression_sentence(scorecard: Scorecard) -> str:
-    """Which dimensions got clearly worse, or else may have; empty when nothing was measured."""
-    if not scorecard.rows:
-        return ""
-    worse = [readable(row.dimension) for row in scorecard.rows if row.verdict == "worse"]
-    if worse:
-        return f"{_named(worse)} got worse."
-    fallen = [readable(row.dimension) for row in scorecard.rows if row.may_be_worse]
-    return f"No dimension got clearly worse{f'; {_named(fallen)} may have' if fallen else ''}."
-
-
-def _named(names: Sequence[str]) -> str:
-    return " and ".join(names) if len(names) < 3 else f"{len(names)} dimensions"
-
-
 def rule(num_dimensions: int, *, has_focus: bool = False) -> str:
     """How to read intervals and verdicts of a table of dimensions; summarises docs/design/007-one-decision-rule.md."""
     texts = ["Intervals are 95 % for each dimension alone, resampling prompts."]
     if num_dimensions > 1:
         texts.append(f"Better and worse are corrected for {num_dimensions} dimensions together (Holm, 5 %).")
+        texts.append("Losses are excluded by the interval that reaches lowest, which needs no correction.")
     if has_focus:
         texts.append("The mean of the focus is fixed in advance and decided alone.")
     return " ".join(texts)

@@ -11,12 +11,13 @@ from typing import Any, Final, Literal
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from rushes.display.words import points, readable, rule, verdict
+from rushes.display.words import points, readable, rule
 from rushes.export.gallery import Sample
 from rushes.export.snippet import Snippet
 from rushes.export.source import SHORT, Source
 from rushes.recipe.recipe import Recipe
 from rushes.records import DimensionRow, SamplerSettings, Scorecard
+from rushes.report.claims import claims_of_run
 
 Form = Literal["lora", "transformer", "pipeline"]
 TAGS: Final = ("text-to-video", "diffusers", "diffusers-training", "rushes", "reward-weighted")
@@ -55,7 +56,7 @@ def render_card(card: Card, source: Source, scorecard: Scorecard) -> str:
         .render(
             header=yaml.safe_dump(front_matter(card), sort_keys=False, allow_unicode=True, width=1000),
             card=card,
-            verdict=verdict(scorecard).replace("\u2212", "-"),
+            claims=claims_of_run(scorecard, source.run.home).text.replace("\u2212", "-"),
             rows=[_row(row) for row in scorecard.rows],
             scorecard=scorecard,
             readable=readable,

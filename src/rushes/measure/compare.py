@@ -8,9 +8,20 @@ from dataclasses import dataclass
 
 from rushes.errors import UserError
 from rushes.measure.coverage import coverage_of
+from rushes.measure.leniency import leniency
 from rushes.measure.notes import Behind, missing_focus, notes_of, too_few_prompts
 from rushes.measure.pairs import DIVERSITY, Pair, Pairing
-from rushes.records import DimensionRow, DriftRow, Measurement, Score, Scorecard, Scored, UnmeasuredDimension, Unscored
+from rushes.records import (
+    DimensionRow,
+    DriftRow,
+    Leniency,
+    Measurement,
+    Score,
+    Scorecard,
+    Scored,
+    UnmeasuredDimension,
+    Unscored,
+)
 from rushes.statistics.bootstrap import Means, cluster_means, mean_interval, mean_of
 from rushes.statistics.comparison import Comparison, Decision, compare_gains, decide, paired_gains
 from rushes.statistics.resampling import Estimate, Resampling
@@ -84,6 +95,7 @@ def compare(
         unmeasured=tuple(each for each in found.values() if isinstance(each, UnmeasuredDimension)),
         drift=tuple(drift),
         focus_gain=focus.gain.value if focus else None,
+        focus_num_prompts=len(set().union(*aimed_at.values())) if aimed_at else None,
         focus_gain_low=focus.gain.low if focus else None,
         focus_gain_high=focus.gain.high if focus else None,
         focus_p_value=focus.p_value if focus else None,
@@ -122,6 +134,7 @@ class _Compared:
     num_clips: int
     num_unscored: int
     judge: _Judged | None
+    leniency: Leniency | None
     behind: Behind
 
 
@@ -144,6 +157,7 @@ def _compared(name: str, bench: _Bench) -> _Compared | UnmeasuredDimension:
         num_clips=num_clips,
         num_unscored=sum(len(pair.seed_indices) for pair in both) - num_clips,
         judge=judge,
+        leniency=leniency(pairs, bench.judged, bench.clusters, bench.how),
         behind=Behind(
             judge_gain=judge.gain if judge else None,
             base=coverage_of([_score_of(pair.before) for pair in both]),
@@ -172,6 +186,7 @@ def _row(name: str, found: _Compared, decision: Decision, contest: Contest) -> D
         num_unscored=found.num_unscored,
         judge_before=found.judge.before if found.judge else None,
         judge_after=found.judge.after if found.judge else None,
+        leniency=found.leniency,
         is_focus=name in contest.focus,
         verdict=decision.verdict,
     )

@@ -11,6 +11,7 @@ from typing import Final
 
 from rushes.display.words import points
 from rushes.measure.coverage import Coverage, coverage_note, few_prompts
+from rushes.measure.leniency import MAX_RISE, became_lenient
 from rushes.measure.pairs import DIVERSITY
 from rushes.records import DimensionRow
 from rushes.records.derived import FEWEST_PROMPTS
@@ -54,8 +55,8 @@ def notes_of(row: DimensionRow, behind: Behind, num_compared: int) -> Iterator[s
             f"{row.dimension} may have got worse: {interval}; not enough for a verdict among {num_compared} "
             f"dimension{'s' if num_compared > 1 else ''} (p {row.p_holm:.2f}, corrected)."
         )
-    if row.dimension == DIVERSITY:
-        yield from _diversity_loss(row)
+    yield from _diversity_note(row)
+    yield from _leniency_note(row)
     if behind.judge_gain is not None and _is_suspicious(row, behind.judge_gain):
         yield (
             f"{row.dimension}: the judge sees {points(behind.judge_gain.value)} points, the measurer does not "
@@ -88,14 +89,35 @@ def too_few_prompts(rows: Sequence[DimensionRow]) -> Iterator[str]:
         yield f"{few.text} Raise {' and '.join(settings)}."
 
 
-def _diversity_loss(row: DimensionRow) -> Iterator[str]:
-    """By what was measured, whatever its interval: with few prompts even a large loss would lie within the noise."""
+def diversity_loss(row: DimensionRow) -> float | None:
+    """Share of its value that Diversity lost, where that is more than `MAX_DIVERSITY_LOSS`; None for all other rows.
+
+    By what was measured, whatever its interval: with few prompts even a large loss would lie within the noise.
+    """
     lost = row.before - row.after
-    if lost > MAX_DIVERSITY_LOSS * row.before:
+    if row.dimension != DIVERSITY or lost <= MAX_DIVERSITY_LOSS * row.before:
+        return None
+    return lost / row.before
+
+
+def _diversity_note(row: DimensionRow) -> Iterator[str]:
+    lost = diversity_loss(row)
+    if lost is not None:
         chance = " It may be chance: the gain's interval reaches above 0." if row.gain_high > 0 else ""
         yield (
-            f"Diversity fell by {100 * lost / row.before:.1f} % of its value ({row.before:.3f} to {row.after:.3f}); "
+            f"Diversity fell by {100 * lost:.1f} % of its value ({row.before:.3f} to {row.after:.3f}); "
             f"more than {100 * MAX_DIVERSITY_LOSS:.0f} % is too much.{chance}"
+        )
+
+
+def _leniency_note(row: DimensionRow) -> Iterator[str]:
+    found = row.leniency
+    if found is not None and became_lenient(found):
+        chance = "" if found.rise_low > 0 else " It may be chance: the interval of the rise reaches 0."
+        yield (
+            f"{row.dimension}: the judge became more lenient than the measurer: of the questions, it alone says "
+            f"{100 * found.before:.0f} % are right before and {100 * found.after:.0f} % after; a rise of "
+            f"{100 * MAX_RISE:.0f} points or more is too much.{chance}"
         )
 
 

@@ -170,6 +170,25 @@ FEWEST_PROMPTS: Final = 6
 """With fewer prompts no test can come out below 0.05, and intervals are too rough for a warning."""
 
 
+class Leniency(Record):
+    """How often the training judge calls right what the measurer calls wrong, on both models' clips of the same pairs.
+
+    Example:
+        Leniency(before=0.07, after=0.14, rise_low=0.01, rise_high=0.13, num_prompts=40)
+    """
+
+    before: Share
+    """Share of the questions about the base model's clips that only the judge says the clip gets right."""
+    after: Share
+    """The same of the tuned model's clips."""
+    rise_low: Gain
+    """Lower end of the 95 % interval of `after` - `before`, for this dimension alone (clustered by prompt)."""
+    rise_high: Gain
+    """Upper end of it."""
+    num_prompts: Size
+    """Prompts compared."""
+
+
 class DimensionRow(Record):
     """One dimension before and after, by the independent measurer, on the same prompts and seeds.
 
@@ -203,6 +222,8 @@ class DimensionRow(Record):
     """Mean score that the training judge gives the base model; None if it did not score it."""
     judge_after: Share | None = None
     """Mean score that the training judge gives the tuned model; None if it did not score it."""
+    leniency: Leniency | None = None
+    """How often the training judge lets pass what the measurer does not; None where they share no questions."""
     is_focus: bool
     """True for the dimensions that the run aimed at."""
     verdict: Change
@@ -307,6 +328,8 @@ class Scorecard(Record):
     """Quantities that should not drift."""
     focus_gain: Gain | None = None
     """Mean gain over the focus dimensions; None unless all of them were compared."""
+    focus_num_prompts: Size | None = None
+    """Prompts behind it, one that serves several dimensions counted once; None if unknown."""
     focus_gain_low: Gain | None = None
     """Lower end of its 95 % interval."""
     focus_gain_high: Gain | None = None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rushes.display.words import readable, rule, tone, tones, verdict
+from rushes.display.words import readable, rule, tone, tones
 from rushes.plain import safe
 from rushes.records import DimensionRow, Scorecard
+from rushes.report.claims import Claims, claims
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,12 +18,13 @@ _WIDE: Final = 104
 """Minimum console width, columns, for showing the judge's scores."""
 
 
-def print_scorecard(scorecard: Scorecard, console: Console) -> None:
+def print_scorecard(scorecard: Scorecard, console: Console, said: Claims | None = None) -> None:
     """Print every dimension before and after, in points of 100, with the gain's 95 % interval, then notes.
 
     Args:
         scorecard: the result of a run.
         console: where to print; texts in the scorecard are never interpreted as markup.
+        said: what the run may claim; None for what follows from the scorecard alone.
     """
     from rich import box
     from rich.table import Table
@@ -52,7 +54,7 @@ def print_scorecard(scorecard: Scorecard, console: Console) -> None:
         console.print(Text(safe(f"not measured: {readable(missing.dimension)}: {missing.reason}")))
     for note in scorecard.notes:
         console.print(Text(safe(f"note: {note}")))
-    console.print(Text(safe(verdict(scorecard)).replace("\u2212", "-"), style="bold"))
+    console.print(Text(safe((said or claims(scorecard)).text).replace("\u2212", "-"), style="bold"))
 
 
 def _cells(row: DimensionRow, with_judge: bool) -> list[str]:

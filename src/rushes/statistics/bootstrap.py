@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -35,6 +36,20 @@ DEFAULT: Final = Resampling()
 
 Means = Mapping[str, float]
 """Cluster -> mean of its values in one dimension."""
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """A weighted sum of means, and what becomes of it in every resample."""
+
+    mean: float
+    """The sum of all clusters."""
+    resampled_R: F64
+    """Its resamples."""
+    degrees: float
+    """Degrees of freedom of its spread, see `degrees_of`."""
+    bounds: tuple[float, float]
+    """Range that it can have."""
 
 
 def cluster_means(values: Sequence[float], clusters: Sequence[str]) -> dict[str, float]:
@@ -86,6 +101,21 @@ def mean_interval(
 ) -> Estimate:
     """A weighted sum of dimensions' means with its interval; with a single dimension, its mean.
 
+    Args and raises as `resampled_mean`, which draws; `rushes.statistics.resampling.read_interval` reads off the ends.
+    """
+    found = resampled_mean(values, how, shares=shares, bounds=bounds)
+    return read_interval(found.mean, found.resampled_R, found.degrees, found.bounds, how)
+
+
+def resampled_mean(
+    values: Mapping[str, Means],
+    how: Resampling = DEFAULT,
+    *,
+    shares: Mapping[str, float] | None = None,
+    bounds: tuple[float, float] = GAIN_BOUNDS,
+) -> Resampled:
+    """A weighted sum of dimensions' means in every resample.
+
     With x the values of dimension d over its N_d clusters and s_d its share, cluster u carries
     c_u = sum_d s_d k_d (x_du - mean_d) / N_d, and a resample of U - 1 of the U clusters deviates by the sum of what it
     drew. k_d = sqrt(N_d U / ((N_d - 1)(U - 1))) makes the variance s_d^2 var(x_d) / N_d, the unbiased one; with one
@@ -125,7 +155,7 @@ def mean_interval(
     reach = sum(abs(share) for share in shares.values())
     served = [[name for name in names if each in values[name]] for each in clusters]
     degrees = degrees_of(np.hypot(carried_U, noise_U), served, values)
-    return read_interval(mean, resampled_R, degrees, (bounds[0] * reach, bounds[1] * reach), how)
+    return Resampled(mean, resampled_R, degrees, (bounds[0] * reach, bounds[1] * reach))
 
 
 def _checked(

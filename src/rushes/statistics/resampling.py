@@ -43,7 +43,11 @@ NEAR: Final = 0.01
 """Clusters that spread by less than this, one point, are taken by degrees as agreeing."""
 FEW_CLUSTERS: Final = 8
 """Below so many clusters an interval is Student's t."""
-_PURPOSES: Final = ("draws", "padding")
+_PURPOSES: Final = ("draws", "padding", "seeds")
+
+
+Purpose = Literal["draws", "padding", "seeds"]
+"""What is drawn at random: clusters; the padding of clusters that agree; how seeds of training differ."""
 
 
 class Estimate(Record):
@@ -79,7 +83,7 @@ class Resampling:
         if self.num_resamples < 1 or not 0.0 < self.confidence < 1.0:
             raise ValueError(f"expected num_resamples >= 1 and 0 < confidence < 1, got {self!r}")
 
-    def rng(self, purpose: Literal["draws", "padding"]) -> np.random.Generator:
+    def rng(self, purpose: Purpose) -> np.random.Generator:
         """A stream of its own for each kind of random choice."""
         return np.random.default_rng((self.seed, _PURPOSES.index(purpose)))
 
@@ -119,9 +123,9 @@ def padding(value: float, spread: float, num_clusters: int, bounds: tuple[float,
     return shift, math.sqrt(math.fsum(weight * (x - value - shift) ** 2 for weight, x in padded)) / total
 
 
-def standard_normals(how: Resampling) -> F64:
-    """One for each resample, shape R: how far the padding moves it, in units of its standard error."""
-    return how.rng("padding").standard_normal(how.num_resamples)
+def standard_normals(how: Resampling, purpose: Purpose = "padding") -> F64:
+    """One for each resample, shape R: how far the padding, or the choice of seeds, moves it, in standard errors."""
+    return how.rng(purpose).standard_normal(how.num_resamples)
 
 
 def t_quantile(confidence: float, degrees: float) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rushes.cli.show import Column, say, show_table
 from rushes.display.words import readable, rule
+from rushes.report.claims import loss_sentences
 
 if TYPE_CHECKING:
     from rushes_vbench.published import Published
@@ -147,6 +148,8 @@ def show_scorecard(card: VBenchScorecard, beside: Published | None = None) -> No
 def _say_more(card: VBenchScorecard, beside: Published | None) -> None:
     if card.rows:
         say(rule(len(card.rows)))
+        for sentence in loss_sentences(card.rows):
+            say(sentence)
     seen = [row.detectable for row in card.rows if row.detectable is not None]
     if seen:
         low, high = 100 * min(seen), 100 * max(seen)

@@ -87,7 +87,7 @@ def bare(**changes: object) -> ReportData:
 def test_everything_is_there() -> None:
     page = Page(whole_page())
     for words in (
-        "The model got better at the 3 dimensions it was weak in",
+        "The model got better at the 3 dimensions it was aimed at",
         "Mechanics got worse",
         "the measurer has no questions about it",
         "near duplicate",
