@@ -11,7 +11,10 @@ import math
 from typing import Any, Final
 
 _MARKS: Final = " \t\r\n\"'`*.,!:;()[]Ġ▁Ċ"
-_LARGEST_SUM: Final = 1.001
+_LARGEST_SUM: Final = 1.01
+"""Of the probabilities of all candidates: rounding of 16-bit numbers explains that much."""
+_LARGEST_MASS: Final = 1.001
+"""Of yes and no together."""
 
 
 def valid_p_yes(status: int, body: bytes, min_mass: float) -> float | None:
@@ -44,19 +47,20 @@ def _choice(status: int, body: bytes) -> dict[str, Any] | None:
 
 def _chances(value: Any) -> tuple[bool, list[tuple[str, float]] | None]:
     """Whether the server gives probabilities, and they; None in their place if any of them is wrong."""
-    if value in (None, {}, {"content": None}, {"content": []}):
+    if value is None or (isinstance(value, dict) and value.get("content") in (None, [])):
         return False, None
     try:
-        entries = value["content"][0]["top_logprobs"]
-        if entries in (None, []):
-            return False, None
+        first = value["content"][0]
+        # A token with its own probability, but no other candidates, is a whole reply too.
+        gives_others = first.get("top_logprobs") not in (None, [])
+        entries = first["top_logprobs"] if gives_others else [first]
         chances = [(entry["token"], entry["logprob"]) for entry in entries]
-    except (LookupError, TypeError):
+    except (LookupError, TypeError, AttributeError):
         return True, None
     good = all(isinstance(token, str) and type(chance) in (int, float) for token, chance in chances)
     if not good or not all(math.isfinite(_number(chance)) and chance <= 0 for _, chance in chances):
         return True, None
-    return True, chances
+    return gives_others, chances
 
 
 def _number(value: float) -> float:
@@ -71,7 +75,7 @@ def _from_chances(chances: list[tuple[str, float]], min_mass: float) -> float | 
         return None
     mass = {word: math.fsum(math.exp(c) for token, c in chances if _word(token) == word) for word in ("yes", "no")}
     whole = mass["yes"] + mass["no"]
-    return None if whole <= 0 or whole < min_mass else mass["yes"] / whole
+    return None if whole <= 0 or whole < min_mass or whole > _LARGEST_MASS else mass["yes"] / whole
 
 
 def _from_text(text: str) -> float | None:

@@ -160,7 +160,11 @@ def test_garbage_without_a_score_is_survived() -> None:
 
 
 def body(text: str = "yes", top: str | None = None) -> bytes:
-    chances = "" if top is None else f', "logprobs": {{"content": [{{"top_logprobs": {top}}}]}}'
+    chances = (
+        ""
+        if top is None
+        else f', "logprobs": {{"content": [{{"token": "yes", "logprob": -0.1, "top_logprobs": {top}}}]}}'
+    )
     return f'{{"choices": [{{"message": {{"content": {text!r}}}{chances}}}]}}'.replace("'", '"').encode()
 
 
@@ -171,6 +175,9 @@ def body(text: str = "yes", top: str | None = None) -> bytes:
         (body(" No."), 0.0),
         (body("yes, but"), None),
         (body(top="[]"), 1.0),
+        (body(top="3.7"), None),
+        (body(top="false"), None),
+        (body()[:-2] + b', "logprobs": {"content": [{}]}}]}', None),
         (body(top='[{"token": " Yes", "logprob": -0.2}, {"token": "no", "logprob": -4}]'), 0.97811),
         (body(top='[{"token": "yes", "logprob": 0.2}]'), None),
         (body(top='[{"token": "yes", "logprob": true}]'), None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Protocol
@@ -80,8 +81,8 @@ class TokenChance:
 def logprob_of(value: object) -> float | None:
     """A log-probability that came from outside, <= 0 and finite; None if it is none.
 
-    Text, a truth value, NaN and everything above 0 by more than rounding is none. A probability of 0 (minus infinity)
-    becomes -1e4, which JSON can hold.
+    Text, a truth value, NaN, an infinity and everything above 0 by more than rounding is none. Servers give a
+    probability of 0 as a number far below 0, which becomes -1e4.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
@@ -89,7 +90,7 @@ def logprob_of(value: object) -> float | None:
         number = float(value)
     except OverflowError:
         return None
-    return max(_LEAST, min(0.0, number)) if number <= _ROUNDING else None
+    return max(_LEAST, min(0.0, number)) if math.isfinite(number) and number <= _ROUNDING else None
 
 
 @dataclass(frozen=True)

@@ -170,18 +170,9 @@ def _first_token(choice: Mapping[str, Any]) -> tuple[TokenChance, ...] | None:
     Raises:
         BadReply: what it gave are no log-probabilities.
     """
-    match given := choice.get("logprobs"):
-        case {"content": [{"top_logprobs": [_, *_] as top}, *_]}:
-            pass
-        case None | {"content": None | [] | [{"top_logprobs": None | []}, *_]}:
-            return None
-        case {**entries} if "content" not in entries:
-            return None  # also the older format, which gives no candidates in this place
-        case {"content": [{"logprob": _, **entries}, *_]} if "top_logprobs" not in entries:
-            return None
-        case _:
-            # Garbage is not "no probabilities": the text beside it would be scored as certain.
-            raise BadReply(f"expected the log-probabilities of tokens, got {str(given)[:_SHOWN]}")
+    top = _candidates(choice.get("logprobs"))
+    if top is None:
+        return None
     found = []
     for each in top:
         match each:
@@ -193,6 +184,23 @@ def _first_token(choice: Mapping[str, Any]) -> tuple[TokenChance, ...] | None:
     if total > _MOST_IN_SUM:
         raise BadReply(f"the probabilities of the first token's candidates add up to {total:.3g}, more than 1")
     return tuple(sorted(found, key=lambda chance: -chance.logprob))
+
+
+def _candidates(logprobs: object) -> list[object] | None:
+    """The first token's candidates, unchecked; None where a reply has the form of one without them."""
+    match logprobs:
+        case {"content": [{"top_logprobs": [_, *_] as top}, *_]}:
+            return list(top)
+        case None | {"content": None | []}:
+            return None
+        case {"content": [{"token": str(), "logprob": value} as first, *_]} if (
+            first.get("top_logprobs") in (None, []) and logprob_of(value) is not None
+        ):
+            return None
+        case dict() if "content" not in logprobs:  # another format, as some hosted servers have
+            return None
+        case _:
+            raise BadReply(f"expected the log-probabilities of tokens, got {str(logprobs)[:_SHOWN]}")
 
 
 def is_all_on_one(chances: Sequence[TokenChance]) -> bool:

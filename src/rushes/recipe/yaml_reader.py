@@ -162,8 +162,12 @@ def _compose(text: str, source: str) -> Any:
         raise RecipeError(
             f"{source}{place} is not YAML: {reason}", got=_line_at(text, mark), next_step=_yaml_hint(text, mark)
         ) from None
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{source} is not YAML: {' '.join(str(error).split())}") from None
+    except yaml.reader.ReaderError as error:
+        place = f", line {text.count(chr(10), 0, error.position) + 1}"
+        raise RecipeError(
+            f"{source}{place} is not YAML: it has the character {chr(error.character)!r}",
+            expected="characters that can be seen, spaces and ends of lines",
+        ) from None
     except RecursionError:
         raise RecipeError(f"{source} is nested too deeply", expected="a recipe as `rushes init` writes it") from None
 
@@ -199,7 +203,8 @@ class _Builder:
         self.num_values += 1
         # An alias may repeat a value. One that contains itself, or that grows exponentially, is refused.
         if id(node) in self.open or self.num_values > _MAX_VALUES:
-            self._refuse(node, "is an alias that contains itself or repeats itself too often")
+            problem = "is an alias that contains itself or repeats itself too often"
+            self._refuse(node, problem, expected="each value written out")
         if len(path) > MAX_DEPTH:
             self._refuse(node, "is nested too deeply", expected=f"at most {MAX_DEPTH} sections inside each other")
         self.open.add(id(node))

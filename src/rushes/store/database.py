@@ -15,7 +15,8 @@ from rushes.store.files import disk_full, no_locks
 from rushes.store.sums import row_sum
 
 SCHEMA_VERSION: Final = 2
-"""Version of the tables below; a file with a higher one was made by a newer Rushes. Version 1 had no sums."""
+"""Version of the tables below; a file with a higher one was made by a newer Rushes, which has other tables. Version 1
+had no sums."""
 
 _SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -36,6 +37,8 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "costs": ("stage", "body"),
 }
 """Tables, and the columns that the sum of a row covers."""
+DAMAGE: Final = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What SQLite raises for a damaged file; the latter where its message would quote bytes that are no text."""
 
 
 def _sum_of(table: str) -> str:
@@ -80,6 +83,8 @@ class Database:
 
     def _prepare(self, read_only: bool) -> None:
         version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        if version != SCHEMA_VERSION and self._has_these_tables():
+            raise DatabaseCorrupt(self.path, f"its schema version is {version}")
         if version > SCHEMA_VERSION:
             raise StoreError(
                 f"{self.path} was made by a newer version of Rushes",
@@ -107,11 +112,20 @@ class Database:
                     self._connection.execute(f"UPDATE {name} SET sum = {_sum_of(name)}")
                 self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
+    def _has_these_tables(self) -> bool:
+        found = {name: self._connection.execute(f"PRAGMA table_info({name})").fetchall() for name in COLUMNS}
+        return all(
+            [*columns, "sum"] == [row[1] for row in found[name] if row[1] != "position"]
+            for name, columns in COLUMNS.items()
+        )
+
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
         """Convert SQLite's errors about the file into a `StoreError`; errors in our own statements stay bugs."""
         try:
             yield
+        except UnicodeDecodeError as error:
+            raise DatabaseCorrupt(self.path, "its tables have names that are no text") from error
         except sqlite3.DatabaseError as error:
             text = str(error)
             if "full" in text:
@@ -140,7 +154,7 @@ class Database:
             for name, columns in COLUMNS.items():
                 self._connection.execute(f"SELECT {', '.join(columns)} FROM main.{name} LIMIT 1").fetchone()
             return bool(self._connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
-        except (sqlite3.Error, AttributeError):  # the connection could not even be opened
+        except (*DAMAGE, AttributeError):  # the connection could not even be opened
             return True
 
     def check_whole(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from rushes.store.database import COLUMNS, Database
+from rushes.store.database import COLUMNS, DAMAGE, Database
 from rushes.store.files import explained
 from rushes.store.sums import row_sum
 
@@ -57,7 +57,7 @@ def _rows(old: sqlite3.Connection, table: str) -> Iterator[tuple[int, tuple[Any,
         select += ", sum"
     except sqlite3.OperationalError:  # an older version's table
         select += ", NULL"
-    except sqlite3.DatabaseError:
+    except DAMAGE:
         select += ", sum"
     ends: list[int] = []
     for order in ("ASC", "DESC"):
@@ -66,12 +66,12 @@ def _rows(old: sqlite3.Connection, table: str) -> Iterator[tuple[int, tuple[Any,
             for row in old.execute(f"{select} FROM {table} ORDER BY rowid {order}"):
                 last = int(row[0])
                 yield last, _checked(table, row[1:])
-        except sqlite3.DatabaseError:
+        except DAMAGE:
             ends.append(last)
             continue
         return
     for position in range(ends[0] + 1, min(ends[1], ends[0] + _MAX_PROBES)):
-        with contextlib.suppress(sqlite3.DatabaseError):
+        with contextlib.suppress(*DAMAGE):
             for row in old.execute(f"{select} FROM {table} WHERE rowid = ?", (position,)):
                 yield position, _checked(table, row[1:])
 

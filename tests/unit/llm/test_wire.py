@@ -10,8 +10,6 @@ import pytest
 from rushes.llm.chat import ChatReply, ChatRequest, Message, TokenChance, without_system
 from rushes.llm.wire import BadReply, Taken, body_of, images_allowed, is_all_on_one, reply_from
 
-GARBAGE: tuple[Any, ...] = (3.7, None, "yes", [], {}, {"top_logprobs": 3.7}, {"top_logprobs": {"a": 1}})
-
 
 def response(content: Any = "yes", top: Any = None, **choice: Any) -> str:
     logprobs = None if top is None else {"content": [{"token": "yes", "logprob": -0.1, "top_logprobs": top}]}
@@ -24,7 +22,7 @@ def top(*logprobs: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "value",
-    [float("nan"), float("inf"), 3.7, 0.002, True, False, "-0.1", None, [-0.1], -(10**400), 10**400],
+    [float("nan"), float("inf"), float("-inf"), 3.7, 0.002, True, False, "-0.1", None, [-0.1], -(10**400), 10**400],
 )
 def test_what_is_no_log_probability_makes_the_reply_bad(value: Any) -> None:
     with pytest.raises(BadReply, match="expected a token with a log-probability"):
@@ -37,32 +35,36 @@ def test_probabilities_that_exceed_one_together_make_the_reply_bad() -> None:
 
 
 def test_rounding_and_impossible_tokens_are_valid() -> None:
-    reply, _ = reply_from(response(top=top(1e-7, float("-inf"), -20)), 20)
+    reply, _ = reply_from(response(top=top(1e-7, -3.4e38, -20)), 20)
     assert reply.first_token is not None and [each.logprob for each in reply.first_token] == [0.0, -20.0, -1e4]
 
 
 @pytest.mark.parametrize(
     "found",
     [
-        *(None, {}, {"content": []}, {"content": None}, {"tokens": ["yes"], "token_logprobs": [-0.1]}),
-        {"content": [{"token": "yes", "logprob": -0.1}]},
-        {"content": [{"token": "yes", "logprob": -0.1, "top_logprobs": []}]},
+        *({}, {"content": []}, {"content": None}, {"tokens": ["yes"], "token_logprobs": [-0.1]}),
+        *({"content": [{"token": "yes", "logprob": -0.1, **other}]} for other in ({}, {"top_logprobs": []})),
     ],
 )
-def test_no_probabilities_are_none(found: Any) -> None:
+def test_no_probabilities_are_none(found: dict[str, Any]) -> None:
     assert reply_from(response(logprobs=found), 20)[0] == ChatReply("yes")
+    assert reply_from(response(), 20)[0] == ChatReply("yes")
 
 
 @pytest.mark.parametrize(
-    "found",
+    "odd",
     [
-        *(3.7, True, "yes", [], [-0.1], {"content": 3.7}, {"content": "yes"}, {"content": {"yes": 1}}),
-        *({"content": [each]} for each in GARBAGE),
+        *(0, False, 3.7, "yes", [], [None], {"content": 0}, {"content": "yes"}, {"content": {}}, {"content": [3.7]}),
+        *({"content": [[]]}, {"content": [{}]}, {"content": [{"token": "yes", "logprob": 0.4}]}),
+        *(
+            {"content": [{"token": "yes", "logprob": -0.1, "top_logprobs": odd}]}
+            for odd in (0, False, "", {}, {"a": 1})
+        ),
     ],
 )
-def test_garbage_in_the_place_of_probabilities_makes_the_reply_bad(found: Any) -> None:
-    with pytest.raises(BadReply, match="expected the log-probabilities"):
-        reply_from(response(logprobs=found), 20)
+def test_garbage_in_place_of_probabilities_is_not_their_absence(odd: Any) -> None:
+    with pytest.raises(BadReply, match="expected the log-probabilities of tokens"):
+        reply_from(response(logprobs=odd), 20)
 
 
 def test_a_model_that_only_thought_gave_an_empty_reply() -> None:

@@ -169,13 +169,23 @@ def test_a_database_that_is_none_is_replaced(home: Path, data: bytes) -> None:
     assert examine(home).findings == ()
 
 
-@pytest.mark.parametrize("statement", ["DROP TABLE costs", "PRAGMA user_version = 0", "PRAGMA user_version = -3"])
+@pytest.mark.parametrize(
+    "statement", ["DROP TABLE costs", *(f"PRAGMA user_version = {number}" for number in (0, -3, 1, 77))]
+)
 def test_a_database_with_a_damaged_schema_is_no_bug(home: Path, statement: str) -> None:
     with contextlib.closing(sqlite3.connect(home / "records.sqlite", isolation_level=None)) as old:
         old.execute(statement)
     with pytest.raises(DatabaseCorrupt):
         database = Database(home / "records.sqlite", read_only=True)
         database.rows("SELECT * FROM costs")
+
+
+def test_a_schema_that_is_no_text_is_no_bug(home: Path) -> None:
+    change(home / "records.sqlite", b"KEY, stage", b"\x82EY, stage")  # SQLite's message quotes it
+    with pytest.raises(DatabaseCorrupt, match="--heal"):
+        again(home)
+    mend(home, examine(home).findings)
+    assert examine(home).findings == ()
 
 
 # ---------------------------------------------------------------------------------------------- sums

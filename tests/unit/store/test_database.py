@@ -80,6 +80,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "records.sqlite"
     Database(path).close()
     with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE costs ADD COLUMN further TEXT")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     with pytest.raises(StoreError, match=r"newer version(.|\n)*upgrade"):
         Database(path)
