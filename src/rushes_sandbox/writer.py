@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 
 import numpy as np
 
-from rushes.errors import RecipeError
+from rushes.errors import RecipeError, nearest
 from rushes.records import Question
 from rushes.roles import Brief, Draft, Failed
 from rushes_sandbox.analogy import vary
@@ -84,12 +83,12 @@ def _in_words(scene: Scene, rng: Rng) -> tuple[str, str]:
 
 def _unknown(dimension: str) -> RecipeError:
     known = [*DIMENSIONS, DIVERSITY]
-    near = get_close_matches(dimension, known, n=1)
+    near = nearest(dimension, known)
     return RecipeError(
         "the sandbox's writer has no such dimension",
         expected=f"one of {', '.join(known)}",
         got=dimension,
-        next_step=f"did you mean {near[0]!r}?" if near else "add it with examples and questions in diagnose.extra",
+        next_step=f"did you mean {near!r}?" if near else "add it with examples and questions in diagnose.extra",
     )
 
 

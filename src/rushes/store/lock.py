@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from rushes.errors import RunLocked
+from rushes.errors import RunLocked, command
 from rushes.store.files import explained, no_locks, store_error
 
 NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL})
@@ -33,11 +33,12 @@ class ProcessLock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(self._descriptor, 32, 0).decode("ascii", errors="replace").strip() or "unknown"
+            holder = os.pread(self._descriptor, 32, 0).decode("ascii", errors="replace").strip()
+            stop = f"stop it with: kill {holder}, " if holder.isdecimal() else ""
             os.close(self._descriptor)
             raise RunLocked(
-                f"another process (pid {holder}) is working in {path.parent}",
-                next_step=f"wait for it, stop it with: kill {holder}, or see its progress: rushes status {path.parent}",
+                f"another process (pid {holder or 'unknown'}) is working in {path.parent}",
+                next_step=f"wait for it, {stop}or see its progress: {command('status', path.parent)}",
             ) from None
         except OSError as error:
             os.close(self._descriptor)
