@@ -125,7 +125,7 @@ def executor_of(runtime: RuntimeSpec) -> Executor | None:
             "Ray's workers are given one GPU each, which is the only one they see",
             expected="runtime.device: cuda",
             got=runtime.device,
-            next_step="set runtime.device: cuda",
+            next_step="--set runtime.device=cuda",
         )
     from rushes.execute.ray import RayExecutor
 

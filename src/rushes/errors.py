@@ -5,13 +5,21 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Collection
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Final
 
 from rushes.plain import safe
 
 _NOT_GIVEN: Final = object()
+_ALIKE: Final = 0.8
+"""How much of two names must agree for one to be a misspelling of the other: `foo` is none of `floor`."""
+_ALIKE_IN_LENGTH: Final = 0.75
+"""The same for names of one length, or one letter apart: `sede` for `seed`."""
+_BETWEEN: Final = re.compile(r"[\W_]+")
 
 
 class UserError(Exception):
@@ -81,10 +89,54 @@ class RecipeChanged(StoreError):
         """Dotted key paths whose value differs, sorted."""
 
 
+def command(*words: object) -> str:
+    """A command of ours as it can be typed, whatever is in the names of its files: `rushes status 'my runs/x'`.
+
+    Args:
+        words: what follows `rushes`, unquoted.
+    """
+    return shlex.join(["rushes", *map(str, words)])
+
+
+def resume_command(home: Path | str) -> str:
+    """What to type to continue a run with the recipe that is stored in its folder."""
+    return command("run", f"{home}/recipe.yaml", "--home", home)
+
+
 def heal_command(home: str) -> str:
     """What to type where a run folder is damaged: it drops the damage, and makes again what is then missing."""
-    check, run = f"rushes check {shlex.quote(home)} --heal", f"rushes run {shlex.quote(f'{home}/recipe.yaml')}"
-    return f"{check} && {run} --home {shlex.quote(home)}"
+    return f"{command('check', home, '--heal')} && {resume_command(home)}"
+
+
+def nearest(word: str, names: Collection[str]) -> str | None:
+    """The name that somebody who typed `word` meant; None where none is so similar that it would be more than a guess.
+
+    A name is similar that differs by a letter or two, by case or by signs, or that alone has all parts of the word:
+    `steps` for `num_steps`.
+
+    Args:
+        word: what was typed.
+        names: those that exist.
+    """
+    close = {name: _likeness(word, name) for name in names}
+    best = max(close, key=lambda name: close[name], default=None)
+    if best is not None and close[best] >= _ALIKE:
+        return best
+    parts = _parts(word)
+    having_all = [name for name in names if parts and parts <= _parts(name)]
+    if having_all:
+        return having_all[0] if len(having_all) == 1 else None
+    return best if best is not None and close[best] >= _ALIKE_IN_LENGTH and abs(len(best) - len(word)) <= 1 else None
+
+
+def _likeness(word: str, name: str) -> float:
+    """How much of two names agrees, 0 to 1, without case and signs."""
+    one, other = ("".join(filter(str.isalnum, each.casefold())) for each in (word, name))
+    return SequenceMatcher(None, one, other).ratio()
+
+
+def _parts(name: str) -> set[str]:
+    return {part for part in _BETWEEN.split(name.casefold()) if part}
 
 
 class Damage(StoreError):

@@ -15,7 +15,7 @@ class Finding:
 
     Example:
         Finding("train.optimizer", "8-bit AdamW needs a GPU", expected="runtime.device: cuda", got="'cpu'",
-                next_step="set train.optimizer: adamw")
+                next_step="--set train.optimizer=adamw")
     """
 
     setting: str

@@ -9,14 +9,13 @@ from __future__ import annotations
 import importlib
 import inspect
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from rushes.errors import RecipeError
+from rushes.errors import RecipeError, nearest
 from rushes.recipe.no_keys import without_keys
 from rushes.recipe.plugin import PluginSpec
 from rushes.roles import Runtime, Spec
@@ -99,12 +98,12 @@ def _plugin(spec_json: str, role: Role) -> Spec:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"])) or "options"
-        near = get_close_matches(name, cls.model_fields, n=1)
+        near = nearest(name, cls.model_fields)
         raise RecipeError(
             f"option {name!r} of the plug-in {spec.use} is not valid: {first['msg']}",
             expected=f"options among {sorted(cls.model_fields)}",
             got=without_keys(spec.options),
-            next_step=f"did you mean {near[0]!r}?" if near and near[0] != name else "correct `options:` in the recipe",
+            next_step=f"did you mean {near!r}?" if near and near != name else "correct `options:` in the recipe",
         ) from error
 
 
@@ -177,12 +176,12 @@ def _class(use: str, role: Role) -> type[Spec]:
     if ":" not in use:
         offered = extensions(role.group)
         if use not in offered:
-            near = get_close_matches(use, offered, n=1)
+            near = nearest(use, offered)
             raise RecipeError(
                 f"no installed package offers a {role.protocol} called {use!r}",
                 expected=f"one of {', '.join(offered) or 'none is installed'}, or package.module:Class",
                 got=use,
-                next_step=f"did you mean {near[0]!r}?" if near else "name it as package.module:Class",
+                next_step=f"did you mean {near!r}?" if near else "name it as package.module:Class",
             )
         use = offered[use].value
     module_name, _, class_name = use.partition(":")
@@ -201,10 +200,10 @@ def _class(use: str, role: Role) -> type[Spec]:
         return found
     specs = [name for name, each in vars(module).items() if inspect.isclass(each) and issubclass(each, Spec)]
     names = [name for name in specs if name != "Spec"]
-    near = get_close_matches(class_name, names, n=1, cutoff=0.4)
+    near = nearest(class_name, names)
     raise RecipeError(
         f"the plug-in {use} {'does not exist' if found is None else 'is not a Spec'}",
         expected=f"a subclass of rushes.roles.Spec in {module_name}; it has {names or 'none'}",
         got=class_name,
-        next_step=f"did you mean {near[0]!r}?" if near else "write class ...(Spec) with build(self, runtime) there",
+        next_step=f"did you mean {near!r}?" if near else "write class ...(Spec) with build(self, runtime) there",
     )

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import numpy as np
 
-from rushes.errors import RecipeError
+from rushes.errors import RecipeError, nearest
 from rushes.measure.pairs import DIVERSITY
 from rushes.records import Question
 from rushes.roles import Brief, Draft, Failed
@@ -82,12 +81,12 @@ def _in_words(scene: Scene, rng: Rng) -> tuple[str, str]:
 
 def _unknown(dimension: str) -> RecipeError:
     known = [*DIMENSIONS, DIVERSITY]
-    near = get_close_matches(dimension, known, n=1)
+    near = nearest(dimension, known)
     return RecipeError(
         "the sandbox's writer has no such dimension",
         expected=f"one of {', '.join(known)}",
         got=dimension,
-        next_step=f"did you mean {near[0]!r}?" if near else "add it with examples and questions in diagnose.extra",
+        next_step=f"did you mean {near!r}?" if near else "add it with examples and questions in diagnose.extra",
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from rushes.errors import InputError
+from rushes.errors import InputError, command
 from rushes.store.files import is_hidden
 from rushes_vbench.catalogue import facts, identifier
 from rushes_vbench.names import file_name, parse
@@ -96,11 +96,12 @@ def check_folder(
     if own is not None and own in suite.names_by_dimension:
         return [_check(own, folder, folder, suite, probe)]
     if dimensions:
+        target = folder.with_name(f"{folder.name}-by-dimension")
         raise InputError(
             "a flat folder has no dimensions of its own",
             expected="a folder with a sub-folder per dimension",
             got=str(folder),
-            next_step="arrange it: rushes vbench export FOLDER TARGET --layout by-dimension",
+            next_step=f"arrange it: {command('vbench', 'export', folder, target, '--layout', 'by-dimension')}",
         )
     return [_check("", folder, folder, suite, probe)]
 

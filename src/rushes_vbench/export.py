@@ -206,7 +206,7 @@ def takes_of_run(run: Run, suite: Suite) -> dict[Which, list[Take]]:
         raise InputError(
             f"the run in {run.home} generated no clip of a VBench-2.0 prompt",
             expected="a run with measure.suite set that has started measuring",
-            next_step="set measure.suite in its recipe and run it: rushes run RECIPE --allow-change",
+            next_step="run its recipe again with measure.suite, as docs/vbench.md shows, and with --allow-change",
         )
     return found
 

@@ -9,8 +9,8 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -86,42 +86,21 @@ def claims_of(text: str, sections: frozenset[str]) -> Claims:
 # ---------------------------------------------------------------------------------------------- reading the source
 
 
+class Unreadable(Exception):
+    """An expression that is given as next step, and whose texts this reader cannot find: write it more simply."""
+
+
 @cache
 def all_advice() -> tuple[Advice, ...]:
-    """Every text given as `next_step=` in `src/`, in the order of the files."""
+    """Every text given as `next_step=` in `src/`, in the order of the files.
+
+    Raises:
+        Unreadable: there is one that cannot be read from the source.
+    """
     modules = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(SOURCE.rglob("*.py"))}
-    shared: dict[str, list[str]] = {}
-    for tree in modules.values():
-        for name, value in _assigned(tree.body).items():
-            shared.setdefault(name, []).append(value)
-    constants = {name: values[0] for name, values in shared.items() if len(set(values)) == 1}
-    found = [
-        Advice(path.relative_to(SOURCE).as_posix(), text)
-        for path, tree in modules.items()
-        for text in _Module(tree, {**constants, **_assigned(tree.body)}).texts()
-    ]
+    source = _Source(tuple(_Module(path.relative_to(SOURCE).as_posix(), tree) for path, tree in modules.items()))
+    found = [Advice(module.file, text) for module in source.modules for text in source.texts(module)]
     return tuple(dict.fromkeys(found))
-
-
-def _assigned(body: list[ast.stmt]) -> dict[str, str]:
-    """Top-level names that are plain texts."""
-    found = {}
-    for node in body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        value = getattr(node, "value", None)
-        if isinstance(target, ast.Name) and isinstance(value, ast.Constant) and isinstance(value.value, str):
-            found[target.id] = value.value
-        elif isinstance(target, ast.Name) and isinstance(value, ast.JoinedStr):
-            found[target.id] = "".join(_piece(part, found) for part in value.values)
-    return found
-
-
-def _piece(part: ast.expr, constants: Mapping[str, str]) -> str:
-    if isinstance(part, ast.Constant):
-        return str(part.value)
-    assert isinstance(part, ast.FormattedValue)
-    name = ast.unparse(part.value)
-    return constants.get(name, f"{{{name}}}")
 
 
 def _steps(call: ast.Call) -> list[ast.expr]:
@@ -131,60 +110,165 @@ def _steps(call: ast.Call) -> list[ast.expr]:
     return [*named, *call.args[6:7]] if is_problem else named
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class _Module:
+    file: str
     tree: ast.Module
-    constants: Mapping[str, str]
-    functions: dict[str, ast.FunctionDef] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.functions = {node.name: node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef)}
+    @cached_property
+    def functions(self) -> tuple[ast.FunctionDef, ...]:
+        return tuple(node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef))
 
-    def texts(self) -> Iterator[str]:
-        scopes = [(self.tree, None), *((each, each) for each in self.functions.values())]
+    @cached_property
+    def calls(self) -> tuple[ast.Call, ...]:
+        return tuple(node for node in ast.walk(self.tree) if isinstance(node, ast.Call))
+
+    @cached_property
+    def imported(self) -> Mapping[str, tuple[str, str]]:
+        """Names here, with the file and the name there."""
+        nodes = [node for node in ast.walk(self.tree) if isinstance(node, ast.ImportFrom) and node.module]
+        return {
+            alias.asname or alias.name: (f"{str(node.module).replace('.', '/')}.py", alias.name)
+            for node in nodes
+            for alias in node.names
+        }
+
+    @cached_property
+    def constants(self) -> Mapping[str, ast.expr]:
+        found = {}
+        for node in self.tree.body:
+            target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+            value = getattr(node, "value", None)
+            if isinstance(target, ast.Name) and isinstance(value, ast.expr):
+                found[target.id] = value
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where an expression stands."""
+
+    module: _Module
+    function: ast.FunctionDef | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    modules: tuple[_Module, ...]
+
+    def texts(self, module: _Module) -> Iterator[str]:
+        scopes = [(module.tree, None), *((each, each) for each in module.functions)]
         seen: set[ast.Call] = set()
         for scope, function in reversed(scopes):
             for call in ast.walk(scope):
                 if isinstance(call, ast.Call) and call not in seen:
                     seen.add(call)
                     for value in _steps(call):
-                        yield from self.read(value, function)
+                        yield from self.read(value, _Place(module, function))
 
-    def read(self, node: ast.expr, function: ast.FunctionDef | None) -> list[str]:
-        """Every text that an expression can be."""
+    def read(self, node: ast.expr, place: _Place) -> list[str]:
+        """Every text that an expression can be; none where it passes on what is read elsewhere."""
         match node:
             case ast.Constant(value=str(text)):
                 return [text]
+            case ast.Constant(value=None) | ast.Attribute(attr="next_step"):
+                return []
             case ast.JoinedStr(values=parts):
-                return ["".join(_piece(part, self.constants) for part in parts)]
+                return ["".join(each) for each in product(*(self._piece(part, place) for part in parts))]
             case ast.IfExp(body=yes, orelse=no):
-                return [*self.read(yes, function), *self.read(no, function)]
-            case ast.BinOp(left=left, right=right):
-                pairs = product(self.read(left, function), self.read(right, function))
-                return [one + other for one, other in pairs]
-            case ast.BoolOp(values=values):
-                return [text for value in values for text in self.read(value, function)]
-            case ast.Name(id=name) if name in self.constants:
-                return [self.constants[name]]
-            case ast.Name(id=name) if function is not None:
-                return self._local(name, function)
-            case ast.Call(func=ast.Name(id=name)) if name in self.functions:
-                called = self.functions[name]
-                returned = [each.value for each in ast.walk(called) if isinstance(each, ast.Return) and each.value]
-                return [text for value in returned for text in self.read(value, called)]
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="get"), args=[_, default]) if function:
-                return [*self._local(name, function), *self.read(default, function)]
-            case ast.Dict(values=values):
-                return [text for value in values for text in self.read(value, function)]
-        return []
+                return [*self.read(yes, place), *self.read(no, place)]
+            case ast.BinOp(left=left, right=right, op=ast.Add()):
+                return [one + other for one, other in product(self._piece(left, place), self._piece(right, place))]
+            case ast.BoolOp(values=values) | ast.Dict(values=values):
+                return [text for value in values for text in self.read(value, place)]
+            case ast.Subscript(value=value):
+                return self.read(value, place)
+            case ast.Name(id=name):
+                return self._name(node, name, place)
+            case ast.Call(func=ast.Name(id="command"), args=words):
+                return [" ".join(["rushes", *map(_word, words)])]
+            case ast.Call(func=ast.Name(id=name)) if found := self._functions(name, place):
+                returns = [
+                    (each, called) for called in found for each in ast.walk(called.function or called.module.tree)
+                ]
+                values = [(each.value, called) for each, called in returns if isinstance(each, ast.Return)]
+                return [text for value, called in values if value for text in self.read(value, called)]
+            case ast.Call(func=ast.Attribute(value=ast.Name() as table, attr="get"), args=[_, default]):
+                return [*self.read(table, place), *self.read(default, place)]
+        raise self._unreadable(node, place)
 
-    def _local(self, name: str, function: ast.FunctionDef) -> list[str]:
-        values = [
-            node.value
-            for node in ast.walk(function)
-            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets)
-        ]
-        return [text for value in values for text in self.read(value, function)]
+    def _piece(self, part: ast.expr, place: _Place) -> list[str]:
+        """A part of a text: what is filled in stands in braces, except where it is a text of ours itself."""
+        value = part.value if isinstance(part, ast.FormattedValue) else part
+        hole = [f"{{{ast.unparse(value)}}}"]
+        if isinstance(value, ast.Name) and place.function is not None and value.id in _parameters(place.function):
+            return hole
+        try:
+            return self.read(value, place) or hole
+        except Unreadable:
+            return hole
+
+    def _name(self, node: ast.expr, name: str, place: _Place) -> list[str]:
+        """A variable of the function, a constant of this or another module, or a parameter: what callers give."""
+        if place.function is not None and (values := _assigned(name, place.function)):
+            return [text for value in values for text in self.read(value, place)]
+        if place.function is not None and name in _parameters(place.function):
+            return self._given(node, name, place)
+        file, name = place.module.imported.get(name, (place.module.file, name))
+        for module in self.modules:
+            if module.file == file and name in module.constants:
+                return self.read(module.constants[name], _Place(module, None))
+        raise self._unreadable(node, place)
+
+    def _given(self, node: ast.expr, name: str, place: _Place) -> list[str]:
+        function = place.function
+        assert function is not None
+        if name == "next_step" and name in [each.arg for each in function.args.kwonlyargs]:
+            return []  # whoever gives it writes `next_step=`, which is read there
+        at = [each.arg for each in function.args.args].index(name) if name in _positional(function) else None
+        found: list[str] = []
+        for module in self.modules:
+            for call in module.calls:
+                if isinstance(call.func, ast.Name) and call.func.id == function.name:
+                    given = [each.value for each in call.keywords if each.arg == name]
+                    given += call.args[at : at + 1] if at is not None else []
+                    around = [each for each in module.functions if call in ast.walk(each)]
+                    found += [
+                        text for each in given for text in self.read(each, _Place(module, (around or [None])[-1]))
+                    ]
+        if not found:
+            raise self._unreadable(node, place)
+        return found
+
+    def _functions(self, name: str, place: _Place) -> list[_Place]:
+        file, name = place.module.imported.get(name, (place.module.file, name))
+        modules = [module for module in self.modules if module.file == file]
+        return [_Place(module, each) for module in modules for each in module.functions if each.name == name]
+
+    def _unreadable(self, node: ast.expr, place: _Place) -> Unreadable:
+        return Unreadable(f"{place.module.file}, line {node.lineno}: {ast.unparse(node)}")
+
+
+def _parameters(function: ast.FunctionDef) -> list[str]:
+    return [*_positional(function), *(each.arg for each in function.args.kwonlyargs)]
+
+
+def _positional(function: ast.FunctionDef) -> list[str]:
+    return [each.arg for each in function.args.args]
+
+
+def _assigned(name: str, function: ast.FunctionDef) -> list[ast.expr]:
+    nodes = [node for node in ast.walk(function) if isinstance(node, ast.Assign)]
+    return [
+        node.value for node in nodes if any(isinstance(each, ast.Name) and each.id == name for each in node.targets)
+    ]
+
+
+def _word(word: ast.expr) -> str:
+    """A word of a command, with braces where the program fills something in."""
+    if isinstance(word, ast.JoinedStr):
+        return "".join(_word(part.value if isinstance(part, ast.FormattedValue) else part) for part in word.values)
+    return str(word.value) if isinstance(word, ast.Constant) else f"{{{ast.unparse(word)}}}"
 
 
 # ---------------------------------------------------------------------------------------------- the command line

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from typing import Literal
 
 import yaml
 
-from rushes.errors import RecipeError
+from rushes.errors import RecipeError, nearest
 from rushes.judge.question_needs import Need, question_needs
 from rushes.records import Record
 from rushes.records.base import Text
@@ -71,11 +70,11 @@ def chosen_controls(names: Sequence[str] = ()) -> tuple[str, ...]:
     known = [control.name for control in table().controls]
     for name in names:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
+            near = nearest(name, known)
             raise RecipeError(
                 "there is no such control",
                 expected=f"one of {', '.join(known)}",
                 got=name,
-                next_step=f"did you mean {near[0]!r}?" if near else "leave --control out to ask all of them",
+                next_step=f"did you mean {near!r}?" if near else "leave --control out to ask all of them",
             )
     return tuple(name for name in known if not names or name in names)

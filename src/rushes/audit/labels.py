@@ -67,7 +67,7 @@ def read_labels(path: Path, cases: Sequence[Case]) -> Labels:
             f"no row of {path} can be used",
             expected=f"columns {', '.join(COLUMNS)}, one row per answer, about clips of this audit",
             got=problems[:_SHOWN] or "no rows",
-            next_step="correct the rows named; rushes judge audit ... --sheet FOLDER writes a file to fill in",
+            next_step="correct the rows named, or get a file to fill in: the same command with --sheet FOLDER",
         )
     split = [key for key, said in votes.items() if 2 * sum(said) == len(said)]
     problems += [f"{path.name}: people are evenly split on {question!r} about {clip!r}" for clip, question in split]

@@ -16,7 +16,7 @@ from rushes.audit.labels import Labels
 from rushes.audit.plot import audit_svg
 from rushes.audit.records import Audit, DimensionAudit, Rule
 from rushes.audit.sources import Source
-from rushes.errors import StoreError
+from rushes.errors import StoreError, command
 from rushes.execute.progress import OnProgress, ProgressUpdate
 from rushes.roles import Judge
 from rushes.statistics.resampling import Resampling
@@ -146,7 +146,7 @@ def read_audit(folder: Path) -> Audit | None:
         raise StoreError(
             f"the judge's audit in {path} cannot be read",
             got=str(error)[:300],
-            next_step="delete that file, and run the audit again with: rushes judge audit",
+            next_step=f"delete that file, and audit the judge again: {command('judge', 'audit', folder.parent)}",
         ) from error
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from rushes.audit.run import Witness
-from rushes.errors import RecipeError
+from rushes.errors import RecipeError, nearest
 from rushes.judge.key import judge_identity, judge_name
 from rushes.judge.question_needs import all_needs
 from rushes.judge.stage import build_judge
@@ -46,12 +45,12 @@ def second_judge(name: str, runtime: RuntimeSpec) -> Witness:
         return Witness(name_of(spec, MEASURER), {"measurer": resolved(spec, MEASURER)}, MeasurerAsJudge(measurer))
     if ":" not in name and name not in extensions(JUDGE.group):
         known = sorted({*extensions(MEASURER.group), *extensions(JUDGE.group)})
-        near = get_close_matches(name, known, n=1) or known[:1]
+        near = nearest(name, known) or next(iter(known), None)
         raise RecipeError(
             "there is no such second judge",
             expected=f"one of {', '.join(known)}, or package.module:Class of a judge's Spec",
             got=name,
-            next_step=f"try: --second {near[0]}" if near else "install the package that offers it",
+            next_step=f"try: --second {near}" if near else "install the package that offers it",
         )
     return recipe_judge(JudgeSpec(judge=spec), runtime)
 

@@ -21,6 +21,7 @@ from rushes.cli.options import (
     taking,
 )
 from rushes.cli.show import say
+from rushes.errors import command
 
 if TYPE_CHECKING:
     from rushes.audit.records import Audit
@@ -167,4 +168,4 @@ def _show(made: Audit, folder: Path, as_json: bool) -> None:
     print_audit(made, console())
     say(f"audit: {folder}/audit.json, {folder}/audit.svg")
     if is_done(folder.parent):
-        say(f"to show it in the run's report: rushes report {folder.parent} --rebuild")
+        say(f"to show it in the run's report: {command('report', folder.parent, '--rebuild')}")

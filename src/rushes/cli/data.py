@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ import typer
 
 from rushes.cli.options import JsonOption, SetOption
 from rushes.cli.show import say
+from rushes.errors import command
 
 if TYPE_CHECKING:
     from rushes.prompts.clip_rows import ClipFolder
@@ -93,7 +93,7 @@ def _show(found: ClipFolder, folder: Path, recipe: Recipe) -> None:
     if found.warning:
         say(f"warning: {found.warning}")
     if not metadata_files(folder):
-        say(f"captions come from .txt files; to keep them in one table: rushes data table {shlex.quote(str(folder))}")
+        say(f"captions come from .txt files; to keep them in one table: {command('data', 'table', folder)}")
 
 
 def _plain(text: str) -> str:

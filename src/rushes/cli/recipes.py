@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from rushes.cli.show import say
-from rushes.errors import InputError
+from rushes.errors import InputError, command
 from rushes.recipe.load import load_recipe
 from rushes.recipe.template import recipe_yaml
 from rushes.store.files import make_folder
@@ -35,4 +35,4 @@ def write_template(file: Path, name: str, *, force: bool) -> None:
         ) from None
     except OSError as error:
         raise InputError(f"cannot write {file}", got=error.strerror, next_step="name another file") from None
-    say(f"wrote {file}\nnext: look through it, then: rushes run {file}")
+    say(f"wrote {file}\nnext: look through it, then: {command('run', file)}")

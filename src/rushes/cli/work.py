@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from rushes.cli.show import say
-from rushes.errors import StoreError, Unfinished
+from rushes.errors import StoreError, Unfinished, command, resume_command
 from rushes.recipe.recipe import Recipe
 from rushes.records import Scorecard
 
@@ -76,7 +76,8 @@ def work(recipe_name: str, home: Path | None, overrides: Sequence[str], how: How
         )
     dismiss_others()
     if scorecard is None:
-        say(f"done up to {how.until!r}; continue with: rushes run {recipe_name} --home {home}")
+        sets = [word for each in overrides for word in ("--set", each)]
+        say(f"done up to {how.until!r}; continue with: {command('run', recipe_name, *sets, '--home', home)}")
         return
     show_result(scorecard, home)
     _check_finished(scorecard)
@@ -150,7 +151,7 @@ def show_report(home: Path, *, rebuild: bool, open_in_browser: bool) -> None:
     if not is_done:
         raise StoreError(
             f"the run in {home} is not finished, so its report is missing or preliminary",
-            next_step=f"see its progress with: rushes status {home}; then run the command that started it again",
+            next_step=f"see its progress: {command('status', home)}; then continue it: {resume_command(home)}",
         )
     if scorecard is None or not (home / REPORT_FILE).is_file():
         scorecard = _finish_again(home) or scorecard

@@ -99,7 +99,7 @@ def _widest(spec: DiagnoseSpec, ranked: Sequence[Baseline], diagnosis: Diagnosis
             "no dimension could be measured, so there is none to aim at",
             expected="at least one scored probe clip",
             got={each.dimension: each.reason for each in diagnosis.unmeasured},
-            next_step="see why the measurements failed: rushes status HOME (the run folder)",
+            next_step="correct what the reasons name, or measure.measurer; then run the same command again",
         )
     weak = [each for each in ranked if _to_win(each, spec) > 0]
     if not weak and any(_gap(each, spec) > 0 for each in ranked):
@@ -107,8 +107,8 @@ def _widest(spec: DiagnoseSpec, ranked: Sequence[Baseline], diagnosis: Diagnosis
             f"no dimension has a possible gain by diagnose.choose: {spec.choose}, so there is nothing to learn from",
             expected="a dimension in which the best take (picked: the judge's favourite) scores above the mean take",
             got={each.dimension: round(each.mean, 3) for each in ranked},
-            next_step="raise diagnose.num_takes or diagnose.num_prompts, name what to aim at in diagnose.focus, or set "
-            "diagnose.choose: gap",
+            next_step="raise diagnose.num_takes or diagnose.num_prompts, name what to aim at in diagnose.focus, or "
+            "--set diagnose.choose=gap",
         )
     if not weak:
         raise UserError(

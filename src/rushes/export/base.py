@@ -38,6 +38,8 @@ class Base:
     """What the recipe calls it: a path, `package:folder`, or a Hub id."""
     is_on_hub: bool
     """True if the name is a Hub id, so that it is valid for others too."""
+    home: Path = Path()
+    """The run folder of the checkpoint, for what errors tell to type; the working folder outside a run."""
 
     @property
     def public_name(self) -> str:
@@ -121,7 +123,7 @@ def find_base(source: Source, *, whole: bool = False) -> Base:
     spec = source.recipe.base
     folder = Path(model_folder(spec.model))
     if folder.is_dir():
-        return Base(folder, spec.model, is_on_hub=False)
+        return Base(folder, spec.model, is_on_hub=False, home=source.run.home)
     from huggingface_hub import snapshot_download
 
     patterns = None if whole else ["model_index.json", "README.md", "transformer/*"]
@@ -129,7 +131,7 @@ def find_base(source: Source, *, whole: bool = False) -> Base:
         fetched = snapshot_download(spec.model, revision=spec.revision, allow_patterns=patterns)
     except (OSError, ValueError, RuntimeError) as error:
         raise (hub_error(spec, error) or _not_found(spec.model, error)) from error
-    return Base(Path(fetched), spec.model, is_on_hub=True)
+    return Base(Path(fetched), spec.model, is_on_hub=True, home=source.run.home)
 
 
 def _not_found(name: str, error: Exception) -> InputError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rushes.errors import StoreError
+from rushes.errors import StoreError, command
 from rushes.export.columns import AskedRow, ClipRow, write_lines, write_split
 from rushes.export.dataset_card import render_dataset_card
 from rushes.export.folder import new_folder
@@ -60,7 +60,7 @@ def export_dataset(
             f"{run.home} has no clips to export",
             expected=f"clips of the kind {which!r}",
             got=f"{run.clips.num_records()} clips in all, {len(uses.samples)} of them trained on",
-            next_step=f"see the run's progress with: rushes status {run.home}; or use --clips all",
+            next_step=f"see the run's progress: {command('status', run.home)}; or use --clips all",
         )
     answers = _by_clip(run.answers.all())
     with new_folder(target) as folder:

@@ -34,18 +34,18 @@ _PREFIX: Final = "transformer."
 """Where pipelines look for what belongs to the transformer, in names and in the header."""
 
 
-def adaptable_layers(transformer: ModelMixin, transformer_class: str, dialect: Dialect) -> list[str]:
-    """The linear layers that a dialect can hold, by name in diffusers.
+def adaptable_layers(transformer: ModelMixin, base: Base, dialect: Dialect) -> list[str]:
+    """The linear layers of the base's transformer that a dialect can hold, by name in diffusers.
 
     Raises:
         InputError: the dialect is not supported for this family.
     """
     linear = [name for name, module in transformer.named_modules() if isinstance(module, torch.nn.Linear)]
     if dialect == "kohya":
-        pattern = re.compile(kohya_file(transformer_class).layers)
+        pattern = re.compile(kohya_file(base.transformer_class_name, base.home).layers)
         return [name for name in linear if pattern.fullmatch(name)]
     if dialect == "comfyui":
-        native_names(transformer_class)
+        native_names(base.transformer_class_name, base.home)
     return linear
 
 
@@ -74,7 +74,7 @@ def write_adapter(
         InputError: the adapter matches no layer of the base.
     """
     transformer = base.empty_transformer()
-    layers = adaptable_layers(transformer, base.transformer_class_name, dialect)
+    layers = adaptable_layers(transformer, base, dialect)
     check_matches(adapter, layers, base.name)
     shapes = {name: transformer.get_submodule(name).weight.shape for name in layers}
     if dialect == "diffusers":

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rushes.errors import InputError
+from rushes.errors import InputError, command
 from rushes.export.base import Base, find_base, read_both
 from rushes.export.folder import new_folder
 from rushes.export.fused import native_weights
@@ -59,7 +59,7 @@ def export_merged(source: Source, target: Path, strength: float, dtype: torch.dt
     Args and Raises as `export_transformer`; also InputError if the family's own names are not known.
     """
     base = find_base(source)
-    rename = native_names(base.transformer_class_name)
+    rename = native_names(base.transformer_class_name, base.home)
     with new_folder(target) as folder:
         weights = _cast(tuned_weights(source, base, strength) | fixed_positions(base), dtype, _keep_float32(base))
         name = f"{file_stem(source)}-merged.safetensors"
@@ -115,7 +115,8 @@ def _components(base: Base) -> list[str]:
             raise InputError(
                 f"the base model {base.name!r} lacks a component that its model_index.json names",
                 expected=f"a folder {name!r} in {base.folder}",
-                next_step="complete the folder, or export the transformer alone: rushes export transformer HOME",
+                next_step="complete the folder, or export the transformer alone: "
+                f"{command('export', 'transformer', base.home)}",
             )
     return listed
 

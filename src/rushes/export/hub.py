@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from rushes.errors import InputError, StoreError
+from rushes.errors import InputError, StoreError, command, resume_command
 from rushes.export.base import Base, find_base
 from rushes.export.card import Card, Form, render_card
 from rushes.export.folder import check_free, new_folder
@@ -198,8 +198,8 @@ def _scorecard(source: Source) -> Scorecard:
         raise StoreError(
             f"the run in {source.run.home} {what}: a model card needs its figures",
             expected="a finished run, and the checkpoint that its scorecard compares",
-            next_step="finish the run (rushes status shows its progress), or export only the weights: "
-            f"rushes export lora {source.run.home}, or rushes export transformer {source.run.home}",
+            next_step=f"finish the run: {resume_command(source.run.home)}; or export only the weights: "
+            f"{command('export', 'lora', source.run.home)}, or {command('export', 'transformer', source.run.home)}",
         )
     return scorecard
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rushes.errors import InputError
+from rushes.errors import InputError, command
 from rushes.export.base import Base, find_base, read_both
 from rushes.export.dialects import DIFFUSERS_FILE, Dialect, adaptable_layers, write_adapter
 from rushes.export.folder import new_folder
@@ -77,14 +77,14 @@ def make_adapter(source: Source, base: Base, dialect: Dialect, options: LoraOpti
     rank = options.rank if options.rank is not None or options.energy is not None else source.max_lora_rank
     _check(source, options, rank)
     before, after = read_both(source, base)
-    layers = adaptable_layers(base.empty_transformer(), base.transformer_class_name, dialect)
+    layers = adaptable_layers(base.empty_transformer(), base, dialect)
     adapter, fit = extract(before, after, layers, rank=rank, energy=options.energy, device=options.device)
     if not adapter:
         raise InputError(
             "no tuned weight can be held by a low-rank adapter",
             expected="a change in a linear layer",
             got=f"changes in {', '.join(sorted(fit.left_out)[:3]) or 'no weight at all'}",
-            next_step=f"export all weights: rushes export transformer {source.run.home}",
+            next_step=f"export all weights: {command('export', 'transformer', source.run.home)}",
         )
     return adapter, fit
 
@@ -133,5 +133,6 @@ def _check(source: Source, options: LoraOptions, rank: int | None) -> None:
             "this run tuned all weights and did not train a low-rank adapter",
             expected="--rank or --energy, to extract the closest adapter; its error is reported",
             got="neither",
-            next_step=f"rushes export lora {source.run.home} --rank 64, or rushes export transformer {source.run.home}",
+            next_step=f"{command('export', 'lora', source.run.home, '--rank', 64)}, or "
+            f"{command('export', 'transformer', source.run.home)}",
         )

@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeVar
 
-from rushes.errors import InputError
+from rushes.errors import InputError, command
 
 Known = TypeVar("Known")
 Rules = Sequence[tuple[str, str]]
@@ -171,16 +172,17 @@ _KOHYA: Final[Mapping[str, KohyaFile]] = {
 }
 
 
-def native_names(transformer_class: str) -> Naming:
+def native_names(transformer_class: str, home: Path = Path()) -> Naming:
     """The renaming of a family.
 
     Args:
         transformer_class: class of the transformer in diffusers.
+        home: the run folder that is exported, for the error.
 
     Raises:
         InputError: its names are unknown.
     """
-    return _naming(_look_up(transformer_class, _NAMES, "the names that ComfyUI reads"))
+    return _naming(_look_up(transformer_class, _NAMES, "the names that ComfyUI reads", home))
 
 
 def comfyui_layer_names(transformer_class: str) -> Naming:
@@ -188,13 +190,13 @@ def comfyui_layer_names(transformer_class: str) -> Naming:
     return _naming(_COMFYUI_LAYERS.get(transformer_class, ()))
 
 
-def kohya_file(transformer_class: str) -> KohyaFile:
-    """What a kohya file of this family contains.
+def kohya_file(transformer_class: str, home: Path = Path()) -> KohyaFile:
+    """What a kohya file of this family contains; arguments as for `native_names`.
 
     Raises:
         InputError: kohya's tools are not known to read this family.
     """
-    return _look_up(transformer_class, _KOHYA, "the layers that kohya's tools read")
+    return _look_up(transformer_class, _KOHYA, "the layers that kohya's tools read", home)
 
 
 def _naming(rules: Rules) -> Naming:
@@ -208,12 +210,12 @@ def _naming(rules: Rules) -> Naming:
     return rename
 
 
-def _look_up(transformer_class: str, known: Mapping[str, Known], what: str) -> Known:
+def _look_up(transformer_class: str, known: Mapping[str, Known], what: str, home: Path) -> Known:
     if transformer_class not in known:
         raise InputError(
             f"{what} are not known for this model",
             expected=f"one of {', '.join(known)}",
             got=transformer_class,
-            next_step="export it for diffusers: rushes export lora HOME, or rushes export transformer HOME",
+            next_step=f"export all weights for diffusers: {command('export', 'transformer', home)}",
         )
     return known[transformer_class]

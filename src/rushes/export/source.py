@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rushes.errors import InputError, StoreError
+from rushes.errors import InputError, StoreError, command, resume_command
 from rushes.recipe.load import load_recipe
 from rushes.recipe.recipe import Recipe
 from rushes.records import BlobRef, Checkpoint
@@ -60,7 +60,7 @@ def choose(run: Run, key: str | None = None) -> Source:
         raise StoreError(
             f"{run.home} has no finished checkpoint to export",
             expected="a run that has trained",
-            next_step=f"see how far it is with: rushes status {run.home}; then run the command that began it again",
+            next_step=f"see how far it is: {command('status', run.home)}; then continue it: {resume_command(run.home)}",
         )
     chosen = _named(known.values(), key) if key is not None else _main(run, known)
     chain = [chosen]
@@ -93,5 +93,5 @@ def _main(run: Run, known: dict[str, Checkpoint]) -> Checkpoint:
     raise InputError(
         f"{run.home} has {len(ends)} checkpoints that could be meant, and it is not finished",
         expected=f"one of {', '.join(sorted(each.key[:SHORT] for each in ends))}",
-        next_step="name one of them with --checkpoint, or finish the run",
+        next_step=f"name one of them with --checkpoint, or finish the run: {resume_command(run.home)}",
     )

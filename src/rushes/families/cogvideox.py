@@ -49,7 +49,7 @@ class CogVideoX(LoadedPipeline):
                 "this CogVideoX takes another text length",
                 expected=f"base.max_tokens: {length}, as its transformer was trained",
                 got=self.max_tokens,
-                next_step=f"set base.max_tokens={length}",
+                next_step=f"--set base.max_tokens={length}",
             )
 
     @property

@@ -69,7 +69,7 @@ def family_of(base: BaseModelSpec) -> FamilyName:
             f"base.family does not match base.model {base.model!r}",
             expected=f"{family} (its model_index.json says {found}), or auto",
             got=base.family,
-            next_step=f"set base.family={family} or base.family=auto",
+            next_step=f"--set base.family={family}, or --set base.family=auto",
         )
     return family
 

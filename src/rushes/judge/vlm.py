@@ -33,26 +33,32 @@ _CONSTRAINED_TOKENS: Final = 16
 _QUALITY: Final = 95
 
 
-def build_vlm_judge(spec: VlmAskingSpec, runtime: RuntimeSpec) -> Judge:
+def build_vlm_judge(spec: VlmAskingSpec, runtime: RuntimeSpec, setting: str = "judge.judge") -> Judge:
     """The judge over the model that the recipe names.
+
+    Args:
+        spec: the model, and how it is asked.
+        runtime: where it runs.
+        setting: the place of `spec` in the recipe, for errors.
 
     Raises:
         RecipeError: the server is unknown, its key is not set, or a package is missing.
     """
     if isinstance(spec.model, ServerModelSpec):
-        return ServerVlmJudge(spec, chat_model(spec.model, runtime))
+        return ServerVlmJudge(spec, chat_model(spec.model, runtime), setting)
     from rushes.judge.vlm_local import LocalVlmJudge
     from rushes.judge.vlm_model import local_vlm
 
-    return LocalVlmJudge(spec, local_vlm(spec.model, runtime))
+    return LocalVlmJudge(spec, local_vlm(spec.model, runtime), setting)
 
 
 class ServerVlmJudge:
     """`Judge` over a server. Requests about one clip are adjacent and share a prefix that the server can cache."""
 
-    def __init__(self, spec: VlmAskingSpec, model: ChatModel) -> None:
-        """Store what to show, how to ask, and the model to ask."""
+    def __init__(self, spec: VlmAskingSpec, model: ChatModel, setting: str = "judge.judge") -> None:
+        """Store what to show, how to ask, the model to ask, and the place of `spec` in the recipe."""
         self.spec = spec
+        self.setting = setting
         self.model = model
         self._most_frames: int | None = None
 
@@ -67,7 +73,7 @@ class ServerVlmJudge:
         replies = self.model.reply(asked)
         crowded = [i for i, reply in enumerate(replies) if _is(reply, TOO_MANY_IMAGES)]
         if crowded:
-            self._most_frames = frames_allowed(replies[crowded[0]], self.spec, self.model.name)
+            self._most_frames = frames_allowed(replies[crowded[0]], self.spec, self.model.name, self.setting)
             asked = [ask for request in requests for ask in self._asks(request)]
             for i, reply in zip(crowded, self.model.reply([asked[i] for i in crowded]), strict=True):
                 replies[i] = reply
@@ -76,7 +82,7 @@ class ServerVlmJudge:
         bare = [i for i, answer in enumerate(given) if answer is None]
         held = [replace(asked[i], **_CONSTRAINED) for i in bare]
         for i, reply in zip(bare, self.model.reply(held) if held else [], strict=True):
-            given[i] = from_text(reply.text) if isinstance(reply, ChatReply) else _lost(reply)
+            given[i] = from_text(reply.text) if isinstance(reply, ChatReply) else self._lost(reply)
         results: list[tuple[GivenAnswer, ...] | Failed] = []
         at = 0
         for request in requests:
@@ -105,19 +111,27 @@ class ServerVlmJudge:
     def _given(self, reply: ChatReply | Failed) -> GivenAnswer | Failed | None:
         """An answer, a failure, or None if there are no probabilities of an answer's first word."""
         if isinstance(reply, Failed):
-            return None if reply.error_type == NO_CHANCES else _lost(reply)
+            return None if reply.error_type == NO_CHANCES else self._lost(reply)
         if reply.first_token is None or is_thinking(reply.first_token[0].text):
             return None
         return from_chances(reply.first_token, self.spec.min_mass)
 
+    def _lost(self, failed: Failed) -> GivenAnswer | Failed:
+        """A failure that no retry can fix becomes an answer with a reason; others stay failures and are tried again."""
+        if failed.error_type != TOO_LONG:
+            return failed
+        fewer = f"{self.setting}.num_frames, {self.setting}.max_side_px"
+        return GivenAnswer(None, f"{failed.message[:300]}; show fewer or smaller frames ({fewer})")
 
-def frames_allowed(refusal: ChatReply | Failed, spec: VlmAskingSpec, name: str) -> int:
+
+def frames_allowed(refusal: ChatReply | Failed, spec: VlmAskingSpec, name: str, setting: str) -> int:
     """How many frames to show where a server allows fewer images than a question would show.
 
     Args:
         refusal: the failure that says how many are allowed (`TOO_MANY_IMAGES`).
         spec: a fixed `num_frames` is never reduced.
         name: the model's name.
+        setting: the place of `spec` in the recipe.
 
     Raises:
         RecipeError: the number of frames is fixed, or a single image is allowed, which shows no motion.
@@ -128,10 +142,10 @@ def frames_allowed(refusal: ChatReply | Failed, spec: VlmAskingSpec, name: str) 
     if spec.num_frames is not None or allowed < MIN_FRAMES:
         raise RecipeError(
             f"the server of {name} allows fewer images in a request than the recipe shows frames",
-            expected=f"num_frames of at most {max(allowed, 1)} for {name}, or a server that allows more images",
+            expected=f"{setting}.num_frames of at most {max(allowed, 1)}, or a server that allows more images",
             got=said,
-            next_step="start the server with a higher limit (vLLM: --limit-mm-per-prompt '{\"image\": 16}'), or set "
-            f"num_frames beside the model: --set judge.judge.num_frames={max(allowed, 1)} for the judge",
+            next_step=f"--set {setting}.num_frames={max(allowed, 1)}, or start the server with a higher limit (vLLM: "
+            "--limit-mm-per-prompt '{\"image\": 16}')",
         )
     warnings.warn(FEWER_FRAMES.format(model=name, allowed=allowed), stacklevel=2)
     return allowed
@@ -147,14 +161,6 @@ _CONSTRAINED: Final[dict[str, Any]] = {
 
 def _is(reply: ChatReply | Failed, error_type: str) -> bool:
     return isinstance(reply, Failed) and reply.error_type == error_type
-
-
-def _lost(failed: Failed) -> GivenAnswer | Failed:
-    """A failure that no retry can fix becomes an answer with a reason; others stay failures and are tried again."""
-    if failed.error_type == TOO_LONG:
-        said = f"{failed.message[:300]}; show fewer or smaller frames (judge.judge.num_frames, max_side_px)"
-        return GivenAnswer(None, said)
-    return failed
 
 
 def jpeg(frame_HWC: Frames) -> bytes:

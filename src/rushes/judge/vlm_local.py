@@ -34,9 +34,10 @@ class LocalVlmJudge:
     Array legend: Q questions, V vocabulary; T, H, W, C as in `rushes.roles`.
     """
 
-    def __init__(self, spec: VlmAskingSpec, vlm: LocalVlm) -> None:
-        """Store the settings; nothing is loaded."""
+    def __init__(self, spec: VlmAskingSpec, vlm: LocalVlm, setting: str = "judge.judge") -> None:
+        """Store the settings, and their place in the recipe; nothing is loaded."""
         self.spec = spec
+        self.setting = setting
         self.vlm = vlm
         self._shares: bool | None = None
 
@@ -121,6 +122,6 @@ class LocalVlmJudge:
                 f"the model {self.vlm.spec.model} has no tokens for yes and no",
                 expected="a tokenizer with whole words of English",
                 got=found,
-                next_step="name another model in judge.judge.model",
+                next_step=f"name another model in {self.setting}.model.model",
             )
         return found

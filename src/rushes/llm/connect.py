@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rushes.errors import RecipeError
+from rushes.errors import RecipeError, nearest
 from rushes.llm.cache import Remembering, ReplyCache
 from rushes.llm.chat import ChatModel
 from rushes.llm.cost import CostMeter
@@ -51,12 +50,12 @@ def server_of(spec: ServerModelSpec, runtime: RuntimeSpec) -> ServerRuntime:
     server = runtime.servers.get(spec.server)
     if server is None:
         names = sorted(runtime.servers)
-        near = get_close_matches(spec.server, names, n=1)
+        near = nearest(spec.server, names)
         raise RecipeError(
             f"the recipe names the server {spec.server!r}, but does not define it",
             expected=f"one of {names}" if names else "an entry of that name in runtime.servers",
             got=spec.server,
-            next_step=f"did you mean {near[0]!r}?"
+            next_step=f"did you mean {near!r}?"
             if near
             else f"for example: --set runtime.servers.{spec.server}.url=http://localhost:8000/v1",
         )

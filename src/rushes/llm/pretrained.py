@@ -74,7 +74,7 @@ def explained(spec: LocalModelSpec, what: str, load: Callable[[], Loaded]) -> Lo
                 f"{what} {spec.model} needs to run Python code that comes with it",
                 expected="a model that transformers supports without extra code",
                 got=said,
-                next_step="choose another model; or read its code, and set runtime.allow_remote_code to true",
+                next_step="choose another model; or read its code, and --set runtime.allow_remote_code=true",
             ) from error
         wanted = _INSTALL.search(said)
         if wanted is not None and isinstance(error, ImportError):

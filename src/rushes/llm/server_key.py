@@ -36,7 +36,7 @@ def secret_from(name: str | None, server: str) -> Secret:
         raise RecipeError(
             f"the key of the server {server!r} is not in the environment",
             expected=f"the environment variable {name} set to the key",
-            next_step=f"export {name}=..., or set runtime.servers.{server}.key_env to null for a server without keys",
+            next_step=f"export {name}=..., or --set runtime.servers.{server}.key_env=null for a server without keys",
         )
     known_keys.remember(name, value)
     return Secret(name, value)

@@ -75,7 +75,7 @@ def compare(
         ValueError: the two models were not measured by one measurer.
         KeyError: a prompt has no cluster.
     """
-    measurer = _measurer(pairing)
+    measurer = _measurer(pairing, notes)
     bench = _Bench(pairing, clusters, {score.clip_key: score for score in judged}, how)
     names = {each.dimension for each in pairing.measurements} | set(contest.focus)
     in_order = sorted(names, key=lambda name: (name not in contest.focus, name == DIVERSITY, name))
@@ -198,13 +198,14 @@ def _notes(rows: Sequence[DimensionRow], compared: Mapping[str, _Compared]) -> I
     yield from too_few_prompts(rows)
 
 
-def _measurer(pairing: Pairing) -> str:
+def _measurer(pairing: Pairing, notes: Sequence[str]) -> str:
     names = sorted({each.measurer for each in pairing.measurements})
     if not names:
         raise UserError(
             "nothing was measured, so there is nothing to compare",
             expected="measurements of both models on the held-out prompts",
-            next_step="look at what failed: rushes status HOME (the run folder)",
+            got="; ".join(notes) or "none, and no reason why",
+            next_step="correct what the reasons name, or measure.measurer; then run the same command again",
         )
     if len(names) > 1:
         raise ValueError(f"both models must be measured by the same one measurer, got {names!r}")

@@ -58,7 +58,7 @@ def build_vlm_measurer(spec: VlmMeasurerSpec, runtime: RuntimeSpec) -> VlmMeasur
     Raises:
         RecipeError: the server is unknown, its key is not set, or a package is missing.
     """
-    return VlmMeasurer(build_vlm_judge(spec, runtime), spec.score)
+    return VlmMeasurer(build_vlm_judge(spec, runtime, "measure.measurer"), spec.score)
 
 
 def _why_not(subject: Subject) -> str | None:

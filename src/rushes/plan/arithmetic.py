@@ -197,7 +197,7 @@ def arithmetic_of(recipe: Recipe, counted: UnitFlops | None = None) -> Arithmeti
             "the arithmetic of this model is unknown",
             expected="base.model: a Hub id of docs/real_models.md",
             got=recipe.base.model,
-            next_step="measure the speed in a run or a short trial: rushes plan RECIPE without --gpu",
+            next_step="leave --gpu out: the pace is then taken from earlier runs or a short trial",
         )
     share = as_draft(recipe).shape.num_pixels / recipe.shape.num_pixels
     smaller = {name: round(share * getattr(counted, name)) for name in ("attention", "linear", "decode", "encode")}

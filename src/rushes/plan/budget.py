@@ -6,6 +6,7 @@ everything to the smallest useful size. The remaining budget is spent on prompts
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -75,9 +76,7 @@ def fit(recipe: Recipe) -> Fitted:
     limit = recipe.budget.gpu_hours
     if limit is None:
         return Fitted(recipe, (), 0.0, 0.0)
-    model = known_model(
-        recipe, otherwise="remove budget: from the recipe and choose the numbers yourself (rushes plan)"
-    )
+    model = known_model(recipe, otherwise="--set budget.gpu_hours=null, and choose the numbers yourself (rushes plan)")
     gpu = find_gpu(recipe.budget.gpu)
     hours = partial(hours_on, gpu=gpu)
     fitted = recipe
@@ -90,7 +89,8 @@ def fit(recipe: Recipe) -> Fitted:
             "this recipe does not fit its budget, even at its smallest",
             expected=f"budget.gpu_hours of {hours(fitted):.1f} or more on one {gpu.name}",
             got=limit,
-            next_step="raise it, name a faster budget.gpu, or choose a smaller model or shape",
+            next_step=f"--set budget.gpu_hours={math.ceil(hours(fitted))}, name a faster budget.gpu, or choose a "
+            "smaller model or shape",
         )
     fitted = _filled(recipe, fitted, lambda of: hours(of) <= limit)
     return Fitted(fitted, _trades(recipe, fitted), hours(recipe), hours(fitted))

@@ -9,10 +9,9 @@ one H200, after attention at that share.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 
-from rushes.errors import RecipeError
+from rushes.errors import RecipeError, nearest
 
 ATTENTION_EFFICIENCY: Final = 0.33
 """Share of the peak that attention reaches."""
@@ -65,10 +64,10 @@ def find_gpu(name: str) -> Gpu:
     for gpu in GPUS:
         if gpu.name.lower() == name.strip().lower():
             return gpu
-    near = get_close_matches(name, names, n=1, cutoff=0.3)
+    near = nearest(name, names)
     raise RecipeError(
         "this GPU is unknown",
         expected=f"one of {', '.join(names)}",
         got=name,
-        next_step=f"did you mean {near[0]!r}?" if near else "choose the one that is most similar to yours",
+        next_step=f"did you mean {near!r}?" if near else "choose the one that is most similar to yours",
     )

@@ -83,7 +83,8 @@ def check_suite(recipe: Recipe) -> Iterator[Finding]:
             f"measure.suite holds prompts of {suite.name} only",
             expected=f"diagnose.catalogue: {suite.catalogue}, and no diagnose.extra",
             got=repr(recipe.diagnose.catalogue),
-            next_step="set diagnose.catalogue so, or leave measure.suite out",
+            next_step=f"--set diagnose.catalogue={suite.catalogue} --set diagnose.extra=[], or "
+            "--set measure.suite=null",
         )
         return
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -58,23 +60,25 @@ def check_measurement(recipe: Recipe) -> Iterator[Finding]:
 
 def check_questions(recipe: Recipe) -> Iterator[Finding]:
     """A judge or measurer of questions gets some: a language model writes prompts without questions."""
-    writes_none = isinstance(recipe.prompts.writer, LlmWriterSpec) and recipe.prompts.questions is None
-    if not writes_none:
+    writer = recipe.prompts.writer
+    if not isinstance(writer, LlmWriterSpec) or recipe.prompts.questions is not None:
         return
     judged = recipe.generate.decode and recipe.weights.kind != "uniform"
     if judged and isinstance(recipe.judge.judge, VlmJudgeSpec):
-        yield _no_questions("judge.judge", "the judge scores no clip")
+        yield _no_questions(writer, "judge.judge", "the judge scores no clip")
     if recipe.measure.suite is None and isinstance(recipe.measure.measurer, VlmMeasurerSpec):
-        yield _no_questions("measure.measurer", "the measurer measures no clip")
+        yield _no_questions(writer, "measure.measurer", "the measurer measures no clip")
 
 
-def _no_questions(setting: str, problem: str) -> Finding:
+def _no_questions(writer: LlmWriterSpec, setting: str, problem: str) -> Finding:
+    model = {"kind": writer.model.kind, **writer.model.model_dump(mode="json", exclude_defaults=True)}
+    like_writer = json.dumps({"kind": "llm", "model": model})
     return Finding(
         setting,
         f"{problem}: it answers questions, and nothing writes them for the prompts of prompts.writer",
         expected="prompts.questions: {kind: llm, model: ...}",
         got="None",
-        next_step="set prompts.questions to the model of prompts.writer",
+        next_step=f"--set {shlex.quote(f'prompts.questions={like_writer}')}, or another model there",
     )
 
 
@@ -91,6 +95,7 @@ def check_coverage(recipe: Recipe) -> Iterator[Finding]:
     if not isinstance(spec, Covers):
         return
     lost = spec.unmeasured(aimed)
+    left = [name for name in recipe.diagnose.focus if name not in lost]
     for name in recipe.diagnose.focus:
         if name in lost:
             yield Finding(
@@ -98,10 +103,14 @@ def check_coverage(recipe: Recipe) -> Iterator[Finding]:
                 f"the measurer cannot measure {name}, which diagnose.focus aims at",
                 expected=f"a measurer of {name}",
                 got=lost[name],
-                next_step="give the measurer what it needs, or take the dimension out of diagnose.focus",
+                next_step=f"give the measurer what it needs, or {_setting('diagnose.focus', left)}",
             )
     if lost and not recipe.diagnose.focus:
         yield _not_covered(aimed, dict(lost))
+
+
+def _setting(path: str, names: list[str]) -> str:
+    return f"--set {shlex.quote(f'{path}={json.dumps(names)}')}"
 
 
 def _not_covered(aimed: list[str], lost: dict[str, str]) -> Finding:
@@ -114,7 +123,7 @@ def _not_covered(aimed: list[str], lost: dict[str, str]) -> Finding:
         "generated for nothing",
         expected=f"a measurer of {', '.join(names[:_SHOWN])}{more}",
         got=lost[names[0]],
-        next_step=f"give the measurer what it needs, or set diagnose.dimensions: [{', '.join(left)}]"
+        next_step=f"give the measurer what it needs, or {_setting('diagnose.dimensions', left)}"
         if left
         else "give the measurer what it needs: without it no dimension can be chosen",
         is_certain=not left,

@@ -21,9 +21,10 @@ from rushes.recipe.recipe import Recipe
 HOPELESS: Final = 2.0
 """The estimates are meant to be within a factor of two: only what is short by more than that is refused."""
 _STAGES: Final = ("generate", "train")
+_SETTINGS: Final = {"generate": "runtime.generate_batch", "train": "train.batch_size"}
 _TO_LOWER: Final = {
-    "generate": ("runtime.generate_batch", "lower runtime.generate_batch"),
-    "train": ("train.batch_size", "raise train.num_accumulation, or train an adapter (train.lora)"),
+    "generate": "lower runtime.generate_batch",
+    "train": "raise train.num_accumulation, or train an adapter (train.lora)",
 }
 """What to change where a stage needs too much memory."""
 _GB: Final = 1e9
@@ -37,7 +38,7 @@ def check_disk(recipe: Recipe, home: Path) -> Iterator[Finding]:
     needed = stored_bytes(recipe, _size(recipe)) - there
     yield from _short(
         "--home", f"the disk of {folder} may be too small for this run", needed, shutil.disk_usage(folder).free,
-        "name a --home on a larger disk, free some space, or set generate.stored_as: h264",
+        next_step="name a --home on a larger disk, free some space, or --set generate.stored_as=h264",
     )  # fmt: skip
 
 
@@ -53,8 +54,8 @@ def check_memory(recipe: Recipe) -> Iterator[Finding]:
         gpu = Gpu(device, total, 1.0, 1.0)
         peaks = {stage: round(gpu_peak_bytes(size, recipe, stage, gpu)[0] or 0) for stage in _STAGES}
     stage = max(peaks, key=lambda each: peaks[each])
-    setting, step = _TO_LOWER[stage]
-    yield from _short(setting, f"memory of {device} may be too small to {stage}", peaks[stage], total, step)
+    problem = f"memory of {device} may be too small to {stage}"
+    yield from _short(_SETTINGS[stage], problem, peaks[stage], total, next_step=_TO_LOWER[stage])
 
 
 def _memory(device: str) -> int | None:
@@ -70,7 +71,7 @@ def _memory(device: str) -> int | None:
     return int(torch.cuda.get_device_properties(torch.device(device)).total_memory)
 
 
-def _short(setting: str, problem: str, needed: float, free: float, next_step: str) -> Iterator[Finding]:
+def _short(setting: str, problem: str, needed: float, free: float, *, next_step: str) -> Iterator[Finding]:
     if needed > free:
         yield Finding(
             setting,

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from pydantic import BaseModel
 
-from rushes.errors import UserError
+from rushes.errors import UserError, nearest
 from rushes.findings import Finding
 from rushes.judge.asked import num_frames_for
 from rushes.judge.vlm import MIN_FRAMES
 from rushes.llm.chat import NO_CHANCES, TOO_LONG, TOO_MANY_IMAGES, ChatReply
-from rushes.preflight.plugins import usable
+from rushes.preflight.plugins import named, usable
 from rushes.preflight.probe import PROBE_TIMEOUT_S, Wanted, ask_once, listed_models
 from rushes.recipe.dimensions import probed
 from rushes.recipe.models import ServerModelSpec, VlmAskingSpec
+from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.recipe import Recipe
 from rushes.roles import Failed
 
@@ -28,9 +30,11 @@ class Asked:
     """What a recipe asks of one model on a server."""
 
     setting: str
-    """Where the recipe names the model: "judge.judge"."""
+    """What the recipe sets for whoever asks: "judge.judge", "prompts.writer"."""
     model: ServerModelSpec
     """The model."""
+    model_setting: str
+    """The setting of the model's name: "judge.judge.model.model"."""
     wanted: Wanted
     """What its replies must be."""
 
@@ -38,8 +42,9 @@ class Asked:
 def asked_of_servers(recipe: Recipe) -> tuple[Asked, ...]:
     """What each model on a server is asked for, plug-ins' models included; one entry per model, the largest request."""
     found: dict[ServerModelSpec, Asked] = {}
+    plugged = {setting for setting, spec, _ in named(recipe) if isinstance(spec, PluginSpec)}
     for setting, spec in usable(recipe):
-        for each in _asked_in(spec, setting, recipe):
+        for each in _asked_in(spec, f"{setting}.options" if setting in plugged else setting, recipe):
             before = found.get(each.model)
             if before is None or each.wanted.num_images > before.wanted.num_images:
                 found[each.model] = each
@@ -49,15 +54,16 @@ def asked_of_servers(recipe: Recipe) -> tuple[Asked, ...]:
 def _asked_in(spec: object, setting: str, recipe: Recipe) -> Iterator[Asked]:
     if isinstance(spec, VlmAskingSpec):
         if isinstance(spec.model, ServerModelSpec):
-            yield Asked(setting, spec.model, Wanted(spec, _num_images(spec, recipe), recipe.shape))
+            wanted = Wanted(spec, _num_images(spec, recipe), recipe.shape)
+            yield Asked(setting, spec.model, f"{setting}.model.model", wanted)
     elif isinstance(spec, ServerModelSpec):
-        yield Asked(setting, spec, Wanted())
+        yield Asked(setting.removesuffix(".model"), spec, f"{setting}.model", Wanted())
     elif isinstance(spec, BaseModel):
         for name in type(spec).model_fields:
-            yield from _asked_in(getattr(spec, name), setting, recipe)
+            yield from _asked_in(getattr(spec, name), f"{setting}.{name}", recipe)
     elif isinstance(spec, Sequence) and not isinstance(spec, str):
-        for each in spec:
-            yield from _asked_in(each, setting, recipe)
+        for number, each in enumerate(spec):
+            yield from _asked_in(each, f"{setting}.{number}", recipe)
 
 
 def _num_images(spec: VlmAskingSpec, recipe: Recipe) -> int:
@@ -116,7 +122,7 @@ def _failed(asked: Asked, setting: str, failed: Failed) -> Finding:
         setting,
         who,
         got=failed.message,
-        next_step=f"check the server and {asked.setting}",
+        next_step=f"check the server and {asked.model_setting}",
         is_certain=failed.error_type.startswith("Http4") or failed.error_type == TOO_LONG,
     )
 
@@ -142,7 +148,7 @@ def _unlisted(asked: Asked, setting: str, names: Sequence[str]) -> Finding:
         "another model may be answering",
         expected=f"one of {', '.join(names)}",
         got=repr(asked.model.model),
-        next_step=f"name a listed model in {asked.setting}",
+        next_step=f"--set {shlex.quote(f'{asked.model_setting}={nearest(asked.model.model, names) or names[0]}')}",
         is_certain=False,
     )
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from rushes.errors import InputError
+from rushes.errors import InputError, command
 from rushes.prompts.clip_files import CAPTION_SUFFIX, captioned, inside, problem_of
 from rushes.prompts.metadata import METADATA_NAMES, BadEntry, MetadataRow, metadata_files, read_metadata
 from rushes.prompts.rows import BadRow, as_utf8
@@ -87,7 +86,7 @@ def write_metadata(folder: Path) -> tuple[Path, int]:
         raise InputError(
             f"no caption file in {folder} can be used",
             expected=f"a {CAPTION_SUFFIX} file with the caption beside each video",
-            next_step=f"see why: rushes data check {shlex.quote(str(folder))}",
+            next_step=f"see why: {command('data', 'check', folder)}",
         )
     lines = (json.dumps({"file_name": row.file_name, "text": row.text}, ensure_ascii=False) for row in rows)
     path = folder / METADATA_NAMES[0]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import shlex
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rushes.context import Context
+from rushes.errors import command
 from rushes.plugins import CLIP_SOURCE, build
 from rushes.prompts.briefs import plan_captions
 from rushes.prompts.captions import CaptionWriter, read_clip_folder
@@ -103,9 +103,8 @@ def _folder(recipe: Recipe, run: Run) -> ClipFolder:
     found = read_clip_folder(spec.folder, recipe.shape, spec.num_clips, spec.windows)
     run.write_derived(REAL_CLIPS, found.rows)
     if found.warning:
-        recipe_file = shlex.quote(str(run.home / "recipe.yaml"))
-        see = f"see: rushes data check {shlex.quote(spec.folder)} --recipe {recipe_file}"
-        warnings.warn(f"{found.warning}; {see}", stacklevel=2)
+        see = command("data", "check", spec.folder, "--recipe", run.home / "recipe.yaml")
+        warnings.warn(f"{found.warning}; see: {see}", stacklevel=2)
     return found.require_some(spec.folder)
 
 

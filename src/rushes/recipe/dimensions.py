@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from rushes.dimensions.catalogue import Dimension, catalogue
-from rushes.errors import RecipeError
+from rushes.errors import RecipeError, nearest
 from rushes.recipe.diagnose import DiagnoseSpec, DimensionSpec
 from rushes.records import Question
 
@@ -54,7 +53,7 @@ def _check_names(path: str, names: Sequence[str], dimensions: Sequence[Dimension
     single = [each.name for each in dimensions if not each.group]
     for position, name in enumerate(names):
         if name not in by_name:
-            near = _nearest(name, single)
+            near = nearest(name, single)
             raise RecipeError(
                 f"{path}[{position}]: there is no such dimension",
                 expected=f"one of {', '.join(single)}",
@@ -75,12 +74,6 @@ def _check_names(path: str, names: Sequence[str], dimensions: Sequence[Dimension
                 got=list(names),
                 next_step="remove one",
             )
-
-
-def _nearest(name: str, names: Sequence[str]) -> str | None:
-    folded = {_folded(each): each for each in names}
-    close = get_close_matches(_folded(name), folded, n=1, cutoff=0.5)
-    return folded[close[0]] if close else None
 
 
 def _folded(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import select
@@ -16,7 +15,7 @@ from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
 
-from rushes.errors import RecipeError
+from rushes.errors import RecipeError, command, nearest
 from rushes.plain import hidden_line, names_secret
 from rushes.recipe.dimensions import probed
 from rushes.recipe.inherit import inherited
@@ -164,10 +163,8 @@ def _base_document(folder: Path, wanted: str) -> Document:
 
 
 def _unknown_name(wanted: str, names: Sequence[str]) -> RecipeError:
-    near = difflib.get_close_matches(wanted, names, n=1)
-    step = (
-        f"did you mean {near[0]}?" if near else "name one of these, or a file (./recipe.yaml); rushes init writes one"
-    )
+    near = nearest(wanted, names)
+    step = f"did you mean {near}?" if near else "name one of these, or a file (./recipe.yaml); rushes init writes one"
     return RecipeError(
         f"there is no recipe {wanted!r}", expected=f"a YAML file, or one of {', '.join(names)}", next_step=step
     )
@@ -175,11 +172,11 @@ def _unknown_name(wanted: str, names: Sequence[str]) -> RecipeError:
 
 def _nearest_file(path: Path) -> str:
     try:
-        names = [found.name for ending in _ENDINGS for found in path.parent.glob(f"*{ending}")]
+        names = {found.stem: found for ending in _ENDINGS for found in path.parent.glob(f"*{ending}")}
     except OSError:
-        names = []
-    near = difflib.get_close_matches(path.name, names, n=1)
-    return f"did you mean {path.with_name(near[0])}?" if near else f"write one with: rushes init {path}"
+        names = {}
+    near = nearest(path.stem, names)
+    return f"did you mean {names[near]}?" if near else f"write one with: {command('init', path)}"
 
 
 def _in_folder(path: Path) -> str:

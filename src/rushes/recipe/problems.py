@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from rushes.errors import RecipeError
+from rushes.errors import RecipeError, nearest
 from rushes.recipe.no_keys import without_keys
 from rushes.recipe.schema import Setting, all_settings, find, kind_of, models_in
 from rushes.recipe.yaml_reader import Document, KeyPath, dotted, read_value, shown
@@ -126,8 +125,8 @@ def _wrong_kind(path: KeyPath, place: str, details: Any, setting: Setting | None
     if details["type"] == "union_tag_not_found":
         return _Problem(path, place, f"{name} is missing", expected, next_step=f"add {name}")
     got = details["input"].get("kind")
-    near = difflib.get_close_matches(str(got), kinds, n=1)
-    step = f"did you mean {near[0]}?" if near else f"choose one for {name}"
+    near = nearest(str(got), kinds)
+    step = f"did you mean {near}?" if near else f"choose one for {name}"
     return _Problem(path, place, f"{name} cannot be this value", expected, got, True, step)
 
 
@@ -139,20 +138,28 @@ def _unknown(path: KeyPath, place: str, above: Setting | None, root: type[BaseMo
     word = str(path[-1])
     models = [] if above is None else models_in(above.annotation)
     names = list(dict.fromkeys(name for model in models for name in model.model_fields))
-    near = [(*path[:-1], name) for name in difflib.get_close_matches(word, names, n=1)] or _elsewhere(word, root)
+    meant = nearest(word, names)
+    near = _elsewhere(word, root) if meant is None else [(*path[:-1], meant)]
     if path in near:
         kind = next((kind for model in models if (kind := kind_of(model)) is not None), "this one")
         expected = f"with kind: {kind}, one of {', '.join(names)}"
-        step = f"set {dotted((*path[:-1], 'kind'))} to the one that has {word}"
+        step = f"--set {dotted((*path[:-1], 'kind'))}={_kind_with(word, path, root)}, which has {word}"
     elif near:
-        settings = [setting for meant in near if (setting := _setting_at(root, meant)) is not None]
+        settings = [setting for each in near if (setting := _setting_at(root, each)) is not None]
         expected = "; or ".join(f"{dotted(setting.path)}: {_with_meaning(setting)}" for setting in settings)
-        step = f"did you mean {' or '.join(dotted(meant) for meant in near)}?"
+        step = f"did you mean {' or '.join(dotted(each) for each in near)}?"
     else:
         expected = f"one of {', '.join(names)}"
         step = "see every setting with: rushes init -"
     # Without its value: nobody knows what an unknown setting holds, a key perhaps.
     return _Problem(path, place, f"unknown setting {dotted(path)}", expected, next_step=step)
+
+
+def _kind_with(word: str, path: KeyPath, root: type[BaseModel]) -> str:
+    """The kind of the section of `path` that has the setting `word`."""
+    section = find(root, path[:-1])[1]
+    models = [] if section is None else models_in(section.annotation)
+    return next(kind for model in models if word in model.model_fields and (kind := kind_of(model)) is not None)
 
 
 def _elsewhere(word: str, root: type[BaseModel]) -> list[KeyPath]:
@@ -161,8 +168,8 @@ def _elsewhere(word: str, root: type[BaseModel]) -> list[KeyPath]:
     same = [path for path in paths if path[-1] == word]
     if same:
         return same[:3]
-    close: Iterable[str] = difflib.get_close_matches(word, {str(path[-1]) for path in paths}, n=1, cutoff=0.75)
-    return [path for near in close for path in paths if path[-1] == near][:3]
+    near = nearest(word, {str(path[-1]): None for path in paths})
+    return [path for path in paths if path[-1] == near][:3]
 
 
 def _setting_at(root: type[BaseModel], path: KeyPath) -> Setting | None:

@@ -153,7 +153,7 @@ class Clip(KeyedRecord):
                 f"clip {self.key[:12]} was never decoded, so it has no frames",
                 expected="a clip with frames",
                 got="latents only",
-                next_step="run the recipe again with generate.decode: true; no clip is sampled again for it",
+                next_step="run the recipe again with --set generate.decode=true; no clip is sampled again for it",
             )
         return self.video
 

@@ -67,7 +67,7 @@ def examine(home: Path) -> Health:
         raise StoreError(
             f"{home} is not a run folder",
             expected="a folder made by: rushes run",
-            next_step="name the run folder (runs print it when they start), or make one: rushes run RECIPE",
+            next_step="name the run folder (runs print it when they start), or make one: rushes run sandbox",
         )
     files = list(_files(home))
     wrong = [each for path in files if (each := _of_file(home, path)) is not None]

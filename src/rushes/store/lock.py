@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from rushes.errors import RunLocked
+from rushes.errors import RunLocked, command
 from rushes.store.files import explained, no_locks, store_error
 
 NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL})
@@ -38,10 +38,11 @@ class ProcessLock:
             self._take()
         except BlockingIOError:
             holder = self._holder()
+            stop = f"stop it with: kill {holder}, " if holder.isdecimal() else ""
             os.close(self._descriptor)
             raise RunLocked(
-                f"another process (pid {holder}) is working in {path.parent}",
-                next_step=f"wait for it, stop it with: kill {holder}, or see its progress: rushes status {path.parent}",
+                f"another process (pid {holder or 'unknown'}) is working in {path.parent}",
+                next_step=f"wait for it, {stop}or see its progress: {command('status', path.parent)}",
             ) from None
         except OSError as error:
             os.close(self._descriptor)
@@ -71,7 +72,7 @@ class ProcessLock:
 
     def _holder(self) -> str:
         """The number of the process that last took the lock."""
-        return os.pread(self._descriptor, 32, 0).decode("ascii", errors="replace").strip() or "unknown"
+        return os.pread(self._descriptor, 32, 0).decode("ascii", errors="replace").strip()
 
     def release(self) -> None:
         """Release the lock; may be called twice."""

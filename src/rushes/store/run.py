@@ -140,7 +140,7 @@ class Run:
                 f"{home} is not a run folder",
                 expected="a folder made by: rushes run",
                 got=sorted(path.name for path in home.iterdir())[:8] if home.is_dir() else "no such folder",
-                next_step="name the run folder (runs print it when they start), or make one: rushes run RECIPE",
+                next_step="name the run folder (runs print it when they start), or make one: rushes run sandbox",
             )
         return cls(home, None, Database(home / "records.sqlite", read_only=True), header)
 

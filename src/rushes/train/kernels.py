@@ -62,7 +62,7 @@ def choose_kernel(asked: str, calls: Sequence[AttentionCall], device: torch.devi
             f"the attention kernel {asked!r} cannot be used here",
             expected=f"a kernel for attention of {[call.query for call in calls]} on {device.type}",
             got=asked,
-            next_step="set runtime.train.attention: auto",
+            next_step="--set runtime.train.attention=auto",
         )
     return (min(timed, key=lambda name: timed[name]) if timed else "math"), timed
 

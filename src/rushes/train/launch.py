@@ -130,7 +130,7 @@ def device_of(kind: str, local_rank: int) -> torch.device:
             "each of several processes needs its own device",
             expected="runtime.device: cuda (each process takes one GPU) or cpu",
             got=kind,
-            next_step="set runtime.device: cuda",
+            next_step="--set runtime.device=cuda",
         )
     if local_rank >= torch.cuda.device_count():
         raise RecipeError(

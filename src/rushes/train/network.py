@@ -129,7 +129,7 @@ def _add_adapter(model: Any, lora: LoraSpec, targets: Sequence[str]) -> None:
             "the transformer has none of the layers that a low-rank adapter changes",
             expected=f"layers named ...{', ...'.join(targets)}",
             got=type(model).__name__,
-            next_step="train it in full: set train.lora to null",
+            next_step="train it in full: --set train.lora=null",
         )
     generator_state = torch.get_rng_state()
     torch.manual_seed(0)

@@ -42,12 +42,12 @@ def _bitsandbytes(device: torch.device) -> Any:
             "8-bit AdamW needs a GPU",
             expected="runtime.device: cuda",
             got=device.type,
-            next_step="set train.optimizer: adamw",
+            next_step="--set train.optimizer=adamw",
         )
     try:
         return importlib.import_module("bitsandbytes")
     except ImportError as error:
         raise RecipeError(
             "8-bit AdamW needs the package bitsandbytes, which is not installed",
-            next_step=f"{INSTALL}, or set train.optimizer: adamw",
+            next_step=f"{INSTALL}, or --set train.optimizer=adamw",
         ) from error

@@ -94,7 +94,7 @@ def _choose(network: Network, data: TrainingSet, spec: TrainSpec, runtime: Train
         raise RecipeError(
             f"{type(network.tuned).__name__} cannot recompute its blocks",
             got=runtime.recompute,
-            next_step="set runtime.train.recompute: none",
+            next_step="--set runtime.train.recompute=none",
         )
     return Setup(
         recompute=recompute,
@@ -127,7 +127,7 @@ def compile_blocks(transformer: Any, backend: str | Callable[..., Any] = "induct
     if not getattr(transformer, "_repeated_blocks", None):
         raise RecipeError(
             f"{type(transformer).__name__} does not declare its repeated blocks",
-            next_step="set runtime.train.compile_blocks: false",
+            next_step="--set runtime.train.compile_blocks=false",
         )
     transformer.compile_repeated_blocks(backend=backend)
 

@@ -147,5 +147,5 @@ def make_tracker(kind: TrackerName, folder: Path, name: str) -> Tracker:
     except ImportError as error:
         raise RecipeError(
             f"the tracker {kind!r} needs the package {kind}, which is not installed",
-            next_step=f"{install_tracker(kind)}, or set runtime.train.tracker: none",
+            next_step=f"{install_tracker(kind)}, or --set runtime.train.tracker=none",
         ) from error

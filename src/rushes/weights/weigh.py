@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from numbers import Real
 
 from rushes.errors import RecipeError, TrainingError
 from rushes.plugins import WEIGHTING, build
 from rushes.recipe.weights import WeightsSpec
-from rushes.records import Clip, Sample, Score, Scored
+from rushes.records import Clip, Sample, Score, Scored, Unscored
 from rushes.roles import Runtime, Weighting
 from rushes.weights.preference import preferences
 from rushes.weights.weighting import BuiltInWeighting
@@ -130,19 +131,24 @@ def _nothing_left(scores: Sequence[Score], num_scored: int, spec: WeightsSpec) -
         return TrainingError(
             "no clip has a score, so none has a weight",
             expected="at least one scored clip",
-            got=f"{len(scores)} unscored clips",
-            next_step="see why the judge gave no scores: rushes status HOME (the run folder)",
+            got=f"{len(scores)} unscored clips{_commonest_reason(scores)}",
+            next_step="correct what the reason names, or judge.judge; then run the same command again",
         )
     ways = {
-        "raw": "every score is 0; use easier prompts, or check the judge: rushes judge audit",
-        "filter": f"lower weights.threshold (now {spec.threshold:g}), or use weights.kind: rank",
+        "raw": "every score is 0; use easier prompts, or check the judge as docs/judge_audit.md shows",
+        "filter": f"lower weights.threshold (now {spec.threshold:g}), or --set weights.kind=rank",
         "centred": f"generate more takes per prompt (generate.num_takes), lower weights.floor (now {spec.floor:g}), "
-        "or use weights.kind: rank",
+        "or --set weights.kind=rank",
         "contrast": "generate more takes per prompt (generate.num_takes): no take differs from its siblings",
     }
     return TrainingError(
         f"all {num_scored} scored clips have weight 0 under weights.kind: {spec.kind}, so there is nothing to train on",
         expected="at least one weight above 0",
         got=f"scores from {min(values):.3g} to {max(values):.3g}",
-        next_step=ways.get(spec.kind, "fix the weighting, or use weights.kind: rank"),
+        next_step=ways.get(spec.kind, "fix the weighting, or --set weights.kind=rank"),
     )
+
+
+def _commonest_reason(scores: Sequence[Score]) -> str:
+    reasons = Counter(score.outcome.reason for score in scores if isinstance(score.outcome, Unscored))
+    return "".join(f", {num} of them: {reason}" for reason, num in reasons.most_common(1))

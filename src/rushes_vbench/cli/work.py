@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rushes.cli.show import Column, say, show_json, show_table
-from rushes.errors import InputError
+from rushes.errors import InputError, command
 
 if TYPE_CHECKING:
     from rushes_vbench.check import Checked
@@ -48,7 +48,7 @@ def export_run(home: Path, target: Path, suite_path: str, layout: Layout, only: 
         found = takes_of_run(run, suite)
         if only is not None and only not in found:
             raise InputError(
-                f"the run in {home} has no clips of its {only} model yet", next_step=f"see: rushes status {home}"
+                f"the run in {home} has no clips of its {only} model yet", next_step=f"see: {command('status', home)}"
             )
         for which, takes in found.items():
             if only in (None, which):
@@ -157,7 +157,7 @@ def show_run(home: Path, *, with_published: bool, as_json: bool) -> None:
         raise InputError(
             f"the run in {home} has not measured both models on VBench-2.0 prompts",
             expected="a run with measure.suite set that has finished measuring",
-            next_step=f"see its progress: rushes status {home}",
+            next_step=f"see its progress: {command('status', home)}",
         )
     measurer = ", ".join(sorted({each.measurer for each in measured}))
     card = compare_models(sides["base"], sides["tuned"], measurer=measurer)
@@ -217,7 +217,7 @@ def import_results(
     elif with_published:
         say("the published numbers are shown next to a comparison: name the tuned model's results with --tuned")
     if home is not None:
-        say(f"stored in {home}; show them in its report: rushes report {home} --rebuild")
+        say(f"stored in {home}; show them in its report: {command('report', home, '--rebuild')}")
 
 
 def _keep(home: Path, sides: Sequence[OfficialResults]) -> None:

@@ -75,7 +75,7 @@ def _build(spec: Spec, runtime: Runtime) -> object:
     elif not isinstance(runtime, RuntimeSpec):
         runtime = RuntimeSpec()
     if isinstance(spec, VlmJudgeSpec):
-        return build_vlm_judge(spec, cast("RuntimeSpec", runtime))
+        return build_vlm_judge(spec, cast("RuntimeSpec", runtime), "measure.measurer.options.judge")
     return cast("Plugin", spec).build(runtime)
 
 
@@ -86,7 +86,7 @@ def _tracker(spec: VBenchMeasurerSpec, device: str) -> PointTracker:
         raise RecipeError(
             f"the tracker {spec.tracker} needs cotracker_folder",
             next_step="git clone https://github.com/facebookresearch/co-tracker, put the weights into its folder "
-            "checkpoints, then set cotracker_folder to the clone",
+            "checkpoints, then --set measure.measurer.options.cotracker_folder=co-tracker",
         )
     return CoTracker(spec.cotracker_folder, spec.tracker, device)
 
@@ -111,7 +111,10 @@ def _anomaly(spec: VBenchMeasurerSpec, judge: Judge | None, device: str) -> Anom
     if spec.anomaly != "judge":
         return ImageClassifiers(spec.anomaly, device)
     if judge is None:
-        raise RecipeError("anomaly=judge needs a judge", next_step="set judge, or name a folder of classifiers")
+        raise RecipeError(
+            "anomaly=judge needs a judge",
+            next_step="name measure.measurer.options.judge, or a folder of classifiers in measure.measurer.options.anomaly",
+        )
     return JudgedAnomaly(judge)
 
 

@@ -57,7 +57,7 @@ class ZeroShotDetector:
                 f"the detector cannot be loaded: {error}",
                 expected="a zero-shot detector of transformers",
                 got=model,
-                next_step=f"{DETECTOR_INSTALL}, then name the folder",
+                next_step=f"{DETECTOR_INSTALL}, then --set measure.measurer.options.detector=owlv2",
             ) from error
         self._by_name = self._model.config.model_type in _SPEAKS_OF_PHRASES
         self._device = device
@@ -134,7 +134,7 @@ class ImageClassifiers:
                     expected=f"a folder with the model folders {', '.join(PARTS)}",
                     got=str(folder),
                     next_step="train one on the dataset Vchitect/VBench-2.0_human_anomaly, or ask the judge: "
-                    "anomaly=judge",
+                    "--set measure.measurer.options.anomaly=judge",
                 ) from error
             named = {str(name).lower(): int(i) for i, name in model.config.id2label.items()}
             self._parts[part] = processor, model, named.get("abnormal", ABNORMAL)

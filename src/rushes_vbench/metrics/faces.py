@@ -42,7 +42,7 @@ class YuNet:
     def __init__(self, weights: str | Path) -> None:
         import cv2
 
-        path = _file(weights, YUNET_INSTALL)
+        path = _file(weights, YUNET_INSTALL, "face_finder")
         try:
             self._net: Any = cv2.FaceDetectorYN.create(str(path), "", (320, 320), SURE, 0.4)
         except cv2.error as error:
@@ -98,7 +98,7 @@ class SFace:
     def __init__(self, weights: str | Path) -> None:
         import cv2
 
-        path = _file(weights, SFACE_INSTALL)
+        path = _file(weights, SFACE_INSTALL, "face_embedder")
         try:
             self._net: Any = cv2.FaceRecognizerSF.create(str(path), "")
         except cv2.error as error:
@@ -174,14 +174,14 @@ class InsightFace:
         return np.asarray(vector, np.float64).ravel()
 
 
-def _file(path: str | Path, install: str) -> Path:
+def _file(path: str | Path, install: str, option: str) -> Path:
     found = Path(path)
     if not found.is_file():
         raise InputError(
             "there is no face model at this path",
             expected="an .onnx file of the OpenCV zoo",
             got=str(path),
-            next_step=f"{install}, then name the file",
+            next_step=f"{install}, then --set measure.measurer.options.{option}={install.rpartition('/')[2]}",
         )
     return found
 

@@ -66,7 +66,7 @@ class Raft:
                 expected="torchvision in the build that matches your torch; this project's constraints.txt leaves "
                 "it out on purpose, because a build for another torch also stops transformers from importing",
                 next_step=f"{RAFT_INSTALL}, in your own environment and without -c constraints.txt; "
-                "or leave the flow at its weight-free default, dis",
+                "or do without weights: --set measure.measurer.options.flow=dis",
             ) from error
         weights = Raft_Large_Weights.C_T_V1
         try:
@@ -75,7 +75,7 @@ class Raft:
             raise UserError(
                 f"the weights of RAFT are not available: {error}",
                 expected=f"{weights.url.rsplit('/', 1)[-1]} in the folder checkpoints of torch's hub folder",
-                next_step=f"download {weights.url} and put it there; or leave the flow at its weight-free default, dis",
+                next_step=f"download {weights.url} and put it there; or --set measure.measurer.options.flow=dis",
             ) from error
         net = raft_large(weights=None)
         net.load_state_dict(state)

@@ -141,8 +141,9 @@ class CoTracker:
                 expected=f"a clone of the co-tracker repository, with its weights in {checkpoint}",
                 got=folder,
                 next_step="git clone https://github.com/facebookresearch/co-tracker && "
-                f"hf download {repository} {name} --local-dir co-tracker/checkpoints, then name the clone; "
-                "or leave the tracker at its weight-free default, lucas_kanade",
+                f"hf download {repository} {name} --local-dir co-tracker/checkpoints, then "
+                "--set measure.measurer.options.cotracker_folder=co-tracker; or do without weights: "
+                "--set measure.measurer.options.tracker=lucas_kanade",
             ) from error
         self._model = predictor.to(device).eval()
         self._device = device

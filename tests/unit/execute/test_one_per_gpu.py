@@ -121,5 +121,5 @@ def test_a_numbered_gpu_is_refused_for_workers_that_have_one_each() -> None:
     """Ray shows each worker its own GPU only, under number 0."""
     with pytest.raises(RecipeError, match="one GPU each") as caught:
         executor_of(RUNTIME.model_copy(update={"device": "cuda:1"}))
-    assert caught.value.next_step == "set runtime.device: cuda"
+    assert caught.value.next_step == "--set runtime.device=cuda"
     assert executor_of(RUNTIME.model_copy(update={"device": "cuda:1", "executor": "local"})) is None

@@ -199,7 +199,7 @@ def test_comfyui_file_of_the_released_width_is_read_by_diffusers(tmp_path: Path)
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "HunyuanVideoPipeline"}))
     base = Base(tmp_path, "released", is_on_hub=False)
     empty = base.empty_transformer()
-    layers = [n for n in adaptable_layers(empty, NAME, "comfyui") if re.match(r"(single_)?transformer_blocks\.", n)]
+    layers = [n for n in adaptable_layers(empty, base, "comfyui") if re.match(r"(single_)?transformer_blocks\.", n)]
     generator = torch.Generator().manual_seed(0)
     adapter = {}
     for name in layers:
