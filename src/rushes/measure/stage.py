@@ -24,6 +24,7 @@ from rushes.roles import Failed, Measurer, Subject
 from rushes.store.advance import Work, advance
 from rushes.store.decoded import Decoded, side_by_side
 from rushes.store.identity import work_key
+from rushes.store.table import Table
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,31 @@ def measure(
         prompts: probe prompts, or held-out ones.
         purpose: which of the two; decides the number of takes per prompt.
     """
-    recipe, runtime, groups = context.recipe, context.runtime, context.group_dimensions
+    recipe, groups = context.recipe, context.group_dimensions
     single = [prompt for prompt in prompts if prompt.dimension not in groups]
     several = [prompt for prompt in prompts if prompt.dimension in groups]
     num_takes = recipe.measure.num_takes if purpose == "held_out" else recipe.diagnose.num_takes
     how = evaluation_how(context, model)
     clips = clips_of(context, model, single, num_takes, how)
     clips += clips_of(context, model, several, recipe.measure.num_diversity_takes, how)
-    work = subjects(clips, context.prompts, recipe.measure, groups)
+    return measurements_of(context, clips)
+
+
+def measurements_of(
+    context: Context, clips: Sequence[Clip], table: Table[Measurement] | None = None
+) -> list[Measurement]:
+    """The measurer's results on clips of one model; missing ones are measured now.
+
+    Args:
+        context: the run in progress; it knows the clips' prompts.
+        clips: what to measure.
+        table: where results are stored; None for the run's measurements.
+    """
+    recipe, runtime = context.recipe, context.runtime
+    work = subjects(clips, context.prompts, recipe.measure, context.group_dimensions)
     measure_chunk = partial(measured, videos=Decoded(context.blobs), name=measurer_name(recipe.measure))
     found = advance(
-        context.run.measurements,
+        context.run.measurements if table is None else table,
         # A clip of several dimensions is measured in each, but decoded only once.
         side_by_side(work, lambda piece: piece.payload.clips[0]),
         Lazily(partial(build_measurer, recipe.measure, runtime), measure_chunk),
@@ -81,14 +96,17 @@ def subjects(
     for clip in clips:
         unit = clip.prompt_key if clip.dimension in groups else clip.key
         together.setdefault(unit, []).append(clip)
-    measurer = resolved(spec.measurer, MEASURER)
-    # Other options or another wording of the questions make another measurer.
-    asked = asked_hash(measurer) if isinstance(measurer, VlmMeasurerSpec) else None
-    identity = {"measurer": measurer, "asked": asked}
+    identity = measurer_identity(spec)
     return [
         Work(work_key("measurement", identity, unit), Seen(tuple(unit), prompts[unit[0].prompt_key]))
         for unit in together.values()
     ]
+
+
+def measurer_identity(spec: MeasureSpec) -> dict[str, object]:
+    """What decides a measurer's results: other options, or another wording of its questions, make another measurer."""
+    measurer = resolved(spec.measurer, MEASURER)
+    return {"measurer": measurer, "asked": asked_hash(measurer) if isinstance(measurer, VlmMeasurerSpec) else None}
 
 
 def measurer_name(spec: MeasureSpec) -> str:

@@ -37,6 +37,7 @@ from rushes.records.expensive import (
     Scored,
     Unscored,
 )
+from rushes.records.watched import WatchedPrompt, WatchPoint
 
 __all__ = [
     "Answer",
@@ -72,4 +73,6 @@ __all__ = [
     "UnmeasuredDimension",
     "Unscored",
     "Verdict",
+    "WatchPoint",
+    "WatchedPrompt",
 ]
