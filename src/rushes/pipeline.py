@@ -16,7 +16,7 @@ from rushes.judge.draft import pick
 from rushes.judge.stage import judge
 from rushes.measure.stage import measure
 from rushes.preflight import check, check_base
-from rushes.prompts.evaluation import compared, evaluation
+from rushes.prompts.evaluation import compared, evaluation, watched
 from rushes.prompts.real import real_material
 from rushes.prompts.stage import write
 from rushes.recipe.recipe import Recipe
@@ -25,7 +25,7 @@ from rushes.report.stage import compare
 from rushes.store.done import is_done
 from rushes.store.heal import healing, result
 from rushes.store.run import Run
-from rushes.train.stage import train
+from rushes.watch.stage import watched_train
 from rushes.weights.stage import weigh
 
 STAGES = ("prompts", "generate", "judge", "train", "measure")
@@ -69,9 +69,9 @@ def improve(
         for attempt in healing(run):
             with attempt:
                 context = Context(recipe, run)
-                model = context.base
-                prompts = evaluation(context)
+                model, prompts = context.base, evaluation(context)
                 focus = diagnose(context, prompts)
+                watch = watched(context, prompts, focus)
                 real = real_material(context, prompts)
                 for number in range(recipe.num_rounds):
                     written = write(context, focus, prompts, real.captions, number)
@@ -84,7 +84,7 @@ def improve(
                     if until == "judge":
                         return None
                     samples = weigh(context, clips, real.clips, scores, number)
-                    model = train(context, samples, start=model)
+                    model = watched_train(context, samples, model, watch, number)
                     if until == "train":
                         return None
                 held_out = compared(recipe, prompts, focus)

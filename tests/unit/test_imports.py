@@ -43,15 +43,16 @@ KNOWS = {
     " store train",
     "measure": "context display errors execute families generate judge plugins recipe records roles statistics store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
+    "watch": "context families generate judge measure recipe records store train",
     "audit": "display errors execute judge known_keys plain plugins prompts recipe records roles statistics store",
     "report": "audit context display errors families judge measure plain plan plugins prompts recipe records roles"
-    " statistics store train weights",
+    " statistics store train watch weights",
     "export": "display errors families measure recipe records report store",
     "doctor": "plugins",
-    "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store train"
-    " weights",
+    "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store"
+    " watch weights",
     "cli": "audit doctor errors execute export families findings pipeline plain plan plugins preflight prompts recipe"
-    " records report store train",
+    " records report store train watch",
     "__main__": "cli",
 }
 """Who may know whom, from the bottom up: a part imports what stands here and nothing else, inside functions too. A part

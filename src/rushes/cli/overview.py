@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 def show_status(home: Path, *, as_json: bool) -> None:
     """Print the progress of a run."""
+    from rushes.cli.watched import read_watch, show_watch, watch_json
     from rushes.plan.status import read_status
 
-    status = read_status(home)
+    status, watched = read_status(home), read_watch(home)
     if as_json:
-        show_json(status.as_json())
+        show_json({**status.as_json(), "watch": watch_json(watched)})
         return
     say(_headline(status))
     columns = [Column("stage"), *(Column(title, "right") for title in ("done", "left", "failed", "time", "to go"))]
@@ -40,6 +41,7 @@ def show_status(home: Path, *, as_json: bool) -> None:
     ]
     total = ("all", "", "", "", duration_text(status.seconds), time_text(status.left_s))
     show_table(columns, [*rows, total], total=True)
+    show_watch(watched)
     if status.last_failure is not None:
         say(f"last failure: {status.last_failure}")
 

@@ -18,6 +18,8 @@ from rushes.store.advance import Do, Work, advance
 
 DRAFT_CLIPS = "draft_clips"
 """Table of draft clips, kept apart from clips of the run's shape."""
+WATCH_CLIPS = "watch_clips"
+"""Table of the clips by which training is watched."""
 COPIED_AT_ONCE = 256
 """Clips per chunk that only copy the record of another clip."""
 
@@ -63,9 +65,29 @@ def draft_clips(context: Context, model: Model, prompts: Sequence[Prompt]) -> li
     draft = as_draft(context.recipe)
     how = How(model.name, draft.generate.sampler, draft.shape, draft.generate.stored_as)
     work = takes(prompts, draft.generate.num_takes, how)
-    chunk = partial(generate_chunk, blobs=context.blobs, how=how, latents=False)
+    return _apart(context, model, work, how, DRAFT_CLIPS, latents=False)
+
+
+def watch_clips(context: Context, model: Model, work: Sequence[Work[Take]]) -> list[Clip]:
+    """Clips by which training is watched, in a separate table: the context does not remember them.
+
+    So training, which also reads clips of the context that it does not learn from, is the same with and without them.
+
+    Args:
+        context: the run in progress.
+        model: whose clips.
+        work: which takes, generated as `evaluation_how` says.
+    """
+    return _apart(context, model, work, evaluation_how(context, model), WATCH_CLIPS)
+
+
+def _apart(
+    context: Context, model: Model, work: Sequence[Work[Take]], how: How, name: str, *, latents: bool = True
+) -> list[Clip]:
+    """Takes generated into a table of their own."""
+    chunk = partial(generate_chunk, blobs=context.blobs, how=how, latents=latents)
     do = _by_model(context, model, chunk, _texts(work, how))
-    table, size = context.run.table(DRAFT_CLIPS, Clip), context.recipe.runtime.generate_batch
+    table, size = context.run.table(name, Clip), context.recipe.runtime.generate_batch
     return advance(table, work, do, chunk_size=size, place=context.workers)
 
 

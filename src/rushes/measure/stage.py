@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -24,6 +24,7 @@ from rushes.roles import Failed, Measurer, Subject
 from rushes.store.advance import Work, advance
 from rushes.store.decoded import Decoded, side_by_side
 from rushes.store.identity import work_key
+from rushes.store.table import Table
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,31 @@ def measure(
         prompts: probe prompts, or held-out ones.
         purpose: which of the two; decides the number of takes per prompt.
     """
-    recipe, runtime, groups = context.recipe, context.runtime, context.group_dimensions
+    recipe, groups = context.recipe, context.group_dimensions
     single = [prompt for prompt in prompts if prompt.dimension not in groups]
     several = [prompt for prompt in prompts if prompt.dimension in groups]
     num_takes = recipe.measure.num_takes if purpose == "held_out" else recipe.diagnose.num_takes
     how = evaluation_how(context, model)
     clips = clips_of(context, model, single, num_takes, how)
     clips += clips_of(context, model, several, recipe.measure.num_diversity_takes, how)
-    work = subjects(clips, context.prompts, recipe.measure, groups)
+    return measurements_of(context, clips)
+
+
+def measurements_of(
+    context: Context, clips: Sequence[Clip], table: Table[Measurement] | None = None
+) -> list[Measurement]:
+    """The measurer's results on clips of one model; missing ones are measured now.
+
+    Args:
+        context: the run in progress; it knows the clips' prompts.
+        clips: what to measure.
+        table: where results are stored; None for the run's measurements.
+    """
+    recipe, runtime = context.recipe, context.runtime
+    work = subjects(clips, context.prompts, recipe.measure, context.group_dimensions)
     measure_chunk = partial(measured, videos=Decoded(context.blobs), name=measurer_name(recipe.measure))
     found = advance(
-        context.run.measurements,
+        context.run.measurements if table is None else table,
         # A clip of several dimensions is measured in each, but decoded only once.
         side_by_side(work, lambda piece: piece.payload.clips[0]),
         Lazily(partial(build_measurer, recipe.measure, runtime), measure_chunk),
@@ -81,16 +96,24 @@ def subjects(
     for clip in clips:
         unit = clip.prompt_key if clip.dimension in groups else clip.key
         together.setdefault(unit, []).append(clip)
-    measurer = resolved(spec.measurer, MEASURER)
-    # Other options or another wording of the questions make another measurer.
     work = []
-    for takes in together.values():
-        prompt = prompts[takes[0].prompt_key]
-        names = {question.dimension for question in prompt.questions}
-        asked = asked_hash(measurer, names) if isinstance(measurer, VlmMeasurerSpec) else None
-        key = work_key("measurement", {"measurer": measurer, "asked": asked}, takes)
-        work.append(Work(key, Seen(tuple(takes), prompt)))
+    for group in together.values():
+        prompt = prompts[group[0].prompt_key]
+        identity = measurer_identity(spec, {question.dimension for question in prompt.questions})
+        work.append(Work(work_key("measurement", identity, group), Seen(tuple(group), prompt)))
     return work
+
+
+def measurer_identity(spec: MeasureSpec, dimensions: Collection[str]) -> dict[str, object]:
+    """What decides a measurer's results: other options, or another wording of its questions, make another measurer.
+
+    Args:
+        spec: the measurer.
+        dimensions: names of the dimensions that it is asked about.
+    """
+    measurer = resolved(spec.measurer, MEASURER)
+    asked = asked_hash(measurer, dimensions) if isinstance(measurer, VlmMeasurerSpec) else None
+    return {"measurer": measurer, "asked": asked}
 
 
 def measurer_name(spec: MeasureSpec) -> str:

@@ -17,7 +17,7 @@ from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.dimensions import known, probed
 from rushes.recipe.prompts import CLIPS_PER_REAL_CLIP, DRAFTS_PER_EVALUATION_PROMPT
 from rushes.recipe.recipe import Recipe, as_draft
-from rushes.records import Clip, Sample, SamplerSettings
+from rushes.records import Answer, Clip, KeyedRecord, Measurement, Sample, SamplerSettings, WatchPoint
 from rushes.store.run import Run
 
 Kind = Literal["drafts", "clip_calls", "decodes", "draft_clips", "answers", "measurements", "train_clips", "encodes"]
@@ -30,6 +30,15 @@ Units = Mapping[Kind, float]
 
 QUESTIONS_PER_PROMPT: Final = 4
 """Approximate number of questions per prompt; the real number is known once they are written."""
+
+
+WATCH_TABLES: Final[Mapping[str, type[KeyedRecord]]] = {
+    "watch_clips": Clip,
+    "watch_answers": Answer,
+    "watch_measurements": Measurement,
+    "watch_points": WatchPoint,
+}
+"""Tables of the watch over training, each with its kind of record."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,7 @@ def work_of(recipe: Recipe) -> tuple[StageWork, ...]:
         _prompts(recipe),
         *_draft(recipe),
         *_per_round(recipe),
+        *_watch(recipe, num_dimensions, num_groups),
         _measure(recipe, num_dimensions, num_groups),
     )
 
@@ -115,6 +125,7 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
         )
     )
     num_drafts = num_dimensions * (probes + 2 * held_out) + 2 * num_groups * compared
+    num_drafts += _num_watch_drafts(recipe, num_dimensions, num_groups)
     drafted: dict[Kind, float] = {} if recipe.measure.suite is not None else {"drafts": num_drafts}
     calls = calls_per_clip(recipe.measure.sampler, recipe.base)
     num_answers = num_probes * QUESTIONS_PER_PROMPT if recipe.diagnose.choose == "picked" else 0
@@ -171,9 +182,56 @@ def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
         f"steps of {recipe.train.batch_size} clips",
         num_steps,
         {"train_clips": num_steps * recipe.train.batch_size, "encodes": _num_encoded(recipe, num_clips)},
-        {"checkpoints": rounds},
+        {"checkpoints": rounds * _num_kept(recipe)},
     )
     return generate, judge, train
+
+
+def num_looks(recipe: Recipe) -> int:
+    """Looks of one round, at most: training may stop early. The one before all training is not counted."""
+    return 0 if recipe.watch is None else math.ceil(recipe.train.num_steps / recipe.watch.every)
+
+
+def _num_kept(recipe: Recipe) -> int:
+    """Checkpoints that are kept of one round."""
+    return 1 if recipe.watch is None else min(recipe.watch.keep, num_looks(recipe))
+
+
+def _num_watch_drafts(recipe: Recipe, num_dimensions: int, num_groups: int) -> int:
+    """Drafts of watch prompts: of each dimension that can be in the focus, which is known only later."""
+    if recipe.watch is None:
+        return 0
+    single, several = (
+        math.ceil(DRAFTS_PER_EVALUATION_PROMPT * num)
+        for num in (recipe.watch.num_prompts, recipe.watch.num_diversity_prompts)
+    )
+    return (len(recipe.diagnose.focus) or num_dimensions) * single + num_groups * several
+
+
+def _watch(recipe: Recipe, num_dimensions: int, num_groups: int) -> tuple[StageWork, ...]:
+    """Clips of the watch prompts, judged and measured at every look, if the recipe has a watch."""
+    watch = recipe.watch
+    if watch is None:
+        return ()
+    num = 1 + recipe.num_rounds * num_looks(recipe)
+    num_focus = len(recipe.diagnose.focus) or min(num_dimensions, recipe.diagnose.num_focus)
+    num_single = num * num_focus * watch.num_prompts * watch.num_takes
+    num_compared = num * num_groups * watch.num_diversity_prompts
+    num_clips = num_single + num_compared * recipe.measure.num_diversity_takes
+    num_answers = num_single * QUESTIONS_PER_PROMPT
+    units: dict[Kind, float] = {
+        "clip_calls": num_clips * calls_per_clip(recipe.measure.sampler, recipe.base),
+        "decodes": num_clips,
+        "answers": num_answers,
+        "measurements": num_single + num_compared,
+    }
+    tables = {
+        "watch_clips": num_clips,
+        "watch_answers": num_answers,
+        "watch_measurements": num_single + num_compared,
+        "watch_points": num,
+    }
+    return (StageWork("watch", f"clips in {num} looks at most", num_clips, units, tables),)
 
 
 def _measure(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
@@ -215,7 +273,7 @@ def _num_encoded(recipe: Recipe, num_clips: int) -> int:
 
 def units_done(run: Run, recipe: Recipe) -> dict[str, dict[Kind, float]]:
     """The work behind a run's records, by table, as in the cost ledger. Work that left no record is not included."""
-    clips, steps = run.clips.all(), sum(checkpoint.step for checkpoint in run.checkpoints.all())
+    clips, steps = run.clips.all(), trained_steps(run)
     # Captions come with their clips, and a suite's prompts with the suite: they are not drafted.
     given = {"caption"} if recipe.measure.suite is None else {"caption", "probe", "held_out"}
     samples = [each for n in range(recipe.num_rounds) for each in run.read_derived(f"samples-{n}", Sample) or []]
@@ -233,8 +291,32 @@ def units_done(run: Run, recipe: Recipe) -> dict[str, dict[Kind, float]]:
         },
     }
     tables = run.tables()
-    drafts: tuple[tuple[str, Kind], ...] = (("draft_clips", "draft_clips"), ("draft_answers", "answers"))
-    return found | {table: {kind: tables[table].num_records()} for table, kind in drafts if table in tables}
+    apart: tuple[tuple[str, Kind], ...] = (("draft_clips", "draft_clips"), ("draft_answers", "answers"))
+    found |= {table: {kind: tables[table].num_records()} for table, kind in apart if table in tables}
+    if recipe.watch is None:
+        return found
+    watched, answers, measurements = (
+        run.table("watch_clips", Clip).all(),
+        run.table("watch_answers", Answer).num_records(),
+        run.table("watch_measurements", Measurement).num_records(),
+    )
+    return found | {
+        "watch_clips": {"clip_calls": sampler_calls(watched, recipe.base), "decodes": len(watched)},
+        "watch_answers": {"answers": answers},
+        "watch_measurements": {"measurements": measurements},
+    }
+
+
+def trained_steps(run: Run) -> int:
+    """Optimiser steps of all trainings, also of those whose last checkpoint was not kept."""
+    points = run.table("watch_points", WatchPoint).all()
+    watched = {point.model for point in points}
+    last: dict[str, int] = {}
+    for point in points:
+        if point.training is not None:
+            last[point.training] = max(point.step, last.get(point.training, 0))
+    others = [each for each in run.checkpoints.all() if each.key not in watched]
+    return sum(last.values()) + sum(each.step for each in others)
 
 
 def sampler_calls(clips: Iterable[Clip], base: BaseModelSpec) -> int:

@@ -166,13 +166,15 @@ def peak_bytes(model: ModelSize, recipe: Recipe, stage: str, free: float | None 
     Args:
         model: the base.
         recipe: the planned run.
-        stage: a stage of the plan: "diagnose", "prompts", "draft", "generate", "judge", "train", "measure".
+        stage: a stage of the plan: "diagnose", "prompts", "draft", "generate", "judge", "train", "watch",
+            "measure".
         free: free memory of the device now, bytes, which decides what training recomputes; None if unknown.
     """
     own = {
         "diagnose": generate_bytes(model, recipe),
         "draft": generate_bytes(model, as_draft(recipe)),
         "generate": generate_bytes(model, recipe),
+        "watch": generate_bytes(model, recipe),
         "measure": generate_bytes(model, recipe),
         "train": train_bytes(model, recipe, free),
     }

@@ -180,6 +180,7 @@ def _disk_bytes(work: StageWork, recipe: Recipe, clip_bytes: int | None, checkpo
         clip_bytes = computed_clip_bytes(recipe, stored_as, frames=frames)
     blobs = {
         "clips": clip_bytes,
+        "watch_clips": clip_bytes,
         "draft_clips": computed_clip_bytes(as_draft(recipe)),
         "checkpoints": checkpoint_bytes or 0,
     }

@@ -25,6 +25,9 @@ _BASIS: Final[Mapping[str, str]] = {
     "answers": "the judge's network",
     "draft_answers": "the judge's network",
     "measurements": "the chat models of the measurer",
+    "watch_clips": "transformer calls and decoding",
+    "watch_answers": "the judge's network",
+    "watch_measurements": "the chat models of the measurer",
     "checkpoints": "forward and backward passes, encoding of the clips",
 }
 """What is counted, by table."""
@@ -33,6 +36,8 @@ _NO_BASIS: Final[Mapping[str, str]] = {
     "answers": "this judge's arithmetic cannot be counted",
     "draft_answers": "this judge's arithmetic cannot be counted",
     "measurements": "no count: the measurer is a separate program",
+    "watch_answers": "this judge's arithmetic cannot be counted",
+    "watch_measurements": "no count: the measurer is a separate program",
 }
 """Why nothing is counted, by table."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from rushes.errors import RecipeError
-from rushes.plan.counts import planned_totals
+from rushes.plan.counts import WATCH_TABLES, planned_totals
 from rushes.plan.measured import Spent, spent
 from rushes.recipe.load import load_recipe
 from rushes.store.run import Run
@@ -126,6 +126,8 @@ def read_status(home: Path) -> RunStatus:
 
 
 def _stages(run: Run, events: Sequence[Mapping[str, Any]]) -> tuple[StageStatus, ...]:
+    for name, kind in WATCH_TABLES.items():
+        run.table(name, kind)
     tables, costs, logged = run.tables(), spent(run), _by_stage(events)
     bounds = _bounds(run.home)
     with_records = [name for name, table in tables.items() if table.num_records()]

@@ -18,8 +18,8 @@ from rushes.store.advance import Work
 from rushes.store.files import sha256_of_file
 from rushes.store.identity import seed_from_key, work_key
 
-Split = Literal["development", "test"]
-"""Which held-out prompts: `development` to choose a recipe by, `test` to confirm it once."""
+Split = Literal["development", "test", "watch"]
+"""Which held-out prompts: `development` to choose a recipe by, `test` to confirm it once, `watch` to watch training."""
 
 
 @dataclass(frozen=True)

@@ -32,13 +32,15 @@ class Evaluation:
     """Those that the final comparison can use, including the group dimensions'."""
     suite: tuple[Prompt, ...] = ()
     """Every prompt of the suite that they come from, used or not; empty if the writer wrote them."""
+    watch: tuple[Prompt, ...] = ()
+    """Those by which training is watched, of every dimension that can be in the focus; empty without `watch`."""
     refused: tuple[Rejection, ...] = ()
     """Texts of the writer that the screen refused."""
 
     @property
     def guarded(self) -> tuple[Prompt, ...]:
         """Prompts that must not be trained on."""
-        return (*self.probes, *self.held_out, *self.suite)
+        return (*self.probes, *self.held_out, *self.suite, *self.watch)
 
 
 def evaluation(context: Context) -> Evaluation:
@@ -73,7 +75,8 @@ def _evaluation(context: Context) -> Evaluation:
     if recipe.measure.suite is not None:
         suite: PromptSuite = build(recipe.measure.suite, SUITE, context.runtime, "measure.suite")
         probes = _from_suite(context, suite, probe, "probe")
-        return Evaluation(probes, _from_suite(context, suite, held_out, recipe.measure.split), guarded(suite))
+        compared = _from_suite(context, suite, held_out, recipe.measure.split)
+        return Evaluation(probes, compared, guarded(suite), _left_over(context, suite, compared))
     return _written(context, probe, held_out)
 
 
@@ -98,6 +101,9 @@ def _written(context: Context, probe: Sequence[Aim], held_out: Sequence[Aim]) ->
         "test": written(context, order(held_out, origin="held_out", split="test")),
         "probe": written(context, order(probe, origin="probe")),
     }
+    watched = watch_aims(recipe)
+    if watched:  # last, so that the others are the same with and without it
+        drafts["watch"] = written(context, order(watched, origin="held_out", split="watch"))
     splits = screen_splits(
         drafts,
         spec=recipe.prompts.screen,
@@ -106,7 +112,13 @@ def _written(context: Context, probe: Sequence[Aim], held_out: Sequence[Aim]) ->
     return Evaluation(
         probes=_first(splits["probe"].accepted, probe),
         held_out=_first(splits[recipe.measure.split].accepted, held_out),
-        refused=tuple(each for split in ("probe", recipe.measure.split) for each in splits[split].rejections),
+        watch=_first(splits["watch"].accepted, watched) if watched else (),
+        refused=tuple(
+            each
+            for split in ("probe", recipe.measure.split, "watch")
+            if split in splits
+            for each in splits[split].rejections
+        ),
     )
 
 
@@ -122,6 +134,40 @@ def _from_suite(context: Context, suite: PromptSuite, aims: Sequence[Aim], part:
     )
     context.prompts.update({prompt.key: prompt for prompt in made})
     return tuple(made)
+
+
+def _left_over(context: Context, suite: PromptSuite, compared: Sequence[Prompt]) -> tuple[Prompt, ...]:
+    """Watch prompts from a suite: those of its probes that the comparison does not use."""
+    aims, used = watch_aims(context.recipe), {prompt.text for prompt in compared}
+    more = [Aim(each.dimension, each.num_prompts + len(used)) for each in aims]
+    found = _from_suite(context, suite, more, "probe")
+    return _first([prompt for prompt in found if prompt.text not in used], aims)
+
+
+def watch_aims(recipe: Recipe) -> list[Aim]:
+    """The number of watch prompts of each dimension that can be in the focus, and of those of several takes."""
+    watch = recipe.watch
+    if watch is None:
+        return []
+    names = set(recipe.diagnose.focus)
+    single = [each for each in probed(recipe.diagnose) if not names or each.name in names]
+    aims = [Aim(each, watch.num_prompts) for each in single]
+    aims += [Aim(each, watch.num_diversity_prompts) for each in known(recipe.diagnose) if each.group]
+    return [aim for aim in aims if aim.num_prompts]
+
+
+def watched(context: Context, found: Evaluation, focus: Sequence[Focus]) -> tuple[Prompt, ...]:
+    """The watch prompts of the focus, and those of several takes; empty without `watch`.
+
+    Raises:
+        UserError: a dimension of the focus has none.
+    """
+    if context.recipe.watch is None:
+        return ()
+    names = [each.dimension for each in focus]
+    for name in names:
+        require_prompts(context, "watch", found.watch, [name], found.refused)
+    return tuple(each for each in found.watch if each.dimension in {*names, *context.group_dimensions})
 
 
 def _measured_dimensions(recipe: Recipe) -> tuple[Dimension, ...]:

@@ -15,6 +15,7 @@ from rushes.recipe.models import models_named
 from rushes.recipe.prompts import PromptsSpec
 from rushes.recipe.runtime import BudgetSpec, RuntimeSpec
 from rushes.recipe.train import TrainSpec, parallel_problem
+from rushes.recipe.watch import WatchSpec
 from rushes.recipe.weights import WeightsSpec
 from rushes.records.base import Count, Size
 from rushes.roles import Spec
@@ -24,6 +25,7 @@ class StagesSpec(Spec):
     """Everything that decides a run's results: a recipe without its name and runtime."""
 
     spec_name: ClassVar[str] = "stages"
+    added_later: ClassVar[frozenset[str]] = frozenset({"watch"})
 
     seed: Count = 0
     """Root of all seeds."""
@@ -37,6 +39,8 @@ class StagesSpec(Spec):
     judge: JudgeSpec
     weights: WeightsSpec = WeightsSpec()
     train: TrainSpec = TrainSpec()
+    watch: WatchSpec | None = None
+    """Watches training and keeps its best checkpoint; null trains to the last step unseen."""
     measure: MeasureSpec
 
     @model_validator(mode="after")

@@ -78,7 +78,8 @@ def _alternative(setting: Setting, name: str, indent: str) -> Iterator[str]:
             line = f"{indent}# {name}: {{{inner}}}"
             kind = kind_of(model)
             # A section with many settings is explained once it is written out; this line only shows how to start it.
-            yield line if len(line) <= _WIDTH or kind is None else f"{indent}# {name}: {{kind: {kind}}}"
+            short = f"{indent}# {name}: {{{'' if kind is None else f'kind: {kind}'}}}"
+            yield line if len(line) <= _WIDTH else short
 
 
 def _plain(name: str, value: object, indent: str) -> Iterator[str]:

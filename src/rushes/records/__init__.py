@@ -38,6 +38,7 @@ from rushes.records.expensive import (
     Scored,
     Unscored,
 )
+from rushes.records.watched import WatchedPrompt, WatchPoint
 
 __all__ = [
     "Answer",
@@ -74,4 +75,6 @@ __all__ = [
     "UnmeasuredDimension",
     "Unscored",
     "Verdict",
+    "WatchPoint",
+    "WatchedPrompt",
 ]

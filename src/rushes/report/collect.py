@@ -54,6 +54,7 @@ from rushes.report.examples import choose_examples
 from rushes.report.html import write_report
 from rushes.report.previews import find_previews
 from rushes.report.section import Sources, sections_of
+from rushes.report.watched import training_keys, watch_notes, watched_rounds
 from rushes.roles import AccuracyRow, Tested, Video
 from rushes.statistics.resampling import Resampling
 from rushes.store.run import Run
@@ -102,6 +103,7 @@ class Result:
         after, not_finite_after = self._single_clips(run, self.after)
         real = ClipSet(frames=_frames(run, self.real), moments=self.real_moments)
         notes = [*run.shortfall.words(), *_weight_warnings(run, recipe.num_rounds)]
+        notes += watch_notes(recipe, run, _rounds(run, self.tuned))
         for which, num in (("base", not_finite_before), ("tuned", not_finite_after)):
             if num:
                 notes.append(
@@ -154,7 +156,7 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
     rejections = run.read_derived("rejections", Rejection)
     answers = run.answers.all()
     num_screened = sum(prompt.origin in ("weakness", "caption") for prompt in prompts.values())
-    rounds = _rounds(run, result.tuned)
+    rounds, whole = _rounds(run, result.tuned), training_keys(run)
     curves = _curves(run, rounds)
     data = ReportData(
         name=recipe.name,
@@ -168,7 +170,10 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         or Missing("the checkpoint kept no loss values"),
         skipped=skipped_steps(rounds),
         noise_levels=noise_levels(curves),
-        previews=find_previews([previews_in(run.home, each.key) for each in rounds], run.log.read()),
+        previews=find_previews(
+            [previews_in(run.home, whole.get(each.key, each.key)) for each in rounds], run.log.read()
+        ),
+        watched=watched_rounds(recipe, run, rounds),
         screening=Screening(num_screened, rejections) if rejections is not None else Missing("nothing was screened"),
         real_clips=_real_clips(recipe, run),
         judge_accuracy=_judge_accuracy(recipe),

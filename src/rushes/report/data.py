@@ -137,6 +137,38 @@ class Preview:
 
 
 @dataclass(frozen=True)
+class WatchAlarm:
+    """An alarm of the watch.
+
+    Example: `WatchAlarm(150, "motion fell by 31 % (2.4 to 1.66)")`.
+    """
+
+    step: int
+    """Optimiser steps done."""
+    text: str
+    """What was found."""
+
+
+@dataclass(frozen=True)
+class WatchedRound:
+    """A round of training that was watched.
+
+    Example: `WatchedRound(1, (LossCurve("judge", (0, 50), (0.6, 0.7)),), (), best_step=50, last_step=50)`.
+    """
+
+    round_number: int
+    """Round, from 1."""
+    curves: Sequence[LossCurve]
+    """Judge, measurer and what may drift, from before training (step 0) on."""
+    alarms: Sequence[WatchAlarm]
+    """All alarms, by step."""
+    best_step: int
+    """The step whose checkpoint is the result."""
+    last_step: int
+    """The last step trained."""
+
+
+@dataclass(frozen=True)
 class NoiseLevel:
     """The training error in one bin of noise levels, early and late in training.
 
@@ -212,6 +244,8 @@ class ReportData:
     """The outcome of each file and row of the user's folder; without a folder the section is left out."""
     previews: Sequence[Preview] = ()
     """Preview clips of training; empty if the recipe has none."""
+    watched: Sequence[WatchedRound] = ()
+    """What the watch saw; empty if the recipe has none."""
     num_answers: int = 0
     """Answers of the training judge."""
     num_hard_answers: int = 0

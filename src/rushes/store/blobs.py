@@ -196,6 +196,15 @@ class Blobs:
                 found[sha256] = BlobCorrupt(sha256, str(path), "altered")
         return sorted(found.values(), key=lambda damage: damage.path)
 
+    def remove(self, ref: BlobRef) -> None:
+        """Delete a stored file that no record names any more; one that is gone already is fine.
+
+        Raises:
+            StoreError: it cannot be deleted.
+        """
+        with explained(self.path(ref)):
+            self.path(ref).unlink(missing_ok=True)
+
     def clear_temporary(self) -> None:
         """Remove half-written files of a killed process; only for the process that holds the run's lock."""
         for path in self._temporary.glob("*"):

@@ -24,7 +24,11 @@ class Assignment(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     key: str
-    """Work key of the checkpoint."""
+    """Work key of the whole training: that of the checkpoint after its last step."""
+    checkpoint: str
+    """Work key of the checkpoint to make."""
+    until: int
+    """Optimiser steps after which it is made; the state is kept if more are to follow."""
     parent: str
     """Fingerprint or checkpoint key of the initial weights."""
     start: BlobRef | None

@@ -48,6 +48,8 @@ class Job:
     """Clips whose error is recorded before step 1, at every checkpoint, and at the end."""
     parallel: Parallel = ALONE
     """The processes that share every step."""
+    until: int | None = None
+    """Optimiser steps to do before a pause; None for all."""
 
 
 @contextlib.contextmanager
@@ -73,7 +75,7 @@ def ready(assignment: Assignment, family: Family, material: Material, parallel: 
         if parallel.rank == 0:
             assignment.log.write("training_set_up", **asdict(setup))
         objective = objective_for(network, data, spec)
-        yield Job(network, data, objective, spec, assignment.seed, setup, material.held_out, parallel)
+        yield Job(network, data, objective, spec, assignment.seed, setup, material.held_out, parallel, assignment.until)
 
 
 def objective_for(network: Network, data: TrainingSet, spec: TrainSpec) -> RewardWeightedObjective:
@@ -102,7 +104,7 @@ def checkpoint_of(assignment: Assignment, job: Job, trained: Trained) -> Checkpo
     weights = merged_weights(whole, trained.average)
     check_changed(family.transformer.state_dict() if whole.origin is None else whole.origin, weights)
     return Checkpoint(
-        key=assignment.key,
+        key=assignment.checkpoint,
         step=progress.step,
         kind="full" if spec.lora is None else "lora",
         ema=spec.ema_decay > 0,

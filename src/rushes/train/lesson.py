@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,23 @@ class Lesson:
     spec: TrainSpec
     reencode: bool
     """Train on latents of the decoded clip rather than on the sampler's."""
+    until: int | None = None
+    """Stop after this many steps, with the state kept, to go on later; None for all steps."""
+
+    @property
+    def last_step(self) -> int:
+        """The step after which the checkpoint is made."""
+        return self.spec.num_steps if self.until is None else self.until
+
+    @property
+    def is_whole(self) -> bool:
+        """True if it trains to the last step."""
+        return self.last_step == self.spec.num_steps
+
+
+def training_key(lesson: Lesson) -> str:
+    """Work key of the whole training that a lesson is a part of: that of the checkpoint after its last step."""
+    return lesson_key(replace(lesson, until=None))
 
 
 def previews_in(home: Path, key: str) -> Path:
@@ -40,10 +57,21 @@ def previews_in(home: Path, key: str) -> Path:
     return home / "previews" / key[:12]
 
 
+def curves_in(home: Path, key: str) -> Path:
+    """The folder of a training run's TensorBoard files.
+
+    Args:
+        home: the run folder.
+        key: of the whole training, see `training_key`.
+    """
+    return home / "tensorboard" / key[:12]
+
+
 def lesson_key(lesson: Lesson) -> str:
     """Work key of a lesson's checkpoint; the origin of the clips is in their own keys.
 
-    How often states are saved, and the number of micro-batches, do not affect the result and are left out.
+    How often states are saved, and the number of micro-batches, do not affect the result and are left out. A checkpoint
+    on the way has the number of its step as index; the last one has none, whether training paused on the way or not.
     """
     unread = {"preference"} if lesson.spec.negative == 0 else set()
     spec = {
@@ -51,4 +79,4 @@ def lesson_key(lesson: Lesson) -> str:
         "samples": content_hash([sample.model_dump(mode="json", exclude=unread) for sample in lesson.samples]),
         "reencode": lesson.reencode,
     }
-    return work_key("checkpoint", spec, [lesson.parent])
+    return work_key("checkpoint", spec, [lesson.parent], 0 if lesson.is_whole else lesson.last_step)

@@ -44,6 +44,8 @@ def learning_rate(step: int, spec: TrainSpec) -> float:
 def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
     """Train, or resume from the state in `scratch`; resumed and uninterrupted runs give the same bits on a CPU.
 
+    A pause (`job.until`) changes nothing either: the next call goes on from the state that it leaves.
+
     If several processes train together, each calls this with the same arguments but its own `job.parallel`.
 
     Args:
@@ -59,14 +61,15 @@ def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
     weights = network.parameters()
     average = {name: value.detach().clone() for name, value in weights.items()}
     state = State(weights, average, make_optimizer(weights.values(), spec, network.device), Progress())
-    load_state(scratch, state, parallel)
+    until = spec.num_steps if job.until is None else job.until
+    load_state(scratch, state, parallel, until=until)
     progress = state.progress
     _check_agreed(progress, parallel)
     if progress.step == 0:
         check_untouched(job)
         _note_held_out(job, progress)
         hooks.on_average(network, average, 0)
-    while progress.step < spec.num_steps:
+    while progress.step < until:
         began = time.perf_counter()
         means, errors = _backward(job, step_batch(job.data, spec, progress.step, job.seed))
         _update(job, state, means, errors)
@@ -76,9 +79,9 @@ def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
         progress.seconds += time.perf_counter() - began
         hooks.on_step(progress)
         stopping = parallel.of_first(hooks.should_stop())
-        if stopping or at_checkpoint:
+        if stopping or at_checkpoint or progress.step == until < spec.num_steps:
             save_state(scratch, state, parallel)
-        if stopping and progress.step < spec.num_steps:
+        if stopping and progress.step < until:
             parallel.meet()
             raise Stopped
         hooks.on_average(network, average, progress.step)

@@ -20,7 +20,7 @@ from rushes.store.blobs import Blobs
 from rushes.store.events import EventLog
 from rushes.store.run import Run
 from rushes.train.launched import launched
-from rushes.train.lesson import Lesson, lesson_key, previews_in
+from rushes.train.lesson import Lesson, curves_in, lesson_key, previews_in, training_key
 
 if TYPE_CHECKING:
     from rushes.families.family import Family
@@ -30,26 +30,21 @@ if TYPE_CHECKING:
     from rushes.train.state import Progress
 
 
-def train(context: Context, samples: Sequence[Sample], start: Model) -> Model:
+def train(context: Context, samples: Sequence[Sample], start: Model, until: int | None = None) -> Model:
     """Fine-tune `start` on weighted samples, unless the checkpoint exists; interrupted training resumes.
 
     Args:
         context: the run's context; it contains the clips and prompts of the samples.
         samples: what to learn from.
         start: the initial weights.
+        until: pause after this many steps with the state kept, so that a later call goes on; None for all steps.
 
     Raises:
         TrainingError: training broke down, or did not change the model.
         Stopped: stopped by the user; the state is stored.
     """
     recipe, run = context.recipe, context.run
-    lesson = Lesson(
-        samples=tuple(samples),
-        parent=start.name,
-        start=start.weights,
-        spec=recipe.train,
-        reencode=recipe.generate.latents == "reencoded",
-    )
+    lesson = lesson_of(context, samples, start, until)
     (made,) = advance(
         run.checkpoints,
         [Work(lesson_key(lesson), lesson)],
@@ -58,8 +53,22 @@ def train(context: Context, samples: Sequence[Sample], start: Model) -> Model:
         place=run.place(device=recipe.runtime.device),
         must_finish=True,
     )
-    run.clear_scratch(made.key)
+    if lesson.is_whole:
+        run.clear_scratch(made.key)
     return Model.of(made)
+
+
+def lesson_of(context: Context, samples: Sequence[Sample], start: Model, until: int | None = None) -> Lesson:
+    """What `train` with the same arguments learns."""
+    recipe = context.recipe
+    return Lesson(
+        samples=tuple(samples),
+        parent=start.name,
+        start=start.weights,
+        spec=recipe.train,
+        reencode=recipe.generate.latents == "reencoded",
+        until=until,
+    )
 
 
 def teach(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
@@ -126,10 +135,13 @@ def _assignment(context: Context, lesson: Lesson, key: str) -> Assignment:
     from rushes.train.assignment import Assignment
 
     run, recipe, family = context.run, context.recipe, context.models.family
+    whole = training_key(lesson)
     if lesson.start is not None:
         run.blobs.checked_path(lesson.start)  # so that this process finds damage, which can then be healed
     return Assignment(
-        key=key,
+        key=whole,
+        checkpoint=key,
+        until=lesson.last_step,
         parent=lesson.parent,
         start=lesson.start,
         spec=lesson.spec,
@@ -140,11 +152,11 @@ def _assignment(context: Context, lesson: Lesson, key: str) -> Assignment:
         offload=family.placement.offload,
         device=recipe.runtime.device,
         num_threads=torch.get_num_threads(),
-        scratch=run.scratch(key).absolute(),
+        scratch=run.scratch(whole).absolute(),
         blobs=Blobs(run.blobs.folder.absolute()),
         log=EventLog(run.log.path.absolute()),
-        previews=_preview_order(context, lesson, key),
-        curves=(run.home / "tensorboard" / key[:12]).absolute(),
+        previews=_preview_order(context, lesson, whole),
+        curves=curves_in(run.home, whole).absolute(),
         name=recipe.name,
     )
 

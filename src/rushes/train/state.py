@@ -100,10 +100,11 @@ def save_state(folder: Path, state: State, parallel: Parallel = ALONE) -> None:
         write_atomic(folder / FILE_NAME, sealed(data))
 
 
-def load_state(folder: Path, state: State, parallel: Parallel = ALONE) -> None:
+def load_state(folder: Path, state: State, parallel: Parallel = ALONE, *, until: int | None = None) -> None:
     """Load a stored state in place, if there is one. Every process reads the same file.
 
-    A damaged state counts as none, with a warning: training then begins again from its first step.
+    A damaged state counts as none, with a warning: training then begins again from its first step. So does, without a
+    warning, one that is past step `until`, when a checkpoint on the way has to be made again.
     """
     path = folder / FILE_NAME
     if not path.exists():
@@ -116,6 +117,8 @@ def load_state(folder: Path, state: State, parallel: Parallel = ALONE) -> None:
     with safe_open(str(path), framework="pt") as file, torch.no_grad():
         stored: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}
         text: str = file.metadata()["progress"]
+    if until is not None and json.loads(text)["step"] > until:
+        return
     with torch.no_grad():
         for kind, tensors in (("weights", state.weights), ("average", state.average)):
             for name, value in tensors.items():

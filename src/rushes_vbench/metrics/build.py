@@ -113,7 +113,8 @@ def _anomaly(spec: VBenchMeasurerSpec, judge: Judge | None, device: str) -> Anom
     if judge is None:
         raise RecipeError(
             "anomaly=judge needs a judge",
-            next_step="name measure.measurer.options.judge, or a folder of classifiers in measure.measurer.options.anomaly",
+            next_step="name measure.measurer.options.judge, or a folder of classifiers in "
+            "measure.measurer.options.anomaly",
         )
     return JudgedAnomaly(judge)
 

@@ -1,0 +1,71 @@
+"""The record of one look at a model while it is trained: see `rushes.watch`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import Field
+
+from rushes.records.base import Count, Key, KeyedRecord, Record, Share, Text
+
+Amount = Annotated[float, Field(ge=0.0)]
+
+
+class WatchedPrompt(Record):
+    """One watch prompt: the mean scores of its takes.
+
+    Example:
+        WatchedPrompt(prompt_key="1c" * 32, judge=0.8, measurer=0.5)
+    """
+
+    prompt_key: Key
+    """The prompt."""
+    judge: Share | None
+    """Mean score by the training judge; None if no take was scored."""
+    measurer: Share | None
+    """Mean score by the independent measurer; None if no take was measured."""
+
+
+class WatchPoint(KeyedRecord):
+    """The model after some steps of training, on the watch prompts: always the same prompts and seeds.
+
+    Example:
+        WatchPoint(key="8b" * 32, model="5a" * 32, training="5a" * 32, step=100,
+                   prompts=(WatchedPrompt(prompt_key="1c" * 32, judge=0.8, measurer=0.5),), diversity=0.4, motion=2.4,
+                   saturation=0.18, velocity_norm=1.02)
+    """
+
+    model: Text
+    """Key of the checkpoint; the fingerprint of the base for the point before all training."""
+    training: Key | None = None
+    """Key of the training that it is part of; None for the base."""
+    round_index: Count = 0
+    """Round of that training, from 0."""
+    step: Count = 0
+    """Optimiser steps of that training."""
+    prompts: tuple[WatchedPrompt, ...]
+    """Judge and measurer, by prompt."""
+    diversity: Share | None
+    """Mean measurement of the dimensions that compare takes of one prompt; None if there are none."""
+    motion: Amount | None
+    """Mean absolute change of brightness between neighbouring frames, levels of 255; None without clips."""
+    saturation: Share | None
+    """Mean saturation; None without clips."""
+    velocity_norm: Amount | None
+    """Root mean square of the velocity on the base's watch clips at fixed noise; None if it could not be computed."""
+
+    @property
+    def judge(self) -> float | None:
+        """Mean score by the judge over the prompts that it scored; None if it scored none."""
+        return _mean(each.judge for each in self.prompts)
+
+    @property
+    def measurer(self) -> float | None:
+        """Mean score by the measurer over the prompts that it measured; None if it measured none."""
+        return _mean(each.measurer for each in self.prompts)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

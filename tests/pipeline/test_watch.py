@@ -1,0 +1,178 @@
+"""A watched run: the same training, looks in between, the best checkpoint as the result; killed, damaged, stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rushes.execute.progress import ProgressUpdate
+from rushes.pipeline import improve
+from rushes.plan.counts import planned_totals, trained_steps, units_done
+from rushes.recipe.recipe import Recipe
+from rushes.recipe.watch import WatchSpec
+from rushes.records import Checkpoint
+from rushes.store.check import examine, mend
+from rushes.store.header import spec_part
+from rushes.store.identity import content_hash
+from rushes.store.run import Run
+from rushes.watch.look import points_of
+from rushes.watch.words import courses
+from tests.support.tiny_recipe import tiny_recipe
+from tests.support.tiny_wan import make_tiny_wan
+
+WATCH = WatchSpec(
+    every=2, num_prompts=2, num_takes=1, num_diversity_prompts=1, keep=1, stop_after=None, max_diversity_loss=1.0
+)
+
+
+class Killed(BaseException):
+    """As sudden as a kill: nothing catches it."""
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    return tiny_recipe(make_tiny_wan(tmp_path_factory.mktemp("model"))).model_copy(update={"watch": WATCH})
+
+
+@pytest.fixture(scope="module")
+def home(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished watched run, not to be changed."""
+    home = tmp_path_factory.mktemp("runs") / "run"
+    improve(recipe, home)
+    return home
+
+
+def _changed(recipe: Recipe, **settings: object) -> Recipe:
+    return recipe.model_copy(update={"watch": WATCH.model_copy(update=settings)})
+
+
+def _contents(home: Path) -> dict[tuple[str, str], object]:
+    with Run.view(home) as run:
+        points_of(run)
+        tables = run.tables() | {name: run.table(name, kind) for name, kind in _apart().items()}
+        return {(name, each.key): each.content() for name, table in tables.items() for each in table.all()}
+
+
+def _apart() -> dict[str, type]:
+    from rushes.plan.counts import WATCH_TABLES
+
+    return dict(WATCH_TABLES)
+
+
+def _checkpoints(home: Path) -> dict[int, Checkpoint]:
+    with Run.view(home) as run:
+        return {each.step: each for each in run.checkpoints.all()}
+
+
+def test_the_result_is_the_best_look_and_the_others_are_dropped(recipe: Recipe, home: Path) -> None:
+    with Run.view(home) as run:
+        (course,) = courses(points_of(run).all(), WATCH)
+        (kept,) = run.checkpoints.all()
+        card = run.scorecard()
+        stored = {path.stem for path in run.blobs.folder.glob("??/*.safetensors")}
+    assert [each.step for each in course.points] == [2, 4, 6]
+    assert kept.key == course.best.model and card is not None and card.tuned_model == kept.key
+    assert kept.weights.sha256 in stored
+    assert all(each.judge is not None and each.measurer is not None for each in (course.base, *course.points))
+    assert all(each.velocity_norm and each.motion and each.diversity is not None for each in course.points)
+    assert examine(home).findings == ()
+    assert not list((home / "scratch").iterdir())
+
+
+def test_watching_changes_no_weight(recipe: Recipe, tmp_path: Path, home: Path) -> None:
+    """The prompts differ by those that the screen refuses for the watch's sake: here there are none."""
+    improve(_changed(recipe, keep=3), tmp_path / "kept")
+    improve(recipe.model_copy(update={"watch": None}), tmp_path / "plain")
+    kept, (plain,) = _checkpoints(tmp_path / "kept"), _checkpoints(tmp_path / "plain").values()
+    assert set(kept) == {2, 4, 6}
+    assert kept[6].content() == plain.content(), "key, weights and curves"
+    assert len({each.weights.sha256 for each in kept.values()}) == 3
+    (best,) = _checkpoints(home).values()
+    assert best.content() == kept[best.step].content()
+
+
+@pytest.mark.slow
+def test_a_killed_watch_ends_with_the_same_records(recipe: Recipe, tmp_path: Path, home: Path) -> None:
+    """Killed after every stored chunk of the looks and every stored checkpoint."""
+    kills = 0
+
+    def doom(update: ProgressUpdate) -> None:
+        if update.stage.startswith(("watch", "checkpoints")) and update.num_done > update.num_before:
+            raise Killed
+
+    for _ in range(60):
+        try:
+            improve(recipe, tmp_path / "run", on_progress=doom)
+            break
+        except Killed:
+            kills += 1
+    assert kills >= 12, "each of four looks has clips, answers and measurements"
+    assert _contents(tmp_path / "run") == _contents(home)
+
+
+def test_a_dropped_result_is_trained_again(recipe: Recipe, tmp_path: Path) -> None:
+    improve(recipe, tmp_path)
+    before = _contents(tmp_path)
+    (best,) = _checkpoints(tmp_path).values()
+    with Run.view(tmp_path) as run:
+        run.blobs.path(best.weights).write_bytes(b"damaged")
+    mend(tmp_path, examine(tmp_path).findings)
+    improve(recipe, tmp_path)
+    assert _contents(tmp_path) == before
+
+
+def test_training_stops_early(recipe: Recipe, tmp_path: Path) -> None:
+    """A threshold that every look is beyond."""
+    stopping = _changed(recipe, max_norm_rise=0.0, max_motion_loss=0.0, max_diversity_loss=0.0, stop_after=1)
+    card = improve(stopping, tmp_path)
+    with Run.view(tmp_path) as run:
+        (course,) = courses(points_of(run).all(), stopping.watch or WATCH)
+        assert trained_steps(run) == course.points[-1].step < 6
+        assert not list((tmp_path / "scratch").iterdir())
+    assert card is not None and any("training stopped after step" in note for note in card.notes)
+    assert "watch: training stopped" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_state_ahead_of_the_checkpoint_is_not_used(recipe: Recipe, tmp_path: Path, home: Path) -> None:
+    """Training went on to the next look; then the checkpoint before it has to be made again."""
+    steps: list[int] = []
+
+    def doom(update: ProgressUpdate) -> None:
+        if update.stage == "training steps":
+            steps.append(update.num_done)
+            if update.num_done == 3:
+                raise Killed
+
+    with pytest.raises(Killed):
+        improve(_changed(recipe, keep=3), tmp_path, on_progress=doom)
+    (early,) = _checkpoints(tmp_path).values()
+    with Run.view(tmp_path) as run:
+        run.blobs.path(early.weights).write_bytes(b"damaged")
+        key = points_of(run).all()
+    mend(tmp_path, examine(tmp_path).findings)
+    assert len(key) == 2, "the base and step 2"
+    improve(_changed(recipe, keep=3), tmp_path)
+    again = _checkpoints(tmp_path)
+    (best,) = _checkpoints(home).values()
+    assert again[best.step].weights == best.weights
+
+
+def test_the_plan_and_the_ledger_know_the_watch(recipe: Recipe, home: Path) -> None:
+    planned = planned_totals(recipe)
+    assert planned["watch_points"] == 4 and planned["checkpoints"] == 1
+    assert planned["watch_clips"] == 4 * (2 * 2 + 1 * 2)
+    with Run.view(home) as run:
+        done = units_done(run, recipe)
+        stages = {entry.stage for entry in run.costs()}
+    assert done["watch_clips"]["decodes"] == planned["watch_clips"]
+    assert done["checkpoints"]["train_clips"] == 6 * recipe.train.batch_size, "although step 6 may not be kept"
+    assert {"watch_clips", "watch_answers", "watch_measurements", "watch_points"} <= stages
+
+
+def test_switched_off_it_is_in_no_key(recipe: Recipe) -> None:
+    plain = recipe.model_copy(update={"watch": None})
+    spec = spec_part(plain)
+    assert "watch" not in spec and "watch" in spec_part(recipe)
+    assert content_hash(spec) != content_hash(spec_part(recipe))
+    assert not [name for name in planned_totals(plain) if name.startswith("watch")]
