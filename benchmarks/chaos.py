@@ -36,7 +36,7 @@ PARTS: dict[str, tuple[Part, int, str]] = {
     "replies": (judging.judging, 3000, "replies of a judge server"),
     "recipes": (recipes.recipes, 400, "spoiled recipes"),
     "folders": (folders.folders, 200, "odd folders of clips"),
-    "damage": (damage.damage, 24, "damaged run folders"),
+    "damage": (damage.damage, 2 * len(damage.TARGETS), "damaged run folders"),
 }
 """By name: what makes the cases, how many there are, and what the table calls them. The longest is first."""
 

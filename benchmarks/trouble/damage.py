@@ -44,7 +44,7 @@ class _Target:
     how: tuple[str, ...] = ("flipped", "cut off", "empty", "longer", "zeroed end")
 
 
-_TARGETS: Final = (
+TARGETS: Final = (
     _Target("an answer in the database", "records.sqlite", how=("digit",)),
     _Target("pages of the database", "records.sqlite", how=("noise", "cut off", "empty", "noise")),
     _Target("state of training", "scratch/*/state.safetensors", in_training=True),
@@ -55,7 +55,9 @@ _TARGETS: Final = (
     _Target("scorecard", "scorecard.json", how=("number", "cut off", "empty")),
     _Target("a clip's file", "blobs/??/*"),
     _Target("header", "header.json", how=("cut off", "empty")),
-    _Target("manifest", "**/*manifest*", in_training=True),
+    _Target("manifest of the shelf", "scratch/*/*.rows.json", in_training=True),
+    _Target("recipe", "recipe.yaml", how=("number", "cut off", "empty")),
+    _Target("a checksum", "**/.*.sha256", how=("zeroed", "empty")),
 )
 
 
@@ -79,14 +81,15 @@ def damage(seed: int, count: int, scratch: Path) -> Iterator[Outcome]:
     bench = _prepared(scratch)
     number = num_done = 0
     while num_done < count:
-        target = _TARGETS[number % len(_TARGETS)]
+        target = TARGETS[number % len(TARGETS)]
         home = scratch / "damaged"
         shutil.copytree(bench.stopped if target.in_training else bench.finished, home)
         what = _spoil(home, target, rng)
         if what is not None:
-            # By turns: damage that is looked for first, and damage that a resume meets.
-            look_first = not target.in_training and bool((number // len(_TARGETS) + number) % 2)
-            faults = _mended(bench, home, look_first=look_first)
+            # By turns, for each target: damage that is looked for first, and damage that a resume meets.
+            look_first = (number // len(TARGETS) + number % len(TARGETS)) % 2 == 0
+            # In a database, damage can hit what holds nothing.
+            faults = _mended(bench, home, look_first=look_first, is_used=target.pattern != "records.sqlite")
             yield Outcome(f"damage {seed}: number {number}, {target.name}: {what}", tuple(faults))
             num_done += 1
         shutil.rmtree(home)
@@ -98,7 +101,7 @@ def _prepared(scratch: Path) -> _Bench:
     straight = left_alone(recipe, scratch)
     file, stopped = scratch / "recipe.yaml", scratch / "stopped"
     file.write_text(recipe_yaml(recipe), encoding="utf-8")
-    place = next(each for each in sorted(straight.places) if each.startswith("after replace") and "state" in each)
+    place = next(each for each in sorted(straight.passed) if each.startswith("after replace") and "state" in each)
     life = live(partial(_stop, straight, stopped, place), scratch / "log.txt")
     if not life.was_killed:
         raise RuntimeError(f"training did not reach its second state: {life.said}")
@@ -121,7 +124,10 @@ def _spoil(home: Path, target: _Target, rng: random.Random) -> str | None:
         return None
     path, how = rng.choice(files), rng.choice(target.how)
     data = path.read_bytes()
-    path.write_bytes(_HOW[how](data, rng))
+    spoiled = _HOW[how](data, rng)
+    if spoiled == data:
+        return None
+    path.write_bytes(spoiled)
     return f"{how}, {path.relative_to(home)}"
 
 
@@ -166,6 +172,7 @@ _HOW: Final[dict[str, Callable[[bytes, random.Random], bytes]]] = {
     "number": _number,
     "cut off": lambda data, rng: data[: rng.randrange(1, len(data))],
     "empty": lambda data, rng: b"",
+    "zeroed": lambda data, rng: bytes(len(data)),
     "longer": lambda data, rng: data + b"x",
     "zeroed end": lambda data, rng: data[: -min(16, len(data) // 2)] + bytes(min(16, len(data) // 2)),
 }
@@ -173,8 +180,15 @@ _HOW: Final[dict[str, Callable[[bytes, random.Random], bytes]]] = {
 # ---------------------------------------------------------------------------------------------- what a user does
 
 
-def _mended(bench: _Bench, home: Path, *, look_first: bool) -> list[Fault]:
-    """Do what a user does, and what the errors say; what is wrong in the end."""
+def _mended(bench: _Bench, home: Path, *, look_first: bool, is_used: bool = False) -> list[Fault]:
+    """Do what a user does, and what the errors say; what is wrong in the end.
+
+    Args:
+        bench: what the run must equal in the end.
+        home: the damaged run folder.
+        look_first: `rushes check` comes first, rather than a resume.
+        is_used: every byte of what is damaged counts, so that a check must find it.
+    """
     run = ["run", str(bench.file), "--home", str(home)]
     look = [["check", str(home)], ["check", str(home), "--heal"], run]
     if not look_first:
@@ -190,7 +204,7 @@ def _mended(bench: _Bench, home: Path, *, look_first: bool) -> list[Fault]:
             return [Fault("traceback", f"rushes {command[0]}: {life.bug}")]
         if look_first and command == look[0] and life.exit_code == 0:
             missed = difference(bench.straight.contents, contents(home))
-            if missed:
+            if missed or is_used:
                 return [Fault("made up", f"rushes check finds nothing: {missed}")]
         if life.exit_code == EXIT_USER_ERROR and command[0] == "run":
             commands = [*_followed(life, home, run), *commands]
@@ -204,7 +218,8 @@ def _followed(life: Life, home: Path, run: list[str]) -> list[list[str]]:
     """What the error's next step says, done; the commands that come after it."""
     step = " ".join(life.said.partition("next:")[2].split())
     named = [
-        found.split() for found in re.findall(r"rushes ((?:check|run|repair) [^;,]*?)(?=[;,]|$| and | then |: )", step)
+        found.split()
+        for found in re.findall(r"rushes ((?:check|run|repair) [^;,]*?)(?=[;,]|$| && | and | then |: )", step)
     ]
     checks = [words for words in named if words[0] == "check"]
     if checks:

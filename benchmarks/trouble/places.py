@@ -1,7 +1,7 @@
 """Places where a process can die: before and after each call that changes a file, counted and named.
 
 A named place is the operation and the file, without what differs between runs, such as `after fsync scratch/*/x`.
-Rare places are drawn as often as frequent ones, since a fault hides at the rare ones.
+All places of one file, or of one table, are a kind of write.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import re
 import signal
 import sqlite3
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +18,9 @@ from typing import Any, Final
 _VARIES: Final = re.compile(r"(?<=blobs/)[0-9a-f]{2}\b|(?<=derived/)[^/]+|[0-9a-f]{8,}|[0-9]+")
 _ON_PATHS: Final = ("replace", "rename", "unlink", "remove", "truncate", "mkdir", "rmdir")
 _ON_DESCRIPTORS: Final = ("fsync", "write", "ftruncate")
+_PLACE: Final = re.compile(r"(?:before|after|half of) (?P<operation>\S+) (?P<what>.*)")
+_PASSING: Final = re.compile(r"(?:^|(?<=/))\.+|(?:\.sha\*)?\.\*\.tmp$")
+"""What the name of a temporary file or of a checksum has beyond that of the file itself."""
 
 OnPlace = Callable[[str], None]
 """Called at each place with its name."""
@@ -38,22 +40,37 @@ class Die:
 
 
 class Note:
-    """Counts the places that a process passes, and appends them to a file when `save` is called."""
+    """Remembers the places that a process passes, and writes them to a file when `save` is called."""
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
+        self.passed: list[str] = []
 
     def __call__(self, place: str) -> None:
-        self.counts[place] += 1
+        self.passed.append(place)
 
     def save(self, file: Path) -> None:
-        file.write_text("".join(f"{count} {place}\n" for place, count in sorted(self.counts.items())))
+        file.write_text("".join(f"{place}\n" for place in self.passed))
 
 
-def read_places(file: Path) -> dict[str, int]:
-    """What `Note.save` wrote: how often each place was passed."""
-    pairs = (line.split(" ", 1) for line in file.read_text().splitlines())
-    return {place: int(count) for count, place in pairs}
+def read_places(file: Path) -> tuple[str, ...]:
+    """What `Note.save` wrote: the places in the order in which they were passed."""
+    return tuple(file.read_text().splitlines())
+
+
+def kind_of(place: str) -> str:
+    """The kind of write: the file or the table, whatever the operation and its side."""
+    parts = _PLACE.fullmatch(place)
+    operation, what = (parts["operation"], parts["what"]) if parts else ("", place)
+    if operation == "sql":
+        words = what.split() or [""]
+        rows = f"rows of {words[-1]}"
+        named = {"INSERT": rows, "DELETE": rows, "BEGIN": "a commit", "COMMIT": "a commit"}
+        return named.get(words[0], "tables of the database")
+    if operation in ("mkdir", "rmdir"):
+        return "folders"
+    name = _PASSING.sub("", what)
+    folder = name.split("/")[0]
+    return folder if folder in ("blobs", "derived") else name
 
 
 def watch(folder: Path, on_place: OnPlace) -> None:

@@ -21,6 +21,7 @@ from benchmarks.trouble import damage, folders, judging, kills
 from benchmarks.trouble.contents import contents, difference
 from benchmarks.trouble.kills import Dooms, left_alone
 from benchmarks.trouble.lives import Life, live
+from benchmarks.trouble.places import kind_of
 from benchmarks.trouble.recipes import SECRET, verdict
 from benchmarks.trouble.replies import Reply, good
 from benchmarks.trouble.reply_rule import valid_p_yes
@@ -93,8 +94,8 @@ def killed(monkeypatch: pytest.MonkeyPatch, folder: Path, count: Callable[[Path]
     monkeypatch.setattr(kills, "improve", partial(run_of, count))
     folder.mkdir()
     straight = left_alone(None, folder)  # type: ignore[arg-type]
-    dooms = Dooms(straight, random.Random(1), Counter())
-    return list(kills._family(straight, dooms, 6, folder, "fake"))
+    unmet = {kind_of(place) for place in straight.passed}
+    return list(kills.family(Dooms(straight, random.Random(1), Counter(), unmet), 6, folder, "fake"))
 
 
 def test_kills_count_runs_that_end_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

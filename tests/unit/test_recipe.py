@@ -218,6 +218,7 @@ BROKEN_YAML = [
     ("train: &a {lora: *a}", ["alias that contains itself", "written out"]),
     ("seed: 1\nname: a\x00b", ["line 2 is not YAML", "'\\x00'", "can be seen"]),
     ('name: "\\ud800"', ["is not a valid str"]),
+    ('prompts: {real: {folder: "a\\0b"}}', ["is not a valid str", "without the character"]),
     ("name: " + "x" * 2**20, ["too long"]),
     ("name: " + "[" * 600, ["is nested too deeply"]),
 ]

@@ -68,7 +68,7 @@ _SCALAR: Final[dict[str, Callable[[str], Value]]] = {
     "float": _float,
 }
 _VALID: Final = {
-    "str": "text that UTF-8 can write",
+    "str": "text that UTF-8 can write, without the character \\0",
     "int": "a whole number of at most 64 bits; put it in quotes if it is text",
 }
 """What each scalar must be, in words."""
@@ -247,6 +247,8 @@ class _Builder:
             self._refuse(node, f"has the tag {node.tag!r}", expected="plain values only")
         try:
             node.value.encode("utf-8")  # a lone surrogate, which "\\ud800" can write, is not valid text
+            if "\0" in node.value:
+                raise ValueError("no path, and no program's argument, can hold it")
             return _SCALAR[kind](node.value)
         except ValueError:
             where = f"({dotted(path)}) " if path else ""
