@@ -29,7 +29,7 @@ ORDER: Final = (
         "The stages, in the order of the sentence",
         (
             *("rushes/prompts", "rushes/diagnose", "rushes/generate", "rushes/judge"),
-            *("rushes/weights", "rushes/train", "rushes/measure", "rushes/report"),
+            *("rushes/weights", "rushes/train", "rushes/watch", "rushes/measure", "rushes/report"),
         ),
     ),
     (

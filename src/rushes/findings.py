@@ -73,3 +73,11 @@ class Covers(Protocol):
     def unmeasured(self, dimensions: Sequence[str]) -> Mapping[str, str]:
         """Those of the dimensions that it cannot measure as it is set up, each with the reason; nothing is loaded."""
         ...
+
+
+@runtime_checkable
+class OfSuite(Protocol):
+    """A measurer's Spec that scores only clips of a suite's own prompts."""
+
+    suite_setting: str
+    """What to set `measure.suite` to, as it is typed."""

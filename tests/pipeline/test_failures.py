@@ -16,10 +16,10 @@ from rushes.errors import UserError
 from rushes.pipeline import improve
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.recipe import Recipe
-from rushes.records import Failure
+from rushes.records import Failure, Unscored
 from rushes.roles import Brief, Draft, Failed, GivenAnswer, JudgeRequest
 from rushes.store.run import Run
-from tests.support.fakes import HashJudge
+from tests.support.fakes import HashJudge, HashMeasurer
 from tests.support.repeating_writer import RepeatingWriter
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
@@ -138,6 +138,23 @@ def test_what_three_runs_could_not_do_is_left_out_and_said(
         assert (home / "done").exists() == (attempt == 3)
     assert scorecard is not None
     assert any("the judge is busy. The run goes on without them." in note for note in scorecard.notes)
+
+
+def test_a_measurer_that_scores_nothing_stops_the_run_before_it_writes_and_generates_for_training(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dark = Unscored(reason="too dark to see")
+    monkeypatch.setattr(HashMeasurer, "measure", lambda self, subjects: [dark] * len(subjects))
+    named = recipe.diagnose
+    for number, diagnose in enumerate((named, named.model_copy(update={"focus": ()}))):
+        home = tmp_path / f"run-{number}"
+        with pytest.raises(UserError, match=r"no dimension could be measured|has no score") as caught:
+            improve(recipe.model_copy(update={"diagnose": diagnose}), home)
+        assert "too dark to see" in str(caught.value)
+        with Run.view(home) as run:
+            origins = {prompt.key: prompt.origin for prompt in run.prompts.all()}
+            assert set(origins.values()) == {"probe", "held_out"}
+            assert {origins[clip.prompt_key] for clip in run.clips.all()} == {"probe"}
 
 
 @pytest.mark.parametrize(

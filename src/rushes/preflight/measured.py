@@ -9,12 +9,13 @@ from typing import Final
 
 from rushes.dimensions.catalogue import Dimension
 from rushes.errors import UserError
-from rushes.findings import Covers, Finding
+from rushes.findings import Covers, Finding, OfSuite
 from rushes.plan.detectable import detectable
 from rushes.preflight.plugins import usable
 from rushes.recipe.dimensions import known, probed
 from rushes.recipe.measure import MeasureSpec
 from rushes.recipe.models import LlmWriterSpec, VlmJudgeSpec, VlmMeasurerSpec
+from rushes.recipe.prompts import FixedWriterSpec
 from rushes.recipe.recipe import Recipe
 
 _SHOWN: Final = 3
@@ -92,6 +93,8 @@ def check_coverage(recipe: Recipe) -> Iterator[Finding]:
         return
     yield from _diversity(recipe, dimensions)
     spec = dict(usable(recipe)).get("measure.measurer")
+    if isinstance(spec, OfSuite) and recipe.measure.suite is None:
+        yield _no_suite(recipe, spec)
     if not isinstance(spec, Covers):
         return
     lost = spec.unmeasured(aimed)
@@ -111,6 +114,17 @@ def check_coverage(recipe: Recipe) -> Iterator[Finding]:
 
 def _setting(path: str, names: list[str]) -> str:
     return f"--set {shlex.quote(f'{path}={json.dumps(names)}')}"
+
+
+def _no_suite(recipe: Recipe, spec: OfSuite) -> Finding:
+    return Finding(
+        "measure.suite",
+        "the measurer scores only clips of its suite's own prompts, and prompts.writer writes the held-out ones",
+        expected="the suite of the measurer",
+        got="None",
+        next_step=f"--set 'measure.suite={spec.suite_setting}'",
+        is_certain=not isinstance(recipe.prompts.writer, FixedWriterSpec),
+    )
 
 
 def _not_covered(aimed: list[str], lost: dict[str, str]) -> Finding:

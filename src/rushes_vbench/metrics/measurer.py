@@ -126,8 +126,13 @@ class VBenchMeasurerSpec(Spec):
         """See `rushes.plan.chat_models.CallsChatModels`."""
         return chat_uses(self, dimensions)
 
+    @property
+    def suite_setting(self) -> str:
+        """See `rushes.findings.OfSuite`."""
+        return f"{{use: vbench2, options: {{path: {self.suite}}}}}"
+
     def unmeasured(self, dimensions: Sequence[str]) -> dict[str, str]:
-        """See `rushes.roles.Covers`."""
+        """See `rushes.findings.Covers`."""
         named = {"judge": self.judge, "teller": self.teller, "text_judge": self.text_judge, "features": self.vgg19}
         named |= {name: getattr(self, name) for name in ("detector", "anomaly", "face_finder", "face_embedder")}
         lost = {name: [need for need in NEEDS.get(name, ()) if not named.get(need, True)] for name in dimensions}

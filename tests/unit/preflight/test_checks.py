@@ -172,6 +172,16 @@ def test_a_measurer_says_what_it_leaves_unmeasured() -> None:
     assert "measure.measurer" in errors(*vbench, "diagnose.dimensions=[Mechanics]")
 
 
+def test_a_measurer_of_a_suites_own_prompts_needs_that_suite() -> None:
+    vbench = ("diagnose.catalogue=rushes_vbench:dimensions.yaml", "measure.measurer={use: vbench2}")
+    told = found(*vbench)["measure.suite"]
+    assert told.is_certain and told.next_step is not None
+    setting = told.next_step.removeprefix("--set '").removesuffix("'")
+    assert "not installed" in found(*vbench, setting)["measure.suite"].problem, "read as a suite, which is not here"
+    fixed = found(*vbench, "prompts.writer={kind: fixed, path: my.jsonl}")["measure.suite"]
+    assert not fixed.is_certain, "a list may hold the suite's prompts"
+
+
 def test_a_judge_of_questions_needs_somebody_to_write_them() -> None:
     model = "{kind: server, model: m}"
     llm = (f"prompts.writer={{kind: llm, model: {model}}}", "runtime.servers.main.url=http://127.0.0.1:9/v1")
