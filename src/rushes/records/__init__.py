@@ -37,13 +37,16 @@ from rushes.records.expensive import (
     Scored,
     Unscored,
 )
+from rushes.records.stated import AccuracyRow, Column, ObjectiveNeeds
 
 __all__ = [
+    "AccuracyRow",
     "Answer",
     "BlobRef",
     "Change",
     "Checkpoint",
     "Clip",
+    "Column",
     "CostEntry",
     "Criterion",
     "DimensionRow",
@@ -55,6 +58,7 @@ __all__ = [
     "KeyedRecord",
     "LossSummary",
     "Measurement",
+    "ObjectiveNeeds",
     "Origin",
     "Outcome",
     "Part",

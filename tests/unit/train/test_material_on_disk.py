@@ -21,7 +21,8 @@ from rushes.train.lesson import Lesson
 from rushes.train.loop import optimise
 from rushes.train.material import latents, training_set
 from rushes.train.network import make_network
-from rushes.train.objective import RewardWeightedObjective
+from rushes.train.objective import TrainingLoss
+from rushes.train.objectives import build_objective
 from rushes.train.state import Trained
 from tests.support.tiny_wan import make_tiny_wan
 
@@ -85,7 +86,7 @@ def lesson_of(clips: dict[str, Clip], *, reencode: bool = False) -> Lesson:
 def train(wan: Family, data: TrainingSet, scratch: Path) -> Trained:
     scratch.mkdir()
     network = make_network(wan, None, None, autocast=False)
-    objective = RewardWeightedObjective(SPEC, None, torch.zeros(0), torch.zeros(0))
+    objective = TrainingLoss(SPEC, build_objective(SPEC), None, torch.zeros(0), torch.zeros(0))
     return optimise(Job(network, data, objective, SPEC, seed=3), scratch)
 
 

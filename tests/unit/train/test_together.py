@@ -20,6 +20,7 @@ from rushes.families.family import Family
 from rushes.families.load import load_family
 from rushes.families.wan import Wan
 from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.objectives import NftSpec
 from rushes.recipe.runtime import TrainRuntime
 from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.records import BlobRef
@@ -131,7 +132,7 @@ VARIANTS = {
     "full": SPEC,
     "lora": SPEC.model_copy(update=LORA),
     "accumulated": SPEC.model_copy(update={"num_accumulation": 2}),
-    "negative": SPEC.model_copy(update={"negative": 0.5, "anchor": 0.1}),
+    "negative": SPEC.model_copy(update={"objective": NftSpec(beta=0.5, strength=0.5), "anchor": 0.1}),
     "rounded": SPEC.model_copy(update={"precision": "bfloat16", "max_grad_norm": 0.1, **LORA}),
 }
 COMPARED_IN = {"accumulated": {"num_accumulation": 1}, "rounded": {"num_accumulation": 2}}
