@@ -12,7 +12,7 @@ from rushes.errors import Stopped, TrainingError
 from rushes.families.family import Family
 from rushes.families.load import load_family
 from rushes.recipe.base import BaseModelSpec
-from rushes.recipe.objectives import NftSpec
+from rushes.recipe.objectives import AwmSpec, CrdSpec, DpoSpec, NftSpec, RvmSpec
 from rushes.recipe.runtime import TrainRuntime
 from rushes.recipe.train import LoraSpec, RealismSpec, TrainSpec
 from rushes.train.batch import LossTerms
@@ -28,6 +28,7 @@ from rushes.train.setup import Setup, compile_blocks, prepare
 from rushes.train.state import FILE_NAME, Trained
 from rushes.train.watch import HeldOut
 from tests.support.tiny_wan import make_tiny_wan
+from tests.support.training import columns_of_takes
 
 SPEC = TrainSpec(num_steps=6, batch_size=4, learning_rate=1e-3, warmup_steps=2, checkpoint_every=2, precision="float32")
 
@@ -47,6 +48,7 @@ def data(wan: Family) -> TrainingSet:
         weight_N=torch.tensor([0.0, 1.0, 2.0, 3.0, 0.5, 0.5, 1, 1, 1, 1]),
         preference_N=torch.linspace(0, 1, 10),
         is_real_N=torch.tensor([False] * 6 + [True] * 4),
+        **columns_of_takes(),
     )
 
 
@@ -70,6 +72,10 @@ VARIANTS = {
     "lora": SPEC.model_copy(update={"lora": LoraSpec(rank=2, alpha=2)}),
     "moments": SPEC.model_copy(update={"realism": RealismSpec(kind="moments", share=0.5)}),
     "negative": SPEC.model_copy(update={"objective": NftSpec(beta=0.5, strength=0.5), "anchor": 0.1}),
+    "dpo": SPEC.model_copy(update={"objective": DpoSpec()}),
+    "crd": SPEC.model_copy(update={"objective": CrdSpec(num_takes=2), "anchor": 0.1}),
+    "rvm": SPEC.model_copy(update={"objective": RvmSpec()}),
+    "awm": SPEC.model_copy(update={"objective": AwmSpec(), "lora": LoraSpec(rank=2, alpha=2)}),
 }
 
 
@@ -109,7 +115,7 @@ def test_a_damaged_state_is_not_trained_on(damage: str, wan: Family, data: Train
     assert all(torch.equal(value, resumed.average[key]) for key, value in straight.average.items())
 
 
-@pytest.mark.parametrize("name", ["full", "lora", "negative"])
+@pytest.mark.parametrize("name", ["full", "lora", "negative", "dpo", "crd", "rvm", "awm"])
 def test_accumulation_changes_nothing_but_rounding(name: str, wan: Family, data: TrainingSet, tmp_path: Path) -> None:
     """So it is in no work key; `moments`, which it would change, refuses it."""
     (tmp_path / "a").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +149,19 @@ def test_large_clips_go_through_the_autoencoder_alone(
     monkeypatch.setattr(material, "MAX_PIXELS", 100)
     latents(list(clips.values())[:2], wan, blobs, True)
     assert sizes == [2, 2, 2, 1, 1, 1]
+
+
+def test_what_is_not_known_of_a_clip_is_missing_and_partners_are_rows(
+    wan: Family, blobs: Blobs, prompts: dict[str, Prompt], clips: dict[str, Clip], tmp_path: Path
+) -> None:
+    lesson = lesson_of(clips)
+    first, second, *rest = lesson.samples
+    known = {"score": 0.25, "preference": 0.75, "advantage": -1.5}
+    first = first.model_copy(update={**known, "partner": second.clip_key})
+    second = second.model_copy(update={"preference": None, "partner": "ff" * 32})
+    data = training_set(replace(lesson, samples=(first, second, *rest)), wan, blobs, clips, prompts, tmp_path / "shelf")
+    for name, value in known.items():
+        found = data.column(name)  # type: ignore[arg-type]
+        assert float(found[0]) == value and bool(found[1].isnan()), name
+    assert data.partners.tolist() == [1, *[-1] * 6], "a take that is not trained on is no partner"
+    assert data.groups.tolist() == [int(sample.prompt_key, 16) for sample in lesson.samples]
