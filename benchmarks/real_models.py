@@ -125,7 +125,8 @@ def _optimised(
     from rushes.train.job import Job
     from rushes.train.loop import optimise
     from rushes.train.network import make_network
-    from rushes.train.objective import RewardWeightedObjective
+    from rushes.train.objective import TrainingLoss
+    from rushes.train.objectives import build_objective
     from rushes.train.setup import prepare
     from rushes.train.state import Progress
 
@@ -139,7 +140,7 @@ def _optimised(
     data = TrainingSet(z_0, wan.kept[PROMPT], wan.kept[NEGATIVE], one, one, own)
     network = make_network(wan, lora, None, autocast=True)
     shape = z_0.shape[1:3]
-    objective = RewardWeightedObjective(spec, None, torch.zeros(shape), torch.ones(shape))
+    objective = TrainingLoss(spec, build_objective(spec), None, torch.zeros(shape), torch.ones(shape))
     chosen = prepare(network, data, spec, TrainRuntime(recompute=recompute, compile_blocks=compiled))
     times: list[float] = []
     done: list[float] = []

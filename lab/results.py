@@ -34,7 +34,7 @@ class Arm:
     """`--set` arguments on top of the demo recipe."""
 
 
-PLAIN = ("train.negative=0", "train.anchor=0", "train.lora=null", "num_rounds=1")
+PLAIN = ("train.objective={kind: flow}", "train.anchor=0", "train.lora=null", "num_rounds=1")
 """Overrides that all of the paper's objectives share."""
 RAW = (*PLAIN, "weights.kind=raw")
 REALISM = ("train.realism.kind=real_flow",)

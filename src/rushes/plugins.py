@@ -11,14 +11,17 @@ import inspect
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
 from rushes.errors import RecipeError, nearest
 from rushes.recipe.no_keys import without_keys
 from rushes.recipe.plugin import PluginSpec
-from rushes.roles import Runtime, Spec
+from rushes.roles import ObjectiveNeeds, Runtime, Spec
+
+if TYPE_CHECKING:
+    from rushes.recipe.train import TrainSpec
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ SUITE: Final = Role("PromptSuite", "prompts(dimension, num, part)", "rushes.suit
 JUDGE: Final = Role("Judge", "answer(requests)", "rushes.judges")
 MEASURER: Final = Role("Measurer", "measure(subjects)", "rushes.measurers")
 WEIGHTING: Final = Role("Weighting", "weigh(scores)", "rushes.weightings")
+OBJECTIVE: Final = Role("Objective", "terms(own)", "rushes.objectives")
 ANY: Final = Role("plug-in", "build(runtime)", "rushes.plugins")
 """For a plug-in inside another plug-in's Spec, whose role the core does not know; it has no short names."""
 
@@ -129,6 +133,29 @@ def build(spec: PluginSpec, role: Role, runtime: Runtime, where: str) -> Any:
             next_step="correct build() of that Spec",
         )
     return built
+
+
+def objective_needs(spec: TrainSpec) -> ObjectiveNeeds:
+    """What the recipe's objective needs of training, and what it reads of the clips.
+
+    Raises:
+        RecipeError: see `plugin`; or the Spec does not say what it needs.
+    """
+    chosen: Any = resolved(spec.objective, OBJECTIVE)
+    found = chosen.needs() if callable(getattr(chosen, "needs", None)) else None
+    if not isinstance(found, ObjectiveNeeds):
+        raise RecipeError(
+            f"the objective {type(chosen).__name__} does not say what it needs of training",
+            expected="a method needs() that returns rushes.roles.ObjectiveNeeds",
+            got=found,
+            next_step="add needs() to that Spec",
+        )
+    return found
+
+
+def needs_reference(spec: TrainSpec) -> bool:
+    """Whether training compares with a frozen model: a forward pass more in every step."""
+    return spec.anchor > 0 or objective_needs(spec).reference
 
 
 def _check_class(cls: type[Spec], use: str, role: Role) -> None:

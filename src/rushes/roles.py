@@ -19,6 +19,8 @@ from rushes.execute.work import Done as Done
 from rushes.execute.work import Executor as Executor
 from rushes.execute.work import Failed as Failed
 from rushes.execute.work import Needs as Needs
+from rushes.records import AccuracyRow as AccuracyRow
+from rushes.records import ObjectiveNeeds as ObjectiveNeeds
 from rushes.records import Origin, Outcome, Prompt, Question, SamplerSettings, Score, Verdict
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from rushes.recipe.base import ShapeSpec
+    from rushes.train.batch import LossTerms, OwnClips
 
     Frames = npt.NDArray[np.uint8]
     """Pixels of one clip: T, H, W, 3; 0 to 255, RGB."""
@@ -326,25 +329,6 @@ class GivenAnswer:
     unknown."""
 
 
-@dataclass(frozen=True)
-class AccuracyRow:
-    """How often a judge is right about clips whose content is known.
-
-    Example: `AccuracyRow("Composition", num_right=188, num_questions=200)`.
-    """
-
-    dimension: str
-    """Quality dimension."""
-    num_right: int
-    """Questions answered right about clean clips."""
-    num_questions: int
-    """Questions asked about them, at least 1."""
-    num_right_broken: int = 0
-    """Questions answered right about clips that were broken and distorted on purpose."""
-    num_questions_broken: int = 0
-    """Questions asked about those; 0 where that was not measured."""
-
-
 @runtime_checkable
 class Tested(Protocol):
     """A judge's Spec that states how accurate the judge is; the report shows it."""
@@ -392,4 +376,17 @@ class Weighting(Protocol):
 
     def weigh(self, scores: Sequence[Score]) -> list[float]:
         """One finite weight >= 0 per score, in order; an unscored clip weighs 0."""
+        ...
+
+
+class Objective(Protocol):
+    """Own clips -> terms of the loss, without realism and anchor. A plug-in's Spec also has `needs()` for it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all terms and diagnostics that `terms` may return; each becomes a curve."""
+        ...
+
+    def terms(self, own: OwnClips) -> LossTerms:
+        """The terms of some own clips, in whole units: each the mean over them, so that parts of a batch add up."""
         ...

@@ -20,7 +20,8 @@ from rushes.recipe.train import RealismSpec, TrainSpec
 from rushes.train.batch import FlowBatch
 from rushes.train.data import Step
 from rushes.train.network import make_network
-from rushes.train.objective import RewardWeightedObjective
+from rushes.train.objective import TrainingLoss
+from rushes.train.objectives import build_objective
 from tests.support.tiny_families import TINY
 
 TEXTS = ["a red circle moves up", "a blue square", "a green cross"]
@@ -44,9 +45,9 @@ def ours(family: Family, z_0: Tensor, epsilon: Tensor, sigma_B: Tensor) -> float
         is_real_B=torch.zeros(3, dtype=torch.bool),
     )
     nothing = torch.zeros(z_0.shape[1:3])
-    objective = RewardWeightedObjective(spec, None, nothing, nothing, family.path)
+    objective = TrainingLoss(spec, build_objective(spec), None, nothing, nothing, family.path)
     with torch.no_grad():
-        return float(objective.terms(network.velocity, Step(batch, torch.ones(3))).total())
+        return float(objective.terms(network.velocity, Step(batch)).total())
 
 
 def flow_loss(family: Family, z_0: Tensor, epsilon: Tensor, sigma_B: Tensor) -> float:

@@ -89,7 +89,9 @@ def test_what_needs_frames_says_how_to_get_them(home: Path, tmp_path: Path) -> N
         assert export_dataset(run, tmp_path / "all", which="all", on_clip=lambda *_: None) > 0
 
 
-@pytest.mark.parametrize("change", [{"weights": {"kind": "raw"}}, {"train": {"negative": 0.3}}, {"generate": {}}])
+@pytest.mark.parametrize(
+    "change", [{"weights": {"kind": "raw"}}, {"train": {"objective": {"kind": "nft"}}}, {"generate": {}}]
+)
 def test_a_recipe_that_needs_the_judge_is_refused(change: dict[str, Any]) -> None:
     plain: dict[str, Any] = {"generate": {"decode": False, "latents": "sampler"}, "weights": {"kind": "uniform"}}
     assert sandbox_recipe(**plain).generate.decode is False

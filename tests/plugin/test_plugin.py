@@ -13,21 +13,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from rushes.context import Context
 from rushes.errors import RecipeError
+from rushes.families.load import load_family
 from rushes.judge.grade import check_unscored_share
 from rushes.judge.key import judge_name
 from rushes.judge.question_needs import QuestionNeeds, question_needs
 from rushes.judge.stage import judge
-from rushes.plugins import JUDGE, WEIGHTING, build, extensions, plugin
+from rushes.plugins import JUDGE, OBJECTIVE, WEIGHTING, build, extensions, plugin
+from rushes.preflight.plugins import check_plugins
+from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.judge import JudgeSpec
+from rushes.recipe.load import parse_recipe
 from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.recipe.weights import WeightsSpec
 from rushes.records import Scored, Unscored
 from rushes.roles import JudgeRequest, Runtime, Video
 from rushes.store.identity import content_hash
 from rushes.store.run import Run
+from rushes.train.data import TrainingSet
+from rushes.train.handover import Material
+from rushes.train.lesson import Lesson, lesson_key
 from rushes.weights.report import report_weights
 from rushes.weights.weigh import build_weighting, weighed
 from tests.contract.judge import check_judge
@@ -35,10 +44,13 @@ from tests.contract.spec import check_spec
 from tests.contract.weighting import check_weighting
 from tests.support.judged import make_clip, make_prompt, make_question
 from tests.support.sandbox_recipe import sandbox_recipe
+from tests.support.tiny_wan import make_tiny_wan
+from tests.support.training import assignment_of, columns_of_takes, teach_alone
 
 PROJECT = Path(__file__).parent / "night_shoot"
 DARK = PluginSpec(use="night_shoot.judge:DarkJudgeSpec", options={"dark_below": 0.2})
 BEST_TAKES = PluginSpec(use="night_shoot.weighting:BestTakesSpec", options={"num_best": 1})
+HINGE = PluginSpec(use="night_shoot.objective:HingeSpec", options={"margin": 0.3})
 JUDGE_SPEC = JudgeSpec.model_validate({"judge": DARK.model_dump()})
 WEIGHTS_SPEC = WeightsSpec.model_validate({"kind": "plugin", "plugin": BEST_TAKES.model_dump()})
 
@@ -82,6 +94,7 @@ class TestContracts:
     def test_specs(self) -> None:
         check_spec(plugin(DARK, JUDGE))
         check_spec(plugin(BEST_TAKES, WEIGHTING))
+        check_spec(plugin(HINGE, OBJECTIVE))
 
     def test_judge(self) -> None:
         asked = (make_question("Is it dark?"), make_question("Is there a moon?"))
@@ -133,8 +146,58 @@ def test_a_run_judges_and_weighs_with_the_plug_in(installed: Path, tmp_path: Pat
 
 
 @pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("lora", [None, LoraSpec(rank=2, alpha=2)], ids=["full", "lora"])
+def test_training_learns_by_the_plug_in(lora: LoraSpec | None, tmp_path: Path) -> None:
+    """It draws whole pairs under common noise, records its curves, and its options enter the checkpoint's key."""
+    objective = parse_recipe(
+        "from: sandbox\nweights: {kind: raw}\ntrain: {objective: {use: hinge, options: {margin: 0.3}}}", source="recipe"
+    ).train.objective
+    spec = TrainSpec(
+        objective=objective,
+        lora=lora,
+        num_steps=4,
+        batch_size=4,
+        learning_rate=1e-3,
+        warmup_steps=0,
+        num_accumulation=2,
+    )
+    wan = load_family(BaseModelSpec(model=str(make_tiny_wan(tmp_path / "wan")), max_tokens=8))
+    data = TrainingSet(
+        z_0_NCThw=torch.randn((10, 4, 2, 4, 4), generator=torch.Generator().manual_seed(0)),
+        text=wan.encode_text([f"a red circle moves {way}" for way in ("left", "right", "up", "down", "in")] * 2),
+        empty=wan.encode_text([""]),
+        weight_N=torch.ones(10),
+        preference_N=torch.ones(10),
+        is_real_N=torch.tensor([False] * 6 + [True] * 4),
+        **columns_of_takes(),
+    )
+    taught = teach_alone(assignment_of(wan, tmp_path / "run", spec), wan, Material(data))
+    assert [step for step, _ in taught.curves["hinge"]] == [1, 2, 3, 4]
+    assert {"hinge_rests", "real_flow"} < set(taught.curves) and "weighted_flow" not in taught.curves
+    keys = [
+        lesson_key(Lesson((), "ab" * 32, None, spec.model_copy(update={"objective": each}), reencode=False))
+        for each in (objective, HINGE, PluginSpec(use="hinge", options={"margin": 0.2}))
+    ]
+    assert keys[0] == keys[1] != keys[2], "the short name means the same, another margin does not"
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_batch_that_would_divide_the_plug_ins_pairs_is_found_before_anything_is_spent() -> None:
+    recipe = parse_recipe(
+        "from: sandbox\nweights: {kind: raw}\ntrain: {objective: {use: hinge}, batch_size: 6, num_accumulation: 2}",
+        source="recipe",
+    )
+    (finding,) = [each for each in check_plugins(recipe) if each.setting == "train.objective"]
+    assert "compares 2 clips at once, but a micro-batch holds 3" in finding.problem
+
+
+@pytest.mark.usefixtures("installed")
 def test_the_short_names_that_the_package_offers_mean_the_same_plug_ins() -> None:
-    for full, short, role in ((DARK, "dark", JUDGE), (BEST_TAKES, "best-takes", WEIGHTING)):
+    for full, short, role in (
+        (DARK, "dark", JUDGE),
+        (BEST_TAKES, "best-takes", WEIGHTING),
+        (HINGE, "hinge", OBJECTIVE),
+    ):
         same = plugin(PluginSpec(use=short, options=full.options), role)
         assert same == plugin(full, role)
         assert content_hash(same) == content_hash(full)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,17 @@ class Taught:
     record: Checkpoint
     weights: dict[str, torch.Tensor]
     curves: dict[str, list[list[float]]]
+
+
+def columns_of_takes() -> dict[str, torch.Tensor]:
+    """Of ten samples: three takes each of two prompts, a pair in each, then four real clips, which have no score."""
+    score = torch.tensor([0.1, 0.9, 0.5, 0.2, 0.6, 0.8] + [math.nan] * 4)
+    return {
+        "score_N": score,
+        "advantage_N": (score - 0.5) / 0.3,
+        "group_N": torch.tensor([0, 0, 0, 1, 1, 1, 2, 3, 4, 5]),
+        "partner_N": torch.tensor([1, 0, -1, 5, -1, 3, -1, -1, -1, -1]),
+    }
 
 
 def assignment_of(

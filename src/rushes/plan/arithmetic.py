@@ -24,6 +24,7 @@ from rushes.plan.gpu_memory import recompute_on
 from rushes.plan.gpus import Gpu
 from rushes.plan.models import real_model
 from rushes.plan.prices import Price, Prices
+from rushes.plugins import needs_reference
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.recipe import Recipe, as_draft
 from rushes.recipe.train import TrainSpec
@@ -158,7 +159,7 @@ def step_flops(unit: UnitFlops, spec: TrainSpec, recomputed: float) -> tuple[flo
         spec: how the model is trained.
         recomputed: share of the blocks that are recomputed, 0 to 1.
     """
-    beside = 1 if spec.needs_reference else 0
+    beside = 1 if needs_reference(spec) else 0
     attention, linear = 3.5 + recomputed + beside, (2 if spec.lora else 3) + recomputed + beside
     return attention * unit.attention, linear * unit.linear
 

@@ -11,15 +11,18 @@ from rushes.plugins import (
     CLIP_SOURCE,
     JUDGE,
     MEASURER,
+    OBJECTIVE,
     QUESTION_WRITER,
     SUITE,
     WEIGHTING,
     WRITER,
     Role,
     build,
+    objective_needs,
     resolved,
 )
 from rushes.recipe.recipe import Recipe
+from rushes.recipe.train import unit_problem
 from rushes.roles import Spec
 
 
@@ -31,6 +34,7 @@ def named(recipe: Recipe) -> Iterator[tuple[str, Spec, Role]]:
         ("prompts.real.source", recipe.prompts.real.source, CLIP_SOURCE),
         ("judge.judge", recipe.judge.judge, JUDGE),
         ("weights.plugin", recipe.weights.plugin, WEIGHTING),
+        ("train.objective", recipe.train.objective, OBJECTIVE),
         ("measure.measurer", recipe.measure.measurer, MEASURER),
         ("measure.suite", recipe.measure.suite, SUITE),
     )
@@ -60,6 +64,10 @@ def check_plugins(recipe: Recipe) -> Iterator[Finding]:
             resolved(spec, role)
             if role is WEIGHTING and recipe.weights.plugin is not None:
                 build(recipe.weights.plugin, role, recipe.runtime, where)
+            if role is OBJECTIVE:
+                problem = unit_problem(recipe.train, objective_needs(recipe.train), recipe.runtime.train.num_processes)
+                if problem is not None:
+                    yield Finding(where, problem, next_step="set train.batch_size so, or lower train.num_accumulation")
         except UserError as error:
             yield Finding.of(where, error)
 

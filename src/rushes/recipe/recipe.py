@@ -55,17 +55,23 @@ class StagesSpec(Spec):
                 f"train.num_held_out keeps {self.train.num_held_out} real clips out of training, and there are "
                 f"{self.prompts.real.num_wanted}: lower it, or raise prompts.real.num_clips"
             )
-        if self.weights.kind == "contrast" and self.train.negative == 0:
+        objective = self.train.objective
+        if self.weights.kind == "contrast" and objective.kind == "flow":
             raise ValueError(
                 "weights.kind: contrast draws bad clips as often as good ones, to move away from them: set "
-                "train.negative above 0, or choose another weighting"
+                "train.objective: {kind: nft}, or choose another weighting"
+            )
+        if objective.kind == "crd" and objective.num_takes > self.generate.num_takes:
+            raise ValueError(
+                f"train.objective.num_takes compares {objective.num_takes} takes of a prompt, and there are "
+                f"{self.generate.num_takes}: lower it, or raise generate.num_takes"
             )
         if not self.generate.decode and (
-            self.weights.kind != "uniform" or self.train.negative != 0 or self.generate.latents != "sampler"
+            self.weights.kind != "uniform" or objective.kind != "flow" or self.generate.latents != "sampler"
         ):
             raise ValueError(
                 "generate.decode: false leaves no frames to judge or to encode again: set weights.kind: uniform, "
-                "train.negative: 0 and generate.latents: sampler, or generate.decode: true"
+                "train.objective: {kind: flow} and generate.latents: sampler, or generate.decode: true"
             )
         same = models_named(self.judge.judge) & models_named(self.measure.measurer)
         if same and not self.measure.same_model_as_judge:

@@ -7,9 +7,11 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from rushes.errors import TrainingError
+from rushes.recipe.objectives import FlowSpec, ObjectiveSpec
+from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import TrainRuntime
 from rushes.records.base import Count, Share, Size
-from rushes.roles import Spec
+from rushes.roles import ObjectiveNeeds, Spec
 
 
 class RealismSpec(Spec):
@@ -71,8 +73,8 @@ class TrainSpec(Spec):
     """Share of captions replaced by the empty caption."""
     anchor: Annotated[float, Field(ge=0)] = 0.0
     """Coefficient of the squared distance to the frozen base's velocity."""
-    negative: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of a negative-aware term that pushes away from the worst clips; 0 for none."""
+    objective: ObjectiveSpec = FlowSpec()
+    """What is learned from the own clips and their scores."""
     realism: RealismSpec = RealismSpec()
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     """Number format of the forward and backward pass; weights, optimiser and average are always float32."""
@@ -85,6 +87,21 @@ class TrainSpec(Spec):
     num_held_out: Count = 0
     """Real clips kept out of training, to measure the loss on them at fixed noise before step 1 and at every
     checkpoint."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _negative_is_an_objective(cls, given: object) -> object:
+        """Recipes of earlier releases set `negative` where `objective` is set now."""
+        if not isinstance(given, dict) or "negative" not in given:
+            return given
+        beta = given["negative"]
+        if not isinstance(beta, (int, float)) or isinstance(beta, bool) or beta < 0:
+            raise ValueError(f"train.negative must be a number >= 0, got {beta!r}; now it is {_as_objective('BETA')}")
+        now = _as_objective(f"{beta:g}") if beta else "train.objective: {kind: flow}"
+        if "objective" in given:
+            raise ValueError(f"train.negative stands beside train.objective: leave it out, or write {now} instead")
+        rest = {name: value for name, value in given.items() if name != "negative"}
+        return {**rest, "objective": {"kind": "nft", "beta": beta, "strength": beta}} if beta else rest
 
     @model_validator(mode="after")
     def _batch_can_be_split(self) -> Self:
@@ -99,12 +116,51 @@ class TrainSpec(Spec):
                 "train.realism.kind: moments compares a whole batch with the real clips, but num_accumulation splits "
                 "the batch: set train.num_accumulation: 1, or realism.kind: real_flow"
             )
+        if not isinstance(self.objective, PluginSpec) and (problem := unit_problem(self, self.objective.needs())):
+            raise ValueError(problem)
         return self
 
-    @property
-    def needs_reference(self) -> bool:
-        """Whether the loss compares with the frozen base: a forward pass more in every step."""
-        return self.anchor > 0 or self.negative > 0
+
+def _as_objective(beta: str) -> str:
+    return f"train.objective: {{kind: nft, beta: {beta}, strength: {beta}}}"
+
+
+def num_own_rows(spec: TrainSpec, needs: ObjectiveNeeds) -> int:
+    """Own clips in each batch of a run with real clips: what is left beside their share, in whole units, at least one.
+
+    Args:
+        spec: how the model is trained.
+        needs: what its objective needs.
+    """
+    share = spec.realism.share if spec.realism.kind != "none" else 0.0
+    num = spec.batch_size - round(spec.batch_size * share)
+    return max(needs.unit_size if num else 0, num - num % needs.unit_size)
+
+
+def unit_problem(spec: TrainSpec, needs: ObjectiveNeeds, num_processes: int = 1) -> str | None:
+    """Why an objective's units cannot be kept whole in micro-batches and processes; None if they can.
+
+    Args:
+        spec: how the model is trained.
+        needs: what its objective needs.
+        num_processes: training processes, at least 1.
+    """
+    size, share = needs.unit_size, spec.num_accumulation * num_processes
+    if micro_batch_size(spec, num_processes) % size:
+        step = size * share
+        return (
+            f"the objective compares {size} clips at once, but a micro-batch holds "
+            f"{micro_batch_size(spec, num_processes)}: train.batch_size must be a multiple of {step} (clips compared x "
+            f"train.num_accumulation x runtime.train.num_processes); the next larger one is "
+            f"{-(-spec.batch_size // step) * step}"
+        )
+    has_real = spec.realism.kind != "none" and spec.realism.share > 0
+    if size > 1 and has_real and num_own_rows(spec, needs) == spec.batch_size:
+        return (
+            f"train.batch_size {spec.batch_size} leaves no room for real clips beside the {size} clips that the "
+            f"objective compares at once: set it to {2 * spec.batch_size}, or train.realism.kind: none"
+        )
+    return None
 
 
 def micro_batch_size(spec: TrainSpec, num_processes: int) -> int:
@@ -129,6 +185,8 @@ def parallel_problem(train: TrainSpec, runtime: TrainRuntime) -> str | None:
             f"{train.batch_size!r}, {train.num_accumulation!r} and {num!r}; the next larger one is "
             f"{-(-train.batch_size // share) * share}"
         )
+    if not isinstance(train.objective, PluginSpec) and (problem := unit_problem(train, train.objective.needs(), num)):
+        return problem
     if train.realism.kind == "moments":
         return (
             "train.realism.kind 'moments' compares a whole batch with the real clips, but several processes split "

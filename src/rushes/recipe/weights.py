@@ -18,7 +18,7 @@ class WeightsSpec(Spec):
 
     kind: Literal["uniform", "raw", "filter", "exponential", "rank", "centred", "contrast", "plugin"] = "raw"
     """Weighting function: `raw` is the paper's; `uniform` is plain fine-tuning; `contrast` draws the best and worst of
-    a prompt's takes, for negative-aware training; `plugin` is the one named below."""
+    a prompt's takes, for `train.objective: {kind: nft}`; `plugin` is the one named below."""
     plugin: PluginSpec | None = None
     """Your own weighting; set it if and only if `kind` is `plugin`."""
     threshold: Share = 0.8

@@ -38,14 +38,17 @@ from rushes.records.expensive import (
     Scored,
     Unscored,
 )
+from rushes.records.stated import AccuracyRow, Column, ObjectiveNeeds
 from rushes.records.watched import WatchedPrompt, WatchPoint
 
 __all__ = [
+    "AccuracyRow",
     "Answer",
     "BlobRef",
     "Change",
     "Checkpoint",
     "Clip",
+    "Column",
     "CostEntry",
     "Criterion",
     "DimensionRow",
@@ -58,6 +61,7 @@ __all__ = [
     "Leniency",
     "LossSummary",
     "Measurement",
+    "ObjectiveNeeds",
     "Origin",
     "Outcome",
     "Part",

@@ -5,15 +5,19 @@ Legend: N samples, C latent channels, T latent frames, h rows, w columns, B batc
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from rushes.errors import TrainingError
 from rushes.families.texts import TextStates
+from rushes.plugins import objective_needs
 from rushes.recipe.train import TrainSpec
+from rushes.records import Column
 from rushes.train.batch import FlowBatch
+from rushes.train.draw import rows_of_step
 from rushes.train.flow import draw_sigma
 
 
@@ -30,11 +34,47 @@ class TrainingSet:
     weight_N: Tensor
     """Weights w >= 0; real clips weigh 1."""
     preference_N: Tensor
-    """Preference r in [0, 1] for the negative-aware objective; 1 for real clips."""
+    """Preference in [0, 1]: 1 to move towards the clip, 0 away from it; 1 for real clips, NaN without a score."""
     is_real_N: Tensor
     """True for real clips."""
     text_row_N: Tensor | None = None
     """Which item of `text` belongs to each sample; None if each has its own."""
+    score_N: Tensor | None = None
+    """Scores r in [0, 1]; NaN where there is none. None, as below, where no objective reads it."""
+    advantage_N: Tensor | None = None
+    """Distances to the mean of the prompt's takes in units of their root mean square over all clips; NaN for none."""
+    group_N: Tensor | None = None
+    """A number for each prompt, int64: takes with the same one belong together."""
+    partner_N: Tensor | None = None
+    """The row of the take that each is paired with, int64; -1 for none."""
+
+    @property
+    def groups(self) -> Tensor:
+        """`group_N`, which must be there."""
+        return self._there("group", self.group_N)
+
+    @property
+    def partners(self) -> Tensor:
+        """`partner_N`, which must be there."""
+        return self._there("partner", self.partner_N)
+
+    def column(self, name: Column) -> Tensor:
+        """What is known of every sample, (N,), by name; NaN where it is missing."""
+        columns = {
+            "weight": self.weight_N,
+            "preference": self.preference_N,
+            "score": self.score_N,
+            "advantage": self.advantage_N,
+        }
+        return self._there(name, columns[name])
+
+    def _there(self, name: str, values: Tensor | None) -> Tensor:
+        if values is None:
+            raise TrainingError(
+                f"the training data has no {name} of the clips, which the objective reads",
+                next_step="run the recipe again: the training data is then written anew",
+            )
+        return values
 
     def texts(self, rows: Tensor) -> TextStates:
         """The transformer's text input for some samples."""
@@ -51,12 +91,16 @@ class Step:
     """One optimiser step's batch, with what the objectives need beyond a `FlowBatch`."""
 
     batch: FlowBatch
-    preference_B: Tensor
+    columns: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+    """What the objective reads of each clip, (B,), by name: see `rushes.roles.Column`."""
+    last: Mapping[str, float] = field(default_factory=dict[str, float])
+    """The last value of every curve, from the steps before."""
 
     def to(self, device: torch.device) -> Step:
         """The same step on the network's device."""
         moved = {name: getattr(self.batch, name).to(device) for name in FlowBatch.__dataclass_fields__}
-        return Step(replace(self.batch, **moved), self.preference_B.to(device))
+        columns = {name: values.to(device) for name, values in self.columns.items()}
+        return replace(self, batch=replace(self.batch, **moved), columns=columns)
 
 
 def step_batch(data: TrainingSet, spec: TrainSpec, step: int, seed: int) -> Step:
@@ -65,33 +109,23 @@ def step_batch(data: TrainingSet, spec: TrainSpec, step: int, seed: int) -> Step
     Own clips are drawn in proportion to their weight rather than drawn evenly and multiplied by it: the expectation of
     the loss is the paper's, its variance lower, and no step is spent on weight 0. Real clips are drawn evenly.
     """
+    needs = objective_needs(spec)
     generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
-    rows = _rows(data, spec, generator)
-    z_0 = data.z_0_NCThw[rows]
+    rows = rows_of_step(data, spec, needs, step, seed)
+    z_0, is_real = data.z_0_NCThw[rows], data.is_real_N[rows]
     epsilon = torch.randn(z_0.shape, generator=generator)
     sigma = draw_sigma(len(rows), spec.sigma_density, spec.shift, generator)
     dropped = torch.rand(len(rows), generator=generator) < spec.caption_drop
+    if needs.is_tied:
+        at = torch.arange(len(rows))
+        first = torch.where(is_real, at, at - at % needs.unit_size)  # own clips come first, in whole units
+        epsilon, sigma, dropped = epsilon[first], sigma[first], dropped[first]
     batch = FlowBatch(
         z_0_BCTHW=z_0,
         epsilon_BCTHW=epsilon,
         sigma_B=sigma,
         text=data.texts(rows).replaced(dropped, data.empty),
         weight_B=torch.ones(len(rows)),
-        is_real_B=data.is_real_N[rows],
+        is_real_B=is_real,
     )
-    return Step(batch, data.preference_N[rows])
-
-
-def _rows(data: TrainingSet, spec: TrainSpec, generator: torch.Generator) -> Tensor:
-    own, real = torch.nonzero(~data.is_real_N).flatten(), torch.nonzero(data.is_real_N).flatten()
-    share = spec.realism.share if spec.realism.kind != "none" else 0.0
-    num_real = round(spec.batch_size * share) if len(real) else 0
-    if len(own) == 0:
-        num_real = spec.batch_size
-    num_own = spec.batch_size - num_real
-    parts = []
-    if num_own:
-        parts.append(own[torch.multinomial(data.weight_N[own], num_own, replacement=True, generator=generator)])
-    if num_real:
-        parts.append(real[torch.randint(len(real), (num_real,), generator=generator)])
-    return torch.cat(parts)
+    return Step(batch, {name: data.column(name)[rows] for name in needs.columns if name != "weight"})

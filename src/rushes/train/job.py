@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rushes.errors import TrainingError
 from rushes.families.family import Family
+from rushes.plugins import needs_reference
 from rushes.recipe.train import TrainSpec
 from rushes.records import Checkpoint, LossSummary
 from rushes.train.assignment import Assignment
@@ -20,7 +21,8 @@ from rushes.train.data import TrainingSet
 from rushes.train.handover import Material
 from rushes.train.lesson import BIN_PREFIX
 from rushes.train.network import Network, make_network, merged_weights
-from rushes.train.objective import RewardWeightedObjective
+from rushes.train.objective import TrainingLoss
+from rushes.train.objectives import build_objective
 from rushes.train.parallel import ALONE, Parallel
 from rushes.train.realism import moments_of_rows
 from rushes.train.setup import PLAIN_SETUP, Setup, idle_in, prepare
@@ -36,7 +38,7 @@ class Job:
     """The network in training, already wrapped by `parallel`."""
     data: TrainingSet
     """What is trained on."""
-    objective: RewardWeightedObjective
+    objective: TrainingLoss
     """The loss terms."""
     spec: TrainSpec
     """The training settings."""
@@ -78,16 +80,15 @@ def ready(assignment: Assignment, family: Family, material: Material, parallel: 
         yield Job(network, data, objective, spec, assignment.seed, setup, material.held_out, parallel, assignment.until)
 
 
-def objective_for(network: Network, data: TrainingSet, spec: TrainSpec) -> RewardWeightedObjective:
-    """The recipe's objective, with the moments of the real clips if it compares them."""
+def objective_for(network: Network, data: TrainingSet, spec: TrainSpec) -> TrainingLoss:
+    """The recipe's loss, with the moments of the real clips if it compares them."""
     mean = std = torch.zeros(0)  # read by `moments` alone
     if spec.realism.kind == "moments":
         real = torch.nonzero(data.is_real_N).flatten()
         rows = real if len(real) else torch.arange(len(data.is_real_N))
         mean, std = (each.to(network.device) for each in moments_of_rows(data.z_0_NCThw, rows))
-    return RewardWeightedObjective(
-        spec, network.reference if spec.needs_reference else None, mean, std, network.family.path
-    )
+    reference = network.reference if needs_reference(spec) else None
+    return TrainingLoss(spec, build_objective(spec), reference, mean, std, network.family.path)
 
 
 def checkpoint_of(assignment: Assignment, job: Job, trained: Trained) -> Checkpoint:

@@ -6,12 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from rushes.plugins import OBJECTIVE, objective_needs, resolved
 from rushes.recipe.train import TrainSpec
 from rushes.records import BlobRef, Sample
+from rushes.roles import ObjectiveNeeds
 from rushes.store.identity import content_hash, work_key
 
 NUM_BINS: Final = 10
 """Equal bins of the noise levels 0 to 1 for training errors."""
+ORDER: Final = 2
+"""Version of how rows are drawn (`rushes.train.draw`), part of every checkpoint's key."""
 BIN_PREFIX: Final = "error_at_sigma_"
 """Prefix of the curves of the error in one bin of noise levels: `error_at_sigma_0.3` is from 0.3 up to 0.4."""
 
@@ -70,13 +74,23 @@ def curves_in(home: Path, key: str) -> Path:
 def lesson_key(lesson: Lesson) -> str:
     """Work key of a lesson's checkpoint; the origin of the clips is in their own keys.
 
-    How often states are saved, and the number of micro-batches, do not affect the result and are left out. A checkpoint
-    on the way has the number of its step as index; the last one has none, whether training paused on the way or not.
+    How often states are saved, and the number of micro-batches, do not affect the result and are left out. Of a sample
+    it holds what the objective reads. A checkpoint on the way has the number of its step as index; the last one has
+    none, whether training paused on the way or not.
     """
-    unread = {"preference"} if lesson.spec.negative == 0 else set()
+    needs = objective_needs(lesson.spec)
     spec = {
-        "train": lesson.spec.model_dump(mode="json", exclude={"checkpoint_every", "num_accumulation"}),
-        "samples": content_hash([sample.model_dump(mode="json", exclude=unread) for sample in lesson.samples]),
+        "order": ORDER,
+        "train": lesson.spec.model_dump(mode="json", exclude={"checkpoint_every", "num_accumulation", "objective"}),
+        "objective": resolved(lesson.spec.objective, OBJECTIVE),
+        "samples": content_hash([sample.model_dump(mode="json", include=_read(needs)) for sample in lesson.samples]),
         "reencode": lesson.reencode,
     }
     return work_key("checkpoint", spec, [lesson.parent], 0 if lesson.is_whole else lesson.last_step)
+
+
+def _read(needs: ObjectiveNeeds) -> set[str]:
+    """The fields of a sample that decide what is trained on."""
+    by_score: set[str] = {"score"} if needs.min_gap or needs.unit != "clip" else set()
+    paired = {"partner"} if needs.unit == "pair" else set[str]()
+    return {"clip_key", "prompt_key", "source", *needs.columns, *by_score, *paired}

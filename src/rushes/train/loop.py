@@ -71,7 +71,9 @@ def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
         hooks.on_average(network, average, 0)
     while progress.step < until:
         began = time.perf_counter()
-        means, errors = _backward(job, step_batch(job.data, spec, progress.step, job.seed))
+        means, errors = _backward(
+            job, replace(step_batch(job.data, spec, progress.step, job.seed), last=_last(progress))
+        )
         _update(job, state, means, errors)
         at_checkpoint = progress.step % spec.checkpoint_every == 0
         if at_checkpoint or progress.step == spec.num_steps:
@@ -105,6 +107,11 @@ def _note(progress: Progress, values: Mapping[str, float]) -> None:
         progress.curves.setdefault(name, []).append((progress.step, value))
 
 
+def _last(progress: Progress) -> dict[str, float]:
+    """The last value of every curve."""
+    return {name: points[-1][1] for name, points in progress.curves.items()}
+
+
 def _note_held_out(job: Job, progress: Progress) -> None:
     size = micro_batch_size(job.spec, job.parallel.num_processes)
     _note(progress, held_out_errors(job.network, job.held_out, size, job.setup.kernels, job.parallel))
@@ -114,10 +121,10 @@ def _backward(job: Job, step: Step) -> tuple[dict[str, float], dict[str, float]]
     """Gradients of one step, accumulated over micro-batches and processes.
 
     Returns:
-        Each term's mean, and the error by noise level: both over the whole batch, on every process.
+        The mean of each term and diagnostic, and the error by noise level: both over the whole batch, on every process.
     """
     network, spec, parallel = job.network, job.spec, job.parallel
-    tally, watched = Tally(), Watched(network)
+    tally, watched = Tally(job.objective.names), Watched(network)
     mine = _slice(step, rows_of(parallel.rank, parallel.num_processes, spec.batch_size)).to(network.device)
     num, size = len(mine.batch.sigma_B), micro_batch_size(spec, parallel.num_processes)
     with job.setup.kernels(network.device):
@@ -126,7 +133,8 @@ def _backward(job: Job, step: Step) -> tuple[dict[str, float], dict[str, float]]
             with parallel.syncing(network, last=at + size >= num):
                 terms = job.objective.terms(watched.velocity, part)
                 (terms.total() / spec.num_accumulation).backward()
-            tally.add(terms.terms, num_items(part.batch), _errors(watched, part.batch))
+            seen = {**terms.terms, **terms.diagnostics}
+            tally.add(seen, num_items(part.batch, seen), _errors(watched, part.batch))
     means, error_B = tally.of_batch(parallel)
     return means, error_by_sigma(error_B, step.batch.sigma_B)
 
@@ -143,7 +151,8 @@ def _slice(step: Step, rows: slice) -> Step:
     if rows.start == 0 and rows.stop >= len(batch.sigma_B):
         return step
     parts = {name: getattr(batch, name)[rows] for name in FlowBatch.__dataclass_fields__}
-    return Step(replace(batch, **parts), step.preference_B[rows])
+    columns = {name: values[rows] for name, values in step.columns.items()}
+    return replace(step, batch=replace(batch, **parts), columns=columns)
 
 
 def _update(job: Job, state: State, means: Mapping[str, float], errors: Mapping[str, float]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -89,9 +90,28 @@ def training_set(
         text_row_N=torch.tensor([rows[text] for text in texts]),
         empty=family.encode_text([""]).float().to("cpu"),
         weight_N=torch.tensor([sample.weight for sample in samples]),
-        preference_N=torch.tensor([sample.preference for sample in samples]),
         is_real_N=torch.tensor([sample.source == "real" for sample in samples]),
+        preference_N=_column([sample.preference for sample in samples]),
+        score_N=_column([sample.score for sample in samples]),
+        advantage_N=_column([sample.advantage for sample in samples]),
+        **_together(samples),
     )
+
+
+def _column(values: Sequence[float | None]) -> Tensor:
+    """Missing values as NaN, never as 0."""
+    return torch.tensor([math.nan if value is None else value for value in values])
+
+
+def _together(samples: Sequence[Sample]) -> dict[str, Tensor]:
+    """Which samples are takes of one prompt, and which of them are paired."""
+    row = {sample.clip_key: i for i, sample in enumerate(samples)}
+    group = {key: i for i, key in enumerate(dict.fromkeys(sample.prompt_key for sample in samples))}
+    partners = [row.get(sample.partner, -1) if sample.partner is not None else -1 for sample in samples]
+    return {
+        "group_N": torch.tensor([group[sample.prompt_key] for sample in samples]),
+        "partner_N": torch.tensor(partners),
+    }
 
 
 def unread_clips(lesson: Lesson, clips: Mapping[str, Clip], prompts: Mapping[str, Prompt]) -> list[Clip]:

@@ -1,8 +1,11 @@
-"""The training objective of a step: named loss terms with their coefficients."""
+"""The training loss of a step: the objective on own clips, and what holds the model to reality and to its base.
+
+Realism terms and the anchor are the same for all objectives.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,30 +15,40 @@ from torch import Tensor
 from rushes.families.path import STRAIGHT, Path
 from rushes.families.texts import TextStates
 from rushes.recipe.train import TrainSpec
-from rushes.train.batch import FlowBatch, LossTerms
+from rushes.roles import Objective
+from rushes.train.batch import FlowBatch, LossTerms, OwnClips
 from rushes.train.data import Step
-from rushes.train.flow import at_least_float32, negative_aware, squared_error, weighted_flow
+from rushes.train.flow import at_least_float32, squared_error, weighted_flow
 from rushes.train.realism import moment_distance
 
 Velocity = Callable[[Tensor, Tensor, TextStates], Tensor]
 """(z_t of shape BCThw, sigma of shape B, text of B items) -> velocity of shape BCThw."""
-TERMS: Final = ("negative_aware", "weighted_flow", "real_flow", "moments", "anchor")
-"""All possible terms, in the order of `terms`."""
+REGULARISERS: Final = ("real_flow", "moments", "anchor")
+"""All terms beside those of the objective."""
+DISTANCES: Final = ("distance_to_start", "norm_to_start")
+"""Diagnostics of every objective that compares with the frozen start: mean ||v - v_ref||^2, and ||v|| / ||v_ref||."""
 
 
 @dataclass(frozen=True, eq=False)
-class RewardWeightedObjective:
-    """Reward-weighted flow matching on own clips, a realism term on real ones, and an optional anchor to the base."""
+class TrainingLoss:
+    """The objective on own clips, a realism term on real ones, and an optional anchor to the base."""
 
     spec: TrainSpec
+    objective: Objective
+    """What is learned from own clips."""
     reference: Velocity | None
-    """The frozen base; needed for the anchor and the negative-aware term."""
+    """The frozen base; None unless the objective or the anchor needs it."""
     real_mean_CT: Tensor
     """Mean of the real clips' latents per channel and latent frame; used by `moments`."""
     real_std_CT: Tensor
     """Their standard deviation."""
     path: Path = STRAIGHT
     """The model family's way from clean latents to noise."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all possible terms and diagnostics."""
+        return (*self.objective.names, *REGULARISERS, *DISTANCES)
 
     def terms(self, velocity: Velocity, step: Step) -> LossTerms:
         """Named terms of one (micro-)batch, each a mean over its own part of the batch."""
@@ -45,18 +58,17 @@ class RewardWeightedObjective:
         v = at_least_float32(velocity(z_t, batch.sigma_B, batch.text))
         own, real = ~batch.is_real_B, batch.is_real_B
         share = float(own.float().mean())
+        reference = self._reference(z_t, batch.sigma_B, batch.text)
         terms: dict[str, Tensor] = {}
         coefficients: dict[str, float] = {}
-        reference = self._reference(z_t, batch.sigma_B, batch.text)
+        diagnostics: dict[str, Tensor] = {}
         if bool(own.any()):
-            if spec.negative > 0 and reference is not None:
-                terms["negative_aware"] = negative_aware(
-                    v[own], reference[own], target[own], step.preference_B[own], spec.negative
-                )
-                coefficients["negative_aware"] = share
-            else:
-                terms["weighted_flow"] = weighted_flow(v[own], target[own], batch.weight_B[own])
-                coefficients["weighted_flow"] = share
+            learned = self.objective.terms(self._own(step, z_t, target, v, reference))
+            terms.update(learned.terms)
+            coefficients.update({name: value * share for name, value in learned.coefficients.items()})
+            diagnostics.update(learned.diagnostics)
+            if reference is not None:
+                diagnostics.update(_distances(v[own].detach(), reference[own]))
         if bool(real.any()) and spec.realism.kind != "none":
             terms["real_flow"] = weighted_flow(v[real], target[real], batch.weight_B[real])
             coefficients["real_flow"] = spec.realism.coefficient * (1 - share)
@@ -69,16 +81,37 @@ class RewardWeightedObjective:
         if spec.anchor > 0 and reference is not None:
             terms["anchor"] = squared_error(v, reference).mean()
             coefficients["anchor"] = spec.anchor
-        return LossTerms(terms, coefficients)
+        return LossTerms(terms, coefficients, diagnostics)
+
+    def _own(self, step: Step, z_t: Tensor, target: Tensor, v: Tensor, reference: Tensor | None) -> OwnClips:
+        batch, own = step.batch, ~step.batch.is_real_B
+        columns = {name: values[own] for name, values in step.columns.items()}
+        return OwnClips(
+            z_0_BCTHW=batch.z_0_BCTHW[own],
+            z_t_BCTHW=z_t[own],
+            sigma_B=batch.sigma_B[own],
+            target_BCTHW=target[own],
+            velocity_BCTHW=v[own],
+            reference_BCTHW=None if reference is None else reference[own],
+            columns={**columns, "weight": batch.weight_B[own]},
+            path=self.path,
+            last=step.last,
+        )
 
     def _reference(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor | None:
-        if self.reference is None or not self.spec.needs_reference:
+        if self.reference is None:
             return None
         with torch.no_grad():
             return at_least_float32(self.reference(z_t, sigma_B, text))
 
 
-def num_items(batch: FlowBatch) -> dict[str, int]:
-    """How many items of a (micro-)batch each term would be a mean over."""
+def _distances(v: Tensor, reference: Tensor) -> dict[str, Tensor]:
+    norm, of_reference = (x.flatten(1).norm(dim=1) for x in (v, reference))
+    ratio = norm / of_reference.clamp_min(1e-12)
+    return dict(zip(DISTANCES, (squared_error(v, reference).mean(), ratio.mean()), strict=True))
+
+
+def num_items(batch: FlowBatch, names: Iterable[str]) -> dict[str, int]:
+    """How many items of a (micro-)batch each of these terms and diagnostics is a mean over."""
     num, num_real = len(batch.is_real_B), int(batch.is_real_B.sum())
-    return {name: {"real_flow": num_real, "anchor": num}.get(name, num - num_real) for name in TERMS}
+    return {name: {"real_flow": num_real, "anchor": num}.get(name, num - num_real) for name in names}

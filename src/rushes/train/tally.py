@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from rushes.train.objective import TERMS
 from rushes.train.parallel import Parallel
 
 
@@ -19,6 +18,8 @@ from rushes.train.parallel import Parallel
 class Tally:
     """Counts up one step, micro-batch by micro-batch."""
 
+    names: tuple[str, ...]
+    """All terms and diagnostics that may come, the same on every process."""
     sums: dict[str, float] = field(default_factory=dict[str, float])
     """For every term: the sum over micro-batches of mean x number of items."""
     counts: dict[str, int] = field(default_factory=dict[str, int])
@@ -30,23 +31,27 @@ class Tally:
         """Add a micro-batch.
 
         Args:
-            terms: scalar per name, each a mean.
+            terms: scalar per name, each a mean; terms of the loss or diagnostics.
             num_items: how many items each is a mean of.
             error_B: squared error of each item.
         """
         for name, value in terms.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value.detach()) * num_items[name]
-            self.counts[name] = self.counts.get(name, 0) + num_items[name]
+            num = num_items[name]
+            self.sums[name] = self.sums.get(name, 0.0) + float(value.detach()) * num
+            self.counts[name] = self.counts.get(name, 0) + num
         self.errors.extend(error_B.tolist())
 
     def of_batch(self, parallel: Parallel) -> tuple[dict[str, float], Tensor]:
-        """The mean of every term, and the error of each item (B,), of the whole batch: the same on every process."""
-        mine = [float(each.get(name, 0)) for each in (self.sums, self.counts) for name in TERMS]
+        """The mean of every term and diagnostic, and the error of each item (B,), of the whole batch.
+
+        Every process gets the same.
+        """
+        mine = [float(each.get(name, 0)) for each in (self.sums, self.counts) for name in self.names]
         parts = parallel.gather([*mine, *self.errors])
-        num = len(TERMS)
+        num = len(self.names)
         sums = [_total(parts, at) for at in range(num)]
         counts = [_total(parts, at) for at in range(num, 2 * num)]
-        means = {name: s / n for name, s, n in zip(TERMS, sums, counts, strict=True) if n}
+        means = {name: s / n for name, s, n in zip(self.names, sums, counts, strict=True) if n}
         return means, torch.tensor([error for part in parts for error in part[2 * num :]], dtype=torch.float64)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from numbers import Real
 
 from rushes.errors import RecipeError, TrainingError
@@ -12,7 +13,7 @@ from rushes.plugins import WEIGHTING, build
 from rushes.recipe.weights import WeightsSpec
 from rushes.records import Clip, Sample, Score, Scored, Unscored
 from rushes.roles import Runtime, Weighting
-from rushes.weights.preference import preferences
+from rushes.weights.preference import Compared, compared
 from rushes.weights.weighting import BuiltInWeighting
 
 
@@ -34,9 +35,9 @@ def weighed(clips: Sequence[Clip], scores: Sequence[Score], spec: WeightsSpec) -
         raise ValueError(f"expected one score per own clip, got {len(scores)} scores for {len(own)} clips")
     w = weights_of([by_clip[clip.key] for clip in own], spec) if own else []
     weight = dict(zip([clip.key for clip in own], w, strict=True))
-    preference = dict(zip([score.clip_key for score in scores], preferences(scores), strict=True))
+    beside = compared(scores)
     return tuple(
-        _sample(clip, weight[clip.key], preference[clip.key]) if clip.origin == "model" else _sample(clip)
+        _judged(clip, weight[clip.key], beside.get(clip.key)) if clip.origin == "model" else _sample(clip)
         for clip in clips
     )
 
@@ -50,15 +51,20 @@ def unjudged(clips: Sequence[Clip]) -> tuple[Sample, ...]:
     return tuple(map(_sample, clips))
 
 
-def _sample(clip: Clip, weight: float = 1.0, preference: float = 1.0) -> Sample:
+def _sample(clip: Clip) -> Sample:
     return Sample(
         clip_key=clip.key,
         prompt_key=clip.prompt_key,
-        weight=weight,
+        weight=1.0,
         source="own" if clip.origin == "model" else "real",
         dimension=clip.dimension,
-        preference=preference,
     )
+
+
+def _judged(clip: Clip, weight: float, beside: Compared | None) -> Sample:
+    """An own clip with its weight, and what its score says; nothing without a score."""
+    said = {"preference": None} if beside is None else asdict(beside)
+    return _sample(clip).model_copy(update={"weight": weight, **said})
 
 
 def weights_of(scores: Sequence[Score], spec: WeightsSpec) -> list[float]:

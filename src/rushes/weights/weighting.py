@@ -74,7 +74,7 @@ def centred(r: Sequence[float], prompt: Sequence[str], floor: float = 0.0) -> li
 def contrast(r: Sequence[float], prompt: Sequence[str]) -> list[float]:
     """w = |2 p - 1|, p the preference of negative-aware training: the best and the worst of a prompt's takes count.
 
-    Only for training that moves away from bad clips (`train.negative` above 0): they are drawn as often as good ones.
+    Only for an objective that moves away from bad clips (`nft`): they are drawn as often as good ones.
     """
     return [abs(2 * p - 1) for p in preference(r, prompt)]
 

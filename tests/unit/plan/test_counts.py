@@ -67,7 +67,12 @@ def test_stages_of_a_recipe_count_them() -> None:
 
 
 def test_clips_kept_as_latents_alone_are_not_decoded() -> None:
-    alone = ["generate.decode=false", "weights.kind=uniform", "generate.latents=sampler", "train.negative=0"]
+    alone = [
+        "generate.decode=false",
+        "weights.kind=uniform",
+        "generate.latents=sampler",
+        "train.objective={kind: flow}",
+    ]
     stages = {work.stage: work for work in work_of(load_recipe("sandbox", alone))}
     assert stages["generate"].units["decodes"] == 0 < stages["generate"].units["clip_calls"]
     assert stages["measure"].units["decodes"] == stages["measure"].num_items

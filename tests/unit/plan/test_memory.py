@@ -30,7 +30,8 @@ from rushes.train.data import TrainingSet
 from rushes.train.job import Job
 from rushes.train.loop import optimise
 from rushes.train.network import make_network
-from rushes.train.objective import RewardWeightedObjective
+from rushes.train.objective import TrainingLoss
+from rushes.train.objectives import build_objective
 from tests.support.sandbox_recipe import MODEL, sandbox_with
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
@@ -98,7 +99,9 @@ def teach(recipe: Recipe, folder: Path) -> None:
     )  # fmt: skip
     kept = {name: value.clone() for name, value in family.transformer.state_dict().items()}
     network = make_network(family, recipe.train.lora, None, autocast=False)
-    objective = RewardWeightedObjective(recipe.train, None, torch.zeros(shape[0]), torch.ones(shape[0]))
+    objective = TrainingLoss(
+        recipe.train, build_objective(recipe.train), None, torch.zeros(shape[0]), torch.ones(shape[0])
+    )
     optimise(Job(network, data, objective, recipe.train, seed=1), folder)
     assert kept
 

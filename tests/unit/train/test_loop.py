@@ -12,6 +12,7 @@ from rushes.errors import Stopped, TrainingError
 from rushes.families.family import Family
 from rushes.families.load import load_family
 from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.objectives import AwmSpec, CrdSpec, DpoSpec, NftSpec, RvmSpec
 from rushes.recipe.runtime import TrainRuntime
 from rushes.recipe.train import LoraSpec, RealismSpec, TrainSpec
 from rushes.train.batch import LossTerms
@@ -20,12 +21,14 @@ from rushes.train.hooks import Hooks
 from rushes.train.job import Job
 from rushes.train.loop import check_untouched, optimise
 from rushes.train.network import make_network, merged_weights
-from rushes.train.objective import RewardWeightedObjective, Velocity
+from rushes.train.objective import TrainingLoss, Velocity
+from rushes.train.objectives import build_objective
 from rushes.train.realism import weighted_moments
 from rushes.train.setup import Setup, compile_blocks, prepare
 from rushes.train.state import FILE_NAME, Trained
 from rushes.train.watch import HeldOut
 from tests.support.tiny_wan import make_tiny_wan
+from tests.support.training import columns_of_takes
 
 SPEC = TrainSpec(num_steps=6, batch_size=4, learning_rate=1e-3, warmup_steps=2, checkpoint_every=2, precision="float32")
 
@@ -45,6 +48,7 @@ def data(wan: Family) -> TrainingSet:
         weight_N=torch.tensor([0.0, 1.0, 2.0, 3.0, 0.5, 0.5, 1, 1, 1, 1]),
         preference_N=torch.linspace(0, 1, 10),
         is_real_N=torch.tensor([False] * 6 + [True] * 4),
+        **columns_of_takes(),
     )
 
 
@@ -53,7 +57,7 @@ def _train(
 ) -> Trained:
     network = make_network(wan, spec.lora, None, autocast=False)
     mean, std = weighted_moments(data.z_0_NCThw, torch.ones(len(data.z_0_NCThw)))
-    objective = RewardWeightedObjective(spec, network.reference, mean, std)
+    objective = TrainingLoss(spec, build_objective(spec), network.reference, mean, std)
     held_out = (HeldOut("own", data.z_0_NCThw[:5], data.text[:5]),) if watch else ()
     steps: list[int] = []
     hooks = Hooks(
@@ -67,7 +71,11 @@ VARIANTS = {
     "full": SPEC,
     "lora": SPEC.model_copy(update={"lora": LoraSpec(rank=2, alpha=2)}),
     "moments": SPEC.model_copy(update={"realism": RealismSpec(kind="moments", share=0.5)}),
-    "negative": SPEC.model_copy(update={"negative": 0.5, "anchor": 0.1}),
+    "negative": SPEC.model_copy(update={"objective": NftSpec(beta=0.5, strength=0.5), "anchor": 0.1}),
+    "dpo": SPEC.model_copy(update={"objective": DpoSpec()}),
+    "crd": SPEC.model_copy(update={"objective": CrdSpec(num_takes=2), "anchor": 0.1}),
+    "rvm": SPEC.model_copy(update={"objective": RvmSpec()}),
+    "awm": SPEC.model_copy(update={"objective": AwmSpec(), "lora": LoraSpec(rank=2, alpha=2)}),
 }
 
 
@@ -107,7 +115,7 @@ def test_a_damaged_state_is_not_trained_on(damage: str, wan: Family, data: Train
     assert all(torch.equal(value, resumed.average[key]) for key, value in straight.average.items())
 
 
-@pytest.mark.parametrize("name", ["full", "lora", "negative"])
+@pytest.mark.parametrize("name", ["full", "lora", "negative", "dpo", "crd", "rvm", "awm"])
 def test_accumulation_changes_nothing_but_rounding(name: str, wan: Family, data: TrainingSet, tmp_path: Path) -> None:
     """So it is in no work key; `moments`, which it would change, refuses it."""
     (tmp_path / "a").mkdir()
@@ -123,7 +131,9 @@ def test_only_adapter_moves_and_merging_reproduces_it(wan: Family, data: Trainin
     network = make_network(wan, spec.lora, None, autocast=False)
     assert all(".lora_" in name for name in network.parameters())
     mean, std = weighted_moments(data.z_0_NCThw, torch.ones(10))
-    trained = optimise(Job(network, data, RewardWeightedObjective(spec, None, mean, std), spec, seed=3), tmp_path)
+    trained = optimise(
+        Job(network, data, TrainingLoss(spec, build_objective(spec), None, mean, std), spec, seed=3), tmp_path
+    )
     merged = merged_weights(network, trained.average)
     assert set(merged) == set(wan.transformer.state_dict())
     batch = step_batch(data, spec, 0, 0).batch
@@ -162,10 +172,14 @@ def test_nan_latents_stop_training_with_a_clear_error(wan: Family, data: Trainin
 class _BadOnce:
     """An objective that breaks down in one call, in its value or only in its gradient."""
 
-    inner: RewardWeightedObjective
+    inner: TrainingLoss
     bad_call: int
     where: str
     num_calls: int = 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.inner.names
 
     def terms(self, velocity: Velocity, step: Step) -> LossTerms:
         self.num_calls += 1
@@ -184,7 +198,7 @@ def test_one_step_that_is_not_finite_moves_nothing_and_is_counted(
 ) -> None:
     spec = SPEC.model_copy(update={"realism": RealismSpec(kind="none")})
     network = make_network(wan, None, None, autocast=False)
-    objective = _BadOnce(RewardWeightedObjective(spec, None, torch.zeros(0), torch.zeros(0)), 3, where)
+    objective = _BadOnce(TrainingLoss(spec, build_objective(spec), None, torch.zeros(0), torch.zeros(0)), 3, where)
 
     def copied(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {name: value.detach().clone() for name, value in tensors.items()}
@@ -243,7 +257,7 @@ def test_a_prepared_network_trains_to_the_same_bits(wan: Family, data: TrainingS
     assert setup.recompute == "half" and setup.attention == "math" and not setup.compiled
     assert all(setup.activation_bytes[policy] > 0 for policy in ("none", "half", "all"))
     mean, std = weighted_moments(data.z_0_NCThw, torch.ones(len(data.z_0_NCThw)))
-    objective = RewardWeightedObjective(SPEC, None, mean, std)
+    objective = TrainingLoss(SPEC, build_objective(SPEC), None, mean, std)
     trained = optimise(Job(network, data, objective, SPEC, seed=3, setup=setup), tmp_path / "b")
     for key, value in plain.average.items():
         assert torch.equal(value, trained.average[key]), key
@@ -267,7 +281,7 @@ def test_compiled_blocks_that_round_otherwise_are_no_other_network(
     network = make_network(wan, lora, None, autocast=False)
     compile_blocks(network.tuned, backend=rounded)
     mean, std = weighted_moments(data.z_0_NCThw, torch.ones(len(data.z_0_NCThw)))
-    objective = RewardWeightedObjective(spec, network.reference, mean, std)
+    objective = TrainingLoss(spec, build_objective(spec), network.reference, mean, std)
     job = Job(network, data, objective, spec, seed=3, setup=Setup(compiled=True))
     check_untouched(job)
     assert not used

@@ -98,6 +98,7 @@ class _Slopes:
 
     parameters: Mapping[str, torch.Tensor]
     num_calls: int = 0
+    names: tuple[str, ...] = ("weighted_flow",)
 
     def terms(self, velocity: Velocity, step: Step) -> LossTerms:
         velocity(step.batch.z_0_BCTHW, step.batch.sigma_B, step.batch.text)

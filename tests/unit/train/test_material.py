@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rushes.errors import TrainingError
+from rushes.recipe.objectives import NftSpec
 from rushes.recipe.train import TrainSpec
 from rushes.records import Sample
 from rushes.train.lesson import Lesson, lesson_key
@@ -53,6 +54,6 @@ def test_preferences_enter_the_key_where_training_reads_them() -> None:
         first, *rest = lesson.samples
         return replace(lesson, samples=(first.model_copy(update={"preference": 0.25}), *rest))
 
-    plain, aware = _lesson(), replace(_lesson(), spec=TrainSpec(negative=0.3))
+    plain, aware = _lesson(), replace(_lesson(), spec=TrainSpec(objective=NftSpec()))
     assert lesson_key(judged(plain)) == lesson_key(plain)
     assert lesson_key(judged(aware)) != lesson_key(aware)

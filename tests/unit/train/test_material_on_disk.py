@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ from rushes.train.lesson import Lesson
 from rushes.train.loop import optimise
 from rushes.train.material import latents, training_set
 from rushes.train.network import make_network
-from rushes.train.objective import RewardWeightedObjective
+from rushes.train.objective import TrainingLoss
+from rushes.train.objectives import build_objective
 from rushes.train.state import Trained
 from tests.support.tiny_wan import make_tiny_wan
 
@@ -85,7 +87,7 @@ def lesson_of(clips: dict[str, Clip], *, reencode: bool = False) -> Lesson:
 def train(wan: Family, data: TrainingSet, scratch: Path) -> Trained:
     scratch.mkdir()
     network = make_network(wan, None, None, autocast=False)
-    objective = RewardWeightedObjective(SPEC, None, torch.zeros(0), torch.zeros(0))
+    objective = TrainingLoss(SPEC, build_objective(SPEC), None, torch.zeros(0), torch.zeros(0))
     return optimise(Job(network, data, objective, SPEC, seed=3), scratch)
 
 
@@ -147,3 +149,19 @@ def test_large_clips_go_through_the_autoencoder_alone(
     monkeypatch.setattr(material, "MAX_PIXELS", 100)
     latents(list(clips.values())[:2], wan, blobs, True)
     assert sizes == [2, 2, 2, 1, 1, 1]
+
+
+def test_what_is_not_known_of_a_clip_is_missing_and_partners_are_rows(
+    wan: Family, blobs: Blobs, prompts: dict[str, Prompt], clips: dict[str, Clip], tmp_path: Path
+) -> None:
+    lesson = lesson_of(clips)
+    first, second, *rest = lesson.samples
+    known = {"score": 0.25, "preference": 0.75, "advantage": -1.5}
+    first = first.model_copy(update={**known, "partner": second.clip_key})
+    second = second.model_copy(update={"preference": None, "partner": "ff" * 32})
+    data = training_set(replace(lesson, samples=(first, second, *rest)), wan, blobs, clips, prompts, tmp_path / "shelf")
+    for name, value in known.items():
+        found = data.column(name)  # type: ignore[arg-type]
+        assert float(found[0]) == value and bool(found[1].isnan()), name
+    assert data.partners.tolist() == [1, *[-1] * 6], "a take that is not trained on is no partner"
+    assert data.groups.tolist() == [int(sample.prompt_key, 16) for sample in lesson.samples]

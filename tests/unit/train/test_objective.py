@@ -16,11 +16,13 @@ from pydantic import ValidationError
 
 from rushes.families.path import STRAIGHT
 from rushes.families.texts import TextStates
+from rushes.recipe.objectives import NftSpec
 from rushes.recipe.train import RealismSpec, TrainSpec
 from rushes.train.batch import FlowBatch, LossTerms
 from rushes.train.data import Step, TrainingSet, step_batch
 from rushes.train.job import objective_for
-from rushes.train.objective import RewardWeightedObjective
+from rushes.train.objective import TrainingLoss
+from rushes.train.objectives import build_objective
 
 SHAPE = (4, 2, 3, 5)
 """C, T, h, w."""
@@ -56,8 +58,8 @@ def predicting(values: np.ndarray) -> Callable[..., torch.Tensor]:
 
 def terms_of(spec: TrainSpec, is_real: np.ndarray = REAL) -> LossTerms:
     batch = FlowBatch(tensor(Z_0), tensor(EPSILON), tensor(SIGMA), TEXT, tensor(WEIGHT), tensor(is_real))
-    objective = RewardWeightedObjective(spec, predicting(BASE), tensor(MEAN), tensor(STD))
-    return objective.terms(predicting(V), Step(batch, tensor(PREFERENCE)))
+    objective = TrainingLoss(spec, build_objective(spec), predicting(BASE), tensor(MEAN), tensor(STD))
+    return objective.terms(predicting(V), Step(batch, {"preference": tensor(PREFERENCE)}))
 
 
 def errors(velocity: np.ndarray, target: np.ndarray = TARGET) -> np.ndarray:
@@ -99,8 +101,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[float, float]]]] = {
         {"weighted_flow": (SHARE, flow(OWN)), "anchor": (0.7, REFERENCE)},
     ),
     "negative": (
-        {"realism": {"kind": "none"}, "negative": 0.4},
-        {"negative_aware": (SHARE, pulled_and_pushed(0.4))},
+        {"realism": {"kind": "none"}, "objective": {"kind": "nft", "beta": 0.4, "strength": 0.2}},
+        {"nft": (0.5 * SHARE, pulled_and_pushed(0.4))},
     ),
     "moments": (
         {"realism": {"kind": "moments", "coefficient": 0.2}},
@@ -109,7 +111,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[float, float]]]] = {
     "all": (
         {"realism": {"kind": "real_flow", "coefficient": 2.0}, "anchor": 0.1, "negative": 1.0},
         {
-            "negative_aware": (SHARE, pulled_and_pushed(1.0)),
+            "nft": (SHARE, pulled_and_pushed(1.0)),
             "real_flow": (2.0 * (1 - SHARE), flow(REAL)),
             "anchor": (0.1, REFERENCE),
         },
@@ -148,9 +150,10 @@ def test_the_base_is_asked_only_where_it_is_needed_and_gets_no_gradient() -> Non
         return asked[-1]
 
     batch = FlowBatch(tensor(Z_0), tensor(EPSILON), tensor(SIGMA), TEXT, tensor(WEIGHT), tensor(REAL))
+    network: Any = SimpleNamespace(device=torch.device("cpu"), reference=base, family=SimpleNamespace(path=STRAIGHT))
     for anchor in (0.0, 0.5):
-        objective = RewardWeightedObjective(TrainSpec(anchor=anchor), base, tensor(MEAN), tensor(STD))
-        objective.terms(predicting(V), Step(batch, tensor(PREFERENCE))).total().backward()
+        objective = objective_for(network, training_set(caption_drop_texts()), TrainSpec(anchor=anchor))
+        objective.terms(predicting(V), Step(batch)).total().backward()
         assert len(asked) == (anchor > 0)
     assert weight.grad is None and not asked[0].requires_grad
 
@@ -167,8 +170,10 @@ def test_moments_are_those_of_the_real_clips_that_are_trained_on(kind: str) -> N
     np.testing.assert_allclose(objective.real_std_CT, Z_0[REAL].std(axis=(0, 3, 4)), atol=1e-5)
 
 
-@pytest.mark.parametrize(("settings", "needed"), [({}, False), ({"anchor": 0.1}, True), ({"negative": 0.1}, True)])
-def test_an_objective_that_compares_with_the_base_is_given_it(settings: dict[str, float], needed: bool) -> None:
+@pytest.mark.parametrize(
+    ("settings", "needed"), [({}, False), ({"anchor": 0.1}, True), ({"objective": {"kind": "nft"}}, True)]
+)
+def test_an_objective_that_compares_with_the_base_is_given_it(settings: dict[str, Any], needed: bool) -> None:
     network: Any = SimpleNamespace(device=torch.device("cpu"), reference="the base", family=SimpleNamespace(path="way"))
     data = training_set(caption_drop_texts())
     objective: Any = objective_for(network, data, TrainSpec.model_validate(settings))
@@ -192,11 +197,11 @@ def gradient(settings: dict[str, Any], num_parts: int, order: list[int]) -> torc
     factor = torch.full((SHAPE[0], 1, 1, 1), 0.3, dtype=torch.float64, requires_grad=True)
     spec = TrainSpec.model_validate(settings)
     moments = torch.tensor(MEAN), torch.tensor(STD)
-    objective = RewardWeightedObjective(spec, lambda z_t, sigma_B, text: 0.5 * z_t, *moments)
+    objective = TrainingLoss(spec, build_objective(spec), lambda z_t, sigma_B, text: 0.5 * z_t, *moments)
     for rows in torch.tensor(order).chunk(num_parts):
         text = TextStates(torch.zeros(len(rows), 1, 1))
         batch = FlowBatch(z_0[rows], epsilon[rows], sigma[rows], text, weight[rows], is_real[rows])
-        terms = objective.terms(lambda z_t, sigma_B, text: factor * z_t, Step(batch, preference[rows]))
+        terms = objective.terms(lambda z_t, sigma_B, text: factor * z_t, Step(batch, {"preference": preference[rows]}))
         (terms.total() / num_parts).backward()
     assert factor.grad is not None
     return factor.grad
@@ -268,7 +273,9 @@ def test_so_large_a_share_of_captions_is_dropped_wherever_they_stand_in_the_batc
 
 def test_dropping_captions_changes_nothing_else_of_a_batch() -> None:
     data = training_set(caption_drop_texts())
-    plain, bare = (step_batch(data, TrainSpec(caption_drop=share, batch_size=8), 3, 5) for share in (0.0, 1.0))
+    plain, bare = (
+        step_batch(data, TrainSpec(caption_drop=share, batch_size=8, objective=NftSpec()), 3, 5) for share in (0.0, 1.0)
+    )
     for name in ("z_0_BCTHW", "epsilon_BCTHW", "sigma_B", "weight_B", "is_real_B"):
         assert torch.equal(getattr(plain.batch, name), getattr(bare.batch, name)), name
-    assert torch.equal(plain.preference_B, bare.preference_B)
+    assert torch.equal(plain.columns["preference"], bare.columns["preference"])

@@ -38,12 +38,12 @@ def test_slices_add_up_to_the_batch_in_order() -> None:
 
 def _counted(losses: list[tuple[bool, float]]) -> Tally:
     """What a part of a batch adds, for items that are (real or not, loss)."""
-    tally, is_real = Tally(), torch.tensor([real for real, _ in losses])
+    tally, is_real = Tally(("weighted_flow", "real_flow")), torch.tensor([real for real, _ in losses])
     loss = torch.tensor([value for _, value in losses])
     zeros = torch.zeros(len(losses))
     batch = FlowBatch(zeros, zeros, zeros, TextStates(zeros), zeros, is_real)
     terms = {"weighted_flow": ~is_real, "real_flow": is_real}
-    tally.add({name: loss[where].mean() for name, where in terms.items() if where.any()}, num_items(batch), loss)
+    tally.add({name: loss[where].mean() for name, where in terms.items() if where.any()}, num_items(batch, terms), loss)
     return tally
 
 

@@ -28,7 +28,8 @@ from rushes.train.hooks import Hooks
 from rushes.train.job import Job
 from rushes.train.loop import optimise
 from rushes.train.network import make_network, merged_weights
-from rushes.train.objective import RewardWeightedObjective
+from rushes.train.objective import TrainingLoss
+from rushes.train.objectives import build_objective
 from rushes.train.preview import MARGIN, PreviewOrder, Previews, shape_that_fits, texts_at_hand
 from rushes.train.state import Trained
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
@@ -72,7 +73,9 @@ def trained(
     )
     network = make_network(wan, spec.lora, None, autocast=spec.precision == "bfloat16")
     folder.mkdir()
-    job = Job(network, data, RewardWeightedObjective(spec, None, torch.zeros(4), torch.ones(4)), spec, seed=3)
+    job = Job(
+        network, data, TrainingLoss(spec, build_objective(spec), None, torch.zeros(4), torch.ones(4)), spec, seed=3
+    )
     found = optimise(job, folder, Hooks(on_average=previews.make) if previews else None)
     assert network.tuned.training
     return found, merged_weights(network, found.average)

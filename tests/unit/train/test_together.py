@@ -20,6 +20,7 @@ from rushes.families.family import Family
 from rushes.families.load import load_family
 from rushes.families.wan import Wan
 from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.objectives import CrdSpec, DpoSpec, NftSpec
 from rushes.recipe.runtime import TrainRuntime
 from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.records import BlobRef
@@ -32,7 +33,7 @@ from rushes.train.watch import HeldOut
 from rushes.train.worker import loaded, train_along
 from tests.support.forked import forking, pid_of
 from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
-from tests.support.training import Taught, assignment_of, taught, teach_alone
+from tests.support.training import Taught, assignment_of, columns_of_takes, taught, teach_alone
 
 SPEC = TrainSpec(num_steps=4, batch_size=4, learning_rate=1e-3, warmup_steps=2, checkpoint_every=2, precision="float32")
 LORA = {"lora": LoraSpec(rank=2, alpha=2)}
@@ -53,6 +54,7 @@ class Bench:
             weight_N=torch.tensor([0.0, 1.0, 2.0, 3.0, 0.5, 0.5, 1, 1, 1, 1]),
             preference_N=torch.linspace(0, 1, 10),
             is_real_N=torch.tensor([False] * 6 + [True] * 4),
+            **columns_of_takes(),
             text_row_N=torch.arange(10) % 5,
         )
         # Three passes of two clips, and one: with two processes one goes along without a pass of its own.
@@ -118,7 +120,7 @@ def assert_close(first: Taught, second: Taught) -> None:
     for name, points in first.curves.items():
         others = second.curves[name]
         assert [step for step, _ in points] == [step for step, _ in others], name
-        assert [value for _, value in points] == pytest.approx([value for _, value in others], abs=1e-5), name
+        assert [value for _, value in points] == pytest.approx([value for _, value in others], abs=1e-5, rel=1e-5), name
 
 
 def assert_equal(first: Taught, second: Taught) -> None:
@@ -131,7 +133,9 @@ VARIANTS = {
     "full": SPEC,
     "lora": SPEC.model_copy(update=LORA),
     "accumulated": SPEC.model_copy(update={"num_accumulation": 2}),
-    "negative": SPEC.model_copy(update={"negative": 0.5, "anchor": 0.1}),
+    "negative": SPEC.model_copy(update={"objective": NftSpec(beta=0.5, strength=0.5), "anchor": 0.1}),
+    "dpo": SPEC.model_copy(update={"objective": DpoSpec()}),
+    "crd": SPEC.model_copy(update={"objective": CrdSpec(num_takes=2), "anchor": 0.1}),
     "rounded": SPEC.model_copy(update={"precision": "bfloat16", "max_grad_norm": 0.1, **LORA}),
 }
 COMPARED_IN = {"accumulated": {"num_accumulation": 1}, "rounded": {"num_accumulation": 2}}

@@ -7,10 +7,11 @@ import pytest
 
 from rushes.errors import RecipeError, TrainingError
 from rushes.recipe.load import parse_recipe
+from rushes.recipe.objectives import NftSpec
 from rushes.recipe.weights import WeightsSpec
 from rushes.records import Outcome, Score, Scored, Unscored
 from rushes.store.identity import content_hash
-from rushes.weights.preference import preferences
+from rushes.weights.preference import advantages, compared, partners
 from rushes.weights.weigh import weights_of
 
 
@@ -32,6 +33,11 @@ def _outcome(value: float | None) -> Outcome:
     return Unscored(reason="too dark") if value is None else Scored(value=value)
 
 
+def preferences(scores: list[Score]) -> list[float | None]:
+    found = compared(scores)
+    return [found[score.clip_key].preference if score.clip_key in found else None for score in scores]
+
+
 def test_it_is_the_distance_to_the_siblings_in_units_of_its_usual_size() -> None:
     table = np.random.default_rng(3).uniform(0, 1, (40, 6))
     apart = table - table.mean(1, keepdims=True)
@@ -42,10 +48,10 @@ def test_it_is_the_distance_to_the_siblings_in_units_of_its_usual_size() -> None
 
 
 def test_what_cannot_be_compared_has_no_preference() -> None:
-    assert preferences(scores_of((0.2,), (0.7, 0.7), (None, None))) == [0.5] * 5
+    assert preferences(scores_of((0.2,), (0.7, 0.7), (None, None))) == [0.5, 0.5, 0.5, None, None]
     assert preferences([]) == []
     one, other, unscored, alone = preferences(scores_of((0.2, 0.8, None), (0.9,)))
-    assert (one, other, unscored, alone) == (0.0, 1.0, 0.5, 0.5)
+    assert (one, other, unscored, alone) == (0.0, 1.0, None, 0.5)
 
 
 def test_prompts_that_are_easy_or_hard_count_alike() -> None:
@@ -62,8 +68,25 @@ def test_contrast_draws_best_and_worst_alike_and_nothing_else() -> None:
 
 
 def test_contrast_without_a_term_that_moves_away_is_refused() -> None:
-    with pytest.raises(RecipeError, match=r"train\.negative above 0"):
-        parse_recipe("from: sandbox\nweights: {kind: contrast}\ntrain: {negative: 0}", source="recipe")
-    assert parse_recipe(
-        "from: sandbox\nweights: {kind: contrast}\ntrain: {negative: 0.3}", source="recipe"
-    ).train.negative
+    with pytest.raises(RecipeError, match=r"train\.objective: \{kind: nft"):
+        parse_recipe("from: sandbox\nweights: {kind: contrast}\ntrain: {objective: {kind: flow}}", source="recipe")
+    nft = parse_recipe("from: sandbox\nweights: {kind: contrast}\ntrain: {objective: {kind: nft}}", source="recipe")
+    assert nft.train.objective == NftSpec(beta=0.3, strength=0.3), "what is left out comes from the recipe below"
+
+
+def test_takes_are_paired_best_with_worst_and_nobody_twice() -> None:
+    r, prompt = [0.2, 0.9, 0.5, 0.4, 0.7, 0.1, 0.8, 0.3], ["a"] * 5 + ["b"] * 2 + ["c"]
+    assert partners(r, prompt) == [1, 0, None, 4, 3, 6, 5, None]
+    found = compared(scores_of((0.2, None, 0.6), (0.5,)))
+    first, third, alone = found.values()
+    assert (first.score, third.score, alone.score) == (0.2, 0.6, 0.5)
+    keys = list(found)
+    assert (first.partner, third.partner, alone.partner) == (keys[1], keys[0], None)
+
+
+def test_advantages_are_distances_in_units_of_their_root_mean_square() -> None:
+    table = np.random.default_rng(4).uniform(0, 1, (30, 4))
+    apart = table - table.mean(1, keepdims=True)
+    found = advantages(table.ravel().tolist(), [str(i) for i in range(30) for _ in range(4)])
+    np.testing.assert_allclose(found, (apart / np.sqrt(np.mean(apart**2))).ravel(), rtol=1e-12)
+    assert advantages([0.5, 0.5, 0.3], ["a", "a", "b"]) == [0.0, 0.0, 0.0]

@@ -1,0 +1,147 @@
+"""Recipe settings for the training objective: one Spec for each kind, with what it needs of a batch.
+
+Each formula is in `rushes.train.objectives`; docs/objectives.md compares them. `strength` means the same in all of
+them: at 1, the first step pulls towards a wholly good clip as hard as flow matching on that clip does.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from rushes.recipe.plugin import PluginSpec
+from rushes.records.base import Share
+from rushes.roles import ObjectiveNeeds, Spec
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class FlowSpec(Spec):
+    """Flow matching on own clips, drawn in proportion to their weights: the paper's reward-weighted loss."""
+
+    spec_name: ClassVar[str] = "objective.flow"
+
+    kind: Literal["flow"] = "flow"
+
+    def needs(self) -> ObjectiveNeeds:
+        """Weights alone."""
+        return ObjectiveNeeds(columns=("weight",))
+
+
+class NftSpec(Spec):
+    """Towards good clips and away from bad ones, bounded by the model that training starts from (DiffusionNFT)."""
+
+    spec_name: ClassVar[str] = "objective.nft"
+
+    kind: Literal["nft"] = "nft"
+    beta: Positive = 0.3
+    """Mixing of tuned and frozen model. Small: the optimum lies (2r - 1) / beta residuals away from the start, so it
+    moves far; large: it stays near."""
+    strength: Positive = 1.0
+    """Size of the first step's pull; the loss is divided by beta."""
+    adaptive: bool = False
+    """Divide each branch's error by its own mean absolute error and multiply it by sigma, as the publication's code
+    does: then a clip counts by how far, not by how noisy it is."""
+
+    def needs(self) -> ObjectiveNeeds:
+        """The frozen start, preferences, and weights to draw by."""
+        return ObjectiveNeeds(reference=True, columns=("weight", "preference"))
+
+
+class DpoSpec(Spec):
+    """Two takes of one prompt, the better one against the worse (Diffusion-DPO, in its flow form Flow-DPO)."""
+
+    spec_name: ClassVar[str] = "objective.dpo"
+
+    kind: Literal["dpo"] = "dpo"
+    beta: Positive | Literal["auto"] = "auto"
+    """How soon a pair counts as learned: the margin is beta / 2 times a difference of mean squared errors. `auto`
+    follows the errors so that the mean of sigmoid(-margin) comes to `unsure`."""
+    unsure: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
+    """beta: auto: the mean of sigmoid(-margin) to keep; 1/2 means nothing is learned, 0 that everything is."""
+    falling: bool = False
+    """Multiply beta by (1 - sigma)^2, as the derivation in noise space has it; published runs keep it constant."""
+    min_gap: Share = 0.05
+    """Pairs whose scores differ by no more than this are left out: they say more about the judge than about the
+    clips."""
+    strength: Positive = 1.0
+    """Size of the first step's pull; the loss is divided by beta / 2."""
+
+    def needs(self) -> ObjectiveNeeds:
+        """The frozen start, and pairs under the same noise."""
+        return ObjectiveNeeds(
+            reference=True, unit="pair", unit_size=2, is_tied=True, min_gap=self.min_gap, columns=("score",)
+        )
+
+
+class CrdSpec(Spec):
+    """Several takes of one prompt: implicit rewards regress on the judge's, both centred in the group (CRD)."""
+
+    spec_name: ClassVar[str] = "objective.crd"
+
+    kind: Literal["crd"] = "crd"
+    beta: Positive = 1.0
+    """Scale of the implicit reward, the fall of a clip's error. Small: it is never reached, and the pull stays as it
+    began; large: the pull ends early."""
+    num_takes: Annotated[int, Field(ge=2)] = 4
+    """Takes of one prompt that are compared at once; no more than `generate.num_takes`."""
+    min_gap: Share = 0.05
+    """Prompts whose scores differ by no more than this are left out."""
+    strength: Positive = 1.0
+    """Size of the first step's pull; the loss is divided by 2 beta."""
+
+    def needs(self) -> ObjectiveNeeds:
+        """The frozen start, and groups under the same noise."""
+        return ObjectiveNeeds(
+            reference=True,
+            unit="group",
+            unit_size=self.num_takes,
+            is_tied=True,
+            min_gap=self.min_gap,
+            columns=("score", "preference"),
+        )
+
+
+class RvmSpec(Spec):
+    """Flow matching with signed weights: the gradient on the velocity is the advantage times its error (RVM)."""
+
+    spec_name: ClassVar[str] = "objective.rvm"
+
+    kind: Literal["rvm"] = "rvm"
+    clip: Positive = 1.0
+    """Largest advantage, in units of its root mean square."""
+    strength: Positive = 1.0
+    """Size of the first step's pull for an advantage of 1."""
+
+    def needs(self) -> ObjectiveNeeds:
+        """Advantages."""
+        return ObjectiveNeeds(columns=("advantage",))
+
+
+class AwmSpec(Spec):
+    """A clipped policy ratio of matching losses, times the advantage (advantage-weighted matching, AWM)."""
+
+    spec_name: ClassVar[str] = "objective.awm"
+
+    kind: Literal["awm"] = "awm"
+    error: Literal["plain", "ghuber"] = "ghuber"
+    """`plain`: mean squared error; `ghuber`: sigma (e^p - 1e-10^p) / p of it with p = 1/4, the publication's
+    default."""
+    clip: Positive = 1.0
+    """Largest advantage, in units of its root mean square."""
+    ratio: Share = 0.2
+    """The policy ratio stops counting beyond 1 +- this."""
+    strength: Positive = 1.0
+    """Factor of the loss. With `plain` it means what it means elsewhere; with `ghuber` the pull depends on the
+    error."""
+
+    def needs(self) -> ObjectiveNeeds:
+        """The frozen start, and advantages."""
+        return ObjectiveNeeds(reference=True, columns=("advantage",))
+
+
+BuiltInObjective = FlowSpec | NftSpec | DpoSpec | CrdSpec | RvmSpec | AwmSpec
+"""The objectives that Rushes has."""
+ObjectiveSpec = Annotated[BuiltInObjective | PluginSpec, Field(discriminator="kind")]
+"""What a recipe may name."""

@@ -1,0 +1,54 @@
+"""What plug-ins state about themselves, as values: how accurate a judge is, what an objective needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class AccuracyRow:
+    """How often a judge is right about clips whose content is known.
+
+    Example: `AccuracyRow("Composition", num_right=188, num_questions=200)`.
+    """
+
+    dimension: str
+    """Quality dimension."""
+    num_right: int
+    """Questions answered right about clean clips."""
+    num_questions: int
+    """Questions asked about them, at least 1."""
+    num_right_broken: int = 0
+    """Questions answered right about clips that were broken and distorted on purpose."""
+    num_questions_broken: int = 0
+    """Questions asked about those; 0 where that was not measured."""
+
+
+Column = Literal["weight", "score", "preference", "advantage"]
+"""What training knows of an own clip: `weight` by the recipe's weighting, 0 or more; `score` r, 0 to 1; `preference`,
+0 to 1, 1/2 for a take like its siblings; `advantage`, the distance to its siblings' mean in units of its root mean
+square over all clips. NaN where it is missing, never 0."""
+
+
+@dataclass(frozen=True)
+class ObjectiveNeeds:
+    """What an objective needs of training. A Spec of an objective returns it from `needs()`.
+
+    Example: `ObjectiveNeeds(reference=True, unit="pair", unit_size=2, is_tied=True, columns=("score",))`.
+    """
+
+    reference: bool = False
+    """The velocity of the frozen model that this round's training starts from: in the first round the base, then the
+    model that made the round's clips. One more forward pass in every step."""
+    unit: Literal["clip", "pair", "group"] = "clip"
+    """What is drawn: single clips; two takes of one prompt, the better one first; several takes of one prompt."""
+    unit_size: int = 1
+    """Clips of a unit: 1, 2 for pairs, 2 or more for groups. A unit is never divided."""
+    is_tied: bool = False
+    """All clips of a unit get the same noise and noise level, and the caption of all of them is dropped or of none."""
+    min_gap: float = 0.0
+    """Pairs and groups whose scores differ by no more than this are left out."""
+    columns: tuple[Column, ...] = ()
+    """What the objective reads; a clip that lacks one of them is not drawn. With `weight` single clips are drawn in
+    proportion to it; without, all units are drawn equally often."""

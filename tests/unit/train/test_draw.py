@@ -1,0 +1,149 @@
+"""Which rows a step trains on: whole epochs, whole units, ties inside units, and what is left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from rushes.errors import TrainingError
+from rushes.families.texts import TextStates
+from rushes.recipe.train import RealismSpec, TrainSpec
+from rushes.roles import ObjectiveNeeds
+from rushes.train.data import TrainingSet, step_batch
+from rushes.train.draw import drawn, rows_of_step, units_of
+
+NAN = float("nan")
+SCORES = [
+    *(0.1, 0.9, 0.5, 0.6),  # rows 0 to 3: pairs 1 over 0, 3 over 2
+    *(0.4, 0.4, NAN, 0.4),  # nothing to tell apart, and one without a score
+    *(0.2, 0.8, 0.3, NAN),  # rows 8 to 11: 9 over 8
+    *(NAN, NAN, NAN, NAN),  # real clips
+]
+PARTNERS = [1, 0, 3, 2, 5, 4, -1, -1, 9, 8, -1, -1, -1, -1, -1, -1]
+
+
+def training_set(weight: list[float] | None = None) -> TrainingSet:
+    num = len(SCORES)
+    score = torch.tensor(SCORES)
+    return TrainingSet(
+        z_0_NCThw=torch.arange(float(num)).view(num, 1, 1, 1, 1).expand(num, 2, 1, 3, 3),
+        text=TextStates(torch.arange(1.0, num + 1).view(num, 1, 1)),
+        empty=TextStates(torch.zeros(1, 1, 1)),
+        weight_N=torch.ones(num) if weight is None else torch.tensor(weight),
+        preference_N=score,
+        is_real_N=torch.arange(num) >= 12,
+        score_N=score,
+        advantage_N=score - 0.4,
+        group_N=torch.arange(num) // 4,
+        partner_N=torch.tensor(PARTNERS),
+    )
+
+
+# ---------------------------------------------------------------------------------------------- epochs
+
+
+@pytest.mark.parametrize("num_at_once", [1, 3, 7, 50])
+def test_an_epoch_reads_everything_once_and_each_in_an_order_of_its_own(num_at_once: int) -> None:
+    steps = -(-200 // num_at_once)
+    found = torch.cat([drawn(torch.ones(50), 50, i * num_at_once, num_at_once, seed=3) for i in range(steps)])[:200]
+    epochs = found.view(4, 50)
+    assert all(sorted(epoch.tolist()) == list(range(50)) for epoch in epochs)
+    assert len({tuple(epoch.tolist()) for epoch in epochs}) == 4
+    assert not torch.equal(drawn(torch.ones(50), 50, 0, 50, seed=4), epochs[0])
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1, 1e-3])
+def test_a_weight_is_how_often_it_comes_up_to_one(scale: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.rand(300, generator=generator) * (torch.rand(300, generator=generator) > 0.2) * scale
+    num = int((weight > 0).sum())
+    expected = weight.double() / weight.sum() * num
+    for epoch in range(5):
+        counts = drawn(weight, num, epoch * num, num, seed=1).bincount(minlength=300)
+        assert bool(((counts - expected).abs() < 1).all()), "floor or ceil of it"
+    counts = drawn(weight, num, 0, 20 * num, seed=1).bincount(minlength=300)
+    assert float((counts / 20 - expected).abs().max()) < 0.15
+    assert bool((counts[expected > 0.15] > 0).all()), "what one epoch leaves out comes in the next ones"
+
+
+def test_clips_are_read_evenly_and_real_ones_as_well() -> None:
+    data, spec = training_set(), TrainSpec(batch_size=4, realism=RealismSpec(share=0.25))
+    rows = torch.cat([rows_of_step(data, spec, ObjectiveNeeds(columns=("weight",)), step, 5) for step in range(4)])
+    assert sorted(rows.tolist()) == list(range(16)), "twelve own clips and four real ones, in four steps"
+
+
+# ---------------------------------------------------------------------------------------------- units
+
+
+def units(**needs: Any) -> list[list[int]]:
+    return [each.tolist() for each in units_of(training_set(), ObjectiveNeeds(**needs)).members]
+
+
+def test_pairs_are_the_better_take_and_the_worse_one_and_ties_are_none() -> None:
+    assert units(unit="pair", unit_size=2, columns=("score",)) == [[1, 0], [3, 2], [9, 8]]
+    assert units(unit="pair", unit_size=2, columns=("score",), min_gap=0.1001) == [[1, 0], [9, 8]]
+
+
+def test_groups_are_the_scored_takes_of_a_prompt_if_they_differ_and_suffice() -> None:
+    assert units(unit="group", unit_size=3, columns=("score",)) == [[0, 1, 2, 3], [8, 9, 10]]
+    assert units(unit="group", unit_size=4, columns=("score",)) == [[0, 1, 2, 3]]
+    assert units(unit="group", unit_size=2, columns=("score",), min_gap=0.7) == [[0, 1, 2, 3]]
+
+
+def test_clips_without_what_is_read_or_without_a_signal_are_left_out() -> None:
+    assert units(columns=("score",)) == [[row] for row in (0, 1, 2, 3, 4, 5, 7, 8, 9, 10)]
+    assert units(columns=("advantage",)) == [[row] for row in (0, 1, 2, 3, 8, 9, 10)]
+
+
+def test_nothing_to_learn_from_is_an_error_and_not_training_on_real_clips_alone() -> None:
+    with pytest.raises(TrainingError, match="finds no pair to learn from") as told:
+        units(unit="pair", unit_size=2, columns=("score",), min_gap=0.9)
+    assert "generate.num_takes" in (told.value.next_step or "")
+
+
+@pytest.mark.parametrize(
+    ("objective", "size"),
+    [({"kind": "dpo"}, 2), ({"kind": "crd", "num_takes": 3}, 3), ({"kind": "rvm"}, 1), ({"kind": "nft"}, 1)],
+)
+def test_units_share_noise_and_caption_drop_and_real_clips_do_not(objective: dict[str, Any], size: int) -> None:
+    spec = TrainSpec.model_validate(
+        {"objective": objective, "batch_size": 12, "caption_drop": 0.5, "realism": {"share": 0.5}}
+    )
+    data, seen = training_set(), set()
+    for step in range(20):
+        made = step_batch(data, spec, step, seed=7)
+        batch, own = made.batch, ~made.batch.is_real_B
+        assert own.tolist() == [True] * 6 + [False] * 6
+        rows = batch.z_0_BCTHW[:, 0, 0, 0, 0].long()
+        is_empty = batch.text.states_BLD[:, 0, 0] == 0
+        for values in (batch.epsilon_BCTHW.flatten(1)[:, 0], batch.sigma_B, is_empty.float()):
+            tied = values[own].view(-1, size)
+            assert bool((tied == tied[:, :1]).all())
+        assert len(batch.sigma_B.unique()) == 6 // size + 6, "units and real clips each have a noise level of their own"
+        assert len(batch.epsilon_BCTHW.flatten(1)[:, 0].unique()) == 6 // size + 6
+        if size > 1:
+            assert all(len((unit // 4).unique()) == 1 for unit in rows[own].view(-1, size)), "takes of one prompt"
+            assert all(len(unit.unique()) == size for unit in rows[own].view(-1, size))
+        seen.update(rows.tolist())
+        for name, values in made.columns.items():
+            assert torch.equal(values[own], data.column(name)[rows[own]]), name  # type: ignore[arg-type]
+            assert not values[own].isnan().any()
+    usable = {"dpo": {0, 1, 2, 3, 8, 9}, "crd": {0, 1, 2, 3, 8, 9, 10}, "rvm": {0, 1, 2, 3, 8, 9, 10}}
+    expected = usable.get(objective["kind"], {0, 1, 2, 3, 4, 5, 7, 8, 9, 10})
+    assert seen == expected | {12, 13, 14, 15}
+
+
+@pytest.mark.parametrize("changes", [{"num_accumulation": 2}, {"batch_size": 9}, {"objective": {"kind": "crd"}}])
+def test_a_batch_that_would_divide_a_unit_is_refused(changes: dict[str, Any]) -> None:
+    fine = {"objective": {"kind": "dpo"}, "batch_size": 6}
+    TrainSpec.model_validate(fine)
+    with pytest.raises(ValueError, match=r"compares [24] clips at once"):
+        TrainSpec.model_validate({**fine, **changes})
+
+
+def test_a_batch_without_room_for_real_clips_is_refused() -> None:
+    with pytest.raises(ValueError, match="no room for real clips"):
+        TrainSpec.model_validate({"objective": {"kind": "crd"}, "batch_size": 4})
+    TrainSpec.model_validate({"objective": {"kind": "crd"}, "batch_size": 4, "realism": {"kind": "none"}})

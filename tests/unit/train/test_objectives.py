@@ -1,0 +1,306 @@
+"""Every objective against an independent computation in float64, at its start, and in parts of a batch.
+
+Legend: B batch, C latent channels, T latent frames, h rows, w columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rushes.families.path import STRAIGHT
+from rushes.plugins import objective_needs
+from rushes.recipe.train import TrainSpec
+from rushes.train.batch import LossTerms, OwnClips
+from rushes.train.objectives import build_objective
+from rushes.train.objectives.dpo import FIRST_BETA, next_beta
+
+B, SHAPE = 8, (3, 2, 3, 4)
+NUM = math.prod(SHAPE)
+RNG = np.random.default_rng(2)
+Z_0, EPSILON, V, V_REF = RNG.normal(size=(4, B, *SHAPE))
+SIGMA, WEIGHT, SCORE, PREFERENCE = RNG.uniform(size=(4, B))
+ADVANTAGE = RNG.normal(size=B)
+U = EPSILON - Z_0
+
+KINDS: dict[str, dict[str, Any]] = {
+    "flow": {"kind": "flow"},
+    "nft": {"kind": "nft", "beta": 0.3, "strength": 0.7},
+    "nft adaptive": {"kind": "nft", "beta": 0.3, "adaptive": True},
+    "dpo": {"kind": "dpo", "beta": 3.0, "strength": 0.5},
+    "dpo falling": {"kind": "dpo", "beta": 3.0, "falling": True},
+    "crd": {"kind": "crd", "beta": 2.0, "num_takes": 4},
+    "rvm": {"kind": "rvm", "clip": 0.8},
+    "awm": {"kind": "awm", "ratio": 0.05},
+    "awm plain": {"kind": "awm", "error": "plain", "ratio": 0.05, "clip": 0.8},
+}
+
+
+def own_clips(v: torch.Tensor, v_ref: np.ndarray = V_REF, rows: slice = slice(None), **changes: Any) -> OwnClips:
+    z_0, target, sigma, reference = (torch.tensor(x[rows]) for x in (Z_0, U, SIGMA, v_ref))
+    columns = {"weight": WEIGHT, "score": SCORE, "preference": PREFERENCE, "advantage": ADVANTAGE, **changes}
+    return OwnClips(
+        z_0_BCTHW=z_0,
+        z_t_BCTHW=STRAIGHT.noisy(z_0, torch.tensor(EPSILON[rows]), sigma),
+        sigma_B=sigma,
+        target_BCTHW=target,
+        velocity_BCTHW=v,
+        reference_BCTHW=reference,
+        columns={name: torch.tensor(values[rows]) for name, values in columns.items()},
+        path=STRAIGHT,
+    )
+
+
+def terms_of(name: str, v: np.ndarray = V, **changes: Any) -> LossTerms:
+    objective = build_objective(TrainSpec.model_validate({"objective": KINDS[name]}))
+    found = objective.terms(own_clips(torch.tensor(v, requires_grad=True), **changes))
+    assert set(found.terms) | set(found.diagnostics) <= set(objective.names)
+    return found
+
+
+def gradient(name: str, v: np.ndarray, v_ref: np.ndarray = V_REF, **changes: Any) -> np.ndarray:
+    leaf = torch.tensor(v, requires_grad=True)
+    objective = build_objective(TrainSpec.model_validate({"objective": KINDS[name]}))
+    objective.terms(own_clips(leaf, v_ref, **changes)).total().backward()
+    assert leaf.grad is not None
+    return leaf.grad.numpy()
+
+
+def mse(x: np.ndarray, target: np.ndarray = U) -> np.ndarray:
+    return np.array([np.mean((a - b) ** 2) for a, b in zip(x, target, strict=True)])
+
+
+def by_items(values: np.ndarray) -> np.ndarray:
+    return values.reshape(-1, 1, 1, 1, 1)
+
+
+# ---------------------------------------------------------------------------------------------- values
+
+
+def nft(beta: float, strength: float) -> float:
+    """By its identity: a signed pull and an anchor, beside the frozen model's own error."""
+    d, a = V - V_REF, V_REF - U
+    pull = 2 * beta * (2 * PREFERENCE - 1) * np.mean(d * a, axis=(1, 2, 3, 4))
+    return float(strength / beta * np.mean(beta**2 * np.mean(d * d, axis=(1, 2, 3, 4)) + pull + mse(V_REF)))
+
+
+def nft_adaptive(beta: float) -> float:
+    """As the publication's code writes it: errors of the predicted clean latents, normalised."""
+    total, z_t = 0.0, by_items(1 - SIGMA) * Z_0 + by_items(SIGMA) * EPSILON
+    for sign, share in ((1, PREFERENCE), (-1, 1 - PREFERENCE)):
+        clean = z_t - by_items(SIGMA) * ((1 - sign * beta) * V_REF + sign * beta * V)
+        off = np.abs(clean - Z_0).mean(axis=(1, 2, 3, 4))
+        total += float(np.mean(share * ((clean - Z_0) ** 2).mean(axis=(1, 2, 3, 4)) / off)) / beta
+    return total
+
+
+def dpo(beta: float, strength: float, *, falling: bool = False) -> float:
+    m = mse(V) - mse(V_REF)
+    found = []
+    for i in range(0, B, 2):
+        beta_i = beta * (1 - SIGMA[i]) ** 2 if falling else beta
+        found.append(math.log1p(math.exp(beta_i / 2 * (m[i] - m[i + 1]))))
+    return 2 * strength / beta * float(np.mean(found))
+
+
+def crd(beta: float, k: int) -> float:
+    rho, A = mse(V_REF) - mse(V), 2 * PREFERENCE - 1
+    off = [
+        beta * (rho[i] - rho[i - i % k : i - i % k + k].mean()) - (A[i] - A[i - i % k : i - i % k + k].mean())
+        for i in range(B)
+    ]
+    return float(np.mean(np.square(off))) / (2 * beta)
+
+
+def awm(likelihood: Callable[[float, float], float], ratio: float, clip: float) -> float:
+    found = []
+    for i in range(B):
+        rho = math.exp(likelihood(mse(V)[i], SIGMA[i]) - likelihood(mse(V_REF)[i], SIGMA[i]))
+        A = max(-clip, min(clip, ADVANTAGE[i]))
+        found.append(max(-A * rho, -A * max(1 - ratio, min(1 + ratio, rho))))
+    return float(np.mean(found))
+
+
+EXPECTED: dict[str, Callable[[], float]] = {
+    "flow": lambda: float(np.mean(WEIGHT * mse(V))),
+    "nft": lambda: nft(0.3, 0.7),
+    "nft adaptive": lambda: nft_adaptive(0.3),
+    "dpo": lambda: dpo(3.0, 0.5),
+    "dpo falling": lambda: dpo(3.0, 1.0, falling=True),
+    "crd": lambda: crd(2.0, 4),
+    "rvm": lambda: float(np.mean(np.clip(ADVANTAGE, -0.8, 0.8) * mse(V))),
+    "awm": lambda: awm(lambda e, s: -s * ((e + 1e-10) ** 0.25 - 1e-10**0.25) / 0.25, 0.05, 1.0),
+    "awm plain": lambda: awm(lambda e, s: -e, 0.05, 0.8),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_its_value_is_the_one_computed_by_hand(name: str) -> None:
+    assert float(terms_of(name).total().detach()) == pytest.approx(EXPECTED[name](), rel=1e-10)
+
+
+# ---------------------------------------------------------------------------------------------- the first step
+
+
+def flow_pull(signed: np.ndarray) -> np.ndarray:
+    """The gradient of flow matching with signed weights, at the frozen model."""
+    return 2 * by_items(signed) * (V_REF - U) / (NUM * B)
+
+
+STARTS: dict[str, Callable[[], np.ndarray]] = {
+    "flow": lambda: flow_pull(WEIGHT),
+    "nft": lambda: 0.7 * flow_pull(2 * PREFERENCE - 1),
+    "dpo": lambda: 0.5 * flow_pull(np.resize([1.0, -1.0], B)),
+    "crd": lambda: flow_pull(_centred(2 * PREFERENCE - 1, 4)),
+    "rvm": lambda: flow_pull(np.clip(ADVANTAGE, -0.8, 0.8)),
+    "awm plain": lambda: flow_pull(np.clip(ADVANTAGE, -0.8, 0.8)),
+}
+"""What `strength` promises: the first step pulls as flow matching does, towards a clip or away from it."""
+
+
+def _centred(x: np.ndarray, k: int) -> np.ndarray:
+    return (x.reshape(-1, k) - x.reshape(-1, k).mean(axis=1, keepdims=True)).ravel()
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_the_first_step_pulls_as_hard_as_flow_matching(name: str) -> None:
+    np.testing.assert_allclose(gradient(name, V_REF), STARTS[name](), rtol=1e-9, atol=1e-15)
+
+
+def test_a_pair_begins_at_log_2_and_pulls_its_takes_apart() -> None:
+    found = terms_of("dpo", V_REF)
+    assert float(found.terms["dpo"].detach()) == pytest.approx(math.log(2), rel=1e-12)
+    assert float(found.diagnostics["dpo_right"]) == 0.5
+    same = np.repeat(V_REF[::2] - U[::2], 2, axis=0) + U
+    pull = gradient("dpo", same, same)
+    np.testing.assert_allclose(pull[::2], -pull[1::2], rtol=1e-9)
+
+
+def test_a_policy_ratio_is_1_at_the_first_step() -> None:
+    for name in ("awm", "awm plain"):
+        found = terms_of(name, V_REF, advantage=np.full(B, 0.5))
+        assert float(found.terms["awm"].detach()) == -0.5
+        assert float(found.diagnostics["awm_clipped"]) == 0.0
+
+
+@pytest.mark.parametrize("name", ["crd", "rvm", "awm"])
+def test_equal_scores_teach_nothing(name: str) -> None:
+    assert not gradient(name, V_REF, preference=np.full(B, 0.7), advantage=np.zeros(B)).any()
+
+
+@pytest.mark.parametrize("name", ["nft", "dpo", "crd", "rvm", "awm plain"])
+def test_shuffled_scores_change_nothing_on_average(name: str) -> None:
+    """Over all shifts of the scores within the takes of a prompt the pulls cancel: every clip has had every score."""
+    size = 2 if name == "dpo" else 4
+    total = np.zeros((B, *SHAPE))
+    columns = {"preference": _even(PREFERENCE), "advantage": _centred(ADVANTAGE, 4) / 10}
+    if name == "dpo":  # the order of rows is the score
+        swapped = np.arange(B) ^ 1
+        signs = gradient(name, V_REF) + _swapped_back(swapped)
+        np.testing.assert_allclose(signs, 0, atol=1e-14)
+        return
+    for shift in range(size):
+        rolled = {key: np.roll(x.reshape(-1, size), shift, axis=1).ravel() for key, x in columns.items()}
+        total += gradient(name, V_REF, **rolled)
+    np.testing.assert_allclose(total, 0, atol=1e-14)
+
+
+def _even(preference: np.ndarray) -> np.ndarray:
+    """Preferences whose mean over the takes of a prompt is 1/2."""
+    return 0.5 + _centred(preference, 4) / 2
+
+
+def _swapped_back(order: np.ndarray) -> np.ndarray:
+    """The pull on each clip where each pair is the other way round."""
+    leaf = torch.tensor(V_REF, requires_grad=True)
+    objective = build_objective(TrainSpec.model_validate({"objective": KINDS["dpo"]}))
+    own = own_clips(leaf)
+    swapped = OwnClips(
+        **{
+            **vars(own),
+            "target_BCTHW": own.target_BCTHW[order],
+            "velocity_BCTHW": leaf[order],
+            "reference_BCTHW": torch.tensor(V_REF)[order],
+        }
+    )
+    objective.terms(swapped).total().backward()
+    assert leaf.grad is not None
+    return leaf.grad.numpy()
+
+
+def test_the_optimum_of_nft_lies_two_r_minus_one_over_beta_residuals_away() -> None:
+    best = V_REF - by_items((2 * PREFERENCE - 1) / 0.3) * (V_REF - U)
+    np.testing.assert_allclose(gradient("nft", best), 0, atol=1e-14)
+
+
+def test_an_implicit_reward_that_is_reached_pulls_no_more() -> None:
+    """Errors that fell by just what was wanted: u is moved to the side of v_ref, further for better clips."""
+    wanted = _centred(2 * PREFERENCE - 1, 4) / 2.0
+    scale = np.sqrt(1 - wanted / mse(V_REF))
+    np.testing.assert_allclose(gradient("crd", U + by_items(scale) * (V_REF - U)), 0, atol=1e-14)
+
+
+# ---------------------------------------------------------------------------------------------- beta: auto
+
+
+def test_beta_rises_until_pairs_count_as_learned_and_no_further() -> None:
+    assert next_beta(None, 0.5, 0.2) == FIRST_BETA
+    assert next_beta(10.0, 0.5, 0.2) > 10.0 > next_beta(10.0, 0.1, 0.2)
+    beta, apart = FIRST_BETA, 1e-3  # twice a margin of beta / 2 x apart
+    for _ in range(3000):
+        beta = next_beta(beta, 1 / (1 + math.exp(beta / 2 * apart)), 0.2)
+    assert 1 / (1 + math.exp(beta / 2 * apart)) == pytest.approx(0.2, abs=1e-3)
+    assert next_beta(1e6, 0.5, 0.2) == 1e6 and next_beta(1.0, 0.0, 0.2) == 1.0
+
+
+@pytest.mark.parametrize("last", [{}, {"dpo_beta": 40.0, "dpo_unsure": 0.4}])
+def test_an_automatic_beta_comes_from_the_step_before_and_does_not_change_the_first_pull(
+    last: Mapping[str, float],
+) -> None:
+    objective = build_objective(TrainSpec.model_validate({"objective": {"kind": "dpo"}}))
+    leaf = torch.tensor(V_REF, requires_grad=True)
+    found = objective.terms(OwnClips(**{**vars(own_clips(leaf)), "last": last}))
+    expected = next_beta(40.0, 0.4, 0.2) if last else FIRST_BETA
+    assert float(found.diagnostics["dpo_beta"]) == pytest.approx(expected)
+    found.total().backward()
+    assert leaf.grad is not None
+    np.testing.assert_allclose(leaf.grad.numpy(), flow_pull(np.resize([1.0, -1.0], B)), rtol=1e-9)
+
+
+# ---------------------------------------------------------------------------------------------- parts of a batch
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_parts_of_whole_units_have_the_gradient_and_the_curves_of_the_whole(name: str) -> None:
+    spec = TrainSpec.model_validate({"objective": KINDS[name]})
+    objective, size = build_objective(spec), objective_needs(spec).unit_size
+    whole, curves = gradient(name, V), terms_of(name)
+    for num in {1, 2, 4, 8} & {n for n in range(1, B + 1) if B // n % size == 0}:
+        leaf, sums = torch.tensor(V, requires_grad=True), {key: 0.0 for key in (*curves.terms, *curves.diagnostics)}
+        for at in range(0, B, B // num):
+            rows = slice(at, at + B // num)
+            found = objective.terms(own_clips(leaf[rows], rows=rows))
+            (found.total() / num).backward()
+            for key, value in {**found.terms, **found.diagnostics}.items():
+                sums[key] += float(value.detach()) / num
+        assert leaf.grad is not None
+        np.testing.assert_allclose(leaf.grad.numpy(), whole, rtol=1e-12, atol=1e-15)
+        for key, value in {**curves.terms, **curves.diagnostics}.items():
+            assert sums[key] == pytest.approx(float(value.detach()), rel=1e-12), key
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_it_says_it_needs_is_what_it_reads(name: str) -> None:
+    """Other columns may be missing, and the frozen model is asked for only where it is compared with."""
+    spec = TrainSpec.model_validate({"objective": KINDS[name]})
+    needs, objective = objective_needs(spec), build_objective(spec)
+    own = own_clips(torch.tensor(V))
+    bare = {key: own.columns[key] for key in needs.columns}
+    reference = own.reference_BCTHW if needs.reference else None
+    found = objective.terms(OwnClips(**{**vars(own), "columns": bare, "reference_BCTHW": reference}))
+    assert float(found.total()) == float(objective.terms(own).total())
