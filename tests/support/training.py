@@ -60,6 +60,8 @@ def assignment_of(
     sampler = SamplerSettings(num_steps=1, guidance_scale=1.0, shift=1.0, scheduler="FlowMatchEulerDiscreteScheduler")
     return Assignment(
         key="0" * 64,
+        checkpoint="0" * 64,
+        until=spec.num_steps,
         parent="the base",
         start=start,
         spec=spec,

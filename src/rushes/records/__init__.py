@@ -16,7 +16,6 @@ from rushes.records.derived import (
     PromptGain,
     Rejection,
     RunHeader,
-    Sample,
     Score,
     Scorecard,
     UnmeasuredDimension,
@@ -38,6 +37,7 @@ from rushes.records.expensive import (
     Scored,
     Unscored,
 )
+from rushes.records.sample import Sample
 from rushes.records.stated import AccuracyRow, Column, ObjectiveNeeds
 from rushes.records.watched import WatchedPrompt, WatchPoint
 
