@@ -111,7 +111,11 @@ def _anomaly(spec: VBenchMeasurerSpec, judge: Judge | None, device: str) -> Anom
     if spec.anomaly != "judge":
         return ImageClassifiers(spec.anomaly, device)
     if judge is None:
-        raise RecipeError("anomaly=judge needs a judge", next_step="name measure.measurer.options.judge, or a folder of classifiers in measure.measurer.options.anomaly")
+        raise RecipeError(
+            "anomaly=judge needs a judge",
+            next_step="name measure.measurer.options.judge, or a folder of classifiers in "
+            "measure.measurer.options.anomaly",
+        )
     return JudgedAnomaly(judge)
 
 
