@@ -111,8 +111,8 @@ def heal_command(home: str) -> str:
 def nearest(word: str, names: Collection[str]) -> str | None:
     """The name that somebody who typed `word` meant; None where none is so similar that it would be more than a guess.
 
-    A name is similar that differs by a letter or two, by case or by signs, or that alone has all parts of the word:
-    `steps` for `num_steps`.
+    A name is similar that differs by a letter or two, by case, by signs or by `num_`, or that alone has all parts of
+    the word: `rate` for `learning_rate`.
 
     Args:
         word: what was typed.
@@ -130,8 +130,8 @@ def nearest(word: str, names: Collection[str]) -> str | None:
 
 
 def _likeness(word: str, name: str) -> float:
-    """How much of two names agrees, 0 to 1, without case and signs."""
-    one, other = ("".join(filter(str.isalnum, each.casefold())) for each in (word, name))
+    """How much of two names agrees, 0 to 1, without case, signs and the `num_` of counts."""
+    one, other = ("".join(filter(str.isalnum, each.casefold().removeprefix("num_"))) for each in (word, name))
     return SequenceMatcher(None, one, other).ratio()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,11 @@ from rushes.store.files import is_hidden
 from rushes_vbench.catalogue import facts, identifier
 from rushes_vbench.names import file_name, parse
 from rushes_vbench.placing import dimension_folders
-from rushes_vbench.suite import Suite
+from rushes_vbench.suite import INSTALLED, Suite
 
 Kind = Literal["missing", "stray", "unreadable", "short", "uneven"]
 """`uneven`: clips of a Diversity prompt with different numbers of frames, on which the evaluator crashes."""
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.+-]+")
 KINDS: Final[tuple[Kind, ...]] = ("missing", "stray", "unreadable", "short", "uneven")
 """All kinds."""
 
@@ -70,7 +72,12 @@ Probe = Callable[[Path], VideoFacts | str]
 
 
 def check_folder(
-    folder: Path, suite: Suite, *, dimensions: Sequence[str] = (), probe: Probe | None = None
+    folder: Path,
+    suite: Suite,
+    *,
+    dimensions: Sequence[str] = (),
+    probe: Probe | None = None,
+    suite_path: str = INSTALLED,
 ) -> list[Checked]:
     """Check a folder of clips.
 
@@ -82,6 +89,7 @@ def check_folder(
         suite: supplies the expected names.
         dimensions: check only these in a folder by dimension; empty for all of the suite.
         probe: reads every file that is present (`probe_video`); None checks names only.
+        suite_path: what the user named as the suite, for the error.
 
     Raises:
         InputError: there is no such folder, or it is flat and dimensions were given.
@@ -97,11 +105,15 @@ def check_folder(
         return [_check(own, folder, folder, suite, probe)]
     if dimensions:
         target = folder.with_name(f"{folder.name}-by-dimension")
+        name = _NOT_IN_NAMES.sub("-", folder.name)
+        arrange = command(
+            "vbench", "export", folder, target, "--suite", suite_path, "--layout", "by-dimension", "--name", name
+        )
         raise InputError(
             "a flat folder has no dimensions of its own",
             expected="a folder with a sub-folder per dimension",
             got=str(folder),
-            next_step=f"arrange it: {command('vbench', 'export', folder, target, '--layout', 'by-dimension')}",
+            next_step=f"arrange it: {arrange}",
         )
     return [_check("", folder, folder, suite, probe)]
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from rushes.cli.main import main
 from rushes.context import executor_of
 from rushes.families.folder import family_of
 from rushes.families.load import load_family
+from rushes.llm.connect import connect
 from rushes.llm.ledger import Ledger
-from rushes.llm.server import connect
 from rushes.llm.server_key import secret_from
 from rushes.pipeline import improve
 from rushes.plan.gpus import find_gpu
@@ -33,9 +34,8 @@ from rushes.train.kernels import choose_kernel
 from rushes.train.launch import device_of
 from rushes.train.optimizer import make_optimizer
 from rushes.train.probe import AttentionCall
-from rushes.train.shelf import shelved
 from rushes.train.tracker import make_tracker
-from tests.support.followed import commands_in, failing, meant, read, settings_in, step_of
+from tests.support.followed import commands_in, failing, meant, printed_step, read, settings_in, step_of
 from tests.support.tiny_families import TINY
 from tests.support.tiny_recipe import small
 from tests.support.tiny_wan import TINY_SHAPE
@@ -260,10 +260,13 @@ def test_name_the_columns(tmp_path: Path) -> None:
 
 
 def test_see_the_progress(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for command in (["report", str(begun)], ["export", "transformer", str(begun)]):
-        (status,) = commands_in(failing(command, capsys))
-        assert main(status) == 0
+    steps = [failing(command, capsys) for command in (["report", str(begun)], ["export", "transformer", str(begun)])]
+    assert commands_in(steps[0]) == commands_in(steps[1])
+    for command in commands_in(steps[0]):
+        assert main(command) == 0
         capsys.readouterr()
+    assert main(["report", str(begun)]) == 0
+    assert main(["export", "transformer", str(begun)]) == 0
 
 
 def test_take_all_clips(begun: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -290,18 +293,6 @@ def test_allow_the_change(begun: Path, recipe: Recipe) -> None:
         pass
 
 
-def test_delete_the_rows_that_do_not_fit(tmp_path: Path) -> None:
-    import torch
-
-    def make(part: slice) -> dict[str, torch.Tensor]:
-        return {"z": torch.ones(part.stop - part.start, 2)}
-
-    shelved(tmp_path, "rows", 3, 2, make)
-    assert "delete that file" in step_of(lambda: shelved(tmp_path, "rows", 4, 2, make))
-    next(tmp_path.glob("rows-z.*")).unlink()
-    assert len(shelved(tmp_path, "rows", 4, 2, make)["z"]) == 4
-
-
 # ---------------------------------------------------------------------------------------------- export
 
 
@@ -326,3 +317,61 @@ def test_name_another_folder(finished: Path, tmp_path: Path, capsys: pytest.Capt
     for taken in ("full", "full/x"):
         assert "--out" in failing([*command, str(tmp_path / taken)], capsys)
     assert main([*command, str(tmp_path / "new")]) == 0
+
+
+def test_export_what_an_unfinished_run_has(recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = tmp_path / "my first run"
+    improve(recipe, home, until="train")
+    step = failing(["export", "hub", str(home), "--license", "mit"], capsys)
+    run, lora, transformer = commands_in(step)
+    assert main([*lora, "--rank", "2"]) == 0 and main(transformer) == 0
+    assert main(run) == 0 and main(["export", "hub", str(home), "--license", "mit"]) == 0
+
+
+def test_name_a_checkpoint(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["export", "transformer", str(finished), "--out", str(tmp_path / "out"), "--checkpoint"]
+    assert main([*command, "zz"]) == 2
+    said = capsys.readouterr().err
+    assert "--checkpoint" in printed_step(said)
+    assert main([*command, said.partition("expected: one of ")[2].split()[0]]) == 0
+
+
+@pytest.mark.parametrize(("names", "form"), [("_KOHYA", "kohya"), ("_NAMES", "comfyui"), ("_NAMES", "merged")])
+def test_export_for_diffusers_what_others_do_not_know(
+    names: str,
+    form: str,
+    finished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(f"rushes.export.native.{names}", {})
+    rank = [] if form == "merged" else ["--rank", "2"]
+    step = failing(["export", form, str(finished), "--out", str(tmp_path / "a"), *rank], capsys)
+    (transformer,) = commands_in(step)
+    assert main([*transformer, "--out", str(tmp_path / "b")]) == 0
+
+
+def test_name_the_licence(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["export", "hub", str(finished), "--out", str(tmp_path / "out")]
+    licence = failing(command, capsys).split()[-2:]
+    assert main([*command, *licence]) == 0
+
+
+# ---------------------------------------------------------------------------------------------- damage
+
+
+def test_check_and_run_again_what_is_damaged(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / 'it\'s "my" run'
+    shutil.copytree(finished, home)
+    blob = max((home / "blobs").rglob("*"), key=lambda path: path.stat().st_size if path.is_file() else -1)
+    blob.write_bytes(blob.read_bytes()[:-1] + b"?")
+    (home / "derived" / "focus.json").write_text("{")
+    step = failing(["export", "transformer", str(home)], capsys)
+    check, run = commands_in(step)
+    assert check[0] == "check" and run[0] == "run"
+    assert main(check) in (0, 1) and main(run) == 0
+    assert main(["check", str(home)]) == 0, "nothing is damaged any more"
+    assert main(["export", "transformer", str(home)]) == 0

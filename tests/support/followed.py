@@ -14,7 +14,8 @@ from rushes.recipe.load import parse_recipe
 from rushes.recipe.recipe import Recipe
 
 _SETTING = re.compile(r"([a-z_]+(?:\.[\w-]+)+)(?:=|: | to )([^\s,;)]+)")
-_COMMAND = re.compile(r"rushes ([a-z].*?)(?=; | \(|, or |$)", re.MULTILINE)
+_SET = re.compile(r"--set ('[^']*'|\S+)")
+_COMMAND = re.compile(r"rushes ([a-z].*?)(?=; | \(|, or | && |$)", re.MULTILINE)
 
 
 def step_of(call: Callable[[], object]) -> str:
@@ -33,6 +34,12 @@ def printed_step(printed: str) -> str:
 def settings_in(step: str) -> list[str]:
     """Every setting that a step gives a value, as `--set` takes it."""
     return [f"{name}={value}" for name, value in _SETTING.findall(step)]
+
+
+def ways_in(step: str) -> list[list[str]]:
+    """The alternatives of a step that are settings, each as what `--set` is to be given, all of it together."""
+    found = [_SET.findall(way) for way in re.split(r"[,;] or |, then | or (?=--set)", step)]
+    return [[shlex.split(word.rstrip(",;"))[0] for word in words] for words in found if words]
 
 
 def commands_in(step: str) -> list[list[str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -19,19 +20,19 @@ from rushes.recipe.schema import find
 from rushes.recipe.template import recipe_yaml
 from tests.support.advice import (
     ROOT,
-    Advice,
-    all_advice,
     all_options,
     as_lines,
     claims_of,
     command_problem,
+    foreign_problem,
     gaps,
     read_table,
 )
+from tests.support.advice_in_source import Advice, Unreadable, all_advice, read_source
 from tests.support.sandbox_recipe import sandbox_recipe
 
 SECTIONS = frozenset(Recipe.model_fields)
-FOLLOWED = ROOT / "tests" / "pipeline" / "test_advice_followed.py"
+FOLLOWED = sorted((ROOT / "tests" / "pipeline").glob("test_advice_*.py"))
 
 
 def name(advice: Advice) -> str:
@@ -46,6 +47,7 @@ def problems(text: str) -> list[str]:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     found += [f"there is no extra {extra}" for extra in claims.extras - extras.keys()]
     found += [f"there is no page {page}" for page in claims.pages if not (ROOT / page).is_file()]
+    found += [foreign_problem(words) for words in claims.foreign]
     for setting, value in claims.settings:
         found.append(setting_problem(setting, value))
     return [each for each in found if each is not None]
@@ -71,7 +73,26 @@ def test_the_source_is_read() -> None:
     assert "name another file, or overwrite it with --force" in texts, "a plain text"
     assert any("'rushes[servers]'" in text for text in texts), "a constant"
     assert any(text.startswith("write one with: rushes init {path}") for text in texts), "a function's result"
-    assert any("use weights.kind: rank" in text for text in texts), "an entry of a dictionary"
+    assert any("--set weights.kind=rank" in text for text in texts), "an entry of a dictionary"
+
+
+def test_a_text_that_cannot_be_read_is_not_overlooked(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def f(words):\n    raise UserError('x', next_step=words[0].strip())\n")
+    with pytest.raises(Unreadable, match=r"a\.py, line 2"):
+        read_source(tmp_path)
+    (tmp_path / "a.py").write_text(
+        "from b import HOW\n"
+        "def f(step, home):\n    raise UserError('x', next_step=step)\n"
+        "def g(home):\n    f(f'{HOW} {home}' if home else HOW, home)\n"
+        "def h(home):\n    f(command('run', f'{home}/recipe.yaml'), home)\n"
+    )
+    (tmp_path / "b.py").write_text("HOW = 'see this'\n")
+    (tmp_path / "c.py").write_text("HOW = 'another'\ndef f(step): ...\nf(1)\n")
+    assert [each.text for each in read_source(tmp_path)] == [
+        "see this {home}",
+        "see this",
+        "rushes run {home}/recipe.yaml",
+    ]
 
 
 def test_the_table_lists_every_text_once() -> None:
@@ -86,7 +107,8 @@ def test_everything_named_exists(advice: Advice) -> None:
 
 
 def test_each_text_is_covered_as_the_table_says() -> None:
-    tests = {node.name for node in ast.parse(FOLLOWED.read_text()).body if isinstance(node, ast.FunctionDef)}
+    bodies = [ast.parse(path.read_text()).body for path in FOLLOWED]
+    tests = {node.name for body in bodies for node in body if isinstance(node, ast.FunctionDef)}
     for advice, how in read_table().items():
         has_claims = bool(claims_of(advice.text, SECTIONS))
         if how == "plain":
@@ -109,6 +131,10 @@ def test_each_text_is_covered_as_the_table_says() -> None:
         ("set train.optimizer: adamx", "cannot be"),
         ("pip install 'rushes[fast]'", "no extra"),
         ("see docs/nothing.md", "no page"),
+        ("pip install -c nothing.txt ray", "no file"),
+        ("pip install ray==", "pip"),
+        ("git clone it's", "quot"),
+        ("python -m lab.judge.trane --folder FOLDER", "no module"),
     ],
 )
 def test_what_does_not_exist_is_noticed(text: str, problem: str) -> None:

@@ -42,7 +42,9 @@ def show_status(home: Path, *, as_json: bool) -> None:
     total = ("all", "", "", "", duration_text(status.seconds), time_text(status.left_s))
     show_table(columns, [*rows, total], total=True)
     show_watch(watched)
-    if status.last_failure is not None:
+    for failed in status.failures:
+        say(failed)
+    if status.last_failure is not None and status.state != "finished":
         say(f"last failure: {status.last_failure}")
 
 

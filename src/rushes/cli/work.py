@@ -149,8 +149,13 @@ def show_report(home: Path, *, rebuild: bool, open_in_browser: bool) -> None:
         is_done = run.is_done
         scorecard = None if rebuild else run.scorecard()
     if not is_done:
+        from rushes.plan.status import read_status
+
+        status = read_status(home)
+        failed = [*status.failures, *([status.last_failure] if status.last_failure else [])]
         raise StoreError(
             f"the run in {home} is not finished, so its report is missing or preliminary",
+            got="; ".join(failed) or "no failure: it was stopped, or works still",
             next_step=f"see its progress: {command('status', home)}; then continue it: {resume_command(home)}",
         )
     if scorecard is None or not (home / REPORT_FILE).is_file():

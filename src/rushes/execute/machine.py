@@ -30,7 +30,7 @@ def check_device(name: str) -> None:
             "there is no such kind of device",
             expected="cpu, cuda, cuda:0, cuda:1, ... or mps",
             got=name,
-            next_step="correct runtime.device",
+            next_step="--set runtime.device=cpu, or another of these",
         ) from error
     if device.type == "cuda":
         _check_cuda(device)

@@ -231,7 +231,8 @@ def check_shape(shape: ShapeSpec, model: str, *, frame_step: int, pixel_step: in
             f"{model} cannot make clips of this shape",
             expected=grid.in_words(),
             got=f"{shape.num_frames} frames of {shape.height_px} x {shape.width_px}",
-            next_step=f"the nearest legal shape is {near.num_frames} frames of {near.height_px} x {near.width_px}",
+            next_step=f"the nearest legal shape: --set shape.num_frames={near.num_frames} "
+            f"--set shape.height_px={near.height_px} --set shape.width_px={near.width_px}",
         )
 
 

@@ -18,6 +18,8 @@ Wanted = TypeVar("Wanted")
 Form = TypeVar("Form", bound="ReplyForm")
 _SHOWN: Final = 160
 _KEPT: Final = 2000
+_LONG: Final = 4096
+"""Tokens that are enough for most thoughts."""
 _THOUGHTS: Final = re.compile(r"<think>.*?</think>|\A(?:(?!<think>).)*?</think>", re.DOTALL)
 """Also without their beginning, which some chat templates write themselves."""
 _TRAILING_COMMA: Final = re.compile(r",(\s*[}\]])")
@@ -34,6 +36,10 @@ class Unusable(ValueError):
     """A reply that cannot be used; the message tells the model what to correct."""
 
 
+class CutOff(Unusable):
+    """A reply that is longer than was allowed."""
+
+
 @dataclass(frozen=True)
 class Ask(Generic[Wanted]):
     """A request, and how to parse its reply."""
@@ -46,6 +52,8 @@ class Ask(Generic[Wanted]):
     Raises:
         Unusable: it cannot be parsed.
     """
+    limit: str = ""
+    """The setting that allows longer replies; empty where there is none."""
 
 
 def ask_all(model: ChatModel, asks: Sequence[Ask[Wanted]], num_tries: int) -> list[Wanted | Failed]:
@@ -74,19 +82,22 @@ def ask_all(model: ChatModel, asks: Sequence[Ask[Wanted]], num_tries: int) -> li
                 results[position] = asks[position].read(_whole(reply))
                 del pending[position]
             except Unusable as error:
-                results[position] = _unusable(error, attempt)
+                results[position] = _unusable(error, asks[position], attempt)
                 pending[position] = _again(request, reply, str(error))
     return [results[position] for position in range(len(asks))]
 
 
-def _unusable(error: Unusable, attempt: int) -> Failed:
+def _unusable(error: Unusable, ask: Ask[Any], attempt: int) -> Failed:
+    said = f"{error} ({attempt} {'try' if attempt == 1 else 'tries'})"
+    if isinstance(error, CutOff) and ask.limit:
+        said += f"; longer replies: --set {ask.limit}={max(_LONG, 2 * ask.request.max_tokens)}"
     # The model has answered: the same request would get the same reply.
-    return Failed(UNUSABLE, f"{error} ({attempt} {'try' if attempt == 1 else 'tries'})", retry="useless")
+    return Failed(UNUSABLE, said, retry="useless")
 
 
 def _whole(reply: ChatReply) -> str:
     if reply.is_cut:
-        raise Unusable(f"the reply is cut off after {reply.text[-_SHOWN:]!r}")
+        raise CutOff(f"the reply is cut off after {reply.text[-_SHOWN:]!r}")
     return reply.text
 
 

@@ -20,6 +20,7 @@ from rushes.plan.counts import WATCH_TABLES, planned_totals
 from rushes.plan.measured import Spent, spent
 from rushes.recipe.load import load_recipe
 from rushes.store.run import Run
+from rushes.store.shortfall import failed_words
 from rushes.store.table import Table
 
 State = Literal["finished", "running", "stopped"]
@@ -79,6 +80,8 @@ class RunStatus:
     """In the order in which the run reached them."""
     last_failure: str | None
     """The last failure; None if there was none."""
+    failures: tuple[str, ...]
+    """How much of a stage failed and has not succeeded since, and the commonest reason, for each such stage."""
 
     @property
     def seconds(self) -> float:
@@ -119,6 +122,7 @@ def read_status(home: Path) -> RunStatus:
             last_event_at=_time_of(events[-1]) if events else None,
             stages=_stages(run, events),
             last_failure=_last_failure(events),
+            failures=_failures(run),
         )
 
 
@@ -201,12 +205,19 @@ def _last(events: Sequence[Mapping[str, Any]], name: str) -> int | None:
 # ---------------------------------------------------------------------------------------------- the rest
 
 
+def _failures(run: Run) -> tuple[str, ...]:
+    found = [(name, table.num_records(), table.failures()) for name, table in run.tables().items()]
+    return tuple(failed_words(name, num_done + len(failed), failed) for name, num_done, failed in found if failed)
+
+
 def _last_failure(events: Sequence[Mapping[str, Any]]) -> str | None:
     for event in reversed(events):
         if event.get("event") == "item_failed":
             return f"{event.get('stage')}: {event.get('error_type')}: {event.get('message')}"
         if event.get("event") == "stage_failed":
             return f"{event.get('stage')}: {event.get('problem')}"
+        if event.get("event") == "run_failed":
+            return str(event.get("problem"))
     return None
 
 

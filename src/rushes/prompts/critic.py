@@ -56,7 +56,8 @@ class FeasibilityCritic:
             dimension="" if prompt.origin == "caption" else prompt.dimension.replace("_", " "),
             description="",
         )
-        return Ask(ChatRequest(turns, _MAX_TOKENS, schema=schema_of(VerdictForm)), _read)
+        asked = ChatRequest(turns, self.spec.max_tokens or _MAX_TOKENS, schema=schema_of(VerdictForm))
+        return Ask(asked, _read, "prompts.screen.critic.max_tokens")
 
     def _verdict(self, prompt: Prompt, form: VerdictForm | Failed) -> Verdict:
         criterion, reason = (None, form.message) if isinstance(form, Failed) else (form.criterion, form.reason)

@@ -73,12 +73,16 @@ class LlmQuestions:
         )
         asked = ChatRequest(
             messages=turns,
-            max_tokens=64 + 2 * self.spec.num_each * _TOKENS_EACH,
+            max_tokens=self.spec.max_tokens or 64 + 2 * self.spec.num_each * _TOKENS_EACH,
             temperature=self.spec.temperature,
             seed=request.seed,
             schema=_schema(self.spec.num_each),
         )
-        return Ask(asked, lambda text: questions_in(text, request.dimension, self.spec.num_each))
+        return Ask(
+            asked,
+            lambda text: questions_in(text, request.dimension, self.spec.num_each),
+            "prompts.questions.max_tokens",
+        )
 
 
 def _schema(num_each: int) -> Schema:

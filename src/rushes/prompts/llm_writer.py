@@ -25,6 +25,7 @@ _CHATTER: Final = re.compile(
     r"^(here('s| is| are)|sure|certainly|of course|okay|the prompt)\b|```|[{}<>|]", re.IGNORECASE
 )
 _MIN_WORDS: Final = 3
+_LIMIT: Final = "prompts.writer.max_tokens"
 _SAME: Final = 0.97
 
 
@@ -87,7 +88,7 @@ class LlmWriter:
                 raise Unusable("it repeats an example instead of giving a new idea")
             return prompt
 
-        return Ask(replace(request, messages=turns), read)
+        return Ask(replace(request, messages=turns), read, _LIMIT)
 
     def _augment(self, brief: Brief, base: str) -> Ask[str]:
         turns = render(
@@ -99,12 +100,12 @@ class LlmWriter:
             max_words=self.spec.max_words,
         )
         request = self._request(brief, "augment", self.spec.max_words)
-        return Ask(replace(request, messages=turns), lambda text: prompt_in(text, self.spec.max_words * 2))
+        return Ask(replace(request, messages=turns), lambda text: prompt_in(text, self.spec.max_words * 2), _LIMIT)
 
     def _request(self, brief: Brief, step: str, max_words: int) -> ChatRequest:
         return ChatRequest(
             messages=(),
-            max_tokens=32 + _TOKENS_PER_WORD * max_words,
+            max_tokens=self.spec.max_tokens or 32 + _TOKENS_PER_WORD * max_words,
             temperature=self.spec.temperature,
             seed=seed_from_key(str(brief.seed), step),
             schema=schema_of(PromptForm),

@@ -79,6 +79,7 @@ class LlmWriterSpec(Spec):
     """A language model that writes prompts: base prompts by analogy with the seeds, then augmented ones."""
 
     spec_name: ClassVar[str] = "writer.llm"
+    added_later: ClassVar[frozenset[str]] = frozenset({"max_tokens"})
 
     kind: Literal["llm"] = "llm"
     model: ModelSpec = LocalModelSpec()
@@ -97,12 +98,15 @@ class LlmWriterSpec(Spec):
     """Sampling temperature."""
     num_tries: Annotated[int, Field(ge=1, le=5)] = 2
     """Attempts per prompt until a reply can be used."""
+    max_tokens: Annotated[int, Field(ge=16)] | None = None
+    """Longest reply, tokens; null for what the answer needs. Raise it for a model that thinks before it answers."""
 
 
 class LlmQuestionsSpec(Spec):
     """A language model that turns prompts into yes/no questions of both polarities."""
 
     spec_name: ClassVar[str] = "questions.llm"
+    added_later: ClassVar[frozenset[str]] = frozenset({"max_tokens"})
 
     kind: Literal["llm"] = "llm"
     model: ModelSpec = LocalModelSpec()
@@ -115,12 +119,15 @@ class LlmQuestionsSpec(Spec):
     """Sampling temperature."""
     num_tries: Annotated[int, Field(ge=1, le=5)] = 3
     """Attempts per prompt until a reply can be used."""
+    max_tokens: Annotated[int, Field(ge=16)] | None = None
+    """Longest reply, tokens; null for what the answer needs. Raise it for a model that thinks before it answers."""
 
 
 class CriticSpec(Spec):
     """A language model that refuses prompts that no video could show, by a written rubric."""
 
     spec_name: ClassVar[str] = "critic.llm"
+    added_later: ClassVar[frozenset[str]] = frozenset({"max_tokens"})
 
     kind: Literal["llm"] = "llm"
     model: ModelSpec = LocalModelSpec()
@@ -131,6 +138,8 @@ class CriticSpec(Spec):
     """False records the verdicts and refuses nothing: for ablations."""
     num_tries: Annotated[int, Field(ge=1, le=5)] = 2
     """Attempts per prompt until a reply can be used."""
+    max_tokens: Annotated[int, Field(ge=16)] | None = None
+    """Longest reply, tokens; null for what the answer needs. Raise it for a model that thinks before it answers."""
 
 
 class VlmAskingSpec(Spec):

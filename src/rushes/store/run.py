@@ -12,6 +12,7 @@ Single files that are read again have their sums beside them, see `rushes.store.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from typing import Any, Final, Self, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from rushes.errors import FileCorrupt, RecordCorrupt, StoreError
+from rushes.errors import FileCorrupt, RecordCorrupt, StoreError, UserError
 from rushes.execute.local import LocalExecutor
 from rushes.execute.progress import OnProgress
 from rushes.execute.stop import StopSignal
@@ -153,7 +154,10 @@ class Run:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, UserError) and self._lock is not None:
+            with contextlib.suppress(StoreError):  # the log may be on the disk that is full
+                self.log.write("run_failed", problem=str(error))
         self.close()
 
     # ---------------------------------------------------------------- tables and work

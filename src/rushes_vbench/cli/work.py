@@ -100,7 +100,8 @@ def check_clips(folder: Path, suite_path: str, spellings: Sequence[str], *, name
 
     wanted = [named(spelling) for spelling in spellings]
     suite = _read_suite(suite_path)
-    found = check_folder(folder, suite, dimensions=wanted, probe=None if names_only else probe_video)
+    probe = None if names_only else probe_video
+    found = check_folder(folder, suite, dimensions=wanted, probe=probe, suite_path=suite_path)
     _show_checked(found)
     for checked in found:
         shown: dict[str, int] = {}

@@ -26,6 +26,9 @@ ZOO: Final = "https://github.com/opencv/opencv_zoo/raw/966be4cb6eefc2a4f586ed058
 """Folder `models` of the OpenCV zoo, as of May 2025, pinned because replaced files disappear from its main branch."""
 YUNET_INSTALL: Final = f"curl -fLO {ZOO}/face_detection_yunet/face_detection_yunet_2023mar.onnx"
 SFACE_INSTALL: Final = f"curl -fLO {ZOO}/face_recognition_sface/face_recognition_sface_2021dec.onnx"
+_SETTING: Final = "then --set measure.measurer.options"
+YUNET_AND_SET: Final = f"{YUNET_INSTALL}, {_SETTING}.face_finder=face_detection_yunet_2023mar.onnx"
+SFACE_AND_SET: Final = f"{SFACE_INSTALL}, {_SETTING}.face_embedder=face_recognition_sface_2021dec.onnx"
 """With `-L`, since the zoo stores them elsewhere (Git LFS) and redirects there."""
 
 
@@ -42,11 +45,11 @@ class YuNet:
     def __init__(self, weights: str | Path) -> None:
         import cv2
 
-        path = _file(weights, YUNET_INSTALL, "face_finder")
+        path = _file(weights, YUNET_AND_SET)
         try:
             self._net: Any = cv2.FaceDetectorYN.create(str(path), "", (320, 320), SURE, 0.4)
         except cv2.error as error:
-            raise _unusable(path, error, YUNET_INSTALL) from error
+            raise _unusable(path, error, YUNET_AND_SET) from error
 
     def find(self, frame_HWC: Frames) -> list[Face]:
         """See `rushes_vbench.metrics.models.FaceFinder`."""
@@ -98,11 +101,11 @@ class SFace:
     def __init__(self, weights: str | Path) -> None:
         import cv2
 
-        path = _file(weights, SFACE_INSTALL, "face_embedder")
+        path = _file(weights, SFACE_AND_SET)
         try:
             self._net: Any = cv2.FaceRecognizerSF.create(str(path), "")
         except cv2.error as error:
-            raise _unusable(path, error, SFACE_INSTALL) from error
+            raise _unusable(path, error, SFACE_AND_SET) from error
 
     def embed(self, frame_HWC: Frames, face: Face) -> F64:
         """See `rushes_vbench.metrics.models.FaceEmbedder`."""
@@ -174,17 +177,17 @@ class InsightFace:
         return np.asarray(vector, np.float64).ravel()
 
 
-def _file(path: str | Path, install: str, option: str) -> Path:
+def _file(path: str | Path, how: str) -> Path:
     found = Path(path)
     if not found.is_file():
         raise InputError(
             "there is no face model at this path",
             expected="an .onnx file of the OpenCV zoo",
             got=str(path),
-            next_step=f"{install}, then --set measure.measurer.options.{option}={install.rpartition('/')[2]}",
+            next_step=how,
         )
     return found
 
 
-def _unusable(path: Path, error: Exception, install: str) -> InputError:
-    return InputError(f"{path.name} is no model that OpenCV can use: {error}", next_step=f"download again: {install}")
+def _unusable(path: Path, error: Exception, how: str) -> InputError:
+    return InputError(f"{path.name} is no model that OpenCV can use: {error}", next_step=f"download it again: {how}")

@@ -20,7 +20,8 @@ _WIDTHS: Final = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 
 _MEAN: Final = (0.485, 0.456, 0.406)
 _STD: Final = (0.229, 0.224, 0.225)
 GET_IT: Final = (
-    "hf download timm/vgg19.tv_in1k model.safetensors --local-dir vgg19, then name the file vgg19/model.safetensors"
+    "hf download timm/vgg19.tv_in1k model.safetensors --local-dir vgg19, then "
+    "--set measure.measurer.options.vgg19=vgg19/model.safetensors"
 )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rushes.errors import StoreError
+from rushes.errors import StoreError, UserError
 from rushes.plan.counts import planned_totals
 from rushes.plan.status import StageStatus, read_status, working_pid
 from rushes.recipe.load import load_recipe
@@ -85,6 +85,19 @@ def test_state_and_last_failure(tmp_path: Path) -> None:
     assert (stopped.state, stopped.pid, stopped.name) == ("stopped", None, "tiny")
     assert stopped.last_failure == "clips: ValueError: nan"
     assert stopped.left_s is None
+
+
+def test_what_failed_is_counted_with_its_commonest_reason(tmp_path: Path) -> None:
+    with begin(tmp_path, done=[0], failed=[3, 4]):
+        pass
+    (said,) = read_status(tmp_path).failures
+    assert said.startswith("2 of 3 prompts failed: "), "all that was tried counts, not only what failed"
+
+
+def test_what_ended_a_run_is_kept_for_those_who_ask_later(tmp_path: Path) -> None:
+    with pytest.raises(UserError), begin(tmp_path):
+        raise UserError("nothing is left", got="39 of 42 drafts failed: cut off")
+    assert "39 of 42 drafts failed: cut off" in str(read_status(tmp_path).last_failure)
 
 
 def test_a_finished_run_has_nothing_left(tmp_path: Path) -> None:
