@@ -29,6 +29,7 @@ from rushes.recipe.template import recipe_yaml
 _FAMILY: Final = "ltx"
 """One whose text states have two fields, so that the shelf has several files."""
 _DIGIT: Final = re.compile(rb'"p_yes":\s*0\.(\d)')
+_COMMAND: Final = re.compile(r"rushes ((?:check|run|repair) [^;,]*?)(?=[;,]|$| && | and | then |: )")
 _MOST_COMMANDS: Final = 8
 
 
@@ -81,19 +82,23 @@ def damage(seed: int, count: int, scratch: Path) -> Iterator[Outcome]:
     bench = _prepared(scratch)
     number = num_done = 0
     while num_done < count:
-        target = TARGETS[number % len(TARGETS)]
+        target, look_first = _turn(number)
         home = scratch / "damaged"
         shutil.copytree(bench.stopped if target.in_training else bench.finished, home)
         what = _spoil(home, target, rng)
         if what is not None:
-            # By turns, for each target: damage that is looked for first, and damage that a resume meets.
-            look_first = (number // len(TARGETS) + number % len(TARGETS)) % 2 == 0
             # In a database, damage can hit what holds nothing.
             faults = _mended(bench, home, look_first=look_first, is_used=target.pattern != "records.sqlite")
             yield Outcome(f"damage {seed}: number {number}, {target.name}: {what}", tuple(faults))
             num_done += 1
         shutil.rmtree(home)
         number += 1
+
+
+def _turn(number: int) -> tuple[_Target, bool]:
+    """What is damaged, and whether a check looks for it before a resume meets it: for each target, both in turn."""
+    turn, which = divmod(number, len(TARGETS))
+    return TARGETS[which], (turn + which) % 2 == 0
 
 
 def _prepared(scratch: Path) -> _Bench:
@@ -217,10 +222,7 @@ def _mended(bench: _Bench, home: Path, *, look_first: bool, is_used: bool = Fals
 def _followed(life: Life, home: Path, run: list[str]) -> list[list[str]]:
     """What the error's next step says, done; the commands that come after it."""
     step = " ".join(life.said.partition("next:")[2].split())
-    named = [
-        found.split()
-        for found in re.findall(r"rushes ((?:check|run|repair) [^;,]*?)(?=[;,]|$| && | and | then |: )", step)
-    ]
+    named = [found.split() for found in _COMMAND.findall(step)]
     checks = [words for words in named if words[0] == "check"]
     if checks:
         return [[word.strip("`'\"") for word in words] for words in checks] + [run]

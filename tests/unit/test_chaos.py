@@ -19,7 +19,7 @@ import pytest
 
 from benchmarks.trouble import damage, folders, judging, kills
 from benchmarks.trouble.contents import contents, difference
-from benchmarks.trouble.kills import Dooms, left_alone
+from benchmarks.trouble.kills import Dooms, Straight, left_alone
 from benchmarks.trouble.lives import Life, live
 from benchmarks.trouble.places import kind_of
 from benchmarks.trouble.recipes import SECRET, verdict
@@ -104,6 +104,55 @@ def test_kills_count_runs_that_end_otherwise(tmp_path: Path, monkeypatch: pytest
     assert kinds(killed(monkeypatch, tmp_path / "forgets", lambda home: max(0, stored(home) - 1))) == {"lost"}
     broken = killed(monkeypatch, tmp_path / "raises", lambda home: 1 // int(stored(home) == 0))
     assert kinds(broken) == {"traceback"}
+
+
+def dooms(*passed: str) -> Dooms:
+    straight = Straight(None, {}, passed, 1.0)  # type: ignore[arg-type]
+    return Dooms(straight, random.Random(3), Counter(), {kind_of(place) for place in passed})
+
+
+def test_every_kind_of_write_is_met_in_the_order_of_the_run() -> None:
+    passed = tuple(f"before write {name}" for name in "a b c a d e a b f".split())
+    drawn = dooms(*passed)
+    planned = [doom.kind for doom in drawn.draw(6)]
+    assert sorted(planned) == list("abcdef") and planned.index("c") < planned.index("d") < planned.index("f")
+    drawn.unmet.clear()
+    assert [doom.kind for doom in drawn.draw(2)] == ["", ""], "the others come from the clock"
+
+
+def test_a_resumed_run_dies_at_the_place_that_is_still_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(kills, "watch", lambda home, on_place: seen.append((on_place.place, on_place.left)))
+    drawn = dooms("before write a", "before write b", "before write c", "before write c", "before write c")
+    monkeypatch.setattr(Dooms, "_moment", lambda self, kind: {"a": 0, "b": 1, "c": 3}[kind])
+    for doom in drawn.draw(5):
+        doom.begin(Path("home"))
+    assert seen == [("before write a", 1), ("before write b", 1), ("before write c", 2)]
+
+
+def test_a_kind_of_write_that_no_kill_meets_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kills, "improve", lambda recipe, home: (home / "done").write_text(""))
+    drawn = dooms("before write gone.json")
+    (found,) = list(kills.family(drawn, 1, tmp_path, "fake"))
+    assert found.faults == (Fault("lost", "no kill met gone.json"),)
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        ("after replace ..header.json.sha*.*.tmp", "header.json"),
+        ("half of write scratch/*/.text.rows.json.*.tmp", "scratch/*/text.rows.json"),
+        ("before fsync scratch/*/text-mask_BL.safetensors", "scratch/*/text-mask_BL.safetensors"),
+        ("before write blobs/tmp/.*.*.tmp", "blobs"),
+        ("after fsync derived", "derived"),
+        ("after mkdir scratch/*", "folders"),
+        ("before sql INSERT INTO records", "rows of records"),
+        ("after sql COMMIT", "a commit"),
+        ("after sql ", "tables of the database"),
+    ],
+)
+def test_the_kind_of_a_write(place: str, kind: str) -> None:
+    assert kind_of(place) == kind
 
 
 def test_two_runs_differ_in_a_record_a_file_or_a_damaged_blob(tmp_path: Path) -> None:
@@ -261,16 +310,18 @@ def test_a_row_without_a_file_that_counts_as_used(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------------------------- damage
 
 
-def mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, do: Callable[[Path, list[str]], int]) -> set[str]:
+def mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, do: Callable[[Path, list[str]], int], spoiled: str = "{damaged}"
+) -> set[str]:
     """The kinds of faults where `do` stands for the command line, on a run with a damaged scorecard."""
     monkeypatch.setattr(kills, "improve", partial(run_of, stored))
     (tmp_path / "bench").mkdir()
     straight = left_alone(None, tmp_path / "bench")  # type: ignore[arg-type]
     home = tmp_path / "bench" / "straight"
-    (home / "scorecard.json").write_text("{damaged}")
+    (home / "scorecard.json").write_text(spoiled)
     bench = damage._Bench(straight, home, home, tmp_path / "recipe.yaml", tmp_path / "log")
     monkeypatch.setattr(damage, "main", partial(do, home))
-    return {fault.kind for fault in damage._mended(bench, home, look_first=True)}
+    return {fault.kind for fault in damage._mended(bench, home, look_first=True, is_used=spoiled == "{}")}
 
 
 def heals(home: Path, command: list[str]) -> int:
@@ -282,10 +333,10 @@ def heals(home: Path, command: list[str]) -> int:
 def names_a_command(home: Path, command: list[str]) -> int:
     if command[0] == "run" and not (home / "told").exists():
         (home / "told").touch()
-        print(f"error: it is damaged\n  next:     rushes check {home} --heal --really")
+        print(f"error: it is damaged\n  next:     rushes check {home} --heal --really && rushes run x --home {home}")
         return 2
     if "--really" in command:
-        (home / "scorecard.json").write_text("{}")
+        (home / "scorecard.json").write_text("{}" if command[-1] == "--really" else "{damaged}")
     return int(command[0] == "check")
 
 
@@ -299,6 +350,17 @@ def test_damage_with_a_command_that_works(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_damage_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert mended(tmp_path, monkeypatch, lambda home, command: 0) == {"made up"}
+
+
+def test_damage_that_a_result_does_not_show_must_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mended(tmp_path, monkeypatch, lambda home, command: 0, spoiled="{}") == {"made up"}
+
+
+def test_damage_of_each_kind_is_looked_for_and_met_by_a_resume() -> None:
+    turns = [damage._turn(number) for number in range(2 * len(damage.TARGETS))]
+    assert {(target.name, first) for target, first in turns} == {
+        (target.name, first) for target in damage.TARGETS for first in (True, False)
+    }
 
 
 def test_damage_that_check_finds_but_nothing_mends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,7 +90,7 @@ def logprob_of(value: object) -> float | None:
         number = float(value)
     except OverflowError:
         return None
-    return max(_LEAST, min(0.0, number)) if math.isfinite(number) and number <= _ROUNDING else None
+    return max(_LEAST, min(0.0, number)) if -math.inf < number <= _ROUNDING else None
 
 
 @dataclass(frozen=True)

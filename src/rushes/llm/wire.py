@@ -33,6 +33,8 @@ _ALL_ON_ONE: Final = -40.0
 _CERTAIN: Final = -1e-9
 _MOST_IN_SUM: Final = 1.01
 """Largest sum of probabilities that rounding explains."""
+_MOST_TOKENS: Final = 10**9
+"""Of one request; a number beyond it counts nothing."""
 _OPTIONAL: Final = ("response_format", "top_logprobs", "logprobs", "seed", "temperature", "max_tokens")
 
 
@@ -214,7 +216,9 @@ def is_all_on_one(chances: Sequence[TokenChance]) -> bool:
 
 def _usage(value: object) -> Usage | None:
     match value:
-        case {"prompt_tokens": int(num_input), "completion_tokens": int(num_output)}:
-            return Usage(max(0, num_input), max(0, num_output))
+        case {"prompt_tokens": int(num_input), "completion_tokens": int(num_output)} if (
+            0 <= num_input <= _MOST_TOKENS and 0 <= num_output <= _MOST_TOKENS
+        ):
+            return Usage(num_input, num_output)
         case _:
             return None

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rushes.llm.chat import ChatReply, ChatRequest, Message, TokenChance, without_system
+from rushes.llm.cost import Usage
 from rushes.llm.wire import BadReply, Taken, body_of, images_allowed, is_all_on_one, reply_from
 
 
@@ -27,6 +28,13 @@ def top(*logprobs: Any) -> list[dict[str, Any]]:
 def test_what_is_no_log_probability_makes_the_reply_bad(value: Any) -> None:
     with pytest.raises(BadReply, match="expected a token with a log-probability"):
         reply_from(response(top=top(-0.1, value)), 20)
+
+
+@pytest.mark.parametrize(("num", "known"), [(5, True), (0, True), (-1, False), (10**400, False), ("5", False)])
+def test_a_usage_that_counts_nothing_is_unknown(num: Any, known: bool) -> None:
+    usage = {"prompt_tokens": num, "completion_tokens": 1}
+    text = json.dumps({"choices": [{"message": {"content": "yes"}}], "usage": usage})
+    assert reply_from(text, 0)[1] == (Usage(num, 1) if known else None)
 
 
 def test_probabilities_that_exceed_one_together_make_the_reply_bad() -> None:
