@@ -143,11 +143,16 @@ def show_report(home: Path, *, rebuild: bool, open_in_browser: bool) -> None:
     from rushes.store.run import Run
 
     with Run.view(home) as run:
-        is_done = run.is_done
+        is_done, failed = run.is_done, run.failed_at_the_end()
         scorecard = None if rebuild else run.scorecard()
     if not is_done:
+        lacks = (
+            f"{home / REPORT_FILE} shows the result without work that failed" if failed else "there is no report yet"
+        )
         raise StoreError(
-            f"the run in {home} is not finished, so its report is missing or preliminary",
+            f"the run in {home} is not finished: {lacks}",
+            expected="a finished run",
+            got="; ".join(failed) or "a run that has not come to its end",
             next_step=f"see its progress with: rushes status {home}; then run the command that started it again",
         )
     if scorecard is None or not (home / REPORT_FILE).is_file():
