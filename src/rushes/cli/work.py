@@ -146,13 +146,11 @@ def show_report(home: Path, *, rebuild: bool, open_in_browser: bool) -> None:
         is_done, failed = run.is_done, run.failed_at_the_end()
         scorecard = None if rebuild else run.scorecard()
     if not is_done:
-        lacks = (
-            f"{home / REPORT_FILE} shows the result without work that failed" if failed else "there is no report yet"
-        )
         raise StoreError(
-            f"the run in {home} is not finished: {lacks}",
-            expected="a finished run",
-            got="; ".join(failed) or "a run that has not come to its end",
+            f"the run in {home} is not finished"
+            + (f", and {home / REPORT_FILE} shows the result without work that failed" if failed else ""),
+            expected="a run that came to its end",
+            got="; ".join(failed) or "work that was not done yet",
             next_step=f"see its progress with: rushes status {home}; then run the command that started it again",
         )
     if scorecard is None or not (home / REPORT_FILE).is_file():

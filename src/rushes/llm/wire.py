@@ -175,8 +175,10 @@ def _first_token(choice: Mapping[str, Any]) -> tuple[TokenChance, ...] | None:
             pass
         case None | {"content": None | [] | [{"top_logprobs": None | []}, *_]}:
             return None
-        case {**entries} if "content" not in entries:
-            return None  # also the older format, which gives no candidates in this place
+        case {**entries} if not entries:
+            return None
+        case {"tokens": [*_]}:  # the format of completions, which gives no candidates in this place
+            return None
         case {"content": [{"logprob": _, **entries}, *_]} if "top_logprobs" not in entries:
             return None
         case _:

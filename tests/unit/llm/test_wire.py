@@ -56,7 +56,8 @@ def test_no_probabilities_are_none(found: Any) -> None:
 @pytest.mark.parametrize(
     "found",
     [
-        *(3.7, True, "yes", [], [-0.1], {"content": 3.7}, {"content": "yes"}, {"content": {"yes": 1}}),
+        *({"a": 1}, {"top_logprobs": None}, {"tokens": 3.7}, 3.7, True, "yes", [], [-0.1]),
+        *({"content": 3.7}, {"content": "yes"}, {"content": {"yes": 1}}),
         *({"content": [each]} for each in GARBAGE),
     ],
 )
