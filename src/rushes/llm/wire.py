@@ -177,10 +177,12 @@ def _first_token(choice: Mapping[str, Any]) -> tuple[TokenChance, ...] | None:
             return None
         case {**entries} if not entries:
             return None
-        case {"tokens": [*_]}:  # the format of completions, which gives no candidates in this place
-            return None
-        case {"content": [{"logprob": _, **entries}, *_]} if "top_logprobs" not in entries:
-            return None
+        case {"tokens": [str(), *_], "token_logprobs": [value, *_]} if logprob_of(value) is not None:
+            return None  # the format of completions, which gives no candidates in this place
+        case {"content": [{"token": str(), "logprob": value, **entries}, *_]} if "top_logprobs" not in entries:
+            if logprob_of(value) is not None:
+                return None
+            raise BadReply(f"expected a log-probability <= 0, got {str(value)[:_SHOWN]}")
         case _:
             # Garbage is not "no probabilities": the text beside it would be scored as certain.
             raise BadReply(f"expected the log-probabilities of tokens, got {str(given)[:_SHOWN]}")

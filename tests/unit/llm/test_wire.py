@@ -10,7 +10,17 @@ import pytest
 from rushes.llm.chat import ChatReply, ChatRequest, Message, TokenChance, without_system
 from rushes.llm.wire import BadReply, Taken, body_of, images_allowed, is_all_on_one, reply_from
 
-GARBAGE: tuple[Any, ...] = (3.7, None, "yes", [], {}, {"top_logprobs": 3.7}, {"top_logprobs": {"a": 1}})
+GARBAGE: tuple[Any, ...] = (
+    {"logprob": -0.1},
+    {"logprob": [-0.1]},
+    3.7,
+    None,
+    "yes",
+    [],
+    {},
+    {"top_logprobs": 3.7},
+    {"top_logprobs": {"a": 1}},
+)
 
 
 def response(content: Any = "yes", top: Any = None, **choice: Any) -> str:
@@ -56,7 +66,7 @@ def test_no_probabilities_are_none(found: Any) -> None:
 @pytest.mark.parametrize(
     "found",
     [
-        *({"a": 1}, {"top_logprobs": None}, {"tokens": 3.7}, 3.7, True, "yes", [], [-0.1]),
+        *({"a": 1}, {"top_logprobs": None}, {"tokens": []}, {"tokens": ["yes"]}, 3.7, True, "yes", [], [-0.1]),
         *({"content": 3.7}, {"content": "yes"}, {"content": {"yes": 1}}),
         *({"content": [each]} for each in GARBAGE),
     ],
