@@ -102,6 +102,9 @@ def test_what_stays_failed_is_said_and_the_next_run_makes_it(
     assert "error: the run is not finished" in said.err and "Http500: the judge is busy" in said.err
     assert "Http500: the judge is busy" in (home / "report.html").read_text(encoding="utf-8")
     assert not (home / "done").exists() and victims
+    assert main(["report", str(home)]) == 2
+    told = capsys.readouterr().err
+    assert "report.html shows the result without work that failed" in told and "Http500: the judge is busy" in told
 
     monkeypatch.setattr(HashJudge, "answer", real)
     assert main(["run", str(file), "--home", str(home)]) == 0

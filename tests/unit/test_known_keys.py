@@ -49,7 +49,11 @@ def test_the_log_of_events_moves_no_terminal_and_reads_back(tmp_path: Path) -> N
     log.write("item_failed", message=said)
     text = (tmp_path / "events.jsonl").read_text(encoding="utf-8")
     assert plain(text) == text and "\u6f22" in text and text.endswith("\n")
-    assert log.read()[0]["message"] == said
+    for noise in ("{}", "[]", "7", '{"event": 3}', "[" * 100_000, '{"at": "now", "event": "cut'):
+        with log.path.open("a") as file:
+            file.write(f"{noise}\n")
+    (event,) = log.read()
+    assert event["message"] == said
 
 
 def test_errors_and_events_show_no_key(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def show_report(home: Path, *, rebuild: bool, open_in_browser: bool) -> None:
     from rushes.store.run import Run
 
     with Run.view(home) as run:
-        is_done = run.is_done
+        is_done, at_the_end = run.is_done, run.failed_at_the_end()
         scorecard = None if rebuild else run.scorecard()
     if not is_done:
         from rushes.plan.status import read_status
@@ -154,8 +154,10 @@ def show_report(home: Path, *, rebuild: bool, open_in_browser: bool) -> None:
         status = read_status(home)
         failed = [*status.failures, *([status.last_failure] if status.last_failure else [])]
         raise StoreError(
-            f"the run in {home} is not finished, so its report is missing or preliminary",
-            got="; ".join(failed) or "no failure: it was stopped, or works still",
+            f"the run in {home} is not finished"
+            + (f", and {home / REPORT_FILE} shows the result without work that failed" if at_the_end else ""),
+            expected="a run that came to its end",
+            got="; ".join(at_the_end or failed) or "no failure: it was stopped, or works still",
             next_step=f"see its progress: {command('status', home)}; then continue it: {resume_command(home)}",
         )
     if scorecard is None or not (home / REPORT_FILE).is_file():

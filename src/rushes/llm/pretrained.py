@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -110,17 +111,26 @@ def as_chat(messages: Sequence[Message], render: Callable[[Sequence[Message]], s
     Args:
         messages: the turns, at least one.
         render: applies the template; it may raise what the template raises.
+
+    Raises:
+        InputError: the template refuses the conversation without a system role too.
     """
     from jinja2 import TemplateError
 
     own = [each.text.strip() for each in messages if each.role == "system"]
-    if not own:
-        return render(messages)
-    try:
+    with suppress(TemplateError):
         text = render(messages)
-    except TemplateError:
+        if all(each in text for each in own):
+            return text
+    try:
         return render(without_system(messages))
-    return text if all(each in text for each in own) else render(without_system(messages))
+    except TemplateError as error:
+        raise InputError(
+            "the model's chat template refuses turns of a user and a model",
+            expected="an instruction-tuned model",
+            got=str(error),
+            next_step="choose its Instruct or Chat version",
+        ) from error
 
 
 def special_tokens(tokenizer: Any) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ class EventLog:
         return b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
 
     def read(self) -> list[dict[str, Any]]:
-        """All complete events, oldest first; a line cut off by a kill is left out."""
+        """All complete events, oldest first; a line that a kill cut off, or that is no event, is left out."""
         if not self.path.exists():
             return []
         events: list[dict[str, Any]] = []
@@ -55,8 +55,8 @@ class EventLog:
         for line in text.split("\n"):
             try:
                 value = json.loads(line)
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):
                 continue
-            if isinstance(value, dict):
+            if isinstance(value, dict) and isinstance(value.get("event"), str):
                 events.append(value)
         return events

@@ -303,6 +303,16 @@ class Run:
         mark_done(self.home)
         return scorecard
 
+    def failed_at_the_end(self) -> tuple[str, ...]:
+        """What failed where the last session came to the end without `done`: one note for each stage; else nothing."""
+        failed: tuple[str, ...] = ()
+        for event in self.log.read():
+            if event["event"] == "run_opened":
+                failed = ()
+            elif event["event"] == "run_unfinished":
+                failed = tuple(map(str, event["failed"])) if isinstance(event.get("failed"), list) else ()
+        return failed
+
     @property
     def owes_work(self) -> bool:
         """True if failed work should be tried again, even if the run was marked as done before."""

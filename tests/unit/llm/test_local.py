@@ -211,6 +211,13 @@ def test_without_a_system_role_its_text_stands_in_the_users_turn(folder: Path, t
     assert made._tokenizer.decode(made._ids(asked)).startswith("<|im_start|>user be brief\n\nhello<|im_end|>")
 
 
+def test_a_template_that_refuses_every_conversation_ends_the_run_in_words(folder: Path) -> None:
+    made = model(folder)
+    made._tokenizer.chat_template = "{{ raise_exception('no turns') }}"
+    with pytest.raises(InputError, match=r"chat template refuses turns(.|\n)*no turns"):
+        made.reply([request()])
+
+
 def test_a_system_role_is_used_where_there_is_one(folder: Path) -> None:
     made = model(folder)
     text = made._tokenizer.decode(made._ids(ChatRequest((Message("system", "be brief"), Message("user", "hello")))))
