@@ -47,7 +47,7 @@ class RewardWeightedObjective:
         share = float(own.float().mean())
         terms: dict[str, Tensor] = {}
         coefficients: dict[str, float] = {}
-        reference = self._reference(z_t, batch.sigma_B, batch.text)
+        reference = self._reference(z_t, batch.sigma_B, batch.text, own)
         if bool(own.any()):
             if spec.negative > 0 and reference is not None:
                 terms["negative_aware"] = negative_aware(
@@ -71,11 +71,16 @@ class RewardWeightedObjective:
             coefficients["anchor"] = spec.anchor
         return LossTerms(terms, coefficients)
 
-    def _reference(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor | None:
+    def _reference(self, z_t: Tensor, sigma_B: Tensor, text: TextStates, own_B: Tensor) -> Tensor | None:
+        """The base's velocity where a term reads it: of all items for the anchor, else of own ones, and 0 elsewhere."""
         if self.reference is None or not self.spec.needs_reference:
             return None
         with torch.no_grad():
-            return at_least_float32(self.reference(z_t, sigma_B, text))
+            # A batch without own items still runs: sharded processes wait for each other in every forward pass.
+            if self.spec.anchor > 0 or not bool(own_B.any()) or bool(own_B.all()):
+                return at_least_float32(self.reference(z_t, sigma_B, text))
+            of_own = at_least_float32(self.reference(z_t[own_B], sigma_B[own_B], text[own_B]))
+            return of_own.new_zeros(z_t.shape).index_copy(0, own_B.nonzero()[:, 0], of_own)
 
 
 def num_items(batch: FlowBatch) -> dict[str, int]:
