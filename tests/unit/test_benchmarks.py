@@ -16,6 +16,7 @@ import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 
 import rushes_sandbox
+from rushes.families.load import load_family
 from rushes.plan.models import REAL_MODELS
 from rushes.recipe.load import load_recipe
 from rushes.records import Question
@@ -172,3 +173,12 @@ def test_sizes_that_give_no_interval_are_refused(sandbox_model: ModuleType, caps
         with pytest.raises(SystemExit):
             sandbox_model.main(arguments)
         assert "at least 2" in capsys.readouterr().err
+
+
+def test_ways_of_speed_are_compared_in_turn_with_the_way_before_them() -> None:
+    module, recipe = loaded("cpu_speed"), load_recipe("sandbox", ["generate.sampler.num_steps=1"])
+    family = load_family(recipe.base)
+    sampling, decode, encode = module.generating(recipe, family, 1, 1)
+    assert [each.what for each in (sampling, decode, encode)] == ["sampling", "decode", "encode"]
+    assert 0 < decode.difference < 0.05 and 0 < encode.difference < 0.05 and sampling.difference < 0.05
+    assert module.training(recipe, family, 1).difference == pytest.approx(0, abs=1e-6)

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from rushes.errors import InputError, RecipeError, UserError
 from rushes.families.weights import hash_model
 from rushes.recipe.base import BaseModelSpec
+from rushes.store.identity import content_hash
 
 FamilyName = Literal["wan", "cogvideox", "hunyuan", "ltx"]
 
@@ -221,7 +222,20 @@ def fingerprint_of(base: BaseModelSpec) -> str | None:
         64 hex digits; None for a model on the Hub that is not in this machine's cache yet.
     """
     folder = local_folder(base)
-    return hash_model(folder) if folder is not None and (folder / "transformer").is_dir() else None
+    found = folder is not None and (folder / "transformer").is_dir()
+    return as_loaded(base, hash_model(folder)) if folder is not None and found else None
+
+
+def as_loaded(base: BaseModelSpec, fingerprint: str) -> str:
+    """The fingerprint of a model whose autoencoder is loaded in the recipe's number format.
+
+    Args:
+        base: the model.
+        fingerprint: of its files or weights.
+    """
+    if base.autoencoder_precision is None:
+        return fingerprint
+    return content_hash({"model": fingerprint, "autoencoder_precision": base.autoencoder_precision})
 
 
 def local_folder(base: BaseModelSpec) -> Path | None:

@@ -12,7 +12,7 @@ import torch
 from rushes.errors import InputError
 from rushes.execute.machine import check_device
 from rushes.families.family import Family
-from rushes.families.folder import FamilyName, family_of, fingerprint_of, hub_error, model_folder
+from rushes.families.folder import FamilyName, as_loaded, family_of, fingerprint_of, hub_error, model_folder
 from rushes.families.loaded import TEXT_PARTS, LoadedPipeline
 from rushes.families.offload import OffloadOrder, Placement, choose_placement, place
 from rushes.families.wan import Wan
@@ -77,7 +77,8 @@ def _load(
     pipeline_class, adapter = classes
     source = model_folder(base.model)
     text_dtype = torch.bfloat16 if base.text_precision == "bfloat16" else torch.float32
-    dtypes = {"default": torch.float32, **dict.fromkeys(TEXT_PARTS, text_dtype)}
+    vae_dtype = torch.bfloat16 if base.autoencoder_precision == "bfloat16" else torch.float32
+    dtypes = {"default": torch.float32, "vae": vae_dtype, **dict.fromkeys(TEXT_PARTS, text_dtype)}
     try:
         with _quiet():
             pipeline = pipeline_class.from_pretrained(
@@ -89,7 +90,7 @@ def _load(
         if device.type == "cpu":
             channels_last(pipeline.vae)
         # Before it is placed: offloaded weights cannot be read.
-        fingerprint = fingerprint_of(base) or hash_state(pipeline.transformer.state_dict())
+        fingerprint = fingerprint_of(base) or as_loaded(base, hash_state(pipeline.transformer.state_dict()))
         placement = choose_placement(pipeline, device, order)
         place(pipeline, placement.offload, device)
     except (OSError, ValueError, RuntimeError) as error:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from rushes.errors import RecipeError
-from rushes.families.attention import attention_for
+from rushes.families.attention import attention_for_sampling
 from rushes.families.defaults import in_words
 from rushes.families.folder import FamilyName
 from rushes.families.limits import Grid, refused_settings
@@ -172,7 +172,7 @@ class LoadedPipeline:
             shape: of the clips.
             inputs: initial noise, text, and the other inputs of this family's pipeline.
         """
-        with attention_for(self.device), self.autocast(sampler.precision):
+        with attention_for_sampling(), self.autocast(sampler.precision):
             latents: Tensor = self.pipeline(
                 height=shape.height_px,
                 width=shape.width_px,

@@ -10,7 +10,15 @@ from rushes.families.offload import Offload, choose_offload, needed_bytes
 from rushes.families.recompute import POLICIES, SAFETY, Recompute
 from rushes.plan.chat_models import ChatKind, chat_parameters
 from rushes.plan.gpus import Gpu
-from rushes.plan.memory import FIRST_USE, lasting_bytes, loaded_bytes, num_shards, step_bytes, text_bytes
+from rushes.plan.memory import (
+    FIRST_USE,
+    autoencoder_bytes,
+    lasting_bytes,
+    loaded_bytes,
+    num_shards,
+    step_bytes,
+    text_bytes,
+)
 from rushes.recipe.recipe import Recipe, as_draft
 
 _CHAT: Final[dict[str, ChatKind]] = {"prompts": "drafts", "judge": "answers"}
@@ -96,7 +104,7 @@ def _without_scores(size: ModelSize) -> ModelSize:
 def _parts(size: ModelSize, recipe: Recipe) -> dict[str, int]:
     """Bytes of the pipeline's networks, under their names in it."""
     numbers = {"text_encoder": text_bytes(size, recipe), "transformer": FLOAT * size.num_transformer}
-    return {name: round(value) for name, value in {**numbers, "vae": FLOAT * size.num_autoencoder}.items()}
+    return {name: round(value) for name, value in {**numbers, "vae": autoencoder_bytes(size, recipe)}.items()}
 
 
 def _resident_bytes(size: ModelSize, recipe: Recipe) -> float:

@@ -49,12 +49,17 @@ def saved_activations(model: ModelSize, shape: ShapeSpec, num_clips: int, num_te
 
 def loaded_bytes(model: ModelSize, recipe: Recipe) -> float:
     """The pipeline, and the copy of the base's transformer that is kept for changing weights."""
-    return FLOAT * (2 * model.num_transformer + model.num_autoencoder) + text_bytes(model, recipe)
+    return FLOAT * 2 * model.num_transformer + autoencoder_bytes(model, recipe) + text_bytes(model, recipe)
 
 
 def text_bytes(model: ModelSize, recipe: Recipe) -> float:
     """The text encoders, in the precision that the recipe sets."""
     return (FLOAT / 2 if recipe.base.text_precision == "bfloat16" else FLOAT) * model.num_text
+
+
+def autoencoder_bytes(model: ModelSize, recipe: Recipe) -> float:
+    """The autoencoder, in the precision that the recipe sets."""
+    return (FLOAT / 2 if recipe.base.autoencoder_precision == "bfloat16" else FLOAT) * model.num_autoencoder
 
 
 def generate_bytes(model: ModelSize, recipe: Recipe) -> float:

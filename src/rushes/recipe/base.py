@@ -34,6 +34,7 @@ class BaseModelSpec(Spec):
     """The model to improve."""
 
     spec_name: ClassVar[str] = "base"
+    added_later: ClassVar[frozenset[str]] = frozenset({"autoencoder_precision"})
 
     family: Literal["auto", "wan", "cogvideox", "hunyuan", "ltx"] = "auto"
     """Model family; `auto` reads it from the model's `model_index.json`, any other value is checked against that."""
@@ -46,3 +47,7 @@ class BaseModelSpec(Spec):
     HunyuanVideo, 128 for LTX-Video."""
     text_precision: Literal["float32", "bfloat16"] = "float32"
     """Number format of the text encoders' weights: bfloat16 for the large ones of real models (22 GB in float32)."""
+    autoencoder_precision: Literal["bfloat16"] | None = None
+    """Number format of the autoencoder's weights; null for float32. In bfloat16 it decodes and encodes faster on CPUs
+    that compute in it (`python benchmarks/cpu_speed.py` measures it). Pixels and latents differ a little, so it is part
+    of the model's name in work keys."""

@@ -58,7 +58,7 @@ class TrainingLoss:
         v = at_least_float32(velocity(z_t, batch.sigma_B, batch.text))
         own, real = ~batch.is_real_B, batch.is_real_B
         share = float(own.float().mean())
-        reference = self._reference(z_t, batch.sigma_B, batch.text)
+        reference = self._reference(z_t, batch.sigma_B, batch.text, own)
         terms: dict[str, Tensor] = {}
         coefficients: dict[str, float] = {}
         diagnostics: dict[str, Tensor] = {}
@@ -98,11 +98,16 @@ class TrainingLoss:
             last=step.last,
         )
 
-    def _reference(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor | None:
+    def _reference(self, z_t: Tensor, sigma_B: Tensor, text: TextStates, own_B: Tensor) -> Tensor | None:
+        """The base's velocity where a term reads it: of all items for the anchor, else of own ones, and 0 elsewhere."""
         if self.reference is None:
             return None
         with torch.no_grad():
-            return at_least_float32(self.reference(z_t, sigma_B, text))
+            # A batch without own items still runs: sharded processes wait for each other in every forward pass.
+            if self.spec.anchor > 0 or not bool(own_B.any()) or bool(own_B.all()):
+                return at_least_float32(self.reference(z_t, sigma_B, text))
+            of_own = at_least_float32(self.reference(z_t[own_B], sigma_B[own_B], text[own_B]))
+            return of_own.new_zeros(z_t.shape).index_copy(0, own_B.nonzero()[:, 0], of_own)
 
 
 def _distances(v: Tensor, reference: Tensor) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKLWan
@@ -143,6 +144,21 @@ def test_only_text_encoders_may_be_halved(tmp_path: Path) -> None:
     half.drop_text_encoder()
     assert half.encode_text(["a blue square"]).states_BLD.dtype == torch.float32
     assert pipe.text_encoder.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_the_autoencoder_may_be_halved(name: str, tmp_path: Path) -> None:
+    tiny = TINY[name]
+    base = tiny.base(tiny.save(tmp_path))
+    whole, half = (load_family(base.model_copy(update={"autoencoder_precision": each})) for each in (None, "bfloat16"))
+    assert (half.pipeline.vae.dtype, half.pipeline.transformer.dtype) == (torch.bfloat16, torch.float32)
+    assert whole.pipeline.vae.dtype == torch.float32 and whole.fingerprint != half.fingerprint
+    latents = torch.randn((1, *whole.latent_shape(tiny.shape)), generator=torch.Generator().manual_seed(0))
+    frames = whole.decode(latents)
+    assert np.abs(half.decode(latents)[0].astype(int) - frames[0]).mean() < 3
+    encoded, exact = half.encode(frames), whole.encode(frames)
+    assert encoded.dtype == torch.float32 and not torch.equal(encoded, exact)
+    assert float((encoded - exact).square().mean()) < 0.01 * float(exact.square().mean())
 
 
 def test_two_transformers_are_refused(tmp_path: Path) -> None:

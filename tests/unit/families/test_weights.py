@@ -12,6 +12,7 @@ from rushes.families import weights
 from rushes.families.folder import fingerprint_of
 from rushes.families.weights import cache_folder, hash_model
 from rushes.recipe.base import BaseModelSpec
+from rushes.store.identity import canonical_json, content_hash
 from tests.support.tiny_wan import make_tiny_wan
 
 
@@ -96,3 +97,11 @@ def test_a_damaged_or_missing_cache_costs_time_only(model: Path, cache: Path, mo
 def test_a_base_model_is_known_by_its_files(model: Path, tmp_path: Path) -> None:
     assert fingerprint_of(BaseModelSpec(model=str(model))) == hash_model(model)
     assert fingerprint_of(BaseModelSpec(model=str(tmp_path))) is None, "no model is there"
+
+
+def test_an_autoencoder_in_bfloat16_makes_another_model(model: Path) -> None:
+    half = BaseModelSpec(model=str(model), autoencoder_precision="bfloat16")
+    assert fingerprint_of(half) not in (None, hash_model(model))
+    plain = BaseModelSpec(model=str(model))
+    assert content_hash(plain) == content_hash(plain.model_copy(update={"autoencoder_precision": None}))
+    assert "autoencoder_precision" not in canonical_json(plain), "runs from before this setting keep their recipe"

@@ -18,6 +18,7 @@ from rushes.families.model_size import ModelSize, read_model_size
 from rushes.plan.memory import (
     adapter_parameters,
     generate_bytes,
+    loaded_bytes,
     peak_bytes,
     saved_activations,
     train_bytes,
@@ -223,3 +224,10 @@ def test_what_is_not_known_has_no_number(tmp_path: Path) -> None:
     assert size is not None
     plugin = sandbox_with("judge.judge={kind: plugin, use: 'a:B'}")
     assert peak_bytes(size, plugin, "judge") is None
+
+
+def test_an_autoencoder_in_bfloat16_takes_half() -> None:
+    whole, half = sandbox_with(), sandbox_with("base.autoencoder_precision=bfloat16")
+    size = read_model_size(Path(model_folder(MODEL)))
+    assert size is not None
+    assert loaded_bytes(size, whole) - loaded_bytes(size, half) == 2 * size.num_autoencoder > 0

@@ -5,7 +5,7 @@ import torch
 from torch.nn.attention import SDPBackend
 
 from rushes.errors import RecipeError
-from rushes.families.attention import attention_for
+from rushes.families.attention import attention_for, attention_for_sampling
 from rushes.train import kernels
 from rushes.train.kernels import choose_kernel, kernel_seconds
 from rushes.train.probe import AttentionCall
@@ -55,3 +55,11 @@ def test_calls_that_the_first_kernel_cannot_do_fall_to_the_usual_ones(first: SDP
     expected = torch.softmax(x @ x.transpose(-1, -2) / 2.0, dim=-1) @ x
     with attention_for(CPU, first):
         torch.testing.assert_close(torch.nn.functional.scaled_dot_product_attention(x, x, x), expected)
+
+
+def test_sampling_may_use_the_flash_kernel_where_training_uses_the_plain_one() -> None:
+    x = torch.randn((1, 2, 8, 4), generator=torch.Generator().manual_seed(0))
+    for context, kernel in ((attention_for_sampling(), "flash_attention_for_cpu"), (attention_for(CPU), "math")):
+        with context, torch.profiler.profile() as seen:
+            torch.nn.functional.scaled_dot_product_attention(x, x, x)
+        assert any(kernel in event.name for event in seen.events()), kernel

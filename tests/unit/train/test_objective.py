@@ -56,9 +56,22 @@ def predicting(values: np.ndarray) -> Callable[..., torch.Tensor]:
     return velocity
 
 
+def base_of(is_real: np.ndarray) -> Callable[..., torch.Tensor]:
+    """The base, which checks that it is asked about all items or about own ones."""
+
+    def velocity(z_t: torch.Tensor, sigma_B: torch.Tensor, text: TextStates) -> torch.Tensor:
+        rows = np.full(6, True) if len(z_t) == 6 else ~is_real
+        np.testing.assert_allclose(z_t, Z_T[rows], atol=1e-5)
+        np.testing.assert_allclose(sigma_B, SIGMA[rows], atol=1e-6)
+        assert torch.equal(text.states_BLD, TEXT.states_BLD[tensor(rows)])
+        return tensor(BASE[rows])
+
+    return velocity
+
+
 def terms_of(spec: TrainSpec, is_real: np.ndarray = REAL) -> LossTerms:
     batch = FlowBatch(tensor(Z_0), tensor(EPSILON), tensor(SIGMA), TEXT, tensor(WEIGHT), tensor(is_real))
-    objective = TrainingLoss(spec, build_objective(spec), predicting(BASE), tensor(MEAN), tensor(STD))
+    objective = TrainingLoss(spec, build_objective(spec), base_of(is_real), tensor(MEAN), tensor(STD))
     return objective.terms(predicting(V), Step(batch, {"preference": tensor(PREFERENCE)}))
 
 
