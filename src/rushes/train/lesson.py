@@ -14,6 +14,7 @@ from rushes.store.identity import content_hash, work_key
 
 NUM_BINS: Final = 10
 """Equal bins of the noise levels 0 to 1 for training errors."""
+_UNREAD: Final = {"checkpoint_every", "num_accumulation", "objective", "num_epochs"}
 ORDER: Final = 2
 """Version of how rows are drawn (`rushes.train.draw`), part of every checkpoint's key."""
 BIN_PREFIX: Final = "error_at_sigma_"
@@ -53,7 +54,7 @@ def lesson_key(lesson: Lesson) -> str:
     needs = objective_needs(lesson.spec)
     spec = {
         "order": ORDER,
-        "train": lesson.spec.model_dump(mode="json", exclude={"checkpoint_every", "num_accumulation", "objective"}),
+        "train": {**lesson.spec.model_dump(mode="json", exclude=_UNREAD), "num_steps": lesson.spec.steps},
         "objective": resolved(lesson.spec.objective, OBJECTIVE),
         "samples": content_hash([sample.model_dump(mode="json", include=_read(needs)) for sample in lesson.samples]),
         "reencode": lesson.reencode,

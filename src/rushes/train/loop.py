@@ -37,7 +37,7 @@ def learning_rate(step: int, spec: TrainSpec) -> float:
         return spec.learning_rate * (step + 1) / spec.warmup_steps
     if spec.schedule == "constant":
         return spec.learning_rate
-    u = (step - spec.warmup_steps) / max(1, spec.num_steps - spec.warmup_steps)
+    u = (step - spec.warmup_steps) / max(1, spec.steps - spec.warmup_steps)
     return spec.learning_rate * 0.5 * (1 + math.cos(math.pi * u))
 
 
@@ -66,21 +66,21 @@ def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
         check_untouched(job)
         _note_held_out(job, progress)
         hooks.on_average(network, average, 0)
-    while progress.step < spec.num_steps:
+    while progress.step < spec.steps:
         began = time.perf_counter()
         means, errors = _backward(
             job, replace(step_batch(job.data, spec, progress.step, job.seed), last=_last(progress))
         )
         _update(job, state, means, errors)
         at_checkpoint = progress.step % spec.checkpoint_every == 0
-        if at_checkpoint or progress.step == spec.num_steps:
+        if at_checkpoint or progress.step == spec.steps:
             _note_held_out(job, progress)
         progress.seconds += time.perf_counter() - began
         hooks.on_step(progress)
         stopping = parallel.of_first(hooks.should_stop())
         if stopping or at_checkpoint:
             save_state(scratch, state, parallel)
-        if stopping and progress.step < spec.num_steps:
+        if stopping and progress.step < spec.steps:
             parallel.meet()
             raise Stopped
         hooks.on_average(network, average, progress.step)
