@@ -137,7 +137,9 @@ def _optimised(
     )  # fmt: skip
     spec = spec.model_copy(update={"lora": lora, "realism": spec.realism.model_copy(update={"kind": "none"})})
     one, own = torch.ones(1), torch.zeros(1, dtype=torch.bool)
-    data = TrainingSet(z_0, wan.kept[PROMPT], wan.kept[NEGATIVE], one, one, own)
+    data = TrainingSet(
+        z_0_NCThw=z_0, text=wan.kept[PROMPT], empty=wan.kept[NEGATIVE], weight_N=one, preference_N=one, is_real_N=own
+    )
     network = make_network(wan, lora, None, autocast=True)
     shape = z_0.shape[1:3]
     objective = TrainingLoss(spec, build_objective(spec), None, torch.zeros(shape), torch.ones(shape))

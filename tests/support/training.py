@@ -61,7 +61,7 @@ def assignment_of(
     return Assignment(
         key="0" * 64,
         checkpoint="0" * 64,
-        until=spec.num_steps,
+        until=spec.steps,
         parent="the base",
         start=start,
         spec=spec,
@@ -76,7 +76,7 @@ def assignment_of(
         blobs=Blobs(folder.parent / "blobs"),
         log=EventLog(folder / "events.jsonl"),
         previews=PreviewOrder.of(
-            PreviewRuntime(), (), sampler=sampler, shape=ShapeSpec(), num_steps=spec.num_steps, folder=folder
+            PreviewRuntime(), (), sampler=sampler, shape=ShapeSpec(), num_steps=spec.steps, folder=folder
         ),
         curves=folder / "tensorboard",
         name="test",

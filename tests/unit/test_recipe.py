@@ -427,7 +427,8 @@ def test_the_template_explains_every_setting() -> None:
 
 def test_types_in_words() -> None:
     words = {dotted(setting.path): setting.expected for setting in all_settings(Recipe)}
-    assert words["train.num_steps"] == "a whole number >= 1"
+    assert words["train.batch_size"] == "a whole number >= 1"
+    assert words["train.num_steps"] == "a whole number >= 1, or null"
     assert words["judge.max_unscored"] == "a number from 0 to 1"
     assert words["train.ema_decay"] == "a number >= 0 and < 1"
     assert words["prompts.screen.enabled"] == "true or false"

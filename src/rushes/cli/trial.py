@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rushes.plan.measured import prices_of
 from rushes.plan.prices import Prices
+from rushes.plugins import objective_needs
 from rushes.recipe.dimensions import probed
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.runtime import PreviewRuntime
@@ -30,9 +31,9 @@ def small(recipe: Recipe) -> Recipe:
         "num_rounds": 1,
         "diagnose": recipe.diagnose.model_copy(update=diagnose),
         "prompts": recipe.prompts.model_copy(update={"num_weakness": 4, "num_caption": 0, "real": real}),
-        "generate": recipe.generate.model_copy(update={"num_takes": 2}),
+        "generate": recipe.generate.model_copy(update={"num_takes": max(2, objective_needs(recipe.train).unit_size)}),
         "runtime": recipe.runtime.model_copy(update={"train": train}),
-        "train": recipe.train.model_copy(update={"num_steps": NUM_STEPS, "num_held_out": 0}),
+        "train": recipe.train.model_copy(update={"num_steps": NUM_STEPS, "num_epochs": None, "num_held_out": 0}),
         "measure": recipe.measure.model_copy(
             update={"num_prompts": 2, "num_extra_focus_prompts": 0, "num_takes": 1, "num_diversity_prompts": 0}
         ),

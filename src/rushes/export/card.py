@@ -16,6 +16,7 @@ from rushes.export.gallery import Sample
 from rushes.export.snippet import Snippet
 from rushes.export.source import SHORT, Source
 from rushes.recipe.recipe import Recipe
+from rushes.recipe.train import TrainSpec
 from rushes.records import DimensionRow, SamplerSettings, Scorecard
 from rushes.report.claims import claims_of_run
 
@@ -125,9 +126,13 @@ def training_facts(recipe: Recipe, num_rounds: int) -> list[tuple[str, str]]:
         ("weighting", recipe.weights.kind),
         ("realism constraint", f"{train.realism.kind}, coefficient {train.realism.coefficient:g}"),
         ("trained", method),
-        ("steps", f"{train.num_steps} per round, {train.batch_size} clips each"),
+        ("steps", f"{_length(train)} per round, {train.batch_size} clips each"),
         ("learning rate", f"{train.learning_rate:g}, {train.schedule}"),
     ]
+
+
+def _length(train: TrainSpec) -> str:
+    return str(train.steps) if train.num_epochs is None else f"{train.num_epochs:g} epochs"
 
 
 def md(text: str) -> str:

@@ -194,8 +194,10 @@ def _steps(at_most: int) -> Change:
 
 def _with_same_epochs(original: Recipe, recipe: Recipe) -> Recipe:
     """The same number of epochs as the original."""
+    if original.train.num_epochs is not None:
+        return recipe
     share = _num_own(recipe) / max(1, _num_own(original))
-    return _set(recipe, "train.num_steps", max(1, round(original.train.num_steps * share)))
+    return _set(recipe, "train.num_steps", max(1, round(original.train.steps * share)))
 
 
 def _filled(original: Recipe, fitted: Recipe, fits: Callable[[Recipe], bool]) -> Recipe:

@@ -13,10 +13,12 @@ from typing import Final, Literal
 from rushes.families.defaults import calls_per_step
 from rushes.families.folder import known_family
 from rushes.plan.models import REAL_MODELS
+from rushes.plugins import objective_needs
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.dimensions import known, probed
 from rushes.recipe.prompts import CLIPS_PER_REAL_CLIP, DRAFTS_PER_EVALUATION_PROMPT
 from rushes.recipe.recipe import Recipe, as_draft
+from rushes.recipe.train import in_steps
 from rushes.records import Answer, Clip, KeyedRecord, Measurement, Sample, SamplerSettings, WatchPoint
 from rushes.store.run import Run
 
@@ -172,7 +174,7 @@ def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
     num_prompts = rounds * (recipe.prompts.num_weakness + recipe.prompts.num_caption)
     num_clips = num_prompts * recipe.generate.num_takes
     num_answers = num_clips * QUESTIONS_PER_PROMPT if recipe.generate.decode else 0
-    num_steps = rounds * recipe.train.num_steps
+    num_steps = rounds * _steps_per_round(recipe)
     calls = calls_per_clip(recipe.generate.sampler, recipe.base)
     units: dict[Kind, float] = {"clip_calls": num_clips * calls, "decodes": num_clips * recipe.generate.decode}
     generate = StageWork("generate", "clips at most", num_clips, units, {"clips": num_clips})
@@ -189,7 +191,12 @@ def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
 
 def num_looks(recipe: Recipe) -> int:
     """Looks of one round, at most: training may stop early. The one before all training is not counted."""
-    return 0 if recipe.watch is None else math.ceil(recipe.train.num_steps / recipe.watch.every)
+    return 0 if recipe.watch is None else math.ceil(_steps_per_round(recipe) / recipe.watch.every)
+
+
+def _steps_per_round(recipe: Recipe) -> int:
+    num_clips = (recipe.prompts.num_weakness + recipe.prompts.num_caption) * recipe.generate.num_takes
+    return in_steps(recipe.train, num_clips, objective_needs(recipe.train)).steps
 
 
 def _num_kept(recipe: Recipe) -> int:

@@ -255,12 +255,21 @@ def _put(holder: dict[str, Value] | list[Value], key: str | int, value: Value) -
 
 
 def _drop_settings_of_other_kinds(section: dict[str, Value], path: KeyPath, kind: Value) -> None:
-    """Another kind of writer or judge has other settings: remove those that the new kind does not have."""
+    """Another kind of writer or judge has other settings: remove those that the new kind does not have.
+
+    A setting of the same name stays if it means the same in both: its type and its default say so.
+    """
     _, setting = find(Recipe, path)
     models = [] if setting is None else models_in(setting.annotation)
     chosen = [model for model in models if kind_of(model) == kind]
-    if len(models) > 1 and chosen:
-        for name in [name for name in section if name not in chosen[0].model_fields]:
+    if len(models) < 2 or not chosen:
+        return
+    before = next((model for model in models if kind_of(model) == section.get("kind")), chosen[0])
+    for name in list(section):
+        old, new = before.model_fields.get(name), chosen[0].model_fields.get(name)
+        if new is None or (
+            old is not None and name != "kind" and (old.annotation, old.default) != (new.annotation, new.default)
+        ):
             del section[name]
 
 

@@ -120,7 +120,8 @@ def describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """A type and its limits in words: "a whole number >= 1", "one of 'mean', 'product', 'minimum'"."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return describe(arguments[0], [*metadata, *arguments[1:]])
+        limits = [each for item in arguments[1:] for each in (item.metadata if isinstance(item, FieldInfo) else [item])]
+        return describe(arguments[0], [*metadata, *limits])
     if origin is Literal:
         words = [_word(option) for option in arguments]
         return words[0] if len(words) == 1 else f"one of {', '.join(words)}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+import math
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,6 +13,9 @@ from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import TrainRuntime
 from rushes.records.base import Count, Share, Size
 from rushes.roles import ObjectiveNeeds, Spec
+
+NUM_STEPS: Final = 200
+"""Optimiser steps per round where a recipe says nothing."""
 
 
 class RealismSpec(Spec):
@@ -45,8 +49,10 @@ class TrainSpec(Spec):
 
     lora: LoraSpec | None = None
     """A low-rank adapter; null for full fine-tuning."""
-    num_steps: Size = 200
-    """Optimiser steps per round."""
+    num_steps: Size | None = None
+    """Optimiser steps per round; null for 200, or for what `num_epochs` takes."""
+    num_epochs: Annotated[float, Field(gt=0)] | None = None
+    """How often a round reads its own clips, instead of a number of steps; see docs/objectives.md."""
     batch_size: Size = 16
     """Clips per optimiser step, real ones included."""
     num_accumulation: Size = 1
@@ -104,6 +110,26 @@ class TrainSpec(Spec):
         return {**rest, "objective": {"kind": "nft", "beta": beta, "strength": beta}} if beta else rest
 
     @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.num_steps is not None and self.num_epochs is not None:
+            raise ValueError(
+                f"train.num_steps {self.num_steps} and train.num_epochs {self.num_epochs:g} both say how long to "
+                "train: set one of them to null"
+            )
+        return self
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps per round.
+
+        Raises:
+            ValueError: they follow from `num_epochs` and the clips, see `in_steps`.
+        """
+        if self.num_epochs is not None:
+            raise ValueError("the number of steps follows from num_epochs and the clips: see in_steps")
+        return NUM_STEPS if self.num_steps is None else self.num_steps
+
+    @model_validator(mode="after")
     def _batch_can_be_split(self) -> Self:
         # Here and not in the recipe: the number of micro-batches is in no key, so no Spec may hold one that counts.
         if self.batch_size % self.num_accumulation:
@@ -123,6 +149,20 @@ class TrainSpec(Spec):
 
 def _as_objective(beta: str) -> str:
     return f"train.objective: {{kind: nft, beta: {beta}, strength: {beta}}}"
+
+
+def in_steps(spec: TrainSpec, num_clips: int, needs: ObjectiveNeeds) -> TrainSpec:
+    """The same training with a number of steps in place of epochs.
+
+    Args:
+        spec: how the model is trained.
+        num_clips: own clips that an epoch reads.
+        needs: what its objective needs.
+    """
+    if spec.num_epochs is None:
+        return spec
+    num_steps = max(1, math.ceil(spec.num_epochs * num_clips / max(1, num_own_rows(spec, needs))))
+    return spec.model_copy(update={"num_steps": num_steps, "num_epochs": None})
 
 
 def num_own_rows(spec: TrainSpec, needs: ObjectiveNeeds) -> int:

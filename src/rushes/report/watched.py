@@ -27,9 +27,8 @@ def watch_notes(recipe: Recipe, run: Run, rounds: Sequence[Checkpoint]) -> tuple
     """Notes for the scorecard: an early stop, another checkpoint than the last, alarms about the result."""
     found = _behind(recipe, run, rounds)
     lead = "round {}: " if len(rounds) > 1 else ""
-    return tuple(
-        lead.format(number) + note for number, course in found for note in notes(course, recipe.train.num_steps)
-    )
+    num_steps = recipe.train.steps if recipe.train.num_epochs is None else None
+    return tuple(lead.format(number) + note for number, course in found for note in notes(course, num_steps))
 
 
 def training_keys(run: Run) -> dict[str, str]:

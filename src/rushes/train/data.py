@@ -21,24 +21,16 @@ from rushes.train.draw import rows_of_step
 from rushes.train.flow import draw_sigma
 
 
-@dataclass(frozen=True, eq=False)
-class TrainingSet:
-    """The samples of one round."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Known:
+    """What is known of the samples of one round beside their latents and texts."""
 
-    z_0_NCThw: Tensor
-    """Clean normalised latents; in a run a memory-mapped file, from which indexing reads only the requested rows."""
-    text: TextStates
-    """The transformer's text input for each sample (N items), or for each distinct text, see `text_row_N`."""
-    empty: TextStates
-    """The same for the empty caption (1 item), for caption drop."""
     weight_N: Tensor
     """Weights w >= 0; real clips weigh 1."""
     preference_N: Tensor
     """Preference in [0, 1]: 1 to move towards the clip, 0 away from it; 1 for real clips, NaN without a score."""
     is_real_N: Tensor
     """True for real clips."""
-    text_row_N: Tensor | None = None
-    """Which item of `text` belongs to each sample; None if each has its own."""
     score_N: Tensor | None = None
     """Scores r in [0, 1]; NaN where there is none. None, as below, where no objective reads it."""
     advantage_N: Tensor | None = None
@@ -75,6 +67,20 @@ class TrainingSet:
                 next_step="run the recipe again: the training data is then written anew",
             )
         return values
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainingSet(Known):
+    """The samples of one round."""
+
+    z_0_NCThw: Tensor
+    """Clean normalised latents; in a run a memory-mapped file, from which indexing reads only the requested rows."""
+    text: TextStates
+    """The transformer's text input for each sample (N items), or for each distinct text, see `text_row_N`."""
+    empty: TextStates
+    """The same for the empty caption (1 item), for caption drop."""
+    text_row_N: Tensor | None = None
+    """Which item of `text` belongs to each sample; None if each has its own."""
 
     def texts(self, rows: Tensor) -> TextStates:
         """The transformer's text input for some samples."""

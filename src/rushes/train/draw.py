@@ -21,7 +21,7 @@ from rushes.roles import ObjectiveNeeds
 from rushes.store.identity import seed_from_key
 
 if TYPE_CHECKING:
-    from rushes.train.data import TrainingSet
+    from rushes.train.data import Known, TrainingSet
 
 GOLDEN: Final = (math.sqrt(5) - 1) / 2
 """Multiples of it, modulo 1, are as even as offsets can be: so what one epoch leaves out comes in the next ones."""
@@ -100,7 +100,7 @@ def _epoch(weight_U: Tensor, num_draws: int, epoch: int, seed: int) -> Tensor:
     return torch.arange(len(weights)).repeat_interleave(times)[torch.randperm(num_draws, generator=generator)]
 
 
-def units_of(data: TrainingSet, needs: ObjectiveNeeds) -> Units:
+def units_of(data: Known, needs: ObjectiveNeeds) -> Units:
     """The units that an objective can use: complete, with every column that it reads, and with something to learn.
 
     Raises:
@@ -123,13 +123,13 @@ def units_of(data: TrainingSet, needs: ObjectiveNeeds) -> Units:
     return units
 
 
-def _clips(data: TrainingSet, needs: ObjectiveNeeds, usable_N: Tensor) -> Units:
+def _clips(data: Known, needs: ObjectiveNeeds, usable_N: Tensor) -> Units:
     weight_N = data.weight_N if "weight" in needs.columns else torch.ones(len(usable_N))
     rows = torch.nonzero(usable_N & (weight_N > 0)).flatten()
     return Units(rows.view(-1, 1), weight_N[rows], len(rows))
 
 
-def _pairs(data: TrainingSet, needs: ObjectiveNeeds, usable_N: Tensor) -> Units:
+def _pairs(data: Known, needs: ObjectiveNeeds, usable_N: Tensor) -> Units:
     """Better and worse take of each pair, as they were paired when the clips were weighed."""
     score_N, partner_N = data.column("score"), data.partners
     other = partner_N.clamp_min(0)
@@ -138,7 +138,7 @@ def _pairs(data: TrainingSet, needs: ObjectiveNeeds, usable_N: Tensor) -> Units:
     return Units(torch.stack([rows, partner_N[rows]], dim=1), torch.ones(len(rows)), len(rows))
 
 
-def _groups(data: TrainingSet, needs: ObjectiveNeeds, usable_N: Tensor) -> Units:
+def _groups(data: Known, needs: ObjectiveNeeds, usable_N: Tensor) -> Units:
     """Prompts with enough takes; each is drawn as often as it has takes to read."""
     rows = torch.nonzero(usable_N).flatten()
     rows = rows[data.groups[rows].argsort(stable=True)]

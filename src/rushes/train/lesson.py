@@ -14,6 +14,7 @@ from rushes.store.identity import content_hash, work_key
 
 NUM_BINS: Final = 10
 """Equal bins of the noise levels 0 to 1 for training errors."""
+_UNREAD: Final = {"checkpoint_every", "num_accumulation", "objective", "num_epochs"}
 ORDER: Final = 2
 """Version of how rows are drawn (`rushes.train.draw`), part of every checkpoint's key."""
 BIN_PREFIX: Final = "error_at_sigma_"
@@ -38,12 +39,12 @@ class Lesson:
     @property
     def last_step(self) -> int:
         """The step after which the checkpoint is made."""
-        return self.spec.num_steps if self.until is None else self.until
+        return self.spec.steps if self.until is None else self.until
 
     @property
     def is_whole(self) -> bool:
         """True if it trains to the last step."""
-        return self.last_step == self.spec.num_steps
+        return self.last_step == self.spec.steps
 
 
 def training_key(lesson: Lesson) -> str:
@@ -81,7 +82,7 @@ def lesson_key(lesson: Lesson) -> str:
     needs = objective_needs(lesson.spec)
     spec = {
         "order": ORDER,
-        "train": lesson.spec.model_dump(mode="json", exclude={"checkpoint_every", "num_accumulation", "objective"}),
+        "train": {**lesson.spec.model_dump(mode="json", exclude=_UNREAD), "num_steps": lesson.spec.steps},
         "objective": resolved(lesson.spec.objective, OBJECTIVE),
         "samples": content_hash([sample.model_dump(mode="json", include=_read(needs)) for sample in lesson.samples]),
         "reencode": lesson.reencode,

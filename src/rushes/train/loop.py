@@ -37,7 +37,7 @@ def learning_rate(step: int, spec: TrainSpec) -> float:
         return spec.learning_rate * (step + 1) / spec.warmup_steps
     if spec.schedule == "constant":
         return spec.learning_rate
-    u = (step - spec.warmup_steps) / max(1, spec.num_steps - spec.warmup_steps)
+    u = (step - spec.warmup_steps) / max(1, spec.steps - spec.warmup_steps)
     return spec.learning_rate * 0.5 * (1 + math.cos(math.pi * u))
 
 
@@ -61,7 +61,7 @@ def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
     weights = network.parameters()
     average = {name: value.detach().clone() for name, value in weights.items()}
     state = State(weights, average, make_optimizer(weights.values(), spec, network.device), Progress())
-    until = spec.num_steps if job.until is None else job.until
+    until = spec.steps if job.until is None else job.until
     load_state(scratch, state, parallel, until=until)
     progress = state.progress
     _check_agreed(progress, parallel)
@@ -76,12 +76,12 @@ def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
         )
         _update(job, state, means, errors)
         at_checkpoint = progress.step % spec.checkpoint_every == 0
-        if at_checkpoint or progress.step == spec.num_steps:
+        if at_checkpoint or progress.step == spec.steps:
             _note_held_out(job, progress)
         progress.seconds += time.perf_counter() - began
         hooks.on_step(progress)
         stopping = parallel.of_first(hooks.should_stop())
-        if stopping or at_checkpoint or progress.step == until < spec.num_steps:
+        if stopping or at_checkpoint or progress.step == until < spec.steps:
             save_state(scratch, state, parallel)
         if stopping and progress.step < until:
             parallel.meet()

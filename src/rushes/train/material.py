@@ -17,7 +17,7 @@ from rushes.families.texts import TextStates
 from rushes.recipe.train import check_held_out
 from rushes.records import Clip, Prompt, Sample
 from rushes.store.blobs import Blobs
-from rushes.train.data import TrainingSet
+from rushes.train.data import Known, TrainingSet
 from rushes.train.lesson import Lesson
 from rushes.train.shelf import shelved
 from rushes.train.watch import HeldOut
@@ -89,6 +89,13 @@ def training_set(
         text=TextStates.of(shelved(folder, "text", len(distinct), TEXT_BATCH, states)),
         text_row_N=torch.tensor([rows[text] for text in texts]),
         empty=family.encode_text([""]).float().to("cpu"),
+        **vars(known_of(samples)),
+    )
+
+
+def known_of(samples: Sequence[Sample]) -> Known:
+    """What samples say themselves, as columns."""
+    return Known(
         weight_N=torch.tensor([sample.weight for sample in samples]),
         is_real_N=torch.tensor([sample.source == "real" for sample in samples]),
         preference_N=_column([sample.preference for sample in samples]),

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from rushes.context import Context
 from rushes.execute.progress import ProgressUpdate
 from rushes.families.models import Model
+from rushes.plugins import objective_needs
+from rushes.recipe.train import in_steps
 from rushes.records import Checkpoint, Clip, Prompt, Sample
 from rushes.store.advance import Work, advance
 from rushes.store.blobs import Blobs
@@ -24,6 +26,7 @@ from rushes.train.lesson import Lesson, curves_in, lesson_key, previews_in, trai
 
 if TYPE_CHECKING:
     from rushes.families.family import Family
+    from rushes.recipe.train import TrainSpec
     from rushes.train.assignment import Assignment
     from rushes.train.parallel import Parallel
     from rushes.train.preview import PreviewOrder
@@ -65,10 +68,25 @@ def lesson_of(context: Context, samples: Sequence[Sample], start: Model, until: 
         samples=tuple(samples),
         parent=start.name,
         start=start.weights,
-        spec=recipe.train,
+        spec=in_steps(recipe.train, num_epoch_clips(recipe.train, samples), objective_needs(recipe.train)),
         reencode=recipe.generate.latents == "reencoded",
         until=until,
     )
+
+
+def num_epoch_clips(spec: TrainSpec, samples: Sequence[Sample]) -> int:
+    """Own clips that an epoch of training reads; 0 unless the recipe counts in epochs.
+
+    Raises:
+        TrainingError: the objective can use none of them.
+    """
+    if spec.num_epochs is None or all(sample.source == "real" for sample in samples):
+        return 0
+    from rushes.train.draw import units_of
+    from rushes.train.material import known_of
+
+    needs = objective_needs(spec)
+    return units_of(known_of(samples), needs).num_draws * needs.unit_size
 
 
 def teach(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
@@ -91,7 +109,7 @@ def teach(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
     assignment = _assignment(context, lesson, key)
     data = training_set(lesson, family, run.blobs, clips, prompts, assignment.scratch)
     material = Material(data, held_out_sets(lesson, family, run.blobs, clips, prompts))
-    shown = _Shown(run, lesson.spec.num_steps)
+    shown = _Shown(run, lesson.spec.steps)
     texts = assignment.previews.read
     with texts_at_hand(family, texts, free_encoder=runtime.free_text_encoder):
         if runtime.train.num_processes > 1:
@@ -170,7 +188,7 @@ def _preview_order(context: Context, lesson: Lesson, key: str) -> PreviewOrder:
         [prompts[sample.prompt_key].text for sample in lesson.samples if sample.source == "own"],
         sampler=recipe.generate.sampler,
         shape=recipe.shape,
-        num_steps=lesson.spec.num_steps,
+        num_steps=lesson.spec.steps,
         folder=previews_in(context.run.home, key).absolute(),
     )
 

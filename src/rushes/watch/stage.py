@@ -41,7 +41,7 @@ def watched_train(
     whole = training_key(lesson)
     course = Course(spec, watch.look(context.base, When()))
     with _shown(context, whole) as show:
-        for step in looks(spec.every, lesson.spec.num_steps):
+        for step in looks(spec.every, lesson.spec.steps):
             seen = watch.seen(lesson_key(replace(lesson, until=step)))
             point = seen or watch.look(train(context, samples, start, until=step), When(whole, number, step))
             course = replace(course, points=(*course.points, point))

@@ -34,18 +34,19 @@ def curves(course: Course) -> dict[str, Curve]:
     return found
 
 
-def notes(course: Course, num_steps: int) -> tuple[str, ...]:
+def notes(course: Course, num_steps: int | None) -> tuple[str, ...]:
     """What a reader of the result must know: an early stop, another checkpoint than the last, alarms about the result.
 
     Args:
         course: the looks of one round, at least one.
-        num_steps: optimiser steps that the recipe asks for.
+        num_steps: optimiser steps that the recipe asks for; None if it counts in epochs.
     """
     best, last = course.best, course.points[-1]
     found = []
-    if last.step < num_steps:
+    if last.step < num_steps if num_steps is not None else course.is_over:
+        of_all = "" if num_steps is None else f" of {num_steps}"
         reasons = "; ".join(each.text for each in course.alarms(len(course.points) - 1))
-        found.append(f"watch: training stopped after step {last.step} of {num_steps}: {reasons}")
+        found.append(f"watch: training stopped after step {last.step}{of_all}: {reasons}")
     if best.step < last.step:
         found.append(f"watch: the result is the checkpoint after step {best.step}, not the last one: it is the best")
     found += [f"watch: alarm about the result: {each.text}" for each in course.alarms(course.points.index(best))]

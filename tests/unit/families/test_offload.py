@@ -209,7 +209,14 @@ def test_training_takes_the_plain_weights(way: Literal["model", "sequential"], t
     z_0 = torch.randn((3, *family.latent_shape(tiny.shape)), generator=torch.Generator().manual_seed(0))
     real = torch.tensor([False, False, True])
     text = family.encode_text([*TEXTS, "a ball"])
-    data = TrainingSet(z_0, text, family.encode_text([""]), torch.ones(3), torch.ones(3), real)
+    data = TrainingSet(
+        z_0_NCThw=z_0,
+        text=text,
+        empty=family.encode_text([""]),
+        weight_N=torch.ones(3),
+        preference_N=torch.ones(3),
+        is_real_N=real,
+    )
     spec = TrainSpec(num_steps=2, batch_size=2, warmup_steps=0, precision="float32")
     latents = family.sample(TEXTS, SEEDS, tiny.sampler, tiny.shape)
     alone = teach_alone(assignment_of(family, tmp_path / "alone", spec), family, Material(data)).weights

@@ -9,7 +9,8 @@ import torch
 
 from rushes.errors import TrainingError
 from rushes.families.texts import TextStates
-from rushes.recipe.train import RealismSpec, TrainSpec
+from rushes.plugins import objective_needs
+from rushes.recipe.train import RealismSpec, TrainSpec, in_steps
 from rushes.roles import ObjectiveNeeds
 from rushes.train.data import TrainingSet, step_batch
 from rushes.train.draw import drawn, rows_of_step, units_of
@@ -147,3 +148,26 @@ def test_a_batch_without_room_for_real_clips_is_refused() -> None:
     with pytest.raises(ValueError, match="no room for real clips"):
         TrainSpec.model_validate({"objective": {"kind": "crd"}, "batch_size": 4})
     TrainSpec.model_validate({"objective": {"kind": "crd"}, "batch_size": 4, "realism": {"kind": "none"}})
+
+
+@pytest.mark.parametrize(
+    ("objective", "num_steps"),
+    [({"kind": "flow"}, 3), ({"kind": "dpo"}, 2), ({"kind": "crd", "num_takes": 2}, 2), ({"kind": "rvm"}, 2)],
+)
+def test_so_many_steps_read_every_usable_clip_once(objective: dict[str, Any], num_steps: int) -> None:
+    spec = TrainSpec.model_validate(
+        {"objective": objective, "num_epochs": 1, "batch_size": 8, "realism": {"share": 0.5}}
+    )
+    needs = objective_needs(spec)
+    num_clips = units_of(training_set(), needs).num_draws * needs.unit_size
+    found = in_steps(spec, num_clips, needs)
+    assert (found.steps, found.num_epochs) == (num_steps, None)
+    assert in_steps(found, 0, needs) is found
+    with pytest.raises(ValueError, match="follows from num_epochs"):
+        _ = spec.steps
+
+
+def test_a_recipe_says_once_how_long_to_train() -> None:
+    assert TrainSpec().steps == 200 and TrainSpec(num_steps=7).steps == 7
+    with pytest.raises(ValueError, match="set one of them to null"):
+        TrainSpec(num_steps=7, num_epochs=1)

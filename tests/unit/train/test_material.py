@@ -45,6 +45,7 @@ def test_every_setting_that_decides_the_weights_enters_the_key() -> None:
     plain = lesson_key(_lesson())
     others = [_lesson(optimizer="adamw_8bit"), _lesson(num_held_out=1), _lesson(seed=1), _lesson(anchor=0.1)]
     assert len({plain, *map(lesson_key, others)}) == 5
+    assert lesson_key(_lesson(num_steps=200)) == plain, "as many as there are without it"
     for name, value in (("checkpoint_every", 7), ("num_accumulation", 2)):
         assert lesson_key(_lesson(**{name: value})) == plain
 

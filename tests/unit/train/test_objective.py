@@ -252,7 +252,14 @@ def caption_drop_texts() -> TextStates:
 
 
 def training_set(text: TextStates) -> TrainingSet:
-    return TrainingSet(tensor(Z_0), text, EMPTY, torch.ones(6), tensor(PREFERENCE), tensor(REAL))
+    return TrainingSet(
+        z_0_NCThw=tensor(Z_0),
+        text=text,
+        empty=EMPTY,
+        weight_N=torch.ones(6),
+        preference_N=tensor(PREFERENCE),
+        is_real_N=tensor(REAL),
+    )
 
 
 def dropped(share: float, num_steps: int = 300) -> np.ndarray:
