@@ -23,6 +23,8 @@ FAMILIES: dict[str, FamilyName] = {
 }
 """Family of each supported diffusers pipeline class, by its name in `model_index.json`."""
 
+_LOADING: Final = ("max_tokens", "text_precision", "autoencoder_precision")
+"""Settings of a base model that decide its clips beside its files."""
 _PACKAGE: Final = re.compile(r"[A-Za-z_][\w.]*")
 _HTTP_LIBRARIES = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3"})
 
@@ -227,15 +229,15 @@ def fingerprint_of(base: BaseModelSpec) -> str | None:
 
 
 def as_loaded(base: BaseModelSpec, fingerprint: str) -> str:
-    """The fingerprint of a model whose autoencoder is loaded in the recipe's number format.
+    """The fingerprint of a model that is loaded in another way than by default, so that its clips differ.
 
     Args:
         base: the model.
         fingerprint: of its files or weights.
     """
-    if base.autoencoder_precision is None:
-        return fingerprint
-    return content_hash({"model": fingerprint, "autoencoder_precision": base.autoencoder_precision})
+    fields = type(base).model_fields
+    changed = {name: value for name in _LOADING if (value := getattr(base, name)) != fields[name].default}
+    return content_hash({"model": fingerprint, **changed}) if changed else fingerprint
 
 
 def local_folder(base: BaseModelSpec) -> Path | None:

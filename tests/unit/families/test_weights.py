@@ -103,5 +103,9 @@ def test_an_autoencoder_in_bfloat16_makes_another_model(model: Path) -> None:
     half = BaseModelSpec(model=str(model), autoencoder_precision="bfloat16")
     assert fingerprint_of(half) not in (None, hash_model(model))
     plain = BaseModelSpec(model=str(model))
+    for setting in ({"max_tokens": 16}, {"text_precision": "bfloat16"}):
+        assert fingerprint_of(plain.model_copy(update=setting)) not in (fingerprint_of(plain), fingerprint_of(half)), (
+            setting
+        )
     assert content_hash(plain) == content_hash(plain.model_copy(update={"autoencoder_precision": None}))
     assert "autoencoder_precision" not in canonical_json(plain), "runs from before this setting keep their recipe"
