@@ -385,11 +385,7 @@ class Measurer(Protocol):
     """Clips x dimension -> measurement. Never the judge that trained."""
 
     def measure(self, subjects: Sequence[Subject]) -> list[Outcome | Failed]:
-        """`Scored(value, parts)` or `Unscored(reason)` per subject, in order.
-
-        Raises:
-            UserError: nothing can be measured; as for `Judge.answer`.
-        """
+        """`Scored(value, parts)` or `Unscored(reason)` per subject, in order; raises as `Judge.answer` does."""
         ...
 
 
