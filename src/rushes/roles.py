@@ -342,7 +342,12 @@ class Judge(Protocol):
     """Clips x questions -> answers with probabilities. Frozen: the same request gets the same answer."""
 
     def answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...] | Failed]:
-        """One tuple per request, in order, with one answer per question, in order."""
+        """One tuple per request, in order, with one answer per question, in order.
+
+        Raises:
+            UserError: no request can be answered; the run ends, and the answers of this call are lost with it. Where
+                only some cannot, return `Failed` for those. What was paid for is best kept as it arrives.
+        """
         ...
 
 
@@ -364,7 +369,7 @@ class Measurer(Protocol):
     """Clips x dimension -> measurement. Never the judge that trained."""
 
     def measure(self, subjects: Sequence[Subject]) -> list[Outcome | Failed]:
-        """`Scored(value, parts)` or `Unscored(reason)` per subject, in order."""
+        """`Scored(value, parts)` or `Unscored(reason)` per subject, in order; raises as `Judge.answer` does."""
         ...
 
 
