@@ -41,7 +41,7 @@ mutants: $(STAMP) ## apply small faults one by one; each must make its tests fai
 bench: $(STAMP) ## measure the speed of the parts on this machine
 	@for script in $(filter-out benchmarks/chaos.py,$(wildcard benchmarks/*.py)); do $(PY) $$script; done
 
-chaos: $(STAMP) ## kill, damage and mislead runs in many ways; ends with a table (about ten minutes)
+chaos: $(STAMP) ## kill, damage and mislead runs in many ways; ends with a table (under 15 minutes)
 	@$(PY) benchmarks/chaos.py --seed $(or $(SEED),1)
 
 results: $(STAMP) ## measure again and write docs/results.md (hours)
