@@ -35,12 +35,9 @@ def test_warnings_and_tracebacks_are_clean(capsys: pytest.CaptureFixture[str], m
 
 def test_a_command_is_never_broken_over_lines() -> None:
     command = "rushes run 'my runs/a, b/recipe.yaml' --home 'my runs/a, b'"
-    said = wrapped(
-        f"error: it is not finished\n  next:     see why it stopped; then continue it: {command}, or wait", 60
-    )
-    assert (
-        command in said.splitlines()[2] and said.splitlines()[1] == "  next:     see why it stopped; then continue it:"
-    )
+    said = wrapped(f"error: not finished\n  next:     see why it stopped; then continue it: {command}, or wait", 60)
+    assert command in said.splitlines()[2]
+    assert said.splitlines()[1] == "  next:     see why it stopped; then continue it:"
     said = wrapped(f"  expected: {'word ' * 30}", 60)
     assert all(len(line) <= 60 for line in said.splitlines())
     assert all(line.startswith(" " * 12 + "word") for line in said.splitlines()[1:]), "under the words above"
