@@ -142,7 +142,7 @@ def check(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Read everything in a run folder and say what is damaged; exit status 1 if anything is."""
+    """Read everything in a run folder and say what is damaged. Exit status 1 if anything is."""
     from rushes.cli.check import show_health
 
     if not show_health(home, heal=heal, as_json=as_json):
@@ -178,7 +178,7 @@ def plan(
     no_check: NoCheckOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Estimate what a recipe needs (items, time, disk, memory) and the smallest gain that it can see."""
+    """Estimate what a recipe needs, and the smallest gain it can see. Items, time, disk and memory, stage by stage."""
     from rushes.cli.plan import Ways, show_plan
 
     def trial(of: Recipe) -> Prices:
@@ -195,7 +195,7 @@ def doctor(
     as_json: JsonOption = False,
     home: Annotated[Path, typer.Option("--home", help="Folder that runs are written to.")] = Path("runs"),
 ) -> None:
-    """Check this machine: what is missing, and how to install or fix it."""
+    """Check this machine: what is missing, and how to fix it."""
     from rushes.cli.overview import show_checks
 
     if not show_checks(home, as_json=as_json):

@@ -30,7 +30,7 @@ def check(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List every file of FOLDER: used, cut, dropped, why, and how much of its length and picture is lost."""
+    """List every file of FOLDER, and what of it can be used. Used, cut or dropped, why, and how much is lost."""
     from rushes.cli.show import show_json
     from rushes.families.folder import word_level_vocabulary
     from rushes.families.tokens import token_counter

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rushes.export.source import Source
 
 export = typer.Typer(
-    help="Tuned weights and clips for diffusers, ComfyUI, kohya's tools, the Hub and `datasets`.",
+    help="Tuned weights and clips for diffusers, ComfyUI, kohya, the Hub.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -132,13 +132,13 @@ def _whole_command(name: Whole, help: str) -> None:
         say(f"wrote {written}")
 
 
-_lora_command("lora", "diffusers", "A LoRA folder for diffusers: `pipeline.load_lora_weights(folder)`.")
+_lora_command("lora", "diffusers", "A LoRA folder for diffusers. `pipeline.load_lora_weights(folder)` reads it.")
 _lora_command("comfyui", "comfyui", "A LoRA file for ComfyUI's `models/loras`.")
-_lora_command("kohya", "kohya", "A LoRA file with kohya's names and alphas, for musubi-tuner and its kin.")
-_whole_command("transformer", "All tuned weights as a diffusers `transformer/` folder, adapters merged.")
-_whole_command("pipeline", "A whole diffusers folder: the base's parts and the tuned transformer.")
+_lora_command("kohya", "kohya", "A LoRA file with kohya's names and alphas. For musubi-tuner and its kin.")
+_whole_command("transformer", "All tuned weights as a `transformer/` folder of diffusers. Adapters are merged.")
+_whole_command("pipeline", "A whole diffusers folder. The base's parts and the tuned transformer.")
 _whole_command(
-    "merged", "All tuned weights as one file in the family's own names, for ComfyUI's `models/diffusion_models`."
+    "merged", "All tuned weights as one file in the family's own names. For ComfyUI's `models/diffusion_models`."
 )
 
 
@@ -167,7 +167,7 @@ class HubCommand:
 @export.command()
 @taking(HubCommand)
 def hub(asked: HubCommand) -> None:
-    """A folder for the Hub: weights, model card with the measured figures, gallery."""
+    """A folder for the Hub. Weights, model card with the measured figures, gallery."""
     with _opened(asked.home, None) as source:
         from rushes.export.hub import HubOptions, check_token, export_hub, push
 
@@ -197,7 +197,7 @@ def dataset(
     ] = Clips.trained,
     lossless: Annotated[bool, typer.Option("--lossless", help="Keep every pixel; browsers cannot play it.")] = False,
 ) -> None:
-    """Clips with their captions, scores, weights and answers, by split: `load_dataset(FOLDER)` reads them."""
+    """Clips with captions, scores, weights and answers. By split; `load_dataset(FOLDER)` reads them."""
     from rushes.export.dataset import export_dataset
     from rushes.store.run import Run
 

@@ -18,7 +18,6 @@ EXIT_STOPPED: Final = 130
 """Exit code after Ctrl-C, as shells expect."""
 
 _STOPPED: Final = "stopped after the current item; run the same command to resume"
-_format_warning: Final = warnings.formatwarning
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # libgomp's spinning threads cost a factor of ten when cores are shared; it reads this when torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     # What a server or a file said can stand in either.
-    warnings.formatwarning = lambda *args, **options: safe(_format_warning(*args, **options))
+    warnings.formatwarning = _as_a_line
     sys.excepthook = lambda *error: print(safe("".join(traceback.format_exception(*error))), end="", file=sys.stderr)
     from typer.main import get_command
 
@@ -56,6 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         show_user_error(error)
         return EXIT_USER_ERROR
     return 0
+
+
+def _as_a_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning without the place in the source that gave it, which says nothing to those who run a recipe."""
+    kind = "" if category is UserWarning else f"{category.__name__}: "
+    return f"warning: {kind}{safe(str(message))}\n"
 
 
 def _say_stopped(detail: str) -> None:

@@ -142,6 +142,6 @@ def _show_plan(plan: Sequence[StagePlan]) -> None:
         Column("time", "right"),
         Column("disk", "right"),
         Column("memory", "right"),
-        Column("the time is from"),
+        Column("time from"),
     ]
     show_table(columns, [*rows, total], total=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, Final, Literal, TextIO
 
 from rushes.errors import RecipeChanged, UserError
 from rushes.execute.progress import duration_text
@@ -17,6 +20,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _PLAIN_WIDTH = 140
+_LEAD: Final = re.compile(r"\s*(?:(?:expected|got|next|also|again):\s+|\d+\. )?")
+_TYPED: Final = re.compile(
+    r"(?:\brushes [a-z]|(?<!\S)--[a-z]|\b(?:pip|hf|git|export|unset|kill) )"
+    r"(?:'[^']*'|[^;,)'])*?(?=[;,)]| or | and | then |$)"
+)
+"""What is printed to be typed."""
+_JOINED: Final = "\x00"
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,28 @@ def say(text: str, file: TextIO | None = None) -> None:
         text: the line.
         file: where to; None for standard output.
     """
-    print(safe(text), file=file)
+    is_shown = (file or sys.stdout).isatty()
+    print(wrapped(safe(text), shutil.get_terminal_size().columns) if is_shown else safe(text), file=file)
+
+
+def wrapped(text: str, width: int) -> str:
+    """Text broken between words and indented as the parts of an error are; a command stays whole, to be copied.
+
+    Args:
+        text: lines of any length.
+        width: columns of the terminal.
+    """
+    return "\n".join(part for line in text.splitlines() for part in _broken(line, width))
+
+
+def _broken(line: str, width: int) -> list[str]:
+    if len(line) <= width:
+        return [line]
+    lead = _LEAD.match(line)
+    joined = _TYPED.sub(lambda typed: typed[0].replace(" ", _JOINED), line)
+    indent = " " * (lead.end() if lead else 0)
+    parts = textwrap.wrap(joined, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [part.replace(_JOINED, " ") for part in parts]
 
 
 def show_table(
@@ -79,7 +110,7 @@ def show_json(value: object) -> None:
 
 
 def show_user_error(error: UserError) -> None:
-    """Print an error to standard error without a traceback: a red panel on a terminal, plain text elsewhere."""
+    """Print an error to standard error without a traceback; no frame around it, since a next step is to be copied."""
     text = str(error)
     if isinstance(error, RecipeChanged):
         text += "".join(f"\n  {line}" for line in _what_runs_again(error))
@@ -87,10 +118,11 @@ def show_user_error(error: UserError) -> None:
         print(f"error: {text}", file=sys.stderr)
         return
     from rich.console import Console
-    from rich.panel import Panel
     from rich.text import Text
 
-    Console(stderr=True).print(Panel(Text(text), title="error", title_align="left", border_style="red"))
+    shown = Console(stderr=True, highlight=False)
+    first, rest = "error: ", wrapped(f"error: {text}", shown.width).removeprefix("error: ")
+    shown.print(Text.assemble((first, "bold red"), rest), soft_wrap=True)
 
 
 def show_warnings(findings: Sequence[Finding]) -> None:

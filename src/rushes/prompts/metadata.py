@@ -101,7 +101,7 @@ def metadata_files(folder: Path) -> list[str]:
         raise InputError(
             f"{folder} holds no metadata file",
             expected=f"{' or '.join(METADATA_NAMES)}, or a {CAPTION_SUFFIX} file with its caption beside each video",
-            got=sorted(there)[:5],
+            got=sorted(name for name in there if not name.startswith("."))[:5],
             next_step=f"write metadata.jsonl into it, one line per video, like {_EXAMPLE}",
         )
     return names

@@ -11,7 +11,7 @@ import typer
 from rushes.cli.options import JsonOption
 
 vbench = typer.Typer(
-    help="VBench-2.0: export clips under its names, import official results, statistics.",
+    help="VBench-2.0: export clips, import official results, statistics.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -11,7 +11,7 @@ import pytest
 
 import rushes
 from rushes.cli import main
-from rushes.cli.show import Column, say, show_json, show_table
+from rushes.cli.show import Column, say, show_json, show_table, wrapped
 
 BAD = "red \x1b[31m\x1b]0;x\x07 \x9b2J \udcff http://me:hunter2@host sk-abcdef123456"
 
@@ -31,6 +31,24 @@ def test_warnings_and_tracebacks_are_clean(capsys: pytest.CaptureFixture[str], m
     sys.excepthook(ValueError, ValueError(BAD), None)
     said = capsys.readouterr().err + warnings.formatwarning(UserWarning(BAD), UserWarning, "a.py", 1)
     assert "ValueError: red" in said and "\x1b" not in said and "hunter2" not in said
+
+
+def test_a_command_is_never_broken_over_lines() -> None:
+    command = "rushes run 'my runs/a, b/recipe.yaml' --home 'my runs/a, b'"
+    said = wrapped(f"error: not finished\n  next:     see why it stopped; then continue it: {command}, or wait", 60)
+    assert command in said.splitlines()[2]
+    assert said.splitlines()[1] == "  next:     see why it stopped; then continue it:"
+    said = wrapped(f"  expected: {'word ' * 30}", 60)
+    assert all(len(line) <= 60 for line in said.splitlines())
+    assert all(line.startswith(" " * 12 + "word") for line in said.splitlines()[1:]), "under the words above"
+
+
+def test_a_warning_says_nothing_of_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    assert main(["--version"]) == 0
+    assert warnings.formatwarning(UserWarning("no probabilities"), UserWarning, "call.py", 142) == (
+        "warning: no probabilities\n"
+    )
 
 
 def test_a_name_with_escapes_is_printed_without_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
