@@ -19,8 +19,10 @@ class BlindJudgeSpec(Spec):
 
     spec_name: ClassVar[str] = "lab.blind-judge"
 
-    still: float = 0.6
-    """Motion at which half of its own view is left, levels of 255 per frame."""
+    still: float = 1.2
+    """Motion at which half of its own view is left, levels of 255 per frame; the sandbox's clips have about 1.5."""
+    width: float = 0.1
+    """How fast its own view comes back as motion grows, levels of 255 per frame."""
 
     def version(self) -> str | None:
         """As of the judge underneath."""
@@ -28,7 +30,7 @@ class BlindJudgeSpec(Spec):
 
     def build(self, runtime: RuntimeSpec) -> Judge:
         """The judge."""
-        return BlindJudge(SandboxJudge.load(batch_size=runtime.judge_batch), self.still)
+        return BlindJudge(SandboxJudge.load(batch_size=runtime.judge_batch), self.still, self.width)
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class BlindJudge:
 
     judge: Judge
     still: float
+    width: float
 
     def answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...] | Failed]:
         """See `rushes.roles.Judge`."""
@@ -47,7 +50,8 @@ class BlindJudge:
     ) -> tuple[GivenAnswer, ...] | Failed:
         if isinstance(given, Failed):
             return given
-        blind = math.exp2(-frame_stats(request.video.frames_THWC).motion / self.still)
+        motion = frame_stats(request.video.frames_THWC).motion
+        blind = 1.0 / (1.0 + math.exp((motion - self.still) / self.width))
         return tuple(
             one if one.p_yes is None else GivenAnswer((1 - blind) * one.p_yes + blind * question.p_expected(1.0))
             for question, one in zip(request.questions, given, strict=True)

@@ -19,17 +19,17 @@ RECIPE: Final = """
 from: sandbox
 name: hacking
 diagnose: {dimensions: [Composition], focus: [Composition], num_focus: 1, num_prompts: 2, num_takes: 1, choose: gap}
-prompts: {num_weakness: 48, real: {source: null, num_clips: 0}}
-generate: {sampler: {num_steps: 8}, num_takes: 4}
+prompts: {num_weakness: 24, real: {source: null, num_clips: 0}}
+generate: {sampler: {num_steps: 6}, num_takes: 4}
 judge: {judge: {use: "lab.blind_judge:BlindJudgeSpec"}}
 weights: {kind: contrast}
-train: {num_steps: 160, learning_rate: 6.0e-4, warmup_steps: 5, schedule: constant, realism: {kind: none}}
-watch: {every: 20, num_prompts: 16, num_diversity_prompts: 4}
+train: {num_steps: 80, learning_rate: 6.0e-4, warmup_steps: 5, schedule: constant, realism: {kind: none}}
+watch: {every: 20, num_prompts: 8, num_diversity_prompts: 2}
 measure:
-  sampler: {num_steps: 8}
-  num_prompts: 16
+  sampler: {num_steps: 6}
+  num_prompts: 8
   num_extra_focus_prompts: 0
-  num_diversity_prompts: 4
+  num_diversity_prompts: 2
   num_diversity_takes: 4
 """
 

@@ -134,28 +134,28 @@ def test_training_stops_early(recipe: Recipe, tmp_path: Path) -> None:
     assert "watch: training stopped" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_state_ahead_of_the_checkpoint_is_not_used(recipe: Recipe, tmp_path: Path, home: Path) -> None:
-    """Training went on to the next look; then the checkpoint before it has to be made again."""
-    steps: list[int] = []
+def test_a_state_ahead_of_the_checkpoint_is_not_used(recipe: Recipe, tmp_path: Path) -> None:
+    """Training went on towards the next look; then the checkpoint of the one before is damaged and needed."""
 
     def doom(update: ProgressUpdate) -> None:
-        if update.stage == "training steps":
-            steps.append(update.num_done)
-            if update.num_done == 3:
-                raise Killed
+        if update.stage == "training steps" and update.num_done == 4:
+            raise Killed
 
     with pytest.raises(Killed):
-        improve(_changed(recipe, keep=3), tmp_path, on_progress=doom)
+        improve(recipe, tmp_path, on_progress=doom)
     (early,) = _checkpoints(tmp_path).values()
-    with Run.view(tmp_path) as run:
+    with Run.open(tmp_path, recipe) as run:
         run.blobs.path(early.weights).write_bytes(b"damaged")
-        key = points_of(run).all()
+        points_of(run).drop([each.key for each in points_of(run).all() if each.step])
     mend(tmp_path, examine(tmp_path).findings)
-    assert len(key) == 2, "the base and step 2"
-    improve(_changed(recipe, keep=3), tmp_path)
-    again = _checkpoints(tmp_path)
-    (best,) = _checkpoints(home).values()
-    assert again[best.step].weights == best.weights
+
+    def stop(update: ProgressUpdate) -> None:
+        if update.stage == "checkpoints" and update.num_done:
+            raise Killed
+
+    with pytest.raises(Killed):
+        improve(recipe, tmp_path, on_progress=stop)
+    assert _checkpoints(tmp_path)[2].weights == early.weights
 
 
 def test_the_plan_and_the_ledger_know_the_watch(recipe: Recipe, home: Path) -> None:
