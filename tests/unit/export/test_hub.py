@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from rushes.display.words import points
+from rushes.display.words import MINUS, points
 from rushes.errors import InputError, StoreError
 from rushes.export.base import Base
 from rushes.export.card import md
@@ -17,6 +17,7 @@ from rushes.export.full import export_merged
 from rushes.export.hub import HubOptions, check_repository, check_token, export_hub, licence_of, push
 from rushes.export.lora import LoraOptions, export_lora
 from rushes.export.source import Source, choose
+from rushes.report.claims import claims
 from rushes.store.run import Run
 from rushes.store.video import read_video
 
@@ -61,6 +62,7 @@ def test_card_has_every_measured_row(exported: Path, lora_home: Path) -> None:
     with Run.view(lora_home) as run:
         scorecard = run.scorecard()
     assert scorecard is not None and scorecard.rows
+    assert f"**{md(claims(scorecard).text.replace(MINUS, '-'))}**" in card
     for row in scorecard.rows:
         assert f"| {100 * row.before:.1f} | {100 * row.after:.1f} | {points(row.gain)} |" in card
     assert "UniPCMultistepScheduler" in card and "32 x 32 px, 5 frames at 8 fps" in card
