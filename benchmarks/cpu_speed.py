@@ -38,7 +38,8 @@ from rushes.recipe.recipe import Recipe
 from rushes.train.batch import FlowBatch
 from rushes.train.data import Step
 from rushes.train.network import make_network
-from rushes.train.objective import RewardWeightedObjective
+from rushes.train.objective import TrainingLoss
+from rushes.train.objectives import build_objective
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,13 @@ def training(recipe: Recipe, family: Family, repeats: int) -> Ratio:
     z_0, epsilon = (torch.randn((num, *family.latent_shape(recipe.shape)), generator=generator) for _ in range(2))
     is_real, sigma = torch.arange(num) % 2 == 0, torch.linspace(0.05, 0.95, num)
     text = family.encode_text(["a red circle moves to the left"] * num)
-    step = Step(FlowBatch(z_0, epsilon, sigma, text, torch.ones(num), is_real), torch.linspace(0, 1, num))
+    step = Step(
+        FlowBatch(z_0, epsilon, sigma, text, torch.ones(num), is_real), {"preference": torch.linspace(0, 1, num)}
+    )
     z_t = family.path.noisy(z_0, epsilon, sigma)
 
     def gradient(reference: Callable[..., torch.Tensor]) -> torch.Tensor:
-        objective = RewardWeightedObjective(spec, reference, torch.empty(0), torch.empty(0))
+        objective = TrainingLoss(spec, build_objective(spec), reference, torch.empty(0), torch.empty(0))
         with attention_for(torch.device("cpu")):
             loss = objective.terms(network.velocity, step).total()
             found = torch.autograd.grad(loss, list(network.parameters().values()), allow_unused=True)

@@ -83,7 +83,7 @@ def test_a_later_recipe_decodes_them_and_samples_nothing_anew(
 
 
 def test_what_needs_frames_says_how_to_get_them(home: Path, tmp_path: Path) -> None:
-    with Run.view(home) as run, pytest.raises(StoreError, match=r"never decoded[\s\S]*generate\.decode: true"):
+    with Run.view(home) as run, pytest.raises(StoreError, match=r"never decoded[\s\S]*generate\.decode=true"):
         export_dataset(run, tmp_path / "data", which="trained", on_clip=lambda *_: None)
     with Run.view(home) as run:
         assert export_dataset(run, tmp_path / "all", which="all", on_clip=lambda *_: None) > 0

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from rushes.errors import InputError
 from rushes.export.source import SHORT, Source
-from rushes.families.folder import hub_error, model_folder
+from rushes.families.folder import as_loaded, hub_error, model_folder
 from rushes.families.weights import hash_model
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def check_same_base(source: Source, base: Base) -> None:
     """
     if not _is_whole(base):
         return  # only what an export needs was downloaded from the Hub, where the revision identifies the model
-    found = hash_model(base.folder)
+    found = as_loaded(source.recipe.base, hash_model(base.folder))
     began_with = source.chain[0].parent
     if began_with is not None and found != began_with:
         raise InputError(

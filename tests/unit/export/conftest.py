@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rushes.export.base import Base, find_base
 from rushes.export.source import Source, choose
-from rushes.families.weights import hash_model
+from rushes.families.folder import fingerprint_of
 from rushes.pipeline import improve
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import LoraSpec
@@ -66,7 +66,7 @@ def add_checkpoint(home: Path, recipe: Recipe, weights: dict[str, Tensor], *, pa
             step=1,
             kind="full" if recipe.train.lora is None else "lora",
             ema=False,
-            parent=parent or hash_model(Path(recipe.base.model)),
+            parent=parent or fingerprint_of(recipe.base),
             weights=run.blobs.put_tensors(weights),
             seconds=1.0,
         )

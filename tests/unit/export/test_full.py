@@ -97,7 +97,7 @@ def test_native_names_of_ltx() -> None:
 
 
 def test_families_whose_names_are_not_known() -> None:
-    with pytest.raises(InputError, match=r"ComfyUI[\s\S]*rushes export lora"):
+    with pytest.raises(InputError, match=r"ComfyUI[\s\S]*rushes export transformer"):
         native_names("MochiTransformer3DModel")
     with pytest.raises(InputError, match="kohya"):
         kohya_file("LTXVideoTransformer3DModel")

@@ -168,11 +168,11 @@ def test_text_states_are_the_pipelines_and_outlive_the_encoder(family: Family) -
 @pytest.mark.parametrize(
     ("name", "frames", "height", "nearest"),
     [
-        ("wan-ti2v", 6, 48, "5 frames of 64 x 32"),
-        ("cogvideox-2b", 13, 30, "17 frames of 32 x 32"),
-        ("cogvideox-1.5", 20, 32, "17 frames of 32 x 32"),
-        ("hunyuan", 8, 40, "9 frames of 32 x 32"),
-        ("ltx", 10, 30, "9 frames of 32 x 32"),
+        ("wan-ti2v", 6, 48, "num_frames=5.*height_px=64.*width_px=32"),
+        ("cogvideox-2b", 13, 30, "num_frames=17.*height_px=32.*width_px=32"),
+        ("cogvideox-1.5", 20, 32, "num_frames=17.*height_px=32.*width_px=32"),
+        ("hunyuan", 8, 40, "num_frames=9.*height_px=32.*width_px=32"),
+        ("ltx", 10, 30, "num_frames=9.*height_px=32.*width_px=32"),
     ],
 )
 def test_an_impossible_shape_names_the_nearest_legal_one(

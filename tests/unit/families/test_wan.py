@@ -9,6 +9,7 @@ import torch
 
 from rushes.errors import RecipeError
 from rushes.families import loaded
+from rushes.families.folder import as_loaded, fingerprint_of
 from rushes.families.load import load_family
 from rushes.families.texts import TextStates
 from rushes.families.wan import Wan, latent_size, make_scheduler
@@ -137,7 +138,8 @@ def test_encode_gives_normalised_latents_of_the_right_size(wan: Wan) -> None:
 
 
 @pytest.mark.parametrize(
-    ("frames", "height", "nearest"), [(16, 64, "17 frames of 64 x 64"), (17, 70, "17 frames of 64")]
+    ("frames", "height", "nearest"),
+    [(16, 64, "num_frames=17.*height_px=64.*width_px=64"), (17, 70, "num_frames=17.*height_px=64")],
 )
 def test_an_impossible_shape_names_the_nearest_legal_one(frames: int, height: int, nearest: str) -> None:
     with pytest.raises(RecipeError, match=nearest):
@@ -154,7 +156,8 @@ def test_an_unknown_scheduler_is_refused() -> None:
 
 
 def test_the_fingerprint_follows_the_weights(folder: Path, wan: Wan, tmp_path: Path) -> None:
-    assert wan.fingerprint == hash_model(folder)
+    spec = BaseModelSpec(model=str(folder), max_tokens=8)
+    assert wan.fingerprint == fingerprint_of(spec) == as_loaded(spec, hash_model(folder))
     other = shutil.copytree(folder, tmp_path / "other")
     (other / "transformer" / "diffusion_pytorch_model.safetensors").write_bytes(b"other")
     assert hash_model(other) != wan.fingerprint

@@ -183,7 +183,7 @@ def earlier(home: Path, of: Recipe) -> Path:
             run.clips.land([clip], (), CostEntry(stage="clips", seconds=2.0, num_items=1, device="cpu"))
         book(run, "answers", 5.0, 10)
         checkpoint = Checkpoint(
-            key=work_key("checkpoint", None), step=of.train.num_steps, kind="full", ema=True, weights=blob(7000, "w"),
+            key=work_key("checkpoint", None), step=of.train.steps, kind="full", ema=True, weights=blob(7000, "w"),
             seconds=36.0,
         )  # fmt: skip
         run.checkpoints.land([checkpoint])

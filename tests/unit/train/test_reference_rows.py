@@ -13,7 +13,8 @@ from rushes.recipe.train import TrainSpec
 from rushes.train.batch import FlowBatch
 from rushes.train.data import Step
 from rushes.train.network import Network, make_network
-from rushes.train.objective import RewardWeightedObjective
+from rushes.train.objective import TrainingLoss
+from rushes.train.objectives import build_objective
 from tests.support.tiny_families import TINY
 
 IS_REAL = torch.tensor([False, True, False, False, True, True])
@@ -37,7 +38,7 @@ def step_of(network: Network, is_real: torch.Tensor) -> Step:
     z_0, epsilon = (torch.randn(size, generator=generator) for _ in range(2))
     text = network.family.encode_text(["a red circle", "a blue square"] * 3)
     batch = FlowBatch(z_0, epsilon, torch.linspace(0.1, 0.9, 6), text, torch.ones(6), is_real)
-    return Step(batch, torch.linspace(0, 1, 6))
+    return Step(batch, {"preference": torch.linspace(0, 1, 6)})
 
 
 def one_by_one(network: Network, z_t: torch.Tensor, sigma_B: torch.Tensor, text: TextStates) -> torch.Tensor:
@@ -48,7 +49,7 @@ def one_by_one(network: Network, z_t: torch.Tensor, sigma_B: torch.Tensor, text:
 
 def gradients(network: Network, reference: Callable[..., torch.Tensor], step: Step, spec: TrainSpec) -> torch.Tensor:
     parameters = list(network.parameters().values())
-    loss = RewardWeightedObjective(spec, reference, NONE, NONE).terms(network.velocity, step).total()
+    loss = TrainingLoss(spec, build_objective(spec), reference, NONE, NONE).terms(network.velocity, step).total()
     return torch.cat(
         [each.flatten() for each in torch.autograd.grad(loss, parameters, allow_unused=True) if each is not None]
     )
