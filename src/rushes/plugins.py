@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -98,7 +99,7 @@ def _plugin(spec_json: str, role: Role) -> Spec:
     cls = _class(spec.use, role)
     _check_class(cls, spec.use, role)
     try:
-        return cls.model_validate(spec.options)
+        made = cls.model_validate(spec.options)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"])) or "options"
@@ -109,6 +110,23 @@ def _plugin(spec_json: str, role: Role) -> Spec:
             got=without_keys(spec.options),
             next_step=f"did you mean {near!r}?" if near and near != name else "correct `options:` in the recipe",
         ) from error
+    for each in _inside(made):
+        if not _own_name(type(each)):
+            raise _unnamed(type(each), f"{type(each).__name__} in the plug-in {spec.use}", "part")
+    return made
+
+
+def _inside(value: object) -> Iterator[Spec]:
+    """The Specs in the settings of a Spec, at any depth."""
+    if isinstance(value, Spec):
+        for name in type(value).model_fields:
+            inner = getattr(value, name)
+            yield from [inner] if isinstance(inner, Spec) else []
+            yield from _inside(inner)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from [each] if isinstance(each, Spec) else []
+            yield from _inside(each)
 
 
 def build(spec: PluginSpec, role: Role, runtime: Runtime, where: str) -> Any:
@@ -158,15 +176,19 @@ def needs_reference(spec: TrainSpec) -> bool:
     return spec.anchor > 0 or objective_needs(spec).reference
 
 
-def _check_class(cls: type[Spec], use: str, role: Role) -> None:
+def _unnamed(cls: type[Spec], what: str, name: str) -> RecipeError:
     package = cls.__module__.partition(".")[0]
+    return RecipeError(
+        f"{what} does not set its own spec_name, so its records would be lost when the class moves",
+        expected=f'a line in the class: spec_name: ClassVar[str] = "{package}.{name}"',
+        got=f"spec_name {cls.spec_name!r}",
+        next_step="add that line, with a name that never changes",
+    )
+
+
+def _check_class(cls: type[Spec], use: str, role: Role) -> None:
     if not _own_name(cls):
-        raise RecipeError(
-            f"the plug-in {use} does not set its own spec_name, so its records would be lost when the class moves",
-            expected=f'a line in the class: spec_name: ClassVar[str] = "{package}.{role.group[7:-1]}"',
-            got=f"spec_name {cls.spec_name!r}",
-            next_step="add that line, with a name that never changes",
-        )
+        raise _unnamed(cls, f"the plug-in {use}", role.group[7:-1])
     other = next(
         (each for each in _all(Spec) if _own_name(each) == cls.spec_name and _place(each) != _place(cls)), None
     )

@@ -9,9 +9,10 @@ import pytest
 from rushes.execute.progress import ProgressUpdate
 from rushes.pipeline import improve
 from rushes.plan.counts import planned_totals, trained_steps, units_done
+from rushes.prompts.evaluation import Evaluation
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.watch import WatchSpec
-from rushes.records import Checkpoint
+from rushes.records import Checkpoint, Clip, Prompt
 from rushes.store.check import examine, mend
 from rushes.store.header import spec_part
 from rushes.store.identity import content_hash
@@ -78,6 +79,26 @@ def test_the_result_is_the_best_look_and_the_others_are_dropped(recipe: Recipe, 
     assert all(each.velocity_norm and each.motion and each.diversity is not None for each in course.points)
     assert examine(home).findings == ()
     assert not list((home / "scratch").iterdir())
+
+
+def test_watch_prompts_are_used_for_nothing_else(home: Path) -> None:
+    with Run.view(home) as run:
+        texts = {each.key: each.text for each in run.prompts.all()}
+        clips = run.table("watch_clips", Clip).all()
+        watched, others = (
+            {texts[each.prompt_key] for each in clips},
+            {texts[each.prompt_key] for each in run.clips.all()},
+        )
+    assert watched and not watched & others
+
+
+def test_watch_prompts_are_guarded_against_training() -> None:
+    made = [
+        Prompt(key=f"{i}" * 64, text=f"{i}", base_text=f"{i}", dimension="D", origin="held_out", index=i)
+        for i in range(4)
+    ]
+    probe, held_out, suite, watch = made
+    assert set(Evaluation((probe,), (held_out,), (suite,), watch=(watch,)).guarded) == set(made)
 
 
 def test_watching_changes_no_weight(recipe: Recipe, tmp_path: Path, home: Path) -> None:

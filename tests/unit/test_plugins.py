@@ -56,6 +56,21 @@ class IdleSpec(Spec):
     spec_name: ClassVar[str] = "tests.plugins.idle"
 
 
+class InnerSpec(Spec):
+    """A part without a name."""
+
+
+class OuterSpec(Spec):
+    """A judge with a name, and a part without one."""
+
+    spec_name: ClassVar[str] = "outer.judge"
+
+    inner: tuple[InnerSpec, ...] = (InnerSpec(),)
+
+    def build(self, runtime: object) -> object:
+        return self
+
+
 class MuteSpec(Spec):
     """What it builds has no method of any role."""
 
@@ -146,6 +161,11 @@ def test_a_class_that_is_no_whole_plug_in_is_refused_with_what_to_add(
     assert caught.value.expected == expected
     assert got in caught.value.got_repr
     assert caught.value.next_step == next_step
+
+
+def test_a_part_of_a_plug_in_without_a_name_is_refused_before_it_enters_a_key() -> None:
+    with pytest.raises(RecipeError, match=r"InnerSpec in the plug-in .* does not set its own spec_name"):
+        plugin(named("OuterSpec"), JUDGE)
 
 
 def test_what_it_builds_must_have_the_method_of_its_role() -> None:

@@ -27,32 +27,32 @@ def batch_or_alone(call: Callable[[Sequence[Request]], object], requests: Sequen
     Raises:
         UserError, Stopped: raised by the call.
     """
-    together = _one_call(call, requests)
-    if len(requests) == 1 or not all(isinstance(each, Failed) for each in together):
-        return together
-    results: list[object] = []
+    results: list[object] = [Failed("NotTried", "")] * len(requests)
+    groups = [range(len(requests))]
     failed_in_a_row = 0
-    for request in requests:
-        (alone,) = _one_call(call, [request])
-        if isinstance(alone, Failed):
-            alone = replace(alone, was_alone=True)
-        results.append(alone)
-        failed_in_a_row = failed_in_a_row + 1 if isinstance(alone, Failed) else 0
+    for group in groups:
+        try:
+            given = _checked(call([requests[i] for i in group]), len(group))
+        except (UserError, Stopped):
+            raise
+        except ImportError as error:
+            raise broken_library(error) from error
+        except Exception as error:
+            given = [Failed.of(error)] * len(group)
+        is_alone, failed = group is not groups[0], [each for each in given if isinstance(each, Failed)]
+        for i, result in zip(group, given, strict=True):
+            results[i] = replace(result, was_alone=True) if is_alone and isinstance(result, Failed) else result
+        if not is_alone and len(requests) > 1 and len(failed) == len(requests):
+            groups += [range(i, i + 1) for i in group]
+        failed_in_a_row = failed_in_a_row + 1 if is_alone and failed else 0
         if failed_in_a_row == _MAX_ALONE:
-            return results + [alone] * (len(requests) - len(results))
+            rest = len(requests) - group.stop
+            return [*results[: group.stop], *[results[group.start]] * rest]
     return results
 
 
-def _one_call(call: Callable[[Sequence[Request]], object], requests: Sequence[Request]) -> list[object]:
-    try:
-        given = call(requests)
-        if not isinstance(given, (list, tuple)) or len(given) != len(requests):
-            size = f"a list of {len(given)}" if isinstance(given, (list, tuple)) else repr(given)[:80]
-            raise TypeError(f"expected a list with one result for each of {len(requests)} requests, got {size}")
-        return list(given)
-    except (UserError, Stopped):
-        raise
-    except ImportError as error:
-        raise broken_library(error) from error
-    except Exception as error:
-        return [Failed.of(error)] * len(requests)
+def _checked(given: object, num: int) -> list[object]:
+    if not isinstance(given, (list, tuple)) or len(given) != num:
+        size = f"a list of {len(given)}" if isinstance(given, (list, tuple)) else repr(given)[:80]
+        raise TypeError(f"expected a list with one result for each of {num} requests, got {size}")
+    return list(given)

@@ -102,8 +102,11 @@ class Call:
             except self._openai.APIStatusError as error:
                 return self._after_status(error, sent, request)
             except ReplyTooLarge as error:
+                self._model.meter.record(most(request))
                 raise Refused("ReplyTooLarge", str(error)) from None
             except BadReply as error:
+                # A reply that cannot be used was billed all the same.
+                self._model.meter.record(most(request))
                 return _Trouble("WebPage" if error.is_web_page else "BadReply", _said(error), "BadReply")
             except (self._openai.APIConnectionError, TimeoutError) as error:
                 return self._after_connection(error, request)
@@ -118,8 +121,7 @@ class Call:
         reply, usage = reply_from(known_keys.hidden(response.http_response.text), request.num_logprobs)
         self._model.meter.record(usage or most(request))
         self._model.streak.answered()
-        # Once more: escapes of JSON can hide a key in the text of the response.
-        reply = self._model.learn_from(replace(reply, text=known_keys.hidden(reply.text)), request)
+        reply = self._model.learn_from(_without_keys(reply), request)
         if self._model.keep is not None:
             self._model.keep(request, reply)
         return reply
@@ -147,9 +149,9 @@ class Call:
         cause = type(error.__cause__).__name__
         if cause in _DOWN:
             return _Trouble("Down", _said(error.__cause__ or error), cause)
+        # It is unknown whether it was processed and billed.
+        self._model.meter.record(most(request))
         if isinstance(error, (self._openai.APITimeoutError, TimeoutError)):
-            # It is unknown whether it was processed and billed.
-            self._model.meter.record(most(request))
             return _Trouble("Timeout", f"no complete reply within {self._server.timeout_s:g} s", "Timeout")
         return _Trouble("ConnectionLost", f"the connection was lost: {_said(error.__cause__ or error)}", "Connection")
 
@@ -209,3 +211,11 @@ def _said(error: BaseException | str) -> str:
     words = " ".join(str(error).split())
     shown = "".join(letter for letter in words if letter.isprintable())
     return known_keys.hidden_parts(shown)[:_SHOWN]
+
+
+def _without_keys(reply: ChatReply) -> ChatReply:
+    """A reply as it may be kept: escapes of JSON can hide a key in the response, in its text and in its candidates."""
+    first = reply.first_token
+    if first is not None:
+        first = tuple(replace(each, text=known_keys.hidden_parts(each.text)) for each in first)
+    return replace(reply, text=known_keys.hidden(reply.text), first_token=first)

@@ -23,7 +23,7 @@ _TOO_LONG: Final = (
 )
 _FINAL: Final = ("not supported", "unsupported", "not support", "not implemented", "not allowed", "must alternate")
 _MOST_IMAGES: Final = re.compile(
-    r"(?:at most|image=|up to|only|no more than|(?:maximum|max|limit)(?: of| is|:)?) ?(\d+)", re.IGNORECASE
+    r"(?:at most|image=|up to|only|no more than|(?:maximum|max|limit)(?: of| is|:)?|\d+ >) ?(\d+)", re.IGNORECASE
 )
 _NO_SYSTEM: Final = re.compile(r"system role|role\W+system|roles must alternate|system messages? (?:is|are)", re.I)
 FEWER_LOGPROBS: Final = 5

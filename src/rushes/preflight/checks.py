@@ -47,14 +47,13 @@ OF_MACHINE: Final[tuple[Check, ...]] = (
     check_fixed_prompts,
     check_suite,
     check_plugin_findings,
-    check_captions,
     check_servers,
     check_memory,
 )
 """What is wrong on this machine: other files, packages, servers or GPUs would mend it."""
 
 
-FETCHED: Final[tuple[Check, ...]] = (check_base_model, check_model_configs)
+FETCHED: Final[tuple[Check, ...]] = (check_base_model, check_model_configs, check_captions)
 """What may ask the Hub for a small file."""
 
 

@@ -19,7 +19,7 @@ _SHOWN_CHARS = 60
 def check_captions(recipe: Recipe) -> Iterator[Finding]:
     """Captions of real clips and prompts of a list fit into the model's text length; the screen refuses the others."""
     texts = {setting: found for setting, found in _texts(recipe) if found}
-    count = token_counter(recipe.base, fetch=False) if texts else None
+    count = token_counter(recipe.base) if texts else None
     if count is None:
         return
     for setting, found in texts.items():

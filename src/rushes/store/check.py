@@ -120,7 +120,7 @@ def _files(home: Path) -> Iterator[Path]:
         "recipe.yaml",
         "derived/*.json",
         "audit/audit.json",
-        "llm/*/*.json",
+        "llm/*/*/*.json",
         f"scratch/*/*{MANIFEST}",
     ):
         yield from sorted(home.glob(pattern))

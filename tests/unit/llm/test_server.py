@@ -471,6 +471,26 @@ def test_a_key_in_a_good_reply_reaches_neither_caller_nor_cache(tmp_path: Path) 
     assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
 
 
+def test_a_key_in_the_candidates_of_a_good_reply_is_hidden_in_any_spelling(tmp_path: Path) -> None:
+    escaped = json.dumps(KEY).replace("s", "\\u0073")
+    top = b'[{"token": %s, "logprob": -0.1}, {"token": "yes", "logprob": -3}]' % escaped.encode()
+    body = b'{"choices": [{"message": {"content": "x"}, "logprobs": {"content": [{"top_logprobs": %s}]}}]}' % top
+    with OddServer(raw(body)) as server:
+        given = one(model(server.url, tmp_path), request(num_logprobs=20, max_tokens=1))
+    assert isinstance(given, ChatReply) and given.first_token is not None
+    assert KEY[:8] not in repr(given)
+    assert all(KEY[:8].encode() not in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+
+def test_replies_that_cannot_be_used_cost_as_much_as_a_request_may(tmp_path: Path) -> None:
+    prices = {"usd_per_million_output": 1e6, "max_cost_usd": 5.0}
+    with OddServer(raw(b"{}")) as server:
+        chat = model(server.url, tmp_path, num_retries=5, max_concurrent=1, **prices)
+        with pytest.raises(CostCapReached):
+            one(chat, request("a", max_tokens=2))
+    assert len(server.bodies) == 2, "each is counted at 2 of 5 dollars"
+
+
 def test_log_probabilities_that_never_come_are_no_longer_requested() -> None:
     with OddServer(says("Yes")) as server, pytest.warns(UserWarning, match="hard yes or no"):
         chat = model(server.url, max_concurrent=1)

@@ -128,6 +128,7 @@ def test_a_system_text_stands_in_the_users_turn() -> None:
         ("At most 1 image(s) may be provided in one request.", 1),
         ("You set image=2 (or defaulted to 1) in `--limit-mm-per-prompt`, but passed 3 image items", 2),
         ("too many images, the maximum is 0", 0),
+        ("Too many images in request: 3 > 2", 2),
         ("the image exceeds the maximum of 4096 pixels", None),
         ("at most 2 requests", None),
     ],

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from rushes.errors import DatabaseCorrupt, FileCorrupt, RecordCorrupt
+from rushes.llm.cache import ReplyCache
+from rushes.llm.chat import ChatReply
 from rushes.records import Focus, Scorecard
 from rushes.store import sums
 from rushes.store.advance import advance
@@ -239,3 +241,13 @@ def test_any_text_has_a_sum(tmp_path: Path) -> None:
     database = Database(tmp_path / "records.sqlite")
     database.insert("records", [("prompts", "k", "Grün \x00 \U0001f3a5 'quoted' |")], "NOTHING")
     assert database.damaged_rows() == []
+
+
+def test_a_damaged_cached_reply_is_found_and_dropped(home: Path) -> None:
+    cache = ReplyCache(home / "llm" / "replies")
+    cache.put("ab" * 32, ChatReply("yes"))
+    (file,) = (home / "llm").rglob("*.json")
+    assert examine(home).findings == ()
+    change(file, b"yes", b"yep")
+    (found,) = examine(home).findings
+    assert file.name in str(found)
