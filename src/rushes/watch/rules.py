@@ -8,14 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
-from typing import Final, Literal
+from statistics import fmean
+from typing import Literal
 
 from rushes.recipe.watch import WatchSpec
 from rushes.records import WatchPoint
-
-NUM_ERRORS: Final = 2.0
-"""A mean difference is clear if it is more than this many standard errors from 0."""
+from rushes.statistics.comparison import compare_gains, decide
 
 Kind = Literal["judge_only", "diversity", "motion", "norm"]
 """What an alarm is about."""
@@ -110,10 +108,11 @@ def _judge_only(point: WatchPoint, earlier: Sequence[WatchPoint], spec: WatchSpe
 
 
 def _is_clear_rise(differences: Sequence[float], least: float) -> bool:
-    if len(differences) < 2 or fmean(differences) < least or fmean(differences) <= 0:
+    """By the rule of every scorecard, as one comparison that was fixed in advance."""
+    if len(differences) < 2 or fmean(differences) < least:
         return False
-    error = stdev(differences) / math.sqrt(len(differences))
-    return fmean(differences) > NUM_ERRORS * error
+    rise = compare_gains({"judge": {str(prompt): value for prompt, value in enumerate(differences)}})
+    return decide({"judge": rise})["judge"].verdict == "better"
 
 
 def _drifts(point: WatchPoint, course: Course) -> tuple[Alarm | None, ...]:

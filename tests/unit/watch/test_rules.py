@@ -12,7 +12,7 @@ from rushes.watch.rules import Course, looks
 from rushes.watch.words import courses, curves, notes
 
 SPEC = WatchSpec(judge_rise=0.05, max_diversity_loss=0.1, max_motion_loss=0.25, max_norm_rise=0.1, stop_after=2)
-SPREAD = (-0.01, 0.0, 0.01, 0.0)
+SPREAD = (-0.01, 0.0, 0.01, 0.0) * 6
 """Differences between prompts: small, but not 0."""
 
 
@@ -72,7 +72,7 @@ def test_the_judge_alone_rises(judge: float | None, measurer: float | None, expe
 
 
 def test_a_rise_that_may_be_chance_is_none() -> None:
-    wide = (-0.3, -0.1, 0.1, 0.3)
+    wide = (-0.3, -0.1, 0.1, 0.3) * 6
     flat = point(0, spread=wide)
     assert kinds(course(point(1, 0.57, spread=wide), base=flat)) == []
     assert kinds(course(point(1, 0.57), base=point(0))) == ["judge_only"]
