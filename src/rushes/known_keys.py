@@ -49,7 +49,7 @@ def hidden_parts(text: str) -> str:
     """`hidden`, for a server's messages: also without long beginnings and ends of keys, as in `sk-abcdef***`."""
     text = hidden(text)
     for value, name in _all().items():
-        longest = len(value) - 1
+        longest = min(len(value) - 1, len(text))
         for part in (cut for n in range(longest, _MIN_PART - 1, -1) for cut in (value[:n], value[-n:])):
             text = text.replace(part, f"[{name}]")
     return _MASKED.sub("***", text)

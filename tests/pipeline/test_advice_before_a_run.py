@@ -26,8 +26,6 @@ from rushes.measure.stage import build_measurer
 from rushes.plan.budget import fit
 from rushes.plan.models import known_model
 from rushes.plugins import CLIP_SOURCE, extensions
-from rushes.preflight import found_in_recipe
-from rushes.preflight.checks import found_on_machine
 from rushes.preflight.device import check_gpus
 from rushes.preflight.servers import check_servers
 from rushes.prompts.llm_writer import LlmWriter
@@ -41,6 +39,7 @@ from rushes.store.video import write_video
 from rushes.weights.weigh import weights_of
 from tests.support.followed import commands_in, failing, printed_step, read, settings_in, step_of, ways_in
 from tests.support.odd_server import Handler, OddServer, completion, says, status
+from tests.support.preflight import found
 from tests.support.suite import write_suite
 from tests.support.tiny_families import TINY
 from tests.unit.audit.test_sources import make_run
@@ -57,12 +56,6 @@ VBENCH = ["diagnose.catalogue=rushes_vbench:dimensions.yaml", "measure.measurer=
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def found(*overrides: str) -> dict[str, Finding]:
-    """What is found wrong with the smallest recipe when these settings are changed, by setting."""
-    recipe = load_recipe("tiny", overrides)
-    return {each.setting: each for each in (*found_in_recipe(recipe), *found_on_machine(recipe, Path("run")))}
 
 
 def cures(finding: Finding) -> Iterator[list[str]]:

@@ -48,7 +48,10 @@ def _show(home: Path, found: Sequence[Finding], health: Health, *, heal: bool) -
         return
     rows = [(each.place, each.reason, ", ".join(_names(each))) for each in found]
     show_table([Column("damaged"), Column("how"), Column("records to make again")], rows)
-    say(f"to make again: {cost_text(found, health.seconds_each)}")
+    from rushes.plan.measured import spent
+
+    each_s = {table: cost.each_s for table, cost in spent(health.costs).items() if cost.each_s is not None}
+    say(f"to make again: {cost_text(found, each_s)}")
     if health.findings:
         say(f"next: {heal_command(str(home))}")
     else:

@@ -15,7 +15,7 @@ from rushes.plan.counts import Kind, calls_per_draft, sampler_calls
 from rushes.plan.prices import Price, Prices
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.recipe import Recipe
-from rushes.records import Checkpoint, Clip
+from rushes.records import Checkpoint, Clip, CostEntry
 from rushes.store.identity import spec_part
 from rushes.store.run import Run
 
@@ -52,10 +52,10 @@ class Spent:
         return self.seconds / self.num_items if self.num_items else None
 
 
-def spent(run: Run) -> dict[str, Spent]:
-    """The cost ledger by table, in the order in which tables first appear."""
+def spent(costs: Iterable[CostEntry]) -> dict[str, Spent]:
+    """A cost ledger by table, in the order in which tables first appear."""
     found: dict[str, Spent] = {}
-    for entry in run.costs():
+    for entry in costs:
         known = found.get(entry.stage, Spent(0.0, 0))
         found[entry.stage] = Spent(known.seconds + entry.seconds, known.num_items + entry.num_items)
     return found
@@ -118,7 +118,7 @@ def prices_of(home: Path, recipe: Recipe) -> Prices:
         same = [kind for kind, paths in _DEPENDS.items() if all(_at(old, p) == _at(new, p) for p in paths)]
         if _at(old, "runtime.device") != recipe.runtime.device:
             same = []
-        done = _Done(run.clips.all(), run.checkpoints.all(), spent(run)) if same else _Done((), (), {})
+        done = _Done(run.clips.all(), run.checkpoints.all(), spent(run.costs())) if same else _Done((), (), {})
         prices = ((kind, _price(done, kind, old, recipe.base)) for kind in same)
         found = {kind: Price(price, str(run.home)) for kind, price in prices if price is not None}
         if recipe.generate.draft is not None and (call := found.get("clip_calls")) is not None:

@@ -132,7 +132,7 @@ def read_status(home: Path) -> RunStatus:
 def _stages(run: Run, events: Sequence[Mapping[str, Any]]) -> tuple[StageStatus, ...]:
     for name, kind in WATCH_TABLES.items():
         run.table(name, kind)
-    tables, costs, logged = run.tables(), spent(run), _by_stage(events)
+    tables, costs, logged = run.tables(), spent(run.costs()), _by_stage(events)
     bounds = _bounds(run.home)
     with_records = [name for name, table in tables.items() if table.num_records()]
     names = dict.fromkeys([*bounds, *logged, *costs, *with_records])

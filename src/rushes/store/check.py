@@ -5,6 +5,7 @@ What is dropped counts as missing: the next run of the same recipe makes it agai
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -53,8 +54,8 @@ class Health:
     """Files and records that were read."""
     findings: tuple[Finding, ...]
     """What is damaged, by place."""
-    seconds_each: dict[str, float]
-    """By table: what a record took to make, seconds, where the run's ledger says so."""
+    costs: tuple[CostEntry, ...]
+    """The entries of the run's ledger that can be read."""
 
 
 def examine(home: Path) -> Health:
@@ -76,10 +77,10 @@ def examine(home: Path) -> Health:
     if is_done(home) and not (home / "scorecard.json").exists():
         wrong.append(Finding("scorecard.json", "missing"))
     try:
-        num, found, seconds = _of_database(home)
+        num, found, costs = _of_database(home)
     except DatabaseCorrupt as damage:
-        num, found, seconds = 1, [Finding(DATABASE, damage.problem.partition(": ")[2])], {}
-    return Health(len(files) + num, tuple(sorted((*wrong, *found), key=lambda each: each.place)), seconds)
+        num, found, costs = 1, [Finding(DATABASE, damage.problem.partition(": ")[2])], ()
+    return Health(len(files) + num, tuple(sorted((*wrong, *found), key=lambda each: each.place)), costs)
 
 
 def mend(home: Path, findings: Iterable[Finding]) -> None:
@@ -158,7 +159,7 @@ def _is_json(data: bytes) -> bool:
 # ---------------------------------------------------------------------------------------------- records and blobs
 
 
-def _of_database(home: Path) -> tuple[int, list[Finding], dict[str, float]]:
+def _of_database(home: Path) -> tuple[int, list[Finding], tuple[CostEntry, ...]]:
     database = Database(home / DATABASE, read_only=True)
     try:
         database.check_whole()
@@ -179,7 +180,7 @@ def _of_database(home: Path) -> tuple[int, list[Finding], dict[str, float]]:
         named = {ref.sha256: tuple(dict.fromkeys(names)) for ref, names in naming.items()}
         blobs = Blobs(home / "blobs")
         found += [_of_blob(home, damage, named) for damage in blobs.verify_all(naming)]
-        return len(rows) + sum(1 for _ in blobs.folder.glob("??/*")), found, _seconds_each(database)
+        return len(rows) + sum(1 for _ in blobs.folder.glob("??/*")), found, _costs(database)
     finally:
         database.close()
 
@@ -212,15 +213,9 @@ def _drop_records(home: Path, records: Iterable[tuple[str, str]]) -> None:
     database.close()
 
 
-def _seconds_each(database: Database) -> dict[str, float]:
-    """By table: the seconds of the ledger per record."""
-    seconds: dict[str, float] = {}
-    number: dict[str, int] = {}
+def _costs(database: Database) -> tuple[CostEntry, ...]:
+    found = []
     for (body,) in database.rows("SELECT CAST(body AS BLOB) FROM costs"):
-        try:
-            entry = CostEntry.model_validate_json(body)
-        except ValidationError:
-            continue
-        seconds[entry.stage] = seconds.get(entry.stage, 0.0) + entry.seconds
-        number[entry.stage] = number.get(entry.stage, 0) + entry.num_items
-    return {stage: seconds[stage] / number[stage] for stage in seconds if number[stage]}
+        with contextlib.suppress(ValidationError):
+            found.append(CostEntry.model_validate_json(body))
+    return tuple(found)

@@ -206,7 +206,7 @@ def test_time_on_several_devices_is_added_up(tmp_path: Path) -> None:
         book(run, "answers", 5.0, 10)
         book(run, "answers", 1.0, 2, "cuda")
         book(run, "measurements", 3.0, 0)
-        found = spent(run)
+        found = spent(run.costs())
     assert found == {"answers": Spent(6.0, 12), "measurements": Spent(3.0, 0)}
     assert (found["answers"].each_s, found["measurements"].each_s) == (0.5, None)
 

@@ -14,13 +14,14 @@ from rushes.errors import RecipeError
 from rushes.execute.machine import check_device
 from rushes.families.limits import read_grid
 from rushes.families.load import load_family
-from rushes.findings import Finding, Unready
+from rushes.findings import Unready
 from rushes.pipeline import improve
-from rushes.preflight import check, found_in_recipe, found_on_machine
+from rushes.preflight import check
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.load import load_recipe
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.runtime import RuntimeSpec, TrainRuntime
+from tests.support.preflight import found
 from tests.support.sandbox_recipe import sandbox_recipe
 from tests.support.tiny_families import TINY
 
@@ -30,12 +31,6 @@ FOLDER = "prompts.real={folder: clips, num_clips: 4}"
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def found(*overrides: str) -> dict[str, Finding]:
-    """What is found wrong with the smallest recipe when these settings are changed, by setting."""
-    recipe = load_recipe("tiny", overrides)
-    return {each.setting: each for each in (*found_in_recipe(recipe), *found_on_machine(recipe, Path("run")))}
 
 
 def errors(*overrides: str) -> set[str]:
