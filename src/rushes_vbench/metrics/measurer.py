@@ -67,6 +67,7 @@ class VBenchMeasurerSpec(Spec):
     """
 
     spec_name: ClassVar[str] = "vbench2.measurer"
+    loads_when_built: ClassVar[bool] = True
 
     suite: str = INSTALLED
     """The user's copy of the suite: a VBench checkout, a vbench2 wheel, VBench2_full_info.json, or "installed"."""

@@ -157,6 +157,7 @@ def test_too_few_prompts_for_the_focus_are_no_measurement_and_no_gain(gain: tupl
     worse = few.model_copy(update={"rows": (*few.rows, row("B", -0.1))})
     assert claims(worse).title.endswith("at least 6; B got worse.")
 
+
 def test_prompts_enough_for_a_verdict_are_counted_over_the_whole_focus() -> None:
     few = card(row("A", is_focus=True, num_prompts=5), gain=(0.1, -0.1, 0.3), focus_num_prompts=5)
     assert claims(few.model_copy(update={"focus_num_prompts": 6})).title.startswith("No clear change in A")
