@@ -1,4 +1,4 @@
-"""A plug-in that cannot be built is told before a run, once and with its setting; one that loads weights is not built."""
+"""A plug-in that cannot be built is told before a run, once and with its setting; what loads weights is not built."""
 
 from __future__ import annotations
 
