@@ -249,9 +249,10 @@ def check_sampler(family: FamilyName, sampler: SamplerSettings) -> None:
 
 def refuse_setting(family: str, setting: str, *, expected: str, got: object, why: str) -> RecipeError:
     """The error for a sampler setting that a family would otherwise silently ignore."""
+    first = expected.partition(" or ")[0]
     return RecipeError(
         f"a model of the family {family} cannot be sampled with this {setting}: {why}",
-        expected=f"{setting}: {expected}",
+        expected=f"{setting}: {expected}; the usual sampler is {in_words(family)}",
         got=got,
-        next_step=f"change {setting} in generate.sampler and measure.sampler; the usual sampler is {in_words(family)}",
+        next_step=f"--set generate.sampler.{setting}={first} --set measure.sampler.{setting}={first}",
     )

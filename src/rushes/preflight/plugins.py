@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from pydantic import BaseModel
@@ -28,8 +29,8 @@ from rushes.plugins import (
 )
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.recipe import Recipe
-from rushes.recipe.train import unit_problem
-from rushes.roles import Runtime, Spec
+from rushes.recipe.train import TrainSpec, unit_problem
+from rushes.roles import ObjectiveNeeds, Runtime, Spec
 
 
 def named(recipe: Recipe) -> Iterator[tuple[str, Spec, Role]]:
@@ -69,11 +70,24 @@ def check_plugins(recipe: Recipe) -> Iterator[Finding]:
         try:
             resolved(spec, role)
             if role is OBJECTIVE:
-                problem = unit_problem(recipe.train, objective_needs(recipe.train), recipe.runtime.train.num_processes)
+                train, needs, num = recipe.train, objective_needs(recipe.train), recipe.runtime.train.num_processes
+                problem = unit_problem(train, needs, num)
                 if problem is not None:
-                    yield Finding(where, problem, next_step="set train.batch_size so, or lower train.num_accumulation")
+                    size = f"--set train.batch_size={_fitting_batch(train, needs, num)}"
+                    yield Finding(where, problem, next_step=f"{size}, or lower train.num_accumulation")
         except UserError as error:
             yield Finding.of(where, error)
+
+
+def _fitting_batch(train: TrainSpec, needs: ObjectiveNeeds, num_processes: int) -> int:
+    """The next larger batch size that keeps an objective's units whole."""
+    share = train.num_accumulation * num_processes
+    sizes = count(-(-train.batch_size // share) * share, share)
+    return next(
+        size
+        for size in sizes
+        if unit_problem(train.model_copy(update={"batch_size": size}), needs, num_processes) is None
+    )
 
 
 def check_plugin_findings(recipe: Recipe) -> Iterator[Finding]:
