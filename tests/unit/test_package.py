@@ -167,5 +167,6 @@ def test_with_an_address_every_picture_and_link_of_the_page_leads_there(
     ],
 )
 def test_pictures_and_links_however_they_are_written(root: Path, written: str, bare: str, led: str) -> None:
-    script = f"import hatch_build as b; print(*(b.for_index({written!r}, each, 'c') for each in (None, 'https://S')), sep='\\n')"
+    both = f"(b.for_index({written!r}, each, 'c') for each in (None, 'https://S'))"
+    script = f"import hatch_build as b; print(*{both}, sep='\\n')"
     assert ran(sys.executable, "-c", script, cwd=root, path=packages("build")).splitlines() == [bare, led]
