@@ -51,7 +51,7 @@ def test_older_versions_read_every_file(name: str, tmp_path: Path) -> None:
 def test_older_versions_read_whole_pipelines_and_folders_for_the_hub(
     lora_home: Path, model_folder: Path, tmp_path: Path
 ) -> None:
-    """A finished run's; text encoder, tokenizer and autoencoder of the base are loaded with them."""
+    """A finished run's; text encoder and tokenizer of the base are loaded with them."""
     folders = {reader: packages(reader) for reader in READERS}
     with Run.view(lora_home) as run:
         source = choose(run)
