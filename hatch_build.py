@@ -13,7 +13,11 @@ from typing import Any
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 VERSION = "0.1.0"
-_RELATIVE_LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)\s]+)\)")
+_RELATIVE = r"(?!https?:|mailto:|#)([^)\s\"]+)"
+_PICTURE = re.compile(rf"!\[([^\]]*)\]\({_RELATIVE}(?:\s+\"[^\"]*\")?\)")
+_HTML_PICTURE = re.compile(r"<img\b[^>]*>")
+_LINK = re.compile(rf"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\({_RELATIVE}\)")
+"""The words of a link can hold a picture."""
 
 
 class CustomMetadataHook(MetadataHookInterface):
@@ -47,19 +51,29 @@ def commit(root: Path) -> str | None:
 def for_index(text: str, source: str | None, commit: str) -> str:
     """A README whose relative links lead to the repository, and are only their words while that has no address.
 
+    An index shows no picture that the text itself holds (`data:`), and none from its own pages.
+
     Args:
         text: Markdown.
         source: the repository's address: `Source` under `[project.urls]`. None: there is no place to link to.
         commit: a commit or branch there.
     """
 
-    def absolute(link: re.Match[str]) -> str:
-        mark, words, path = link.groups()
-        if source is None:
-            return f"*{words}*" if mark else words
-        return f"{mark}[{words}]({source.rstrip('/')}/{'raw' if mark else 'blob'}/{commit}/{path})"
+    def at(kind: str, path: str) -> str:
+        return f"{(source or '').rstrip('/')}/{kind}/{commit}/{path}"
 
-    return _RELATIVE_LINK.sub(absolute, text)
+    def picture(words: str, path: str) -> str:
+        return f"*{words}*" if source is None else f"![{words}]({at('raw', path)})"
+
+    def html_picture(tag: re.Match[str]) -> str:
+        path, words = (re.search(rf'\b{name}="([^"]*)"', tag[0]) for name in ("src", "alt"))
+        if path is None or re.match("https?:", path[1]):
+            return tag[0]
+        return picture("" if words is None else words[1], path[1])
+
+    text = _HTML_PICTURE.sub(html_picture, text)
+    text = _PICTURE.sub(lambda found: picture(found[1], found[2]), text)
+    return _LINK.sub(lambda found: found[1] if source is None else f"[{found[1]}]({at('blob', found[2])})", text)
 
 
 def _git(root: Path, *arguments: str) -> str | None:

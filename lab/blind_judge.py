@@ -18,6 +18,7 @@ class BlindJudgeSpec(Spec):
     """The sandbox's judge with a blind spot: it cannot say no to a clip that stands still."""
 
     spec_name: ClassVar[str] = "lab.blind-judge"
+    loads_when_built: ClassVar[bool] = True
 
     still: float = 1.2
     """Motion at which half of its own view is left, levels of 255 per frame; the sandbox's clips have about 1.5."""

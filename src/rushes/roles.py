@@ -48,7 +48,7 @@ class Spec(BaseModel):
     """What decides a result: a small, picklable description of one role. Enters work keys whole.
 
     A subclass holds plain values and other Specs, never a Runtime. A plug-in adds `build(runtime)`, which makes the
-    working object (heavy imports and weights included) where the work runs:
+    working object where the work runs and, unless the class sets `loads_when_built`, in the check before a run:
 
         class DimJudgeSpec(Spec):
             spec_name: ClassVar[str] = "dim-judge"
@@ -69,6 +69,9 @@ class Spec(BaseModel):
     added_later: ClassVar[frozenset[str]] = frozenset()
     """Fields that earlier releases did not have: null as default, and in work keys only where they are set, so that the
     records of earlier runs stay valid."""
+
+    loads_when_built: ClassVar[bool] = False
+    """True where `build` loads weights at once, not at the first request: the check before a run does not build it."""
 
     def version(self) -> str | None:
         """What decides the result besides the fields, as text: the hash of packaged weights, the version of an

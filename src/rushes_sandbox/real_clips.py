@@ -58,7 +58,7 @@ def sandbox_real_clips(
             "the sandbox's real clips are square",
             expected="shape.height_px equal to shape.width_px",
             got=(shape.height_px, shape.width_px),
-            next_step="make the shape square, or name a folder of videos in prompts.real.folder",
+            next_step=f"--set shape.width_px={shape.height_px}, or name a folder of videos in prompts.real.folder",
         )
     kinds = tuple(dimensions) if dimensions is not None else DIMENSIONS
     turns = [divmod(index, len(kinds)) for index in range(num)]

@@ -59,6 +59,7 @@ class JudgeSpec(Spec):
     """The learned question-answering model in the package."""
 
     spec_name: ClassVar[str] = "sandbox-vqa"
+    loads_when_built: ClassVar[bool] = True
 
     def version(self) -> str | None:
         """Hash of its weights, so that the answers of a different judge are never reused as its own."""

@@ -161,6 +161,17 @@ def read_table() -> dict[Advice, str]:
     return {Advice(file, text): how for file, texts in files.items() for text, how in texts.items()}
 
 
+def how_covered(printed: str) -> set[str]:
+    """How a step, as it was printed, is covered: by every text of the table that it can come from."""
+    return {how for advice, how in read_table().items() if re.fullmatch(_as_pattern(advice.text), printed)}
+
+
+def _as_pattern(text: str) -> str:
+    """A text with anything in place of what the program fills in."""
+    fixed = [re.escape(part) for part in _HOLE.split(text)[::2]]
+    return ".*".join(fixed)
+
+
 def gaps() -> tuple[list[Advice], list[Advice]]:
     """Texts that the table lacks, and entries whose text is no longer in the source."""
     table, found = read_table(), all_advice()
@@ -175,4 +186,4 @@ def as_lines(advice: list[Advice], how: str) -> str:
 
 if __name__ == "__main__":
     lacking, gone = gaps()
-    print(f"add:\n{as_lines(lacking, 'plain')}\nremove:\n{as_lines(gone, 'gone')}")
+    print(f"add:\n{as_lines(lacking, 'plain: why nothing can be done by a test')}\nremove:\n{as_lines(gone, 'gone')}")

@@ -1,7 +1,7 @@
 """Let another diffusers and peft read what was exported: `python read_old.py JOB.json`. Prints what came of it as JSON.
 
 The job names the `transformer_class` and `pipeline_class`, the folder `base`, `files` by name, and for each a file with
-the weights that are `expected` of it. A name says how to read: lora and uneven, folder, single.
+the weights that are `expected` of it. The beginning of a name says how to read: lora, folder, single, pipeline.
 """
 
 from __future__ import annotations
@@ -33,9 +33,12 @@ def with_adapter(path: Path) -> Any:
 
 def read(name: str, path: Path) -> dict[str, torch.Tensor]:
     """The weights that a file or folder gives."""
-    if name == "folder":
+    if name.startswith("pipeline"):
+        # The tiny base's autoencoder is of Wan 2.2's kind, which diffusers knows from 0.35 on; it is copied as it is.
+        model = diffusers.DiffusionPipeline.from_pretrained(str(path), vae=None).transformer
+    elif name.startswith("folder"):
         model = TRANSFORMER.from_pretrained(str(path))
-    elif name == "single":
+    elif name.startswith("single"):
         model = TRANSFORMER.from_single_file(str(path), config=job["base"], subfolder="transformer")
     else:
         model = with_adapter(path)

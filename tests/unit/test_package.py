@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from markdown_it import MarkdownIt
 
 from rushes.recipe.load import load_recipe, packaged_recipes
 from rushes.store import provenance
@@ -121,10 +124,49 @@ def test_an_sdist_has_all_that_the_checkout_has(root: Path, unpacked: Path) -> N
     assert tracked - NOT_SHIPPED - {each.name for each in unpacked.iterdir()} == set()
 
 
-def test_the_readme_of_an_index_has_no_link_to_nowhere(root: Path, built: Built) -> None:
-    text = metadata(built.wheel).get_payload()
+def addresses(wheel: Path, attribute: str) -> list[str]:
+    """Where pictures (`src`) or links (`href`) of the page of an index lead.
+
+    The page is the description rendered as Markdown. Indexes also drop `data:` addresses (readme_renderer 46).
+    """
+    text = metadata(wheel).get_payload()
     assert isinstance(text, str) and "make demo" in text
-    assert "](docs/" not in text and "*The loop: diagnose, write," in text
-    script = "import hatch_build as b; print(b.for_index(open('README.md').read(), 'https://a.example/x/', 'c0ffee'))"
-    linked = ran(sys.executable, "-c", script, cwd=root, path=packages("build"))
-    assert "](https://a.example/x/raw/c0ffee/docs/images/loop.svg)" in linked and "](docs/" not in linked
+    page = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
+    return re.findall(rf'\b{attribute}="([^"#]+)"', page)
+
+
+def test_without_an_address_the_page_of_an_index_has_words_for_pictures(built: Built) -> None:
+    assert addresses(built.wheel, "src") == []
+    assert all(each.startswith("https://") for each in addresses(built.wheel, "href"))
+    assert "*The loop: diagnose, write," in str(metadata(built.wheel).get_payload())
+
+
+def test_with_an_address_every_picture_and_link_of_the_page_leads_there(
+    root: Path, tmp_path: Path, unpacked: Path
+) -> None:
+    project = shutil.copytree(unpacked, tmp_path / "project")
+    (project / "PKG-INFO").unlink()  # has the README of the sdist
+    with (project / "pyproject.toml").open("a") as file:
+        file.write('\n[project.urls]\nSource = "https://a.example/x/"\n')
+    wheel = build(project, "wheel", tmp_path / "wheel")
+    pictures = addresses(wheel, "src")
+    assert "https://a.example/x/raw/HEAD/docs/images/loop.svg" in pictures and len(pictures) > 1
+    assert all((root / each.removeprefix("https://a.example/x/raw/HEAD/")).is_file() for each in pictures)
+    assert all(each.startswith("https://") for each in addresses(wheel, "href"))
+
+
+@pytest.mark.parametrize(
+    ("written", "bare", "led"),
+    [
+        ("![a b](docs/x.png)", "*a b*", "![a b](https://S/raw/c/docs/x.png)"),
+        ('![a](docs/x.png "title")', "*a*", "![a](https://S/raw/c/docs/x.png)"),
+        ('<img width="300" alt="a" src="docs/x.png">', "*a*", "![a](https://S/raw/c/docs/x.png)"),
+        ("[![a](docs/x.png)](docs/y.md)", "*a*", "[![a](https://S/raw/c/docs/x.png)](https://S/blob/c/docs/y.md)"),
+        ("[![a](https://b/x.png)](y.md)", "![a](https://b/x.png)", "[![a](https://b/x.png)](https://S/blob/c/y.md)"),
+        ("![a](https://b/x.png) [c](#d)", "![a](https://b/x.png) [c](#d)", "![a](https://b/x.png) [c](#d)"),
+    ],
+)
+def test_pictures_and_links_however_they_are_written(root: Path, written: str, bare: str, led: str) -> None:
+    both = f"(b.for_index({written!r}, each, 'c') for each in (None, 'https://S'))"
+    script = f"import hatch_build as b; print(*{both}, sep='\\n')"
+    assert ran(sys.executable, "-c", script, cwd=root, path=packages("build")).splitlines() == [bare, led]

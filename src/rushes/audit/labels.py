@@ -93,7 +93,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
                 f"{path} lacks {'the column' if len(missing) == 1 else 'columns'} {', '.join(missing)}",
                 expected=f"a first line with {','.join(COLUMNS)}",
                 got=columns[:10],
-                next_step="name the columns in the first line",
+                next_step=f"write this as its first line: {','.join(COLUMNS)}",
             )
         reader.fieldnames = columns
         return [(reader.line_num, {k: (v or "") for k, v in row.items() if isinstance(k, str)}) for row in reader]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shlex
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Final
@@ -107,17 +109,23 @@ def _widest(spec: DiagnoseSpec, ranked: Sequence[Baseline], diagnosis: Diagnosis
             f"no dimension has a possible gain by diagnose.choose: {spec.choose}, so there is nothing to learn from",
             expected="a dimension in which the best take (picked: the judge's favourite) scores above the mean take",
             got={each.dimension: round(each.mean, 3) for each in ranked},
-            next_step="raise diagnose.num_takes or diagnose.num_prompts, name what to aim at in diagnose.focus, or "
-            "--set diagnose.choose=gap",
+            next_step="raise diagnose.num_takes or diagnose.num_prompts, or --set diagnose.choose=gap, or "
+            f"--set {_aim(ranked)}",
         )
     if not weak:
         raise UserError(
             f"every measured dimension has reached the target {spec.target:g}, so there is nothing to improve",
             expected="a dimension below diagnose.target",
             got={each.dimension: round(each.mean, 3) for each in ranked},
-            next_step="raise diagnose.target, or name what to aim at: --set 'diagnose.focus=[\"...\"]'",
+            next_step=f"raise diagnose.target, or name what to aim at: --set {_aim(ranked)}",
         )
     return weak[: spec.num_focus]
+
+
+def _aim(ranked: Sequence[Baseline]) -> str:
+    """The setting that aims at the dimension with the lowest score."""
+    lowest = min(ranked, key=lambda each: each.mean)
+    return shlex.quote(f"diagnose.focus={json.dumps([lowest.dimension])}")
 
 
 def _named(spec: DiagnoseSpec, by_name: dict[str, Baseline], diagnosis: Diagnosis) -> list[Baseline]:

@@ -18,7 +18,7 @@ from rushes.export.source import SHORT, Source
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import TrainSpec
 from rushes.records import DimensionRow, SamplerSettings, Scorecard
-from rushes.report.claims import claims_of_run
+from rushes.report.claims import claims_of_run, verdict_word
 
 Form = Literal["lora", "transformer", "pipeline"]
 TAGS: Final = ("text-to-video", "diffusers", "diffusers-training", "rushes", "reward-weighted")
@@ -58,7 +58,7 @@ def render_card(card: Card, source: Source, scorecard: Scorecard) -> str:
             header=yaml.safe_dump(front_matter(card), sort_keys=False, allow_unicode=True, width=1000),
             card=card,
             claims=claims_of_run(scorecard, source.run.home).text.replace("\u2212", "-"),
-            rows=[_row(row) for row in scorecard.rows],
+            rows=[_row(row, verdict_word(row, scorecard)) for row in scorecard.rows],
             scorecard=scorecard,
             readable=readable,
             rule=rule(len(scorecard.rows)),
@@ -141,12 +141,12 @@ def md(text: str) -> str:
     return re.sub(r"([\\`*_\[\]{}|#~!])", r"\\\1", html.escape(line, quote=False))
 
 
-def _row(row: DimensionRow) -> dict[str, str]:
+def _row(row: DimensionRow, verdict: str) -> dict[str, str]:
     return {
         "name": f"{md(readable(row.dimension))}{' (aimed at)' if row.is_focus else ''}",
         "before": f"{100 * row.before:.1f}",
         "after": f"{100 * row.after:.1f}",
         "gain": points(row.gain),
         "interval": f"{points(row.gain_low)} to {points(row.gain_high)}",
-        "verdict": row.verdict,
+        "verdict": verdict,
     }

@@ -20,6 +20,7 @@ from rushes.families.attention import attention_for_sampling
 from rushes.families.defaults import in_words
 from rushes.families.folder import FamilyName
 from rushes.families.limits import Grid, refused_settings
+from rushes.families.mixed_precision import mixed_precision
 from rushes.families.offload import UNMOVED, Placement, place
 from rushes.families.texts import TextStates
 from rushes.recipe.base import ShapeSpec
@@ -194,7 +195,7 @@ class LoadedPipeline:
     def autocast(self, precision: str) -> torch.autocast:
         """The autocast context for a precision."""
         dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
-        return torch.autocast(self.device.type, dtype, enabled=precision != "float32")
+        return mixed_precision(self.device, dtype, enabled=precision != "float32")
 
     # ---------------------------------------------------------------- pixels
 
@@ -248,9 +249,10 @@ def check_sampler(family: FamilyName, sampler: SamplerSettings) -> None:
 
 def refuse_setting(family: str, setting: str, *, expected: str, got: object, why: str) -> RecipeError:
     """The error for a sampler setting that a family would otherwise silently ignore."""
+    first = expected.partition(" or ")[0]
     return RecipeError(
         f"a model of the family {family} cannot be sampled with this {setting}: {why}",
-        expected=f"{setting}: {expected}",
+        expected=f"{setting}: {expected}; the usual sampler is {in_words(family)}",
         got=got,
-        next_step=f"change {setting} in generate.sampler and measure.sampler; the usual sampler is {in_words(family)}",
+        next_step=f"--set generate.sampler.{setting}={first} --set measure.sampler.{setting}={first}",
     )

@@ -92,11 +92,14 @@ def check_unscored_share(scores: Sequence[Score], max_unscored: float) -> None:
     share = len(unscored) / len(scores) if scores else 1.0
     if share <= max_unscored and len(unscored) < len(scores):
         return
+    allowed = math.ceil(100 * share) / 100
     reasons = Counter(outcome.reason for outcome in unscored)
     most_first = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     raise TrainingError(
         f"the judge has no score for {len(unscored)} of {len(scores)} clips ({share:.0%})",
         expected=f"at most {max_unscored:.0%} of the clips unscored, and at least one scored",
         got=[f"{count} x {reason[:200]}" for reason, count in most_first[:3]],
-        next_step="fix the judge and run again, or allow more with judge.max_unscored",
+        next_step="correct what the reasons name, and run again"
+        if len(unscored) == len(scores)
+        else f"correct what the reasons name, and run again; or --set judge.max_unscored={allowed}",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -108,8 +109,9 @@ class CostMeter:
 
     def _reached(self, cap: float, worst: float) -> CostCapReached:
         spent = self._ledger.spent
+        enough = math.ceil(100 * max(2 * cap, spent + worst)) / 100
         return CostCapReached(
             f"the cost cap of the server {self.name!r} is reached: {spent:.4f} of {cap:.4f} US dollars are spent",
             expected=f"enough left for the next request, which may cost up to {worst:.4f} US dollars",
-            next_step=f"raise runtime.servers.{self.name}.max_cost_usd and run again: all replies so far are kept",
+            next_step=f"--set runtime.servers.{self.name}.max_cost_usd={enough:.2f}; all replies so far are kept",
         )

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rushes.errors import RecipeError, UserError
 from rushes.findings import Finding
-from rushes.plugins import SUITE, build
+from rushes.plugins import SUITE
+from rushes.preflight.plugins import built
 from rushes.prompts.fixed import FixedWriter
 from rushes.prompts.metadata import MetadataRow, read_metadata
 from rushes.recipe.dimensions import probed
@@ -73,7 +74,7 @@ def check_suite(recipe: Recipe) -> Iterator[Finding]:
     if recipe.measure.suite is None:
         return
     try:
-        suite: PromptSuite = build(recipe.measure.suite, SUITE, recipe.runtime, "measure.suite")
+        suite: PromptSuite = built(recipe.measure.suite, SUITE, recipe, "measure.suite")
     except UserError as error:
         yield Finding.of("measure.suite", error)
         return

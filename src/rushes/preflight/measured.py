@@ -122,7 +122,7 @@ def _no_suite(recipe: Recipe, spec: OfSuite) -> Finding:
         "the measurer scores only clips of its suite's own prompts, and prompts.writer writes the held-out ones",
         expected="the suite of the measurer",
         got="None",
-        next_step=f"--set 'measure.suite={spec.suite_setting}'",
+        next_step=f"--set {shlex.quote(f'measure.suite={spec.suite_setting}')}",
         is_certain=not isinstance(recipe.prompts.writer, FixedWriterSpec),
     )
 

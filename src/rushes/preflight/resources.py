@@ -35,10 +35,14 @@ def check_disk(recipe: Recipe, home: Path) -> Iterator[Finding]:
     folder = next(path for path in (home.absolute(), *home.absolute().parents) if path.is_dir())
     is_resumed = (home / "header.json").is_file()
     there = sum(file.stat().st_size for file in home.rglob("*") if file.is_file()) if is_resumed else 0
-    needed = stored_bytes(recipe, _size(recipe)) - there
+    size = _size(recipe)
+    needed = stored_bytes(recipe, size) - there
+    generate = recipe.generate.model_copy(update={"stored_as": "h264"})
+    is_less = stored_bytes(recipe.model_copy(update={"generate": generate}), size) < needed + there
     yield from _short(
         "--home", f"the disk of {folder} may be too small for this run", needed, shutil.disk_usage(folder).free,
-        next_step="name a --home on a larger disk, free some space, or --set generate.stored_as=h264",
+        next_step="name a --home on a larger disk, free some space, or --set generate.stored_as=h264"
+        if is_less else "name a --home on a larger disk, or free some space",
     )  # fmt: skip
 
 

@@ -84,7 +84,8 @@ class ClipFolder:
         raise InputError(
             f"no real clip in {folder} can be used: {reasons}",
             expected="at least one video with a caption, as long as the model's clips",
-            next_step="correct the files, or --set train.realism.kind=none to train without real clips",
+            next_step="correct the files, or train without real clips: --set prompts.real.folder=null "
+            "--set train.realism.kind=none",
         )
 
 

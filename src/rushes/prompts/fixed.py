@@ -6,12 +6,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from rushes.errors import InputError
 from rushes.prompts.rows import BadRow, parse_line, questions_of, text_of
 from rushes.recipe.prompts import FixedWriterSpec
 from rushes.roles import Brief, Draft, Failed
 from rushes.store.files import read_file
+
+_LINE: Final = '{"text": "a red ball rolls to the left", "dimension": "Composition"}'
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class FixedWriter:
                     raise InputError(f"{path}, line {number}: {error}", next_step="correct that line") from error
                 found[key].append(draft)
         if not found:
-            raise InputError(f"{path} holds no prompts", next_step='write lines like {"text": ..., "dimension": ...}')
+            raise InputError(f"{path} holds no prompts", next_step=f"write lines like {_LINE}")
         return cls({key: tuple(drafts) for key, drafts in found.items()})
 
     def write(self, briefs: Sequence[Brief]) -> list[Draft | Failed]:

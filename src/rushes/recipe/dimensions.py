@@ -72,7 +72,7 @@ def _check_names(path: str, names: Sequence[str], dimensions: Sequence[Dimension
                 f"{path}[{position}]: this dimension is named twice",
                 expected="each name once",
                 got=list(names),
-                next_step="remove one",
+                next_step=f"name {name} once",
             )
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from rushes.audit.records import Audit
 from rushes.audit.run import FOLDER as AUDIT_FOLDER
@@ -23,6 +23,9 @@ from rushes.records import DimensionRow, Leniency, Scorecard
 from rushes.records.derived import FEWEST_PROMPTS
 from rushes.statistics.comparison import ALPHA, excluded_loss
 from rushes.statistics.power import fewest_prompts
+
+TOO_FEW: Final = "too few prompts"
+"""In the place of a verdict that no gain or loss could have got."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,10 @@ def claims(scorecard: Scorecard, audit: Audit | None = None) -> Claims:
         audit: of a judge, if there is one; that of another judge than the run's is passed over.
     """
     against = tuple(_against(scorecard))
-    is_better = scorecard.focus_verdict == "better"
+    is_better = scorecard.focus_verdict == "better" and not has_few_prompts(scorecard)
     title = "; ".join([_focus(scorecard), *([f"{'but ' if is_better else ''}{_listed(against)}"] if against else [])])
     is_bad = scorecard.focus_verdict == "worse" or any(row.verdict == "worse" for row in scorecard.rows)
-    of_focus = "even" if against else tone(scorecard)
+    of_focus = "even" if against or has_few_prompts(scorecard) else tone(scorecard)
     sentences = (*_fallen(scorecard), *loss_sentences(scorecard.rows), *_undecided(scorecard))
     return Claims(
         title=f"{title}.",
@@ -97,7 +100,30 @@ def claims(scorecard: Scorecard, audit: Audit | None = None) -> Claims:
     )
 
 
+def has_few_prompts(scorecard: Scorecard) -> bool:
+    """Whether no gain or loss in the focus, however large, could have got a verdict: nothing was measured there."""
+    return scorecard.focus_gain is not None and _focus_prompts(scorecard) < fewest_prompts(ALPHA)
+
+
+def verdict_word(row: DimensionRow, scorecard: Scorecard) -> str:
+    """A row's verdict for people: "too few prompts" where none was possible, which is not "no clear change".
+
+    Args:
+        row: of the scorecard.
+        scorecard: whose rows are decided together.
+    """
+    needed = fewest_prompts(ALPHA / max(1, len(scorecard.rows)))
+    return TOO_FEW if row.verdict == "no clear change" and row.num_prompts < needed else row.verdict
+
+
 # ---------------------------------------------------------------------------------------------- title
+
+
+def _focus_prompts(scorecard: Scorecard) -> int:
+    """Prompts behind the mean of the focus; at most those of its rows where a scorecard does not tell."""
+    if scorecard.focus_num_prompts is not None:
+        return scorecard.focus_num_prompts
+    return sum(row.num_prompts for row in scorecard.rows if row.is_focus)
 
 
 def _focus(scorecard: Scorecard) -> str:
@@ -107,15 +133,14 @@ def _focus(scorecard: Scorecard) -> str:
     if gain is None or low is None or high is None or scorecard.focus_verdict is None or not focus:
         return "Whether the model got better at what it was aimed at could not be measured"
     where = readable(focus[0].dimension) if len(focus) == 1 else _focus_name(scorecard, focus)
+    if has_few_prompts(scorecard):
+        few = f"{_focus_prompts(scorecard)} prompts are no measurement, which takes at least {fewest_prompts(ALPHA)}"
+        return f"Nothing was decided about {where}: {few}"
     points = "points" if len(focus) == 1 else "points on average"
     zero = ", which includes 0" if low <= 0.0 <= high else ""
     size = f"{signed(gain)} {points} (95 % interval {signed(low)} to {signed(high)}{zero})"
     if scorecard.focus_verdict != "no clear change":
         return f"The model got {scorecard.focus_verdict} at {where}: {size}"
-    num_prompts, needed = scorecard.focus_num_prompts, fewest_prompts(ALPHA)
-    if num_prompts is not None and num_prompts < needed:
-        few = f"too few prompts to decide ({num_prompts}; at least {needed})"
-        return f"Whether the model got better at {where} is open, with {few}: {size}"
     return f"No clear change in {where}: {size}"
 
 
@@ -197,7 +222,7 @@ def loss_sentences(rows: Sequence[Compared]) -> Iterator[str]:
 def _undecided(scorecard: Scorecard) -> Iterator[str]:
     """Dimensions that no gain or loss could have got a verdict in, the first among so many."""
     needed = fewest_prompts(ALPHA / max(1, len(scorecard.rows)))
-    few = [row for row in scorecard.rows if row.num_prompts < needed and row.verdict == "no clear change"]
+    few = [row for row in scorecard.rows if verdict_word(row, scorecard) == TOO_FEW]
     if few:
         counts = ", ".join(f"{readable(row.dimension)} ({row.num_prompts})" for row in few)
         among = f" among {len(scorecard.rows)} dimensions" if len(scorecard.rows) > 1 else ""

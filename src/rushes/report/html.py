@@ -15,7 +15,7 @@ from rushes.audit import table as audit_table
 from rushes.display import words
 from rushes.plan import gpus, reference
 from rushes.report import plots, previews, view
-from rushes.report.claims import claims
+from rushes.report.claims import claims, has_few_prompts, verdict_word
 from rushes.report.data import Missing, ReportData
 from rushes.report.examples import RULE
 from rushes.store.files import make_folder, write_atomic
@@ -74,9 +74,11 @@ def _environment() -> Environment:
         "audit_plot": audit_plot,
         "audit_table": audit_table,
         "gpus": gpus,
+        "has_few_prompts": has_few_prompts,
         "previews": previews,
         "plots": plots,
         "reference": reference,
+        "verdict_word": verdict_word,
         "view": view,
         "words": words,
     }

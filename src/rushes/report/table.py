@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 from rushes.display.words import readable, rule, tone, tones
 from rushes.plain import safe
 from rushes.records import DimensionRow, Scorecard
-from rushes.report.claims import Claims, claims
+from rushes.report.claims import TOO_FEW, Claims, claims, has_few_prompts, verdict_word
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _STYLES: Final = {"good": "green", "bad": "red", "even": ""}
-_WORDS: Final = {"better": "better", "worse": "WORSE"}
+_WORDS: Final = {"better": "better", "worse": "WORSE", TOO_FEW: "too few"}
 _WIDE: Final = 104
 """Minimum console width, columns, for showing the judge's scores."""
 
@@ -39,13 +39,14 @@ def print_scorecard(scorecard: Scorecard, console: Console, said: Claims | None 
     if with_judge:
         table.add_column("judge before, after", justify="right", no_wrap=True)
     for row in scorecard.rows:
-        cells = _cells(row, with_judge)
+        cells = _cells(row, verdict_word(row, scorecard), with_judge)
         style = _STYLES[tones[row.verdict]]
         table.add_row(Text(safe(cells[0])), *(Text(cell, style=style) for cell in cells[1:]))
     if scorecard.focus_gain is not None:
         table.add_section()
         gain, interval = _signed(scorecard.focus_gain), _interval(scorecard.focus_gain_low, scorecard.focus_gain_high)
-        style, word = _STYLES[tone(scorecard)], _WORDS.get(scorecard.focus_verdict or "", "")
+        verdict = TOO_FEW if has_few_prompts(scorecard) else scorecard.focus_verdict or ""
+        style, word = _STYLES[tone(scorecard)], _WORDS.get(verdict, "")
         table.add_row("mean of the focus (*)", "", "", Text(gain, style), Text(interval, style), Text(word, style))
     if scorecard.rows:
         console.print(table)
@@ -57,14 +58,14 @@ def print_scorecard(scorecard: Scorecard, console: Console, said: Claims | None 
     console.print(Text(safe((said or claims(scorecard)).text).replace("\u2212", "-"), style="bold"))
 
 
-def _cells(row: DimensionRow, with_judge: bool) -> list[str]:
+def _cells(row: DimensionRow, verdict: str, with_judge: bool) -> list[str]:
     cells = [
         f"{readable(row.dimension)}{' *' if row.is_focus else ''}",
         f"{100 * row.before:.1f}",
         f"{100 * row.after:.1f}",
         _signed(row.gain),
         _interval(row.gain_low, row.gain_high),
-        _WORDS.get(row.verdict, ""),
+        _WORDS.get(verdict, ""),
     ]
     if with_judge:
         is_asked = row.judge_before is not None and row.judge_after is not None

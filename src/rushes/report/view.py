@@ -12,6 +12,7 @@ from rushes.display.words import NARROW, duration, figure, score, signed
 from rushes.judge.agreement import Agreement
 from rushes.plan.reference import ReferenceCost
 from rushes.records import CostEntry, Outcome, Question, Rejection, Scorecard, Scored, Unscored
+from rushes.report.claims import TOO_FEW, verdict_word
 from rushes.report.clips import EmbeddedClip, embed
 from rushes.report.data import Example, Missing
 from rushes.roles import AccuracyRow
@@ -146,7 +147,7 @@ class Tile:
 
 def tiles(scorecard: Scorecard) -> list[Tile]:
     """Number of dimensions by verdict, and the number of pairs behind them."""
-    verdicts = Counter(row.verdict for row in scorecard.rows)
+    verdicts = Counter(verdict_word(row, scorecard) for row in scorecard.rows)
     num_clips = sum(row.num_clips for row in scorecard.rows)
     shown = [
         Tile(str(verdicts["better"]), "better", "good" if verdicts["better"] else "even"),
@@ -156,6 +157,8 @@ def tiles(scorecard: Scorecard) -> list[Tile]:
     ]
     if not scorecard.rows:
         shown.clear()  # nothing was measured, so no zeros are shown
+    if verdicts[TOO_FEW]:
+        shown.append(Tile(str(verdicts[TOO_FEW]), TOO_FEW))
     if scorecard.unmeasured:
         shown.append(Tile(str(len(scorecard.unmeasured)), "not measured"))
     return shown

@@ -118,7 +118,8 @@ def units_of(data: Known, needs: ObjectiveNeeds) -> Units:
             expected="takes of one prompt with scores that differ"
             + (f" by more than {needs.min_gap:g}" if needs.min_gap else ""),
             got="none",
-            next_step="generate more takes per prompt (generate.num_takes), or set train.objective: {kind: flow}",
+            next_step="generate more takes per prompt (generate.num_takes), or "
+            "--set 'train.objective={kind: flow}' --set 'weights={kind: raw}'",
         )
     return units
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rushes.errors import TrainingError
 from rushes.families.family import PLAIN, Conditions, Family
+from rushes.families.mixed_precision import mixed_precision
 from rushes.families.texts import TextStates
 from rushes.recipe.train import LoraSpec
 
@@ -58,7 +59,7 @@ class Network:
             return self._run(self.tuned, z_t, sigma_B, text)
 
     def _run(self, model: Any, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
-        with torch.autocast(z_t.device.type, torch.bfloat16, enabled=self.autocast):
+        with mixed_precision(z_t.device, torch.bfloat16, enabled=self.autocast):
             return self.family.predict(model, z_t, self.family.path.timestep(sigma_B), text, self.conditions)
 
     @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import Final
 import torch
 
 from rushes.families.family import Conditions, Family
+from rushes.families.mixed_precision import mixed_precision
 from rushes.records import Clip
 from rushes.store.blobs import Blobs
 from rushes.train.watch import fixed_noise
@@ -49,7 +50,7 @@ def velocity_norm(
         rows = slice(at, at + NUM_AT_ONCE)
         text = family.encode_text(list(texts[rows])).float()
         z, timestep = z_t[rows].to(family.device), family.path.timestep(sigma_B[rows].to(family.device))
-        with torch.autocast(family.device.type, torch.bfloat16, enabled=autocast):
+        with mixed_precision(family.device, torch.bfloat16, enabled=autocast):
             v = family.predict(family.transformer, z, timestep, text, conditions)
         squared += v.float().square().flatten(1).mean(1).tolist()
     return math.sqrt(sum(squared) / len(squared))

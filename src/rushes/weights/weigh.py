@@ -151,7 +151,7 @@ def _nothing_left(scores: Sequence[Score], num_scored: int, spec: WeightsSpec) -
         f"all {num_scored} scored clips have weight 0 under weights.kind: {spec.kind}, so there is nothing to train on",
         expected="at least one weight above 0",
         got=f"scores from {min(values):.3g} to {max(values):.3g}",
-        next_step=ways.get(spec.kind, "fix the weighting, or --set weights.kind=rank"),
+        next_step=ways.get(spec.kind, "fix the weighting, or --set 'weights={kind: rank}'"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
 
@@ -67,6 +68,7 @@ class VBenchMeasurerSpec(Spec):
     """
 
     spec_name: ClassVar[str] = "vbench2.measurer"
+    loads_when_built: ClassVar[bool] = True
 
     suite: str = INSTALLED
     """The user's copy of the suite: a VBench checkout, a vbench2 wheel, VBench2_full_info.json, or "installed"."""
@@ -129,7 +131,7 @@ class VBenchMeasurerSpec(Spec):
     @property
     def suite_setting(self) -> str:
         """See `rushes.findings.OfSuite`."""
-        return f"{{use: vbench2, options: {{path: {self.suite}}}}}"
+        return f"{{use: vbench2, options: {{path: {json.dumps(self.suite)}}}}}"
 
     def unmeasured(self, dimensions: Sequence[str]) -> dict[str, str]:
         """See `rushes.findings.Covers`."""

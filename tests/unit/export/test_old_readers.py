@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from rushes.export.full import export_transformer
+from rushes.export.full import export_pipeline, export_transformer
+from rushes.export.hub import HubOptions, export_hub
 from rushes.export.lora import LoraOptions, export_lora
 from rushes.export.source import choose
 from rushes.store.run import Run
@@ -36,7 +37,8 @@ pytestmark = pytest.mark.slow
 def test_older_versions_read_every_file(name: str, tmp_path: Path) -> None:
     folders = {reader: packages(reader) for reader in READERS}
     exported = export(name, tmp_path, "diffusers")
-    files = {"lora": exported.adapters["diffusers"], "uneven": uneven(tmp_path), "folder": tmp_path / "transformer"}
+    adapters = {"lora": exported.adapters["diffusers"], "lora-uneven": uneven(tmp_path)}
+    files = {**adapters, "folder": tmp_path / "transformer"}
     with Run.view(tmp_path / "run") as run:
         export_transformer(choose(run), files["folder"], 1.0, torch.float32)
     job = write_job(exported, files | ({"single": exported.merged} if SINGLE[name] else {}), tmp_path)
@@ -44,6 +46,46 @@ def test_older_versions_read_every_file(name: str, tmp_path: Path) -> None:
         found = read(job, folders[reader])
         assert all(f"{each}=={found[each]} " in asked_for(reader) for each in ("diffusers", "peft"))
         assert found["furthest"] and all(distance < CLOSE for distance in found["furthest"].values()), found
+
+
+def test_older_versions_read_whole_pipelines_and_folders_for_the_hub(
+    lora_home: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    """A finished run's; text encoder and tokenizer of the base are loaded with them."""
+    folders = {reader: packages(reader) for reader in READERS}
+    with Run.view(lora_home) as run:
+        source = choose(run)
+        tuned = run.blobs.read_tensors(source.weights)
+        export_pipeline(source, tmp_path / "pipeline", 1.0, torch.float32)
+        for form in ("lora", "transformer", "pipeline"):
+            export_hub(source, tmp_path / f"hub-{form}", HubOptions(repository="a/b", licence="apache-2.0", form=form))
+    save_file(tuned, str(tmp_path / "tuned.safetensors"))
+    for folder in ("pipeline", "hub-pipeline"):
+        name_an_older_tokenizer(tmp_path / folder / "model_index.json")
+    files = {
+        "pipeline": tmp_path / "pipeline",
+        "lora-hub": tmp_path / "hub-lora" / "pytorch_lora_weights.safetensors",
+        "folder-hub": tmp_path / "hub-transformer" / "transformer",
+        "pipeline-hub": tmp_path / "hub-pipeline",
+    }
+    job = {
+        "transformer_class": "WanTransformer3DModel",
+        "pipeline_class": "WanPipeline",
+        "base": str(model_folder),
+        "files": {name: str(path) for name, path in files.items()},
+        "expected": dict.fromkeys(files, str(tmp_path / "tuned.safetensors")),
+    }
+    (tmp_path / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    for reader in READERS:
+        found = read(tmp_path / "job.json", folders[reader])
+        assert found["furthest"].keys() == files.keys()
+        assert all(distance < CLOSE for distance in found["furthest"].values()), found
+
+
+def name_an_older_tokenizer(file: Path) -> None:
+    """Released models name classes of transformers 4; the tiny base, whose parts are copied, was saved by 5."""
+    index = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(index | {"tokenizer": ["transformers", "PreTrainedTokenizerFast"]}), encoding="utf-8")
 
 
 def uneven(folder: Path) -> Path:
@@ -61,14 +103,14 @@ def write_job(exported: Exported, files: dict[str, Path], folder: Path) -> Path:
     state = exported.model.state_dict()
     save_file({name: value.contiguous() for name, value in state.items()}, str(folder / "tuned.safetensors"))
     plain = type(exported.model).from_pretrained(str(folder / "base" / "transformer")).state_dict()
-    save_file(added(plain, load_file(files["uneven"])), str(folder / "partly.safetensors"))
+    save_file(added(plain, load_file(files["lora-uneven"])), str(folder / "partly.safetensors"))
     index = json.loads((folder / "base" / "model_index.json").read_text(encoding="utf-8"))
     job = {
         "transformer_class": type(exported.model).__name__,
         "pipeline_class": index["_class_name"],
         "base": str(folder / "base"),
         "files": {name: str(path) for name, path in files.items()},
-        "expected": {n: str(folder / f"{'partly' if n == 'uneven' else 'tuned'}.safetensors") for n in files},
+        "expected": {n: str(folder / f"{'partly' if n == 'lora-uneven' else 'tuned'}.safetensors") for n in files},
     }
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
     return folder / "job.json"

@@ -148,15 +148,21 @@ def test_what_could_not_be_measured_is_said_and_not_called_a_zero() -> None:
     assert claims(card(row("A", -0.2), gain=None)).title.endswith("could not be measured; A got worse.")
 
 
-def test_too_few_prompts_for_the_focus_are_said_to_be_too_few() -> None:
+@pytest.mark.parametrize("gain", [(0.1, -0.1, 0.3), (0.3, 0.1, 0.4), (-0.2, -0.3, -0.1)])
+def test_too_few_prompts_for_the_focus_are_no_measurement_and_no_gain(gain: tuple[float, float, float]) -> None:
+    few = card(row("A", gain[0], is_focus=True, num_prompts=5), gain=gain, focus_num_prompts=5)
+    said = claims(few)
+    assert said.title == "Nothing was decided about A: 5 prompts are no measurement, which takes at least 6."
+    assert "points" not in said.text and said.tone != "good"
+    worse = few.model_copy(update={"rows": (*few.rows, row("B", -0.1))})
+    assert claims(worse).title.endswith("at least 6; B got worse.")
+
+
+def test_prompts_enough_for_a_verdict_are_counted_over_the_whole_focus() -> None:
     few = card(row("A", is_focus=True, num_prompts=5), gain=(0.1, -0.1, 0.3), focus_num_prompts=5)
-    assert claims(few).title == (
-        "Whether the model got better at A is open, with too few prompts to decide (5; at least 6): +10.0 points (95 % "
-        "interval \u221210.0 to +30.0, which includes 0)."
-    )
-    enough = few.model_copy(update={"focus_num_prompts": 6})
-    assert claims(enough).title.startswith("No clear change in A")
-    assert claims(few.model_copy(update={"focus_num_prompts": None})).title.startswith("No clear change in A")
+    assert claims(few.model_copy(update={"focus_num_prompts": 6})).title.startswith("No clear change in A")
+    untold = few.model_copy(update={"focus_num_prompts": None})
+    assert claims(untold).title == claims(few).title, "the rows have no more"
 
 
 def test_a_dimension_that_so_few_prompts_cannot_decide_is_named() -> None:

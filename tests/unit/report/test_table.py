@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import sys
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parent))
-from synthetic_run import make_scorecard
+from synthetic_run import make_data, make_scorecard
 
 from rushes.records import Scorecard
+from rushes.report.html import render_report
 from rushes.report.table import print_scorecard
 
 
@@ -42,6 +44,18 @@ def test_the_judge_is_shown_where_there_is_room() -> None:
     assert line.rstrip().endswith("76.8, 81.9")
     (unasked,) = (line for line in wide.splitlines() if line.strip().startswith("Diversity"))
     assert unasked.rstrip().endswith("-")
+
+
+def test_too_few_prompts_stand_where_a_verdict_would() -> None:
+    card = make_scorecard()
+    rows = [row.model_copy(update={"num_prompts": 2, "verdict": "no clear change"}) for row in card.rows]
+    few = card.model_copy(update={"rows": tuple(rows), "focus_num_prompts": 4})
+    lines = printed(few, 80).splitlines()
+    assert sum(line.rstrip().endswith(" too few") for line in lines) == len(rows) + 1, "each row, and the focus"
+    assert max(map(len, lines)) <= 80
+    assert "4 prompts are no measurement" in " ".join(printed(few, 80).split())
+    page = render_report(dataclasses.replace(make_data(), scorecard=few))
+    assert page.count('<span class="word">too few prompts</span>') == len(rows) + 1
 
 
 def test_names_are_not_read_as_markup() -> None:

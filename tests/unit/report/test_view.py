@@ -68,11 +68,19 @@ def test_tiles_count_what_the_rows_say() -> None:
     found = {tile.caption: tile.value for tile in view.tiles(make_scorecard())}
     assert found == {
         "better": "2",
-        "no clear change": "6",
+        "no clear change": "5",
+        "too few prompts": "1",
         "worse": "1",
         "not measured": "1",
         "pairs of held-out clips": "304",
     }
+
+
+def test_too_few_prompts_are_not_counted_as_no_clear_change() -> None:
+    card = make_scorecard()
+    rows = [row.model_copy(update={"num_prompts": 2, "verdict": "no clear change"}) for row in card.rows]
+    found = {tile.caption: tile.value for tile in view.tiles(card.model_copy(update={"rows": tuple(rows)}))}
+    assert found["too few prompts"] == "9" and found["no clear change"] == "0"
 
 
 def test_judge_rows_join_what_is_known() -> None:

@@ -1,0 +1,227 @@
+"""A table of files, environments and lists with a fault: what the error says is done, and the error is gone.
+
+`tests/unit/advice.yaml` says which texts these are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from rushes.audit.expectations import chosen_controls
+from rushes.audit.labels import read_labels
+from rushes.cli.main import main
+from rushes.dimensions.catalogue import catalogue
+from rushes.prompts.contact_sheet import check_sheet
+from rushes.prompts.fixed import FixedWriter
+from rushes.prompts.metadata import read_metadata
+from rushes.recipe.dimensions import probed
+from rushes.recipe.load import load_recipe, parse_recipe
+from rushes.recipe.prompts import FixedWriterSpec
+from rushes.train.launch import device_of
+from rushes.train.launched import check_launch
+from rushes_sandbox.real_clips import write_clip_folder
+from tests.support.advice import how_covered
+from tests.support.audited import make_cases
+from tests.support.followed import failing, step_of
+
+CASES = make_cases(1)
+FILE = Path("file")
+GOOD = '{"text": "a red ball", "dimension": "Composition"}\n'
+LABELS = "clip,question,answer\nclip_00.mp4,is it red?,yes\n"
+OWN = "{name: Glow, description: how things glow, examples: [{prompt: a lamp glows}]}"
+EMPTY, TAKEN = OWN.replace("how things glow", "' '"), OWN.replace("Glow", "mechanics")
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A fault, and what its advice says to do."""
+
+    name: str
+    spoil: Callable[[], object]
+    meet: Callable[[], object]
+    says: str
+    """Words of the advice that `mend` does."""
+    mend: Callable[[str], object]
+    """Given the advice."""
+
+
+def write(text: str | bytes) -> Callable[..., object]:
+    return lambda *_: FILE.write_bytes(text.encode() if isinstance(text, str) else text)
+
+
+def written_after(words: str) -> Callable[[str], object]:
+    """Write what the advice shows after some words, before what is there."""
+    return lambda step: FILE.write_text(f"{step.partition(words)[2]}\n{FILE.read_text() if FILE.exists() else ''}")
+
+
+def nothing(*_: object) -> None: ...
+
+
+def labels() -> object:
+    return read_labels(FILE, CASES)
+
+
+def prompts() -> object:
+    return FixedWriter.read(FixedWriterSpec(path=str(FILE)))
+
+
+def recipe() -> object:
+    return parse_recipe(FILE.read_text(), source="recipe")
+
+
+def dimensions(*settings: str) -> Callable[[], object]:
+    return lambda: probed(load_recipe("tiny", settings).diagnose)
+
+
+def leave(*names: str) -> Callable[[str], object]:
+    return lambda step: [os.environ.pop(name, None) for name in names if name in step]
+
+
+def without_accelerate(_: str) -> None:
+    for name in ("ACCELERATE_USE_CPU", "MASTER_ADDR"):
+        del os.environ[name]
+
+
+def launch_of(**variables: str) -> Callable[[], object]:
+    return lambda: os.environ.update(variables)
+
+
+REPAIRS = [
+    Repair("labels: no file", nothing, labels, "name a CSV file", write(LABELS)),
+    Repair("labels: bytes", write(b"clip\xff"), labels, "save it as UTF-8 text", write(LABELS)),
+    Repair(
+        "labels: no columns",
+        write(LABELS.partition("\n")[2]),
+        labels,
+        "first line: clip",
+        written_after("first line: "),
+    ),
+    Repair("prompts: no file", nothing, prompts, "correct prompts.writer.path", write(GOOD)),
+    Repair("prompts: empty", write("\n"), prompts, "write lines like", written_after("write lines like ")),
+    Repair("prompts: no line", write('{"text": 5}\n'), prompts, "correct that line", write(GOOD)),
+    Repair(
+        "metadata: bytes",
+        lambda: Path("metadata.csv").write_bytes(b"\xff\xfe\x00\xd8"),
+        lambda: read_metadata(Path()),
+        "save it as UTF-8",
+        lambda _: Path("metadata.csv").write_text("file_name,text\n"),
+    ),
+    Repair(
+        "recipe: tab",
+        write("from: tiny\ntrain:\n\tnum_steps: 5\n"),
+        recipe,
+        "indent with spaces",
+        lambda _: FILE.write_text(FILE.read_text().replace("\t", "  ")),
+    ),
+    Repair(
+        "recipe: colon",
+        write("from: tiny\nname a: b: c\n"),
+        recipe,
+        "check that line and the one above",
+        write("from: tiny\nname: a\n"),
+    ),
+    Repair(
+        "recipe: bytes",
+        lambda: Path("mine.yaml").write_bytes(b"\xff"),
+        lambda: load_recipe("mine.yaml"),
+        "save it as UTF-8",
+        lambda _: Path("mine.yaml").write_text("from: tiny\n"),
+    ),
+    Repair(
+        "sheet",
+        nothing,
+        lambda: check_sheet(Path(FILE.read_text() if FILE.exists() else "sheet.gif")),
+        "name it ",
+        lambda step: FILE.write_text(step.removeprefix("name it ")),
+    ),
+    Repair(
+        "clips: full folder",
+        lambda: (Path("x").mkdir(), Path("x/y").touch()),
+        lambda: write_clip_folder("x", 1),
+        "empty this one",
+        lambda _: Path("x/y").unlink(),
+    ),
+    Repair(
+        "launch: no number",
+        launch_of(TORCHELASTIC_RUN_ID="1", WORLD_SIZE="two", RANK="0"),
+        lambda: check_launch(1),
+        "unset TORCHELASTIC_RUN_ID WORLD_SIZE RANK",
+        leave("TORCHELASTIC_RUN_ID", "WORLD_SIZE", "RANK"),
+    ),
+    Repair(
+        "launch: left over",
+        launch_of(WORLD_SIZE="2", RANK="0"),
+        lambda: check_launch(2),
+        "unset RANK WORLD_SIZE",
+        leave("WORLD_SIZE", "RANK"),
+    ),
+    Repair(
+        "launch: accelerate",
+        launch_of(ACCELERATE_USE_CPU="1", MASTER_ADDR="x"),
+        lambda: check_launch(2),
+        "rushes run --num-processes N",
+        without_accelerate,
+    ),
+    Repair(
+        "catalogue: no file",
+        nothing,
+        lambda: catalogue(str(FILE)),
+        "correct diagnose.catalogue",
+        write("- {name: A, description: b, category: c, examples: [d]}\n"),
+    ),
+]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("TORCHELASTIC_RUN_ID", "WORLD_SIZE", "RANK", "ACCELERATE_USE_CPU", "MASTER_ADDR"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize("repair", REPAIRS, ids=lambda repair: repair.name)
+def test_do_what_the_error_says(repair: Repair) -> None:
+    repair.spoil()
+    step = step_of(repair.meet)
+    assert repair.says in step and "test_do_what_the_error_says" in how_covered(step)
+    repair.mend(step)
+    repair.meet()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says", "right"),
+    [
+        (["diagnose.dimensions=[Glow]"], "add your own with diagnose.extra", [f"diagnose.extra=[{OWN}]"]),
+        (["diagnose.dimensions=[Diversity]"], "remove it; Diversity is compared", ["diagnose.dimensions=[]"]),
+        (["diagnose.dimensions=[Mechanics, Mechanics]"], "name Mechanics once", ["diagnose.dimensions=[Mechanics]"]),
+        (
+            [f"diagnose.extra=[{TAKEN}]"],
+            "leave it out of diagnose.extra and use 'Mechanics'",
+            ["diagnose.extra=[]", "diagnose.dimensions=[Mechanics]"],
+        ),
+        ([f"diagnose.extra=[{EMPTY}]"], "or leave the entry out", ["diagnose.extra=[]"]),
+    ],
+)
+def test_name_the_dimensions_as_the_error_says(wrong: Sequence[str], says: str, right: Sequence[str]) -> None:
+    assert says in step_of(dimensions(*wrong))
+    assert dimensions(*wrong, *right)()
+
+
+def test_leave_the_option_out(capsys: pytest.CaptureFixture[str]) -> None:
+    enough = ["plan", "tiny", "--set", "measure.num_prompts=32"]
+    assert "leave --gpu out" in failing([*enough, "--gpu", "H100"], capsys)
+    assert main([*enough, "--no-calibrate"]) == 0
+    assert step_of(lambda: chosen_controls(["zzzzz"])) == "leave --control out to ask all of them"
+    assert chosen_controls()
+
+
+def test_lower_the_number_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert step_of(lambda: device_of("cuda", 2)) == "lower --num-processes"
+    assert device_of("cuda", 1).index == 1
