@@ -10,6 +10,7 @@ from rushes.plan.counts import QUESTIONS_PER_PROMPT
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes_vbench.metrics.questions import QUESTION_DIMENSIONS
+from rushes_vbench.metrics.sampling import NUM_VLM_FRAMES
 from rushes_vbench.metrics.telling import TELLING_DIMENSIONS
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def chat_uses(spec: VBenchMeasurerSpec, dimensions: Sequence[str]) -> tuple[Chat
         uses.append(ChatUse("teller", spec.teller, num_told))
     elif spec.teller is not None:
         num_tokens = min(TOKENS_PER_REPLY, spec.teller.max_tokens)
-        uses.append(ChatUse("teller", spec.teller.model, num_told, spec.num_told, spec.teller.max_side_px, num_tokens))
+        num_frames = spec.num_told or NUM_VLM_FRAMES
+        uses.append(ChatUse("teller", spec.teller.model, num_told, num_frames, spec.teller.max_side_px, num_tokens))
     if isinstance(spec.text_judge, PluginSpec):
         uses.append(ChatUse("text_judge", spec.text_judge, num_told))
     elif spec.text_judge is not None:
