@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from rushes.errors import RecipeError
 from rushes.judge.asked import shrunk
 from rushes.judge.probability import THINKS
-from rushes.judge.vlm import MIN_FRAMES, jpeg
+from rushes.judge.vlm import jpeg
 from rushes.llm.ask import is_thinking, without_thoughts
 from rushes.llm.build import chat_model
 from rushes.llm.chat import TOO_LONG, TOO_MANY_IMAGES, ChatModel, ChatReply, ChatRequest, Message
@@ -22,7 +22,7 @@ from rushes.recipe.models import ServerModelSpec
 from rushes.roles import Failed, Video
 from rushes_vbench.metrics import models
 from rushes_vbench.metrics.core import Unanswered
-from rushes_vbench.metrics.told import Telling, Told
+from rushes_vbench.metrics.told import FEWEST_TOLD, Telling, Told
 
 if TYPE_CHECKING:
     from rushes.judge.vlm_model import LocalVlm
@@ -99,9 +99,9 @@ class ServerTeller:
         ]
 
     def _fitting(self, request: Telling) -> Telling:
-        if self._most_frames is None or not request.may_be_fewer:
+        if self._most_frames is None or request.fewest is None:
             return request
-        return request.with_at_most(self._most_frames)
+        return request.with_at_most(max(self._most_frames, request.fewest))
 
     def _request(self, video: Video, instruction: str) -> ChatRequest:
         images = tuple(jpeg(frame) for frame in shrunk(video.frames_THWC, self.spec.max_side_px))
@@ -218,19 +218,18 @@ def _frames_allowed(refusal: ChatReply | Failed, request: Telling, name: str) ->
     """How many frames to show where a server allows fewer images than `request` has.
 
     Raises:
-        RecipeError: no fewer may be shown, or a single image is allowed, which shows no motion.
+        RecipeError: so few may not be shown.
     """
     assert isinstance(refusal, Failed)
     allowed = int(refusal.message.split()[0])
-    if request.may_be_fewer and allowed >= MIN_FRAMES:
+    if request.fewest is not None and allowed >= request.fewest:
         return allowed
     higher = "start the server with a higher limit (vLLM: --limit-mm-per-prompt '{\"image\": 64}')"
     raise RecipeError(
         f"the server of {name} allows fewer images in a request than the teller of VBench-2.0 shows frames",
-        expected=f"{TOLD} of at most {allowed}, or null for what the server allows (profile fixed), or a server that "
-        "allows more images",
+        expected=f"{TOLD} of at most {allowed}, or a server that allows more images",
         got=refusal.message,
-        next_step=f"--set {TOLD}={allowed}, or {higher}" if allowed >= MIN_FRAMES else higher,
+        next_step=f"--set {TOLD}={allowed}, or {higher}" if allowed >= FEWEST_TOLD else higher,
     )
 
 

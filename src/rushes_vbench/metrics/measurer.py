@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from rushes.errors import UserError
-from rushes.findings import Finding
+from rushes.findings import Finding, Shown
 from rushes.measure.pairs import DIVERSITY
 from rushes.plan.chat_models import ChatUse
 from rushes.recipe.models import VlmJudgeSpec
@@ -18,8 +18,9 @@ from rushes_vbench.metrics.chat_specs import JudgeNamed, TellerNamed, TextJudgeN
 from rushes_vbench.metrics.core import Profile
 from rushes_vbench.metrics.sampling import NUM_VLM_FRAMES
 from rushes_vbench.metrics.scorer import NEEDS, Models, score_clips, score_takes, why_missing
+from rushes_vbench.metrics.told import FEWEST_TOLD
 from rushes_vbench.metrics.twins import Twins
-from rushes_vbench.metrics.uses import chat_uses
+from rushes_vbench.metrics.uses import chat_uses, images_shown
 from rushes_vbench.suite import INSTALLED, Suite, read_suite
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class VBenchMeasurerSpec(Spec):
     """
 
     spec_name: ClassVar[str] = "vbench2.measurer"
+    added_later: ClassVar[frozenset[str]] = frozenset({"least_told"})
 
     suite: str = INSTALLED
     """The user's copy of the suite: a VBench checkout, a vbench2 wheel, VBench2_full_info.json, or "installed"."""
@@ -92,9 +94,11 @@ class VBenchMeasurerSpec(Spec):
     `max_side_px` defaults to 832."""
     text_judge: TextJudgeNamed = None
     """Compares texts: `{kind: llm, model: ...}`, or a plug-in that builds a TextJudge."""
-    num_told: Annotated[int, Field(ge=2)] | None = NUM_VLM_FRAMES
-    """Largest number of frames that `teller` gets; 64 officially. A server that allows fewer images is then an error.
-    Null: 64, or as many as the server allows; scores from fewer say so. `fixed` only."""
+    num_told: Annotated[int, Field(ge=FEWEST_TOLD)] = NUM_VLM_FRAMES
+    """Largest number of frames that `teller` gets; 64 officially."""
+    least_told: Annotated[int, Field(ge=FEWEST_TOLD)] | None = None
+    """Fewest frames that `teller` may get where its server allows fewer images than `num_told`; `fixed` only. Scores
+    from fewer say so. Null: such a server is an error."""
     tracker: Literal["lucas_kanade", "cotracker2", "cotracker3_offline"] = "lucas_kanade"
     """Point tracker; all but the first need `cotracker_folder`."""
     cotracker_folder: str = ""
@@ -126,8 +130,8 @@ class VBenchMeasurerSpec(Spec):
     def _official_is_fixed(self) -> Self:
         if self.profile == "compat" and self.negated_twins != "none":
             raise ValueError("profile compat asks what the official code asks: set profile: fixed for negated_twins")
-        if self.profile == "compat" and self.num_told is None:
-            raise ValueError("profile compat shows a fixed number of frames: set profile: fixed for num_told: null")
+        if self.profile == "compat" and self.least_told is not None:
+            raise ValueError("profile compat shows what the official code shows: set profile: fixed for least_told")
         return self
 
     def version(self) -> str | None:
@@ -137,6 +141,10 @@ class VBenchMeasurerSpec(Spec):
     def chat_models(self, dimensions: Sequence[str]) -> tuple[ChatUse, ...]:
         """See `rushes.plan.chat_models.CallsChatModels`."""
         return chat_uses(self, dimensions)
+
+    def images_shown(self, dimensions: Sequence[str], num_frames: int) -> tuple[Shown, ...]:
+        """See `rushes.findings.ShowsImages`: what the teller is shown."""
+        return images_shown(self, dimensions, num_frames)
 
     @property
     def suite_setting(self) -> str:

@@ -58,8 +58,10 @@ class Models:
     """Describes clips in words: four dimensions."""
     text_judge: TextJudge | None = None
     """Compares texts: the same four."""
-    num_told: int | None = NUM_VLM_FRAMES
-    """Largest number of frames that `teller` gets; None for 64, or as many as its server allows."""
+    num_told: int = NUM_VLM_FRAMES
+    """Largest number of frames that `teller` gets."""
+    least_told: int | None = None
+    """Fewest frames that it may get where its server allows fewer images; None for no fewer."""
     tracker: PointTracker | None = None
     """Follows points: Camera_Motion, Multi-View_Consistency."""
     flow: Flow | None = None
@@ -235,8 +237,8 @@ def _measured(view: ClipView, entry: SuiteEntry, profile: Profile, models: Model
     name, frames = entry.dimension, view.frames
     if name in TELLING_DIMENSIONS:
         assert models.teller is not None and models.text_judge is not None
-        told = by_telling(view.video, entry, profile, models.teller, models.text_judge, models.num_told)
-        return (yield from told)
+        num_told, fewest = models.num_told, models.least_told
+        return (yield from by_telling(view.video, entry, profile, models.teller, models.text_judge, num_told, fewest))
     if name in QUESTION_DIMENSIONS:
         assert models.judge is not None
         if name == "Instance_Preservation" and profile == "fixed":

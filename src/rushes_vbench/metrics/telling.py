@@ -8,6 +8,7 @@ order: one early miss does not cost the rest, and an overlong list does no harm.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -70,7 +71,8 @@ def by_telling(
     profile: Profile,
     teller: VideoTeller,
     judge: TextJudge,
-    num_frames: int | None = NUM_VLM_FRAMES,
+    num_frames: int = NUM_VLM_FRAMES,
+    fewest: int | None = None,
 ) -> Asking[Outcome]:
     """The outcome of one clip in a dimension that is described and compared.
 
@@ -80,10 +82,12 @@ def by_telling(
         profile: whose rules.
         teller: describes clips.
         judge: compares texts.
-        num_frames: largest number of frames that the teller gets; None for 64, the official number, or as many as its
-            server allows. A score from fewer has a part that says so.
+        num_frames: largest number of frames that the teller gets; 64 officially.
+        fewest: fewest frames that it may get where its server allows fewer images; None shows no fewer. A score from
+            fewer has a part that says so.
     """
-    desk = _Desk(video, entry, profile, teller, judge, num_frames)
+    indices = (spread if profile == "compat" else spread_once)(len(video.frames_THWC), num_frames)
+    desk = _Desk(Telling(video, indices, "", fewest), entry, profile, teller, judge)
     steps: dict[str, tuple[_Steps, _Steps]] = {
         "Motion_Order_Understanding": (_motion_order_official, _motion_order),
         "Human_Interaction": (_interaction, _interaction),
@@ -103,25 +107,17 @@ class _Desk:
     """One clip, its entry, and the two models to ask."""
 
     def __init__(
-        self,
-        video: Video,
-        entry: SuiteEntry,
-        profile: Profile,
-        teller: VideoTeller,
-        judge: TextJudge,
-        num_frames: int | None,
+        self, shown: Telling, entry: SuiteEntry, profile: Profile, teller: VideoTeller, judge: TextJudge
     ) -> None:
         self.entry = entry
-        self._video, self._profile, self._may_be_fewer = video, profile, num_frames is None
-        choose = spread if profile == "compat" else spread_once
-        self._indices = choose(len(video.frames_THWC), num_frames or NUM_VLM_FRAMES)
-        self._fewest_shown = len(self._indices)
+        self._shown, self._profile = shown, profile
+        self._least = len(shown.indices)
         self._tell = teller.tell_all if isinstance(teller, TellsMany) else one_by_one(partial(told_alone, teller))
         self._reply = judge.reply_all if isinstance(judge, RepliesToMany) else one_by_one(judge.reply)
 
     def tell(self, instruction: str) -> Asking[str]:
-        told = yield from ask(self._tell, Telling(self._video, self._indices, instruction, self._may_be_fewer))
-        self._fewest_shown = min(self._fewest_shown, told.num_frames)
+        told = yield from ask(self._tell, replace(self._shown, instruction=instruction))
+        self._least = min(self._least, told.num_frames)
         said = told.text.strip()
         if not said:
             raise _Unusable("the vision-language model said nothing")
@@ -154,9 +150,10 @@ class _Desk:
 
     def with_share_shown(self, outcome: Outcome) -> Outcome:
         """A score from fewer frames than asked for says so."""
-        if self._fewest_shown == len(self._indices) or not isinstance(outcome, Scored):
+        num_wanted = len(self._shown.indices)
+        if self._least == num_wanted or not isinstance(outcome, Scored):
             return outcome
-        shown = Part(name=SHARE_SHOWN, value=self._fewest_shown / len(self._indices))
+        shown = Part(name=SHARE_SHOWN, value=self._least / num_wanted)
         return outcome.model_copy(update={"parts": (*outcome.parts, shown)})
 
 

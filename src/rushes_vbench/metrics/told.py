@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from rushes_vbench.metrics.asking import time_header
 from rushes_vbench.metrics.models import VideoTeller
@@ -12,6 +12,9 @@ from rushes_vbench.metrics.sampling import pick, spread_once
 
 if TYPE_CHECKING:
     from rushes.roles import Video
+
+FEWEST_TOLD: Final = 2
+"""Fewest frames that a teller can be shown: one frame shows no motion."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +27,8 @@ class Telling:
     """Which frames to show, in order; one may occur twice."""
     instruction: str
     """What to say about them."""
-    may_be_fewer: bool = False
-    """Whether fewer frames may be shown to a server that allows fewer images."""
+    fewest: int | None = None
+    """Fewest frames that may be shown where a server allows fewer images; None shows all, or none."""
 
     def shown(self) -> tuple[Video, str]:
         """The frames as a clip, and what to ask about it: with its duration and the times of its frames."""
