@@ -84,7 +84,11 @@ def _asked_in(spec: object, setting: str, recipe: Recipe) -> Iterator[Asked]:
 
 
 def _shown_by(spec: ShowsImages, setting: str, recipe: Recipe) -> Iterator[Asked]:
-    for each in spec.images_shown(_dimensions(recipe), recipe.shape.num_frames):
+    diagnose = recipe.diagnose
+    # Held-out prompts are of all probed dimensions, unless only those of the focus are measured.
+    names = [each.name for each in probed(diagnose)]
+    names = [each for each in names if each in diagnose.focus or not (diagnose.focus and recipe.measure.only_focus)]
+    for each in spec.images_shown(names, recipe.shape.num_frames):
         if isinstance(each.model, ServerModelSpec):
             who = f"{setting}.{each.name}"
             wanted = Wanted(None, each.num_images, each.max_side_px, recipe.shape)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from rushes.measure.shown import SHARE_SHOWN
 from rushes.records import Outcome, Part, Scored, Unscored
 from rushes.roles import Video
 from rushes_vbench.metrics.core import Profile, not_applicable
@@ -27,9 +28,6 @@ TELLING_DIMENSIONS: Final = frozenset(
     {"Motion_Order_Understanding", "Human_Interaction", "Complex_Landscape", "Complex_Plot"}
 )
 """Dimensions that this module scores."""
-
-SHARE_SHOWN: Final = "share of the frames that the describing model was to see"
-"""Name of the part of a score whose clip was described from fewer frames, since a server allows fewer images."""
 
 _ANSWER: Final = "Begin your answer with yes or no, then give the reason."
 _SAME_ACTION: Final = (

@@ -143,7 +143,8 @@ def test_too_many_images_for_a_teller_are_told_with_its_setting() -> None:
 
 
 def test_a_teller_that_is_never_asked_is_sent_no_images() -> None:
-    for overrides in ([*vbench(), "diagnose.focus=[Mechanics]"], vbench(text_judge="")):
+    unused = [*vbench(), "diagnose.focus=[Mechanics]", "measure.only_focus=true"]
+    for overrides in (unused, vbench(text_judge="")):
         _, server = asked(takes(64), overrides=overrides)
         assert [num_images(body) for body in server.bodies if body["model"] == "t"] == [0]
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from rushes.errors import RecipeError, Stopped, UserError
 from rushes.llm import call as call_module
+from rushes.measure.shown import SHARE_SHOWN
 from rushes.recipe.runtime import RuntimeSpec, ServerRuntime
 from rushes.records import Outcome, Scored, Unscored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Subject, Video
@@ -23,7 +24,6 @@ from rushes_vbench.metrics.detectors import JudgedAnomaly
 from rushes_vbench.metrics.measurer import VBenchMeasurer, VBenchMeasurerSpec
 from rushes_vbench.metrics.models import Box
 from rushes_vbench.metrics.scorer import Models
-from rushes_vbench.metrics.telling import SHARE_SHOWN
 from rushes_vbench.metrics.together import Asking, alone, ask, ask_all, one_by_one, side_by_side
 from rushes_vbench.suite import Suite
 from tests.support.odd_server import Behaviour, Handler, OddServer, asked_text, cut_off, says, status
