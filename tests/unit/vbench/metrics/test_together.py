@@ -11,13 +11,17 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from rushes.context import Context
 from rushes.errors import RecipeError, Stopped, UserError
 from rushes.llm import call as call_module
 from rushes.measure.shown import SHARE_SHOWN
+from rushes.measure.stage import measurements_of
+from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import RuntimeSpec, ServerRuntime
-from rushes.records import Outcome, Scored, Unscored
+from rushes.records import Measurement, Outcome, Scored, Unscored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Subject, Video
 from rushes.store.identity import canonical_json
+from rushes.store.run import Run
 from rushes_vbench.metrics.anatomy import human_anatomy
 from rushes_vbench.metrics.build import build_models
 from rushes_vbench.metrics.detectors import JudgedAnomaly
@@ -26,7 +30,11 @@ from rushes_vbench.metrics.models import Box
 from rushes_vbench.metrics.scorer import Models
 from rushes_vbench.metrics.together import Asking, alone, ask, ask_all, one_by_one, side_by_side
 from rushes_vbench.suite import Suite
+from tests.support.judged import make_prompt
+from tests.support.measured_clips import clip as made
 from tests.support.odd_server import Behaviour, Handler, OddServer, asked_text, cut_off, says, status
+from tests.support.sandbox_recipe import measure_spec, sandbox_recipe
+from tests.support.suite import write_suite
 from tests.support.vbench_clips import ScriptedJudge, entry
 
 LENGTHS = (20, 21, 22, 23, 24, 25)
@@ -121,6 +129,35 @@ def test_several_clips_are_asked_about_at_once_with_the_same_results(names: tupl
         assert 1 < server.most_at_once <= 3
     assert one == three and len(set(values(one))) == (1 if names == ("Mechanics",) else 2)
     assert kept(tmp_path / "one") == kept(tmp_path / "three") != {}
+
+
+def measured(url: str, home: Path, num_at_once: int) -> list[Measurement]:
+    """The measurements of the stage itself, in a recipe that measures one clip at a time."""
+    texts = [f"A boy walks {num} steps." for num in LENGTHS]
+    rows = [{"prompt_en": text, "dimension": ["Complex_Landscape"], "auxiliary_info": ["a", "b"]} for text in texts]
+    options = {**OPTIONS, "suite": str(write_suite(home.parent / "suite", rows))}
+    servers = {"main": ServerRuntime(url=url, max_concurrent=num_at_once)}
+    runtime = RuntimeSpec(num_threads=1, judge_batch=1, servers=servers, cache_folder=str(home / "llm"))
+    recipe = sandbox_recipe(measure=measure_spec(measurer=PluginSpec(use="vbench2", options=options)), runtime=runtime)
+    with Run.open(home, {"test": 1}) as run:
+        context, clips = Context(recipe, run), []
+        for number, (text, num) in enumerate(zip(texts, LENGTHS, strict=True)):
+            video = run.blobs.put_video(clip(num).frames_THWC)
+            clips.append(made("base", "Complex_Landscape", number).model_copy(update={"video": video}))
+            prompt = make_prompt(text, dimension="Complex_Landscape")
+            key = clips[-1].prompt_key
+            context.prompts[key] = prompt.model_copy(update={"key": key, "text": text})
+        return measurements_of(context, clips)
+
+
+def test_the_stage_keeps_a_server_busy_even_where_a_recipe_judges_clip_by_clip(tmp_path: Path) -> None:
+    with OddServer(lively) as server:
+        one = measured(server.url, tmp_path / "one", 1)
+        assert server.most_at_once == 1
+    with OddServer(Crowd(lively)) as server:
+        three = measured(server.url, tmp_path / "three", 3)
+        assert 1 < server.most_at_once <= 3
+    assert one == three and {each.outcome.value for each in one if isinstance(each.outcome, Scored)} == {0.5, 1.0}
 
 
 def about(num_frames: int, behaviour: Behaviour) -> Behaviour:
