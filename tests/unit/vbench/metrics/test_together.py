@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ SUITE = Suite(
         entry("Complex_Plot", "a boy opens a door", "he walks out", prompt="A boy."),
         entry("Human_Interaction", prompt="A hands B a cup."),
         entry("Mechanics", "does it fall?", prompt="A ball."),
+        entry("Human_Anatomy", prompt="A dancer."),
     ),
     "modified",
     "made up",
@@ -93,18 +95,23 @@ def lively(handler: Handler, body: dict[str, Any]) -> None:
 
 
 class Crowd:
-    """Lets the first two requests wait for each other, then behaves; one that nobody joins gives up after a while."""
+    """Lets the first two requests with images, and those without, wait for each other; then behaves.
+
+    One that nobody joins gives up after a while.
+    """
 
     def __init__(self, then: Behaviour) -> None:
-        self.then, self.barrier, self.lock, self.num = then, threading.Barrier(2, timeout=20), threading.Lock(), 0
+        self.then, self.lock, self.num = then, threading.Lock(), Counter[bool]()
+        self.barriers = {has_images: threading.Barrier(2, timeout=10) for has_images in (True, False)}
 
     def __call__(self, handler: Handler, body: dict[str, Any]) -> None:
+        has_images = num_images(body) > 0
         with self.lock:
-            self.num += 1
-            is_early = self.num <= 2
+            self.num[has_images] += 1
+            is_early = self.num[has_images] <= 2
         if is_early:
             try:
-                self.barrier.wait()
+                self.barriers[has_images].wait()
             except threading.BrokenBarrierError:
                 return status(418, "nobody else asks")(handler, body)
         return self.then(handler, body)
@@ -272,9 +279,11 @@ def test_plug_ins_are_asked_once_each() -> None:
 
 
 def test_a_stop_is_no_outcome() -> None:
-    eyes = Teller(Stopped("stopped"))
-    with pytest.raises(Stopped):
-        VBenchMeasurer(SUITE, "fixed", Models(teller=eyes, text_judge=eyes)).measure(subjects("Complex_Plot"))
+    eyes, classifier = Teller(Stopped("stopped")), Stopping()
+    told, looked = Models(teller=eyes, text_judge=eyes), Models(detector=Everyone(), anomaly=classifier)
+    for name, models in (("Complex_Plot", told), ("Human_Anatomy", looked)):
+        with pytest.raises(Stopped):
+            VBenchMeasurer(SUITE, "fixed", models).measure(subjects(name))
 
 
 class OneCall(ScriptedJudge):
@@ -299,6 +308,13 @@ def test_a_judge_gets_all_clips_in_one_call_and_one_bad_clip_costs_only_itself()
     found = VBenchMeasurer(SUITE, "fixed", Models(judge=judge)).measure(subjects("Mechanics"))
     lost = found.pop(2)
     assert isinstance(lost, Unscored) and "too much at once" in lost.reason and values(found) == [1.0] * 5
+
+
+class Stopping:
+    """A classifier in whose work the user asks to stop."""
+
+    def p_abnormal(self, crop_HWC: np.typing.NDArray[np.uint8], part: str) -> float:
+        raise Stopped("stopped")
 
 
 class Everyone:
