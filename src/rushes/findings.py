@@ -81,3 +81,37 @@ class OfSuite(Protocol):
 
     suite_setting: str
     """What to set `measure.suite` to, as it is typed."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Images that a plug-in sends to a chat model in one request, besides what a judge of questions is shown."""
+
+    name: str
+    """The option that names who is asked: "teller"; its own option `model` names the model."""
+    model: Any
+    """The model: a `ServerModelSpec` or a `LocalModelSpec`."""
+    num_images: int
+    """The most images of one request, at least 1."""
+    max_side_px: int
+    """Longest side of an image, pixels."""
+    setting: str
+    """The option that sets the number of images: "num_told"."""
+    fewest: int
+    """Smallest number that this option can be set to."""
+    least: int | None
+    """Fewest images that are sent to a server that allows fewer; None if no fewer are sent."""
+
+
+@runtime_checkable
+class ShowsImages(Protocol):
+    """A plug-in's Spec with models that are sent images, so that the check of servers sends as many."""
+
+    def images_shown(self, dimensions: Sequence[str], num_frames: int) -> Sequence[Shown]:
+        """What each of the models is sent; nothing is loaded.
+
+        Args:
+            dimensions: names of the dimensions that clips may be about.
+            num_frames: frames of a clip.
+        """
+        ...

@@ -25,7 +25,7 @@ from rushes.llm.build import chat_model
 from rushes.measure.stage import build_measurer
 from rushes.plan.budget import fit
 from rushes.plan.models import known_model
-from rushes.plugins import CLIP_SOURCE, extensions
+from rushes.plugins import CLIP_SOURCE, MEASURER, extensions, resolved
 from rushes.preflight.device import check_gpus
 from rushes.preflight.servers import check_servers
 from rushes.prompts.llm_writer import LlmWriter
@@ -37,6 +37,8 @@ from rushes.records import Question, Score, Scored
 from rushes.roles import Brief, Draft, Failed, Judge, JudgeRequest, Video
 from rushes.store.video import write_video
 from rushes.weights.weigh import weights_of
+from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
+from rushes_vbench.metrics.told import Telling, TellsMany
 from tests.support.followed import commands_in, failing, printed_step, read, settings_in, step_of, ways_in
 from tests.support.odd_server import Handler, OddServer, completion, says, status
 from tests.support.preflight import found
@@ -168,6 +170,31 @@ def test_show_fewer_frames(said: str) -> None:
             assert not list(check_servers(recipe_of(server, "judge.judge.num_frames=4", *cure)))
             content = server.bodies[-1]["messages"][-1]["content"]
             assert sum(part["type"] == "image_url" for part in content) == 1
+
+
+def test_show_the_teller_fewer_frames() -> None:
+    """Both before the run and in it: the check's way out, and that of the error, are the same setting."""
+    model = "{kind: server, model: tells}"
+    named = f"teller: {{kind: vlm, model: {model}}}, text_judge: {{kind: llm, model: {model}}}"
+    told = [
+        *VBENCH[:1],
+        f"measure.measurer={{use: vbench2, options: {{{named}}}}}",
+        "diagnose.dimensions=[]",
+        "diagnose.focus=[Complex_Plot]",
+    ]
+    with OddServer(status(400, "At most 4 image(s) may be provided in one prompt.")) as server:
+        (finding,) = [each for each in check_servers(recipe_of(server, *told)) if "num_told" in each.setting]
+        spec = resolved(recipe_of(server, *told).measure.measurer, MEASURER)
+        assert isinstance(spec, VBenchMeasurerSpec) and spec.teller is not None
+        teller = spec.teller.build(recipe_of(server).runtime)
+        assert isinstance(teller, TellsMany)
+        request = Telling(Video(np.zeros((17, 16, 16, 3), np.uint8), 8.0), range(17), "what?")
+        step = step_of(lambda: teller.tell_all([request]))
+    for cure in [*cures(finding), *ways_in(step)]:
+        with OddServer(says("yes", {"yes": 0.9, "no": 0.1})) as server:
+            assert not list(check_servers(recipe_of(server, *told, *cure)))
+        (content,) = [body["messages"][-1]["content"] for body in server.bodies if body["model"] == "tells"]
+        assert sum(part["type"] == "image_url" for part in content) == 4
 
 
 @pytest.mark.parametrize("listed", [["eyes-7b", "other"], ["other"]])

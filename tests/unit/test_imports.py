@@ -41,7 +41,8 @@ KNOWS = {
     "train": "context errors execute families plugins recipe records roles store",
     "preflight": "context dimensions errors execute families findings judge llm plain plan plugins prompts recipe roles"
     " store train",
-    "measure": "context display errors execute families generate judge plugins recipe records roles statistics store",
+    "measure": "context display errors execute families generate judge plan plugins recipe records roles statistics"
+    " store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
     "watch": "context families generate judge measure recipe records statistics store train",
     "audit": "display errors execute judge known_keys plain plugins prompts recipe records roles statistics store",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Literal
+from typing import Final, Literal
 
 from rushes.context import Context
 from rushes.execute.batch import batch_or_alone
@@ -15,9 +15,10 @@ from rushes.families.models import Model
 from rushes.generate.stage import clips_of, evaluation_how
 from rushes.judge.asked import asked_hash
 from rushes.measure.vlm import build_vlm_measurer
+from rushes.plan.chat_models import chat_models
 from rushes.plugins import MEASURER, build, name_of, resolved
 from rushes.recipe.measure import MeasureSpec
-from rushes.recipe.models import VlmMeasurerSpec
+from rushes.recipe.models import ServerModelSpec, VlmMeasurerSpec
 from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import Clip, Measurement, Prompt, Scored, Unscored
 from rushes.roles import Failed, Measurer, Subject
@@ -25,6 +26,9 @@ from rushes.store.advance import Work, advance
 from rushes.store.decoded import Decoded, side_by_side
 from rushes.store.identity import work_key
 from rushes.store.table import Table
+
+MOST_FOR_SERVERS: Final = 16
+"""Most clips that are held in memory only to keep a server busy; `judge_batch` may ask for more."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +78,23 @@ def measurements_of(
         # A clip of several dimensions is measured in each, but decoded only once.
         side_by_side(work, lambda piece: piece.payload.clips[0]),
         Lazily(partial(build_measurer, recipe.measure, runtime), measure_chunk),
-        chunk_size=runtime.judge_batch,
+        chunk_size=num_at_once(recipe.measure, runtime),
         place=context.workers,
     )
     position = {piece.key: number for number, piece in enumerate(work)}
     return sorted(found, key=lambda measurement: position[measurement.key])
+
+
+def num_at_once(spec: MeasureSpec, runtime: RuntimeSpec) -> int:
+    """How many subjects the measurer gets at once: `judge_batch`, or enough to keep a server of its models busy.
+
+    Args:
+        spec: the measurer.
+        runtime: the batch, and how many requests each server takes at once.
+    """
+    named = {each.server for each in chat_models(spec.measurer, MEASURER) if isinstance(each, ServerModelSpec)}
+    taken = [server.max_concurrent for name, server in runtime.servers.items() if name in named]
+    return max(runtime.judge_batch, min(MOST_FOR_SERVERS, max(taken, default=0)))
 
 
 def subjects(

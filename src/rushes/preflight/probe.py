@@ -33,7 +33,9 @@ class Wanted:
     asking: VlmAskingSpec | None = None
     """The judge or measurer that shows frames and reads the probability of the first word; None for plain text."""
     num_images: int = 0
-    """Images of one request."""
+    """Images of one request; 0 for plain text."""
+    max_side_px: int = 448
+    """Longest side of an image, pixels."""
     shape: ShapeSpec | None = None
     """Of the clips that they are frames of; None for plain text."""
 
@@ -56,15 +58,17 @@ def _patience(server: ServerRuntime) -> float:
 
 
 def _request(wanted: Wanted) -> ChatRequest:
-    """A request of the size that the run will send: grey frames of the clips' own size, the judge's own words."""
-    if wanted.asking is None or wanted.shape is None:
+    """A request of the size that the run will send: grey frames of the clips' own size, a judge's own words."""
+    if wanted.shape is None:
         return ChatRequest((Message("user", "Say yes."),), max_tokens=_FEW_TOKENS)
     import numpy as np
 
     shape, spec = wanted.shape, wanted.asking
-    shown = positions(shape.num_frames, wanted.num_images)
     grey = np.full((1, shape.height_px, shape.width_px, 3), 128, dtype=np.uint8)
-    image = jpeg(shrunk(grey, spec.max_side_px)[0])
+    image = jpeg(shrunk(grey, wanted.max_side_px)[0])
+    if spec is None:
+        return ChatRequest((Message("user", "Say yes.", (image,) * wanted.num_images),), max_tokens=_FEW_TOKENS)
+    shown = positions(shape.num_frames, wanted.num_images)
     *before, last = turns(spec, "Is there a circle?", shape.num_frames, shape.fps, shown)
     with_frames = Message(last.role, last.text, (image,) * len(shown))
     return ChatRequest((*before, with_frames), max_tokens=1, temperature=1.0, num_logprobs=NUM_LOGPROBS)

@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from rushes.errors import UserError, nearest
-from rushes.findings import Finding
+from rushes.findings import Finding, ShowsImages
 from rushes.judge.asked import num_frames_for
 from rushes.judge.vlm import MIN_FRAMES
 from rushes.llm.chat import NO_CHANCES, TOO_LONG, TOO_MANY_IMAGES, ChatReply
@@ -37,28 +37,45 @@ class Asked:
     """The setting of the model's name: "judge.judge.model.model"."""
     wanted: Wanted
     """What its replies must be."""
+    frames_setting: str = ""
+    """The setting of the number of images; empty for plain text."""
+    fewest: int = 1
+    """Smallest number that this setting can have."""
+    least: int | None = None
+    """Fewest images that the run sends to a server that allows fewer; None if it sends no fewer."""
 
 
 def asked_of_servers(recipe: Recipe) -> tuple[Asked, ...]:
-    """What each model on a server is asked for, plug-ins' models included; one entry per model, the largest request."""
-    found: dict[ServerModelSpec, Asked] = {}
+    """What each model on a server is asked for, plug-ins' models included; one entry per model, the largest request.
+
+    A model that answers questions and is also shown more images by somebody else has an entry for each.
+    """
+    found: dict[tuple[ServerModelSpec, bool], Asked] = {}
     plugged = {setting for setting, spec, _ in named(recipe) if isinstance(spec, PluginSpec)}
     for setting, spec in usable(recipe):
         for each in _asked_in(spec, f"{setting}.options" if setting in plugged else setting, recipe):
-            before = found.get(each.model)
+            kind = each.model, each.wanted.asking is not None
+            before = found.get(kind)
             if before is None or each.wanted.num_images > before.wanted.num_images:
-                found[each.model] = each
-    return tuple(found.values())
+                found[kind] = each
+    judged = {model: each.wanted.num_images for (model, is_judge), each in found.items() if is_judge}
+    return tuple(
+        each for (model, is_judge), each in found.items() if is_judge or each.wanted.num_images > judged.get(model, -1)
+    )
 
 
 def _asked_in(spec: object, setting: str, recipe: Recipe) -> Iterator[Asked]:
     if isinstance(spec, VlmAskingSpec):
         if isinstance(spec.model, ServerModelSpec):
-            wanted = Wanted(spec, _num_images(spec, recipe), recipe.shape)
-            yield Asked(setting, spec.model, f"{setting}.model.model", wanted)
+            wanted = Wanted(spec, _num_images(spec, recipe), spec.max_side_px, recipe.shape)
+            least = MIN_FRAMES if spec.num_frames is None else None
+            frames = f"{setting}.num_frames"
+            yield Asked(setting, spec.model, f"{setting}.model.model", wanted, frames, least=least)
     elif isinstance(spec, ServerModelSpec):
         yield Asked(setting.removesuffix(".model"), spec, f"{setting}.model", Wanted())
     elif isinstance(spec, BaseModel):
+        if isinstance(spec, ShowsImages):
+            yield from _shown_by(spec, setting, recipe)
         for name in type(spec).model_fields:
             yield from _asked_in(getattr(spec, name), f"{setting}.{name}", recipe)
     elif isinstance(spec, Sequence) and not isinstance(spec, str):
@@ -66,10 +83,26 @@ def _asked_in(spec: object, setting: str, recipe: Recipe) -> Iterator[Asked]:
             yield from _asked_in(each, f"{setting}.{number}", recipe)
 
 
+def _shown_by(spec: ShowsImages, setting: str, recipe: Recipe) -> Iterator[Asked]:
+    diagnose = recipe.diagnose
+    # Held-out prompts are of all probed dimensions, unless only those of the focus are measured.
+    names = [each.name for each in probed(diagnose)]
+    names = [each for each in names if each in diagnose.focus or not (diagnose.focus and recipe.measure.only_focus)]
+    for each in spec.images_shown(names, recipe.shape.num_frames):
+        if isinstance(each.model, ServerModelSpec):
+            who = f"{setting}.{each.name}"
+            wanted = Wanted(None, each.num_images, each.max_side_px, recipe.shape)
+            frames = f"{setting}.{each.setting}"
+            yield Asked(who, each.model, f"{who}.model.model", wanted, frames, each.fewest, each.least)
+
+
+def _dimensions(recipe: Recipe) -> tuple[str, ...]:
+    return recipe.diagnose.focus or tuple(each.name for each in probed(recipe.diagnose))
+
+
 def _num_images(spec: VlmAskingSpec, recipe: Recipe) -> int:
     """The most images of one request, over the dimensions that the clips may be about."""
-    names = recipe.diagnose.focus or tuple(each.name for each in probed(recipe.diagnose))
-    return min(recipe.shape.num_frames, max(num_frames_for(name, spec) for name in names))
+    return min(recipe.shape.num_frames, max(num_frames_for(name, spec) for name in _dimensions(recipe)))
 
 
 def check_servers(recipe: Recipe) -> Iterator[Finding]:
@@ -112,11 +145,12 @@ def _failed(asked: Asked, setting: str, failed: Failed) -> Finding:
     about_images = any(word in failed.message.lower() for word in _IMAGES) or failed.error_type == TOO_LONG
     if asked.wanted.num_images and about_images:
         return Finding(
-            f"{asked.setting}.num_frames",
+            asked.frames_setting,
             f"{who} with {asked.wanted.num_images} images in one request",
             expected=f"a server that takes {asked.wanted.num_images} images at once, or fewer frames of each clip",
             got=failed.message,
-            next_step=f"--set {asked.setting}.num_frames=1, or raise the server's limit (vLLM: --limit-mm-per-prompt)",
+            next_step=f"--set {asked.frames_setting}={asked.fewest}, or raise the server's limit (vLLM: "
+            "--limit-mm-per-prompt); if it takes no image at all, serve a model that sees",
         )
     return Finding(
         setting,
@@ -128,16 +162,16 @@ def _failed(asked: Asked, setting: str, failed: Failed) -> Finding:
 
 
 def _too_many_images(asked: Asked, failed: Failed) -> Finding:
-    """The server says how many images it takes; a judge with frames to choose then shows fewer."""
-    spec, allowed = asked.wanted.asking, int(failed.message.split()[0])
+    """The server says how many images it takes; who has frames to choose then shows fewer."""
+    allowed = int(failed.message.split()[0])
+    higher = "raise the server's limit (vLLM: --limit-mm-per-prompt)"
     return Finding(
-        f"{asked.setting}.num_frames",
+        asked.frames_setting,
         f"the server {asked.model.server!r} takes fewer images in one request than {asked.setting} shows frames",
         expected=f"a server that takes {asked.wanted.num_images} images at once, or fewer frames of each clip",
         got=failed.message,
-        next_step=f"--set {asked.setting}.num_frames={max(1, allowed)}, or raise the server's limit (vLLM: "
-        "--limit-mm-per-prompt)",
-        is_certain=allowed < MIN_FRAMES or (spec is not None and spec.num_frames is not None),
+        next_step=f"--set {asked.frames_setting}={allowed}, or {higher}" if allowed >= asked.fewest else higher,
+        is_certain=asked.least is None or allowed < asked.least,
     )
 
 

@@ -122,7 +122,8 @@ class RuntimeSpec(Runtime):
     active layer, which is much slower; `auto` picks the fastest that fits into free memory. Results are the same. It
     has no effect on a CPU or on training."""
     judge_batch: Size = 32
-    """Clips judged at once."""
+    """Clips judged or measured at once. A measurer with models on servers gets as many as a server's `max_concurrent`,
+    up to 16, if that is more."""
     executor: Literal["local", "ray"] = "local"
     """Where clips are generated, judged and measured: in this process, or by the workers of a Ray cluster."""
     num_workers: Size = 1

@@ -18,6 +18,7 @@ from rushes.measure.compare import Contest, compare
 from rushes.measure.drift import ClipSet, drift
 from rushes.measure.latents import LatentMoments, latent_moments
 from rushes.measure.pairs import Pair, clusters_of, pair_up
+from rushes.measure.shown import shown_notes
 from rushes.plan.arithmetic import UnitFlops
 from rushes.plan.counts import units_done
 from rushes.plan.reference import reference_costs
@@ -104,6 +105,7 @@ class Result:
         real = ClipSet(frames=_frames(run, self.real), moments=self.real_moments)
         notes = [*run.shortfall.words(), *_weight_warnings(run, recipe.num_rounds)]
         notes += watch_notes(recipe, run, _rounds(run, self.tuned))
+        notes += shown_notes([*self.before, *self.after])
         for which, num in (("base", not_finite_before), ("tuned", not_finite_after)):
             if num:
                 notes.append(

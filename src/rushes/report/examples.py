@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Final
 
 from rushes.measure.pairs import Pair
+from rushes.measure.shown import own_parts
 from rushes.records import Outcome, Scored
 
 RULE: Final = (
@@ -60,7 +61,8 @@ def _parts_gain(pair: Pair) -> float:
 
 
 def _share_right(outcome: Outcome) -> float:
-    return fmean(part.value for part in outcome.parts) if isinstance(outcome, Scored) and outcome.parts else 0.0
+    parts = own_parts(outcome) if isinstance(outcome, Scored) else ()
+    return fmean(part.value for part in parts) if parts else 0.0
 
 
 def _three(ranked: Sequence[Pair]) -> list[Choice]:

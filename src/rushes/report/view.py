@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from rushes.display.words import NARROW, duration, figure, score, signed
 from rushes.judge.agreement import Agreement
+from rushes.measure.shown import own_parts
 from rushes.plan.reference import ReferenceCost
 from rushes.records import CostEntry, Outcome, Question, Rejection, Scorecard, Scored, Unscored
 from rushes.report.claims import TOO_FEW, verdict_word
@@ -102,15 +103,16 @@ def _change(before: float, after: float) -> str:
 def _badge(outcome: Outcome) -> Mark:
     if isinstance(outcome, Unscored):
         return Mark("unknown", f"not scored: {outcome.reason}")
-    if not outcome.parts:
+    parts = own_parts(outcome)
+    if not parts:
         return Mark("unknown", f"score {score(outcome.value)}")
-    num_right = sum(part.value >= 0.5 for part in outcome.parts)
-    kind = "right" if num_right == len(outcome.parts) else "wrong"
-    return Mark(kind, f"{num_right} of {len(outcome.parts)} right")
+    num_right = sum(part.value >= 0.5 for part in parts)
+    kind = "right" if num_right == len(parts) else "wrong"
+    return Mark(kind, f"{num_right} of {len(parts)} right")
 
 
 def _checks(before: Outcome, after: Outcome, questions: Sequence[Question]) -> tuple[CheckRow, ...]:
-    parts = [side.parts if isinstance(side, Scored) else () for side in (before, after)]
+    parts = [own_parts(side) if isinstance(side, Scored) else () for side in (before, after)]
     found = [{part.name: part.value for part in side} for side in parts]
     expected = {question.text: question.expected for question in questions}
     names = dict.fromkeys([*found[0], *found[1]])

@@ -133,6 +133,7 @@ def _show_checked(found: Sequence[Checked]) -> None:
 
 def show_run(home: Path, *, with_published: bool, as_json: bool) -> None:
     """Compare the run's own measurements on the suite's held-out prompts, base against tuned."""
+    from rushes.measure.shown import shown_notes
     from rushes.store.run import Run
     from rushes_vbench.cli.show import show_scorecard
     from rushes_vbench.export import models_of_run
@@ -161,7 +162,7 @@ def show_run(home: Path, *, with_published: bool, as_json: bool) -> None:
             next_step=f"see its progress: {command('status', home)}",
         )
     measurer = ", ".join(sorted({each.measurer for each in measured}))
-    card = compare_models(sides["base"], sides["tuned"], measurer=measurer)
+    card = compare_models(sides["base"], sides["tuned"], measurer=measurer, notes=tuple(shown_notes(measured)))
     if as_json:
         show_json(card.model_dump(mode="json"))
         return

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from rushes.records import Outcome, Part, Scored
 from rushes_vbench.metrics.core import Profile, not_applicable
-from rushes_vbench.metrics.models import AnomalyClassifier, Box, Detector, overlap
+from rushes_vbench.metrics.models import AnomalyClassifier, Box, Detector, RatesMany, overlap
+from rushes_vbench.metrics.together import Asking, ask_all
 
 if TYPE_CHECKING:
     from rushes.roles import Frames
@@ -65,7 +66,9 @@ def _by_part(people: Sequence[SeenPerson]) -> list[Part]:
     return parts
 
 
-def human_anatomy(frames_THWC: Frames, profile: Profile, detector: Detector, classifier: AnomalyClassifier) -> Outcome:
+def human_anatomy(
+    frames_THWC: Frames, profile: Profile, detector: Detector, classifier: AnomalyClassifier
+) -> Asking[Outcome]:
     """The outcome of one clip; every frame is used, as officially.
 
     Args:
@@ -74,7 +77,7 @@ def human_anatomy(frames_THWC: Frames, profile: Profile, detector: Detector, cla
         detector: finds "human", and "face" and "hand" inside.
         classifier: rates square crops.
     """
-    people: list[SeenPerson] = []
+    people: list[list[tuple[Frames, str]]] = []
     for frame in frames_THWC:
         for box in kept_boxes(detector.detect(frame, ["human"]), profile, {"human"}):
             parts = [("human", box)]
@@ -82,8 +85,13 @@ def human_anatomy(frames_THWC: Frames, profile: Profile, detector: Detector, cla
             if inside.size:
                 found = kept_boxes(detector.detect(inside, ["face", "hand"]), profile, {"face", "hand"})
                 parts += [(part.label, _moved(part, int(box.x0), int(box.y0))) for part in found]
-            people.append(SeenPerson(tuple((name, _p(frame, each, name, profile, classifier)) for name, each in parts)))
-    return anatomy_outcome(people, profile)
+            people.append([(_crop(frame, each, profile), name) for name, each in parts])
+    crops = [crop for person in people for crop in person]
+    if isinstance(classifier, RatesMany):
+        rated = iter((yield from ask_all(classifier.p_abnormal_all, crops)))
+    else:
+        rated = iter([classifier.p_abnormal(*crop) for crop in crops])
+    return anatomy_outcome([SeenPerson(tuple((name, next(rated)) for _, name in person)) for person in people], profile)
 
 
 def kept_boxes(boxes: Sequence[Box], profile: Profile, labels: set[str]) -> list[Box]:
@@ -116,7 +124,7 @@ def square_around(box: Box, height_px: int, width_px: int) -> tuple[int, int, in
     return x0, y0, x0 + side, y0 + side
 
 
-def _p(frame: Frames, box: Box, part: str, profile: Profile, classifier: AnomalyClassifier) -> float:
+def _crop(frame: Frames, box: Box, profile: Profile) -> Frames:
     import numpy as np
     from PIL import Image
 
@@ -125,8 +133,8 @@ def _p(frame: Frames, box: Box, part: str, profile: Profile, classifier: Anomaly
     square = Image.fromarray(frame).crop(square_around(box, *frame.shape[:2]))
     edge = (CROP_PX[0] - CROP_PX[1]) // 2
     inside = (edge, edge, edge + CROP_PX[1], edge + CROP_PX[1])
-    crop = np.array(square.resize((CROP_PX[0], CROP_PX[0]), Image.Resampling.BICUBIC).crop(inside))
-    return classifier.p_abnormal(crop[..., ::-1].copy() if profile == "compat" else crop, part)
+    crop: Frames = np.array(square.resize((CROP_PX[0], CROP_PX[0]), Image.Resampling.BICUBIC).crop(inside))
+    return crop[..., ::-1].copy() if profile == "compat" else crop
 
 
 def _cut(frame: Frames, box: Box) -> Frames:

@@ -10,13 +10,14 @@ from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest, Video
 from rushes_vbench.metrics.core import Profile, Unanswered
 from rushes_vbench.metrics.questions import Ask, plan, score
 from rushes_vbench.metrics.sampling import pick
+from rushes_vbench.metrics.together import Asking, ask_all
 from rushes_vbench.metrics.twins import Twins, averaged, twins_of, with_twins
 from rushes_vbench.suite import SuiteEntry
 
 
 def by_questions(
     video: Video, entry: SuiteEntry, profile: Profile, judge: Judge, negated_twins: Twins = "none"
-) -> Outcome:
+) -> Asking[Outcome]:
     """The outcome of one clip in a dimension that yes/no questions decide.
 
     Args:
@@ -31,9 +32,9 @@ def by_questions(
     """
     asks = plan(entry, len(video.frames_THWC), video.fps, profile)
     if negated_twins == "none":
-        return score(entry, asks, ask_all(video, entry.prompt, asks, judge), profile)
+        return score(entry, asks, (yield from answers(video, entry.prompt, asks, judge)), profile)
     twins = twins_of(asks)
-    given = ask_all(video, entry.prompt, [*asks, *(twin for twin in twins if twin is not None)], judge)
+    given = yield from answers(video, entry.prompt, [*asks, *(twin for twin in twins if twin is not None)], judge)
     own, rest = given[: len(asks)], iter(given[len(asks) :])
     others = [None if twin is None else next(rest) for twin in twins]
     if negated_twins == "average":
@@ -41,7 +42,7 @@ def by_questions(
     return with_twins(score(entry, asks, own, profile), twins, others)
 
 
-def ask_all(video: Video, prompt: str, asks: Sequence[Ask], judge: Judge) -> list[GivenAnswer]:
+def answers(video: Video, prompt: str, asks: Sequence[Ask], judge: Judge) -> Asking[list[GivenAnswer]]:
     """One answer per ask, in order; questions about the same frames go to the judge together.
 
     Raises:
@@ -59,7 +60,7 @@ def ask_all(video: Video, prompt: str, asks: Sequence[Ask], judge: Judge) -> lis
         for indices, numbers in groups.items()
     ]
     found: dict[int, GivenAnswer] = {}
-    for numbers, reply in zip(groups.values(), judge.answer(requests) if requests else [], strict=True):
+    for numbers, reply in zip(groups.values(), (yield from ask_all(judge.answer, requests)), strict=True):
         if isinstance(reply, Failed):
             raise Unanswered(reply)
         found.update(zip(numbers, map(_given, checked(reply, len(numbers))), strict=True))

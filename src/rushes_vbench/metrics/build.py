@@ -43,6 +43,7 @@ def build_models(spec: VBenchMeasurerSpec, runtime: Runtime) -> Models:
         teller=cast("VideoTeller | None", _built(spec.teller, runtime, "tell")),
         text_judge=cast("TextJudge | None", _built(spec.text_judge, runtime, "reply")),
         num_told=spec.num_told,
+        least_told=spec.least_told,
         tracker=_tracker(spec, device),
         flow=_flow(spec, device),
         matcher=SiftRansac(),

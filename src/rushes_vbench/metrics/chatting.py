@@ -6,10 +6,12 @@ again on the next run; one that can never succeed (too long, truncated) leaves t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from rushes.errors import RecipeError
 from rushes.judge.asked import shrunk
 from rushes.judge.probability import THINKS
 from rushes.judge.vlm import jpeg
@@ -20,11 +22,20 @@ from rushes.recipe.models import ServerModelSpec
 from rushes.roles import Failed, Video
 from rushes_vbench.metrics import models
 from rushes_vbench.metrics.core import Unanswered
+from rushes_vbench.metrics.told import FEWEST_TOLD, Telling, Told
 
 if TYPE_CHECKING:
     from rushes.judge.vlm_model import LocalVlm
     from rushes.recipe.runtime import RuntimeSpec
     from rushes_vbench.metrics.chat_specs import LlmTextJudgeSpec, VlmTellerSpec
+
+
+TOLD: Final = "measure.measurer.options.num_told"
+"""The setting of the number of frames that a teller is shown."""
+FEWER_TOLD: Final = (
+    "the server of {model} allows {allowed} images in a request, so clips are described from at most {allowed} frames; "
+    "their scores say so; a higher limit of the server (vLLM: --limit-mm-per-prompt) shows more"
+)
 
 
 class NoWords(Exception):
@@ -44,14 +55,14 @@ def build_teller(spec: VlmTellerSpec, runtime: RuntimeSpec) -> models.VideoTelle
     return LocalTeller(spec, local_vlm(spec.model, runtime))
 
 
-@dataclass(frozen=True)
 class ServerTeller:
     """`VideoTeller` over a chat model that takes images: the frames first, the instruction after them."""
 
-    spec: VlmTellerSpec
-    """How large frames are sent, and how long the reply may be."""
-    model: ChatModel
-    """The model to ask."""
+    def __init__(self, spec: VlmTellerSpec, model: ChatModel) -> None:
+        """Store how large frames are sent, how long the reply may be, and the model to ask."""
+        self.spec = spec
+        self.model = model
+        self._most_frames: int | None = None
 
     def tell(self, video: Video, instruction: str) -> str:
         """Its reply about the frames of `video`, all of which are sent.
@@ -61,12 +72,45 @@ class ServerTeller:
             NoWords: too much for the model, or a reply that does not end.
             UserError: the server cannot be used at all.
         """
+        (reply,) = self.model.reply([self._request(video, instruction)])
+        return _given(self._said(reply))
+
+    def tell_all(self, requests: Sequence[Telling]) -> list[Told | Exception]:
+        """See `TellsMany`; as many at once as the server's `max_concurrent`.
+
+        Raises:
+            RecipeError: the server allows fewer images than there are frames to be shown, and fewer may not be shown.
+            UserError: the server cannot be used at all.
+        """
+        asked = [self._fitting(request) for request in requests]
+        replies = self.model.reply([self._request(*each.shown()) for each in asked])
+        while crowded := [i for i, reply in enumerate(replies) if _is_crowded(reply)]:
+            self._most_frames = min(_frames_allowed(replies[i], asked[i], self.model.name) for i in crowded)
+            warnings.warn(FEWER_TOLD.format(model=self.model.name, allowed=self._most_frames), stacklevel=2)
+            for i in crowded:
+                asked[i] = self._fitting(requests[i])
+            again = self.model.reply([self._request(*asked[i].shown()) for i in crowded])
+            for i, reply in zip(crowded, again, strict=True):
+                replies[i] = reply
+        said = [self._said(reply) for reply in replies]
+        return [
+            words if isinstance(words, Exception) else Told(words, len(each.indices))
+            for words, each in zip(said, asked, strict=True)
+        ]
+
+    def _fitting(self, request: Telling) -> Telling:
+        if self._most_frames is None or request.fewest is None:
+            return request
+        return request.with_at_most(max(self._most_frames, request.fewest))
+
+    def _request(self, video: Video, instruction: str) -> ChatRequest:
         images = tuple(jpeg(frame) for frame in shrunk(video.frames_THWC, self.spec.max_side_px))
-        request = ChatRequest((Message("user", instruction, images),), max_tokens=self.spec.max_tokens)
-        reply = _asked(self.model, request)
-        if reply.is_cut:
-            raise _endless(self.spec)
-        return _words(reply.text)
+        return ChatRequest((Message("user", instruction, images),), max_tokens=self.spec.max_tokens)
+
+    def _said(self, reply: ChatReply | Failed) -> str | Exception:
+        if isinstance(reply, ChatReply) and reply.is_cut:
+            return _endless(self.spec)
+        return _words(reply)
 
 
 class LocalTeller:
@@ -100,7 +144,7 @@ class LocalTeller:
         ends = set(named if isinstance(named, list) else [named]) | {self.vlm.processor.tokenizer.eos_token_id}
         if len(written) >= self.spec.max_tokens and written[-1] not in ends:
             raise _endless(self.spec)
-        return _words(str(self.vlm.processor.tokenizer.decode(written, skip_special_tokens=True)))
+        return _given(_worded(str(self.vlm.processor.tokenizer.decode(written, skip_special_tokens=True))))
 
 
 @dataclass(frozen=True)
@@ -120,8 +164,20 @@ class ChatTextJudge:
             NoWords: longer than the model's context, or a reply without words: it has only thoughts, or nothing.
             UserError: the model or its server cannot be used at all.
         """
-        turns = tuple(_turn(each) for each in messages)
-        return _words(_asked(self.model, ChatRequest(turns, max_tokens=self.spec.max_tokens)).text)
+        (reply,) = self.reply_all([messages])
+        return _given(reply)
+
+    def reply_all(self, conversations: Sequence[Sequence[models.Message]]) -> list[str | Exception]:
+        """See `RepliesToMany`; as many at once as a server's `max_concurrent`.
+
+        Raises:
+            UserError: the model or its server cannot be used at all.
+        """
+        requests = [
+            ChatRequest(tuple(_turn(each) for each in messages), max_tokens=self.spec.max_tokens)
+            for messages in conversations
+        ]
+        return [_words(reply) for reply in self.model.reply(requests)]
 
 
 def _turn(message: models.Message) -> Message:
@@ -131,25 +187,50 @@ def _turn(message: models.Message) -> Message:
     return Message("assistant" if role == "assistant" else "user", message["content"])
 
 
-def _asked(model: ChatModel, request: ChatRequest) -> ChatReply:
-    (reply,) = model.reply([request])
-    if not isinstance(reply, Failed):
-        return reply
+def _words(reply: ChatReply | Failed) -> str | Exception:
+    """The words of a reply, or why there are none."""
+    if isinstance(reply, ChatReply):
+        return _worded(reply.text)
     if reply.error_type in (TOO_LONG, TOO_MANY_IMAGES):
-        raise NoWords(f"{reply.message[:300]}; show fewer or smaller frames (num_told, max_side_px)")
-    raise Unanswered(reply)
+        return NoWords(f"{reply.message[:300]}; show fewer or smaller frames (num_told, max_side_px)")
+    return Unanswered(reply)
 
 
-def _words(text: str) -> str:
-    """A reply without the thoughts before it, which hold both yes and no. An empty reply says neither.
-
-    Raises:
-        NoWords: there is nothing but thoughts.
-    """
+def _worded(text: str) -> str | NoWords:
+    """A reply without the thoughts before it, which hold both yes and no. An empty reply says neither."""
     words = without_thoughts(text).strip()
     if not words or is_thinking(words):
-        raise NoWords(f"the model gave no reply, only {text[:80]!r}; {THINKS}")
+        return NoWords(f"the model gave no reply, only {text[:80]!r}; {THINKS}")
     return words
+
+
+def _given(words: str | Exception) -> str:
+    if isinstance(words, Exception):
+        raise words
+    return words
+
+
+def _is_crowded(reply: ChatReply | Failed) -> bool:
+    return isinstance(reply, Failed) and reply.error_type == TOO_MANY_IMAGES
+
+
+def _frames_allowed(refusal: ChatReply | Failed, request: Telling, name: str) -> int:
+    """How many frames to show where a server allows fewer images than `request` has.
+
+    Raises:
+        RecipeError: so few may not be shown.
+    """
+    assert isinstance(refusal, Failed)
+    allowed = int(refusal.message.split()[0])
+    if request.fewest is not None and allowed >= request.fewest:
+        return allowed
+    higher = "start the server with a higher limit (vLLM: --limit-mm-per-prompt '{\"image\": 64}')"
+    raise RecipeError(
+        f"the server of {name} allows fewer images in a request than the teller of VBench-2.0 shows frames",
+        expected=f"{TOLD} of at most {allowed}, or a server that allows more images",
+        got=refusal.message,
+        next_step=f"--set {TOLD}={allowed}, or {higher}" if allowed >= FEWEST_TOLD else higher,
+    )
 
 
 def _endless(spec: VlmTellerSpec) -> NoWords:

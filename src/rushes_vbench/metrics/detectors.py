@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from rushes.errors import InputError
+from rushes.judge.check import checked
 from rushes.records import Question
-from rushes.roles import Failed, Judge, JudgeRequest, Video
+from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest, Video
 from rushes_vbench.metrics.core import Unanswered
 from rushes_vbench.metrics.models import Box, overlap
 
@@ -167,13 +168,27 @@ class JudgedAnomaly:
             RuntimeError: the judge has no answer; the clip becomes unscored.
             Unanswered: the judge failed; the clip is measured again later.
         """
-        text = f"Does the {part} in this picture look anatomically wrong: deformed, with parts missing or too many?"
-        question = Question(text=text, expected="no", dimension="Human_Anatomy", about="vbench2")
-        video = Video(np.stack([crop_HWC, crop_HWC]), 1.0)
-        (reply,) = self._judge.answer([JudgeRequest(video=video, text=f"a {part}", questions=(question,))])
-        if isinstance(reply, Failed):
-            raise Unanswered(reply)
-        p_yes = reply[0].p_yes
-        if p_yes is None or not 0.0 <= p_yes <= 1.0:
-            raise RuntimeError(f"the judge has no answer about a crop: {reply[0].unscored_reason or p_yes!r}")
-        return p_yes
+        (found,) = self.p_abnormal_all([(crop_HWC, part)])
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def p_abnormal_all(self, crops: Sequence[tuple[Frames, str]]) -> list[float | Exception]:
+        """See `rushes_vbench.metrics.models.RatesMany`."""
+        return [_rated(reply) for reply in self._judge.answer([_about(*crop) for crop in crops])]
+
+
+def _about(crop_HWC: Frames, part: str) -> JudgeRequest:
+    text = f"Does the {part} in this picture look anatomically wrong: deformed, with parts missing or too many?"
+    question = Question(text=text, expected="no", dimension="Human_Anatomy", about="vbench2")
+    video = Video(np.broadcast_to(crop_HWC, (2, *crop_HWC.shape)), 1.0)
+    return JudgeRequest(video=video, text=f"a {part}", questions=(question,))
+
+
+def _rated(reply: tuple[GivenAnswer, ...] | Failed) -> float | Exception:
+    if isinstance(reply, Failed):
+        return Unanswered(reply)
+    (given,) = checked(reply, 1)
+    if given.p_yes is None:
+        return RuntimeError(f"the judge has no answer about a crop: {given.unscored_reason!r}")
+    return given.p_yes

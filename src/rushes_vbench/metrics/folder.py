@@ -1,9 +1,9 @@
-"""Scores video files: each file is read once for all its metrics, one prompt's files after the other."""
+"""Scores video files: each file is read once for all its metrics, several at once, one prompt's after the other's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from rushes.store.decoding import VideoError
 from rushes.store.video import read_video
 from rushes_vbench.metrics.core import Profile, why_unusable
 from rushes_vbench.metrics.diversity import shrunk
-from rushes_vbench.metrics.scorer import Models, score_clip, score_takes
+from rushes_vbench.metrics.scorer import Models, score_clips, score_takes
 from rushes_vbench.suite import SuiteEntry
 
 if TYPE_CHECKING:
@@ -53,49 +53,88 @@ class Finding:
     """The score, or why there is none."""
 
 
-def score_files(files: Sequence[ClipFile], profile: Profile, models: Models) -> Iterator[Finding]:
+@dataclass
+class _Takes:
+    """The clips of one prompt that Diversity compares, as far as they were read."""
+
+    clips: list[Video] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def score_files(files: Sequence[ClipFile], profile: Profile, models: Models, num_at_once: int = 8) -> Iterator[Finding]:
     """Findings as they are ready, prompt by prompt; an unreadable file is unscored in every dimension.
 
     Args:
         files: any order; those of one prompt are scored together.
         profile: whose rules.
         models: do the scoring; `rushes_vbench.metrics.missing` lists in advance what is lacking.
+        num_at_once: clips in memory at once, about which chat models are asked together; at least 1.
     """
     by_prompt: dict[str, list[ClipFile]] = {}
     for file in files:
         by_prompt.setdefault(file.prompt, []).append(file)
-    for prompt, group in by_prompt.items():
-        yield from _score_prompt(prompt, sorted(group, key=lambda file: file.sample), profile, models)
+    ordered = [file for group in by_prompt.values() for file in sorted(group, key=lambda file: file.sample)]
+    last = {file.prompt: number for number, file in enumerate(ordered)}
+    takes = {prompt: _Takes() for prompt in by_prompt}
+    for start in range(0, len(ordered), num_at_once):
+        batch = ordered[start : start + num_at_once]
+        read = [_read(file) for file in batch]
+        for number, outcomes in enumerate(_scored(batch, read, profile, models)):
+            file, of = batch[number], takes[batch[number].prompt]
+            yield from (Finding(file.prompt, name, file.sample, outcome) for name, outcome in outcomes.items())
+            _note(of, file, read[number], profile)
+            if start + number == last[file.prompt]:
+                yield from _compared(file.prompt, takes.pop(file.prompt), profile, models)
 
 
-def _score_prompt(prompt: str, files: Sequence[ClipFile], profile: Profile, models: Models) -> Iterator[Finding]:
-    takes: list[Video] = []
-    problems: list[str] = []
-    for file in files:
+def _read(file: ClipFile) -> Video | VideoError:
+    try:
+        return read_video(file.path)
+    except VideoError as error:
+        return error
+
+
+def _scored(
+    files: Sequence[ClipFile], read: Sequence[Video | VideoError], profile: Profile, models: Models
+) -> list[dict[str, Outcome]]:
+    """The outcomes of each file by dimension, Diversity left out; what fails in passing is tried again."""
+    found: list[dict[str, Outcome | Failed]] = []
+    left: dict[int, tuple[Video, list[SuiteEntry]]] = {}
+    for number, (file, clip) in enumerate(zip(files, read, strict=True)):
         single = [entry for entry in file.entries if entry.dimension != DIVERSITY]
-        compared = len(single) < len(file.entries)
-        try:
-            video = read_video(file.path)
-        except VideoError as error:
-            outcomes: dict[str, Outcome] = {
-                entry.dimension: Unscored(reason=f"the file is {error.reason}: {error.problem}") for entry in single
-            }
-            problems += [f"clip {file.sample}: the file is {error.reason}"] if compared else []
+        if isinstance(clip, VideoError):
+            lost = Unscored(reason=f"the file is {clip.reason}: {clip.problem}")
+            found.append({entry.dimension: lost for entry in single})
         else:
-            found = score_clip(video, single, profile, models)
-            for _ in range(MAX_TRIES - 1):
-                failed = [entry for entry in single if isinstance(found[entry.dimension], Failed)]
-                found |= score_clip(video, failed, profile, models) if failed else {}
-            outcomes = {name: _without_failures(outcome) for name, outcome in found.items()}
-            unusable = why_unusable(video, needs_fps=False)
-            problems += [f"clip {file.sample}: {unusable}"] if compared and unusable else []
-            if compared and not unusable:
-                takes.append(shrunk(video, profile))
-        for dimension, outcome in outcomes.items():
-            yield Finding(prompt, dimension, file.sample, outcome)
-    if takes or problems:
-        whole = Unscored(reason="; ".join(problems)) if problems else score_takes(takes, profile, models)
-        yield Finding(prompt, DIVERSITY, 0, _without_failures(whole))
+            found.append({})
+            left[number] = clip, single
+    for _ in range(MAX_TRIES):
+        for number, outcomes in zip(left, score_clips(list(left.values()), profile, models), strict=True):
+            found[number] |= outcomes
+        failed = {
+            number: (clip, [each for each in entries if isinstance(found[number][each.dimension], Failed)])
+            for number, (clip, entries) in left.items()
+        }
+        left = {number: each for number, each in failed.items() if each[1]}
+    return [{name: _without_failures(outcome) for name, outcome in each.items()} for each in found]
+
+
+def _note(takes: _Takes, file: ClipFile, clip: Video | VideoError, profile: Profile) -> None:
+    """Keep what Diversity needs of a clip, or why it cannot be used."""
+    if all(entry.dimension != DIVERSITY for entry in file.entries):
+        return
+    if isinstance(clip, VideoError):
+        takes.problems.append(f"clip {file.sample}: the file is {clip.reason}")
+    elif unusable := why_unusable(clip, needs_fps=False):
+        takes.problems.append(f"clip {file.sample}: {unusable}")
+    else:
+        takes.clips.append(shrunk(clip, profile))
+
+
+def _compared(prompt: str, takes: _Takes, profile: Profile, models: Models) -> Iterator[Finding]:
+    if takes.clips or takes.problems:
+        lost = Unscored(reason="; ".join(takes.problems)) if takes.problems else None
+        yield Finding(prompt, DIVERSITY, 0, lost or _without_failures(score_takes(takes.clips, profile, models)))
 
 
 def _without_failures(outcome: Outcome | Failed) -> Outcome:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from rushes.errors import UserError
-from rushes.findings import Finding
+from rushes.findings import Finding, Shown
 from rushes.measure.pairs import DIVERSITY
 from rushes.plan.chat_models import ChatUse
 from rushes.recipe.models import VlmJudgeSpec
@@ -18,12 +18,14 @@ from rushes.roles import Failed, Runtime, Spec, Subject
 from rushes_vbench.metrics.chat_specs import JudgeNamed, TellerNamed, TextJudgeNamed, VlmTellerSpec
 from rushes_vbench.metrics.core import Profile
 from rushes_vbench.metrics.sampling import NUM_VLM_FRAMES
-from rushes_vbench.metrics.scorer import NEEDS, Models, score_clip, score_takes, why_missing
+from rushes_vbench.metrics.scorer import NEEDS, Models, score_clips, score_takes, why_missing
+from rushes_vbench.metrics.told import FEWEST_TOLD
 from rushes_vbench.metrics.twins import Twins
-from rushes_vbench.metrics.uses import chat_uses
+from rushes_vbench.metrics.uses import chat_uses, images_shown
 from rushes_vbench.suite import INSTALLED, Suite, read_suite
 
 if TYPE_CHECKING:
+    from rushes.roles import Video
     from rushes_vbench.suite import SuiteEntry
 
 
@@ -45,19 +47,27 @@ class VBenchMeasurer:
         self._suite, self._profile, self._models = suite, profile, models
 
     def measure(self, subjects: Sequence[Subject]) -> list[Outcome | Failed]:
-        """See `rushes.roles.Measurer`; `Unscored` for texts that are not in the suite."""
-        return [self._one(subject) for subject in subjects]
+        """See `rushes.roles.Measurer`; `Unscored` for texts that are not in the suite.
 
-    def _one(self, subject: Subject) -> Outcome | Failed:
-        entry: SuiteEntry | None = self._suite.find(subject.text, subject.dimension)
-        if entry is None:
-            said = subject.text[:80]
-            return Unscored(reason=f"the suite has no prompt of {subject.dimension} with this text: {said!r}")
-        if subject.dimension == DIVERSITY:
-            return score_takes(subject.clips, self._profile, self._models)
-        if len(subject.clips) != 1:
-            return Unscored(reason=f"{subject.dimension} is measured on one clip at a time, got {len(subject.clips)}")
-        return score_clip(subject.clips[0], [entry], self._profile, self._models)[subject.dimension]
+        Chat models are asked about all clips at once.
+        """
+        found: dict[int, Outcome | Failed] = {}
+        single: dict[int, tuple[Video, list[SuiteEntry]]] = {}
+        for number, subject in enumerate(subjects):
+            entry = self._suite.find(subject.text, subject.dimension)
+            if entry is None:
+                said = f"the suite has no prompt of {subject.dimension} with this text: {subject.text[:80]!r}"
+                found[number] = Unscored(reason=said)
+            elif subject.dimension == DIVERSITY:
+                found[number] = score_takes(subject.clips, self._profile, self._models)
+            elif len(subject.clips) != 1:
+                said = f"{subject.dimension} is measured on one clip at a time, got {len(subject.clips)}"
+                found[number] = Unscored(reason=said)
+            else:
+                single[number] = subject.clips[0], [entry]
+        scored = score_clips(list(single.values()), self._profile, self._models)
+        found |= {number: next(iter(each.values())) for number, each in zip(single, scored, strict=True)}
+        return [found[number] for number in range(len(subjects))]
 
 
 class VBenchMeasurerSpec(Spec):
@@ -69,6 +79,7 @@ class VBenchMeasurerSpec(Spec):
 
     spec_name: ClassVar[str] = "vbench2.measurer"
     loads_when_built: ClassVar[bool] = True
+    added_later: ClassVar[frozenset[str]] = frozenset({"least_told"})
 
     suite: str = INSTALLED
     """The user's copy of the suite: a VBench checkout, a vbench2 wheel, VBench2_full_info.json, or "installed"."""
@@ -85,8 +96,11 @@ class VBenchMeasurerSpec(Spec):
     `max_side_px` defaults to 832."""
     text_judge: TextJudgeNamed = None
     """Compares texts: `{kind: llm, model: ...}`, or a plug-in that builds a TextJudge."""
-    num_told: Annotated[int, Field(ge=2)] = NUM_VLM_FRAMES
-    """Largest number of frames that `teller` gets; 64 officially. Fewer for servers that accept fewer images."""
+    num_told: Annotated[int, Field(ge=FEWEST_TOLD)] = NUM_VLM_FRAMES
+    """Largest number of frames that `teller` gets; 64 officially."""
+    least_told: Annotated[int, Field(ge=FEWEST_TOLD)] | None = None
+    """Fewest frames that `teller` may get where its server allows fewer images than `num_told`; `fixed` only. Scores
+    from fewer say so. Null: such a server is an error."""
     tracker: Literal["lucas_kanade", "cotracker2", "cotracker3_offline"] = "lucas_kanade"
     """Point tracker; all but the first need `cotracker_folder`."""
     cotracker_folder: str = ""
@@ -115,9 +129,11 @@ class VBenchMeasurerSpec(Spec):
         return named.model_copy(update={"max_side_px": SHARP_SIDE_PX})
 
     @model_validator(mode="after")
-    def _official_asks_once(self) -> Self:
+    def _official_is_fixed(self) -> Self:
         if self.profile == "compat" and self.negated_twins != "none":
             raise ValueError("profile compat asks what the official code asks: set profile: fixed for negated_twins")
+        if self.profile == "compat" and self.least_told is not None:
+            raise ValueError("profile compat shows what the official code shows: set profile: fixed for least_told")
         return self
 
     def version(self) -> str | None:
@@ -127,6 +143,10 @@ class VBenchMeasurerSpec(Spec):
     def chat_models(self, dimensions: Sequence[str]) -> tuple[ChatUse, ...]:
         """See `rushes.plan.chat_models.CallsChatModels`."""
         return chat_uses(self, dimensions)
+
+    def images_shown(self, dimensions: Sequence[str], num_frames: int) -> tuple[Shown, ...]:
+        """See `rushes.findings.ShowsImages`: what the teller is shown."""
+        return images_shown(self, dimensions, num_frames)
 
     @property
     def suite_setting(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +31,15 @@ class TextJudge(Protocol):
 
     def reply(self, messages: Sequence[Message]) -> str:
         """Its reply to a conversation."""
+        ...
+
+
+@runtime_checkable
+class RepliesToMany(TextJudge, Protocol):
+    """A `TextJudge` that takes several conversations at once, as a server does."""
+
+    def reply_all(self, conversations: Sequence[Sequence[Message]]) -> Sequence[str | Exception]:
+        """One reply each, in order, or what `reply` would have raised for this conversation."""
         ...
 
 
@@ -154,6 +163,15 @@ class AnomalyClassifier(Protocol):
 
     def p_abnormal(self, crop_HWC: Frames, part: str) -> float:
         """Probability that `part` ("human", "face" or "hand") looks wrong in a square crop, 0 to 1."""
+        ...
+
+
+@runtime_checkable
+class RatesMany(AnomalyClassifier, Protocol):
+    """An `AnomalyClassifier` that takes several crops at once, as a judge on a server does."""
+
+    def p_abnormal_all(self, crops: Sequence[tuple[Frames, str]]) -> Sequence[float | Exception]:
+        """One probability for each crop and its part, in order, or what `p_abnormal` would have raised for it."""
         ...
 
 

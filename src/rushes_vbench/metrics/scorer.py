@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rushes.errors import UserError
+from rushes.errors import Stopped, UserError
 from rushes.measure.pairs import DIVERSITY
 from rushes.records import Outcome, Scored, Unscored
 from rushes.roles import Failed, Judge
@@ -36,6 +36,7 @@ from rushes_vbench.metrics.questions import QUESTION_DIMENSIONS
 from rushes_vbench.metrics.sampling import NUM_VLM_FRAMES
 from rushes_vbench.metrics.stillness import is_still
 from rushes_vbench.metrics.telling import TELLING_DIMENSIONS, by_telling
+from rushes_vbench.metrics.together import Asking, side_by_side
 from rushes_vbench.metrics.twins import Twins
 from rushes_vbench.metrics.vgg import GET_IT
 from rushes_vbench.metrics.view import ClipView
@@ -59,6 +60,8 @@ class Models:
     """Compares texts: the same four."""
     num_told: int = NUM_VLM_FRAMES
     """Largest number of frames that `teller` gets."""
+    least_told: int | None = None
+    """Fewest frames that it may get where its server allows fewer images; None for no fewer."""
     tracker: PointTracker | None = None
     """Follows points: Camera_Motion, Multi-View_Consistency."""
     flow: Flow | None = None
@@ -125,9 +128,7 @@ def missing(dimensions: Iterable[str], models: Models) -> dict[str, tuple[str, .
 def score_clip(
     video: Video, entries: Sequence[SuiteEntry], profile: Profile, models: Models
 ) -> dict[str, Outcome | Failed]:
-    """All outcomes of one clip, by dimension. What fails is `Unscored` with its reason; nothing is raised for a clip.
-
-    `Failed` means that a chat model could not be asked now, or that memory was short: score the clip again later.
+    """All outcomes of one clip, by dimension; see `score_clips`.
 
     Args:
         video: the clip, decoded once for all.
@@ -136,8 +137,33 @@ def score_clip(
         profile: whose rules.
         models: do the scoring.
     """
-    view = ClipView(video, models.tracker)
-    return {entry.dimension: _guarded(view, entry, profile, models) for entry in entries}
+    return score_clips([(video, entries)], profile, models)[0]
+
+
+def score_clips(
+    clips: Sequence[tuple[Video, Sequence[SuiteEntry]]], profile: Profile, models: Models
+) -> list[dict[str, Outcome | Failed]]:
+    """All outcomes of several clips, by dimension; chat models are asked about all of them at once.
+
+    What fails is `Unscored` with its reason; nothing is raised for a clip. `Failed` means that a chat model could not
+    be asked now, or that memory was short: score the clip again later.
+
+    Args:
+        clips: each with the suite's entries for it, one per dimension.
+        profile: whose rules.
+        models: do the scoring.
+    """
+    views = [ClipView(video, models.tracker) for video, _ in clips]
+    found = iter(
+        side_by_side(
+            [
+                _guarded(view, entry, profile, models)
+                for view, (_, entries) in zip(views, clips, strict=True)
+                for entry in entries
+            ]
+        )
+    )
+    return [{entry.dimension: next(found) for entry in entries} for _, entries in clips]
 
 
 def score_takes(clips: Sequence[Video], profile: Profile, models: Models) -> Outcome | Failed:
@@ -154,11 +180,13 @@ def score_takes(clips: Sequence[Video], profile: Profile, models: Models) -> Out
             return Unscored(reason=f"clip {number}: {problem}")
     if models.features is None:
         return _lacking(DIVERSITY, models)
-    net = models.features
-    return _tried(lambda: diversity(clips, profile, net))
+    try:
+        return diversity(clips, profile, models.features)
+    except Exception as error:
+        return _instead(error)
 
 
-def _guarded(view: ClipView, entry: SuiteEntry, profile: Profile, models: Models) -> Outcome | Failed:
+def _guarded(view: ClipView, entry: SuiteEntry, profile: Profile, models: Models) -> Asking[Outcome | Failed]:
     name = entry.dimension
     needs_fps = name in (_NEEDS_FPS if profile == "compat" else _NEEDS_FPS_FIXED)
     problem = why_unusable(view.video, needs_fps=needs_fps)
@@ -168,7 +196,7 @@ def _guarded(view: ClipView, entry: SuiteEntry, profile: Profile, models: Models
         return Unscored(reason="Diversity compares all clips of a prompt; one clip has none")
     if missing([name], models):
         return _lacking(name, models)
-    return _tried(lambda: _measured(view, entry, profile, models))
+    return (yield from _tried(_measured(view, entry, profile, models)))
 
 
 def _lacking(name: str, models: Models) -> Unscored:
@@ -181,32 +209,41 @@ def why_missing(name: str, absent: Sequence[str]) -> str:
     return f"{name} needs {' and '.join(absent)}, not given" + (f" ({how})" if how else "")
 
 
-def _tried(measure: Callable[[], Outcome]) -> Outcome | Failed:
-    """A clip that breaks a model must not lose the others; a `UserError`, which the user can fix, is raised."""
+def _tried(metric: Asking[Outcome]) -> Asking[Outcome | Failed]:
     try:
-        return measure()
-    except UserError:
-        raise
-    except Unanswered as error:
-        return error.failed
+        return (yield from metric)
     except Exception as error:
-        failed = Failed.of(error)
-        if isinstance(error, (MemoryError, OSError)) or failed.error_type == "OutOfMemoryError":
-            return failed  # it says nothing about the clip
-        return Unscored(reason=f"the scoring failed: {failed.error_type}: {failed.message}"[:500])
+        return _instead(error)
 
 
-def _measured(view: ClipView, entry: SuiteEntry, profile: Profile, models: Models) -> Outcome:
+def _instead(error: Exception) -> Outcome | Failed:
+    """What stands for the score of a clip that broke a model: it must not lose the others.
+
+    Raises:
+        UserError, Stopped: what the user can put right, or wanted.
+    """
+    if isinstance(error, (UserError, Stopped)):
+        raise error
+    if isinstance(error, Unanswered):
+        return error.failed
+    failed = Failed.of(error)
+    if isinstance(error, (MemoryError, OSError)) or failed.error_type == "OutOfMemoryError":
+        return failed  # it says nothing about the clip
+    return Unscored(reason=f"the scoring failed: {failed.error_type}: {failed.message}"[:500])
+
+
+def _measured(view: ClipView, entry: SuiteEntry, profile: Profile, models: Models) -> Asking[Outcome]:
     """One metric on one usable clip; `missing` has ensured that the models are there."""
     name, frames = entry.dimension, view.frames
     if name in TELLING_DIMENSIONS:
         assert models.teller is not None and models.text_judge is not None
-        return by_telling(view.video, entry, profile, models.teller, models.text_judge, models.num_told)
+        num_told, fewest = models.num_told, models.least_told
+        return (yield from by_telling(view.video, entry, profile, models.teller, models.text_judge, num_told, fewest))
     if name in QUESTION_DIMENSIONS:
         assert models.judge is not None
         if name == "Instance_Preservation" and profile == "fixed":
-            return _preserved(view, entry, models, models.judge)
-        return by_questions(view.video, entry, profile, models.judge, models.negated_twins)
+            return (yield from _preserved(view, entry, models, models.judge))
+        return (yield from by_questions(view.video, entry, profile, models.judge, models.negated_twins))
     if name == "Camera_Motion":
         return camera_motion(view, entry.reference[0], profile)
     if name == "Multi-View_Consistency":
@@ -214,17 +251,17 @@ def _measured(view: ClipView, entry: SuiteEntry, profile: Profile, models: Model
         return multi_view_consistency(view, profile, models.flow, models.matcher)
     if name == "Human_Anatomy":
         assert models.detector is not None and models.anomaly is not None
-        return human_anatomy(frames, profile, models.detector, models.anomaly)
+        return (yield from human_anatomy(frames, profile, models.detector, models.anomaly))
     assert models.face_finder is not None and models.face_embedder is not None
     return human_identity(frames, profile, models.face_finder, models.face_embedder, models.same_face)
 
 
-def _preserved(view: ClipView, entry: SuiteEntry, models: Models, judge: Judge) -> Outcome:
+def _preserved(view: ClipView, entry: SuiteEntry, models: Models, judge: Judge) -> Asking[Outcome]:
     """Instance_Preservation in `fixed`. All its prompts ask for something that moves: a still picture does not show it,
     and would preserve its things without merit."""
     if is_still(view.frames):
         return not_applicable("hardly anything in the picture changes from the first frame to the last")
-    asked = by_questions(view.video, entry, "fixed", judge, models.negated_twins)
+    asked = yield from by_questions(view.video, entry, "fixed", judge, models.negated_twins)
     if models.detector is None or not isinstance(asked, Scored):
         return asked
     return with_counts(asked, right_counts(view.frames, entry.reference[0], models.detector))

@@ -1,16 +1,21 @@
-"""How VBench-2.0's measurer calls chat models for one measurement: what `rushes plan` counts. Nothing is loaded."""
+"""How VBench-2.0's measurer calls chat models: what `rushes plan` counts, and what is tried before a run.
+
+Nothing is loaded.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
+from rushes.findings import Shown
 from rushes.plan.chat_models import ChatUse
 from rushes.plan.counts import QUESTIONS_PER_PROMPT
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes_vbench.metrics.questions import QUESTION_DIMENSIONS
 from rushes_vbench.metrics.telling import TELLING_DIMENSIONS
+from rushes_vbench.metrics.told import FEWEST_TOLD
 
 if TYPE_CHECKING:
     from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
@@ -45,6 +50,24 @@ def chat_uses(spec: VBenchMeasurerSpec, dimensions: Sequence[str]) -> tuple[Chat
         num_tokens = min(TOKENS_PER_REPLY, spec.text_judge.max_tokens)
         uses.append(ChatUse("text_judge", spec.text_judge.model, num_told, num_tokens=num_tokens))
     return tuple(uses)
+
+
+def images_shown(spec: VBenchMeasurerSpec, dimensions: Sequence[str], num_frames: int) -> tuple[Shown, ...]:
+    """What the teller is shown in one request; nothing if it is never asked.
+
+    Args:
+        spec: the measurer.
+        dimensions: names of the dimensions that clips may be about.
+        num_frames: frames of a clip.
+    """
+    teller = spec.teller
+    if teller is None or isinstance(teller, PluginSpec) or spec.text_judge is None:
+        return ()
+    if not TELLING_DIMENSIONS.intersection(dimensions):
+        return ()
+    # The official sampling repeats the frames of a short clip.
+    num_images = spec.num_told if spec.profile == "compat" else min(spec.num_told, num_frames)
+    return (Shown("teller", teller.model, num_images, teller.max_side_px, "num_told", FEWEST_TOLD, spec.least_told),)
 
 
 def _asked(judge: VlmJudgeSpec | PluginSpec, spec: VBenchMeasurerSpec, share: float) -> ChatUse:

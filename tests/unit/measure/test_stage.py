@@ -15,9 +15,9 @@ from rushes.context import Context
 from rushes.families.models import Model
 from rushes.generate.stage import evaluation_how
 from rushes.generate.takes import How
-from rushes.measure.stage import Seen, measure, measured, subjects
+from rushes.measure.stage import MOST_FOR_SERVERS, Seen, measure, measured, num_at_once, subjects
 from rushes.recipe.plugin import PluginSpec
-from rushes.recipe.runtime import RuntimeSpec
+from rushes.recipe.runtime import RuntimeSpec, ServerRuntime
 from rushes.records import BlobRef, Clip, Measurement, Outcome, Prompt, Scored
 from rushes.roles import Failed, Runtime, Spec, Subject
 from rushes.store.advance import Work
@@ -179,3 +179,16 @@ def test_evaluation_clips_are_sampled_as_the_comparison_says_whatever_training_c
     recipe = sandbox_recipe(measure=measure_spec(sampler=sampler))
     with Run.open(tmp_path / "run", recipe) as run:
         assert evaluation_how(Context(recipe, run), Model("base", None)).sampler == sampler
+
+
+def test_a_measurer_with_models_on_servers_gets_enough_clips_to_keep_them_busy() -> None:
+    judge = {"kind": "vlm", "model": {"kind": "server", "server": "eyes", "model": "m"}}
+    servers = {"eyes": ServerRuntime(url="http://localhost:1/v1"), "big": ServerRuntime(url="http://localhost:2/v1")}
+    one = RuntimeSpec(
+        judge_batch=1, servers={**servers, "big": servers["big"].model_copy(update={"max_concurrent": 9})}
+    )
+    many = RuntimeSpec(judge_batch=1, servers={"eyes": servers["eyes"].model_copy(update={"max_concurrent": 512})})
+    asks = measure_spec(measurer=PluginSpec(use="vbench2", options={"judge": judge}))
+    assert num_at_once(asks, one) == 8 and num_at_once(asks, many) == MOST_FOR_SERVERS
+    assert num_at_once(asks, many.model_copy(update={"judge_batch": 40})) == 40
+    assert num_at_once(measure_spec(), one) == 1

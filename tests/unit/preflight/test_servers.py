@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,3 +95,62 @@ def test_models_inside_plug_ins_are_asked_too() -> None:
     measurer = "measure.measurer={use: vbench2, options: {teller: {kind: vlm, model: {kind: server, model: t}}}}"
     names = {each.model.model for each in asked_of_servers(recipe("http://127.0.0.1:9/v1", measurer))}
     assert names == {"eyes", "t"}
+
+
+TOLD = "measure.measurer.options.num_told"
+
+
+def vbench(**options: object) -> list[str]:
+    """A measurer whose teller is on the server, in a recipe that aims at what it tells."""
+    model = {"kind": "server", "model": "t"}
+    named = {"teller": {"kind": "vlm", "model": model}, "text_judge": {"kind": "llm", "model": {**model, "model": "w"}}}
+    return [
+        f"measure.measurer={json.dumps({'use': 'vbench2', 'options': named | options})}",
+        "diagnose.catalogue=rushes_vbench:dimensions.yaml",
+        "diagnose.dimensions=[]",
+        "diagnose.focus=[Complex_Plot]",
+    ]
+
+
+def num_images(body: dict[str, Any]) -> int:
+    content = body["messages"][-1]["content"]
+    return sum(part["type"] == "image_url" for part in content) if isinstance(content, list) else 0
+
+
+def takes(most: int, said: str = "At most {most} image(s) may be provided in one prompt.") -> Behaviour:
+    refusal = status(400, said.format(most=most))
+    return lambda handler, body: (refusal if num_images(body) > most else YES)(handler, body)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [({"num_told": 3}, 3), ({}, 17), ({"profile": "compat"}, 64), ({"least_told": 2}, 17)]
+)
+def test_a_teller_is_sent_as_many_images_as_in_the_run(options: dict[str, object], expected: int) -> None:
+    found, server = asked(takes(64), overrides=[*vbench(**options), "judge.judge={use: sandbox}"])
+    assert found == [] and {body["model"]: num_images(body) for body in server.bodies} == {"t": expected, "w": 0}
+    assert all("logprobs" not in body for body in server.bodies)
+
+
+def test_too_many_images_for_a_teller_are_told_with_its_setting() -> None:
+    (finding,) = asked(takes(4), overrides=vbench())[0]
+    assert finding.is_certain and finding.setting == TOLD and f"--set {TOLD}=4" in str(finding.next_step)
+    (finding,) = asked(takes(4), overrides=vbench(least_told=4))[0]
+    assert not finding.is_certain and finding.setting == TOLD, "fewer are shown in the run, which a report says"
+    sees_nothing = takes(0, "image input is not supported"), takes(0)
+    for behaviour in sees_nothing:
+        finding = asked(behaviour, overrides=[*vbench(), "judge.judge={use: sandbox}"])[0][0]
+        assert finding.is_certain and finding.setting == TOLD
+
+
+def test_a_teller_that_is_never_asked_is_sent_no_images() -> None:
+    unused = [*vbench(), "diagnose.focus=[Mechanics]", "measure.only_focus=true"]
+    for overrides in (unused, vbench(text_judge="")):
+        _, server = asked(takes(64), overrides=overrides)
+        assert [num_images(body) for body in server.bodies if body["model"] == "t"] == [0]
+
+
+def test_one_model_that_judges_and_tells_is_tried_as_both() -> None:
+    both = vbench(judge={"kind": "vlm", "model": {"kind": "server", "model": "t"}, "num_frames": 2})
+    found, server = asked(takes(4), overrides=both)
+    assert [num_images(body) for body in server.bodies if body["model"] == "t"] == [17, 2]
+    assert [each.setting for each in found] == [TOLD]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from synthetic_run import make_example, make_scorecard
 
 from rushes.judge.agreement import Agreement
+from rushes.measure.shown import SHARE_SHOWN
 from rushes.plan.reference import ReferenceCost
-from rushes.records import CostEntry, Rejection
+from rushes.records import CostEntry, Part, Rejection, Scored
 from rushes.report import view
 from rushes.report.data import Missing
 from rushes.roles import AccuracyRow
@@ -120,3 +122,13 @@ def test_a_card_tells_question_by_question_what_was_found() -> None:
 )
 def test_changes_in_words(before: float, after: float, words: str) -> None:
     assert view._change(before, after) == words
+
+
+def test_a_share_of_frames_is_no_answer() -> None:
+    example = make_example("Motion_Order_Understanding", "largest gain", 0, "before")
+    outcome = example.after.outcome
+    assert isinstance(outcome, Scored)
+    shown = outcome.model_copy(update={"parts": (*outcome.parts, Part(name=SHARE_SHOWN, value=0.1))})
+    fewer = replace(example, after=replace(example.after, outcome=shown))
+    (((_, (usual,)),), ((_, (card,)),)) = view.example_groups([example]), view.example_groups([fewer])
+    assert (card.after_badge, card.checks) == (usual.after_badge, usual.checks)

@@ -12,6 +12,7 @@ from rushes.records import Scored
 from rushes_vbench.metrics.anatomy import SeenPerson, anatomy_outcome, human_anatomy, kept_boxes, square_around
 from rushes_vbench.metrics.core import is_not_applicable
 from rushes_vbench.metrics.models import Box, overlap
+from rushes_vbench.metrics.together import alone
 
 Picture = npt.NDArray[np.uint8]
 GOOD, BAD = SeenPerson((("human", 0.1), ("hand", 0.3))), SeenPerson((("human", 0.1), ("hand", 0.33)))
@@ -93,8 +94,8 @@ def test_frames_go_through_detector_crops_and_classifier() -> None:
     frames[0, 10:40, 20:50] = (255, 0, 0)
     frames[1:3, 10:40, 20:50] = (0, 0, 255)
     classifier = RedIsWrong()
-    fixed = human_anatomy(frames, "fixed", Painted(), classifier)
-    compat = human_anatomy(frames, "compat", Painted(), RedIsWrong())
+    fixed = alone(human_anatomy(frames, "fixed", Painted(), classifier))
+    compat = alone(human_anatomy(frames, "compat", Painted(), RedIsWrong()))
     assert classifier.parts == ["human", "hand"] * 3
     assert isinstance(fixed, Scored) and fixed.value == pytest.approx(2 / 3)
     assert isinstance(compat, Scored) and compat.value == pytest.approx(1 / 3), "officially red and blue are swapped"
@@ -118,6 +119,6 @@ def test_large_people_are_smoothed_before_they_are_shrunk() -> None:
     stripes = np.zeros((1, 1024, 1024, 3), np.uint8)
     stripes[:, :, ::4] = 255
     seen = Grey()
-    human_anatomy(stripes, "fixed", seen, seen)
+    alone(human_anatomy(stripes, "fixed", seen, seen))
     (crop,) = seen.crops
     assert np.abs(crop[..., 0].astype(float) - 255 / 4).max() < 12, "every fourth column is white: a dark grey"

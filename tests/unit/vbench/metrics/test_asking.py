@@ -11,6 +11,7 @@ from rushes.records import Scored, Unscored
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Video
 from rushes_vbench.metrics.asking import by_questions, time_header
 from rushes_vbench.metrics.core import Unanswered
+from rushes_vbench.metrics.together import alone
 from tests.support.vbench_clips import ScriptedJudge, entry
 
 CLIP = Video(np.arange(80, dtype=np.uint8)[:, None, None, None] * np.ones((1, 16, 16, 3), np.uint8), 16.0)
@@ -18,7 +19,7 @@ CLIP = Video(np.arange(80, dtype=np.uint8)[:, None, None, None] * np.ones((1, 16
 
 def test_questions_about_the_same_frames_go_together() -> None:
     judge = ScriptedJudge(0.9, 0.9, 0.9)
-    found = by_questions(CLIP, entry("Dynamic_Attribute", "a?", "b?", "c?", prompt="leaves"), "fixed", judge)
+    found = alone(by_questions(CLIP, entry("Dynamic_Attribute", "a?", "b?", "c?", prompt="leaves"), "fixed", judge))
     assert isinstance(found, Scored) and found.value == 1.0 and [part.value for part in found.parts] == [0.9] * 3
     (request,) = judge.seen
     assert request.text == "leaves" and len(request.questions) == 3
@@ -27,7 +28,7 @@ def test_questions_about_the_same_frames_go_together() -> None:
 
 def test_other_frames_are_other_requests() -> None:
     judge = ScriptedJudge(0.9, 0.2)
-    found = by_questions(CLIP, entry("Dynamic_Spatial_Relationship", "left?", "front?"), "compat", judge)
+    found = alone(by_questions(CLIP, entry("Dynamic_Spatial_Relationship", "left?", "front?"), "compat", judge))
     assert isinstance(found, Scored) and found.value == 0.0
     first, second = judge.seen
     assert first.video.frames_THWC.max() < 40 and len(first.video.frames_THWC) == 32
@@ -56,14 +57,14 @@ class Broken:
     ],
 )
 def test_what_is_no_answer_is_unscored(reply: tuple[GivenAnswer, ...] | Failed, words: str) -> None:
-    found = by_questions(CLIP, entry("Mechanics", "a?"), "compat", Broken(reply))
+    found = alone(by_questions(CLIP, entry("Mechanics", "a?"), "compat", Broken(reply)))
     assert isinstance(found, Unscored) and words in found.reason
 
 
 def test_a_judge_that_failed_is_no_outcome_but_asked_again_later() -> None:
     failed = Failed("Timeout", "no reply in 120 s")
     with pytest.raises(Unanswered, match="no reply in 120 s") as caught:
-        by_questions(CLIP, entry("Mechanics", "a?"), "compat", Broken(failed))
+        alone(by_questions(CLIP, entry("Mechanics", "a?"), "compat", Broken(failed)))
     assert caught.value.failed is failed
 
 

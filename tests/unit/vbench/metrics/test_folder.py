@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -87,3 +88,23 @@ def test_a_short_clip_spoils_diversity_with_its_reason(monkeypatch: pytest.Monke
     files = [ClipFile(Path(f"clip{i}.mp4"), i, ENTRIES[2:]) for i in range(2)]
     (whole,) = score_files(files, "fixed", Models(features=TinyNet()))
     assert isinstance(whole.outcome, Unscored) and "1 frame" in whole.outcome.reason
+
+
+def test_files_of_several_prompts_are_asked_about_together(reads: list[str]) -> None:
+    class Counting(ScriptedJudge):
+        sizes: ClassVar[list[int]] = []
+
+        def answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...] | Failed]:
+            self.sizes.append(len(requests))
+            return super().answer(requests)
+
+    a, b = (entry("Mechanics", "a?", prompt=prompt) for prompt in "ab")
+    both = (a, entry("Diversity", prompt="a"))
+    files = [ClipFile(Path(f"clip{i}.mp4"), i, (b,) if i % 2 else both) for i in range(4)]
+    models = Models(judge=Counting(0.9, 0.1, 0.9, 0.1), features=TinyNet())
+    found = list(score_files(files, "fixed", models, num_at_once=3))
+    places = [(each.prompt, each.dimension, each.sample) for each in found]
+    told = [("a", "Mechanics", 0), ("a", "Mechanics", 2)], [("b", "Mechanics", 1), ("b", "Mechanics", 3)]
+    assert places == [*told[0], ("a", "Diversity", 0), *told[1]] and Counting.sizes == [3, 1]
+    values = [each.outcome.value for each in found if isinstance(each.outcome, Scored)]
+    assert [*values[:2], *values[3:]] == [1.0, 0.0, 1.0, 0.0]

@@ -12,6 +12,7 @@ from rushes.roles import Video
 from rushes_vbench.metrics.core import Profile, is_not_applicable
 from rushes_vbench.metrics.models import Message
 from rushes_vbench.metrics.telling import by_telling
+from rushes_vbench.metrics.together import alone
 from rushes_vbench.suite import SuiteEntry
 from tests.support.vbench_clips import entry
 
@@ -38,7 +39,7 @@ class Script:
 
 def told(item: SuiteEntry, profile: Profile, tells: Sequence[str], *replies: str) -> tuple[Outcome, Script]:
     script = Script(tells, replies)
-    outcome = by_telling(CLIP, item, profile, script, script)
+    outcome = alone(by_telling(CLIP, item, profile, script, script))
     assert not script.tells and not script.replies, "the models were asked less than scripted"
     return outcome, script
 

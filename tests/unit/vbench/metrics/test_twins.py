@@ -14,6 +14,7 @@ from rushes.roles import Failed, GivenAnswer, JudgeRequest, Video
 from rushes_vbench.metrics.asking import by_questions
 from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
 from rushes_vbench.metrics.questions import Ask
+from rushes_vbench.metrics.together import alone
 from rushes_vbench.metrics.twins import Twins, averaged, twins_of, with_twins, yes_bias
 from tests.support.judged import make_question
 from tests.support.vbench_clips import entry
@@ -41,7 +42,7 @@ class Biased:
 
 def scored(truth: float, bias: float, twins: Twins, *texts: str, deaf: bool = False) -> tuple[Outcome, Biased]:
     judge = Biased(truth, bias, deaf=deaf)
-    return by_questions(CLIP, entry("Material", *(texts or (PLAIN,))), "fixed", judge, twins), judge
+    return alone(by_questions(CLIP, entry("Material", *(texts or (PLAIN,))), "fixed", judge, twins)), judge
 
 
 def test_a_liking_for_yes_is_seen_and_averaged_out() -> None:
