@@ -66,6 +66,8 @@ def cost_text(found: Sequence[Finding], seconds_each: Mapping[str, float]) -> st
         number[table] = number.get(table, 0) + 1
     if any(each.place == "records.sqlite" for each in found):
         return "every record that cannot be read; its number is unknown before --heal"
+    if any(each.place == "done" for each in found):
+        return "the records that are lost"
     if not number:
         return "only files that follow from the records"
     known = [seconds_each[table] * num for table, num in number.items() if table in seconds_each]
