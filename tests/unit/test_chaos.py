@@ -453,12 +453,11 @@ def put(kept: Path, home: Path, harm: databases.Harm) -> Path:
     return home / "records.sqlite"
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("harm", databases.HARMS, ids=lambda harm: harm.name)
-def test_each_harm_changes_the_database(tmp_path: Path, kept: Path, harm: databases.Harm, seed: int) -> None:
+def test_each_harm_changes_the_database(tmp_path: Path, kept: Path, harm: databases.Harm) -> None:
     path = put(kept, tmp_path, harm)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    harm.do(path, random.Random(seed))
+    harm.do(path, random.Random(1))
     assert before != {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
 
 
