@@ -144,6 +144,15 @@ def _folder(path: Path, _: random.Random) -> None:
     path.mkdir()
 
 
+def _beside(ending: str) -> Change:
+    """Noise in a file that SQLite would play into the database if it were one of its own."""
+
+    def do(path: Path, rng: random.Random) -> None:
+        path.with_name(f"{path.name}{ending}").write_bytes(rng.randbytes(9000))
+
+    return do
+
+
 def _no_log(path: Path, _: random.Random) -> None:
     path.with_name(f"{path.name}-wal").unlink()
 
@@ -238,6 +247,8 @@ HARMS: Final = (
     Harm("an entry of the ledger", _set("body", "replace(body, ':', ':1')", "costs")),
     Harm("a sum of the ledger", _set("sum", "NULL", "costs")),
     Harm("a named text", _set("value", "value || '1'", "meta")),
+    Harm("a log of noise beside it", _beside("-wal"), must_show=False),
+    Harm("a journal of noise beside it", _beside("-journal"), must_show=False),
     Harm("its log cut off", _bytes(_cut_anywhere, "-wal"), in_training=True, must_show=False),
     Harm("its log with other bytes", _bytes(_noise, "-wal"), in_training=True, must_show=False),
     Harm("no log", _no_log, in_training=True, must_show=False),
