@@ -29,6 +29,8 @@ from rushes.store.sums import is_intact, is_sealed, opened
 
 DATABASE: Final = "records.sqlite"
 DONE: Final = "done"
+MISSING: Final = "missing"
+"""The reason of a finding whose file is not there."""
 _REPLY: Final = ("text", "is_cut", "first_token")
 """What a stored reply of a language model holds."""
 
@@ -74,11 +76,11 @@ def examine(home: Path) -> Health:
     files = list(_files(home))
     wrong = [each for path in files if (each := _of_file(home, path)) is not None]
     if not (home / "header.json").exists():
-        wrong.append(Finding("header.json", "missing"))
+        wrong.append(Finding("header.json", MISSING))
     if is_done(home) and not (home / "scorecard.json").exists():
-        wrong.append(Finding("scorecard.json", "missing"))
+        wrong.append(Finding("scorecard.json", MISSING))
     if not (home / DATABASE).exists() and any((home / "blobs").glob("??/*")):
-        wrong.append(Finding(DATABASE, "missing"))
+        wrong.append(Finding(DATABASE, MISSING))
     try:
         num, found, costs = _of_database(home)
     except DatabaseCorrupt as damage:
@@ -100,7 +102,7 @@ def mend(home: Path, findings: Iterable[Finding]) -> None:
         for each in findings:
             log.write("damaged", place=each.place, problem=each.reason, dropped=["/".join(r) for r in each.records])
             if each.place == DATABASE:
-                salvage(home / DATABASE) if (home / DATABASE).is_file() else remove(home / DATABASE)
+                _mend_database(home / DATABASE)
             elif each.row is None:
                 _drop_records(home, each.records)
                 remove(home / each.place)
@@ -113,6 +115,14 @@ def mend(home: Path, findings: Iterable[Finding]) -> None:
         reopen(home)
     finally:
         lock.release()
+
+
+def _mend_database(path: Path) -> None:
+    if path.is_file():
+        salvage(path)
+    else:
+        remove(path)
+        Database(path).close()
 
 
 # ---------------------------------------------------------------------------------------------- single files

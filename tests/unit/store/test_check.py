@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from rushes.cli.check import show_health
 from rushes.errors import DatabaseCorrupt, FileCorrupt, RecordCorrupt
 from rushes.llm.cache import ReplyCache
 from rushes.llm.chat import ChatReply
 from rushes.records import Focus, Scorecard
 from rushes.store import sums
 from rushes.store.advance import advance
+from rushes.store.blobs import Blobs
 from rushes.store.check import examine, mend
 from rushes.store.database import COLUMNS, Database
 from rushes.store.heal import healing, result
@@ -336,3 +338,24 @@ def test_a_damaged_cached_reply_is_found_and_dropped(home: Path) -> None:
     change(file, b"yes", b"yep")
     (found,) = examine(home).findings
     assert file.name in str(found)
+
+
+# ---------------------------------------------------------------------------------------------- the command
+
+
+@pytest.mark.parametrize("name", ["header.json", "recipe.yaml", "records.sqlite", "scorecard.json"])
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_after_healing_the_next_command_can_follow(
+    finished: Path, name: str, is_gone: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is printed joins both commands with `&&`: the first one must end well, and the second find its recipe."""
+    Blobs(finished / "blobs").put_bytes(b"x", ".bin")
+    (finished / name).unlink() if is_gone else (finished / name).write_bytes(b"1")
+    is_seen = not (is_gone and name == "recipe.yaml")  # written again by each run, and needed by none
+    assert show_health(finished, heal=False, as_json=False) is not is_seen
+    assert show_health(finished, heal=True, as_json=False)
+    said = " ".join(capsys.readouterr().out.split())
+    assert not is_seen or "dropped; what is missing is made again by: rushes run" in said
+    assert ("run RECIPE --home" in said) == (name == "recipe.yaml" and is_seen)
+    with again(finished) as run:
+        assert not run.is_done or not is_seen
