@@ -26,6 +26,7 @@ import torch
 
 from benchmarks.support.measuring import machine
 from benchmarks.trouble import damage, folders, judging, kills, recipes
+from benchmarks.trouble.databases import HARMS
 from benchmarks.trouble.tally import KINDS, Outcome, Row, faults_of, table
 from rushes.store.provenance import commit
 
@@ -37,6 +38,7 @@ PARTS: dict[str, tuple[Part, int, str]] = {
     "recipes": (recipes.recipes, 400, "spoiled recipes"),
     "folders": (folders.folders, 200, "odd folders of clips"),
     "damage": (damage.damage, 2 * len(damage.TARGETS), "damaged run folders"),
+    "databases": (damage.databases, len(HARMS), "damaged databases"),
 }
 """By name: what makes the cases, how many there are, and what the table calls them. The longest is first."""
 

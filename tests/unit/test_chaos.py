@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import sqlite3
 import time
@@ -17,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.trouble import damage, folders, judging, kills
+from benchmarks.trouble import damage, databases, folders, judging, kills
 from benchmarks.trouble.contents import contents, difference
 from benchmarks.trouble.kills import Dooms, Straight, left_alone
 from benchmarks.trouble.lives import Life, live
@@ -28,6 +30,7 @@ from benchmarks.trouble.reply_rule import valid_p_yes
 from benchmarks.trouble.tally import Fault, Outcome, Row, faults_of, table
 from rushes.prompts.captions import ClipFolder, read_clip_folder
 from rushes.roles import Failed, GivenAnswer
+from rushes.store.database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = good(random.Random(0))
@@ -51,6 +54,51 @@ def test_a_page_gets_the_new_result() -> None:
     assert with_result(page, "new") == f"before\n{MARK}\n\nnew\n\n{MARK}\nafter\n"
     kept = (ROOT / "docs" / "reliability.md").read_text()
     assert kept.count(MARK) == 2 and all(f"`{name}`" in kept for name in PARTS)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("", ""),
+        ("| 0 | 0 | 0 | 0 |", "| 0 | 1 | 0 | 0 |"),
+        ("| 3000 | 3000 |", "| 3000 | 2999 |"),
+        ("| 48 | 48 |", "| 23 | 23 |"),
+        (" 0123456789ab,", " unknown,"),
+        ("| damaged databases", "| damaged data"),
+    ],
+)
+def test_a_poor_result_on_the_page_is_noticed(old: str, new: str) -> None:
+    from benchmarks.chaos import PARTS
+
+    counts = {**{name: part[1] for name, part in PARTS.items()}, "replies": 3000}
+    rows = [Row(PARTS[name][2], tuple(Outcome("") for _ in range(num)), 1.0) for name, num in counts.items()]
+    page = f"Seed 1, commit 0123456789ab, 2 CPU cores:\n\n{table(rows)}"
+    assert old in page and bool(wanting(page.replace(old, new, 1) if old else page)) == bool(old)
+    assert wanting("")
+
+
+def test_the_result_on_the_page_is_clean() -> None:
+    from benchmarks.chaos import MARK
+
+    assert wanting((ROOT / "docs" / "reliability.md").read_text().split(MARK)[1]) == []
+
+
+LEAST = {"kills": 200, "replies": 3000, "recipes": 400, "folders": 200, "damage": 22, "databases": 24}
+"""Cases that a result on the page has to have."""
+
+
+def wanting(result: str) -> list[str]:
+    """What a result on the page lacks: a commit, a part, cases, or a case that was not survived."""
+    from benchmarks.chaos import PARTS
+
+    lacks = [] if re.search(r"^Seed \d+, commit [0-9a-f]{12}[, ]", result, re.MULTILINE) else ["a commit"]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in result.splitlines()]
+    found = {name: [int(cell) for cell in row] for name, *row in cells if row and all(map(str.isdigit, row))}
+    for name, (_, _, title) in PARTS.items():
+        tried, survived, *faults, _ = found.get(title, [0, 0, 0])
+        if tried < LEAST[name] or survived != tried or any(faults):
+            lacks.append(name)
+    return lacks
 
 
 # ---------------------------------------------------------------------------------------------- lives
@@ -372,6 +420,48 @@ def test_damage_with_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_damage_changes_the_file() -> None:
-    data = np.random.default_rng(0).bytes(400) + b'"p_yes":0.5 "p_yes":0.25 "p_yes": 0.75'
+    data = np.random.default_rng(0).bytes(400) + b'"p_yes":0.5'
     for how, change in damage._HOW.items():
         assert change(data, random.Random(0)) != data, how
+
+
+# ---------------------------------------------------------------------------------------------- databases
+
+CLIPS = [("clips", f"{number:064x}", f'{{"text": "{"clip " * 30}", "n": {number}}}') for number in range(60)]
+ANSWERS = [("answers", f"{number + 99:064x}", f'{{"p_yes":0.{number}}}') for number in range(60)]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of several pages, with a log and its index beside it."""
+    home = tmp_path_factory.mktemp("kept")
+    database = Database(home / "writing.sqlite")
+    database.insert("records", [*CLIPS, *ANSWERS], "NOTHING")
+    database.insert("costs", [("clips", '{"seconds":1}')], "NOTHING")
+    database.set_meta("base", "ab")
+    for ending in ("", "-wal", "-shm"):  # as a kill leaves it
+        shutil.copyfile(home / f"writing.sqlite{ending}", home / f"logged.sqlite{ending}")
+    database.close()
+    return home
+
+
+def put(kept: Path, home: Path, harm: databases.Harm) -> Path:
+    """A copy of it to be harmed."""
+    source = kept / ("logged.sqlite" if harm.in_training else "writing.sqlite")
+    for ending in ("", "-wal", "-shm") if harm.in_training else ("",):
+        shutil.copyfile(f"{source}{ending}", home / f"records.sqlite{ending}")
+    return home / "records.sqlite"
+
+
+@pytest.mark.parametrize("harm", databases.HARMS, ids=lambda harm: harm.name)
+def test_each_harm_changes_the_database(tmp_path: Path, kept: Path, harm: databases.Harm) -> None:
+    path = put(kept, tmp_path, harm)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    harm.do(path, random.Random(1))
+    assert before != {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
+
+
+def test_there_are_enough_databases_to_damage() -> None:
+    from benchmarks.chaos import PARTS
+
+    assert PARTS["databases"][1] >= 24 and len({harm.name for harm in databases.HARMS}) == len(databases.HARMS)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rushes.cli.show import Column, say, show_json, show_table
-from rushes.errors import heal_command
+from rushes.errors import command, heal_command
 from rushes.execute.progress import duration_text
 
 if TYPE_CHECKING:
@@ -24,25 +24,27 @@ def show_health(home: Path, *, heal: bool, as_json: bool) -> bool:
         RunLocked: `heal`, and a process works there.
         StoreError: not a run folder, or not readable.
     """
-    from rushes.store.check import examine, mend
+    from rushes.store.check import MISSING, examine, mend
 
     health = examine(home)
-    found = [*health.findings]
+    found, left = [*health.findings], health.findings
     for _ in range(_MAX_PASSES if heal else 0):
-        if not health.findings:
+        if not left:
             break
-        mend(home, health.findings)
+        mend(home, left)
         health = examine(home)
-        found += health.findings
+        # A file that is dropped is missing from now on: the next run writes it.
+        left = tuple(each for each in health.findings if each.reason != MISSING)
+        found += left
     if as_json:
         values = [{"place": each.place, "reason": each.reason, "records": _names(each)} for each in found]
-        show_json({"num_checked": health.num_checked, "damaged": values, "is_healed": not health.findings})
+        show_json({"num_checked": health.num_checked, "damaged": values, "is_healed": not left})
     else:
-        _show(home, found, health, heal=heal)
-    return not health.findings
+        _show(home, found, health, is_left=bool(left))
+    return not left
 
 
-def _show(home: Path, found: Sequence[Finding], health: Health, *, heal: bool) -> None:
+def _show(home: Path, found: Sequence[Finding], health: Health, *, is_left: bool) -> None:
     if not found:
         say(f"{home}: {health.num_checked} files and records read, nothing is damaged")
         return
@@ -52,10 +54,10 @@ def _show(home: Path, found: Sequence[Finding], health: Health, *, heal: bool) -
 
     each_s = {table: cost.each_s for table, cost in spent(health.costs).items() if cost.each_s is not None}
     say(f"to make again: {cost_text(found, each_s)}")
-    if health.findings:
-        say(f"next: {heal_command(str(home))}")
-    else:
-        say(f"dropped; what is missing is made again by: {heal_command(str(home)).partition(' && ')[2]}")
+    heal, _, again = heal_command(str(home)).partition(" && ")
+    if any(each.place == "recipe.yaml" for each in found):
+        again = f"{command('run', 'RECIPE', '--home', home)}, where RECIPE is what the run was begun with"
+    say(f"next: {heal} && {again}" if is_left else f"dropped; what is missing is made again by: {again}")
 
 
 def cost_text(found: Sequence[Finding], seconds_each: Mapping[str, float]) -> str:
@@ -66,6 +68,8 @@ def cost_text(found: Sequence[Finding], seconds_each: Mapping[str, float]) -> st
         number[table] = number.get(table, 0) + 1
     if any(each.place == "records.sqlite" for each in found):
         return "every record that cannot be read; its number is unknown before --heal"
+    if any(each.place == "done" for each in found):
+        return "the records that are lost"
     if not number:
         return "only files that follow from the records"
     known = [seconds_each[table] * num for table, num in number.items() if table in seconds_each]

@@ -18,7 +18,7 @@ from rushes.errors import BlobCorrupt, DatabaseCorrupt, StoreError
 from rushes.records import BlobRef, CostEntry
 from rushes.store.blobs import Blobs
 from rushes.store.database import DamagedRow, Database
-from rushes.store.done import is_done, reopen
+from rushes.store.done import is_done, lost_records, reopen
 from rushes.store.events import EventLog
 from rushes.store.files import explained
 from rushes.store.heal import remove
@@ -28,6 +28,9 @@ from rushes.store.salvage import salvage
 from rushes.store.sums import is_intact, is_sealed, opened
 
 DATABASE: Final = "records.sqlite"
+DONE: Final = "done"
+MISSING: Final = "missing"
+"""The reason of a finding whose file is not there."""
 _REPLY: Final = ("text", "is_cut", "first_token")
 """What a stored reply of a language model holds."""
 
@@ -73,9 +76,11 @@ def examine(home: Path) -> Health:
     files = list(_files(home))
     wrong = [each for path in files if (each := _of_file(home, path)) is not None]
     if not (home / "header.json").exists():
-        wrong.append(Finding("header.json", "missing"))
+        wrong.append(Finding("header.json", MISSING))
     if is_done(home) and not (home / "scorecard.json").exists():
-        wrong.append(Finding("scorecard.json", "missing"))
+        wrong.append(Finding("scorecard.json", MISSING))
+    if not (home / DATABASE).exists() and any((home / "blobs").glob("??/*")):
+        wrong.append(Finding(DATABASE, MISSING))
     try:
         num, found, costs = _of_database(home)
     except DatabaseCorrupt as damage:
@@ -97,7 +102,7 @@ def mend(home: Path, findings: Iterable[Finding]) -> None:
         for each in findings:
             log.write("damaged", place=each.place, problem=each.reason, dropped=["/".join(r) for r in each.records])
             if each.place == DATABASE:
-                salvage(home / DATABASE)
+                _mend_database(home / DATABASE)
             elif each.row is None:
                 _drop_records(home, each.records)
                 remove(home / each.place)
@@ -110,6 +115,14 @@ def mend(home: Path, findings: Iterable[Finding]) -> None:
         reopen(home)
     finally:
         lock.release()
+
+
+def _mend_database(path: Path) -> None:
+    if path.is_file():
+        salvage(path)
+    else:
+        remove(path)
+        Database(path).close()
 
 
 # ---------------------------------------------------------------------------------------------- single files
@@ -160,12 +173,16 @@ def _is_json(data: bytes) -> bool:
 
 
 def _of_database(home: Path) -> tuple[int, list[Finding], tuple[CostEntry, ...]]:
+    if not (home / DATABASE).exists():
+        return 0, [], ()
     database = Database(home / DATABASE, read_only=True)
     try:
         database.check_whole()
         damaged = database.damaged_rows()
         found = [Finding(row.label, "altered", _key_of(row), row) for row in damaged]
         bad = {row.position for row in damaged if row.table == "records"}
+        if lost := lost_records(home, database):
+            found.append(Finding(DONE, f"lost since the run was finished: {', '.join(lost)}"))
         naming: dict[BlobRef, list[tuple[str, str]]] = {}
         rows = database.rows("SELECT rowid, name, key, CAST(body AS BLOB) FROM records")
         for position, name, key, body in rows:

@@ -69,9 +69,12 @@ class Database:
             read_only: True to read a run without changing it, also while another process works in it.
 
         Raises:
-            StoreError: not a database, made by a newer version, no permission, disk full.
+            DatabaseCorrupt: not a database, or not one with these tables.
+            StoreError: made by a newer version, no permission, disk full.
         """
         self.path = path
+        if path.is_dir():
+            raise DatabaseCorrupt(path, "a folder is in its place")
         with self.explained():
             self._connection = _connect(path, read_only)
             self._connection.create_function("row_sum", -1, row_sum, deterministic=True)
@@ -83,8 +86,9 @@ class Database:
 
     def _prepare(self, read_only: bool) -> None:
         version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
-        if version != SCHEMA_VERSION and self._has_these_tables():
-            raise DatabaseCorrupt(self.path, f"its schema version is {version}")
+        if (version == SCHEMA_VERSION) != self._has_these_tables():
+            found = "tables or columns are missing" if version == SCHEMA_VERSION else f"its schema version is {version}"
+            raise DatabaseCorrupt(self.path, found)
         if version > SCHEMA_VERSION:
             raise StoreError(
                 f"{self.path} was made by a newer version of Rushes",
@@ -98,7 +102,8 @@ class Database:
         if read_only:
             if version == 1:  # an older run is read as it is: these tables stand in front of its own
                 for name in COLUMNS:
-                    self._connection.execute(f"CREATE TEMP VIEW {name} AS SELECT *, NULL AS sum FROM main.{name}")
+                    view = f"SELECT *, {_sum_of(name)} AS sum FROM main.{name}"
+                    self._connection.execute(f"CREATE TEMP VIEW {name} AS {view}")
             return
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
@@ -152,7 +157,7 @@ class Database:
             return True
         try:
             for name, columns in COLUMNS.items():
-                self._connection.execute(f"SELECT {', '.join(columns)} FROM main.{name} LIMIT 1").fetchone()
+                self._connection.execute(f"SELECT {', '.join(columns)}, sum FROM {name} LIMIT 1").fetchone()
             return bool(self._connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
         except (*DAMAGE, AttributeError):  # the connection could not even be opened
             return True
@@ -176,9 +181,9 @@ class Database:
         found: list[DamagedRow] = []
         for table in COLUMNS:
             label = ", ".join(f"CAST({each} AS BLOB)" for each in COLUMNS[table][:2] if each not in ("value", "body"))
-            wrong = f"sum IS NOT NULL AND sum != {_sum_of(table)}"
+            wrong = f"sum IS NOT {_sum_of(table)}"
             for position, *parts in self.rows(f"SELECT rowid, {label} FROM {table} WHERE {wrong}"):
-                text = "/".join(bytes(part).decode(errors="backslashreplace") for part in parts)
+                text = "/".join(bytes(part or b"").decode(errors="backslashreplace") for part in parts)
                 found.append(DamagedRow(table, int(position), text if table == "records" else f"{table}/{text}"))
         return found
 
@@ -231,9 +236,7 @@ class Database:
 
     def meta(self, name: str) -> str | None:
         """A named text of the run; None if it was never set."""
-        found = self.rows(
-            f"SELECT value, sum IS NOT NULL AND sum != {_sum_of('meta')} FROM meta WHERE name = ?", (name,)
-        )
+        found = self.rows(f"SELECT value, sum IS NOT {_sum_of('meta')} FROM meta WHERE name = ?", (name,))
         if found and found[0][1]:
             raise RecordCorrupt(self.path.parent, "meta", name)
         return str(found[0][0]) if found else None

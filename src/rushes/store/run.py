@@ -42,7 +42,7 @@ from rushes.records import (
 from rushes.store.advance import Place
 from rushes.store.blobs import Blobs
 from rushes.store.database import Database
-from rushes.store.done import is_done, mark_done, reopen
+from rushes.store.done import is_done, lost_records, mark_done, reopen
 from rushes.store.events import EventLog
 from rushes.store.files import explained, make_folder
 from rushes.store.header import Recipe, open_header, read_header
@@ -231,7 +231,7 @@ class Run:
         rows = self.database.rows("SELECT stage, CAST(body AS BLOB), sum FROM costs ORDER BY position")
         sums: dict[tuple[str, str], CostEntry] = {}
         for stage, body, stored in rows:
-            if stored is not None and stored != row_sum(stage, body):
+            if stored != row_sum(stage, body):
                 raise RecordCorrupt(self.home, "costs", stage)
             entry = CostEntry.model_validate_json(body)
             known = sums.get((entry.stage, entry.device))
@@ -300,7 +300,7 @@ class Run:
             return scorecard
         self._forget_other_failures()
         self.log.write("run_finished")
-        mark_done(self.home)
+        mark_done(self.home, self.database)
         return scorecard
 
     def failed_at_the_end(self) -> tuple[str, ...]:
@@ -315,8 +315,9 @@ class Run:
 
     @property
     def owes_work(self) -> bool:
-        """True if failed work should be tried again, even if the run was marked as done before."""
-        return any(may_try_again(each) for each in self.failures())
+        """True if the run is to go on even if it was marked as done: failed work should be tried again, or records are
+        lost."""
+        return any(may_try_again(each) for each in self.failures()) or bool(lost_records(self.home, self.database))
 
     def _forget_other_failures(self) -> None:
         """Drop failures of work that the recipe no longer has: those that it has were tried again, or are given up."""

@@ -54,11 +54,11 @@ def _rows(old: sqlite3.Connection, table: str) -> Iterator[tuple[int, tuple[Any,
     select = f"SELECT rowid, {', '.join(f'CAST({name} AS BLOB)' for name in COLUMNS[table])}"
     try:
         old.execute(f"SELECT sum FROM {table} LIMIT 1").fetchone()
-        select += ", sum"
+        select += ", coalesce(sum, '')"
     except sqlite3.OperationalError:  # an older version's table
         select += ", NULL"
     except DAMAGE:
-        select += ", sum"
+        select += ", coalesce(sum, '')"
     ends: list[int] = []
     for order in ("ASC", "DESC"):
         last = 0

@@ -55,7 +55,7 @@ class Table(Generic[R]):
         statement = f"SELECT key, CAST(body AS BLOB), sum FROM records WHERE name = ? {which}"
         rows = self.database.rows(statement, (self.name, *values))
         for key, body, stored in rows:
-            if stored is not None and stored != row_sum(self.name, key, body):
+            if stored != row_sum(self.name, key, body):
                 raise RecordCorrupt(self.database.path.parent, self.name, key)
         return [self.parse(body) for _, body, _ in rows]
 
@@ -103,7 +103,7 @@ class Table(Generic[R]):
             (self.name,),
         )
         for key, attempt, body, stored in rows:
-            if stored is not None and stored != row_sum(self.name, key, attempt, body):
+            if stored != row_sum(self.name, key, attempt, body):
                 raise RecordCorrupt(self.database.path.parent, f"failures/{self.name}", key)
         return [Failure.model_validate_json(body) for _, _, body, _ in rows]
 

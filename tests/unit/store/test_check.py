@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rushes.cli.check import show_health
 from rushes.errors import DatabaseCorrupt, FileCorrupt, RecordCorrupt
 from rushes.llm.cache import ReplyCache
 from rushes.llm.chat import ChatReply
 from rushes.records import Focus, Scorecard
 from rushes.store import sums
 from rushes.store.advance import advance
+from rushes.store.blobs import Blobs
 from rushes.store.check import examine, mend
 from rushes.store.database import COLUMNS, Database
 from rushes.store.heal import healing, result
@@ -35,6 +38,15 @@ def home(run: Run, toy_writer: Any, toy_work: Any) -> Path:
     run.finish(CARD)
     run.close()
     return run.home
+
+
+@pytest.fixture
+def finished(home: Path) -> Path:
+    """The same, without work that should be tried again."""
+    with again(home) as run:
+        run.finish(CARD)
+        assert run.is_done
+    return home
 
 
 def change(path: Path, old: bytes, new: bytes) -> None:
@@ -106,6 +118,75 @@ def test_an_older_run_is_read_as_it_is_and_gets_sums_when_it_is_opened(home: Pat
     assert len(examine(home).findings) == 1
 
 
+def statement(home: Path, *statements: str) -> None:
+    """Change the rows of a run as nothing of Rushes does."""
+    with contextlib.closing(sqlite3.connect(home / "records.sqlite", isolation_level=None)) as database:
+        for each in statements:
+            database.execute(each)
+
+
+@pytest.mark.parametrize("table", ["records", "failures", "costs", "meta"])
+def test_a_row_without_a_sum_is_damaged(home: Path, table: str) -> None:
+    statement(home, f"UPDATE {table} SET sum = NULL")
+    found = examine(home).findings
+    assert {each.row.table for each in found if each.row} == {table}
+    with Run.view(home) as run, pytest.raises(RecordCorrupt):
+        _ = (run.prompts.all(), run.failures(), run.costs(), run.database.meta("base"))
+    mend(home, found)
+    assert [each.place for each in examine(home).findings] == []
+
+
+def test_a_row_that_holds_nothing_is_damaged(finished: Path) -> None:
+    """Half of a page that was never written leaves rows like this one; the table's own rules do not forbid it there."""
+    statement(
+        finished,
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL', '') WHERE name = 'records'",
+        "PRAGMA writable_schema = RESET",
+        "UPDATE records SET name = NULL, key = NULL, body = NULL, sum = NULL WHERE position = 7",
+    )
+    assert {each.place for each in examine(finished).findings} >= {"/", "done"}
+
+
+@pytest.mark.parametrize("which", ["key = (SELECT max(key) FROM records)", "name = 'prompts'"])
+def test_records_that_are_lost_are_missed(finished: Path, which: str, toy_writer: Any, toy_work: Any) -> None:
+    statement(finished, f"DELETE FROM records WHERE {which}")
+    (found,) = examine(finished).findings
+    assert found.place == "done" and re.search(r"(1|40) of 40 prompts", found.reason)
+    with again(finished) as run:
+        assert result(run) is None, "a finished run goes on"
+        advance(run.prompts, toy_work(40), toy_writer(), chunk_size=10, place=run.place())
+        assert result(run) == CARD
+    assert examine(finished).findings == ()
+    statement(finished, f"DELETE FROM records WHERE {which}")
+    mend(finished, examine(finished).findings)
+    assert examine(finished).findings == () and not (finished / "done").exists()
+
+
+def test_a_finished_run_may_get_more_records(finished: Path, toy_writer: Any, toy_work: Any) -> None:
+    with again(finished) as run:
+        advance(run.prompts, toy_work(60), toy_writer(), chunk_size=10, place=run.place())
+        assert result(run) == CARD
+    (finished / "done").write_text("2026-01-01T00:00:00+00:00\n")  # an older version's
+    assert examine(finished).findings == ()
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_database_that_is_gone_is_missed(home: Path, folder: bool) -> None:
+    (home / "blobs" / "ab").mkdir(parents=True)
+    (home / "blobs" / "ab" / f"{'ab' * 32}.bin").write_bytes(b"x")
+    (home / "records.sqlite").unlink()
+    if folder:
+        (home / "records.sqlite").mkdir()
+        with pytest.raises(DatabaseCorrupt, match="--heal"):
+            again(home)
+    found = examine(home).findings
+    assert [each.place for each in found] == ["records.sqlite"]
+    mend(home, found)
+    with again(home) as run:
+        assert run.prompts.num_records() == 0 and not run.is_done
+
+
 @pytest.mark.parametrize("name", ["derived/focus.json", "scorecard.json", "header.json", "recipe.yaml"])
 @pytest.mark.parametrize("data", [None, b"", b"\xff\xfe", b"[]", b"folder"])
 def test_a_damaged_file_is_found_and_dropped(home: Path, name: str, data: bytes | None) -> None:
@@ -172,14 +253,20 @@ def test_a_database_that_is_none_is_replaced(home: Path, data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "statement", ["DROP TABLE costs", *(f"PRAGMA user_version = {number}" for number in (0, -3, 1, 77))]
+    "harm",
+    [
+        "DROP TABLE costs",
+        "ALTER TABLE meta DROP COLUMN sum",
+        "ALTER TABLE failures RENAME COLUMN body TO text",
+        *(f"PRAGMA user_version = {number}" for number in (0, -3, 1, 77)),
+    ],
 )
-def test_a_database_with_a_damaged_schema_is_no_bug(home: Path, statement: str) -> None:
-    with contextlib.closing(sqlite3.connect(home / "records.sqlite", isolation_level=None)) as old:
-        old.execute(statement)
+def test_a_database_with_a_damaged_schema_is_no_bug(home: Path, harm: str) -> None:
+    statement(home, harm)
     with pytest.raises(DatabaseCorrupt):
-        database = Database(home / "records.sqlite", read_only=True)
-        database.rows("SELECT * FROM costs")
+        Database(home / "records.sqlite", read_only=True)
+    mend(home, examine(home).findings)
+    assert examine(home).findings == ()
 
 
 def test_a_schema_that_is_no_text_is_no_bug(home: Path) -> None:
@@ -251,3 +338,24 @@ def test_a_damaged_cached_reply_is_found_and_dropped(home: Path) -> None:
     change(file, b"yes", b"yep")
     (found,) = examine(home).findings
     assert file.name in str(found)
+
+
+# ---------------------------------------------------------------------------------------------- the command
+
+
+@pytest.mark.parametrize("name", ["header.json", "recipe.yaml", "records.sqlite", "scorecard.json"])
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_after_healing_the_next_command_can_follow(
+    finished: Path, name: str, is_gone: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is printed joins both commands with `&&`: the first one must end well, and the second find its recipe."""
+    Blobs(finished / "blobs").put_bytes(b"x", ".bin")
+    (finished / name).unlink() if is_gone else (finished / name).write_bytes(b"1")
+    is_seen = not (is_gone and name == "recipe.yaml")  # written again by each run, and needed by none
+    assert show_health(finished, heal=False, as_json=False) is not is_seen
+    assert show_health(finished, heal=True, as_json=False)
+    said = " ".join(capsys.readouterr().out.split())
+    assert not is_seen or "dropped; what is missing is made again by: rushes run" in said
+    assert ("run RECIPE --home" in said) == (name == "recipe.yaml" and is_seen)
+    with again(finished) as run:
+        assert not run.is_done or not is_seen
