@@ -12,11 +12,14 @@ import pytest
 from rushes.errors import DatabaseCorrupt, FileCorrupt, RecordCorrupt
 from rushes.llm.cache import ReplyCache
 from rushes.llm.chat import ChatReply
+from rushes.llm.ledger import Ledger
 from rushes.records import Focus, Scorecard
 from rushes.store import sums
 from rushes.store.advance import advance
 from rushes.store.check import examine, mend
 from rushes.store.database import COLUMNS, Database
+from rushes.store.done import is_done, mark_done
+from rushes.store.expenses import held_path
 from rushes.store.heal import healing, result
 from rushes.store.run import Run
 from rushes.store.sums import UNSEALED, closed, is_intact, is_sealed, opened, sealed, sum_path, write_summed
@@ -251,3 +254,22 @@ def test_a_damaged_cached_reply_is_found_and_dropped(home: Path) -> None:
     change(file, b"yes", b"yep")
     (found,) = examine(home).findings
     assert file.name in str(found)
+
+
+def test_a_damaged_ledger_is_set_aside_and_makes_nothing_again(home: Path, tmp_path: Path) -> None:
+    own, shared = (folder / "cost-main.jsonl" for folder in (home / "llm", tmp_path / "shared"))
+    mark_done(home)
+    write_summed(home / "recipe.yaml", f"runtime: {{cache_folder: {shared.parent}}}\n".encode())
+    for file in (own, shared):
+        Ledger(file).add(1, 1, 0.25)
+        Ledger(file).take(0.5, 1.0, 1e6)
+    assert examine(home).findings == ()
+    for file in (own, shared):
+        change(file, b"0.25", b"0.35")
+        change(held_path(file), b"0.5", b"0.4")
+    found = examine(home).findings
+    places = {"llm/cost-main.jsonl", "llm/cost-main.held.json", str(shared), str(held_path(shared))}
+    assert {each.place for each in found} == places and all(each.is_money for each in found)
+    mend(home, found)
+    assert examine(home).findings == () and is_done(home)
+    assert [Ledger(file).num_unknown for file in (own, shared)] == [2, 2]
