@@ -63,6 +63,8 @@ def _show(home: Path, found: Sequence[Finding], health: Health, *, heal: bool) -
         say(f"next: {heal_command(str(home))}")
     elif all(each.is_money for each in found):
         say("set aside; nothing has to be made again")
+    elif not (home / "recipe.yaml").exists():
+        say(f"dropped, and the run's copy of its recipe with it; run your own again: rushes run RECIPE --home {home}")
     else:
         say(f"dropped; what is missing is made again by: {heal_command(str(home)).partition(' && ')[2]}")
 

@@ -26,6 +26,7 @@ from rushes.store.expenses import PATTERNS, damage_of, set_aside
 from rushes.store.files import explained
 from rushes.store.heal import remove
 from rushes.store.lock import ProcessLock
+from rushes.store.recipe_copy import RECIPE, kept_recipe, restore_recipe
 from rushes.store.rows import MANIFEST, Rows
 from rushes.store.salvage import salvage
 from rushes.store.sums import is_intact, is_sealed, opened
@@ -81,6 +82,8 @@ def examine(home: Path) -> Health:
     wrong += [Finding(_place(home, path), how, is_money=True) for path in ledgers if (how := damage_of(path))]
     if not (home / "header.json").exists():
         wrong.append(Finding("header.json", "missing"))
+    if not (home / RECIPE).exists() and kept_recipe(home) is not None:
+        wrong.append(Finding(RECIPE, "missing"))
     if is_done(home) and not (home / "scorecard.json").exists():
         wrong.append(Finding("scorecard.json", "missing"))
     try:
@@ -116,6 +119,7 @@ def mend(home: Path, findings: Sequence[Finding]) -> None:
             database = Database(home / DATABASE)
             database.drop_rows(rows)
             database.close()
+        restore_recipe(home)
         if not all(each.is_money for each in findings):
             reopen(home)
     finally:
@@ -128,7 +132,7 @@ def mend(home: Path, findings: Sequence[Finding]) -> None:
 def _files(home: Path) -> Iterator[Path]:
     for pattern in (
         "*.json",
-        "recipe.yaml",
+        RECIPE,
         "derived/*.json",
         "audit/audit.json",
         "llm/*/*/*.json",
@@ -142,7 +146,7 @@ def _ledgers(home: Path) -> Iterator[Path]:
     """The files of the ledgers that a run counts in: its own, and those of the folder that its recipe names."""
     folders = [home / "llm"]
     with contextlib.suppress(OSError, ValueError, TypeError, LookupError, yaml.YAMLError):  # found in the file itself
-        folders.append(Path(yaml.safe_load((home / "recipe.yaml").read_bytes())["runtime"]["cache_folder"]))
+        folders.append(Path(yaml.safe_load((home / RECIPE).read_bytes())["runtime"]["cache_folder"]))
     for folder in {each.resolve(): each for each in folders}.values():
         for pattern in PATTERNS:
             yield from sorted(folder.glob(pattern))

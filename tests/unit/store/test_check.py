@@ -21,6 +21,7 @@ from rushes.store.database import COLUMNS, Database
 from rushes.store.done import is_done, mark_done
 from rushes.store.expenses import held_path
 from rushes.store.heal import healing, result
+from rushes.store.recipe_copy import read_recipe, recipe_of
 from rushes.store.run import Run
 from rushes.store.sums import UNSEALED, closed, is_intact, is_sealed, opened, sealed, sum_path, write_summed
 
@@ -121,7 +122,7 @@ def test_a_damaged_file_is_found_and_dropped(home: Path, name: str, data: bytes 
     (found,) = examine(home).findings
     assert found.place == name
     mend(home, [found])
-    assert not path.exists() and not sum_path(path).exists()
+    assert path.exists() == sum_path(path).exists() == (name == "recipe.yaml")
     with again(home) as run:
         assert run.read_derived("focus", Focus) in ([FOCUS], None) and not run.is_done
         run.finish(CARD)
@@ -183,6 +184,33 @@ def test_a_database_with_a_damaged_schema_is_no_bug(home: Path, statement: str) 
     with pytest.raises(DatabaseCorrupt):
         database = Database(home / "records.sqlite", read_only=True)
         database.rows("SELECT * FROM costs")
+
+
+@pytest.mark.parametrize("place", [b"failures (", b"records (", b"costs ("])
+def test_a_type_that_changed_in_the_schema_is_found(home: Path, place: bytes) -> None:
+    path = home / "records.sqlite"
+    before, found, after = path.read_bytes().rpartition(b"CREATE TABLE " + place)
+    path.write_bytes(before + found + after.replace(b"TEXT NOT NULL", b"TEPT NOT NULL", 1))
+    (damage,) = examine(home).findings
+    assert damage.place == "records.sqlite"
+    mend(home, [damage])
+    assert examine(home).findings == ()
+
+
+def test_the_copy_of_the_recipe_is_written_again(home: Path) -> None:
+    path = home / "recipe.yaml"
+    whole = path.read_bytes()
+    change(path, b"toy: 1", b"toy: 2")
+    with pytest.raises(FileCorrupt, match="--heal"):
+        read_recipe(path)
+    mend(home, examine(home).findings)
+    assert path.read_bytes() == whole and is_intact(path)
+    path.unlink()
+    with pytest.raises(FileCorrupt, match="missing"):
+        recipe_of(home)
+    (found,) = examine(home).findings
+    mend(home, [found])
+    assert path.read_bytes() == whole and examine(home).findings == ()
 
 
 def test_a_schema_that_is_no_text_is_no_bug(home: Path) -> None:
