@@ -29,6 +29,10 @@ _POLL_S: Final = 0.5
 """How long to wait for Ray at a time, seconds: Python handles Ctrl-C in between."""
 _ANSWER_S: Final = 5.0
 """How long a cluster's port may take to answer, seconds."""
+_SETTINGS: Final = 4
+_AT_KIND: Final = 3
+_HELLO: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0])
+"""The first bytes of a gRPC client (RFC 9113, 3.4): a server answers with a frame of the kind SETTINGS."""
 _CONNECT_S: Final = 60.0
 """How long a connection to a port that answers may take, seconds."""
 _PROBE: Final = "import ray, sys; ray.init(sys.argv[1], configure_logging=False, log_to_driver=False)"
@@ -166,13 +170,16 @@ def check_address(address: str) -> None:
     Raises:
         UserError: nothing answers there, or it is not a Ray cluster that lets this process in.
     """
-    place = urlsplit(address if "://" in address else f"ray://{address}")
-    if place.hostname and place.port:
-        try:
-            socket.create_connection((place.hostname, place.port), timeout=_ANSWER_S).close()
-        except OSError as error:
-            raise _unreachable(address, str(error)) from None
-    # In a process of its own, which can be ended: a port may be open and belong to something else.
+    meant = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
+    try:
+        place = urlsplit(meant if "://" in meant else f"ray://{meant}")
+        where = (place.hostname, place.port) if place.hostname and place.port else None
+        said = None if where is None else _not_grpc(*where)
+    except (OSError, ValueError) as error:
+        said = str(error)
+    if said is not None:
+        raise _unreachable(address, said)
+    # In a process of its own, which can be ended: what answers may be another gRPC server.
     command = [sys.executable, "-c", _PROBE, address]
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=_CONNECT_S, check=False)
@@ -180,6 +187,26 @@ def check_address(address: str) -> None:
         raise _unreachable(address, f"no connection within {_CONNECT_S:.0f} s") from None
     if ended.returncode:
         raise _unreachable(address, (ended.stderr.strip().splitlines() or ["no reason"])[-1])
+
+
+def _not_grpc(host: str, port: int) -> str | None:
+    """Why what listens there is no gRPC server, as both of Ray's ports are; None if it is one, or speaks TLS.
+
+    Raises:
+        OSError: nothing listens there.
+    """
+    with socket.create_connection((host, port), timeout=_ANSWER_S) as line:
+        if os.environ.get("RAY_USE_TLS", "0").lower() not in ("", "0", "false"):
+            return None
+        try:
+            line.sendall(_HELLO)
+            answer = line.recv(9)
+        except TimeoutError:
+            return f"something listens there, but does not answer as Ray does within {_ANSWER_S:g} s"
+        except OSError as error:
+            return f"something listens there that is not Ray: {error}"
+    is_settings = len(answer) > _AT_KIND and answer[_AT_KIND] == _SETTINGS
+    return None if is_settings else f"something listens there that is not Ray: it answers {answer!r}"
 
 
 def _unreachable(address: str, said: str) -> UserError:

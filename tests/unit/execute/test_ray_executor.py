@@ -6,6 +6,7 @@ import importlib
 import os
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,54 @@ def test_an_address_where_nothing_answers_is_told_without_ray() -> None:
         with pytest.raises(UserError, match="no Ray cluster answers at ray://127") as caught:
             check_address(f"ray://127.0.0.1:{taken.getsockname()[1]}")
     assert caught.value.next_step is not None and "runtime.ray_address" in caught.value.next_step
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A port of this machine that is open."""
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        opened.listen()
+        yield opened
+
+
+def serve(listener: socket.socket, answer: bytes | None) -> None:
+    """Answer one client; None keeps silent until it goes away."""
+
+    def talk() -> None:
+        line, _ = listener.accept()
+        with line:
+            line.recv(100)
+            if answer is None:
+                line.recv(1)
+            else:
+                line.sendall(answer)
+
+    threading.Thread(target=talk, daemon=True).start()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [(None, "does not answer as Ray"), (b"", "not Ray"), (b"HTTP/1.1 400 Bad Request", "b'HTTP/1.1 ")],
+)
+@pytest.mark.parametrize("form", ["ray://127.0.0.1:{}", "127.0.0.1:{}", "auto"])
+def test_an_open_port_that_is_no_cluster_is_told_before_ray_is_asked(
+    listener: socket.socket, answer: bytes | None, said: str, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_module, "_ANSWER_S", 0.2)
+    monkeypatch.setattr(ray_module, "_PROBE", "raise SystemExit('asked Ray')")
+    port = listener.getsockname()[1]
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+    serve(listener, answer)
+    with pytest.raises(UserError, match="no Ray cluster answers") as caught:
+        check_address(form.format(port))
+    assert said in (caught.value.got_repr or "")
+
+
+def test_what_answers_like_a_cluster_is_left_to_ray(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_module, "_PROBE", "pass")
+    serve(listener, bytes([0, 0, 6, 4, 0, 0, 0, 0, 0]))
+    check_address(f"127.0.0.1:{listener.getsockname()[1]}")
 
 
 @pytest.mark.parametrize(
