@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from rushes.errors import Stopped, UserError
 from rushes.execute.local import outcome
+from rushes.execute.stop import is_stopping, tell_to_stop
 from rushes.execute.work import Done, Failed, Needs
 
 Item = TypeVar("Item")
@@ -37,6 +38,8 @@ _CONNECT_S: Final = 60.0
 """How long a connection to a port that answers may take, seconds."""
 _PROBE: Final = "import ray, sys; ray.init(sys.argv[1], configure_logging=False, log_to_driver=False)"
 _SHOWN: Final = 400
+_BESIDE: Final = "beside"
+"""Group of a worker's calls that run while it works; `do` stays in one thread of its own."""
 _LOST: Final = frozenset(
     {"RayActorError", "NodeDiedError", "WorkerCrashedError", "LocalRayletDiedError", "ObjectLostError"}
 )
@@ -109,6 +112,10 @@ class _Worker:
         except (UserError, Stopped) as error:
             return _Raised(error)
 
+    def stop(self) -> None:
+        """Runs beside `do`: what only waits there, for a server in trouble, ends, and raises `Stopped`."""
+        tell_to_stop()
+
 
 class _Crew:
     """The workers of one `map`: started on demand, one item each at a time."""
@@ -116,11 +123,12 @@ class _Crew:
     def __init__(self, ray: Any, call: Callable[[Any], Any], needs: Needs, size: int) -> None:
         self._ray = ray
         self._call = ray.put(call)
-        self._kind = ray.remote(_Worker).options(
+        self._kind = ray.remote(concurrency_groups={_BESIDE: 1})(_Worker).options(
             num_cpus=needs.num_cpus, num_gpus=needs.num_gpus, resources=dict(needs.tags) or None, max_restarts=0
         )
         self._size = size
         self._idle: list[Any] = []
+        self._is_told = False
         self.in_flight: dict[Any, tuple[int, Any]] = {}
         """Per pending reference: the item's position and its worker."""
 
@@ -139,6 +147,7 @@ class _Crew:
         ready: list[Any] = []
         while not ready:
             ready, _ = self._ray.wait(list(self.in_flight), num_returns=1, timeout=_POLL_S)
+            self._pass_on_stop()
         for reference in ready:
             index, worker = self.in_flight.pop(reference)
             try:
@@ -149,6 +158,12 @@ class _Crew:
             else:
                 self._idle.append(worker)
             yield index, result
+
+    def _pass_on_stop(self) -> None:
+        if is_stopping() and not self._is_told:
+            self._is_told = True
+            for _, worker in self.in_flight.values():
+                worker.stop.options(concurrency_group=_BESIDE).remote()
 
     def dismiss(self) -> None:
         """Stop the workers, busy ones too: their results are no longer needed."""

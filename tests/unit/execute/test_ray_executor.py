@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from rushes.errors import UserError
 from rushes.execute import ray as ray_module
 from rushes.execute.ray import RayExecutor, check_address, connect, size
+from rushes.execute.stop import StopSignal, is_stopping
 from rushes.roles import Failed, Needs
 from tests.contract.executor import check_executor
 
@@ -157,6 +159,9 @@ class Dead:
         self.do = self
         self.killed = 0
 
+    def __call__(self, kind: object) -> object:
+        return self
+
     def put(self, call: object) -> object:
         return call
 
@@ -194,6 +199,67 @@ def cluster() -> Iterator[Any]:
     ray = importlib.import_module("ray")
     yield connect(None, 2, Needs())
     ray.shutdown()
+
+
+class Waiting:
+    """As much of Ray as a crew needs whose worker ends its item only once it is told to stop."""
+
+    def __init__(self) -> None:
+        self.remote = self.options = lambda *_, **__: self
+        self.do = self
+        self.told: list[str] = []
+        self.stop = Telling(self.told)
+
+    def __call__(self, kind: object) -> object:
+        return self
+
+    def put(self, call: object) -> object:
+        return call
+
+    def wait(self, references: list[Any], **_: object) -> tuple[list[Any], list[Any]]:
+        return (references, []) if self.told else ([], references)
+
+    def get(self, reference: object) -> str:
+        return "kept"
+
+
+class Telling:
+    """`worker.stop`."""
+
+    def __init__(self, told: list[str]) -> None:
+        self.told, self.group = told, ""
+
+    def options(self, concurrency_group: str) -> Telling:
+        self.group = concurrency_group
+        return self
+
+    def remote(self) -> None:
+        self.told.append(self.group)
+
+
+def test_a_stop_reaches_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = Waiting()
+    crew = ray_module._Crew(ray, len, Needs(), 1)
+    crew.hand_out(7, "item")
+    monkeypatch.setattr(ray_module, "is_stopping", lambda: True)
+    assert list(crew.collect()) == [(7, "kept")] and ray.told == ["beside"]
+
+
+def _wait_for_the_stop(item: int) -> int:
+    for _ in range(1200):
+        if is_stopping():
+            return item
+        time.sleep(0.05)
+    raise AssertionError("not told to stop")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_what_only_waits_in_a_worker_ends_at_a_stop(cluster: Any) -> None:
+    with StopSignal().listening() as stop:
+        threading.Timer(3.0, stop.request).start()
+        done = list(RayExecutor(2).map(_wait_for_the_stop, range(2)))
+    assert sorted((each.index, each.result) for each in done) == [(0, 0), (1, 1)]
 
 
 def _die(item: int) -> int:
