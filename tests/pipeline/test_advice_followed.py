@@ -230,11 +230,17 @@ def test_heal_the_ledger_that_is_damaged(tmp_path: Path) -> None:
     home = tmp_path / "run"
     with Run.open(home, {"runtime": {"cache_folder": str(shared.parent)}}):
         pass
-    shared.write_bytes(shared.read_bytes().replace(b"0.5", b"0.1"))
+    own = home / "llm" / "cost-x.jsonl"
+    Ledger(own).add(1, 1, 0.5)
+    for file in (own, shared):
+        file.write_bytes(file.read_bytes().replace(b"0.5", b"0.1"))
+    heal, _ = commands_in(step_of(lambda: Ledger(own)))
+    assert main(heal) == 0 and Ledger(own).num_unknown == 1
+    shared.write_bytes(shared.read_bytes() + b"damage\n")
     step = step_of(lambda: Ledger(shared))
     (command,) = commands_in(step.partition(",")[0].replace("HOME", str(home)))
     assert main(command) == 0
-    assert Ledger(shared).num_unknown == 1
+    assert Ledger(shared).num_unknown == 2
 
 
 # ---------------------------------------------------------------------------------------------- clips and prompts
