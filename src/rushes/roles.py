@@ -9,7 +9,7 @@ L text tokens, D width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -133,8 +133,9 @@ class Draft:
 class PromptWriter(Protocol):
     """Focus -> texts."""
 
-    def write(self, briefs: Sequence[Brief]) -> list[Draft | Failed]:
-        """One draft per brief, in order; the same brief gives the same text if the writer guarantees that."""
+    def write(self, briefs: Sequence[Brief]) -> Iterable[Draft | Failed]:
+        """One draft per brief, in order, as in `Judge.answer`; the same brief gives the same text if the writer
+        guarantees that."""
         ...
 
 
@@ -155,8 +156,8 @@ class QuestionRequest:
 class QuestionWriter(Protocol):
     """Prompt -> yes/no questions with expected answers."""
 
-    def write(self, requests: Sequence[QuestionRequest]) -> list[tuple[Question, ...] | Failed]:
-        """The questions of each text, in order; at least one each."""
+    def write(self, requests: Sequence[QuestionRequest]) -> Iterable[tuple[Question, ...] | Failed]:
+        """The questions of each text, in order, as in `Judge.answer`; at least one each."""
         ...
 
 
@@ -344,12 +345,14 @@ class Tested(Protocol):
 class Judge(Protocol):
     """Clips x questions -> answers with probabilities. Frozen: the same request gets the same answer."""
 
-    def answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...] | Failed]:
+    def answer(self, requests: Sequence[JudgeRequest]) -> Iterable[tuple[GivenAnswer, ...] | Failed]:
         """One tuple per request, in order, with one answer per question, in order.
 
+        A list, or an iterator (`yield`), whose answers are kept if an error follows: worth it where answers cost.
+
         Raises:
-            UserError: no request can be answered; the run ends, and the answers of this call are lost with it. Where
-                only some cannot, return `Failed` for those. What was paid for is best kept as it arrives.
+            UserError: no further request can be answered; the run ends. Where only some cannot, give `Failed` for
+                those.
         """
         ...
 
@@ -371,8 +374,8 @@ class Subject:
 class Measurer(Protocol):
     """Clips x dimension -> measurement. Never the judge that trained."""
 
-    def measure(self, subjects: Sequence[Subject]) -> list[Outcome | Failed]:
-        """`Scored(value, parts)` or `Unscored(reason)` per subject, in order; raises as `Judge.answer` does."""
+    def measure(self, subjects: Sequence[Subject]) -> Iterable[Outcome | Failed]:
+        """`Scored(value, parts)` or `Unscored(reason)` per subject, in order; gives and raises as `Judge.answer`."""
         ...
 
 

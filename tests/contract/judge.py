@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest
 
@@ -20,20 +21,25 @@ def check_judge(judge: Judge, requests: Sequence[JudgeRequest], *, tolerance: fl
     """
     assert len(requests) >= 2, "give the contract at least two requests"
     before = [request.video.frames_THWC.copy() for request in requests]
-    answers = judge.answer(requests)
+    answers = _listed(judge.answer(requests))
     _check_shape(answers, requests)
     assert any(answer.p_yes is not None for given in answers if not isinstance(given, Failed) for answer in given), (
         f"give the contract requests that the judge can answer; it gave {answers!r}"
     )
     for frames, request in zip(before, requests, strict=True):
         assert (request.video.frames_THWC == frames).all(), "a judge must not write into the frames it is shown"
-    assert list(judge.answer([])) == [], "no requests must give no answers"
-    _check_same(answers, judge.answer(requests), 0.0, "asked again, a frozen judge must give the same answers")
-    backwards = judge.answer(requests[::-1])
+    assert list(_listed(judge.answer([]))) == [], "no requests must give no answers"
+    _check_same(answers, _listed(judge.answer(requests)), 0.0, "asked again, a frozen judge must give the same answers")
+    backwards = _listed(judge.answer(requests[::-1]))
     _check_shape(backwards, requests[::-1])
     _check_same(answers, list(backwards)[::-1], tolerance, "the order of requests must change no answer")
-    alone = [given for request in requests for given in judge.answer([request])]
+    alone = [given for request in requests for given in _listed(judge.answer([request]))]
     _check_same(answers, alone, tolerance, "asked alone, a clip must get the same answers")
+
+
+def _listed(results: Any) -> Any:
+    """The results of an iterator as a list; anything else as it is, to be checked."""
+    return list(results) if isinstance(results, Iterator) else results
 
 
 def _check_shape(answers: object, requests: Sequence[JudgeRequest]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from rushes.records import Outcome, Scored, Unscored
 from rushes.roles import Failed, Measurer, Subject
@@ -21,7 +22,7 @@ def check_measurer(measurer: Measurer, subjects: Sequence[Subject], *, tolerance
     """
     assert len(subjects) >= 2, "give the contract at least two subjects"
     before = [[clip.frames_THWC.copy() for clip in subject.clips] for subject in subjects]
-    outcomes = measurer.measure(subjects)
+    outcomes = _listed(measurer.measure(subjects))
     _check_shape(outcomes, len(subjects))
     assert any(isinstance(each, Scored) for each in outcomes), (
         f"give the contract subjects that the measurer can score; it gave {outcomes!r}"
@@ -29,17 +30,22 @@ def check_measurer(measurer: Measurer, subjects: Sequence[Subject], *, tolerance
     for copies, subject in zip(before, subjects, strict=True):
         for frames, clip in zip(copies, subject.clips, strict=True):
             assert (clip.frames_THWC == frames).all(), "a measurer must not write into the frames it is shown"
-    assert list(measurer.measure([])) == [], "no subjects must give no measurements"
-    _check_same(outcomes, measurer.measure(subjects), 0.0, "measured again, a clip must score the same")
-    backwards = list(measurer.measure(subjects[::-1]))[::-1]
+    assert list(_listed(measurer.measure([]))) == [], "no subjects must give no measurements"
+    _check_same(outcomes, _listed(measurer.measure(subjects)), 0.0, "measured again, a clip must score the same")
+    backwards = list(_listed(measurer.measure(subjects[::-1])))[::-1]
     _check_same(outcomes, backwards, tolerance, "the order of subjects must change no score")
-    alone = [each for subject in subjects for each in measurer.measure([subject])]
+    alone = [each for subject in subjects for each in _listed(measurer.measure([subject]))]
     _check_same(outcomes, alone, tolerance, "measured alone, a clip must score the same")
     unknown = replace(subjects[0], dimension="No_Such_Dimension", questions=())
-    (found,) = measurer.measure([unknown])
+    (found,) = _listed(measurer.measure([unknown]))
     assert not isinstance(found, Scored), (
         f"a dimension that the measurer does not know, without questions, must be unscored, got {found!r}"
     )
+
+
+def _listed(results: Any) -> Any:
+    """The results of an iterator as a list; anything else as it is, to be checked."""
+    return list(results) if isinstance(results, Iterator) else results
 
 
 def _check_shape(outcomes: object, num: int) -> None:

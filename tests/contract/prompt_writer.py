@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rushes.roles import Brief, Draft, Failed, PromptWriter
 
@@ -19,23 +20,30 @@ def check_prompt_writer(
         least_variety: share of the drafts that must differ from all others.
     """
     assert len(briefs) >= 4, "give the contract at least four briefs"
-    drafts = writer.write(briefs)
+    drafts = _listed(writer.write(briefs))
     _check_shape(drafts, briefs)
     texts = [draft.text for draft in drafts if isinstance(draft, Draft)]
     assert texts, f"give the contract briefs that the writer can write for; it gave {drafts!r}"
     variety = len(set(texts)) / len(texts)
     assert variety >= least_variety, f"expected different texts, got {len(set(texts))} of {len(texts)}"
-    assert list(writer.write([])) == [], "no briefs must give no drafts"
+    assert list(_listed(writer.write([]))) == [], "no briefs must give no drafts"
     if not repeatable:
         return
-    assert _texts(writer.write(briefs)) == _texts(drafts), "the same briefs must give the same texts"
-    assert _texts(writer.write(briefs[::-1]))[::-1] == _texts(drafts), "the order of briefs must change no text"
-    alone = [draft for brief in briefs for draft in writer.write([brief])]
+    assert _texts(_listed(writer.write(briefs))) == _texts(drafts), "the same briefs must give the same texts"
+    assert _texts(_listed(writer.write(briefs[::-1])))[::-1] == _texts(drafts), (
+        "the order of briefs must change no text"
+    )
+    alone = [draft for brief in briefs for draft in _listed(writer.write([brief]))]
     assert _texts(alone) == _texts(drafts), "written alone, a brief must give the same text"
 
 
 def _texts(drafts: Sequence[Draft | Failed]) -> list[tuple[str, str] | None]:
     return [(draft.text, draft.base_text) if isinstance(draft, Draft) else None for draft in drafts]
+
+
+def _listed(results: Any) -> Any:
+    """The results of an iterator as a list; anything else as it is, to be checked."""
+    return list(results) if isinstance(results, Iterator) else results
 
 
 def _check_shape(drafts: object, briefs: Sequence[Brief]) -> None:

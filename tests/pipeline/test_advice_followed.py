@@ -224,17 +224,23 @@ def test_give_the_key_or_say_that_there_is_none(monkeypatch: pytest.MonkeyPatch)
     assert secret_from("SOME_KEY", "eyes").value == "sk-1234567890"
 
 
-def test_delete_the_ledger_that_cannot_be_read(tmp_path: Path) -> None:
-    file = tmp_path / "cost-x.jsonl"
-    file.write_text("no line\n")
-    assert "or delete the file" in step_of(lambda: Ledger(file))
-    file.unlink()
-    Ledger(file)
-    held = file.with_suffix(".held.json")
-    held.write_text("{")
-    assert "delete the file" in step_of(lambda: Ledger(file).take(1.0, 2.0, 3.0))
-    held.unlink()
-    assert Ledger(file).take(1.0, 2.0, 3.0)
+def test_heal_the_ledger_that_is_damaged(tmp_path: Path) -> None:
+    shared = tmp_path / "shared" / "cost-x.jsonl"
+    Ledger(shared).add(1, 1, 0.5)
+    home = tmp_path / "run"
+    with Run.open(home, {"runtime": {"cache_folder": str(shared.parent)}}):
+        pass
+    own = home / "llm" / "cost-x.jsonl"
+    Ledger(own).add(1, 1, 0.5)
+    for file in (own, shared):
+        file.write_bytes(file.read_bytes().replace(b"0.5", b"0.1"))
+    heal, _ = commands_in(step_of(lambda: Ledger(own)))
+    assert main(heal) == 0 and Ledger(own).num_unknown == 1
+    shared.write_bytes(shared.read_bytes() + b"damage\n")
+    step = step_of(lambda: Ledger(shared))
+    (command,) = commands_in(step.partition(",")[0].replace("HOME", str(home)))
+    assert main(command) == 0
+    assert Ledger(shared).num_unknown == 2
 
 
 # ---------------------------------------------------------------------------------------------- clips and prompts

@@ -130,6 +130,9 @@ def ask_all(judge: Judge, identity: object, asked: Sequence[Asked], file: Answer
             num = len(todo[key].questions)
             now[key] = _lost(outcome, num) if isinstance(outcome, Failed) else checked(outcome, num)
         file.add([(key, now[key]) for key, outcome in given.items() if not isinstance(outcome, Failed)])
+        ends = [each.ends for each in given.values() if isinstance(each, Failed) and each.ends is not None]
+        if ends:
+            raise ends[0]
         todo = {key: request for key, request in todo.items() if isinstance(given[key], Failed)}
     return [Given(before[key], True) if key in before else Given(now[key], False) for key in keys]
 

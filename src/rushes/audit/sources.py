@@ -19,12 +19,12 @@ from rushes.prompts.captions import read_clip_folder
 from rushes.prompts.metadata import METADATA_NAMES
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.dimensions import known
-from rushes.recipe.load import load_recipe
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import Clip, Prompt
 from rushes.roles import ClipSource, RealClip, Video
 from rushes.store.blobs import Blobs
+from rushes.store.recipe_copy import recipe_of
 from rushes.store.run import Run
 
 _SEED: Final = 77_000_003
@@ -129,7 +129,7 @@ def _real_case(clip: RealClip) -> Case:
 
 
 def _of_run(folder: Path, choice: Choice, origin: Literal["model", "real"]) -> Source:
-    groups = {each.name for each in known(load_recipe(folder / "recipe.yaml").diagnose) if each.group}
+    groups = {each.name for each in known(recipe_of(folder).diagnose) if each.group}
     with Run.view(folder) as run:
         prompts = {prompt.key: prompt for prompt in run.prompts.all()}
         clips = [clip for clip in run.clips.all() if clip.origin == origin and clip.video is not None]

@@ -124,10 +124,10 @@ def _default_folder(source: str) -> Path:
 
 
 def _recipe(source: str, name: str | None, overrides: Sequence[str]) -> Recipe:
-    from rushes.recipe.load import load_recipe
+    from rushes.store.recipe_copy import read_recipe
 
     own = Path(source) / "recipe.yaml"
-    return load_recipe(name or (own if own.is_file() else "sandbox"), overrides)
+    return read_recipe(name or (own if own.is_file() else "sandbox"), overrides)
 
 
 def _make(recipe: Recipe, found: Source, options: AuditOptions) -> None:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _MAX_PASSES: Final = 3
 """How often a folder is read again after something was dropped: a salvaged database shows more."""
 
+_MONEY: Final = (
+    "What was spent on a server cannot be made again. With --heal a damaged line counts as an unknown amount and is "
+    "kept in cost-*.damaged; max_cost_usd then limits only what is known. Compare it with the server's own bill."
+)
+
 
 def show_health(home: Path, *, heal: bool, as_json: bool) -> bool:
     """Print what is damaged; with `heal`, drop it. True when nothing damaged is left.
@@ -54,10 +59,17 @@ def _show(home: Path, found: Sequence[Finding], health: Health, *, is_left: bool
 
     each_s = {table: cost.each_s for table, cost in spent(health.costs).items() if cost.each_s is not None}
     say(f"to make again: {cost_text(found, each_s)}")
+    if any(each.is_money for each in found):
+        say(_MONEY)
     heal, _, again = heal_command(str(home)).partition(" && ")
-    if any(each.place == "recipe.yaml" for each in found):
-        again = f"{command('run', 'RECIPE', '--home', home)}, where RECIPE is what the run was begun with"
-    say(f"next: {heal} && {again}" if is_left else f"dropped; what is missing is made again by: {again}")
+    if is_left:
+        say(f"next: {heal} && {again}")
+    elif all(each.is_money for each in found):
+        say("set aside; nothing has to be made again")
+    else:
+        if not (home / "recipe.yaml").exists():
+            again = f"{command('run', 'RECIPE', '--home', home)}, where RECIPE is what the run was begun with"
+        say(f"dropped; what is missing is made again by: {again}")
 
 
 def cost_text(found: Sequence[Finding], seconds_each: Mapping[str, float]) -> str:
@@ -70,6 +82,8 @@ def cost_text(found: Sequence[Finding], seconds_each: Mapping[str, float]) -> st
         return "every record that cannot be read; its number is unknown before --heal"
     if any(each.place == "done" for each in found):
         return "the records that are lost"
+    if all(each.is_money for each in found):
+        return "nothing"
     if not number:
         return "only files that follow from the records"
     known = [seconds_each[table] * num for table, num in number.items() if table in seconds_each]

@@ -37,11 +37,11 @@ def check(
     from rushes.prompts.clip_check import check_clip_folder
     from rushes.prompts.contact_sheet import check_sheet, write_contact_sheet
     from rushes.prompts.screen import Reads
-    from rushes.recipe.load import load_recipe
+    from rushes.store.recipe_copy import read_recipe
 
     if sheet is not None:
         check_sheet(sheet)
-    loaded = load_recipe(recipe, set_ or [])
+    loaded = read_recipe(recipe, set_ or [])
     base = loaded.base
     reads = Reads(word_level_vocabulary(base), base.max_tokens, token_counter(base, fetch=False))
     found = check_clip_folder(str(folder), loaded, reads)

@@ -46,9 +46,9 @@ def show_plan(recipe_name: str, overrides: Sequence[str], ways: Ways, *, as_json
         Unready: the recipe cannot work; on this machine, if it would be timed here.
     """
     from rushes.cli.detectable import show_detectable
-    from rushes.recipe.load import load_recipe
+    from rushes.store.recipe_copy import read_recipe
 
-    recipe = load_recipe(recipe_name, overrides)
+    recipe = read_recipe(recipe_name, overrides)
     earlier = None if ways.gpus or recipe.budget.gpu_hours is not None else _earlier(recipe, ways)
     trial = None if earlier is None else _trial(recipe, earlier, ways)
     if ways.check_first:

@@ -18,13 +18,13 @@ def read_watch(home: Path) -> tuple[Course, ...]:
         StoreError: not a run folder, or damaged.
     """
     from rushes.errors import RecipeError
-    from rushes.recipe.load import load_recipe
+    from rushes.store.recipe_copy import recipe_of
     from rushes.store.run import Run
     from rushes.watch.look import points_of
     from rushes.watch.words import courses
 
     try:
-        spec = load_recipe(home / "recipe.yaml").watch
+        spec = recipe_of(home).watch
     except RecipeError:  # of a version with other settings
         return ()
     if spec is None:

@@ -55,11 +55,11 @@ def work(recipe_name: str, home: Path | None, overrides: Sequence[str], how: How
         Stopped: Ctrl-C, and the current work is stored.
     """
     from rushes.cli.several import assisting, check_sharing, dismiss_others, sharing
-    from rushes.recipe.load import load_recipe
+    from rushes.store.recipe_copy import read_recipe
 
     if assisting():
         return
-    recipe = _within_budget(load_recipe(recipe_name, [*overrides, *sharing(how.num_processes)]))
+    recipe = _within_budget(read_recipe(recipe_name, [*overrides, *sharing(how.num_processes)]))
     check_sharing(recipe.runtime.train.num_processes)
     home = home or default_home(recipe)
     if how.check_first:
@@ -173,10 +173,10 @@ def show_report(home: Path, *, rebuild: bool, open_in_browser: bool) -> None:
 def _finish_again(home: Path) -> Scorecard | None:
     """Run the stored recipe of a run again: every record exists, so only the last step is done again."""
     from rushes.pipeline import improve
-    from rushes.recipe.load import load_recipe
+    from rushes.store.recipe_copy import recipe_of
     from rushes.store.run import Run
 
-    recipe = load_recipe(home / "recipe.yaml")
+    recipe = recipe_of(home)
     with Run.open(home, recipe) as run:
         run.reopen_work()
     return improve(recipe, home)

@@ -1,9 +1,10 @@
-"""One call for many requests, so that one bad request costs only itself."""
+"""One call for many requests: one bad request costs only itself, and what was given before an error is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Final, TypeVar
 
 from rushes.errors import Stopped, UserError
@@ -11,48 +12,82 @@ from rushes.execute.machine import broken_library
 from rushes.execute.work import Failed
 
 Request = TypeVar("Request")
+Call = Callable[[Sequence[Request]], object]
+"""Takes requests and gives one result each, in order: a list, or an iterator that yields them as they are there."""
 
 _MAX_ALONE: Final = 3
 """After this many consecutive failures of single requests, the rest of a failed batch is not tried one by one."""
 
 
-def batch_or_alone(call: Callable[[Sequence[Request]], object], requests: Sequence[Request]) -> list[object]:
-    """The result of `call` for each request, in order. If the whole batch fails, each request is tried alone.
+def received(call: Call[Request], requests: Sequence[Request]) -> list[object]:
+    """The result of `call` for each request, in order.
+
+    If it raises, or gives another number of results, the requests without one are `Failed`. Results before `UserError`
+    and `Stopped` are kept too: the others are then `Failed` with the error that ends the stage (`Failed.ends`).
+
+    Raises:
+        UserError, Stopped: raised by the call before it gave a result.
+    """
+    given, error = _call(call, requests)
+    return _filled(given, len(requests), error)
+
+
+def batch_or_alone(call: Call[Request], requests: Sequence[Request]) -> list[object]:
+    """`received`. Where all requests failed, or an error left some without a result, each of these is tried alone.
 
     Args:
-        call: takes requests and returns a list with one result each. If it raises (other than `UserError` and
-            `Stopped`) or returns a list of another length, every request of that call is `Failed`.
+        call: does the work.
         requests: at least one.
 
     Raises:
-        UserError, Stopped: raised by the call.
+        UserError, Stopped: raised by the call before it gave a result.
     """
-    results: list[object] = [Failed("NotTried", "")] * len(requests)
-    groups = [range(len(requests))]
+    given, error = _call(call, requests)
+    results = _filled(given, len(requests), error)
+    first = 0 if error is None else len(given)
+    if len(requests) == 1 or not all(isinstance(each, Failed) and each.ends is None for each in results[first:]):
+        return results
     failed_in_a_row = 0
-    for group in groups:
-        try:
-            given = _checked(call([requests[i] for i in group]), len(group))
-        except (UserError, Stopped):
-            raise
-        except ImportError as error:
-            raise broken_library(error) from error
-        except Exception as error:
-            given = [Failed.of(error)] * len(group)
-        is_alone, failed = group is not groups[0], [each for each in given if isinstance(each, Failed)]
-        for i, result in zip(group, given, strict=True):
-            results[i] = replace(result, was_alone=True) if is_alone and isinstance(result, Failed) else result
-        if not is_alone and len(requests) > 1 and len(failed) == len(requests):
-            groups += [range(i, i + 1) for i in group]
-        failed_in_a_row = failed_in_a_row + 1 if is_alone and failed else 0
+    for i in range(first, len(requests)):
+        given, error = _call(call, [requests[i]])
+        if isinstance(error, (UserError, Stopped)):
+            return _filled([*results[:i]], len(requests), error)
+        (result,) = _filled(given, 1, error)
+        results[i] = replace(result, was_alone=True) if isinstance(result, Failed) else result
+        failed_in_a_row = failed_in_a_row + 1 if isinstance(result, Failed) else 0
         if failed_in_a_row == _MAX_ALONE:
-            rest = len(requests) - group.stop
-            return [*results[: group.stop], *[results[group.start]] * rest]
+            return [*results[:i], *[results[i]] * (len(requests) - i)]
     return results
 
 
-def _checked(given: object, num: int) -> list[object]:
-    if not isinstance(given, (list, tuple)) or len(given) != num:
-        size = f"a list of {len(given)}" if isinstance(given, (list, tuple)) else repr(given)[:80]
-        raise TypeError(f"expected a list with one result for each of {num} requests, got {size}")
-    return list(given)
+def _call(call: Call[Request], requests: Sequence[Request]) -> tuple[list[object], Exception | None]:
+    """What a call gave, and the error that ended it."""
+    given: list[object] = []
+    try:
+        found = call(requests)
+        if not isinstance(found, (list, tuple, Iterator)):
+            raise _unfit(repr(found)[:80], len(requests))
+        for each in islice(found, len(requests) + 1):
+            given.append(each)
+    except ImportError as error:
+        return given, broken_library(error)
+    except Exception as error:
+        return given, error
+    if len(given) != len(requests):
+        num = len(given) if isinstance(found, Iterator) else len(found)
+        return [], _unfit(f"a list of {num}", len(requests))
+    return given, None
+
+
+def _filled(given: list[object], num: int, error: Exception | None) -> list[object]:
+    """One result per request: `Failed` where an error left none; the error is raised if it leaves nothing to keep."""
+    if error is None:
+        return given
+    ends = error if isinstance(error, (UserError, Stopped)) else None
+    if ends is not None and all(isinstance(each, Failed) for each in given):
+        raise ends
+    return [*given, *[replace(Failed.of(error), ends=ends)] * (num - len(given))]
+
+
+def _unfit(got: str, num: int) -> TypeError:
+    return TypeError(f"expected a list with one result for each of {num} requests, got {got}")

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from rushes.errors import Stopped, UserError
 from rushes.execute.local import outcome
+from rushes.execute.stop import is_stopping, tell_to_stop
 from rushes.execute.work import Done, Failed, Needs
 
 Item = TypeVar("Item")
@@ -29,10 +30,16 @@ _POLL_S: Final = 0.5
 """How long to wait for Ray at a time, seconds: Python handles Ctrl-C in between."""
 _ANSWER_S: Final = 5.0
 """How long a cluster's port may take to answer, seconds."""
+_SETTINGS: Final = 4
+_AT_KIND: Final = 3
+_HELLO: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0])
+"""The first bytes of a gRPC client (RFC 9113, 3.4): a server answers with a frame of the kind SETTINGS."""
 _CONNECT_S: Final = 60.0
 """How long a connection to a port that answers may take, seconds."""
 _PROBE: Final = "import ray, sys; ray.init(sys.argv[1], configure_logging=False, log_to_driver=False)"
 _SHOWN: Final = 400
+_BESIDE: Final = "beside"
+"""Group of a worker's calls that run while it works; `do` stays in one thread of its own."""
 _LOST: Final = frozenset(
     {"RayActorError", "NodeDiedError", "WorkerCrashedError", "LocalRayletDiedError", "ObjectLostError"}
 )
@@ -105,6 +112,10 @@ class _Worker:
         except (UserError, Stopped) as error:
             return _Raised(error)
 
+    def stop(self) -> None:
+        """Runs beside `do`: what only waits there, for a server in trouble, ends, and raises `Stopped`."""
+        tell_to_stop()
+
 
 class _Crew:
     """The workers of one `map`: started on demand, one item each at a time."""
@@ -112,11 +123,12 @@ class _Crew:
     def __init__(self, ray: Any, call: Callable[[Any], Any], needs: Needs, size: int) -> None:
         self._ray = ray
         self._call = ray.put(call)
-        self._kind = ray.remote(_Worker).options(
+        self._kind = ray.remote(concurrency_groups={_BESIDE: 1})(_Worker).options(
             num_cpus=needs.num_cpus, num_gpus=needs.num_gpus, resources=dict(needs.tags) or None, max_restarts=0
         )
         self._size = size
         self._idle: list[Any] = []
+        self._is_told = False
         self.in_flight: dict[Any, tuple[int, Any]] = {}
         """Per pending reference: the item's position and its worker."""
 
@@ -135,6 +147,7 @@ class _Crew:
         ready: list[Any] = []
         while not ready:
             ready, _ = self._ray.wait(list(self.in_flight), num_returns=1, timeout=_POLL_S)
+            self._pass_on_stop()
         for reference in ready:
             index, worker = self.in_flight.pop(reference)
             try:
@@ -145,6 +158,12 @@ class _Crew:
             else:
                 self._idle.append(worker)
             yield index, result
+
+    def _pass_on_stop(self) -> None:
+        if is_stopping() and not self._is_told:
+            self._is_told = True
+            for _, worker in self.in_flight.values():
+                worker.stop.options(concurrency_group=_BESIDE).remote()
 
     def dismiss(self) -> None:
         """Stop the workers, busy ones too: their results are no longer needed."""
@@ -166,13 +185,16 @@ def check_address(address: str) -> None:
     Raises:
         UserError: nothing answers there, or it is not a Ray cluster that lets this process in.
     """
-    place = urlsplit(address if "://" in address else f"ray://{address}")
-    if place.hostname and place.port:
-        try:
-            socket.create_connection((place.hostname, place.port), timeout=_ANSWER_S).close()
-        except OSError as error:
-            raise _unreachable(address, str(error)) from None
-    # In a process of its own, which can be ended: a port may be open and belong to something else.
+    meant = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
+    try:
+        place = urlsplit(meant if "://" in meant else f"ray://{meant}")
+        where = (place.hostname, place.port) if place.hostname and place.port else None
+        said = None if where is None else _not_grpc(*where)
+    except (OSError, ValueError) as error:
+        said = str(error)
+    if said is not None:
+        raise _unreachable(address, said)
+    # In a process of its own, which can be ended: what answers may be another gRPC server.
     command = [sys.executable, "-c", _PROBE, address]
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=_CONNECT_S, check=False)
@@ -180,6 +202,26 @@ def check_address(address: str) -> None:
         raise _unreachable(address, f"no connection within {_CONNECT_S:.0f} s") from None
     if ended.returncode:
         raise _unreachable(address, (ended.stderr.strip().splitlines() or ["no reason"])[-1])
+
+
+def _not_grpc(host: str, port: int) -> str | None:
+    """Why what listens there is no gRPC server, as both of Ray's ports are; None if it is one, or speaks TLS.
+
+    Raises:
+        OSError: nothing listens there.
+    """
+    with socket.create_connection((host, port), timeout=_ANSWER_S) as line:
+        if os.environ.get("RAY_USE_TLS", "0").lower() not in ("", "0", "false"):
+            return None
+        try:
+            line.sendall(_HELLO)
+            answer = line.recv(9)
+        except TimeoutError:
+            return f"something listens there, but does not answer as Ray does within {_ANSWER_S:g} s"
+        except OSError as error:
+            return f"something listens there that is not Ray: {error}"
+    is_settings = len(answer) > _AT_KIND and answer[_AT_KIND] == _SETTINGS
+    return None if is_settings else f"something listens there that is not Ray: it answers {answer!r}"
 
 
 def _unreachable(address: str, said: str) -> UserError:

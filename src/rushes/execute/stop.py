@@ -18,9 +18,18 @@ _listening: list[StopSignal] = []
 """The signals that Ctrl-C and SIGTERM reach now, in this process."""
 
 
+_told = threading.Event()
+"""Set in a worker whose user asked another process to stop."""
+
+
 def is_stopping() -> bool:
-    """Whether the user asked this process to stop: what only waits ends then."""
-    return any(each.requested for each in _listening)
+    """Whether the user asked this process to stop, or the one it works for: what only waits ends then."""
+    return _told.is_set() or any(each.requested for each in _listening)
+
+
+def tell_to_stop() -> None:
+    """Called in a worker, which hears no Ctrl-C itself: what only waits there ends."""
+    _told.set()
 
 
 class StopSignal:

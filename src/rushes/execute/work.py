@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Generic, Literal, Protocol, TypeVar
 
+from rushes.errors import Stopped, UserError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
@@ -36,6 +38,8 @@ class Failed:
     """Whether another try may help."""
     was_alone: bool = False
     """It failed in a call of its own, after the call for a whole batch had failed."""
+    ends: UserError | Stopped | None = None
+    """The error that ends the stage, once the results that came before it are stored."""
 
     @classmethod
     def of(cls, error: BaseException, retry: Retry = "counted") -> Failed:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rushes.errors import InputError, StoreError, command, resume_command
-from rushes.recipe.load import load_recipe
 from rushes.recipe.recipe import Recipe
 from rushes.records import BlobRef, Checkpoint
+from rushes.store.recipe_copy import recipe_of
 from rushes.store.run import Run
 
 SHORT = 12
@@ -66,7 +66,7 @@ def choose(run: Run, key: str | None = None) -> Source:
     chain = [chosen]
     while chain[0].parent in known:
         chain.insert(0, known[chain[0].parent])
-    return Source(run, load_recipe(run.home / "recipe.yaml"), tuple(chain))
+    return Source(run, recipe_of(run.home), tuple(chain))
 
 
 def _named(checkpoints: Iterable[Checkpoint], key: str) -> Checkpoint:

@@ -58,7 +58,7 @@ def generate_chunk(
     Where clips of a chunk fail, each of them is generated alone, from its own seed: only one that cannot be made fails.
 
     Raises:
-        UserError, Stopped: raised by the generator, at the first try.
+        UserError, Stopped: raised by the generator before it made a clip.
     """
     requests = [_request(work.payload, how) for work in chunk]
     made: list[GeneratedClip | Failed] = [Failed("NotTried", "")] * len(requests)
@@ -66,7 +66,13 @@ def generate_chunk(
     for group in groups:
         try:
             results = generator.generate([requests[place] for place in group])
-        except (UserError, Stopped, ImportError):
+        except (UserError, Stopped) as error:
+            if all(isinstance(each, Failed) for each in made):
+                raise
+            rest = replace(Failed.of(error), ends=error)
+            made = [rest if isinstance(each, Failed) else each for each in made]
+            break
+        except ImportError:
             raise
         except Exception as error:
             results = [Failed.of(error)] * len(group)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rushes.errors import UserError
+from rushes.errors import Stopped, UserError
+from rushes.execute.stop import is_stopping
 from rushes.llm.chat import ChatRequest
 from rushes.llm.ledger import Ledger
 from rushes.recipe.runtime import ServerRuntime
@@ -23,6 +25,10 @@ _LOOK_AGAIN_S: Final = 0.05
 """How often to check whether another request or process released its reservation, seconds."""
 _SPARE_S: Final = 60.0
 """Time beyond twice a request's time-out after which its reservation counts as lost, seconds."""
+_AT_LEAST: Final = (
+    "part of what was spent on the server {name!r} is unknown, since lines of its ledger were damaged: {spent} US "
+    "dollars. Its max_cost_usd counts only what is known: lower it by what the server's own bill shows beyond that"
+)
 
 
 class CostCapReached(UserError):
@@ -61,12 +67,19 @@ class CostMeter:
             file: JSON Lines, one line per reply, created at the first reply; None counts only in memory.
 
         Raises:
-            StoreError: a line of the file cannot be read.
+            StoreError: a line of the file is damaged.
         """
         self.name = name
         self.server = server
         self._ledger = Ledger(file)
         self._turn = threading.Lock()
+        if self._ledger.num_unknown and server.max_cost_usd is not None:
+            warnings.warn(_AT_LEAST.format(name=name, spent=self._spent), stacklevel=2)
+
+    @property
+    def _spent(self) -> str:
+        """US dollars spent, for people."""
+        return f"{'at least ' if self._ledger.num_unknown else ''}{self._ledger.spent:.4f}"
 
     def price(self, usage: Usage) -> float:
         """Cost of a request, US dollars."""
@@ -79,12 +92,15 @@ class CostMeter:
 
         Raises:
             CostCapReached: not enough is left under the cap.
+            Stopped: the user asked to stop.
         """
         worst, cap = self.price(most(request)), self.server.max_cost_usd
         if cap is None or worst == 0:
             yield
             return
         while (held := self._take(worst, cap)) is None:
+            if is_stopping():
+                raise Stopped(f"stopped while a request to {self.name!r} waited for room under its cost cap")
             await asyncio.sleep(_LOOK_AGAIN_S)
         try:
             yield
@@ -108,10 +124,9 @@ class CostMeter:
             self._ledger.add(usage.num_input, usage.num_output, dollars)
 
     def _reached(self, cap: float, worst: float) -> CostCapReached:
-        spent = self._ledger.spent
-        enough = math.ceil(100 * max(2 * cap, spent + worst)) / 100
+        enough = math.ceil(100 * max(2 * cap, self._ledger.spent + worst)) / 100
         return CostCapReached(
-            f"the cost cap of the server {self.name!r} is reached: {spent:.4f} of {cap:.4f} US dollars are spent",
+            f"the cost cap of the server {self.name!r} is reached: {self._spent} of {cap:.4f} US dollars are spent",
             expected=f"enough left for the next request, which may cost up to {worst:.4f} US dollars",
             next_step=f"--set runtime.servers.{self.name}.max_cost_usd={enough:.2f}; all replies so far are kept",
         )

@@ -3,13 +3,11 @@
 Three files: `cost-NAME.jsonl`, a line per reply, append-only; `cost-NAME.held.json`, reservations of requests in
 flight; `cost-NAME.lock`, locked while either changes, and released by the system when a process dies. A reservation
 that is not released in time belonged to a killed process: whether its request was billed is unknown, so it is counted
-as spent.
+as spent. What is in the files, and what becomes of damaged ones: `rushes.store.expenses`.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,11 +16,11 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from rushes.errors import StoreError
-from rushes.store.files import explained, make_folder, write_atomic
+from rushes.errors import StoreError, heal_command
+from rushes.store.expenses import Held, Mark, expense, held_in, held_path, line_of, lines_in, locked, write_held
+from rushes.store.files import explained
 
-_LINE: Final = '{"input": 812, "output": 30, "usd": 0.0004}'
-_NO_RECORD: Final = "delete the file to forget the requests that were in flight"
+_LINE: Final = '{"input": 812, "output": 30, "usd": 0.0004, "crc32": "5b3ea8c1"}'
 
 
 class Ledger:
@@ -33,17 +31,19 @@ class Ledger:
         clock: seconds since 1970; another one in tests.
 
     Raises:
-        StoreError: an existing file cannot be read, so the amount spent is unknown.
+        StoreError: an existing file is damaged, so the amount spent is unknown.
     """
 
     def __init__(self, file: Path | None, clock: Callable[[], float] = time.time) -> None:
         self.file = file
         self.spent = 0.0
         """US dollars of all lines read so far."""
+        self.num_unknown = 0
+        """Lines whose amount was lost to damage: if there are any, more than `spent` is spent."""
         self._clock = clock
-        self._held: dict[str, tuple[float, float]] = {}
+        self._held: Held = {}
         self._num_bytes = 0
-        self._num_lines = 0
+        self._inode = 0
         if file is not None:
             self._read_new_lines(file)
 
@@ -77,7 +77,7 @@ class Ledger:
     def add(self, num_input: int, num_output: int, usd: float) -> None:
         """Count a reply."""
         with self._turn():
-            self._append({"input": num_input, "output": num_output, "usd": usd})
+            self._append(num_input, num_output, usd)
 
     # ---------------------------------------------------------------- files
 
@@ -87,81 +87,88 @@ class Ledger:
         if self.file is None:
             yield
             return
-        make_folder(self.file.parent)
-        path = self.file.with_suffix(".lock")
-        with explained(path):
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            with explained(path):
-                fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self.file):
             self._read_new_lines(self.file)
             self._read_held()
             yield
-        finally:
-            os.close(lock)
 
     def _count_lost(self) -> None:
         now = self._clock()
         lost = [name for name, (_, until) in self._held.items() if until < now]
         for name in lost:
             usd, _ = self._held.pop(name)
-            self._append({"input": 0, "output": 0, "usd": usd, "unfinished": True})
+            self._append(0, 0, usd, "unfinished")
         if lost:
             self._write_held()
 
-    def _append(self, line: dict[str, int | float | bool]) -> None:
-        self.spent += float(line["usd"])
+    def _append(self, num_input: int, num_output: int, usd: float, mark: Mark | None = None) -> None:
+        self.spent += usd
         if self.file is None:
             return
-        data = (json.dumps(line) + "\n").encode()
-        with explained(self.file), self.file.open("ab") as out:
+        data = line_of(num_input, num_output, usd, mark)
+        with explained(self.file), self.file.open("a+b") as out:
             # A partial line of a killed process would corrupt this one.
             out.truncate(self._num_bytes)
+            out.seek(max(0, self._num_bytes - 1))
+            if out.read(1) not in (b"", b"\n"):
+                data = b"\n" + data
             out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+            self._inode = os.fstat(out.fileno()).st_ino
         self._num_bytes += len(data)
-        self._num_lines += 1
 
     def _read_new_lines(self, file: Path) -> None:
         """Count complete lines that were not counted yet; a partial line at the end is left out."""
-        if not file.exists() or file.stat().st_size < self._num_bytes:
-            self.spent, self._num_bytes, self._num_lines = 0.0, 0, 0
-        if not file.exists():
+        found = file.stat() if file.exists() else None
+        if found is None or found.st_size < self._num_bytes or found.st_ino != self._inode:
+            self.spent, self.num_unknown, self._num_bytes = 0.0, 0, 0
+        if found is None:
             return
-        with explained(file), file.open("rb") as found:
-            found.seek(self._num_bytes)
-            *lines, _ = found.read().split(b"\n")
-        for line in lines:
-            self._num_lines += 1
-            self._num_bytes += len(line) + 1
-            try:
-                self.spent += float(json.loads(line)["usd"]) if line.strip() else 0.0
-            except (ValueError, TypeError, KeyError):
-                raise StoreError(
-                    f"line {self._num_lines} of {file} cannot be read, so the amount spent is unknown",
-                    expected=f"lines like {_LINE}",
-                    got=line[:80].decode("utf-8", "replace"),
-                    next_step="correct that line, or delete the file to count from zero",
-                ) from None
+        self._inode = found.st_ino
+        with explained(file), file.open("rb") as stream:
+            stream.seek(self._num_bytes)
+            data = stream.read()
+        at = 0
+        for line in lines_in(data):
+            each = expense(line)
+            if each is None:
+                raise self._damaged(file, line)
+            at = min(at + len(line) + 1, len(data))
+            self.spent += each.usd
+            self.num_unknown += each.is_unknown
+        self._num_bytes += at
 
-    @property
-    def _held_file(self) -> Path | None:
-        return None if self.file is None else self.file.with_suffix(".held.json")
+    def _damaged(self, file: Path, line: bytes) -> StoreError:
+        return StoreError(
+            f"a line of {file} is damaged, so the amount spent is unknown",
+            expected=f"lines like {_LINE}",
+            got=line[:80].decode("utf-8", "replace"),
+            next_step=_next_step(file),
+        )
 
     def _read_held(self) -> None:
-        path = self._held_file
+        path = None if self.file is None else held_path(self.file)
         if path is None:
             return
-        try:
-            found = json.loads(path.read_bytes())
-            self._held = {str(name): (float(usd), float(until)) for name, (usd, until) in found.items()}
-        except FileNotFoundError:
-            self._held = {}
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        with explained(path):
+            data = path.read_bytes() if path.exists() else b"{}"
+        found = held_in(data)
+        if found is None:
             raise StoreError(
-                f"{path} cannot be read, so the cost in flight is unknown", got=str(error), next_step=_NO_RECORD
-            ) from error
+                f"{path} is damaged, so the cost in flight is unknown",
+                got=data[:80].decode("utf-8", "replace"),
+                next_step=_next_step(path),
+            )
+        self._held = found
 
     def _write_held(self) -> None:
-        path = self._held_file
-        if path is not None:
-            write_atomic(path, json.dumps(self._held).encode())
+        if self.file is not None:
+            write_held(held_path(self.file), self._held)
+
+
+def _next_step(file: Path) -> str:
+    home = file.parent.parent
+    if (home / "header.json").exists():
+        return heal_command(str(home))
+    return "rushes check HOME --heal, where HOME is a run folder whose recipe has this folder as runtime.cache_folder"

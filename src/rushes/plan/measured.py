@@ -18,6 +18,7 @@ from rushes.recipe.recipe import Recipe
 from rushes.records import Checkpoint, Clip, CostEntry
 from rushes.store.identity import spec_part
 from rushes.store.run import Run
+from rushes.store.sums import read_summed
 
 _DEPENDS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "drafts": ("prompts.writer",),
@@ -136,8 +137,8 @@ def _settings(home: Path) -> dict[str, Any]:
     """A run's settings: its spec, and the runtime it was last opened with."""
     spec: dict[str, Any] = json.loads((home / "header.json").read_bytes())["spec"]
     try:
-        written = yaml.safe_load((home / "recipe.yaml").read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        written = yaml.safe_load(read_summed(home / "recipe.yaml", home))
+    except (ValueError, yaml.YAMLError) as error:
         raise StoreError(f"cannot read {home / 'recipe.yaml'}", got=str(error)) from error
     return {**spec, "runtime": written.get("runtime") if isinstance(written, dict) else None}
 

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 from rushes.errors import RecipeError
 from rushes.plan.counts import WATCH_TABLES, planned_totals
 from rushes.plan.measured import Spent, spent
-from rushes.recipe.load import load_recipe
+from rushes.store.recipe_copy import recipe_of
 from rushes.store.run import Run
 from rushes.store.shortfall import failed_words
 from rushes.store.table import Table
@@ -184,7 +184,7 @@ def _of_events(name: str, events: Sequence[Mapping[str, Any]], cost: Spent) -> S
 def _bounds(home: Path) -> dict[str, int]:
     """Upper bounds of the totals, from the run's copy of its recipe; empty if this version cannot read it."""
     try:
-        return planned_totals(load_recipe(home / "recipe.yaml"))
+        return planned_totals(recipe_of(home))
     except RecipeError:
         return {}
 

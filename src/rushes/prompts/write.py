@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from rushes.context import Context
+from rushes.execute.batch import received
 from rushes.execute.local import Lazily
 from rushes.llm.build import chat_model
 from rushes.plugins import QUESTION_WRITER, WRITER, build
@@ -104,48 +105,42 @@ def write_prompts(tools: PromptTools, chunk: Sequence[Work[Brief]]) -> list[Prom
         the screen decides whether a text is any good.
 
     Raises:
-        TypeError: a writer returned the wrong number of results.
-        UserError: raised by a writer for a dimension that it does not support.
+        UserError: raised by a writer before it gave anything, such as for a dimension that it does not support.
     """
     briefs = [work.payload for work in chunk]
-    drafts = _aligned("the prompt writer", tools.writer.write(briefs), len(briefs))
-    drafts = [_not_empty(draft) for draft in drafts]
+    drafts = [_draft(each) for each in received(tools.writer.write, briefs)]
     if tools.questions is not None:
         drafts = _asked(tools.questions, chunk, drafts)
     return [_record(work, draft, tools.blobs) for work, draft in zip(chunk, drafts, strict=True)]
 
 
-def _aligned(who: str, results: list[Draft | Failed], wanted: int) -> list[Draft | Failed]:
-    if len(results) != wanted:
-        raise TypeError(f"{who} must return one result per brief: expected {wanted}, got {len(results)}")
-    return results
+def _draft(given: object) -> Draft | Failed:
+    if isinstance(given, Draft) and not given.text.strip():
+        return Failed("EmptyDraft", f"the writer returned {given.text!r}, which has no words", retry="useless")
+    return given if isinstance(given, (Draft, Failed)) else _unfit("a Draft or Failed from the prompt writer", given)
 
 
-def _not_empty(draft: Draft | Failed) -> Draft | Failed:
-    if isinstance(draft, Draft) and not draft.text.strip():
-        return Failed("EmptyDraft", f"the writer returned {draft.text!r}, which has no words", retry="useless")
-    return draft
+def _unfit(expected: str, given: object) -> Failed:
+    return Failed("TypeError", f"expected {expected}, got {repr(given)[:80]}")
 
 
 def _asked(writer: QuestionWriter, chunk: Sequence[Work[Brief]], drafts: list[Draft | Failed]) -> list[Draft | Failed]:
     """The drafts with questions for those that had none."""
     wanting = [i for i, draft in enumerate(drafts) if isinstance(draft, Draft) and not draft.questions]
     requests = [_request(chunk[i], drafts[i]) for i in wanting]
-    found = writer.write(requests) if requests else []
-    if len(found) != len(requests):
-        raise TypeError(
-            f"the question writer must return one result per text, {len(requests)} in all, got {len(found)}"
-        )
+    found = received(writer.write, requests) if requests else []
     done = list(drafts)
     for i, questions in zip(wanting, found, strict=True):
         draft = done[i]
         assert isinstance(draft, Draft)
         if isinstance(questions, Failed):
             done[i] = questions
+        elif not isinstance(questions, (tuple, list)):
+            done[i] = _unfit("questions or Failed from the question writer", questions)
         elif not questions:
             done[i] = Failed("NoQuestions", f"the question writer had none for {draft.text!r}", retry="useless")
         else:
-            done[i] = replace(draft, questions=questions)
+            done[i] = replace(draft, questions=tuple(questions))
     return done
 
 

@@ -58,7 +58,9 @@ from rushes.report.section import Sources, sections_of
 from rushes.report.watched import training_keys, watch_notes, watched_rounds
 from rushes.roles import AccuracyRow, Tested, Video
 from rushes.statistics.resampling import Resampling
+from rushes.store.recipe_copy import RECIPE
 from rushes.store.run import Run
+from rushes.store.sums import read_summed
 from rushes.train.lesson import BIN_PREFIX, NUM_BINS, previews_in
 from rushes.weights.report import WeightReport
 
@@ -164,7 +166,7 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         name=recipe.name,
         scorecard=scorecard,
         header=run.header,
-        recipe_yaml=(run.home / "recipe.yaml").read_text(encoding="utf-8"),
+        recipe_yaml=read_summed(run.home / RECIPE, run.home).decode(),
         focus=result.focus,
         examples=_examples(run, pairs, result, scorecard, prompts) or Missing("no pair of clips was scored"),
         weighing=_weighing(run, recipe.num_rounds - 1),

@@ -78,6 +78,7 @@ def advance(
                 for done in place.executor.map(partial(_make, do), drawn, needs=place.needs):
                     tally.land(pending[done.index], done)
                 was_stopped = drawn.num < len(pending)
+                tally.raise_ended()
                 if was_stopped or not tally.pending(chunks):
                     break
                 tally.begin_again()
@@ -101,7 +102,7 @@ def _make(do: Do[P, R], chunk: Sequence[Work[P]]) -> Made[R]:
 
 
 class _Drawn(Generic[P]):
-    """Chunks as the executor requests them: none after a stop, or once the stage is broken."""
+    """Chunks as the executor requests them: none after a stop, or once the stage is broken or ended by an error."""
 
     def __init__(self, pending: Sequence[Sequence[Work[P]]], tally: Tally[P, R], stop: StopSignal) -> None:
         self._pending, self._tally, self._stop = pending, tally, stop
@@ -110,7 +111,7 @@ class _Drawn(Generic[P]):
 
     def __iter__(self) -> Iterator[Sequence[Work[P]]]:
         for chunk in self._pending:
-            if self._stop.requested or self._tally.is_broken:
+            if self._stop.requested or self._tally.is_broken or self._tally.ended_by is not None:
                 return
             self.num += 1
             yield chunk

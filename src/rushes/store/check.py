@@ -1,17 +1,19 @@
 """Checking a run folder: reads everything in it, says what is not what was written, and drops that if asked.
 
-What is dropped counts as missing: the next run of the same recipe makes it again.
+What is dropped counts as missing: the next run of the same recipe makes it again. What cannot be made again, the amount
+spent on servers, is from then on known to be a lower bound.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
 from pydantic import ValidationError
 
 from rushes.errors import BlobCorrupt, DatabaseCorrupt, StoreError
@@ -20,9 +22,11 @@ from rushes.store.blobs import Blobs
 from rushes.store.database import DamagedRow, Database
 from rushes.store.done import is_done, lost_records, reopen
 from rushes.store.events import EventLog
+from rushes.store.expenses import PATTERNS, damage_of, set_aside
 from rushes.store.files import explained
 from rushes.store.heal import remove
 from rushes.store.lock import ProcessLock
+from rushes.store.recipe_copy import RECIPE, kept_recipe, restore_recipe
 from rushes.store.rows import MANIFEST, Rows
 from rushes.store.salvage import salvage
 from rushes.store.sums import is_intact, is_sealed, opened
@@ -47,6 +51,8 @@ class Finding:
     """Table and key of the records that have to be made again."""
     row: DamagedRow | None = None
     """The row, if it is one."""
+    is_money: bool = False
+    """It is of a ledger of what servers cost: nothing can make that again."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +81,12 @@ def examine(home: Path) -> Health:
         )
     files = list(_files(home))
     wrong = [each for path in files if (each := _of_file(home, path)) is not None]
+    ledgers = list(_ledgers(home))
+    wrong += [Finding(_place(home, path), how, is_money=True) for path in ledgers if (how := damage_of(path))]
     if not (home / "header.json").exists():
         wrong.append(Finding("header.json", MISSING))
+    if not (home / RECIPE).exists() and kept_recipe(home) is not None:
+        wrong.append(Finding(RECIPE, MISSING))
     if is_done(home) and not (home / "scorecard.json").exists():
         wrong.append(Finding("scorecard.json", MISSING))
     if not (home / DATABASE).exists() and any((home / "blobs").glob("??/*")):
@@ -85,11 +95,11 @@ def examine(home: Path) -> Health:
         num, found, costs = _of_database(home)
     except DatabaseCorrupt as damage:
         num, found, costs = 1, [Finding(DATABASE, damage.problem.partition(": ")[2])], ()
-    return Health(len(files) + num, tuple(sorted((*wrong, *found), key=lambda each: each.place)), costs)
+    return Health(len(files) + len(ledgers) + num, tuple(sorted((*wrong, *found), key=lambda each: each.place)), costs)
 
 
-def mend(home: Path, findings: Iterable[Finding]) -> None:
-    """Drop what was found, and `done`, so that the next run makes it again.
+def mend(home: Path, findings: Sequence[Finding]) -> None:
+    """Drop what was found, and `done` where the next run has to make something again.
 
     Raises:
         RunLocked: a process works there.
@@ -101,7 +111,9 @@ def mend(home: Path, findings: Iterable[Finding]) -> None:
         rows: list[DamagedRow] = []
         for each in findings:
             log.write("damaged", place=each.place, problem=each.reason, dropped=["/".join(r) for r in each.records])
-            if each.place == DATABASE:
+            if each.is_money:
+                set_aside(home / each.place)
+            elif each.place == DATABASE:
                 _mend_database(home / DATABASE)
             elif each.row is None:
                 _drop_records(home, each.records)
@@ -112,7 +124,9 @@ def mend(home: Path, findings: Iterable[Finding]) -> None:
             database = Database(home / DATABASE)
             database.drop_rows(rows)
             database.close()
-        reopen(home)
+        restore_recipe(home)
+        if not all(each.is_money for each in findings):
+            reopen(home)
     finally:
         lock.release()
 
@@ -131,7 +145,7 @@ def _mend_database(path: Path) -> None:
 def _files(home: Path) -> Iterator[Path]:
     for pattern in (
         "*.json",
-        "recipe.yaml",
+        RECIPE,
         "derived/*.json",
         "audit/audit.json",
         "llm/*/*/*.json",
@@ -139,6 +153,21 @@ def _files(home: Path) -> Iterator[Path]:
     ):
         yield from sorted(home.glob(pattern))
     yield from sorted(home.glob("scratch/*/state.safetensors"))
+
+
+def _ledgers(home: Path) -> Iterator[Path]:
+    """The files of the ledgers that a run counts in: its own, and those of the folder that its recipe names."""
+    folders = [home / "llm"]
+    with contextlib.suppress(OSError, ValueError, TypeError, LookupError, yaml.YAMLError):  # found in the file itself
+        folders.append(Path(yaml.safe_load((home / RECIPE).read_bytes())["runtime"]["cache_folder"]))
+    for folder in {each.resolve(): each for each in folders}.values():
+        for pattern in PATTERNS:
+            yield from sorted(folder.glob(pattern))
+
+
+def _place(home: Path, path: Path) -> str:
+    """Its path in the run folder; elsewhere its whole path."""
+    return path.relative_to(home).as_posix() if path.is_relative_to(home) else str(path.absolute())
 
 
 def _of_file(home: Path, path: Path) -> Finding | None:

@@ -110,11 +110,11 @@ class Database:
         if version < SCHEMA_VERSION:
             with self.transaction():
                 if is_new:
-                    for statement in _SCHEMA.split(";\n"):
-                        self._connection.execute(statement)
-                for name in COLUMNS:
-                    self._connection.execute(f"ALTER TABLE {name} ADD COLUMN sum TEXT")
-                    self._connection.execute(f"UPDATE {name} SET sum = {_sum_of(name)}")
+                    _make_tables(self._connection)
+                else:
+                    for name in COLUMNS:
+                        self._connection.execute(f"ALTER TABLE {name} ADD COLUMN sum TEXT")
+                        self._connection.execute(f"UPDATE {name} SET sum = {_sum_of(name)}")
                 self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _has_these_tables(self) -> bool:
@@ -163,7 +163,7 @@ class Database:
             return True
 
     def check_whole(self) -> None:
-        """Check the structure of the file. Reads everything.
+        """Check the structure of the file, and how its tables are declared. Reads everything.
 
         Raises:
             DatabaseCorrupt: it is damaged.
@@ -171,6 +171,12 @@ class Database:
         ((found,),) = self.rows("PRAGMA integrity_check(1)")
         if found != "ok":
             raise DatabaseCorrupt(self.path, str(found))
+        ((version,),) = self.rows("PRAGMA user_version")
+        with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as new:
+            _make_tables(new)
+            with self.explained():
+                if version == SCHEMA_VERSION and _declared(self._connection) != _declared(new):
+                    raise DatabaseCorrupt(self.path, "its tables are declared in another way")
 
     def damaged_rows(self) -> list[DamagedRow]:
         """Rows that do not match their sums. Reads everything.
@@ -248,6 +254,23 @@ class Database:
     def close(self) -> None:
         """Close the file; the write-ahead log is merged into it."""
         self._connection.close()
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    for statement in _SCHEMA.split(";\n"):
+        connection.execute(statement)
+    for name in COLUMNS:
+        connection.execute(f"ALTER TABLE {name} ADD COLUMN sum TEXT")
+
+
+def _declared(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """The columns of all tables with their types, and what is unique: a wrong type would change what is stored."""
+    return [
+        row
+        for name in COLUMNS
+        for pragma in (f"table_info({name})", f"index_list({name})", f"index_info(sqlite_autoindex_{name}_1)")
+        for row in connection.execute(f"PRAGMA {pragma}")
+    ]
 
 
 def _connect(path: Path, read_only: bool) -> sqlite3.Connection:

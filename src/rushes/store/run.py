@@ -48,6 +48,7 @@ from rushes.store.files import explained, make_folder
 from rushes.store.header import Recipe, open_header, read_header
 from rushes.store.lock import ProcessLock
 from rushes.store.provenance import commit
+from rushes.store.recipe_copy import keep_recipe
 from rushes.store.shortfall import Shortfall, may_try_again
 from rushes.store.sums import read_summed, row_sum, write_summed
 from rushes.store.table import Table
@@ -118,6 +119,7 @@ class Run:
             log = EventLog(home / "events.jsonl")
             header = open_header(home, recipe, log, allow_change=allow_change)
             run = cls(home, lock, Database(home / "records.sqlite"), header)
+            keep_recipe(home, run.database)
         except BaseException:
             lock.release()
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
@@ -86,6 +87,19 @@ class Table(Generic[R]):
             self.database.insert("records", rows, "NOTHING")
             self.database.insert("failures", lost, "UPDATE SET body = excluded.body, sum = excluded.sum")
             self.database.insert("costs", paid, "NOTHING")
+
+    def apart(self) -> set[str]:
+        """Keys of work that is made without the others of its chunk, see `set_apart`."""
+        kept = self.database.meta(f"apart/{self.name}")
+        return set() if kept is None else set(json.loads(kept))
+
+    def set_apart(self, keys: Sequence[str]) -> None:
+        """From now on, in later runs too, this work is made by itself: the others of its chunk were given without it.
+
+        Raises:
+            StoreError: disk full or read-only.
+        """
+        self.database.set_meta(f"apart/{self.name}", json.dumps(sorted(self.apart().union(keys))))
 
     def drop(self, keys: Sequence[str]) -> None:
         """Delete records whose stored files are damaged, so that they are computed again."""

@@ -49,14 +49,17 @@ class Tally(Generic[P, R]):
         """Keys that this run tries no more."""
         self.failures: dict[str, Failure] = {}
         """The last failure of each key in this run."""
-        self._alone: set[str] = set()
-        """Keys that failed in a call of their own, beside others that did not."""
+        self._alone = table.apart()
+        """Keys that failed in a call of their own, beside others that did not; or that an error left without a result,
+        after others had one."""
         self.num_before = len(work) - len(missing)
         self.start = time.perf_counter()
         self._tries: Counter[str] = Counter()
         self._losses: Counter[str] = Counter()
         self._failed_in_a_row = self._lost_in_a_row = 0
         self._is_first_turn = True
+        self.ended_by: UserError | Stopped | None = None
+        """The error that ends the stage, raised beside results that were stored."""
 
     @property
     def is_broken(self) -> bool:
@@ -105,7 +108,9 @@ class Tally(Generic[P, R]):
         records: list[R] = []
         for piece, result in zip(chunk, results, strict=True):
             if isinstance(result, Failed):
-                if self._is_wanted(piece.key):
+                if result.ends is not None:
+                    self.ended_by = self.ended_by or result.ends
+                elif self._is_wanted(piece.key):
                     self._count(piece.key, result)
                 if result.was_alone and not all(isinstance(each, Failed) for each in results):
                     self._alone.add(piece.key)
@@ -115,11 +120,19 @@ class Tally(Generic[P, R]):
         cost = CostEntry(stage=self.table.name, seconds=seconds, num_items=len(records), device=self.place.device)
         self.table.land(records, cost=cost if seconds else None)
         self.missing -= {record.key for record in records}
+        left = [piece.key for piece, each in zip(chunk, results, strict=True) if isinstance(each, Failed) and each.ends]
+        if records and left:
+            self.table.set_apart(left)
         self.failures = {key: each for key, each in self.failures.items() if key in self.missing}
         # A resumed run begins with what failed before, and may have nothing else left.
         if self._is_first_turn and any(piece.key not in self.before for piece in chunk):
             self._count_in_a_row([each for each in results if isinstance(each, Failed)], len(results))
         self._show()
+
+    def raise_ended(self) -> None:
+        """Raise the error that ends the stage, if there is one: all that came before it is stored by now."""
+        if self.ended_by is not None:
+            raise self.ended_by
 
     def begin_again(self) -> None:
         """What failed is tried again: chunks that fail in a row no longer mean that the stage is broken."""

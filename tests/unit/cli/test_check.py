@@ -11,6 +11,7 @@ import pytest
 from rushes.cli.check import cost_text
 from rushes.cli.main import main
 from rushes.errors import heal_command
+from rushes.llm.ledger import Ledger
 from rushes.records import CostEntry, Prompt, Scorecard
 from rushes.store.check import Finding
 from rushes.store.run import Run
@@ -75,3 +76,19 @@ def test_the_cost_counts_a_record_once() -> None:
     ]
     assert cost_text(found, {"clips": 30.0}) == "2 in clips, 1 in checkpoints, over 1 min 00 s"
     assert cost_text([Finding("derived/focus.json", "altered")], {}) == "only files that follow from the records"
+
+
+def test_money_is_at_least_and_nothing_is_made_again(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ledger = home / "llm" / "cost-main.jsonl"
+    for usd in (0.25, 0.5):
+        Ledger(ledger).add(1, 1, usd)
+    ledger.write_bytes(ledger.read_bytes().replace(b"0.25", b"0.15"))
+    assert main(["check", str(home)]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "at least 0.5000 US dollars are spent" in said and "to make again: nothing" in said
+    assert "max_cost_usd then limits only what is known" in said
+    assert main(["check", str(home), "--heal"]) == 0
+    assert "set aside" in capsys.readouterr().out
+    with Run.view(home) as run:
+        assert run.is_done
+    assert main(["check", str(home)]) == 0

@@ -6,6 +6,8 @@ import importlib
 import os
 import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from rushes.errors import UserError
 from rushes.execute import ray as ray_module
 from rushes.execute.ray import RayExecutor, check_address, connect, size
+from rushes.execute.stop import StopSignal, is_stopping
 from rushes.roles import Failed, Needs
 from tests.contract.executor import check_executor
 
@@ -81,6 +84,54 @@ def test_an_address_where_nothing_answers_is_told_without_ray() -> None:
     assert caught.value.next_step is not None and "runtime.ray_address" in caught.value.next_step
 
 
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A port of this machine that is open."""
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        opened.listen()
+        yield opened
+
+
+def serve(listener: socket.socket, answer: bytes | None) -> None:
+    """Answer one client; None keeps silent until it goes away."""
+
+    def talk() -> None:
+        line, _ = listener.accept()
+        with line:
+            line.recv(100)
+            if answer is None:
+                line.recv(1)
+            else:
+                line.sendall(answer)
+
+    threading.Thread(target=talk, daemon=True).start()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [(None, "does not answer as Ray"), (b"", "not Ray"), (b"HTTP/1.1 400 Bad Request", "b'HTTP/1.1 ")],
+)
+@pytest.mark.parametrize("form", ["ray://127.0.0.1:{}", "127.0.0.1:{}", "auto"])
+def test_an_open_port_that_is_no_cluster_is_told_before_ray_is_asked(
+    listener: socket.socket, answer: bytes | None, said: str, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_module, "_ANSWER_S", 0.2)
+    monkeypatch.setattr(ray_module, "_PROBE", "raise SystemExit('asked Ray')")
+    port = listener.getsockname()[1]
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+    serve(listener, answer)
+    with pytest.raises(UserError, match="no Ray cluster answers") as caught:
+        check_address(form.format(port))
+    assert said in (caught.value.got_repr or "")
+
+
+def test_what_answers_like_a_cluster_is_left_to_ray(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_module, "_PROBE", "pass")
+    serve(listener, bytes([0, 0, 6, 4, 0, 0, 0, 0, 0]))
+    check_address(f"127.0.0.1:{listener.getsockname()[1]}")
+
+
 @pytest.mark.parametrize(
     ("probe", "said", "step"),
     [
@@ -107,6 +158,9 @@ class Dead:
         self.remote = self.options = lambda *_, **__: self
         self.do = self
         self.killed = 0
+
+    def __call__(self, kind: object) -> object:
+        return self
 
     def put(self, call: object) -> object:
         return call
@@ -145,6 +199,67 @@ def cluster() -> Iterator[Any]:
     ray = importlib.import_module("ray")
     yield connect(None, 2, Needs())
     ray.shutdown()
+
+
+class Waiting:
+    """As much of Ray as a crew needs whose worker ends its item only once it is told to stop."""
+
+    def __init__(self) -> None:
+        self.remote = self.options = lambda *_, **__: self
+        self.do = self
+        self.told: list[str] = []
+        self.stop = Telling(self.told)
+
+    def __call__(self, kind: object) -> object:
+        return self
+
+    def put(self, call: object) -> object:
+        return call
+
+    def wait(self, references: list[Any], **_: object) -> tuple[list[Any], list[Any]]:
+        return (references, []) if self.told else ([], references)
+
+    def get(self, reference: object) -> str:
+        return "kept"
+
+
+class Telling:
+    """`worker.stop`."""
+
+    def __init__(self, told: list[str]) -> None:
+        self.told, self.group = told, ""
+
+    def options(self, concurrency_group: str) -> Telling:
+        self.group = concurrency_group
+        return self
+
+    def remote(self) -> None:
+        self.told.append(self.group)
+
+
+def test_a_stop_reaches_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = Waiting()
+    crew = ray_module._Crew(ray, len, Needs(), 1)
+    crew.hand_out(7, "item")
+    monkeypatch.setattr(ray_module, "is_stopping", lambda: True)
+    assert list(crew.collect()) == [(7, "kept")] and ray.told == ["beside"]
+
+
+def _wait_for_the_stop(item: int) -> int:
+    for _ in range(1200):
+        if is_stopping():
+            return item
+        time.sleep(0.05)
+    raise AssertionError("not told to stop")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_what_only_waits_in_a_worker_ends_at_a_stop(cluster: Any) -> None:
+    with StopSignal().listening() as stop:
+        threading.Timer(3.0, stop.request).start()
+        done = list(RayExecutor(2).map(_wait_for_the_stop, range(2)))
+    assert sorted((each.index, each.result) for each in done) == [(0, 0), (1, 1)]
 
 
 def _die(item: int) -> int:

@@ -13,17 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from rushes.errors import StoreError
+from rushes.errors import Stopped, StoreError, heal_command
 from rushes.llm.chat import ChatRequest, Message
 from rushes.llm.cost import CostCapReached, CostMeter, Usage, most
 from rushes.llm.ledger import Ledger
 from rushes.recipe.runtime import ServerRuntime
+from rushes.store.expenses import damage_of, held_path, lines_in, set_aside, write_held
 
 PRICED = {"url": "http://localhost:1/v1", "usd_per_million_output": 1e6}
 
 
 def lines(file: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    """What a ledger's lines say; the last may be in the making."""
+    found = [json.loads(line) for line in lines_in(file.read_bytes()) if line] if file.exists() else []
+    assert all(each.pop("crc32") for each in found)
+    return found
 
 
 def test_two_ledgers_of_one_file_see_each_other(tmp_path: Path) -> None:
@@ -62,27 +66,106 @@ def test_room_that_was_given_up_may_still_be_given_back(tmp_path: Path) -> None:
 def test_half_a_line_spoils_no_other(tmp_path: Path) -> None:
     file = tmp_path / "cost-main.jsonl"
     Ledger(file).add(1, 1, 0.25)
-    with file.open("a") as out:
-        out.write('{"input": 9')
+    whole = file.read_bytes()
+    for num in range(len(whole)):
+        file.write_bytes(whole + whole[:num])
+        ledger = Ledger(file)
+        ledger.add(2, 2, 0.5)
+        num_whole = 2 if num == len(whole) - 1 else 1  # only its line break is lost
+        assert [line["usd"] for line in lines(file)] == [0.25] * num_whole + [0.5]
+        assert ledger.spent == Ledger(file).spent == 0.25 * num_whole + 0.5
+
+
+def test_a_change_of_any_byte_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "cost-main.jsonl"
+    Ledger(file).add(1, 1, 0.25)
+    Ledger(file).add(1, 1, 0.5)
+    whole = file.read_bytes()
+    for at in range(len(whole)):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(StoreError, match="is damaged, so the amount spent is unknown"):
+            Ledger(file)
+
+
+@pytest.mark.parametrize(
+    "data", [b"\0" * 300, b'{"input": 1, "output": 1, "usd": NaN}\n', b'{"input": 1, "usd": 0.5}\n']
+)
+def test_what_is_no_beginning_of_a_line_is_damage_and_not_cut_off(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "cost-main.jsonl").write_bytes(data)
+    with pytest.raises(StoreError, match="is damaged"):
+        Ledger(tmp_path / "cost-main.jsonl")
+
+
+def test_lines_and_reservations_of_older_versions_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "cost-main.jsonl"
+    file.write_text('{"input": 1, "output": 1, "usd": 0.25}\n{"input": 0, "output": 0, "usd": 1, "unfinished": true}\n')
+    held_path(file).write_text(json.dumps({"ab" * 16: [0.5, 1e12]}))
     ledger = Ledger(file)
-    ledger.add(2, 2, 0.5)
-    assert ledger.spent == 0.75 and [line["usd"] for line in lines(file)] == [0.25, 0.5]
+    assert ledger.take(0.5, 2.0, 60) is None and ledger.spent == 1.25
+    assert ledger.take(0.25, 2.0, 60) is not None
 
 
-def test_damage_is_an_error_and_a_deleted_file_counts_from_zero(tmp_path: Path) -> None:
+def test_after_damage_is_set_aside_the_sum_is_a_lower_bound(tmp_path: Path) -> None:
+    file = tmp_path / "cost-main.jsonl"
+    for usd in (0.25, 0.5, 0.125):
+        Ledger(file).add(1, 1, usd)
+    other = Ledger(file)
+    file.write_bytes(file.read_bytes().replace(b"0.5,", b"0.1,"))
+    assert damage_of(file) == "1 of 3 lines altered: at least 0.3750 US dollars are spent"
+    set_aside(file)
+    assert damage_of(file) is None and b"0.1," in file.with_suffix(".damaged").read_bytes()
+    other.add(1, 1, 1.0)  # of a process that has read the file before
+    ledger = Ledger(file)
+    assert (ledger.spent, ledger.num_unknown) == (other.spent, other.num_unknown) == (1.375, 1)
+    with pytest.warns(UserWarning, match=r"at least 1\.3750 US dollars"):
+        meter = CostMeter("main", ServerRuntime.model_validate(PRICED | {"max_cost_usd": 1.5}), file)
+    with pytest.raises(CostCapReached, match=r"at least 1\.3750 of 1\.5000"):
+        meter._take(1.0, 1.5)
+
+
+def test_damaged_reservations_may_have_been_spent(tmp_path: Path) -> None:
+    file = tmp_path / "cost-main.jsonl"
+    Ledger(file).take(0.25, 3.0, 60)
+    held = held_path(file)
+    held.write_bytes(held.read_bytes().replace(b"0.25", b"0.15"))
+    with pytest.raises(StoreError, match="cost in flight is unknown"):
+        Ledger(file).take(1.0, 2.0, 60)
+    set_aside(held)
+    ledger = Ledger(file)
+    assert ledger.take(3.0, 3.0, 60) is not None and ledger.num_unknown == 1
+
+
+def test_the_error_names_the_command_that_heals(tmp_path: Path) -> None:
+    file = tmp_path / "home" / "llm" / "cost-main.jsonl"
+    Ledger(file).add(1, 1, 0.25)
+    (tmp_path / "home" / "header.json").touch()
+    file.write_bytes(file.read_bytes().replace(b"0.25", b"0.15"))
+    with pytest.raises(StoreError) as caught:
+        Ledger(file)
+    assert caught.value.next_step == heal_command(str(tmp_path / "home"))
+
+
+def test_a_stop_ends_the_wait_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = ServerRuntime.model_validate(PRICED | {"max_cost_usd": 3.0})
+    meter = CostMeter("main", server, tmp_path / "cost-main.jsonl")
+    Ledger(tmp_path / "cost-main.jsonl").take(2.0, 3.0, 1e6)
+    monkeypatch.setattr("rushes.llm.cost.is_stopping", lambda: True)
+
+    async def wait() -> None:
+        async with meter.room_for(ChatRequest((Message("user", "hi"),), max_tokens=2)):
+            pass
+
+    with pytest.raises(Stopped):
+        asyncio.run(asyncio.wait_for(wait(), 10))
+
+
+def test_a_deleted_file_counts_from_zero(tmp_path: Path) -> None:
     file = tmp_path / "cost-main.jsonl"
     ledger = Ledger(file)
     ledger.add(1, 1, 0.25)
     file.unlink()
     ledger.add(1, 1, 0.5)
     assert ledger.spent == 0.5 and len(lines(file)) == 1
-    file.write_text("oops\n" + file.read_text())
-    with pytest.raises(StoreError, match=r"line 1 of .* cannot be read"):
-        Ledger(file)
-    file.unlink()
-    (tmp_path / "cost-main.held.json").write_text("[")
-    with pytest.raises(StoreError, match="cost in flight is unknown"):
-        Ledger(file).take(1.0, 2.0, 60)
 
 
 def test_in_memory_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,10 +236,10 @@ def test_two_processes_and_a_killed_one_stay_under_one_cap(tmp_path: Path) -> No
         while sum(line["usd"] for line in lines(tmp_path / "cost-main.jsonl")) < 17 and time.monotonic() < deadline:
             time.sleep(0.05)
         assert workers[0].poll() is None and workers[1].poll() is None
-        while time.monotonic() < deadline and len(json.loads(held_file.read_text())) > 1:
+        while time.monotonic() < deadline and len(json.loads(held_file.read_text())["held"]) > 1:
             time.sleep(0.05)
-        aged = {name: (usd, 0.0) for name, (usd, _) in json.loads(held_file.read_text()).items()}
-        (tmp_path / "aged").write_text(json.dumps(aged))
+        aged = {name: (usd, 0.0) for name, (usd, _) in json.loads(held_file.read_text())["held"].items()}
+        write_held(tmp_path / "aged", aged)
         os.replace(tmp_path / "aged", held_file)
         counts = [int(said(each)) for each in workers[:2]]
     finally:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 
+from rushes.errors import UserError
 from rushes.prompts.briefs import plan_captions
 from rushes.prompts.captions import CaptionWriter
 from rushes.prompts.write import PromptTools, write_prompts
@@ -78,9 +78,23 @@ def test_questions_are_asked_for_only_where_there_are_none(tmp_path: Path) -> No
     assert "had none" in made[3].message
 
 
-def test_a_writer_that_loses_items_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="expected 2, got 1"):
-        write_prompts(PromptTools(Writes(Draft("a", "a")), Blobs(tmp_path)), order(2))
+def test_from_a_writer_that_loses_items_nothing_is_used(tmp_path: Path) -> None:
+    made = write_prompts(PromptTools(Writes(Draft("a", "a")), Blobs(tmp_path)), order(2))
+    assert [isinstance(each, Failed) and "each of 2 requests, got a list of 1" in each.message for each in made] == [
+        True,
+        True,
+    ]
+
+
+def test_drafts_that_came_before_an_error_are_kept(tmp_path: Path) -> None:
+    class Yields:
+        def write(self, briefs: Sequence[Brief]) -> Iterator[Draft]:
+            yield Draft("a circle", "")
+            raise UserError("no more credit")
+
+    made = write_prompts(PromptTools(Yields(), Blobs(tmp_path)), order(3))
+    assert isinstance(made[0], Prompt)
+    assert [isinstance(each, Failed) and isinstance(each.ends, UserError) for each in made[1:]] == [True, True]
 
 
 def test_captions_come_with_the_pixels_of_their_clips(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -285,3 +286,22 @@ def test_wrong_calls_are_bugs(run: Run, writer: Any, work: list[Work[int]]) -> N
         make(run, [work[0], work[0]], writer, chunk_size=4)
     with pytest.raises(ValueError, match="chunk_size=0"):
         make(run, work, writer, chunk_size=0)
+
+
+def test_what_came_before_an_error_is_stored_and_the_error_ends_the_stage(
+    run: Run, work: list[Work[int]], writer: Any
+) -> None:
+    broke = UserError("no more credit")
+
+    def do(chunk: Sequence[Work[int]]) -> list[Prompt | Failed]:
+        made = writer(chunk)
+        rest = replace(Failed.of(broke), ends=broke)
+        return made if chunk[0].payload == 0 else [made[0], *[rest] * (len(made) - 1)]
+
+    for last in (4, 5):
+        with pytest.raises(UserError, match="no more credit"):
+            make(run, work, do, chunk_size=4)
+        assert sorted(each.index for each in run.prompts.all()) == list(range(last + 1))
+    assert writer.chunks == [[0, 1, 2, 3], [4, 5, 6, 7], [5, 6, 7]], "what was paid for is not made twice"
+    assert run.failures() == []
+    assert len(make(run, work, writer, chunk_size=4)) == 10

@@ -14,13 +14,17 @@ from rushes.cli.check import show_health
 from rushes.errors import DatabaseCorrupt, FileCorrupt, RecordCorrupt
 from rushes.llm.cache import ReplyCache
 from rushes.llm.chat import ChatReply
+from rushes.llm.ledger import Ledger
 from rushes.records import Focus, Scorecard
 from rushes.store import sums
 from rushes.store.advance import advance
 from rushes.store.blobs import Blobs
 from rushes.store.check import examine, mend
 from rushes.store.database import COLUMNS, Database
+from rushes.store.done import is_done, mark_done
+from rushes.store.expenses import held_path
 from rushes.store.heal import healing, result
+from rushes.store.recipe_copy import read_recipe, recipe_of
 from rushes.store.run import Run
 from rushes.store.sums import UNSEALED, closed, is_intact, is_sealed, opened, sealed, sum_path, write_summed
 
@@ -199,7 +203,7 @@ def test_a_damaged_file_is_found_and_dropped(home: Path, name: str, data: bytes 
     (found,) = examine(home).findings
     assert found.place == name
     mend(home, [found])
-    assert not path.exists() and not sum_path(path).exists()
+    assert path.exists() == sum_path(path).exists() == (name == "recipe.yaml")
     with again(home) as run:
         assert run.read_derived("focus", Focus) in ([FOCUS], None) and not run.is_done
         run.finish(CARD)
@@ -267,6 +271,33 @@ def test_a_database_with_a_damaged_schema_is_no_bug(home: Path, harm: str) -> No
         Database(home / "records.sqlite", read_only=True)
     mend(home, examine(home).findings)
     assert examine(home).findings == ()
+
+
+@pytest.mark.parametrize("place", [b"failures (", b"records (", b"costs ("])
+def test_a_type_that_changed_in_the_schema_is_found(home: Path, place: bytes) -> None:
+    path = home / "records.sqlite"
+    before, found, after = path.read_bytes().rpartition(b"CREATE TABLE " + place)
+    path.write_bytes(before + found + after.replace(b"TEXT NOT NULL", b"TEPT NOT NULL", 1))
+    (damage,) = examine(home).findings
+    assert damage.place == "records.sqlite"
+    mend(home, [damage])
+    assert examine(home).findings == ()
+
+
+def test_the_copy_of_the_recipe_is_written_again(home: Path) -> None:
+    path = home / "recipe.yaml"
+    whole = path.read_bytes()
+    change(path, b"toy: 1", b"toy: 2")
+    with pytest.raises(FileCorrupt, match="--heal"):
+        read_recipe(path)
+    mend(home, examine(home).findings)
+    assert path.read_bytes() == whole and is_intact(path)
+    path.unlink()
+    with pytest.raises(FileCorrupt, match="missing"):
+        recipe_of(home)
+    (found,) = examine(home).findings
+    mend(home, [found])
+    assert path.read_bytes() == whole and examine(home).findings == ()
 
 
 def test_a_schema_that_is_no_text_is_no_bug(home: Path) -> None:
@@ -359,3 +390,22 @@ def test_after_healing_the_next_command_can_follow(
     assert ("run RECIPE --home" in said) == (name == "recipe.yaml" and is_seen)
     with again(finished) as run:
         assert not run.is_done or not is_seen
+
+
+def test_a_damaged_ledger_is_set_aside_and_makes_nothing_again(home: Path, tmp_path: Path) -> None:
+    own, shared = (folder / "cost-main.jsonl" for folder in (home / "llm", tmp_path / "shared"))
+    mark_done(home)
+    write_summed(home / "recipe.yaml", f"runtime: {{cache_folder: {shared.parent}}}\n".encode())
+    for file in (own, shared):
+        Ledger(file).add(1, 1, 0.25)
+        Ledger(file).take(0.5, 1.0, 1e6)
+    assert examine(home).findings == ()
+    for file in (own, shared):
+        change(file, b"0.25", b"0.35")
+        change(held_path(file), b"0.5", b"0.4")
+    found = examine(home).findings
+    places = {"llm/cost-main.jsonl", "llm/cost-main.held.json", str(shared), str(held_path(shared))}
+    assert {each.place for each in found} == places and all(each.is_money for each in found)
+    mend(home, found)
+    assert examine(home).findings == () and is_done(home)
+    assert [Ledger(file).num_unknown for file in (own, shared)] == [2, 2]
