@@ -13,6 +13,9 @@ from rushes.records import SamplerSettings
 from rushes.records.base import Count, Size
 from rushes.roles import Spec
 
+Split = Literal["development", "test", "seen"]
+"""Held-out prompts to choose a recipe by, to confirm it by, and those that were used up for confirming."""
+
 
 class MeasureSpec(Spec):
     """The final comparison: held-out prompts, same seeds, an independent measurer."""
@@ -40,7 +43,7 @@ class MeasureSpec(Spec):
     sampler: SamplerSettings = GenerateSpec().sampler
     num_bootstrap: Annotated[int, Field(ge=100)] = 2000
     """Resamples of the paired bootstrap. 1,000 or more are usual; with fewer the ends of intervals are rough."""
-    split: Literal["development", "test", "seen"] = "development"
+    split: Split = "development"
     """Which held-out prompts to use; use `test` only to confirm a finished recipe. `seen` are those that were called
     `test` until results on them had been looked at several times: to compare with runs from then, or to search by.
     Prompts of no split are ever trained on."""
