@@ -61,7 +61,8 @@ GROUPS: Final = {
     "objectives": Group(
         "Objectives",
         "The demo's clips, real clips, steps and schedule with every objective, compared with the demo's. Best of 4 "
-        "trains nothing: the judge chooses among four takes of the base model, against the mean of the four.",
+        "trains nothing: the judge chooses among four takes of the base model, against the mean of the four. What that "
+        "costs is for the clips that are measured, and comes again with every clip that is shown.",
     ),
     "paper": Group(
         "The paper's objectives",

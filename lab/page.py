@@ -24,12 +24,12 @@ EQUAL: Final[Mapping[Equal, tuple[str, str]]] = {
 }
 """Title and introduction of the comparisons at an equal budget."""
 _HOW: Final = (
-    "Gains are in points (100 x score), averaged over the focus dimensions and seeds. Intervals are 95 % paired "
-    "bootstrap over prompts; with several seeds they include the variance between these, with one nothing is known of "
-    "another. Differences between arms are paired by seed and prompt. Verdicts are corrected for all rows of a table "
-    "that have one (Holm, 5 %). A forward-equivalent is one pass of the transformer over one clip without gradients; a "
-    "pass with gradients counts three. Minutes are those of sampling, judging and training. Probing and measuring, "
-    "which all arms share, is not counted."
+    "Gains are in points (100 x score) over the base model, averaged over the focus dimensions and seeds. Intervals "
+    "are 95 % paired bootstrap over prompts; with several seeds they include the variance between these, with one "
+    "nothing is known of another. Differences between arms are paired by seed and prompt. Verdicts are corrected for "
+    "all rows of a table that have one (Holm, 5 %). A forward-equivalent is one pass of the transformer over one clip "
+    "without gradients; a pass with gradients counts three. Minutes are those of sampling, judging and training. "
+    "Probing and measuring, which all arms share, is not counted."
 )
 _CURVE: Final = ("objectives", "amount")
 """Groups whose gain is drawn against clips judged."""

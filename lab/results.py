@@ -25,7 +25,7 @@ from lab.outcomes import FOLDER, Outcome, Result, read, write
 from lab.page import write_page
 from lab.runs import Laboratory
 from lab.tables import in_points
-from rushes.errors import UserError
+from rushes.errors import Stopped, UserError
 from rushes.execute.progress import ProgressDisplay
 from rushes.recipe.measure import Split
 
@@ -94,7 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = shlex.join(["python", "-m", "lab.results", *typed])
     laboratory = Laboratory(given.home, given.split, given.equal, given.recipe, command=command)
     chosen = [known[name] for name in given.arms or known]
-    failed = run_arms(laboratory, chosen, given.seeds, given.outcomes)
+    try:
+        failed = run_arms(laboratory, chosen, given.seeds, given.outcomes)
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        return 130
     for name, reason in failed.items():
         print(f"{name} could not be run: {reason}", file=sys.stderr)
     return 1 if failed else 0

@@ -128,10 +128,12 @@ class Laboratory:
             context = Context(recipe, run)
             focus, gains = best_of(context, arm.best_of, arm.best_of * (seed - 1))
             asked = {each.key: len(each.questions) for each in run.prompts.all()}
-        num_clips = arm.best_of * len(gains)
-        calls = num_clips * calls_per_clip(recipe.measure.sampler, recipe.base)
-        work = _Work(num_clips, 0, arm.best_of * sum(asked[each.prompt_key] for each in gains), calls, 0.0)
-        budget = Budget(clips_judged=num_clips, steps=0, forwards=calls, seconds=work.seconds(self.home, recipe))
+        # One take is what every model samples; the others, and asking the judge, come with every clip that is shown.
+        num_judged = arm.best_of * len(gains)
+        calls = (arm.best_of - 1) * len(gains) * calls_per_clip(recipe.measure.sampler, recipe.base)
+        num_answers = arm.best_of * sum(asked[each.prompt_key] for each in gains)
+        seconds = _Work(num_judged, 0, num_answers, calls, 0.0).seconds(self.home, recipe)
+        budget = Budget(clips_judged=num_judged, steps=0, forwards=calls, seconds=seconds)
         return _Found(tuple(each.dimension for each in focus), tuple(gains), budget)
 
 

@@ -31,3 +31,9 @@ def spread(mean: float, num: int = 40, seed: int = 0) -> dict[str, float]:
     own = np.random.default_rng(round(100 * abs(mean))).choice([-0.02, 0.02], num)
     drawn = mean + own - own.mean() + np.random.default_rng(seed).uniform(-0.4, 0.4, num)
     return {f"p{i}": float(v) for i, v in enumerate(drawn)}
+
+
+def cells(table: str, arm: str) -> list[str]:
+    """The cells of an arm's row in a Markdown table."""
+    (line,) = [line for line in table.splitlines() if line.startswith(f"| {arm} |")]
+    return [cell.strip() for cell in line.split("|")[1:-1]]

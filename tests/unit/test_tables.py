@@ -7,12 +7,7 @@ import pytest
 from lab.outcomes import Outcome, difference
 from lab.tables import arms_table, dimensions_table
 from rushes.statistics.comparison import compare_gains
-from tests.support.outcomes import BUDGET, outcome, result, spread
-
-
-def cells(table: str, arm: str) -> list[str]:
-    (line,) = [line for line in table.splitlines() if line.startswith(f"| {arm} |")]
-    return [cell.strip() for cell in line.split("|")[1:-1]]
+from tests.support.outcomes import BUDGET, cells, outcome, result, spread
 
 
 def test_a_difference_between_arms_is_paired_and_not_that_of_two_intervals() -> None:
