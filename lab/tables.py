@@ -1,62 +1,21 @@
-"""Tables of arms: each against its base, and against the arm that its group is compared with. Pure."""
+"""Tables of arms: each against its base, against the arm that it is compared with, and what it cost. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Final
 
-from rushes.records import Scorecard
+from lab.outcomes import Outcome, difference
 from rushes.report.claims import loss_sentences
-from rushes.statistics.comparison import ALPHA, Comparison, decide
+from rushes.statistics.comparison import ALPHA, decide
 from rushes.statistics.power import fewest_prompts
-from rushes.statistics.resampling import Estimate, Resampling
-from rushes.statistics.seeds import DIFFERENCE_BOUNDS, SeedGains, compare_seeds, differences
+from rushes.statistics.resampling import Estimate
+from rushes.statistics.seeds import SeedGains
 
-HOW: Final = Resampling(num_resamples=5000)
-"""Resamples of every table."""
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """An arm over all seeds."""
-
-    name: str
-    """Name of the arm."""
-    scorecards: tuple[Scorecard, ...]
-    """One per seed."""
-    gains: Mapping[int, SeedGains]
-    """Per seed, the gain of every prompt in every dimension."""
-
-    @property
-    def focus(self) -> Mapping[int, SeedGains]:
-        """Per seed, the gains in the dimensions that it aimed at; seeds without any are left out."""
-        found = {}
-        for card, (seed, gains) in zip(self.scorecards, self.gains.items(), strict=True):
-            aimed_at = {row.dimension for row in card.rows if row.is_focus}
-            own = {name: means for name, means in gains.items() if name in aimed_at}
-            if own:
-                found[seed] = own
-        return found
-
-    @property
-    def gain(self) -> Comparison:
-        """Mean gain over the focus dimensions and seeds.
-
-        Raises:
-            ValueError: no focus dimension was measured.
-        """
-        return compare_seeds(list(self.focus.values()), HOW)
-
-    @property
-    def by_dimension(self) -> dict[str, Comparison]:
-        """Mean gain of every dimension over the seeds that measured it."""
-        names = dict.fromkeys(name for gains in self.gains.values() for name in gains)
-        return {
-            name: compare_seeds([{name: gains[name]} for gains in self.gains.values() if name in gains], HOW)
-            for name in names
-        }
+_ARM = ("arm", "focus gain, points", "95 % interval", "each seed")
+_COST = ("clips judged", "steps", "forwards, thousands", "minutes")
+_COMPARED = ("compared with", "difference", "95 % interval", "verdict")
 
 
 @dataclass(frozen=True)
@@ -68,41 +27,25 @@ class _Row:
     num_prompts: int
 
 
-def difference(one: Outcome, other: Outcome) -> Comparison | None:
-    """The focus gain of one arm less that of another, paired by seed, dimension and prompt.
-
-    Returns:
-        None where they share no seed, or fewer than two prompts in some dimension.
-    """
-    runs = differences(one.focus, other.focus)
-    if not runs or any(len(means) < 2 for run in runs for means in run.values()):
-        return None
-    return compare_seeds(runs, HOW, bounds=DIFFERENCE_BOUNDS)
-
-
-def arms_table(outcomes: Sequence[Outcome], reference: str) -> str:
-    """A Markdown table in points: the focus gain of each arm, and its difference to the reference arm.
+def arms_table(outcomes: Sequence[Outcome], versus: Mapping[str, Outcome]) -> str:
+    """A Markdown table in points: the focus gain of each arm, its cost, and its difference to another arm.
 
     Args:
         outcomes: arms of one group.
-        reference: name of the arm that the others are compared with; without it there are no differences.
+        versus: name of an arm -> the one that it is compared with; arms without one have no difference.
     """
-    others = {each.name: each for each in outcomes}
-    compared = others.pop(reference, None)
-    found = {name: difference(each, compared) for name, each in others.items()} if compared and others else {}
+    found = {each.name: difference(each, versus[each.name]) for each in outcomes if each.name in versus}
     known = {name: each for name, each in found.items() if each is not None}
     decided = decide(known)
-    titles = ["arm", "focus gain, points", "95 % interval", "each seed"]
-    titles += [f"less {reference}", "95 % interval", "verdict"] if found else []
+    titles = [*_ARM, *_COST, *(_COMPARED if found else ())]
     lines = [_line(titles), _line(["---"] * len(titles))]
     for each in outcomes:
-        cells = [each.name, *in_points(each.gain.gain), _each_seed(each)]
+        cells = [each.name, *in_points(each.gain.gain), _each_seed(each), *_cost(each)]
         if each.name in known:
-            num_prompts = _num_prompts(list(each.focus.values()))
-            verdict = _verdict(decided[each.name].verdict, num_prompts, len(known))
-            cells += [*in_points(known[each.name].gain), verdict]
+            verdict = _verdict(decided[each.name].verdict, _num_prompts(list(each.focus.values())), len(known))
+            cells += [versus[each.name].name, *in_points(known[each.name].gain), verdict]
         elif found:
-            cells += ["", "", ""] if each.name == reference else ["not paired", "", ""]
+            cells += [versus[each.name].name, "not paired", "", ""] if each.name in found else ["", "", "", ""]
         lines.append(_line(cells))
     return "\n".join(lines)
 
@@ -111,13 +54,13 @@ def dimensions_table(outcome: Outcome) -> str:
     """Every dimension of one arm over all seeds, decided together, and the losses that all of them exclude."""
     titles = ["dimension", "before", "after", "gain", "95 % interval", "verdict"]
     lines = [_line(titles), _line(["---"] * len(titles))]
-    found, runs = outcome.by_dimension, list(outcome.gains.values())
+    found, runs = outcome.by_dimension, [each.gains for each in outcome.results]
     decided = decide(found)
     prompts = {name: _num_prompts([{name: each[name]} for each in runs if name in each]) for name in found}
-    for name in dict.fromkeys(row.dimension for card in outcome.scorecards for row in card.rows):
-        rows = [row for card in outcome.scorecards for row in card.rows if row.dimension == name]
-        before, after = (fmean(values) for values in zip(*((row.before, row.after) for row in rows), strict=True))
-        mark = " (focus)" if any(row.is_focus for row in rows) else ""
+    for name in found:
+        rows = [each.dimensions[name] for each in outcome.results if name in each.dimensions]
+        before, after = fmean(row.before for row in rows), fmean(row.after for row in rows)
+        mark = " (focus)" if any(name in each.focus for each in outcome.results) else ""
         verdict = _verdict(decided[name].verdict, prompts[name], len(found))
         gain = in_points(found[name].gain)
         lines.append(_line([f"{name}{mark}", f"{100 * before:.1f}", f"{100 * after:.1f}", *gain, verdict]))
@@ -128,6 +71,15 @@ def dimensions_table(outcome: Outcome) -> str:
 def in_points(interval: Estimate) -> tuple[str, str]:
     """Two cells of a table: the mean, and the ends of its interval."""
     return f"{100 * interval.value:+.1f}", f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
+
+
+def _cost(outcome: Outcome) -> tuple[str, str, str, str]:
+    """Means over seeds; what is not known of every seed is not known."""
+    budgets = [each.budget for each in outcome.results]
+    clips, steps = fmean(each.clips_judged for each in budgets), fmean(each.steps for each in budgets)
+    seconds = [each.seconds for each in budgets if each.seconds is not None]
+    minutes = f"{fmean(seconds) / 60:.1f}" if len(seconds) == len(budgets) else "unknown"
+    return f"{clips:,.0f}", f"{steps:,.0f}", f"{fmean(each.forwards for each in budgets) / 1000:.1f}", minutes
 
 
 def _verdict(verdict: str, num_prompts: int, num_compared: int) -> str:
@@ -143,7 +95,7 @@ def _num_prompts(runs: Sequence[SeedGains]) -> int:
 
 
 def _each_seed(outcome: Outcome) -> str:
-    gains = [card.focus_gain for card in outcome.scorecards]
+    gains = [each.focus_gain for each in outcome.results]
     return ", ".join("not measured" if gain is None else f"{100 * gain:+.1f}" for gain in gains)
 
 

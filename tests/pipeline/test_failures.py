@@ -164,7 +164,7 @@ def test_a_measurer_that_scores_nothing_stops_the_run_before_it_writes_and_gener
     ("lacking", "told"),
     [
         (("Composition", "Mechanics"), r"stage 'prompts': .* prompts failed: UnusableReply: cut off"),
-        (("Mechanics",), r"no probe prompt is left in Mechanics(.|\n)*33 of 66 prompts failed: UnusableReply: cut off"),
+        (("Mechanics",), r"no probe prompt is left in Mechanics(.|\n)*45 of 90 prompts failed: UnusableReply: cut off"),
     ],
 )
 def test_prompts_that_fail_stop_the_run_before_it_generates(

@@ -1,135 +1,174 @@
-"""`make results`: the arms are real recipes, and the tables say what the runs found; runs are made up here."""
+"""`make results`: the arms are real recipes, what is kept is not run again, and the page needs nothing else."""
 
 from __future__ import annotations
 
-import sys
-from functools import partial
 from pathlib import Path
-from statistics import fmean
+from typing import get_args
 
 import pytest
 
-import lab.results as results
+from lab import results
+from lab.arms import GROUPS, NUM_PROMPTS, OBJECTIVES, Arm, arms
+from lab.outcomes import Result, read, write
+from lab.runs import Laboratory
+from rushes.errors import RecipeError
 from rushes.recipe.load import load_recipe
+from rushes.recipe.objectives import BuiltInObjective
 from rushes.recipe.recipe import Recipe
-from rushes.records import DimensionRow, Prompt, PromptGain, Scorecard
-from rushes.store.run import Run
-from tests.support.judged import key
+from tests.support.outcomes import result, spread
 
-NUM_PROMPTS = 6
-FOCUS, OTHER = "Composition", "Mechanics"
-GAINS = {1: (0, 1, 1, 0, 1, 1), 2: (0, 1, 0, 0, 1, 0)}
-"""Per seed, the gain of each prompt of the focus dimension: 0 or 1, from a score of 0."""
+KNOWN = {kind.model_fields["kind"].default for kind in get_args(BuiltInObjective)}
+ARMS = {name: arm for name, arm in arms().items() if arm.group != "objectives" or arm.best_of or name in KNOWN}
+"""Arms whose objective this version has."""
 
 
-def _row(name: str, before: float, after: float, focus: tuple[str, ...]) -> DimensionRow:
-    gain = after - before
-    return DimensionRow(
-        dimension=name, before=before, after=after, gain=gain, gain_low=gain - 0.1, gain_high=gain + 0.1, p_holm=0.01,
-        num_prompts=NUM_PROMPTS, num_clips=NUM_PROMPTS, num_unscored=0, is_focus=name in focus,
-        verdict="better" if gain > 0 else "worse",
-    )  # fmt: skip
+def _recipe(arm: Arm, home: Path = Path("runs/none"), **laboratory: object) -> Recipe:
+    return Laboratory(home, "development", **laboratory).recipe(arm, 2)  # type: ignore[arg-type]
 
 
-def fake_improve(
-    recipe: Recipe,
-    home: Path,
-    *,
-    on_progress: object,
-    allow_change: bool,
-    focus: tuple[str, ...] = (FOCUS,),
-    shared: bool = False,
-) -> Scorecard:
-    """Lands what a run of that seed would have measured, in the one run folder of all seeds."""
-    assert allow_change, "arms share a run folder"
-    tuned = key("tuned", recipe.seed)
-    gains = [
-        PromptGain(dimension=dimension, prompt_key=key(dimension, i), before=before, after=after, num_pairs=1)
-        for dimension in (FOCUS, OTHER)
-        for i, gained in enumerate(map(float, GAINS[recipe.seed]))
-        for before, after in [(0.0, gained) if dimension == FOCUS else (gained, 0.0)]
-    ]
-    with Run.open(home, recipe, allow_change=True) as run:
-        run.prompts.land([_prompt(dimension, i, shared) for dimension in (FOCUS, OTHER) for i in range(NUM_PROMPTS)])
-        run.write_derived("gains", gains)
-    gain = fmean(GAINS[recipe.seed])
-    rows = (_row(FOCUS, 0.0, gain, focus), _row(OTHER, gain, 0.0, focus))
-    return Scorecard(
-        base_model="base", tuned_model=tuned, measurer="test", judge="test", rows=rows,
-        focus_gain=gain if recipe.seed == 1 else None,
-    )  # fmt: skip
+# ---------------------------------------------------------------------------------------------- the table
 
 
-def _prompt(dimension: str, index: int, shared: bool) -> Prompt:
-    text = f"prompt {index}" if shared else f"prompt {index} of {dimension}"
-    return Prompt(
-        key=key(dimension, index), text=text, base_text=text, dimension=dimension, origin="held_out", index=index
-    )
+@pytest.mark.parametrize("arm", ARMS.values(), ids=list(ARMS))
+def test_every_arm_is_a_recipe_whose_seeds_have_clips_and_training_of_their_own(arm: Arm) -> None:
+    recipe = _recipe(arm)
+    assert (recipe.seed, recipe.train.seed, recipe.measure.split) == (2, 2, "development")
+    assert arm.group in GROUPS and (not arm.versus or arm.versus in arms())
+    if arm.group != "amount":
+        assert recipe.num_rounds * (recipe.prompts.num_weakness + recipe.prompts.num_caption) == NUM_PROMPTS
+        assert recipe.num_rounds * recipe.train.steps == load_recipe("sandbox").train.steps
 
 
-@pytest.fixture(autouse=True)
-def _no_real_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "improve", fake_improve)
+def test_arms_differ_in_what_their_names_say() -> None:
+    known = {name: _recipe(arm) for name, arm in ARMS.items()}
+    assert known["nft, no real clips"].train.realism.kind == "none" == known["plain SFT"].train.realism.kind
+    assert known["plain SFT + real clips"].train.realism.kind == "real_flow" == known["nft"].train.realism.kind
+    assert known["RWR (exponential)"].weights.kind == "exponential"
+    assert known["nft, guidance 3"].measure.sampler.guidance_scale == 3.0
+    assert known["dpo, 4 rounds"].num_rounds == 4 and known["dpo, 4 rounds"].train.objective.kind == "dpo"
+    assert known["nft"].measure.only_focus is False and known["crd"].measure.only_focus
+    assert known["best of 4"].measure.num_takes == 8, "seed 2 chooses among takes of its own"
 
 
-@pytest.mark.parametrize(
-    "arm", [arm for group in results.GROUPS.values() for arm in group.arms], ids=lambda arm: arm.name
-)
-def test_every_arm_is_a_recipe(arm: results.Arm) -> None:
-    recipe = load_recipe("sandbox", list(arm.overrides))
-    if "+ realism" in arm.name or arm.name == "both":
-        assert recipe.train.realism.kind == "real_flow"
-    if arm in results.PAPER and "+ realism" not in arm.name:
-        assert recipe.train.realism.kind == "none"
-    assert recipe.prompts.num_weakness + recipe.prompts.num_caption == results.NUM_PROMPTS
+def test_the_two_best_can_be_others_and_must_be_objectives() -> None:
+    found = arms(("crd", "nft"))
+    assert found["dpo"].versus == "crd" and found["crd"].versus == "" and "crd, random judge" in found
+    assert OBJECTIVES["crd"][0] in found["crd, 2 rounds"].overrides
+    with pytest.raises(KeyError):
+        arms(("nft", "none such"))
 
 
-def test_gains_are_averaged_over_seeds_prompt_by_prompt_and_only_over_the_focus(tmp_path: Path) -> None:
-    outcome = results.run_arm(results.DEMO[0], [1, 2], tmp_path / "run", [])
-    expected = fmean(fmean(pair) for pair in zip(GAINS[1], GAINS[2], strict=True))
-    gain = outcome.gain.gain
-    assert gain.value == pytest.approx(expected)
-    assert gain.low < expected < gain.high
-    assert outcome.by_dimension[OTHER].gain.value == pytest.approx(-expected)
-    assert len(outcome.scorecards) == 2
+def test_the_same_control_has_the_same_training_clips_as_its_arm() -> None:
+    true, control = _recipe(ARMS["nft"]), _recipe(ARMS["nft, random judge"])
+    assert true.generate == control.generate and true.prompts == control.prompts
+    assert true.judge.judge != control.judge.judge and true.judge.aggregate == control.judge.aggregate
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_prompts_that_dimensions_share_are_resampled_together(
-    shared: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("change", ["train.num_steps=399", "measure.num_prompts=41", "judge.aggregate=mean"])
+def test_an_arm_whose_recipe_changed_has_another_hash(change: str, tmp_path: Path) -> None:
+    plain, changed = (Laboratory(tmp_path, "development", more=more) for more in ((), (change,)))
+    assert plain.hash_of(ARMS["nft"], 1) != changed.hash_of(ARMS["nft"], 1)
+    assert plain.hash_of(ARMS["nft"], 1) == Laboratory(tmp_path / "else", "development").hash_of(ARMS["nft"], 1)
+    assert plain.hash_of(ARMS["nft"], 1) != plain.hash_of(ARMS["nft"], 2)
+    assert plain.hash_of(ARMS["nft"], 1) != plain.hash_of(Arm("n", "objectives", ARMS["nft"].overrides, best_of=1), 1)
+
+
+# ---------------------------------------------------------------------------------------------- running and keeping
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Runs that would have been made; every one of them gains 0.1."""
+    names: list[str] = []
+
+    def run(self: Laboratory, arm: Arm, seed: int, on_progress: object) -> Result:
+        if arm.name == "awm":
+            raise RecipeError("no such thing here")
+        names.append(f"{arm.name} {seed}")
+        made = result(arm.name, seed, {"A": spread(0.1)}, split=self.split, equal=self.equal)
+        return made.model_copy(update={"recipe_hash": self.hash_of(arm, seed)})
+
+    monkeypatch.setattr(Laboratory, "run", run)
+    return names
+
+
+def _typed(folder: Path, *more: str) -> list[str]:
+    return ["--outcomes", str(folder / "outcomes"), "--home", str(folder / "runs"), *more]
+
+
+def test_what_is_kept_is_not_run_again_and_seeds_come_in_turn(tmp_path: Path, ran: list[str]) -> None:
+    assert results.main(_typed(tmp_path, "--arms", "nft", "dpo", "--seeds", "1")) == 0
+    assert results.main(_typed(tmp_path, "--arms", "nft", "crd", "--seeds", "1", "2")) == 0
+    assert ran == ["nft 1", "dpo 1", "crd 1", "nft 2", "crd 2"]
+    kept = read(tmp_path / "outcomes", "development")
+    assert {(each.arm, each.seed) for each in kept} == {("nft", 1), ("dpo", 1), ("crd", 1), ("nft", 2), ("crd", 2)}
+
+
+def test_an_outcome_of_another_recipe_is_replaced(tmp_path: Path, ran: list[str]) -> None:
+    write(result("nft", 1, {"A": spread(0.5)}), tmp_path / "outcomes")
+    assert results.main(_typed(tmp_path, "--arms", "nft", "--seeds", "1")) == 0
+    assert ran == ["nft 1"]
+    (kept,) = read(tmp_path / "outcomes", "development")
+    assert kept.recipe_hash != "1c" * 32
+
+
+def test_a_budget_that_changes_nothing_runs_nothing_and_one_split_says_nothing_of_another(
+    tmp_path: Path, ran: list[str]
 ) -> None:
-    """What one dimension gains on a prompt the other loses: on the same prompts that cancels in every resample."""
-    monkeypatch.setattr(results, "improve", partial(fake_improve, focus=(FOCUS, OTHER), shared=shared))
-    gain = results.run_arm(results.DEMO[0], [1, 2], tmp_path / "run", []).gain.gain
-    assert gain.value == pytest.approx(0.0)
-    assert (gain.high - gain.low < 1e-9) is shared
+    for more in ((), ("--equal", "steps"), ("--equal", "clips"), ("--split", "seen")):
+        assert results.main(_typed(tmp_path, "--arms", "nft", "--seeds", "1", *more)) == 0
+    assert ran == ["nft 1", "nft 1"]
+    assert [each.equal for each in read(tmp_path / "outcomes", "development")] == ["clips", "own", "steps"]
 
 
-def test_the_page_holds_every_group_and_a_gain_that_is_missing_is_not_zero(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_two_names_of_one_recipe_are_one_run(tmp_path: Path, ran: list[str]) -> None:
+    names = ["offline re-weighting (raw)", "synthetic prompts only"]
+    assert results.main(_typed(tmp_path, "--arms", *names, "--seeds", "1")) == 0
+    assert ran == ["offline re-weighting (raw) 1"]
+    assert sorted(each.arm for each in read(tmp_path / "outcomes", "development")) == names
+
+
+def test_an_arm_that_cannot_be_run_stops_no_other_and_is_told(
+    tmp_path: Path, ran: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "results.md"
-    arguments = ["--home", str(tmp_path / "run"), "--seeds", "1", "2", "--groups", "demo", "realism", "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", ["results", *arguments])
-    with Run.open(tmp_path / "run", load_recipe("sandbox", ["seed=1"])) as run:
-        run.log.write("run_opened", commit="an-earlier-one")
-    results.main()
-    page = out.read_text(encoding="utf-8")
-    assert "seeds 1, 2; test prompts" in page
-    row = next(line for line in page.splitlines() if line.startswith("| demo recipe"))
-    mean = 100 * fmean(fmean(pair) for pair in zip(GAINS[1], GAINS[2], strict=True))
-    assert f"| {mean:+.1f} |" in row
-    assert row.endswith("| +66.7, not measured |")
-    lines = page.splitlines()
-    assert any(line.startswith(f"| {FOCUS} (focus) | 0.0 | {mean:.1f} | {mean:+.1f} | ") for line in lines)
-    other = next(line for line in lines if line.startswith(f"| {OTHER} | {mean:.1f} | 0.0 | {-mean:+.1f} | -"))
-    assert other.endswith("| too few prompts (6 of 7) |")
-    assert "points are excluded in each of the 2 dimensions compared (least certain: Mechanics)." in page
-    assert "over prompts, with the variance between seeds" in " ".join(page.split())
-    assert "| each seed | less no realism constraint | 95 % interval | verdict |" in page
-    assert next(line for line in lines if line.startswith("| moments |")).count(" | +0.0 | ") == 1
-    assert "Records that could be reused are of earlier commits: an-earlier-one." in " ".join(page.split())
-    assert [line for line in page.splitlines() if line.startswith("## ")] == [
-        f"## {results.GROUPS[name].title}" for name in ("demo", "realism")
+    assert results.main(_typed(tmp_path, "--arms", "awm", "nft", "--seeds", "1")) == 1
+    assert ran == ["nft 1"]
+    assert "awm, seed 1 could not be run: no such thing here" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        results.main(["--arms", "ntf"])
+    assert "no arm is called 'ntf'" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------------------------------- the page
+
+
+def test_the_page_is_made_from_what_is_kept_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, gain in (("nft", 0.1), ("dpo", 0.3), ("plain SFT", -0.3)):
+        for seed in (1, 2):
+            gains = {"A": spread(gain, seed=seed)} | ({"Other": spread(0.0)} if name == "nft" else {})
+            write(result(name, seed, gains), tmp_path / "outcomes")
+    write(result("crd", 1, {"A": spread(0.2)}, equal="forwards"), tmp_path / "outcomes")
+    write(result("forgotten", 1, {"A": spread(0.2)}), tmp_path / "outcomes")
+    monkeypatch.setattr(Laboratory, "run", None)
+    page = tmp_path / "docs" / "results.md"
+    assert results.main(_typed(tmp_path, "--write", "--out", str(page))) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "development prompts; seeds 1, 2;" in text and "forgotten" not in text
+    titles = [line for line in text.splitlines() if line.startswith("#")]
+    assert titles == [
+        "# Results",
+        "## Objectives",
+        "### Every dimension: nft",
+        "## The paper's objectives",
+        "## Equal forward passes",
     ]
-    assert "moments" in capsys.readouterr().out
+    assert "| dpo | +3" in text and " | nft | +2" in text, "dpo is compared with nft"
+    assert {each.name for each in (page.parent / "images").iterdir()} == {"forest.svg", "gain_by_clips.svg"}
+    assert "](images/forest.svg)" in text
+
+
+def test_nothing_kept_writes_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "results.md"
+    with pytest.raises(SystemExit):
+        results.main(_typed(tmp_path, "--write", "--out", str(page), "--split", "test"))
+    assert "nothing is kept of test prompts" in capsys.readouterr().err and not page.exists()

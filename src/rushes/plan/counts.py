@@ -30,6 +30,8 @@ a batch of one optimiser step; clips encoded for training."""
 Units = Mapping[Kind, float]
 """An amount of work: units by kind."""
 
+_NUM_SPLITS: Final = 3
+"""Splits of the held-out prompts: development, test, seen. All are written, so that none is trained on."""
 QUESTIONS_PER_PROMPT: Final = 4
 """Approximate number of questions per prompt; the real number is known once they are written."""
 
@@ -113,7 +115,7 @@ def _family(base: BaseModelSpec) -> str | None:
 
 
 def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
-    """Probe clips, measured. All evaluation prompts are written in this stage: probes and both held-out splits.
+    """Probe clips, measured. All evaluation prompts are written in this stage: probes and all held-out splits.
 
     With `measure.suite` nothing is drafted: probes and held-out prompts come from the suite.
     """
@@ -126,7 +128,7 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
             recipe.measure.num_diversity_prompts,
         )
     )
-    num_drafts = num_dimensions * (probes + 2 * held_out) + 2 * num_groups * compared
+    num_drafts = num_dimensions * probes + _NUM_SPLITS * (num_dimensions * held_out + num_groups * compared)
     num_drafts += _num_watch_drafts(recipe, num_dimensions, num_groups)
     drafted: dict[Kind, float] = {} if recipe.measure.suite is not None else {"drafts": num_drafts}
     calls = calls_per_clip(recipe.measure.sampler, recipe.base)

@@ -18,8 +18,9 @@ from rushes.store.advance import Work
 from rushes.store.files import sha256_of_file
 from rushes.store.identity import seed_from_key, work_key
 
-Split = Literal["development", "test", "watch"]
-"""Which held-out prompts: `development` to choose a recipe by, `test` to confirm it once, `watch` to watch training."""
+Split = Literal["development", "test", "test-2", "watch"]
+"""Which held-out prompts, as keys name them: `development` to choose a recipe by, `watch` to watch training, `test-2`
+for `measure.split: test`, to confirm a recipe once, and `test` for `measure.split: seen`, which had that name."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +11,7 @@ from rushes.dimensions import Dimension
 from rushes.plugins import SUITE, WRITER, build, resolved
 from rushes.prompts.briefs import Aim, plan_briefs
 from rushes.prompts.enough import require_prompts
-from rushes.prompts.screen import reads_of, screen_splits
+from rushes.prompts.screen import Screened, reads_of, screen, screen_splits
 from rushes.prompts.suite import guarded, suite_work
 from rushes.prompts.write import CHUNK_SIZE, written
 from rushes.recipe.dimensions import known, probed
@@ -34,17 +34,19 @@ class Evaluation:
     """Every prompt of the suite that they come from, used or not; empty if the writer wrote them."""
     watch: tuple[Prompt, ...] = ()
     """Those by which training is watched, of every dimension that can be in the focus; empty without `watch`."""
+    reserved: tuple[Prompt, ...] = ()
+    """Held-out prompts of the splits that this run does not measure with: a later one may."""
     refused: tuple[Rejection, ...] = ()
     """Texts of the writer that the screen refused."""
 
     @property
     def guarded(self) -> tuple[Prompt, ...]:
         """Prompts that must not be trained on."""
-        return (*self.probes, *self.held_out, *self.suite, *self.watch)
+        return (*self.probes, *self.held_out, *self.reserved, *self.suite, *self.watch)
 
 
 def evaluation(context: Context) -> Evaluation:
-    """Probe and held-out prompts; no text is in both, nor in the split of held-out prompts that is not used here.
+    """Probe and held-out prompts; no text is in both, nor in a split of held-out prompts that is not used here.
 
     Raises:
         RecipeError: the suite or the writer does not support a dimension.
@@ -75,7 +77,9 @@ def _evaluation(context: Context) -> Evaluation:
     if recipe.measure.suite is not None:
         suite: PromptSuite = build(recipe.measure.suite, SUITE, context.runtime, "measure.suite")
         probes = _from_suite(context, suite, probe, "probe")
-        compared = _from_suite(context, suite, held_out, recipe.measure.split)
+        split = recipe.measure.split
+        assert split != "seen"  # refused with the recipe
+        compared = _from_suite(context, suite, held_out, split)
         return Evaluation(probes, compared, guarded(suite), _left_over(context, suite, compared))
     return _written(context, probe, held_out)
 
@@ -88,7 +92,7 @@ def compared(recipe: Recipe, found: Evaluation, focus: Sequence[Focus]) -> tuple
 
 
 def _written(context: Context, probe: Sequence[Aim], held_out: Sequence[Aim]) -> Evaluation:
-    recipe = context.recipe
+    recipe, watched = context.recipe, watch_aims(context.recipe)
     # Evaluation prompts do not depend on the recipe's seed: every seed of a recipe is measured on the same ones.
     order = partial(
         plan_briefs,
@@ -98,28 +102,37 @@ def _written(context: Context, probe: Sequence[Aim], held_out: Sequence[Aim]) ->
     )
     drafts = {
         "development": written(context, order(held_out, origin="held_out", split="development")),
-        "test": written(context, order(held_out, origin="held_out", split="test")),
+        "seen": written(context, order(held_out, origin="held_out", split="test")),
         "probe": written(context, order(probe, origin="probe")),
+        "test": written(context, order(held_out, origin="held_out", split="test-2")),
+        # Last, so that the others are the same with and without it.
+        "watch": written(context, order(watched, origin="held_out", split="watch")),
     }
-    watched = watch_aims(recipe)
-    if watched:  # last, so that the others are the same with and without it
-        drafts["watch"] = written(context, order(watched, origin="held_out", split="watch"))
-    splits = screen_splits(
-        drafts,
-        spec=recipe.prompts.screen,
-        reads=reads_of(context),
-    )
+    aims = dict.fromkeys(drafts, held_out) | {"probe": probe, "watch": watched}
+    splits = _screened(context, drafts, aims)
+    used = {name: _first(found.accepted, aims[name]) for name, found in splits.items()}
+    parts = ("probe", recipe.measure.split, "watch")
     return Evaluation(
-        probes=_first(splits["probe"].accepted, probe),
-        held_out=_first(splits[recipe.measure.split].accepted, held_out),
-        watch=_first(splits["watch"].accepted, watched) if watched else (),
-        refused=tuple(
-            each
-            for split in ("probe", recipe.measure.split, "watch")
-            if split in splits
-            for each in splits[split].rejections
-        ),
+        probes=used["probe"],
+        held_out=used[recipe.measure.split],
+        watch=used["watch"],
+        reserved=tuple(prompt for name, prompts in used.items() if name not in parts for prompt in prompts),
+        refused=tuple(each for name in parts for each in splits[name].rejections),
     )
+
+
+def _screened(
+    context: Context, drafts: Mapping[str, Sequence[Prompt]], aims: Mapping[str, Sequence[Aim]]
+) -> dict[str, Screened]:
+    """Every split, without what repeats an earlier one."""
+    spec, reads = context.recipe.prompts.screen, reads_of(context)
+    # The first three as in earlier releases, which compared with spare prompts as well: they must stay the same.
+    found = screen_splits({name: drafts[name] for name in ("development", "seen", "probe")}, spec=spec, reads=reads)
+    taken = [prompt for name, each in found.items() for prompt in _first(each.accepted, aims[name])]
+    for name in ("test", "watch"):
+        found[name] = screen(drafts[name], evaluation=taken, spec=spec, reads=reads)
+        taken += _first(found[name].accepted, aims[name])
+    return found
 
 
 def _from_suite(context: Context, suite: PromptSuite, aims: Sequence[Aim], part: Part) -> tuple[Prompt, ...]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rushes.recipe.generate import GenerateSpec
 from rushes.recipe.models import VlmMeasurerSpec
@@ -12,6 +12,9 @@ from rushes.recipe.plugin import PluginSpec
 from rushes.records import SamplerSettings
 from rushes.records.base import Count, Size
 from rushes.roles import Spec
+
+Split = Literal["development", "test", "seen"]
+"""Held-out prompts to choose a recipe by, to confirm it by, and those that were used up for confirming."""
 
 
 class MeasureSpec(Spec):
@@ -40,7 +43,18 @@ class MeasureSpec(Spec):
     sampler: SamplerSettings = GenerateSpec().sampler
     num_bootstrap: Annotated[int, Field(ge=100)] = 2000
     """Resamples of the paired bootstrap. 1,000 or more are usual; with fewer the ends of intervals are rough."""
-    split: Literal["development", "test"] = "development"
-    """Which held-out prompts to use; use `test` only to confirm a finished recipe."""
+    split: Split = "development"
+    """Which held-out prompts to use; use `test` only to confirm a finished recipe. `seen` are those that were called
+    `test` until results on them had been looked at several times: to compare with runs from then, or to search by.
+    Prompts of no split are ever trained on."""
     only_focus: bool = False
     """True compares the focus dimensions only: faster, but losses in other dimensions are not detected."""
+
+    @model_validator(mode="after")
+    def _suite_has_split(self) -> Self:
+        if self.suite is not None and self.split == "seen":
+            raise ValueError(
+                "measure.split: seen is of prompts that the writer writes, and measure.suite has none: set it to "
+                "development or test"
+            )
+        return self

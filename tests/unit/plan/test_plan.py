@@ -100,9 +100,9 @@ def test_counts_are_those_of_a_loop_that_does_the_work() -> None:
     assert totals["checkpoints"] == 2
     for _dimension in dimensions:
         drafts += ceil(4 * DRAFTS_PER_EVALUATION_PROMPT)  # probes
-        drafts += 2 * ceil(2 * DRAFTS_PER_EVALUATION_PROMPT)  # both splits of the held-out prompts
+        drafts += 3 * ceil(2 * DRAFTS_PER_EVALUATION_PROMPT)  # the three splits of the held-out prompts
     for _group in groups:
-        drafts += 2 * ceil(3 * DRAFTS_PER_EVALUATION_PROMPT)
+        drafts += 3 * ceil(3 * DRAFTS_PER_EVALUATION_PROMPT)
     # An upper bound: each of the three focus dimensions may round its share of a round's drafts up.
     assert totals["prompts"] == drafts + ceil(7 * CLIPS_PER_REAL_CLIP) + 2 * (3 - 1)
 
