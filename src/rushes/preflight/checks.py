@@ -15,7 +15,7 @@ from rushes.preflight.local_models import check_local_models, check_model_config
 from rushes.preflight.measured import check_coverage, check_measurement, check_questions, check_training_clips
 from rushes.preflight.model import check_base_model, check_family, check_samplers, check_shapes, check_text_length
 from rushes.preflight.packages import check_packages
-from rushes.preflight.plugins import check_plugin_findings, check_plugins
+from rushes.preflight.plugins import check_judge_gradient, check_plugin_findings, check_plugins
 from rushes.preflight.resources import check_disk, check_memory
 from rushes.preflight.servers import check_servers
 from rushes.preflight.texts import check_captions
@@ -33,6 +33,7 @@ OF_RECIPE: Final[tuple[Check, ...]] = (
     check_questions,
     check_coverage,
     check_measurement,
+    check_judge_gradient,
 )
 """What is wrong on every machine."""
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from rushes.errors import UserError
 from rushes.findings import Checkable, Finding
+from rushes.judge.gradient import gradient_problem
 from rushes.plugins import (
     CLIP_SOURCE,
     JUDGE,
@@ -18,6 +19,7 @@ from rushes.plugins import (
     WRITER,
     Role,
     build,
+    name_of,
     objective_needs,
     resolved,
 )
@@ -70,6 +72,23 @@ def check_plugins(recipe: Recipe) -> Iterator[Finding]:
                     yield Finding(where, problem, next_step="set train.batch_size so, or lower train.num_accumulation")
         except UserError as error:
             yield Finding.of(where, error)
+
+
+def check_judge_gradient(recipe: Recipe) -> Iterator[Finding]:
+    """A judge whose gradient training needs gives one; no weights are loaded."""
+    try:
+        needed = objective_needs(recipe.train).judge == "gradient"
+        problem = gradient_problem(recipe.judge) if needed else None
+    except UserError:  # see `check_plugins`
+        return
+    if problem is not None:
+        yield Finding(
+            "train.objective",
+            f"the objective needs the gradient of judge.judge: {problem}",
+            expected="a judge that runs in this process and has margins(), see rushes.judge.gradient",
+            got=name_of(recipe.judge.judge, JUDGE),
+            next_step="--set 'train.objective={kind: online}', which needs only scores, or another judge.judge",
+        )
 
 
 def check_plugin_findings(recipe: Recipe) -> Iterator[Finding]:
