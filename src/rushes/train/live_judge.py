@@ -132,7 +132,7 @@ def rounded_pixels(video_N3THW: Tensor) -> Tensor:
     The gradient passes rounding as if there were none. It is 0 where a pixel is cut off at black or white.
     """
     exact = (video_N3THW.float() / 2 + 0.5).clamp(0, 1) * 255
-    return (exact + (exact.round() - exact).detach()).permute(0, 2, 3, 4, 1)
+    return (exact.detach().round() + (exact - exact.detach())).permute(0, 2, 3, 4, 1)
 
 
 def _since(began: float) -> float:
