@@ -79,9 +79,19 @@ def ready(assignment: Assignment, family: Family, material: Material, parallel: 
             assignment.log.write("training_set_up", **asdict(setup))
         judge = _judge(assignment, family)
         objective = replace(objective_for(network, data, spec), judge=judge)
-        yield Job(network, data, objective, spec, assignment.seed, setup, material.held_out, parallel, assignment.until)
-        if judge is not None and parallel.rank == 0:
-            assignment.log.write("judge_asked_in_training", **asdict(judge.asked))
+        try:
+            yield Job(
+                network, data, objective, spec, assignment.seed, setup, material.held_out, parallel, assignment.until
+            )
+        finally:
+            if judge is not None and parallel.rank == 0:
+                asked = judge.asked
+                assignment.log.write(
+                    "judge_asked_in_training",
+                    num_clips=asked.num_clips,
+                    num_missing=asked.num_missing,
+                    seconds=asked.seconds,
+                )
 
 
 def _judge(assignment: Assignment, family: Family) -> LiveJudge | None:

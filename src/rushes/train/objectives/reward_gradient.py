@@ -47,8 +47,8 @@ class RewardGradient:
         if self.spec.at == "last_step" and self.spec.last_sigma is None:
             raise TrainingError(
                 "the noise level of the sampler's last step is not known here",
-                expected="train.objective.last_sigma",
-                next_step="--set train.objective.last_sigma=0.1, or run the recipe, which knows its sampler",
+                expected="a last_sigma above 0",
+                next_step="give the objective its last_sigma, or train within a run, which knows its sampler",
             )
 
     def terms(self, own: OwnClips) -> LossTerms:
