@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rushes.errors import InputError
 from rushes.judge.asked import num_frames_for, positions, shrunk, turns
@@ -74,6 +74,19 @@ class LocalVlmJudge:
 
     def _first_word_of_pixels(self, request: PixelRequest, questions: Sequence[Question], count: int) -> torch.Tensor:
         """Logits of the first word of each answer, shape Q, V, of the frames that `answer` would show."""
+        inputs = self.pixel_inputs(request, questions, count)
+        logits_QTV: torch.Tensor = self.vlm.model(
+            **inputs.to(self.vlm.runtime.device, self.vlm.model.dtype), **self._only_last
+        ).logits
+        return logits_QTV[:, -1]
+
+    def pixel_inputs(self, request: PixelRequest, questions: Sequence[Question], count: int) -> Any:
+        """The model's inputs for questions about `count` frames, with a graph back to them; no weights are loaded.
+
+        Raises:
+            InputError: the model's processor cannot be loaded.
+            RecipeError: no gradient passes through it.
+        """
         import torch
 
         shown = positions(len(request.frames_THWC), count)
@@ -81,14 +94,9 @@ class LocalVlmJudge:
         frames = shrunk(exact.detach().round().to(torch.uint8).cpu().numpy(), self.spec.max_side_px)
         texts, timing = self._asked(questions, len(request.frames_THWC), request.fps, shown)
         inputs = self.vlm.inputs(texts, frames, timing)
-        known = with_gradient(
-            inputs, shrunk_to(exact, *frames.shape[1:3]).to(inputs["input_ids"].device), self.vlm.processor,
-            self.vlm.spec.model,
-        )  # fmt: skip
-        device, dtype = self.vlm.runtime.device, self.vlm.model.dtype
-        moved = {name: x.to(device, dtype) if x.is_floating_point() else x.to(device) for name, x in known.items()}
-        logits_QTV: torch.Tensor = self.vlm.model(**moved, **self._only_last).logits
-        return logits_QTV[:, -1]
+        small = shrunk_to(exact, *frames.shape[1:3]).to(inputs["input_ids"].device)
+        inputs.update(with_gradient(inputs, small, self.vlm.processor, self.vlm.spec.model))
+        return inputs
 
     def _asked(
         self, questions: Sequence[Question], num_frames: int, fps: float, shown: tuple[int, ...]

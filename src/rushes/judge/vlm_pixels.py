@@ -80,6 +80,14 @@ def with_gradient(inputs: Mapping[str, Any], frames_SHWC: Tensor, processor: Any
     )
 
 
+def waves(num_frames: int, height: int, width: int) -> Tensor:
+    """A clip to try a processor on, T, H, W, 3: smooth, different in every frame and colour."""
+    import torch
+
+    t, y, x, c = torch.meshgrid(*map(torch.arange, (num_frames, height, width, 3)), indexing="ij")
+    return ((x / width * 6 + t + c).sin() * (y / height * 5 - c).cos() * 90 + 128).round().requires_grad_()
+
+
 def _normalised(frames_SHWC: Tensor, height: int, width: int, part: Any) -> Tensor:
     """S, 3, h, w."""
     x = scaled(frames_SHWC, height, width, bilinear=int(getattr(part, "resample", None) or 3) == 2)

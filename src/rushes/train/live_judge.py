@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from rushes.errors import RecipeError, TrainingError
+from rushes.families.attention import attention_for_sampling
 from rushes.families.family import Family
 from rushes.judge.gradient import GradientJudge, PixelRequest
 from rushes.judge.live import margin, outcomes
@@ -95,10 +96,11 @@ class LiveJudge:
         """Scores (B,), NaN where there is none."""
         began = time.perf_counter()
         requests = []
-        for z, row in zip(clean_BCTHW, rows_B.tolist(), strict=True):
-            asked, (frames,) = self.order.of_row(row), self.family.decode(z[None])
-            requests.append(JudgeRequest(Video(frames, self.order.fps), asked.text, asked.questions))
-        found = outcomes(self.judge, requests, self.order.spec.aggregate)
+        with attention_for_sampling():  # not training's kernels: as where clips are generated and judged
+            for z, row in zip(clean_BCTHW, rows_B.tolist(), strict=True):
+                asked, (frames,) = self.order.of_row(row), self.family.decode(z[None])
+                requests.append(JudgeRequest(Video(frames, self.order.fps), asked.text, asked.questions))
+            found = outcomes(self.judge, requests, self.order.spec.aggregate)
         self.asked.note([None if isinstance(each, Scored) else each.reason for each in found], _since(began))
         values = [each.value if isinstance(each, Scored) else torch.nan for each in found]
         return torch.tensor(values, dtype=torch.float32, device=clean_BCTHW.device)

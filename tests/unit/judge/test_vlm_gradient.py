@@ -10,14 +10,19 @@ import numpy as np
 import pytest
 import torch
 
+from rushes.judge import vlm_pixels
 from rushes.judge.gradient import GradientJudge, PixelRequest, gradient_problem
 from rushes.judge.vlm import build_vlm_judge
 from rushes.judge.vlm_local import LocalVlmJudge
+from rushes.judge.vlm_pixels import scaled
+from rushes.preflight.local_models import check_judge_pixels
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.models import LocalModelSpec, ServerModelSpec, VlmJudgeSpec
+from rushes.recipe.objectives import OnlineSpec
 from rushes.recipe.runtime import RuntimeSpec
 from rushes.roles import GivenAnswer, JudgeRequest, Video
 from tests.support.judged import make_question
+from tests.support.sandbox_recipe import sandbox_with
 from tests.support.tiny_vlm import MAKERS, spell_numbers
 
 QUESTIONS = tuple(make_question(each) for each in ("is the circle red?", "does the ball move to the left? is it blue?"))
@@ -59,6 +64,21 @@ def test_margins_are_the_answers_and_have_a_gradient(judge: LocalVlmJudge) -> No
     (after,) = judge.margins([PixelRequest((frames.detach() + step).clamp(0, 255).round(), 8.0, "x", QUESTIONS)])
     assert isinstance(after, torch.Tensor)
     assert float(after.sum()) > float(margins.sum())
+
+
+@pytest.mark.filterwarnings("ignore:the video processor")
+def test_a_processor_that_cannot_be_followed_is_told_before_anything_is_spent(
+    judge: LocalVlmJudge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = judge.spec.model_copy(update={"num_frames": 3})
+    recipe = sandbox_with("train.objective={kind: reward_gradient}", "shape.num_frames=5")
+    recipe = recipe.model_copy(update={"judge": JudgeSpec(judge=VlmJudgeSpec(**spec.model_dump()))})
+    assert not [*check_judge_pixels(recipe)]
+    monkeypatch.setattr(vlm_pixels, "scaled", lambda frames, *size, **how: 255 - 0.5 * scaled(frames, *size, **how))
+    (finding,) = check_judge_pixels(recipe)
+    assert finding.setting == "judge.judge" and "no gradient passes through the processor" in finding.problem
+    scores = recipe.model_copy(update={"train": recipe.train.model_copy(update={"objective": OnlineSpec()})})
+    assert not [*check_judge_pixels(scores)], "scores need no gradient"
 
 
 def test_a_server_gives_none() -> None:
