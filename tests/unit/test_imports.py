@@ -39,8 +39,8 @@ KNOWS = {
     "judge": "context errors execute families generate llm plugins recipe records roles store",
     "weights": "context errors judge plugins recipe records roles",
     "train": "context errors execute families judge plugins recipe records roles store",
-    "preflight": "context dimensions errors execute families findings judge llm plain plan plugins prompts recipe records"
-    " roles store train",
+    "preflight": "context dimensions errors execute families findings judge llm plain plan plugins prompts recipe"
+    " records roles store train",
     "measure": "context display errors execute families generate judge plugins recipe records roles statistics store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
     "watch": "context families generate judge measure recipe records statistics store train",
