@@ -61,6 +61,8 @@ class JudgeSpec(Spec):
     spec_name: ClassVar[str] = "sandbox-vqa"
     loads_when_built: ClassVar[bool] = True
 
+    gives_gradient: ClassVar[bool] = True
+
     def version(self) -> str | None:
         """Hash of its weights, so that the answers of a different judge are never reused as its own."""
         return _judge_weights()

@@ -27,6 +27,7 @@ from rushes.plan.budget import fit
 from rushes.plan.models import known_model
 from rushes.plugins import CLIP_SOURCE, MEASURER, extensions, resolved
 from rushes.preflight.device import check_gpus
+from rushes.preflight.plugins import check_judge_gradient
 from rushes.preflight.servers import check_servers
 from rushes.prompts.llm_writer import LlmWriter
 from rushes.recipe.load import load_recipe
@@ -244,6 +245,19 @@ def test_raise_the_budget_or_drop_it() -> None:
     (cure,) = ways_in(step_of(lambda: fit(unknown)))
     assert fit(load_recipe("tiny", ["budget.gpu_hours=1", *cure])).trades == ()
     assert settings_in(step) and known_model(load_recipe("wan2.1-1.3b"), otherwise="")
+
+
+def test_train_by_scores_where_there_is_no_gradient() -> None:
+    wrong = [
+        "train.objective={kind: reward_gradient, clip: 2}",
+        "judge.judge={use: 'tests.support.fakes:HashJudgeSpec'}",
+    ]
+    recipe = load_recipe("tiny", wrong)
+    (finding,) = check_judge_gradient(recipe)
+    assert finding.setting == "train.objective" and "judge.judge" in finding.problem
+    (cure,) = ways_in(str(finding.next_step))
+    assert not [*check_judge_gradient(load_recipe("tiny", [*wrong, *cure]))]
+    assert not [*check_judge_gradient(load_recipe("tiny", wrong[:1]))], "the sandbox's judge gives one"
 
 
 # ---------------------------------------------------------------------------------------------- in the middle of work

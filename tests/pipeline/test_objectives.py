@@ -15,6 +15,7 @@ from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.store.run import Run
 from rushes.train.data import TrainingSet
 from rushes.train.handover import Material
+from tests.support.judges import SMOOTH
 from tests.support.tiny_families import TINY
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
@@ -27,6 +28,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "crd": {"kind": "crd", "num_takes": 2, "min_gap": 0.0},
     "rvm": {"kind": "rvm"},
     "awm": {"kind": "awm"},
+    "online": {"kind": "online", "normalise": "sigma_bin", "denoiser": "base", "num_ode_steps": 2},
+    "reward_gradient": {"kind": "reward_gradient"},
 }
 
 
@@ -36,12 +39,14 @@ def spec_of(kind: str, **settings: Any) -> TrainSpec:
 
 
 def test_runs_train_by_each_objective_on_the_same_clips(tmp_path: Path) -> None:
-    """One run folder: clips and answers are made once, for all of them."""
+    """One run folder: clips and answers are made once, for all of them but the one that needs another judge."""
     recipe = tiny_recipe(make_tiny_wan(tmp_path / "model"))
     for kind in KINDS:
-        lora = LoraSpec(rank=2, alpha=2) if kind in ("flow", "dpo", "awm") else None
+        lora = LoraSpec(rank=2, alpha=2) if kind in ("flow", "dpo", "awm", "reward_gradient") else None
         train = spec_of(kind, lora=lora, **({"num_steps": None, "num_epochs": 1.5} if kind == "dpo" else {}))
         made = recipe.model_copy(update={"train": train})
+        if kind == "reward_gradient":  # the judge of the others gives none
+            made = made.model_copy(update={"judge": SMOOTH})
         assert improve(made, tmp_path / "run", allow_change=True) is not None
     with Run.view(tmp_path / "run") as run:
         checkpoints = run.checkpoints.all()

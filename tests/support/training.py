@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from rushes.families.family import PLAIN, Conditions, Family
+from rushes.plugins import objective_needs
 from rushes.recipe.base import BaseModelSpec, ShapeSpec
 from rushes.recipe.runtime import PreviewRuntime, TrainRuntime
 from rushes.recipe.train import TrainSpec
@@ -21,6 +22,7 @@ from rushes.train.handover import Material
 from rushes.train.job import checkpoint_of, ready
 from rushes.train.loop import optimise
 from rushes.train.preview import PreviewOrder
+from tests.support.judges import smooth_order
 from tests.support.sandbox_recipe import MODEL
 
 
@@ -72,6 +74,7 @@ def assignment_of(
         offload="none",
         device="cpu",
         num_threads=1,
+        judge=None if objective_needs(spec).judge == "none" else smooth_order(10),
         scratch=scratch,
         blobs=Blobs(folder.parent / "blobs"),
         log=EventLog(folder / "events.jsonl"),

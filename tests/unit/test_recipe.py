@@ -145,6 +145,16 @@ MISTAKES = [
     ("train: {realism: {kind: flow}}", [], ["train.realism.kind", "one of 'none', 'real_flow', 'moments'", "'flow'"]),
     ("train: {batch_size: 3, num_accumulation: 2}", [], ["multiple of train.num_accumulation", "3 and 2"]),
     ("train: {realism: {kind: moments}, num_accumulation: 2}", [], ["train.num_accumulation: 1", "whole batch"]),
+    (
+        "train: {objective: {kind: reward_gradient}}\njudge: {judge: {kind: vlm, model: {kind: server, model: eyes}}}",
+        [],
+        ["train.objective: reward_gradient needs the gradient of judge.judge", "'eyes' is on a server", "kind: online"],
+    ),
+    (
+        "train: {objective: {kind: online, num_ode_steps: 2}}\nruntime: {train: {num_processes: 2, parallel: fsdp}}",
+        [],
+        ["train.objective.num_ode_steps", "runtime.train.parallel: ddp"],
+    ),
     ("weights: {kind: plugin}", [], ["weights.kind must be 'plugin' exactly when weights.plugin is set"]),
     ("name: 3", [], ["name", 'write it in quotes: "3"']),
     ("prompts: {writer: {kind: fixd}}", [], ["prompts.writer.kind", "did you mean fixed?"]),

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from rushes.errors import RecipeError
 from rushes.families.family import Conditions
-from rushes.families.loaded import LoadedPipeline, check_sampler, check_shape, generators, to_frames
-from rushes.families.path import Path, RoundPath
+from rushes.families.loaded import LoadedPipeline, check_sampler, check_shape, generators
+from rushes.families.path import NUM_TIMESTEPS, Path, RoundPath
 from rushes.families.texts import TextStates
 from rushes.recipe.base import ShapeSpec
 from rushes.records import SamplerSettings
@@ -97,11 +97,17 @@ class CogVideoX(LoadedPipeline):
         scheduler_class = SCHEDULERS[sampler.scheduler]
         return scheduler_class.from_config(self.scheduler_config, timestep_spacing="trailing")
 
-    @torch.no_grad()
-    def decode(self, latents: Tensor) -> list[Frames]:
-        """uint8 frames of each clip, exactly as the pipeline's own `output_type="np"` rounds them."""
+    def decoded(self, latents: Tensor) -> Tensor:
+        """The autoencoder's output, about -1 to 1, without the extra frame of CogVideoX 1.5."""
         z = 1 / self.pipeline.vae_scaling_factor_image * latents[:, :, self.num_extra :]
-        return to_frames(self.pipeline.vae.decode(z.to(self.pipeline.vae.dtype)).sample)
+        video: Tensor = self.pipeline.vae.decode(z.to(self.pipeline.vae.dtype)).sample
+        return video
+
+    def last_sigma(self, sampler: SamplerSettings) -> float:
+        """The middle of the sigmas that fall into the scheduler's last timestep."""
+        scheduler = self.make_scheduler(sampler)
+        scheduler.set_timesteps(sampler.num_steps)
+        return (float(scheduler.timesteps[-1]) + 0.5) / NUM_TIMESTEPS
 
     @torch.no_grad()
     def encode(self, frames: Sequence[Frames]) -> Tensor:

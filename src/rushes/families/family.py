@@ -137,6 +137,18 @@ class Family(Protocol):
         """uint8 frames (T, H, W, 3) of latents (N, C, t, h, w), as the pipeline's own `output_type="np"` gives them."""
         ...
 
+    def decoded(self, latents: Tensor) -> Tensor:
+        """The autoencoder's output (N, 3, T, H, W), about -1 to 1, for these latents, with their gradient."""
+        ...
+
+    def last_sigma(self, sampler: SamplerSettings) -> float:
+        """Noise level, 0 to 1, from which a sampler takes its last step.
+
+        Raises:
+            RecipeError: this family does not support a sampler setting.
+        """
+        ...
+
     def encode(self, frames: Sequence[Frames]) -> Tensor:
         """Latents (N, C, t, h, w) of clips given as uint8 frames (T, H, W, 3); the mode of the posterior."""
         ...

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
 from rushes.families.family import Conditions
-from rushes.families.loaded import LoadedPipeline, check_sampler, check_shape, refuse_setting, to_frames
+from rushes.families.loaded import LoadedPipeline, check_sampler, check_shape, refuse_setting
 from rushes.families.path import STRAIGHT, Path
 from rushes.families.texts import TextStates
 from rushes.recipe.base import ShapeSpec
@@ -81,11 +82,17 @@ class Hunyuan(LoadedPipeline):
             raise refuse_setting(self.name, "guidance_scale", expected="1.0", got=sampler.guidance_scale, why=why)
         return FlowMatchEulerDiscreteScheduler.from_config(self.scheduler_config, shift=sampler.shift)
 
-    @torch.no_grad()
-    def decode(self, latents: Tensor) -> list[Frames]:
-        """uint8 frames of each clip, exactly as the pipeline's own `output_type="np"` rounds them."""
+    def decoded(self, latents: Tensor) -> Tensor:
+        """The autoencoder's output, about -1 to 1, as the pipeline computes it."""
         vae = self.pipeline.vae
-        return to_frames(vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0])
+        video: Tensor = vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
+        return video
+
+    def last_sigma(self, sampler: SamplerSettings) -> float:
+        """The last level of the scheduler's list before 0, made from the levels that the stock pipeline names."""
+        scheduler = self.make_scheduler(sampler)
+        scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / sampler.num_steps, sampler.num_steps))
+        return float(scheduler.sigmas[-2])
 
     @torch.no_grad()
     def encode(self, frames: Sequence[Frames]) -> Tensor:

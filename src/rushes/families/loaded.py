@@ -199,6 +199,15 @@ class LoadedPipeline:
 
     # ---------------------------------------------------------------- pixels
 
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> list[Frames]:
+        """uint8 frames of each clip, exactly as the pipeline's own `output_type="np"` rounds them."""
+        return to_frames(self.decoded(latents))
+
+    def decoded(self, latents: Tensor) -> Tensor:
+        """The autoencoder's output (N, 3, T, H, W), about -1 to 1; every family has its own."""
+        raise NotImplementedError
+
     def pixels(self, frames: Sequence[Frames]) -> Tensor:
         """From uint8 frames (T, H, W, 3) per clip to an autoencoder's input: (N, 3, T, H, W) in [-1, 1]."""
         return torch.from_numpy(np.stack(frames)).to(self.device).permute(0, 4, 1, 2, 3).float() / 127.5 - 1

@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
 from rushes.families.family import Conditions
-from rushes.families.loaded import LoadedPipeline, check_sampler, check_shape, generators, to_frames
+from rushes.families.loaded import LoadedPipeline, check_sampler, check_shape, generators
 from rushes.families.path import STRAIGHT, Path
 from rushes.families.texts import TextStates
 from rushes.recipe.base import ShapeSpec
@@ -92,9 +93,8 @@ class LTX(LoadedPipeline):
             changes["shift_terminal"] = None
         return FlowMatchEulerDiscreteScheduler.from_config(config, **changes)
 
-    @torch.no_grad()
-    def decode(self, latents: Tensor) -> list[Frames]:
-        """uint8 frames of each clip, as the pipeline's own `output_type="np"` gives them for the constants above."""
+    def decoded(self, latents: Tensor) -> Tensor:
+        """The autoencoder's output, about -1 to 1, as the pipeline computes it for the constants above."""
         vae = self.pipeline.vae
         z = self.pipeline._denormalize_latents(latents, vae.latents_mean, vae.latents_std, vae.config.scaling_factor)
         timestep = None
@@ -107,7 +107,14 @@ class LTX(LoadedPipeline):
         with torch.random.fork_rng(devices):
             # Some decoders draw their own noise from the global generator.
             torch.manual_seed(DECODE_SEED)
-            return to_frames(vae.decode(z.to(vae.dtype), timestep, return_dict=False)[0])
+            video: Tensor = vae.decode(z.to(vae.dtype), timestep, return_dict=False)[0]
+        return video
+
+    def last_sigma(self, sampler: SamplerSettings) -> float:
+        """The last level of the scheduler's list before 0, made from the levels that the stock pipeline names."""
+        scheduler = self.make_scheduler(sampler)
+        scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / sampler.num_steps, sampler.num_steps))
+        return float(scheduler.sigmas[-2])
 
     @torch.no_grad()
     def encode(self, frames: Sequence[Frames]) -> Tensor:

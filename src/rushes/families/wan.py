@@ -18,7 +18,7 @@ from torch import Tensor
 
 from rushes.errors import InputError
 from rushes.families.family import Conditions
-from rushes.families.loaded import LoadedPipeline, check_sampler, check_shape, to_frames
+from rushes.families.loaded import LoadedPipeline, check_sampler, check_shape
 from rushes.families.path import STRAIGHT, Path
 from rushes.families.texts import TextStates
 from rushes.recipe.base import ShapeSpec
@@ -68,13 +68,19 @@ class Wan(LoadedPipeline):
             latents=noise.to(self.device),
         )
 
-    @torch.no_grad()
-    def decode(self, latents: Tensor) -> list[Frames]:
-        """uint8 frames of each clip, exactly as the pipeline's own `output_type="np"` rounds them."""
+    def decoded(self, latents: Tensor) -> Tensor:
+        """The autoencoder's output, about -1 to 1, as the pipeline computes it."""
         mean, std = self._statistics()
         # Divided by 1 / std, not multiplied by std, as the stock pipeline does: the last bit can change a pixel.
         z = latents / (1.0 / std) + mean
-        return to_frames(self.pipeline.vae.decode(z.to(self.pipeline.vae.dtype)).sample)
+        video: Tensor = self.pipeline.vae.decode(z.to(self.pipeline.vae.dtype)).sample
+        return video
+
+    def last_sigma(self, sampler: SamplerSettings) -> float:
+        """The last level of the scheduler's own list before 0."""
+        scheduler = make_scheduler(sampler)
+        scheduler.set_timesteps(sampler.num_steps)
+        return float(scheduler.sigmas[sampler.num_steps - 1])
 
     @torch.no_grad()
     def encode(self, frames: Sequence[Frames]) -> Tensor:

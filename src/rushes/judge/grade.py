@@ -10,7 +10,7 @@ from statistics import fmean
 from rushes.errors import TrainingError
 from rushes.judge.key import answer_keys
 from rushes.recipe.judge import JudgeSpec
-from rushes.records import Answer, Clip, Outcome, Part, Prompt, Score, Scored, Unscored
+from rushes.records import Answer, Clip, Outcome, Part, Prompt, Question, Score, Scored, Unscored
 
 
 def grade(
@@ -34,16 +34,23 @@ def grade(
 
 
 def _score(clip: Clip, prompt: Prompt, answers: Sequence[Answer | None], spec: JudgeSpec) -> Score:
-    outcome = _outcome(prompt, answers, spec)
+    outcome = outcome_of(prompt.questions, answers, spec.aggregate)
     return Score(clip_key=clip.key, prompt_key=clip.prompt_key, dimension=clip.dimension, outcome=outcome)
 
 
-def _outcome(prompt: Prompt, answers: Sequence[Answer | None], spec: JudgeSpec) -> Outcome:
-    if not prompt.questions:
+def outcome_of(questions: Sequence[Question], answers: Sequence[Answer | None], how: str) -> Outcome:
+    """The score of one clip, or why there is none: every question must be answered.
+
+    Args:
+        questions: of its prompt.
+        answers: one for each, in order; None where the judge failed.
+        how: see `aggregate`.
+    """
+    if not questions:
         return Unscored(reason="the prompt has no questions")
     parts: list[Part] = []
     missing: list[str] = []
-    for question, answer in zip(prompt.questions, answers, strict=True):
+    for question, answer in zip(questions, answers, strict=True):
         p_expected = answer.p_expected if answer is not None else None
         if p_expected is not None:
             parts.append(Part(name=question.text, value=p_expected))
@@ -52,7 +59,7 @@ def _outcome(prompt: Prompt, answers: Sequence[Answer | None], spec: JudgeSpec) 
             missing.append(f"{question.text!r}: {why}")
     if missing:
         return Unscored(reason=f"no answer to {len(missing)} of {len(answers)} questions: {'; '.join(missing)}")
-    return Scored(value=aggregate([part.value for part in parts], spec.aggregate), parts=tuple(parts))
+    return Scored(value=aggregate([part.value for part in parts], how), parts=tuple(parts))
 
 
 def aggregate(p: Sequence[float], how: str) -> float:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rushes.errors import InputError
 from rushes.judge.asked import num_frames_for, positions, shrunk, turns
+from rushes.judge.gradient import PixelRequest
 from rushes.judge.probability import p_yes, spellings
 from rushes.judge.vlm_model import LocalVlm, Timing
+from rushes.judge.vlm_pixels import shrunk_to, with_gradient
 from rushes.judge.vlm_prefix import agrees, first_words
 from rushes.recipe.models import VlmAskingSpec
 from rushes.records import Question
@@ -49,6 +51,67 @@ class LocalVlmJudge:
         """
         return [self._clip(request) for request in requests]
 
+    def margins(self, requests: Sequence[PixelRequest]) -> list[torch.Tensor | Failed]:
+        """The logit of yes less that of no for each question, with its graph; see `rushes.judge.gradient`.
+
+        Raises:
+            InputError: the model cannot be loaded, or has no tokens for yes and no.
+            RecipeError: no gradient passes through its processor.
+        """
+        return [self._margins(request) for request in requests]
+
+    def _margins(self, request: PixelRequest) -> torch.Tensor:
+        import torch
+
+        found: dict[int, torch.Tensor] = {}
+        counts = [num_frames_for(question.dimension, self.spec) for question in request.questions]
+        for count in dict.fromkeys(counts):
+            rows = [i for i, each in enumerate(counts) if each == count]
+            logits_QV = self._first_word_of_pixels(request, [request.questions[i] for i in rows], count).float()
+            yes, no = (logits_QV[:, self._spellings[word]].logsumexp(dim=-1) for word in ("yes", "no"))
+            found |= dict(zip(rows, yes - no, strict=True))
+        return torch.stack([found[i] for i in range(len(request.questions))])
+
+    def _first_word_of_pixels(self, request: PixelRequest, questions: Sequence[Question], count: int) -> torch.Tensor:
+        """Logits of the first word of each answer, shape Q, V, of the frames that `answer` would show."""
+        inputs = self.pixel_inputs(request, questions, count)
+        logits_QTV: torch.Tensor = self.vlm.model(
+            **inputs.to(self.vlm.runtime.device, self.vlm.model.dtype), **self._only_last
+        ).logits
+        return logits_QTV[:, -1]
+
+    def pixel_inputs(self, request: PixelRequest, questions: Sequence[Question], count: int) -> Any:
+        """The model's inputs for questions about `count` frames, with a graph back to them; no weights are loaded.
+
+        Raises:
+            InputError: the model's processor cannot be loaded.
+            RecipeError: no gradient passes through it.
+        """
+        import torch
+
+        shown = positions(len(request.frames_THWC), count)
+        exact = request.frames_THWC[[*shown]]
+        frames = shrunk(exact.detach().round().to(torch.uint8).cpu().numpy(), self.spec.max_side_px)
+        texts, timing = self._asked(questions, len(request.frames_THWC), request.fps, shown)
+        inputs = self.vlm.inputs(texts, frames, timing)
+        small = shrunk_to(exact, *frames.shape[1:3]).to(inputs["input_ids"].device)
+        inputs.update(with_gradient(inputs, small, self.vlm.processor, self.vlm.spec.model))
+        return inputs
+
+    def _asked(
+        self, questions: Sequence[Question], num_frames: int, fps: float, shown: tuple[int, ...]
+    ) -> tuple[list[str], Timing]:
+        """The conversation of each question, and when the shown frames are."""
+        labelled = () if self.vlm.takes_video else shown
+        texts = [
+            self.vlm.as_text(turns(self.spec, each.text, num_frames, fps, labelled), len(shown)) for each in questions
+        ]
+        return texts, Timing(num_frames, fps, shown)
+
+    @property
+    def _only_last(self) -> dict[str, int]:
+        return {"logits_to_keep": 1} if self.vlm.keeps_few_logits else {}
+
     def _clip(self, request: JudgeRequest) -> tuple[GivenAnswer, ...]:
         found: dict[int, GivenAnswer] = {}
         counts = [num_frames_for(question.dimension, self.spec) for question in request.questions]
@@ -74,12 +137,7 @@ class LocalVlmJudge:
         frames_THWC = request.video.frames_THWC
         shown = positions(len(frames_THWC), count)
         frames = shrunk(frames_THWC[[*shown]], self.spec.max_side_px)
-        timing = Timing(len(frames_THWC), request.video.fps, shown)
-        labelled = () if self.vlm.takes_video else shown
-        texts = [
-            self.vlm.as_text(turns(self.spec, each.text, len(frames_THWC), request.video.fps, labelled), len(shown))
-            for each in questions
-        ]
+        texts, timing = self._asked(questions, len(frames_THWC), request.video.fps, shown)
         if len(texts) == 1 or self._shares is False:
             return self._plain(texts, frames, timing)
         return self._shared(texts, frames, timing)
@@ -89,10 +147,9 @@ class LocalVlmJudge:
         import torch
 
         inputs = self.vlm.inputs(texts, frames_THWC, timing)
-        options = {"logits_to_keep": 1} if self.vlm.keeps_few_logits else {}
         with torch.inference_mode():
             logits_QTV: torch.Tensor = self.vlm.model(
-                **inputs.to(self.vlm.runtime.device, self.vlm.model.dtype), **options
+                **inputs.to(self.vlm.runtime.device, self.vlm.model.dtype), **self._only_last
             ).logits
         # Padding is on the left, so the last position is the end of every question.
         return logits_QTV[:, -1]

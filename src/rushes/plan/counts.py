@@ -18,7 +18,7 @@ from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.dimensions import known, probed
 from rushes.recipe.prompts import CLIPS_PER_REAL_CLIP, DRAFTS_PER_EVALUATION_PROMPT
 from rushes.recipe.recipe import Recipe, as_draft
-from rushes.recipe.train import in_steps
+from rushes.recipe.train import in_steps, num_own_rows
 from rushes.records import Answer, Clip, KeyedRecord, Measurement, Sample, SamplerSettings, WatchPoint
 from rushes.store.run import Run
 
@@ -181,14 +181,27 @@ def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
     units: dict[Kind, float] = {"clip_calls": num_clips * calls, "decodes": num_clips * recipe.generate.decode}
     generate = StageWork("generate", "clips at most", num_clips, units, {"clips": num_clips})
     judge = StageWork("judge", "answers, about", num_answers, {"answers": num_answers}, {"answers": num_answers})
+    trained: dict[Kind, float] = {"train_clips": num_steps * recipe.train.batch_size}
     train = StageWork(
         "train",
         f"steps of {recipe.train.batch_size} clips",
         num_steps,
-        {"train_clips": num_steps * recipe.train.batch_size, "encodes": _num_encoded(recipe, num_clips)},
+        {**trained, "encodes": _num_encoded(recipe, num_clips), **_judged_in_training(recipe, num_steps)},
         {"checkpoints": rounds * _num_kept(recipe)},
     )
     return generate, judge, train
+
+
+def _judged_in_training(recipe: Recipe, num_steps: int) -> dict[Kind, float]:
+    """What an objective asks the judge in so many steps, at most: own clips decoded, and their questions answered.
+
+    With a gradient each costs as much as three without.
+    """
+    needs = objective_needs(recipe.train)
+    if needs.judge == "none":
+        return {}
+    num = num_steps * num_own_rows(recipe.train, needs) * (3 if needs.judge == "gradient" else 1)
+    return {"decodes": num, "answers": num * QUESTIONS_PER_PROMPT}
 
 
 def num_looks(recipe: Recipe) -> int:
@@ -297,6 +310,7 @@ def units_done(run: Run, recipe: Recipe) -> dict[str, dict[Kind, float]]:
         "checkpoints": {
             "train_clips": steps * recipe.train.batch_size,
             "encodes": sum(each.source == "real" or recipe.generate.latents == "reencoded" for each in samples),
+            **_judged_in_training(recipe, steps),
         },
     }
     tables = run.tables()

@@ -119,7 +119,7 @@ def prices_of(home: Path, recipe: Recipe) -> Prices:
         same = [kind for kind, paths in _DEPENDS.items() if all(_at(old, p) == _at(new, p) for p in paths)]
         if _at(old, "runtime.device") != recipe.runtime.device:
             same = []
-        done = _Done(run.clips.all(), run.checkpoints.all(), spent(run.costs())) if same else _Done((), (), {})
+        done = _done(run) if same else _Done((), (), {})
         prices = ((kind, _price(done, kind, old, recipe.base)) for kind in same)
         found = {kind: Price(price, str(run.home)) for kind, price in prices if price is not None}
         if recipe.generate.draft is not None and (call := found.get("clip_calls")) is not None:
@@ -131,6 +131,11 @@ def prices_of(home: Path, recipe: Recipe) -> Prices:
             if "train_clips" in same
             else None,
         )
+
+
+def _done(run: Run) -> _Done:
+    judged = [float(each.get("seconds", 0)) for each in run.log.read() if each["event"] == "judge_asked_in_training"]
+    return _Done(run.clips.all(), run.checkpoints.all(), spent(run.costs()), sum(judged))
 
 
 def _settings(home: Path) -> dict[str, Any]:
@@ -156,12 +161,14 @@ class _Done:
     clips: Sequence[Clip]
     checkpoints: Sequence[Checkpoint]
     spent: Mapping[str, Spent]
+    judging_s: float = 0.0
+    """Seconds of training in which its objective decoded clips and asked the judge: counted as that."""
 
 
 def _price(run: _Done, kind: Kind, settings: Mapping[str, Any], base: BaseModelSpec) -> float | None:
     """Seconds per unit; for training from its checkpoints, which include all sessions but no set-up."""
     if kind == "train_clips":
-        seconds = sum(one.seconds for one in run.checkpoints)
+        seconds = max(0.0, sum(one.seconds for one in run.checkpoints) - run.judging_s)
         units = sum(one.step for one in run.checkpoints) * int(_at(settings, "train.batch_size") or 0)
     else:
         booked = run.spent.get(_TABLE[kind], Spent(0.0, 0))

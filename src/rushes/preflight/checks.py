@@ -11,11 +11,11 @@ from typing import Final
 from rushes.findings import Finding, Unready
 from rushes.preflight.device import check_executor, check_gpus, check_optimizer, check_runtime_device
 from rushes.preflight.folders import check_fixed_prompts, check_real_folder, check_suite
-from rushes.preflight.local_models import check_local_models, check_model_configs
+from rushes.preflight.local_models import check_judge_pixels, check_local_models, check_model_configs
 from rushes.preflight.measured import check_coverage, check_measurement, check_questions, check_training_clips
 from rushes.preflight.model import check_base_model, check_family, check_samplers, check_shapes, check_text_length
 from rushes.preflight.packages import check_packages
-from rushes.preflight.plugins import check_builds, check_plugin_findings, check_plugins
+from rushes.preflight.plugins import check_builds, check_judge_gradient, check_plugin_findings, check_plugins
 from rushes.preflight.resources import check_disk, check_memory
 from rushes.preflight.servers import check_servers
 from rushes.preflight.texts import check_captions
@@ -33,6 +33,7 @@ OF_RECIPE: Final[tuple[Check, ...]] = (
     check_questions,
     check_coverage,
     check_measurement,
+    check_judge_gradient,
 )
 """What is wrong on every machine."""
 
@@ -53,7 +54,12 @@ OF_MACHINE: Final[tuple[Check, ...]] = (
 """What is wrong on this machine: other files, packages, servers or GPUs would mend it."""
 
 
-FETCHED: Final[tuple[Check, ...]] = (check_base_model, check_model_configs, check_captions)
+FETCHED: Final[tuple[Check, ...]] = (
+    check_base_model,
+    check_model_configs,
+    check_judge_pixels,
+    check_captions,
+)
 """What may ask the Hub for a small file."""
 
 

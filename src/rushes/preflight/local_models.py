@@ -9,10 +9,14 @@ from pydantic import BaseModel
 
 from rushes.errors import UserError
 from rushes.findings import Finding
+from rushes.judge.asked import num_frames_for
+from rushes.judge.gradient import PixelRequest
 from rushes.llm.pretrained import explained, source
+from rushes.plugins import objective_needs
 from rushes.preflight.plugins import usable
-from rushes.recipe.models import LocalModelSpec
+from rushes.recipe.models import LocalModelSpec, VlmJudgeSpec
 from rushes.recipe.recipe import Recipe
+from rushes.records import Question
 
 
 def check_local_models(recipe: Recipe) -> Iterator[Finding]:
@@ -37,6 +41,29 @@ def check_model_configs(recipe: Recipe) -> Iterator[Finding]:
             _read_config(model, place, options)
         except UserError as error:
             yield Finding.of(setting, error)
+
+
+def check_judge_pixels(recipe: Recipe) -> Iterator[Finding]:
+    """A gradient passes through the processor of a judge whose gradient training needs; no weights are loaded."""
+    judge = recipe.judge.judge
+    try:
+        needed = objective_needs(recipe.train).judge == "gradient"
+    except UserError:  # see `check_plugins`
+        return
+    if not needed or not isinstance(judge, VlmJudgeSpec) or not isinstance(judge.model, LocalModelSpec):
+        return
+    from rushes.judge.vlm_local import LocalVlmJudge
+    from rushes.judge.vlm_model import local_vlm
+    from rushes.judge.vlm_pixels import waves
+
+    shape = recipe.shape
+    question = Question(text="Is it there?", expected="yes", dimension="any", about="presence")
+    clip = PixelRequest(waves(shape.num_frames, shape.height_px, shape.width_px), shape.fps, "", (question,))
+    try:
+        tried = LocalVlmJudge(judge, local_vlm(judge.model, recipe.runtime))
+        tried.pixel_inputs(clip, clip.questions, num_frames_for(question.dimension, judge))
+    except UserError as error:
+        yield Finding.of("judge.judge", error)
 
 
 def _read_config(model: LocalModelSpec, place: str, options: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from rushes.errors import RecipeError, UserError
 from rushes.findings import Checkable, Finding
+from rushes.judge.gradient import gradient_problem
 from rushes.plugins import (
     ANY,
     CLIP_SOURCE,
@@ -24,6 +25,7 @@ from rushes.plugins import (
     WRITER,
     Role,
     build,
+    name_of,
     objective_needs,
     resolved,
 )
@@ -88,6 +90,23 @@ def _fitting_batch(train: TrainSpec, needs: ObjectiveNeeds, num_processes: int) 
         for size in sizes
         if unit_problem(train.model_copy(update={"batch_size": size}), needs, num_processes) is None
     )
+
+
+def check_judge_gradient(recipe: Recipe) -> Iterator[Finding]:
+    """A judge whose gradient training needs gives one; no weights are loaded."""
+    try:
+        needed = objective_needs(recipe.train).judge == "gradient"
+        problem = gradient_problem(recipe.judge) if needed else None
+    except UserError:  # see `check_plugins`
+        return
+    if problem is not None:
+        yield Finding(
+            "train.objective",
+            f"the objective needs the gradient of judge.judge: {problem}",
+            expected="a judge that runs in this process and has margins(), see rushes.judge.gradient",
+            got=name_of(recipe.judge.judge, JUDGE),
+            next_step="--set 'train.objective={kind: online}', which needs only scores, or another judge.judge",
+        )
 
 
 def check_plugin_findings(recipe: Recipe) -> Iterator[Finding]:

@@ -141,7 +141,58 @@ class AwmSpec(Spec):
         return ObjectiveNeeds(reference=True, columns=("advantage",))
 
 
-BuiltInObjective = FlowSpec | NftSpec | DpoSpec | CrdSpec | RvmSpec | AwmSpec
+class OnlineSpec(Spec):
+    """Flow matching weighted by the judge's score of what a noisy clip is denoised into (the paper's online form)."""
+
+    spec_name: ClassVar[str] = "objective.online"
+
+    kind: Literal["online"] = "online"
+    max_sigma: Annotated[Share, Field(gt=0)] = 0.6
+    """Highest noise level at which the judge is asked. Above it a denoised clip is a blur, and the stored score of the
+    whole clip counts."""
+    normalise: Literal["none", "sigma_bin"] = "none"
+    """`sigma_bin` divides each score by the running mean at its noise level, which takes out that all clips look worse
+    at high noise; `none` takes scores as they are, which moves the weight to low noise."""
+    denoiser: Literal["tuned", "base"] = "tuned"
+    """Which model denoises: the one in training, or the frozen one that the round starts from."""
+    num_ode_steps: Annotated[int, Field(ge=1, le=4)] = 1
+    """Steps from the noise level to 0. More give better frames; each after the first is one more forward pass."""
+    times_offline: bool = False
+    """Multiply the score of the denoised clip by that of the stored one."""
+    strength: Positive = 1.0
+    """Factor of the loss."""
+
+    def needs(self) -> ObjectiveNeeds:
+        """Scores, stored ones and new ones, and the frozen start if that denoises."""
+        return ObjectiveNeeds(reference=self.denoiser == "base", judge="value", columns=("score",))
+
+
+class RewardGradientSpec(Spec):
+    """Up the gradient of a frozen judge, through the decoder and one denoising step of a stored clip (DRaFT, ReFL)."""
+
+    spec_name: ClassVar[str] = "objective.reward_gradient"
+
+    kind: Literal["reward_gradient"] = "reward_gradient"
+    at: Literal["low_noise", "last_step"] = "low_noise"
+    """Where a clip is denoised in one step: at noise levels up to `max_sigma`, or at that of the last sampling step."""
+    max_sigma: Annotated[Share, Field(gt=0)] = 0.3
+    """at: low_noise: the highest noise level. Higher ones are denoised into a blur."""
+    last_sigma: Annotated[Share, Field(gt=0)] | None = None
+    """at: last_step: its noise level; null for that of `generate.sampler`."""
+    clip: Positive | None = 1.0
+    """Largest root mean square of the judge's gradient of a clip, in units in which the pull is about that of flow
+    matching at 1; null takes the gradient as it is."""
+    strength: Positive = 1.0
+    """Factor of the loss."""
+
+    def needs(self) -> ObjectiveNeeds:
+        """The judge's gradient, at low noise; clips that the judge could not score are left out."""
+        at_last = self.last_sigma or 0.0
+        levels = (at_last, at_last) if self.at == "last_step" else (0.0, self.max_sigma)
+        return ObjectiveNeeds(judge="gradient", sigma_range=levels, columns=("score",))
+
+
+BuiltInObjective = FlowSpec | NftSpec | DpoSpec | CrdSpec | RvmSpec | AwmSpec | OnlineSpec | RewardGradientSpec
 """The objectives that Rushes has."""
 ObjectiveSpec = Annotated[BuiltInObjective | PluginSpec, Field(discriminator="kind")]
 """What a recipe may name."""

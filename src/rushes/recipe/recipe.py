@@ -11,7 +11,7 @@ from rushes.recipe.diagnose import DiagnoseSpec
 from rushes.recipe.generate import GenerateSpec
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.measure import MeasureSpec
-from rushes.recipe.models import models_named
+from rushes.recipe.models import ServerModelSpec, VlmJudgeSpec, models_named
 from rushes.recipe.prompts import PromptsSpec
 from rushes.recipe.runtime import BudgetSpec, RuntimeSpec
 from rushes.recipe.train import TrainSpec, parallel_problem
@@ -72,6 +72,18 @@ class StagesSpec(Spec):
             raise ValueError(
                 "generate.decode: false leaves no frames to judge or to encode again: set weights.kind: uniform, "
                 "train.objective: {kind: flow} and generate.latents: sampler, or generate.decode: true"
+            )
+        judge = self.judge.judge
+        if (
+            objective.kind == "reward_gradient"
+            and isinstance(judge, VlmJudgeSpec)
+            and isinstance(judge.model, ServerModelSpec)
+        ):
+            raise ValueError(
+                f"train.objective: reward_gradient needs the gradient of judge.judge, and {judge.model.model!r} is on "
+                "a server, which returns probabilities alone: name a judge that runs in this process (judge.judge: "
+                "{kind: vlm, model: {kind: transformers, ...}}), or set train.objective: {kind: online}, which needs "
+                "only scores"
             )
         same = models_named(self.judge.judge) & models_named(self.measure.measurer)
         if same and not self.measure.same_model_as_judge:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from rushes.errors import TrainingError
-from rushes.recipe.objectives import FlowSpec, ObjectiveSpec
+from rushes.recipe.objectives import FlowSpec, ObjectiveSpec, OnlineSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import TrainRuntime
 from rushes.records.base import Count, Share, Size
@@ -231,6 +231,11 @@ def parallel_problem(train: TrainSpec, runtime: TrainRuntime) -> str | None:
         return (
             "train.realism.kind 'moments' compares a whole batch with the real clips, but several processes split "
             "the batch: use real_flow, or runtime.train.num_processes: 1"
+        )
+    if runtime.parallel == "fsdp" and isinstance(train.objective, OnlineSpec) and train.objective.num_ode_steps > 1:
+        return (
+            "train.objective.num_ode_steps above 1 takes more passes in processes with more own clips, and sharded "
+            "weights need all processes in every pass: set it to 1, or runtime.train.parallel: ddp"
         )
     if runtime.parallel == "fsdp" and train.optimizer == "adamw_8bit":
         return (

@@ -49,6 +49,11 @@ class ObjectiveNeeds:
     """All clips of a unit get the same noise and noise level, and the caption of all of them is dropped or of none."""
     min_gap: float = 0.0
     """Pairs and groups whose scores differ by no more than this are left out."""
+    judge: Literal["none", "value", "gradient"] = "none"
+    """What it asks the judge in every step about clips that the model denoises: nothing; their scores; by how much the
+    judge's logit changes with their latents, which not every judge can tell. They are decoded for it."""
+    sigma_range: tuple[float, float] = (0.0, 1.0)
+    """The noise levels of own clips are drawn between these; equal ones fix them."""
     columns: tuple[Column, ...] = ()
     """What the objective reads; a clip that lacks one of them is not drawn. With `weight` single clips are drawn in
     proportion to it; without, all units are drawn equally often."""

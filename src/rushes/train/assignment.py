@@ -15,6 +15,7 @@ from rushes.records import BlobRef
 from rushes.store.blobs import Blobs
 from rushes.store.events import EventLog
 from rushes.store.identity import seed_from_key
+from rushes.train.judging import JudgeOrder
 from rushes.train.preview import PreviewOrder
 
 
@@ -46,6 +47,8 @@ class Assignment(BaseModel):
     """Kind of device, `cpu` or `cuda`."""
     num_threads: int
     """CPU threads of torch, per process."""
+    judge: JudgeOrder | None = None
+    """What the objective asks the recipe's judge in every step; None for objectives that do not."""
     scratch: Path
     """Absolute path of the folder with the resumable state and the training data; every process can read it."""
     blobs: Blobs

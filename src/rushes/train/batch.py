@@ -5,9 +5,9 @@ Legend: B batch, C latent channels, T latent frames, H W latent size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from rushes.families.texts import TextStates
 
@@ -35,6 +35,32 @@ class FlowBatch:
     """True for the latents of a real clip (bool)."""
 
 
+class JudgeHook(Protocol):
+    """The recipe's judge, asked about latents: it decodes them, and counts what it does."""
+
+    def value(self, clean_BCTHW: torch.Tensor, rows_B: torch.Tensor) -> torch.Tensor:
+        """Scores in [0, 1], (B,), as of stored clips; NaN where the judge gave none. Without gradient.
+
+        Args:
+            clean_BCTHW: clean latents of one clip or more.
+            rows_B: the row of each in the training data, which knows its questions.
+        """
+        ...
+
+    def gradient(self, clean_BCTHW: torch.Tensor, rows_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """How sure the judge is of the expected answers, and how that changes with the latents.
+
+        Returns:
+            The logit of the expected answer less that of the other, the mean over a clip's questions, (B,), NaN where
+            the judge gave none; and its derivative by the latents, (B, C, T, H, W), 0 there. Both without graph.
+        """
+        ...
+
+
+Predict = Callable[[Literal["tuned", "base"], "torch.Tensor", "torch.Tensor"], "torch.Tensor"]
+"""(model, z_t of shape BCTHW, sigma of shape B) -> velocity of the same clips elsewhere, BCTHW, without gradient."""
+
+
 @dataclass(frozen=True, eq=False)
 class OwnClips:
     """The model's own clips of a (micro-)batch, in whole units one after another, with what objectives compare."""
@@ -57,6 +83,12 @@ class OwnClips:
     """The model family's way from clean latents to noise."""
     last: Mapping[str, float] = field(default_factory=dict)
     """The last value of every curve, from the steps before: what an objective may adapt itself by."""
+    rows_B: torch.Tensor | None = None
+    """The row of each clip in the training data; None where nothing asks for it."""
+    judge: JudgeHook | None = None
+    """The judge, if the objective needs it."""
+    predict: Predict | None = None
+    """The velocity at other noisy latents of the same clips; for objectives that need the judge."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +101,8 @@ class LossTerms:
     """Factor per name; the same names."""
     diagnostics: Mapping[str, torch.Tensor] = field(default_factory=dict)
     """Finite scalars that are only recorded, each a mean over the same items as the terms, under other names."""
+    num_items: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How many items a term or a diagnostic is the mean of, by name, where they are not all own clips."""
 
     def total(self) -> torch.Tensor:
         """Sum of coefficient x term."""

@@ -101,6 +101,8 @@ class Step:
     """What the objective reads of each clip, (B,), by name: see `rushes.roles.Column`."""
     last: Mapping[str, float] = field(default_factory=dict[str, float])
     """The last value of every curve, from the steps before."""
+    rows_B: Tensor | None = None
+    """The rows of the training data that the batch holds; None where nothing asks for them."""
 
     def to(self, device: torch.device) -> Step:
         """The same step on the network's device."""
@@ -117,11 +119,14 @@ def step_batch(data: TrainingSet, spec: TrainSpec, step: int, seed: int) -> Step
     """
     needs = objective_needs(spec)
     generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
+    lowest, highest = needs.sigma_range
     rows = rows_of_step(data, spec, needs, step, seed)
     z_0, is_real = data.z_0_NCThw[rows], data.is_real_N[rows]
     epsilon = torch.randn(z_0.shape, generator=generator)
     sigma = draw_sigma(len(rows), spec.sigma_density, spec.shift, generator)
     dropped = torch.rand(len(rows), generator=generator) < spec.caption_drop
+    if (lowest, highest) != (0.0, 1.0):
+        sigma = torch.where(is_real, sigma, lowest + (highest - lowest) * sigma)
     if needs.is_tied:
         at = torch.arange(len(rows))
         first = torch.where(is_real, at, at - at % needs.unit_size)  # own clips come first, in whole units
@@ -134,4 +139,5 @@ def step_batch(data: TrainingSet, spec: TrainSpec, step: int, seed: int) -> Step
         weight_B=torch.ones(len(rows)),
         is_real_B=is_real,
     )
-    return Step(batch, {name: data.column(name)[rows] for name in needs.columns if name != "weight"})
+    columns: dict[str, Tensor] = {name: data.column(name)[rows] for name in needs.columns if name != "weight"}
+    return Step(batch, columns, rows_B=rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import torch
@@ -13,13 +13,14 @@ from torch import Tensor
 
 from rushes.errors import TrainingError
 from rushes.families.family import Family
-from rushes.plugins import needs_reference
+from rushes.plugins import needs_reference, objective_needs
 from rushes.recipe.train import TrainSpec
 from rushes.records import Checkpoint, LossSummary
 from rushes.train.assignment import Assignment
 from rushes.train.data import TrainingSet
 from rushes.train.handover import Material
 from rushes.train.lesson import BIN_PREFIX
+from rushes.train.live_judge import LiveJudge
 from rushes.train.network import Network, make_network, merged_weights
 from rushes.train.objective import TrainingLoss
 from rushes.train.objectives import build_objective
@@ -76,8 +77,33 @@ def ready(assignment: Assignment, family: Family, material: Material, parallel: 
         network = parallel.wrap(network, partial(idle_in, network, data, spec, setup, parallel))
         if parallel.rank == 0:
             assignment.log.write("training_set_up", **asdict(setup))
-        objective = objective_for(network, data, spec)
-        yield Job(network, data, objective, spec, assignment.seed, setup, material.held_out, parallel, assignment.until)
+        judge = _judge(assignment, family)
+        objective = replace(objective_for(network, data, spec), judge=judge)
+        try:
+            yield Job(
+                network, data, objective, spec, assignment.seed, setup, material.held_out, parallel, assignment.until
+            )
+        finally:
+            if judge is not None and parallel.rank == 0:
+                asked = judge.asked
+                assignment.log.write(
+                    "judge_asked_in_training",
+                    num_clips=asked.num_clips,
+                    num_missing=asked.num_missing,
+                    seconds=asked.seconds,
+                )
+
+
+def _judge(assignment: Assignment, family: Family) -> LiveJudge | None:
+    """The recipe's judge, if the objective asks it.
+
+    Raises:
+        RecipeError: it cannot be loaded, or gives no gradient where one is needed.
+    """
+    if assignment.judge is None:
+        return None
+    gradient = objective_needs(assignment.spec).judge == "gradient"
+    return LiveJudge.of(assignment.judge, family, gradient=gradient)
 
 
 def objective_for(network: Network, data: TrainingSet, spec: TrainSpec) -> TrainingLoss:

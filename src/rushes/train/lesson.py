@@ -33,6 +33,8 @@ class Lesson:
     spec: TrainSpec
     reencode: bool
     """Train on latents of the decoded clip rather than on the sampler's."""
+    asked: str | None = None
+    """Hash of what decides the judge's answers in training, see `rushes.train.judging`; None where none is asked."""
     until: int | None = None
     """Stop after this many steps, with the state kept, to go on later; None for all steps."""
 
@@ -86,6 +88,7 @@ def lesson_key(lesson: Lesson) -> str:
         "objective": resolved(lesson.spec.objective, OBJECTIVE),
         "samples": content_hash([sample.model_dump(mode="json", include=_read(needs)) for sample in lesson.samples]),
         "reencode": lesson.reencode,
+        **({} if lesson.asked is None else {"asked": lesson.asked}),
     }
     return work_key("checkpoint", spec, [lesson.parent], 0 if lesson.is_whole else lesson.last_step)
 

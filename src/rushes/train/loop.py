@@ -134,7 +134,8 @@ def _backward(job: Job, step: Step) -> tuple[dict[str, float], dict[str, float]]
                 terms = job.objective.terms(watched.velocity, part)
                 (terms.total() / spec.num_accumulation).backward()
             seen = {**terms.terms, **terms.diagnostics}
-            tally.add(seen, num_items(part.batch, seen), _errors(watched, part.batch))
+            items = {**num_items(part.batch, seen), **terms.num_items}
+            tally.add(seen, items, _errors(watched, part.batch))
     means, error_B = tally.of_batch(parallel)
     return means, error_by_sigma(error_B, step.batch.sigma_B)
 
@@ -152,7 +153,8 @@ def _slice(step: Step, rows: slice) -> Step:
         return step
     parts = {name: getattr(batch, name)[rows] for name in FlowBatch.__dataclass_fields__}
     columns = {name: values[rows] for name, values in step.columns.items()}
-    return replace(step, batch=replace(batch, **parts), columns=columns)
+    which = None if step.rows_B is None else step.rows_B[rows]
+    return replace(step, batch=replace(batch, **parts), columns=columns, rows_B=which)
 
 
 def _update(job: Job, state: State, means: Mapping[str, float], errors: Mapping[str, float]) -> None:

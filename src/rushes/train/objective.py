@@ -5,9 +5,9 @@ Realism terms and the anchor are the same for all objectives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from rushes.families.path import STRAIGHT, Path
 from rushes.families.texts import TextStates
 from rushes.recipe.train import TrainSpec
 from rushes.roles import Objective
-from rushes.train.batch import FlowBatch, LossTerms, OwnClips
+from rushes.train.batch import FlowBatch, JudgeHook, LossTerms, OwnClips, Predict
 from rushes.train.data import Step
 from rushes.train.flow import at_least_float32, squared_error, weighted_flow
 from rushes.train.realism import moment_distance
@@ -44,6 +44,8 @@ class TrainingLoss:
     """Their standard deviation."""
     path: Path = STRAIGHT
     """The model family's way from clean latents to noise."""
+    judge: JudgeHook | None = None
+    """The recipe's judge; None unless the objective asks it."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,8 +64,13 @@ class TrainingLoss:
         terms: dict[str, Tensor] = {}
         coefficients: dict[str, float] = {}
         diagnostics: dict[str, Tensor] = {}
+        num_items: Mapping[str, int] = {}
         if bool(own.any()):
-            learned = self.objective.terms(self._own(step, z_t, target, v, reference))
+            given = self._own(step, z_t, target, v, reference)
+            if self.judge is not None:
+                given = replace(given, judge=self.judge, predict=self._predict(velocity, batch.text, own))
+            learned = self.objective.terms(given)
+            num_items = learned.num_items
             terms.update(learned.terms)
             coefficients.update({name: value * share for name, value in learned.coefficients.items()})
             diagnostics.update(learned.diagnostics)
@@ -81,7 +88,7 @@ class TrainingLoss:
         if spec.anchor > 0 and reference is not None:
             terms["anchor"] = squared_error(v, reference).mean()
             coefficients["anchor"] = spec.anchor
-        return LossTerms(terms, coefficients, diagnostics)
+        return LossTerms(terms, coefficients, diagnostics, num_items)
 
     def _own(self, step: Step, z_t: Tensor, target: Tensor, v: Tensor, reference: Tensor | None) -> OwnClips:
         batch, own = step.batch, ~step.batch.is_real_B
@@ -96,7 +103,17 @@ class TrainingLoss:
             columns={**columns, "weight": batch.weight_B[own]},
             path=self.path,
             last=step.last,
+            rows_B=None if step.rows_B is None else step.rows_B[own.to(step.rows_B.device)],
         )
+
+    def _predict(self, velocity: Velocity, text: TextStates, own_B: Tensor) -> Predict:
+        @torch.no_grad()
+        def predict(model: Literal["tuned", "base"], z_t: Tensor, sigma_B: Tensor) -> Tensor:
+            chosen = velocity if model == "tuned" else self.reference
+            assert chosen is not None
+            return at_least_float32(chosen(z_t, sigma_B, text[own_B]))
+
+        return predict
 
     def _reference(self, z_t: Tensor, sigma_B: Tensor, text: TextStates, own_B: Tensor) -> Tensor | None:
         """The base's velocity where a term reads it: of all items for the anchor, else of own ones, and 0 elsewhere."""

@@ -15,12 +15,14 @@ from rushes.context import Context
 from rushes.execute.progress import ProgressUpdate
 from rushes.families.models import Model
 from rushes.plugins import objective_needs
+from rushes.recipe.objectives import RewardGradientSpec
 from rushes.recipe.train import in_steps
-from rushes.records import Checkpoint, Clip, Prompt, Sample
+from rushes.records import Checkpoint, Clip, Prompt, Sample, SamplerSettings
 from rushes.store.advance import Work, advance
 from rushes.store.blobs import Blobs
 from rushes.store.events import EventLog
 from rushes.store.run import Run
+from rushes.train.judging import asked_identity, judge_order
 from rushes.train.launched import launched
 from rushes.train.lesson import Lesson, curves_in, lesson_key, previews_in, training_key
 
@@ -70,6 +72,7 @@ def lesson_of(context: Context, samples: Sequence[Sample], start: Model, until: 
         start=start.weights,
         spec=in_steps(recipe.train, num_epoch_clips(recipe.train, samples), objective_needs(recipe.train)),
         reencode=recipe.generate.latents == "reencoded",
+        asked=asked_identity(recipe, tuple(samples), context.prompts),
         until=until,
     )
 
@@ -151,6 +154,7 @@ def _assignment(context: Context, lesson: Lesson, key: str) -> Assignment:
     import torch
 
     from rushes.train.assignment import Assignment
+    from rushes.train.material import divide
 
     run, recipe, family = context.run, context.recipe, context.models.family
     whole = training_key(lesson)
@@ -162,7 +166,7 @@ def _assignment(context: Context, lesson: Lesson, key: str) -> Assignment:
         until=lesson.last_step,
         parent=lesson.parent,
         start=lesson.start,
-        spec=lesson.spec,
+        spec=at_last_step(lesson.spec, family, recipe.generate.sampler),
         runtime=recipe.runtime.train,
         conditions=context.conditions,
         base=recipe.base,
@@ -170,6 +174,7 @@ def _assignment(context: Context, lesson: Lesson, key: str) -> Assignment:
         offload=family.placement.offload,
         device=recipe.runtime.device,
         num_threads=torch.get_num_threads(),
+        judge=judge_order(context, lesson.spec, divide(lesson)[0]),
         scratch=run.scratch(whole).absolute(),
         blobs=Blobs(run.blobs.folder.absolute()),
         log=EventLog(run.log.path.absolute()),
@@ -177,6 +182,15 @@ def _assignment(context: Context, lesson: Lesson, key: str) -> Assignment:
         curves=curves_in(run.home, whole).absolute(),
         name=recipe.name,
     )
+
+
+def at_last_step(spec: TrainSpec, family: Family, sampler: SamplerSettings) -> TrainSpec:
+    """The same training with the noise level of the sampler's last step, where the objective takes it from there."""
+    objective = spec.objective
+    if not isinstance(objective, RewardGradientSpec) or objective.at != "last_step" or objective.last_sigma is not None:
+        return spec
+    settled = objective.model_copy(update={"last_sigma": family.last_sigma(sampler)})
+    return spec.model_copy(update={"objective": settled})
 
 
 def _preview_order(context: Context, lesson: Lesson, key: str) -> PreviewOrder:

@@ -122,7 +122,7 @@ def _errors_at(
 
 @dataclass(eq=False)
 class Watched:
-    """A network's velocity that remembers its last prediction, for use after the objective's."""
+    """A network's velocity that remembers its last prediction with gradient, for use after the objective's."""
 
     network: Network
     last: Tensor | None = None
@@ -131,5 +131,6 @@ class Watched:
     def velocity(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
         """As `Network.velocity`."""
         v = self.network.velocity(z_t, sigma_B, text)
-        self.last = v.detach()
+        if torch.is_grad_enabled():  # passes without gradient are an objective's own
+            self.last = v.detach()
         return v

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from rushes.judge.gradient import PixelRequest
 from rushes.roles import Failed, GivenAnswer, JudgeRequest
 from rushes_sandbox.packaged import packaged_judge
 from rushes_sandbox.questions import read
 from rushes_sandbox.vqa.language import encode_question, pad_questions
-from rushes_sandbox.vqa.model import JudgeNet, frame_size
+from rushes_sandbox.vqa.model import Judged, JudgeNet, frame_size
 from rushes_sandbox.vqa.weights import load_judge
 
 
@@ -51,6 +53,22 @@ class SandboxJudge:
             return list(self._answer(requests))
         except Exception as error:  # the stage retries clip by clip, so one bad clip does not lose its batch
             return [Failed.of(error) for _ in requests]
+
+    def margins(self, requests: Sequence[PixelRequest]) -> list[Tensor | Failed]:
+        """The logit of yes of each question, with a graph back to the clip's pixels; see `rushes.judge.gradient`."""
+        return [self._margins(request) for request in requests]
+
+    def _margins(self, request: PixelRequest) -> Tensor | Failed:
+        asked = [question.text for question in request.questions]
+        shape = tuple(request.frames_THWC.shape)
+        reasons = [f"the clip has shape {shape}, the sandbox judge reads {frame_size()}"] * (shape != frame_size())
+        reasons += [reason for text in asked if (reason := _unread(text, self._ids)) is not None]
+        if reasons:
+            return Failed("Unreadable", reasons[0])
+        ids = [row for text in asked if not isinstance(row := encode_question(text, self._ids), str)]
+        words = torch.from_numpy(pad_questions(ids))[None]
+        judged: Judged = self._net(request.frames_THWC.cpu()[None], words)
+        return judged.logit_BQ[0]
 
     def _answer(self, requests: Sequence[JudgeRequest]) -> list[tuple[GivenAnswer, ...]]:
         asked = [[question.text for question in request.questions] for request in requests]

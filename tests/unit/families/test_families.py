@@ -18,6 +18,7 @@ from rushes.families.loaded import generators, to_frames
 from rushes.families.ltx import DECODE_NOISE_SCALE, DECODE_SEED, DECODE_TIMESTEP
 from rushes.families.texts import TextStates
 from rushes.recipe.base import ShapeSpec
+from rushes.train.live_judge import rounded_pixels
 from tests.support.tiny_families import TINY, TinyFamily
 
 TEXTS, SEEDS = ["a red circle moves up", "a blue square"], [5, 2**40]
@@ -88,6 +89,28 @@ def test_kept_latents_decode_to_the_pipelines_own_video(family: Family, tiny: Ti
     assert sampled.shape == (2, *size) and sampled.dtype == torch.float32
     # Another attention kernel and another batch of texts: rounding.
     torch.testing.assert_close(sampled, latents.float(), atol=1e-4, rtol=1e-4)
+
+
+def test_pixels_with_a_gradient_are_those_that_are_stored(family: Family, tiny: TinyFamily) -> None:
+    latents = family.noise(SEEDS, family.latent_shape(tiny.shape)).requires_grad_()  # type: ignore[attr-defined]
+    pixels = rounded_pixels(family.decoded(latents))
+    np.testing.assert_array_equal(pixels.detach().numpy(), np.stack(family.decode(latents.detach())))
+    (g,) = torch.autograd.grad(pixels[0].mean(), latents)
+    assert bool(g.isfinite().all()) and bool(g[0].any()) and not bool(g[1].any())
+
+
+def test_the_last_step_is_taken_from_the_level_that_it_says(family: Family, tiny: TinyFamily) -> None:
+    sampler, seen = tiny.sampler.model_copy(update={"num_steps": 4}), list[float]()
+
+    def watch(module: Any, args: Any, kwargs: Any, output: Any) -> None:
+        seen.append(float(kwargs["timestep"].flatten()[0]))
+
+    hook = family.transformer.register_forward_hook(watch, with_kwargs=True)
+    family.sample(TEXTS[:1], SEEDS[:1], sampler, tiny.shape)
+    hook.remove()
+    assert 0 < family.last_sigma(sampler) < 1
+    # Schedulers and pipelines round timesteps down to whole ones.
+    assert family.last_sigma(sampler) * 1000 == pytest.approx(seen[-1], abs=1.0)
 
 
 def test_predict_is_the_call_that_the_pipeline_makes(family: Family, tiny: TinyFamily) -> None:

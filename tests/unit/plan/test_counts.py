@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rushes.families.defaults import USUAL
-from rushes.plan.counts import calls_per_clip, work_of
+from rushes.plan.counts import QUESTIONS_PER_PROMPT, calls_per_clip, work_of
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.load import load_recipe
 from tests.support.sandbox_recipe import VBENCH_CATALOGUE, sandbox_with
@@ -64,6 +64,20 @@ def test_stages_of_a_recipe_count_them() -> None:
     assert recipe.generate.sampler.guidance_scale > 1
     assert stages["generate"].units["clip_calls"] == stages["generate"].num_items * generate
     assert stages["diagnose"].units["clip_calls"] == stages["diagnose"].num_items * diagnose
+
+
+def test_what_training_asks_the_judge_is_counted_with_it() -> None:
+    def units(*overrides: str) -> dict[str, float]:
+        (train,) = [work for work in work_of(load_recipe("sandbox", list(overrides))) if work.stage == "train"]
+        return dict(train.units)
+
+    size = ["weights.kind=raw", "train.num_steps=10", "train.batch_size=16", "train.realism.share=0.25"]
+    plain = units(*size, "train.objective={kind: flow}")
+    assert "answers" not in plain and "decodes" not in plain
+    online = units(*size, "train.objective={kind: online}")
+    assert online == plain | {"decodes": 120, "answers": 120 * QUESTIONS_PER_PROMPT}
+    there_and_back = units(*size, "train.objective={kind: reward_gradient}")
+    assert there_and_back["decodes"] == 3 * online["decodes"]
 
 
 def test_clips_kept_as_latents_alone_are_not_decoded() -> None:

@@ -18,6 +18,7 @@ from lab.judge.evaluate import calibration_error, evaluate
 from lab.judge.examples import GRID, Mix, draw_example, find_facts, make_batch, spread
 from lab.judge.train import JudgeSpec, train_judge
 from rushes.errors import InputError
+from rushes.judge.gradient import PixelRequest
 from rushes.records import Question
 from rushes.roles import Failed, JudgeRequest, Video
 from rushes_sandbox.animate import animate
@@ -264,3 +265,35 @@ def test_evaluation_covers_every_dimension(judge: SandboxJudge) -> None:
 def test_calibration_error_by_hand() -> None:
     p_yes, answer = np.array([0.95, 0.95, 0.05, 0.05]), np.array([1.0, 0.0, 0.0, 0.0])
     assert calibration_error(p_yes, answer) == pytest.approx(0.5 * 0.45 + 0.5 * 0.05)
+
+
+def test_its_margins_are_the_logits_of_its_answers_with_their_gradient(judge: SandboxJudge) -> None:
+    """Against a finite difference of the pixels."""
+    scene = draw_scene(np.random.default_rng(3), "Composition")
+    frames = torch.from_numpy(render(scene)).float()
+    texts = [ask(check, np.random.default_rng(4)) for check, _ in checks(scene, np.random.default_rng(5))][:3]
+    asked = tuple(Question(text=text, expected="no", dimension="x", about="x") for text in texts)
+    leaf = frames.clone().requires_grad_()
+    (margins,) = judge.margins([PixelRequest(leaf, 8.0, "a scene", asked)])
+    assert isinstance(margins, torch.Tensor)
+    ((*answers,),) = judge.p_yes([frames.to(torch.uint8).numpy()], [texts])
+    assert margins.sigmoid().tolist() == pytest.approx(answers, rel=1e-4)
+    (g,) = torch.autograd.grad(margins.sum(), leaf)
+    way = g.sign()
+    ahead, behind = (
+        judge.margins([PixelRequest(frames + step * way, 8.0, "a scene", asked)])[0] for step in (0.01, -0.01)
+    )
+    assert isinstance(ahead, torch.Tensor) and isinstance(behind, torch.Tensor)
+    assert float(ahead.sum() - behind.sum()) / 0.02 == pytest.approx(float((g * way).sum()), rel=0.02)
+
+
+def test_it_has_no_margins_of_what_it_cannot_read(judge: SandboxJudge) -> None:
+    red = Question(text="Is there a red circle?", expected="yes", dimension="x", about="x")
+    odd = Question(text="Who painted this?", expected="yes", dimension="x", about="x")
+    whole = torch.zeros(17, 64, 64, 3, requires_grad=True)
+    requests = [
+        PixelRequest(whole, 8.0, "x", (red, odd)),
+        PixelRequest(whole[:5], 8.0, "x", (red,)),
+        PixelRequest(whole, 8.0, "x", (red,)),
+    ]
+    assert [isinstance(each, Failed) for each in judge.margins(requests)] == [True, True, False]

@@ -10,6 +10,7 @@ import torch
 from rushes.errors import TrainingError
 from rushes.families.texts import TextStates
 from rushes.plugins import objective_needs
+from rushes.recipe.objectives import RvmSpec
 from rushes.recipe.train import RealismSpec, TrainSpec, in_steps
 from rushes.roles import ObjectiveNeeds
 from rushes.train.data import TrainingSet, step_batch
@@ -171,3 +172,27 @@ def test_a_recipe_says_once_how_long_to_train() -> None:
     assert TrainSpec().steps == 200 and TrainSpec(num_steps=7).steps == 7
     with pytest.raises(ValueError, match="set one of them to null"):
         TrainSpec(num_steps=7, num_epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("objective", "lowest", "highest"),
+    [
+        ({"kind": "reward_gradient", "max_sigma": 0.2}, 0.0, 0.2),
+        ({"kind": "reward_gradient", "at": "last_step", "last_sigma": 0.1}, 0.1, 0.1),
+        ({"kind": "online"}, 0.0, 1.0),
+    ],
+)
+def test_own_clips_have_the_noise_that_the_objective_needs_and_real_ones_any(
+    objective: dict[str, Any], lowest: float, highest: float
+) -> None:
+    spec = TrainSpec.model_validate({"objective": objective, "batch_size": 12, "realism": {"share": 0.5}})
+    plain = spec.model_copy(update={"objective": RvmSpec()})
+    for step in range(5):
+        made, as_ever = (step_batch(training_set(), each, step, seed=7) for each in (spec, plain))
+        own = ~made.batch.is_real_B
+        assert made.rows_B is not None
+        assert torch.equal(made.batch.z_0_BCTHW[:, 0, 0, 0, 0].long(), made.rows_B)
+        expected = lowest + (highest - lowest) * as_ever.batch.sigma_B[own]
+        torch.testing.assert_close(made.batch.sigma_B[own], expected)
+        assert torch.equal(made.batch.sigma_B[~own], as_ever.batch.sigma_B[~own])
+        assert torch.equal(made.batch.epsilon_BCTHW, as_ever.batch.epsilon_BCTHW)

@@ -11,14 +11,16 @@ import torch
 from rushes.errors import Stopped, TrainingError
 from rushes.families.family import Family
 from rushes.families.load import load_family
+from rushes.plugins import objective_needs
 from rushes.recipe.base import BaseModelSpec
-from rushes.recipe.objectives import AwmSpec, CrdSpec, DpoSpec, NftSpec, RvmSpec
+from rushes.recipe.objectives import AwmSpec, CrdSpec, DpoSpec, NftSpec, OnlineSpec, RewardGradientSpec, RvmSpec
 from rushes.recipe.runtime import TrainRuntime
 from rushes.recipe.train import LoraSpec, RealismSpec, TrainSpec
 from rushes.train.batch import LossTerms
 from rushes.train.data import Step, TrainingSet, step_batch
 from rushes.train.hooks import Hooks
 from rushes.train.job import Job
+from rushes.train.live_judge import LiveJudge
 from rushes.train.loop import check_untouched, optimise
 from rushes.train.network import make_network, merged_weights
 from rushes.train.objective import TrainingLoss, Velocity
@@ -27,6 +29,7 @@ from rushes.train.realism import weighted_moments
 from rushes.train.setup import Setup, compile_blocks, prepare
 from rushes.train.state import FILE_NAME, Trained
 from rushes.train.watch import HeldOut
+from tests.support.judges import smooth_order
 from tests.support.tiny_wan import make_tiny_wan
 from tests.support.training import columns_of_takes
 
@@ -57,7 +60,10 @@ def _train(
 ) -> Trained:
     network = make_network(wan, spec.lora, None, autocast=False)
     mean, std = weighted_moments(data.z_0_NCThw, torch.ones(len(data.z_0_NCThw)))
-    objective = TrainingLoss(spec, build_objective(spec), network.reference, mean, std)
+    judge = None
+    if (wanted := objective_needs(spec).judge) != "none":
+        judge = LiveJudge.of(smooth_order(10), wan, gradient=wanted == "gradient")
+    objective = TrainingLoss(spec, build_objective(spec), network.reference, mean, std, judge=judge)
     held_out = (HeldOut("own", data.z_0_NCThw[:5], data.text[:5]),) if watch else ()
     steps: list[int] = []
     hooks = Hooks(
@@ -76,6 +82,12 @@ VARIANTS = {
     "crd": SPEC.model_copy(update={"objective": CrdSpec(num_takes=2), "anchor": 0.1}),
     "rvm": SPEC.model_copy(update={"objective": RvmSpec()}),
     "awm": SPEC.model_copy(update={"objective": AwmSpec(), "lora": LoraSpec(rank=2, alpha=2)}),
+    "online": SPEC.model_copy(update={"objective": OnlineSpec(normalise="sigma_bin", num_ode_steps=2)}),
+    "online by the base": SPEC.model_copy(
+        update={"objective": OnlineSpec(denoiser="base"), "lora": LoraSpec(rank=2, alpha=2)}
+    ),
+    "reward_gradient": SPEC.model_copy(update={"objective": RewardGradientSpec(), "anchor": 0.1}),
+    "last step": SPEC.model_copy(update={"objective": RewardGradientSpec(at="last_step", last_sigma=0.2)}),
 }
 
 
@@ -115,7 +127,7 @@ def test_a_damaged_state_is_not_trained_on(damage: str, wan: Family, data: Train
     assert all(torch.equal(value, resumed.average[key]) for key, value in straight.average.items())
 
 
-@pytest.mark.parametrize("name", ["full", "lora", "negative", "dpo", "crd", "rvm", "awm"])
+@pytest.mark.parametrize("name", ["full", "lora", "negative", "dpo", "crd", "rvm", "awm", "online", "reward_gradient"])
 def test_accumulation_changes_nothing_but_rounding(name: str, wan: Family, data: TrainingSet, tmp_path: Path) -> None:
     """So it is in no work key; `moments`, which it would change, refuses it."""
     (tmp_path / "a").mkdir()

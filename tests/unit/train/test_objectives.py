@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 import torch
 
+from rushes.errors import TrainingError
 from rushes.families.path import STRAIGHT
 from rushes.plugins import objective_needs
 from rushes.recipe.train import TrainSpec
 from rushes.train.batch import LossTerms, OwnClips
 from rushes.train.objectives import build_objective
 from rushes.train.objectives.dpo import FIRST_BETA, next_beta
+from rushes.train.objectives.online import next_mean
 
 B, SHAPE = 8, (3, 2, 3, 4)
 NUM = math.prod(SHAPE)
@@ -38,7 +40,46 @@ KINDS: dict[str, dict[str, Any]] = {
     "rvm": {"kind": "rvm", "clip": 0.8},
     "awm": {"kind": "awm", "ratio": 0.05},
     "awm plain": {"kind": "awm", "error": "plain", "ratio": 0.05, "clip": 0.8},
+    "online": {"kind": "online", "strength": 0.7},
+    "online by noise level": {"kind": "online", "normalise": "sigma_bin", "times_offline": True, "max_sigma": 0.9},
+    "online by the base": {"kind": "online", "denoiser": "base", "num_ode_steps": 3, "max_sigma": 0.8},
+    "reward_gradient": {"kind": "reward_gradient", "strength": 0.7, "clip": 1.5},
+    "reward_gradient whole": {"kind": "reward_gradient", "clip": None, "at": "last_step", "last_sigma": 0.1},
 }
+
+
+LIKING = RNG.normal(size=(B, *SHAPE))
+"""What the judge likes of each clip."""
+LAST = {f"online_mean_{at}": 0.4 for at in (0.0, 0.2, 0.4, 0.6)} | {f"online_score_{at}": 0.5 for at in (0.0, 0.2, 0.4)}
+
+
+class LikingJudge:
+    """A judge of latents: surer, the more they point to what it likes; it cannot answer about some rows."""
+
+    def __init__(self, silent: tuple[int, ...] = ()) -> None:
+        self.silent = silent
+        self.shown: list[torch.Tensor] = []
+
+    def value(self, clean_BCTHW: torch.Tensor, rows_B: torch.Tensor) -> torch.Tensor:
+        self.shown.append(clean_BCTHW)
+        assert not clean_BCTHW.requires_grad
+        return self._logit(clean_BCTHW, rows_B).sigmoid()
+
+    def gradient(self, clean_BCTHW: torch.Tensor, rows_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        liking = torch.tensor(LIKING)[rows_B]
+        silent = torch.tensor([row in self.silent for row in rows_B.tolist()])
+        g = torch.where(silent.view(-1, 1, 1, 1, 1), 0.0, liking / 40 * (1 - torch.tanh(clean_BCTHW) ** 2))
+        return self._logit(clean_BCTHW, rows_B), g
+
+    def _logit(self, clean_BCTHW: torch.Tensor, rows_B: torch.Tensor) -> torch.Tensor:
+        logit = (torch.tensor(LIKING)[rows_B] * torch.tanh(clean_BCTHW) / 40).sum(dim=(1, 2, 3, 4))
+        silent = torch.tensor([row in self.silent for row in rows_B.tolist()])
+        return torch.where(silent, torch.nan, logit)
+
+
+def elsewhere(model: str, z_t: torch.Tensor, sigma_B: torch.Tensor) -> torch.Tensor:
+    """What a network says at other noisy latents."""
+    return (0.5 if model == "base" else 2.0) * z_t + sigma_B.view(-1, 1, 1, 1, 1)
 
 
 def own_clips(v: torch.Tensor, v_ref: np.ndarray = V_REF, rows: slice = slice(None), **changes: Any) -> OwnClips:
@@ -53,6 +94,10 @@ def own_clips(v: torch.Tensor, v_ref: np.ndarray = V_REF, rows: slice = slice(No
         reference_BCTHW=reference,
         columns={name: torch.tensor(values[rows]) for name, values in columns.items()},
         path=STRAIGHT,
+        last=LAST,
+        rows_B=torch.arange(B)[rows],
+        judge=LikingJudge(),
+        predict=elsewhere,
     )
 
 
@@ -126,6 +171,42 @@ def awm(likelihood: Callable[[float, float], float], ratio: float, clip: float) 
     return float(np.mean(found))
 
 
+def liked(clean: np.ndarray) -> np.ndarray:
+    """How sure the judge is, of each clip."""
+    return np.array([np.sum(a * np.tanh(z) / 40) for a, z in zip(LIKING, clean, strict=True)])
+
+
+def one_step(v: np.ndarray) -> np.ndarray:
+    return by_items(1 - SIGMA) * Z_0 + by_items(SIGMA) * EPSILON - by_items(SIGMA) * v
+
+
+def three_steps() -> np.ndarray:
+    """Down a straight line by thirds of the noise level, by the base's velocity."""
+    z, v = by_items(1 - SIGMA) * Z_0 + by_items(SIGMA) * EPSILON, V_REF
+    for at in (2 / 3, 1 / 3):
+        z = z - by_items(SIGMA / 3) * v
+        v = 0.5 * z + by_items(SIGMA * at)
+    return np.asarray(z - by_items(SIGMA / 3) * v)
+
+
+def online(clean: np.ndarray, max_sigma: float, strength: float = 1.0, *, by_bin: bool = False) -> float:
+    found = 1 / (1 + np.exp(-liked(clean)))
+    r = np.where(max_sigma >= SIGMA, found * (SCORE if by_bin else 1.0), SCORE)
+    for i in range(B if by_bin else 0):
+        at = f"{math.floor(SIGMA[i] * 10) / 10:.1f}"
+        # The mean moves by a tenth of the way; 0.6 has no score of a step before, and other bins have nothing.
+        r[i] = r[i] / (0.4 + 0.1 * (0.5 - 0.4)) if at in ("0.0", "0.2", "0.4") else 1.0
+    return strength * float(np.mean(r * mse(V)))
+
+
+def reward_gradient(clip: float, strength: float) -> float:
+    clean, total = one_step(V), 0.0
+    for i in range(B):
+        g = LIKING[i] / 40 * (1 - np.tanh(clean[i]) ** 2) * NUM
+        total -= float(np.mean(g * min(1.0, clip / math.sqrt(np.mean(g * g))) * clean[i])) / B
+    return strength * total
+
+
 EXPECTED: dict[str, Callable[[], float]] = {
     "flow": lambda: float(np.mean(WEIGHT * mse(V))),
     "nft": lambda: nft(0.3, 0.7),
@@ -136,6 +217,11 @@ EXPECTED: dict[str, Callable[[], float]] = {
     "rvm": lambda: float(np.mean(np.clip(ADVANTAGE, -0.8, 0.8) * mse(V))),
     "awm": lambda: awm(lambda e, s: -s * ((e + 1e-10) ** 0.25 - 1e-10**0.25) / 0.25, 0.05, 1.0),
     "awm plain": lambda: awm(lambda e, s: -e, 0.05, 0.8),
+    "online": lambda: online(one_step(V), 0.6, 0.7),
+    "online by noise level": lambda: online(one_step(V), 0.9, by_bin=True),
+    "online by the base": lambda: online(three_steps(), 0.8),
+    "reward_gradient": lambda: reward_gradient(1.5, 0.7),
+    "reward_gradient whole": lambda: reward_gradient(math.inf, 1.0),
 }
 
 
@@ -281,13 +367,14 @@ def test_parts_of_whole_units_have_the_gradient_and_the_curves_of_the_whole(name
     objective, size = build_objective(spec), objective_needs(spec).unit_size
     whole, curves = gradient(name, V), terms_of(name)
     for num in {1, 2, 4, 8} & {n for n in range(1, B + 1) if B // n % size == 0}:
-        leaf, sums = torch.tensor(V, requires_grad=True), {key: 0.0 for key in (*curves.terms, *curves.diagnostics)}
+        leaf, sums = torch.tensor(V, requires_grad=True), dict.fromkeys((*curves.terms, *curves.diagnostics), 0.0)
         for at in range(0, B, B // num):
             rows = slice(at, at + B // num)
             found = objective.terms(own_clips(leaf[rows], rows=rows))
             (found.total() / num).backward()
             for key, value in {**found.terms, **found.diagnostics}.items():
-                sums[key] += float(value.detach()) / num
+                share = found.num_items.get(key, B // num) / curves.num_items.get(key, B)
+                sums[key] += float(value.detach()) * share
         assert leaf.grad is not None
         np.testing.assert_allclose(leaf.grad.numpy(), whole, rtol=1e-12, atol=1e-15)
         for key, value in {**curves.terms, **curves.diagnostics}.items():
@@ -304,3 +391,102 @@ def test_what_it_says_it_needs_is_what_it_reads(name: str) -> None:
     reference = own.reference_BCTHW if needs.reference else None
     found = objective.terms(OwnClips(**{**vars(own), "columns": bare, "reference_BCTHW": reference}))
     assert float(found.total()) == float(objective.terms(own).total())
+
+
+# ---------------------------------------------------------------------------------------------- the judge in the loop
+
+
+def with_judge(name: str, judge: LikingJudge, **changes: Any) -> tuple[LossTerms, np.ndarray]:
+    objective = build_objective(TrainSpec.model_validate({"objective": KINDS[name]}))
+    leaf = torch.tensor(V, requires_grad=True)
+    found = objective.terms(OwnClips(**{**vars(own_clips(leaf)), "judge": judge, **changes}))
+    found.total().backward()
+    assert leaf.grad is not None
+    return found, leaf.grad.numpy()
+
+
+@pytest.mark.parametrize("name", ["online", "online by noise level", "reward_gradient"])
+def test_a_clip_without_an_answer_leaves_the_term_and_the_others_count_as_before(name: str) -> None:
+    low = [i for i in range(B) if SIGMA[i] <= 0.6]
+    gone = low[0]
+    whole, before = with_judge(name, LikingJudge())
+    found, after = with_judge(name, LikingJudge(silent=(gone,)))
+    assert not after[gone].any() and before[gone].any()
+    others = [i for i in range(B) if i != gone]
+    np.testing.assert_allclose(after[others], before[others], rtol=1e-12)
+    term = name.split()[0]
+    assert found.num_items[term] == B - 1
+    missing = found.diagnostics["reward_missing" if term == "reward_gradient" else "online_missing"]
+    assert float(missing) == pytest.approx(1 / B)
+    scored = "reward_logit" if term == "reward_gradient" else "online_score"
+    rows = others if term == "reward_gradient" else [i for i in low if i != gone]
+    if name != "online by noise level":
+        sure = liked(one_step(V))
+        expected = np.mean(sure[rows] if term == "reward_gradient" else 1 / (1 + np.exp(-sure[rows])))
+        assert float(found.diagnostics[scored]) == pytest.approx(expected)
+    assert set(whole.terms) == set(found.terms)
+
+
+@pytest.mark.parametrize("name", ["online", "reward_gradient"])
+def test_where_nothing_is_answered_nothing_is_pulled(name: str) -> None:
+    found, pull = with_judge(name, LikingJudge(silent=tuple(range(B))), columns={"score": torch.full((B,), torch.nan)})
+    assert not pull.any() and float(found.total().detach()) == 0.0
+    assert found.num_items[name] == 0
+
+
+def test_only_clips_at_low_noise_are_shown_to_the_judge() -> None:
+    judge = LikingJudge()
+    with_judge("online", judge)
+    (shown,) = judge.shown
+    np.testing.assert_allclose(shown.numpy(), one_step(V)[SIGMA <= 0.6], rtol=1e-12)
+
+
+def test_the_gradient_in_two_stages_is_that_of_one_graph() -> None:
+    """-E[logit of the judge], differentiated through the judge, the denoising step and all."""
+    leaf = torch.tensor(V, requires_grad=True)
+    own = own_clips(leaf)
+    clean = STRAIGHT.clean(own.z_t_BCTHW, leaf, own.sigma_B)
+    (-(torch.tensor(LIKING) * torch.tanh(clean) / 40).sum(dim=(1, 2, 3, 4)).mean()).backward()
+    assert leaf.grad is not None
+    np.testing.assert_allclose(with_judge("reward_gradient whole", LikingJudge())[1], leaf.grad.numpy(), rtol=1e-10)
+
+
+def test_a_step_against_the_loss_makes_the_judge_surer() -> None:
+    _, pull = with_judge("reward_gradient", LikingJudge())
+    assert np.all(liked(one_step(V - 0.1 * pull * NUM * B)) > liked(one_step(V)))
+
+
+def test_equal_scores_weigh_all_clips_alike_once_their_means_are_known() -> None:
+    """Every bin has the mean that its clips have, so what remains is flow matching."""
+    objective = build_objective(
+        TrainSpec.model_validate({"objective": {**KINDS["online by noise level"], "max_sigma": 0.01}})
+    )
+    means = {f"online_{what}_{at / 10:.1f}": 0.7 for what in ("mean", "score") for at in range(10)}
+    leaf = torch.tensor(V, requires_grad=True)
+    own = own_clips(leaf, score=np.full(B, 0.7))
+    objective.terms(OwnClips(**{**vars(own), "last": means})).total().backward()
+    assert leaf.grad is not None
+    np.testing.assert_allclose(leaf.grad.numpy(), 2 * (V - U) / (NUM * B), rtol=1e-9)
+
+
+def test_a_running_mean_takes_in_each_step_once() -> None:
+    assert next_mean(None, None) is None
+    assert next_mean(0.4, 0.5) == pytest.approx(0.41)
+    objective = build_objective(TrainSpec.model_validate({"objective": KINDS["online by noise level"]}))
+    last: dict[str, float] = {}
+    scores = np.full(B, 0.5)
+    for step in range(4):  # as the loop does: a curve keeps its last value where a step adds none
+        own = OwnClips(**{**vars(own_clips(torch.tensor(V), score=scores)), "last": dict(last), "judge": LikingJudge()})
+        found = objective.terms(own)
+        last |= {key: float(value) for key, value in found.diagnostics.items()}
+        means = {key: value for key, value in last.items() if key.startswith("online_mean")}
+        scored = {key: value for key, value in last.items() if key.startswith("online_score_")}
+        assert len(means) == len(scored) == len({math.floor(s * 10) for s in SIGMA})
+        if step == 0:
+            assert means == pytest.approx({key.replace("score", "mean"): value for key, value in scored.items()})
+
+
+def test_the_last_step_needs_its_noise_level() -> None:
+    spec = TrainSpec.model_validate({"objective": {"kind": "reward_gradient", "at": "last_step"}})
+    with pytest.raises(TrainingError, match="noise level of the sampler's last step"):
+        build_objective(spec)

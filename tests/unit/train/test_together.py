@@ -20,10 +20,11 @@ from rushes.families.family import Family
 from rushes.families.load import load_family
 from rushes.families.wan import Wan
 from rushes.recipe.base import BaseModelSpec
-from rushes.recipe.objectives import CrdSpec, DpoSpec, NftSpec
+from rushes.recipe.objectives import CrdSpec, DpoSpec, NftSpec, OnlineSpec, RewardGradientSpec
 from rushes.recipe.runtime import TrainRuntime
 from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.records import BlobRef
+from rushes.train.assignment import Assignment
 from rushes.train.data import TrainingSet
 from rushes.train.handover import Material, write_material
 from rushes.train.hooks import beside
@@ -37,6 +38,12 @@ from tests.support.training import Taught, assignment_of, columns_of_takes, taug
 
 SPEC = TrainSpec(num_steps=4, batch_size=4, learning_rate=1e-3, warmup_steps=2, checkpoint_every=2, precision="float32")
 LORA = {"lora": LoraSpec(rank=2, alpha=2)}
+
+
+def activation_bytes(assignment: Assignment) -> dict[str, int]:
+    """Under every policy, as the last training measured them."""
+    (*_, found) = [event["activation_bytes"] for event in assignment.log.read() if event["event"] == "training_set_up"]
+    return {str(name): int(value) for name, value in found.items()}
 
 
 class Bench:
@@ -66,7 +73,7 @@ class Bench:
     def alone(self, spec: TrainSpec, folder: Path, start: BlobRef | None = None) -> Taught:
         assignment = assignment_of(self.wan, folder, spec, base=self.base, start=start)
         found = teach_alone(assignment, self.wan, self.material)
-        self.setups.append(assignment.log.read()[-1]["activation_bytes"])
+        self.setups.append(activation_bytes(assignment))
         return found
 
     def together(
@@ -97,7 +104,7 @@ class Bench:
                 os.kill(pid_of(assignment.scratch, 1), signal.SIGKILL)
 
         found = taught(assignment, train_in_processes(assignment, on_step, lambda: len(steps) == stop_at))
-        self.setups.append(assignment.log.read()[-1]["activation_bytes"])
+        self.setups.append(activation_bytes(assignment))
         return found
 
 
@@ -136,6 +143,8 @@ VARIANTS = {
     "negative": SPEC.model_copy(update={"objective": NftSpec(beta=0.5, strength=0.5), "anchor": 0.1}),
     "dpo": SPEC.model_copy(update={"objective": DpoSpec()}),
     "crd": SPEC.model_copy(update={"objective": CrdSpec(num_takes=2), "anchor": 0.1}),
+    "online": SPEC.model_copy(update={"objective": OnlineSpec(normalise="sigma_bin", denoiser="base")}),
+    "reward_gradient": SPEC.model_copy(update={"objective": RewardGradientSpec()}),
     "rounded": SPEC.model_copy(update={"precision": "bfloat16", "max_grad_norm": 0.1, **LORA}),
 }
 COMPARED_IN = {"accumulated": {"num_accumulation": 1}, "rounded": {"num_accumulation": 2}}

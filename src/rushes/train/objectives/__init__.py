@@ -8,7 +8,16 @@ score.
 from __future__ import annotations
 
 from rushes.plugins import OBJECTIVE, build
-from rushes.recipe.objectives import AwmSpec, CrdSpec, DpoSpec, FlowSpec, NftSpec, RvmSpec
+from rushes.recipe.objectives import (
+    AwmSpec,
+    CrdSpec,
+    DpoSpec,
+    FlowSpec,
+    NftSpec,
+    OnlineSpec,
+    RewardGradientSpec,
+    RvmSpec,
+)
 from rushes.recipe.train import TrainSpec
 from rushes.roles import Objective, Runtime
 from rushes.train.objectives.awm import Awm
@@ -16,6 +25,8 @@ from rushes.train.objectives.crd import Crd
 from rushes.train.objectives.dpo import Dpo
 from rushes.train.objectives.flow import Flow
 from rushes.train.objectives.nft import Nft
+from rushes.train.objectives.online import Online
+from rushes.train.objectives.reward_gradient import RewardGradient
 from rushes.train.objectives.rvm import Rvm
 
 
@@ -38,6 +49,10 @@ def build_objective(spec: TrainSpec) -> Objective:
             return Rvm(chosen)
         case AwmSpec() as chosen:
             return Awm(chosen)
+        case OnlineSpec() as chosen:
+            return Online(chosen)
+        case RewardGradientSpec() as chosen:
+            return RewardGradient(chosen)
         case chosen:
             built: Objective = build(chosen, OBJECTIVE, Runtime(), "train.objective")
             return built
