@@ -67,8 +67,8 @@ class Spec(BaseModel):
     records of earlier runs valid when the class moves to another module."""
 
     added_later: ClassVar[frozenset[str]] = frozenset()
-    """Fields that earlier releases did not have: null as default, and in work keys only where they are set, so that the
-    records of earlier runs stay valid."""
+    """Fields that earlier releases did not have. They enter work keys only where they differ from their default, which
+    means what those releases did and never changes, so that the records of earlier runs stay valid."""
 
     def version(self) -> str | None:
         """What decides the result besides the fields, as text: the hash of packaged weights, the version of an

@@ -11,7 +11,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from rushes.recipe.plugin import PluginSpec
-from rushes.records.base import Share
+from rushes.records import OldPolicy
+from rushes.records.base import Share, Size
 from rushes.roles import ObjectiveNeeds, Spec
 
 Positive = Annotated[float, Field(gt=0)]
@@ -33,6 +34,7 @@ class NftSpec(Spec):
     """Towards good clips and away from bad ones, bounded by the model that training starts from (DiffusionNFT)."""
 
     spec_name: ClassVar[str] = "objective.nft"
+    added_later: ClassVar[frozenset[str]] = frozenset({"old", "old_rate", "old_cap", "old_every"})
 
     kind: Literal["nft"] = "nft"
     beta: Positive = 0.3
@@ -43,10 +45,21 @@ class NftSpec(Spec):
     adaptive: bool = False
     """Divide each branch's error by its own mean absolute error and multiply it by sigma, as the publication's code
     does: then a clip counts by how far, not by how noisy it is."""
+    old: Literal["start", "ema"] = "start"
+    """What the tuned model is mixed with and bounded by: the model that the round starts from, or a moving average of
+    the tuned weights, which lets the model go further and holds it less."""
+    old_rate: Annotated[float, Field(ge=0)] = 0.001
+    """old: ema: after `old_every` steps it becomes eta old + (1 - eta) tuned, with eta = min(old_rate x step,
+    old_cap)."""
+    old_cap: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """old: ema: largest eta; 0 lets it jump to the tuned weights, and near 1 it hardly moves."""
+    old_every: Size = 10
+    """old: ema: optimiser steps between its changes. With 1 it is so near that hardly anything bounds the step."""
 
     def needs(self) -> ObjectiveNeeds:
-        """The frozen start, preferences, and weights to draw by."""
-        return ObjectiveNeeds(reference=True, columns=("weight", "preference"))
+        """The old policy, preferences, and weights to draw by."""
+        old = OldPolicy(self.old_rate, self.old_cap, self.old_every) if self.old == "ema" else None
+        return ObjectiveNeeds(reference=True, old=old, columns=("weight", "preference"))
 
 
 class DpoSpec(Spec):

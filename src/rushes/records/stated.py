@@ -32,6 +32,21 @@ square over all clips. NaN where it is missing, never 0."""
 
 
 @dataclass(frozen=True)
+class OldPolicy:
+    """A moving average of the tuned weights: old <- eta old + (1 - eta) tuned, with eta = min(rate x step, cap).
+
+    Example: `OldPolicy(rate=0.001, cap=0.5, every=10)`.
+    """
+
+    rate: float
+    """eta after one optimiser step, 0 or more; it grows in proportion to the steps done."""
+    cap: float
+    """Largest eta, 0 to 1. With 0 the old policy jumps to the tuned weights."""
+    every: int = 1
+    """Optimiser steps from one such change to the next."""
+
+
+@dataclass(frozen=True)
 class ObjectiveNeeds:
     """What an objective needs of training. A Spec of an objective returns it from `needs()`.
 
@@ -41,6 +56,8 @@ class ObjectiveNeeds:
     reference: bool = False
     """The velocity of the frozen model that this round's training starts from: in the first round the base, then the
     model that made the round's clips. One more forward pass in every step."""
+    old: OldPolicy | None = None
+    """Compare with this moving model instead; it begins as that frozen one. Goes with `reference=True`."""
     unit: Literal["clip", "pair", "group"] = "clip"
     """What is drawn: single clips; two takes of one prompt, the better one first; several takes of one prompt."""
     unit_size: int = 1
