@@ -27,6 +27,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "crd": {"kind": "crd", "num_takes": 2, "min_gap": 0.0},
     "rvm": {"kind": "rvm"},
     "awm": {"kind": "awm"},
+    "art": {"kind": "art", "min_gap": 0.0, "window": 2},
 }
 
 
@@ -39,7 +40,7 @@ def test_runs_train_by_each_objective_on_the_same_clips(tmp_path: Path) -> None:
     """One run folder: clips and answers are made once, for all of them."""
     recipe = tiny_recipe(make_tiny_wan(tmp_path / "model"))
     for kind in KINDS:
-        lora = LoraSpec(rank=2, alpha=2) if kind in ("flow", "dpo", "awm") else None
+        lora = LoraSpec(rank=2, alpha=2) if kind in ("flow", "dpo", "awm", "art") else None
         train = spec_of(kind, lora=lora, **({"num_steps": None, "num_epochs": 1.5} if kind == "dpo" else {}))
         made = recipe.model_copy(update={"train": train})
         assert improve(made, tmp_path / "run", allow_change=True) is not None

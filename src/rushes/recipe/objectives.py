@@ -154,7 +154,39 @@ class AwmSpec(Spec):
         return ObjectiveNeeds(reference=True, columns=("advantage",))
 
 
-BuiltInObjective = FlowSpec | NftSpec | DpoSpec | CrdSpec | RvmSpec | AwmSpec
+class ArtSpec(Spec):
+    """All takes of a prompt give one direction, along which the model's prediction is to move (DiffusionART)."""
+
+    spec_name: ClassVar[str] = "objective.art"
+
+    kind: Literal["art"] = "art"
+    gain: Positive = 0.1
+    """m: how far the predicted clean latents are to move, as a root mean square; that of latents is about 1."""
+    kappa: Literal["one", "sigma", "sigma_squared"] = "sigma"
+    """Weight of noise levels: `sigma` pulls as hard at all of them, `sigma_squared` compares clean latents, `one`
+    velocities."""
+    positions: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = (0.95, 0.9, 0.8)
+    """Noise levels at which own clips are read, by turns, instead of `train.sigma_density`. At low ones a direction
+    that all takes share would be seen as a ghost image."""
+    min_gap: Share = 0.05
+    """Prompts whose scores differ by no more than this are left out: their direction would be as long as any other."""
+    window: Size | None = None
+    """Steps after which the old model becomes the tuned one; null keeps the round's start, and so a bound."""
+    strength: Positive = 1.0
+    """Size of the first step's pull; the loss is divided by the gain."""
+
+    def needs(self) -> ObjectiveNeeds:
+        """The old model, and the direction of each prompt, at high noise."""
+        return ObjectiveNeeds(
+            reference=True,
+            old=None if self.window is None else OldPolicy(rate=0.0, cap=0.0, every=self.window),
+            min_gap=self.min_gap,
+            positions=self.positions,
+            columns=("score", "direction"),
+        )
+
+
+BuiltInObjective = FlowSpec | NftSpec | DpoSpec | CrdSpec | RvmSpec | AwmSpec | ArtSpec
 """The objectives that Rushes has."""
 ObjectiveSpec = Annotated[BuiltInObjective | PluginSpec, Field(discriminator="kind")]
 """What a recipe may name."""

@@ -25,10 +25,11 @@ class AccuracyRow:
     """Questions asked about those; 0 where that was not measured."""
 
 
-Column = Literal["weight", "score", "preference", "advantage"]
+Column = Literal["weight", "score", "preference", "advantage", "direction"]
 """What training knows of an own clip: `weight` by the recipe's weighting, 0 or more; `score` r, 0 to 1; `preference`,
 0 to 1, 1/2 for a take like its siblings; `advantage`, the distance to its siblings' mean in units of its root mean
-square over all clips. NaN where it is missing, never 0."""
+square over all clips. NaN where it is missing, never 0. `direction` is a tensor like the clip's latents: the covariance
+of latents and scores over its prompt's takes, of a root mean square of 1."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ class ObjectiveNeeds:
     is_tied: bool = False
     """All clips of a unit get the same noise and noise level, and the caption of all of them is dropped or of none."""
     min_gap: float = 0.0
-    """Pairs and groups whose scores differ by no more than this are left out."""
+    """Pairs and groups whose scores differ by no more than this are left out, and with `direction` such prompts."""
+    positions: tuple[float, ...] = ()
+    """Noise levels at which own clips are read, by turns; empty for those of the recipe's density."""
     columns: tuple[Column, ...] = ()
     """What the objective reads; a clip that lacks one of them is not drawn. With `weight` single clips are drawn in
     proportion to it; without, all units are drawn equally often."""

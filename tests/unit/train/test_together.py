@@ -20,7 +20,7 @@ from rushes.families.family import Family
 from rushes.families.load import load_family
 from rushes.families.wan import Wan
 from rushes.recipe.base import BaseModelSpec
-from rushes.recipe.objectives import AwmSpec, CrdSpec, DpoSpec, NftSpec, RvmSpec
+from rushes.recipe.objectives import ArtSpec, AwmSpec, CrdSpec, DpoSpec, NftSpec, RvmSpec
 from rushes.recipe.runtime import TrainRuntime
 from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.records import BlobRef
@@ -139,6 +139,7 @@ VARIANTS = {
     "crd": SPEC.model_copy(update={"objective": CrdSpec(num_takes=2), "anchor": 0.1}),
     "rvm": SPEC.model_copy(update={"objective": RvmSpec(), "norm_guard": 0.5}),
     "awm": SPEC.model_copy(update={"objective": AwmSpec(), "anchor": 0.1, **LORA}),
+    "art": SPEC.model_copy(update={"objective": ArtSpec(), "anchor": 0.1}),
     "old": SPEC.model_copy(update={"objective": OLD, "anchor": 0.1}),
     "old lora": SPEC.model_copy(update={"objective": OLD, **LORA}),
     "rounded": SPEC.model_copy(update={"precision": "bfloat16", "max_grad_norm": 0.1, **LORA}),

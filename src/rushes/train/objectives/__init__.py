@@ -8,9 +8,10 @@ score.
 from __future__ import annotations
 
 from rushes.plugins import OBJECTIVE, build
-from rushes.recipe.objectives import AwmSpec, CrdSpec, DpoSpec, FlowSpec, NftSpec, RvmSpec
+from rushes.recipe.objectives import ArtSpec, AwmSpec, CrdSpec, DpoSpec, FlowSpec, NftSpec, RvmSpec
 from rushes.recipe.train import TrainSpec
 from rushes.roles import Objective, Runtime
+from rushes.train.objectives.art import Art
 from rushes.train.objectives.awm import Awm
 from rushes.train.objectives.crd import Crd
 from rushes.train.objectives.dpo import Dpo
@@ -38,6 +39,8 @@ def build_objective(spec: TrainSpec) -> Objective:
             return Rvm(chosen)
         case AwmSpec() as chosen:
             return Awm(chosen)
+        case ArtSpec() as chosen:
+            return Art(chosen)
         case chosen:
             built: Objective = build(chosen, OBJECTIVE, Runtime(), "train.objective")
             return built
