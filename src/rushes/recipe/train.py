@@ -46,7 +46,7 @@ class TrainSpec(Spec):
     """How the model is fine-tuned."""
 
     spec_name: ClassVar[str] = "train"
-    added_later: ClassVar[frozenset[str]] = frozenset({"norm_guard", "anchor_to"})
+    added_later: ClassVar[frozenset[str]] = frozenset({"norm_guard", "anchor_to", "guidance"})
 
     lora: LoraSpec | None = None
     """A low-rank adapter; null for full fine-tuning."""
@@ -85,6 +85,9 @@ class TrainSpec(Spec):
     anchor_to: Literal["base", "start"] = "base"
     """The frozen model of `anchor` and `norm_guard` in a run of several rounds: the base in every round, or the model
     that the round starts from."""
+    guidance: Annotated[float, Field(ge=0)] | Literal["sampler"] = 1.0
+    """Guidance scale that training gives to a guidance-distilled transformer (HunyuanVideo); others take none. At 1
+    real clips are what such a model already predicts. `sampler` is that of `generate.sampler`."""
     objective: ObjectiveSpec = FlowSpec()
     """What is learned from the own clips and their scores."""
     realism: RealismSpec = RealismSpec()

@@ -14,7 +14,7 @@ from rushes.store.identity import content_hash, left_out, work_key
 
 NUM_BINS: Final = 10
 """Equal bins of the noise levels 0 to 1 for training errors."""
-_UNREAD: Final = {"checkpoint_every", "num_accumulation", "objective", "num_epochs", "anchor_to"}
+_UNREAD: Final = {"checkpoint_every", "num_accumulation", "objective", "num_epochs", "anchor_to", "guidance"}
 ORDER: Final = 2
 """Version of how rows are drawn (`rushes.train.draw`), part of every checkpoint's key."""
 BIN_PREFIX: Final = "error_at_sigma_"
@@ -33,6 +33,8 @@ class Lesson:
     spec: TrainSpec
     reencode: bool
     """Train on latents of the decoded clip rather than on the sampler's."""
+    guidance: float | None = None
+    """Guidance scale that the transformer is given; None if it takes none, or if clips are generated with the same."""
     until: int | None = None
     """Stop after this many steps, with the state kept, to go on later; None for all steps."""
 
@@ -96,6 +98,7 @@ def lesson_key(lesson: Lesson) -> str:
         "objective": resolved(lesson.spec.objective, OBJECTIVE),
         "samples": content_hash([sample.model_dump(mode="json", include=_read(needs)) for sample in lesson.samples]),
         "reencode": lesson.reencode,
+        **({} if lesson.guidance is None else {"guidance": lesson.guidance}),
     }
     return work_key("checkpoint", spec, [lesson.parent], 0 if lesson.is_whole else lesson.last_step)
 

@@ -50,6 +50,10 @@ def test_every_setting_that_decides_the_weights_enters_the_key() -> None:
         assert lesson_key(_lesson(**{name: value})) == plain
 
 
+def test_a_guidance_scale_that_training_gives_to_the_model_enters_the_key() -> None:
+    assert lesson_key(replace(_lesson(), guidance=1.0)) not in (lesson_key(_lesson()), lesson_key(_lesson(seed=1)))
+
+
 def test_preferences_enter_the_key_where_training_reads_them() -> None:
     def judged(lesson: Lesson) -> Lesson:
         first, *rest = lesson.samples
@@ -76,6 +80,7 @@ def test_keys_of_an_earlier_release_stay_and_another_anchor_is_another_training(
     assert key_of(anchor=0.1).startswith(held) and key_of(anchor=0.1, anchor_to="start").startswith(held)
     assert key_of(START, anchor=0.1, anchor_to="start").startswith(held)
     assert key_of(anchor_to="start").startswith(plain), "nothing is anchored"
+    assert key_of(guidance=3.0).startswith(plain), "only models that take one read it"
     others = [
         key_of(START, anchor=0.1),
         key_of(norm_guard=0.1),
