@@ -14,6 +14,7 @@ from rushes.recipe.train import RealismSpec, TrainSpec
 from rushes.train.data import TrainingSet, step_batch
 from rushes.train.direction import directions, have_direction, reward_direction
 from rushes.train.draw import units_of
+from tests.support.sandbox_recipe import sandbox_recipe
 
 NAN = float("nan")
 SCORES = [0.1, 0.9, 0.5, NAN, 0.4, 0.4, NAN, 0.4, 0.7, NAN, NAN, NAN, 0.30, 0.32, 0.34, 0.30, NAN, NAN]
@@ -93,3 +94,11 @@ def test_own_clips_are_read_at_the_positions_by_turns_and_real_ones_at_any_noise
         )
         assert torch.equal(made.columns["direction"][~is_real], directions(training_set(), torch.tensor([0] * 6)))
     assert firsts == {0.9, 0.7}
+
+
+def test_a_recipe_with_one_take_a_prompt_is_refused() -> None:
+    recipe = sandbox_recipe()
+    one = recipe.generate.model_copy(update={"num_takes": 1})
+    values = recipe.model_copy(update={"generate": one, "train": TrainSpec(objective=ArtSpec())}).model_dump()
+    with pytest.raises(ValueError, match=r"raise generate\.num_takes"):
+        type(recipe).model_validate(values)
