@@ -253,11 +253,18 @@ def test_a_stop_between_its_changes_changes_no_bit(
     assert all(torch.equal(value, resumed.weights[name]) for name, value in straight.weights.items())
 
 
-def test_its_pass_leaves_a_gradient_as_it_was(wan: Family, data: TrainingSet, tmp_path: Path) -> None:
+def test_its_passes_leave_tuned_and_old_parameters_as_they_were(wan: Family, data: TrainingSet, tmp_path: Path) -> None:
     """The trained parameters change places with the old ones, and come back before anything is computed with them."""
     spec = spec_of(objective=EMA, num_accumulation=2)
     with ready(assignment_of(wan, tmp_path / "run", spec), wan, Material(data)) as job:
-        before = {name: value.detach().clone() for name, value in job.network.parameters().items()}
+        tuned, old = job.network.parameters(), job.network.old
+        assert old is not None
+        with torch.no_grad():
+            for value in tuned.values():
+                value += 0.01
+        before = {name: (value.detach().clone(), old[name].clone()) for name, value in tuned.items()}
         for _ in range(2):
             job.objective.terms(job.network.velocity, step_batch(data, spec, 0, 1)).total().backward()
-        assert all(torch.equal(value, before[name]) for name, value in job.network.parameters().items())
+        for name, (of_tuned, of_old) in before.items():
+            assert torch.equal(tuned[name], of_tuned) and torch.equal(old[name], of_old)
+            assert not torch.equal(of_tuned, of_old)
