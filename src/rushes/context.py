@@ -5,6 +5,7 @@ Stages are functions of it. It loads nothing until a stage needs it, and knows n
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -106,10 +107,16 @@ class Context:
 
     @property
     def conditions(self) -> Conditions:
-        """The transformer's inputs in training besides latents, timestep and text: the same as in generation."""
+        """The transformer's inputs in generation besides latents, timestep and text."""
         from rushes.families.family import Conditions
 
         return Conditions(fps=self.recipe.shape.fps, guidance=self.recipe.generate.sampler.guidance_scale)
+
+    @property
+    def training_conditions(self) -> Conditions:
+        """The same in training, with a guidance scale of its own."""
+        guidance = self.recipe.train.guidance
+        return self.conditions if guidance == "sampler" else replace(self.conditions, guidance=guidance)
 
 
 def executor_of(runtime: RuntimeSpec) -> Executor | None:

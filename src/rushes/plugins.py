@@ -171,9 +171,16 @@ def objective_needs(spec: TrainSpec) -> ObjectiveNeeds:
     return found
 
 
-def needs_reference(spec: TrainSpec) -> bool:
-    """Whether training compares with a frozen model: a forward pass more in every step."""
-    return spec.anchor > 0 or objective_needs(spec).reference
+def num_compared(spec: TrainSpec, *, is_later: bool = False) -> int:
+    """Models besides the tuned one that training compares with: as many more forward passes in every step.
+
+    Args:
+        spec: how the model is trained.
+        is_later: in a round that does not start from the base.
+    """
+    needs = objective_needs(spec)
+    is_apart = needs.old is not None or (is_later and spec.anchor_to == "base")
+    return int(needs.reference or spec.is_held) + int(needs.reference and spec.is_held and is_apart)
 
 
 def _unnamed(cls: type[Spec], what: str, name: str) -> RecipeError:

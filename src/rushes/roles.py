@@ -67,8 +67,8 @@ class Spec(BaseModel):
     records of earlier runs valid when the class moves to another module."""
 
     added_later: ClassVar[frozenset[str]] = frozenset()
-    """Fields that earlier releases did not have: null as default, and in work keys only where they are set, so that the
-    records of earlier runs stay valid."""
+    """Fields that earlier releases did not have. They enter work keys only where they differ from their default, which
+    means what those releases did and never changes, so that the records of earlier runs stay valid."""
 
     loads_when_built: ClassVar[bool] = False
     """True where `build` loads weights at once, not at the first request: the check before a run does not build it."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from rushes.families.family import Conditions
+from rushes.families.hunyuan import Hunyuan
 from rushes.families.load import load_family
 from rushes.pipeline import improve
 from rushes.recipe.train import LoraSpec
 from rushes.records import BlobRef
 from rushes.store.run import Run
+from rushes.train.stage import _own_guidance
 from tests.support.tiny_families import TINY, TinyFamily
 from tests.support.tiny_recipe import small
 
@@ -67,3 +72,40 @@ def _reloads(tiny: TinyFamily, folder: Path, weights: dict[str, torch.Tensor], t
     assert torch.equal(again.sample(["a red circle"], [3], tiny.sampler, tiny.shape), tuned)
     assert not torch.equal(base, tuned)
     assert again.fingerprint != family.fingerprint
+
+
+def test_a_distilled_model_is_trained_at_a_guidance_scale_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clips are generated at 6."""
+    tiny, seen = TINY["hunyuan"], set[float]()
+    recipe, predict = small(tiny, tiny.save(tmp_path / "model")), Hunyuan.predict
+
+    def watched(*args: Any) -> torch.Tensor:
+        seen.add(args[-1].guidance)
+        return predict(*args)
+
+    monkeypatch.setattr(Hunyuan, "predict", watched)
+    keys = []
+    for guidance, expected in ((1.0, 1.0), ("sampler", 6.0)):
+        train = recipe.train.model_copy(update={"guidance": guidance})
+        improve(recipe.model_copy(update={"train": train}), tmp_path / "run", until="train", allow_change=True)
+        assert seen == {expected}
+        seen.clear()
+        with Run.view(tmp_path / "run") as run:
+            keys.append({each.key for each in run.checkpoints.all()})
+    assert len(keys[1] - keys[0]) == 1, "another training"
+
+
+@pytest.mark.parametrize(
+    ("name", "guidance", "found"), [("hunyuan", 1.0, 1.0), ("hunyuan", 6.0, None), ("ltx", 1.0, None)]
+)
+def test_a_guidance_scale_enters_the_key_of_training_where_it_is_read_and_another_one(
+    name: str, guidance: float, found: float | None, tmp_path: Path
+) -> None:
+    context: Any = SimpleNamespace(
+        recipe=SimpleNamespace(base=TINY[name].base(TINY[name].save(tmp_path))),
+        conditions=Conditions(guidance=6.0),
+        training_conditions=Conditions(guidance=guidance),
+    )
+    assert _own_guidance(context) == found

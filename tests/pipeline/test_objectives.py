@@ -30,6 +30,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "awm": {"kind": "awm"},
     "online": {"kind": "online", "normalise": "sigma_bin", "denoiser": "base", "num_ode_steps": 2},
     "reward_gradient": {"kind": "reward_gradient"},
+    "art": {"kind": "art", "min_gap": 0.0, "window": 2},
 }
 
 
@@ -42,7 +43,7 @@ def test_runs_train_by_each_objective_on_the_same_clips(tmp_path: Path) -> None:
     """One run folder: clips and answers are made once, for all of them but the one that needs another judge."""
     recipe = tiny_recipe(make_tiny_wan(tmp_path / "model"))
     for kind in KINDS:
-        lora = LoraSpec(rank=2, alpha=2) if kind in ("flow", "dpo", "awm", "reward_gradient") else None
+        lora = LoraSpec(rank=2, alpha=2) if kind in ("flow", "dpo", "awm", "reward_gradient", "art") else None
         train = spec_of(kind, lora=lora, **({"num_steps": None, "num_epochs": 1.5} if kind == "dpo" else {}))
         made = recipe.model_copy(update={"train": train})
         if kind == "reward_gradient":  # the judge of the others gives none

@@ -31,7 +31,7 @@ class Conditions:
     fps: float = 8.0
     """Frames per second: LTX-Video computes the time of its frames from it."""
     guidance: float = 1.0
-    """Guidance scale the clips are generated with: a guidance-distilled HunyuanVideo takes it as an input."""
+    """Guidance scale: a guidance-distilled HunyuanVideo takes it as an input."""
 
 
 PLAIN = Conditions()

@@ -105,7 +105,7 @@ class Hunyuan(LoadedPipeline):
     def predict(
         self, transformer: Any, z_t: Tensor, timestep_B: Tensor, text: TextStates, conditions: Conditions
     ) -> Tensor:
-        """The velocity at the guidance scale that the clips are generated with."""
+        """The velocity at the guidance scale of `conditions`."""
         assert text.mask_BL is not None
         velocity: Tensor = transformer(
             hidden_states=z_t,

@@ -24,7 +24,7 @@ from rushes.plan.gpu_memory import recompute_on
 from rushes.plan.gpus import Gpu
 from rushes.plan.models import real_model
 from rushes.plan.prices import Price, Prices
-from rushes.plugins import needs_reference
+from rushes.plugins import num_compared
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.recipe import Recipe, as_draft
 from rushes.recipe.train import TrainSpec
@@ -147,19 +147,21 @@ def _counted(do: Callable[[], T]) -> tuple[T, dict[str, tuple[int, int]]]:
     return result, counts
 
 
-def step_flops(unit: UnitFlops, spec: TrainSpec, recomputed: float) -> tuple[float, float]:
+def step_flops(unit: UnitFlops, spec: TrainSpec, recomputed: float, num_rounds: int = 1) -> tuple[float, float]:
     """FLOPs (attention, everything else) of one clip in the batch of an optimiser step.
 
     Backward passes: linear layers cost one forward pass for their inputs and one more for their weights, which an
     adapter hardly has; attention costs 2.5 forward passes (five products instead of two). Recomputed blocks run forward
-    twice. The frozen base runs forward if a loss term compares with it.
+    twice. Every other model that a loss term compares with runs forward.
 
     Args:
         unit: arithmetic of a forward pass.
         spec: how the model is trained.
         recomputed: share of the blocks that are recomputed, 0 to 1.
+        num_rounds: of the run; the result is their mean.
     """
-    beside = 1 if needs_reference(spec) else 0
+    first, later = num_compared(spec), num_compared(spec, is_later=True)
+    beside = (first + (num_rounds - 1) * later) / num_rounds
     attention, linear = 3.5 + recomputed + beside, (2 if spec.lora else 3) + recomputed + beside
     return attention * unit.attention, linear * unit.linear
 
@@ -219,7 +221,7 @@ def prices_on(recipe: Recipe, arithmetic: Arithmetic, gpu: Gpu) -> Prices:
         "clip_calls": (unit.attention, unit.linear),
         "decodes": (0, unit.decode),
         "draft_clips": draft,
-        "train_clips": step_flops(unit, recipe.train, _recomputed(recipe, arithmetic.size, gpu)),
+        "train_clips": step_flops(unit, recipe.train, _recomputed(recipe, arithmetic.size, gpu), recipe.num_rounds),
         "encodes": (0, unit.encode),
     }
     if unit.answer is not None:

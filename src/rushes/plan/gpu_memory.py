@@ -69,7 +69,7 @@ def gpu_train_bytes(size: ModelSize, recipe: Recipe, recompute: Recompute, offlo
     own transformer and the rest of an offloaded pipeline. Latents and texts are on disk: see `plan.data_bytes`.
     """
     on_gpu, spec = _without_scores(size), recipe.train
-    working = lasting_bytes(on_gpu, spec, num_shards(recipe)) + step_bytes(on_gpu, recipe, recompute)
+    working = lasting_bytes(on_gpu, spec, num_shards(recipe), recipe.num_rounds) + step_bytes(on_gpu, recipe, recompute)
     resident = _resident_bytes(size, recipe) if offload == "none" else 0.0
     beside = resident - FLOAT * size.num_transformer if offload == "none" else 0.0
     return FIRST_USE + max(resident, beside + working)

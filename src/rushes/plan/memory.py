@@ -11,6 +11,7 @@ from typing import Final
 
 from rushes.families.model_size import FLOAT, ModelSize, moment_bytes, sampling_bytes
 from rushes.families.recompute import BlockBytes, Recompute, activation_bytes, choose_recompute
+from rushes.plugins import objective_needs
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.recipe import Recipe, as_draft
 from rushes.recipe.train import TrainSpec, micro_batch_size
@@ -82,25 +83,29 @@ def num_shards(recipe: Recipe) -> int:
     return runtime.num_processes if runtime.parallel == "fsdp" else 1
 
 
-def network_bytes(model: ModelSize, spec: TrainSpec) -> float:
-    """The transformer in training and its frozen base: a copy for full fine-tuning, the same weights for an adapter.
+def network_bytes(model: ModelSize, spec: TrainSpec, num_rounds: int = 1) -> float:
+    """The transformer in training and its frozen start: a copy for full fine-tuning, the same weights for an adapter.
 
-    Frozen weights are stored in bfloat16 if training computes in it (`network.round_frozen`). The number is for
-    unsharded weights, since the network is built whole before it is sharded.
+    Later rounds may hold the base as well, and some objectives the parameters of an old policy. Frozen weights are
+    stored in bfloat16 if training computes in it (`network.round_frozen`). The number is for unsharded weights, since
+    the network is built whole before it is sharded.
     """
     frozen = (FLOAT / 2 if spec.precision == "bfloat16" else FLOAT) * model.num_transformer
-    return frozen + FLOAT * num_tuned(model, spec)
+    num_frozen = 2 if num_rounds > 1 and spec.is_held and spec.anchor_to == "base" else 1
+    num_sets = 1 if objective_needs(spec).old is None else 2
+    return num_frozen * frozen + num_sets * FLOAT * num_tuned(model, spec)
 
 
-def lasting_bytes(model: ModelSize, spec: TrainSpec, shards: int = 1) -> float:
+def lasting_bytes(model: ModelSize, spec: TrainSpec, shards: int = 1, num_rounds: int = 1) -> float:
     """Memory held from the first step to the last: the network, both moments, and the average.
 
     Args:
         model: the base.
         spec: how it is trained.
         shards: processes that all of it is sharded over.
+        num_rounds: of the run.
     """
-    return (network_bytes(model, spec) + (moment_bytes(spec) + FLOAT) * num_tuned(model, spec)) / shards
+    return (network_bytes(model, spec, num_rounds) + (moment_bytes(spec) + FLOAT) * num_tuned(model, spec)) / shards
 
 
 def block_bytes(model: ModelSize, recipe: Recipe) -> tuple[BlockBytes, ...]:
@@ -141,7 +146,7 @@ def policy_of(model: ModelSize, recipe: Recipe, free: float | None) -> Recompute
     if asked != "auto":
         return asked
     reserved = (moment_bytes(recipe.train) + FLOAT) * num_tuned(model, recipe.train) / num_shards(recipe)
-    left = None if free is None else max(0, round(free - network_bytes(model, recipe.train)))
+    left = None if free is None else max(0, round(free - network_bytes(model, recipe.train, recipe.num_rounds)))
     return choose_recompute(block_bytes(model, recipe), left, round(reserved))
 
 
@@ -159,9 +164,11 @@ def train_bytes(model: ModelSize, recipe: Recipe, free: float | None = None) -> 
     spec, loaded, shards = recipe.train, FIRST_USE + loaded_bytes(model, recipe), num_shards(recipe)
     policy = policy_of(model, recipe, None if free is None else free - loaded)
     saving = 3 * (2 * FLOAT + moment_bytes(spec)) * num_tuned(model, spec)  # copies, each as bytes, all of the file
-    whole = network_bytes(model, spec) if shards > 1 else 0.0
+    whole = network_bytes(model, spec, recipe.num_rounds) if shards > 1 else 0.0
     merging = whole + FLOAT * 2 * model.num_transformer
-    working = lasting_bytes(model, spec, shards) + max(step_bytes(model, recipe, policy), saving, merging)
+    working = lasting_bytes(model, spec, shards, recipe.num_rounds) + max(
+        step_bytes(model, recipe, policy), saving, merging
+    )
     return loaded + max(whole, working)
 
 

@@ -11,7 +11,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from rushes.recipe.plugin import PluginSpec
-from rushes.records.base import Share
+from rushes.records import OldPolicy
+from rushes.records.base import Share, Size
 from rushes.roles import ObjectiveNeeds, Spec
 
 Positive = Annotated[float, Field(gt=0)]
@@ -33,6 +34,7 @@ class NftSpec(Spec):
     """Towards good clips and away from bad ones, bounded by the model that training starts from (DiffusionNFT)."""
 
     spec_name: ClassVar[str] = "objective.nft"
+    added_later: ClassVar[frozenset[str]] = frozenset({"old", "old_rate", "old_cap", "old_every"})
 
     kind: Literal["nft"] = "nft"
     beta: Positive = 0.3
@@ -43,10 +45,21 @@ class NftSpec(Spec):
     adaptive: bool = False
     """Divide each branch's error by its own mean absolute error and multiply it by sigma, as the publication's code
     does: then a clip counts by how far, not by how noisy it is."""
+    old: Literal["start", "ema"] = "start"
+    """What the tuned model is mixed with and bounded by: the model that the round starts from, or a moving average of
+    the tuned weights, which lets the model go further and holds it less."""
+    old_rate: Annotated[float, Field(ge=0)] = 0.001
+    """old: ema: after `old_every` steps it becomes eta old + (1 - eta) tuned, with eta = min(old_rate x step,
+    old_cap)."""
+    old_cap: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """old: ema: largest eta; 0 lets it jump to the tuned weights, and near 1 it hardly moves."""
+    old_every: Size = 10
+    """old: ema: optimiser steps between its changes. With 1 it is so near that hardly anything bounds the step."""
 
     def needs(self) -> ObjectiveNeeds:
-        """The frozen start, preferences, and weights to draw by."""
-        return ObjectiveNeeds(reference=True, columns=("weight", "preference"))
+        """The old policy, preferences, and weights to draw by."""
+        old = OldPolicy(self.old_rate, self.old_cap, self.old_every) if self.old == "ema" else None
+        return ObjectiveNeeds(reference=True, old=old, columns=("weight", "preference"))
 
 
 class DpoSpec(Spec):
@@ -192,7 +205,41 @@ class RewardGradientSpec(Spec):
         return ObjectiveNeeds(judge="gradient", sigma_range=levels, columns=("score",))
 
 
-BuiltInObjective = FlowSpec | NftSpec | DpoSpec | CrdSpec | RvmSpec | AwmSpec | OnlineSpec | RewardGradientSpec
+class ArtSpec(Spec):
+    """All takes of a prompt give one direction, along which the model's prediction is to move (DiffusionART)."""
+
+    spec_name: ClassVar[str] = "objective.art"
+
+    kind: Literal["art"] = "art"
+    gain: Positive = 0.1
+    """m: how far the predicted clean latents are to move, as a root mean square; that of latents is about 1."""
+    kappa: Literal["one", "sigma", "sigma_squared"] = "sigma"
+    """Weight of noise levels: `sigma` pulls as hard at all of them, `sigma_squared` compares clean latents, `one`
+    velocities."""
+    positions: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = (0.95, 0.9, 0.8)
+    """Noise levels at which own clips are read, by turns, instead of `train.sigma_density`. At low ones a direction
+    that all takes share would be seen as a ghost image."""
+    min_gap: Share = 0.05
+    """Prompts whose scores differ by no more than this are left out: their direction would be as long as any other."""
+    window: Size | None = None
+    """Steps after which the old model becomes the tuned one; null keeps the round's start, and so a bound."""
+    strength: Positive = 1.0
+    """Size of the first step's pull; the loss is divided by the gain."""
+
+    def needs(self) -> ObjectiveNeeds:
+        """The old model, and the direction of each prompt, at high noise."""
+        return ObjectiveNeeds(
+            reference=True,
+            old=None if self.window is None else OldPolicy(rate=0.0, cap=0.0, every=self.window),
+            min_gap=self.min_gap,
+            positions=self.positions,
+            columns=("score", "direction"),
+        )
+
+
+BuiltInObjective = (
+    FlowSpec | NftSpec | DpoSpec | CrdSpec | RvmSpec | AwmSpec | OnlineSpec | RewardGradientSpec | ArtSpec
+)
 """The objectives that Rushes has."""
 ObjectiveSpec = Annotated[BuiltInObjective | PluginSpec, Field(discriminator="kind")]
 """What a recipe may name."""

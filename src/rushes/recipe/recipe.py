@@ -66,6 +66,10 @@ class StagesSpec(Spec):
                 f"train.objective.num_takes compares {objective.num_takes} takes of a prompt, and there are "
                 f"{self.generate.num_takes}: lower it, or raise generate.num_takes"
             )
+        if objective.kind == "art" and self.generate.num_takes < 2:
+            raise ValueError(
+                "train.objective: art compares the takes of a prompt, and there is one: raise generate.num_takes"
+            )
         if not self.generate.decode and (
             self.weights.kind != "uniform" or objective.kind != "flow" or self.generate.latents != "sampler"
         ):

@@ -46,6 +46,7 @@ class TrainSpec(Spec):
     """How the model is fine-tuned."""
 
     spec_name: ClassVar[str] = "train"
+    added_later: ClassVar[frozenset[str]] = frozenset({"norm_guard", "anchor_to", "guidance"})
 
     lora: LoraSpec | None = None
     """A low-rank adapter; null for full fine-tuning."""
@@ -78,7 +79,15 @@ class TrainSpec(Spec):
     caption_drop: Share = 0.1
     """Share of captions replaced by the empty caption."""
     anchor: Annotated[float, Field(ge=0)] = 0.0
-    """Coefficient of the squared distance to the frozen base's velocity."""
+    """Coefficient of the squared distance to a frozen model's velocity, on own and on real clips."""
+    norm_guard: Annotated[float, Field(ge=0)] = 0.0
+    """Coefficient of the squared excess of a velocity's norm over the frozen model's, on own and on real clips."""
+    anchor_to: Literal["base", "start"] = "base"
+    """The frozen model of `anchor` and `norm_guard` in a run of several rounds: the base in every round, or the model
+    that the round starts from."""
+    guidance: Annotated[float, Field(ge=0)] | Literal["sampler"] = 1.0
+    """Guidance scale that training gives to a guidance-distilled transformer (HunyuanVideo); others take none. At 1
+    real clips are what such a model already predicts. `sampler` is that of `generate.sampler`."""
     objective: ObjectiveSpec = FlowSpec()
     """What is learned from the own clips and their scores."""
     realism: RealismSpec = RealismSpec()
@@ -117,6 +126,11 @@ class TrainSpec(Spec):
                 "train: set one of them to null"
             )
         return self
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a term holds the model to a frozen one, whatever the objective."""
+        return self.anchor > 0 or self.norm_guard > 0
 
     @property
     def steps(self) -> int:

@@ -38,7 +38,7 @@ from rushes.records.expensive import (
     Unscored,
 )
 from rushes.records.sample import Sample
-from rushes.records.stated import AccuracyRow, Column, ObjectiveNeeds
+from rushes.records.stated import AccuracyRow, Column, ObjectiveNeeds, OldPolicy
 from rushes.records.watched import WatchedPrompt, WatchPoint
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "LossSummary",
     "Measurement",
     "ObjectiveNeeds",
+    "OldPolicy",
     "Origin",
     "Outcome",
     "Part",

@@ -97,11 +97,16 @@ def spec_part(value: object) -> Any:
     return _plain(value, "value")
 
 
+def left_out(spec: Spec) -> frozenset[str]:
+    """The fields of a Spec that enter no key: those that earlier releases did not have, with their default value."""
+    fields = type(spec).model_fields
+    return frozenset(name for name in spec.added_later if getattr(spec, name) == fields[name].default)
+
+
 def _fields(model: BaseModel) -> dict[str, Any]:
     """The fields that enter a key: all, without unset ones that earlier releases did not have."""
-    later = type(model).added_later if isinstance(model, Spec) else frozenset[str]()
-    values = {name: getattr(model, name) for name in type(model).model_fields}
-    return {name: value for name, value in values.items() if not (name in later and value is None)}
+    unset = left_out(model) if isinstance(model, Spec) else frozenset[str]()
+    return {name: getattr(model, name) for name in type(model).model_fields if name not in unset}
 
 
 def _named(model: BaseModel, fields: dict[str, Any]) -> dict[str, Any]:

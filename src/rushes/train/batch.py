@@ -78,7 +78,8 @@ class OwnClips:
     reference_BCTHW: torch.Tensor | None
     """The frozen start's velocity, without gradient; None unless it is needed."""
     columns: Mapping[str, torch.Tensor]
-    """What is known of each clip, (B,), by name: see `rushes.roles.Column`. `weight` is 1, since it is drawn by."""
+    """What is known of each clip, (B,), by name, see `rushes.records.stated.Column`; `direction` is BCTHW. `weight` is
+    1, since it is drawn by."""
     path: Path
     """The model family's way from clean latents to noise."""
     last: Mapping[str, float] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from rushes.plugins import objective_needs
 from rushes.recipe.train import TrainSpec
 from rushes.records import Column
 from rushes.train.batch import FlowBatch
+from rushes.train.direction import directions
 from rushes.train.draw import rows_of_step
 from rushes.train.flow import draw_sigma
 
@@ -98,7 +99,7 @@ class Step:
 
     batch: FlowBatch
     columns: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
-    """What the objective reads of each clip, (B,), by name: see `rushes.roles.Column`."""
+    """What the objective reads of each clip, (B,) or BCThw, by name: see `rushes.records.stated.Column`."""
     last: Mapping[str, float] = field(default_factory=dict[str, float])
     """The last value of every curve, from the steps before."""
     rows_B: Tensor | None = None
@@ -127,6 +128,9 @@ def step_batch(data: TrainingSet, spec: TrainSpec, step: int, seed: int) -> Step
     dropped = torch.rand(len(rows), generator=generator) < spec.caption_drop
     if (lowest, highest) != (0.0, 1.0):
         sigma = torch.where(is_real, sigma, lowest + (highest - lowest) * sigma)
+    if needs.positions:
+        turn = torch.arange(len(rows)) + torch.randint(len(needs.positions), (1,), generator=generator)
+        sigma = torch.where(is_real, sigma, torch.tensor(needs.positions)[turn % len(needs.positions)])
     if needs.is_tied:
         at = torch.arange(len(rows))
         first = torch.where(is_real, at, at - at % needs.unit_size)  # own clips come first, in whole units
@@ -139,5 +143,8 @@ def step_batch(data: TrainingSet, spec: TrainSpec, step: int, seed: int) -> Step
         weight_B=torch.ones(len(rows)),
         is_real_B=is_real,
     )
-    columns: dict[str, Tensor] = {name: data.column(name)[rows] for name in needs.columns if name != "weight"}
+    plain = [name for name in needs.columns if name not in ("weight", "direction")]
+    columns: dict[str, Tensor] = {name: data.column(name)[rows] for name in plain}
+    if "direction" in needs.columns:
+        columns["direction"] = directions(data, rows)
     return Step(batch, columns, rows_B=rows)

@@ -19,6 +19,7 @@ from rushes.errors import TrainingError
 from rushes.recipe.train import TrainSpec, num_own_rows
 from rushes.roles import ObjectiveNeeds
 from rushes.store.identity import seed_from_key
+from rushes.train.direction import have_direction
 
 if TYPE_CHECKING:
     from rushes.train.data import Known, TrainingSet
@@ -108,7 +109,8 @@ def units_of(data: Known, needs: ObjectiveNeeds) -> Units:
     """
     usable = ~data.is_real_N
     for name in needs.columns:
-        usable = usable & ~data.column(name).isnan()
+        has_it = have_direction(data, needs.min_gap) if name == "direction" else ~data.column(name).isnan()
+        usable = usable & has_it
     if "advantage" in needs.columns:
         usable = usable & (data.column("advantage") != 0)
     units = {"clip": _clips, "pair": _pairs, "group": _groups}[needs.unit](data, needs, usable)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rushes.errors import TrainingError
 from rushes.families.family import Family
-from rushes.plugins import needs_reference, objective_needs
+from rushes.plugins import objective_needs
 from rushes.recipe.train import TrainSpec
 from rushes.records import Checkpoint, LossSummary
 from rushes.train.assignment import Assignment
@@ -70,10 +70,11 @@ def ready(assignment: Assignment, family: Family, material: Material, parallel: 
     with aside(family):
         network = _network(assignment, family)
         if not parallel.is_sharded:
-            for model in (network.tuned, network.frozen):
-                if model is not None:
-                    model.to(family.device)
+            for model in network.models:
+                model.to(family.device)
         setup = prepare(network, data, spec, assignment.runtime, parallel)
+        if objective_needs(spec).old is not None:
+            network = replace(network, old={name: each.detach().clone() for name, each in network.parameters().items()})
         network = parallel.wrap(network, partial(idle_in, network, data, spec, setup, parallel))
         if parallel.rank == 0:
             assignment.log.write("training_set_up", **asdict(setup))
@@ -113,8 +114,23 @@ def objective_for(network: Network, data: TrainingSet, spec: TrainSpec) -> Train
         real = torch.nonzero(data.is_real_N).flatten()
         rows = real if len(real) else torch.arange(len(data.is_real_N))
         mean, std = (each.to(network.device) for each in moments_of_rows(data.z_0_NCThw, rows))
-    reference = network.reference if needs_reference(spec) else None
-    return TrainingLoss(spec, build_objective(spec), reference, mean, std, network.family.path)
+    loss = TrainingLoss(spec, build_objective(spec), None, mean, std, network.family.path)
+    return _comparing(loss, network)
+
+
+def _comparing(loss: TrainingLoss, network: Network) -> TrainingLoss:
+    """The loss with the models that its terms compare with; where both are one model, it is asked once."""
+    needs, start = objective_needs(loss.spec), ("start", network.reference)
+    read = ("old", network.of_old) if needs.old else start if needs.reference else None
+    held = None
+    if loss.spec.is_held:
+        held = start if network.base is None else ("base", network.of_base)
+    first = read or held
+    if first is None:
+        return loss
+    if held is None or held[0] == first[0]:
+        return replace(loss, reference=first[1], compared=(first[0],))
+    return replace(loss, reference=first[1], held_to=held[1], compared=(first[0], held[0]))
 
 
 def checkpoint_of(assignment: Assignment, job: Job, trained: Trained) -> Checkpoint:
@@ -166,7 +182,14 @@ def _network(assignment: Assignment, family: Family) -> Network:
     spec, start = assignment.spec, assignment.start
     weights = None if start is None else assignment.blobs.read_tensors(start)
     autocast = spec.precision == "bfloat16"
-    return make_network(family, spec.lora, weights, autocast=autocast, conditions=assignment.conditions)
+    return make_network(
+        family,
+        spec.lora,
+        weights,
+        autocast=autocast,
+        conditions=assignment.conditions,
+        keeps_base=spec.is_held and spec.anchor_to == "base",
+    )
 
 
 @contextlib.contextmanager

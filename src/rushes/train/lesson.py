@@ -10,11 +10,11 @@ from rushes.plugins import OBJECTIVE, objective_needs, resolved
 from rushes.recipe.train import TrainSpec
 from rushes.records import BlobRef, Sample
 from rushes.roles import ObjectiveNeeds
-from rushes.store.identity import content_hash, work_key
+from rushes.store.identity import content_hash, left_out, work_key
 
 NUM_BINS: Final = 10
 """Equal bins of the noise levels 0 to 1 for training errors."""
-_UNREAD: Final = {"checkpoint_every", "num_accumulation", "objective", "num_epochs"}
+_UNREAD: Final = {"checkpoint_every", "num_accumulation", "objective", "num_epochs", "anchor_to", "guidance"}
 ORDER: Final = 2
 """Version of how rows are drawn (`rushes.train.draw`), part of every checkpoint's key."""
 BIN_PREFIX: Final = "error_at_sigma_"
@@ -35,6 +35,8 @@ class Lesson:
     """Train on latents of the decoded clip rather than on the sampler's."""
     asked: str | None = None
     """Hash of what decides the judge's answers in training, see `rushes.train.judging`; None where none is asked."""
+    guidance: float | None = None
+    """Guidance scale that the transformer is given; None if it takes none, or if clips are generated with the same."""
     until: int | None = None
     """Stop after this many steps, with the state kept, to go on later; None for all steps."""
 
@@ -42,6 +44,11 @@ class Lesson:
     def last_step(self) -> int:
         """The step after which the checkpoint is made."""
         return self.spec.steps if self.until is None else self.until
+
+    @property
+    def is_held_to_base(self) -> bool:
+        """True if anchor or norm guard compare with another model than the one that the training starts from."""
+        return self.start is not None and self.spec.is_held and self.spec.anchor_to == "base"
 
     @property
     def is_whole(self) -> bool:
@@ -82,13 +89,19 @@ def lesson_key(lesson: Lesson) -> str:
     none, whether training paused on the way or not.
     """
     needs = objective_needs(lesson.spec)
+    unread = _UNREAD | left_out(lesson.spec)
     spec = {
         "order": ORDER,
-        "train": {**lesson.spec.model_dump(mode="json", exclude=_UNREAD), "num_steps": lesson.spec.steps},
+        "train": {
+            **lesson.spec.model_dump(mode="json", exclude=unread),
+            **({"anchor_to": "base"} if lesson.is_held_to_base else {}),
+            "num_steps": lesson.spec.steps,
+        },
         "objective": resolved(lesson.spec.objective, OBJECTIVE),
         "samples": content_hash([sample.model_dump(mode="json", include=_read(needs)) for sample in lesson.samples]),
         "reencode": lesson.reencode,
         **({} if lesson.asked is None else {"asked": lesson.asked}),
+        **({} if lesson.guidance is None else {"guidance": lesson.guidance}),
     }
     return work_key("checkpoint", spec, [lesson.parent], 0 if lesson.is_whole else lesson.last_step)
 

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from rushes.errors import Stopped, TrainingError
+from rushes.plugins import objective_needs
 from rushes.recipe.train import TrainSpec, micro_batch_size
+from rushes.records import OldPolicy
 from rushes.train.batch import FlowBatch
 from rushes.train.data import Step, step_batch
 from rushes.train.flow import squared_error
@@ -60,7 +62,8 @@ def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
     network, spec, parallel, hooks = job.network, job.spec, job.parallel, hooks or Hooks()
     weights = network.parameters()
     average = {name: value.detach().clone() for name, value in weights.items()}
-    state = State(weights, average, make_optimizer(weights.values(), spec, network.device), Progress())
+    optimizer = make_optimizer(weights.values(), spec, network.device)
+    state = State(weights, average, optimizer, Progress(), network.old or {})
     until = spec.steps if job.until is None else job.until
     load_state(scratch, state, parallel, until=until)
     progress = state.progress
@@ -171,6 +174,7 @@ def _update(job: Job, state: State, means: Mapping[str, float], errors: Mapping[
         with torch.no_grad():
             for name, value in state.weights.items():
                 state.average[name].lerp_(value, 1 - decay)
+            _renew(state, objective_needs(spec).old)
         _note(progress, {**means, **errors})
     else:
         progress.num_skipped += 1
@@ -183,6 +187,14 @@ def _update(job: Job, state: State, means: Mapping[str, float], errors: Mapping[
             got=", ".join(f"{name} {value!r}" for name, value in means.items()) + f", gradient norm {norm!r}",
             next_step="lower train.learning_rate; if it happens at step 1, check the latents of the clips",
         )
+
+
+def _renew(state: State, policy: OldPolicy | None) -> None:
+    """theta_old <- eta theta_old + (1 - eta) theta, if it is due after this step."""
+    if policy is not None and state.progress.step % policy.every == 0:
+        eta = min(policy.rate * state.progress.step, policy.cap)
+        for name, value in state.weights.items():
+            state.old[name].lerp_(value, 1 - eta)
 
 
 @torch.no_grad()

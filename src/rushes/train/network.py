@@ -1,4 +1,4 @@
-"""Which parameters are trained: the whole transformer, or a low-rank adapter on it."""
+"""Which parameters are trained: the whole transformer, or a low-rank adapter on it; and what they are compared with."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROUNDED = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.Conv3d)
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """The network in training, and its frozen base: a copy for full fine-tuning, the adapter switched off for LoRA."""
+    """The network in training, and its frozen start: a copy for full fine-tuning, the adapter switched off for LoRA."""
 
     family: Family
     tuned: Any
@@ -36,6 +36,10 @@ class Network:
     conditions: Conditions = PLAIN
     called: Any | None = None
     """The wrapper for several processes, called instead of `tuned` to get gradients; None for one process."""
+    base: Any | None = None
+    """The frozen base of a later round that compares with it; None if that is the start, or nothing does."""
+    old: dict[str, Tensor] | None = None
+    """The trained parameters' values in the moving old policy, changed by the loop; None without one."""
 
     @property
     def device(self) -> torch.device:
@@ -51,8 +55,23 @@ class Network:
         through = self.called if self.called is not None and torch.is_grad_enabled() else self.tuned
         return self._run(through, z_t, sigma_B, text)
 
+    @property
+    def models(self) -> tuple[Any, ...]:
+        """All transformers that the network holds."""
+        return tuple(model for model in (self.tuned, self.frozen, self.base) if model is not None)
+
+    def of_base(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
+        """The velocity of the base, before any round."""
+        assert self.base is not None
+        return self._run(self.base, z_t, sigma_B, text)
+
+    def of_old(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
+        """The old policy's velocity, without gradient. Not to be called between a pass with gradients and its end."""
+        with self._as_old():
+            return self._run(self.tuned, z_t, sigma_B, text)
+
     def reference(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
-        """The frozen base's velocity."""
+        """The velocity of the frozen model that this round starts from."""
         if self.frozen is not None:
             return self._run(self.frozen, z_t, sigma_B, text)
         with self._without_adapter():
@@ -61,6 +80,18 @@ class Network:
     def _run(self, model: Any, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
         with mixed_precision(z_t.device, torch.bfloat16, enabled=self.autocast):
             return self.family.predict(model, z_t, self.family.path.timestep(sigma_B), text, self.conditions)
+
+    @contextlib.contextmanager
+    def _as_old(self) -> Iterator[None]:
+        """Parameters and old policy change places, in their own storages: sharded weights are gathered from these."""
+        assert self.old is not None
+        pairs = [(value, self.old[name]) for name, value in self.parameters().items()]
+        with torch.no_grad():
+            _change_places(pairs)
+            try:
+                yield
+            finally:
+                _change_places(pairs)
 
     @contextlib.contextmanager
     def _without_adapter(self) -> Iterator[None]:
@@ -78,6 +109,7 @@ def make_network(
     *,
     autocast: bool,
     conditions: Conditions = PLAIN,
+    keeps_base: bool = False,
 ) -> Network:
     """The network to train. Until step 1 it equals the base, or the previous round's weights (`start`).
 
@@ -87,6 +119,7 @@ def make_network(
         start: full initial weights; None for the base's.
         autocast: compute in bfloat16 with float32 weights.
         conditions: the transformer's inputs besides latents, timestep and text.
+        keeps_base: hold a copy of the base as well, where the network starts from other weights.
 
     Raises:
         TrainingError: an adapter is requested and the transformer has none of the layers that it changes.
@@ -94,7 +127,9 @@ def make_network(
     import copy
 
     tuned = copy.deepcopy(family.transformer)
+    base = None
     if start is not None:
+        base = copy.deepcopy(tuned).requires_grad_(False).eval() if keeps_base else None
         tuned.load_state_dict(start)
     frozen = None
     if lora is None:
@@ -104,8 +139,17 @@ def make_network(
         tuned.requires_grad_(False)
         _add_adapter(tuned, lora, family.lora_targets)
     if autocast:
-        round_frozen(tuned if frozen is None else frozen)
-    return Network(family, tuned.train(), frozen, start, autocast, conditions)
+        for model in (tuned if frozen is None else frozen, base):
+            if model is not None:
+                round_frozen(model)
+    return Network(family, tuned.train(), frozen, start, autocast, conditions, base=base)
+
+
+def _change_places(pairs: Sequence[tuple[Tensor, Tensor]]) -> None:
+    for one, other in pairs:
+        held = one.detach().clone()
+        one.copy_(other)
+        other.copy_(held)
 
 
 def round_frozen(model: torch.nn.Module) -> None:

@@ -23,21 +23,22 @@ from rushes.train.realism import moment_distance
 
 Velocity = Callable[[Tensor, Tensor, TextStates], Tensor]
 """(z_t of shape BCThw, sigma of shape B, text of B items) -> velocity of shape BCThw."""
-REGULARISERS: Final = ("real_flow", "moments", "anchor")
+REGULARISERS: Final = ("real_flow", "moments", "anchor", "norm_guard")
 """All terms beside those of the objective."""
-DISTANCES: Final = ("distance_to_start", "norm_to_start")
-"""Diagnostics of every objective that compares with the frozen start: mean ||v - v_ref||^2, and ||v|| / ||v_ref||."""
+OF_ALL: Final = ("anchor", "norm_guard")
+"""Those that are a mean over own and real clips."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingLoss:
-    """The objective on own clips, a realism term on real ones, and an optional anchor to the base."""
+    """The objective on own clips, a realism term on real ones, and what optionally holds both to a frozen model."""
 
     spec: TrainSpec
     objective: Objective
     """What is learned from own clips."""
     reference: Velocity | None
-    """The frozen base; None unless the objective or the anchor needs it."""
+    """What the objective compares with, and anchor and norm guard as well unless there is `held_to`. None if nothing
+    is compared."""
     real_mean_CT: Tensor
     """Mean of the real clips' latents per channel and latent frame; used by `moments`."""
     real_std_CT: Tensor
@@ -46,21 +47,27 @@ class TrainingLoss:
     """The model family's way from clean latents to noise."""
     judge: JudgeHook | None = None
     """The recipe's judge; None unless the objective asks it."""
+    held_to: Velocity | None = None
+    """What anchor and norm guard compare with, if that is another model than `reference`."""
+    compared: tuple[str, ...] = ("start",)
+    """What `reference` is, and `held_to` if there is one, in the names of diagnostics: `start`, `old`, `base`."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all possible terms and diagnostics."""
-        return (*self.objective.names, *REGULARISERS, *DISTANCES)
+        distances = [f"{what}_to_{model}" for model in self.compared for what in ("distance", "norm")]
+        return (*self.objective.names, *REGULARISERS, *distances)
 
     def terms(self, velocity: Velocity, step: Step) -> LossTerms:
         """Named terms of one (micro-)batch, each a mean over its own part of the batch."""
         batch, spec = step.batch, self.spec
         z_t = self.path.noisy(batch.z_0_BCTHW, batch.epsilon_BCTHW, batch.sigma_B)
         target = self.path.target(batch.z_0_BCTHW, batch.epsilon_BCTHW, batch.sigma_B)
-        v = at_least_float32(velocity(z_t, batch.sigma_B, batch.text))
         own, real = ~batch.is_real_B, batch.is_real_B
         share = float(own.float().mean())
-        reference = self._reference(z_t, batch.sigma_B, batch.text, own)
+        # Before the pass with gradients: for the old policy's the trained parameters change for a moment.
+        reference, held_to = self._frozen(z_t, batch.sigma_B, batch.text, own)
+        v = at_least_float32(velocity(z_t, batch.sigma_B, batch.text))
         terms: dict[str, Tensor] = {}
         coefficients: dict[str, float] = {}
         diagnostics: dict[str, Tensor] = {}
@@ -74,8 +81,9 @@ class TrainingLoss:
             terms.update(learned.terms)
             coefficients.update({name: value * share for name, value in learned.coefficients.items()})
             diagnostics.update(learned.diagnostics)
-            if reference is not None:
-                diagnostics.update(_distances(v[own].detach(), reference[own]))
+            for model, frozen in zip(self.compared, (reference, held_to), strict=False):
+                if frozen is not None:
+                    diagnostics.update(_distances(model, v[own].detach(), frozen[own]))
         if bool(real.any()) and spec.realism.kind != "none":
             terms["real_flow"] = weighted_flow(v[real], target[real], batch.weight_B[real])
             coefficients["real_flow"] = spec.realism.coefficient * (1 - share)
@@ -85,9 +93,13 @@ class TrainingLoss:
             coefficients["moments"] = spec.realism.coefficient
             if "real_flow" in coefficients:
                 coefficients["real_flow"] = 0.0
-        if spec.anchor > 0 and reference is not None:
-            terms["anchor"] = squared_error(v, reference).mean()
+        held_to = reference if held_to is None else held_to
+        if spec.anchor > 0 and held_to is not None:
+            terms["anchor"] = squared_error(v, held_to).mean()
             coefficients["anchor"] = spec.anchor
+        if spec.norm_guard > 0 and held_to is not None:
+            terms["norm_guard"] = norm_excess(v, held_to).mean()
+            coefficients["norm_guard"] = spec.norm_guard
         return LossTerms(terms, coefficients, diagnostics, num_items)
 
     def _own(self, step: Step, z_t: Tensor, target: Tensor, v: Tensor, reference: Tensor | None) -> OwnClips:
@@ -115,25 +127,45 @@ class TrainingLoss:
 
         return predict
 
-    def _reference(self, z_t: Tensor, sigma_B: Tensor, text: TextStates, own_B: Tensor) -> Tensor | None:
-        """The base's velocity where a term reads it: of all items for the anchor, else of own ones, and 0 elsewhere."""
-        if self.reference is None:
-            return None
+    def _frozen(
+        self, z_t: Tensor, sigma_B: Tensor, text: TextStates, own_B: Tensor
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """The velocities of `reference` and `held_to`, where a term reads them: of all items if it holds real ones as
+        well, else of own ones, and 0 elsewhere."""
+        reference = held_to = None
         with torch.no_grad():
-            # A batch without own items still runs: sharded processes wait for each other in every forward pass.
-            if self.spec.anchor > 0 or not bool(own_B.any()) or bool(own_B.all()):
-                return at_least_float32(self.reference(z_t, sigma_B, text))
-            of_own = at_least_float32(self.reference(z_t[own_B], sigma_B[own_B], text[own_B]))
-            return of_own.new_zeros(z_t.shape).index_copy(0, own_B.nonzero()[:, 0], of_own)
+            if self.reference is not None:
+                of_all = self.spec.is_held and self.held_to is None
+                reference = _velocity(self.reference, z_t, sigma_B, text, own_B | of_all)
+            if self.held_to is not None:
+                held_to = at_least_float32(self.held_to(z_t, sigma_B, text))
+        return reference, held_to
 
 
-def _distances(v: Tensor, reference: Tensor) -> dict[str, Tensor]:
-    norm, of_reference = (x.flatten(1).norm(dim=1) for x in (v, reference))
-    ratio = norm / of_reference.clamp_min(1e-12)
-    return dict(zip(DISTANCES, (squared_error(v, reference).mean(), ratio.mean()), strict=True))
+def _velocity(model: Velocity, z_t: Tensor, sigma_B: Tensor, text: TextStates, read_B: Tensor) -> Tensor:
+    """A frozen model's velocity of the items that are read, and 0 elsewhere."""
+    # A batch of which nothing is read still runs: sharded processes wait for each other in every forward pass.
+    if not bool(read_B.any()) or bool(read_B.all()):
+        return at_least_float32(model(z_t, sigma_B, text))
+    of_read = at_least_float32(model(z_t[read_B], sigma_B[read_B], text[read_B]))
+    return of_read.new_zeros(z_t.shape).index_copy(0, read_B.nonzero()[:, 0], of_read)
+
+
+def norm_excess(velocity: Tensor, frozen: Tensor) -> Tensor:
+    """max(0, ||v|| - ||v_ref||)^2 of each item, (B,); the norm is the root of the mean square over elements."""
+    norm, of_frozen = (x.square().mean(dim=(1, 2, 3, 4)).clamp_min(1e-12).sqrt() for x in (velocity, frozen))
+    return (norm - of_frozen).relu().square()
+
+
+def _distances(model: str, v: Tensor, frozen: Tensor) -> dict[str, Tensor]:
+    """Mean ||v - v_ref||^2, and ||v|| / ||v_ref||."""
+    norm, of_frozen = (x.flatten(1).norm(dim=1) for x in (v, frozen))
+    ratio = norm / of_frozen.clamp_min(1e-12)
+    return {f"distance_to_{model}": squared_error(v, frozen).mean(), f"norm_to_{model}": ratio.mean()}
 
 
 def num_items(batch: FlowBatch, names: Iterable[str]) -> dict[str, int]:
     """How many items of a (micro-)batch each of these terms and diagnostics is a mean over."""
     num, num_real = len(batch.is_real_B), int(batch.is_real_B.sum())
-    return {name: {"real_flow": num_real, "anchor": num}.get(name, num - num_real) for name in names}
+    of_kind = {"real_flow": num_real, **dict.fromkeys(OF_ALL, num)}
+    return {name: of_kind.get(name, num - num_real) for name in names}

@@ -58,14 +58,13 @@ class Parallel:
             return
         warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")  # none is changed
         mesh = DeviceMesh.from_group(self.group, self.device.type)
-        for model in (network.tuned, network.frozen):
-            if model is not None:
-                repeated = _repeated(model)
-                for module in reversed(list(model.modules())):
-                    if type(module).__name__ in repeated and module is not model:
-                        fully_shard(module, mesh=mesh)
-                # Weights outside the blocks are resharded after every forward pass too, since there may be no backward.
-                fully_shard(model, mesh=mesh, reshard_after_forward=True)
+        for model in network.models:
+            repeated = _repeated(model)
+            for module in reversed(list(model.modules())):
+                if type(module).__name__ in repeated and module is not model:
+                    fully_shard(module, mesh=mesh)
+            # Weights outside the blocks are resharded after every forward pass too, since there may be no backward.
+            fully_shard(model, mesh=mesh, reshard_after_forward=True)
 
     def wrap(self, network: Network, idle: Callable[[], Collection[str]]) -> Network:
         """DDP: the network with a wrapper to call with gradients; once, before the optimiser is made.

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from rushes.context import Context
 from rushes.execute.progress import ProgressUpdate
+from rushes.families.defaults import ONE_CALL_A_STEP
+from rushes.families.folder import family_of
 from rushes.families.models import Model
 from rushes.plugins import objective_needs
 from rushes.recipe.objectives import RewardGradientSpec
@@ -73,8 +75,16 @@ def lesson_of(context: Context, samples: Sequence[Sample], start: Model, until: 
         spec=in_steps(recipe.train, num_epoch_clips(recipe.train, samples), objective_needs(recipe.train)),
         reencode=recipe.generate.latents == "reencoded",
         asked=asked_identity(recipe, tuple(samples), context.prompts),
+        guidance=_own_guidance(context),
         until=until,
     )
+
+
+def _own_guidance(context: Context) -> float | None:
+    """The guidance scale of training, where the base takes one and samples with another."""
+    own = context.training_conditions.guidance
+    is_other = own != context.conditions.guidance and family_of(context.recipe.base) in ONE_CALL_A_STEP
+    return own if is_other else None
 
 
 def num_epoch_clips(spec: TrainSpec, samples: Sequence[Sample]) -> int:
@@ -168,7 +178,7 @@ def _assignment(context: Context, lesson: Lesson, key: str) -> Assignment:
         start=lesson.start,
         spec=at_last_step(lesson.spec, family, recipe.generate.sampler),
         runtime=recipe.runtime.train,
-        conditions=context.conditions,
+        conditions=context.training_conditions,
         base=recipe.base,
         fingerprint=family.fingerprint,
         offload=family.placement.offload,

@@ -46,6 +46,14 @@ class State:
     """Their exponential moving average (EMA)."""
     optimizer: torch.optim.Optimizer
     progress: Progress
+    old: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+    """Their values in the moving old policy; empty without one."""
+
+    @property
+    def tensors(self) -> dict[str, Mapping[str, Tensor]]:
+        """What is stored under the parameters' names, by kind."""
+        weights = {name: value.detach() for name, value in self.weights.items()}
+        return {"weights": weights, "average": self.average, "old": self.old}
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +99,7 @@ def save_state(folder: Path, state: State, parallel: Parallel = ALONE) -> None:
     Several processes call it together and the first writes. The file is the same as with one process, so that training
     can resume with any number of processes.
     """
-    tensors = {f"weights.{name}": value.detach() for name, value in state.weights.items()}
-    tensors |= {f"average.{name}": value for name, value in state.average.items()}
+    tensors = {f"{kind}.{name}": value for kind, named in state.tensors.items() for name, value in named.items()}
     tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(state.optimizer).items()}
     whole = {name: value.contiguous() for name, value in parallel.collected(tensors).items()}
     if parallel.rank == 0:
@@ -120,7 +127,7 @@ def load_state(folder: Path, state: State, parallel: Parallel = ALONE, *, until:
     if until is not None and json.loads(text)["step"] > until:
         return
     with torch.no_grad():
-        for kind, tensors in (("weights", state.weights), ("average", state.average)):
+        for kind, tensors in state.tensors.items():
             for name, value in tensors.items():
                 value.copy_(parallel.part(stored[f"{kind}.{name}"], value))
     prefix = "optimizer."

@@ -167,6 +167,9 @@ def test_a_step_is_three_passes_two_for_an_adapter_and_one_more_beside_the_base(
     assert step_flops(UNIT, TrainSpec(lora=LoraSpec()), 0.0) == (3.5 * 400, 2 * 600)
     assert step_flops(UNIT, TrainSpec(anchor=0.1), 0.0) == (4.5 * 400, 4 * 600)
     assert step_flops(UNIT, TrainSpec(), 0.5) == (4 * 400, 3.5 * 600)
+    both = TrainSpec.model_validate({"anchor": 0.1, "objective": {"kind": "dpo"}})
+    assert step_flops(UNIT, both, 0.0) == (4.5 * 400, 4 * 600)
+    assert step_flops(UNIT, both, 0.0, num_rounds=2) == (5 * 400, 4.5 * 600), "the base beside the start, in one of two"
 
 
 def test_what_a_run_has_done_is_counted_from_its_records(tmp_path: Path) -> None:

@@ -96,6 +96,21 @@ def test_copies_are_counted_with_frozen_weights_rounded(family: Family, size: Mo
     assert counted[1] < 0.8 * counted[0] and counted[3] < 0.6 * counted[2], "rounding must matter to be tested"
 
 
+def test_the_base_beside_a_later_rounds_start_and_an_old_policy_are_counted(family: Family, size: ModelSize) -> None:
+    start = {name: value.clone() for name, value in family.transformer.state_dict().items()}
+    for plain, _ in networks(family):
+        spec = TrainSpec.model_validate(
+            {**plain.model_dump(), "anchor": 0.1, "objective": {"kind": "nft", "old": "ema"}}
+        )
+        is_autocast = spec.precision == "bfloat16"
+        network = make_network(family, spec.lora, start, autocast=is_autocast, keeps_base=True)
+        held = sum(value.nbytes for model in network.models for value in model.parameters())
+        held += sum(value.nbytes for value in network.parameters().values())
+        assert network_bytes(size, spec, num_rounds=2) == pytest.approx(held, rel=0.03)
+        start_alone = spec.model_copy(update={"anchor_to": "start"})
+        assert network_bytes(size, start_alone, num_rounds=2) == network_bytes(size, spec) < 0.85 * held
+
+
 def test_moments_are_counted_and_those_of_8_bits_are_a_quarter(family: Family, size: ModelSize) -> None:
     for spec, network in networks(family):
         optimizer = make_optimizer(network.parameters().values(), spec, network.device)

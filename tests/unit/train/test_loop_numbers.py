@@ -81,7 +81,7 @@ class _Plain:
         self._parameters = {name: torch.nn.Parameter(torch.tensor(value).float()) for name, value in START.items()}
         self.device = torch.device("cpu")
         self.family = SimpleNamespace(path=STRAIGHT)
-        self.called = None
+        self.called = self.old = None
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         return self._parameters

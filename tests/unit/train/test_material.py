@@ -7,7 +7,7 @@ import pytest
 from rushes.errors import TrainingError
 from rushes.recipe.objectives import NftSpec
 from rushes.recipe.train import TrainSpec
-from rushes.records import Sample
+from rushes.records import BlobRef, Sample
 from rushes.train.lesson import Lesson, lesson_key
 from rushes.train.material import divide
 
@@ -50,6 +50,10 @@ def test_every_setting_that_decides_the_weights_enters_the_key() -> None:
         assert lesson_key(_lesson(**{name: value})) == plain
 
 
+def test_a_guidance_scale_that_training_gives_to_the_model_enters_the_key() -> None:
+    assert lesson_key(replace(_lesson(), guidance=1.0)) not in (lesson_key(_lesson()), lesson_key(_lesson(seed=1)))
+
+
 def test_preferences_enter_the_key_where_training_reads_them() -> None:
     def judged(lesson: Lesson) -> Lesson:
         first, *rest = lesson.samples
@@ -58,3 +62,32 @@ def test_preferences_enter_the_key_where_training_reads_them() -> None:
     plain, aware = _lesson(), replace(_lesson(), spec=TrainSpec(objective=NftSpec()))
     assert lesson_key(judged(plain)) == lesson_key(plain)
     assert lesson_key(judged(aware)) != lesson_key(aware)
+
+
+START = BlobRef(sha256="cd" * 32, suffix=".safetensors", num_bytes=1)
+
+
+def test_keys_of_an_earlier_release_stay_and_another_anchor_is_another_training() -> None:
+    """As that release computed them, for one round and for later ones, where its anchor was the round's start."""
+
+    def key_of(start: BlobRef | None = None, **settings: object) -> str:
+        spec = TrainSpec.model_validate(settings)
+        return lesson_key(Lesson(samples=(), parent="ab" * 32, start=start, spec=spec, reencode=False))
+
+    plain, held = "b8fe2617f775a6a9", "8156249eaf1ff45e"
+    assert key_of().startswith(plain) and key_of(START).startswith(plain)
+    assert key_of(objective={"kind": "nft"}).startswith("d962335ac015b6d4")
+    assert key_of(anchor=0.1).startswith(held) and key_of(anchor=0.1, anchor_to="start").startswith(held)
+    assert key_of(START, anchor=0.1, anchor_to="start").startswith(held)
+    assert key_of(anchor_to="start").startswith(plain), "nothing is anchored"
+    assert key_of(guidance=3.0).startswith(plain), "only models that take one read it"
+    others = [
+        key_of(START, anchor=0.1),
+        key_of(norm_guard=0.1),
+        key_of(START, norm_guard=0.1),
+        key_of(START, norm_guard=0.1, anchor_to="start"),
+        key_of(objective={"kind": "nft", "old": "ema"}),
+        key_of(objective={"kind": "nft", "old": "ema", "old_cap": 0.9}),
+    ]
+    assert key_of(norm_guard=0.1) == key_of(START, norm_guard=0.1, anchor_to="start")
+    assert len({plain, held, *others}) == 2 + len(others) - 1

@@ -102,6 +102,9 @@ def moments() -> float:
 
 SHARE = OWN.sum() / 6
 REFERENCE = float(np.mean(errors(V, BASE)))
+NORM, BASE_NORM = (np.sqrt(np.mean(x**2, axis=(1, 2, 3, 4))) for x in (V, BASE))
+EXCESS = float(np.mean(np.maximum(NORM - BASE_NORM, 0) ** 2))
+assert 0 < sum(NORM > BASE_NORM) < 6
 
 CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[float, float]]]] = {
     "flow": ({"realism": {"kind": "none"}}, {"weighted_flow": (SHARE, flow(OWN))}),
@@ -113,6 +116,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[float, float]]]] = {
         {"realism": {"kind": "none"}, "anchor": 0.7},
         {"weighted_flow": (SHARE, flow(OWN)), "anchor": (0.7, REFERENCE)},
     ),
+    "norm guard": (
+        {"realism": {"kind": "none"}, "norm_guard": 0.4},
+        {"weighted_flow": (SHARE, flow(OWN)), "norm_guard": (0.4, EXCESS)},
+    ),
     "negative": (
         {"realism": {"kind": "none"}, "objective": {"kind": "nft", "beta": 0.4, "strength": 0.2}},
         {"nft": (0.5 * SHARE, pulled_and_pushed(0.4))},
@@ -122,11 +129,12 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[float, float]]]] = {
         {"weighted_flow": (SHARE, flow(OWN)), "real_flow": (0.0, flow(REAL)), "moments": (0.2, moments())},
     ),
     "all": (
-        {"realism": {"kind": "real_flow", "coefficient": 2.0}, "anchor": 0.1, "negative": 1.0},
+        {"realism": {"kind": "real_flow", "coefficient": 2.0}, "anchor": 0.1, "norm_guard": 3.0, "negative": 1.0},
         {
             "nft": (SHARE, pulled_and_pushed(1.0)),
             "real_flow": (2.0 * (1 - SHARE), flow(REAL)),
             "anchor": (0.1, REFERENCE),
+            "norm_guard": (3.0, EXCESS),
         },
     ),
 }
@@ -163,7 +171,9 @@ def test_the_base_is_asked_only_where_it_is_needed_and_gets_no_gradient() -> Non
         return asked[-1]
 
     batch = FlowBatch(tensor(Z_0), tensor(EPSILON), tensor(SIGMA), TEXT, tensor(WEIGHT), tensor(REAL))
-    network: Any = SimpleNamespace(device=torch.device("cpu"), reference=base, family=SimpleNamespace(path=STRAIGHT))
+    network: Any = SimpleNamespace(
+        device=torch.device("cpu"), base=None, reference=base, family=SimpleNamespace(path=STRAIGHT)
+    )
     for anchor in (0.0, 0.5):
         objective = objective_for(network, training_set(caption_drop_texts()), TrainSpec(anchor=anchor))
         objective.terms(predicting(V), Step(batch)).total().backward()
@@ -174,7 +184,9 @@ def test_the_base_is_asked_only_where_it_is_needed_and_gets_no_gradient() -> Non
 @pytest.mark.parametrize("kind", ["real_flow", "moments"])
 def test_moments_are_those_of_the_real_clips_that_are_trained_on(kind: str) -> None:
     spec = TrainSpec.model_validate({"realism": {"kind": kind}})
-    network: Any = SimpleNamespace(device=torch.device("cpu"), reference=None, family=SimpleNamespace(path=STRAIGHT))
+    network: Any = SimpleNamespace(
+        device=torch.device("cpu"), base=None, reference=None, family=SimpleNamespace(path=STRAIGHT)
+    )
     objective = objective_for(network, training_set(caption_drop_texts()), spec)
     if kind == "real_flow":
         assert objective.real_mean_CT.numel() == 0, "nothing is computed that nobody reads"
@@ -187,7 +199,9 @@ def test_moments_are_those_of_the_real_clips_that_are_trained_on(kind: str) -> N
     ("settings", "needed"), [({}, False), ({"anchor": 0.1}, True), ({"objective": {"kind": "nft"}}, True)]
 )
 def test_an_objective_that_compares_with_the_base_is_given_it(settings: dict[str, Any], needed: bool) -> None:
-    network: Any = SimpleNamespace(device=torch.device("cpu"), reference="the base", family=SimpleNamespace(path="way"))
+    network: Any = SimpleNamespace(
+        device=torch.device("cpu"), base=None, reference="the base", family=SimpleNamespace(path="way")
+    )
     data = training_set(caption_drop_texts())
     objective: Any = objective_for(network, data, TrainSpec.model_validate(settings))
     assert objective.reference == ("the base" if needed else None)

@@ -29,6 +29,7 @@ Z_0, EPSILON, V, V_REF = RNG.normal(size=(4, B, *SHAPE))
 SIGMA, WEIGHT, SCORE, PREFERENCE = RNG.uniform(size=(4, B))
 ADVANTAGE = RNG.normal(size=B)
 U = EPSILON - Z_0
+DIRECTION = RNG.normal(size=(B, *SHAPE))
 
 KINDS: dict[str, dict[str, Any]] = {
     "flow": {"kind": "flow"},
@@ -45,6 +46,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "online by the base": {"kind": "online", "denoiser": "base", "num_ode_steps": 3, "max_sigma": 0.8},
     "reward_gradient": {"kind": "reward_gradient", "strength": 0.7, "clip": 1.5},
     "reward_gradient whole": {"kind": "reward_gradient", "clip": None, "at": "last_step", "last_sigma": 0.1},
+    "art": {"kind": "art", "gain": 0.2, "strength": 0.6},
+    "art clean": {"kind": "art", "gain": 0.2, "kappa": "sigma_squared"},
+    "art velocity": {"kind": "art", "gain": 0.2, "kappa": "one", "window": 3},
 }
 
 
@@ -84,7 +88,8 @@ def elsewhere(model: str, z_t: torch.Tensor, sigma_B: torch.Tensor) -> torch.Ten
 
 def own_clips(v: torch.Tensor, v_ref: np.ndarray = V_REF, rows: slice = slice(None), **changes: Any) -> OwnClips:
     z_0, target, sigma, reference = (torch.tensor(x[rows]) for x in (Z_0, U, SIGMA, v_ref))
-    columns = {"weight": WEIGHT, "score": SCORE, "preference": PREFERENCE, "advantage": ADVANTAGE, **changes}
+    columns = {"weight": WEIGHT, "score": SCORE, "preference": PREFERENCE, "advantage": ADVANTAGE}
+    columns |= {"direction": DIRECTION, **changes}
     return OwnClips(
         z_0_BCTHW=z_0,
         z_t_BCTHW=STRAIGHT.noisy(z_0, torch.tensor(EPSILON[rows]), sigma),
@@ -207,6 +212,13 @@ def reward_gradient(clip: float, strength: float) -> float:
     return strength * total
 
 
+def art(gain: float, kappa: np.ndarray) -> float:
+    """By the predicted clean latents, which are to be those of the old model and the direction beside."""
+    clean, clean_old = (-by_items(SIGMA) * x for x in (V, V_REF))
+    off = mse(clean, clean_old + gain * DIRECTION) / SIGMA**2
+    return float(np.mean(kappa * off)) / gain
+
+
 EXPECTED: dict[str, Callable[[], float]] = {
     "flow": lambda: float(np.mean(WEIGHT * mse(V))),
     "nft": lambda: nft(0.3, 0.7),
@@ -222,6 +234,9 @@ EXPECTED: dict[str, Callable[[], float]] = {
     "online by the base": lambda: online(three_steps(), 0.8),
     "reward_gradient": lambda: reward_gradient(1.5, 0.7),
     "reward_gradient whole": lambda: reward_gradient(math.inf, 1.0),
+    "art": lambda: 0.6 * art(0.2, SIGMA),
+    "art clean": lambda: art(0.2, SIGMA**2),
+    "art velocity": lambda: art(0.2, np.ones(B)),
 }
 
 
@@ -245,6 +260,7 @@ STARTS: dict[str, Callable[[], np.ndarray]] = {
     "crd": lambda: flow_pull(_centred(2 * PREFERENCE - 1, 4)),
     "rvm": lambda: flow_pull(np.clip(ADVANTAGE, -0.8, 0.8)),
     "awm plain": lambda: flow_pull(np.clip(ADVANTAGE, -0.8, 0.8)),
+    "art": lambda: 0.6 * 2 * DIRECTION / (NUM * B),
 }
 """What `strength` promises: the first step pulls as flow matching does, towards a clip or away from it."""
 
@@ -274,9 +290,10 @@ def test_a_policy_ratio_is_1_at_the_first_step() -> None:
         assert float(found.diagnostics["awm_clipped"]) == 0.0
 
 
-@pytest.mark.parametrize("name", ["crd", "rvm", "awm"])
+@pytest.mark.parametrize("name", ["crd", "rvm", "awm", "art"])
 def test_equal_scores_teach_nothing(name: str) -> None:
-    assert not gradient(name, V_REF, preference=np.full(B, 0.7), advantage=np.zeros(B)).any()
+    flat = {"preference": np.full(B, 0.7), "advantage": np.zeros(B), "direction": np.zeros((B, *SHAPE))}
+    assert not gradient(name, V_REF, **flat).any()
 
 
 @pytest.mark.parametrize("name", ["nft", "dpo", "crd", "rvm", "awm plain"])
@@ -322,6 +339,15 @@ def _swapped_back(order: np.ndarray) -> np.ndarray:
 def test_the_optimum_of_nft_lies_two_r_minus_one_over_beta_residuals_away() -> None:
     best = V_REF - by_items((2 * PREFERENCE - 1) / 0.3) * (V_REF - U)
     np.testing.assert_allclose(gradient("nft", best), 0, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["art", "art clean", "art velocity"])
+def test_the_optimum_of_art_has_clean_latents_one_gain_further_along_the_direction(name: str) -> None:
+    best = V_REF - 0.2 * DIRECTION / by_items(SIGMA)
+    np.testing.assert_allclose(gradient(name, best), 0, atol=1e-14)
+    unit = DIRECTION / np.sqrt(np.mean(DIRECTION**2))
+    found = terms_of(name, V_REF - 0.1 * unit / by_items(SIGMA), direction=unit).diagnostics["art_done"]
+    assert float(found) == pytest.approx(0.5, rel=1e-12)
 
 
 def test_an_implicit_reward_that_is_reached_pulls_no_more() -> None:

@@ -20,7 +20,16 @@ from rushes.families.family import Family
 from rushes.families.load import load_family
 from rushes.families.wan import Wan
 from rushes.recipe.base import BaseModelSpec
-from rushes.recipe.objectives import CrdSpec, DpoSpec, NftSpec, OnlineSpec, RewardGradientSpec
+from rushes.recipe.objectives import (
+    ArtSpec,
+    AwmSpec,
+    CrdSpec,
+    DpoSpec,
+    NftSpec,
+    OnlineSpec,
+    RewardGradientSpec,
+    RvmSpec,
+)
 from rushes.recipe.runtime import TrainRuntime
 from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.records import BlobRef
@@ -38,6 +47,7 @@ from tests.support.training import Taught, assignment_of, columns_of_takes, taug
 
 SPEC = TrainSpec(num_steps=4, batch_size=4, learning_rate=1e-3, warmup_steps=2, checkpoint_every=2, precision="float32")
 LORA = {"lora": LoraSpec(rank=2, alpha=2)}
+OLD = NftSpec(old="ema", old_rate=0.2, old_every=1)
 
 
 def activation_bytes(assignment: Assignment) -> dict[str, int]:
@@ -145,6 +155,11 @@ VARIANTS = {
     "crd": SPEC.model_copy(update={"objective": CrdSpec(num_takes=2), "anchor": 0.1}),
     "online": SPEC.model_copy(update={"objective": OnlineSpec(normalise="sigma_bin", denoiser="base")}),
     "reward_gradient": SPEC.model_copy(update={"objective": RewardGradientSpec()}),
+    "rvm": SPEC.model_copy(update={"objective": RvmSpec(), "norm_guard": 0.5}),
+    "awm": SPEC.model_copy(update={"objective": AwmSpec(), "anchor": 0.1, **LORA}),
+    "art": SPEC.model_copy(update={"objective": ArtSpec(), "anchor": 0.1}),
+    "old": SPEC.model_copy(update={"objective": OLD, "anchor": 0.1}),
+    "old lora": SPEC.model_copy(update={"objective": OLD, **LORA}),
     "rounded": SPEC.model_copy(update={"precision": "bfloat16", "max_grad_norm": 0.1, **LORA}),
 }
 COMPARED_IN = {"accumulated": {"num_accumulation": 1}, "rounded": {"num_accumulation": 2}}
@@ -178,6 +193,17 @@ def test_a_later_round_begins_with_the_weights_of_the_one_before(bench: Bench, t
     assert_close(bench.alone(SPEC, tmp_path / "one", start), again)
     key = next(iter(first.weights))
     assert not torch.equal(first.weights[key], again.weights[key])
+
+
+@pytest.mark.parametrize("mode", ["ddp", "fsdp"])
+def test_a_later_round_that_is_held_to_the_base(mode: str, bench: Bench, tmp_path: Path) -> None:
+    """Beside its start: one more model in every process, sharded as the others are."""
+    start = bench.alone(SPEC, tmp_path / "first").record.weights
+    assert isinstance(start, BlobRef)
+    spec = SPEC.model_copy(update={"objective": NftSpec(), "anchor": 0.2})
+    one, two = bench.alone(spec, tmp_path / "one", start), bench.together(spec, tmp_path / "two", mode, start=start)
+    assert {"distance_to_base", "distance_to_start"} < set(one.curves)
+    assert_close(one, two)
 
 
 @pytest.mark.parametrize("mode", ["ddp", "fsdp"])

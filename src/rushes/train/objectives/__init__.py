@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from rushes.plugins import OBJECTIVE, build
 from rushes.recipe.objectives import (
+    ArtSpec,
     AwmSpec,
     CrdSpec,
     DpoSpec,
@@ -20,6 +21,7 @@ from rushes.recipe.objectives import (
 )
 from rushes.recipe.train import TrainSpec
 from rushes.roles import Objective, Runtime
+from rushes.train.objectives.art import Art
 from rushes.train.objectives.awm import Awm
 from rushes.train.objectives.crd import Crd
 from rushes.train.objectives.dpo import Dpo
@@ -53,6 +55,8 @@ def build_objective(spec: TrainSpec) -> Objective:
             return Online(chosen)
         case RewardGradientSpec() as chosen:
             return RewardGradient(chosen)
+        case ArtSpec() as chosen:
+            return Art(chosen)
         case chosen:
             built: Objective = build(chosen, OBJECTIVE, Runtime(), "train.objective")
             return built

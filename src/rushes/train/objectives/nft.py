@@ -4,9 +4,8 @@ L = (strength / beta) E[ r ||v+ - u||^2 + (1 - r) ||v- - u||^2 ],  v+- = (1 -+ b
 strength (beta ||v - v_ref||^2 + 2 (2r - 1) <v - v_ref, v_ref - u>) and a constant: a signed pull and a velocity anchor.
 
 What differs from the publication and its code:
-- Clips are stored, not sampled anew in each step; v_ref is the model that made the round's clips, renewed once a round
-  and never averaged (the publication: a moving average of the policy, renewed every few steps). With several rounds
-  only the first one's v_ref is the base.
+- Clips are stored, not sampled anew in each step. v_ref is the model that made the round's clips, renewed once a round.
+  With `old: ema` it is the publication's moving average of the policy instead, but no clips are made by it.
 - r is 1/2 + 1/2 clip((score - mean of its prompt) / Z, -1, 1) with Z the root mean square over all clips. That is the
   printed form. The publication's code clips at 5 Z instead, r = 1/2 + A/10, and multiplies its loss by 5: the same pull
   for A below 1, five times the anchor.
