@@ -11,7 +11,7 @@ import math
 from typing import Final, Literal
 
 from rushes.plan.counts import calls_per_clip
-from rushes.plugins import needs_reference, objective_needs
+from rushes.plugins import num_compared, objective_needs
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import in_steps, num_own_rows
 from rushes.records.base import Count, Record
@@ -65,8 +65,9 @@ def forwards_a_step(recipe: Recipe) -> float:
     spec, needs = recipe.train, objective_needs(recipe.train)
     num_own = num_own_rows(spec, needs)
     with_gradients = (3 + _RECOMPUTED[recipe.runtime.train.recompute]) * spec.batch_size
-    # An anchor holds real clips too; an objective compares own clips alone.
-    compared = spec.batch_size if spec.anchor > 0 else num_own if needs_reference(spec) else 0
+    # An anchor holds real clips too; an objective compares own clips alone. In later rounds it may be another model.
+    models = (num_compared(spec) + (recipe.num_rounds - 1) * num_compared(spec, is_later=True)) / recipe.num_rounds
+    compared = spec.batch_size + (models - 1) * num_own if spec.is_held else models * num_own
     denoised = (getattr(spec.objective, "num_ode_steps", 1) - 1) * num_own
     return with_gradients + compared + denoised
 
@@ -74,7 +75,7 @@ def forwards_a_step(recipe: Recipe) -> float:
 def clips_judged_a_step(recipe: Recipe) -> int:
     """Clips that the judge is asked about in one optimiser step: at most the own ones, for objectives that ask it."""
     needs = objective_needs(recipe.train)
-    return num_own_rows(recipe.train, needs) if getattr(needs, "judge", None) else 0
+    return num_own_rows(recipe.train, needs) if needs.judge != "none" else 0
 
 
 def at_budget(recipe: Recipe, equal: Equal, amount: int) -> tuple[str, ...]:

@@ -55,9 +55,8 @@ class Spec(BaseModel):
             threshold: float = 0.5
             def build(self, runtime: Runtime) -> Judge: ...
 
-    It may also have a method `chat_models` (see `rushes.plan.chat_models.CallsChatModels`), by which `rushes plan`
-    counts what the language models behind it cost. Without it the plan shows the plug-in's time as unknown, and counts
-    in its memory only the models that the fields name.
+    By a method `chat_models` (see `rushes.plan.chat_models.CallsChatModels`) `rushes plan` counts what the language
+    models behind it cost. Without it the time is unknown, and only models that fields name count in the memory.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
@@ -329,8 +328,7 @@ class GivenAnswer:
     unscored_reason: str | None = None
     """Why there is none; set exactly when `p_yes` is None."""
     yes_no_mass: float | None = None
-    """P(yes) + P(no) before they were scaled to sum to 1; 0 to 1, low if the model did not really answer; None if
-    unknown."""
+    """P(yes) + P(no) before they were scaled to sum to 1; low if the model did not really answer; None if unknown."""
 
 
 @runtime_checkable
@@ -351,8 +349,7 @@ class Judge(Protocol):
         A list, or an iterator (`yield`), whose answers are kept if an error follows: worth it where answers cost.
 
         Raises:
-            UserError: no further request can be answered; the run ends. Where only some cannot, give `Failed` for
-                those.
+            UserError: no further request can be answered; the run ends. One that cannot is `Failed`.
         """
         ...
 

@@ -6,7 +6,7 @@ does not depend on the other clips.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar, cast
@@ -17,7 +17,7 @@ Request = TypeVar("Request")
 Reply = TypeVar("Reply")
 Result = TypeVar("Result")
 
-AnswerMany: TypeAlias = Callable[[Sequence[Request]], Sequence[Reply | Exception]]
+AnswerMany: TypeAlias = Callable[[Sequence[Request]], Iterable[Reply | Exception]]
 """Answers several requests at once: one reply each, in order. An exception in place of a reply concerns its request
 alone; one that is raised concerns the call, and each request is then made alone."""
 
@@ -107,7 +107,7 @@ def alone(metric: Asking[Result]) -> Result:
 def _replies(whom: AnswerMany[Request, Reply], requests: Sequence[Request]) -> Sequence[Reply | Exception]:
     """One request that breaks a call must not lose the others."""
     try:
-        replies = whom(requests)
+        replies = list(whom(requests))
         if len(replies) != len(requests):
             raise TypeError(f"expected one reply to each of {len(requests)} requests, got {len(replies)}")
     except (UserError, Stopped):
