@@ -44,6 +44,9 @@ class WatchPoint(KeyedRecord):
     """Round of that training, from 0."""
     step: Count = 0
     """Optimiser steps of that training."""
+    asked: Key | None = None
+    """Key of the look at the base with the same prompts, seeds, sampler, judge and measurer: looks that share it can be
+    compared. None in looks of earlier versions."""
     prompts: tuple[WatchedPrompt, ...]
     """Judge and measurer, by prompt."""
     diversity: Share | None

@@ -131,6 +131,7 @@ class Watch:
                 training=when.training,
                 round_index=when.round_index,
                 step=when.step,
+                asked=self.key(context.base.name),
                 prompts=tuple(
                     WatchedPrompt(
                         prompt_key=prompt.key,
