@@ -32,17 +32,17 @@ diagnose:
   num_prompts: 4
   num_takes: 1
   choose: gap
-prompts: {num_weakness: 64, real: {source: null, num_clips: 0}}
+prompts: {writer: {use: sandbox, options: {detailed: 0.0}}, num_weakness: 40, real: {source: null, num_clips: 0}}
 generate: {sampler: {num_steps: 12}, num_takes: 6}
 judge: {judge: {use: "lab.blind_judge:BlindJudgeSpec"}}
 weights: {kind: contrast}
-train: {num_steps: 160, batch_size: 8, learning_rate: 3.0e-4, schedule: constant, realism: {kind: none}}
-watch: {every: 20, num_prompts: 24, num_diversity_prompts: 8}
+train: {num_steps: 120, batch_size: 8, learning_rate: 2.0e-4, schedule: constant, realism: {kind: none}}
+watch: {every: 15, num_prompts: 24, num_diversity_prompts: 8}
 measure:
   sampler: {num_steps: 12}
-  num_prompts: 24
+  num_prompts: 12
   num_extra_focus_prompts: 0
-  num_diversity_prompts: 8
+  num_diversity_prompts: 2
   num_diversity_takes: 4
 """
 HONEST: Final = "judge.judge={use: sandbox}"

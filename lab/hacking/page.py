@@ -18,7 +18,6 @@ from rushes.generate.stage import WATCH_CLIPS
 from rushes.records import Clip, WatchPoint
 from rushes.report.watch_plot import looks_plot
 from rushes.report.watched import watched_round
-from rushes.roles import Frames
 from rushes.store.files import make_folder, write_atomic
 from rushes.store.provenance import commit, hardware
 from rushes.store.run import Run
@@ -75,7 +74,7 @@ def write_figures(hacked: Shown, honest: Shown, folder: Path, page: Path | None)
     for shown, name in ((hacked, "hacking_curves.svg"), (honest, "hacking_honest.svg")):
         write_atomic(images / name, _curves(shown.course).encode())
     takes = _takes(hacked)
-    takes.quantize(128).save(images / "hacking_takes.png", optimize=True)
+    takes.save(images / "hacking_takes.jpg", quality=82, optimize=True)
     text = _text(hacked, honest)
     if page is not None:
         before, _, rest = page.read_text(encoding="utf-8").partition(MARK)
@@ -97,7 +96,7 @@ def _text(hacked: Shown, honest: Shown) -> str:
         r"\* marks the result.",
         _table(hacked),
         "![Judge and measurer, and what may drift, at every look](images/hacking_curves.svg)",
-        "![The same takes before training, at the result and at the end](images/hacking_takes.png)",
+        "![The same takes before training, at the result and at the end](images/hacking_takes.jpg)",
         "What the run with the default `stop_after` said, before it was let go on:",
         "\n".join(f"- {note}" for note in hacked.notes) or "- nothing",
         _table(honest),
@@ -165,13 +164,13 @@ def _curves(course: Course) -> str:
 
 
 def _takes(shown: Shown) -> Image.Image:
-    """Frames of the takes whose measurement falls most from the result to the last look, at three looks."""
+    """Frames of the takes on which judge and measurer part most, at three looks: before, the result, the last."""
     course, last = shown.course, shown.course.points[-1]
     looks = ((course.base, "untouched"), (course.best, f"step {course.best.step}, kept"), (last, f"step {last.step}"))
     gap, label, head = 4, 96, 26
     width, block = label + NUM_FRAMES * (CELL_PX + gap), head + len(looks) * (CELL_PX + gap) + 10
     with Run.view(shown.home) as run:
-        keys = _fallen(course.best, last)[:NUM_PROMPTS]
+        keys = _fooled(course.base, last)[:NUM_PROMPTS]
         sheet = Image.new("RGB", (width, block * len(keys)), "white")
         pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
         texts = run.prompts.get_many(keys)
@@ -186,14 +185,14 @@ def _takes(shown: Shown) -> Image.Image:
     return sheet
 
 
-def _fallen(best: WatchPoint, last: WatchPoint) -> Sequence[str]:
-    """Prompts, the largest fall of the measurer first."""
-    falls = {
-        a.prompt_key: a.measurer - b.measurer
-        for a, b in zip(best.prompts, last.prompts, strict=True)
-        if a.measurer is not None and b.measurer is not None
+def _fooled(base: WatchPoint, last: WatchPoint) -> Sequence[str]:
+    """Prompts, first those for which the judge's score rises most over the measurer's."""
+    partings = {
+        a.prompt_key: (b.judge - a.judge) - (b.measurer - a.measurer)
+        for a, b in zip(base.prompts, last.prompts, strict=True)
+        if a.judge is not None and b.judge is not None and a.measurer is not None and b.measurer is not None
     }
-    return sorted(falls, key=lambda key: (-falls[key], key))
+    return sorted(partings, key=lambda key: (-partings[key], key))
 
 
 def _frames(run: Run, model: str, prompt_key: str) -> list[Image.Image]:
@@ -203,7 +202,7 @@ def _frames(run: Run, model: str, prompt_key: str) -> list[Image.Image]:
         for each in run.table(WATCH_CLIPS, Clip).all()
         if each.model == model and each.prompt_key == prompt_key and each.seed_index == 0
     )
-    frames_THWC: Frames = run.blobs.read_video(clip.frames)
+    frames_THWC = run.blobs.read_video(clip.frames)
     chosen = np.linspace(0, len(frames_THWC) - 1, NUM_FRAMES).round().astype(int)
     size = (CELL_PX, CELL_PX)
     return [Image.fromarray(frames_THWC[at]).resize(size, Image.Resampling.BICUBIC) for at in chosen]

@@ -142,11 +142,12 @@ def _not_one(home: Path, asked: Place, known: Sequence[Course], num: int) -> Inp
             expected="a finished run, whose result says which of them counts",
             next_step=f"continue it: {resume_command(home)}",
         )
-    steps = rounds if len(known) > 1 else [each.partition(":")[2] for each in rounds]
+    steps = dict.fromkeys(rounds if len(known) > 1 else [each.partition(":")[2] for each in rounds])
     wanted = f"{asked.round_number}:{asked.step}" if asked.round_number is not None else str(asked.step)
+    last = list(steps)[-1]
     return InputError(
         f"{home} has {'several looks' if num else 'no look'} at step {wanted}",
-        expected=f"one of the looks that it has: {', '.join(f'@{each}' for each in dict.fromkeys(steps))}",
+        expected=f"one of the looks that it has: {', '.join(f'@{each}' for each in steps)}",
         got=f"@{wanted}",
-        next_step=f"name one of them: {command('compare', f'{home}@0', f'{home}@{dict.fromkeys(steps).popitem()[0]}')}",
+        next_step=f"name one of them: {command('compare', f'{home}@0', f'{home}@{last}')}",
     )
