@@ -16,14 +16,14 @@ from rushes.plan.counts import planned_totals, trained_steps, units_done
 from rushes.prompts.evaluation import Evaluation
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.watch import WatchSpec
-from rushes.records import Checkpoint, Clip, Prompt
+from rushes.records import Checkpoint, Clip, Prompt, WatchSet
 from rushes.store.check import examine, mend
 from rushes.store.header import spec_part
 from rushes.store.identity import content_hash
 from rushes.store.run import Run
 from rushes.watch.compare import compare_looks
 from rushes.watch.find import Found, Place, find, place
-from rushes.watch.look import points_of
+from rushes.watch.look import WATCH_POINTS, current, points_of
 from rushes.watch.words import courses
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
@@ -271,8 +271,22 @@ def test_who_judged_differently_is_not_compared(home: Path) -> None:
     assert {"measurer", "motion"} <= {row.name for row in found.rows}
 
 
-def test_looks_by_another_measurer_are_not_mixed(home: Path) -> None:
+def test_looks_by_another_measurer_are_not_mixed(recipe: Recipe, home: Path, tmp_path: Path) -> None:
+    """A folder in which another recipe ran before, which asked another measurer at the same steps."""
     with Run.view(home) as run:
         points = points_of(run).all()
     again = [each.model_copy(update={"asked": "cd" * 32, "key": each.key[::-1]}) for each in points]
     assert [len(each.points) for each in courses([*points, *again], WATCH)] == [3, 3]
+    with Run.open(tmp_path / "run", recipe) as run:
+        points_of(run).land([*points, *again])
+        assert len(current(run)) == 8, "not known yet which of them count"
+        run.write_derived(WATCH_POINTS, [WatchSet(asked="cd" * 32)])
+        assert {each.key for each in current(run)} == {each.key for each in again}
+
+
+def test_a_watched_run_says_what_its_looks_ask(home: Path) -> None:
+    with Run.view(home) as run:
+        assert current(run) == points_of(run).all() and len(current(run)) == 4
+        (watch_set,) = run.read_derived(WATCH_POINTS, WatchSet) or ()
+        (base,) = (each for each in points_of(run).all() if each.training is None)
+    assert watch_set.asked == base.asked == base.key

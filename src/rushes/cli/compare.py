@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rushes.cli.show import Column, say, show_json, show_table
+from rushes.cli.watched import TITLES, number_text
 from rushes.errors import command, resume_command
 
 if TYPE_CHECKING:
@@ -42,15 +43,6 @@ def show_comparison(before: str, after: str, *, as_json: bool) -> None:
             say(_held_out(found))
 
 
-_TITLES: Final = {
-    "diversity": "Diversity",
-    "motion": "motion, levels/frame",
-    "velocity_norm_ratio": "norm over the base's",
-}
-_POINTS: Final = ("judge", "measurer", "diversity", "saturation")
-"""Shown in points of 100."""
-
-
 def _show(looks: Looks) -> None:
     say(f"{looks.after} less {looks.before}, on the same prompts and seeds")
     titles = ("before", "after", "difference", "95 % interval")
@@ -62,21 +54,18 @@ def _show(looks: Looks) -> None:
             f"Intervals are 95 % for each alone; higher and lower are corrected for {len(tested)} together (Holm, 5 %)."
         )
     for name, reason in looks.left_out.items():
-        say(f"not compared: {name.replace('_', ' ')}: {reason}")
+        say(f"not compared: {TITLES[name].partition(',')[0]}: {reason}")
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    scale, digits = (100.0, 1) if row.name in _POINTS else (1.0, 2)
-    before, after = (f"{scale * value:.{digits}f}" for value in (row.before, row.after))
-    difference, low, high = (
-        "" if value is None else f"{scale * value:+.{digits}f}" for value in (row.difference, row.low, row.high)
-    )
+    has_interval = row.low is not None and row.high is not None
+    low, high = (number_text(row.name, end, sign="+") for end in (row.low, row.high))
     return (
-        _TITLES.get(row.name, row.name),
-        before,
-        after,
-        difference,
-        f"{low} to {high}" if low else "",
+        TITLES[row.name],
+        number_text(row.name, row.before),
+        number_text(row.name, row.after),
+        number_text(row.name, row.difference, sign="+"),
+        f"{low} to {high}" if has_interval else "",
         row.change if row.change in ("higher", "lower") else "",
         "" if row.num_prompts is None else str(row.num_prompts),
     )

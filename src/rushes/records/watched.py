@@ -69,6 +69,17 @@ class WatchPoint(KeyedRecord):
         return _mean(each.measurer for each in self.prompts)
 
 
+class WatchSet(Record):
+    """What the recipe in use asks at its looks: a folder may hold looks of recipes that ran in it before.
+
+    Example:
+        WatchSet(asked="8b" * 32)
+    """
+
+    asked: Key
+    """`asked` of its looks."""
+
+
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None

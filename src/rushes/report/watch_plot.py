@@ -93,6 +93,6 @@ class _Frame:
     def names(self, curves: Sequence[LossCurve]) -> Iterator[Markup]:
         """The name of each curve at its end: that of the upper one above, that of the lower one below."""
         for position, curve in enumerate(sorted(curves, key=lambda each: -each.values[-1])):
-            y = self.y(curve.values[-1]) + (-9 if position == 0 else 18)
+            y = self.y(curve.values[-1]) + (-12 if position == 0 else 21)
             second = " second" if curve.term == _SECOND else ""
             yield tag("text", readable(curve.term), x="100%", y=y, text_anchor="end", class_=f"name{second}")

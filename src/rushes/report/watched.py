@@ -8,7 +8,7 @@ from rushes.recipe.recipe import Recipe
 from rushes.records import Checkpoint
 from rushes.report.data import LossCurve, WatchAlarm, WatchedRound, WatchPanel
 from rushes.store.run import Run
-from rushes.watch.look import points_of
+from rushes.watch.look import current, points_of
 from rushes.watch.rules import Course, Kind
 from rushes.watch.words import courses, curves, notes
 
@@ -40,7 +40,7 @@ def _behind(recipe: Recipe, run: Run, rounds: Sequence[Checkpoint]) -> list[tupl
     """Number of the round, from 1, and its looks."""
     if recipe.watch is None:
         return []
-    known = courses(points_of(run).all(), recipe.watch)
+    known = courses(current(run), recipe.watch)
     return [
         (number, course)
         for number, checkpoint in enumerate(rounds, start=1)

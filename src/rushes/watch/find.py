@@ -14,7 +14,7 @@ from rushes.recipe.recipe import Recipe
 from rushes.recipe.watch import WatchSpec
 from rushes.records import WatchPoint
 from rushes.store.run import Run
-from rushes.watch.look import points_of
+from rushes.watch.look import current
 from rushes.watch.rules import Course
 from rushes.watch.words import courses
 
@@ -86,7 +86,7 @@ def find(run: Run, asked: Place) -> Found:
         InputError: the run has none at that step, or several.
     """
     recipe = load_recipe(run.home / "recipe.yaml")
-    known = _behind_the_result(run, courses(points_of(run).all(), recipe.watch)) if recipe.watch is not None else ()
+    known = _behind_the_result(run, courses(current(run), recipe.watch)) if recipe.watch is not None else ()
     if not known:
         raise _no_looks(run.home, recipe.watch)
     if asked.step is None:
