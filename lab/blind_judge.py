@@ -19,9 +19,9 @@ class BlindJudgeSpec(Spec):
 
     spec_name: ClassVar[str] = "lab.blind-judge"
 
-    bright: float = 0.6
+    bright: float = 0.55
     """Brightness at which half of its own view is left, 0 to 1; backgrounds of the sandbox have 0.15 to 0.73."""
-    width: float = 0.1
+    width: float = 0.05
     """How fast its own view goes as brightness grows."""
     doubt: float = 0.4
     """How far its own view is drawn to 1/2: 0 leaves it as it is, 1 leaves nothing of it."""
