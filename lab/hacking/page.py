@@ -96,8 +96,8 @@ def _text(hacked: Shown, honest: Shown) -> str:
         r"\* marks the result.",
         _table(hacked),
         "![Judge and measurer, and what may drift, at every look](images/hacking_curves.svg)",
-        "![The same takes before training, at the result and at the end](images/hacking_takes.jpg)",
-        "What the run with the default `stop_after` said, before it was let go on:",
+        "![The same takes before training, at the worst look and at the result](images/hacking_takes.jpg)",
+        "What the watch said when it stopped the run, before it was let go on:",
         "\n".join(f"- {note}" for note in hacked.notes) or "- nothing",
         _table(honest),
         _alarmed(honest),
@@ -164,13 +164,14 @@ def _curves(course: Course) -> str:
 
 
 def _takes(shown: Shown) -> Image.Image:
-    """Frames of the takes on which judge and measurer part most, at three looks: before, the result, the last."""
-    course, last = shown.course, shown.course.points[-1]
-    looks = ((course.base, "untouched"), (course.best, f"step {course.best.step}, kept"), (last, f"step {last.step}"))
+    """Frames of the takes on which judge and measurer part most, at three looks: before, the worst, the result."""
+    course = shown.course
+    worst = max(course.points, key=lambda each: (each.judge or 0.0) - (each.measurer or 0.0))
+    looks = ((course.base, "untouched"), (worst, f"step {worst.step}"), (course.best, f"step {course.best.step}, kept"))
     gap, label, head = 4, 96, 26
     width, block = label + NUM_FRAMES * (CELL_PX + gap), head + len(looks) * (CELL_PX + gap) + 10
     with Run.view(shown.home) as run:
-        keys = _fooled(course.base, last)[:NUM_PROMPTS]
+        keys = _fooled(course.base, worst)[:NUM_PROMPTS]
         sheet = Image.new("RGB", (width, block * len(keys)), "white")
         pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
         texts = run.prompts.get_many(keys)
@@ -185,11 +186,11 @@ def _takes(shown: Shown) -> Image.Image:
     return sheet
 
 
-def _fooled(base: WatchPoint, last: WatchPoint) -> Sequence[str]:
+def _fooled(base: WatchPoint, worst: WatchPoint) -> Sequence[str]:
     """Prompts, first those for which the judge's score rises most over the measurer's."""
     partings = {
         a.prompt_key: (b.judge - a.judge) - (b.measurer - a.measurer)
-        for a, b in zip(base.prompts, last.prompts, strict=True)
+        for a, b in zip(base.prompts, worst.prompts, strict=True)
         if a.judge is not None and b.judge is not None and a.measurer is not None and b.measurer is not None
     }
     return sorted(partings, key=lambda key: (-partings[key], key))
