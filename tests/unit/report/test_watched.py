@@ -8,9 +8,12 @@ import pytest
 
 from rushes.recipe.watch import WatchSpec
 from rushes.records import WatchedPrompt, WatchPoint
+from rushes.report.data import LossCurve
+from rushes.report.html import render_report
 from rushes.report.watch_plot import looks_plot
 from rushes.report.watched import watched_round
 from rushes.watch.rules import Course
+from tests.unit.report.synthetic_run import make_data
 
 SPEC = WatchSpec(max_motion_loss=0.25, max_norm_rise=0.1)
 
@@ -56,3 +59,14 @@ def test_a_plot_shows_looks_alarms_limit_and_result() -> None:
     (ring,) = re.findall(r'<circle cx="([\d.]+)%" cy="([\d.]+)" r="7" class="rang"', motion)
     assert float(ring[0]) == 97.0, "the last look is at the right end"
     assert "motion at step 20: 1.00" in motion and "alarms at step 20" in motion
+
+
+def test_a_loss_with_one_value_is_told_not_drawn() -> None:
+    page = render_report(make_data(losses=(LossCurve("held_out_own", (0,), (0.25,)),)))
+    assert "0.250 at step 0, its only value" in page
+
+
+def test_the_page_has_the_looks() -> None:
+    found = watched_round(1, Course(SPEC, point(0, 0.5), (point(10, 0.6),)))
+    page = render_report(make_data(watched=(found,)))
+    assert page.count('class="result"') == len(found.panels) and "Judge and measurer, points" in page
