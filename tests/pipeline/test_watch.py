@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rushes.cli.compare import show_comparison
+from rushes.errors import InputError
 from rushes.execute.progress import ProgressUpdate
 from rushes.pipeline import improve
 from rushes.plan.counts import planned_totals, trained_steps, units_done
 from rushes.prompts.evaluation import Evaluation
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.watch import WatchSpec
-from rushes.records import Checkpoint, Clip, Prompt
+from rushes.records import Checkpoint, Clip, Prompt, WatchSet
 from rushes.store.check import examine, mend
 from rushes.store.header import spec_part
 from rushes.store.identity import content_hash
 from rushes.store.run import Run
-from rushes.watch.look import points_of
+from rushes.watch.compare import compare_looks
+from rushes.watch.find import Found, Place, find, place
+from rushes.watch.look import WATCH_POINTS, current, points_of
 from rushes.watch.words import courses
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
@@ -197,3 +203,90 @@ def test_switched_off_it_is_in_no_key(recipe: Recipe) -> None:
     assert "watch" not in spec and "watch" in spec_part(recipe)
     assert content_hash(spec) != content_hash(spec_part(recipe))
     assert not [name for name in planned_totals(plain) if name.startswith("watch")]
+
+
+# ---------------------------------------------------------------------------------------------- rushes compare
+
+
+def _found(home: Path, at: str) -> Found:
+    return find(Run.view(home), place(f"{home}{at}"))
+
+
+def test_two_looks_are_compared_prompt_by_prompt(home: Path) -> None:
+    before = _contents(home)
+    one, other = _found(home, "@0"), _found(home, "@4")
+    found = compare_looks(one, other)
+    rows = {row.name: row for row in found.rows}
+    for name in ("judge", "measurer", "motion", "saturation"):
+        a, b = getattr(one.point, name), getattr(other.point, name)
+        assert (rows[name].before, rows[name].after) == pytest.approx((a, b)), f"{name} is what the looks stored"
+        assert rows[name].difference == pytest.approx(b - a)
+        low, high = rows[name].low, rows[name].high
+        assert low is not None and high is not None and low <= rows[name].difference <= high
+    assert rows["velocity_norm_ratio"].before == 1.0 and rows["velocity_norm_ratio"].change is None
+    assert set(found.left_out) == {"diversity"}, "a single prompt has no interval"
+    assert _contents(home) == before, "nothing is generated or scored"
+
+
+def test_a_run_alone_is_its_result(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = _found(home, "")
+    assert found.is_result and found.label == f"{home}@{found.course.best.step}"
+    show_comparison(f"{home}@0", str(home), as_json=True)
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["before"], shown["after"]) == (f"{home}@0", found.label)
+    show_comparison(f"{home}@0", str(home), as_json=False)
+    assert f"rushes report {home}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("at", "said"), [("@3", "@0, @2, @4, @6"), ("@2:4", "@0, @2, @4, @6"), ("@four", "four"), ("@0:4", "0:4")]
+)
+def test_a_look_that_is_not_there(home: Path, at: str, said: str) -> None:
+    with pytest.raises(InputError) as error:
+        _found(home, at)
+    assert said in str(error.value)
+
+
+def test_an_at_in_the_name_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "run@3").mkdir()
+    assert place(str(tmp_path / "run@3")) == Place(tmp_path / "run@3")
+    assert place(str(tmp_path / "run@3@2:50")) == Place(tmp_path / "run@3", 2, 50)
+
+
+def test_only_equal_takes_are_paired(recipe: Recipe, home: Path) -> None:
+    one, other = _found(home, "@0"), _found(home, "@4")
+    fewer = replace(other, point=other.point.model_copy(update={"prompts": other.point.prompts[:1]}))
+    with pytest.raises(InputError, match="4 and 1 watch prompts, 1 of them the same"):
+        compare_looks(one, fewer)
+    with pytest.raises(InputError, match=r"watch\.num_takes is 1 and 2"):
+        compare_looks(one, replace(other, recipe=_changed(recipe, num_takes=2)))
+
+
+def test_who_judged_differently_is_not_compared(home: Path) -> None:
+    one, other = _found(home, "@0"), _found(home, "@4")
+    stranger = other.recipe.model_copy(update={"judge": other.recipe.judge.model_copy(update={"aggregate": "minimum"})})
+    elsewhere = other.point.model_copy(update={"asked": "ab" * 32})
+    found = compare_looks(one, replace(other, recipe=stranger, point=elsewhere))
+    assert "different judges" in found.left_out["judge"] and "judge" not in {row.name for row in found.rows}
+    assert {"measurer", "motion"} <= {row.name for row in found.rows}
+
+
+def test_looks_by_another_measurer_are_not_mixed(recipe: Recipe, home: Path, tmp_path: Path) -> None:
+    """A folder in which another recipe ran before, which asked another measurer at the same steps."""
+    with Run.view(home) as run:
+        points = points_of(run).all()
+    again = [each.model_copy(update={"asked": "cd" * 32, "key": each.key[::-1]}) for each in points]
+    assert [len(each.points) for each in courses([*points, *again], WATCH)] == [3, 3]
+    with Run.open(tmp_path / "run", recipe) as run:
+        points_of(run).land([*points, *again])
+        assert len(current(run)) == 8, "not known yet which of them count"
+        run.write_derived(WATCH_POINTS, [WatchSet(asked="cd" * 32)])
+        assert {each.key for each in current(run)} == {each.key for each in again}
+
+
+def test_a_watched_run_says_what_its_looks_ask(home: Path) -> None:
+    with Run.view(home) as run:
+        assert current(run) == points_of(run).all() and len(current(run)) == 4
+        (watch_set,) = run.read_derived(WATCH_POINTS, WatchSet) or ()
+        (base,) = (each for each in points_of(run).all() if each.training is None)
+    assert watch_set.asked == base.asked == base.key

@@ -162,6 +162,18 @@ def report(
 
 
 @app.command()
+def compare(
+    before: Annotated[str, typer.Argument(metavar="RUN[@STEP]", help="A look; without a step the run's result.")],
+    after: Annotated[str, typer.Argument(metavar="RUN[@STEP]", help="Another one; @0 is the model before training.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two looks of watched runs. Judge, measurer and drift, paired; what is stored is read."""
+    from rushes.cli.compare import show_comparison
+
+    show_comparison(before, after, as_json=as_json)
+
+
+@app.command()
 def plan(
     recipe: RecipeArgument,
     set_: SetOption = None,

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rushes.cli.show import Column, say, show_table
 
 if TYPE_CHECKING:
     from rushes.watch.rules import Course
+
+
+TITLES: Final = {
+    "judge": "judge",
+    "measurer": "measurer",
+    "diversity": "Diversity",
+    "motion": "motion, levels",
+    "saturation": "saturation",
+    "velocity_norm_ratio": "norm, times the base's",
+}
+"""Each curve's name in tables; those in `_POINTS` are shown in points of 100."""
+_POINTS: Final = ("judge", "measurer", "diversity", "saturation")
+
+
+def number_text(curve: str, value: float | None, *, sign: str = "") -> str:
+    """A value of a curve, or a difference of two; "-" where it is unknown.
+
+    Args:
+        curve: its name, of `TITLES`.
+        value: in the unit of the record.
+        sign: "+" for a difference.
+    """
+    if value is None:
+        return "-"
+    return f"{100 * value:{sign}.1f}" if curve in _POINTS else f"{value:{sign}.2f}"
 
 
 def read_watch(home: Path) -> tuple[Course, ...]:
@@ -20,7 +45,7 @@ def read_watch(home: Path) -> tuple[Course, ...]:
     from rushes.errors import RecipeError
     from rushes.store.recipe_copy import recipe_of
     from rushes.store.run import Run
-    from rushes.watch.look import points_of
+    from rushes.watch.look import current
     from rushes.watch.words import courses
 
     try:
@@ -30,7 +55,7 @@ def read_watch(home: Path) -> tuple[Course, ...]:
     if spec is None:
         return ()
     with Run.view(home) as run:
-        return courses(points_of(run).all(), spec)
+        return courses(current(run), spec)
 
 
 def watch_json(courses: tuple[Course, ...]) -> list[dict[str, object]]:
@@ -55,11 +80,11 @@ def show_watch(courses: tuple[Course, ...]) -> None:
     from rushes.watch.words import CURVES, values
 
     for course in courses:
-        columns = [Column("watch: step"), *(Column(name.replace("_", " "), "right") for name in CURVES), Column("")]
+        columns = [Column("watch: step"), *(Column(TITLES[name], "right") for name in CURVES), Column("alarms")]
         rows = [
             (
                 f"{point.step}{' *' if point == course.best else ''}",
-                *("-" if value is None else f"{value:.3g}" for value in values(point, course.base).values()),
+                *(number_text(name, value) for name, value in values(point, course.base).items()),
                 "; ".join(alarm.text for alarm in course.alarms(index)) if index >= 0 else "",
             )
             for index, point in enumerate((course.base, *course.points), start=-1)

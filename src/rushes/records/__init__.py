@@ -39,7 +39,7 @@ from rushes.records.expensive import (
 )
 from rushes.records.sample import Sample
 from rushes.records.stated import AccuracyRow, Column, ObjectiveNeeds, OldPolicy
-from rushes.records.watched import WatchedPrompt, WatchPoint
+from rushes.records.watched import WatchedPrompt, WatchPoint, WatchSet
 
 __all__ = [
     "AccuracyRow",
@@ -81,5 +81,6 @@ __all__ = [
     "Unscored",
     "Verdict",
     "WatchPoint",
+    "WatchSet",
     "WatchedPrompt",
 ]

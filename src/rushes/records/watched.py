@@ -44,6 +44,9 @@ class WatchPoint(KeyedRecord):
     """Round of that training, from 0."""
     step: Count = 0
     """Optimiser steps of that training."""
+    asked: Key | None = None
+    """Key of the look at the base with the same prompts, seeds, sampler, judge and measurer: looks that share it can be
+    compared. None in looks of earlier versions."""
     prompts: tuple[WatchedPrompt, ...]
     """Judge and measurer, by prompt."""
     diversity: Share | None
@@ -64,6 +67,17 @@ class WatchPoint(KeyedRecord):
     def measurer(self) -> float | None:
         """Mean score by the measurer over the prompts that it measured; None if it measured none."""
         return _mean(each.measurer for each in self.prompts)
+
+
+class WatchSet(Record):
+    """What the recipe in use asks at its looks: a folder may hold looks of recipes that ran in it before.
+
+    Example:
+        WatchSet(asked="8b" * 32)
+    """
+
+    asked: Key
+    """`asked` of its looks."""
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

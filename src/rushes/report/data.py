@@ -150,16 +150,33 @@ class WatchAlarm:
 
 
 @dataclass(frozen=True)
+class WatchPanel:
+    """Curves of the watch that share one axis.
+
+    Example: `WatchPanel("Motion, levels/frame", (LossCurve("motion", (0, 50), (2.4, 1.6)),), limit=1.8, alarms=(50,))`.
+    """
+
+    title: str
+    """What is drawn, with its unit."""
+    curves: Sequence[LossCurve]
+    """At least one, from before training (step 0) on."""
+    limit: float | None = None
+    """Value beyond which an alarm rings; None where the rule is no single number."""
+    alarms: Sequence[int] = ()
+    """Steps at which an alarm about it rang."""
+
+
+@dataclass(frozen=True)
 class WatchedRound:
     """A round of training that was watched.
 
-    Example: `WatchedRound(1, (LossCurve("judge", (0, 50), (0.6, 0.7)),), (), best_step=50, last_step=50)`.
+    Example: `WatchedRound(1, (panel,), (), best_step=50, last_step=50)`.
     """
 
     round_number: int
     """Round, from 1."""
-    curves: Sequence[LossCurve]
-    """Judge, measurer and what may drift, from before training (step 0) on."""
+    panels: Sequence[WatchPanel]
+    """Judge and measurer first, then what may drift."""
     alarms: Sequence[WatchAlarm]
     """All alarms, by step."""
     best_step: int

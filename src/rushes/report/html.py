@@ -14,7 +14,7 @@ from rushes.audit import plot as audit_plot
 from rushes.audit import table as audit_table
 from rushes.display import words
 from rushes.plan import gpus, reference
-from rushes.report import plots, previews, view
+from rushes.report import plots, previews, view, watch_plot
 from rushes.report.claims import claims, has_few_prompts, verdict_word
 from rushes.report.data import Missing, ReportData
 from rushes.report.examples import RULE
@@ -80,6 +80,7 @@ def _environment() -> Environment:
         "reference": reference,
         "verdict_word": verdict_word,
         "view": view,
+        "watch_plot": watch_plot,
         "words": words,
     }
     return environment

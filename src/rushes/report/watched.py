@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from rushes.recipe.recipe import Recipe
 from rushes.records import Checkpoint
-from rushes.report.data import LossCurve, WatchAlarm, WatchedRound
+from rushes.report.data import LossCurve, WatchAlarm, WatchedRound, WatchPanel
 from rushes.store.run import Run
-from rushes.watch.look import points_of
-from rushes.watch.rules import Course
+from rushes.watch.look import current, points_of
+from rushes.watch.rules import Course, Kind
 from rushes.watch.words import courses, curves, notes
 
 
@@ -20,7 +20,7 @@ def watched_rounds(recipe: Recipe, run: Run, rounds: Sequence[Checkpoint]) -> tu
         recipe, run: the recipe and its run.
         rounds: the checkpoint that is the result of each round.
     """
-    return tuple(_round(number, course) for number, course in _behind(recipe, run, rounds))
+    return tuple(watched_round(number, course) for number, course in _behind(recipe, run, rounds))
 
 
 def watch_notes(recipe: Recipe, run: Run, rounds: Sequence[Checkpoint]) -> tuple[str, ...]:
@@ -40,7 +40,7 @@ def _behind(recipe: Recipe, run: Run, rounds: Sequence[Checkpoint]) -> list[tupl
     """Number of the round, from 1, and its looks."""
     if recipe.watch is None:
         return []
-    known = courses(points_of(run).all(), recipe.watch)
+    known = courses(current(run), recipe.watch)
     return [
         (number, course)
         for number, checkpoint in enumerate(rounds, start=1)
@@ -49,13 +49,16 @@ def _behind(recipe: Recipe, run: Run, rounds: Sequence[Checkpoint]) -> list[tupl
     ]
 
 
-def _round(number: int, course: Course) -> WatchedRound:
+def watched_round(number: int, course: Course) -> WatchedRound:
+    """The looks of a round as they are drawn and told.
+
+    Args:
+        number: of the round, from 1.
+        course: its looks.
+    """
     return WatchedRound(
         round_number=number,
-        curves=tuple(
-            LossCurve(name, [step for step, _ in curve], [value for _, value in curve])
-            for name, curve in curves(course).items()
-        ),
+        panels=_panels(course),
         alarms=tuple(
             WatchAlarm(point.step, alarm.text)
             for index, point in enumerate(course.points)
@@ -63,4 +66,40 @@ def _round(number: int, course: Course) -> WatchedRound:
         ),
         best_step=course.best.step,
         last_step=course.points[-1].step,
+    )
+
+
+def _panels(course: Course) -> tuple[WatchPanel, ...]:
+    """Judge and measurer on one axis, since their parting is what to look for; the others on their own."""
+    base, spec = course.base, course.spec
+    drawn: tuple[tuple[str, tuple[str, ...], Kind | None, float | None], ...] = (
+        ("Judge and measurer, points", ("judge", "measurer"), "judge_only", None),
+        ("Diversity, points", ("diversity",), "diversity", _times(base.diversity, 1 - spec.max_diversity_loss)),
+        ("Motion, levels of 255 per frame", ("motion",), "motion", _times(base.motion, 1 - spec.max_motion_loss)),
+        ("Saturation, points", ("saturation",), None, None),
+        ("Norm of the velocity over the untouched model's", ("velocity_norm_ratio",), "norm", 1 + spec.max_norm_rise),
+    )
+    known = curves(course)
+    panels = []
+    for title, names, kind, limit in drawn:
+        scale = 100.0 if title.endswith("points") else 1.0
+        found = [
+            LossCurve(name, [step for step, _ in known[name]], [scale * value for _, value in known[name]])
+            for name in names
+            if name in known
+        ]
+        if found:
+            panels.append(WatchPanel(title, found, _times(limit, scale), _rang(course, kind)))
+    return tuple(panels)
+
+
+def _times(value: float | None, factor: float) -> float | None:
+    return None if value is None else factor * value
+
+
+def _rang(course: Course, kind: Kind | None) -> tuple[int, ...]:
+    return tuple(
+        point.step
+        for index, point in enumerate(course.points)
+        if any(alarm.kind == kind for alarm in course.alarms(index))
     )

@@ -20,7 +20,18 @@ from rushes.judge.key import judge_identity
 from rushes.judge.stage import judge
 from rushes.measure.drift import frame_stats
 from rushes.measure.stage import measurements_of, measurer_identity
-from rushes.records import Answer, Clip, Measurement, Outcome, Prompt, Score, Scored, WatchedPrompt, WatchPoint
+from rushes.records import (
+    Answer,
+    Clip,
+    Measurement,
+    Outcome,
+    Prompt,
+    Score,
+    Scored,
+    WatchedPrompt,
+    WatchPoint,
+    WatchSet,
+)
 from rushes.store.advance import Work, advance
 from rushes.store.identity import work_key
 from rushes.store.run import Run
@@ -74,6 +85,11 @@ class Watch:
             "base": self.context.base.name,
         }
         return work_key("watch_point", spec, [piece.key for piece in self._work(model)])
+
+    @property
+    def asked(self) -> str:
+        """What all looks of the recipe share: the key of the look at the base."""
+        return self.key(self.context.base.name)
 
     def seen(self, model: str) -> WatchPoint | None:
         """The look at those weights, if there has been one; the weights are not needed."""
@@ -131,6 +147,7 @@ class Watch:
                 training=when.training,
                 round_index=when.round_index,
                 step=when.step,
+                asked=self.asked,
                 prompts=tuple(
                     WatchedPrompt(
                         prompt_key=prompt.key,
@@ -163,8 +180,14 @@ class Watch:
 
 
 def points_of(run: Run) -> Table[WatchPoint]:
-    """The looks of a run."""
+    """All looks of a run, those of recipes that ran in its folder before too."""
     return run.table(WATCH_POINTS, WatchPoint)
+
+
+def current(run: Run) -> list[WatchPoint]:
+    """The looks that ask what the recipe in use asks; all while that is not known."""
+    asked = {each.asked for each in run.read_derived(WATCH_POINTS, WatchSet) or ()}
+    return [each for each in points_of(run).all() if not asked or each.asked in asked]
 
 
 def _value(outcome: Outcome) -> float | None:

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from rushes.context import Context
 from rushes.families.models import Model
-from rushes.records import Prompt, Sample
+from rushes.records import Prompt, Sample, WatchSet
 from rushes.store.run import Run
 from rushes.train.lesson import curves_in, lesson_key, training_key
 from rushes.train.stage import lesson_of, train
 from rushes.train.tracker import make_tracker
-from rushes.watch.look import Watch, When
+from rushes.watch.look import WATCH_POINTS, Watch, When
 from rushes.watch.rules import Course, looks
 from rushes.watch.words import Curve, curves, values
 
@@ -39,6 +39,7 @@ def watched_train(
         return train(context, samples, start)
     watch, lesson = Watch(context, tuple(prompts)), lesson_of(context, samples, start)
     whole = training_key(lesson)
+    run.write_derived(WATCH_POINTS, [WatchSet(asked=watch.asked)])
     course = Course(spec, watch.look(context.base, When()))
     with _shown(context, whole) as show:
         for step in looks(spec.every, lesson.spec.steps):

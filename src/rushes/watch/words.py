@@ -72,5 +72,5 @@ def courses(points: Iterable[WatchPoint], spec: WatchSpec) -> tuple[Course, ...]
 
 
 def _asked(point: WatchPoint) -> tuple[str, ...]:
-    """Which prompts: a recipe that was changed has watched other trainings on other ones."""
-    return tuple(each.prompt_key for each in point.prompts)
+    """What was asked of whom: a recipe that was changed has other looks, maybe at the same weights."""
+    return (point.asked or "", *(each.prompt_key for each in point.prompts))
