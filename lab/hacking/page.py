@@ -69,13 +69,13 @@ def write_figures(hacked: Shown, honest: Shown, folder: Path, page: Path | None)
     Returns:
         The tables.
     """
+    text = _text(hacked, honest)  # first: it says whether the checkout has changes, and the pictures are such
     images = folder if page is None else page.parent / "images"
     make_folder(images)
     for shown, name in ((hacked, "hacking_curves.svg"), (honest, "hacking_honest.svg")):
         write_atomic(images / name, _curves(shown.course).encode())
     takes = _takes(hacked)
     takes.save(images / "hacking_takes.jpg", quality=82, optimize=True)
-    text = _text(hacked, honest)
     if page is not None:
         before, _, rest = page.read_text(encoding="utf-8").partition(MARK)
         after = rest.partition(MARK)[2]
@@ -142,7 +142,7 @@ def _number(value: float | None) -> str:
 def _alarmed(shown: Shown) -> str:
     course = shown.course
     num = sum(bool(course.alarms(index)) for index in range(len(course.points)))
-    return f"With the {shown.name}, {num} of {len(course.points)} looks have an alarm."
+    return f"With the {shown.name}, an alarm rang at {num} of {len(course.points)} looks."
 
 
 # ---------------------------------------------------------------------------------------------- curves
