@@ -5,6 +5,7 @@ Legend: T frames, H height, W width.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,20 +91,26 @@ def _text(hacked: Shown, honest: Shown) -> str:
     machine, (name, is_changed) = hardware(), commit()
     took = " and ".join(f"{_seconds(each)} s" for each in (hacked, honest))
     parts = (
-        f"Measured at commit {(name or 'unknown')[:12]}{' with changes' if is_changed else ''}, on "
-        f"{machine['num_cpus']} cores of {machine['cpu']}; {took} of work. Scores, Diversity and saturation are in "
-        "points, motion in levels of 255 per frame; the norm is that of the velocity over the untouched model's. "
-        r"\* marks the result.",
+        _filled(
+            f"Measured at commit {(name or 'unknown')[:12]}{' with changes' if is_changed else ''}, on "
+            f"{machine['num_cpus']} cores of {machine['cpu']}; {took} of work. Scores, Diversity and saturation are in "
+            "points, motion in levels of 255 per frame; the norm is that of the velocity over the untouched model's. "
+            r"\* marks the result."
+        ),
         _table(hacked),
         "![Judge and measurer, and what may drift, at every look](images/hacking_curves.svg)",
         "![The same takes before training, at the worst look and at the result](images/hacking_takes.jpg)",
         "What the watch said when it stopped the run, before it was let go on:",
-        "\n".join(f"- {note}" for note in hacked.notes) or "- nothing",
+        "\n".join(_filled(f"- {note}", "  ") for note in hacked.notes) or "- nothing",
         _table(honest),
         _alarmed(honest),
         "![The same curves with the honest judge](images/hacking_honest.svg)",
     )
     return "\n\n".join(parts)
+
+
+def _filled(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, 118, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _seconds(shown: Shown) -> int:
