@@ -5,6 +5,7 @@ Legend: T frames, H height, W width.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,13 +70,13 @@ def write_figures(hacked: Shown, honest: Shown, folder: Path, page: Path | None)
     Returns:
         The tables.
     """
+    text = _text(hacked, honest)  # first: it says whether the checkout has changes, and the pictures are such
     images = folder if page is None else page.parent / "images"
     make_folder(images)
     for shown, name in ((hacked, "hacking_curves.svg"), (honest, "hacking_honest.svg")):
         write_atomic(images / name, _curves(shown.course).encode())
     takes = _takes(hacked)
     takes.save(images / "hacking_takes.jpg", quality=82, optimize=True)
-    text = _text(hacked, honest)
     if page is not None:
         before, _, rest = page.read_text(encoding="utf-8").partition(MARK)
         after = rest.partition(MARK)[2]
@@ -90,20 +91,26 @@ def _text(hacked: Shown, honest: Shown) -> str:
     machine, (name, is_changed) = hardware(), commit()
     took = " and ".join(f"{_seconds(each)} s" for each in (hacked, honest))
     parts = (
-        f"Measured at commit {(name or 'unknown')[:12]}{' with changes' if is_changed else ''}, on "
-        f"{machine['num_cpus']} cores of {machine['cpu']}; {took} of work. Scores, Diversity and saturation are in "
-        "points, motion in levels of 255 per frame; the norm is that of the velocity over the untouched model's. "
-        r"\* marks the result.",
+        _filled(
+            f"Measured at commit {(name or 'unknown')[:12]}{' with changes' if is_changed else ''}, on "
+            f"{machine['num_cpus']} cores of {machine['cpu']}; {took} of work. Scores, Diversity and saturation are in "
+            "points, motion in levels of 255 per frame; the norm is that of the velocity over the untouched model's. "
+            r"\* marks the result."
+        ),
         _table(hacked),
         "![Judge and measurer, and what may drift, at every look](images/hacking_curves.svg)",
         "![The same takes before training, at the worst look and at the result](images/hacking_takes.jpg)",
         "What the watch said when it stopped the run, before it was let go on:",
-        "\n".join(f"- {note}" for note in hacked.notes) or "- nothing",
+        "\n".join(_filled(f"- {note}", "  ") for note in hacked.notes) or "- nothing",
         _table(honest),
         _alarmed(honest),
         "![The same curves with the honest judge](images/hacking_honest.svg)",
     )
     return "\n\n".join(parts)
+
+
+def _filled(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, 118, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _seconds(shown: Shown) -> int:
@@ -142,7 +149,7 @@ def _number(value: float | None) -> str:
 def _alarmed(shown: Shown) -> str:
     course = shown.course
     num = sum(bool(course.alarms(index)) for index in range(len(course.points)))
-    return f"With the {shown.name}, {num} of {len(course.points)} looks have an alarm."
+    return f"With the {shown.name}, an alarm rang at {num} of {len(course.points)} looks."
 
 
 # ---------------------------------------------------------------------------------------------- curves
