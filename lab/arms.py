@@ -46,7 +46,7 @@ NUM_STEPS: Final = 400
 """Optimiser steps, as in the demo."""
 OBJECTIVES: Final = {
     "online": ("train.objective={kind: online}",),
-    "nft": ("train.objective={kind: nft, beta: 0.3, strength: 1.0}", "weights.kind=contrast"),
+    "nft": ("train.objective={kind: nft, beta: 0.3, strength: 1.0}", "weights.kind=contrast", "train.shift=6"),
     "dpo": ("train.objective={kind: dpo}",),
     "crd": (),
     "rvm": ("train.objective={kind: rvm}",),

@@ -45,15 +45,15 @@ def test_arms_differ_in_what_their_names_say() -> None:
     assert known["plain SFT + real clips"].train.realism.kind == "real_flow" == known["nft"].train.realism.kind
     assert known["RWR (exponential)"].weights.kind == "exponential"
     assert known["nft, guidance 3"].measure.sampler.guidance_scale == 3.0
-    assert known["dpo, 4 rounds"].num_rounds == 4 and known["dpo, 4 rounds"].train.objective.kind == "dpo"
-    assert known["nft"].measure.only_focus is False and known["crd"].measure.only_focus
+    assert known["nft, 4 rounds"].num_rounds == 4 and known["nft, 4 rounds"].train.objective.kind == "nft"
+    assert known["nft"].measure.only_focus is False and known["dpo"].measure.only_focus
     assert known["best of 4"].measure.num_takes == 8, "seed 2 chooses among takes of its own"
 
 
 def test_the_two_best_can_be_others_and_must_be_objectives() -> None:
-    found = arms(("crd", "nft"))
-    assert found["dpo"].versus == "crd" and found["crd"].versus == "" and "crd, random judge" in found
-    assert OBJECTIVES["crd"][0] in found["crd, 2 rounds"].overrides
+    found = arms(("dpo", "nft"))
+    assert found["crd"].versus == "dpo" and found["dpo"].versus == "" and "dpo, random judge" in found
+    assert OBJECTIVES["dpo"][0] in found["dpo, 2 rounds"].overrides
     with pytest.raises(KeyError):
         arms(("nft", "none such"))
 
@@ -143,11 +143,11 @@ def test_an_arm_that_cannot_be_run_stops_no_other_and_is_told(
 
 
 def test_the_page_is_made_from_what_is_kept_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, gain in (("nft", 0.1), ("dpo", 0.3), ("plain SFT", -0.3)):
+    for name, gain in (("crd", 0.1), ("dpo", 0.3), ("plain SFT", -0.3)):
         for seed in (1, 2):
-            gains = {"A": spread(gain, seed=seed)} | ({"Other": spread(0.0)} if name == "nft" else {})
+            gains = {"A": spread(gain, seed=seed)} | ({"Other": spread(0.0)} if name == "crd" else {})
             write(result(name, seed, gains), tmp_path / "outcomes")
-    write(result("crd", 1, {"A": spread(0.2)}, equal="forwards"), tmp_path / "outcomes")
+    write(result("nft", 1, {"A": spread(0.2)}, equal="forwards"), tmp_path / "outcomes")
     write(result("forgotten", 1, {"A": spread(0.2)}), tmp_path / "outcomes")
     monkeypatch.setattr(Laboratory, "run", None)
     page = tmp_path / "docs" / "results.md"
@@ -158,11 +158,11 @@ def test_the_page_is_made_from_what_is_kept_alone(tmp_path: Path, monkeypatch: p
     assert titles == [
         "# Results",
         "## Objectives",
-        "### Every dimension: nft",
+        "### Every dimension: crd",
         "## The paper's objectives",
         "## Equal forward passes",
     ]
-    assert "| dpo | +3" in text and " | nft | +2" in text, "dpo is compared with nft"
+    assert "| dpo | +3" in text and " | crd | +2" in text, "dpo is compared with crd"
     assert {each.name for each in (page.parent / "images").iterdir()} == {"forest.svg", "gain_by_clips.svg"}
     assert "](images/forest.svg)" in text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from rushes.errors import Stopped, UserError
 from rushes.execute.machine import broken_library
@@ -28,8 +28,9 @@ def received(call: Call[Request], requests: Sequence[Request]) -> list[object]:
     Raises:
         UserError, Stopped: raised by the call before it gave a result.
     """
-    given, error = _call(call, requests)
-    return _filled(given, len(requests), error)
+    with _Taking(len(requests)) as taking:
+        taking.take(call(requests))
+    return _filled(taking.given, len(requests), taking.error)
 
 
 def batch_or_alone(call: Call[Request], requests: Sequence[Request]) -> list[object]:
@@ -42,17 +43,19 @@ def batch_or_alone(call: Call[Request], requests: Sequence[Request]) -> list[obj
     Raises:
         UserError, Stopped: raised by the call before it gave a result.
     """
-    given, error = _call(call, requests)
-    results = _filled(given, len(requests), error)
-    first = 0 if error is None else len(given)
+    with _Taking(len(requests)) as taking:
+        taking.take(call(requests))
+    results = _filled(taking.given, len(requests), taking.error)
+    first = 0 if taking.error is None else len(taking.given)
     if len(requests) == 1 or not all(isinstance(each, Failed) and each.ends is None for each in results[first:]):
         return results
     failed_in_a_row = 0
     for i in range(first, len(requests)):
-        given, error = _call(call, [requests[i]])
-        if isinstance(error, (UserError, Stopped)):
-            return _filled([*results[:i]], len(requests), error)
-        (result,) = _filled(given, 1, error)
+        with _Taking(1) as taking:
+            taking.take(call([requests[i]]))
+        if isinstance(taking.error, (UserError, Stopped)):
+            return _filled([*results[:i]], len(requests), taking.error)
+        (result,) = _filled(taking.given, 1, taking.error)
         results[i] = replace(result, was_alone=True) if isinstance(result, Failed) else result
         failed_in_a_row = failed_in_a_row + 1 if isinstance(result, Failed) else 0
         if failed_in_a_row == _MAX_ALONE:
@@ -60,23 +63,32 @@ def batch_or_alone(call: Call[Request], requests: Sequence[Request]) -> list[obj
     return results
 
 
-def _call(call: Call[Request], requests: Sequence[Request]) -> tuple[list[object], Exception | None]:
-    """What a call gave, and the error that ended it."""
-    given: list[object] = []
-    try:
-        found = call(requests)
+class _Taking:
+    """What a call gave, and the error that ended it; a block, so that the call stands in the caller's own frame."""
+
+    def __init__(self, num: int) -> None:
+        self.num = num
+        self.given: list[object] = []
+        self.error: Exception | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if isinstance(error, Exception):
+            self.error = broken_library(error) if isinstance(error, ImportError) else error
+        return isinstance(error, Exception)
+
+    def take(self, found: object) -> None:
+        """All results; what an iterator gave before an error stays."""
         if not isinstance(found, (list, tuple, Iterator)):
-            raise _unfit(repr(found)[:80], len(requests))
-        for each in islice(found, len(requests) + 1):
-            given.append(each)
-    except ImportError as error:
-        return given, broken_library(error)
-    except Exception as error:
-        return given, error
-    if len(given) != len(requests):
-        num = len(given) if isinstance(found, Iterator) else len(found)
-        return [], _unfit(f"a list of {num}", len(requests))
-    return given, None
+            raise _unfit(repr(found)[:80], self.num)
+        for each in islice(found, self.num + 1):
+            self.given.append(each)
+        if len(self.given) != self.num:
+            num = len(self.given) if isinstance(found, Iterator) else len(found)
+            self.given = []
+            raise _unfit(f"a list of {num}", self.num)
 
 
 def _filled(given: list[object], num: int, error: Exception | None) -> list[object]:

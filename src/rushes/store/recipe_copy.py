@@ -9,14 +9,15 @@ import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rushes.errors import DatabaseCorrupt, FileCorrupt, RecordCorrupt
-from rushes.recipe.load import load_recipe
-from rushes.recipe.recipe import Recipe
 from rushes.store.database import Database
 from rushes.store.files import explained
 from rushes.store.sums import is_intact, write_summed
+
+if TYPE_CHECKING:
+    from rushes.recipe.recipe import Recipe
 
 RECIPE: Final = "recipe.yaml"
 """Its name in a run folder, and in the database's `meta`."""
@@ -44,6 +45,8 @@ def read_recipe(path_or_name: str | os.PathLike[str], overrides: Sequence[str] =
     path = Path(path_or_name)
     if path.is_file() and is_intact(path) is False:
         raise FileCorrupt(path.parent, path, "altered (settings of a run are changed with --set, not in its copy)")
+    from rushes.recipe.load import load_recipe
+
     return load_recipe(path_or_name, overrides)
 
 

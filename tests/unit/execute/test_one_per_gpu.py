@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,7 +43,10 @@ class FakeRay:
     def put(self, value: Any) -> Any:
         return value
 
-    def remote(self, kind: Callable[..., Any]) -> Any:
+    def remote(self, kind: Callable[..., Any] | None = None, **groups: Any) -> Any:
+        if kind is None:
+            return partial(self.remote, **groups)
+
         def options(**needs: Any) -> Any:
             return SimpleNamespace(remote=lambda call: self._start(kind, call, needs))
 

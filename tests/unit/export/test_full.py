@@ -15,6 +15,7 @@ from rushes.export.full import export_merged, export_pipeline, export_transforme
 from rushes.export.native import kohya_file, native_names
 from rushes.export.source import Source, choose
 from rushes.store.run import Run
+from rushes.store.sums import write_summed
 from tests.support.tiny_recipe import tiny_recipe
 from tests.unit.export.conftest import add_checkpoint, generate, load, moved, tuned_pipeline
 
@@ -121,7 +122,7 @@ def test_a_base_that_is_gone(model_folder: Path, tmp_path: Path) -> None:
     recipe = tiny_recipe(model_folder)
     add_checkpoint(tmp_path / "run", recipe, moved(model_folder))
     file = tmp_path / "run" / "recipe.yaml"
-    file.write_text(file.read_text().replace(str(model_folder), str(tmp_path / "gone")))
+    write_summed(file, file.read_bytes().replace(str(model_folder).encode(), str(tmp_path / "gone").encode()))
     with (
         Run.view(tmp_path / "run") as run,
         pytest.raises(InputError, match="neither a local folder nor a model on the Hub"),

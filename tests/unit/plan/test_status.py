@@ -18,6 +18,7 @@ from rushes.recipe.load import load_recipe
 from rushes.records import CostEntry, Failure, Prompt, Scorecard
 from rushes.store.identity import work_key
 from rushes.store.run import Run
+from rushes.store.sums import write_summed
 from tests.support.sandbox_recipe import sandbox_recipe
 
 
@@ -120,7 +121,7 @@ def test_torn_and_foreign_events_do_no_harm(tmp_path: Path) -> None:
 
 def test_a_recipe_that_this_version_cannot_read_leaves_totals_unknown(tmp_path: Path) -> None:
     begin(tmp_path, done=[0]).close()
-    (tmp_path / "recipe.yaml").write_text("setting_of_the_future: 1")
+    write_summed(tmp_path / "recipe.yaml", b"setting_of_the_future: 1")
     assert (stage(tmp_path).num_total, stage(tmp_path).num_left) == (None, None)
 
 

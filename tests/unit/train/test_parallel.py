@@ -145,7 +145,7 @@ def test_what_cannot_be_shared_is_refused_before_anything_is_made(settings: list
 def test_what_can_be_shared_is_not() -> None:
     recipe = load_recipe("sandbox", [f"{MANY}=4", "train.batch_size=16", "train.optimizer=adamw_8bit"])
     assert recipe.runtime.train.num_processes == 4
-    assert load_recipe("sandbox", ["train.batch_size=7"]).train.batch_size == 7
+    assert load_recipe("sandbox", ["train.batch_size=7", "train.objective={kind: nft}"]).train.batch_size == 7
 
 
 ENVIRONMENT = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29500"}

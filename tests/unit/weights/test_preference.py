@@ -71,7 +71,7 @@ def test_contrast_without_a_term_that_moves_away_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"train\.objective: \{kind: nft"):
         parse_recipe("from: sandbox\nweights: {kind: contrast}\ntrain: {objective: {kind: flow}}", source="recipe")
     nft = parse_recipe("from: sandbox\nweights: {kind: contrast}\ntrain: {objective: {kind: nft}}", source="recipe")
-    assert nft.train.objective == NftSpec(beta=0.3, strength=0.3), "what is left out comes from the recipe below"
+    assert nft.train.objective == NftSpec()
 
 
 def test_takes_are_paired_best_with_worst_and_nobody_twice() -> None:
