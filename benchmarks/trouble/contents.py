@@ -7,6 +7,7 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +34,10 @@ def contents(home: Path) -> dict[str, str]:
 
 def _records(home: Path) -> list[tuple[str, str]]:
     try:
-        with sqlite3.connect(f"file:{home / 'records.sqlite'}?mode=ro", uri=True) as database:
-            database.text_factory = bytes
-            rows: list[tuple[bytes, bytes, bytes]] = database.execute("SELECT name, key, body FROM records").fetchall()
+        try:
+            rows = _rows(home, "ro")
+        except sqlite3.OperationalError:  # SQLite first removes a foreign journal beside it, which takes writing
+            rows = _rows(home, "rw")
     except sqlite3.Error as error:
         return [("records unreadable", str(error))]
     # Numbered, so that a record which is there twice is not the same as once.
@@ -45,6 +47,12 @@ def _records(home: Path) -> list[tuple[str, str]]:
         seen[name, key] += 1
         found.append((f"{name!r} {key!r} {seen[name, key]}", _of_body(body)))
     return found
+
+
+def _rows(home: Path, mode: str) -> list[tuple[bytes, bytes, bytes]]:
+    with closing(sqlite3.connect(f"file:{home / 'records.sqlite'}?mode={mode}", uri=True)) as database:
+        database.text_factory = bytes
+        return database.execute("SELECT name, key, body FROM records").fetchall()
 
 
 def _of_body(body: bytes) -> str:
