@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import struct
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +74,7 @@ def read_model_size(folder: Path) -> ModelSize | None:
             num_text=sum(_num_parameters(each) for each in folder.glob("text_encoder*")),
             num_autoencoder=_num_parameters(folder / "vae"),
         )
-    except (OSError, KeyError, TypeError, ValueError, struct.error):
+    except (OSError, KeyError, TypeError, ValueError):
         return None
 
 
@@ -140,18 +140,18 @@ def _num_parameters(folder: Path) -> int:
 
 
 def _in_header(file: Path) -> int:
-    """Numbers in a safetensors file, from its header: eight bytes of length, then JSON."""
-    with file.open("rb") as stream:
-        (length,) = struct.unpack("<Q", stream.read(8))
-        header = json.loads(stream.read(length))
-    total = 0
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            size = 1
-            for extent in tensor["shape"]:
-                size *= extent
-            total += size
-    return total
+    """Numbers in a safetensors file, from its header.
+
+    Raises:
+        ValueError: it is not one, or its header names more than the file holds.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(file), framework="numpy") as weights:
+            return sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
 
 
 def sampling_bytes(model: ModelSize, shape: ShapeSpec, num_clips: int) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import struct
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -218,8 +220,10 @@ def test_what_is_not_known_has_no_number(tmp_path: Path) -> None:
     assert read_model_size(tmp_path) is None
     assert read_model_size(Path(model_folder("Wan-AI/Wan2.1-T2V-1.3B-Diffusers"))) is None
     folder = make_tiny_wan(tmp_path / "model")
-    (folder / "transformer" / "diffusion_pytorch_model.safetensors").write_bytes(b"no")
-    assert read_model_size(folder) is None
+    huge = json.dumps({"a": {"dtype": "F32", "shape": [10**12], "data_offsets": [0, 4 * 10**12]}}).encode()
+    for header in (b"no", struct.pack("<Q", 2**62) + b"{}", struct.pack("<Q", len(huge)) + huge):
+        (folder / "transformer" / "diffusion_pytorch_model.safetensors").write_bytes(header)
+        assert read_model_size(folder) is None
     size = read_model_size(Path(model_folder(MODEL)))
     assert size is not None
     plugin = sandbox_with("judge.judge={kind: plugin, use: 'a:B'}")

@@ -124,8 +124,10 @@ def test_a_folder_of_clips_is_held_to_its_table(tmp_path: Path) -> None:
     folder.mkdir()
     assert "prompts.real.folder" in errors(FOLDER), "no table"
     table = folder / "metadata.jsonl"
+    for name in ("a.mp4", "a" * 300 + ".mp4"):
+        table.write_text(json.dumps({"file_name": name, "text": "a red circle"}) + "\n")
+        assert "prompts.real.folder" in errors(FOLDER), f"no file of the name {name}"
     table.write_text('{"file_name": "a.mp4", "text": "a red circle"}\n')
-    assert "prompts.real.folder" in errors(FOLDER), "no file of that name"
     (folder / "a.mp4").touch()
     assert not errors(FOLDER)
     assert "train.num_held_out" in errors(FOLDER, "train.num_held_out=1")
