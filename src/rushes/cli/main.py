@@ -35,17 +35,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # What a server or a file said can stand in either.
     warnings.formatwarning = _as_a_line
     sys.excepthook = lambda *error: print(safe("".join(traceback.format_exception(*error))), end="", file=sys.stderr)
-    from typer.main import get_command
-
-    from rushes.cli.app import app
-
     try:
+        # Here, since loading takes a moment in which Ctrl-C may come.
+        from typer.main import get_command
+
+        from rushes.cli.app import app
+
         get_command(app).main(args=None if arguments is None else list(arguments), prog_name="rushes")
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         if code == EXIT_STOPPED:
             _say_stopped("")
         return code
+    except KeyboardInterrupt:
+        _say_stopped("")
+        return EXIT_STOPPED
     except Stopped as stopped:
         _say_stopped(str(stopped))
         return EXIT_STOPPED

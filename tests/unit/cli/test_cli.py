@@ -154,6 +154,17 @@ def test_ctrl_c_says_how_to_go_on(
     assert ("in 'clips' with 3 of 9 done" in said) == isinstance(error, Stopped)
 
 
+def test_a_stop_while_the_program_loads_is_a_stop(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(app: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("typer.main.get_command", interrupted)
+    assert main(["run", "tiny"]) == 130
+    assert "run the same command to resume" in capsys.readouterr().err
+
+
 def test_text_in_an_error_is_not_read_as_markup(pipeline: FakePipeline, capsys: pytest.CaptureFixture[str]) -> None:
     pipeline.result = raising(InputError("[red]no[/nonsense]", got="[bold]"))
     assert main(["run", "tiny"]) == 2
