@@ -179,7 +179,7 @@ def num_compared(spec: TrainSpec, *, is_later: bool = False) -> int:
         is_later: in a round that does not start from the base.
     """
     needs = objective_needs(spec)
-    is_apart = needs.old is not None or (is_later and spec.anchor_to == "base")
+    is_apart = needs.old is not None or (is_later and spec.is_held_to_base)
     return int(needs.reference or spec.is_held) + int(needs.reference and spec.is_held and is_apart)
 
 

@@ -91,7 +91,7 @@ def network_bytes(model: ModelSize, spec: TrainSpec, num_rounds: int = 1) -> flo
     the network is built whole before it is sharded.
     """
     frozen = (FLOAT / 2 if spec.precision == "bfloat16" else FLOAT) * model.num_transformer
-    num_frozen = 2 if num_rounds > 1 and spec.is_held and spec.anchor_to == "base" else 1
+    num_frozen = 2 if num_rounds > 1 and spec.is_held_to_base else 1
     num_sets = 1 if objective_needs(spec).old is None else 2
     return num_frozen * frozen + num_sets * FLOAT * num_tuned(model, spec)
 

@@ -133,6 +133,11 @@ class TrainSpec(Spec):
         return self.anchor > 0 or self.norm_guard > 0
 
     @property
+    def is_held_to_base(self) -> bool:
+        """Whether that frozen one is the base in every round, and not the model that a round starts from."""
+        return self.is_held and self.anchor_to == "base"
+
+    @property
     def steps(self) -> int:
         """Optimiser steps per round.
 

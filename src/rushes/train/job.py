@@ -188,7 +188,7 @@ def _network(assignment: Assignment, family: Family) -> Network:
         weights,
         autocast=autocast,
         conditions=assignment.conditions,
-        keeps_base=spec.is_held and spec.anchor_to == "base",
+        keeps_base=spec.is_held_to_base,
     )
 
 

@@ -48,7 +48,7 @@ class Lesson:
     @property
     def is_held_to_base(self) -> bool:
         """True if anchor or norm guard compare with another model than the one that the training starts from."""
-        return self.start is not None and self.spec.is_held and self.spec.anchor_to == "base"
+        return self.start is not None and self.spec.is_held_to_base
 
     @property
     def is_whole(self) -> bool:
