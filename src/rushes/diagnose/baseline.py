@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Annotated
 
 from pydantic import Field
@@ -42,9 +43,13 @@ class Baseline(Record):
     """How far a prompt's best take scores above the mean of its takes, averaged over prompts with two takes or more;
     None if no prompt has two. It is what picking the best of the model's own takes would gain, and it grows with the
     number of takes."""
+    headroom_error: Share | None = None
+    """Standard error of `headroom` over prompts; None if fewer than two prompts have two takes."""
     picked: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
     """How far the take that the judge likes best scores above that mean: what this judge's choice would gain. None if
     the judge had no takes to choose from."""
+    picked_error: Share | None = None
+    """Standard error of `picked` over prompts; None if the judge could choose in fewer than two."""
 
 
 class Diagnosis(Record):
@@ -110,30 +115,32 @@ def _of_dimension(
         num_measured=len(values),
         num_unscored=reasons.total(),
         group=any(len(measurement.subject) > 1 for measurement in measurements),
-        headroom=headroom(values, prompts),
-        picked=picked(values, prompts, likes),
+        headroom=_mean(best := headroom(values, prompts)),
+        headroom_error=standard_error(best),
+        picked=_mean(liked_best := picked(values, prompts, likes)),
+        picked_error=standard_error(liked_best),
     )
 
 
-def headroom(values: Sequence[float], prompts: Sequence[str]) -> float | None:
-    """Mean over prompts of max_k m_k - mean_k m_k, m_k the score of take k; prompts with one take are left out.
+def headroom(values: Sequence[float], prompts: Sequence[str]) -> list[float]:
+    """Per prompt max_k m_k - mean_k m_k, m_k the score of take k; prompts with one take are left out.
 
     Args:
         values: scores, 0 to 1.
         prompts: the prompt of each.
 
     Returns:
-        0 to 1, or None if no prompt has two takes.
+        0 to 1 each.
     """
     takes: dict[str, list[float]] = {}
     for value, prompt in zip(values, prompts, strict=True):
         takes.setdefault(prompt, []).append(value)
-    above = [max(each) - fmean(each) for each in takes.values() if len(each) > 1]
-    return max(0.0, fmean(above)) if above else None
+    return [max(0.0, max(each) - fmean(each)) for each in takes.values() if len(each) > 1]
 
 
-def picked(values: Sequence[float], prompts: Sequence[str], likes: Sequence[float | None]) -> float | None:
-    """Mean over prompts of m_j - mean_k m_k, j the take that the judge likes best, m_k the score of take k.
+def picked(values: Sequence[float], prompts: Sequence[str], likes: Sequence[float | None]) -> list[float]:
+    """Per prompt m_j - mean_k m_k, j the take that the judge likes best, m_k the score of take k; prompts with
+    fewer than two takes that the judge scored are left out.
 
     Args:
         values: the measurer's scores, 0 to 1.
@@ -142,7 +149,7 @@ def picked(values: Sequence[float], prompts: Sequence[str], likes: Sequence[floa
             highest score, their mean counts.
 
     Returns:
-        -1 to 1, below 0 if the judge prefers the worse takes; None if no prompt has two takes that it scored.
+        -1 to 1 each, below 0 where the judge prefers the worse takes.
     """
     takes: dict[str, list[tuple[float, float]]] = {}
     for value, prompt, like in zip(values, prompts, likes, strict=True):
@@ -153,6 +160,15 @@ def picked(values: Sequence[float], prompts: Sequence[str], likes: Sequence[floa
         most = max(like for like, _ in each)
         if len(each) > 1:
             gains.append(fmean(value for like, value in each if like == most) - fmean(value for _, value in each))
+    return gains
+
+
+def standard_error(gains: Sequence[float]) -> float | None:
+    """s / sqrt(n), s the sample standard deviation of n gains; None if n < 2."""
+    return stdev(gains) / math.sqrt(len(gains)) if len(gains) > 1 else None
+
+
+def _mean(gains: Sequence[float]) -> float | None:
     return fmean(gains) if gains else None
 
 

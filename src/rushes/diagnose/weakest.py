@@ -25,9 +25,10 @@ def weakest(
     """The dimensions to aim at with their share of the prompts, largest possible gain first (or in the user's order).
 
     The possible gain depends on `diagnose.choose`. It is the gap from the mean score up to `diagnose.target`, or the
-    part of that gap which the model's own best takes close, or the part which the judge's favourite takes close. Shares
-    are proportional to it. Dimensions without a score and group dimensions (Diversity) are never chosen; `baseline`
-    reports them.
+    part of that gap which the model's own best takes close, or the part which the judge's favourite takes close. The
+    last two count less their standard error over probe prompts: the largest of several means would otherwise be the
+    one with the most luck in it. Shares are proportional to the possible gain. Dimensions without a score and group
+    dimensions (Diversity) are never chosen; `baseline` reports them.
 
     Args:
         measurements: of the untouched model, on probe prompts.
@@ -59,9 +60,26 @@ def weakest(
 
 def _to_win(each: Baseline, spec: DiagnoseSpec) -> float:
     gap = _gap(each, spec)
-    # Without several takes to compare, no gain is known to be possible.
-    within = {"gap": gap, "headroom": each.headroom, "picked": each.picked}[spec.choose] or 0.0
-    return max(0.0, min(gap, within))
+    if spec.choose == "gap":
+        return gap
+    gain, error = _gain(each, spec)
+    # Without several takes to compare, in several prompts, no gain is known to be possible.
+    return 0.0 if gain is None or error is None else max(0.0, min(gap, gain - error))
+
+
+def _gain(each: Baseline, spec: DiagnoseSpec) -> tuple[float | None, float | None]:
+    """What the take that counts gains over the mean one, and the standard error of that."""
+    if spec.choose == "headroom":
+        return each.headroom, each.headroom_error
+    return each.picked, each.picked_error
+
+
+def _possible(each: Baseline, spec: DiagnoseSpec) -> str:
+    """The possible gain of a dimension as an error states it."""
+    gain, error = _gain(each, spec)
+    if gain is None or error is None:
+        return "no two prompts with two takes to compare"
+    return f"{gain:+.3f} with a standard error of {error:.3f}"
 
 
 def _gap(each: Baseline, spec: DiagnoseSpec) -> float:
@@ -76,7 +94,9 @@ def _focus(each: Baseline, spec: DiagnoseSpec, share: float, num_prompts: int, r
         high=each.high,
         gap=_gap(each, spec),
         headroom=each.headroom,
+        headroom_error=each.headroom_error,
         picked=each.picked,
+        picked_error=each.picked_error,
         share=share,
         num_prompts=num_prompts,
         reason=reason,
@@ -91,7 +111,10 @@ def _reason(each: Baseline, spec: DiagnoseSpec, ranked: Sequence[Baseline]) -> s
     else:
         size = "most" if place == 1 else f"number {place}"
         best = "best" if spec.choose == "headroom" else "judge's favourite"
-        text = f"{size} of {len(ranked)} dimensions by what the {best} of {spec.num_takes} takes gains over their mean"
+        text = (
+            f"{size} of {len(ranked)} dimensions by what the {best} of {spec.num_takes} takes gains over their mean, "
+            "less its error"
+        )
     return f"named in the recipe; {text}" if spec.focus else text
 
 
@@ -107,9 +130,10 @@ def _widest(spec: DiagnoseSpec, ranked: Sequence[Baseline], diagnosis: Diagnosis
     if not weak and any(_gap(each, spec) > 0 for each in ranked):
         raise UserError(
             f"no dimension has a possible gain by diagnose.choose: {spec.choose}, so there is nothing to learn from",
-            expected="a dimension in which the best take (picked: the judge's favourite) scores above the mean take",
-            got={each.dimension: round(each.mean, 3) for each in ranked},
-            next_step="raise diagnose.num_takes or diagnose.num_prompts, or --set diagnose.choose=gap, or "
+            expected="a dimension in which the best take (picked: the judge's favourite) scores above the mean take "
+            "by more than the standard error over probe prompts",
+            got={each.dimension: _possible(each, spec) for each in ranked},
+            next_step="raise diagnose.num_prompts or diagnose.num_takes, or --set diagnose.choose=gap, or "
             f"--set {_aim(ranked)}",
         )
     if not weak:

@@ -56,8 +56,8 @@ class DiagnoseSpec(Spec):
     """How the probes rank dimensions. `gap`: by the distance from the mean score to the target, as in the paper.
     `headroom`: by the part of that gap that the model can already close, which is how far a prompt's best take scores
     above its mean take. `picked`: the same for the take that the judge likes best. A dimension has a gap but nothing to
-    learn from if no take is ever right, or if the judge cannot recognise the right ones. `headroom` and `picked` need
-    at least two takes."""
+    learn from if no take is ever right, or if the judge cannot recognise the right ones. `headroom` and `picked` count
+    less their standard error over probe prompts, and need at least two takes and two prompts."""
     target: Share = 1.0
     """The score that a dimension is measured against; its gap is the distance to it."""
     extra: tuple[DimensionSpec, ...] = ()
@@ -68,5 +68,10 @@ class DiagnoseSpec(Spec):
         if self.choose != "gap" and self.num_takes < 2:
             raise ValueError(
                 f"diagnose.choose: {self.choose} compares takes of one prompt: set diagnose.num_takes to 2 or more"
+            )
+        if self.choose != "gap" and self.num_prompts < 2:
+            raise ValueError(
+                f"diagnose.choose: {self.choose} compares gains with their error over prompts: set "
+                "diagnose.num_prompts to 2 or more"
             )
         return self

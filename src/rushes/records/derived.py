@@ -35,8 +35,12 @@ class Focus(Record):
     """Distance to the target score."""
     headroom: Share | None = None
     """How far a probe prompt's best take scores above the mean of its takes; None if each prompt had one clip."""
+    headroom_error: Share | None = None
+    """Standard error of `headroom` over probe prompts; None if fewer than two prompts show it."""
     picked: Gain | None = None
     """The same for the take that the judge likes best; None if the judge scored no probes."""
+    picked_error: Share | None = None
+    """Standard error of `picked` over probe prompts; None if fewer than two prompts show it."""
     share: Share
     """Share of the prompt budget."""
     num_prompts: Count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import product
 
 import pytest
 from pydantic import ValidationError
@@ -108,20 +109,39 @@ class TestHeadroom:
         ]
 
     def test_a_dimension_that_is_never_right_is_not_chosen(self) -> None:
-        probes = self.takes(Composition=[0, 0], Mechanics=[1, 3], Camera_Motion=[4, 3])
+        probes = self.takes(Composition=[0, 0, 0], Mechanics=[1, 3, 2], Camera_Motion=[4, 3, 3])
         focus = weakest(probes, self.SPEC, num_prompts=10)
         assert [each.dimension for each in focus] == ["Mechanics", "Camera_Motion"]
-        # (1 - 1/4) and (1 - 3/4), over two prompts; (1 - 1) and (1 - 3/4)
-        assert [each.headroom for each in focus] == [0.5, 0.125]
+        # (1 - 1/4), (1 - 3/4) and (1 - 2/4); (1 - 1) and twice (1 - 3/4)
+        assert [each.headroom for each in focus] == [0.5, pytest.approx(1 / 6)]
+        # s = 1/4 and sqrt(1/48) over three prompts: 0.5 - 0.144 and 0.167 - 0.083 to win
+        assert [each.headroom_error for each in focus] == pytest.approx([0.25 / 3**0.5, 1 / 12])
         assert [each.num_prompts for each in focus] == [8, 2]
-        assert focus[0].reason == "most of 3 dimensions by what the best of 4 takes gains over their mean"
+        assert focus[0].reason == (
+            "most of 3 dimensions by what the best of 4 takes gains over their mean, less its error"
+        )
         assert weakest(probes, diagnose_spec(num_focus=1), 10)[0].dimension == "Composition"
 
+    def test_a_lucky_take_in_a_few_prompts_counts_less_than_a_steady_gain(self) -> None:
+        probes = self.takes(Composition=[1, 0, 0, 1, 0], Mechanics=[3, 3, 3, 3, 3])
+        wide = {each.dimension: each for each in baseline(probes).measured}
+        assert wide["Composition"].headroom == pytest.approx(0.3)  # above 0.25, by two takes of twenty
+        [focus] = weakest(probes, self.SPEC.model_copy(update={"num_focus": 1}), 4)
+        assert focus.dimension == "Mechanics"
+
+    def test_one_prompt_has_no_error_and_shows_nothing(self) -> None:
+        with pytest.raises(UserError, match="nothing to learn from") as caught:
+            weakest(self.takes(Composition=[1], Mechanics=[4, 4, 3]), self.SPEC.model_copy(update={"target": 0.8}), 4)
+        assert "no two prompts with two takes to compare" in str(caught.value)
+        assert "+0.083 with a standard error of 0.083" in str(caught.value)
+        with pytest.raises(ValidationError, match="num_prompts to 2 or more"):
+            diagnose_spec(choose="headroom", num_takes=4, num_prompts=1)
+
     def test_no_more_than_the_gap_to_the_target_counts(self) -> None:
-        probes = self.takes(Mechanics=[3, 3], Camera_Motion=[1, 4])
+        probes = self.takes(Mechanics=[3, 3, 3], Camera_Motion=[1, 1, 2])
         by_name = {each.dimension: each for each in weakest(probes, self.SPEC.model_copy(update={"target": 0.8}), 100)}
         assert by_name["Mechanics"].headroom == 0.25  # of which 0.05 are below the target
-        assert by_name["Mechanics"].share == pytest.approx(0.05 / (0.05 + 0.175))
+        assert by_name["Mechanics"].share == pytest.approx(0.05 / (0.05 + 0.8 - 1 / 3))
 
     def test_nothing_to_learn_from_is_said(self) -> None:
         with pytest.raises(UserError, match="nothing to learn from") as caught:
@@ -143,14 +163,14 @@ class TestPicked:
     def seen(
         **takes: tuple[Sequence[float], Sequence[float | None]],
     ) -> tuple[list[Measurement], list[Score]]:
-        """One prompt per dimension: what the measurer and what the judge says of its takes."""
+        """Two prompts alike per dimension: what the measurer and what the judge says of their takes."""
         measurements: list[Measurement] = []
         scores: list[Score] = []
         for name, (values, likes) in takes.items():
-            for k, (value, like) in enumerate(zip(values, likes, strict=True)):
-                one = _one(name, value, 0)
-                clip = content_hash(["clip", name, k])
-                measurements.append(one.model_copy(update={"key": content_hash([name, k]), "subject": (clip,)}))
+            for i, (k, (value, like)) in product(range(2), enumerate(zip(values, likes, strict=True))):
+                one = _one(name, value, i)
+                clip = content_hash(["clip", name, i, k])
+                measurements.append(one.model_copy(update={"key": content_hash([name, i, k]), "subject": (clip,)}))
                 outcome = Unscored(reason="dark") if like is None else Scored(value=like)
                 scores.append(Score(clip_key=clip, prompt_key=one.prompt_key, dimension=name, outcome=outcome))
         return measurements, scores
@@ -165,16 +185,19 @@ class TestPicked:
         assert [each.dimension for each in focus] == ["Mechanics", "Camera_Motion"]
         assert [each.picked for each in focus] == pytest.approx([1 - 1 / 2, 1 - 3 / 4])
         assert [each.num_prompts for each in focus] == [6, 3]
-        assert focus[0].reason == "most of 3 dimensions by what the judge's favourite of 4 takes gains over their mean"
+        assert [each.picked_error for each in focus] == [0.0, 0.0]
+        assert focus[0].reason == (
+            "most of 3 dimensions by what the judge's favourite of 4 takes gains over their mean, less its error"
+        )
         by_name = {each.dimension: each.picked for each in baseline(probes, (), scores).measured}
         assert by_name["Composition"] == pytest.approx(-1 / 4)
 
     def test_takes_liked_alike_say_nothing_and_unscored_ones_are_left_out(self) -> None:
         values, prompts = [1.0, 0.0, 0.0, 1.0], ["a"] * 4
-        assert picked(values, prompts, [0.5] * 4) == 0.0
-        assert picked(values, prompts, [None, 0.9, 0.1, 0.8]) == pytest.approx(0 - 1 / 3)
-        assert picked(values, prompts, [0.9, None, None, None]) is None
-        assert picked(values, ["a", "a", "b", "b"], [0.9, 0.1, 0.9, 0.1]) == pytest.approx((0.5 - 0.5) / 2)
+        assert picked(values, prompts, [0.5] * 4) == [0.0]
+        assert picked(values, prompts, [None, 0.9, 0.1, 0.8]) == pytest.approx([0 - 1 / 3])
+        assert picked(values, prompts, [0.9, None, None, None]) == []
+        assert picked(values, ["a", "a", "b", "b"], [0.9, 0.1, 0.9, 0.1]) == pytest.approx([0.5, -0.5])
 
     def test_without_a_judge_there_is_nothing_picked(self) -> None:
         assert {each.picked for each in baseline(PROBES).measured} == {None}
