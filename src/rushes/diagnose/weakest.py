@@ -28,7 +28,8 @@ def weakest(
     part of that gap which the model's own best takes close, or the part which the judge's favourite takes close. The
     last two count less their standard error over probe prompts: the largest of several means would otherwise be the
     one with the most luck in it. Shares are proportional to the possible gain. Dimensions without a score and group
-    dimensions (Diversity) are never chosen; `baseline` reports them.
+    dimensions (Diversity) are never chosen; `baseline` reports them. Nor are dimensions with a mean score below
+    `diagnose.min_score`, unless they are named.
 
     Args:
         measurements: of the untouched model, on probe prompts.
@@ -126,7 +127,14 @@ def _widest(spec: DiagnoseSpec, ranked: Sequence[Baseline], diagnosis: Diagnosis
             got={each.dimension: each.reason for each in diagnosis.unmeasured},
             next_step="correct what the reasons name, or measure.measurer; then run the same command again",
         )
-    weak = [each for each in ranked if _to_win(each, spec) > 0]
+    weak = [each for each in ranked if _to_win(each, spec) > 0 and each.mean >= spec.min_score]
+    if not weak and any(_to_win(each, spec) > 0 for each in ranked):
+        raise UserError(
+            f"every dimension with a possible gain is below diagnose.min_score: {spec.min_score:g}",
+            expected="a dimension that the model gets right often enough to learn from its own takes",
+            got={each.dimension: round(each.mean, 3) for each in ranked},
+            next_step=f"lower diagnose.min_score, or name what to aim at: --set {_aim(ranked)}",
+        )
     if not weak and any(_gap(each, spec) > 0 for each in ranked):
         raise UserError(
             f"no dimension has a possible gain by diagnose.choose: {spec.choose}, so there is nothing to learn from",

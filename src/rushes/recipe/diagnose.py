@@ -60,6 +60,9 @@ class DiagnoseSpec(Spec):
     less their standard error over probe prompts, and need at least two takes and two prompts."""
     target: Share = 1.0
     """The score that a dimension is measured against; its gap is the distance to it."""
+    min_score: Share = 0.0
+    """Dimensions with a lower mean score are not chosen: where hardly a take is right, they are right by luck, and
+    comparing them with the others teaches little. Dimensions named in `focus` are kept."""
     extra: tuple[DimensionSpec, ...] = ()
     """Your own dimensions, in addition to the catalogue's."""
 

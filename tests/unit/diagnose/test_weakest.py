@@ -143,6 +143,15 @@ class TestHeadroom:
         assert by_name["Mechanics"].headroom == 0.25  # of which 0.05 are below the target
         assert by_name["Mechanics"].share == pytest.approx(0.05 / (0.05 + 0.8 - 1 / 3))
 
+    def test_what_is_hardly_ever_right_is_chosen_by_name_only(self) -> None:
+        probes = self.takes(Composition=[1, 1, 0, 1], Mechanics=[3, 2, 3, 4])
+        bounded = self.SPEC.model_copy(update={"min_score": 0.25})
+        assert [each.dimension for each in weakest(probes, self.SPEC, 4)] == ["Composition", "Mechanics"]
+        assert [each.dimension for each in weakest(probes, bounded, 4)] == ["Mechanics"]
+        assert weakest(probes, bounded.model_copy(update={"focus": ("Composition",)}), 4)[0].dimension == "Composition"
+        with pytest.raises(UserError, match=r"below diagnose.min_score: 0.9"):
+            weakest(probes, self.SPEC.model_copy(update={"min_score": 0.9}), 4)
+
     def test_nothing_to_learn_from_is_said(self) -> None:
         with pytest.raises(UserError, match="nothing to learn from") as caught:
             weakest(self.takes(Composition=[0, 0], Mechanics=[0, 4]), self.SPEC, 4)
