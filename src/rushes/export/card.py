@@ -126,6 +126,7 @@ def training_facts(recipe: Recipe, num_rounds: int) -> list[tuple[str, str]]:
         ("weighting", recipe.weights.kind),
         ("realism constraint", f"{train.realism.kind}, coefficient {train.realism.coefficient:g}"),
         ("trained", method),
+        *([("merged", f"{train.merge:g} of each round's change is kept")] if train.merge < 1 else []),
         ("steps", f"{_length(train)} per round, {train.batch_size} clips each"),
         ("learning rate", f"{train.learning_rate:g}, {train.schedule}"),
     ]

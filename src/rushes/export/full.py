@@ -15,9 +15,10 @@ from rushes.errors import InputError, command
 from rushes.export.base import Base, find_base, read_both
 from rushes.export.folder import new_folder
 from rushes.export.fused import native_weights
-from rushes.export.lora import blend, check_strength, file_stem
+from rushes.export.lora import check_strength, file_stem
 from rushes.export.native import native_names
 from rushes.export.source import Source
+from rushes.families.weights import blend
 from rushes.store.tensors import write_tensors
 
 

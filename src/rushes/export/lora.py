@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from rushes.errors import InputError, command
 from rushes.export.base import Base, find_base, read_both
@@ -108,13 +107,6 @@ def file_stem(source: Source) -> str:
     """Name for a file of this run, whatever the recipe is called."""
     safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in source.recipe.name)
     return safe.strip("-.")[:80] or "rushes"
-
-
-def blend(before: Tensor, after: Tensor, strength: float) -> Tensor:
-    """W + s (W' - W); exactly W' at s = 1 and W at s = 0."""
-    if strength == 1.0:
-        return after
-    return before + strength * (after - before) if strength else before
 
 
 def _check(source: Source, options: LoraOptions, rank: int | None) -> None:

@@ -96,6 +96,10 @@ class Models:
         with self.family.plain_weights():
             return {name: value.to("cpu", copy=True) for name, value in self.family.transformer.state_dict().items()}
 
+    def weights(self, model: Model) -> dict[str, Tensor]:
+        """A model's weights, float32, in main memory; not to be changed."""
+        return self._base_weights if model.weights is None else self._blobs.read_tensors(model.weights)
+
     def with_weights(self, model: Model, texts: Sequence[str] = ()) -> Family:
         """The pipeline with a model's weights in it; text encoder and autoencoder are the base's.
 

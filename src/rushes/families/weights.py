@@ -1,4 +1,4 @@
-"""Fingerprints of models: equal exactly for equal models."""
+"""Fingerprints of models: equal exactly for equal models. And weights that lie between those of two models."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ _NOT_LOADED: Final = frozenset({".bin", ".pt", ".pth", ".ckpt", ".msgpack", ".h5
 """Files that are never read: weights in other formats, notes."""
 _REMEMBERED_FROM: Final = 64 * 2**20
 """File size, bytes, from which the hash is cached between processes; smaller files are read every time."""
+
+
+def blend(before: Tensor, after: Tensor, strength: float) -> Tensor:
+    """W + s (W' - W); exactly W' at s = 1 and W at s = 0."""
+    if strength == 1.0:
+        return after
+    return before + strength * (after - before) if strength else before
 
 
 def hash_model(folder: Path) -> str:

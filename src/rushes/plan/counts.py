@@ -338,8 +338,9 @@ def trained_steps(run: Run) -> int:
     for point in points:
         if point.training is not None:
             last[point.training] = max(point.step, last.get(point.training, 0))
-    others = [each for each in run.checkpoints.all() if each.key not in watched]
-    return sum(last.values()) + sum(each.step for each in others)
+    # Several shares of one training, see `train.merge`, are one training.
+    others = {each.unmerged or each.key: each.step for each in run.checkpoints.all() if each.key not in watched}
+    return sum(last.values()) + sum(others.values())
 
 
 def sampler_calls(clips: Iterable[Clip], base: BaseModelSpec) -> int:

@@ -182,6 +182,6 @@ def _disk_bytes(work: StageWork, recipe: Recipe, clip_bytes: int | None, checkpo
         "clips": clip_bytes,
         "watch_clips": clip_bytes,
         "draft_clips": computed_clip_bytes(as_draft(recipe)),
-        "checkpoints": checkpoint_bytes or 0,
+        "checkpoints": (checkpoint_bytes or 0) * (1 if recipe.train.merge == 1 else 2),  # before and after merging
     }
     return sum(num * (_BYTES_PER_RECORD + blobs.get(table, 0)) for table, num in work.tables.items())

@@ -46,7 +46,7 @@ class TrainSpec(Spec):
     """How the model is fine-tuned."""
 
     spec_name: ClassVar[str] = "train"
-    added_later: ClassVar[frozenset[str]] = frozenset({"norm_guard", "anchor_to", "guidance"})
+    added_later: ClassVar[frozenset[str]] = frozenset({"norm_guard", "anchor_to", "guidance", "merge"})
 
     lora: LoraSpec | None = None
     """A low-rank adapter; null for full fine-tuning."""
@@ -71,6 +71,9 @@ class TrainSpec(Spec):
     """Gradient clipping: maximum norm."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.98
     """Decay of the exponential moving average of the weights, which is the result; 0 keeps the last weights."""
+    merge: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of each round's change of the weights that its result keeps; below 1 the result lies between the model that
+    the round starts from and what was trained. Another share does not train again. See docs/objectives.md."""
     shift: Annotated[float, Field(gt=0)] = 2.0
     """Timestep shift s: sigma = s u / (1 + (s - 1) u)."""
     sigma_density: Literal["uniform", "logit_normal", "mixed"] = "logit_normal"

@@ -29,8 +29,8 @@ class WatchSpec(Spec):
     stop_after: Size | None = 2
     """Looks in a row with an alarm after which training stops early; null always trains to the last step."""
     judge_rise: Share = 0.05
-    """Alarm if the judge's mean score is clearly higher than at the best look so far by the measurer, by at least this,
-    and the measurer's is not."""
+    """Alarm if the judge's mean score has clearly risen, by at least this, and clearly more than the measurer's, which
+    has not clearly risen."""
     max_diversity_loss: Share = 0.1
     """Alarm if Diversity has lost more than this share of its value before training."""
     max_motion_loss: Share = 0.25

@@ -306,6 +306,10 @@ class Checkpoint(KeyedRecord):
     """Every value of every loss term: JSON, `{term: [[step, value], ...]}`; None if it was not kept."""
     num_skipped_steps: Count = 0
     """Steps skipped because a loss or gradient was not finite."""
+    merge: Share = 1.0
+    """Share of the round's change that the weights keep, see `train.merge`."""
+    unmerged: Key | None = None
+    """Key, in the table `unmerged`, of the checkpoint with all of it; None for one that is not merged."""
     seconds: Seconds
     """Wall-clock seconds spent on training up to here; not part of its identity."""
 

@@ -175,7 +175,7 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         skipped=skipped_steps(rounds),
         noise_levels=noise_levels(curves),
         previews=find_previews(
-            [previews_in(run.home, whole.get(each.key, each.key)) for each in rounds], run.log.read()
+            [previews_in(run.home, whole.get(each.key, each.unmerged or each.key)) for each in rounds], run.log.read()
         ),
         watched=watched_rounds(recipe, run, rounds),
         screening=Screening(num_screened, rejections) if rejections is not None else Missing("nothing was screened"),

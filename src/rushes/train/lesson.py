@@ -14,7 +14,10 @@ from rushes.store.identity import content_hash, left_out, work_key
 
 NUM_BINS: Final = 10
 """Equal bins of the noise levels 0 to 1 for training errors."""
-_UNREAD: Final = {"checkpoint_every", "num_accumulation", "objective", "num_epochs", "anchor_to", "guidance"}
+_UNREAD: Final = {
+    *("checkpoint_every", "num_accumulation", "objective", "num_epochs", "anchor_to", "guidance"),
+    "merge",
+}
 ORDER: Final = 2
 """Version of how rows are drawn (`rushes.train.draw`), part of every checkpoint's key."""
 BIN_PREFIX: Final = "error_at_sigma_"
@@ -61,6 +64,12 @@ def training_key(lesson: Lesson) -> str:
     return lesson_key(replace(lesson, until=None))
 
 
+def result_key(lesson: Lesson) -> str:
+    """Work key of what a lesson results in: its checkpoint, or that merged with the weights that it starts from."""
+    key, merge = lesson_key(lesson), lesson.spec.merge
+    return key if merge == 1 else work_key("merged", {"merge": merge}, [lesson.parent, key])
+
+
 def previews_in(home: Path, key: str) -> Path:
     """The folder of a training run's preview clips.
 
@@ -84,7 +93,8 @@ def curves_in(home: Path, key: str) -> Path:
 def lesson_key(lesson: Lesson) -> str:
     """Work key of a lesson's checkpoint; the origin of the clips is in their own keys.
 
-    How often states are saved, and the number of micro-batches, do not affect the result and are left out. Of a sample
+    How often states are saved, and the number of micro-batches, do not affect the result and are left out; merging
+    comes after it and has a key of its own, see `result_key`. Of a sample
     it holds what the objective reads. A checkpoint on the way has the number of its step as index; the last one has
     none, whether training paused on the way or not.
     """

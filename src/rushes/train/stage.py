@@ -26,7 +26,8 @@ from rushes.store.events import EventLog
 from rushes.store.run import Run
 from rushes.train.judging import asked_identity, judge_order
 from rushes.train.launched import launched
-from rushes.train.lesson import Lesson, curves_in, lesson_key, previews_in, training_key
+from rushes.train.lesson import Lesson, curves_in, lesson_key, previews_in, result_key, training_key
+from rushes.train.merge import merged, trained_before, unmerged_of
 
 if TYPE_CHECKING:
     from rushes.families.family import Family
@@ -52,16 +53,19 @@ def train(context: Context, samples: Sequence[Sample], start: Model, until: int 
     """
     recipe, run = context.recipe, context.run
     lesson = lesson_of(context, samples, start, until)
+    before = trained_before(run, lesson)
+    if lesson.spec.merge == 1 and before is not None:
+        run.checkpoints.land([before])
     (made,) = advance(
         run.checkpoints,
-        [Work(lesson_key(lesson), lesson)],
-        partial(teach, context),
+        [Work(result_key(lesson), lesson)],
+        partial(teach if lesson.spec.merge == 1 else teach_in_part, context),
         chunk_size=1,
         place=run.place(device=recipe.runtime.device),
         must_finish=True,
     )
     if lesson.is_whole:
-        run.clear_scratch(made.key)
+        run.clear_scratch(training_key(lesson))
     return Model.of(made)
 
 
@@ -137,6 +141,19 @@ def teach(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
             ready(assignment, family, material, _parallel(assignment)) as job,
         ):
             return [checkpoint_of(assignment, job, optimise(job, assignment.scratch, hooks))]
+
+
+def teach_in_part(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
+    """As `teach`, then merged with the weights that it starts from; trained only where no share of it is there yet.
+
+    Raises:
+        TrainingError, Stopped: as for `teach`.
+    """
+    lesson = chunk[0].payload
+    before = trained_before(context.run, lesson)
+    (trained,) = teach(context, [Work(lesson_key(lesson), lesson)]) if before is None else (before,)
+    unmerged_of(context.run).land([trained])
+    return [merged(context, lesson, trained)]
 
 
 def _in_processes(run: Run, assignment: Assignment, family: Family, shown: _Shown) -> Checkpoint:

@@ -83,6 +83,7 @@ class Watch:
             "measurer": measurer_identity(recipe.measure, names),
             "precision": recipe.train.precision,
             "base": self.context.base.name,
+            **({} if recipe.train.merge == 1 else {"merge": recipe.train.merge}),
         }
         return work_key("watch_point", spec, [piece.key for piece in self._work(model)])
 

@@ -6,14 +6,16 @@ Every point has the same prompts and seeds, so that two points are compared prom
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
 from rushes.recipe.watch import WatchSpec
-from rushes.records import WatchPoint
+from rushes.records import WatchedPrompt, WatchPoint
+from rushes.statistics.bootstrap import mean_interval
 from rushes.statistics.comparison import compare_gains, decide
+from rushes.statistics.resampling import Estimate
 
 Kind = Literal["judge_only", "diversity", "motion", "norm"]
 """What an alarm is about."""
@@ -81,38 +83,64 @@ def looks(every: int, num_steps: int) -> tuple[int, ...]:
 
 
 def _judge_only(point: WatchPoint, earlier: Sequence[WatchPoint], spec: WatchSpec) -> Alarm | None:
-    """The judge rises and the measurer does not, since the best earlier point by the measurer."""
-    known = [each for each in earlier if each.measurer is not None]
-    if not known:
+    """The judge rises clearly, by clearly more than the measurer, which does not clearly rise: since `_proven`."""
+    before = _proven(earlier)
+    judged = _changes(before.prompts, point.prompts, _of_judge)
+    measured = _changes(before.prompts, point.prompts, _of_measurer)
+    more = {prompt: judged[prompt] - measured[prompt] for prompt in judged.keys() & measured.keys()}
+    if len(more) < 2 or not _is_clear_rise(judged, spec.judge_rise) or _interval(measured).low > 0:
         return None
-    best = max(known, key=lambda each: (each.measurer, -each.step))
-    judged = [
-        (a.judge, b.judge)
-        for a, b in zip(best.prompts, point.prompts, strict=True)
-        if a.judge is not None and b.judge is not None
-    ]
-    measured = [
-        b.measurer - a.measurer
-        for a, b in zip(best.prompts, point.prompts, strict=True)
-        if a.measurer is not None and b.measurer is not None
-    ]
-    rises = [b - a for a, b in judged]
-    if not measured or fmean(measured) > 0 or not _is_clear_rise(rises, spec.judge_rise):
+    found = _interval(more)
+    if found.low <= 0:
         return None
-    since = f"since step {best.step}" if best.step else "since the start"
+    since = f"since step {before.step}" if before.step else "since the start"
     return Alarm(
         "judge_only",
-        f"{since}, the judge's score rose by {100 * fmean(rises):.1f} points and the measurer's changed by "
-        f"{100 * fmean(measured):+.1f}",
+        f"{since}, the judge's score rose by {100 * fmean(judged.values()):.1f} points and the measurer's changed by "
+        f"{100 * fmean(measured.values()):+.1f}: the judge's rose by {100 * found.value:.1f} more "
+        f"({100 * found.low:.1f} to {100 * found.high:.1f})",
     )
 
 
-def _is_clear_rise(differences: Sequence[float], least: float) -> bool:
+def _proven(looks: Sequence[WatchPoint]) -> WatchPoint:
+    """The last look at which the measurer had clearly risen since the one that was proven before it; else the first.
+
+    Not the look that it liked best: the best of several looks is the luckiest too, and the next one then seems to fall.
+    """
+    found = looks[0]
+    for each in looks[1:]:
+        changes = _changes(found.prompts, each.prompts, _of_measurer)
+        if len(changes) >= 2 and _interval(changes).low > 0:
+            found = each
+    return found
+
+
+def _changes(
+    before: Sequence[WatchedPrompt], after: Sequence[WatchedPrompt], score: Callable[[WatchedPrompt], float | None]
+) -> dict[str, float]:
+    """The change of a score on each prompt that has one at both looks."""
+    both = ((each.prompt_key, score(each), score(other)) for each, other in zip(before, after, strict=True))
+    return {key: b - a for key, a, b in both if a is not None and b is not None}
+
+
+def _of_judge(prompt: WatchedPrompt) -> float | None:
+    return prompt.judge
+
+
+def _of_measurer(prompt: WatchedPrompt) -> float | None:
+    return prompt.measurer
+
+
+def _is_clear_rise(changes: Mapping[str, float], least: float) -> bool:
     """By the rule of every scorecard, as one comparison that was fixed in advance."""
-    if len(differences) < 2 or fmean(differences) < least:
+    if fmean(changes.values()) < least:
         return False
-    rise = compare_gains({"judge": {str(prompt): value for prompt, value in enumerate(differences)}})
-    return decide({"judge": rise})["judge"].verdict == "better"
+    return decide({"judge": compare_gains({"judge": changes})})["judge"].verdict == "better"
+
+
+def _interval(changes: Mapping[str, float]) -> Estimate:
+    """The mean change with its 95 % interval; that of a difference of two changes lies within -2 and 2."""
+    return mean_interval({"change": changes}, bounds=(-2.0, 2.0))
 
 
 def _drifts(point: WatchPoint, course: Course) -> tuple[Alarm | None, ...]:

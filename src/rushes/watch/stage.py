@@ -9,8 +9,8 @@ from dataclasses import replace
 from rushes.context import Context
 from rushes.families.models import Model
 from rushes.records import Prompt, Sample, WatchSet
-from rushes.store.run import Run
-from rushes.train.lesson import curves_in, lesson_key, training_key
+from rushes.train.lesson import curves_in, result_key, training_key
+from rushes.train.merge import drop
 from rushes.train.stage import lesson_of, train
 from rushes.train.tracker import make_tracker
 from rushes.watch.look import WATCH_POINTS, Watch, When
@@ -43,25 +43,17 @@ def watched_train(
     course = Course(spec, watch.look(context.base, When()))
     with _shown(context, whole) as show:
         for step in looks(spec.every, lesson.spec.steps):
-            seen = watch.seen(lesson_key(replace(lesson, until=step)))
+            seen = watch.seen(result_key(replace(lesson, until=step)))
             point = seen or watch.look(train(context, samples, start, until=step), When(whole, number, step))
             course = replace(course, points=(*course.points, point))
             if seen is None:
                 show(course)
-            _drop(run, [each.model for each in course.ranked[spec.keep :]])
+            drop(run, [each.model for each in course.ranked[spec.keep :]])
             if course.is_over:
                 break
     model = train(context, samples, start, until=course.best.step)
     run.clear_scratch(whole)
     return model
-
-
-def _drop(run: Run, keys: Sequence[str]) -> None:
-    """Delete checkpoints that are not among the best, their records first: no record may name a missing file."""
-    dropped = run.checkpoints.get_many(keys)
-    run.checkpoints.drop(list(dropped))
-    for checkpoint in dropped.values():
-        run.blobs.remove(checkpoint.weights)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from rushes.errors import TrainingError
 from rushes.recipe.objectives import NftSpec
 from rushes.recipe.train import TrainSpec
 from rushes.records import BlobRef, Sample
-from rushes.train.lesson import Lesson, lesson_key
+from rushes.train.lesson import Lesson, lesson_key, result_key
 from rushes.train.material import divide
 
 
@@ -16,7 +16,7 @@ def _key(number: int) -> str:
     return f"{number:064x}"
 
 
-def _lesson(**settings: int | str) -> Lesson:
+def _lesson(**settings: float | str) -> Lesson:
     samples = tuple(
         Sample(
             clip_key=_key(i), prompt_key=_key(100 + i), weight=1.0, dimension="x", source="real" if i >= 4 else "own"
@@ -48,6 +48,13 @@ def test_every_setting_that_decides_the_weights_enters_the_key() -> None:
     assert lesson_key(_lesson(num_steps=200)) == plain, "as many as there are without it"
     for name, value in (("checkpoint_every", 7), ("num_accumulation", 2)):
         assert lesson_key(_lesson(**{name: value})) == plain
+
+
+def test_a_share_is_in_the_result_alone_and_not_in_what_is_trained() -> None:
+    plain = _lesson()
+    assert result_key(plain) == lesson_key(plain) == lesson_key(_lesson(merge=0.5))
+    shares = [_lesson(merge=0.5), _lesson(merge=0.25), replace(_lesson(merge=0.5), until=3), _lesson(merge=0.5, seed=1)]
+    assert len({result_key(plain), *map(result_key, shares)}) == 5
 
 
 def test_a_guidance_scale_that_training_gives_to_the_model_enters_the_key() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from rushes.recipe.watch import WatchSpec
@@ -60,7 +62,7 @@ def kinds(of: Course, index: int = -1) -> list[str]:
     [
         (0.56, 0.5, ["judge_only"]),
         (0.56, 0.4, ["judge_only"]),
-        (0.56, 0.51, []),  # the measurer rose too
+        (0.75, 0.7, []),  # the measurer clearly rose too
         (0.54, 0.5, []),  # too small a rise
         (0.44, 0.4, []),  # both fell
         (None, 0.5, []),  # nothing judged
@@ -78,13 +80,81 @@ def test_a_rise_that_may_be_chance_is_none() -> None:
     assert kinds(course(point(1, 0.57), base=point(0))) == ["judge_only"]
 
 
-def test_the_rise_counts_since_the_best_look_by_the_measurer() -> None:
+def test_the_rise_counts_since_the_last_clear_rise_of_the_measurer() -> None:
     peak, later = point(7, 0.60, 0.7), point(14, 0.62, 0.6)
     assert kinds(course(peak, later)) == [], "only 2 points since the peak, though 12 since the start"
     hacked = point(14, 0.70, 0.6)
     assert kinds(course(peak, hacked)) == ["judge_only"], "the measurer is still above the start, but below its peak"
     (alarm,) = course(peak, hacked).alarms(1)
-    assert alarm.text == "since step 7, the judge's score rose by 10.0 points and the measurer's changed by -10.0"
+    assert alarm.text.startswith(
+        "since step 7, the judge's score rose by 10.0 points and the measurer's changed by -10.0: the judge's rose by "
+        "20.0 more ("
+    )
+
+
+def test_a_rise_of_the_measurer_that_may_be_chance_silences_nothing() -> None:
+    """38 points by the judge and 8 by the measurer, which is right or wrong; and 38 by both."""
+    right = [False, True] * 12
+    more, all_but_two = [True, True, *right[2:21], True, True, True], [True] * 9 + right[9:]
+    base, hacked, true = (
+        _measured(step, judge, rights)
+        for step, judge, rights in ((0, 0.35, right), (7, 0.73, more), (7, 0.73, all_but_two))
+    )
+    assert base.measurer == 0.5 and hacked.measurer == pytest.approx(0.5 + 2 / 24)
+    assert kinds(course(hacked, base=base)) == ["judge_only"]
+    assert kinds(course(true, base=base)) == []
+
+
+def test_the_luckiest_look_is_not_what_later_ones_are_held_against() -> None:
+    right, lucky = [False, True] * 12, [True] * 3 + [False, True] * 10 + [False]
+    base, peak = _measured(0, 0.5, right), _measured(7, 0.5, lucky)
+    assert peak.measurer is not None and base.measurer is not None and peak.measurer > base.measurer
+    later = _measured(14, 0.58, right)
+    (alarm,) = course(peak, later, base=base).alarms(1) or (None,)
+    assert alarm is None or alarm.text.startswith("since the start")
+
+
+def _measured(step: int, judge: float, rights: Sequence[bool]) -> WatchPoint:
+    plain = point(step, judge)
+    prompts = (each.model_copy(update={"measurer": float(ok)}) for each, ok in zip(plain.prompts, rights, strict=True))
+    return plain.model_copy(update={"prompts": tuple(prompts)})
+
+
+def _share_of_alarms(judge: float, measurer: float, *, num_prompts: int = 24, num: int = 60) -> tuple[float, float]:
+    """Of simulated trainings of six looks, those with an alarm, and those that are stopped by two in a row.
+
+    Both rise evenly to the third look and then stay. The judge's score is soft, with noise at every look; the measurer
+    says right or wrong, drawn anew.
+    """
+    rng, rang, stopped = np.random.default_rng(1), 0, 0
+    for _ in range(num):
+        q = rng.uniform(0.2, 0.8, num_prompts)
+        looked = []
+        for look in range(7):
+            done = min(1.0, look / 3)
+            soft = np.clip(q + judge * done + rng.normal(0, 0.15, num_prompts), 0, 1)
+            looked.append(_drawn(look, soft, rng.random(num_prompts) < np.clip(q + measurer * done, 0, 1)))
+        bells = [bool(kinds(course(*looked[1:], base=looked[0]), at)) for at in range(6)]
+        rang += any(bells)
+        stopped += any(a and b for a, b in itertools.pairwise(bells))
+    return rang / num, stopped / num
+
+
+def _drawn(look: int, judge: np.ndarray, right: np.ndarray) -> WatchPoint:
+    prompts = tuple(
+        WatchedPrompt(prompt_key=f"{number:064x}", judge=float(a), measurer=float(b))
+        for number, (a, b) in enumerate(zip(judge, right, strict=True))
+    )
+    return point(7 * look).model_copy(update={"prompts": prompts})
+
+
+@pytest.mark.slow
+def test_how_often_the_alarm_is_false_and_how_often_it_finds_a_lenient_judge() -> None:
+    """docs/hacking.md has a table of such shares, of more trainings."""
+    nothing, true, mostly = (_share_of_alarms(*rises) for rises in ((0.0, 0.0), (0.3, 0.3), (0.38, 0.08)))
+    assert max(nothing) <= 0.05
+    assert true[0] <= 0.2 and true[1] <= 0.05, "clips that truly get better"
+    assert mostly[0] >= 0.6 and mostly[1] >= 0.3, "a judge that rises by much more than the measurer"
 
 
 @pytest.mark.parametrize(
