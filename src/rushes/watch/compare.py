@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from rushes.errors import InputError, command
 from rushes.generate.stage import WATCH_CLIPS
-from rushes.judge.key import judge_identity
+from rushes.judge.key import scoring_identity
 from rushes.measure.drift import frame_stats
 from rushes.measure.stage import measurer_identity, subjects
 from rushes.recipe.dimensions import known
@@ -238,5 +238,4 @@ def _identities(found: Found) -> tuple[str, str]:
     recipe = found.recipe
     prompts = found.run.prompts.get_many([each.prompt_key for each in found.point.prompts]).values()
     names = {question.dimension for prompt in prompts for question in prompt.questions}
-    judge = {**judge_identity(recipe.judge, names), "aggregate": recipe.judge.aggregate}
-    return content_hash(judge), content_hash(measurer_identity(recipe.measure, names))
+    return content_hash(scoring_identity(recipe.judge, names)), content_hash(measurer_identity(recipe.measure, names))

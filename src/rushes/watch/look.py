@@ -16,12 +16,11 @@ from rushes.context import Context
 from rushes.families.models import Model
 from rushes.generate.stage import WATCH_CLIPS, evaluation_how, watch_clips
 from rushes.generate.takes import Take, takes
-from rushes.judge.key import judge_identity
+from rushes.judge.key import scoring_identity
 from rushes.judge.stage import judge
 from rushes.measure.drift import frame_stats
 from rushes.measure.stage import measurements_of, measurer_identity
 from rushes.records import (
-    Answer,
     Clip,
     Measurement,
     Outcome,
@@ -37,8 +36,8 @@ from rushes.store.identity import work_key
 from rushes.store.run import Run
 from rushes.store.table import Table
 
-WATCH_ANSWERS: Final = "watch_answers"
-"""Table of the judge's answers about watch clips."""
+WATCH_PREFIX: Final = "watch_"
+"""Of the tables of what the judge says about watch clips."""
 WATCH_MEASUREMENTS: Final = "watch_measurements"
 """Table of the measurer's results on watch clips."""
 WATCH_POINTS: Final = "watch_points"
@@ -78,8 +77,7 @@ class Watch:
         recipe = self.context.recipe
         names = {question.dimension for prompt in self.prompts for question in prompt.questions}
         spec = {
-            "judge": judge_identity(recipe.judge, names),
-            "aggregate": recipe.judge.aggregate,
+            **scoring_identity(recipe.judge, names),
             "measurer": measurer_identity(recipe.measure, names),
             "precision": recipe.train.precision,
             "base": self.context.base.name,
@@ -108,7 +106,7 @@ class Watch:
         run, groups = self.context.run, self.context.group_dimensions
         clips = watch_clips(self.context, model, self._work(model.name))
         single = [clip for clip in clips if clip.dimension not in groups]
-        scores = judge(self.context, single, run.table(WATCH_ANSWERS, Answer))
+        scores = judge(self.context, single, WATCH_PREFIX)
         measured = measurements_of(self.context, clips, run.table(WATCH_MEASUREMENTS, Measurement))
         make = partial(self._point, model=model, clips=single, scores=scores, measured=measured)
         work = [Work(self.key(model.name), when)]

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from rushes.judge.reward import num_skipped
 from rushes.recipe.weights import WeightsSpec
 from rushes.records import Record, Sample, Score, Scored
 from rushes.records.base import Count, Share, Text
@@ -73,6 +74,9 @@ class WeightReport(Record):
     """Prompts with at least one scored take."""
     num_prompts_contrast: Count
     """Prompts whose scored takes differ in weight: only there is one clip of a prompt preferred to another."""
+    num_prompts_skipped: Count = 0
+    """Prompts whose takes differ by no more than the judge's repeat error, so that nothing is learned from them; only
+    known of judges that give scores or preferences."""
     dimensions: tuple[DimensionShare, ...]
     """Shares per dimension, by name."""
     warnings: tuple[Text, ...]
@@ -84,7 +88,7 @@ def report_weights(samples: Sequence[Sample], scores: Sequence[Score], spec: Wei
 
     Args:
         samples: from `weigh`.
-        scores: of the own clips among them, in any order.
+        scores: of the own clips among them, in any order: rewards, see `rushes.judge.reward`.
         spec: how they were weighed.
 
     Raises:
@@ -115,6 +119,7 @@ def report_weights(samples: Sequence[Sample], scores: Sequence[Score], spec: Wei
         within_prompt=within_share(list(by_prompt.values())),
         num_prompts=len(by_prompt),
         num_prompts_contrast=sum(len(set(takes)) > 1 for takes in by_prompt.values()),
+        num_prompts_skipped=num_skipped(scores),
         dimensions=_shares(own, total),
         warnings=(),
     )
