@@ -40,8 +40,8 @@ KNOWS = {
     "judge": "context errors execute families feedback generate llm plugins recipe records roles store",
     "weights": "context errors judge plugins recipe records roles",
     "train": "context errors execute families judge plugins recipe records roles store",
-    "preflight": "context dimensions errors execute families findings judge llm plain plan plugins prompts recipe"
-    " records roles store train",
+    "preflight": "context dimensions errors execute families feedback findings judge llm plain plan plugins prompts"
+    " recipe records roles store train",
     "measure": "context display errors execute families generate judge plan plugins recipe records roles statistics"
     " store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
