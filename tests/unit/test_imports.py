@@ -45,7 +45,7 @@ KNOWS = {
     "measure": "context display errors execute families generate judge plan plugins recipe records roles statistics"
     " store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
-    "watch": "context errors families generate judge measure recipe records statistics store train",
+    "watch": "context errors families feedback generate judge measure plugins recipe records statistics store train",
     "audit": "display errors execute judge known_keys plain plugins prompts recipe records roles statistics store",
     "report": "audit context display errors families judge measure plain plan plugins prompts recipe records roles"
     " statistics store train watch weights",

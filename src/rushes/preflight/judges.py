@@ -64,7 +64,7 @@ def check_scales(recipe: Recipe) -> Iterator[Finding]:
             )
     for setting, spec in judges.items():
         if gives(spec) == "scores":
-            alone = {"judge": recipe.judge.named[setting], "by_dimension": {}}
+            alone: dict[str, object] = {"judge": recipe.judge.named[setting], "by_dimension": {}}
             try:
                 weights_of_scales(recipe.judge.model_copy(update=alone))
             except UserError as error:
