@@ -38,6 +38,7 @@ KNOWS = {
     "prompts": "context dimensions errors execute llm plugins recipe records roles store",
     "generate": "context errors execute families recipe records roles store",
     "judge": "context errors execute families feedback generate llm plugins recipe records roles store",
+    "testing": "feedback judge plugins records roles store",
     "weights": "context errors judge plugins recipe records roles",
     "train": "context errors execute families judge plugins recipe records roles store",
     "preflight": "context dimensions errors execute families feedback findings judge llm plain plan plugins prompts"
