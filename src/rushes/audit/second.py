@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from rushes.audit.compared import PreferencesAsAnswers, ScoresAsAnswers
 from rushes.audit.run import Witness
 from rushes.errors import RecipeError, nearest
 from rushes.feedback import gives
 from rushes.judge.key import judge_identity, judge_name, scoring_identity
 from rushes.judge.question_needs import all_needs
-from rushes.judge.stage import build_answerer
+from rushes.judge.stage import build_judge
 from rushes.plugins import JUDGE, MEASURER, build, extensions, name_of, resolved
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.plugin import PluginSpec
@@ -28,8 +30,27 @@ def recipe_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Witness:
     # Cached replies would make a judge agree with itself when asked again: the audit stores the answers instead.
     runtime = runtime.model_copy(update={"cache_folder": None})
     if not spec.by_dimension:
-        return Witness(judge_name(spec), judge_identity(spec, all_needs().keys()), build_answerer(spec, runtime))
+        return Witness(judge_name(spec), judge_identity(spec, all_needs().keys()), comparable(spec, runtime))
     return Witness(judge_name(spec), scoring_identity(spec, all_needs().keys()), JudgeOfDimension(spec, runtime))
+
+
+def comparable(spec: JudgeSpec, runtime: RuntimeSpec) -> Judge:
+    """One judge as the audit asks it: see `rushes.audit.compared` for one that does not answer questions.
+
+    Raises:
+        RecipeError, InputError: it cannot be built.
+    """
+    judge: Any = build_judge(spec, runtime)
+    kind = gives(resolved(spec.judge, JUDGE))
+    if kind == "answers":
+        answerer: Judge = judge
+        return answerer
+    return ScoresAsAnswers(spec, judge) if kind == "scores" else PreferencesAsAnswers(spec, judge)
+
+
+def compared_dimensions(spec: JudgeSpec, dimensions: Collection[str]) -> frozenset[str]:
+    """Those of the dimensions whose judge does not answer questions."""
+    return frozenset(each for each in dimensions if gives(resolved(spec.of(each).judge, JUDGE)) != "answers")
 
 
 def second_judge(name: str, runtime: RuntimeSpec) -> Witness:
@@ -60,7 +81,7 @@ def second_judge(name: str, runtime: RuntimeSpec) -> Witness:
 
 @dataclass(frozen=True)
 class JudgeOfDimension:
-    """A `Judge` that passes each request to the judge of its dimension; one that answers no questions gives none."""
+    """A `Judge` that passes each request to the judge of its dimension."""
 
     spec: JudgeSpec
     runtime: RuntimeSpec
@@ -70,14 +91,9 @@ class JudgeOfDimension:
         """One tuple per request, in order, with one answer per question, in order."""
         for request in requests:
             own = self.spec.of(request.questions[0].dimension)
-            kind = gives(resolved(own.judge, JUDGE))
-            if kind != "answers":
-                said = GivenAnswer(None, f"the judge {judge_name(own)} gives {kind}, and the audit asks questions")
-                yield (said,) * len(request.questions)
-                continue
             name = own.judge.model_dump_json()
             if name not in self._built:
-                self._built[name] = build_answerer(own, self.runtime)
+                self._built[name] = comparable(own, self.runtime)
             yield from self._built[name].answer([request])
 
 
