@@ -37,6 +37,7 @@ from rushes.records.expensive import (
     Scored,
     Unscored,
 )
+from rushes.records.feedback import Rating, Scale, Vote
 from rushes.records.sample import Sample
 from rushes.records.stated import AccuracyRow, Column, ObjectiveNeeds, OldPolicy
 from rushes.records.watched import WatchedPrompt, WatchPoint, WatchSet
@@ -69,17 +70,20 @@ __all__ = [
     "Prompt",
     "PromptGain",
     "Question",
+    "Rating",
     "Record",
     "Rejection",
     "RunHeader",
     "Sample",
     "SamplerSettings",
+    "Scale",
     "Score",
     "Scorecard",
     "Scored",
     "UnmeasuredDimension",
     "Unscored",
     "Verdict",
+    "Vote",
     "WatchPoint",
     "WatchSet",
     "WatchedPrompt",

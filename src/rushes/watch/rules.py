@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
-from typing import Literal
+from statistics import fmean, pstdev
+from typing import Final, Literal
 
+from rushes.judge.votes import WINS
 from rushes.recipe.watch import WatchSpec
 from rushes.records import WatchedPrompt, WatchPoint
 from rushes.statistics.bootstrap import mean_interval
@@ -19,6 +20,9 @@ from rushes.statistics.resampling import Estimate
 
 Kind = Literal["judge_only", "diversity", "motion", "norm"]
 """What an alarm is about."""
+SPREAD_RISE: Final = 0.2
+"""`watch.judge_rise` for scores on other scales than 0 to 1: standard deviations over the prompts before training."""
+_SHARES: Final = frozenset({None, WINS})
 
 
 @dataclass(frozen=True)
@@ -85,20 +89,21 @@ def looks(every: int, num_steps: int) -> tuple[int, ...]:
 def _judge_only(point: WatchPoint, earlier: Sequence[WatchPoint], spec: WatchSpec) -> Alarm | None:
     """The judge rises clearly, by clearly more than the measurer, which does not clearly rise: since `_proven`."""
     before = _proven(earlier)
-    judged = _changes(before.prompts, point.prompts, _of_judge)
+    rises = _Rises.between(before, point, earlier[0])
     measured = _changes(before.prompts, point.prompts, _of_measurer)
-    more = {prompt: judged[prompt] - measured[prompt] for prompt in judged.keys() & measured.keys()}
-    if len(more) < 2 or not _is_clear_rise(judged, spec.judge_rise) or _interval(measured).low > 0:
+    more = rises.above(measured)
+    if len(more) < 2 or not rises.is_clear(spec.judge_rise) or _interval(measured).low > 0:
         return None
     found = _interval(more)
     if found.low <= 0:
         return None
     since = f"since step {before.step}" if before.step else "since the start"
+    size, digits, unit = (100.0, 1, "") if rises.are_shares else (1.0, 2, " standard deviations")
     return Alarm(
         "judge_only",
-        f"{since}, the judge's score rose by {100 * fmean(judged.values()):.1f} points and the measurer's changed by "
-        f"{100 * fmean(measured.values()):+.1f}: the judge's rose by {100 * found.value:.1f} more "
-        f"({100 * found.low:.1f} to {100 * found.high:.1f})",
+        f"{since}, the judge's score rose by {rises.text} and the measurer's changed by "
+        f"{100 * fmean(measured.values()):+.1f}: the judge's rose by {size * found.value:.{digits}f} more "
+        f"({size * found.low:.{digits}f} to {size * found.high:.{digits}f}{unit})",
     )
 
 
@@ -131,16 +136,68 @@ def _of_measurer(prompt: WatchedPrompt) -> float | None:
     return prompt.measurer
 
 
-def _is_clear_rise(changes: Mapping[str, float], least: float) -> bool:
-    """By the rule of every scorecard, as one comparison that was fixed in advance."""
-    if fmean(changes.values()) < least:
-        return False
-    return decide({"judge": compare_gains({"judge": changes})})["judge"].verdict == "better"
-
-
 def _interval(changes: Mapping[str, float]) -> Estimate:
-    """The mean change with its 95 % interval; that of a difference of two changes lies within -2 and 2."""
-    return mean_interval({"change": changes}, bounds=(-2.0, 2.0))
+    """The mean change with its 95 % interval; that of a difference of two changes of shares lies within -2 and 2."""
+    largest = max(2.0, *map(abs, changes.values()))
+    return mean_interval({"change": changes}, bounds=(-largest, largest))
+
+
+@dataclass(frozen=True)
+class _Rises:
+    """By how much the judge's scores of the same prompts rose between two looks."""
+
+    raw: Mapping[str, float]
+    """By prompt, in the units of the scores."""
+    scaled: Mapping[str, float]
+    """The same; those on other scales than shares in standard deviations over the prompts before all training."""
+    units: frozenset[str | None]
+    measurer_spread: float
+    """What changes of the measurer are divided by to be compared with `scaled`."""
+
+    @classmethod
+    def between(cls, before: WatchPoint, after: WatchPoint, base: WatchPoint) -> _Rises:
+        """The rises of the prompts that have a score at both looks."""
+        raw = _changes(before.prompts, after.prompts, _of_judge)
+        units = {each.prompt_key: each.unit for each in after.prompts if each.prompt_key in raw}
+        spreads = {unit: _spread(base, unit) for unit in units.values()}
+        scaled = {key: rise / spreads[units[key]] for key, rise in raw.items()}
+        known = [each.measurer for each in base.prompts if each.measurer is not None]
+        are_shares = frozenset(spreads) <= _SHARES
+        return cls(raw, scaled, frozenset(spreads), 1.0 if are_shares or not known else pstdev(known) or 1.0)
+
+    @property
+    def are_shares(self) -> bool:
+        """True for scores from 0 to 1."""
+        return self.units <= _SHARES
+
+    def above(self, measured: Mapping[str, float]) -> dict[str, float]:
+        """By how much each prompt's rise is above the measurer's: in shares, or both in standard deviations."""
+        both = self.scaled.keys() & measured.keys()
+        return {key: self.scaled[key] - measured[key] / self.measurer_spread for key in sorted(both)}
+
+    def is_clear(self, judge_rise: float) -> bool:
+        """By the rule of every scorecard, as one comparison that was fixed in advance."""
+        least = judge_rise if self.are_shares else SPREAD_RISE
+        if len(self.scaled) < 2 or fmean(self.scaled.values()) < least:
+            return False
+        largest = max(1.0, *map(abs, self.scaled.values()))
+        rise = compare_gains({"judge": {prompt: value / largest for prompt, value in self.scaled.items()}})
+        return decide({"judge": rise})["judge"].verdict == "better"
+
+    @property
+    def text(self) -> str:
+        """The mean rise with its unit."""
+        if self.units == {None}:
+            return f"{100 * fmean(self.raw.values()):.1f} points"
+        if len(self.units) == 1:
+            return f"{fmean(self.raw.values()):.3g} {next(iter(self.units))}"
+        return f"{fmean(self.scaled.values()):.2f} standard deviations"
+
+
+def _spread(base: WatchPoint, unit: str | None) -> float:
+    """What rises in a unit are divided by: 1 for shares, else the standard deviation over the base's prompts."""
+    values = [each.judge for each in base.prompts if each.judge is not None and each.unit == unit]
+    return 1.0 if unit in _SHARES or not values else pstdev(values) or 1.0
 
 
 def _drifts(point: WatchPoint, course: Course) -> tuple[Alarm | None, ...]:

@@ -10,12 +10,15 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from rushes.judge.reward import num_skipped
 from rushes.recipe.weights import WeightsSpec
 from rushes.records import Record, Sample, Score, Scored
 from rushes.records.base import Count, Share, Text
 
 DOMINANT_TENTH: Final = 0.5
 """Share of the weight at or above which the heaviest tenth of the clips dominates."""
+MANY_SKIPPED: Final = 0.25
+"""Share of the prompts without a difference between takes from which a warning says so."""
 FLAT: Final = 0.1
 """Coefficient of variation below which weighting is nearly plain fine-tuning."""
 
@@ -73,6 +76,9 @@ class WeightReport(Record):
     """Prompts with at least one scored take."""
     num_prompts_contrast: Count
     """Prompts whose scored takes differ in weight: only there is one clip of a prompt preferred to another."""
+    num_prompts_skipped: Count = 0
+    """Prompts whose takes differ by no more than the judge's repeat error, so that nothing is learned from them; only
+    known of judges that give scores or preferences."""
     dimensions: tuple[DimensionShare, ...]
     """Shares per dimension, by name."""
     warnings: tuple[Text, ...]
@@ -84,7 +90,7 @@ def report_weights(samples: Sequence[Sample], scores: Sequence[Score], spec: Wei
 
     Args:
         samples: from `weigh`.
-        scores: of the own clips among them, in any order.
+        scores: of the own clips among them, in any order: rewards, see `rushes.judge.reward`.
         spec: how they were weighed.
 
     Raises:
@@ -115,6 +121,7 @@ def report_weights(samples: Sequence[Sample], scores: Sequence[Score], spec: Wei
         within_prompt=within_share(list(by_prompt.values())),
         num_prompts=len(by_prompt),
         num_prompts_contrast=sum(len(set(takes)) > 1 for takes in by_prompt.values()),
+        num_prompts_skipped=num_skipped(scores),
         dimensions=_shares(own, total),
         warnings=(),
     )
@@ -172,6 +179,12 @@ def _warnings(facts: WeightReport, spec: WeightsSpec) -> tuple[str, ...]:
             f"the weights of {facts.num_scored} scored clips count like {facts.effective_size:.1f} equal ones "
             f"({facts.effective_share:.0%}, below weights.min_effective {spec.min_effective:.0%}): training will "
             "repeat few clips; generate more, or use a softer weighting"
+        )
+    num_prompts = facts.num_prompts + facts.num_prompts_skipped
+    if facts.num_prompts_skipped >= MANY_SKIPPED * num_prompts > 0:
+        found.append(
+            f"the takes of {facts.num_prompts_skipped} of {num_prompts} prompts differ by no more than the judge's "
+            "repeat error, so nothing is learned from them; generate more takes per prompt, or name another judge"
         )
     if facts.heaviest_tenth >= DOMINANT_TENTH:
         found.append(

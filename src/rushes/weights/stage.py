@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rushes.context import Context
 from rushes.judge.grade import check_unscored_share
+from rushes.judge.reward import rewards
 from rushes.records import Clip, Sample, Score
 from rushes.weights.report import report_weights
 from rushes.weights.weigh import unjudged, weighed
@@ -31,8 +32,9 @@ def weigh(
     context.clips.update({clip.key: clip for clip in everything})
     if recipe.generate.decode:
         check_unscored_share(scores, recipe.judge.max_unscored)
-        samples = weighed(everything, scores, recipe.weights)
-        reports = [report_weights(samples, scores, recipe.weights)]
+        found = rewards(scores, recipe.judge)
+        samples = weighed(everything, found, recipe.weights)
+        reports = [report_weights(samples, found, recipe.weights)]
     else:
         samples, reports = unjudged(everything), []
     run.write_derived(f"weights-{number}", reports)
