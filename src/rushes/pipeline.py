@@ -52,7 +52,7 @@ def improve(
         check_first: False skips `rushes.preflight.check`, if it was called before or its findings are to be ignored.
 
     Returns:
-        The scorecard, or None when `until` stopped the run before there was one.
+        The scorecard, or None when `until` stopped the run before there was one, or the recipe measures nothing.
 
     Raises:
         UserError: the recipe, an input or the run folder cannot be used; the base model's files changed since the run
@@ -80,14 +80,16 @@ def improve(
                     clips = generate(context, model, pick(context, model, written, number))
                     if until == "generate":
                         return None
-                    scores = judge(context, clips) if recipe.generate.decode else ()
+                    scores = judge(context, clips) if recipe.is_judged else ()
                     if until == "judge":
                         return None
                     samples = weigh(context, clips, real.clips, scores, number)
                     model = watched_train(context, samples, model, watch, number)
                     if until == "train":
                         return None
-                held_out = compared(recipe, prompts, focus)
+                if not recipe.is_measured:
+                    return None
+                held_out = compared(recipe, prompts, [each.dimension for each in focus])
                 before = measure(context, context.base, held_out, "held_out")
                 after = measure(context, model, held_out, "held_out")
                 return compare(context, focus, model, real.clips, before, after)

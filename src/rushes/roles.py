@@ -19,9 +19,9 @@ from rushes.execute.work import Done as Done
 from rushes.execute.work import Executor as Executor
 from rushes.execute.work import Failed as Failed
 from rushes.execute.work import Needs as Needs
+from rushes.records import UNSTATED, Origin, Outcome, Prompt, Question, SamplerSettings, Score, Stated, Verdict
 from rushes.records import AccuracyRow as AccuracyRow
 from rushes.records import ObjectiveNeeds as ObjectiveNeeds
-from rushes.records import Origin, Outcome, Prompt, Question, SamplerSettings, Score, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -184,6 +184,8 @@ class RealClip:
     """Hash of its pixels, in the model's shape: 64 hex digits."""
     load: Callable[[], Video]
     """Returns the pixels, cut to the model's shape. Raises `VideoError` when the file has changed or is gone."""
+    stated: Stated = UNSTATED
+    """What its owner says about it; read where real clips are trained on in place of the model's own."""
 
 
 class ClipSource(Protocol):

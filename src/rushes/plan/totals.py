@@ -88,7 +88,7 @@ class Forecast:
         num_takes = self.recipe.diagnose.num_takes
         for table in ("clips", "measurements"):
             self.totals.know(table, "diagnose", num_takes * len(probes))
-        if self.recipe.diagnose.choose == "picked":
+        if self.recipe.diagnose.choose == "picked" and not self.recipe.prompts.only_real:
             self.totals.know("answers", "diagnose", num_takes * _num_questions(probes))
         self._log_changes()
 
@@ -105,7 +105,8 @@ class Forecast:
         num_single = 2 * len(single) * spec.num_takes
         self.totals.know("clips", "measure", num_single + 2 * num_groups * spec.num_diversity_takes)
         self.totals.know("measurements", "measure", num_single + 2 * num_groups)
-        self.totals.know("answers", "measure", 2 * spec.num_takes * _num_questions(single))
+        num_questions = 0 if self.recipe.prompts.only_real else _num_questions(single)
+        self.totals.know("answers", "measure", 2 * spec.num_takes * num_questions)
         self._log_changes()
 
     def real_clips(self, num: int) -> None:

@@ -58,7 +58,8 @@ def check_fixed_prompts(recipe: Recipe) -> Iterator[Finding]:
     except UserError as error:
         yield Finding.of(setting, error)
         return
-    origins = [] if recipe.measure.suite is not None else ["probe", "held_out"]
+    probes = [] if recipe.prompts.only_real else ["probe"]
+    origins = [] if recipe.measure.suite is not None or not recipe.is_measured else [*probes, "held_out"]
     for origin in [*origins, *(["weakness"] if recipe.prompts.num_weakness else [])]:
         if not any(drafts.drafts.get((name, origin)) for name in names):
             yield Finding(
@@ -72,7 +73,7 @@ def check_fixed_prompts(recipe: Recipe) -> Iterator[Finding]:
 
 def check_suite(recipe: Recipe) -> Iterator[Finding]:
     """The suite can be read, and its prompts are for its own dimensions: another catalogue may use the same names."""
-    if recipe.measure.suite is None:
+    if recipe.measure.suite is None or not recipe.is_measured:
         return
     try:
         suite: PromptSuite = built(recipe.measure.suite, SUITE, recipe, "measure.suite")

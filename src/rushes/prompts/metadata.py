@@ -16,7 +16,8 @@ from typing import Any, Final
 from rushes.errors import InputError
 from rushes.prompts.clip_files import CAPTION_SUFFIX, captioned
 from rushes.prompts.rows import BadRow, as_utf8, parse_line, plain_names, questions_of, text_of
-from rushes.records import Question
+from rushes.prompts.stated import BadValue, stated_of
+from rushes.records import UNSTATED, Question, Stated
 from rushes.store.files import read_file
 
 FILE_COLUMNS: Final = ("file_name", "video", "video_path", "file_path", "path")
@@ -44,6 +45,8 @@ class MetadataRow:
     """Quality dimension; empty when the row has none."""
     questions: tuple[Question, ...]
     """Questions; empty when the row has none."""
+    stated: Stated | BadValue = UNSTATED
+    """Its score, weight and preferences, with files by name as written; or why they cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -174,4 +177,4 @@ def _entry(row: Mapping[str, Any], where: str) -> MetadataRow | BadEntry:
         questions = questions_of(row.get("questions"), dimension.strip() or REAL)
     except BadRow as error:
         return BadEntry(name, error.reason, f"{where}: {error}")
-    return MetadataRow(where, file_name, text, dimension.strip(), questions)
+    return MetadataRow(where, file_name, text, dimension.strip(), questions, stated_of(row))

@@ -37,11 +37,12 @@ from rushes.records.expensive import (
     Scored,
     Unscored,
 )
-from rushes.records.sample import Sample
+from rushes.records.sample import UNSTATED, Sample, Stated
 from rushes.records.stated import AccuracyRow, Column, ObjectiveNeeds, OldPolicy
 from rushes.records.watched import WatchedPrompt, WatchPoint, WatchSet
 
 __all__ = [
+    "UNSTATED",
     "AccuracyRow",
     "Answer",
     "BlobRef",
@@ -77,6 +78,7 @@ __all__ = [
     "Score",
     "Scorecard",
     "Scored",
+    "Stated",
     "UnmeasuredDimension",
     "Unscored",
     "Verdict",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -68,6 +68,10 @@ if TYPE_CHECKING:
     from rushes.roles import Frames
 
 
+OWNER: Final = "their owner"
+"""In the place of a judge's name where real clips alone are trained on."""
+
+
 @dataclass(frozen=True)
 class Result:
     """The results of the last stages."""
@@ -99,7 +103,7 @@ class Result:
         contest = Contest(
             base_model=self.base,
             tuned_model=self.tuned,
-            judge=judge_name(recipe.judge),
+            judge=OWNER if recipe.prompts.only_real else judge_name(recipe.judge),
             focus=tuple(each.dimension for each in self.focus),
         )
         before, not_finite_before = self._single_clips(run, self.before)
@@ -305,6 +309,8 @@ def _read_curves(run: Run, ref: BlobRef | None) -> dict[str, list[tuple[int, flo
 
 def _judge_accuracy(recipe: Recipe) -> tuple[AccuracyRow, ...] | Missing:
     """The judge's accuracy as measured before its release; unknown for judges without such a table."""
+    if recipe.prompts.only_real:
+        return Missing("no judge was asked: the videos were trained on as their owner says")
     judge = resolved(recipe.judge.judge, JUDGE)
     if not isinstance(judge, Tested):
         return Missing("the accuracy of this judge is unknown; audit it on clips whose content is known")

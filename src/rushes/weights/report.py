@@ -79,7 +79,7 @@ class WeightReport(Record):
     """What a user should know before training, in words; empty if there is nothing to report."""
 
 
-def report_weights(samples: Sequence[Sample], scores: Sequence[Score], spec: WeightsSpec) -> WeightReport:
+def report_weights(samples: Sequence[Sample], scores: Sequence[Score] | None, spec: WeightsSpec) -> WeightReport:
     """A summary of the weights of the model's own clips; real clips are ignored.
 
     Args:
@@ -90,9 +90,9 @@ def report_weights(samples: Sequence[Sample], scores: Sequence[Score], spec: Wei
     Raises:
         ValueError: no own clip has a score and a weight.
     """
-    scored_keys = {score.clip_key for score in scores if isinstance(score.outcome, Scored)}
     own = [sample for sample in samples if sample.source == "own"]
-    scored = [sample for sample in own if sample.clip_key in scored_keys]
+    scored_keys = {score.clip_key for score in scores or () if isinstance(score.outcome, Scored)}
+    scored = own if scores is None else [sample for sample in own if sample.clip_key in scored_keys]
     w = [sample.weight for sample in scored]
     if not any(w):
         raise ValueError(f"expected a scored clip with a weight, got {len(own)} own, {len(scored)} of them scored")
