@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from rushes.errors import RecipeError, nearest
+from rushes.feedback import Gives, gives
 from rushes.recipe.no_keys import without_keys
 from rushes.recipe.plugin import PluginSpec
 from rushes.roles import ObjectiveNeeds, Runtime, Spec
@@ -35,6 +36,8 @@ class Role:
     """The method that the built object must have, as the Protocol declares it."""
     group: str
     """Group of entry points in which packages offer it by a short name."""
+    module: str = "rushes.roles"
+    """Where the Protocol is."""
 
 
 WRITER: Final = Role("PromptWriter", "write(briefs)", "rushes.writers")
@@ -42,6 +45,12 @@ QUESTION_WRITER: Final = Role("QuestionWriter", "write(requests)", "rushes.quest
 CLIP_SOURCE: Final = Role("ClipSource", "clips(num, seed, shape, dimensions)", "rushes.clip_sources")
 SUITE: Final = Role("PromptSuite", "prompts(dimension, num, part)", "rushes.suites")
 JUDGE: Final = Role("Judge", "answer(requests)", "rushes.judges")
+JUDGES: Final[Mapping[Gives, Role]] = {
+    "answers": JUDGE,
+    "scores": Role("ScoreJudge", "score(requests)", "rushes.judges", "rushes.feedback"),
+    "preferences": Role("PreferenceJudge", "prefer(requests)", "rushes.judges", "rushes.feedback"),
+}
+"""What a judge must be for each kind of feedback; recipes and entry points name all of them alike."""
 MEASURER: Final = Role("Measurer", "measure(subjects)", "rushes.measurers")
 WEIGHTING: Final = Role("Weighting", "weigh(scores)", "rushes.weightings")
 OBJECTIVE: Final = Role("Objective", "terms(own)", "rushes.objectives")
@@ -142,11 +151,13 @@ def build(spec: PluginSpec, role: Role, runtime: Runtime, where: str) -> Any:
         RecipeError: see `plugin`; or the built object lacks the method of the role.
     """
     chosen: Any = plugin(spec, role)
+    if role is JUDGE:
+        role = JUDGES[gives(chosen)]
     built = chosen.build(runtime)
     if not callable(getattr(built, role.call.partition("(")[0], None)):
         raise RecipeError(
             f"{where}: {spec.use} does not build a {role.protocol}",
-            expected=f"an object with a method {role.call}, see rushes.roles.{role.protocol}",
+            expected=f"an object with a method {role.call}, see {role.module}.{role.protocol}",
             got=built,
             next_step="correct build() of that Spec",
         )

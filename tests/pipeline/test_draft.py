@@ -8,7 +8,6 @@ import pytest
 
 from rushes.errors import RecipeError
 from rushes.generate.stage import DRAFT_CLIPS
-from rushes.judge.draft import DRAFT_ANSWERS
 from rushes.pipeline import improve
 from rushes.recipe.generate import DraftSpec
 from rushes.recipe.recipe import Recipe
@@ -34,7 +33,7 @@ def test_only_prompts_that_drafts_leave_are_generated_in_full_and_a_rerun_makes_
     home = tmp_path / "run"
     improve(recipe, home, until="generate")
     with Run.view(home) as run:
-        drafts, answers = run.table(DRAFT_CLIPS, Clip).all(), run.table(DRAFT_ANSWERS, Answer).all()
+        drafts, answers = run.table(DRAFT_CLIPS, Clip).all(), run.table("draft_answers", Answer).all()
         found = run.read_derived("drafts-0", DraftOutcome)
         assert found is not None
         weakness = {prompt.key for prompt in run.prompts.all() if prompt.origin == "weakness"}

@@ -26,9 +26,10 @@ KNOWS = {
     "statistics": "records",
     "display": "records",
     "roles": "execute records",
+    "feedback": "errors records roles",
     "dimensions": "errors records",
     "recipe": "dimensions errors plain records roles",
-    "plugins": "errors recipe roles",
+    "plugins": "errors feedback recipe roles",
     "store": "errors execute known_keys plain plugins recipe records roles",
     "llm": "errors execute known_keys recipe roles store",
     "families": "errors execute recipe records store",
@@ -36,15 +37,15 @@ KNOWS = {
     "context": "errors execute families plan recipe records store",
     "prompts": "context dimensions errors execute llm plugins recipe records roles store",
     "generate": "context errors execute families recipe records roles store",
-    "judge": "context errors execute families generate llm plugins recipe records roles store",
+    "judge": "context errors execute families feedback generate llm plugins recipe records roles store",
     "weights": "context errors judge plugins recipe records roles",
     "train": "context errors execute families judge plugins recipe records roles store",
-    "preflight": "context dimensions errors execute families findings judge llm plain plan plugins prompts recipe"
-    " records roles store train",
+    "preflight": "context dimensions errors execute families feedback findings judge llm plain plan plugins prompts"
+    " recipe records roles store train",
     "measure": "context display errors execute families generate judge plan plugins recipe records roles statistics"
     " store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
-    "watch": "context errors families generate judge measure recipe records statistics store train",
+    "watch": "context errors families feedback generate judge measure plugins recipe records statistics store train",
     "audit": "display errors execute judge known_keys plain plugins prompts recipe records roles statistics store",
     "report": "audit context display errors families judge measure plain plan plugins prompts recipe records roles"
     " statistics store train watch weights",

@@ -9,7 +9,7 @@ from rushes.audit.run import Witness
 from rushes.errors import RecipeError, nearest
 from rushes.judge.key import judge_identity, judge_name
 from rushes.judge.question_needs import all_needs
-from rushes.judge.stage import build_judge
+from rushes.judge.stage import build_answerer
 from rushes.plugins import JUDGE, MEASURER, build, extensions, name_of, resolved
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.plugin import PluginSpec
@@ -25,7 +25,7 @@ def recipe_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Witness:
         RecipeError, InputError: it cannot be built.
     """
     # Cached replies would make a judge agree with itself when asked again: the audit stores the answers instead.
-    judge = build_judge(spec, runtime.model_copy(update={"cache_folder": None}))
+    judge = build_answerer(spec, runtime.model_copy(update={"cache_folder": None}))
     return Witness(judge_name(spec), judge_identity(spec, all_needs().keys()), judge)
 
 

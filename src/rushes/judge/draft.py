@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from rushes.context import Context
 from rushes.families.models import Model
 from rushes.generate.draft import outcomes
 from rushes.generate.stage import draft_clips
 from rushes.judge.stage import judge
-from rushes.records import Answer, Prompt
+from rushes.records import Prompt
 
-DRAFT_ANSWERS = "draft_answers"
-"""Table of the judge's answers about draft clips."""
+DRAFT_PREFIX: Final = "draft_"
+"""Of the tables of what the judge says about draft clips."""
 
 
 def pick(context: Context, model: Model, prompts: Sequence[Prompt], number: int) -> tuple[Prompt, ...]:
@@ -30,7 +31,7 @@ def pick(context: Context, model: Model, prompts: Sequence[Prompt], number: int)
     spec, run = context.recipe.generate.draft, context.run
     if spec is None or not prompts:
         return tuple(prompts)
-    scores = judge(context, draft_clips(context, model, prompts), run.table(DRAFT_ANSWERS, Answer))
+    scores = judge(context, draft_clips(context, model, prompts), DRAFT_PREFIX)
     found = outcomes(prompts, scores, spec)
     run.write_derived(f"drafts-{number}", found)
     kept = {each.prompt_key for each in found if each.is_kept}

@@ -1,15 +1,16 @@
-"""Work keys of the judge's answers, and the judge's name. Pure."""
+"""Work keys of the judge's answers, values and preferences, and the judge's name. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
+from rushes.feedback import Scale
 from rushes.judge.asked import asked_hash
 from rushes.plugins import JUDGE, name_of, resolved
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.records import Clip, Prompt
-from rushes.store.identity import work_key
+from rushes.store.identity import left_out, work_key
 
 
 def answer_keys(clip: Clip, prompt: Prompt, spec: JudgeSpec) -> list[str]:
@@ -18,16 +19,46 @@ def answer_keys(clip: Clip, prompt: Prompt, spec: JudgeSpec) -> list[str]:
     All questions of the prompt are part of each: they are asked in one request, so one question can affect the next.
     """
     asked = [question.model_dump(mode="json") for question in prompt.questions]
-    judge = judge_identity(spec, {question.dimension for question in prompt.questions})
+    judge = judge_identity(spec.of(clip.dimension), {question.dimension for question in prompt.questions})
     identity = {**judge, "text": prompt.text, "questions": asked}
     return [work_key("answer", identity, [clip], index) for index in range(len(asked))]
+
+
+def rating_key(clip: Clip, prompt: Prompt, spec: JudgeSpec, scale: Scale) -> str:
+    """Work key of the value of `clip` on a scale. Its repeat error is not part of it: that changes no value."""
+    asked = {**_asked(clip, prompt, spec), "scale": scale.name, "unit": scale.unit}
+    return work_key("rating", asked, [clip])
+
+
+def vote_key(first: Clip, second: Clip, prompt: Prompt, spec: JudgeSpec) -> str:
+    """Work key of the preference between two takes of `prompt`, shown in this order."""
+    return work_key("vote", _asked(first, prompt, spec), [first, second])
+
+
+def _asked(clip: Clip, prompt: Prompt, spec: JudgeSpec) -> dict[str, object]:
+    judge = resolved(spec.of(clip.dimension).judge, JUDGE)
+    return {"judge": judge, "text": prompt.text, "dimension": clip.dimension}
+
+
+def scoring_identity(spec: JudgeSpec, dimensions: Collection[str]) -> dict[str, object]:
+    """What decides scores: all judges, and how what they say becomes a score. What is unset is left out.
+
+    Args:
+        spec: the recipe's judges.
+        dimensions: names of the dimensions that they are asked about.
+    """
+    unset = left_out(spec)
+    others = {name: judge_identity(spec.of(name), dimensions) for name in sorted(spec.by_dimension)}
+    found: dict[str, object] = {"judge": judge_identity(spec, dimensions), "aggregate": spec.aggregate}
+    later = {"by_dimension": others, "combine": spec.combine, "scales": spec.scales}
+    return found | {name: value for name, value in later.items() if name not in unset}
 
 
 def judge_identity(spec: JudgeSpec, dimensions: Collection[str]) -> dict[str, object]:
     """What decides a judge's answers: its Spec, and for a vision-language model also how it is asked.
 
     Args:
-        spec: the judge.
+        spec: the judge; those of single dimensions are left out.
         dimensions: names of the dimensions that it is asked about.
     """
     judge = resolved(spec.judge, JUDGE)
@@ -35,5 +66,6 @@ def judge_identity(spec: JudgeSpec, dimensions: Collection[str]) -> dict[str, ob
 
 
 def judge_name(spec: JudgeSpec) -> str:
-    """Name of the judge in answers and reports."""
-    return name_of(spec.judge, JUDGE)
+    """Name of the judge in records and reports; of all of them where dimensions have their own."""
+    others = [f"{name}: {name_of(spec.by_dimension[name], JUDGE)}" for name in sorted(spec.by_dimension)]
+    return "; ".join([name_of(spec.judge, JUDGE), *others])

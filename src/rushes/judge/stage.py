@@ -1,24 +1,30 @@
-"""The stage `judge`: one request per clip with all its questions; replies are checked before they become records.
+"""The stage `judge`: every dimension's judge says what it thinks of the clips, and that becomes a score for each.
 
 If a judge raises, or its list does not match the requests, the result is `Failed` and the work is tried again. If it
-answers without a usable probability (none, NaN, out of range, another type, too few answers), the result is an `Answer`
-with the reason. Neither ever becomes a number.
+replies without a usable number (none, NaN, out of range, another type, too few), the result is a record with the
+reason. Neither ever becomes a number. What judges of each kind are asked: `answers` here, `ratings`, `votes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Final, cast
 
 from rushes.context import Context
+from rushes.errors import RecipeError
 from rushes.execute.batch import batch_or_alone
 from rushes.execute.local import Lazily
+from rushes.feedback import Gives, PreferenceJudge, ScoreJudge, gives
+from rushes.judge.asking import Asking
 from rushes.judge.check import checked
 from rushes.judge.grade import grade
 from rushes.judge.key import answer_keys, judge_name
+from rushes.judge.ratings import asking_for_ratings
 from rushes.judge.vlm import build_vlm_judge
-from rushes.plugins import JUDGE, build
+from rushes.judge.votes import asking_for_votes
+from rushes.plugins import JUDGE, build, resolved
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.recipe.runtime import RuntimeSpec
@@ -26,7 +32,6 @@ from rushes.records import Answer, Clip, Prompt, Score
 from rushes.roles import Failed, Judge, JudgeRequest
 from rushes.store.advance import Work, advance
 from rushes.store.decoded import Decoded, side_by_side
-from rushes.store.table import Table
 
 
 @dataclass(frozen=True)
@@ -39,26 +44,54 @@ class Asked:
     """Position of the question in `prompt.questions`."""
 
 
-def judge(context: Context, clips: Sequence[Clip], table: Table[Answer] | None = None) -> tuple[Score, ...]:
-    """The frozen judge's scores of clips; missing answers are requested now.
+def judge(context: Context, clips: Sequence[Clip], prefix: str = "") -> tuple[Score, ...]:
+    """The frozen judges' scores of clips, in order; what is missing is requested now.
 
     Args:
         context: the run in progress.
         clips: what to judge.
-        table: where answers are stored; None for the run's answers.
+        prefix: of the tables where replies are stored: `watch_` for `watch_answers`.
     """
-    spec, runtime = context.recipe.judge, context.runtime
+    scores: dict[str, Score] = {}
     # A clip of several dimensions has one record in each, with the same frames, which are decoded only once.
-    work = questions(side_by_side(clips, lambda clip: clip), context.prompts, spec)
-    ask_chunk = partial(ask, videos=Decoded(context.blobs), name=judge_name(spec))
-    answers = advance(
-        context.run.answers if table is None else table,
-        work,
-        Lazily(partial(build_judge, spec, runtime), ask_chunk),
-        chunk_size=chunk_size(work, runtime.judge_batch),
-        place=context.workers,
-    )
-    return grade(clips, context.prompts, answers, spec)
+    for spec, own in by_judge(side_by_side(clips, lambda clip: clip), context.recipe.judge):
+        asking = ASKING[gives(resolved(spec.judge, JUDGE))](own, context.prompts, spec, context.runtime.judge_batch)
+        ask_chunk = partial(asking.ask, videos=Decoded(context.blobs), name=judge_name(spec))
+        replies = advance(
+            context.run.table(f"{prefix}{asking.table}", asking.record_type),
+            asking.work,
+            Lazily(partial(build_judge, spec, context.runtime), ask_chunk),
+            chunk_size=asking.chunk_size,
+            place=context.workers,
+        )
+        scores.update((score.clip_key, score) for score in asking.grade(replies))
+    return tuple(scores[clip.key] for clip in clips)
+
+
+def by_judge(clips: Sequence[Clip], spec: JudgeSpec) -> list[tuple[JudgeSpec, list[Clip]]]:
+    """The clips of each judge, in order, with the recipe's settings for that judge alone."""
+    found: dict[str, tuple[JudgeSpec, list[Clip]]] = {}
+    for clip in clips:
+        own = spec.of(clip.dimension)
+        found.setdefault(own.judge.model_dump_json(), (own, []))[1].append(clip)
+    return list(found.values())
+
+
+def asking_for_answers(
+    clips: Sequence[Clip], prompts: Mapping[str, Prompt], spec: JudgeSpec, num_clips: int
+) -> Asking[Asked, Answer]:
+    """What a judge that answers questions is asked; see `Asking`."""
+    work = questions(clips, prompts, spec)
+    size = chunk_size(work, num_clips)
+    return Asking("answers", Answer, work, ask, size, lambda answers: grade(clips, prompts, answers, spec))
+
+
+ASKING: Final[Mapping[Gives, Callable[..., Asking[Any, Any]]]] = {
+    "answers": asking_for_answers,
+    "scores": asking_for_ratings,
+    "preferences": asking_for_votes,
+}
+"""What judges of each kind are asked."""
 
 
 def questions(clips: Sequence[Clip], prompts: Mapping[str, Prompt], spec: JudgeSpec) -> list[Work[Asked]]:
@@ -82,8 +115,12 @@ def chunk_size(work: Sequence[Work[Asked]], num_clips: int) -> int:
     return max(1, num_clips) * max((len(piece.payload.prompt.questions) for piece in work), default=1)
 
 
-def build_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Judge:
-    """The recipe's judge, ready to answer.
+AnyJudge = Judge | ScoreJudge | PreferenceJudge
+"""A judge of any kind."""
+
+
+def build_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> AnyJudge:
+    """The recipe's judge, ready to be asked; with judges of single dimensions, the one for all others.
 
     Raises:
         RecipeError: the plug-in cannot be loaded, or is not a judge.
@@ -91,8 +128,25 @@ def build_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Judge:
     """
     if isinstance(spec.judge, VlmJudgeSpec):
         return build_vlm_judge(spec.judge, runtime)
-    judge: Judge = build(spec.judge, JUDGE, runtime, "judge.judge")
+    judge: AnyJudge = build(spec.judge, JUDGE, runtime, "judge.judge")
     return judge
+
+
+def build_answerer(spec: JudgeSpec, runtime: RuntimeSpec) -> Judge:
+    """The recipe's judge, for work that only a judge with answers can do.
+
+    Raises:
+        RecipeError: it gives something else, or see `build_judge`.
+    """
+    kind = gives(resolved(spec.judge, JUDGE))
+    if kind != "answers":
+        raise RecipeError(
+            f"the judge {judge_name(spec)} gives {kind}, and here questions are to be answered",
+            expected="a judge that answers questions, see rushes.roles.Judge",
+            got=kind,
+            next_step="name a judge in judge.judge that answers questions: {kind: vlm, ...}",
+        )
+    return cast("Judge", build_judge(spec, runtime))
 
 
 def ask(judge: Judge, chunk: Sequence[Work[Asked]], *, videos: Decoded, name: str) -> list[Answer | Failed]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import pstdev
 
 from rushes.errors import UserError
 from rushes.measure.coverage import coverage_of
@@ -120,6 +121,9 @@ class _Judged:
 
     before: float
     after: float
+    unit: str | None
+    spread: float
+    """Standard deviation of the base model's scores."""
     gain: Estimate | None
 
 
@@ -160,6 +164,8 @@ def _compared(name: str, bench: _Bench) -> _Compared | UnmeasuredDimension:
         leniency=leniency(pairs, bench.judged, bench.clusters, bench.how),
         behind=Behind(
             judge_gain=judge.gain if judge else None,
+            judge_unit=judge.unit if judge else None,
+            judge_spread=judge.spread if judge else 0.0,
             base=coverage_of([_score_of(pair.before) for pair in both]),
             tuned=coverage_of([_score_of(pair.after) for pair in both]),
             num_unpaired=sum(len(each.subject) for each in bench.pairing.unpaired if each.dimension == name),
@@ -186,6 +192,7 @@ def _row(name: str, found: _Compared, decision: Decision, contest: Contest) -> D
         num_unscored=found.num_unscored,
         judge_before=found.judge.before if found.judge else None,
         judge_after=found.judge.after if found.judge else None,
+        judge_unit=found.judge.unit if found.judge else None,
         leniency=found.leniency,
         is_focus=name in contest.focus,
         verdict=decision.verdict,
@@ -214,26 +221,40 @@ def _measurer(pairing: Pairing, notes: Sequence[str]) -> str:
 
 def _judged(name: str, pairs: Sequence[Pair], bench: _Bench) -> _Judged | None:
     """The judge's means over the pairs that it scored on both sides; None where there is none."""
-    before, after, clusters = list[float](), list[float](), list[str]()
+    before, after, clusters, units = list[float](), list[float](), list[str](), set[str | None]()
     for pair in pairs:
-        sides = [_judge_mean(measurement.subject, bench.judged) for measurement in (pair.before, pair.after)]
+        sides = [_judge_score(measurement.subject, bench.judged) for measurement in (pair.before, pair.after)]
         if sides[0] is not None and sides[1] is not None:
-            before.append(sides[0])
-            after.append(sides[1])
+            before.append(sides[0].value)
+            after.append(sides[1].value)
+            units.update(side.unit for side in sides if side is not None)
             clusters.append(bench.clusters[pair.prompt_key])
-    if not clusters:
+    if len(units) != 1:
         return None
-    gains = paired_gains(before, after, clusters)
-    gain = mean_interval({name: gains}, bench.how) if len(gains) > 1 else None
-    return _Judged(mean_of(cluster_means(before, clusters)), mean_of(cluster_means(after, clusters)), gain)
+    gains, (unit,) = paired_gains(before, after, clusters), units
+    return _Judged(
+        before=mean_of(cluster_means(before, clusters)),
+        after=mean_of(cluster_means(after, clusters)),
+        unit=unit,
+        spread=pstdev(before),
+        gain=_gain(name, gains, unit, bench.how) if len(gains) > 1 else None,
+    )
 
 
-def _judge_mean(clip_keys: Sequence[str], scores: Mapping[str, Score]) -> float | None:
+def _gain(name: str, gains: Means, unit: str | None, how: Resampling) -> Estimate:
+    """The mean gain; gains that are not of shares are divided by the largest one, since intervals need a range."""
+    largest = 1.0 if unit is None else max(map(abs, gains.values())) or 1.0
+    found = mean_interval({name: {cluster: gain / largest for cluster, gain in gains.items()}}, how)
+    ends = {end: largest * getattr(found, end) for end in ("value", "low", "high")}
+    return found if unit is None else found.model_copy(update=ends)
+
+
+def _judge_score(clip_keys: Sequence[str], scores: Mapping[str, Score]) -> Scored | None:
     """The judge's score of a single clip; None for takes measured together: no score is about them."""
     if len(clip_keys) != 1 or clip_keys[0] not in scores:
         return None
     outcome = scores[clip_keys[0]].outcome
-    return outcome.value if isinstance(outcome, Scored) else None
+    return outcome if isinstance(outcome, Scored) else None
 
 
 def _reason(name: str, pairing: Pairing) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rushes.display.words import points
+from rushes.display.words import figure, points
 from rushes.measure.coverage import Coverage, coverage_note, few_prompts
 from rushes.measure.leniency import MAX_RISE, became_lenient
 from rushes.measure.pairs import DIVERSITY
@@ -23,6 +23,8 @@ HACKING_SHARE: Final = 0.5
 """The judge's gain is called suspicious when the measurer sees less than this share of it, and no clear gain."""
 HACKING_LEAST: Final = 0.02
 """A smaller gain of the judge's is not worth a warning, however clear it is."""
+HACKING_SPREAD: Final = 0.2
+"""The same for a judge on another scale than 0 to 1, as a share of its spread over the base model's clips."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,10 @@ class Behind:
 
     judge_gain: Estimate | None
     """Gain that the training judge sees; None where it was not asked."""
+    judge_unit: str | None
+    """Unit of that gain, in words; None for shares of 1."""
+    judge_spread: float
+    """Standard deviation of its scores over the base model's clips."""
     base: Coverage
     """How many of the base model's clips have a score."""
     tuned: Coverage
@@ -57,10 +63,11 @@ def notes_of(row: DimensionRow, behind: Behind, num_compared: int) -> Iterator[s
         )
     yield from _diversity_note(row)
     yield from _leniency_note(row)
-    if behind.judge_gain is not None and _is_suspicious(row, behind.judge_gain):
+    if behind.judge_gain is not None and _is_suspicious(row, behind, behind.judge_gain):
+        seen, unit = behind.judge_gain.value, behind.judge_unit
         yield (
-            f"{row.dimension}: the judge sees {points(behind.judge_gain.value)} points, the measurer does not "
-            f"({interval}). The model may have learned to please the judge."
+            f"{row.dimension}: the judge sees {f'{points(seen)} points' if unit is None else f'+{figure(seen)} {unit}'}"
+            f", the measurer does not ({interval}). The model may have learned to please the judge."
         )
     coverage = coverage_note(row.dimension, behind.base, behind.tuned)
     if coverage is not None:
@@ -121,8 +128,10 @@ def _leniency_note(row: DimensionRow) -> Iterator[str]:
         )
 
 
-def _is_suspicious(row: DimensionRow, judge_gain: Estimate) -> bool:
+def _is_suspicious(row: DimensionRow, behind: Behind, judge_gain: Estimate) -> bool:
     """A warning, not a verdict: both gains are taken by their own intervals, uncorrected."""
-    if row.num_prompts < FEWEST_PROMPTS or judge_gain.low <= 0 or judge_gain.value < HACKING_LEAST:
+    is_share = behind.judge_unit is None
+    least = HACKING_LEAST if is_share else HACKING_SPREAD * behind.judge_spread
+    if row.num_prompts < FEWEST_PROMPTS or judge_gain.low <= 0 or judge_gain.value < least or row.gain_low > 0:
         return False
-    return row.gain_low <= 0 and row.gain < HACKING_SHARE * judge_gain.value
+    return row.gain < (HACKING_SHARE * judge_gain.value if is_share else HACKING_LEAST)

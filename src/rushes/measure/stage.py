@@ -183,6 +183,8 @@ def _measurement(work: Work[Seen], outcome: object, name: str) -> Measurement | 
         return outcome
     if not isinstance(outcome, (Scored, Unscored)):
         return Failed("TypeError", f"expected Scored, Unscored or Failed from the measurer, got {outcome!r}")
+    if isinstance(outcome, Scored) and outcome.unit is not None:
+        return Failed("ValueError", f"expected a measurement from 0 to 1, got {outcome.value:.3g} {outcome.unit}")
     return Measurement(
         key=work.key,
         subject=tuple(clip.key for clip in work.payload.clips),

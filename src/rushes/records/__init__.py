@@ -37,6 +37,7 @@ from rushes.records.expensive import (
     Scored,
     Unscored,
 )
+from rushes.records.feedback import Rating, Scale, Vote
 from rushes.records.sample import UNSTATED, Sample, Stated
 from rushes.records.stated import AccuracyRow, Column, ObjectiveNeeds, OldPolicy
 from rushes.records.watched import WatchedPrompt, WatchPoint, WatchSet
@@ -70,11 +71,13 @@ __all__ = [
     "Prompt",
     "PromptGain",
     "Question",
+    "Rating",
     "Record",
     "Rejection",
     "RunHeader",
     "Sample",
     "SamplerSettings",
+    "Scale",
     "Score",
     "Scorecard",
     "Scored",
@@ -82,6 +85,7 @@ __all__ = [
     "UnmeasuredDimension",
     "Unscored",
     "Verdict",
+    "Vote",
     "WatchPoint",
     "WatchSet",
     "WatchedPrompt",

@@ -197,10 +197,12 @@ class DimensionRow(Record):
     """Clips compared, of each model."""
     num_unscored: Count
     """Clips left out because one of the two models' measurements was unscored."""
-    judge_before: Share | None = None
-    """Mean score that the training judge gives the base model; None if it did not score it."""
-    judge_after: Share | None = None
-    """Mean score that the training judge gives the tuned model; None if it did not score it."""
+    judge_before: float | None = None
+    """Mean score that the training judge gives the base model, 0 to 1 or in `judge_unit`; None if it gave none."""
+    judge_after: float | None = None
+    """The same of the tuned model."""
+    judge_unit: Text | None = None
+    """Unit of the judge's scores, in words; None for shares of 1."""
     leniency: Leniency | None = None
     """How often the training judge lets pass what the measurer does not; None where they share no questions."""
     is_focus: bool
@@ -212,6 +214,9 @@ class DimensionRow(Record):
     def _consistent(self) -> Self:
         if self.gain_low > self.gain_high:
             raise ValueError(f"the interval must run from low to high, got {self.gain_low!r} to {self.gain_high!r}")
+        for value in (self.judge_before, self.judge_after):
+            if value is not None and self.judge_unit is None and not 0.0 <= value <= 1.0:
+                raise ValueError(f"a judge's score without a unit must be from 0 to 1, got {value!r}")
         check_verdict(self.verdict, self.gain_low, self.gain_high)
         return self
 

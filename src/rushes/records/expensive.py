@@ -207,9 +207,16 @@ class Part(Record):
     """
 
     name: Text
-    """What was checked: the text of a question, or the name of a measured quantity."""
-    value: Share
-    """Its result: probability of the expected answer, or a score; 0 to 1."""
+    """What was checked: the text of a question, or the name of a measured quantity or of a judge's scale."""
+    value: float
+    """Its result, higher is better: probability of the expected answer, or a score, 0 to 1; any number with a unit."""
+    unit: Text | None = None
+    """Unit of the scale, in words; None for a share of 1."""
+
+    @model_validator(mode="after")
+    def _on_its_scale(self) -> Self:
+        _check_scale(self.value, self.unit)
+        return self
 
 
 class Scored(Record):
@@ -221,10 +228,22 @@ class Scored(Record):
 
     kind: Literal["scored"] = "scored"
     """Distinguishes it from `Unscored` in JSON."""
-    value: Share
-    """The score, 0 to 1, higher is better."""
+    value: float
+    """The score, higher is better: 0 to 1, or any number with a unit."""
+    unit: Text | None = None
+    """Unit of the scale, in words; None for a share of 1. Only judges give others."""
     parts: tuple[Part, ...] = ()
     """What it was computed from, in asking order."""
+
+    @model_validator(mode="after")
+    def _on_its_scale(self) -> Self:
+        _check_scale(self.value, self.unit)
+        return self
+
+
+def _check_scale(value: float, unit: str | None) -> None:
+    if unit is None and not 0.0 <= value <= 1.0:
+        raise ValueError(f"a value without a unit must be from 0 to 1, got {value!r}")
 
 
 class Unscored(Record):
@@ -261,7 +280,13 @@ class Measurement(KeyedRecord):
     measurer: Text
     """Name of the measurer."""
     outcome: Outcome
-    """The measurement with its parts, or why there is none."""
+    """The measurement with its parts, or why there is none; 0 to 1."""
+
+    @model_validator(mode="after")
+    def _is_a_share(self) -> Self:
+        if isinstance(self.outcome, Scored) and self.outcome.unit is not None:
+            raise ValueError(f"a measurement must be from 0 to 1, got one in {self.outcome.unit!r}")
+        return self
 
 
 class LossSummary(Record):

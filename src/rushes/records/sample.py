@@ -47,8 +47,9 @@ class Sample(Record):
     """Quality dimension of its prompt."""
     preference: Share | None = 1.0
     """1 to move towards the clip, 0 away from it, 1/2 neither; 1 for real clips, None without a score."""
-    score: Share | None = None
-    """The judge's score; None for real clips and where there is none."""
+    score: float | None = None
+    """The judge's score, 0 to 1; where judges give anything else than answers, r of `rushes.judge.reward`. None for
+    real clips and where there is none."""
     advantage: float | None = None
     """Distance of the score to the mean of its prompt's takes, in units of the root mean square over all clips of the
     round; None without a score."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rushes.context import Context
-from rushes.judge.stage import build_judge
+from rushes.judge.stage import build_answerer
 from rushes.plan.arithmetic import UnitFlops, count_answer, count_units, released_units, shape_name
 from rushes.plan.chat_models import chat_models
 from rushes.plugins import JUDGE
@@ -51,7 +51,7 @@ def _answer_flops(context: Context, clips: Sequence[Clip]) -> int | None:
             video = Video(run.blobs.read_video(clip.frames), clip.fps)
             request = JudgeRequest(video=video, text=prompt.text, questions=prompt.questions)
             try:
-                return count_answer(build_judge(recipe.judge, context.runtime), request)
+                return count_answer(build_answerer(recipe.judge, context.runtime), request)
             except Exception:  # an estimate must not prevent a run from finishing
                 return None
     return None

@@ -68,9 +68,16 @@ def _cells(row: DimensionRow, verdict: str, with_judge: bool) -> list[str]:
         _WORDS.get(verdict, ""),
     ]
     if with_judge:
-        is_asked = row.judge_before is not None and row.judge_after is not None
-        cells.append(f"{100 * (row.judge_before or 0):.1f}, {100 * (row.judge_after or 0):.1f}" if is_asked else "-")
+        cells.append(_judged(row))
     return cells
+
+
+def _judged(row: DimensionRow) -> str:
+    if row.judge_before is None or row.judge_after is None:
+        return "-"
+    if row.judge_unit is None:
+        return f"{100 * row.judge_before:.1f}, {100 * row.judge_after:.1f}"
+    return f"{row.judge_before:.3g}, {row.judge_after:.3g} {row.judge_unit}"
 
 
 def _signed(value: float) -> str:

@@ -16,6 +16,7 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from rushes.plugins import ANY, plugin
 from rushes.recipe.plugin import PluginSpec
@@ -100,7 +101,11 @@ def spec_part(value: object) -> Any:
 def left_out(spec: Spec) -> frozenset[str]:
     """The fields of a Spec that enter no key: those that earlier releases did not have, with their default value."""
     fields = type(spec).model_fields
-    return frozenset(name for name in spec.added_later if getattr(spec, name) == fields[name].default)
+    return frozenset(name for name in spec.added_later if getattr(spec, name) == _default(fields[name]))
+
+
+def _default(field: FieldInfo) -> object:
+    return field.get_default(call_default_factory=True)
 
 
 def _fields(model: BaseModel) -> dict[str, Any]:

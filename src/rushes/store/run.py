@@ -35,9 +35,11 @@ from rushes.records import (
     KeyedRecord,
     Measurement,
     Prompt,
+    Rating,
     Record,
     RunHeader,
     Scorecard,
+    Vote,
 )
 from rushes.store.advance import Place
 from rushes.store.blobs import Blobs
@@ -64,6 +66,8 @@ _BUILT_IN_TABLES: Final[Mapping[str, type[KeyedRecord]]] = {
     "prompts": Prompt,
     "clips": Clip,
     "answers": Answer,
+    "ratings": Rating,
+    "votes": Vote,
     "measurements": Measurement,
     "checkpoints": Checkpoint,
 }
@@ -193,6 +197,16 @@ class Run:
     def answers(self) -> Table[Answer]:
         """The judge's answers."""
         return self.table("answers", Answer)
+
+    @property
+    def ratings(self) -> Table[Rating]:
+        """The judge's values on named scales."""
+        return self.table("ratings", Rating)
+
+    @property
+    def votes(self) -> Table[Vote]:
+        """The judge's preferences between takes."""
+        return self.table("votes", Vote)
 
     @property
     def measurements(self) -> Table[Measurement]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict
 
 from rushes.context import Context
-from rushes.judge.key import judge_identity
+from rushes.judge.key import scoring_identity
 from rushes.plugins import objective_needs
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.objectives import RewardGradientSpec
@@ -87,8 +87,7 @@ def asked_identity(recipe: Recipe, samples: tuple[Sample, ...], prompts: Mapping
     last = isinstance(spec.objective, RewardGradientSpec) and spec.objective.at == "last_step"
     return content_hash(
         {
-            "judge": judge_identity(recipe.judge, dimensions),
-            "aggregate": recipe.judge.aggregate,
+            **scoring_identity(recipe.judge, dimensions),
             "fps": recipe.shape.fps,
             "questions": asked,
             "sampler": recipe.generate.sampler.model_dump(mode="json") if last else None,

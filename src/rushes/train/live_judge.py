@@ -18,7 +18,7 @@ from rushes.families.attention import attention_for_sampling
 from rushes.families.family import Family
 from rushes.judge.gradient import GradientJudge, PixelRequest
 from rushes.judge.live import margin, outcomes
-from rushes.judge.stage import build_judge
+from rushes.judge.stage import build_answerer
 from rushes.records import Scored
 from rushes.roles import Failed, Judge, JudgeRequest, Video
 from rushes.train.judging import JudgeOrder
@@ -81,7 +81,7 @@ class LiveJudge:
         Raises:
             RecipeError: it cannot be loaded, or gives no gradient where one is needed.
         """
-        judge = build_judge(order.spec, order.runtime)
+        judge = build_answerer(order.spec, order.runtime)
         if gradient and not isinstance(judge, GradientJudge):
             raise RecipeError(
                 f"train.objective needs the gradient of judge.judge, and {type(judge).__name__} gives none",

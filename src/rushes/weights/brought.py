@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from typing import NamedTuple
 
 from rushes.errors import TrainingError
 from rushes.recipe.weights import WeightsSpec
@@ -24,8 +25,7 @@ from rushes.weights.preference import compared
 from rushes.weights.weigh import scaled, weights_of
 
 
-@dataclass(frozen=True)
-class Brought:
+class Brought(NamedTuple):
     """Real clips, weighed."""
 
     samples: tuple[Sample, ...]

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from rushes.judge.reward import num_skipped
 from rushes.recipe.weights import WeightsSpec
 from rushes.records import Record, Sample, Score, Scored
 from rushes.records.base import Count, Share, Text
@@ -73,6 +74,9 @@ class WeightReport(Record):
     """Prompts with at least one scored take."""
     num_prompts_contrast: Count
     """Prompts whose scored takes differ in weight: only there is one clip of a prompt preferred to another."""
+    num_prompts_skipped: Count = 0
+    """Prompts whose takes differ by no more than the judge's repeat error, so that nothing is learned from them; only
+    known of judges that give scores or preferences."""
     dimensions: tuple[DimensionShare, ...]
     """Shares per dimension, by name."""
     warnings: tuple[Text, ...]
@@ -84,7 +88,8 @@ def report_weights(samples: Sequence[Sample], scores: Sequence[Score] | None, sp
 
     Args:
         samples: from `weigh`.
-        scores: of the own clips among them, in any order.
+        scores: of the own clips among them, in any order: rewards, see `rushes.judge.reward`; None where the weights
+            follow from none, so that every own clip counts.
         spec: how they were weighed.
 
     Raises:
@@ -115,10 +120,11 @@ def report_weights(samples: Sequence[Sample], scores: Sequence[Score] | None, sp
         within_prompt=within_share(list(by_prompt.values())),
         num_prompts=len(by_prompt),
         num_prompts_contrast=sum(len(set(takes)) > 1 for takes in by_prompt.values()),
+        num_prompts_skipped=num_skipped(scores or ()),
         dimensions=_shares(own, total),
         warnings=(),
     )
-    return facts.model_copy(update={"warnings": _warnings(facts, spec)})
+    return facts.model_copy(update={"warnings": _warnings(facts, spec, is_scored=scores is not None)})
 
 
 def effective_size(w: Sequence[float]) -> float:
@@ -165,7 +171,7 @@ def _shares(own: Sequence[Sample], total: float) -> tuple[DimensionShare, ...]:
     )
 
 
-def _warnings(facts: WeightReport, spec: WeightsSpec) -> tuple[str, ...]:
+def _warnings(facts: WeightReport, spec: WeightsSpec, *, is_scored: bool) -> tuple[str, ...]:
     found: list[str] = []
     if facts.effective_share < spec.min_effective:
         found.append(
@@ -178,7 +184,7 @@ def _warnings(facts: WeightReport, spec: WeightsSpec) -> tuple[str, ...]:
             f"the heaviest tenth of the clips has {facts.heaviest_tenth:.0%} of the weight, the heaviest clip alone "
             f"{facts.largest_share:.1%}"
         )
-    if spec.kind != "uniform" and facts.variation < FLAT:
+    if spec.kind != "uniform" and is_scored and facts.variation < FLAT:
         found.append(
             f"the weights hardly differ (standard deviation {facts.variation:.1%} of their mean): this is nearly plain "
             "fine-tuning; a sharper weighting (filter, exponential, rank, centred) would use the scores"

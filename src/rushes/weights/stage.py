@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rushes.context import Context
 from rushes.judge.grade import check_unscored_share
+from rushes.judge.reward import rewards
 from rushes.records import Clip, Sample, Score
 from rushes.weights.brought import brought
 from rushes.weights.report import report_weights
@@ -31,13 +32,13 @@ def weigh(
     everything = [*clips, *real]
     context.clips.update({clip.key: clip for clip in everything})
     if recipe.prompts.only_real:
-        found = brought(real, context.stated, context.prompts, recipe.weights)
-        samples, scores = found.samples, found.scores
+        samples, scores = brought(real, context.stated, context.prompts, recipe.weights)
         reports = [report_weights(samples, scores or None, recipe.weights)]
     elif recipe.is_judged:
         check_unscored_share(scores, recipe.judge.max_unscored)
-        samples = weighed(everything, scores, recipe.weights)
-        reports = [report_weights(samples, scores, recipe.weights)]
+        found = rewards(scores, recipe.judge)
+        samples = weighed(everything, found, recipe.weights)
+        reports = [report_weights(samples, found, recipe.weights)]
     else:
         samples, reports = unjudged(everything), []
     run.write_derived(f"weights-{number}", reports)

@@ -22,7 +22,7 @@ def weighed(clips: Sequence[Clip], scores: Sequence[Score], spec: WeightsSpec) -
 
     Args:
         clips: the model's own, with a score each, and real ones, which need none and get weight 1.
-        scores: of the own clips, in any order.
+        scores: of the own clips, in any order: rewards, see `rushes.judge.reward`.
         spec: how scores become weights.
 
     Raises:

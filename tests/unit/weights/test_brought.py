@@ -26,8 +26,8 @@ def weigh(spec: WeightsSpec | None = None, **said: Stated) -> Brought:
         prompts[prompt.key] = prompt
         clips.append(
             Clip(
-                key=key(name), prompt_key=prompt.key, dimension="Real", seed=0, seed_index=0, model="real", origin="real",
-                height_px=32, width_px=32, num_frames=5, fps=8.0, seconds=0.0,
+                key=key(name), prompt_key=prompt.key, dimension="Real", seed=0, seed_index=0, model="real",
+                origin="real", height_px=32, width_px=32, num_frames=5, fps=8.0, seconds=0.0,
                 video=BlobRef(sha256=key("f"), num_bytes=1, suffix=".mp4"),
             )
         )  # fmt: skip
