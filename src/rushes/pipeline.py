@@ -44,8 +44,7 @@ def improve(
     """Run a recipe in a run folder. Run it again to resume; on a finished run it does nothing.
 
     Args:
-        recipe: what to do.
-        home: the run folder; created if missing.
+        recipe, home: what to do, and the run folder, which is created if missing.
         until: one of `STAGES`: stop after that stage; None goes to the end.
         on_progress: called after every finished chunk.
         allow_change: continue in a folder that another recipe made; only what depends on the change is made again.
@@ -55,8 +54,7 @@ def improve(
         The scorecard, or None when `until` stopped the run before there was one, or the recipe measures nothing.
 
     Raises:
-        UserError: the recipe, an input or the run folder cannot be used; the base model's files changed since the run
-            began.
+        UserError: the recipe, an input or the run folder cannot be used, or the base model has changed since then.
         Stopped: the user asked to stop, and the current work is stored.
     """
     if check_first and (allow_change or not is_done(home)):

@@ -133,8 +133,7 @@ class PromptWriter(Protocol):
     """Focus -> texts."""
 
     def write(self, briefs: Sequence[Brief]) -> Iterable[Draft | Failed]:
-        """One draft per brief, in order, as in `Judge.answer`; the same brief gives the same text if the writer
-        guarantees that."""
+        """One draft per brief, in order, as in `Judge.answer`; some writers give the same text for the same brief."""
         ...
 
 
@@ -185,7 +184,7 @@ class RealClip:
     load: Callable[[], Video]
     """Returns the pixels, cut to the model's shape. Raises `VideoError` when the file has changed or is gone."""
     stated: Stated = UNSTATED
-    """What its owner says about it; read where real clips are trained on in place of the model's own."""
+    """What its owner says about it; read where only real clips are trained on."""
 
 
 class ClipSource(Protocol):
@@ -203,8 +202,7 @@ class ClipSource(Protocol):
             num: how many are requested; fewer may be returned. Clip i is the same whatever `num` is.
             seed: decides which clips.
             shape: size, number of frames and frame rate that their pixels must have.
-            dimensions: only clips that belong to these dimensions, in turn, with captions that state every detail, for
-                an audit; None for clips of any kind.
+            dimensions: only clips of these, in turn, with captions that state every detail, for an audit; None for any.
         """
         ...
 

@@ -87,7 +87,10 @@ def chat_price(recipe: Recipe, kind: ChatKind, gpu: Gpu) -> Price | None:
 
 def chat_parameters(recipe: Recipe, kind: ChatKind) -> float:
     """Parameters of the models that run on this machine and can be counted; one with two roles is loaded once."""
-    models = [use.model for use in chat_uses(recipe, kind)] or chat_models(_role(recipe, kind), _ROLES[kind])
+    role = _role(recipe, kind)
+    if role is None:
+        return 0.0
+    models = [use.model for use in chat_uses(recipe, kind)] or chat_models(role, _ROLES[kind])
     local = {model for model in models if isinstance(model, LocalModelSpec)}
     return sum(parameters(model) or 0.0 for model in local)
 
@@ -116,6 +119,8 @@ def chat_uses(recipe: Recipe, kind: ChatKind) -> Sequence[ChatUse]:
         RecipeError: the role is a plug-in that cannot be imported, or its options do not fit.
     """
     role = _role(recipe, kind)
+    if role is None:
+        return ()
     if isinstance(role, LlmWriterSpec):
         return (ChatUse("writer", role.model, 1.0, num_tokens=TOKENS_PER_DRAFT),)
     if isinstance(role, VlmJudgeSpec | VlmMeasurerSpec):
@@ -127,10 +132,13 @@ def chat_uses(recipe: Recipe, kind: ChatKind) -> Sequence[ChatUse]:
     return spec.chat_models([dimension.name for dimension in probed(recipe.diagnose)])
 
 
-def _role(recipe: Recipe, kind: ChatKind) -> Spec:
-    if kind == "drafts":
-        return recipe.prompts.writer
-    return recipe.judge.judge if kind == "answers" else recipe.measure.measurer
+def _role(recipe: Recipe, kind: ChatKind) -> Spec | None:
+    """Who does this kind of work; None where the recipe has none of it."""
+    if kind == "answers":
+        return None if recipe.prompts.only_real else recipe.judge.judge
+    if not recipe.is_measured:
+        return None
+    return recipe.prompts.writer if kind == "drafts" else recipe.measure.measurer
 
 
 def _named_in(value: object) -> Iterator[ServerModelSpec | LocalModelSpec]:

@@ -67,7 +67,7 @@ def usable(recipe: Recipe) -> Iterator[tuple[str, Spec]]:
             yield where, resolved(spec, role)
         except UserError:
             continue
-    if recipe.prompts.screen.critic is not None:
+    if recipe.prompts.screen.critic is not None and not recipe.prompts.only_real:
         yield "prompts.screen.critic", recipe.prompts.screen.critic
 
 

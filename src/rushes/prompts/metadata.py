@@ -16,7 +16,7 @@ from typing import Any, Final
 from rushes.errors import InputError
 from rushes.prompts.clip_files import CAPTION_SUFFIX, captioned
 from rushes.prompts.rows import BadRow, as_utf8, parse_line, plain_names, questions_of, text_of
-from rushes.prompts.stated import BadValue, stated_of
+from rushes.prompts.stated import COLUMNS, BadValue, stated_of
 from rushes.records import UNSTATED, Question, Stated
 from rushes.store.files import read_file
 
@@ -108,6 +108,20 @@ def metadata_files(folder: Path) -> list[str]:
             next_step=f"write metadata.jsonl into it, one line per video, like {_EXAMPLE}",
         )
     return names
+
+
+def stated_columns(folder: Path) -> list[str]:
+    """The columns that say how videos are to be trained on and are filled in in some row.
+
+    Raises:
+        InputError: see `read_metadata`; a folder with caption files alone has none.
+    """
+    if not metadata_files(folder):
+        return []
+    said = [row.stated for row in read_metadata(folder) if isinstance(row, MetadataRow)]
+    stated = [each for each in said if isinstance(each, Stated)]
+    bad = {each.column for each in said if isinstance(each, BadValue)}
+    return [name for name in COLUMNS if name in bad or any(getattr(each, name) not in (None, ()) for each in stated)]
 
 
 def _jsonl(name: str, data: bytes) -> Iterator[MetadataRow | BadEntry]:

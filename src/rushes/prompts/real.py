@@ -77,7 +77,8 @@ def _captions(context: Context, evaluation: Evaluation) -> tuple[Prompt, ...]:
     drafts = written(context, plan, CaptionWriter(clips, recipe.shape))
     screened = screen(
         drafts,
-        objections=objections(context, drafts, "captions"),
+        # A critic tells what no video could show. These captions are of videos that are there to be learned from.
+        objections={} if recipe.prompts.only_real else objections(context, drafts, "captions"),
         evaluation=evaluation.guarded,
         spec=recipe.prompts.screen,
         reads=reads_of(context),

@@ -34,6 +34,11 @@ class BadValue:
     detail: str
     """What is wrong, in words."""
 
+    @property
+    def column(self) -> str:
+        """The column that it is in."""
+        return "preferred_over" if self.reason == "bad_preference" else self.reason.removeprefix("bad_")
+
 
 def stated_of(row: Mapping[str, Any]) -> Stated | BadValue:
     """What a row says of its video; empty cells and null say nothing."""
@@ -67,9 +72,9 @@ def number_of(value: object, column: str) -> float | None:
         except (ValueError, OverflowError):  # words; an integer of a thousand digits
             number = math.nan
     if not math.isfinite(number) or abs(number) > LARGEST:
+        wanted = f"a number between -{LARGEST:g} and {LARGEST:g}" if math.isfinite(number) else "a number"
         hint = ": write a point in place of the comma" if isinstance(value, str) and "," in value else ""
-        words = f"expected a {column} between -{LARGEST:g} and {LARGEST:g}, got {shown(value)}{hint}"
-        raise BadRow(f"bad_{column}", words)
+        raise BadRow(f"bad_{column}", f"expected {wanted} as {column}, got {shown(value)}{hint}")
     return number
 
 
