@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -317,6 +317,8 @@ class JudgeRequest:
     """The prompt it was made from."""
     questions: tuple[Question, ...]
     """What to ask, in order."""
+    clip_key: str = ""
+    """Name of the stored clip, for judges that look answers up; empty where the clip is not stored."""
 
 
 @dataclass(frozen=True)
@@ -329,15 +331,6 @@ class GivenAnswer:
     """Why there is none; set exactly when `p_yes` is None."""
     yes_no_mass: float | None = None
     """P(yes) + P(no) before they were scaled to sum to 1; low if the model did not really answer; None if unknown."""
-
-
-@runtime_checkable
-class Tested(Protocol):
-    """A judge's Spec that states how accurate the judge is; the report shows it."""
-
-    def accuracy(self) -> Sequence[AccuracyRow]:
-        """Its accuracy by dimension, as measured before the judge was released; empty if it was not measured."""
-        ...
 
 
 class Judge(Protocol):
@@ -366,6 +359,8 @@ class Subject:
     """The prompt's questions, for measurers that check them."""
     clips: tuple[Video, ...]
     """The clips, at least one."""
+    clip_keys: tuple[str, ...] = ()
+    """Names of the stored clips, for measurers that look results up; empty where they are not stored."""
 
 
 class Measurer(Protocol):

@@ -15,7 +15,8 @@ from rushes.audit.study import study_pairs, write_study
 from rushes.cli import main
 from rushes.judge.labels import read_label_file
 from rushes.pipeline import improve
-from rushes.records import Clip, Scored
+from rushes.recipe.plugin import PluginSpec
+from rushes.records import Clip, Sample, Scored
 from rushes.statistics.resampling import Resampling
 from rushes.store.run import Run
 from tests.support.tiny_recipe import tiny_recipe
@@ -157,3 +158,29 @@ def test_a_person_counts_once_over_all_files_and_kinds_do_not_mix(home: Path, tm
 
 def test_a_run_without_a_comparison_has_no_study(tmp_path: Path) -> None:
     assert main(["export", "study", str(tmp_path / "nowhere")]) == 2
+
+
+def test_what_people_prefer_among_takes_is_a_judge(tmp_path: Path) -> None:
+    model, home, labels = make_tiny_wan(tmp_path / "model"), tmp_path / "run", tmp_path / "labels.csv"
+    plain = tiny_recipe(model)
+    people = PluginSpec(use="rushes.judge.people:PeopleSpec", options={"path": str(labels)})
+    recipe = plain.model_copy(
+        update={
+            "judge": plain.judge.model_copy(update={"judge": people}),
+            "weights": plain.weights.model_copy(update={"kind": "rank"}),
+        }
+    )
+    assert improve(recipe, home, until="generate") is None
+    out = tmp_path / "study"
+    assert main(["export", "study", str(home), "--of", "takes", "--out", str(out)]) == 0
+    pairs = shown(out)
+    assert len(pairs) >= 4, "two takes of each prompt that passed the screen"
+    best = {min(pair["clip"], pair["other"]) for pair in pairs}
+    fill_in(labels, pairs, lambda one, other: "first" if one < other else "second", "ann")
+    assert improve(recipe, home, until="train") is None
+    with Run.view(home) as run:
+        samples = [each for each in run.read_derived("samples-0", Sample) or [] if each.source == "own"]
+        votes = run.votes.all()
+    assert len(votes) == len(pairs) and {vote.p_first for vote in votes} <= {0.0, 1.0}
+    weights = {sample.clip_key[:12]: sample.weight for sample in samples}
+    assert len(weights) == 2 * len(pairs) and all((weights[name] > 1.0) == (name in best) for name in weights)

@@ -6,6 +6,7 @@ model is in the folder. The page writes a CSV of preferences (`rushes.judge.labe
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,41 @@ def study_pairs(run: Run, num: int, seed: int) -> tuple[BlindPair, ...]:
         both = [side[place] for side in sides]
         first, second = both if rng.random() < 0.5 else reversed(both)
         pairs.append(BlindPair(first, second, prompts[place[0]].text))
+    return tuple(pairs)
+
+
+def take_pairs(run: Run, num: int, seed: int) -> tuple[BlindPair, ...]:
+    """Every two takes of training prompts, in random order: what people choose can then be the judge.
+
+    Args:
+        run: an open run.
+        num: prompts of each dimension at most.
+        seed: of the choice, the order, and the sides.
+
+    Raises:
+        InputError: no training prompt has two takes by one model.
+    """
+    prompts = {prompt.key: prompt for prompt in run.prompts.all() if prompt.origin in ("weakness", "caption")}
+    takes: dict[tuple[str, str], list[Clip]] = {}
+    for clip in run.clips.all():
+        if clip.origin == "model" and clip.prompt_key in prompts and clip.video is not None:
+            takes.setdefault((clip.prompt_key, clip.model), []).append(clip)
+    rng, left = np.random.default_rng(seed), dict[str, int]()
+    groups = [sorted(each, key=lambda clip: clip.seed_index) for _, each in sorted(takes.items()) if len(each) > 1]
+    pairs = []
+    for group in (groups[int(i)] for i in rng.permutation(len(groups))):
+        name = group[0].dimension
+        if left.setdefault(name, num) > 0:
+            left[name] -= 1
+            for both in itertools.combinations(group, 2):
+                first, second = both if rng.random() < 0.5 else reversed(both)
+                pairs.append(BlindPair(first, second, prompts[first.prompt_key].text))
+    if not pairs:
+        raise InputError(
+            f"{run.home} has no two takes of a training prompt",
+            expected="generate.num_takes of 2 or more, and clips that are generated",
+            next_step=f"see what it holds: {command('status', run.home)}",
+        )
     return tuple(pairs)
 
 

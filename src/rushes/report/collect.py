@@ -11,6 +11,7 @@ import numpy as np
 
 from rushes.audit.run import FOLDER as AUDIT_FOLDER
 from rushes.audit.run import read_audit
+from rushes.feedback import Tested
 from rushes.judge.agreement import Agreement, agreement
 from rushes.judge.check import num_hard
 from rushes.judge.key import judge_name
@@ -56,7 +57,7 @@ from rushes.report.html import write_report
 from rushes.report.previews import find_previews
 from rushes.report.section import Sources, sections_of
 from rushes.report.watched import training_keys, watch_notes, watched_rounds
-from rushes.roles import AccuracyRow, Tested, Video
+from rushes.roles import AccuracyRow, Video
 from rushes.statistics.resampling import Resampling
 from rushes.store.recipe_copy import RECIPE
 from rushes.store.run import Run
