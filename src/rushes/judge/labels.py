@@ -164,15 +164,17 @@ def _other_columns(path: Path, table: Spreadsheet, kinds: Collection[Gives]) -> 
     ways = "; ".join(f"{','.join(columns)} for {kind}" for kind, columns in COLUMNS.items())
     if kinds:
         problem = f"{path} has the columns of {' and of '.join(kinds)}: one file holds one kind"
+        step = "keep the columns of one of them"
     else:
         near = max(COLUMNS.values(), key=lambda wanted: len(set(wanted) & set(table.columns)))
         missing = [name for name in near if name not in table.columns]
         problem = f"{path} lacks {'the column' if len(missing) == 1 else 'columns'} {', '.join(missing)}"
+        step = f"write this as its first line: {','.join(near)}"
     return InputError(
         problem,
         expected=f"a first line with {ways}",
         got=list(table.columns[:10]),
-        next_step="write the names of the columns into its first line",
+        next_step=step,
     )
 
 
