@@ -80,10 +80,13 @@ def study_pairs(run: Run, num: int, seed: int) -> tuple[BlindPair, ...]:
         )
     pairs = []
     for place in places:
-        both = [side[place] for side in sides]
-        first, second = both if rng.random() < 0.5 else reversed(both)
-        pairs.append(BlindPair(first, second, prompts[place[0]].text))
+        pairs.append(_blind(sides[0][place], sides[1][place], prompts[place[0]].text, rng))
     return tuple(pairs)
+
+
+def _blind(one: Clip, other: Clip, text: str, rng: np.random.Generator) -> BlindPair:
+    """Two clips on sides drawn at random."""
+    return BlindPair(one, other, text) if rng.random() < 0.5 else BlindPair(other, one, text)
 
 
 def take_pairs(run: Run, num: int, seed: int) -> tuple[BlindPair, ...]:
@@ -109,9 +112,8 @@ def take_pairs(run: Run, num: int, seed: int) -> tuple[BlindPair, ...]:
         name = group[0].dimension
         if left.setdefault(name, num) > 0:
             left[name] -= 1
-            for both in itertools.combinations(group, 2):
-                first, second = both if rng.random() < 0.5 else reversed(both)
-                pairs.append(BlindPair(first, second, prompts[first.prompt_key].text))
+            text = prompts[group[0].prompt_key].text
+            pairs += [_blind(one, other, text, rng) for one, other in itertools.combinations(group, 2)]
     if not pairs:
         raise InputError(
             f"{run.home} has no two takes of a training prompt",

@@ -72,8 +72,8 @@ def read_clip_folder(
             caption file.
     """
     entries = read_captions(Path(folder))
-    found = _Folder(Path(folder).resolve(), shape, limit, frozenset(metadata_files(Path(folder))))
-    found.is_trained_on = is_trained_on
+    tables = frozenset(metadata_files(Path(folder)))
+    found = _Folder(Path(folder).resolve(), shape, limit, tables, is_trained_on=is_trained_on)
     for entry in entries:
         found.enter(entry)
     if windows != "first":
@@ -105,16 +105,18 @@ class _Used:
 class _Folder:
     """A folder while it is read."""
 
-    def __init__(self, home: Path, shape: ShapeSpec, limit: int | None, tables: frozenset[str]) -> None:
+    def __init__(
+        self, home: Path, shape: ShapeSpec, limit: int | None, tables: frozenset[str], *, is_trained_on: bool
+    ) -> None:
         self.home, self.shape, self.limit, self.tables = home, shape, limit, tables
+        self.is_trained_on = is_trained_on
+        """Whether what the rows say of the videos counts."""
         self.rows: list[ClipRow] = []
         self.used: list[_Used] = []
         self.named: set[Path] = set()
         """Files that a row names, whatever its outcome; links both as themselves and as their targets."""
         self.taken: set[Path] = set()
         """Files that a readable row names."""
-        self.is_trained_on = False
-        """Whether what the rows say of the videos counts."""
 
     def drop(self, name: str, reason: str, detail: str) -> None:
         self.rows.append(ClipRow(name=name, outcome="dropped", reason=reason, detail=detail))

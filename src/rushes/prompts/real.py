@@ -135,6 +135,12 @@ def _folder(recipe: Recipe, run: Run) -> ClipFolder:
     if found.warning:
         see = command("data", "check", spec.folder, "--recipe", run.home / "recipe.yaml")
         warnings.warn(f"{found.warning}; see: {see}", stacklevel=2)
+    left = sum(row.outcome == "left_over" for row in found.rows)
+    if left and recipe.prompts.only_real:
+        warnings.warn(
+            f"{left} videos of {spec.folder} are not trained on: prompts.real.num_clips is {spec.num_clips}",
+            stacklevel=2,
+        )
     return found.require_some(spec.folder)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -42,6 +42,7 @@ from rushes.records import (
 )
 from rushes.report.data import (
     NOT_AUDITED,
+    OWNER,
     Example,
     LossCurve,
     Missing,
@@ -68,10 +69,6 @@ from rushes.weights.report import WeightReport
 
 if TYPE_CHECKING:
     from rushes.roles import Frames
-
-
-OWNER: Final = "their owner"
-"""In the place of a judge's name where real clips alone are trained on."""
 
 
 @dataclass(frozen=True)

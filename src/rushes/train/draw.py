@@ -120,8 +120,8 @@ def units_of(data: Known, needs: ObjectiveNeeds) -> Units:
             expected="takes of one prompt with scores that differ"
             + (f" by more than {needs.min_gap:g}" if needs.min_gap else ""),
             got="none",
-            next_step="generate more takes per prompt (generate.num_takes), or "
-            "--set 'train.objective={kind: flow}' --set 'weights={kind: raw}'",
+            next_step="have more takes of each prompt (generate.num_takes; of your own videos, more of one caption), "
+            "or --set 'train.objective={kind: flow}' --set 'weights={kind: raw}'",
         )
     return units
 

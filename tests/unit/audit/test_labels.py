@@ -92,6 +92,13 @@ def test_files_that_cannot_be_used(tmp_path: Path, content: bytes, words: str) -
     assert words in str(told.value)
 
 
+def test_scores_and_preferences_are_for_another_command(tmp_path: Path) -> None:
+    path = write(tmp_path / "l.csv", "clip_00.mp4,3", head="clip,score")
+    with pytest.raises(InputError, match="holds scores, and the audit asks questions") as told:
+        read_labels(path, CASES)
+    assert f"rushes judge people HOME {path}" in str(told.value)
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot read"):
         read_labels(tmp_path / "none.csv", CASES)

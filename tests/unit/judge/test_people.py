@@ -11,6 +11,8 @@ from rushes.errors import InputError
 from rushes.feedback import PreferenceRequest, ScoreRequest, gives, has_position_bias, scales_of, sees_with
 from rushes.judge.people import SCALE, PeopleSpec
 from rushes.measure.people import PeopleMeasurerSpec
+from rushes.preflight import found_in_recipe
+from rushes.recipe.load import load_recipe
 from rushes.records import Outcome, Question, Scored, Unscored
 from rushes.roles import JudgeRequest, Runtime, Subject, Video
 from rushes.store.identity import content_hash
@@ -88,3 +90,17 @@ def test_a_file_that_is_not_there_yet_is_a_warning_and_a_wrong_one_is_refused(tm
     (finding,) = PeopleSpec(path=path).findings(Runtime())
     assert finding.is_certain and "holds scores, and the recipe expects preferences" in finding.problem
     assert not PeopleSpec(path=path, gives="scores").findings(Runtime())
+
+
+def test_nobody_measures_with_the_labels_that_gave_the_rewards(tmp_path: Path) -> None:
+    path, other = file(tmp_path, f"clip,score\n{A},1\n"), tmp_path / "other.csv"
+    other.write_text(f"clip,score\n{A},0.5\n", encoding="utf-8")
+    judge = f"judge.judge={{use: 'rushes.judge.people:PeopleSpec', options: {{path: {path}, gives: scores}}}}"
+
+    def told(measuring: str) -> list[str]:
+        measurer = f"{{use: 'rushes.measure.people:PeopleMeasurerSpec', options: {{path: {measuring}}}}}"
+        recipe = load_recipe("tiny", [judge, f"measure.measurer={measurer}"])
+        return [each.problem for each in found_in_recipe(recipe) if each.setting == "measure.measurer"]
+
+    assert any("it would measure its own rewards" in each for each in told(path))
+    assert told(str(other)) == []
