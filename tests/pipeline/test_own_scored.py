@@ -14,6 +14,7 @@ import pytest
 from rushes.execute.progress import ProgressUpdate
 from rushes.pipeline import improve
 from rushes.prompts.clip_rows import ClipRow
+from rushes.recipe.objectives import DpoSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.prompts import RealClipsSpec
 from rushes.recipe.recipe import Recipe
@@ -139,7 +140,7 @@ def test_dpo_trains_on_the_pairs_that_are_named_and_on_no_others(
     said: list[dict[str, Any]] = [{} for _ in range(NUM_FILES)]
     said[0] = {"preferred_over": ["1.mp4", "2.mp4", "3.mp4"]}  # the last one has another caption
     said[4] = {"preferred_over": "./5.mp4"}
-    recipe = recipe_for(model, videos(tmp_path / "mine", said), objective={"kind": "dpo"}, num_steps=9)
+    recipe = recipe_for(model, videos(tmp_path / "mine", said), objective=DpoSpec(), num_steps=9)
     drawn = trained(recipe, tmp_path / "run", monkeypatch)
     pairs = list(zip(drawn.rows[::2], drawn.rows[1::2], strict=True))
     assert sorted(pairs) == sorted([(0, 1), (0, 2), (4, 5)] * 6)
@@ -155,7 +156,7 @@ def test_two_tables_that_differ_in_their_preferences_train_two_models(
     for name, better, worse in (("one", 0, 1), ("other", 1, 0)):
         said: list[dict[str, Any]] = [{} for _ in range(NUM_FILES)]
         said[better] = {"preferred_over": f"{worse}.mp4"}
-        recipe = recipe_for(model, videos(tmp_path / name, said), objective={"kind": "dpo"}, num_steps=2)
+        recipe = recipe_for(model, videos(tmp_path / name, said), objective=DpoSpec(), num_steps=2)
         trained(recipe, tmp_path / f"run-{name}", monkeypatch)
         made.append(checkpoint_of(tmp_path / f"run-{name}"))
     assert made[0][0].key != made[1][0].key and made[0][1] != made[1][1]
@@ -178,7 +179,7 @@ def test_before_and_after_are_still_measured_and_nothing_is_probed_or_judged(mod
 @pytest.mark.slow
 def test_a_kill_at_any_write_changes_no_byte(model: Path, tmp_path: Path) -> None:
     said = [{"score": score} for score in (1, 5, 3, 1, 2, 5)]
-    recipe = recipe_for(model, videos(tmp_path / "mine", said), objective={"kind": "dpo"})
+    recipe = recipe_for(model, videos(tmp_path / "mine", said), objective=DpoSpec())
     assert improve(recipe, tmp_path / "straight") is None
     for _ in range(20):
         child = os.fork()
