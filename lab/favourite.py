@@ -23,7 +23,7 @@ def best_of(context: Context, num: int, first: int) -> tuple[tuple[Focus, ...], 
     """
     prompts = evaluation(context)
     focus = diagnose(context, prompts)
-    held_out = compared(context.recipe, prompts, focus)
+    held_out = compared(context.recipe, prompts, [each.dimension for each in focus])
     found = {each.subject[0]: each for each in measure(context, context.base, held_out, "held_out")}
     clips = [context.clips[key] for key in found]
     clips = [clip for clip in clips if first <= clip.seed_index < first + num]

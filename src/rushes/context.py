@@ -18,7 +18,7 @@ from rushes.plan.totals import Forecast
 from rushes.recipe.dimensions import known
 from rushes.recipe.recipe import Recipe, as_draft
 from rushes.recipe.runtime import RuntimeSpec
-from rushes.records import Clip, Prompt, Rejection
+from rushes.records import Clip, Prompt, Rejection, Stated
 from rushes.store.advance import Place
 from rushes.store.blobs import Blobs
 from rushes.store.run import Run
@@ -43,6 +43,8 @@ class Context:
         """Every prompt seen so far, by key."""
         self.clips: dict[str, Clip] = {}
         """Every clip seen so far, by key."""
+        self.stated: dict[str, Stated] = {}
+        """What their owner says about real clips, by key, where they are trained on; it names clips by their keys."""
         self.outputs: dict[str, Clip] = {}
         """Clips by the output of the model, see `rushes.generate.takes.Take.output`."""
         self.rejections: list[Rejection] = []

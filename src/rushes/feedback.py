@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol, get_args, runtime_checkable
 
 from rushes.errors import RecipeError
+from rushes.records import AccuracyRow
 from rushes.records import Scale as Scale
 from rushes.roles import Failed, Spec, Video
 
@@ -160,6 +161,15 @@ def preference_error(judge: Spec) -> float:
     """By how much a preference of the judge moves when it is asked again, 0 to 1; 0 if its Spec does not say."""
     found: object = getattr(judge, "repeat_error", None)
     return float(found) if isinstance(found, (int, float)) and not isinstance(found, bool) else 0.0
+
+
+@runtime_checkable
+class Tested(Protocol):
+    """A judge's Spec that states how accurate the judge is; the report shows it."""
+
+    def accuracy(self) -> Sequence[AccuracyRow]:
+        """Its accuracy by dimension, as measured before the judge was released; empty if it was not measured."""
+        ...
 
 
 @runtime_checkable

@@ -44,19 +44,17 @@ def improve(
     """Run a recipe in a run folder. Run it again to resume; on a finished run it does nothing.
 
     Args:
-        recipe: what to do.
-        home: the run folder; created if missing.
+        recipe, home: what to do, and the run folder, which is created if missing.
         until: one of `STAGES`: stop after that stage; None goes to the end.
         on_progress: called after every finished chunk.
         allow_change: continue in a folder that another recipe made; only what depends on the change is made again.
         check_first: False skips `rushes.preflight.check`, if it was called before or its findings are to be ignored.
 
     Returns:
-        The scorecard, or None when `until` stopped the run before there was one.
+        The scorecard, or None when `until` stopped the run before there was one, or the recipe measures nothing.
 
     Raises:
-        UserError: the recipe, an input or the run folder cannot be used; the base model's files changed since the run
-            began.
+        UserError: the recipe, an input or the run folder cannot be used, or the base model has changed since then.
         Stopped: the user asked to stop, and the current work is stored.
     """
     if check_first and (allow_change or not is_done(home)):
@@ -80,14 +78,16 @@ def improve(
                     clips = generate(context, model, pick(context, model, written, number))
                     if until == "generate":
                         return None
-                    scores = judge(context, clips) if recipe.generate.decode else ()
+                    scores = judge(context, clips) if recipe.is_judged else ()
                     if until == "judge":
                         return None
                     samples = weigh(context, clips, real.clips, scores, number)
                     model = watched_train(context, samples, model, watch, number)
                     if until == "train":
                         return None
-                held_out = compared(recipe, prompts, focus)
+                if not recipe.is_measured:
+                    return None
+                held_out = compared(recipe, prompts, [each.dimension for each in focus])
                 before = measure(context, context.base, held_out, "held_out")
                 after = measure(context, model, held_out, "held_out")
                 return compare(context, focus, model, real.clips, before, after)

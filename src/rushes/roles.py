@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,9 +19,9 @@ from rushes.execute.work import Done as Done
 from rushes.execute.work import Executor as Executor
 from rushes.execute.work import Failed as Failed
 from rushes.execute.work import Needs as Needs
+from rushes.records import UNSTATED, Origin, Outcome, Prompt, Question, SamplerSettings, Score, Stated, Verdict
 from rushes.records import AccuracyRow as AccuracyRow
 from rushes.records import ObjectiveNeeds as ObjectiveNeeds
-from rushes.records import Origin, Outcome, Prompt, Question, SamplerSettings, Score, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,8 +133,7 @@ class PromptWriter(Protocol):
     """Focus -> texts."""
 
     def write(self, briefs: Sequence[Brief]) -> Iterable[Draft | Failed]:
-        """One draft per brief, in order, as in `Judge.answer`; the same brief gives the same text if the writer
-        guarantees that."""
+        """One draft per brief, in order, as in `Judge.answer`; some writers give the same text for the same brief."""
         ...
 
 
@@ -184,6 +183,8 @@ class RealClip:
     """Hash of its pixels, in the model's shape: 64 hex digits."""
     load: Callable[[], Video]
     """Returns the pixels, cut to the model's shape. Raises `VideoError` when the file has changed or is gone."""
+    stated: Stated = UNSTATED
+    """What its owner says about it; read where only real clips are trained on."""
 
 
 class ClipSource(Protocol):
@@ -201,8 +202,7 @@ class ClipSource(Protocol):
             num: how many are requested; fewer may be returned. Clip i is the same whatever `num` is.
             seed: decides which clips.
             shape: size, number of frames and frame rate that their pixels must have.
-            dimensions: only clips that belong to these dimensions, in turn, with captions that state every detail, for
-                an audit; None for clips of any kind.
+            dimensions: only clips of these, in turn, with captions that state every detail, for an audit; None for any.
         """
         ...
 
@@ -317,6 +317,8 @@ class JudgeRequest:
     """The prompt it was made from."""
     questions: tuple[Question, ...]
     """What to ask, in order."""
+    clip_key: str = ""
+    """Name of the stored clip, for judges that look answers up; empty where the clip is not stored."""
 
 
 @dataclass(frozen=True)
@@ -329,15 +331,6 @@ class GivenAnswer:
     """Why there is none; set exactly when `p_yes` is None."""
     yes_no_mass: float | None = None
     """P(yes) + P(no) before they were scaled to sum to 1; low if the model did not really answer; None if unknown."""
-
-
-@runtime_checkable
-class Tested(Protocol):
-    """A judge's Spec that states how accurate the judge is; the report shows it."""
-
-    def accuracy(self) -> Sequence[AccuracyRow]:
-        """Its accuracy by dimension, as measured before the judge was released; empty if it was not measured."""
-        ...
 
 
 class Judge(Protocol):
@@ -366,6 +359,8 @@ class Subject:
     """The prompt's questions, for measurers that check them."""
     clips: tuple[Video, ...]
     """The clips, at least one."""
+    clip_keys: tuple[str, ...] = ()
+    """Names of the stored clips, for measurers that look results up; empty where they are not stored."""
 
 
 class Measurer(Protocol):

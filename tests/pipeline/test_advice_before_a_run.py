@@ -74,7 +74,7 @@ def cures(finding: Finding) -> Iterator[list[str]]:
         ("shape.num_frames", ["shape.num_frames=16"]),
         ("generate.draft.num_frames", ["generate.draft={num_frames: 8}"]),
         ("generate.sampler.scheduler", ["generate.sampler.scheduler=Euler"]),
-        ("prompts.num_weakness", ["prompts.num_weakness=0"]),
+        ("prompts.num_weakness", ["prompts.num_weakness=0", *NO_CLIPS]),
         ("prompts.num_caption", ["prompts.num_weakness=0", "prompts.num_caption=4", *NO_CLIPS]),
         ("runtime.device", ["runtime.device=gpu"]),
         ("runtime.device", ["runtime.device=mps"]),

@@ -93,7 +93,7 @@ def launch_of(**variables: str) -> Callable[[], object]:
 
 REPAIRS = [
     Repair("labels: no file", nothing, labels, "name a CSV file", write(LABELS)),
-    Repair("labels: bytes", write(b"clip\xff"), labels, "save it as UTF-8 text", write(LABELS)),
+    Repair("labels: bytes", write(b"\xff\xfe\x00"), labels, "save it as UTF-8 text", write(LABELS)),
     Repair(
         "labels: no columns",
         write(LABELS.partition("\n")[2]),

@@ -14,11 +14,11 @@ import numpy as np
 
 from rushes.audit.cases import ASKED_AGAIN, ORIGINAL, Asked, Case
 from rushes.audit.expectations import table
-from rushes.audit.labels import Labels
 from rushes.audit.records import Consistency, ControlResult, DimensionAudit, OtherOpinion, Rule
 from rushes.audit.verdict import finding, judge_the_judge
 from rushes.judge.check import Checked
 from rushes.judge.grade import aggregate
+from rushes.judge.labels import LabelFile
 from rushes.records import Question
 from rushes.statistics.ratios import (
     EVEN,
@@ -63,7 +63,7 @@ def count_dimension(
     rule: Rule,
     is_truth_known: bool,
     second: str | None = None,
-    labels: Labels | None = None,
+    labels: LabelFile | None = None,
 ) -> DimensionAudit:
     """The audit of the judge in one dimension.
 
@@ -220,11 +220,11 @@ def _second(replies: Sequence[Replies], second: str, how: Resampling) -> OtherOp
     return _opinion(rows, second, False, how)
 
 
-def _people(replies: Sequence[Replies], labels: Labels, how: Resampling) -> OtherOpinion:
+def _people(replies: Sequence[Replies], labels: LabelFile, how: Resampling) -> OtherOpinion:
     rows: list[Opinion | None] = []
     for each in replies:
         for question, own in zip(each.case.questions, each.original, strict=True):
-            said = labels.of(each.case, question.text)
+            said = labels.answer(each.case.name, question.text)
             if said is not None:
                 rows.append((own.p_yes, float(said), each.case.prompt) if own.p_yes is not None else None)
     return _opinion(rows, labels.source, True, how)

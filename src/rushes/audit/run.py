@@ -12,12 +12,12 @@ from rushes.audit.answers import FILE_NAME, AnswerFile, Given, ask_all
 from rushes.audit.cases import ASKED_AGAIN, ORIGINAL, Asked, Case, NotAsked, requests_of, wrong_prompts
 from rushes.audit.count import Replies, count_dimension
 from rushes.audit.expectations import chosen_controls
-from rushes.audit.labels import Labels
 from rushes.audit.plot import audit_svg
 from rushes.audit.records import Audit, DimensionAudit, Rule
 from rushes.audit.sources import Source
 from rushes.errors import StoreError, command
 from rushes.execute.progress import OnProgress, ProgressUpdate
+from rushes.judge.labels import LabelFile
 from rushes.roles import Judge
 from rushes.statistics.resampling import Resampling
 from rushes.store.files import make_folder, write_atomic
@@ -69,7 +69,7 @@ def audit_judge(
     settings: Settings | None = None,
     *,
     second: Witness | None = None,
-    labels: Labels | None = None,
+    labels: LabelFile | None = None,
     on_progress: OnProgress | None = None,
 ) -> Audit:
     """Ask a judge about clips unchanged and under every control, and decide in which dimensions it can be trusted.
@@ -123,7 +123,11 @@ def _compared_note(settings: Settings) -> tuple[str, ...]:
 
 
 def _dimensions(
-    replies: Sequence[Replies], settings: Settings, is_truth_known: bool, second: Witness | None, labels: Labels | None
+    replies: Sequence[Replies],
+    settings: Settings,
+    is_truth_known: bool,
+    second: Witness | None,
+    labels: LabelFile | None,
 ) -> tuple[DimensionAudit, ...]:
     how = Resampling(settings.num_resamples, settings.seed)
     return tuple(

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from rushes.audit.cases import Case
-from rushes.audit.labels import COLUMNS
 from rushes.errors import InputError
+from rushes.judge.labels import COLUMNS
 from rushes.store.files import make_folder, write_atomic
 from rushes.store.video import write_video
 
@@ -46,7 +46,7 @@ def write_sheet(folder: Path, cases: Sequence[Case]) -> Path:
     make_folder(folder)
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow([*COLUMNS, "video"])
+    rows.writerow([*COLUMNS["answers"], "video"])
     for number, case in enumerate(cases):
         video = case.load()
         name = f"{number:04d}-{re.sub(r'[^A-Za-z0-9-]+', '-', Path(case.name).stem)[:40].strip('-')}.mp4"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 
 from rushes.audit.cases import Case
 from rushes.errors import InputError
+from rushes.judge.labels import key_name
 from rushes.plugins import CLIP_SOURCE, build, extensions
 from rushes.prompts.captions import read_clip_folder
 from rushes.prompts.metadata import METADATA_NAMES
@@ -24,8 +24,10 @@ from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import Clip, Prompt
 from rushes.roles import ClipSource, RealClip, Video
 from rushes.store.blobs import Blobs
+from rushes.store.files import read_file
 from rushes.store.recipe_copy import recipe_of
 from rushes.store.run import Run
+from rushes.store.spreadsheet import NotText, as_utf8, read_spreadsheet
 
 _SEED: Final = 77_000_003
 """Added to the seed of rendered clips, so that they differ from the real clips that a run renders."""
@@ -175,10 +177,10 @@ def _chosen(cases: Sequence[Case], choice: Choice) -> tuple[Case, ...]:
 
 
 def _named_in(labels: Path) -> set[str]:
-    """Names in the column `clip`; errors in the file are reported by `read_labels`."""
+    """Clips that the labels are about; errors in the file are reported by `read_labels`."""
     try:
-        with labels.open(encoding="utf-8-sig", newline="") as file:
-            names = {(row.get("clip") or "").strip() for row in csv.DictReader(file)}
-    except (OSError, UnicodeDecodeError, csv.Error):
+        table = read_spreadsheet(as_utf8(read_file(labels)), lambda columns: "clip" in columns)
+    except (OSError, NotText):
         return set()
-    return names | {name[:12] for name in names}
+    names = {row.cells.get(column, "").strip() for row in table.rows or () for column in ("clip", "other")}
+    return names | {key_name(name) for name in names}

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from rushes.cli.options import (
     AllowChangeOption,
+    HomeArgument,
     HomeOption,
     JsonOption,
     NoCheckOption,
@@ -45,7 +46,7 @@ judge = typer.Typer(
     help="Run up to here: questions answered by the judge. `rushes judge audit` tests the judge itself.",
     no_args_is_help=True,
     rich_markup_mode=None,
-    subcommand_metavar="RECIPE | audit SOURCE",
+    subcommand_metavar="RECIPE | audit SOURCE | people HOME FILE...",
 )
 
 
@@ -68,6 +69,20 @@ def work_up_to_here(
     from rushes.cli.work import How, work
 
     work(recipe, home, set_ or [], How("judge", allow_change=allow_change, check_first=not no_check))
+
+
+@judge.command()
+def people(
+    home: HomeArgument,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="CSV files of people's scores, or of their preferences.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Compare judge and measurer of a run with people. For a study, also which model people prefer."""
+    from rushes.cli.people import show_people
+
+    show_people(home, files, as_json=as_json)
 
 
 @dataclass(frozen=True)

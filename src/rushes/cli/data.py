@@ -67,7 +67,7 @@ def table(folder: FolderArgument) -> None:
 
 def _show(found: ClipFolder, folder: Path, recipe: Recipe) -> None:
     from rushes.cli.show import Column, show_table
-    from rushes.prompts.metadata import metadata_files
+    from rushes.prompts.metadata import metadata_files, stated_columns
 
     columns = [
         Column("file"), Column("outcome"), Column("clips", "right"), Column("lost, s", "right"),
@@ -92,6 +92,13 @@ def _show(found: ClipFolder, folder: Path, recipe: Recipe) -> None:
     say(f"{len(found.clips)} clips of {length} for the recipe {recipe.name}")
     if found.warning:
         say(f"warning: {found.warning}")
+    if not recipe.prompts.only_real and (names := stated_columns(folder)):
+        say(
+            f"{', '.join(names)}: read only where nothing is generated; to train on these videos themselves: "
+            "--set prompts.num_weakness=0 --set prompts.num_caption=0"
+        )
+    if left := [row for row in found.rows if row.outcome == "left_over"]:
+        say(f"{len(left)} left over: raise prompts.real.num_clips (now {recipe.prompts.real.num_clips}) to use them")
     if not metadata_files(folder):
         say(f"captions come from .txt files; to keep them in one table: {command('data', 'table', folder)}")
 

@@ -15,6 +15,9 @@ def show_detectable(recipe: Recipe) -> None:
     from rushes.plan.detectable import REPORTED, detectable, per_dimension, points, prompts_for
 
     rows = detectable(recipe)
+    if not rows:
+        say("measure.num_prompts is 0: base and tuned model are not compared")
+        return
     columns = [Column("smallest gain seen in"), Column("prompts", "right"), Column("takes", "right")]
     cells = [
         (row.what, str(row.num_prompts), str(row.num_takes), "none" if row.gain is None else points(row.gain))

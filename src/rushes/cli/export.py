@@ -13,6 +13,7 @@ import typer
 
 from rushes.cli.options import HomeArgument, taking
 from rushes.cli.show import say
+from rushes.errors import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,6 +206,38 @@ def dataset(
     with Run.view(home) as run:
         number = export_dataset(run, target, clips.value, lossless=lossless, on_clip=_say_count)
     say(f"wrote {number} clips to {target}")
+
+
+class Compared(StrEnum):
+    """What people compare."""
+
+    models = "models"
+    takes = "takes"
+
+
+@export.command()
+def study(
+    home: HomeArgument,
+    out: OutOption = None,
+    of: Annotated[
+        Compared, typer.Option("--of", help="The base with the tuned model, or takes of training prompts.")
+    ] = Compared.models,
+    num: Annotated[int, typer.Option("--num", min=1, help="Prompts of each dimension at most.")] = 10,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the choice, the order and the sides.")] = 0,
+    ask: Annotated[str | None, typer.Option("--ask", help="The question to people; default: which is better.")] = None,
+) -> None:
+    """Blind pairs of clips for people. A page that works offline and writes a CSV."""
+    from rushes.audit.study import ASKED, PAGE, study_pairs, take_pairs, write_study
+    from rushes.export.folder import new_folder
+    from rushes.store.run import Run
+
+    target = _target(home, out, "study")
+    with Run.view(home) as run:
+        pairs = (study_pairs if of is Compared.models else take_pairs)(run, num, seed)
+        with new_folder(target) as folder:
+            write_study(folder, run, pairs, ask or ASKED)
+    say(f"wrote {len(pairs)} pairs: open {target / PAGE}, or send people the whole folder")
+    say(f"then, with the files that they save: {command('judge', 'people', home, 'study.csv')}")
 
 
 @contextmanager

@@ -22,7 +22,10 @@ def small(recipe: Recipe) -> Recipe:
     """The recipe with the same model, sampler, judge and batch, but only one dimension and a handful of items."""
     name = (recipe.diagnose.focus or tuple(each.name for each in probed(recipe.diagnose)))[0]
     diagnose = {"dimensions": (name,), "focus": (name,), "num_prompts": 2}
-    real = recipe.prompts.real.model_copy(update={"num_clips": min(4, recipe.prompts.real.num_clips)})
+    prompts = recipe.prompts
+    if not prompts.only_real:  # which is trained on whole: pairs may be among any of its clips
+        real = prompts.real.model_copy(update={"num_clips": min(4, prompts.real.num_clips)})
+        prompts = prompts.model_copy(update={"num_weakness": 4, "num_caption": 0, "real": real})
     # A trial must not show up among the tracked runs, previews would count as training time, and there are too few real
     # clips to hold any out.
     quiet = {"tracker": "none", "previews": PreviewRuntime()}
@@ -30,12 +33,17 @@ def small(recipe: Recipe) -> Recipe:
     changes = {
         "num_rounds": 1,
         "diagnose": recipe.diagnose.model_copy(update=diagnose),
-        "prompts": recipe.prompts.model_copy(update={"num_weakness": 4, "num_caption": 0, "real": real}),
+        "prompts": prompts,
         "generate": recipe.generate.model_copy(update={"num_takes": max(2, objective_needs(recipe.train).unit_size)}),
         "runtime": recipe.runtime.model_copy(update={"train": train}),
         "train": recipe.train.model_copy(update={"num_steps": NUM_STEPS, "num_epochs": None, "num_held_out": 0}),
         "measure": recipe.measure.model_copy(
-            update={"num_prompts": 2, "num_extra_focus_prompts": 0, "num_takes": 1, "num_diversity_prompts": 0}
+            update={
+                "num_prompts": min(2, recipe.measure.num_prompts),
+                "num_extra_focus_prompts": 0,
+                "num_takes": 1,
+                "num_diversity_prompts": 0,
+            }
         ),
     }
     return recipe.model_copy(update=changes)

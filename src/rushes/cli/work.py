@@ -75,6 +75,10 @@ def work(recipe_name: str, home: Path | None, overrides: Sequence[str], how: How
             recipe, home, until=how.until, on_progress=progress, allow_change=how.allow_change, check_first=False
         )
     dismiss_others()
+    if scorecard is None and how.until is None:
+        wrote = command("export", "lora" if recipe.train.lora is not None else "transformer", home)
+        say(f"trained; nothing is measured, since measure.num_prompts is 0. Export the weights with: {wrote}")
+        return
     if scorecard is None:
         sets = [word for each in overrides for word in ("--set", each)]
         say(f"done up to {how.until!r}; continue with: {command('run', recipe_name, *sets, '--home', home)}")

@@ -59,6 +59,29 @@ def weakest(
     )
 
 
+def every(measurements: Iterable[Measurement], spec: DiagnoseSpec) -> tuple[Focus, ...]:
+    """The dimensions that the user names, or else all that were measured, in the order of the catalogue; no prompts.
+
+    Nothing is chosen by the measurements, so they may be those that a later comparison starts from.
+
+    Args:
+        measurements: of the untouched model.
+        spec: the dimensions.
+
+    Raises:
+        UserError: nothing was measured, or a named dimension has no score.
+        RecipeError: the recipe names a dimension that does not exist or cannot be aimed at.
+    """
+    names = [dimension.name for dimension in probed(spec)]
+    diagnosis = baseline(measurements, names)
+    by_name = {each.dimension: each for each in diagnosis.measured if not each.group}
+    if not by_name and not spec.focus:
+        raise _unmeasured(diagnosis)
+    found = _named(spec, by_name, diagnosis) if spec.focus else [by_name[name] for name in names if name in by_name]
+    reason = "named in the recipe" if spec.focus else "measured"
+    return tuple(_focus(each, spec, 1 / len(found), 0, f"{reason}; only real clips are trained on") for each in found)
+
+
 def _to_win(each: Baseline, spec: DiagnoseSpec) -> float:
     gap = _gap(each, spec)
     if spec.choose == "gap":
@@ -121,12 +144,7 @@ def _reason(each: Baseline, spec: DiagnoseSpec, ranked: Sequence[Baseline]) -> s
 
 def _widest(spec: DiagnoseSpec, ranked: Sequence[Baseline], diagnosis: Diagnosis) -> list[Baseline]:
     if not ranked:
-        raise UserError(
-            "no dimension could be measured, so there is none to aim at",
-            expected="at least one scored probe clip",
-            got={each.dimension: each.reason for each in diagnosis.unmeasured},
-            next_step="correct what the reasons name, or measure.measurer; then run the same command again",
-        )
+        raise _unmeasured(diagnosis)
     weak = [each for each in ranked if _to_win(each, spec) > 0 and each.mean >= spec.min_score]
     if not weak and any(_to_win(each, spec) > 0 for each in ranked):
         raise UserError(
@@ -152,6 +170,15 @@ def _widest(spec: DiagnoseSpec, ranked: Sequence[Baseline], diagnosis: Diagnosis
             next_step=f"raise diagnose.target, or name what to aim at: --set {_aim(ranked)}",
         )
     return weak[: spec.num_focus]
+
+
+def _unmeasured(diagnosis: Diagnosis) -> UserError:
+    return UserError(
+        "no dimension could be measured, so there is none to aim at",
+        expected="at least one scored clip of the untouched model",
+        got={each.dimension: each.reason for each in diagnosis.unmeasured},
+        next_step="correct what the reasons name, or measure.measurer; then run the same command again",
+    )
 
 
 def _aim(ranked: Sequence[Baseline]) -> str:

@@ -64,7 +64,8 @@ def render_card(card: Card, source: Source, scorecard: Scorecard) -> str:
             rule=rule(len(scorecard.rows)),
             settings=sampler_settings(recipe),
             training=training_facts(recipe, len(source.chain)),
-            is_held_to_reality=recipe.train.realism.kind != "none",
+            is_held_to_reality=recipe.training.realism.kind != "none",
+            only_real=recipe.prompts.only_real,
             checkpoint=checkpoint.key[:SHORT],
             version=header.rushes_version,
             commit=header.commit,
@@ -119,12 +120,17 @@ def training_facts(recipe: Recipe, num_rounds: int) -> list[tuple[str, str]]:
     """Name and value of what a reader needs to know about the training."""
     train = recipe.train
     method = "all weights" if train.lora is None else f"adapter of rank {train.lora.rank}, alpha {train.lora.alpha}"
-    return [
-        ("rounds", str(num_rounds)),
+    learned_from = [
         ("prompts per round", f"{recipe.prompts.num_weakness}, {recipe.generate.num_takes} takes each"),
         ("judge", recipe.judge.judge.kind),
         ("weighting", recipe.weights.kind),
         ("realism constraint", f"{train.realism.kind}, coefficient {train.realism.coefficient:g}"),
+    ]
+    if recipe.prompts.only_real:
+        learned_from = [("trained on", "videos of its owner"), ("objective", train.objective.kind)]
+    return [
+        ("rounds", str(num_rounds)),
+        *learned_from,
         ("trained", method),
         *([("merged", f"{train.merge:g} of each round's change is kept")] if train.merge < 1 else []),
         ("steps", f"{_length(train)} per round, {train.batch_size} clips each"),

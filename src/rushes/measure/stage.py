@@ -171,6 +171,7 @@ def measured(
             text=work.payload.prompt.text,
             questions=work.payload.prompt.questions,
             clips=tuple(islice(decoded, len(work.payload.clips))),
+            clip_keys=tuple(clip.key for clip in work.payload.clips),
         )
         for work in chunk
     ]

@@ -152,13 +152,15 @@ def chat_uses(recipe: Recipe, role: Spec, kind: ChatKind) -> Sequence[ChatUse]:
 
 
 def _roles(recipe: Recipe, kind: ChatKind) -> list[Spec]:
-    """Who does this kind of work: one, or the judges that give such replies, each once."""
+    """Who does this kind of work: one, or the judges that give such replies, each once; nobody if there is none."""
+    if kind in ("drafts", "measurements") and not recipe.is_measured:
+        return []
     if kind == "drafts":
         return [recipe.prompts.writer]
     if kind == "measurements":
         return [recipe.measure.measurer]
     found: list[Spec] = []
-    for judge in recipe.judge.named.values():
+    for judge in () if recipe.prompts.only_real else recipe.judge.named.values():
         if REPLIES[gives(resolved(judge, JUDGE))] == kind and judge not in found:
             found.append(judge)
     return found

@@ -78,6 +78,17 @@ def planned_totals(recipe: Recipe) -> dict[str, int]:
     return totals
 
 
+def num_focused(recipe: Recipe, num_dimensions: int) -> int:
+    """Dimensions in the focus, at most.
+
+    Args:
+        recipe: real clips alone are aimed at nothing, so that every dimension is.
+        num_dimensions: those of single clips that are probed.
+    """
+    most = num_dimensions if recipe.prompts.only_real else recipe.diagnose.num_focus
+    return len(recipe.diagnose.focus) or min(num_dimensions, most)
+
+
 def calls_per_clip(sampler: SamplerSettings, base: BaseModelSpec) -> int:
     """Transformer calls for one clip: one per step, two with classifier-free guidance.
 
@@ -105,21 +116,24 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
 
     With `measure.suite` nothing is drafted: probes and held-out prompts come from the suite.
     """
-    num_probes = num_dimensions * recipe.diagnose.num_prompts * recipe.diagnose.num_takes
+    # Real clips alone are trained on as they are: nothing is to be diagnosed, and perhaps nothing measured.
+    per_dimension = 0 if recipe.prompts.only_real else recipe.diagnose.num_prompts
+    num_probes = num_dimensions * per_dimension * recipe.diagnose.num_takes
     probes, held_out, compared = (
         math.ceil(DRAFTS_PER_EVALUATION_PROMPT * num)
         for num in (
-            recipe.diagnose.num_prompts,
+            per_dimension,
             recipe.measure.num_prompts + recipe.measure.num_extra_focus_prompts,
             recipe.measure.num_diversity_prompts,
         )
     )
     num_drafts = num_dimensions * probes + _NUM_SPLITS * (num_dimensions * held_out + num_groups * compared)
     num_drafts += _num_watch_drafts(recipe, num_dimensions, num_groups)
+    num_drafts *= recipe.is_measured
     drafted: dict[Kind, float] = {} if recipe.measure.suite is not None else {"drafts": num_drafts}
     calls = calls_per_clip(recipe.measure.sampler, recipe.base)
     is_judged = recipe.diagnose.choose == "picked"
-    num_prompts = num_dimensions * recipe.diagnose.num_prompts if is_judged else 0
+    num_prompts = num_dimensions * per_dimension if is_judged else 0
     names = [each.name for each in probed(recipe.diagnose)]
     replies = about_replies(num_prompts, names, recipe.judge, recipe.diagnose.num_takes)
     units: dict[Kind, float] = {"clip_calls": num_probes * calls, "decodes": num_probes, **replies.units}
@@ -207,7 +221,8 @@ def num_looks(recipe: Recipe) -> int:
 
 def _steps_per_round(recipe: Recipe) -> int:
     num_clips = (recipe.prompts.num_weakness + recipe.prompts.num_caption) * recipe.generate.num_takes
-    return in_steps(recipe.train, num_clips, objective_needs(recipe.train)).steps
+    num_clips = num_clips or recipe.prompts.real.num_wanted
+    return in_steps(recipe.training, num_clips, objective_needs(recipe.train)).steps
 
 
 def _num_kept(recipe: Recipe) -> int:
@@ -267,16 +282,19 @@ def _measure(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
 
     If takes are compared (Diversity), the takes of a prompt are one measurement and are not judged.
     """
-    spec = recipe.measure
-    num_focus = len(recipe.diagnose.focus) or min(num_dimensions, recipe.diagnose.num_focus)
-    if spec.only_focus:
+    spec, num_focus = recipe.measure, num_focused(recipe, num_dimensions)
+    if not recipe.is_measured:
+        num_dimensions = num_focus = num_groups = 0
+    elif spec.only_focus:
         num_dimensions, num_groups = num_focus, 0
     num_prompts = num_dimensions * spec.num_prompts + num_focus * spec.num_extra_focus_prompts
     num_single = 2 * num_prompts * spec.num_takes
     num_compared = 2 * num_groups * spec.num_diversity_prompts
     num_clips = num_single + num_compared * spec.num_diversity_takes
     names = _aimed(recipe) if spec.only_focus else [each.name for each in probed(recipe.diagnose)]
-    replies = about_replies(num_prompts, names, recipe.judge, spec.num_takes, num_models=2)
+    replies = about_replies(
+        0 if recipe.prompts.only_real else num_prompts, names, recipe.judge, spec.num_takes, num_models=2
+    )
     return StageWork(
         "measure",
         "clips of base and tuned, measured",

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from rushes.plan.counts import num_focused
 from rushes.recipe.dimensions import known, probed
 from rushes.recipe.recipe import Recipe
 from rushes.statistics.comparison import ALPHA
@@ -51,12 +52,16 @@ class Detectable:
 def detectable(recipe: Recipe) -> tuple[Detectable, ...]:
     """What a recipe can see: the mean of the focus first, then the focus dimensions, then the others.
 
+    Nothing if it measures nothing.
+
     Raises:
         RecipeError: the recipe names a dimension that does not exist.
     """
     spec, names = recipe.measure, [each.name for each in probed(recipe.diagnose)]
     focus = recipe.diagnose.focus
-    num_focus = len(focus) or min(len(names), recipe.diagnose.num_focus)
+    if not recipe.is_measured:
+        return ()
+    num_focus = num_focused(recipe, len(names))
     groups = 0 if spec.only_focus else sum(each.group for each in known(recipe.diagnose))
     compared = (num_focus if spec.only_focus else len(names)) + (groups if spec.num_diversity_prompts else 0)
     in_focus = spec.num_prompts + spec.num_extra_focus_prompts
@@ -77,6 +82,8 @@ def in_words(recipe: Recipe) -> str:
     Raises:
         RecipeError: the recipe names a dimension that does not exist.
     """
+    if not recipe.is_measured:
+        return "It measures nothing."
     whole, each = detectable(recipe)[:2]
     if whole.gain is None:
         return f"It can see no gain: {whole.num_prompts} prompts are no measurement."
@@ -111,5 +118,5 @@ def prompts_for(gain: float, row: Detectable) -> int | None:
 
 def per_dimension(num_prompts: int, recipe: Recipe) -> int:
     """Prompts of each focus dimension that make up a number of prompts for their mean."""
-    num_focus = len(recipe.diagnose.focus) or min(len(probed(recipe.diagnose)), recipe.diagnose.num_focus)
+    num_focus = num_focused(recipe, len(probed(recipe.diagnose)))
     return math.ceil(num_prompts / num_focus)

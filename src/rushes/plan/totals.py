@@ -93,7 +93,7 @@ class Forecast:
         num_takes = self.recipe.diagnose.num_takes
         for table in ("clips", "measurements"):
             self.totals.know(table, "diagnose", num_takes * len(probes))
-        if self.recipe.diagnose.choose == "picked":
+        if self.recipe.diagnose.choose == "picked" and not self.recipe.prompts.only_real:
             self._judged("diagnose", probes, num_takes)
         self._log_changes()
 
@@ -110,7 +110,8 @@ class Forecast:
         num_single = 2 * len(single) * spec.num_takes
         self.totals.know("clips", "measure", num_single + 2 * num_groups * spec.num_diversity_takes)
         self.totals.know("measurements", "measure", num_single + 2 * num_groups)
-        self._judged("measure", single, spec.num_takes, num_models=2)
+        if not self.recipe.prompts.only_real:
+            self._judged("measure", single, spec.num_takes, num_models=2)
         self._log_changes()
 
     def real_clips(self, num: int) -> None:

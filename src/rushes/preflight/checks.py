@@ -10,7 +10,7 @@ from typing import Final
 
 from rushes.findings import Finding, Unready
 from rushes.preflight.device import check_executor, check_gpus, check_optimizer, check_runtime_device
-from rushes.preflight.folders import check_fixed_prompts, check_real_folder, check_suite
+from rushes.preflight.folders import check_fixed_prompts, check_pairs, check_real_folder, check_suite
 from rushes.preflight.judges import check_dimensions_of_judges, check_independence, check_scales, check_uses_of_scores
 from rushes.preflight.local_models import check_judge_pixels, check_local_models, check_model_configs
 from rushes.preflight.measured import check_coverage, check_measurement, check_questions, check_training_clips
@@ -50,6 +50,7 @@ OF_MACHINE: Final[tuple[Check, ...]] = (
     check_packages,
     check_local_models,
     check_real_folder,
+    check_pairs,
     check_fixed_prompts,
     check_suite,
     check_plugin_findings,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rushes.errors import RecipeError, UserError
 from rushes.findings import Finding
-from rushes.plugins import SUITE
+from rushes.plugins import SUITE, objective_needs
 from rushes.preflight.plugins import built
 from rushes.prompts.fixed import FixedWriter
-from rushes.prompts.metadata import MetadataRow, read_metadata
+from rushes.prompts.metadata import MetadataRow, read_metadata, stated_columns
 from rushes.recipe.dimensions import probed
 from rushes.recipe.prompts import FixedWriterSpec
 from rushes.recipe.recipe import Recipe
@@ -47,6 +47,34 @@ def check_real_folder(recipe: Recipe) -> Iterator[Finding]:
         )
 
 
+def check_pairs(recipe: Recipe) -> Iterator[Finding]:
+    """Real clips that are all that is trained on say which of them are better, where the objective compares them."""
+    folder = recipe.prompts.real.folder
+    if not recipe.prompts.only_real or folder is None:
+        return
+    try:
+        needs, names = objective_needs(recipe.train), stated_columns(Path(folder))
+    except UserError:  # see `check_plugins` and `check_real_folder`
+        return
+    kind = recipe.train.objective.kind
+    compares = needs.unit != "clip" or {"score", "advantage", "direction"} & set(needs.columns)
+    if compares and not {"score", "preferred_over"} & set(names):
+        yield Finding(
+            "train.objective",
+            f"the objective {kind} compares videos of one caption, and the folder's table does not say which is better",
+            expected=f"a column score or preferred_over in {folder}",
+            got=", ".join(names) or "neither",
+            next_step="add one of them, or train on all videos alike: --set 'train.objective={kind: flow}'",
+        )
+    if needs.judge != "none":
+        yield Finding(
+            "train.objective",
+            f"the objective {kind} asks the judge in training, and no judge is asked where only real clips are "
+            "trained on",
+            next_step="--set 'train.objective={kind: flow}'",
+        )
+
+
 def check_fixed_prompts(recipe: Recipe) -> Iterator[Finding]:
     """The list of prompts can be read, and has some for each use."""
     writer, setting = recipe.prompts.writer, "prompts.writer.path"
@@ -58,7 +86,8 @@ def check_fixed_prompts(recipe: Recipe) -> Iterator[Finding]:
     except UserError as error:
         yield Finding.of(setting, error)
         return
-    origins = [] if recipe.measure.suite is not None else ["probe", "held_out"]
+    probes = [] if recipe.prompts.only_real else ["probe"]
+    origins = [] if recipe.measure.suite is not None or not recipe.is_measured else [*probes, "held_out"]
     for origin in [*origins, *(["weakness"] if recipe.prompts.num_weakness else [])]:
         if not any(drafts.drafts.get((name, origin)) for name in names):
             yield Finding(
@@ -72,7 +101,7 @@ def check_fixed_prompts(recipe: Recipe) -> Iterator[Finding]:
 
 def check_suite(recipe: Recipe) -> Iterator[Finding]:
     """The suite can be read, and its prompts are for its own dimensions: another catalogue may use the same names."""
-    if recipe.measure.suite is None:
+    if recipe.measure.suite is None or not recipe.is_measured:
         return
     try:
         suite: PromptSuite = built(recipe.measure.suite, SUITE, recipe, "measure.suite")

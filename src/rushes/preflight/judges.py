@@ -18,9 +18,12 @@ from rushes.roles import Spec
 
 
 def judges_of(recipe: Recipe) -> dict[str, Spec]:
-    """Every judge's own Spec, by the setting that names it, without those that cannot be used (`check_plugins`)."""
+    """The own Spec of every judge that is asked, by the setting that names it.
+
+    Those that cannot be used are not among them: `check_plugins` has a finding for each.
+    """
     found: dict[str, Spec] = {}
-    for setting, judge in recipe.judge.named.items():
+    for setting, judge in ({} if recipe.prompts.only_real else recipe.judge.named).items():
         try:
             spec = resolved(judge, JUDGE)
             scales_of(spec)
@@ -52,7 +55,7 @@ def check_scales(recipe: Recipe) -> Iterator[Finding]:
     """The scales that the recipe weighs exist, and every judge that gives scores has one that counts."""
     judges = judges_of(recipe)
     names = [scale.name for spec in judges.values() for scale in scales_of(spec)]
-    for name in recipe.judge.scales:
+    for name in recipe.judge.scales if judges else ():
         if name not in names:
             near = nearest(name, names)
             yield Finding(

@@ -25,11 +25,11 @@ USUAL: Final = MeasureSpec.model_fields["num_prompts"].default
 
 def check_training_clips(recipe: Recipe) -> Iterator[Finding]:
     """Some clips are generated for training."""
-    if recipe.prompts.num_weakness + recipe.prompts.num_caption == 0:
+    if recipe.prompts.num_weakness + recipe.prompts.num_caption == 0 and not recipe.prompts.only_real:
         yield Finding(
             "prompts.num_weakness",
-            "no clips would be generated, so there is nothing to train on",
-            expected="prompts.num_weakness or prompts.num_caption above 0",
+            "no clips would be generated and there are no real ones, so there is nothing to train on",
+            expected="prompts.num_weakness or prompts.num_caption above 0, or a folder in prompts.real.folder",
             got="0 and 0",
             next_step="--set prompts.num_weakness=192",
         )
@@ -43,11 +43,14 @@ def check_training_clips(recipe: Recipe) -> Iterator[Finding]:
 
 
 def check_measurement(recipe: Recipe) -> Iterator[Finding]:
-    """The final comparison has prompts enough to show any gain at all."""
+    """The final comparison, if there is one, has prompts enough to show any gain at all."""
     try:
-        whole = detectable(recipe)[0]
+        rows = detectable(recipe)
     except UserError:  # see `check_coverage`
         return
+    if not rows:
+        return
+    whole = rows[0]
     if whole.gain is None:
         yield Finding(
             "measure.num_prompts",
@@ -64,11 +67,12 @@ def check_questions(recipe: Recipe) -> Iterator[Finding]:
     writer = recipe.prompts.writer
     if not isinstance(writer, LlmWriterSpec) or recipe.prompts.questions is not None:
         return
-    judged = recipe.generate.decode and recipe.weights.kind != "uniform"
+    judged = recipe.generate.decode and recipe.weights.kind != "uniform" and not recipe.prompts.only_real
     for setting, judge in recipe.judge.named.items():
         if judged and isinstance(judge, VlmJudgeSpec):
             yield _no_questions(writer, setting, "the judge scores no clip")
-    if recipe.measure.suite is None and isinstance(recipe.measure.measurer, VlmMeasurerSpec):
+    is_asked = recipe.is_measured and isinstance(recipe.measure.measurer, VlmMeasurerSpec)
+    if recipe.measure.suite is None and is_asked:
         yield _no_questions(writer, "measure.measurer", "the measurer measures no clip")
 
 
@@ -91,6 +95,8 @@ def check_coverage(recipe: Recipe) -> Iterator[Finding]:
         aimed = [each.name for each in probed(recipe.diagnose)]
     except UserError as error:
         yield Finding.of("diagnose", error)
+        return
+    if not recipe.is_measured:
         return
     yield from _diversity(recipe, dimensions)
     spec = dict(usable(recipe)).get("measure.measurer")

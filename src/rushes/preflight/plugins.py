@@ -37,16 +37,20 @@ from rushes.roles import ObjectiveNeeds, Runtime, Spec
 
 
 def named(recipe: Recipe) -> Iterator[tuple[str, Spec, Role]]:
-    """Each role that a recipe fills: the setting that names it, its Spec, the role."""
+    """Each role that a recipe fills: the setting that names it, its Spec, the role.
+
+    Where only real clips are trained on no judge is asked, and without a measurement nothing is written or measured.
+    """
+    is_judged, is_measured = not recipe.prompts.only_real, recipe.is_measured
     specs: tuple[tuple[str, Spec | None, Role], ...] = (
-        ("prompts.writer", recipe.prompts.writer, WRITER),
-        ("prompts.questions", recipe.prompts.questions, QUESTION_WRITER),
+        ("prompts.writer", recipe.prompts.writer if is_measured else None, WRITER),
+        ("prompts.questions", recipe.prompts.questions if is_measured else None, QUESTION_WRITER),
         ("prompts.real.source", recipe.prompts.real.source, CLIP_SOURCE),
-        *((where, judge, JUDGE) for where, judge in recipe.judge.named.items()),
+        *((where, judge if is_judged else None, JUDGE) for where, judge in recipe.judge.named.items()),
         ("weights.plugin", recipe.weights.plugin, WEIGHTING),
         ("train.objective", recipe.train.objective, OBJECTIVE),
-        ("measure.measurer", recipe.measure.measurer, MEASURER),
-        ("measure.suite", recipe.measure.suite, SUITE),
+        ("measure.measurer", recipe.measure.measurer if is_measured else None, MEASURER),
+        ("measure.suite", recipe.measure.suite if is_measured else None, SUITE),
     )
     for where, spec, role in specs:
         if spec is not None:
@@ -63,7 +67,7 @@ def usable(recipe: Recipe) -> Iterator[tuple[str, Spec]]:
             yield where, resolved(spec, role)
         except UserError:
             continue
-    if recipe.prompts.screen.critic is not None:
+    if recipe.prompts.screen.critic is not None and not recipe.prompts.only_real:
         yield "prompts.screen.critic", recipe.prompts.screen.critic
 
 

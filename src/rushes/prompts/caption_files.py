@@ -11,8 +11,9 @@ from typing import Final
 from rushes.errors import InputError, command
 from rushes.prompts.clip_files import CAPTION_SUFFIX, captioned, inside, problem_of
 from rushes.prompts.metadata import METADATA_NAMES, BadEntry, MetadataRow, metadata_files, read_metadata
-from rushes.prompts.rows import BadRow, as_utf8
+from rushes.prompts.rows import BadRow
 from rushes.store.files import write_atomic
+from rushes.store.spreadsheet import NotText, as_utf8
 
 _MAX_BYTES: Final = 64 * 1024
 """Largest caption file that is read."""
@@ -56,6 +57,8 @@ def _caption(home: Path, path: Path) -> str:
         if path.stat().st_size > _MAX_BYTES:
             raise BadRow("caption_too_long", f"has more than {_MAX_BYTES} bytes")
         text = " ".join(as_utf8(path.read_bytes()).decode("utf-8-sig").split())
+    except NotText as error:
+        raise BadRow("broken_row", str(error)) from None
     except OSError as error:
         raise BadRow("unreadable", f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -30,8 +30,10 @@ from rushes.prompts.clip_files import (
 )
 from rushes.prompts.clip_rows import LARGE_CROP, ClipFolder, ClipRow
 from rushes.prompts.metadata import REAL, BadEntry, MetadataRow, metadata_files
+from rushes.prompts.stated import BadValue
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.prompts import Windows
+from rushes.records import UNSTATED, Stated
 from rushes.roles import Brief, Draft, Failed, RealClip, Video
 from rushes.store.cut import VideoCut, cut_video, cuts
 from rushes.store.decoding import VideoError
@@ -45,7 +47,12 @@ _MAX_STRETCHES: Final = 1000
 
 
 def read_clip_folder(
-    folder: str | Path, shape: ShapeSpec, limit: int | None = None, windows: Windows = "first"
+    folder: str | Path,
+    shape: ShapeSpec,
+    limit: int | None = None,
+    windows: Windows = "first",
+    *,
+    is_trained_on: bool = False,
 ) -> ClipFolder:
     """Read a folder of videos with captions.
 
@@ -57,13 +64,16 @@ def read_clip_folder(
         shape: size, number of frames and frame rate of the model's clips.
         limit: how many clips to use at most; None for all.
         windows: how many stretches of each video become clips; later ones only while the limit is not reached.
+        is_trained_on: True where the clips are trained on in place of the model's own: what the rows say of them counts
+            (see `rushes.prompts.stated`), and a row with a value that cannot be used is dropped.
 
     Raises:
         InputError: there is no such folder, it cannot be listed, or it holds no metadata that can be read and no
             caption file.
     """
     entries = read_captions(Path(folder))
-    found = _Folder(Path(folder).resolve(), shape, limit, frozenset(metadata_files(Path(folder))))
+    tables = frozenset(metadata_files(Path(folder)))
+    found = _Folder(Path(folder).resolve(), shape, limit, tables, is_trained_on=is_trained_on)
     for entry in entries:
         found.enter(entry)
     if windows != "first":
@@ -95,8 +105,12 @@ class _Used:
 class _Folder:
     """A folder while it is read."""
 
-    def __init__(self, home: Path, shape: ShapeSpec, limit: int | None, tables: frozenset[str]) -> None:
+    def __init__(
+        self, home: Path, shape: ShapeSpec, limit: int | None, tables: frozenset[str], *, is_trained_on: bool
+    ) -> None:
         self.home, self.shape, self.limit, self.tables = home, shape, limit, tables
+        self.is_trained_on = is_trained_on
+        """Whether what the rows say of the videos counts."""
         self.rows: list[ClipRow] = []
         self.used: list[_Used] = []
         self.named: set[Path] = set()
@@ -156,6 +170,8 @@ class _Folder:
         if len(row.text) > MAX_CAPTION_CHARS:
             words = f"the caption has {len(row.text)} characters, at most {MAX_CAPTION_CHARS} are read"
             return "caption_too_long", words
+        if self.is_trained_on and isinstance(row.stated, BadValue):
+            return row.stated.reason, f"{row.where}: {row.stated.detail}"
         problem = problem_of(self.home / row.file_name)
         return None if problem is None else (problem[0], f"{row.where} names {problem[1]}")
 
@@ -191,7 +207,8 @@ class _Folder:
         row, window, sha256 = used.row, used.windows[k], used.sha256s[k]
         name = row.file_name if window == 0 else f"{row.file_name}, stretch {window + 1}"
         load = partial(_load, used.path, self.shape, window, sha256)
-        return RealClip(name, row.text.strip(), row.dimension or REAL, row.questions, sha256, load)
+        stated = row.stated if self.is_trained_on and isinstance(row.stated, Stated) else UNSTATED
+        return RealClip(name, row.text.strip(), row.dimension or REAL, row.questions, sha256, load, stated)
 
     def list_unnamed(self, file: FolderFile) -> None:
         """Record a file that no row names."""

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from rushes.prompts.briefs import plan_captions
 from rushes.prompts.captions import read_clip_folder
-from rushes.prompts.clip_rows import ClipFolder, repeated, without_refused
+from rushes.prompts.clip_rows import ClipFolder, only, repeated, without_refused
 from rushes.prompts.screen import Reads, Screened, screen
+from rushes.prompts.stated import lacking, with_preferences
 from rushes.recipe.recipe import Recipe
 from rushes.records import Prompt
 
@@ -27,7 +28,9 @@ def check_clip_folder(folder: str, recipe: Recipe, reads: Reads) -> ClipFolder:
         InputError: the folder, or its metadata, cannot be read.
     """
     spec = recipe.prompts
-    found = read_clip_folder(folder, recipe.shape, spec.real.num_clips or None, spec.real.windows)
+    found = read_clip_folder(
+        folder, recipe.shape, spec.real.num_clips or None, spec.real.windows, is_trained_on=spec.only_real
+    )
     drafts = [
         Prompt(
             key=work.key, text=clip.text, base_text=clip.text, dimension=clip.dimension, origin="caption", index=index
@@ -42,13 +45,11 @@ def check_clip_folder(folder: str, recipe: Recipe, reads: Reads) -> ClipFolder:
         keep_repeats=True,
     )
     refused = {**refusals(drafts, screened), **repeated(found.clips)}
+    if spec.only_real:
+        refused |= lacking(found.clips)
     kept = [i for i in range(len(found.clips)) if i not in refused]
-    return replace(
-        found,
-        clips=tuple(found.clips[i] for i in kept),
-        rows=without_refused(found, refused),
-        sources=tuple(found.sources[i] for i in kept),
-    )
+    left = only(replace(found, rows=without_refused(found, refused)), kept)
+    return with_preferences(left) if spec.only_real else left
 
 
 def refusals(drafts: Sequence[Prompt], screened: Screened) -> dict[int, tuple[str, str]]:

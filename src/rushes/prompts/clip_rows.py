@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -87,6 +87,17 @@ class ClipFolder:
             next_step="correct the files, or train without real clips: --set prompts.real.folder=null "
             "--set train.realism.kind=none",
         )
+
+
+def only(folder: ClipFolder, positions: Sequence[int]) -> ClipFolder:
+    """The folder with some of its clips, and its whole table.
+
+    Args:
+        folder: the clips and their table.
+        positions: of the clips that are left.
+    """
+    clips, sources = folder.clips, folder.sources
+    return replace(folder, clips=tuple(clips[i] for i in positions), sources=tuple(sources[i] for i in positions))
 
 
 def without_refused(folder: ClipFolder, refused: Mapping[int, tuple[str, str]]) -> tuple[ClipRow, ...]:

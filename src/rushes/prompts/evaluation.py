@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -52,7 +52,7 @@ def evaluation(context: Context) -> Evaluation:
         RecipeError: the suite or the writer does not support a dimension.
         UserError: no prompt is left to measure the focus with, or anything at all.
     """
-    found = _evaluation(context)
+    found = _evaluation(context) if context.recipe.is_measured else Evaluation((), ())
     _check_enough(context, found)
     context.forecast.evaluation(found.probes, len(context.prompts) + len(context.run.prompts.failures()))
     return found
@@ -60,9 +60,11 @@ def evaluation(context: Context) -> Evaluation:
 
 def _check_enough(context: Context, found: Evaluation) -> None:
     """Each dimension of a named focus needs prompts of both kinds; otherwise any dimension does."""
-    diagnose = context.recipe.diagnose
+    recipe, diagnose = context.recipe, context.recipe.diagnose
     aimed = [each.name for each in probed(diagnose)]
-    for part, prompts in (("probe", found.probes), ("held-out", found.held_out)):
+    probes = [] if recipe.prompts.only_real else [("probe", found.probes)]
+    held_out = [("held-out", found.held_out)] if recipe.is_measured else []
+    for part, prompts in (*probes, *held_out):
         for names in ([name] for name in diagnose.focus):
             require_prompts(context, part, prompts, names, found.refused)
         require_prompts(context, part, prompts, aimed, found.refused)
@@ -70,7 +72,8 @@ def _check_enough(context: Context, found: Evaluation) -> None:
 
 def _evaluation(context: Context) -> Evaluation:
     recipe = context.recipe
-    probe = [Aim(each, recipe.diagnose.num_prompts) for each in probed(recipe.diagnose)]
+    num_probes = 0 if recipe.prompts.only_real else recipe.diagnose.num_prompts
+    probe = [Aim(each, num_probes) for each in probed(recipe.diagnose)]
     # The focus is not known yet.
     aims = [_held_out_aim(recipe, each, in_focus=True) for each in _measured_dimensions(recipe)]
     held_out = [aim for aim in aims if aim.num_prompts]
@@ -84,9 +87,8 @@ def _evaluation(context: Context) -> Evaluation:
     return _written(context, probe, held_out)
 
 
-def compared(recipe: Recipe, found: Evaluation, focus: Sequence[Focus]) -> tuple[Prompt, ...]:
+def compared(recipe: Recipe, found: Evaluation, names: Collection[str]) -> tuple[Prompt, ...]:
     """The held-out prompts that the comparison uses: all of the focus dimensions, fewer or none of the others."""
-    names = {each.dimension for each in focus}
     used = [each for each in _measured_dimensions(recipe) if not recipe.measure.only_focus or each.name in names]
     return _first(found.held_out, [_held_out_aim(recipe, each, in_focus=each.name in names) for each in used])
 

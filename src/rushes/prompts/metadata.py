@@ -5,19 +5,19 @@ Nothing here opens a video. Every row is returned: usable, or as a `BadEntry` wi
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from rushes.errors import InputError
 from rushes.prompts.clip_files import CAPTION_SUFFIX, captioned
-from rushes.prompts.rows import BadRow, as_utf8, parse_line, plain_names, questions_of, text_of
-from rushes.records import Question
+from rushes.prompts.rows import BadRow, parse_line, questions_of, text_of
+from rushes.prompts.stated import COLUMNS, BadValue, stated_of
+from rushes.records import UNSTATED, Question, Stated
 from rushes.store.files import read_file
+from rushes.store.spreadsheet import NotText, as_utf8, read_spreadsheet
 
 FILE_COLUMNS: Final = ("file_name", "video", "video_path", "file_path", "path")
 """Columns that may hold the file's name, in order of preference."""
@@ -26,7 +26,6 @@ TEXT_COLUMNS: Final = ("text", "caption", "prompt", "cap")
 REAL: Final = "Real"
 """Dimension of a real clip whose row has none."""
 METADATA_NAMES: Final = ("metadata.jsonl", "metadata.csv")
-_DELIMITERS: Final = (",", ";", "\t", "|")
 _EXAMPLE: Final = '{"file_name": "clip_0001.mp4", "text": "a red circle moves to the left"}'
 
 
@@ -44,6 +43,8 @@ class MetadataRow:
     """Quality dimension; empty when the row has none."""
     questions: tuple[Question, ...]
     """Questions; empty when the row has none."""
+    stated: Stated | BadValue = UNSTATED
+    """Its score, weight and preferences, with files by name as written; or why they cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def read_metadata(folder: Path) -> list[MetadataRow | BadEntry]:
         raise InputError(f"cannot read {folder / name}", got=error.strerror, next_step="check that file") from error
     try:
         data = as_utf8(data)
-    except BadRow as error:
+    except NotText as error:
         raise InputError(f"{folder / name} {error}", next_step="save it as UTF-8") from None
     entries = list(_jsonl(name, data) if name.endswith(".jsonl") else _csv(name, data, folder))
     unread = [BadEntry(other, "unused_metadata", f"{name} is read instead") for other in names[1:]]
@@ -107,6 +108,20 @@ def metadata_files(folder: Path) -> list[str]:
     return names
 
 
+def stated_columns(folder: Path) -> list[str]:
+    """The columns that say how videos are to be trained on and are filled in in some row.
+
+    Raises:
+        InputError: see `read_metadata`; a folder with caption files alone has none.
+    """
+    if not metadata_files(folder):
+        return []
+    said = [row.stated for row in read_metadata(folder) if isinstance(row, MetadataRow)]
+    stated = [each for each in said if isinstance(each, Stated)]
+    bad = {each.column for each in said if isinstance(each, BadValue)}
+    return [name for name in COLUMNS if name in bad or any(getattr(each, name) not in (None, ()) for each in stated)]
+
+
 def _jsonl(name: str, data: bytes) -> Iterator[MetadataRow | BadEntry]:
     # Only the line feed ends a line: captions and file names may hold any other character.
     for number, line in enumerate(data.split(b"\n"), 1):
@@ -121,48 +136,21 @@ def _jsonl(name: str, data: bytes) -> Iterator[MetadataRow | BadEntry]:
 
 
 def _csv(name: str, data: bytes, folder: Path) -> Iterator[MetadataRow | BadEntry]:
-    # Bytes that are not UTF-8 survive decoding and are refused with their row.
-    text = data.decode("utf-8-sig", "surrogateescape")
-    readers = [_reader(text, delimiter) for delimiter in _DELIMITERS]
-    columns = [_columns(reader) for reader in readers]
-    fitting = [bool(set(FILE_COLUMNS) & set(names) and set(TEXT_COLUMNS) & set(names)) for names in columns]
-    if not any(fitting):
+    table = read_spreadsheet(data, lambda names: any(each in names for each in FILE_COLUMNS) and _has_text(names))
+    if table.rows is None:
         raise InputError(
             f"{folder / name} lacks a column",
             expected=f"one of {', '.join(FILE_COLUMNS)} and one of {', '.join(TEXT_COLUMNS)} in its first line",
-            got=max(columns, key=len)[:10],
+            got=list(table.columns[:10]),
             next_step="write the names of the columns into its first line: file_name,text",
         )
-    reader = readers[fitting.index(True)]
-    while True:
-        where = f"{name} line {reader.line_num + 1}"
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield BadEntry(where, "broken_row", str(error))
-            continue
-        if None in row:
-            yield BadEntry(where, "broken_row", "it has more cells than there are columns")
-        else:
-            yield _entry({column: cell for column, cell in row.items() if cell != ""}, where)
+    for row in table.rows:
+        where = f"{name} line {row.line}"
+        yield BadEntry(where, "broken_row", row.problem) if row.problem else _entry(row.cells, where)
 
 
-def _reader(text: str, delimiter: str) -> csv.DictReader[str]:
-    """A reader of a table; where its header has a space after each mark, so have its cells."""
-    is_spaced = f"{delimiter} " in text.partition("\n")[0]
-    stream = io.StringIO(text, newline="")
-    return csv.DictReader(stream, delimiter=delimiter, skipinitialspace=is_spaced, strict=True)
-
-
-def _columns(reader: csv.DictReader[str]) -> list[str]:
-    """The names in a table's first line, which the reader's rows have from now on; none if it cannot be read."""
-    try:
-        reader.fieldnames = plain_names([column or "" for column in reader.fieldnames or ()])
-    except csv.Error:
-        return []
-    return list(reader.fieldnames)
+def _has_text(names: Collection[str]) -> bool:
+    return any(each in names for each in TEXT_COLUMNS)
 
 
 def _entry(row: Mapping[str, Any], where: str) -> MetadataRow | BadEntry:
@@ -174,4 +162,4 @@ def _entry(row: Mapping[str, Any], where: str) -> MetadataRow | BadEntry:
         questions = questions_of(row.get("questions"), dimension.strip() or REAL)
     except BadRow as error:
         return BadEntry(name, error.reason, f"{where}: {error}")
-    return MetadataRow(where, file_name, text, dimension.strip(), questions)
+    return MetadataRow(where, file_name, text, dimension.strip(), questions, stated_of(row))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rushes.context import Context
 from rushes.errors import command
@@ -13,16 +13,17 @@ from rushes.plugins import CLIP_SOURCE, build
 from rushes.prompts.briefs import plan_captions
 from rushes.prompts.captions import CaptionWriter, read_clip_folder
 from rushes.prompts.clip_check import refusals
-from rushes.prompts.clip_rows import REAL_CLIPS, ClipFolder, repeated, without_refused
+from rushes.prompts.clip_rows import REAL_CLIPS, ClipFolder, ClipRow, only, repeated, without_refused
 from rushes.prompts.evaluation import Evaluation
 from rushes.prompts.objections import objections
 from rushes.prompts.screen import Screened, reads_of, screen
+from rushes.prompts.stated import lacking, with_preferences
 from rushes.prompts.write import CHUNK_SIZE, written
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.prompts import CLIPS_PER_REAL_CLIP
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import check_held_out
-from rushes.records import Clip, Prompt
+from rushes.records import Clip, Prompt, Stated
 from rushes.roles import ClipSource, RealClip
 from rushes.store.advance import Work, advance
 from rushes.store.identity import work_key
@@ -47,7 +48,7 @@ def real_material(context: Context, evaluation: Evaluation) -> RealMaterial:
         TrainingError: all of them would be kept out of training; checked here, before any clips are generated.
     """
     captions = _captions(context, evaluation)
-    work = [Work(work_key("clip", "real", [prompt]), prompt) for prompt in captions]
+    work = [Work(_key(prompt), prompt) for prompt in captions]
     clips = advance(
         context.run.clips,
         work,
@@ -69,11 +70,15 @@ def _captions(context: Context, evaluation: Evaluation) -> tuple[Prompt, ...]:
         return ()
     # Left out here, not by the reader: the number of a clip is part of its key.
     same = repeated(clips) if folder is not None else {}
-    plan = [work for work in plan_captions(clips, recipe.prompts.questions) if work.payload.index not in same]
+    if recipe.prompts.only_real:
+        same |= lacking(clips)
+    questions = None if recipe.prompts.only_real else recipe.prompts.questions  # see `written`
+    plan = [work for work in plan_captions(clips, questions) if work.payload.index not in same]
     drafts = written(context, plan, CaptionWriter(clips, recipe.shape))
     screened = screen(
         drafts,
-        objections=objections(context, drafts, "captions"),
+        # A critic tells what no video could show. These captions are of videos that are there to be learned from.
+        objections={} if recipe.prompts.only_real else objections(context, drafts, "captions"),
         evaluation=evaluation.guarded,
         spec=recipe.prompts.screen,
         reads=reads_of(context),
@@ -81,9 +86,32 @@ def _captions(context: Context, evaluation: Evaluation) -> tuple[Prompt, ...]:
         keep_repeats=folder is not None,
     )
     context.rejections.extend(screened.rejections)
+    accepted = screened.accepted[: spec.num_wanted]
+    whole = folder or ClipFolder(clips, (), tuple(clip.name for clip in clips))
     if folder is not None:
-        _note_refused(run, folder, same, drafts, screened)
-    return screened.accepted[: spec.num_wanted]
+        whole = replace(whole, rows=_with_refused(run, folder, same, drafts, screened))
+    if recipe.prompts.only_real:
+        whole = with_preferences(only(whole, [prompt.index for prompt in accepted]))
+        context.stated = _by_key(whole, accepted)
+    if folder is not None:
+        run.write_derived(REAL_CLIPS, whole.rows)
+    return accepted
+
+
+def _by_key(folder: ClipFolder, accepted: Sequence[Prompt]) -> dict[str, Stated]:
+    """What is said about each clip, by its key; clips that it is preferred over by their keys."""
+    keys = {clip.name: _key(prompt) for clip, prompt in zip(folder.clips, accepted, strict=True)}
+    return {
+        keys[clip.name]: clip.stated.model_copy(
+            update={"preferred_over": tuple(keys[name] for name in clip.stated.preferred_over)}
+        )
+        for clip in folder.clips
+    }
+
+
+def _key(caption: Prompt) -> str:
+    """The key of the clip of a caption."""
+    return work_key("clip", "real", [caption])
 
 
 def _from_source(context: Context) -> tuple[RealClip, ...]:
@@ -100,26 +128,34 @@ def _folder(recipe: Recipe, run: Run) -> ClipFolder:
     """The user's folder; the outcome of each file and row is recorded."""
     spec = recipe.prompts.real
     assert spec.folder is not None
-    found = read_clip_folder(spec.folder, recipe.shape, spec.num_clips, spec.windows)
+    found = read_clip_folder(
+        spec.folder, recipe.shape, spec.num_clips, spec.windows, is_trained_on=recipe.prompts.only_real
+    )
     run.write_derived(REAL_CLIPS, found.rows)
     if found.warning:
         see = command("data", "check", spec.folder, "--recipe", run.home / "recipe.yaml")
         warnings.warn(f"{found.warning}; see: {see}", stacklevel=2)
+    left = sum(row.outcome == "left_over" for row in found.rows)
+    if left and recipe.prompts.only_real:
+        warnings.warn(
+            f"{left} videos of {spec.folder} are not trained on: prompts.real.num_clips is {spec.num_clips}",
+            stacklevel=2,
+        )
     return found.require_some(spec.folder)
 
 
-def _note_refused(
+def _with_refused(
     run: Run,
     folder: ClipFolder,
     same: Mapping[int, tuple[str, str]],
     drafts: Sequence[Prompt],
     screened: Screened,
-) -> None:
-    """Record which good files of the user's folder are not used because of their captions."""
+) -> tuple[ClipRow, ...]:
+    """The folder's table with the good files that are not used because of their captions."""
     failed = ("failed", f"its caption could not be turned into a prompt: {run.shortfall.reasons('prompts')}")
     written_ones = {prompt.index for prompt in drafts}
     refused = {position: failed for position in range(len(folder.clips)) if position not in written_ones}
-    run.write_derived(REAL_CLIPS, without_refused(folder, {**refused, **same, **refusals(drafts, screened)}))
+    return without_refused(folder, {**refused, **same, **refusals(drafts, screened)})
 
 
 def _record(piece: Work[Prompt], shape: ShapeSpec) -> Clip:

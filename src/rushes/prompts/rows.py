@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from rushes.records import Question
+from rushes.store.spreadsheet import plain_names
 
 _SHOWN: Final = 60
 
@@ -19,38 +19,6 @@ class BadRow(ValueError):
         super().__init__(message)
         self.reason = reason
         """broken_row, missing_file_name, missing_caption, caption_too_long, bad_questions, ..."""
-
-
-def as_utf8(data: bytes) -> bytes:
-    """A text file as UTF-8: spreadsheets also write UTF-16, with or without a mark. Other bytes stay as they are.
-
-    Raises:
-        BadRow: it begins like UTF-16 or UTF-32 and is not.
-    """
-    marks = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
-    marks |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-    encoding = next((name for mark, name in marks.items() if data.startswith(mark)), None)
-    if encoding is None and 0 in data[:2]:
-        encoding = "utf-16-be" if data[0] == 0 else "utf-16-le"
-    try:
-        return data if encoding is None else data.decode(encoding).encode("utf-8")
-    except UnicodeError:
-        raise BadRow("broken_row", f"begins like {encoding} and is not: save it as UTF-8") from None
-
-
-def plain_names(names: Sequence[str]) -> list[str]:
-    """Names of columns in lower case without spaces around them, the first of those that become the same.
-
-    A name that is written exactly so comes before all others; the rest keep their own spelling.
-    """
-    taken = set(names)
-    plain = list(names)
-    for i, name in enumerate(names):
-        folded = name.strip().lower()
-        if folded not in taken:
-            plain[i] = folded
-            taken.add(folded)
-    return plain
 
 
 def shown(value: object) -> str:

@@ -21,6 +21,8 @@ def write(
 ) -> tuple[Prompt, ...]:
     """The weakness prompts of a round that pass the screen, and captions of real clips to generate clips of, if any.
 
+    None where only real clips are trained on; no writer is then built.
+
     Args:
         context: the run's context.
         focus: dimensions with their numbers of prompts.
@@ -30,6 +32,10 @@ def write(
     """
     recipe = context.recipe
     spec = recipe.prompts
+    if spec.only_real:
+        context.run.write_derived("rejections", context.rejections)
+        context.forecast.round(number, (), len(context.prompts) + len(context.run.prompts.failures()))
+        return ()
     dimensions = {each.name: each for each in known(recipe.diagnose)}
     aims = [Aim(dimensions[each.dimension], each.num_prompts) for each in focus]
     orders = plan_briefs(

@@ -52,7 +52,10 @@ def written(context: Context, work: Sequence[Work[Brief]], writer: PromptWriter 
     Raises:
         UserError: the writer cannot be built, or does not support a dimension.
     """
-    build_tools = partial(_tools, context.recipe.prompts, context.runtime, context.run.blobs, writer)
+    spec = context.recipe.prompts
+    if writer is not None and spec.only_real:  # questions are for the judge, who is not asked about captions then
+        spec = spec.model_copy(update={"questions": None})
+    build_tools = partial(_tools, spec, context.runtime, context.run.blobs, writer)
     made = advance(
         context.run.prompts, work, Lazily(build_tools, write_prompts), chunk_size=CHUNK_SIZE, place=context.here
     )

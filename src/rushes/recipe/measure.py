@@ -30,8 +30,8 @@ class MeasureSpec(Spec):
     suite: PluginSpec | None = None
     """External prompts for probes and the held-out comparison, such as `{use: vbench2, options: {path: VBench}}`; they
     are never trained on. Null lets the prompt writer write them."""
-    num_prompts: Size = 32
-    """Held-out prompts per dimension."""
+    num_prompts: Count = 32
+    """Held-out prompts per dimension; 0 measures nothing, where only real clips are trained on."""
     num_extra_focus_prompts: Count = 0
     """Additional held-out prompts for each focus dimension, so that a smaller gain can be detected there."""
     num_takes: Size = 1

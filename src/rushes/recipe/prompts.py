@@ -92,10 +92,16 @@ class PromptsSpec(Spec):
     questions: LlmQuestionsSpec | PluginSpec | None = Field(default=None, discriminator="kind")
     """What writes questions for prompts that have none; null leaves them without."""
     num_weakness: Count = 192
-    """Weakness prompts per round, over all focus dimensions."""
+    """Weakness prompts per round, over all focus dimensions. 0, with `num_caption` 0, generates and judges nothing: the
+    real clips are trained on, with the scores, weights and preferences in their table."""
     num_caption: Count = 0
     """Captions of real clips that the model also generates clips for, per round."""
     oversample: Annotated[float, Field(ge=1.0)] = 2.0
     """Drafts written per prompt needed, since the screen refuses some."""
     real: RealClipsSpec = RealClipsSpec()
     screen: ScreenSpec = ScreenSpec()
+
+    @property
+    def only_real(self) -> bool:
+        """True where no clip is generated for training: the real clips are then trained on in their place."""
+        return self.num_weakness + self.num_caption == 0 and self.real.num_wanted > 0

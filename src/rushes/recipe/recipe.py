@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Self
 
 from pydantic import model_validator
@@ -14,7 +15,7 @@ from rushes.recipe.measure import MeasureSpec
 from rushes.recipe.models import ServerModelSpec, VlmJudgeSpec, models_named
 from rushes.recipe.prompts import PromptsSpec
 from rushes.recipe.runtime import BudgetSpec, RuntimeSpec
-from rushes.recipe.train import TrainSpec, parallel_problem
+from rushes.recipe.train import RealismSpec, TrainSpec, parallel_problem
 from rushes.recipe.watch import WatchSpec
 from rushes.recipe.weights import WeightsSpec
 from rushes.records.base import Count, Size
@@ -43,6 +44,41 @@ class StagesSpec(Spec):
     """Watches training and keeps its best checkpoint; null trains to the last step unseen."""
     measure: MeasureSpec
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether base and tuned model are compared at the end."""
+        return self.measure.num_prompts > 0
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the judge scores the clips to train on."""
+        return self.generate.decode and not self.prompts.only_real
+
+    @property
+    def training(self) -> TrainSpec:
+        """How the model is trained: without a realism term where real clips are all that is trained on."""
+        is_alone = self.prompts.only_real and self.train.realism.kind != "none"
+        return self.train.model_copy(update={"realism": RealismSpec(kind="none")}) if is_alone else self.train
+
+    @model_validator(mode="after")
+    def _only_real(self) -> Self:
+        if not self.is_measured and not self.prompts.only_real:
+            raise ValueError(
+                "measure.num_prompts: 0 measures nothing, which is for training on real clips alone: set it to 1 or "
+                "more, or prompts.num_weakness and prompts.num_caption to 0 with prompts.real.folder"
+            )
+        if self.prompts.only_real and self.train.objective.kind in ("online", "reward_gradient"):
+            raise ValueError(
+                f"train.objective: {self.train.objective.kind} asks the judge in training, and no judge is asked where "
+                "only real clips are trained on: choose another objective, or raise prompts.num_weakness"
+            )
+        if self.prompts.only_real and self.watch is not None:
+            raise ValueError(
+                "watch follows the judge's and the measurer's view of training, and nothing is judged where only real "
+                "clips are trained on: set watch: null"
+            )
+        return self
+
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.train.realism.kind != "none" and self.prompts.real.num_wanted == 0:
@@ -61,12 +97,13 @@ class StagesSpec(Spec):
                 "weights.kind: contrast draws bad clips as often as good ones, to move away from them: set "
                 "train.objective: {kind: nft}, or choose another weighting"
             )
-        if objective.kind == "crd" and objective.num_takes > self.generate.num_takes:
+        num_takes = math.inf if self.prompts.only_real else self.generate.num_takes  # of a folder: told when read
+        if objective.kind == "crd" and objective.num_takes > num_takes:
             raise ValueError(
                 f"train.objective.num_takes compares {objective.num_takes} takes of a prompt, and there are "
                 f"{self.generate.num_takes}: lower it, or raise generate.num_takes"
             )
-        if objective.kind == "art" and self.generate.num_takes < 2:
+        if objective.kind == "art" and num_takes < 2:
             raise ValueError(
                 "train.objective: art compares the takes of a prompt, and there is one: raise generate.num_takes"
             )
@@ -89,7 +126,7 @@ class StagesSpec(Spec):
                 "{kind: vlm, model: {kind: transformers, ...}}), or set train.objective: {kind: online}, which needs "
                 "only scores"
             )
-        for setting, each in self.judge.named.items():
+        for setting, each in ({} if self.prompts.only_real else self.judge.named).items():
             same = models_named(each) & models_named(self.measure.measurer)
             if same and not self.measure.same_model_as_judge:
                 raise ValueError(

@@ -38,11 +38,12 @@ from rushes.records.expensive import (
     Unscored,
 )
 from rushes.records.feedback import Rating, Scale, Vote
-from rushes.records.sample import Sample
+from rushes.records.sample import UNSTATED, Sample, Stated
 from rushes.records.stated import AccuracyRow, Column, ObjectiveNeeds, OldPolicy
 from rushes.records.watched import WatchedPrompt, WatchPoint, WatchSet
 
 __all__ = [
+    "UNSTATED",
     "AccuracyRow",
     "Answer",
     "BlobRef",
@@ -80,6 +81,7 @@ __all__ = [
     "Score",
     "Scorecard",
     "Scored",
+    "Stated",
     "UnmeasuredDimension",
     "Unscored",
     "Verdict",

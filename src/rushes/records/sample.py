@@ -1,12 +1,31 @@
-"""What training reads of a clip: its weight, and the columns that objectives ask for."""
+"""What training reads of a clip: its weight, the columns that objectives ask for, what came with a real clip."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from rushes.records.base import Key, Record, Share, Text
+
+
+class Stated(Record):
+    """What the owner of a real clip says about it. Nothing is said where all is empty.
+
+    Example:
+        Stated(score=4.5, preferred_over=("b.mp4",))
+    """
+
+    score: float | None = None
+    """How good it is: any finite number, higher is better; scores of one caption's clips are on one scale."""
+    weight: Annotated[float, Field(ge=0.0)] | None = None
+    """How much training shall count it; 0 or more, no fixed scale."""
+    preferred_over: tuple[Text, ...] = ()
+    """Clips of the same caption that it is better than, by name."""
+
+
+UNSTATED: Final = Stated()
+"""Nothing is said."""
 
 
 class Sample(Record):
@@ -36,3 +55,5 @@ class Sample(Record):
     round; None without a score."""
     partner: Key | None = None
     """The take of the same prompt that this one is paired with, the best with the worst; None without one."""
+    preferred_over: tuple[Key, ...] = ()
+    """Clips that it is better than by the word of their owner, which then takes the place of `partner`."""

@@ -39,6 +39,8 @@ def _answer_flops(context: Context, clips: Sequence[Clip]) -> int | None:
     A vision-language model is counted by its size (`rushes.plan.chat_models`); servers and workers are not called.
     """
     recipe, run = context.recipe, context.run
+    if recipe.prompts.only_real:  # which asks no judge
+        return None
     judge = recipe.judge.judge
     asks_servers = any(isinstance(model, ServerModelSpec) for model in chat_models(judge, JUDGE))
     if isinstance(judge, VlmJudgeSpec) or asks_servers or recipe.runtime.executor != "local":

@@ -11,6 +11,7 @@ import numpy as np
 
 from rushes.audit.run import FOLDER as AUDIT_FOLDER
 from rushes.audit.run import read_audit
+from rushes.feedback import Tested
 from rushes.judge.agreement import Agreement, agreement
 from rushes.judge.check import num_hard
 from rushes.judge.key import judge_name
@@ -41,6 +42,7 @@ from rushes.records import (
 )
 from rushes.report.data import (
     NOT_AUDITED,
+    OWNER,
     Example,
     LossCurve,
     Missing,
@@ -57,7 +59,7 @@ from rushes.report.previews import find_previews
 from rushes.report.scales import places, same_order, scale_rows
 from rushes.report.section import Sources, sections_of
 from rushes.report.watched import training_keys, watch_notes, watched_rounds
-from rushes.roles import AccuracyRow, Tested, Video
+from rushes.roles import AccuracyRow, Video
 from rushes.statistics.resampling import Resampling
 from rushes.store.recipe_copy import RECIPE
 from rushes.store.run import Run
@@ -100,7 +102,7 @@ class Result:
         contest = Contest(
             base_model=self.base,
             tuned_model=self.tuned,
-            judge=judge_name(recipe.judge),
+            judge=OWNER if recipe.prompts.only_real else judge_name(recipe.judge),
             focus=tuple(each.dimension for each in self.focus),
         )
         before, not_finite_before = self._single_clips(run, self.before)
@@ -309,6 +311,8 @@ def _read_curves(run: Run, ref: BlobRef | None) -> dict[str, list[tuple[int, flo
 
 def _judge_accuracy(recipe: Recipe) -> tuple[AccuracyRow, ...] | Missing:
     """The judges' accuracy as measured before their release; unknown for judges without such a table."""
+    if recipe.prompts.only_real:
+        return Missing("no judge was asked: the videos were trained on as their owner says")
     own: list[AccuracyRow] = []
     for name, judge in recipe.judge.by_dimension.items():
         spec = resolved(judge, JUDGE)

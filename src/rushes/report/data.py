@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from rushes.weights.report import WeightReport
 
 
+OWNER: Final = "their owner"
+"""In the place of a judge's name where real clips alone are trained on."""
 NOT_AUDITED: Final = "the judge was not audited; to audit it, run: rushes judge audit HOME, with the run folder as HOME"
 """Why a report has no audit."""
 

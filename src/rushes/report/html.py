@@ -16,7 +16,7 @@ from rushes.display import words
 from rushes.plan import gpus, reference
 from rushes.report import plots, previews, view, watch_plot
 from rushes.report.claims import claims, has_few_prompts, verdict_word
-from rushes.report.data import Missing, ReportData
+from rushes.report.data import OWNER, Missing, ReportData
 from rushes.report.examples import RULE
 from rushes.store.files import make_folder, write_atomic
 
@@ -51,6 +51,7 @@ def render_report(data: ReportData) -> str:
     return environment.get_template("report.html.j2").render(
         data=data,
         card=data.scorecard,
+        owner=OWNER,
         said=claims(data.scorecard, None if isinstance(data.audit, Missing) else data.audit),
         rule=RULE,
         style=Markup(_source(environment, "report.css") + audit_plot.RULES),

@@ -43,7 +43,7 @@ def compare(
         after=tuple(after),
         clips=context.clips,
         real=tuple(real),
-        judged=judge(context, single),
+        judged=() if recipe.prompts.only_real else judge(context, single),
         real_moments=real_moments(context, real),
         unit_flops=unit_flops(context, single),
     )

@@ -68,7 +68,7 @@ def auc_estimate(
         clusters: what each clip belongs to: its prompt; a resample draws clusters, with all clips of both sides.
         how: resamples, seed, confidence.
     """
-    member_NK = _membership(clusters)
+    member_NK = membership(clusters)
     if member_NK.shape[1] < 2:
         return None
     original_N, control_N = np.asarray(original, float), np.asarray(control, float)
@@ -76,7 +76,7 @@ def auc_estimate(
     pairs_KK = np.outer(member_NK.sum(0), member_NK.sum(0))
     count_RK = draw_counts(len(wins_KK), how)
     resampled_R = ((count_RK @ wins_KK) * count_RK).sum(1) / ((count_RK @ pairs_KK) * count_RK).sum(1)
-    return _with_interval(auc(original_N, control_N), resampled_R, len(wins_KK), (0.0, 1.0), how)
+    return with_interval(auc(original_N, control_N), resampled_R, len(wins_KK), (0.0, 1.0), how)
 
 
 # ---------------------------------------------------------------------------------------------- ratios of sums
@@ -100,7 +100,7 @@ def estimate(
         how: resamples, seed, confidence.
         bounds: range of the statistic.
     """
-    member_NK = _membership(clusters)
+    member_NK = membership(clusters)
     num_clusters = member_NK.shape[1]
     if num_clusters < 2:
         return None
@@ -109,7 +109,7 @@ def estimate(
         if np.isnan(value):
             return None
         resampled_R = statistic(draw_counts(num_clusters, how) @ (member_NK.T @ terms_NS))
-    return _with_interval(value, resampled_R[~np.isnan(resampled_R)], num_clusters, bounds, how)
+    return with_interval(value, resampled_R[~np.isnan(resampled_R)], num_clusters, bounds, how)
 
 
 def mean_terms(values_N: F64) -> F64:
@@ -172,15 +172,28 @@ def yes_bias(sums_S: F64) -> F64:
 # ---------------------------------------------------------------------------------------------- resampling
 
 
-def _membership(clusters: Sequence[str]) -> F64:
-    """1 where a row is of a cluster, shape N, K; clusters by name, so that the order of rows changes nothing."""
+def membership(clusters: Sequence[str]) -> F64:
+    """1 where a row is of a cluster, shape N, K; clusters by name, so that the order of rows changes nothing.
+
+    Args:
+        clusters: what each row belongs to.
+    """
     numbers = {cluster: number for number, cluster in enumerate(sorted(set(clusters)))}
     return np.eye(len(numbers))[np.array([numbers[cluster] for cluster in clusters], np.intp)]
 
 
-def _with_interval(
+def with_interval(
     value: float, resampled_R: F64, num_clusters: int, bounds: tuple[float, float], how: Resampling
 ) -> Estimate | None:
+    """A statistic with the interval that its resamples give; None without resamples.
+
+    Args:
+        value: the statistic itself.
+        resampled_R: those in which it is defined.
+        num_clusters: what was drawn from.
+        bounds: range of the statistic.
+        how: confidence, and the seed of the padding.
+    """
     if not len(resampled_R):
         return None
     value = min(max(value, bounds[0]), bounds[1])

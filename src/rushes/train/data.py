@@ -40,6 +40,9 @@ class Known:
     """A number for each prompt, int64: takes with the same one belong together."""
     partner_N: Tensor | None = None
     """The row of the take that each is paired with, int64; -1 for none."""
+    pairs_P2: Tensor | None = None
+    """Rows of the better and the worse clip of each pair that people have named, (P, 2) int64; None if there are none,
+    and pairs are those of `partner_N`."""
 
     @property
     def groups(self) -> Tensor:

@@ -120,8 +120,8 @@ def units_of(data: Known, needs: ObjectiveNeeds) -> Units:
             expected="takes of one prompt with scores that differ"
             + (f" by more than {needs.min_gap:g}" if needs.min_gap else ""),
             got="none",
-            next_step="generate more takes per prompt (generate.num_takes), or "
-            "--set 'train.objective={kind: flow}' --set 'weights={kind: raw}'",
+            next_step="have more takes of each prompt (generate.num_takes; of your own videos, more of one caption), "
+            "or --set 'train.objective={kind: flow}' --set 'weights={kind: raw}'",
         )
     return units
 
@@ -133,7 +133,10 @@ def _clips(data: Known, needs: ObjectiveNeeds, usable_N: Tensor) -> Units:
 
 
 def _pairs(data: Known, needs: ObjectiveNeeds, usable_N: Tensor) -> Units:
-    """Better and worse take of each pair, as they were paired when the clips were weighed."""
+    """Better and worse take of each pair: those that people have named, or else as the clips were paired by score."""
+    if data.pairs_P2 is not None:
+        kept = data.pairs_P2[usable_N[data.pairs_P2].all(dim=1)]
+        return Units(kept, torch.ones(len(kept)), len(kept))
     score_N, partner_N = data.column("score"), data.partners
     other = partner_N.clamp_min(0)
     is_better = usable_N & (partner_N >= 0) & usable_N[other] & (score_N - score_N[other] > needs.min_gap)

@@ -20,7 +20,7 @@ from rushes.train.data import TrainingSet
 from rushes.train.watch import HeldOut
 
 FILE_NAME: Final = "material.safetensors"
-OPTIONAL: Final = ("text_row", "score", "advantage", "group", "partner")
+OPTIONAL: Final = ("text_row_N", "score_N", "advantage_N", "group_N", "partner_N", "pairs_P2")
 """Columns of a training set that may be None."""
 
 
@@ -47,7 +47,7 @@ def write_material(folder: Path, material: Material) -> None:
         "weight": data.weight_N,
         "preference": data.preference_N,
         "is_real": data.is_real_N,
-        **{name: values for name in OPTIONAL if (values := getattr(data, f"{name}_N")) is not None},
+        **{name: values for name in OPTIONAL if (values := getattr(data, name)) is not None},
         **_named("empty", data.empty),
         **({} if material.preview_texts is None else _named("preview", material.preview_texts)),
     }
@@ -85,7 +85,7 @@ def read_material(folder: Path) -> Material:
         weight_N=tensors["weight"],
         preference_N=tensors["preference"],
         is_real_N=tensors["is_real"],
-        **{f"{name}_N": tensors.get(name) for name in OPTIONAL},
+        **{name: tensors.get(name) for name in OPTIONAL},
     )
     starts = sorted(
         name.removesuffix(".z_0") for name in tensors if name.startswith("held_out.") and name.endswith(".z_0")

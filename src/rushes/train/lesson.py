@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rushes.plugins import OBJECTIVE, objective_needs, resolved
 from rushes.recipe.train import TrainSpec
@@ -108,12 +108,18 @@ def lesson_key(lesson: Lesson) -> str:
             "num_steps": lesson.spec.steps,
         },
         "objective": resolved(lesson.spec.objective, OBJECTIVE),
-        "samples": content_hash([sample.model_dump(mode="json", include=_read(needs)) for sample in lesson.samples]),
+        "samples": content_hash([_as_read(sample, needs) for sample in lesson.samples]),
         "reencode": lesson.reencode,
         **({} if lesson.asked is None else {"asked": lesson.asked}),
         **({} if lesson.guidance is None else {"guidance": lesson.guidance}),
     }
     return work_key("checkpoint", spec, [lesson.parent], 0 if lesson.is_whole else lesson.last_step)
+
+
+def _as_read(sample: Sample, needs: ObjectiveNeeds) -> dict[str, Any]:
+    """What decides training of a sample; preferences only where there are any, as earlier releases had none."""
+    named = {"preferred_over"} if needs.unit == "pair" and sample.preferred_over else set[str]()
+    return sample.model_dump(mode="json", include=_read(needs) | named)
 
 
 def _read(needs: ObjectiveNeeds) -> set[str]:

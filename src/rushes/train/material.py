@@ -40,6 +40,8 @@ def divide(lesson: Lesson) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
     if num == 0:
         return lesson.samples, ()
     real = sorted(sample.clip_key for sample in lesson.samples if sample.source == "real")
+    if not real:  # real clips alone are trained on: some of those
+        real = sorted(sample.clip_key for sample in lesson.samples)
     check_held_out(num, len(real))
     apart = set(real[-num:])
     kept = tuple(sample for sample in lesson.samples if sample.clip_key not in apart)
@@ -115,7 +117,9 @@ def _together(samples: Sequence[Sample]) -> dict[str, Tensor]:
     row = {sample.clip_key: i for i, sample in enumerate(samples)}
     group = {key: i for i, key in enumerate(dict.fromkeys(sample.prompt_key for sample in samples))}
     partners = [row.get(sample.partner, -1) if sample.partner is not None else -1 for sample in samples]
+    named = [(i, row[key]) for i, sample in enumerate(samples) for key in sample.preferred_over if key in row]
     return {
+        **({"pairs_P2": torch.tensor(named).view(-1, 2)} if any(each.preferred_over for each in samples) else {}),
         "group_N": torch.tensor([group[sample.prompt_key] for sample in samples]),
         "partner_N": torch.tensor(partners),
     }

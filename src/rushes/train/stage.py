@@ -76,7 +76,7 @@ def lesson_of(context: Context, samples: Sequence[Sample], start: Model, until: 
         samples=tuple(samples),
         parent=start.name,
         start=start.weights,
-        spec=in_steps(recipe.train, num_epoch_clips(recipe.train, samples), objective_needs(recipe.train)),
+        spec=in_steps(recipe.training, num_epoch_clips(recipe.train, samples), objective_needs(recipe.train)),
         reencode=recipe.generate.latents == "reencoded",
         asked=asked_identity(recipe, tuple(samples), context.prompts),
         guidance=_own_guidance(context),

@@ -85,20 +85,21 @@ class WeightReport(Record):
     """What a user should know before training, in words; empty if there is nothing to report."""
 
 
-def report_weights(samples: Sequence[Sample], scores: Sequence[Score], spec: WeightsSpec) -> WeightReport:
+def report_weights(samples: Sequence[Sample], scores: Sequence[Score] | None, spec: WeightsSpec) -> WeightReport:
     """A summary of the weights of the model's own clips; real clips are ignored.
 
     Args:
         samples: from `weigh`.
-        scores: of the own clips among them, in any order: rewards, see `rushes.judge.reward`.
+        scores: of the own clips among them, in any order: rewards, see `rushes.judge.reward`; None where the weights
+            follow from none, so that every own clip counts.
         spec: how they were weighed.
 
     Raises:
         ValueError: no own clip has a score and a weight.
     """
-    scored_keys = {score.clip_key for score in scores if isinstance(score.outcome, Scored)}
     own = [sample for sample in samples if sample.source == "own"]
-    scored = [sample for sample in own if sample.clip_key in scored_keys]
+    scored_keys = {score.clip_key for score in scores or () if isinstance(score.outcome, Scored)}
+    scored = own if scores is None else [sample for sample in own if sample.clip_key in scored_keys]
     w = [sample.weight for sample in scored]
     if not any(w):
         raise ValueError(f"expected a scored clip with a weight, got {len(own)} own, {len(scored)} of them scored")
@@ -121,11 +122,11 @@ def report_weights(samples: Sequence[Sample], scores: Sequence[Score], spec: Wei
         within_prompt=within_share(list(by_prompt.values())),
         num_prompts=len(by_prompt),
         num_prompts_contrast=sum(len(set(takes)) > 1 for takes in by_prompt.values()),
-        num_prompts_skipped=num_skipped(scores),
+        num_prompts_skipped=num_skipped(scores or ()),
         dimensions=_shares(own, total),
         warnings=(),
     )
-    return facts.model_copy(update={"warnings": _warnings(facts, spec)})
+    return facts.model_copy(update={"warnings": _warnings(facts, spec, is_scored=scores is not None)})
 
 
 def effective_size(w: Sequence[float]) -> float:
@@ -172,7 +173,7 @@ def _shares(own: Sequence[Sample], total: float) -> tuple[DimensionShare, ...]:
     )
 
 
-def _warnings(facts: WeightReport, spec: WeightsSpec) -> tuple[str, ...]:
+def _warnings(facts: WeightReport, spec: WeightsSpec, *, is_scored: bool) -> tuple[str, ...]:
     found: list[str] = []
     if facts.effective_share < spec.min_effective:
         found.append(
@@ -191,7 +192,7 @@ def _warnings(facts: WeightReport, spec: WeightsSpec) -> tuple[str, ...]:
             f"the heaviest tenth of the clips has {facts.heaviest_tenth:.0%} of the weight, the heaviest clip alone "
             f"{facts.largest_share:.1%}"
         )
-    if spec.kind != "uniform" and facts.variation < FLAT:
+    if spec.kind != "uniform" and is_scored and facts.variation < FLAT:
         found.append(
             f"the weights hardly differ (standard deviation {facts.variation:.1%} of their mean): this is nearly plain "
             "fine-tuning; a sharper weighting (filter, exponential, rank, centred) would use the scores"

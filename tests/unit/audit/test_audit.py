@@ -11,7 +11,6 @@ import pytest
 from rich.console import Console
 
 from rushes.audit.expectations import chosen_controls
-from rushes.audit.labels import Labels
 from rushes.audit.plot import audit_svg
 from rushes.audit.records import Audit, DimensionAudit
 from rushes.audit.run import AUDIT_FILE, PICTURE_FILE, Settings, Witness, audit_judge, read_audit
@@ -19,6 +18,7 @@ from rushes.audit.second import MeasurerAsJudge
 from rushes.audit.sources import Source
 from rushes.audit.table import print_audit, sentence
 from rushes.errors import StoreError
+from rushes.judge.labels import LabelFile, folded
 from rushes.records import Outcome, Scored, Unscored
 from rushes.roles import Failed, Judge, Subject, Video
 from tests.support.audited import ToyJudge, blind_to_time, good, make_cases, says_yes, sees
@@ -130,10 +130,15 @@ def test_an_audit_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     assert again.content() == resumed.content() and judge.num_requests == 12 * 12
 
 
+def labels_of(name: str, said: dict[tuple[str, str], bool], problems: tuple[str, ...] = ()) -> LabelFile:
+    votes = {(clip, folded(question)): (("ann", float(yes)),) for (clip, question), yes in said.items()}
+    return LabelFile(name, "answers", votes, problems)
+
+
 def test_labels_and_a_second_judge_stand_beside_it(tmp_path: Path) -> None:
     truth = {(c.name, q.text): sees(c.load(), q.text) for c in CASES for q in c.questions}
     asked = {key: yes for key, yes in truth.items() if "clip_11" not in key[0]}
-    people = Labels("labels.csv", asked, ("labels.csv line 9: the answer must be yes or no",))
+    people = labels_of("labels.csv", asked, ("labels.csv line 9: the answer must be yes or no",))
     second = Witness("upside down", "x", ToyJudge(lambda v, q: 1 - good(v, q)))
     made = audit_judge(
         Witness("toy", "toy", ToyJudge(good)), source(), tmp_path, SETTINGS, second=second, labels=people
@@ -150,7 +155,7 @@ def test_labels_and_a_second_judge_stand_beside_it(tmp_path: Path) -> None:
 
 def test_people_overrule_a_judge_that_passes_every_control(tmp_path: Path) -> None:
     against = {(c.name, q.text): not sees(c.load(), q.text) for c in CASES for q in c.questions}
-    found = audited(ToyJudge(good), tmp_path, labels=Labels("l.csv", against, ()))
+    found = audited(ToyJudge(good), tmp_path, labels=labels_of("l.csv", against))
     assert found.verdict == "do not trust" and "kappa -1.00 with l.csv" in found.reasons[0]
 
 

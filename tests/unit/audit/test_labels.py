@@ -34,14 +34,14 @@ def test_labels_are_read_and_bad_rows_named(tmp_path: Path) -> None:
         "clip_01.mp4,is it green?,0",
     )
     labels = read_labels(path, CASES)
-    assert labels.of(CASES[0], "is it red?") is True
-    assert labels.of(CASES[0], "does it get brighter?") is True
-    assert labels.of(CASES[1], "is it green?") is False
-    assert labels.of(CASES[2], "is it blue?") is None
+    assert labels.answer(CASES[0].name, "is it red?") is True
+    assert labels.answer(CASES[0].name, "does it get brighter?") is True
+    assert labels.answer(CASES[1].name, "is it green?") is False
+    assert labels.answer(CASES[2].name, "is it blue?") is None
     told = "\n".join(labels.problems)
     for words in (
         "line 4: the answer must be yes or no, got 'maybe'",
-        "line 5: no clip",
+        "line 5: there is no clip",
         "line 6: 'clip_00.mp4' is not",
     ):
         assert words in told
@@ -52,8 +52,8 @@ def test_most_people_decide_and_an_even_split_does_not(tmp_path: Path) -> None:
     rows = [f"clip_00.mp4,is it red?,{answer},{rater}" for rater, answer in enumerate(("yes", "no", "yes"))]
     rows += [f"clip_01.mp4,is it green?,{answer},{rater}" for rater, answer in enumerate(("yes", "no"))]
     labels = read_labels(write(tmp_path / "l.csv", *rows, head="clip,question,answer,rater"), CASES)
-    assert labels.of(CASES[0], "is it red?") is True
-    assert labels.of(CASES[1], "is it green?") is None
+    assert labels.answer(CASES[0].name, "is it red?") is True
+    assert labels.answer(CASES[1].name, "is it green?") is None
     assert "evenly split on 'is it green?' about 'clip_01.mp4'" in labels.problems[0]
 
 
@@ -62,7 +62,7 @@ def test_the_beginning_of_a_clips_key_names_it(tmp_path: Path) -> None:
 
     case = replace(CASES[0], name="0123456789ab")
     labels = read_labels(write(tmp_path / "l.csv", f"{'0123456789ab' + 'c' * 52},is it red?,no"), [case])
-    assert labels.of(case, "is it red?") is False
+    assert labels.answer(case.name, "is it red?") is False
 
 
 def test_a_clip_has_no_answers_of_another_one_whose_name_begins_the_same(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_clip_has_no_answers_of_another_one_whose_name_begins_the_same(tmp_pat
 
     cases = [replace(CASES[0], name=name) for name in ("0123456789ab", "0123456789abc.mp4")]
     labels = read_labels(write(tmp_path / "l.csv", "0123456789ab,is it red?,no"), cases)
-    assert [labels.of(case, "is it red?") for case in cases] == [False, None]
+    assert [labels.answer(case.name, "is it red?") for case in cases] == [False, None]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,13 @@ def test_files_that_cannot_be_used(tmp_path: Path, content: bytes, words: str) -
     with pytest.raises(InputError) as told:
         read_labels(path, CASES)
     assert words in str(told.value)
+
+
+def test_scores_and_preferences_are_for_another_command(tmp_path: Path) -> None:
+    path = write(tmp_path / "l.csv", "clip_00.mp4,3", head="clip,score")
+    with pytest.raises(InputError, match="holds scores, and the audit asks questions") as told:
+        read_labels(path, CASES)
+    assert f"rushes judge people HOME {path}" in str(told.value)
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
@@ -113,6 +120,6 @@ def test_a_sheet_can_be_filled_in_and_read_back(tmp_path: Path) -> None:
         writer.writerows(rows)
     labels = read_labels(path, CASES)
     assert not labels.problems
-    assert all(labels.of(case, q.text) is (q.expected == "yes") for case in CASES for q in case.questions)
+    assert all(labels.answer(case.name, q.text) is (q.expected == "yes") for case in CASES for q in case.questions)
     with pytest.raises(InputError, match="already exists"):
         write_sheet(tmp_path / "sheet", CASES)

@@ -60,7 +60,6 @@ def test_a_recipe_for_the_cpu_is_checked_without_torch() -> None:
         ("generate.draft={num_frames: 8}", "generate.draft.num_frames"),
         ("generate.sampler.scheduler=Euler", "generate.sampler.scheduler"),
         ("measure.sampler.scheduler=CogVideoXDPMScheduler", "measure.sampler.scheduler"),
-        ("prompts.num_weakness=0", "prompts.num_weakness"),
         ("prompts.real={folder: nowhere}", "prompts.real.folder"),
         ("prompts.writer={kind: fixed, path: nowhere.jsonl}", "prompts.writer.path"),
         ("prompts.writer={kind: llm, model: {kind: transformers, model: ./nowhere}}", "prompts.writer"),
@@ -96,7 +95,7 @@ def test_all_faults_are_told_at_once_before_the_run_folder_is_made() -> None:
 
 def test_every_next_step_that_is_a_setting_works_as_printed() -> None:
     wrong = ["shape.num_frames=16", "generate.sampler.scheduler=Euler", "train.optimizer=adamw_8bit",
-             "prompts.num_weakness=0", "runtime.device=gpu:0"]  # fmt: skip
+             "runtime.device=gpu:0"]  # fmt: skip
     for each in wrong:
         (finding,) = [finding for finding in found(each).values() if finding.is_certain]
         if "--set " in (finding.next_step or ""):
