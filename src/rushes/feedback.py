@@ -14,9 +14,9 @@ error follows. An item that failed is a `Failed` in its place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, get_args
+from typing import Final, Literal, Protocol, get_args, runtime_checkable
 
 from rushes.errors import RecipeError
 from rushes.records import Scale as Scale
@@ -163,3 +163,17 @@ def preference_error(judge: Spec) -> float:
     """By how much a preference of the judge moves when it is asked again, 0 to 1; 0 if its Spec does not say."""
     found: object = getattr(judge, "repeat_error", None)
     return float(found) if isinstance(found, (int, float)) and not isinstance(found, bool) else 0.0
+
+
+@runtime_checkable
+class Sees(Protocol):
+    """A Spec of a judge or a measurer that says what it sees with, so that no measurer measures its own rewards."""
+
+    def sees_with(self, dimension: str) -> Collection[str]:
+        """Names of the networks and algorithms that decide its result in that dimension; nothing is loaded."""
+        ...
+
+
+def sees_with(spec: Spec, dimension: str) -> frozenset[str]:
+    """What a judge or a measurer sees with in a dimension, by its own Spec; empty if it does not say."""
+    return frozenset(spec.sees_with(dimension)) if isinstance(spec, Sees) else frozenset()

@@ -75,20 +75,8 @@ class Covers(Protocol):
         ...
 
 
-@runtime_checkable
-class LooksWith(Protocol):
-    """A judge's or measurer's Spec that names what it sees with, besides chat models."""
-
-    def looks_with(self, dimension: str) -> frozenset[str]:
-        """Names of the trackers, detectors and reward models that decide its numbers in a dimension, in lower case.
-
-        A judge and a measurer that share one share its mistakes.
-        """
-        ...
-
-
 def model_name(name: str) -> str:
-    """A model's name without owner, folder and revision, in lower case, for `LooksWith`.
+    """A model's name without owner, folder and revision, in lower case: what `rushes.feedback.Sees` says of it.
 
     A folder, a Hub id and a server's name for the same weights usually end alike.
     """

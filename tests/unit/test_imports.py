@@ -41,12 +41,12 @@ KNOWS = {
     " roles store",
     "weights": "context errors judge plugins recipe records roles",
     "train": "context errors execute families judge plugins recipe records roles store",
-    "preflight": "context dimensions errors execute families findings judge llm plain plan plugins prompts recipe"
-    " records roles store train",
+    "preflight": "context dimensions errors execute families feedback findings judge llm plain plan plugins prompts"
+    " recipe records roles store train",
     "measure": "context display errors execute families feedback findings generate judge plan plugins recipe records"
     " roles statistics store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
-    "watch": "context errors families generate judge measure recipe records statistics store train",
+    "watch": "context errors families feedback generate judge measure plugins recipe records statistics store train",
     "audit": "display errors execute judge known_keys plain plugins prompts recipe records roles statistics store",
     "report": "audit context display errors families judge measure plain plan plugins prompts recipe records roles"
     " statistics store train watch weights",

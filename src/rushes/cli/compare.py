@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rushes.cli.show import Column, say, show_json, show_table
-from rushes.cli.watched import TITLES, number_text
+from rushes.cli.watched import TITLES, number_text, title_of
 from rushes.errors import command, resume_command
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ def _show(looks: Looks) -> None:
 
 def _cells(row: Row) -> tuple[str, ...]:
     has_interval = row.low is not None and row.high is not None
-    low, high = (number_text(row.name, end, sign="+") for end in (row.low, row.high))
+    low, high = (number_text(row.name, end, sign="+", judge_unit=row.unit) for end in (row.low, row.high))
     return (
-        TITLES[row.name],
-        number_text(row.name, row.before),
-        number_text(row.name, row.after),
-        number_text(row.name, row.difference, sign="+"),
+        title_of(row.name, row.unit),
+        number_text(row.name, row.before, judge_unit=row.unit),
+        number_text(row.name, row.after, judge_unit=row.unit),
+        number_text(row.name, row.difference, sign="+", judge_unit=row.unit),
         f"{low} to {high}" if has_interval else "",
         row.change if row.change in ("higher", "lower") else "",
         "" if row.num_prompts is None else str(row.num_prompts),

@@ -23,16 +23,24 @@ TITLES: Final = {
 _POINTS: Final = ("judge", "measurer", "diversity", "saturation")
 
 
-def number_text(curve: str, value: float | None, *, sign: str = "") -> str:
+def title_of(curve: str, judge_unit: str | None) -> str:
+    """A curve's name in tables, with the unit of a judge that does not score from 0 to 1."""
+    return f"judge, {judge_unit}" if curve == "judge" and judge_unit is not None else TITLES[curve]
+
+
+def number_text(curve: str, value: float | None, *, sign: str = "", judge_unit: str | None = None) -> str:
     """A value of a curve, or a difference of two; "-" where it is unknown.
 
     Args:
         curve: its name, of `TITLES`.
         value: in the unit of the record.
         sign: "+" for a difference.
+        judge_unit: unit of the judge's scores; None for shares of 1.
     """
     if value is None:
         return "-"
+    if curve == "judge" and judge_unit is not None:
+        return f"{value:{sign}.3g}"
     return f"{100 * value:{sign}.1f}" if curve in _POINTS else f"{value:{sign}.2f}"
 
 
@@ -67,6 +75,7 @@ def watch_json(courses: tuple[Course, ...]) -> list[dict[str, object]]:
             "round": point.round_index + 1,
             "step": point.step,
             **values(point, course.base),
+            "judge_unit": point.judge_unit,
             "alarms": [alarm.text for alarm in course.alarms(index)],
             "is_best": point == course.best,
         }
@@ -80,11 +89,13 @@ def show_watch(courses: tuple[Course, ...]) -> None:
     from rushes.watch.words import CURVES, values
 
     for course in courses:
-        columns = [Column("watch: step"), *(Column(TITLES[name], "right") for name in CURVES), Column("alarms")]
+        unit = next((each.judge_unit for each in (course.base, *course.points) if each.judge_unit), None)
+        titles = (Column(title_of(name, unit), "right") for name in CURVES)
+        columns = [Column("watch: step"), *titles, Column("alarms")]
         rows = [
             (
                 f"{point.step}{' *' if point == course.best else ''}",
-                *(number_text(name, value) for name, value in values(point, course.base).items()),
+                *(number_text(name, value, judge_unit=unit) for name, value in values(point, course.base).items()),
                 "; ".join(alarm.text for alarm in course.alarms(index)) if index >= 0 else "",
             )
             for index, point in enumerate((course.base, *course.points), start=-1)

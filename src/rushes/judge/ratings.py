@@ -9,7 +9,7 @@ from functools import partial
 
 from rushes.errors import RecipeError
 from rushes.execute.batch import batch_or_alone
-from rushes.feedback import SHARE, Scale, ScoreJudge, ScoreRequest, scales_of
+from rushes.feedback import SHARE, Scale, ScoreJudge, ScoreRequest, gives, scales_of
 from rushes.judge.asking import Asking
 from rushes.judge.check import CheckedValue, checked_values
 from rushes.judge.key import rating_key
@@ -121,6 +121,19 @@ def outcome_of_values(ratings: Mapping[str, Rating], counting: Mapping[str, floa
         unit=units.pop() if len(units) == 1 else f"mean of {', '.join(counting)}",
         parts=parts,
     )
+
+
+def gives_shares(spec: JudgeSpec) -> bool:
+    """Whether the scores of a judge are from 0 to 1: it gives answers, or values on scales that all are shares.
+
+    Raises:
+        RecipeError: see `weights_of_scales`.
+    """
+    judge = resolved(spec.judge, JUDGE)
+    if gives(judge) != "scores":
+        return gives(judge) == "answers"
+    units = {scale.name: scale.unit for scale in scales_of(judge)}
+    return all(units[name] == SHARE for name in weights_of_scales(spec))
 
 
 def _unit(rating: Rating) -> str | None:

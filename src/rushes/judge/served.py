@@ -48,8 +48,8 @@ class _ServedSpec(Spec):
     model: Name
     """What the server's greeting calls its model, with the revision of the weights: another one is refused."""
 
-    def looks_with(self, dimension: str) -> frozenset[str]:
-        """See `rushes.findings.LooksWith`."""
+    def sees_with(self, dimension: str) -> frozenset[str]:
+        """See `rushes.feedback.Sees`."""
         return frozenset({model_name(self.model)})
 
     def findings(self, runtime: RuntimeSpec) -> list[Finding]:

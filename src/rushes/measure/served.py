@@ -67,8 +67,8 @@ class ServedMeasurerSpec(Spec):
     scales: Annotated[dict[str, Share], Field(min_length=1)]
     """Its scales, and how each value becomes a number from 0 to 1: `{alignment: {lowest: 1, highest: 5}}`."""
 
-    def looks_with(self, dimension: str) -> frozenset[str]:
-        """See `rushes.findings.LooksWith`."""
+    def sees_with(self, dimension: str) -> frozenset[str]:
+        """See `rushes.feedback.Sees`."""
         return frozenset({model_name(self.model)})
 
     def unmeasured(self, dimensions: Sequence[str]) -> dict[str, str]:

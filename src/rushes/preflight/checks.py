@@ -11,7 +11,7 @@ from typing import Final
 from rushes.findings import Finding, Unready
 from rushes.preflight.device import check_executor, check_gpus, check_optimizer, check_runtime_device
 from rushes.preflight.folders import check_fixed_prompts, check_real_folder, check_suite
-from rushes.preflight.independent import check_independence
+from rushes.preflight.judges import check_dimensions_of_judges, check_independence, check_scales, check_uses_of_scores
 from rushes.preflight.local_models import check_judge_pixels, check_local_models, check_model_configs
 from rushes.preflight.measured import check_coverage, check_measurement, check_questions, check_training_clips
 from rushes.preflight.model import check_base_model, check_family, check_samplers, check_shapes, check_text_length
@@ -35,6 +35,9 @@ OF_RECIPE: Final[tuple[Check, ...]] = (
     check_coverage,
     check_measurement,
     check_judge_gradient,
+    check_dimensions_of_judges,
+    check_scales,
+    check_uses_of_scores,
     check_independence,
 )
 """What is wrong on every machine."""

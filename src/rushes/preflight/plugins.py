@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from rushes.errors import RecipeError, UserError
+from rushes.feedback import scales_of
 from rushes.findings import Checkable, Finding
 from rushes.judge.gradient import gradient_problem
 from rushes.plugins import (
@@ -41,7 +42,7 @@ def named(recipe: Recipe) -> Iterator[tuple[str, Spec, Role]]:
         ("prompts.writer", recipe.prompts.writer, WRITER),
         ("prompts.questions", recipe.prompts.questions, QUESTION_WRITER),
         ("prompts.real.source", recipe.prompts.real.source, CLIP_SOURCE),
-        ("judge.judge", recipe.judge.judge, JUDGE),
+        *((where, judge, JUDGE) for where, judge in recipe.judge.named.items()),
         ("weights.plugin", recipe.weights.plugin, WEIGHTING),
         ("train.objective", recipe.train.objective, OBJECTIVE),
         ("measure.measurer", recipe.measure.measurer, MEASURER),
@@ -70,7 +71,9 @@ def check_plugins(recipe: Recipe) -> Iterator[Finding]:
     """Every plug-in can be imported and takes its options."""
     for where, spec, role in named(recipe):
         try:
-            resolved(spec, role)
+            chosen = resolved(spec, role)
+            if role is JUDGE:
+                scales_of(chosen)
             if role is OBJECTIVE:
                 train, needs, num = recipe.train, objective_needs(recipe.train), recipe.runtime.train.num_processes
                 problem = unit_problem(train, needs, num)

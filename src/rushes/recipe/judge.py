@@ -35,6 +35,12 @@ class JudgeSpec(Spec):
     max_unscored: Share = 0.2
     """Share of unscored clips above which training is refused."""
 
+    @property
+    def named(self) -> dict[str, OneJudge]:
+        """Every judge, by the setting that names it."""
+        others = {f"judge.by_dimension.{name}": judge for name, judge in self.by_dimension.items()}
+        return {"judge.judge": self.judge, **others}
+
     def of(self, dimension: str) -> JudgeSpec:
         """The same with the judge of one dimension as the only one."""
         if not self.by_dimension:

@@ -20,6 +20,7 @@ from rushes.plain import hidden_line, names_secret
 from rushes.recipe.dimensions import probed
 from rushes.recipe.inherit import inherited
 from rushes.recipe.no_keys import check_no_keys, without_keys
+from rushes.recipe.other_names import renamed, usual_steps
 from rushes.recipe.problems import recipe_error
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.schema import find, kind_of, models_in
@@ -79,7 +80,7 @@ def parse_recipe(
     Raises:
         RecipeError: not YAML; unknown, missing, wrong or impossible settings.
     """
-    document = inherited(read_document(text, source), partial(_base_document, folder or Path()))
+    document = inherited(renamed(read_document(text, source)), partial(_base_document, folder or Path()))
     for override in overrides:
         apply_override(document, override)
     check_no_keys(document)
@@ -159,7 +160,7 @@ def _base_document(folder: Path, wanted: str) -> Document:
     """The recipe that a `from` names: packaged, or a file relative to the one that names it."""
     is_packaged = wanted in packaged_recipes()
     text, source, _ = _read(wanted if is_packaged else str(folder / wanted))
-    return read_document(text, source)
+    return renamed(read_document(text, source))
 
 
 def _unknown_name(wanted: str, names: Sequence[str]) -> RecipeError:
@@ -198,7 +199,7 @@ def apply_override(document: Document, override: str) -> None:
         RecipeError: no `=`, an empty name, a value that is not YAML, a path through a plain value.
     """
     name, equals, text = override.partition("=")
-    steps = name.strip().split(".")
+    steps = usual_steps(name.strip().split("."))
     source = f"--set {name.strip()}"  # without the value, which may be a key
     if not equals or not all(steps) or len(steps) > MAX_DEPTH:
         raise RecipeError(
@@ -229,6 +230,7 @@ def apply_override(document: Document, override: str) -> None:
     for known in [known for known in document.places if known[: len(path)] == path]:
         del document.places[known]
     document.places[path] = source
+    renamed(document)
 
 
 def _key(holder: dict[str, Value] | list[Value], step: str, source: str) -> str | int:

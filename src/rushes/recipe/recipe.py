@@ -89,12 +89,13 @@ class StagesSpec(Spec):
                 "{kind: vlm, model: {kind: transformers, ...}}), or set train.objective: {kind: online}, which needs "
                 "only scores"
             )
-        same = models_named(self.judge.judge) & models_named(self.measure.measurer)
-        if same and not self.measure.same_model_as_judge:
-            raise ValueError(
-                f"measure.measurer names the model of judge.judge, {min(same)!r}: it would measure its own rewards. "
-                "Name another model there, or set measure.same_model_as_judge: true"
-            )
+        for setting, each in self.judge.named.items():
+            same = models_named(each) & models_named(self.measure.measurer)
+            if same and not self.measure.same_model_as_judge:
+                raise ValueError(
+                    f"measure.measurer names the model of {setting}, {min(same)!r}: it would measure its own rewards. "
+                    "Name another model there, or set measure.same_model_as_judge: true"
+                )
         return self
 
 

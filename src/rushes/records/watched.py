@@ -21,8 +21,11 @@ class WatchedPrompt(Record):
 
     prompt_key: Key
     """The prompt."""
-    judge: Share | None
-    """Mean score by the training judge; None if no take was scored."""
+    judge: float | None
+    """Mean score by the training judge, 0 to 1 or in `unit`; None if no take was scored. Of a judge that gives
+    preferences, the share of comparisons with the base's takes of the same seeds that are won: 1/2 for the base."""
+    unit: Text | None = None
+    """Unit of the judge's score, in words; None for a share of 1."""
     measurer: Share | None
     """Mean score by the independent measurer; None if no take was measured."""
 
@@ -60,8 +63,17 @@ class WatchPoint(KeyedRecord):
 
     @property
     def judge(self) -> float | None:
-        """Mean score by the judge over the prompts that it scored; None if it scored none."""
-        return _mean(each.judge for each in self.prompts)
+        """Mean score by the judge over the prompts that it scored; None if it scored none, or on several scales."""
+        return _mean(each.judge for each in self.prompts) if len(self._units) == 1 else None
+
+    @property
+    def judge_unit(self) -> str | None:
+        """Unit of `judge`, in words; None for a share of 1, and where there is no such mean."""
+        return next(iter(self._units)) if len(self._units) == 1 else None
+
+    @property
+    def _units(self) -> set[str | None]:
+        return {each.unit for each in self.prompts if each.judge is not None}
 
     @property
     def measurer(self) -> float | None:

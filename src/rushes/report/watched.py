@@ -72,8 +72,14 @@ def watched_round(number: int, course: Course) -> WatchedRound:
 def _panels(course: Course) -> tuple[WatchPanel, ...]:
     """Judge and measurer on one axis, since their parting is what to look for; the others on their own."""
     base, spec = course.base, course.spec
-    drawn: tuple[tuple[str, tuple[str, ...], Kind | None, float | None], ...] = (
+    unit = next((each.judge_unit for each in (base, *course.points) if each.judge_unit), None)
+    both: tuple[tuple[str, tuple[str, ...], Kind | None, float | None], ...] = (
         ("Judge and measurer, points", ("judge", "measurer"), "judge_only", None),
+    )
+    if unit is not None:
+        both = (("Measurer, points", ("measurer",), None, None), (f"Judge, {unit}", ("judge",), "judge_only", None))
+    drawn: tuple[tuple[str, tuple[str, ...], Kind | None, float | None], ...] = (
+        *both,
         ("Diversity, points", ("diversity",), "diversity", _times(base.diversity, 1 - spec.max_diversity_loss)),
         ("Motion, levels of 255 per frame", ("motion",), "motion", _times(base.motion, 1 - spec.max_motion_loss)),
         ("Saturation, points", ("saturation",), None, None),
@@ -82,7 +88,7 @@ def _panels(course: Course) -> tuple[WatchPanel, ...]:
     known = curves(course)
     panels = []
     for title, names, kind, limit in drawn:
-        scale = 100.0 if title.endswith("points") else 1.0
+        scale = 100.0 if title.endswith(", points") and not (unit and names == ("judge",)) else 1.0
         found = [
             LossCurve(name, [step for step, _ in known[name]], [scale * value for _, value in known[name]])
             for name in names

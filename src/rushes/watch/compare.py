@@ -61,6 +61,8 @@ class Row:
     """Prompts behind it."""
     change: Change | None = None
     """By the rule of every scorecard, all rows together; None without an interval."""
+    unit: str | None = None
+    """Unit of the judge's scores, in words; None for shares of 1, and for everything else."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def compare_looks(one: Found, other: Found) -> Looks:
             before, after = ({prompt: side[name][prompt] for prompt in shared} for side in (first, second))
             tested[name] = _Tested(before, after, _compared(before, after))
     decisions = decide({name: each.comparison for name, each in tested.items()}) if tested else {}
-    rows = [each.row(name, decisions[name]) for name, each in tested.items()]
+    unit = one.point.judge_unit or other.point.judge_unit
+    rows = [each.row(name, decisions[name], unit if name == "judge" else None) for name, each in tested.items()]
     norms = [values(each.point, each.course.base)[_NORM] for each in (one, other)]
     if _NORM not in left_out:
         if norms[0] is None or norms[1] is None:
@@ -116,7 +119,7 @@ class _Tested:
     after: Values
     comparison: Comparison
 
-    def row(self, name: str, decision: Decision) -> Row:
+    def row(self, name: str, decision: Decision, unit: str | None) -> Row:
         """As it is shown."""
         gain = self.comparison.gain
         return Row(
@@ -128,12 +131,13 @@ class _Tested:
             high=gain.high,
             num_prompts=len(self.before),
             change=_CHANGES[decision.verdict],
+            unit=unit,
         )
 
 
 def _compared(before: Values, after: Values) -> Comparison:
     """Differences in shares of the largest value, so that any quantity has the range of a score's gain."""
-    scale = max(1.0, *before.values(), *after.values())
+    scale = max(1.0, *before.values(), *after.values(), *(abs(after[prompt] - before[prompt]) for prompt in before))
     found = compare_gains({"": {prompt: (after[prompt] - before[prompt]) / scale for prompt in before}})
     gain = found.gain
     scaled = gain.model_copy(update={"value": scale * gain.value, "low": scale * gain.low, "high": scale * gain.high})
@@ -226,6 +230,8 @@ def _not_comparable(one: Found, other: Found) -> dict[str, str]:
     judges, measurers = zip(*(_identities(each) for each in (one, other)), strict=True)
     if judges[0] != judges[1]:
         found["judge"] = "the two runs have different judges"
+    elif len({each.unit for side in (one, other) for each in side.point.prompts if each.judge is not None}) > 1:
+        found["judge"] = "its scores are on several scales"
     if measurers[0] != measurers[1]:
         found |= dict.fromkeys(("measurer", "diversity"), "the two runs have different measurers")
     if one.course.base.model != other.course.base.model:

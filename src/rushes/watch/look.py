@@ -14,12 +14,15 @@ from typing import Final
 
 from rushes.context import Context
 from rushes.families.models import Model
+from rushes.feedback import gives
 from rushes.generate.stage import WATCH_CLIPS, evaluation_how, watch_clips
 from rushes.generate.takes import Take, takes
 from rushes.judge.key import scoring_identity
 from rushes.judge.stage import judge
+from rushes.judge.votes import WINS
 from rushes.measure.drift import frame_stats
 from rushes.measure.stage import measurements_of, measurer_identity
+from rushes.plugins import JUDGE, resolved
 from rushes.records import (
     Clip,
     Measurement,
@@ -106,12 +109,34 @@ class Watch:
         run, groups = self.context.run, self.context.group_dimensions
         clips = watch_clips(self.context, model, self._work(model.name))
         single = [clip for clip in clips if clip.dimension not in groups]
-        scores = judge(self.context, single, WATCH_PREFIX)
+        scores = self._judged(model.name, single)
         measured = measurements_of(self.context, clips, run.table(WATCH_MEASUREMENTS, Measurement))
         make = partial(self._point, model=model, clips=single, scores=scores, measured=measured)
         work = [Work(self.key(model.name), when)]
         (point,) = advance(self.table, work, make, chunk_size=1, place=self.context.here, must_finish=True)
         return point
+
+    def _judged(self, model: str, clips: Sequence[Clip]) -> list[Score]:
+        """The judge's scores of a look's clips; where it gives preferences, the base's takes are shown beside them.
+
+        The base itself is not asked about there: against itself every model wins half.
+        """
+        voted = [clip for clip in clips if self._is_voted(clip.dimension)]
+        rated = [clip for clip in clips if not self._is_voted(clip.dimension)]
+        beside: list[Clip] = []
+        if voted and model == self.context.base.name:
+            voted = []
+        elif voted:
+            keys = [piece.key for piece in self._work(self.context.base.name)]
+            base = self.context.run.table(WATCH_CLIPS, Clip).get_many(keys).values()
+            beside = [clip for clip in base if self._is_voted(clip.dimension)]
+        own = {clip.key for clip in clips}
+        found = judge(self.context, [*beside, *voted, *rated], WATCH_PREFIX)
+        return [score for score in found if score.clip_key in own]
+
+    def _is_voted(self, dimension: str) -> bool:
+        one = self.context.recipe.judge.of(dimension).judge
+        return gives(resolved(one, JUDGE)) == "preferences" and dimension not in self.context.group_dimensions
 
     def _work(self, model: str) -> list[Work[Take]]:
         recipe, groups = self.context.recipe, self.context.group_dimensions
@@ -147,11 +172,7 @@ class Watch:
                 step=when.step,
                 asked=self.asked,
                 prompts=tuple(
-                    WatchedPrompt(
-                        prompt_key=prompt.key,
-                        judge=_mean([_value(each.outcome) for each in scores if each.prompt_key == prompt.key]),
-                        measurer=_mean([_value(each.outcome) for each in measured if each.prompt_key == prompt.key]),
-                    )
+                    self._watched(prompt, model.name, scores, measured)
                     for prompt in self.prompts
                     if prompt.dimension not in context.group_dimensions
                 ),
@@ -161,6 +182,20 @@ class Watch:
                 velocity_norm=self._velocity_norm(model),
             )
         ]
+
+    def _watched(
+        self, prompt: Prompt, model: str, scores: Sequence[Score], measured: Sequence[Measurement]
+    ) -> WatchedPrompt:
+        found = [each.outcome for each in scores if each.prompt_key == prompt.key]
+        judged, unit = _mean([_value(each) for each in found]), _unit(found)
+        if self._is_voted(prompt.dimension):
+            judged, unit = 0.5 if model == self.context.base.name else judged, WINS
+        return WatchedPrompt(
+            prompt_key=prompt.key,
+            judge=judged,
+            unit=unit,
+            measurer=_mean([_value(each.outcome) for each in measured if each.prompt_key == prompt.key]),
+        )
 
     def _velocity_norm(self, model: Model) -> float | None:
         """Root mean square of a model's velocity on the base's watch clips at fixed noise; None if it is offloaded."""
@@ -190,6 +225,10 @@ def current(run: Run) -> list[WatchPoint]:
 
 def _value(outcome: Outcome) -> float | None:
     return outcome.value if isinstance(outcome, Scored) else None
+
+
+def _unit(outcomes: Sequence[Outcome]) -> str | None:
+    return next((each.unit for each in outcomes if isinstance(each, Scored)), None)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

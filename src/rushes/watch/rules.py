@@ -8,15 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
-from typing import Literal
+from statistics import fmean, pstdev
+from typing import Final, Literal
 
+from rushes.judge.votes import WINS
 from rushes.recipe.watch import WatchSpec
 from rushes.records import WatchPoint
 from rushes.statistics.comparison import compare_gains, decide
 
 Kind = Literal["judge_only", "diversity", "motion", "norm"]
 """What an alarm is about."""
+SPREAD_RISE: Final = 0.2
+"""`watch.judge_rise` for scores on other scales than 0 to 1: standard deviations over the prompts before training."""
+_SHARES: Final = frozenset({None, WINS})
 
 
 @dataclass(frozen=True)
@@ -86,33 +90,71 @@ def _judge_only(point: WatchPoint, earlier: Sequence[WatchPoint], spec: WatchSpe
     if not known:
         return None
     best = max(known, key=lambda each: (each.measurer, -each.step))
-    judged = [
-        (a.judge, b.judge)
-        for a, b in zip(best.prompts, point.prompts, strict=True)
-        if a.judge is not None and b.judge is not None
-    ]
+    rises = _Rises.between(best, point, earlier[0])
     measured = [
         b.measurer - a.measurer
         for a, b in zip(best.prompts, point.prompts, strict=True)
         if a.measurer is not None and b.measurer is not None
     ]
-    rises = [b - a for a, b in judged]
-    if not measured or fmean(measured) > 0 or not _is_clear_rise(rises, spec.judge_rise):
+    if not measured or fmean(measured) > 0 or not rises.is_clear(spec.judge_rise):
         return None
     since = f"since step {best.step}" if best.step else "since the start"
     return Alarm(
         "judge_only",
-        f"{since}, the judge's score rose by {100 * fmean(rises):.1f} points and the measurer's changed by "
-        f"{100 * fmean(measured):+.1f}",
+        f"{since}, the judge's score rose by {rises.text} and the measurer's changed by {100 * fmean(measured):+.1f}",
     )
 
 
-def _is_clear_rise(differences: Sequence[float], least: float) -> bool:
-    """By the rule of every scorecard, as one comparison that was fixed in advance."""
-    if len(differences) < 2 or fmean(differences) < least:
-        return False
-    rise = compare_gains({"judge": {str(prompt): value for prompt, value in enumerate(differences)}})
-    return decide({"judge": rise})["judge"].verdict == "better"
+@dataclass(frozen=True)
+class _Rises:
+    """By how much the judge's scores of the same prompts rose between two looks."""
+
+    raw: tuple[float, ...]
+    """In the units of the scores."""
+    scaled: tuple[float, ...]
+    """The same; those on other scales than shares in standard deviations over the prompts before all training."""
+    units: frozenset[str | None]
+
+    @classmethod
+    def between(cls, before: WatchPoint, after: WatchPoint, base: WatchPoint) -> _Rises:
+        """The rises of the prompts that have a score at both looks."""
+        both = [
+            (b.judge - a.judge, b.unit)
+            for a, b in zip(before.prompts, after.prompts, strict=True)
+            if a.judge is not None and b.judge is not None
+        ]
+        spreads = {unit: _spread(base, unit) for _, unit in both}
+        scaled = tuple(rise / spreads[unit] for rise, unit in both)
+        return cls(tuple(rise for rise, _ in both), scaled, frozenset(spreads))
+
+    @property
+    def are_shares(self) -> bool:
+        """True for scores from 0 to 1."""
+        return self.units <= _SHARES
+
+    def is_clear(self, judge_rise: float) -> bool:
+        """By the rule of every scorecard, as one comparison that was fixed in advance."""
+        least = judge_rise if self.are_shares else SPREAD_RISE
+        if len(self.scaled) < 2 or fmean(self.scaled) < least:
+            return False
+        largest = max(1.0, *map(abs, self.scaled))
+        rise = compare_gains({"judge": {str(prompt): value / largest for prompt, value in enumerate(self.scaled)}})
+        return decide({"judge": rise})["judge"].verdict == "better"
+
+    @property
+    def text(self) -> str:
+        """The mean rise with its unit."""
+        if self.units == {None}:
+            return f"{100 * fmean(self.raw):.1f} points"
+        if len(self.units) == 1:
+            return f"{fmean(self.raw):.3g} {next(iter(self.units))}"
+        return f"{fmean(self.scaled):.2f} standard deviations"
+
+
+def _spread(base: WatchPoint, unit: str | None) -> float:
+    """What rises in a unit are divided by: 1 for shares, else the standard deviation over the base's prompts."""
+    values = [each.judge for each in base.prompts if each.judge is not None and each.unit == unit]
+    return 1.0 if unit in _SHARES or not values else pstdev(values) or 1.0
 
 
 def _drifts(point: WatchPoint, course: Course) -> tuple[Alarm | None, ...]:

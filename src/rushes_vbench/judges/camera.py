@@ -45,8 +45,8 @@ class CameraJudgeSpec(Spec):
         """Increased whenever scores change, so that old ratings are not mixed with new ones."""
         return "1"
 
-    def looks_with(self, dimension: str) -> frozenset[str]:
-        """See `rushes.findings.LooksWith`."""
+    def sees_with(self, dimension: str) -> frozenset[str]:
+        """See `rushes.feedback.Sees`."""
         return frozenset({self.tracker})
 
     def unmeasured(self, dimensions: Sequence[str]) -> dict[str, str]:

@@ -40,8 +40,8 @@ class InstanceJudgeSpec(Spec):
         """Increased whenever scores change, so that old ratings are not mixed with new ones."""
         return "1"
 
-    def looks_with(self, dimension: str) -> frozenset[str]:
-        """See `rushes.findings.LooksWith`."""
+    def sees_with(self, dimension: str) -> frozenset[str]:
+        """See `rushes.feedback.Sees`."""
         return frozenset({model_name(self.detector)})
 
     def unmeasured(self, dimensions: Sequence[str]) -> dict[str, str]:

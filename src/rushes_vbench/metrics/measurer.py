@@ -162,8 +162,8 @@ class VBenchMeasurerSpec(Spec):
         unknown = {name: f"VBench-2.0 has no dimension {name}" for name in dimensions if name not in NEEDS}
         return {name: why_missing(name, absent) for name, absent in lost.items() if absent} | unknown
 
-    def looks_with(self, dimension: str) -> frozenset[str]:
-        """See `rushes.findings.LooksWith`: what besides chat models decides a dimension's numbers."""
+    def sees_with(self, dimension: str) -> frozenset[str]:
+        """See `rushes.feedback.Sees`: what besides chat models decides a dimension's numbers."""
         fields = {
             "Camera_Motion": (self.tracker,),
             "Multi-View_Consistency": (self.tracker, self.flow),
