@@ -41,6 +41,8 @@ def reply(asked, number: int) -> object:
         return "{" + " " * (3 << 20) + "}"
     if MODE == "late" and is_first:
         return json.dumps(good(asked)) + "\n" + json.dumps(good(asked))
+    if MODE == "slow":
+        time.sleep(0.3)
     if MODE == "flood":
         sys.stderr.write("warning: slow tokenizer\n" * 40_000)
     if MODE == "echo":

@@ -19,11 +19,12 @@ from typing import IO, Final
 
 from rushes import known_keys
 from rushes.judge import guard
-from rushes.judge.talk import MAX_REPLY_BYTES, said
+from rushes.judge.talk import MAX_REPLY_BYTES, SHOWN, said
 from rushes.recipe.runtime import RewardRuntime
 
 KEPT_BYTES: Final = 8192
 """How much of the end of the standard error is kept."""
+_LAST_LINES: Final = 3
 _PIECE: Final = 65536
 _LOOK_S: Final = 1.0
 """How often it is looked at whether it still runs."""
@@ -165,9 +166,9 @@ class Child:
 
     @property
     def last_words(self) -> str:
-        """The end of its standard error: its last line that says something, fit to be shown."""
+        """The end of its standard error: the last lines that say something, fit to be shown."""
         lines = [line.strip() for line in self._errors.decode("utf-8", "replace").splitlines()]
-        return said(next((line for line in reversed(lines) if line), ""))
+        return said(" | ".join([line for line in lines if line][-_LAST_LINES:])[-SHOWN:])
 
 
 def _environment(pass_keys: tuple[str, ...]) -> dict[str, str]:

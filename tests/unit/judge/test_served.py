@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -32,8 +33,8 @@ SPEC = ServedJudgeSpec.model_validate(
 
 
 def runtime(mode: str, file: Path | None = None, **limits: object) -> RuntimeSpec:
-    words = [sys.executable, SCRIPT, mode, *([str(file)] if file else [])]
-    return RuntimeSpec.model_validate({"rewards": {"fake": {"command": " ".join(words), "start_s": 20, **limits}}})
+    command = shlex.join([sys.executable, SCRIPT, mode, *([str(file)] if file else [])])
+    return RuntimeSpec.model_validate({"rewards": {"fake": {"command": command, "start_s": 20, **limits}}})
 
 
 def requests(*texts: str) -> list[ScoreRequest]:
