@@ -33,7 +33,7 @@ KNOWS = {
     "store": "errors execute known_keys plain plugins recipe records roles",
     "llm": "errors execute known_keys recipe roles store",
     "families": "errors execute recipe records store",
-    "plan": "errors families plugins recipe records roles statistics store",
+    "plan": "errors families feedback plugins recipe records roles statistics store",
     "context": "errors execute families plan recipe records store",
     "prompts": "context dimensions errors execute llm plugins recipe records roles store",
     "generate": "context errors execute families recipe records roles store",

@@ -19,9 +19,10 @@ from rushes.families.folder import model_folder
 from rushes.families.model_size import ModelSize, read_model_size
 from rushes.families.recompute import Recompute, is_recomputed
 from rushes.plan.chat_models import ChatKind, chat_price
-from rushes.plan.counts import Kind, calls_per_clip
+from rushes.plan.counts import calls_per_clip
 from rushes.plan.gpu_memory import recompute_on
 from rushes.plan.gpus import Gpu
+from rushes.plan.kinds import Kind
 from rushes.plan.models import real_model
 from rushes.plan.prices import Price, Prices
 from rushes.plugins import num_compared
@@ -227,7 +228,7 @@ def prices_on(recipe: Recipe, arithmetic: Arithmetic, gpu: Gpu) -> Prices:
     if unit.answer is not None:
         flops["answers"] = (0, unit.answer)
     prices = {kind: Price(gpu.seconds(*each), source) for kind, each in flops.items()}
-    chat: tuple[ChatKind, ...] = ("drafts", "answers", "measurements")
+    chat: tuple[ChatKind, ...] = ("drafts", "answers", "ratings", "votes", "measurements")
     for kind in chat:
         if kind not in prices and (price := chat_price(recipe, kind, gpu)) is not None:
             prices[kind] = price

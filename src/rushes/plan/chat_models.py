@@ -13,8 +13,9 @@ from typing import Final, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
-from rushes.plan.counts import QUESTIONS_PER_PROMPT
+from rushes.feedback import gives
 from rushes.plan.gpus import Gpu
+from rushes.plan.judged import QUESTIONS_PER_PROMPT, REPLIES
 from rushes.plan.prices import Price
 from rushes.plugins import JUDGE, MEASURER, WRITER, Role, resolved
 from rushes.recipe.dimensions import probed
@@ -23,7 +24,7 @@ from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.recipe import Recipe
 from rushes.roles import Spec
 
-ChatKind = Literal["drafts", "answers", "measurements"]
+ChatKind = Literal["drafts", "answers", "ratings", "votes", "measurements"]
 """Kinds of work that a chat model may do."""
 TOKENS_PER_DRAFT: Final = 500
 """Tokens written per draft: base prompt, detailed prompt, questions, the critic's verdict. An assumption."""
@@ -31,11 +32,19 @@ FRAMES_SHOWN: Final = 12
 """Frames per clip shown to a judge if the dimension decides: about the mean over VBench-2.0 and the sandbox."""
 PATCH_PX: Final = 28
 """Side of the patch that is one token in the Qwen2.5-VL models, pixels."""
-_ROLES: Final[Mapping[ChatKind, Role]] = {"drafts": WRITER, "answers": JUDGE, "measurements": MEASURER}
+_ROLES: Final[Mapping[ChatKind, Role]] = {
+    "drafts": WRITER,
+    "answers": JUDGE,
+    "ratings": JUDGE,
+    "votes": JUDGE,
+    "measurements": MEASURER,
+}
 """The role that does each kind of work."""
 _BESIDE: Final[Mapping[ChatKind, str]] = {
     "drafts": "the writer's other work",
     "answers": "the judge's other work",
+    "ratings": "the judge's other work",
+    "votes": "the judge's other work",
     "measurements": "the measurer's other metrics",
 }
 """A plug-in's work other than its chat models'."""
@@ -73,23 +82,39 @@ class CallsChatModels(Protocol):
 
 
 def chat_price(recipe: Recipe, kind: ChatKind, gpu: Gpu) -> Price | None:
-    """One draft, answer or measurement on a GPU; None if nothing of it can be counted."""
-    uses = chat_uses(recipe, kind)
-    known = [seconds for use in uses if use.num_calls and (seconds := _seconds(use, recipe, gpu)) is not None]
+    """One draft, reply of a judge or measurement on a GPU; None if nothing of it can be counted.
+
+    Where several judges give replies of the kind, it is their mean: which dimensions are aimed at is not known yet.
+    """
+    roles = _roles(recipe, kind)
+    known: list[list[float]] = []
+    left_out: list[str] = []
+    for role in roles:
+        uses = chat_uses(recipe, role, kind)
+        each = [seconds for use in uses if use.num_calls and (seconds := _seconds(use, recipe, gpu)) is not None]
+        known += [each] if each else []
+        if isinstance(role, PluginSpec) and each:
+            left_out += [_BESIDE[kind], *(f"its {use.name}" for use in uses if parameters(use.model) is None)]
     if not known:
         return None
-    left_out = ""
-    if isinstance(_role(recipe, kind), PluginSpec):
-        lost = [f"its {use.name}" for use in uses if parameters(use.model) is None]
-        left_out = " and ".join([_BESIDE[kind], *lost])
-    return Price(sum(known), f"arithmetic on one {gpu.name}", left_out)
+    left_out += ["judges without a chat model"] if len(known) < len(roles) else []
+    seconds = sum(map(sum, known)) / len(known)
+    return Price(seconds, f"arithmetic on one {gpu.name}", " and ".join(dict.fromkeys(left_out)))
 
 
 def chat_parameters(recipe: Recipe, kind: ChatKind) -> float:
     """Parameters of the models that run on this machine and can be counted; one with two roles is loaded once."""
-    models = [use.model for use in chat_uses(recipe, kind)] or chat_models(_role(recipe, kind), _ROLES[kind])
-    local = {model for model in models if isinstance(model, LocalModelSpec)}
+    local: set[LocalModelSpec] = set()
+    for role in _roles(recipe, kind):
+        models = [use.model for use in chat_uses(recipe, role, kind)] or chat_models(role, _ROLES[kind])
+        local.update(model for model in models if isinstance(model, LocalModelSpec))
     return sum(parameters(model) or 0.0 for model in local)
+
+
+def judge_parameters(recipe: Recipe) -> float:
+    """`chat_parameters` of all judges, whatever they give: a model stays loaded when the next judge is asked."""
+    kinds: tuple[ChatKind, ...] = ("answers", "ratings", "votes")
+    return sum(chat_parameters(recipe, kind) for kind in kinds)
 
 
 def parameters(model: Spec) -> float | None:
@@ -109,13 +134,12 @@ def chat_models(spec: Spec, role: Role) -> tuple[ServerModelSpec | LocalModelSpe
     return tuple(dict.fromkeys(_named_in(resolved(spec, role))))
 
 
-def chat_uses(recipe: Recipe, kind: ChatKind) -> Sequence[ChatUse]:
-    """How the role that does this kind of work calls chat models; empty if it calls none or does not declare them.
+def chat_uses(recipe: Recipe, role: Spec, kind: ChatKind) -> Sequence[ChatUse]:
+    """How a role that does this kind of work calls chat models; empty if it calls none or does not declare them.
 
     Raises:
         RecipeError: the role is a plug-in that cannot be imported, or its options do not fit.
     """
-    role = _role(recipe, kind)
     if isinstance(role, LlmWriterSpec):
         return (ChatUse("writer", role.model, 1.0, num_tokens=TOKENS_PER_DRAFT),)
     if isinstance(role, VlmJudgeSpec | VlmMeasurerSpec):
@@ -127,10 +151,17 @@ def chat_uses(recipe: Recipe, kind: ChatKind) -> Sequence[ChatUse]:
     return spec.chat_models([dimension.name for dimension in probed(recipe.diagnose)])
 
 
-def _role(recipe: Recipe, kind: ChatKind) -> Spec:
+def _roles(recipe: Recipe, kind: ChatKind) -> list[Spec]:
+    """Who does this kind of work: one, or the judges that give such replies, each once."""
     if kind == "drafts":
-        return recipe.prompts.writer
-    return recipe.judge.judge if kind == "answers" else recipe.measure.measurer
+        return [recipe.prompts.writer]
+    if kind == "measurements":
+        return [recipe.measure.measurer]
+    found: list[Spec] = []
+    for judge in recipe.judge.named.values():
+        if REPLIES[gives(resolved(judge, JUDGE))] == kind and judge not in found:
+            found.append(judge)
+    return found
 
 
 def _named_in(value: object) -> Iterator[ServerModelSpec | LocalModelSpec]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from rushes.families.defaults import calls_per_step
 from rushes.families.folder import known_family
+from rushes.plan.judged import QUESTIONS_PER_PROMPT, Replies, about_replies
+from rushes.plan.kinds import Kind, ReplyKind, StageWork
 from rushes.plan.models import REAL_MODELS
 from rushes.plugins import objective_needs
 from rushes.recipe.base import BaseModelSpec
@@ -19,46 +20,31 @@ from rushes.recipe.dimensions import known, probed
 from rushes.recipe.prompts import CLIPS_PER_REAL_CLIP, DRAFTS_PER_EVALUATION_PROMPT
 from rushes.recipe.recipe import Recipe, as_draft
 from rushes.recipe.train import in_steps, num_own_rows
-from rushes.records import Answer, Clip, KeyedRecord, Measurement, Sample, SamplerSettings, WatchPoint
+from rushes.records import (
+    Answer,
+    Clip,
+    KeyedRecord,
+    Measurement,
+    Rating,
+    Sample,
+    SamplerSettings,
+    Vote,
+    WatchPoint,
+)
 from rushes.store.run import Run
-
-Kind = Literal["drafts", "clip_calls", "decodes", "draft_clips", "answers", "measurements", "train_clips", "encodes"]
-"""Kinds of work, each with its own price: drafts written; transformer calls for one clip while sampling (guidance needs
-two per step); clips decoded; draft clips sampled and decoded; questions answered; clips (or groups) measured; clips in
-a batch of one optimiser step; clips encoded for training."""
-
-Units = Mapping[Kind, float]
-"""An amount of work: units by kind."""
 
 _NUM_SPLITS: Final = 3
 """Splits of the held-out prompts: development, test, seen. All are written, so that none is trained on."""
-QUESTIONS_PER_PROMPT: Final = 4
-"""Approximate number of questions per prompt; the real number is known once they are written."""
-
 
 WATCH_TABLES: Final[Mapping[str, type[KeyedRecord]]] = {
     "watch_clips": Clip,
     "watch_answers": Answer,
+    "watch_ratings": Rating,
+    "watch_votes": Vote,
     "watch_measurements": Measurement,
     "watch_points": WatchPoint,
 }
 """Tables of the watch over training, each with its kind of record."""
-
-
-@dataclass(frozen=True)
-class StageWork:
-    """The work of one stage."""
-
-    stage: str
-    """Name of the stage."""
-    items: str
-    """What it produces, in words."""
-    num_items: int
-    """How many; an upper bound if the screen decides."""
-    units: Units
-    """Work by kind."""
-    tables: Mapping[str, int]
-    """Records that it adds, by table of the run; upper bounds if the screen decides."""
 
 
 def work_of(recipe: Recipe) -> tuple[StageWork, ...]:
@@ -132,13 +118,14 @@ def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork
     num_drafts += _num_watch_drafts(recipe, num_dimensions, num_groups)
     drafted: dict[Kind, float] = {} if recipe.measure.suite is not None else {"drafts": num_drafts}
     calls = calls_per_clip(recipe.measure.sampler, recipe.base)
-    num_answers = num_probes * QUESTIONS_PER_PROMPT if recipe.diagnose.choose == "picked" else 0
-    units: dict[Kind, float] = {"clip_calls": num_probes * calls, "decodes": num_probes}
-    tables = {"prompts": num_drafts, "clips": num_probes, "measurements": num_probes}
-    if num_answers:
-        units["answers"] = tables["answers"] = num_answers
+    is_judged = recipe.diagnose.choose == "picked"
+    num_prompts = num_dimensions * recipe.diagnose.num_prompts if is_judged else 0
+    names = [each.name for each in probed(recipe.diagnose)]
+    replies = about_replies(num_prompts, names, recipe.judge, recipe.diagnose.num_takes)
+    units: dict[Kind, float] = {"clip_calls": num_probes * calls, "decodes": num_probes, **replies.units}
+    tables = {"prompts": num_drafts, "clips": num_probes, "measurements": num_probes, **replies.tables()}
     units["measurements"] = num_probes
-    what = "probe clips, measured and judged" if num_answers else "probe clips, measured"
+    what = "probe clips, measured and judged" if replies.nums else "probe clips, measured"
     return StageWork("diagnose", what, num_probes, drafted | units, tables)
 
 
@@ -165,9 +152,9 @@ def _draft(recipe: Recipe) -> tuple[StageWork, ...]:
         return ()
     num_prompts = recipe.num_rounds * (recipe.prompts.num_weakness + recipe.prompts.num_caption)
     num_clips = num_prompts * recipe.generate.draft.num_takes
-    num_answers = num_clips * QUESTIONS_PER_PROMPT
-    units: dict[Kind, float] = {"draft_clips": num_clips, "answers": num_answers}
-    tables = {"draft_clips": num_clips, "draft_answers": num_answers}
+    replies = about_replies(num_prompts, _aimed(recipe), recipe.judge, recipe.generate.draft.num_takes)
+    units: dict[Kind, float] = {"draft_clips": num_clips, **replies.units}
+    tables = {"draft_clips": num_clips, **replies.tables("draft_")}
     return (StageWork("draft", "draft clips, judged", num_clips, units, tables),)
 
 
@@ -175,12 +162,16 @@ def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
     rounds = recipe.num_rounds
     num_prompts = rounds * (recipe.prompts.num_weakness + recipe.prompts.num_caption)
     num_clips = num_prompts * recipe.generate.num_takes
-    num_answers = num_clips * QUESTIONS_PER_PROMPT if recipe.generate.decode else 0
+    replies = about_replies(
+        num_prompts * recipe.generate.decode, _aimed(recipe), recipe.judge, recipe.generate.num_takes
+    )
     num_steps = rounds * _steps_per_round(recipe)
     calls = calls_per_clip(recipe.generate.sampler, recipe.base)
     units: dict[Kind, float] = {"clip_calls": num_clips * calls, "decodes": num_clips * recipe.generate.decode}
     generate = StageWork("generate", "clips at most", num_clips, units, {"clips": num_clips})
-    judge = StageWork("judge", "answers, about", num_answers, {"answers": num_answers}, {"answers": num_answers})
+    replies = replies if replies.nums else Replies({"answers": 0})
+    said = f"{' and '.join(replies.nums)}, about"
+    judge = StageWork("judge", said, sum(replies.nums.values()), replies.units, replies.tables())
     trained: dict[Kind, float] = {"train_clips": num_steps * recipe.train.batch_size}
     train = StageWork(
         "train",
@@ -202,6 +193,11 @@ def _judged_in_training(recipe: Recipe, num_steps: int) -> dict[Kind, float]:
         return {}
     num = num_steps * num_own_rows(recipe.train, needs) * (3 if needs.judge == "gradient" else 1)
     return {"decodes": num, "answers": num * QUESTIONS_PER_PROMPT}
+
+
+def _aimed(recipe: Recipe) -> list[str]:
+    """Names of the dimensions that prompts of a round may be of: the focus, where the recipe names it."""
+    return list(recipe.diagnose.focus) or [each.name for each in probed(recipe.diagnose)]
 
 
 def num_looks(recipe: Recipe) -> int:
@@ -240,20 +236,30 @@ def _watch(recipe: Recipe, num_dimensions: int, num_groups: int) -> tuple[StageW
     num_single = num * num_focus * watch.num_prompts * watch.num_takes
     num_compared = num * num_groups * watch.num_diversity_prompts
     num_clips = num_single + num_compared * recipe.measure.num_diversity_takes
-    num_answers = num_single * QUESTIONS_PER_PROMPT
+    replies = _watched_replies(recipe, num_focus * watch.num_prompts, num)
     units: dict[Kind, float] = {
         "clip_calls": num_clips * calls_per_clip(recipe.measure.sampler, recipe.base),
         "decodes": num_clips,
-        "answers": num_answers,
+        **replies.units,
         "measurements": num_single + num_compared,
     }
     tables = {
         "watch_clips": num_clips,
-        "watch_answers": num_answers,
+        **replies.tables("watch_"),
         "watch_measurements": num_single + num_compared,
         "watch_points": num,
     }
     return (StageWork("watch", f"clips in {num} looks at most", num_clips, units, tables),)
+
+
+def _watched_replies(recipe: Recipe, num_prompts: int, num: int) -> Replies:
+    """What judges say in so many looks; preferences are asked of every look but the first, beside its takes."""
+    assert recipe.watch is not None
+    names, takes = _aimed(recipe), recipe.watch.num_takes
+    own = about_replies(num * num_prompts, names, recipe.judge, takes)
+    beside = about_replies((num - 1) * num_prompts, names, recipe.judge, takes, num_models=2)
+    votes: dict[ReplyKind, int] = {"votes": beside.nums.get("votes", 0)}
+    return Replies({kind: num for kind, num in {**own.nums, **votes}.items() if num})
 
 
 def _measure(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
@@ -269,7 +275,8 @@ def _measure(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
     num_single = 2 * num_prompts * spec.num_takes
     num_compared = 2 * num_groups * spec.num_diversity_prompts
     num_clips = num_single + num_compared * spec.num_diversity_takes
-    num_answers = num_single * QUESTIONS_PER_PROMPT
+    names = _aimed(recipe) if spec.only_focus else [each.name for each in probed(recipe.diagnose)]
+    replies = about_replies(num_prompts, names, recipe.judge, spec.num_takes, num_models=2)
     return StageWork(
         "measure",
         "clips of base and tuned, measured",
@@ -277,10 +284,10 @@ def _measure(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
         {
             "clip_calls": num_clips * calls_per_clip(spec.sampler, recipe.base),
             "decodes": num_clips,
-            "answers": num_answers,
+            **replies.units,
             "measurements": num_single + num_compared,
         },
-        {"clips": num_clips, "measurements": num_single + num_compared, "answers": num_answers},
+        {"clips": num_clips, "measurements": num_single + num_compared, **replies.tables()},
     )
 
 
@@ -305,7 +312,7 @@ def units_done(run: Run, recipe: Recipe) -> dict[str, dict[Kind, float]]:
             "clip_calls": sampler_calls(clips, recipe.base),
             "decodes": sum(clip.sampler is not None and clip.video is not None for clip in clips),
         },
-        "answers": {"answers": run.answers.num_records()},
+        **_replies_done(run, ""),
         "measurements": {"measurements": run.measurements.num_records()},
         "checkpoints": {
             "train_clips": steps * recipe.train.batch_size,
@@ -314,20 +321,27 @@ def units_done(run: Run, recipe: Recipe) -> dict[str, dict[Kind, float]]:
         },
     }
     tables = run.tables()
-    apart: tuple[tuple[str, Kind], ...] = (("draft_clips", "draft_clips"), ("draft_answers", "answers"))
-    found |= {table: {kind: tables[table].num_records()} for table, kind in apart if table in tables}
+    if "draft_clips" in tables:
+        found |= {"draft_clips": {"draft_clips": tables["draft_clips"].num_records()}, **_replies_done(run, "draft_")}
     if recipe.watch is None:
         return found
-    watched, answers, measurements = (
-        run.table("watch_clips", Clip).all(),
-        run.table("watch_answers", Answer).num_records(),
-        run.table("watch_measurements", Measurement).num_records(),
-    )
+    watched = run.table("watch_clips", Clip).all()
     return found | {
         "watch_clips": {"clip_calls": sampler_calls(watched, recipe.base), "decodes": len(watched)},
-        "watch_answers": {"answers": answers},
-        "watch_measurements": {"measurements": measurements},
+        **_replies_done(run, "watch_"),
+        "watch_measurements": {"measurements": run.table("watch_measurements", Measurement).num_records()},
     }
+
+
+def _replies_done(run: Run, prefix: str) -> dict[str, dict[Kind, float]]:
+    """What judges said; a kind of reply that there is none of is left out, unless it is answers."""
+    nums: dict[Kind, int] = {
+        "answers": run.table(f"{prefix}answers", Answer).num_records(),
+        "ratings": run.table(f"{prefix}ratings", Rating).num_records(),
+        "votes": run.table(f"{prefix}votes", Vote).num_records(),
+    }
+    others = sum(nums.values()) - nums["answers"]
+    return {f"{prefix}{kind}": {kind: num} for kind, num in nums.items() if num or (kind == "answers" and not others)}
 
 
 def trained_steps(run: Run) -> int:

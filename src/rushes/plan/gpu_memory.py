@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 from rushes.families.model_size import FLOAT, ModelSize, sampling_bytes
 from rushes.families.offload import Offload, choose_offload, needed_bytes
 from rushes.families.recompute import POLICIES, SAFETY, Recompute
-from rushes.plan.chat_models import ChatKind, chat_parameters
+from rushes.plan.chat_models import chat_parameters, judge_parameters
 from rushes.plan.gpus import Gpu
 from rushes.plan.memory import (
     FIRST_USE,
@@ -20,9 +19,6 @@ from rushes.plan.memory import (
     text_bytes,
 )
 from rushes.recipe.recipe import Recipe, as_draft
-
-_CHAT: Final[dict[str, ChatKind]] = {"prompts": "drafts", "judge": "answers"}
-"""Stages whose work is done by models other than the base."""
 
 
 def gpu_peak_bytes(size: ModelSize, recipe: Recipe, stage: str, gpu: Gpu) -> tuple[float | None, Offload]:
@@ -47,8 +43,8 @@ def gpu_peak_bytes(size: ModelSize, recipe: Recipe, stage: str, gpu: Gpu) -> tup
         return gpu_train_bytes(size, recipe, "all" if asked == "auto" else asked, offload), "none"
     # The base stays loaded beside a model that writes, judges or measures here; offloaded, it is moved in only for use.
     base = FIRST_USE if offload != "none" else _resident_bytes(size, recipe)
-    if stage in _CHAT:
-        beside = chat_parameters(recipe, _CHAT[stage])
+    if stage in ("prompts", "judge"):  # their work is done by other models than the base
+        beside = judge_parameters(recipe) if stage == "judge" else chat_parameters(recipe, "drafts")
         return (base + 2 * beside, offload) if beside else (None, "none")
     generating = gpu_generate_bytes(size, as_draft(recipe) if stage == "draft" else recipe, offload)
     measuring = base + 2 * chat_parameters(recipe, "measurements") if stage in ("diagnose", "measure") else 0.0

@@ -11,7 +11,8 @@ from typing import Any, Final
 import yaml
 
 from rushes.errors import StoreError
-from rushes.plan.counts import Kind, calls_per_draft, sampler_calls
+from rushes.plan.counts import calls_per_draft, sampler_calls
+from rushes.plan.kinds import Kind
 from rushes.plan.prices import Price, Prices
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.recipe import Recipe
@@ -23,7 +24,9 @@ from rushes.store.sums import read_summed
 _DEPENDS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "drafts": ("prompts.writer",),
     "clip_calls": ("base", "shape", "generate.sampler.precision"),
-    "answers": ("judge.judge", "shape"),
+    "answers": ("judge.judge", "judge.by_dimension", "shape"),
+    "ratings": ("judge.judge", "judge.by_dimension", "shape"),
+    "votes": ("judge.judge", "judge.by_dimension", "shape"),
     "measurements": ("measure.measurer", "shape"),
     "train_clips": ("base", "shape", "train.lora", "train.precision"),
 }
@@ -33,6 +36,8 @@ _TABLE: Final[Mapping[Kind, str]] = {
     "drafts": "prompts",
     "clip_calls": "clips",
     "answers": "answers",
+    "ratings": "ratings",
+    "votes": "votes",
     "measurements": "measurements",
 }
 """The table of the cost ledger in which a kind of work is recorded; training is read from its checkpoints."""

@@ -15,9 +15,10 @@ from rushes.families.model_size import FLOAT, ModelSize, read_model_size
 from rushes.families.offload import Offload
 from rushes.families.recompute import free_main_memory
 from rushes.plan.arithmetic import arithmetic_of, prices_on
-from rushes.plan.counts import Kind, StageWork, work_of
+from rushes.plan.counts import work_of
 from rushes.plan.gpu_memory import gpu_peak_bytes
 from rushes.plan.gpus import Gpu
+from rushes.plan.kinds import Kind, StageWork
 from rushes.plan.memory import peak_bytes
 from rushes.plan.models import TEXT_WIDTH, RealModel
 from rushes.plan.prices import Prices, cost
@@ -30,7 +31,13 @@ _BYTES_PER_RECORD: Final = 1000
 _SMALLER: Final[Mapping[StoredAs, float]] = {"lossless": 3.0, "h264": 30.0}
 """Assumed compression of a stored clip relative to raw frames: less than measured on published clips of Wan
 (docs/real_models.md), since those had been compressed before."""
-_WHO: Final[Mapping[Kind, str]] = {"drafts": "the writer", "answers": "the judge", "measurements": "the measurer"}
+_WHO: Final[Mapping[Kind, str]] = {
+    "drafts": "the writer",
+    "answers": "the judge",
+    "ratings": "the judge",
+    "votes": "the judge",
+    "measurements": "the measurer",
+}
 """The role named for a kind of work whose cost is unknown."""
 
 

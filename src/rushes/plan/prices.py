@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from rushes.plan.counts import Kind, Units, work_of
+from rushes.plan.counts import work_of
+from rushes.plan.kinds import Kind, Units
 from rushes.recipe.recipe import Recipe
 
 _WITHIN: Final[Mapping[Kind, Kind]] = {"decodes": "clip_calls", "encodes": "train_clips"}

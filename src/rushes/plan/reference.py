@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from rushes.plan.arithmetic import UnitFlops, arithmetic_of, prices_on
-from rushes.plan.counts import Units
 from rushes.plan.gpus import find_gpu
+from rushes.plan.kinds import Units
 from rushes.plan.prices import cost
 from rushes.recipe.recipe import Recipe
 
@@ -23,10 +23,16 @@ _BASIS: Final[Mapping[str, str]] = {
     "clips": "transformer calls and decoding",
     "draft_clips": "transformer calls and decoding",
     "answers": "the judge's network",
+    "ratings": "the judge's network",
+    "votes": "the judge's network",
     "draft_answers": "the judge's network",
+    "draft_ratings": "the judge's network",
+    "draft_votes": "the judge's network",
     "measurements": "the chat models of the measurer",
     "watch_clips": "transformer calls and decoding",
     "watch_answers": "the judge's network",
+    "watch_ratings": "the judge's network",
+    "watch_votes": "the judge's network",
     "watch_measurements": "the chat models of the measurer",
     "checkpoints": "forward and backward passes, encoding of the clips",
 }
@@ -34,9 +40,15 @@ _BASIS: Final[Mapping[str, str]] = {
 _NO_BASIS: Final[Mapping[str, str]] = {
     "prompts": "no count: these prompts are not written by a language model",
     "answers": "this judge's arithmetic cannot be counted",
+    "ratings": "this judge's arithmetic cannot be counted",
+    "votes": "this judge's arithmetic cannot be counted",
     "draft_answers": "this judge's arithmetic cannot be counted",
+    "draft_ratings": "this judge's arithmetic cannot be counted",
+    "draft_votes": "this judge's arithmetic cannot be counted",
     "measurements": "no count: the measurer is a separate program",
     "watch_answers": "this judge's arithmetic cannot be counted",
+    "watch_ratings": "this judge's arithmetic cannot be counted",
+    "watch_votes": "this judge's arithmetic cannot be counted",
     "watch_measurements": "no count: the measurer is a separate program",
 }
 """Why nothing is counted, by table."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rushes.plan.counts import work_of
+from rushes.plan.judged import REPLIES, replies_to
 from rushes.recipe.recipe import Recipe
 from rushes.records import Prompt
 from rushes.store.events import EventLog
@@ -52,9 +53,13 @@ class Totals:
         Raises:
             KeyError: there is no such part.
         """
-        if (table, part) not in self._parts:
+        if not self.has(table, part):
             raise KeyError(f"no part {part!r} of table {table!r}; there are {sorted(self._parts)}")
         self._parts[table, part] = Total(num, True)
+
+    def has(self, table: str, part: str) -> bool:
+        """Whether the table has such a part."""
+        return (table, part) in self._parts
 
     def by_table(self) -> dict[str, Total]:
         """The total of each table; exact only where all of its parts are."""
@@ -89,7 +94,7 @@ class Forecast:
         for table in ("clips", "measurements"):
             self.totals.know(table, "diagnose", num_takes * len(probes))
         if self.recipe.diagnose.choose == "picked":
-            self.totals.know("answers", "diagnose", num_takes * _num_questions(probes))
+            self._judged("diagnose", probes, num_takes)
         self._log_changes()
 
     def comparison(self, prompts: Sequence[Prompt], groups: Collection[str]) -> None:
@@ -105,7 +110,7 @@ class Forecast:
         num_single = 2 * len(single) * spec.num_takes
         self.totals.know("clips", "measure", num_single + 2 * num_groups * spec.num_diversity_takes)
         self.totals.know("measurements", "measure", num_single + 2 * num_groups)
-        self.totals.know("answers", "measure", 2 * spec.num_takes * _num_questions(single))
+        self._judged("measure", single, spec.num_takes, num_models=2)
         self._log_changes()
 
     def real_clips(self, num: int) -> None:
@@ -139,15 +144,17 @@ class Forecast:
     def _takes(self, number: int, prompts: Sequence[Prompt]) -> None:
         generate = self.recipe.generate
         self.totals.know("clips", f"generate {number}", generate.num_takes * len(prompts))
-        num_answers = generate.num_takes * _num_questions(prompts) if generate.decode else 0
-        self.totals.know("answers", f"judge {number}", num_answers)
+        self._judged(f"judge {number}", prompts if generate.decode else (), generate.num_takes)
+
+    def _judged(self, part: str, prompts: Sequence[Prompt], num_takes: int, num_models: int = 1) -> None:
+        """What the judges will say about takes of these prompts."""
+        replies = replies_to(prompts, self.recipe.judge, num_takes, num_models)
+        for kind in REPLIES.values():
+            if replies[kind] or self.totals.has(kind, part):
+                self.totals.know(kind, part, replies[kind])
 
     def _log_changes(self) -> None:
         for table, total in self.totals.by_table().items():
             if self._logged.get(table) != total:
                 self._log.write("stage_planned", stage=table, num_total=total.num, is_exact=total.is_exact)
                 self._logged[table] = total
-
-
-def _num_questions(prompts: Sequence[Prompt]) -> int:
-    return sum(len(prompt.questions) for prompt in prompts)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from rushes.findings import Shown
 from rushes.plan.chat_models import ChatUse
-from rushes.plan.counts import QUESTIONS_PER_PROMPT
+from rushes.plan.judged import QUESTIONS_PER_PROMPT
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes_vbench.metrics.questions import QUESTION_DIMENSIONS

@@ -10,10 +10,10 @@ from rushes.errors import InputError, RecipeError
 from rushes.families.defaults import USUAL
 from rushes.judge.vlm import build_vlm_judge
 from rushes.plan.chat_models import chat_price
-from rushes.plan.counts import QUESTIONS_PER_PROMPT
 from rushes.plan.detectable import in_words
 from rushes.plan.gpu_memory import gpu_train_bytes
 from rushes.plan.gpus import find_gpu
+from rushes.plan.judged import QUESTIONS_PER_PROMPT
 from rushes.plan.models import real_model
 from rushes.plugins import MEASURER, plugin
 from rushes.prompts.objections import build_critic

@@ -51,7 +51,7 @@ def judge_is(monkeypatch: pytest.MonkeyPatch, judge: object) -> list[object]:
         built.append(judge)
         return judge
 
-    monkeypatch.setattr(arithmetic, "build_judge", build)
+    monkeypatch.setattr(arithmetic, "build_answerer", build)
     return built
 
 
