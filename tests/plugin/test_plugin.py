@@ -22,18 +22,21 @@ from rushes.judge.grade import check_unscored_share
 from rushes.judge.key import judge_name
 from rushes.judge.question_needs import QuestionNeeds, question_needs
 from rushes.judge.stage import judge
+from rushes.pipeline import improve
 from rushes.plugins import JUDGE, OBJECTIVE, WEIGHTING, build, extensions, plugin
 from rushes.preflight.plugins import check_plugins
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.load import parse_recipe
 from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.template import recipe_yaml
 from rushes.recipe.train import LoraSpec, TrainSpec
 from rushes.recipe.weights import WeightsSpec
-from rushes.records import Scored, Unscored
+from rushes.records import Sample, Scored, Unscored
 from rushes.roles import JudgeRequest, Runtime, Video
 from rushes.store.identity import content_hash
 from rushes.store.run import Run
+from rushes.testing import judge_checks
 from rushes.train.data import TrainingSet
 from rushes.train.handover import Material
 from rushes.train.lesson import Lesson, lesson_key
@@ -44,12 +47,15 @@ from tests.contract.spec import check_spec
 from tests.contract.weighting import check_weighting
 from tests.support.judged import make_clip, make_prompt, make_question
 from tests.support.sandbox_recipe import sandbox_recipe
+from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
 from tests.support.training import assignment_of, columns_of_takes, teach_alone
 
 PROJECT = Path(__file__).parent / "night_shoot"
 DARK = PluginSpec(use="night_shoot.judge:DarkJudgeSpec", options={"dark_below": 0.2})
 BEST_TAKES = PluginSpec(use="night_shoot.weighting:BestTakesSpec", options={"num_best": 1})
+REWARD = PluginSpec(use="night_shoot.reward:NightRewardSpec")
+DUEL = PluginSpec(use="night_shoot.duel:DuelSpec", options={"bias": 0.3})
 HINGE = PluginSpec(use="night_shoot.objective:HingeSpec", options={"margin": 0.3})
 JUDGE_SPEC = JudgeSpec.model_validate({"judge": DARK.model_dump()})
 WEIGHTS_SPEC = WeightsSpec.model_validate({"kind": "plugin", "plugin": BEST_TAKES.model_dump()})
@@ -103,6 +109,17 @@ class TestContracts:
             build(DARK, JUDGE, Runtime(), "judge.judge"), [JudgeRequest(video, "night", asked) for video in videos]
         )
 
+    @pytest.mark.parametrize("judge", [DARK, REWARD, DUEL], ids=lambda each: each.use)
+    def test_judges_of_each_kind(self, judge: PluginSpec) -> None:
+        spec = plugin(judge, JUDGE)
+        asked = () if judge is not DARK else (make_question("Is it dark?"),)
+        videos = [Video(np.full((3, 4, 4, 3), level, np.uint8), 8.0) for level in (10, 60, 200)]
+        requests = [JudgeRequest(video, "night", asked) for video in videos] if judge is DARK else []
+        checks = judge_checks(spec, requests)
+        assert len(checks) >= 9
+        for check in checks:
+            check()
+
     @pytest.mark.parametrize("num_best", [1, 2, 10])
     def test_weighting(self, num_best: int) -> None:
         spec = PluginSpec(use=BEST_TAKES.use, options={"num_best": num_best})
@@ -143,6 +160,42 @@ def test_a_run_judges_and_weighs_with_the_plug_in(installed: Path, tmp_path: Pat
     assert weights[0] / weights[3] == pytest.approx(p_dark(20) / (1 - p_dark(250)))
     assert sum(weights) == pytest.approx(4.0)
     assert report_weights(samples, scores, WEIGHTS_SPEC).num_weighted == 2
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(("judge", "objective"), [("night-reward", "flow"), ("duel", "dpo")])
+def test_a_run_trains_by_what_it_gives(judge: str, objective: str, tmp_path: Path) -> None:
+    """From its short name in a recipe to the scorecard, checks before the run included."""
+    base = tiny_recipe(make_tiny_wan(tmp_path / "wan"))
+    recipe = parse_recipe(
+        recipe_yaml(base),
+        source="recipe",
+        overrides=[
+            f"judge={{default: {{use: {judge}}}}}",
+            "weights={kind: exponential, temperature: 1.0}",
+            f"train.objective={{kind: {objective}}}",
+        ],
+    )
+    scorecard = improve(recipe, tmp_path / "run")
+    assert scorecard is not None
+    with Run.view(tmp_path / "run") as run:
+        ratings, votes = run.ratings.all(), run.votes.all()
+        samples = [each for each in run.read_derived("samples-0", Sample) or [] if each.source == "own"]
+        assert not run.failures() and not run.answers.num_records()
+    if judge == "duel":
+        assert not ratings and all(0 < (vote.p_first or 0) < 1 for vote in votes)
+        assert {row.judge_unit for row in scorecard.rows if row.judge_before is not None} == {
+            "share of comparisons won"
+        }
+    else:
+        darkness = [each.value for each in ratings if each.scale == "darkness" and each.value is not None]
+        assert len(darkness) == len(ratings) / 2 and all(-3 <= value <= 5 for value in darkness)
+        assert max(darkness) > 1, "no score of a judge that answers questions"
+    by_prompt: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_prompt.setdefault(sample.prompt_key, []).append(sample)
+    better = [max(takes, key=lambda each: each.score or 0.0) for takes in by_prompt.values()]
+    assert all(each.weight >= max(other.weight for other in by_prompt[each.prompt_key]) > 0 for each in better)
 
 
 @pytest.mark.usefixtures("installed")
@@ -195,6 +248,8 @@ def test_a_batch_that_would_divide_the_plug_ins_pairs_is_found_before_anything_i
 def test_the_short_names_that_the_package_offers_mean_the_same_plug_ins() -> None:
     for full, short, role in (
         (DARK, "dark", JUDGE),
+        (REWARD, "night-reward", JUDGE),
+        (DUEL, "duel", JUDGE),
         (BEST_TAKES, "best-takes", WEIGHTING),
         (HINGE, "hinge", OBJECTIVE),
     ):

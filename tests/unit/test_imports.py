@@ -39,6 +39,7 @@ KNOWS = {
     "generate": "context errors execute families recipe records roles store",
     "judge": "context errors execute families feedback findings generate known_keys llm plain plugins recipe records"
     " roles store",
+    "testing": "feedback judge plugins records roles store",
     "weights": "context errors judge plugins recipe records roles",
     "train": "context errors execute families judge plugins recipe records roles store",
     "preflight": "context dimensions errors execute families feedback findings judge llm plain plan plugins prompts"

@@ -31,7 +31,7 @@ def renamed(document: Document) -> Document:
             f"{document.place((SECTION, OTHER))}: {SECTION}.{OTHER} and {SECTION}.{USUAL} are one setting",
             expected="one of the two",
             got="both",
-            next_step=f"remove {SECTION}.{USUAL}",
+            next_step="remove judge.judge",
         )
     # In the place of the old name, so that settings keep their order.
     items: dict[str, Value] = {USUAL if name == OTHER else name: value for name, value in section.items()}

@@ -22,7 +22,7 @@ from rushes.measure.shown import shown_notes
 from rushes.plan.arithmetic import UnitFlops
 from rushes.plan.counts import units_done
 from rushes.plan.reference import reference_costs
-from rushes.plugins import JUDGE, resolved
+from rushes.plugins import JUDGE, name_of, resolved
 from rushes.prompts.clip_rows import REAL_CLIPS, ClipRow
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.recipe.recipe import Recipe
@@ -54,6 +54,7 @@ from rushes.report.data import (
 from rushes.report.examples import choose_examples
 from rushes.report.html import write_report
 from rushes.report.previews import find_previews
+from rushes.report.scales import places, same_order, scale_rows
 from rushes.report.section import Sources, sections_of
 from rushes.report.watched import training_keys, watch_notes, watched_rounds
 from rushes.roles import AccuracyRow, Tested, Video
@@ -182,7 +183,10 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         real_clips=_real_clips(recipe, run),
         judge_accuracy=_judge_accuracy(recipe),
         num_answers=len(answers),
-        num_hard_answers=num_hard(answers) if isinstance(recipe.judge.judge, VlmJudgeSpec) else 0,
+        scales=scale_rows(result.judged, result.clips, result.base, result.tuned),
+        same_order=same_order(result.judged, (*result.before, *result.after), result.clips),
+        places=places(run.votes.all()),
+        num_hard_answers=_num_hard(recipe, answers),
         agreement_before=_agreement(answers, result.before, "base"),
         agreement_after=_agreement(answers, result.after, "tuned"),
         costs=run.costs(),
@@ -304,8 +308,19 @@ def _read_curves(run: Run, ref: BlobRef | None) -> dict[str, list[tuple[int, flo
 
 
 def _judge_accuracy(recipe: Recipe) -> tuple[AccuracyRow, ...] | Missing:
-    """The judge's accuracy as measured before its release; unknown for judges without such a table."""
-    judge = resolved(recipe.judge.judge, JUDGE)
-    if not isinstance(judge, Tested):
-        return Missing("the accuracy of this judge is unknown; audit it on clips whose content is known")
-    return tuple(judge.accuracy()) or Missing("the judge has no accuracy table")
+    """The judges' accuracy as measured before their release; unknown for judges without such a table."""
+    own: list[AccuracyRow] = []
+    for name, judge in recipe.judge.by_dimension.items():
+        spec = resolved(judge, JUDGE)
+        own += [row for row in spec.accuracy() if row.dimension == name] if isinstance(spec, Tested) else []
+    default = resolved(recipe.judge.judge, JUDGE)
+    if not isinstance(default, Tested):
+        return tuple(own) or Missing("the accuracy of this judge is unknown; audit it on clips whose content is known")
+    others = [row for row in default.accuracy() if row.dimension not in recipe.judge.by_dimension]
+    return (*others, *own) or Missing("the judge has no accuracy table")
+
+
+def _num_hard(recipe: Recipe, answers: Sequence[Answer]) -> int:
+    """Answers of vision-language models without a probability."""
+    names = {name_of(each, JUDGE) for each in recipe.judge.named.values() if isinstance(each, VlmJudgeSpec)}
+    return num_hard(each for each in answers if each.judge in names)

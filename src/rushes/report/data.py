@@ -14,6 +14,7 @@ from rushes.audit.records import Audit
 from rushes.judge.agreement import Agreement
 from rushes.plan.reference import ReferenceCost
 from rushes.records import CostEntry, Focus, Outcome, Question, Rejection, RunHeader, Sample, Scorecard
+from rushes.report.scales import Places, SameOrder, ScaleRow
 from rushes.report.section import Section
 from rushes.roles import AccuracyRow
 
@@ -265,5 +266,11 @@ class ReportData:
     """What the watch saw; empty if the recipe has none."""
     num_answers: int = 0
     """Answers of the training judge."""
+    scales: Sequence[ScaleRow] = ()
+    """What judges said on scales of their own about the held-out clips; empty if all answer questions."""
+    same_order: Sequence[SameOrder] = ()
+    """How far they agree with the measurer."""
+    places: Places | None = None
+    """How much the place of a take decides preferences; None if no pair was asked in both orders."""
     num_hard_answers: int = 0
     """Those of a vision-language model that are yes or no without a probability, since its server gave none."""

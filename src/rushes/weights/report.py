@@ -17,6 +17,8 @@ from rushes.records.base import Count, Share, Text
 
 DOMINANT_TENTH: Final = 0.5
 """Share of the weight at or above which the heaviest tenth of the clips dominates."""
+MANY_SKIPPED: Final = 0.25
+"""Share of the prompts without a difference between takes from which a warning says so."""
 FLAT: Final = 0.1
 """Coefficient of variation below which weighting is nearly plain fine-tuning."""
 
@@ -177,6 +179,12 @@ def _warnings(facts: WeightReport, spec: WeightsSpec) -> tuple[str, ...]:
             f"the weights of {facts.num_scored} scored clips count like {facts.effective_size:.1f} equal ones "
             f"({facts.effective_share:.0%}, below weights.min_effective {spec.min_effective:.0%}): training will "
             "repeat few clips; generate more, or use a softer weighting"
+        )
+    num_prompts = facts.num_prompts + facts.num_prompts_skipped
+    if facts.num_prompts_skipped >= MANY_SKIPPED * num_prompts > 0:
+        found.append(
+            f"the takes of {facts.num_prompts_skipped} of {num_prompts} prompts differ by no more than the judge's "
+            "repeat error, so nothing is learned from them; generate more takes per prompt, or name another judge"
         )
     if facts.heaviest_tenth >= DOMINANT_TENTH:
         found.append(

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from numbers import Real
 
 from rushes.errors import RecipeError, TrainingError
+from rushes.judge.reward import num_skipped
 from rushes.plugins import WEIGHTING, build
 from rushes.recipe.weights import WeightsSpec
 from rushes.records import Clip, Sample, Score, Scored, Unscored
@@ -138,7 +139,9 @@ def _nothing_left(scores: Sequence[Score], num_scored: int, spec: WeightsSpec) -
             "no clip has a score, so none has a weight",
             expected="at least one scored clip",
             got=f"{len(scores)} unscored clips{_commonest_reason(scores)}",
-            next_step="correct what the reason names, or judge.judge; then run the same command again",
+            next_step="generate more takes per prompt (generate.num_takes), or name another judge in judge.judge"
+            if num_skipped(scores)
+            else "correct what the reason names, or judge.judge; then run the same command again",
         )
     ways = {
         "raw": "every score is 0; use easier prompts, or check the judge as docs/judge_audit.md shows",
