@@ -79,7 +79,8 @@ def print_synthetic(num_seeds: int, labels: Sequence[str] = LABELS) -> None:
     for harder in HARDER:
         clips = [(label, clip_of(label, seed, harder)) for label in labels for seed in range(num_seeds)]
         found = {
-            name: np.array([scores_of(clip, build_tracker(name, "", "cpu")) for _, clip in clips]) for name in TRACKERS
+            name: np.array([scores_of(clip, build_tracker(name, "", "cpu", "")) for _, clip in clips])
+            for name in TRACKERS
         }
         right = np.array([LABELS.index(label) for label, _ in clips])
         common = np.corrcoef(*(found[name].ravel() for name in TRACKERS))[0, 1]
@@ -98,7 +99,7 @@ def print_clips(paths: Sequence[Path]) -> None:
         video = read_video(path)
         for name in TRACKERS:
             start = time.process_time()
-            scores = scores_of(video, build_tracker(name, "", "cpu"))
+            scores = scores_of(video, build_tracker(name, "", "cpu", ""))
             seconds = time.process_time() - start
             said = ", ".join(
                 f"{label} {score:.2f}" for label, score in zip(LABELS, scores, strict=True) if score > 0.05

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from rushes.errors import RecipeError
 from rushes.execute.machine import check_device
@@ -21,6 +21,10 @@ from rushes_vbench.metrics.trackers import CoTracker, FlowFollower, LucasKanade
 if TYPE_CHECKING:
     from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
     from rushes_vbench.metrics.models import Detector, FaceEmbedder, FaceFinder, FeatureNet
+
+
+MEASURER_OPTIONS: Final = "measure.measurer.options"
+"""Place of the measurer's options in a recipe, for errors."""
 
 
 def build_models(spec: VBenchMeasurerSpec, runtime: Runtime) -> Models:
@@ -44,7 +48,7 @@ def build_models(spec: VBenchMeasurerSpec, runtime: Runtime) -> Models:
         text_judge=cast("TextJudge | None", _built(spec.text_judge, runtime, "reply")),
         num_told=spec.num_told,
         least_told=spec.least_told,
-        tracker=build_tracker(spec.tracker, spec.cotracker_folder, device),
+        tracker=build_tracker(spec.tracker, spec.cotracker_folder, device, MEASURER_OPTIONS),
         flow=_flow(spec, device),
         matcher=SiftRansac(),
         detector=_detector(spec, device),
@@ -80,7 +84,7 @@ def _build(spec: Spec, runtime: Runtime) -> object:
     return cast("Plugin", spec).build(runtime)
 
 
-def build_tracker(name: str, folder: str, device: str, options: str = "measure.measurer.options") -> PointTracker:
+def build_tracker(name: str, folder: str, device: str, options: str) -> PointTracker:
     """A point tracker by its name in recipes.
 
     Args:
