@@ -30,6 +30,23 @@ class AskedRow(TypedDict):
     unscored_reason: str | None
 
 
+class RatedRow(TypedDict):
+    """A judge's value on a scale of its own."""
+
+    scale: str
+    unit: str
+    value: float | None
+    unscored_reason: str | None
+
+
+class VotedRow(TypedDict):
+    """A judge's preference for this clip, which was shown first, over another take of its prompt."""
+
+    other_clip_id: str
+    p_preferred: float | None
+    unscored_reason: str | None
+
+
 class ClipRow(TypedDict):
     """A clip's row. Unknown values are null, never 0."""
 
@@ -49,12 +66,15 @@ class ClipRow(TypedDict):
     width: int
     height: int
     score: float | None
+    score_unit: str | None
     unscored_reason: str | None
     weight: float | None
     round: int | None
     sampler: str | None
     sha256: str
     answers: list[AskedRow]
+    ratings: list[RatedRow]
+    votes: list[VotedRow]
 
 
 COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
@@ -76,17 +96,26 @@ COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
     "fps": ("float64", "frames per second"),
     "width": ("int64", "pixels"),
     "height": ("int64", "pixels"),
-    "score": ("float64", "the judge's, 0 to 1; null if it gave none"),
+    "score": ("float64", "the judge's, 0 to 1 or in `score_unit`; null if it gave none"),
+    "score_unit": ("string", "unit of the score; null for 0 to 1"),
     "unscored_reason": ("string", "why it gave none"),
     "weight": ("float64", "weight in training; null if the clip was not trained on"),
     "round": ("int64", "the last round that trained on it, from 1"),
     "sampler": ("string", "the sampler's settings as JSON; null for a real clip"),
     "sha256": ("string", "hash of the frames as the run stores them"),
     "answers": ("list", "each question with the expected answer and the judge's probability of yes, 0 to 1"),
+    "ratings": ("list", "the judge's value on each of its own scales, with the unit"),
+    "votes": ("list", "the judge's probability, 0 to 1, that this clip, shown first, is better than another take"),
 }
 """Type and meaning of each column of `ClipRow`."""
 ANSWER_TYPES: Final = {"question": "string", "expected": "string", "p_yes": "float64", "unscored_reason": "string"}
 """Types of the fields of `AskedRow`."""
+LIST_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
+    "answers": ANSWER_TYPES,
+    "ratings": {"scale": "string", "unit": "string", "value": "float64", "unscored_reason": "string"},
+    "votes": {"other_clip_id": "string", "p_preferred": "float64", "unscored_reason": "string"},
+}
+"""Types of the fields of each list's rows, by column."""
 
 
 def write_lines(folder: Path, rows: Sequence[ClipRow]) -> None:
@@ -119,10 +148,10 @@ def write_split(folder: Path, rows: Sequence[ClipRow]) -> None:
 def _schema() -> pyarrow.Schema:
     import pyarrow
 
-    answer = pyarrow.struct([(name, pyarrow.type_for_alias(kind)) for name, kind in ANSWER_TYPES.items()])
+    rows = {
+        column: pyarrow.list_(pyarrow.struct([(name, pyarrow.type_for_alias(kind)) for name, kind in types.items()]))
+        for column, types in LIST_TYPES.items()
+    }
     return pyarrow.schema(
-        [
-            (name, pyarrow.list_(answer) if kind == "list" else pyarrow.type_for_alias(kind))
-            for name, (kind, _) in COLUMNS.items()
-        ]
+        [(name, rows[name] if kind == "list" else pyarrow.type_for_alias(kind)) for name, (kind, _) in COLUMNS.items()]
     )

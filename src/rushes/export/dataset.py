@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from rushes.errors import StoreError, command
-from rushes.export.columns import AskedRow, ClipRow, write_lines, write_split
+from rushes.export.columns import AskedRow, ClipRow, RatedRow, VotedRow, write_lines, write_split
 from rushes.export.dataset_card import render_dataset_card
 from rushes.export.folder import new_folder
 from rushes.export.source import SHORT
-from rushes.records import Answer, Clip, Prompt, Sample, Score, Scored
+from rushes.records import Answer, Clip, Prompt, Rating, Sample, Score, Scored, Vote
 from rushes.store.run import Run
 from rushes.store.video import write_video
 
+Reply = TypeVar("Reply", Answer, Rating, Vote)
 Which = Literal["trained", "generated", "held_out", "all"]
 """`trained`: the clips of the training data, with their weights, real clips too; `generated`: all clips of training
 prompts; `held_out`: those of the final comparison; `all`: every clip of the run."""
@@ -30,6 +31,15 @@ class _Uses:
     """By clip: the last round that trained on it, from 1, and its weight in that round."""
     scores: Mapping[str, Score]
     """The judge's, by clip."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the judges said, by clip; a vote by the clip that was shown first."""
+
+    answers: Mapping[str, Sequence[Answer]] = field(default_factory=dict[str, Sequence[Answer]])
+    ratings: Mapping[str, Sequence[Rating]] = field(default_factory=dict[str, Sequence[Rating]])
+    votes: Mapping[str, Sequence[Vote]] = field(default_factory=dict[str, Sequence[Vote]])
 
 
 def export_dataset(
@@ -62,14 +72,14 @@ def export_dataset(
             got=f"{run.clips.num_records()} clips in all, {len(uses.samples)} of them trained on",
             next_step=f"see the run's progress: {command('status', run.home)}; or use --clips all",
         )
-    answers = _by_clip(run.answers.all())
+    said = Said(_by_clip(run.answers.all()), _by_clip(run.ratings.all()), _by_clip(run.votes.all()))
     with new_folder(target) as folder:
         rows: list[ClipRow] = []
         for number, clip in enumerate(clips, start=1):
             prompt = prompts[clip.prompt_key]
             name = f"{_split_of(prompt)}/{clip.key[: 2 * SHORT]}.mp4"
             write_video(folder / name, run.blobs.read_video(clip.frames), clip.fps, lossless=lossless)
-            rows.append(clip_row(name, clip, prompt, uses.samples, uses.scores, answers))
+            rows.append(clip_row(name, clip, prompt, uses.samples, uses.scores, said))
             on_clip(number, len(clips))
         write_lines(folder, rows)
         num_clips = Counter(row["split"] for row in rows)
@@ -96,7 +106,7 @@ def clip_row(
     prompt: Prompt,
     samples: Mapping[str, tuple[int, Sample]],
     scores: Mapping[str, Score],
-    answers: Mapping[str, Sequence[Answer]],
+    said: Said,
 ) -> ClipRow:
     """One clip with everything that the run records about it."""
     number, sample = samples.get(clip.key, (None, None))
@@ -119,6 +129,7 @@ def clip_row(
         width=clip.width_px,
         height=clip.height_px,
         score=outcome.value if isinstance(outcome, Scored) else None,
+        score_unit=outcome.unit if isinstance(outcome, Scored) else None,
         unscored_reason=None if is_scored or outcome is None else getattr(outcome, "reason", None),
         weight=sample.weight if sample is not None else None,
         round=number,
@@ -131,7 +142,15 @@ def clip_row(
                 p_yes=answer.p_yes,
                 unscored_reason=answer.unscored_reason,
             )
-            for answer in answers.get(clip.key, ())
+            for answer in said.answers.get(clip.key, ())
+        ],
+        ratings=[
+            RatedRow(scale=each.scale, unit=each.unit, value=each.value, unscored_reason=each.unscored_reason)
+            for each in said.ratings.get(clip.key, ())
+        ],
+        votes=[
+            VotedRow(other_clip_id=each.other_key, p_preferred=each.p_first, unscored_reason=each.unscored_reason)
+            for each in said.votes.get(clip.key, ())
         ],
     )
 
@@ -162,8 +181,8 @@ def _chosen(clips: Iterable[Clip], prompts: Mapping[str, Prompt], uses: _Uses, w
     return wanted if which == "trained" else [clip for clip in wanted if clip.video is not None] or wanted
 
 
-def _by_clip(answers: Iterable[Answer]) -> dict[str, list[Answer]]:
-    found: dict[str, list[Answer]] = {}
-    for answer in answers:
-        found.setdefault(answer.clip_key, []).append(answer)
+def _by_clip(replies: Iterable[Reply]) -> dict[str, list[Reply]]:
+    found: dict[str, list[Reply]] = {}
+    for reply in replies:
+        found.setdefault(reply.clip_key, []).append(reply)
     return found

@@ -65,8 +65,9 @@ def check_questions(recipe: Recipe) -> Iterator[Finding]:
     if not isinstance(writer, LlmWriterSpec) or recipe.prompts.questions is not None:
         return
     judged = recipe.generate.decode and recipe.weights.kind != "uniform"
-    if judged and isinstance(recipe.judge.judge, VlmJudgeSpec):
-        yield _no_questions(writer, "judge.judge", "the judge scores no clip")
+    for setting, judge in recipe.judge.named.items():
+        if judged and isinstance(judge, VlmJudgeSpec):
+            yield _no_questions(writer, setting, "the judge scores no clip")
     if recipe.measure.suite is None and isinstance(recipe.measure.measurer, VlmMeasurerSpec):
         yield _no_questions(writer, "measure.measurer", "the measurer measures no clip")
 

@@ -14,8 +14,8 @@ import yaml
 
 from rushes.errors import InputError, StoreError
 from rushes.export import columns
-from rushes.export.columns import ANSWER_TYPES, COLUMNS, AskedRow, ClipRow
-from rushes.export.dataset import clip_row, export_dataset
+from rushes.export.columns import COLUMNS, LIST_TYPES, AskedRow, ClipRow, RatedRow, VotedRow
+from rushes.export.dataset import Said, clip_row, export_dataset
 from rushes.records import Sample, Score, Scored
 from rushes.store.run import Run
 from rushes.store.video import read_video
@@ -126,7 +126,10 @@ def test_without_pyarrow_the_splits_are_json_and_the_card_tells(
 def test_the_card_explains_every_column_and_leaves_the_licence_open(everything: Path) -> None:
     _, header, text = (everything / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     assert "license" not in yaml.safe_load(header) and "# license:" in header
-    assert COLUMNS.keys() == get_type_hints(ClipRow).keys() and ANSWER_TYPES.keys() == get_type_hints(AskedRow).keys()
+    rows = {"answers": AskedRow, "ratings": RatedRow, "votes": VotedRow}
+    assert COLUMNS.keys() == get_type_hints(ClipRow).keys() and LIST_TYPES.keys() == rows.keys()
+    for column, row in rows.items():
+        assert COLUMNS[column][0] == "list" and LIST_TYPES[column].keys() == get_type_hints(row).keys()
     assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == list(COLUMNS)
     clips = Counter(row["split"] for row in rows_in(everything))
     assert all(f"- `{split}`: {number} clip" in text for split, number in clips.items())
@@ -146,11 +149,11 @@ def test_lossless_keeps_every_pixel(lora_home: Path, tmp_path: Path) -> None:
 def test_what_is_not_known_is_null() -> None:
     prompt = make_prompt("a")
     clip = make_clip(prompt)
-    row = clip_row("clips/a.mp4", clip, prompt, {}, {}, {})
+    row = clip_row("clips/a.mp4", clip, prompt, {}, {}, Said())
     assert row["score"] is row["weight"] is row["round"] is row["unscored_reason"] is None
-    unscored = clip_row("clips/a.mp4", clip, prompt, {}, {clip.key: make_score(clip, None)}, {})
+    unscored = clip_row("clips/a.mp4", clip, prompt, {}, {clip.key: make_score(clip, None)}, Said())
     assert unscored["score"] is None and unscored["unscored_reason"] == "no idea"
-    zero = clip_row("clips/a.mp4", clip, prompt, {}, {clip.key: make_score(clip, 0.0)}, {})
+    zero = clip_row("clips/a.mp4", clip, prompt, {}, {clip.key: make_score(clip, 0.0)}, Said())
     assert zero["score"] == 0.0 and zero["unscored_reason"] is None
 
 
