@@ -25,6 +25,9 @@ from rushes.roles import Failed, Spec, Video
 
 Gives = Literal["answers", "scores", "preferences"]
 """What a judge gives: probabilities of yes to questions; values on named scales; preferences between two takes."""
+SHARE: Final = "share from 0 to 1"
+"""Unit of a scale like that of answers. Where all scales of a judge that count have it, its scores are shares too: they
+need not be standardised, and mix with answers of other judges."""
 KINDS: Final[tuple[Gives, ...]] = get_args(Gives)
 
 

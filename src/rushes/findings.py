@@ -75,6 +75,14 @@ class Covers(Protocol):
         ...
 
 
+def model_name(name: str) -> str:
+    """A model's name without owner, folder and revision, in lower case: what `rushes.feedback.Sees` says of it.
+
+    A folder, a Hub id and a server's name for the same weights usually end alike.
+    """
+    return name.partition("@")[0].rstrip("/").rpartition("/")[2].casefold()
+
+
 @runtime_checkable
 class OfSuite(Protocol):
     """A measurer's Spec that scores only clips of a suite's own prompts."""

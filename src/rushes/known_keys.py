@@ -55,6 +55,11 @@ def hidden_parts(text: str) -> str:
     return _MASKED.sub("***", text)
 
 
+def names() -> frozenset[str]:
+    """The environment variables that hold keys: those with the name of one, and those that were read for a server."""
+    return frozenset(name for name in os.environ if _NAME_OF_KEY.search(name.upper())) | frozenset(_known.values())
+
+
 def _all() -> Mapping[str, str]:
     return {**_in_environment(), **_known}
 

@@ -17,6 +17,7 @@ from rushes.cli.main import main
 from rushes.context import executor_of
 from rushes.families.folder import family_of
 from rushes.families.load import load_family
+from rushes.judge.reward_server import reward_server
 from rushes.llm.connect import connect
 from rushes.llm.ledger import Ledger
 from rushes.llm.server_key import secret_from
@@ -211,6 +212,14 @@ def test_define_the_server() -> None:
     assert connect(spec, runtime)
     near = ServerModelSpec(server="eye", model="m")
     assert connect(near.model_copy(update={"server": meant(step_of(lambda: connect(near, runtime)))}), runtime)
+
+
+def test_define_the_reward_server() -> None:
+    step = step_of(lambda: reward_server("eyes", RuntimeSpec()))
+    (setting,) = [word for word in shlex.split(step) if word.startswith("runtime.")]
+    runtime = read(SANDBOX, setting).runtime
+    assert reward_server("eyes", runtime).command == "python my_server.py"
+    assert meant(step_of(lambda: reward_server("eye", runtime))) == "eyes"
 
 
 def test_give_the_key_or_say_that_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

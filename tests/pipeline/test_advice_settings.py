@@ -45,7 +45,7 @@ from rushes.train.draw import units_of
 from rushes.train.optimizer import make_optimizer
 from rushes.weights.weigh import weights_of
 from rushes_sandbox.real_clips import sandbox_real_clips
-from rushes_vbench.metrics.build import _anomaly, _flow, _tracker
+from rushes_vbench.metrics.build import MEASURER_OPTIONS, _anomaly, _flow, build_tracker
 from tests.support.advice import how_covered
 from tests.support.followed import printed_step, ways_in
 from tests.support.suite import write_suite
@@ -240,7 +240,9 @@ CASES = [
         "raft", [SCORER % "flow: raft", *VBENCH], vbench(lambda spec: _flow(spec, "cpu")), lambda: not has_torchvision()
     ),
     Case(
-        "tracker without folder", [SCORER % "tracker: cotracker2", *VBENCH], vbench(lambda spec: _tracker(spec, "cpu"))
+        "tracker without folder",
+        [SCORER % "tracker: cotracker2", *VBENCH],
+        vbench(lambda spec: build_tracker(spec.tracker, spec.cotracker_folder, "cpu", MEASURER_OPTIONS)),
     ),
     Case("anomaly", [SCORER % "anomaly: nowhere", *VBENCH], vbench(lambda spec: _anomaly(spec, None, "cpu"))),
     Case("square", ["shape.width_px=80"], lambda r: sandbox_real_clips(1, 0, None, r.shape)),

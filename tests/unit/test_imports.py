@@ -37,14 +37,15 @@ KNOWS = {
     "context": "errors execute families plan recipe records store",
     "prompts": "context dimensions errors execute llm plugins recipe records roles store",
     "generate": "context errors execute families recipe records roles store",
-    "judge": "context errors execute families feedback findings generate llm plugins recipe records roles store",
+    "judge": "context errors execute families feedback findings generate known_keys llm plain plugins recipe records"
+    " roles store",
     "testing": "feedback judge plugins records roles store",
     "weights": "context errors judge plugins recipe records roles",
     "train": "context errors execute families judge plugins recipe records roles store",
     "preflight": "context dimensions errors execute families feedback findings judge llm plain plan plugins prompts"
     " recipe records roles store train",
-    "measure": "context display errors execute families findings generate judge plan plugins recipe records roles"
-    " statistics store",
+    "measure": "context display errors execute families feedback findings generate judge plan plugins recipe records"
+    " roles statistics store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
     "watch": "context errors families feedback generate judge measure plugins recipe records statistics store train",
     "audit": "display errors execute feedback judge known_keys plain plugins prompts recipe records roles statistics"

@@ -48,7 +48,7 @@ class Case:
     """Returns the pixels."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Shown(JudgeRequest):
     """What a judge sees, with the unchanged clip beside it, for judges that compare."""
 

@@ -9,9 +9,9 @@ from functools import partial
 
 from rushes.errors import RecipeError
 from rushes.execute.batch import batch_or_alone
-from rushes.feedback import Scale, ScoreJudge, ScoreRequest, scales_of
+from rushes.feedback import SHARE, Scale, ScoreJudge, ScoreRequest, gives, scales_of
 from rushes.judge.asking import Asking
-from rushes.judge.check import checked_values
+from rushes.judge.check import CheckedValue, checked_values
 from rushes.judge.key import rating_key
 from rushes.plugins import JUDGE, resolved
 from rushes.recipe.judge import JudgeSpec
@@ -68,6 +68,8 @@ def _rating(piece: Work[Rated], given: object, scales: tuple[Scale, ...], name: 
         return given
     scale = piece.payload.scale
     found = checked_values(given, [each.name for each in scales])[scale.name]
+    if scale.unit == SHARE and found.value is not None and not 0.0 <= found.value <= 1.0:
+        found = CheckedValue(None, f"the value on {scale.name} must be from 0 to 1, got {found.value!r}")
     return Rating(
         key=piece.key,
         clip_key=piece.payload.clip.key,
@@ -111,7 +113,7 @@ def outcome_of_values(ratings: Mapping[str, Rating], counting: Mapping[str, floa
     if missing:
         return Unscored(reason=f"no value on {len(missing)} of {len(counting)} scales: {'; '.join(missing)}")
     rated = [ratings[name] for name in counting]
-    parts = tuple(Part(name=x.scale, value=x.value, unit=x.unit) for x in rated if x.value is not None)
+    parts = tuple(Part(name=x.scale, value=x.value, unit=_unit(x)) for x in rated if x.value is not None)
     units = {part.unit for part in parts}
     total = math.fsum(counting.values())
     return Scored(
@@ -119,6 +121,24 @@ def outcome_of_values(ratings: Mapping[str, Rating], counting: Mapping[str, floa
         unit=units.pop() if len(units) == 1 else f"mean of {', '.join(counting)}",
         parts=parts,
     )
+
+
+def gives_shares(spec: JudgeSpec) -> bool:
+    """Whether the scores of a judge are from 0 to 1: it gives answers, or values on scales that all are shares.
+
+    Raises:
+        RecipeError: see `weights_of_scales`.
+    """
+    judge = resolved(spec.judge, JUDGE)
+    if gives(judge) != "scores":
+        return gives(judge) == "answers"
+    units = {scale.name: scale.unit for scale in scales_of(judge)}
+    return all(units[name] == SHARE for name in weights_of_scales(spec))
+
+
+def _unit(rating: Rating) -> str | None:
+    """The unit of a part: None for a share, as in the parts of answers."""
+    return None if rating.unit == SHARE else rating.unit
 
 
 def weights_of_scales(spec: JudgeSpec) -> dict[str, float]:

@@ -36,11 +36,17 @@ def open_client(server: ServerRuntime, secret: Secret) -> openai.AsyncOpenAI:
         api_key=secret.value or "none",
         timeout=server.timeout_s,
         max_retries=0,
-        http_client=_bounded_client(server.timeout_s),
+        http_client=bounded_client(server.timeout_s),
     )
 
 
-def _bounded_client(timeout_s: float) -> Any:
+def bounded_client(timeout_s: float, *, goes_by_proxy: bool = True) -> Any:
+    """An `httpx2.AsyncClient` that follows no redirect and reads no body beyond `MAX_REPLY_BYTES`.
+
+    Args:
+        timeout_s: longest wait for a connection or a piece of a reply.
+        goes_by_proxy: False ignores the proxies that the environment names, for addresses of this machine.
+    """
     import httpx2
     import openai
 
@@ -60,7 +66,7 @@ def _bounded_client(timeout_s: float) -> Any:
             headers = [(name, value) for name, value in response.headers.items() if name not in _OF_TRANSFER]
             return httpx2.Response(response.status_code, headers=headers, content=bytes(body), request=request)
 
-    return Bounded(timeout=timeout_s, verify=_certificates())
+    return Bounded(timeout=timeout_s, verify=_certificates(), trust_env=goes_by_proxy)
 
 
 @cache

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from rushes.errors import UserError, nearest
 from rushes.feedback import gives, scales_of, sees_with
 from rushes.findings import Finding
-from rushes.judge.ratings import weights_of_scales
+from rushes.judge.ratings import gives_shares, weights_of_scales
 from rushes.plugins import JUDGE, MEASURER, objective_needs, resolved
 from rushes.recipe.dimensions import known
+from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.recipe import Recipe
 from rushes.roles import Spec
 
@@ -67,9 +68,8 @@ def check_scales(recipe: Recipe) -> Iterator[Finding]:
             )
     for setting, spec in judges.items():
         if gives(spec) == "scores":
-            alone: dict[str, object] = {"judge": recipe.judge.named[setting], "by_dimension": {}}
             try:
-                weights_of_scales(recipe.judge.model_copy(update=alone))
+                weights_of_scales(alone(setting, recipe))
             except UserError as error:
                 yield Finding.of(setting, error)
 
@@ -84,12 +84,15 @@ def check_uses_of_scores(recipe: Recipe) -> Iterator[Finding]:
         return
     if needs.judge != "none" and len(judges) > 1:
         yield _asked_in_training("asks one judge in training, and the recipe has several", "judge.by_dimension: {}")
+    if others and needs.judge != "none" and recipe.generate.decode:
+        setting, spec = next(iter(others.items()))
+        told = f"{setting} gives {gives(spec)}"
+        yield _asked_in_training(f"asks its judge questions in training, and {told}", "a judge that answers questions")
+    others = {setting: spec for setting, spec in others.items() if not _gives_shares(setting, recipe)}
     if not others or not recipe.generate.decode:
         return
     setting, spec = next(iter(others.items()))
     told = f"{setting} gives {gives(spec)}"
-    if needs.judge != "none":
-        yield _asked_in_training(f"asks its judge questions in training, and {told}", "a judge that answers questions")
     if recipe.weights.kind in ("raw", "filter"):
         yield Finding(
             "weights.kind",
@@ -115,6 +118,18 @@ def check_uses_of_scores(recipe: Recipe) -> Iterator[Finding]:
             got="draft takes",
             next_step="--set generate.draft=null",
         )
+
+
+def _gives_shares(setting: str, recipe: Recipe) -> bool:
+    try:
+        return gives_shares(alone(setting, recipe))
+    except UserError:  # see `check_scales`
+        return True
+
+
+def alone(setting: str, recipe: Recipe) -> JudgeSpec:
+    """The recipe's settings with one of its judges as the only one."""
+    return recipe.judge.model_copy(update={"judge": recipe.judge.named[setting], "by_dimension": {}})
 
 
 def _asked_in_training(problem: str, expected: str) -> Finding:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal
+import shlex
+from ipaddress import ip_address
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from rushes.records.base import Count, Size
 from rushes.roles import Runtime
@@ -59,6 +62,68 @@ class ServerRuntime(Runtime):
                 "not the key itself"
             )
         return name
+
+
+_VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]{0,63}$")]
+
+
+class RewardRuntime(Runtime):
+    """A reward server: a reward model in a process of its own, or behind an address of this machine.
+
+    docs/reward_servers.md has its protocol.
+    """
+
+    command: str | None = None
+    """How to start it, in one line: `envs/videoalign/bin/python videoalign.py --folder VideoAlign`. No shell reads it;
+    quotes keep words together. The run starts it when it needs it, and it ends with the run."""
+    url: str | None = None
+    """Address of one that runs already, on this machine: http://127.0.0.1:8090. It is sent the paths of files."""
+    key_env: _VariableName | None = None
+    """Name of the environment variable that holds the key for `url`, never the key itself; null if it needs none."""
+    start_s: Annotated[float, Field(gt=0)] = 1800.0
+    """Longest wait for its greeting, seconds: it may load weights first."""
+    timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    """Longest wait for one reply, seconds."""
+    pass_keys: tuple[_VariableName, ...] = ()
+    """Environment variables with keys that `command` gets, such as HF_TOKEN; others that hold keys are withheld."""
+
+    @field_validator("url")
+    @classmethod
+    def _on_this_machine(cls, url: str | None) -> str | None:
+        # The value is not in the message: it may hold a password.
+        if url is None:
+            return None
+        if not _URL.fullmatch(url) or not _is_loopback(urlsplit(url).hostname):
+            raise ValueError(
+                "url must look like http://127.0.0.1:8090, an address of this machine, without user name or password: "
+                "clips are sent as paths of files"
+            )
+        return url.rstrip("/")
+
+    @field_validator("command")
+    @classmethod
+    def _has_words(cls, command: str | None) -> str | None:
+        if command is not None:
+            try:
+                words = shlex.split(command)
+            except ValueError as error:
+                raise ValueError(f"command cannot be split into words: {error}") from None
+            if not words:
+                raise ValueError("command must name a program")
+        return command
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.command is None) == (self.url is None):
+            raise ValueError("set exactly one of command and url")
+        return self
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 TrackerName = Literal["none", "tensorboard", "trackio", "wandb"]
@@ -136,6 +201,8 @@ class RuntimeSpec(Runtime):
     code that you have read."""
     servers: dict[str, ServerRuntime] = Field(default_factory=dict)
     """OpenAI-compatible servers, by the names that writers and judges refer to; nothing is sent anywhere else."""
+    rewards: dict[str, RewardRuntime] = Field(default_factory=dict)
+    """Reward servers, by the names that judges and measurers refer to."""
     cache_folder: str | None = None
     """Folder for the replies of language models and their cost; null for the run's own folder."""
     train: TrainRuntime = TrainRuntime()

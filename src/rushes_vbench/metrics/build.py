@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from rushes.errors import RecipeError
 from rushes.execute.machine import check_device
@@ -16,11 +16,15 @@ from rushes_vbench.metrics.identity import SAME
 from rushes_vbench.metrics.models import AnomalyClassifier, Flow, PointTracker, TextJudge, VideoTeller
 from rushes_vbench.metrics.motion_models import DenseInverseSearch, Raft, SiftRansac
 from rushes_vbench.metrics.scorer import Models
-from rushes_vbench.metrics.trackers import CoTracker, LucasKanade
+from rushes_vbench.metrics.trackers import CoTracker, FlowFollower, LucasKanade
 
 if TYPE_CHECKING:
     from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
     from rushes_vbench.metrics.models import Detector, FaceEmbedder, FaceFinder, FeatureNet
+
+
+MEASURER_OPTIONS: Final = "measure.measurer.options"
+"""Place of the measurer's options in a recipe, for errors."""
 
 
 def build_models(spec: VBenchMeasurerSpec, runtime: Runtime) -> Models:
@@ -44,7 +48,7 @@ def build_models(spec: VBenchMeasurerSpec, runtime: Runtime) -> Models:
         text_judge=cast("TextJudge | None", _built(spec.text_judge, runtime, "reply")),
         num_told=spec.num_told,
         least_told=spec.least_told,
-        tracker=_tracker(spec, device),
+        tracker=build_tracker(spec.tracker, spec.cotracker_folder, device, MEASURER_OPTIONS),
         flow=_flow(spec, device),
         matcher=SiftRansac(),
         detector=_detector(spec, device),
@@ -80,16 +84,29 @@ def _build(spec: Spec, runtime: Runtime) -> object:
     return cast("Plugin", spec).build(runtime)
 
 
-def _tracker(spec: VBenchMeasurerSpec, device: str) -> PointTracker:
-    if spec.tracker == "lucas_kanade":
+def build_tracker(name: str, folder: str, device: str, options: str) -> PointTracker:
+    """A point tracker by its name in recipes.
+
+    Args:
+        name: `lucas_kanade`, `dense_flow`, `cotracker2` or `cotracker3_offline`.
+        folder: a clone of co-tracker with its weights, for those two.
+        device: where they run.
+        options: place in the recipe of the options that name it, for errors.
+
+    Raises:
+        UserError: what it needs is missing.
+    """
+    if name == "lucas_kanade":
         return LucasKanade()
-    if not spec.cotracker_folder:
+    if name == "dense_flow":
+        return FlowFollower(DenseInverseSearch())
+    if not folder:
         raise RecipeError(
-            f"the tracker {spec.tracker} needs cotracker_folder",
+            f"the tracker {name} needs cotracker_folder",
             next_step="git clone https://github.com/facebookresearch/co-tracker, put the weights into its folder "
-            "checkpoints, then --set measure.measurer.options.cotracker_folder=co-tracker",
+            f"checkpoints, then --set {options}.cotracker_folder=co-tracker",
         )
-    return CoTracker(spec.cotracker_folder, spec.tracker, device)
+    return CoTracker(folder, name, device, options)
 
 
 def _flow(spec: VBenchMeasurerSpec, device: str) -> Flow:

@@ -130,18 +130,27 @@ def camera_path(stretches: Sequence[Stretch], duration_s: float, m_px: float) ->
     )
 
 
-def path_labels(path: CameraPath) -> frozenset[str]:
-    """The camera moves that a path shows; {"static"} for a still camera, empty for a move without a name.
+def strengths(path: CameraPath) -> dict[str, float]:
+    """How strongly each motion shows, shares of m per second: one of each pair of directions, and `orbits`, the shear.
 
-    A move counts if it is fast enough to be intended and not a side effect of a stronger one. Zoom is compared by its
-    effect halfway to the edge. In an orbit the shear is stronger than any other motion; then pan is not counted.
+    Zoom is compared by its effect halfway to the edge.
     """
-    strength = {
+    return {
         "pan_left" if path.right > 0 else "pan_right": abs(path.right),
         "tilt_up" if path.down > 0 else "tilt_down": abs(path.down),
         "zoom_in" if path.grow > 0 else "zoom_out": abs(path.grow) / 2,
+        "orbits": abs(path.shear) * _BAND,
     }
-    parting = abs(path.shear) * _BAND
+
+
+def path_labels(path: CameraPath) -> frozenset[str]:
+    """The camera moves that a path shows; {"static"} for a still camera, empty for a move without a name.
+
+    A move counts if it is fast enough to be intended and not a side effect of a stronger one, by `strengths`. In an
+    orbit the shear is stronger than any other motion; then pan is not counted.
+    """
+    strength = strengths(path)
+    parting = strength.pop("orbits")
     orbits = parting > max(SLOWEST_ORBIT_PER_S, *strength.values())
     strongest = max(*strength.values(), parting if orbits else 0.0)
     found = {label for label, value in strength.items() if value >= max(SLOWEST_PER_S, MINOR * strongest)}

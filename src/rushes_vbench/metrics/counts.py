@@ -62,15 +62,14 @@ def _hits(found: Sequence[Box], expected: Mapping[str, int]) -> int:
     return sum(sure.count(name) == number for name, number in expected.items())
 
 
-def right_counts(frames_THWC: Frames, reference: str, detector: Detector) -> float:
+def right_counts(frames_THWC: Frames, expected: Mapping[str, int], detector: Detector) -> float:
     """`count_share` of a clip, over frames spread evenly.
 
     Args:
         frames_THWC: the clip.
-        reference: from the suite, see `expected_counts`.
+        expected: how many of what, at least one.
         detector: finds things by name.
     """
-    expected = expected_counts(reference)
     frames = frames_THWC[spread_once(len(frames_THWC), NUM_FRAMES)]
     return count_share([detector.detect(frame, list(expected)) for frame in frames], expected)
 

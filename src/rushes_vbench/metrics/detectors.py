@@ -42,12 +42,13 @@ class ZeroShotDetector:
     Args:
         model: folder of the model, or its name in transformers' cache.
         device: "cpu", "cuda", ...
+        options: place in the recipe of the options that name it, for errors.
 
     Raises:
         InputError: there is no such model.
     """
 
-    def __init__(self, model: str, device: str = "cpu") -> None:
+    def __init__(self, model: str, device: str = "cpu", options: str = "measure.measurer.options") -> None:
         from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
         try:
@@ -58,7 +59,7 @@ class ZeroShotDetector:
                 f"the detector cannot be loaded: {error}",
                 expected="a zero-shot detector of transformers",
                 got=model,
-                next_step=f"{DETECTOR_INSTALL}, then --set measure.measurer.options.detector=owlv2",
+                next_step=f"{DETECTOR_INSTALL}, then --set {options}.detector=owlv2",
             ) from error
         self._by_name = self._model.config.model_type in _SPEAKS_OF_PHRASES
         self._device = device

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from rushes.errors import UserError
-from rushes.findings import Finding, Shown
+from rushes.findings import Finding, Shown, model_name
 from rushes.measure.pairs import DIVERSITY
 from rushes.plan.chat_models import ChatUse
 from rushes.recipe.models import VlmJudgeSpec
@@ -17,6 +17,7 @@ from rushes.records import Outcome, Unscored
 from rushes.roles import Failed, Runtime, Spec, Subject
 from rushes_vbench.metrics.chat_specs import JudgeNamed, TellerNamed, TextJudgeNamed, VlmTellerSpec
 from rushes_vbench.metrics.core import Profile
+from rushes_vbench.metrics.models import TrackerName
 from rushes_vbench.metrics.sampling import NUM_VLM_FRAMES
 from rushes_vbench.metrics.scorer import NEEDS, Models, score_clips, score_takes, why_missing
 from rushes_vbench.metrics.told import FEWEST_TOLD
@@ -101,8 +102,8 @@ class VBenchMeasurerSpec(Spec):
     least_told: Annotated[int, Field(ge=FEWEST_TOLD)] | None = None
     """Fewest frames that `teller` may get where its server allows fewer images than `num_told`; `fixed` only. Scores
     from fewer say so. Null: such a server is an error."""
-    tracker: Literal["lucas_kanade", "cotracker2", "cotracker3_offline"] = "lucas_kanade"
-    """Point tracker; all but the first need `cotracker_folder`."""
+    tracker: TrackerName = "lucas_kanade"
+    """Point tracker; the last two need `cotracker_folder`."""
     cotracker_folder: str = ""
     """A clone of github.com/facebookresearch/co-tracker (CC-BY-NC 4.0) with the weights in its folder checkpoints."""
     flow: Literal["dis", "raft"] = "dis"
@@ -160,6 +161,17 @@ class VBenchMeasurerSpec(Spec):
         lost = {name: [need for need in NEEDS.get(name, ()) if not named.get(need, True)] for name in dimensions}
         unknown = {name: f"VBench-2.0 has no dimension {name}" for name in dimensions if name not in NEEDS}
         return {name: why_missing(name, absent) for name, absent in lost.items() if absent} | unknown
+
+    def sees_with(self, dimension: str) -> frozenset[str]:
+        """See `rushes.feedback.Sees`: what besides chat models decides a dimension's numbers."""
+        fields = {
+            "Camera_Motion": (self.tracker,),
+            "Multi-View_Consistency": (self.tracker, self.flow),
+            "Instance_Preservation": (self.detector,),
+            "Human_Anatomy": (self.detector, self.anomaly),
+            "Human_Identity": (self.face_finder, self.face_embedder),
+        }
+        return frozenset(model_name(each) for each in fields.get(dimension, ()) if each)
 
     def findings(self, runtime: Runtime) -> list[Finding]:
         """See `rushes.roles.Checkable`: whether the suite can be read."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Flags = npt.NDArray[np.bool_]
 
 
+TrackerName = Literal["lucas_kanade", "dense_flow", "cotracker2", "cotracker3_offline"]
+"""Point trackers by their names in recipes."""
 Message = Mapping[str, str]
 """One chat message: `role` ("system", "user" or "assistant") and `content`."""
 

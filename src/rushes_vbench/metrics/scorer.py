@@ -14,7 +14,7 @@ from rushes_vbench.metrics.anatomy import human_anatomy
 from rushes_vbench.metrics.asking import by_questions
 from rushes_vbench.metrics.camera_motion import camera_motion
 from rushes_vbench.metrics.core import Profile, Unanswered, not_applicable, why_unusable
-from rushes_vbench.metrics.counts import right_counts, with_counts
+from rushes_vbench.metrics.counts import expected_counts, right_counts, with_counts
 from rushes_vbench.metrics.detectors import DETECTOR_INSTALL
 from rushes_vbench.metrics.diversity import diversity
 from rushes_vbench.metrics.faces import SFACE_INSTALL, YUNET_INSTALL
@@ -264,4 +264,4 @@ def _preserved(view: ClipView, entry: SuiteEntry, models: Models, judge: Judge) 
     asked = yield from by_questions(view.video, entry, "fixed", judge, models.negated_twins)
     if models.detector is None or not isinstance(asked, Scored):
         return asked
-    return with_counts(asked, right_counts(view.frames, entry.reference[0], models.detector))
+    return with_counts(asked, right_counts(view.frames, expected_counts(entry.reference[0]), models.detector))

@@ -1,4 +1,4 @@
-"""Point trackers: pyramidal Lucas-Kanade through OpenCV (no weights), and CoTracker where it is installed.
+"""Point trackers: Lucas-Kanade and dense flow through OpenCV (no weights), and CoTracker where it is installed.
 
 Legend: T frames, N points, H height, W width.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from rushes.errors import UserError
 from rushes_vbench.metrics.camera_compat import GRID, official_grid
-from rushes_vbench.metrics.models import Tracks
+from rushes_vbench.metrics.models import Flow, Tracks
 
 if TYPE_CHECKING:
     from rushes.roles import Frames
@@ -24,6 +24,10 @@ MAX_RETURN_PX: Final = 1.0
 """A point that is tracked forwards and backwards and returns further off than this counts as lost."""
 _MIN_CONTRAST: Final = 1e-3
 """Smallest eigenvalue of a window's gradient matrix (OpenCV's scale); flat windows and plain edges are below."""
+_TEXTURE_PX: Final = (21, 21)
+"""Window in which a picture must vary for its dense flow to count there, pixels."""
+_MIN_VARIANCE: Final = 4.0
+"""Smallest variance of grey levels in that window."""
 
 
 class LucasKanade:
@@ -102,6 +106,67 @@ def _carried(xy_N2: F64, moved_N2: F64, known_N: Flags) -> F64:
     return shifted
 
 
+class FlowFollower:
+    """Follows points by dense optical flow from frame to frame, forwards and backwards; weight-free with `dis`.
+
+    Other arithmetic than Lucas-Kanade's windows, so that one can judge and the other measure. A lost point is carried
+    on as by `LucasKanade`.
+
+    Args:
+        flow: gives the motion of every pixel.
+    """
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+
+    def track(self, frames_THWC: Frames, grid_N2: F64) -> Tracks:
+        """See `rushes_vbench.metrics.models.PointTracker`."""
+        import cv2
+
+        height, width = frames_THWC.shape[1:3]
+        scale = min(1.0, LONGEST_PX / max(height, width))
+        size = (round(width * scale), round(height * scale))
+        small = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) if scale < 1 else frame for frame in frames_THWC]
+        xy_TN2 = np.empty((len(frames_THWC), len(grid_N2), 2))
+        visible_TN = np.zeros((len(frames_THWC), len(grid_N2)), bool)
+        xy_TN2[0], visible_TN[0] = grid_N2 * scale, True
+        for t in range(1, len(small)):
+            moved_N2, good_N = self._step(small[t - 1], small[t], xy_TN2[t - 1])
+            seen_N = visible_TN[t - 1] & good_N
+            guess_N2 = _carried(xy_TN2[t - 1], moved_N2, good_N if seen_N.sum() < 3 else seen_N)
+            xy_TN2[t] = np.where(seen_N[:, None], moved_N2, guess_N2)
+            visible_TN[t] = seen_N
+        return Tracks(xy_TN2 / scale, visible_TN)
+
+    def _step(self, before: Frames, after: Frames, xy_N2: F64) -> tuple[F64, Flags]:
+        """Where the points go in the next frame, and which of them both directions agree on."""
+        ends_N2 = xy_N2 + _at(self._flow.pair(before, after), xy_N2)
+        back_N2 = ends_N2 + _at(self._flow.pair(after, before), ends_N2)
+        height, width = after.shape[:2]
+        inside_N = ((xy_N2 >= 0) & (xy_N2 < (width, height)) & (ends_N2 >= 0) & (ends_N2 < (width, height))).all(axis=1)
+        returns_N = np.linalg.norm(back_N2 - xy_N2, axis=1) < MAX_RETURN_PX
+        return ends_N2, inside_N & returns_N & _has_texture(before, xy_N2)
+
+
+def _at(flow_HW2: F32, xy_N2: F64) -> F64:
+    """The flow at some points, between pixels too; at the nearest edge for points outside."""
+    import cv2
+
+    xy = xy_N2.astype(np.float32)[:, None]
+    how = {"interpolation": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
+    found: F64 = cv2.remap(flow_HW2, xy[..., 0], xy[..., 1], **how)[:, 0].astype(np.float64)
+    return found
+
+
+def _has_texture(frame_HWC: Frames, xy_N2: F64) -> Flags:
+    """Whether there is something to follow at some points: where the picture is flat, flow is a guess from around."""
+    import cv2
+
+    grey = cv2.cvtColor(frame_HWC, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    mean, square = cv2.blur(grey, _TEXTURE_PX), cv2.blur(grey * grey, _TEXTURE_PX)
+    return _at(np.dstack([square - mean * mean] * 2), xy_N2)[:, 0] > _MIN_VARIANCE
+
+
 WEIGHTS: Final = {
     "cotracker2": ("facebook/cotracker", "cotracker2.pth"),
     "cotracker3_offline": ("facebook/cotracker3", "scaled_offline.pth"),
@@ -119,12 +184,19 @@ class CoTracker:
             folder `checkpoints`, where its instructions put them.
         model: its hub name: "cotracker2" as in the official scoring, or "cotracker3_offline".
         device: "cuda", "cpu", ...
+        options: place in the recipe of the options that name it, for errors.
 
     Raises:
         UserError: the clone or its weights are missing.
     """
 
-    def __init__(self, folder: str, model: str = "cotracker2", device: str = "cuda") -> None:
+    def __init__(
+        self,
+        folder: str,
+        model: str = "cotracker2",
+        device: str = "cuda",
+        options: str = "measure.measurer.options",
+    ) -> None:
         import torch
 
         repository, name = WEIGHTS[model]
@@ -142,8 +214,8 @@ class CoTracker:
                 got=folder,
                 next_step="git clone https://github.com/facebookresearch/co-tracker && "
                 f"hf download {repository} {name} --local-dir co-tracker/checkpoints, then "
-                "--set measure.measurer.options.cotracker_folder=co-tracker; or do without weights: "
-                "--set measure.measurer.options.tracker=lucas_kanade",
+                f"--set {options}.cotracker_folder=co-tracker; or do without weights: "
+                f"--set {options}.tracker=lucas_kanade",
             ) from error
         self._model = predictor.to(device).eval()
         self._device = device

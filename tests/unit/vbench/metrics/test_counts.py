@@ -44,7 +44,7 @@ class Brightness:
 
 def test_frames_are_spread() -> None:
     frames = np.repeat(np.array([2, 3], np.uint8), 40)[:, None, None, None] * np.ones((1, 16, 16, 3), np.uint8)
-    assert right_counts(frames, "2.cat", Brightness()) == 0.5
+    assert right_counts(frames, {"cat": 2}, Brightness()) == 0.5
 
 
 def test_a_second_factor() -> None:

@@ -10,7 +10,8 @@ import torch
 
 from rushes.errors import UserError
 from rushes_vbench.metrics.camera_compat import official_grid
-from rushes_vbench.metrics.trackers import CoTracker, LucasKanade
+from rushes_vbench.metrics.motion_models import DenseInverseSearch
+from rushes_vbench.metrics.trackers import CoTracker, FlowFollower, LucasKanade
 from tests.support.vbench_clips import HEIGHT, WIDTH, flat, moved
 
 GRID = official_grid(HEIGHT, WIDTH)
@@ -51,6 +52,16 @@ def test_the_same_clip_gives_the_same_tracks() -> None:
     frames = moved(grow=0.01, right=3.0).frames_THWC
     first, second = (LucasKanade().track(frames, GRID).xy_TN2 for _ in range(2))
     assert np.array_equal(first, second)
+
+
+def test_dense_flow_follows_the_picture_and_knows_what_it_has_lost() -> None:
+    follower = FlowFollower(DenseInverseSearch())
+    found = follower.track(moved(right=5.0, down=-2.0).frames_THWC[:5], GRID)
+    error = np.linalg.norm(found.xy_TN2[-1] - (GRID + 4 * np.array([5.0, -2.0])), axis=1)
+    assert found.visible_TN[-1].mean() > 0.7 and np.median(error[found.visible_TN[-1]]) < 0.5
+    assert not found.visible_TN[-1, 9::10].any(), "what has left the picture at the right is not seen"
+    assert np.allclose(found.xy_TN2[-1, 9::10, 0], GRID[9::10, 0] + 20.0, atol=4.0), "it is carried on"
+    assert not follower.track(flat().frames_THWC, GRID).visible_TN[1:].any(), "flow without texture is a guess"
 
 
 HUB = """
