@@ -8,7 +8,7 @@ from dataclasses import replace
 from rushes.prompts.briefs import plan_captions
 from rushes.prompts.captions import read_clip_folder
 from rushes.prompts.clip_rows import ClipFolder, repeated, without_refused
-from rushes.prompts.screen import Reads, Screened, screen
+from rushes.prompts.screen import Reads, Screened, reader_of, screen
 from rushes.recipe.recipe import Recipe
 from rushes.records import Prompt
 
@@ -40,6 +40,7 @@ def check_clip_folder(folder: str, recipe: Recipe, reads: Reads) -> ClipFolder:
         spec=spec.screen,
         reads=reads,
         keep_repeats=True,
+        reader=reader_of(spec),
     )
     refused = {**refusals(drafts, screened), **repeated(found.clips)}
     kept = [i for i in range(len(found.clips)) if i not in refused]

@@ -7,10 +7,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from rushes.prompts.facts import Fact
-from rushes.prompts.reading import read
 from rushes_sandbox.captions import base_prompt, detailed_prompt
 from rushes_sandbox.grammar import DIMENSIONS, draw_scene
+from rushes_sandbox.reader.facts import Fact
+from rushes_sandbox.reader.reading import read
 from rushes_sandbox.scene import Scene
 
 
