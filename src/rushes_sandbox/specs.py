@@ -7,12 +7,14 @@ from functools import cache
 from typing import ClassVar
 
 from rushes.dimensions import catalogue
+from rushes.prompts.reader import PromptReader
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.runtime import RuntimeSpec
 from rushes.records.base import Share
 from rushes.roles import AccuracyRow, ClipSource, Judge, Measurer, PromptWriter, RealClip, Runtime, Spec
 from rushes.store.files import sha256_of_file
 from rushes_sandbox.packaged import packaged_judge
+from rushes_sandbox.reader.shapes import ShapeReader
 
 
 class WriterSpec(Spec):
@@ -29,6 +31,10 @@ class WriterSpec(Spec):
 
         return GrammarWriter(self.detailed)
 
+    def reader(self) -> PromptReader:
+        """What reads prompts of this world for the screen."""
+        return ShapeReader()
+
 
 class RealClipsSpec(Spec):
     """Rendered clips with true captions, as the real videos of this world."""
@@ -38,6 +44,10 @@ class RealClipsSpec(Spec):
     def build(self, runtime: Runtime) -> ClipSource:
         """The source; nothing is rendered yet."""
         return _Rendered()
+
+    def reader(self) -> PromptReader:
+        """What reads captions, and prompts of any writer, for the screen: all are about this world."""
+        return ShapeReader()
 
 
 class _Rendered:

@@ -11,7 +11,7 @@ import math
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -91,19 +91,7 @@ def read_results(
     Raises:
         InputError: there is nothing like a result file.
     """
-    found: dict[str, list[_Stated]] = {}
-    ignored: list[str] = []
-    for name, data in _files(path):
-        content = _parsed(name, data)
-        if isinstance(content, str):
-            ignored.append(content)
-            continue
-        for spelling, stated in content.items():
-            dimension = identifier(spelling)
-            if dimension is None:
-                ignored.append(f"{name}: no dimension is called {spelling[:80]!r}")
-            else:
-                found.setdefault(dimension, []).append(_Stated(name, stated))
+    found, ignored = find_results(path, identifier)
     if not found:
         said = f" ({'; '.join(ignored[:_SHOWN])})" if ignored else ""
         raise InputError(
@@ -125,6 +113,52 @@ class _Stated:
 
     source: str
     content: Any
+
+
+def find_results(path: Path, identify: Callable[[str], str | None]) -> tuple[dict[str, list[_Stated]], list[str]]:
+    """What the files of a place state about each dimension, and what in them is ignored and why.
+
+    Args:
+        path: a result file, a folder of any depth with such files, or a zip archive.
+        identify: gives the exact identifier for a spelling; None if the benchmark has no such dimension.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    found: dict[str, list[_Stated]] = {}
+    ignored: list[str] = []
+    for name, data in _files(path):
+        content = _parsed(name, data)
+        if isinstance(content, str):
+            ignored.append(content)
+            continue
+        for spelling, stated in content.items():
+            dimension = identify(spelling)
+            if dimension is None:
+                ignored.append(f"{name}: no dimension is called {spelling[:80]!r}")
+            else:
+                found.setdefault(dimension, []).append(_Stated(name, stated))
+    return found, ignored
+
+
+@dataclass(frozen=True)
+class Newest:
+    """What the newest file states about a dimension, taken apart."""
+
+    source: str
+    """The file."""
+    score: float | None
+    """The score; None if it is not a number."""
+    rows: list[Any] | None
+    """The rows; None if there are none."""
+    doubts: tuple[str, ...]
+    """Other files that differ."""
+
+
+def newest(stated: Sequence[_Stated]) -> Newest:
+    """What counts of several files: the one with the latest date in its name."""
+    chosen = max(stated, key=lambda each: (_stamp(each.source), each.source))
+    return Newest(chosen.source, *_taken_apart(chosen.content), tuple(_several(chosen, stated)))
 
 
 # ---------------------------------------------------------------------------------------------- files

@@ -28,6 +28,7 @@ from rushes_sandbox.real_clips import write_clip_folder
 from tests.support.advice import how_covered
 from tests.support.audited import make_cases
 from tests.support.followed import failing, step_of
+from tests.support.vbench1 import write_results
 
 CASES = make_cases(1)
 FILE = Path("file")
@@ -225,3 +226,10 @@ def test_lower_the_number_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     assert step_of(lambda: device_of("cuda", 2)) == "lower --num-processes"
     assert device_of("cuda", 1).index == 1
+
+
+def test_leave_out_an_option_of_the_other_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = str(write_results(tmp_path / "er", {"color": [0.5, []]}))
+    for options in (["--published"], ["--suite", "VBench"]):
+        assert f"leave out {options[0]}" in failing(["vbench", "import", first, *options], capsys)
+    assert main(["vbench", "import", first]) == 0

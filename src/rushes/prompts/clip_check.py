@@ -8,7 +8,7 @@ from dataclasses import replace
 from rushes.prompts.briefs import plan_captions
 from rushes.prompts.captions import read_clip_folder
 from rushes.prompts.clip_rows import ClipFolder, only, repeated, without_refused
-from rushes.prompts.screen import Reads, Screened, screen
+from rushes.prompts.screen import Reads, Screened, reader_of, screen
 from rushes.prompts.stated import lacking, with_preferences
 from rushes.recipe.recipe import Recipe
 from rushes.records import Prompt
@@ -43,6 +43,7 @@ def check_clip_folder(folder: str, recipe: Recipe, reads: Reads) -> ClipFolder:
         spec=spec.screen,
         reads=reads,
         keep_repeats=True,
+        reader=reader_of(spec),
     )
     refused = {**refusals(drafts, screened), **repeated(found.clips)}
     if spec.only_real:

@@ -11,7 +11,7 @@ from rushes.dimensions import Dimension
 from rushes.plugins import SUITE, WRITER, build, resolved
 from rushes.prompts.briefs import Aim, plan_briefs
 from rushes.prompts.enough import require_prompts
-from rushes.prompts.screen import Screened, reads_of, screen, screen_splits
+from rushes.prompts.screen import Screened, reader_of, reads_of, screen, screen_splits
 from rushes.prompts.suite import guarded, suite_work
 from rushes.prompts.write import CHUNK_SIZE, written
 from rushes.recipe.dimensions import known, probed
@@ -127,12 +127,13 @@ def _screened(
     context: Context, drafts: Mapping[str, Sequence[Prompt]], aims: Mapping[str, Sequence[Aim]]
 ) -> dict[str, Screened]:
     """Every split, without what repeats an earlier one."""
-    spec, reads = context.recipe.prompts.screen, reads_of(context)
+    spec, reads, reader = context.recipe.prompts.screen, reads_of(context), reader_of(context.recipe.prompts)
     # The first three as in earlier releases, which compared with spare prompts as well: they must stay the same.
-    found = screen_splits({name: drafts[name] for name in ("development", "seen", "probe")}, spec=spec, reads=reads)
+    first = {name: drafts[name] for name in ("development", "seen", "probe")}
+    found = screen_splits(first, spec=spec, reads=reads, reader=reader)
     taken = [prompt for name, each in found.items() for prompt in _first(each.accepted, aims[name])]
     for name in ("test", "watch"):
-        found[name] = screen(drafts[name], evaluation=taken, spec=spec, reads=reads)
+        found[name] = screen(drafts[name], evaluation=taken, spec=spec, reads=reads, reader=reader)
         taken += _first(found[name].accepted, aims[name])
     return found
 

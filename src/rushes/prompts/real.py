@@ -16,7 +16,7 @@ from rushes.prompts.clip_check import refusals
 from rushes.prompts.clip_rows import REAL_CLIPS, ClipFolder, ClipRow, only, repeated, without_refused
 from rushes.prompts.evaluation import Evaluation
 from rushes.prompts.objections import objections
-from rushes.prompts.screen import Screened, reads_of, screen
+from rushes.prompts.screen import Screened, reader_of, reads_of, screen
 from rushes.prompts.stated import lacking, with_preferences
 from rushes.prompts.write import CHUNK_SIZE, written
 from rushes.recipe.base import ShapeSpec
@@ -84,6 +84,7 @@ def _captions(context: Context, evaluation: Evaluation) -> tuple[Prompt, ...]:
         reads=reads_of(context),
         # A plug-in draws from more clips than are needed, so that repeats can be left out.
         keep_repeats=folder is not None,
+        reader=reader_of(recipe.prompts),
     )
     context.rejections.extend(screened.rejections)
     accepted = screened.accepted[: spec.num_wanted]

@@ -13,19 +13,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from rushes.context import Context
-from rushes.prompts.contradictions import objection
-from rushes.prompts.facts import Reading
+from rushes.plugins import CLIP_SOURCE, WRITER, resolved
 from rushes.prompts.meaning import near_in_meaning
 from rushes.prompts.orders import orders_in
-from rushes.prompts.reading import read
+from rushes.prompts.plain_english import PlainEnglish
+from rushes.prompts.reader import BringsReader, PromptReader
 from rushes.prompts.similarity import near_pairs
-from rushes.recipe.prompts import ScreenSpec
+from rushes.recipe.plugin import PluginSpec
+from rushes.recipe.prompts import PromptsSpec, ScreenSpec
 from rushes.records import Prompt, Rejection
 
 ALWAYS: Final = frozenset(("empty", "held_out"))
 """Reasons that refuse a prompt even when the screen is switched off."""
 _MARKS: Final = re.compile(r"[^\W\d_]+|\S")
-_LETTER: Final = re.compile(r"\w")
+_LETTER: Final = re.compile(r"[^\W_]")
 _SHOWN_WORDS: Final = 5
 _SHOWN_CHARS: Final = 40
 _LONGEST_WORD: Final = 20
@@ -46,6 +47,8 @@ class Reads:
 
 ANYTHING: Final = Reads()
 """A model that reads every text."""
+PLAIN_ENGLISH: Final[PromptReader] = PlainEnglish()
+"""How prompts are read where no plug-in of the recipe knows better."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ def screen(
     wanted: Mapping[str, int] | None = None,
     objections: Mapping[str, tuple[str, str]] | None = None,
     keep_repeats: bool = False,
+    reader: PromptReader = PLAIN_ENGLISH,
 ) -> Screened:
     """Decide about each draft.
 
@@ -78,15 +82,15 @@ def screen(
         wanted: dimension -> how many prompts; dimensions that are not named have no limit. None for no limits.
         objections: a critic's refusals: key of the prompt -> reason tag and detail.
         keep_repeats: True for captions: several videos may show what the same words say.
+        reader: tells which texts contradict themselves, and which state the same.
     """
-    readings = {prompt.text: read(prompt.text) for prompt in (*candidates, *evaluation)}
-    held_out = _held_out(candidates, evaluation, spec, readings)
+    held_out = _held_out(candidates, evaluation, spec, reader)
     tests: tuple[Callable[[Prompt], tuple[str, str] | None], ...] = (
         lambda prompt: None if _LETTER.search(prompt.text) else ("empty", "there are no words"),
         lambda prompt: _too_long(prompt.text, spec, reads),
         lambda prompt: _unknown_word(prompt.text, reads.vocabulary),
         lambda prompt: orders_in(prompt.text),
-        lambda prompt: _impossible(readings[prompt.text]),
+        lambda prompt: _impossible(prompt.text, reader),
         lambda prompt: (objections or {}).get(prompt.key),
         lambda prompt: held_out.get(prompt.text),
     )
@@ -113,7 +117,11 @@ def distinct(prompts: Sequence[Prompt], spec: ScreenSpec) -> tuple[Prompt, ...]:
 
 
 def screen_splits(
-    splits: Mapping[str, Sequence[Prompt]], *, spec: ScreenSpec, reads: Reads = ANYTHING
+    splits: Mapping[str, Sequence[Prompt]],
+    *,
+    spec: ScreenSpec,
+    reads: Reads = ANYTHING,
+    reader: PromptReader = PLAIN_ENGLISH,
 ) -> dict[str, Screened]:
     """Screen evaluation prompts so that no two splits share any content: each split against all splits before it.
 
@@ -121,13 +129,27 @@ def screen_splits(
         splits: name -> drafts, first come first served, e.g. probe, development, test.
         spec: limits.
         reads: what the model can read.
+        reader: tells which texts state the same.
     """
     found: dict[str, Screened] = {}
     taken: list[Prompt] = []
     for name, drafts in splits.items():
-        found[name] = screen(drafts, evaluation=taken, spec=spec, reads=reads)
+        found[name] = screen(drafts, evaluation=taken, spec=spec, reads=reads, reader=reader)
         taken += found[name].accepted
     return found
+
+
+def reader_of(spec: PromptsSpec) -> PromptReader:
+    """The reader that the recipe's writer, or else its source of real clips, brings; plain English if neither does.
+
+    Raises:
+        RecipeError: a plug-in that cannot be used.
+    """
+    for each, role in ((spec.writer, WRITER), (spec.real.source, CLIP_SOURCE)):
+        plugin = resolved(each, role) if isinstance(each, PluginSpec) else None
+        if isinstance(plugin, BringsReader):
+            return plugin.reader()
+    return PLAIN_ENGLISH
 
 
 # ---------------------------------------------------------------------------------------------- the tests
@@ -159,18 +181,18 @@ def _unknown_word(text: str, vocabulary: frozenset[str] | None) -> tuple[str, st
     )
 
 
-def _impossible(reading: Reading) -> tuple[str, str] | None:
-    found = objection(reading)
+def _impossible(text: str, reader: PromptReader) -> tuple[str, str] | None:
+    found = reader.objection(text)
     return None if found is None else (found.reason, found.detail)
 
 
 def _held_out(
-    candidates: Sequence[Prompt], evaluation: Sequence[Prompt], spec: ScreenSpec, readings: Mapping[str, Reading]
+    candidates: Sequence[Prompt], evaluation: Sequence[Prompt], spec: ScreenSpec, reader: PromptReader
 ) -> dict[str, tuple[str, str]]:
     """Text -> which evaluation prompt it repeats."""
 
     def content(prompt: Prompt) -> Hashable:
-        return readings[prompt.text].content(with_background=not spec.any_background)
+        return reader.content(prompt.text, with_background=not spec.any_background)
 
     asked: dict[Hashable, Prompt] = {}
     for prompt in evaluation:

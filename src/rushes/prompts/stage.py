@@ -10,7 +10,7 @@ from rushes.prompts.briefs import Aim, plan_briefs
 from rushes.prompts.enough import require_prompts
 from rushes.prompts.evaluation import Evaluation
 from rushes.prompts.objections import objections
-from rushes.prompts.screen import distinct, reads_of, screen
+from rushes.prompts.screen import distinct, reader_of, reads_of, screen
 from rushes.prompts.write import written
 from rushes.recipe.dimensions import known
 from rushes.records import Focus, Prompt
@@ -55,6 +55,7 @@ def write(
         spec=spec.screen,
         reads=reads_of(context),
         wanted={aim.dimension.name: aim.num_prompts for aim in aims},
+        reader=reader_of(spec),
     )
     context.rejections.extend(screened.rejections)
     context.run.write_derived("rejections", context.rejections)

@@ -113,9 +113,18 @@ def import_(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Read official results: recompute means and coverage, name contradictions, compare two models."""
-    from rushes_vbench.cli.work import import_results
+    """Read official results: recompute means and coverage, name contradictions, compare two models.
 
+    Results of VBench-1 are recognised by their dimensions and shown apart, with that benchmark's own totals.
+    """
+    from rushes_vbench.cli.work import import_results
+    from rushes_vbench.vbench1 import show as vbench1
+    from rushes_vbench.vbench1.results import is_vbench1
+
+    if is_vbench1([*results, *(tuned or [])]):
+        vbench1.refuse_options(suite, published=published)
+        vbench1.import_results(results, tuned or [], method=method, home=home, as_json=as_json)
+        return
     import_results(
         results, tuned or [], suite=suite, method=method, home=home, with_published=published, as_json=as_json
     )

@@ -16,6 +16,7 @@ from rushes.recipe.prompts import ScreenSpec
 from rushes.records import Prompt
 from rushes_sandbox.captions import base_prompt, detailed_prompt
 from rushes_sandbox.grammar import DIMENSIONS, draw_scene
+from rushes_sandbox.reader.shapes import ShapeReader
 from rushes_sandbox.text import MAX_TOKENS, make_tokenizer, vocabulary
 from tests.support.sandbox_recipe import MODEL
 
@@ -31,7 +32,7 @@ def counted(text: str) -> int:
 
 
 def ran(candidates: list[Prompt], *evaluation: Prompt, spec: ScreenSpec | None = None, **more: Any) -> Screened:
-    return screen(candidates, evaluation=evaluation, spec=spec or ScreenSpec(), **more)
+    return screen(candidates, evaluation=evaluation, spec=spec or ScreenSpec(), **{"reader": ShapeReader(), **more})
 
 
 def reasons(screened: Screened) -> list[str]:
@@ -43,6 +44,7 @@ def reasons(screened: Screened) -> list[str]:
     [
         (" \n", "empty", "no words"),
         ("...", "empty", "no words"),
+        ("_ _", "empty", "no words"),
         ("a circle " * 31, "too_long", "62 words, at most 60"),
         ("circle" * 1666, "too_long", "9996 characters"),
         ("a red elephant moves to the moon.", "unknown_word", "'elephant', 'moon', '.'"),
@@ -150,7 +152,7 @@ def test_splits_share_no_content(prompt: Make) -> None:
         "probe": ["a red circle travels to the left", "a red circle becomes blue", "a red circle shrinks"],
     }
     drafts = {name: [prompt(text, origin="held_out") for text in texts[name]] for name in names}
-    found = screen_splits(drafts, spec=ScreenSpec())
+    found = screen_splits(drafts, spec=ScreenSpec(), reader=ShapeReader())
     assert [each.text for each in found["development"].accepted] == texts["development"]
     assert [each.text for each in found["test"].accepted] == [
         "a red circle moves to the left",

@@ -19,6 +19,7 @@ from rushes.recipe.recipe import Recipe
 from rushes.recipe.watch import WatchSpec
 from rushes.records import Prompt
 from rushes.store.run import Run
+from rushes_sandbox.reader.shapes import ShapeReader
 from tests.support.sandbox_recipe import diagnose_spec, measure_spec, sandbox_recipe
 
 SPLITS = ("development", "seen", "test")
@@ -42,7 +43,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
 
 
 def _repeats(drafts: tuple[Prompt, ...], others: tuple[Prompt, ...]) -> list[str]:
-    return [each.reason for each in screen(drafts, evaluation=others, spec=ScreenSpec()).rejections]
+    found = screen(drafts, evaluation=others, spec=ScreenSpec(), reader=ShapeReader())
+    return [each.reason for each in found.rejections]
 
 
 def test_a_prompt_of_any_split_is_refused_in_training_whatever_the_run_measures_with(found: Found) -> None:

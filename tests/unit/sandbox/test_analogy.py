@@ -8,13 +8,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from rushes.prompts.contradictions import objection
-from rushes.prompts.reading import read
 from rushes_sandbox.analogy import vary
 from rushes_sandbox.captions import detailed_prompt
 from rushes_sandbox.grammar import DIMENSIONS, draw_scene
 from rushes_sandbox.questions import Check, ask, checks
 from rushes_sandbox.questions import read as read_question
+from rushes_sandbox.reader.contradictions import objection
+from rushes_sandbox.reader.reading import read
 
 OPPOSITE = {"left": "right", "right": "left", "up": "down", "down": "up", "above": "below", "below": "above"}
 CHASE = "A red circle follows a blue square to the left, then up, on a grey background"

@@ -10,10 +10,10 @@ import pytest
 
 from rushes.errors import InputError, RecipeError
 from rushes.prompts.captions import read_clip_folder
-from rushes.prompts.contradictions import objection
-from rushes.prompts.reading import read
 from rushes.recipe.base import ShapeSpec
 from rushes_sandbox.grammar import DIMENSIONS
+from rushes_sandbox.reader.contradictions import objection
+from rushes_sandbox.reader.reading import read
 from rushes_sandbox.real_clips import sandbox_real_clips, write_clip_folder
 
 

@@ -9,12 +9,12 @@ import pytest
 
 from rushes.errors import RecipeError
 from rushes.measure.pairs import DIVERSITY
-from rushes.prompts.contradictions import objection
-from rushes.prompts.reading import read
 from rushes.records import Question
 from rushes.roles import Brief, Draft, Runtime
 from rushes_sandbox.grammar import DIMENSIONS
 from rushes_sandbox.questions import read as read_question
+from rushes_sandbox.reader.contradictions import objection
+from rushes_sandbox.reader.reading import read
 from rushes_sandbox.specs import WriterSpec
 from rushes_sandbox.text import MAX_TOKENS, vocabulary
 

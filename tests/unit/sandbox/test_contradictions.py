@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rushes.prompts.contradictions import objection
-from rushes.prompts.reading import read
 from rushes_sandbox.captions import base_prompt, detailed_prompt
 from rushes_sandbox.grammar import DIMENSIONS, draw_scene
+from rushes_sandbox.reader.contradictions import objection
+from rushes_sandbox.reader.reading import read
 
 CONTRADICTIONS = [
     "a red circle moves to the left and to the right at once",

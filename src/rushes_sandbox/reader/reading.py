@@ -7,26 +7,23 @@ completely. In other texts only the known phrases are read, and the remaining wo
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
-from rushes.prompts.facts import CAMERA, NATURAL_WAY, UNKNOWN, Fact, Noun, Reading
-from rushes.prompts.language import (
-    ARTICLES,
-    COLOURS,
-    LONGEST_PHRASE,
-    NUMBERS,
-    PHRASES,
-    SIZES,
-    is_filler,
-    shape_of,
-    words,
-)
+from rushes.prompts.language import ARTICLES, is_filler, words
+from rushes_sandbox.reader.facts import CAMERA, NATURAL_WAY, UNKNOWN, Fact, Noun, Reading
+from rushes_sandbox.reader.phrases import COLOURS, LONGEST_PHRASE, NUMBERS, PHRASES, SIZES, shape_of
+
+_MOST_WORDS: Final = 512
+"""Words that are understood. Of a longer text, which no model of this world reads, the others are compared one by one:
+facts are looked up among all before them, so reading without a limit would take time quadratic in the text."""
 
 
 def read(text: str) -> Reading:
     """Read a prompt. Every text can be read, in the worst case as words that are not understood."""
     reader = _Reader(text)
-    while reader.at < len(reader.words):
+    while reader.at < min(len(reader.words), _MOST_WORDS):
         reader.step()
+    reader.rest += reader.words[reader.at :]
     return reader.finish()
 
 

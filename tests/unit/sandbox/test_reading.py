@@ -7,10 +7,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from rushes.prompts.facts import Fact
-from rushes.prompts.reading import read
 from rushes_sandbox.captions import base_prompt, detailed_prompt
 from rushes_sandbox.grammar import DIMENSIONS, draw_scene
+from rushes_sandbox.reader.facts import Fact
+from rushes_sandbox.reader.reading import read
 from rushes_sandbox.scene import Scene
 
 
@@ -110,3 +110,10 @@ def test_the_background_counts_only_where_asked() -> None:
 @pytest.mark.parametrize("text", ["", "...", "the", "of to the", "touches", "a red", "then then", "from above", "🟥 ☃"])
 def test_any_text_can_be_read(text: str) -> None:
     read(text).content(with_background=True)
+
+
+def test_of_a_very_long_text_the_end_is_compared_word_by_word() -> None:
+    """Facts of many things that do many things would take time quadratic in the text."""
+    long = "a red circle and " * 2_000 + "moves up " * 2_000
+    assert len(read(long).facts) <= 1 and len(read(long).nouns) < 512
+    assert read(long).content(with_background=True) != read(f"{long} left").content(with_background=True)

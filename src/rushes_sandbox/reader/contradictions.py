@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import combinations
-from typing import Final, Literal
+from typing import Final
 
-from rushes.prompts.facts import NATURAL_WAY, UNKNOWN, Fact, Reading
-from rushes.prompts.language import COLOURS, OPPOSITE
-
-
-@dataclass(frozen=True)
-class Objection:
-    """Why no clip can show a prompt.
-
-    Example:
-        Objection("contradiction", "the red circle moves left and right at once")
-    """
-
-    reason: Literal["contradiction", "infeasible"]
-    """`contradiction`: two statements exclude each other; `infeasible`: nothing that could be seen would happen."""
-    detail: str
-    """What is wrong, in words."""
+from rushes.prompts.reader import Objection
+from rushes_sandbox.reader.facts import NATURAL_WAY, UNKNOWN, Fact, Reading
+from rushes_sandbox.reader.phrases import COLOURS, OPPOSITE
 
 
 def objection(reading: Reading) -> Objection | None:
@@ -56,7 +42,7 @@ def _numbers(reading: Reading) -> Iterator[Objection]:
 def _directions(reading: Reading) -> Iterator[Objection]:
     ways = _values(reading, "move")
     for (who, _), values in ways.items():
-        for way in values:
+        for way in sorted(values):
             if OPPOSITE[way] in values:
                 yield _no(f"the {who} moves {way} and {OPPOSITE[way]} at once")
 
