@@ -117,51 +117,82 @@ def show_results(results: OfficialResults) -> None:
 
 
 def show_scorecard(card: VBenchScorecard, beside: Published | None = None) -> None:
-    """Print a comparison in the paper's shape: dimension, base, tuned, gain; points of 100.
+    """Print a comparison: each model's own score, and beside it the paired gain; points of 100.
 
     Args:
         card: two models on the benchmark.
         beside: a published table to show in columns of its own, marked as such; None for none.
     """
-    titles = ["base", "tuned", "gain", "95 % interval", "p (Holm)", "q", "coverage"]
+    titles = ["base", "tuned", "paired\ngain", "95 %\ninterval", "p\n(Holm)"]
     titles += [f"[{beside.base}]", f"[{beside.tuned}]", "[gain]"] if beside else []
-    columns = [Column("dimension"), *(Column(title, "right") for title in titles), Column("")]
+    columns = [Column("dimension"), *(Column(title, "right", is_whole=True) for title in titles), Column("")]
     rows = []
     for row in card.rows:
-        scores = f"{100 * row.base:.2f}", f"{100 * row.tuned:.2f}", f"{100 * row.gain:+.2f}"
-        interval = f"{100 * row.gain_low:+.1f} to {100 * row.gain_high:+.1f}"
-        tests = f"{row.p_holm:.3f}", f"{row.q_value:.3f}"
-        coverage = f"{row.base_coverage:.0%}, {row.tuned_coverage:.0%}"
-        word = {"better": "better", "worse": "WORSE"}.get(row.verdict, "")
         published = _published_cells(beside, row.dimension) if beside else ()
-        rows.append((readable(row.dimension), *scores, interval, *tests, coverage, *published, word))
+        word = {"better": "better", "worse": "WORSE"}.get(row.verdict, "")
+        paired = (*_gain(row.gain, row.gain_low, row.gain_high), _p(row.p_holm))
+        rows.append((readable(row.dimension), *_scores(row.base, row.tuned), *paired, *published, word))
     for each in card.sums:
-        scores = f"{100 * each.base:.2f}", f"{100 * each.tuned:.2f}", f"{100 * each.gain:+.2f}"
-        interval = f"{100 * each.gain_low:+.1f} to {100 * each.gain_high:+.1f}"
         name = f"{each.name} ({each.num_dimensions})" if each.name.startswith("Mean") else each.name
         published = _published_mean(beside, each.name, {row.dimension for row in card.rows}) if beside else ()
-        rows.append((name, *scores, interval, "", "", "", *published, ""))
+        paired = (*_gain(each.gain, each.gain_low, each.gain_high), "")
+        rows.append((name, *_scores(each.base, each.tuned), *paired, *published, ""))
+    for alone in card.alone:
+        if alone.base is not None or alone.tuned is not None:
+            blank = ("",) * (len(columns) - 3)
+            rows.append((readable(alone.dimension), *_scores(alone.base, alone.tuned), *blank))
     show_table(columns, rows, styles={"better": "green", "WORSE": "red"})
     _say_more(card, beside)
 
 
+def _scores(base: float | None, tuned: float | None) -> tuple[str, str]:
+    one, other = ("-" if score is None else f"{100 * score:.2f}" for score in (base, tuned))
+    return one, other
+
+
+def _gain(gain: float, low: float, high: float) -> tuple[str, str]:
+    return f"{100 * gain:+.2f}", f"{100 * low:+.1f} to {100 * high:+.1f}"
+
+
+def _p(p_holm: float) -> str:
+    return "<0.001" if p_holm < 0.001 else f"{p_holm:.3f}"
+
+
 def _say_more(card: VBenchScorecard, beside: Published | None) -> None:
+    say(
+        "base, tuned: each model's own score by the official rule, the mean over its clips that have a value. Paired "
+        "gain: tuned minus base on the prompts and samples that both have a value for, averaged by prompt; it need not "
+        "be the difference of the two scores."
+    )
+    partly = [row for row in card.rows if min(row.base_coverage, row.tuned_coverage) < 1.0]
+    if partly:
+        named = (f"{readable(row.dimension)} {row.base_coverage:.1%}, {row.tuned_coverage:.1%}" for row in partly)
+        say(f"Clips that have a value, base and tuned, where not all have one: {'; '.join(named)}.")
     if card.rows:
         say(rule(len(card.rows)))
         for sentence in loss_sentences(card.rows):
             say(sentence)
-    seen = [row.detectable for row in card.rows if row.detectable is not None]
-    if seen:
-        low, high = 100 * min(seen), 100 * max(seen)
-        say(f"With these clips a single dimension can show true gains from {low:.1f} to {high:.1f} points upwards.")
-    for missing in card.unmeasured:
-        say(f"not compared: {readable(missing.dimension)}: {missing.reason}")
+        _say_detectable(card)
+    for each in card.alone:
+        say(f"not compared: {readable(each.dimension)}: {each.reason}")
     for note in card.notes:
         say(f"note: {note}")
     if beside is not None:
         from rushes_vbench.published import WARNING
 
         say(f"[columns in brackets]: {WARNING}: {beside.source}, {beside.address}; {beside.note}")
+
+
+def _say_detectable(card: VBenchScorecard) -> None:
+    """Which gains these clips could have shown; a dimension in which they could show none is named."""
+    seen = [row.detectable for row in card.rows if row.detectable is not None]
+    if seen:
+        low, high = (f"{100 * gain:.1f}" for gain in (min(seen), max(seen)))
+        gains = f"{low} points" if low == high else f"{low} to {high} points"
+        say(f"With these clips a single dimension can show true gains from {gains} upwards.")
+    none = [readable(row.dimension) for row in card.rows if row.detectable is None and row.gain_low < row.gain_high]
+    if none:
+        say(f"Too few prompts, or none that differ, to say which gain could be shown: {', '.join(none)}.")
 
 
 def _published_cells(beside: Published, dimension: str) -> tuple[str, str, str]:
