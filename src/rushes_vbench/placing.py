@@ -11,7 +11,7 @@ from rushes.errors import InputError
 from rushes.records import Clip
 from rushes.store.files import visible
 from rushes_vbench.catalogue import facts, identifier
-from rushes_vbench.names import file_name, parse
+from rushes_vbench.names import file_name
 from rushes_vbench.suite import Suite
 
 Layout = Literal["flat", "by-dimension"]
@@ -107,10 +107,10 @@ class Listing:
 
     takes: tuple[Take, ...]
     """Video files whose prompt is known."""
-    renamed: tuple[str, ...]
-    """Damaged file names whose prompt was found all the same."""
+    renamed: tuple[tuple[str, str], ...]
+    """Damaged file names whose prompt was found all the same, each with the exact name."""
     unknown: tuple[str, ...]
-    """Other entries: not of the suite, or not named as the benchmark names clips."""
+    """Other entries: not of the suite, of a sample that it does not have, or not named as the benchmark names clips."""
     doubles: tuple[str, ...] = ()
     """Damaged file names of clips that are there under their exact name, or under an earlier damaged one: not used."""
 
@@ -128,7 +128,7 @@ def list_folder(folder: Path, suite: Suite) -> Listing:
         raise InputError("there is no such folder of clips", expected="a folder with .mp4 files", got=str(folder))
     exact, damaged, unknown = list[_Found](), list[_Found](), list[str]()
     for path, dimension in _videos(folder):
-        name = path.relative_to(folder).as_posix()
+        name = shown_name(path.relative_to(folder).as_posix())
         take = _take_of(path, dimension, suite)
         if take is None:
             unknown.append(name)
@@ -144,7 +144,13 @@ def list_folder(folder: Path, suite: Suite) -> Listing:
             taken.add(_place_of(take))
             repaired.append((name, take))
     takes = tuple(take for _, take in sorted((*exact, *repaired), key=lambda found: found[0]))
-    return Listing(takes, tuple(name for name, _ in repaired), tuple(unknown), tuple(doubles))
+    renamed = tuple((name, file_name(take.prompt, take.sample)) for name, take in repaired)
+    return Listing(takes, renamed, tuple(unknown), tuple(doubles))
+
+
+def shown_name(name: str) -> str:
+    """A file's name as text that can be shown and stored: bytes that are no UTF-8 as escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 _Found = tuple[str, Take]
@@ -157,13 +163,14 @@ def _place_of(take: Take) -> tuple[str | None, str, int]:
 
 def _take_of(path: Path, dimension: str | None, suite: Suite) -> Take | None:
     """The clip in a file; None for what is no file of the suite."""
-    found = parse(path.name)
-    prompt = suite.lookup.near(found[0]) if found else None
-    if found is None or prompt is None or not path.is_file():
+    found = suite.lookup.read(path.name)
+    if found is None or not path.is_file():
         return None
+    prompt, sample = found
     if dimension is not None and dimension not in suite.dimensions_of(prompt):
         return None
-    return Take(prompt, found[1], dimension, path)
+    num_samples = suite.num_samples(prompt) if dimension is None else facts()[dimension].num_samples
+    return Take(prompt, sample, dimension, path) if sample < num_samples else None
 
 
 def dimension_folders(folder: Path) -> dict[str, list[Path]]:

@@ -21,7 +21,7 @@ from rushes.records import Record
 from rushes.records.base import Text
 from rushes.store.files import is_hidden, read_file
 from rushes_vbench.catalogue import Facts, facts, identifier
-from rushes_vbench.names import last_part, parse
+from rushes_vbench.names import SUFFIX, last_part, parse, readings, stem
 from rushes_vbench.suite import BROKEN_ZIP, Suite
 from rushes_vbench.values import ClipValue, DimensionValues, ModelValues
 
@@ -217,7 +217,7 @@ def _dimension(name: str, stated: Sequence[_Stated], suite: Suite | None) -> Off
     if rows is None:
         doubts.append(f"expected [score, rows], got {repr(chosen.content)[:120]}")
         return OfficialDimension(dimension=name, source=chosen.source, stated=score, values=None, doubts=tuple(doubts))
-    reading = _read_rows(rows, facts()[name], _known_stems(name, suite))
+    reading = _read_rows(rows, facts()[name], _known_stems(name, suite), suite)
     values = DimensionValues(dimension=name, values=tuple(reading.values)) if reading.values else None
     doubts += [*reading.said(), *_about_score(score, values), *_about_rows(name, reading.values, len(rows), suite)]
     doubts += _about_date(name, chosen.source)
@@ -259,15 +259,20 @@ def _known_stems(name: str, suite: Suite | None) -> Counter[str] | None:
     return None if suite is None else Counter(entry.prompt[:180] for entry in suite.of(name))
 
 
-def _read_rows(rows: Sequence[Any], fact: Facts, known: Counter[str] | None) -> _Reading:
+def _read_rows(rows: Sequence[Any], fact: Facts, known: Counter[str] | None, suite: Suite | None) -> _Reading:
     reading = _Reading()
     seen: Counter[tuple[str, int]] = Counter()
     for row in rows:
         path = row.get("video_path") if isinstance(row, dict) else None
-        place = parse(last_part(path)) if isinstance(path, str) else None
+        name = last_part(path) if isinstance(path, str) else ""
+        place = _place(name, suite)
         if place is None:
             reading.fault("no file name of the form prompt-number.mp4; left out", row)
             continue
+        if place != parse(name):
+            reading.fault("a damaged file name, repaired", f"{name} -> {place[0]}-{place[1]}{SUFFIX}")
+        if place[1] >= fact.num_rows // fact.num_prompts:
+            reading.fault("a sample that the dimension does not have; it counts, as it does in the stated score", path)
         seen[place] += 1
         if seen[place] > (known[place[0]] if known and place[0] in known else 1):
             reading.fault("a repeated clip; both count, as they do in the stated score", path)
@@ -275,6 +280,17 @@ def _read_rows(rows: Sequence[Any], fact: Facts, known: Counter[str] | None) -> 
             reading.fault("a prompt that the suite does not have in this dimension", path)
         _read_value(reading, row.get("video_results"), place, fact)
     return reading
+
+
+def _place(name: str, suite: Suite | None) -> tuple[str, int] | None:
+    """Stem and sample of a file name, exact or damaged in a known way; None if it is neither."""
+    exact = parse(name)
+    if exact is not None and (suite is None or suite.lookup.exact(exact[0]) is not None):
+        return exact
+    found = None if suite is None else suite.lookup.read(name)
+    if found is not None:
+        return stem(found[0]), found[1]
+    return next(iter(readings(name)), None)
 
 
 def _read_value(reading: _Reading, value: Any, place: tuple[str, int], fact: Facts) -> None:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -151,7 +152,13 @@ class VBenchScorecard(Record):
 
 
 def compare_models(
-    base: ModelValues, tuned: ModelValues, *, measurer: str, how: Resampling = DEFAULT, notes: Sequence[str] = ()
+    base: ModelValues,
+    tuned: ModelValues,
+    *,
+    measurer: str,
+    how: Resampling = DEFAULT,
+    notes: Sequence[str] = (),
+    apart: Mapping[str, str] = MappingProxyType({}),
 ) -> VBenchScorecard:
     """Each model's own scores, and their comparison on what both have, by the rule of `rushes.statistics.comparison`.
 
@@ -163,11 +170,9 @@ def compare_models(
         measurer: who scored both.
         how: resamples, seed, confidence.
         notes: shown first.
+        apart: dimensions that are not to be compared, and why.
     """
-    models = base.model, tuned.model
-    found = {
-        name: _compared(name, base.dimensions.get(name), tuned.dimensions.get(name), models, how) for name in facts()
-    }
+    found = {name: _compared(name, base, tuned, apart.get(name, ""), how) for name in facts()}
     compared = {name: each for name, each in found.items() if isinstance(each, _Compared)}
     decisions = decide({name: each.comparison for name, each in compared.items()})
     q_values = benjamini_hochberg([each.comparison.p_value for each in compared.values()])
@@ -204,12 +209,9 @@ class _Compared:
 
 
 def _compared(
-    name: str,
-    base: DimensionValues | None,
-    tuned: DimensionValues | None,
-    models: tuple[str, str],
-    how: Resampling,
+    name: str, base_model: ModelValues, tuned_model: ModelValues, apart: str, how: Resampling
 ) -> _Compared | VBenchAlone:
+    base, tuned = base_model.dimensions.get(name), tuned_model.dimensions.get(name)
     own = partial(
         VBenchAlone,
         dimension=name,
@@ -217,8 +219,10 @@ def _compared(
         tuned=None if tuned is None else tuned.mean,
     )
     if base is None or tuned is None:
-        lacking = " and ".join(which for which, side in zip(models, (base, tuned), strict=True) if side is None)
-        return own(reason=f"no values of {lacking}")
+        lacking = [model.model for model in (base_model, tuned_model) if name not in model.dimensions]
+        return own(reason=f"no values of {' and '.join(lacking)}")
+    if apart:
+        return own(reason=apart)
     pairs = _pairs(base.values, tuned.values)
     prompts = [prompt for prompt, _, _ in pairs]
     if (num := len(set(prompts))) < 2:

@@ -116,14 +116,17 @@ def show_results(results: OfficialResults) -> None:
 # ---------------------------------------------------------------------------------------------- two models
 
 
-def show_scorecard(card: VBenchScorecard, beside: Published | None = None) -> None:
+def show_scorecard(
+    card: VBenchScorecard, beside: Published | None = None, names: tuple[str, str] = ("base", "tuned")
+) -> None:
     """Print a comparison: each model's own score, and beside it the paired gain; points of 100.
 
     Args:
         card: two models on the benchmark.
         beside: a published table to show in columns of its own, marked as such; None for none.
+        names: of the two models' columns.
     """
-    titles = ["base", "tuned", "paired\ngain", "95 %\ninterval", "p\n(Holm)"]
+    titles = [*names, "paired\ngain", "95 %\ninterval", "p\n(Holm)"]
     titles += [f"[{beside.base}]", f"[{beside.tuned}]", "[gain]"] if beside else []
     columns = [Column("dimension"), *(Column(title, "right", is_whole=True) for title in titles), Column("")]
     rows = []
@@ -132,7 +135,7 @@ def show_scorecard(card: VBenchScorecard, beside: Published | None = None) -> No
         word = {"better": "better", "worse": "WORSE"}.get(row.verdict, "")
         paired = (*_gain(row.gain, row.gain_low, row.gain_high), _p(row.p_holm))
         rows.append((readable(row.dimension), *_scores(row.base, row.tuned), *paired, *published, word))
-    for each in card.sums:
+    for each in (each for each in card.sums if each.num_dimensions > 1):
         name = f"{each.name} ({each.num_dimensions})" if each.name.startswith("Mean") else each.name
         published = _published_mean(beside, each.name, {row.dimension for row in card.rows}) if beside else ()
         paired = (*_gain(each.gain, each.gain_low, each.gain_high), "")
@@ -142,7 +145,7 @@ def show_scorecard(card: VBenchScorecard, beside: Published | None = None) -> No
             blank = ("",) * (len(columns) - 3)
             rows.append((readable(alone.dimension), *_scores(alone.base, alone.tuned), *blank))
     show_table(columns, rows, styles={"better": "green", "WORSE": "red"})
-    _say_more(card, beside)
+    _say_more(card, beside, names)
 
 
 def _scores(base: float | None, tuned: float | None) -> tuple[str, str]:
@@ -158,23 +161,27 @@ def _p(p_holm: float) -> str:
     return "<0.001" if p_holm < 0.001 else f"{p_holm:.3f}"
 
 
-def _say_more(card: VBenchScorecard, beside: Published | None) -> None:
+def _say_more(card: VBenchScorecard, beside: Published | None, names: tuple[str, str]) -> None:
+    one, other = names
     say(
-        "base, tuned: each model's own score by the official rule, the mean over its clips that have a value. Paired "
-        "gain: tuned minus base on the prompts and samples that both have a value for, averaged by prompt; it need not "
-        "be the difference of the two scores."
+        f"{one}, {other}: each model's own score by the official rule, the mean over its clips that have a value. "
+        f"Paired gain: {other} minus {one} on the prompts and samples that both have a value for, averaged by prompt; "
+        "it need not be the difference of the two scores."
     )
     partly = [row for row in card.rows if min(row.base_coverage, row.tuned_coverage) < 1.0]
     if partly:
         named = (f"{readable(row.dimension)} {row.base_coverage:.1%}, {row.tuned_coverage:.1%}" for row in partly)
-        say(f"Clips that have a value, base and tuned, where not all have one: {'; '.join(named)}.")
+        say(f"Clips that have a value, {one} and {other}, where not all have one: {'; '.join(named)}.")
     if card.rows:
         say(rule(len(card.rows)))
         for sentence in loss_sentences(card.rows):
             say(sentence)
         _say_detectable(card)
+    reasons: dict[str, list[str]] = {}
     for each in card.alone:
-        say(f"not compared: {readable(each.dimension)}: {each.reason}")
+        reasons.setdefault(each.reason, []).append(readable(each.dimension))
+    for reason, dimensions in reasons.items():
+        say(f"not compared: {', '.join(dimensions)}: {reason}")
     for note in card.notes:
         say(f"note: {note}")
     if beside is not None:
