@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rushes.errors import InputError, command
-from rushes.records import Measurement
+from rushes.measure.shown import shown_notes
+from rushes.prompts.suite import rewritten_note
+from rushes.records import Measurement, Prompt
 from rushes.store.run import Run
+from rushes_vbench.catalogue import SOURCE
 from rushes_vbench.export import Which, models_of_run
 from rushes_vbench.values import ModelValues, values_of_run
 
 
-def measured_in(home: Path) -> tuple[Mapping[Which, ModelValues], list[Measurement]]:
-    """The values of both models of a run, and all its measurements.
+@dataclass(frozen=True)
+class Measured:
+    """What a run has of the suite."""
+
+    sides: Mapping[Which, ModelValues]
+    """The values of both models."""
+    measurements: Sequence[Measurement]
+    """All measurements of the run."""
+    notes: tuple[str, ...]
+    """What a reader must know: scores from fewer frames, rewritten prompts."""
+
+
+def measured_in(home: Path) -> Measured:
+    """The values of both models of a run.
 
     Raises:
         InputError: it has not measured both.
@@ -33,4 +49,8 @@ def measured_in(home: Path) -> tuple[Mapping[Which, ModelValues], list[Measureme
             expected="a run with measure.suite set that has finished measuring",
             next_step=f"see its progress: {command('status', home)}",
         )
-    return sides, measured
+    return Measured(sides, measured, (*shown_notes(measured), *rewritten_note(_of_suite(prompts.values()))))
+
+
+def _of_suite(prompts: Iterable[Prompt]) -> list[Prompt]:
+    return [prompt for prompt in prompts if prompt.source == SOURCE]

@@ -21,6 +21,7 @@ from rushes.records import Record
 from rushes.records.base import Text
 from rushes.store.files import is_hidden, read_file
 from rushes_vbench.catalogue import Facts, facts, identifier
+from rushes_vbench.metrics.aggregate import DROPPED_AT
 from rushes_vbench.names import SUFFIX, last_part, parse, readings, stem
 from rushes_vbench.suite import BROKEN_ZIP, Suite
 from rushes_vbench.values import ClipValue, DimensionValues, ModelValues
@@ -31,6 +32,8 @@ _NOT_APPLICABLE: Final = -1
 _MAX_BYTES: Final = 256 << 20
 _STAMP: Final = re.compile(r"(\d{4}-\d{2}-\d{2}-\d{2}[:_-]\d{2}[:_-]\d{2})")
 _SHOWN: Final = 3
+_LONGEST: Final = 120
+"""Longest example in a doubt, characters."""
 
 
 class OfficialDimension(Record):
@@ -203,7 +206,8 @@ class _Reading:
 
     def fault(self, what: str, example: object) -> None:
         self.faults[what] += 1
-        self.examples.setdefault(what, repr(example)[:120])
+        said = repr(example)
+        self.examples.setdefault(what, said if len(said) <= _LONGEST else f"{said[: _LONGEST - 3]}...")
 
     def said(self) -> Iterator[str]:
         for what, num in self.faults.items():
@@ -219,7 +223,8 @@ def _dimension(name: str, stated: Sequence[_Stated], suite: Suite | None) -> Off
         return OfficialDimension(dimension=name, source=chosen.source, stated=score, values=None, doubts=tuple(doubts))
     reading = _read_rows(rows, facts()[name], _known_stems(name, suite), suite)
     values = DimensionValues(dimension=name, values=tuple(reading.values)) if reading.values else None
-    doubts += [*reading.said(), *_about_score(score, values), *_about_rows(name, reading.values, len(rows), suite)]
+    doubts += [*reading.said(), *_about_score(name, score, values)]
+    doubts += _about_rows(name, reading.values, len(rows), suite)
     doubts += _about_date(name, chosen.source)
     return OfficialDimension(dimension=name, source=chosen.source, stated=score, values=values, doubts=tuple(doubts))
 
@@ -309,7 +314,7 @@ def _read_value(reading: _Reading, value: Any, place: tuple[str, int], fact: Fac
     reading.values.append(ClipValue(prompt=place[0], sample=place[1], value=found))
 
 
-def _about_score(score: float | None, values: DimensionValues | None) -> Iterator[str]:
+def _about_score(name: str, score: float | None, values: DimensionValues | None) -> Iterator[str]:
     mean = values.mean if values else None
     if score is None:
         yield "states no numeric score"
@@ -317,6 +322,8 @@ def _about_score(score: float | None, values: DimensionValues | None) -> Iterato
         yield f"states a score outside 0 to 1: {score!r}"
     if mean is None:
         yield "no row has a value, so there is no mean"
+    elif name == "Motion_Order_Understanding" and values is not None and 1.0 - values.coverage > DROPPED_AT:
+        yield f"officially 0, since more than {DROPPED_AT:.0%} of the clips are not applicable"
     elif score is not None and abs(score - mean) > TOLERANCE:
         yield f"states {score:.6f}; the mean of its rows is {mean:.6f}"
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rushes.cli.options import JsonOption, SetOption, taking
+from rushes.cli.options import JsonOption, taking
 
 vbench = typer.Typer(
     help="VBench-2.0: score and compare folders of clips, export clips, import official results, statistics.",
@@ -78,7 +78,10 @@ class ScoreOptions:
         str | None,
         typer.Option("--recipe", metavar="RECIPE", help="Take models and servers from this recipe's measurer."),
     ] = None
-    set_: SetOption = None
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting: measure.measurer.options.flow=raft."),
+    ] = None
     profile: Annotated[
         ProfileName | None, typer.Option("--profile", help="The official rules, or those with known defects repaired.")
     ] = None

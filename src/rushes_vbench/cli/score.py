@@ -86,10 +86,11 @@ def show_scores(result: FolderScores, out: Path) -> None:
     columns = [Column("dimension"), *(Column(title, "right", is_whole=True) for title in titles)]
     show_table(columns, [_row(each) for each in result.dimensions])
     _say_totals(result)
-    say(
-        "n/a: the dimension has nothing to measure in the clip, -1 in official files; such clips are left out of the "
-        "score, and count as 0 in the column beside it. Intervals resample prompts."
-    )
+    if any(each.num_not_applicable for each in result.dimensions):
+        say(
+            "n/a: the dimension has nothing to measure in the clip, -1 in official files; such clips are left out of "
+            "the score, and count as 0 in the column n/a as 0."
+        )
     for each in result.dimensions:
         for reason in each.reasons:
             say(f"{readable(each.dimension)}: {reason.num} without a score: {reason.text}")

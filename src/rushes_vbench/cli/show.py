@@ -20,22 +20,28 @@ def show_dimensions() -> None:
     from rushes_vbench.catalogue import dimensions, facts, share_of_total
 
     kinds = {
-        "questions": "questions to a VLM",
-        "questions_and_text": "VLM, then a judge of texts",
-        "tracker": "point tracker, flow",
-        "detector": "detectors, classifiers",
-        "features": "features of several clips",
+        "questions": "VLM",
+        "questions_and_text": "VLM, text judge",
+        "tracker": "tracker, flow",
+        "detector": "detectors",
+        "features": "features",
     }
-    columns = [Column("dimension"), Column("category"), Column("prompts", "right"), Column("clips", "right")]
-    columns += [Column("scored by"), Column("official models and licences"), Column("of total", "right")]
+    columns = [Column("dimension"), Column("category", is_whole=True)]
+    columns += [Column(title, "right", is_whole=True) for title in ("prompts", "clips")]
+    columns += [Column("scored by", is_whole=True), Column("of\ntotal", "right", is_whole=True)]
     rows = []
+    loaded: dict[str, list[str]] = {}
     for each in dimensions():
         fact = facts()[each.name]
-        models = "; ".join(f"{model.name}: {model.licence}" for model in fact.models)
         share = f"{share_of_total(each.name):.2%}"
         numbers = str(fact.num_prompts), str(fact.num_videos)
-        rows.append((readable(each.name), each.category, *numbers, kinds[fact.judge], models, share))
+        rows.append((readable(each.name), each.category, *numbers, kinds[fact.judge], share))
+        for model in fact.models:
+            loaded.setdefault(f"{model.name} ({model.licence})", []).append(readable(each.name))
     show_table(columns, rows)
+    say("What the official scoring loads:")
+    for named, served in loaded.items():
+        say(f"  {named}: {', '.join(served)}")
 
 
 def show_power(num_prompts: int | None, num_clips: int | None, score: float, likeness: float, same_seed: float) -> None:
@@ -64,10 +70,10 @@ def show_power(num_prompts: int | None, num_clips: int | None, score: float, lik
     )
     say(
         "Smallest true gain found with probability 0.8. This is an approximation, good from about 50 prompts; with 32 "
-        f"the gain is found\n71 to 80 times in 100, with 16 55 to 60 times.\nAssumed, not measured: clips are right or "
-        f"wrong, {score:.0%} are right, two clips of one prompt correlate by {likeness:g},\nthe same seed before and "
+        f"the gain is found 71 to 80 times in 100, with 16 55 to 60 times.\nAssumed, not measured: clips are right or "
+        f"wrong, {score:.0%} are right, two clips of one prompt correlate by {likeness:g}, the same seed before and "
         f"after fixes {same_seed:.0%} of the rest, and all prompts gain alike. If the seed fixed nothing, the first "
-        f"line,\nalone, would say {loose}; if it fixed 90%, {tied}. A scorecard says what its own clips could show.\n"
+        f"line, alone, would say {loose}; if it fixed 90%, {tied}. A scorecard says what its own clips could show.\n"
         "Among 18: when all dimensions are tested together (Holm's strictest step). Smaller gains may be real and will "
         "mostly not be seen."
     )
@@ -86,8 +92,8 @@ def show_results(results: OfficialResults) -> None:
     from rushes_vbench.scorecard import official_totals, sum_intervals
 
     say(f"official results of {results.model}{f' ({results.method})' if results.method else ''}")
-    titles = ("stated", "recomputed", "not applicable as 0", "coverage")
-    columns = [Column("dimension"), *(Column(title, "right") for title in titles), Column("doubts", "right")]
+    titles = ("stated", "recomputed", "n/a\nas 0", "coverage", "doubts")
+    columns = [Column("dimension"), *(Column(title, "right", is_whole=True) for title in titles)]
     rows = []
     for each in results.dimensions:
         values = each.values

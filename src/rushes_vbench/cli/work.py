@@ -139,22 +139,21 @@ def _show_checked(found: Sequence[Checked]) -> None:
 
 def show_run(home: Path, *, with_published: bool, as_json: bool) -> None:
     """Compare the run's own measurements on the suite's held-out prompts, base against tuned."""
-    from rushes.measure.shown import shown_notes
     from rushes_vbench.cli.show import show_scorecard
     from rushes_vbench.measured import measured_in
     from rushes_vbench.metrics.twins import yes_bias
     from rushes_vbench.published import published
     from rushes_vbench.scorecard import compare_models
 
-    sides, measured = measured_in(home)
-    measurer = ", ".join(sorted({each.measurer for each in measured}))
-    card = compare_models(sides["base"], sides["tuned"], measurer=measurer, notes=tuple(shown_notes(measured)))
+    found = measured_in(home)
+    measurer = ", ".join(sorted({each.measurer for each in found.measurements}))
+    card = compare_models(found.sides["base"], found.sides["tuned"], measurer=measurer, notes=found.notes)
     if as_json:
         show_json(card.model_dump(mode="json"))
         return
     say(f"measured by {measurer}; not official scores")
     show_scorecard(card, published() if with_published else None)
-    bias = yes_bias(each.outcome for each in measured)
+    bias = yes_bias(each.outcome for each in found.measurements)
     if bias is not None:
         say(f"yes-bias of its judge: {bias.value:+.3f} over {bias.num_pairs} questions and their negated twins")
 

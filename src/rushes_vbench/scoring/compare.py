@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rushes.measure.shown import shown_notes
 from rushes.plugins import MEASURER, resolved
 from rushes.store.recipe_copy import recipe_of
 from rushes_vbench.catalogue import facts
@@ -68,15 +67,14 @@ def run_sides(home: Path) -> Mapping[Which, Side]:
         InputError: it has not measured both.
         StoreError: it is no run, or damaged.
     """
-    values, measured = measured_in(home)
+    found = measured_in(home)
     spec = resolved(recipe_of(home).measure.measurer, MEASURER)
     # Another measurer's values are compared with its own alone.
     rules = {
         name: rules_of(spec, name) if isinstance(spec, VBenchMeasurerSpec) else f"{spec.spec_name} of {home.resolve()}"
         for name in facts()
     }
-    notes = tuple(shown_notes(measured))
-    return {which: Side(own, rules, notes) for which, own in values.items()}
+    return {which: Side(own, rules, found.notes) for which, own in found.sides.items()}
 
 
 def compare_sides(a: Side, b: Side, names: tuple[str, str]) -> VBenchScorecard:

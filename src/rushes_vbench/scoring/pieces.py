@@ -136,7 +136,7 @@ def _nothing(folder: Path, listing: Listing, dimensions: Sequence[str]) -> Input
     return InputError(
         f"{folder} has no clip{of} of a VBench-2.0 prompt",
         expected="files called {first 180 characters of the prompt}-{number}.mp4, in one folder or one per dimension",
-        got=", ".join(map(repr, names[:_SHOWN])) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""),
+        got="; ".join(names[:_SHOWN]) + (f"; and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""),
         next_step=step,
     )
 

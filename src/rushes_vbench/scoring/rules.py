@@ -28,7 +28,7 @@ SETTINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "tracker": ("tracker", "cotracker_folder"),
     "flow": ("flow",),
     "detector": ("detector",),
-    "anomaly": ("anomaly",),
+    "anomaly": ("anomaly", "crops_together"),
     "face_finder": ("face_finder",),
     "face_embedder": ("face_embedder",),
     "features": ("vgg19",),
