@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rushes.errors import InputError, command
 from rushes.measure.shown import shown_notes
 from rushes.prompts.suite import rewritten_note
-from rushes.records import Measurement, Prompt
+from rushes.records import Measurement
 from rushes.store.run import Run
 from rushes_vbench.catalogue import SOURCE
 from rushes_vbench.export import Which, models_of_run
@@ -26,6 +26,8 @@ class Measured:
     """All measurements of the run."""
     notes: tuple[str, ...]
     """What a reader must know: scores from fewer frames, rewritten prompts."""
+    num_rewritten: int
+    """Prompts of the suite that were rewritten for the model."""
 
 
 def measured_in(home: Path) -> Measured:
@@ -49,8 +51,6 @@ def measured_in(home: Path) -> Measured:
             expected="a run with measure.suite set that has finished measuring",
             next_step=f"see its progress: {command('status', home)}",
         )
-    return Measured(sides, measured, (*shown_notes(measured), *rewritten_note(_of_suite(prompts.values()))))
-
-
-def _of_suite(prompts: Iterable[Prompt]) -> list[Prompt]:
-    return [prompt for prompt in prompts if prompt.source == SOURCE]
+    of_suite = [prompt for prompt in prompts.values() if prompt.source == SOURCE]
+    num_rewritten = sum(prompt.text != prompt.base_text for prompt in of_suite)
+    return Measured(sides, measured, (*shown_notes(measured), *rewritten_note(of_suite)), num_rewritten)

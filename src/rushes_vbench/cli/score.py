@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Final
 
 from rushes.cli.show import Column, say, show_json, show_table
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 RESULT: Final = "scores.json"
 _SHOWN: Final = 3
 """Examples listed of each kind."""
+_LONGEST_NAME: Final = 60
+"""Longest file name that is printed, characters."""
 _LONGEST_TITLE: Final = 12
 """Longest name of a model that stands above a column, characters."""
 
@@ -137,7 +140,8 @@ def _say_files(result: FolderScores) -> None:
     for each in result.dimensions:
         if each.missing:
             of = f"{len(each.missing)} of {each.num_files_expected} clips are missing"
-            say(f"{readable(each.dimension)}: {of}, for example {each.missing[0]!r}; {RESULT} lists them")
+            first = shorten(each.missing[0], _LONGEST_NAME, placeholder="...")
+            say(f"{readable(each.dimension)}: {of}, for example {first!r}; {RESULT} lists them")
     if result.repaired:
         _say_some("names repaired", [f"{damaged} -> {exact}" for damaged, exact in result.repaired])
     _say_some("not used, since the clip is there under its exact name or another", result.doubles)

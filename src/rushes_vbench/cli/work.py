@@ -152,6 +152,7 @@ def show_run(home: Path, *, with_published: bool, as_json: bool) -> None:
         show_json(card.model_dump(mode="json"))
         return
     say(f"measured by {measurer}; not official scores")
+    say("prompts as the model got them: " + ("rewritten, see the note" if found.num_rewritten else "the suite's own"))
     show_scorecard(card, published() if with_published else None)
     bias = yes_bias(each.outcome for each in found.measurements)
     if bias is not None:
