@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Final
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 RESULT: Final = "scores.json"
 _SHOWN: Final = 3
-"""Examples listed of each kind."""
+"""Reasons printed of each dimension."""
 _LONGEST_NAME: Final = 60
 """Longest file name that is printed, characters."""
 _LONGEST_TITLE: Final = 12
@@ -36,6 +35,7 @@ def score_clips_in(options: ScoreOptions) -> None:
     from rushes.execute.progress import ProgressDisplay
     from rushes_vbench.catalogue import named
     from rushes_vbench.cli.work import read_suite_aloud
+    from rushes_vbench.placing import shown_name
     from rushes_vbench.scoring.pieces import find_clips
     from rushes_vbench.scoring.rules import read_scoring
     from rushes_vbench.scoring.score import Job, score_folder
@@ -47,10 +47,10 @@ def score_clips_in(options: ScoreOptions) -> None:
     suite = read_suite_aloud(scoring.measurer.suite, sys.stderr)
     found = find_clips(options.folder, suite, wanted)
     out = options.out or shelf_of(options.folder)
-    job = Job(options.folder, options.folder.resolve().name, suite, found, scoring)
+    job = Job(options.folder, shown_name(options.folder.resolve().name), suite, found, scoring)
     with opened_shelf(out, options.folder) as shelf, ProgressDisplay() as progress:
         say(f"scores are kept in {out}; Ctrl-C stops, and the same command goes on", sys.stderr)
-        shelf.remember(_typed(options))
+        shelf.remember(shown_name(_typed(options)))
         if shelf.healed:
             say(f"warning: {shelf.healed} in {out}: what is lost is scored again", sys.stderr)
         result = score_folder(job, shelf, progress)
@@ -95,8 +95,10 @@ def show_scores(result: FolderScores, out: Path) -> None:
             "the score, and count as 0 in the column n/a as 0."
         )
     for each in result.dimensions:
-        for reason in each.reasons:
+        for reason in each.reasons[:_SHOWN]:
             say(f"{readable(each.dimension)}: {reason.num} without a score: {reason.text}")
+        if (num_more := len(each.reasons) - _SHOWN) > 0:
+            say(f"{readable(each.dimension)}: and {num_more} more reasons; {RESULT} lists them")
     if any(reason.text.startswith(f"{each.dimension} needs ") for each in result.dimensions for reason in each.reasons):
         say("Name models in a recipe (--recipe) or with --set, as docs/vbench_score.md shows; scores so far are kept.")
     _say_files(result)
@@ -137,22 +139,16 @@ def _say_totals(result: FolderScores) -> None:
 
 
 def _say_files(result: FolderScores) -> None:
+    from rushes_vbench.cli.work import say_some
+
     for each in result.dimensions:
         if each.missing:
             of = f"{len(each.missing)} of {each.num_files_expected} clips are missing"
             first = shorten(each.missing[0], _LONGEST_NAME, placeholder="...")
             say(f"{readable(each.dimension)}: {of}, for example {first!r}; {RESULT} lists them")
-    if result.repaired:
-        _say_some("names repaired", [f"{damaged} -> {exact}" for damaged, exact in result.repaired])
-    _say_some("not used, since the clip is there under its exact name or another", result.doubles)
-    _say_some("not of the suite, left out", result.unknown)
-
-
-def _say_some(what: str, names: Sequence[str]) -> None:
-    if names:
-        shown = "; ".join(names[:_SHOWN])
-        more = f"; and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        say(f"{what}: {shown}{more}")
+    say_some("names repaired", [f"{damaged} -> {exact}" for damaged, exact in result.repaired])
+    say_some("not used, since the clip is there under its exact name or another", result.doubles)
+    say_some("not of the suite, left out", result.unknown)
 
 
 # ---------------------------------------------------------------------------------------------- two models

@@ -74,9 +74,9 @@ def export_folder(source: Path, target: Path, suite_path: str, layout: Layout, n
     model = name or source.resolve().name
     done = write_export(placing, target, model=model, suite=suite, layout=layout, link=link)
     _say_exported(placing, done.folder, done.num_written, done.num_kept)
-    _say_some("names repaired", [f"{damaged} -> {exact}" for damaged, exact in listing.renamed])
-    _say_some("left out, since the clip is there under its exact name or another", listing.doubles)
-    _say_some("not of the suite, left out", listing.unknown)
+    say_some("names repaired", [f"{damaged} -> {exact}" for damaged, exact in listing.renamed])
+    say_some("left out, since the clip is there under its exact name or another", listing.doubles)
+    say_some("not of the suite, left out", listing.unknown)
 
 
 def _say_exported(placing: Placing, folder: Path, num_written: int, num_kept: int) -> None:
@@ -84,10 +84,16 @@ def _say_exported(placing: Placing, folder: Path, num_written: int, num_kept: in
     say(f"{folder}: {num_written} clips written{kept}; sources: {folder}.json")
     if placing.num_unused:
         say(f"clips that no file needs: {placing.num_unused}")
-    _say_some("missing", placing.missing)
+    say_some("missing", placing.missing)
 
 
-def _say_some(what: str, names: Sequence[str]) -> None:
+def say_some(what: str, names: Sequence[str]) -> None:
+    """How many there are of a kind, and the first of them.
+
+    Args:
+        what: the kind.
+        names: all of them; nothing is printed if there are none.
+    """
     if names:
         say(f"{what}: {len(names)}")
         for name in names[:_SHOWN]:

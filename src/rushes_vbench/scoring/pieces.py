@@ -53,7 +53,8 @@ def find_clips(folder: Path, suite: Suite, dimensions: Sequence[str] = ()) -> Fo
     Raises:
         InputError: there is no such folder, or no clip of the suite (of these dimensions) in it.
     """
-    listing = list_folder(folder, suite)
+    with explained(folder):
+        listing = list_folder(folder, suite)
     placing = place(listing.takes, suite, "by-dimension")
     own = identifier(folder.resolve().name)
     wanted = set(dimensions) or ({own} if own is not None else set(facts()))

@@ -28,6 +28,7 @@ from rushes_vbench.metrics.core import Profile
 from rushes_vbench.metrics.folder import Piece, score_pieces
 from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
 from rushes_vbench.metrics.scorer import Models
+from rushes_vbench.placing import shown_name
 from rushes_vbench.scorecard import official_totals
 from rushes_vbench.scoring.pieces import Found, work_of
 from rushes_vbench.scoring.records import FileScore, FolderScores, Reason, ScoredDimension
@@ -147,7 +148,7 @@ def _result(
     means = {each.dimension: each.score for each in dimensions if each.score is not None}
     return FolderScores(
         model=job.model,
-        folder=str(job.folder),
+        folder=shown_name(str(job.folder)),
         edition=job.suite.edition,
         profile=spec.profile,
         dimensions=dimensions,

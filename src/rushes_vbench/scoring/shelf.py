@@ -80,7 +80,10 @@ def opened_shelf(folder: Path, clips: Path) -> Iterator[Shelf]:
         StoreError: it cannot be written.
     """
     _refuse(folder, clips)
-    make_folder(folder)
+    try:
+        make_folder(folder)
+    except StoreError as error:
+        raise InputError(error.problem, next_step="name another folder with --out") from error
     try:
         lock = ProcessLock(folder / "lock")
     except RunLocked as error:

@@ -207,7 +207,7 @@ def test_names_are_repaired_in_words_and_exact_ones_win(
     assert found["repaired"] == [[f"{BARNS[0]}-1 (1).MP4", f"{BARNS[0]}-1.mp4"]]
     assert found["doubles"] == ["Barn%200,%20zoom%20in.-0.mp4"]
     assert found["unknown"] == [f"{BARNS[0]}-3.mp4", "odd \\udcff.txt"]
-    assert "names repaired: Barn 0, zoom in.-1 (1).MP4 -> Barn 0, zoom in.-1.mp4" in said
+    assert "names repaired: 1\n  'Barn 0, zoom in.-1 (1).MP4 -> Barn 0, zoom in.-1.mp4'" in said
     assert dimension(folder)["num_files"] == NUM_PROMPTS + 1
 
 
