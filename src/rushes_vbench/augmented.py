@@ -5,12 +5,12 @@ The clips of the benchmark's leaderboard were generated from such texts, and nam
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from rushes.errors import InputError
+from rushes_vbench.strict_json import strict_json
 from rushes_vbench.suite import Suite
 
 SETS: Final[Mapping[str, str]] = {"vbench2": "VBench2_full_text_aug.txt", "wanx": "Wanx_full_text_aug.txt"}
@@ -69,13 +69,17 @@ def _of_checkout(name: str, path: str) -> dict[str, str]:
 
 def _lines(path: Path) -> list[str]:
     """The lines of a text file; a text may hold signs that Python takes for ends of lines as well."""
-    return [line.removesuffix("\r") for line in _text(path).removesuffix("\n").split("\n")]
+    try:
+        text = _read(path).decode("utf-8-sig")
+    except UnicodeError as error:
+        raise _unreadable(path, error) from error
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
 def _of_file(path: Path) -> dict[str, str]:
     try:
-        found = json.loads(_text(path))
-    except (ValueError, RecursionError) as error:
+        found = strict_json(_read(path))
+    except ValueError as error:
         raise InputError(
             f"{path} is not JSON: {error}", next_step="correct it, or name a set: vbench2, wanx"
         ) from error
@@ -89,17 +93,19 @@ def _of_file(path: Path) -> dict[str, str]:
     return found
 
 
-def _text(path: Path) -> str:
+def _read(path: Path) -> bytes:
     try:
         if not path.is_file() or path.stat().st_size > _MAX_BYTES:
             raise OSError("not a file, or too large")
-        text = path.read_text(encoding="utf-8-sig")
-        text.encode()
-        return text
+        return path.read_bytes()
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"the rewritten prompts {path} cannot be read",
-            expected=f"one of {', '.join(SETS)}, or a JSON file in UTF-8",
-            got=str(error),
-            next_step="correct the option augmented of the suite",
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"the rewritten prompts {path} cannot be read",
+        expected=f"one of {', '.join(SETS)}, or a JSON file in UTF-8",
+        got=str(error),
+        next_step="correct the option augmented of the suite",
+    )

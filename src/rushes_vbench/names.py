@@ -17,6 +17,8 @@ MAX_STEM_CHARS: Final = 180
 """Characters of the prompt that a file name keeps."""
 SUFFIX: Final = ".mp4"
 """The only extension that all parts of the official scoring can read."""
+OTHER_SUFFIXES: Final = (".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif")
+"""Other video files, which our own scoring reads as well."""
 FORBIDDEN: Final = frozenset('/\\:*?"<>|\0')
 """Characters that a file name cannot have on some system."""
 MAX_NAME_BYTES: Final = 255

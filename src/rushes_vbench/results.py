@@ -6,7 +6,6 @@ that is left out of the mean. The evaluator writes one file per dimension or one
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import zipfile
@@ -23,6 +22,7 @@ from rushes.store.files import is_hidden, read_file
 from rushes_vbench.catalogue import Facts, facts, identifier
 from rushes_vbench.metrics.aggregate import DROPPED_AT
 from rushes_vbench.names import SUFFIX, last_part, parse, readings, stem
+from rushes_vbench.strict_json import strict_json
 from rushes_vbench.suite import BROKEN_ZIP, Suite
 from rushes_vbench.values import ClipValue, DimensionValues, ModelValues
 
@@ -171,21 +171,12 @@ def _limited(name: str, size: int, read: Any) -> bytes:
 def _parsed(name: str, data: bytes) -> dict[str, Any] | str:
     """The object in a file, or why it is skipped."""
     try:
-        content = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_no_repeats)
-        json.dumps(content, ensure_ascii=False).encode()  # half of a surrogate pair is no text
-    except (ValueError, RecursionError) as error:
+        content = strict_json(data)
+    except ValueError as error:
         return f"{name}: not valid JSON ({_said(str(error))[:80]})"
     if isinstance(content, list):
         return f"{name}: a list of prompts, not results"
     return content if isinstance(content, dict) else f"{name}: not an object"
-
-
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; which of two entries of one name is meant, nobody knows."""
-    for name, num in Counter(name for name, _ in pairs).items():
-        if num > 1:
-            raise ValueError(f"{name!r} is in one object {num} times")
-    return dict(pairs)
 
 
 def _said(text: str) -> str:

@@ -54,7 +54,7 @@ def find_clips(folder: Path, suite: Suite, dimensions: Sequence[str] = ()) -> Fo
         InputError: there is no such folder, or no clip of the suite (of these dimensions) in it.
     """
     with explained(folder):
-        listing = list_folder(folder, suite)
+        listing = list_folder(folder, suite, any_video=True)
     placing = place(listing.takes, suite, "by-dimension")
     own = identifier(folder.resolve().name)
     wanted = set(dimensions) or ({own} if own is not None else set(facts()))

@@ -14,6 +14,7 @@ import pytest
 from rushes.cli import main
 from rushes.errors import InputError
 from rushes_vbench.results import read_results
+from rushes_vbench.suite import suite_of
 from tests.support.suite import small_suite
 
 NUM = 300
@@ -109,6 +110,27 @@ def test_no_damage_is_a_traceback(start: int, tmp_path: Path) -> None:
         else:
             assert json.loads(found.model_dump_json()), f"input {number}"
             assert all(0.0 <= (each.values.mean or 0.0) <= 1.0 for each in found.dimensions if each.values)
+
+
+def test_no_name_of_a_file_is_a_traceback() -> None:
+    """Names as an operating system gives them: any bytes but / and 0."""
+    lookup, prompts = small_suite().lookup, small_suite().prompts
+    for number in range(NUM):
+        rng = random.Random(number)
+        data = f"{rng.choice(prompts)}-{rng.randrange(30)}.mp4".encode(
+            rng.choice(("utf-8", "gb18030", "cp1252")), "ignore"
+        )
+        data = rng.choice((flipped, cut, replaced))(data, rng).translate(None, b"/\x00")
+        found = lookup.read(data.decode("utf-8", "surrogateescape"))
+        assert found is None or found[0] in prompts
+
+
+@pytest.mark.parametrize(
+    "content", ['[{"prompt_en": "\\ud800", "dimension": ["Diversity"]}]', '[{"a": 1, "a": 2}]', "[" * 5000, "9" * 5000]
+)
+def test_a_suite_that_holds_no_text_or_contradicts_itself_is_an_error(content: str) -> None:
+    with pytest.raises(InputError):
+        suite_of(content.encode(), "suite")
 
 
 def test_damage_ends_the_command_with_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

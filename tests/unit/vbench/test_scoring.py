@@ -211,6 +211,20 @@ def test_names_are_repaired_in_words_and_exact_ones_win(
     assert dimension(folder)["num_files"] == NUM_PROMPTS + 1
 
 
+def test_video_files_of_other_kinds_are_scored_and_an_mp4_of_the_same_name_counts(
+    scripted: Scripted, suite: str, tmp_path: Path
+) -> None:
+    folder = clips(tmp_path / "a", samples=(0,), prompts=BARNS[1:])
+    for number, suffix in enumerate((".webm", ".MOV", ".gif", ".txt")):
+        (folder / file_name(BARNS[0], number).replace(".mp4", suffix)).write_text(suffix)
+    (folder / file_name(BARNS[1], 0).replace(".mp4", ".mkv")).write_text("the same clip again")
+    assert scored(folder, suite) == 0
+    found = result(folder)
+    assert dimension(folder)["num_files"] == NUM_PROMPTS - 1 + 3 and not found["repaired"]
+    assert found["doubles"] == [file_name(BARNS[1], 0).replace(".mp4", ".mkv")]
+    assert found["unknown"] == [file_name(BARNS[0], 3).replace(".mp4", ".txt")]
+
+
 def test_two_folders_are_compared_by_prompt_and_sample(
     scripted: Scripted, suite: str, tmp_path: Path, capsys: Capture
 ) -> None:
