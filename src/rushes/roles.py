@@ -3,8 +3,7 @@
 Every list that comes back is aligned with the list that went in; an item that failed is a `Failed` in its place, never
 a missing element. A plug-in is a `Spec` subclass anywhere whose `build()` returns an object with the one method.
 
-Array legend: T frames, H height, W width, 3 colours; in latents C channels, T latent frames, H W latent size; B batch,
-L text tokens, D width.
+Arrays: T frames, H height, W width, 3 colours; in latents C channels, T H W latent size; B batch, L tokens, D width.
 """
 
 from __future__ import annotations
@@ -213,14 +212,16 @@ Part = Literal["probe", "development", "test"]
 
 @dataclass(frozen=True)
 class SuitePrompt:
-    """A prompt of a suite, unchanged."""
+    """A prompt of a suite."""
 
     text: str
-    """The full text for the model."""
+    """The full text for the model, which may be a rewritten one."""
     questions: tuple[Question, ...]
     """Its questions; empty where the suite asks none."""
     index: int
     """Position among the suite's prompts of this dimension, from 0."""
+    base_text: str | None = None
+    """The suite's own prompt where `text` was rewritten, else None."""
 
 
 class PromptSuite(Protocol):

@@ -9,12 +9,11 @@ from rushes.report.section import Section, Sources
 from rushes.store.run import Run
 from rushes_vbench.catalogue import facts
 from rushes_vbench.results import OfficialDimension, OfficialResults
+from rushes_vbench.scorecard import paired_gain
 from rushes_vbench.values import DimensionValues, values_of_run
 
 _NAMES: Final = ("vbench-official-base", "vbench-official-tuned")
 """Their names among the run's derived records."""
-Value = tuple[float, float]
-"""Mean score, 0 to 1, and the share of clips that it covers."""
 
 
 def keep_official(run: Run, base: OfficialResults, tuned: OfficialResults | None = None) -> None:
@@ -37,16 +36,25 @@ def official_section(sources: Sources) -> Section | None:
     rows = [
         (
             readable(name),
-            *_three(*(_official(found.get(name)) for found in official)),
-            *_three(*(_mean(found.get(name)) for found in own)),
+            *_three(*(_values_of(found.get(name)) for found in official)),
+            *_three(*(found.get(name) for found in own)),
         )
         for name in names
     ]
     return Section(
         title="Official VBench-2.0 results",
         lead="Scores of the official code for the exported clips, recomputed from its rows, next to this run's own "
-        "measurements. In brackets: the share of clips that a score covers, if it is not all of them.",
-        columns=("Dimension", "Official before", "Official after", "Gain", "Own before", "Own after", "Gain"),
+        "measurements. In brackets: the share of clips that a score covers, if it is not all of them. Paired gains are "
+        "over the clips that have a value before and after, and need not be the difference of two scores.",
+        columns=(
+            "Dimension",
+            "Official before",
+            "Official after",
+            "Paired gain",
+            "Own before",
+            "Own after",
+            "Paired gain",
+        ),
         rows=tuple(rows),
         notes=tuple(
             f"{readable(name)}, {which}: {doubt}"
@@ -58,17 +66,16 @@ def official_section(sources: Sources) -> Section | None:
     )
 
 
-def _three(before: Value | None, after: Value | None) -> tuple[str, str, str]:
-    """Cells for a score before, after, and the gain."""
-    gain = "" if before is None or after is None else signed(after[0] - before[0])
-    return _cell(before), _cell(after), gain
+def _three(before: DimensionValues | None, after: DimensionValues | None) -> tuple[str, str, str]:
+    """Cells for a score before, after, and the paired gain."""
+    gain = None if before is None or after is None else paired_gain(before, after)
+    return _cell(before), _cell(after), "" if gain is None else signed(gain)
 
 
-def _cell(value: Value | None) -> str:
-    if value is None:
+def _cell(values: DimensionValues | None) -> str:
+    if values is None or values.mean is None:
         return "not measured"
-    mean, coverage = value
-    return score(mean) if coverage == 1 else f"{score(mean)} ({percent(coverage)})"
+    return score(values.mean) if values.coverage == 1 else f"{score(values.mean)} ({percent(values.coverage)})"
 
 
 def _kept(run: Run, name: str) -> dict[str, OfficialDimension]:
@@ -76,10 +83,5 @@ def _kept(run: Run, name: str) -> dict[str, OfficialDimension]:
     return {each.dimension: each for results in found for each in results.dimensions}
 
 
-def _official(found: OfficialDimension | None) -> Value | None:
-    return None if found is None else _mean(found.values)
-
-
-def _mean(values: DimensionValues | None) -> Value | None:
-    """Mean and coverage; None if nothing has a value."""
-    return None if values is None or values.mean is None else (values.mean, values.coverage)
+def _values_of(found: OfficialDimension | None) -> DimensionValues | None:
+    return None if found is None else found.values

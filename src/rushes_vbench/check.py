@@ -185,16 +185,16 @@ def _check(name: str, folder: Path, root: Path, suite: Suite, probe: Probe | Non
 def _advice(file: str, present: Set[str], suite: Suite) -> str:
     if is_hidden(file):
         return "a hidden file, no clip: the folder must contain nothing else"
-    found = parse(file)
-    prompt = suite.lookup.near(found[0]) if found else None
-    if found and prompt is not None:
-        right = file_name(prompt, found[1])
+    found = suite.lookup.read(file)
+    if found is not None:
+        prompt, sample = found
+        right = file_name(prompt, sample)
         if right != file and right in present:
             return f"looks like {right!r}, which is there too: remove it"
         if right != file:
             return f"looks like {right!r}: rename it, or let rushes vbench export do it"
-        if found[1] >= suite.num_samples(prompt):
-            return f"sample {found[1]}; the suite has samples 0 to {suite.num_samples(prompt) - 1} of this prompt"
+        if sample >= suite.num_samples(prompt):
+            return f"sample {sample}; the suite has samples 0 to {suite.num_samples(prompt) - 1} of this prompt"
         return "a clip of another dimension: remove it"
     return "not of the suite: the folder must contain nothing else"
 

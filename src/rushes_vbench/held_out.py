@@ -8,7 +8,7 @@ third of a dimension's prompts each, they do not overlap.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar, Final
 
@@ -16,6 +16,7 @@ from rushes.errors import RecipeError
 from rushes.records import Question
 from rushes.roles import Part, PromptSuite, Runtime, Spec, SuitePrompt
 from rushes.store.identity import content_hash
+from rushes_vbench.augmented import read_augmented
 from rushes_vbench.catalogue import CATALOGUE, SOURCE, facts
 from rushes_vbench.suite import Suite, SuiteEntry, read_suite
 
@@ -27,17 +28,22 @@ class SuiteSpec(Spec):
     """The prompts of VBench-2.0, as `measure.suite` of a recipe takes them."""
 
     spec_name: ClassVar[str] = "vbench2.suite"
+    added_later: ClassVar[frozenset[str]] = frozenset({"augmented"})
 
     path: str
     """Your copy of VBench-2.0: a checkout, a vbench2 wheel, VBench2_full_info.json, or `installed`."""
+    augmented: str = ""
+    """Texts that models are given in place of the prompts, as for the benchmark's leaderboard: `vbench2` or `wanx` of
+    your checkout, or a JSON file {prompt: text}. Clips are named and measured by the originals. Empty for none."""
 
     def build(self, runtime: Runtime) -> PromptSuite:
         """The suite, read from that copy.
 
         Raises:
-            InputError: there is no such copy, or it is not the suite.
+            InputError: there is no such copy, it is not the suite, or a prompt has no rewritten text.
         """
-        return HeldOut(suite_at(self.path))
+        suite = suite_at(self.path)
+        return HeldOut(suite, read_augmented(self.augmented, suite, self.path) if self.augmented else {})
 
 
 @lru_cache(maxsize=4)
@@ -51,6 +57,9 @@ class HeldOut:
     """`PromptSuite` over the user's copy."""
 
     suite: Suite
+    """The prompts."""
+    rewritten: Mapping[str, str] = field(default_factory=dict)
+    """Prompt -> what the model is given in its place; empty to give it the prompt."""
 
     @property
     def name(self) -> str:
@@ -83,11 +92,17 @@ class HeldOut:
             )
         start = len(entries) * _START[part] // len(_START)
         chosen = [*entries[start:], *entries[:start]][:num]
-        return [SuitePrompt(entry.prompt, questions_of(entry), index) for index, entry in chosen]
+        return [self._given(index, entry) for index, entry in chosen]
 
     def guarded(self) -> list[str]:
-        """Every text of the suite."""
-        return list(self.suite.prompts)
+        """Every text of the suite, rewritten ones too."""
+        return list(dict.fromkeys((*self.suite.prompts, *self.rewritten.values())))
+
+    def _given(self, index: int, entry: SuiteEntry) -> SuitePrompt:
+        text = self.rewritten.get(entry.prompt)
+        if text is None:
+            return SuitePrompt(entry.prompt, questions_of(entry), index)
+        return SuitePrompt(text, questions_of(entry), index, base_text=entry.prompt)
 
 
 def questions_of(entry: SuiteEntry) -> tuple[Question, ...]:

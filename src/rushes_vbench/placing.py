@@ -11,7 +11,7 @@ from rushes.errors import InputError
 from rushes.records import Clip
 from rushes.store.files import visible
 from rushes_vbench.catalogue import facts, identifier
-from rushes_vbench.names import file_name, parse
+from rushes_vbench.names import OTHER_SUFFIXES, SUFFIX, file_name
 from rushes_vbench.suite import Suite
 
 Layout = Literal["flat", "by-dimension"]
@@ -107,63 +107,68 @@ class Listing:
 
     takes: tuple[Take, ...]
     """Video files whose prompt is known."""
-    renamed: tuple[str, ...]
-    """Damaged file names whose prompt was found all the same."""
+    renamed: tuple[tuple[str, str], ...]
+    """Damaged file names whose prompt was found all the same, each with the exact name."""
     unknown: tuple[str, ...]
-    """Other entries: not of the suite, or not named as the benchmark names clips."""
+    """Other entries: not of the suite, of a sample that it does not have, or not named as the benchmark names clips."""
     doubles: tuple[str, ...] = ()
     """Damaged file names of clips that are there under their exact name, or under an earlier damaged one: not used."""
 
 
-def list_folder(folder: Path, suite: Suite) -> Listing:
+def list_folder(folder: Path, suite: Suite, *, any_video: bool = False) -> Listing:
     """The clips of a folder, flat or with a sub-folder per dimension, by their names.
 
     Names that copying has damaged in a known way (see `rushes_vbench.names.Lookup`) are recognised; a file of the exact
     name always wins. Hidden files, such as the `._` companions that macOS writes, are no clips.
+
+    Args:
+        folder: the clips.
+        suite: supplies the names.
+        any_video: True also takes video files that are no mp4, which the official code may not read; of two with one
+            name the mp4 counts.
 
     Raises:
         InputError: there is no such folder.
     """
     if not folder.is_dir():
         raise InputError("there is no such folder of clips", expected="a folder with .mp4 files", got=str(folder))
-    exact, damaged, unknown = list[_Found](), list[_Found](), list[str]()
+    ranked: list[tuple[int, str, Take]] = []
+    unknown: list[str] = []
     for path, dimension in _videos(folder):
-        name = path.relative_to(folder).as_posix()
-        take = _take_of(path, dimension, suite)
+        name = shown_name(path.relative_to(folder).as_posix())
+        suffix = path.suffix.lower()
+        as_mp4 = f"{path.stem}{SUFFIX}" if any_video and suffix in OTHER_SUFFIXES else path.name
+        take = _take_of(path, as_mp4, dimension, suite)
         if take is None:
             unknown.append(name)
         else:
-            is_exact = path.name == file_name(take.prompt, take.sample) and dimension in (None, path.parent.name)
-            (exact if is_exact else damaged).append((name, take))
-    taken = {_place_of(take) for _, take in exact}
-    repaired, doubles = list[_Found](), list[str]()
-    for name, take in damaged:
-        if _place_of(take) in taken:
-            doubles.append(name)
-        else:
-            taken.add(_place_of(take))
-            repaired.append((name, take))
-    takes = tuple(take for _, take in sorted((*exact, *repaired), key=lambda found: found[0]))
-    return Listing(takes, tuple(name for name, _ in repaired), tuple(unknown), tuple(doubles))
+            is_exact = as_mp4 == file_name(take.prompt, take.sample) and dimension in (None, path.parent.name)
+            ranked.append((2 if not is_exact else int(as_mp4 != path.name), name, take))
+    used: dict[tuple[str | None, str, int], tuple[int, str, Take]] = {}
+    doubles: list[str] = []
+    for found in sorted(ranked, key=lambda found: found[:2]):
+        if used.setdefault((found[2].dimension, found[2].prompt, found[2].sample), found) is not found:
+            doubles.append(found[1])
+    takes = tuple(take for _, _, take in sorted(used.values(), key=lambda found: found[1]))
+    renamed = tuple((name, file_name(take.prompt, take.sample)) for rank, name, take in used.values() if rank == 2)
+    return Listing(takes, renamed, tuple(unknown), tuple(sorted(doubles)))
 
 
-_Found = tuple[str, Take]
-"""A file's path in the folder that is listed, and its clip."""
+def shown_name(name: str) -> str:
+    """A file's name as text that can be shown and stored: bytes that are no UTF-8 as escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _place_of(take: Take) -> tuple[str | None, str, int]:
-    return take.dimension, take.prompt, take.sample
-
-
-def _take_of(path: Path, dimension: str | None, suite: Suite) -> Take | None:
-    """The clip in a file; None for what is no file of the suite."""
-    found = parse(path.name)
-    prompt = suite.lookup.near(found[0]) if found else None
-    if found is None or prompt is None or not path.is_file():
+def _take_of(path: Path, name: str, dimension: str | None, suite: Suite) -> Take | None:
+    """The clip in a file that is read as of this name; None for what is no file of the suite."""
+    found = suite.lookup.read(name)
+    if found is None or not path.is_file():
         return None
+    prompt, sample = found
     if dimension is not None and dimension not in suite.dimensions_of(prompt):
         return None
-    return Take(prompt, found[1], dimension, path)
+    num_samples = suite.num_samples(prompt) if dimension is None else facts()[dimension].num_samples
+    return Take(prompt, sample, dimension, path) if sample < num_samples else None
 
 
 def dimension_folders(folder: Path) -> dict[str, list[Path]]:

@@ -6,7 +6,6 @@ that is left out of the mean. The evaluator writes one file per dimension or one
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import zipfile
@@ -21,7 +20,9 @@ from rushes.records import Record
 from rushes.records.base import Text
 from rushes.store.files import is_hidden, read_file
 from rushes_vbench.catalogue import Facts, facts, identifier
-from rushes_vbench.names import last_part, parse
+from rushes_vbench.metrics.aggregate import DROPPED_AT
+from rushes_vbench.names import SUFFIX, last_part, parse, readings, stem
+from rushes_vbench.strict_json import strict_json
 from rushes_vbench.suite import BROKEN_ZIP, Suite
 from rushes_vbench.values import ClipValue, DimensionValues, ModelValues
 
@@ -31,6 +32,8 @@ _NOT_APPLICABLE: Final = -1
 _MAX_BYTES: Final = 256 << 20
 _STAMP: Final = re.compile(r"(\d{4}-\d{2}-\d{2}-\d{2}[:_-]\d{2}[:_-]\d{2})")
 _SHOWN: Final = 3
+_LONGEST: Final = 120
+"""Longest example in a doubt, characters."""
 
 
 class OfficialDimension(Record):
@@ -202,21 +205,12 @@ def _limited(name: str, size: int, read: Any) -> bytes:
 def _parsed(name: str, data: bytes) -> dict[str, Any] | str:
     """The object in a file, or why it is skipped."""
     try:
-        content = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_no_repeats)
-        json.dumps(content, ensure_ascii=False).encode()  # half of a surrogate pair is no text
-    except (ValueError, RecursionError) as error:
+        content = strict_json(data)
+    except ValueError as error:
         return f"{name}: not valid JSON ({_said(str(error))[:80]})"
     if isinstance(content, list):
         return f"{name}: a list of prompts, not results"
     return content if isinstance(content, dict) else f"{name}: not an object"
-
-
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; which of two entries of one name is meant, nobody knows."""
-    for name, num in Counter(name for name, _ in pairs).items():
-        if num > 1:
-            raise ValueError(f"{name!r} is in one object {num} times")
-    return dict(pairs)
 
 
 def _said(text: str) -> str:
@@ -237,7 +231,8 @@ class _Reading:
 
     def fault(self, what: str, example: object) -> None:
         self.faults[what] += 1
-        self.examples.setdefault(what, repr(example)[:120])
+        said = repr(example)
+        self.examples.setdefault(what, said if len(said) <= _LONGEST else f"{said[: _LONGEST - 3]}...")
 
     def said(self) -> Iterator[str]:
         for what, num in self.faults.items():
@@ -251,9 +246,10 @@ def _dimension(name: str, stated: Sequence[_Stated], suite: Suite | None) -> Off
     if rows is None:
         doubts.append(f"expected [score, rows], got {repr(chosen.content)[:120]}")
         return OfficialDimension(dimension=name, source=chosen.source, stated=score, values=None, doubts=tuple(doubts))
-    reading = _read_rows(rows, facts()[name], _known_stems(name, suite))
+    reading = _read_rows(rows, facts()[name], _known_stems(name, suite), suite)
     values = DimensionValues(dimension=name, values=tuple(reading.values)) if reading.values else None
-    doubts += [*reading.said(), *_about_score(score, values), *_about_rows(name, reading.values, len(rows), suite)]
+    doubts += [*reading.said(), *_about_score(name, score, values)]
+    doubts += _about_rows(name, reading.values, len(rows), suite)
     doubts += _about_date(name, chosen.source)
     return OfficialDimension(dimension=name, source=chosen.source, stated=score, values=values, doubts=tuple(doubts))
 
@@ -293,15 +289,20 @@ def _known_stems(name: str, suite: Suite | None) -> Counter[str] | None:
     return None if suite is None else Counter(entry.prompt[:180] for entry in suite.of(name))
 
 
-def _read_rows(rows: Sequence[Any], fact: Facts, known: Counter[str] | None) -> _Reading:
+def _read_rows(rows: Sequence[Any], fact: Facts, known: Counter[str] | None, suite: Suite | None) -> _Reading:
     reading = _Reading()
     seen: Counter[tuple[str, int]] = Counter()
     for row in rows:
         path = row.get("video_path") if isinstance(row, dict) else None
-        place = parse(last_part(path)) if isinstance(path, str) else None
+        name = last_part(path) if isinstance(path, str) else ""
+        place = _place(name, suite)
         if place is None:
             reading.fault("no file name of the form prompt-number.mp4; left out", row)
             continue
+        if place != parse(name):
+            reading.fault("a damaged file name, repaired", f"{name} -> {place[0]}-{place[1]}{SUFFIX}")
+        if place[1] >= fact.num_rows // fact.num_prompts:
+            reading.fault("a sample that the dimension does not have; it counts, as it does in the stated score", path)
         seen[place] += 1
         if seen[place] > (known[place[0]] if known and place[0] in known else 1):
             reading.fault("a repeated clip; both count, as they do in the stated score", path)
@@ -309,6 +310,17 @@ def _read_rows(rows: Sequence[Any], fact: Facts, known: Counter[str] | None) -> 
             reading.fault("a prompt that the suite does not have in this dimension", path)
         _read_value(reading, row.get("video_results"), place, fact)
     return reading
+
+
+def _place(name: str, suite: Suite | None) -> tuple[str, int] | None:
+    """Stem and sample of a file name, exact or damaged in a known way; None if it is neither."""
+    exact = parse(name)
+    if exact is not None and (suite is None or suite.lookup.exact(exact[0]) is not None):
+        return exact
+    found = None if suite is None else suite.lookup.read(name)
+    if found is not None:
+        return stem(found[0]), found[1]
+    return next(iter(readings(name)), None)
 
 
 def _read_value(reading: _Reading, value: Any, place: tuple[str, int], fact: Facts) -> None:
@@ -327,7 +339,7 @@ def _read_value(reading: _Reading, value: Any, place: tuple[str, int], fact: Fac
     reading.values.append(ClipValue(prompt=place[0], sample=place[1], value=found))
 
 
-def _about_score(score: float | None, values: DimensionValues | None) -> Iterator[str]:
+def _about_score(name: str, score: float | None, values: DimensionValues | None) -> Iterator[str]:
     mean = values.mean if values else None
     if score is None:
         yield "states no numeric score"
@@ -335,6 +347,8 @@ def _about_score(score: float | None, values: DimensionValues | None) -> Iterato
         yield f"states a score outside 0 to 1: {score!r}"
     if mean is None:
         yield "no row has a value, so there is no mean"
+    elif name == "Motion_Order_Understanding" and values is not None and 1.0 - values.coverage > DROPPED_AT:
+        yield f"officially 0, since more than {DROPPED_AT:.0%} of the clips are not applicable"
     elif score is not None and abs(score - mean) > TOLERANCE:
         yield f"states {score:.6f}; the mean of its rows is {mean:.6f}"
 

@@ -1,7 +1,9 @@
-"""Two models on the benchmark, dimension by dimension, paired by prompt and sample; categories and total. Pure.
+"""Two models on the benchmark, dimension by dimension; categories and total. Pure.
 
-A pair counts when both models have a value. What leaves the mean is seen in the coverage, and in the covered mean, in
-which a clip without a value counts as 0: a model that obeys its prompts less often cannot gain there.
+Each model has its own score by the official rule: the mean over its clips that have a value. The gain is another thing:
+it is paired by prompt and sample, over what both models have a value for, so it need not be the difference of the two
+scores. What leaves a mean is seen in the coverage, and in the covered mean, in which a clip without a value counts as
+0: a model that obeys its prompts less often cannot gain there.
 """
 
 from __future__ import annotations
@@ -9,13 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from rushes.measure.coverage import Coverage, coverage_note, few_prompts
 from rushes.measure.pairs import DIVERSITY
-from rushes.records import Change, Record, UnmeasuredDimension
+from rushes.records import Change, Record
 from rushes.records.base import Share, Size, Text
 from rushes.records.derived import Gain, check_verdict
 from rushes.statistics.bootstrap import DEFAULT, SCORE_BOUNDS, Means, cluster_means, mean_interval, mean_of
@@ -31,19 +35,24 @@ class VBenchRow(Record):
     """One dimension before and after.
 
     Example:
-        VBenchRow(dimension="Material", base=0.5, tuned=0.6, gain=0.1, gain_low=0.02, gain_high=0.18, p_value=0.01,
-                  p_holm=0.04, q_value=0.03, num_prompts=50, num_pairs=150, base_coverage=1.0, tuned_coverage=1.0,
-                  base_covered=0.5, tuned_covered=0.6, detectable=0.11, verdict="better")
+        VBenchRow(dimension="Material", base=0.52, tuned=0.6, paired_base=0.5, paired_tuned=0.6, gain=0.1,
+                  gain_low=0.02, gain_high=0.18, p_value=0.01, p_holm=0.04, q_value=0.03, num_prompts=50, num_pairs=150,
+                  base_coverage=1.0, tuned_coverage=1.0, base_covered=0.5, tuned_covered=0.6, detectable=0.11,
+                  verdict="better")
     """
 
     dimension: Text
     """Exact identifier."""
     base: Share
-    """Mean over prompts of the untouched model, over the pairs that both models have a value for."""
+    """Score of the untouched model by the official rule: mean over its own clips that have a value."""
     tuned: Share
     """The same of the tuned model."""
+    paired_base: Share
+    """Mean over prompts of the untouched model, over the pairs that both models have a value for."""
+    paired_tuned: Share
+    """The same of the tuned model."""
     gain: Gain
-    """`tuned` - `base`."""
+    """`paired_tuned` - `paired_base`."""
     gain_low: Gain
     """Lower end of the gain's 95 % interval, for this dimension alone."""
     gain_high: Gain
@@ -68,7 +77,7 @@ class VBenchRow(Record):
     """The same of the tuned model."""
     detectable: Annotated[float, Field(ge=0.0)] | None = None
     """Smallest true gain found with probability about 0.8 at level 0.05 by so many prompts, with the spread of their
-    gains; None where nothing varies, or so few prompts can show nothing."""
+    gains, at most 1; None where nothing varies, or such prompts could show no possible gain."""
     verdict: Change
     """Better or worse where `p_holm` is below 0.05 and the interval lies on that side of 0, as in every scorecard."""
 
@@ -82,23 +91,40 @@ class VBenchSum(Record):
     """A category, the total, or the plain mean of what was measured.
 
     Example:
-        VBenchSum(name="Physics", base=0.5, tuned=0.55, gain=0.05, gain_low=0.01, gain_high=0.09, num_dimensions=4)
+        VBenchSum(name="Physics", base=0.5, tuned=0.56, gain=0.05, gain_low=0.01, gain_high=0.09, num_dimensions=4)
     """
 
     name: Text
     """Category; "Total"; "Mean"; or "Mean without Diversity"."""
     base: Share
-    """Of the untouched model."""
+    """Of the untouched model's own scores, by the official rule."""
     tuned: Share
-    """Of the tuned model."""
+    """The same of the tuned model."""
     gain: Gain
-    """`tuned` - `base`."""
+    """The same mean of the dimensions' paired gains."""
     gain_low: Gain
     """Lower end of the gain's 95 % interval."""
     gain_high: Gain
     """Upper end of it."""
     num_dimensions: Size
     """Dimensions that it is the mean of."""
+
+
+class VBenchAlone(Record):
+    """A dimension in which the two models cannot be compared, with what each has.
+
+    Example:
+        VBenchAlone(dimension="Thermotics", base=0.5, tuned=None, reason="no values of the tuned model")
+    """
+
+    dimension: Text
+    """Exact identifier."""
+    base: Share | None = None
+    """Score of the untouched model by the official rule; None if it has none."""
+    tuned: Share | None = None
+    """The same of the tuned model."""
+    reason: Text
+    """Why there is no comparison."""
 
 
 class VBenchScorecard(Record):
@@ -119,16 +145,22 @@ class VBenchScorecard(Record):
     sums: tuple[VBenchSum, ...]
     """Complete categories; the total when all are complete; the plain mean of what was measured, also without
     Diversity."""
-    unmeasured: tuple[UnmeasuredDimension, ...] = ()
+    alone: tuple[VBenchAlone, ...] = ()
     """Dimensions that could not be compared, and why."""
     notes: tuple[str, ...] = ()
     """Warnings a reader must see."""
 
 
 def compare_models(
-    base: ModelValues, tuned: ModelValues, *, measurer: str, how: Resampling = DEFAULT, notes: Sequence[str] = ()
+    base: ModelValues,
+    tuned: ModelValues,
+    *,
+    measurer: str,
+    how: Resampling = DEFAULT,
+    notes: Sequence[str] = (),
+    apart: Mapping[str, str] = MappingProxyType({}),
 ) -> VBenchScorecard:
-    """Compare two models on what both were measured on, by the rule of `rushes.statistics.comparison`.
+    """Each model's own scores, and their comparison on what both have, by the rule of `rushes.statistics.comparison`.
 
     A prompt that serves several dimensions is one cluster in all of them.
 
@@ -138,8 +170,9 @@ def compare_models(
         measurer: who scored both.
         how: resamples, seed, confidence.
         notes: shown first.
+        apart: dimensions that are not to be compared, and why.
     """
-    found = {name: _compared(name, base.dimensions.get(name), tuned.dimensions.get(name), how) for name in facts()}
+    found = {name: _compared(name, base, tuned, apart.get(name, ""), how) for name in facts()}
     compared = {name: each for name, each in found.items() if isinstance(each, _Compared)}
     decisions = decide({name: each.comparison for name, each in compared.items()})
     q_values = benjamini_hochberg([each.comparison.p_value for each in compared.values()])
@@ -153,7 +186,7 @@ def compare_models(
         measurer=measurer,
         rows=rows,
         sums=tuple(_sums(compared, how)),
-        unmeasured=tuple(each for each in found.values() if isinstance(each, UnmeasuredDimension)),
+        alone=tuple(each for each in found.values() if isinstance(each, VBenchAlone)),
         notes=(*notes, *_notes(rows)),
     )
 
@@ -176,17 +209,25 @@ class _Compared:
 
 
 def _compared(
-    name: str, base: DimensionValues | None, tuned: DimensionValues | None, how: Resampling
-) -> _Compared | UnmeasuredDimension:
+    name: str, base_model: ModelValues, tuned_model: ModelValues, apart: str, how: Resampling
+) -> _Compared | VBenchAlone:
+    base, tuned = base_model.dimensions.get(name), tuned_model.dimensions.get(name)
+    own = partial(
+        VBenchAlone,
+        dimension=name,
+        base=None if base is None else base.mean,
+        tuned=None if tuned is None else tuned.mean,
+    )
     if base is None or tuned is None:
-        lacking = " and ".join(which for which, side in (("base", base), ("tuned", tuned)) if side is None)
-        return UnmeasuredDimension(dimension=name, reason=f"no values of the {lacking} model")
+        lacking = [model.model for model in (base_model, tuned_model) if name not in model.dimensions]
+        return own(reason=f"no values of {' and '.join(lacking)}")
+    if apart:
+        return own(reason=apart)
     pairs = _pairs(base.values, tuned.values)
     prompts = [prompt for prompt, _, _ in pairs]
-    if len(set(prompts)) < 2:
-        return UnmeasuredDimension(
-            dimension=name, reason=f"{len(set(prompts))} prompts have a value of both models; an interval needs two"
-        )
+    if (num := len(set(prompts))) < 2:
+        said = "1 prompt has" if num else "no prompt has"
+        return own(reason=f"{said} a value of both models; an interval needs two")
     before, after = [pair[1] for pair in pairs], [pair[2] for pair in pairs]
     gains = paired_gains(before, after, prompts)
     return _Compared(
@@ -200,12 +241,22 @@ def _compared(
     )
 
 
+def paired_gain(base: DimensionValues, tuned: DimensionValues) -> float | None:
+    """Mean over prompts of tuned minus base, over the pairs that both have a value for; None without such a pair."""
+    pairs = _pairs(base.values, tuned.values)
+    if not pairs:
+        return None
+    return mean_of(paired_gains([pair[1] for pair in pairs], [pair[2] for pair in pairs], [pair[0] for pair in pairs]))
+
+
 def _row(name: str, found: _Compared, decision: Decision, q_value: float) -> VBenchRow:
     gain = found.comparison.gain
     return VBenchRow(
         dimension=name,
-        base=found.before,
-        tuned=found.after,
+        base=_own(found.base),
+        tuned=_own(found.tuned),
+        paired_base=found.before,
+        paired_tuned=found.after,
         gain=gain.value,
         gain_low=gain.low,
         gain_high=gain.high,
@@ -221,6 +272,12 @@ def _row(name: str, found: _Compared, decision: Decision, q_value: float) -> VBe
         detectable=smallest_gain_seen(list(found.gains.values())),
         verdict=decision.verdict,
     )
+
+
+def _own(values: DimensionValues) -> float:
+    """A score by the official rule, of a model that has some value."""
+    assert values.mean is not None
+    return values.mean
 
 
 def _pairs(before: Iterable[ClipValue], after: Iterable[ClipValue]) -> list[_Pair]:
@@ -262,8 +319,8 @@ def _sum(name: str, shares: Mapping[str, float], compared: Mapping[str, _Compare
     gain = mean_interval({each: compared[each].gains for each in shares}, how, shares=shares)
     return VBenchSum(
         name=name,
-        base=min(1.0, math.fsum(share * compared[each].before for each, share in shares.items())),
-        tuned=min(1.0, math.fsum(share * compared[each].after for each, share in shares.items())),
+        base=min(1.0, math.fsum(share * _own(compared[each].base) for each, share in shares.items())),
+        tuned=min(1.0, math.fsum(share * _own(compared[each].tuned) for each, share in shares.items())),
         gain=gain.value,
         gain_low=gain.low,
         gain_high=gain.high,

@@ -6,7 +6,6 @@ Dynamic_Spatial_Relationship occurs twice, word for word; the repository has sin
 
 from __future__ import annotations
 
-import json
 import lzma
 import zipfile
 import zlib
@@ -24,6 +23,7 @@ from rushes.records.base import Text
 from rushes.store.identity import content_hash
 from rushes_vbench.catalogue import Facts, facts
 from rushes_vbench.names import FORBIDDEN, MAX_NAME_BYTES, Lookup, file_name, stem
+from rushes_vbench.strict_json import strict_json
 
 FILE: Final = "VBench2_full_info.json"
 """The file of the benchmark that its evaluator reads, and the only one read here."""
@@ -168,8 +168,8 @@ def suite_of(data: bytes, source: str) -> Suite:
         InputError: see `read_suite`.
     """
     try:
-        rows = json.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        rows = strict_json(data)
+    except ValueError as error:
         raise InputError(f"{source} is not JSON: {error}", next_step=f"download it again: {_GET_IT}") from error
     if not isinstance(rows, list) or not rows:
         raise InputError(f"{source} holds no entries", expected="a list of prompts", got=type(rows).__name__)

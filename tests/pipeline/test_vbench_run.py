@@ -128,6 +128,9 @@ def test_run_measured_with_the_suite_is_exported_and_official_results_stand_in_i
         own["num_pairs"] == 12 and own["gain"] == pytest.approx(ran.gain) and own["base"] == pytest.approx(ran.before)
     )
 
+    assert main(["vbench", "compare", f"{home}@base", str(home), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == card["rows"]
+
     official = [str(tmp_path / "official-base"), "--tuned", str(tmp_path / "official-tuned")]
     assert main(["vbench", "import", *official, "--run", str(home)]) == 0
     assert main(["report", str(home), "--rebuild"]) == 0

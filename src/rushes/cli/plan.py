@@ -61,7 +61,18 @@ def show_plan(recipe_name: str, overrides: Sequence[str], ways: Ways, *, as_json
         prices = earlier.prices if trial is None else earlier.prices.or_else(trial(recipe))
         _show_here(recipe, replace(earlier, prices=prices), as_json=as_json)
     if not as_json:
+        _say_requests(recipe)
         show_detectable(recipe)
+
+
+def _say_requests(recipe: Recipe) -> None:
+    """How often measuring calls chat models: on a server that costs money or hours, and no stage's time covers it."""
+    from rushes.plan.chat_models import measuring_requests
+
+    found = measuring_requests(recipe)
+    if found:
+        named = ", ".join(f"{each.num:,} to the {each.name} ({each.model})" for each in found)
+        say(f"requests of the measurer, about: {named}")
 
 
 def _earlier(recipe: Recipe, ways: Ways) -> Earlier | None:

@@ -35,6 +35,8 @@ class Column:
 
     title: str
     align: Literal["left", "right"] = "left"
+    is_whole: bool = False
+    """True for figures, which a narrow terminal must not break: the other columns become narrower instead."""
 
 
 def console() -> Console:
@@ -97,7 +99,7 @@ def show_table(
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(Text(safe(column.title)), justify=column.align, overflow="fold")
+        table.add_column(Text(safe(column.title)), justify=column.align, overflow="fold", no_wrap=column.is_whole)
     for index, row in enumerate(rows):
         cells = (Text(safe(cell), style=(styles or {}).get(cell, "")) for cell in row)
         table.add_row(*cells, end_section=total and index == len(rows) - 2)

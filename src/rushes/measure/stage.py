@@ -37,6 +37,8 @@ class Seen:
 
     clips: tuple[Clip, ...]
     prompt: Prompt
+    text: str
+    """What the clips should show: the prompt's full text, or a suite's own where it was rewritten for the model."""
 
 
 def measure(
@@ -116,7 +118,8 @@ def subjects(
     for group in together.values():
         prompt = prompts[group[0].prompt_key]
         identity = measurer_identity(spec, {question.dimension for question in prompt.questions})
-        work.append(Work(work_key("measurement", identity, group), Seen(tuple(group), prompt)))
+        text = prompt.text if spec.suite is None else prompt.base_text
+        work.append(Work(work_key("measurement", identity, group), Seen(tuple(group), prompt, text)))
     return work
 
 
@@ -168,7 +171,7 @@ def measured(
     requests = [
         Subject(
             dimension=work.payload.prompt.dimension,
-            text=work.payload.prompt.text,
+            text=work.payload.text,
             questions=work.payload.prompt.questions,
             clips=tuple(islice(decoded, len(work.payload.clips))),
             clip_keys=tuple(clip.key for clip in work.payload.clips),

@@ -6,6 +6,7 @@ are not counted, and are listed as left out.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Final, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from rushes.feedback import gives
+from rushes.plan.counts import work_of
 from rushes.plan.gpus import Gpu
 from rushes.plan.judged import QUESTIONS_PER_PROMPT, REPLIES
 from rushes.plan.prices import Price
@@ -100,6 +102,33 @@ def chat_price(recipe: Recipe, kind: ChatKind, gpu: Gpu) -> Price | None:
     left_out += ["judges without a chat model"] if len(known) < len(roles) else []
     seconds = sum(map(sum, known)) / len(known)
     return Price(seconds, f"arithmetic on one {gpu.name}", " and ".join(dict.fromkeys(left_out)))
+
+
+@dataclass(frozen=True)
+class Requests:
+    """How often the measurer calls one chat model in a whole run."""
+
+    name: str
+    """What it is to the measurer: "judge"."""
+    model: str
+    """The model's name, or the plug-in that brings it."""
+    num: int
+    """Calls, all measuring stages together. An estimate."""
+
+
+def measuring_requests(recipe: Recipe) -> tuple[Requests, ...]:
+    """What measuring asks of each chat model, on servers too; empty if the measurer calls none or declares none.
+
+    Raises:
+        RecipeError: the measurer is a plug-in that cannot be imported, or its options do not fit.
+    """
+    num = sum(work.units.get("measurements", 0.0) for work in work_of(recipe))
+    kind: ChatKind = "measurements"
+    uses = [use for role in _roles(recipe, kind) for use in chat_uses(recipe, role, kind) if use.num_calls]
+    named = [getattr(use.model, "model", None) or getattr(use.model, "use", type(use.model).__name__) for use in uses]
+    return tuple(
+        Requests(use.name, str(name), math.ceil(num * use.num_calls)) for use, name in zip(uses, named, strict=True)
+    )
 
 
 def chat_parameters(recipe: Recipe, kind: ChatKind) -> float:

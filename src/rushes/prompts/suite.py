@@ -1,4 +1,4 @@
-"""Evaluation prompts of a suite: used unchanged, never screened, and guarded against training.
+"""Evaluation prompts of a suite: used as the suite gives them, never screened, and guarded against training.
 
 A text that serves several dimensions is one record for each, with its questions, but its clips are generated once.
 Their seeds come from the text and its origin. So the first clips of a group dimension are those of the others, and a
@@ -7,7 +7,7 @@ text that is both a probe and held out has different seeds in each part.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from rushes.records import Origin, Prompt
 from rushes.roles import Part, PromptSuite, SuitePrompt
@@ -39,13 +39,31 @@ def guarded(suite: PromptSuite) -> tuple[Prompt, ...]:
     return tuple(_prompt(suite, SuitePrompt(text, (), 0), "any", "held_out") for text in suite.guarded())
 
 
+def rewritten_note(prompts: Iterable[Prompt]) -> Iterator[str]:
+    """The note that clips were generated from rewritten texts, where the prompts of a suite were rewritten.
+
+    Args:
+        prompts: those of a run whose evaluation prompts come from a suite.
+    """
+    held_out = [prompt for prompt in prompts if prompt.origin == "held_out"]
+    num = sum(prompt.text != prompt.base_text for prompt in held_out)
+    if num:
+        yield (
+            f"{num} of {len(held_out)} prompts of the suite were rewritten for the model: clips were generated from "
+            "the rewritten texts, and are measured and named by the suite's own."
+        )
+
+
 def _prompt(suite: PromptSuite, found: SuitePrompt, dimension: str, origin: Origin) -> Prompt:
-    shared = {"suite": suite.name, "text": found.text, "origin": origin}
+    base = found.text if found.base_text is None else found.base_text
+    shared = {"suite": suite.name, "text": base, "origin": origin}
+    if found.text != base:
+        shared["rewritten"] = found.text
     asked = [question.text for question in found.questions]
     return Prompt(
         key=work_key("prompt", {**shared, "dimension": dimension, "questions": asked}),
         text=found.text,
-        base_text=found.text,
+        base_text=base,
         dimension=dimension,
         origin=origin,
         index=found.index,

@@ -25,6 +25,7 @@ from rushes.plan.counts import units_done
 from rushes.plan.reference import reference_costs
 from rushes.plugins import JUDGE, name_of, resolved
 from rushes.prompts.clip_rows import REAL_CLIPS, ClipRow
+from rushes.prompts.suite import rewritten_note
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.recipe.recipe import Recipe
 from rushes.records import (
@@ -111,6 +112,7 @@ class Result:
         notes = [*run.shortfall.words(), *_weight_warnings(run, recipe.num_rounds)]
         notes += watch_notes(recipe, run, _rounds(run, self.tuned))
         notes += shown_notes([*self.before, *self.after])
+        notes += rewritten_note(prompts.values()) if recipe.measure.suite is not None else ()
         for which, num in (("base", not_finite_before), ("tuned", not_finite_after)):
             if num:
                 notes.append(

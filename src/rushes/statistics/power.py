@@ -77,11 +77,12 @@ def smallest_gain_seen(gains: Sequence[float]) -> float | None:
         gains: mean gain of each prompt, at least 2 of them.
 
     Returns:
-        None where nothing varies or so few prompts can show nothing.
+        Gain, above 0 and at most 1, the largest that scores allow; None where nothing varies, or such prompts show no
+        possible gain: they are too few, or spread too much.
     """
     error = float(np.std(gains, ddof=1)) / math.sqrt(len(gains))
     needed = noncentrality(len(gains), ALPHA)
-    return needed * error if error > TINY and math.isfinite(needed) else None
+    return needed * error if error > TINY and needed * error <= 1.0 else None
 
 
 def changed_share(score: float, likeness: float = LIKENESS, same_seed: float = SAME_SEED) -> float:

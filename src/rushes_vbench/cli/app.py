@@ -1,17 +1,18 @@
-"""`rushes vbench`: exchanges files with the benchmark, lists its dimensions, and estimates what can be detected."""
+"""`rushes vbench`: scores clips, exchanges files with the benchmark, and estimates what can be detected."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rushes.cli.options import JsonOption
+from rushes.cli.options import JsonOption, taking
 
 vbench = typer.Typer(
-    help="VBench-2.0: export clips, import official results, statistics.",
+    help="VBench-2.0: score and compare folders of clips, export clips, import official results, statistics.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -33,6 +34,13 @@ class LayoutName(StrEnum):
     by_dimension = "by-dimension"
 
 
+class ProfileName(StrEnum):
+    """Whose rules."""
+
+    compat = "compat"
+    fixed = "fixed"
+
+
 class WhichModel(StrEnum):
     """A model of a run."""
 
@@ -51,6 +59,63 @@ def dimensions() -> None:
     from rushes_vbench.cli.show import show_dimensions
 
     show_dimensions()
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """What `rushes vbench score` takes."""
+
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Clips of one model: flat, by dimension, or one dimension.")
+    ]
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            "--suite", metavar="PATH", help="Your copy of the prompts; default: the recipe's, or 'installed'."
+        ),
+    ] = None
+    recipe: Annotated[
+        str | None,
+        typer.Option("--recipe", metavar="RECIPE", help="Take models and servers from this recipe's measurer."),
+    ] = None
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting: measure.measurer.options.flow=raft."),
+    ] = None
+    profile: Annotated[
+        ProfileName | None, typer.Option("--profile", help="The official rules, or those with known defects repaired.")
+    ] = None
+    dimension: Annotated[
+        list[str] | None, typer.Option("--dimension", help="Score only this one; may be repeated.")
+    ] = None
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Where scores are kept; default: FOLDER.scores.")
+    ] = None
+    as_json: JsonOption = False
+
+
+@vbench.command()
+@taking(ScoreOptions)
+def score(options: ScoreOptions) -> None:
+    """Score a folder of clips; run it again to resume. Without models: the two dimensions that need no weights."""
+    from rushes_vbench.cli.score import score_clips_in
+
+    score_clips_in(options)
+
+
+@vbench.command()
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A scored folder of clips, its scores, or RUN[@base|@tuned].")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one; gains are B minus A.")],
+    published: Annotated[
+        bool, typer.Option("--published", help="Also show the paper's numbers, marked as published by others.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two scored models, paired by prompt and sample, corrected for all dimensions."""
+    from rushes_vbench.cli.score import compare_scores
+
+    compare_scores(a, b, with_published=published, as_json=as_json)
 
 
 @vbench.command()

@@ -20,22 +20,28 @@ def show_dimensions() -> None:
     from rushes_vbench.catalogue import dimensions, facts, share_of_total
 
     kinds = {
-        "questions": "questions to a VLM",
-        "questions_and_text": "VLM, then a judge of texts",
-        "tracker": "point tracker, flow",
-        "detector": "detectors, classifiers",
-        "features": "features of several clips",
+        "questions": "VLM",
+        "questions_and_text": "VLM, text judge",
+        "tracker": "tracker, flow",
+        "detector": "detectors",
+        "features": "features",
     }
-    columns = [Column("dimension"), Column("category"), Column("prompts", "right"), Column("clips", "right")]
-    columns += [Column("scored by"), Column("official models and licences"), Column("of total", "right")]
+    columns = [Column("dimension"), Column("category", is_whole=True)]
+    columns += [Column(title, "right", is_whole=True) for title in ("prompts", "clips")]
+    columns += [Column("scored by", is_whole=True), Column("of\ntotal", "right", is_whole=True)]
     rows = []
+    loaded: dict[str, list[str]] = {}
     for each in dimensions():
         fact = facts()[each.name]
-        models = "; ".join(f"{model.name}: {model.licence}" for model in fact.models)
         share = f"{share_of_total(each.name):.2%}"
         numbers = str(fact.num_prompts), str(fact.num_videos)
-        rows.append((readable(each.name), each.category, *numbers, kinds[fact.judge], models, share))
+        rows.append((readable(each.name), each.category, *numbers, kinds[fact.judge], share))
+        for model in fact.models:
+            loaded.setdefault(f"{model.name} ({model.licence})", []).append(readable(each.name))
     show_table(columns, rows)
+    say("What the official scoring loads:")
+    for named, served in loaded.items():
+        say(f"  {named}: {', '.join(served)}")
 
 
 def show_power(num_prompts: int | None, num_clips: int | None, score: float, likeness: float, same_seed: float) -> None:
@@ -64,10 +70,10 @@ def show_power(num_prompts: int | None, num_clips: int | None, score: float, lik
     )
     say(
         "Smallest true gain found with probability 0.8. This is an approximation, good from about 50 prompts; with 32 "
-        f"the gain is found\n71 to 80 times in 100, with 16 55 to 60 times.\nAssumed, not measured: clips are right or "
-        f"wrong, {score:.0%} are right, two clips of one prompt correlate by {likeness:g},\nthe same seed before and "
+        f"the gain is found 71 to 80 times in 100, with 16 55 to 60 times.\nAssumed, not measured: clips are right or "
+        f"wrong, {score:.0%} are right, two clips of one prompt correlate by {likeness:g}, the same seed before and "
         f"after fixes {same_seed:.0%} of the rest, and all prompts gain alike. If the seed fixed nothing, the first "
-        f"line,\nalone, would say {loose}; if it fixed 90%, {tied}. A scorecard says what its own clips could show.\n"
+        f"line, alone, would say {loose}; if it fixed 90%, {tied}. A scorecard says what its own clips could show.\n"
         "Among 18: when all dimensions are tested together (Holm's strictest step). Smaller gains may be real and will "
         "mostly not be seen."
     )
@@ -86,8 +92,8 @@ def show_results(results: OfficialResults) -> None:
     from rushes_vbench.scorecard import official_totals, sum_intervals
 
     say(f"official results of {results.model}{f' ({results.method})' if results.method else ''}")
-    titles = ("stated", "recomputed", "not applicable as 0", "coverage")
-    columns = [Column("dimension"), *(Column(title, "right") for title in titles), Column("doubts", "right")]
+    titles = ("stated", "recomputed", "n/a\nas 0", "coverage", "doubts")
+    columns = [Column("dimension"), *(Column(title, "right", is_whole=True) for title in titles)]
     rows = []
     for each in results.dimensions:
         values = each.values
@@ -116,52 +122,90 @@ def show_results(results: OfficialResults) -> None:
 # ---------------------------------------------------------------------------------------------- two models
 
 
-def show_scorecard(card: VBenchScorecard, beside: Published | None = None) -> None:
-    """Print a comparison in the paper's shape: dimension, base, tuned, gain; points of 100.
+def show_scorecard(
+    card: VBenchScorecard, beside: Published | None = None, names: tuple[str, str] = ("base", "tuned")
+) -> None:
+    """Print a comparison: each model's own score, and beside it the paired gain; points of 100.
 
     Args:
         card: two models on the benchmark.
         beside: a published table to show in columns of its own, marked as such; None for none.
+        names: of the two models' columns.
     """
-    titles = ["base", "tuned", "gain", "95 % interval", "p (Holm)", "q", "coverage"]
+    titles = [*names, "paired\ngain", "95 %\ninterval", "p\n(Holm)"]
     titles += [f"[{beside.base}]", f"[{beside.tuned}]", "[gain]"] if beside else []
-    columns = [Column("dimension"), *(Column(title, "right") for title in titles), Column("")]
+    columns = [Column("dimension"), *(Column(title, "right", is_whole=True) for title in titles), Column("")]
     rows = []
     for row in card.rows:
-        scores = f"{100 * row.base:.2f}", f"{100 * row.tuned:.2f}", f"{100 * row.gain:+.2f}"
-        interval = f"{100 * row.gain_low:+.1f} to {100 * row.gain_high:+.1f}"
-        tests = f"{row.p_holm:.3f}", f"{row.q_value:.3f}"
-        coverage = f"{row.base_coverage:.0%}, {row.tuned_coverage:.0%}"
-        word = {"better": "better", "worse": "WORSE"}.get(row.verdict, "")
         published = _published_cells(beside, row.dimension) if beside else ()
-        rows.append((readable(row.dimension), *scores, interval, *tests, coverage, *published, word))
-    for each in card.sums:
-        scores = f"{100 * each.base:.2f}", f"{100 * each.tuned:.2f}", f"{100 * each.gain:+.2f}"
-        interval = f"{100 * each.gain_low:+.1f} to {100 * each.gain_high:+.1f}"
+        word = {"better": "better", "worse": "WORSE"}.get(row.verdict, "")
+        paired = (*_gain(row.gain, row.gain_low, row.gain_high), _p(row.p_holm))
+        rows.append((readable(row.dimension), *_scores(row.base, row.tuned), *paired, *published, word))
+    for each in (each for each in card.sums if each.num_dimensions > 1):
         name = f"{each.name} ({each.num_dimensions})" if each.name.startswith("Mean") else each.name
         published = _published_mean(beside, each.name, {row.dimension for row in card.rows}) if beside else ()
-        rows.append((name, *scores, interval, "", "", "", *published, ""))
+        paired = (*_gain(each.gain, each.gain_low, each.gain_high), "")
+        rows.append((name, *_scores(each.base, each.tuned), *paired, *published, ""))
+    for alone in card.alone:
+        if alone.base is not None or alone.tuned is not None:
+            blank = ("",) * (len(columns) - 3)
+            rows.append((readable(alone.dimension), *_scores(alone.base, alone.tuned), *blank))
     show_table(columns, rows, styles={"better": "green", "WORSE": "red"})
-    _say_more(card, beside)
+    _say_more(card, beside, names)
 
 
-def _say_more(card: VBenchScorecard, beside: Published | None) -> None:
+def _scores(base: float | None, tuned: float | None) -> tuple[str, str]:
+    one, other = ("-" if score is None else f"{100 * score:.2f}" for score in (base, tuned))
+    return one, other
+
+
+def _gain(gain: float, low: float, high: float) -> tuple[str, str]:
+    return f"{100 * gain:+.2f}", f"{100 * low:+.1f} to {100 * high:+.1f}"
+
+
+def _p(p_holm: float) -> str:
+    return "<0.001" if p_holm < 0.001 else f"{p_holm:.3f}"
+
+
+def _say_more(card: VBenchScorecard, beside: Published | None, names: tuple[str, str]) -> None:
+    one, other = names
+    say(
+        f"{one}, {other}: each model's own score by the official rule, the mean over its clips that have a value. "
+        f"Paired gain: {other} minus {one} on the prompts and samples that both have a value for, averaged by prompt; "
+        "it need not be the difference of the two scores."
+    )
+    partly = [row for row in card.rows if min(row.base_coverage, row.tuned_coverage) < 1.0]
+    if partly:
+        named = (f"{readable(row.dimension)} {row.base_coverage:.1%}, {row.tuned_coverage:.1%}" for row in partly)
+        say(f"Clips that have a value, {one} and {other}, where not all have one: {'; '.join(named)}.")
     if card.rows:
         say(rule(len(card.rows)))
         for sentence in loss_sentences(card.rows):
             say(sentence)
-    seen = [row.detectable for row in card.rows if row.detectable is not None]
-    if seen:
-        low, high = 100 * min(seen), 100 * max(seen)
-        say(f"With these clips a single dimension can show true gains from {low:.1f} to {high:.1f} points upwards.")
-    for missing in card.unmeasured:
-        say(f"not compared: {readable(missing.dimension)}: {missing.reason}")
+        _say_detectable(card)
+    reasons: dict[str, list[str]] = {}
+    for each in card.alone:
+        reasons.setdefault(each.reason, []).append(readable(each.dimension))
+    for reason, dimensions in reasons.items():
+        say(f"not compared: {', '.join(dimensions)}: {reason}")
     for note in card.notes:
         say(f"note: {note}")
     if beside is not None:
         from rushes_vbench.published import WARNING
 
         say(f"[columns in brackets]: {WARNING}: {beside.source}, {beside.address}; {beside.note}")
+
+
+def _say_detectable(card: VBenchScorecard) -> None:
+    """Which gains these clips could have shown; a dimension in which they could show none is named."""
+    seen = [row.detectable for row in card.rows if row.detectable is not None]
+    if seen:
+        low, high = (f"{100 * gain:.1f}" for gain in (min(seen), max(seen)))
+        gains = f"{low} points" if low == high else f"{low} to {high} points"
+        say(f"With these clips a single dimension can show true gains from {gains} upwards.")
+    none = [readable(row.dimension) for row in card.rows if row.detectable is None and row.gain_low < row.gain_high]
+    if none:
+        say(f"Too few prompts, or none that differ, to say which gain could be shown: {', '.join(none)}.")
 
 
 def _published_cells(beside: Published, dimension: str) -> tuple[str, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 from rushes.cli.show import Column, say, show_json, show_table
 from rushes.errors import InputError, command
@@ -19,7 +19,13 @@ _SHOWN: Final = 5
 """Examples listed of each kind."""
 
 
-def _read_suite(path: str) -> Suite:
+def read_suite_aloud(path: str, file: TextIO | None = None) -> Suite:
+    """Read a copy of the suite, and say which edition it is.
+
+    Args:
+        path: as the user named it.
+        file: where to say it; None for standard output.
+    """
     from rushes_vbench.suite import read_suite
 
     suite = read_suite(path)
@@ -28,9 +34,9 @@ def _read_suite(path: str) -> Suite:
         "wheel": "the prompts of the vbench2 wheel (the repository's before 2025-04-18)",
         "modified": "prompts of neither the repository nor the wheel",
     }[suite.edition]
-    say(f"suite: {suite.source}: {wording}")
+    say(f"suite: {suite.source}: {wording}", file)
     for note in suite.notes:
-        say(f"note: {note}")
+        say(f"note: {note}", file)
     return suite
 
 
@@ -43,7 +49,7 @@ def export_run(home: Path, target: Path, suite_path: str, layout: Layout, only: 
     from rushes_vbench.export import takes_of_run, write_export
     from rushes_vbench.placing import place
 
-    suite = _read_suite(suite_path)
+    suite = read_suite_aloud(suite_path)
     with Run.view(home) as run:
         found = takes_of_run(run, suite)
         if only is not None and only not in found:
@@ -62,15 +68,15 @@ def export_folder(source: Path, target: Path, suite_path: str, layout: Layout, n
     from rushes_vbench.export import write_export
     from rushes_vbench.placing import list_folder, place
 
-    suite = _read_suite(suite_path)
+    suite = read_suite_aloud(suite_path)
     listing = list_folder(source, suite)
     placing = place(listing.takes, suite, layout)
     model = name or source.resolve().name
     done = write_export(placing, target, model=model, suite=suite, layout=layout, link=link)
     _say_exported(placing, done.folder, done.num_written, done.num_kept)
-    _say_some("names repaired", listing.renamed)
-    _say_some("left out, since the clip is there under its exact name or another", listing.doubles)
-    _say_some("not of the suite, left out", listing.unknown)
+    say_some("names repaired", [f"{damaged} -> {exact}" for damaged, exact in listing.renamed])
+    say_some("left out, since the clip is there under its exact name or another", listing.doubles)
+    say_some("not of the suite, left out", listing.unknown)
 
 
 def _say_exported(placing: Placing, folder: Path, num_written: int, num_kept: int) -> None:
@@ -78,10 +84,16 @@ def _say_exported(placing: Placing, folder: Path, num_written: int, num_kept: in
     say(f"{folder}: {num_written} clips written{kept}; sources: {folder}.json")
     if placing.num_unused:
         say(f"clips that no file needs: {placing.num_unused}")
-    _say_some("missing", placing.missing)
+    say_some("missing", placing.missing)
 
 
-def _say_some(what: str, names: Sequence[str]) -> None:
+def say_some(what: str, names: Sequence[str]) -> None:
+    """How many there are of a kind, and the first of them.
+
+    Args:
+        what: the kind.
+        names: all of them; nothing is printed if there are none.
+    """
     if names:
         say(f"{what}: {len(names)}")
         for name in names[:_SHOWN]:
@@ -99,7 +111,7 @@ def check_clips(folder: Path, suite_path: str, spellings: Sequence[str], *, name
     from rushes_vbench.check import check_folder, probe_video
 
     wanted = [named(spelling) for spelling in spellings]
-    suite = _read_suite(suite_path)
+    suite = read_suite_aloud(suite_path)
     probe = None if names_only else probe_video
     found = check_folder(folder, suite, dimensions=wanted, probe=probe, suite_path=suite_path)
     _show_checked(found)
@@ -133,42 +145,22 @@ def _show_checked(found: Sequence[Checked]) -> None:
 
 def show_run(home: Path, *, with_published: bool, as_json: bool) -> None:
     """Compare the run's own measurements on the suite's held-out prompts, base against tuned."""
-    from rushes.measure.shown import shown_notes
-    from rushes.store.run import Run
     from rushes_vbench.cli.show import show_scorecard
-    from rushes_vbench.export import models_of_run
+    from rushes_vbench.measured import measured_in
     from rushes_vbench.metrics.twins import yes_bias
     from rushes_vbench.published import published
     from rushes_vbench.scorecard import compare_models
-    from rushes_vbench.values import values_of_run
 
-    with Run.view(home) as run:
-        prompts = {prompt.key: prompt for prompt in run.prompts.all()}
-        clips = {clip.key: clip for clip in run.clips.all()}
-        models, measured = models_of_run(run), run.measurements.all()
-    sides = {
-        which: values_of_run(
-            [each for each in measured if models.get(clips[each.subject[0]].model) == which],
-            prompts,
-            clips,
-            model=which,
-        )
-        for which in ("base", "tuned")
-    }
-    if not all(side.dimensions for side in sides.values()):
-        raise InputError(
-            f"the run in {home} has not measured both models on VBench-2.0 prompts",
-            expected="a run with measure.suite set that has finished measuring",
-            next_step=f"see its progress: {command('status', home)}",
-        )
-    measurer = ", ".join(sorted({each.measurer for each in measured}))
-    card = compare_models(sides["base"], sides["tuned"], measurer=measurer, notes=tuple(shown_notes(measured)))
+    found = measured_in(home)
+    measurer = ", ".join(sorted({each.measurer for each in found.measurements}))
+    card = compare_models(found.sides["base"], found.sides["tuned"], measurer=measurer, notes=found.notes)
     if as_json:
         show_json(card.model_dump(mode="json"))
         return
     say(f"measured by {measurer}; not official scores")
+    say("prompts as the model got them: " + ("rewritten, see the note" if found.num_rewritten else "the suite's own"))
     show_scorecard(card, published() if with_published else None)
-    bias = yes_bias(each.outcome for each in measured)
+    bias = yes_bias(each.outcome for each in found.measurements)
     if bias is not None:
         say(f"yes-bias of its judge: {bias.value:+.3f} over {bias.num_pairs} questions and their negated twins")
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from rushes.records import Outcome, Part, Scored
 from rushes_vbench.metrics.core import Profile, not_applicable
-from rushes_vbench.metrics.models import AnomalyClassifier, Box, Detector, RatesMany, overlap
+from rushes_vbench.metrics.grouping import in_groups
+from rushes_vbench.metrics.models import AnomalyClassifier, Box, Crop, Detector, RatesMany, RatesTogether, overlap
 from rushes_vbench.metrics.together import Asking, ask_all
 
 if TYPE_CHECKING:
@@ -86,12 +87,25 @@ def human_anatomy(
                 found = kept_boxes(detector.detect(inside, ["face", "hand"]), profile, {"face", "hand"})
                 parts += [(part.label, _moved(part, int(box.x0), int(box.y0))) for part in found]
             people.append([(_crop(frame, each, profile), name) for name, each in parts])
-    crops = [crop for person in people for crop in person]
-    if isinstance(classifier, RatesMany):
-        rated = iter((yield from ask_all(classifier.p_abnormal_all, crops)))
-    else:
-        rated = iter([classifier.p_abnormal(*crop) for crop in crops])
+    rated = iter((yield from _rated([crop for person in people for crop in person], classifier)))
     return anatomy_outcome([SeenPerson(tuple((name, next(rated)) for _, name in person)) for person in people], profile)
+
+
+def _rated(crops: Sequence[Crop], classifier: AnomalyClassifier) -> Asking[Sequence[float]]:
+    """The probability of each crop of a clip; crops of one part are looked at together where the classifier can."""
+    if isinstance(classifier, RatesTogether):
+        numbers = [
+            group
+            for part in THRESHOLDS
+            if (own := [i for i, (_, name) in enumerate(crops) if name == part])
+            for group in in_groups(own, classifier.num_together)
+        ]
+        replies = yield from ask_all(classifier.p_abnormal_of, [[crops[i] for i in group] for group in numbers])
+        found = {i: p for group, rated in zip(numbers, replies, strict=True) for i, p in zip(group, rated, strict=True)}
+        return [found[i] for i in range(len(crops))]
+    if isinstance(classifier, RatesMany):
+        return (yield from ask_all(classifier.p_abnormal_all, crops))
+    return [classifier.p_abnormal(*crop) for crop in crops]
 
 
 def kept_boxes(boxes: Sequence[Box], profile: Profile, labels: set[str]) -> list[Box]:

@@ -134,7 +134,13 @@ def _anomaly(spec: VBenchMeasurerSpec, judge: Judge | None, device: str) -> Anom
             next_step="name measure.measurer.options.judge, or a folder of classifiers in "
             "measure.measurer.options.anomaly",
         )
-    return JudgedAnomaly(judge)
+    if not spec.asks_crops_together:
+        return JudgedAnomaly(judge)
+    from rushes.judge.vlm import ServerVlmJudge
+    from rushes_vbench.metrics.crops import JudgedTogether
+
+    assert isinstance(judge, ServerVlmJudge)
+    return JudgedTogether(JudgedAnomaly(judge), judge.model, spec.crops_together, judge.spec.max_side_px)
 
 
 def _faces(spec: VBenchMeasurerSpec, device: str) -> tuple[FaceFinder | None, FaceEmbedder | None, float]:

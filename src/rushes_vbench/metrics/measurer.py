@@ -12,7 +12,7 @@ from rushes.errors import UserError
 from rushes.findings import Finding, Shown, model_name
 from rushes.measure.pairs import DIVERSITY
 from rushes.plan.chat_models import ChatUse
-from rushes.recipe.models import VlmJudgeSpec
+from rushes.recipe.models import ServerModelSpec, VlmJudgeSpec
 from rushes.records import Outcome, Unscored
 from rushes.roles import Failed, Runtime, Spec, Subject
 from rushes_vbench.metrics.chat_specs import JudgeNamed, TellerNamed, TextJudgeNamed, VlmTellerSpec
@@ -80,7 +80,7 @@ class VBenchMeasurerSpec(Spec):
 
     spec_name: ClassVar[str] = "vbench2.measurer"
     loads_when_built: ClassVar[bool] = True
-    added_later: ClassVar[frozenset[str]] = frozenset({"least_told"})
+    added_later: ClassVar[frozenset[str]] = frozenset({"least_told", "crops_together"})
 
     suite: str = INSTALLED
     """The user's copy of the suite: a VBench checkout, a vbench2 wheel, VBench2_full_info.json, or "installed"."""
@@ -112,6 +112,9 @@ class VBenchMeasurerSpec(Spec):
     """Folder or name of a zero-shot detector for transformers (OWLv2, Grounding DINO); empty for none."""
     anomaly: str = ""
     """Folder with image classifiers human, face and hand for transformers; "judge" asks the judge; empty for none."""
+    crops_together: Annotated[int, Field(ge=1, le=64)] = 8
+    """How many crops of bodies, faces and hands `anomaly: judge` shows a server in one request; a clip has hundreds. 1
+    asks about each alone, with the probability of yes instead of the word."""
     face_finder: str = ""
     """YuNet file of the OpenCV zoo (.onnx), or "insightface"; empty for none."""
     face_embedder: str = ""
@@ -139,7 +142,13 @@ class VBenchMeasurerSpec(Spec):
 
     def version(self) -> str | None:
         """Increased whenever the scoring changes its answers, so that old measurements are not mixed with new ones."""
-        return "3"
+        return "3, crops together" if self.asks_crops_together else "3"
+
+    @property
+    def asks_crops_together(self) -> bool:
+        """Whether a server is asked about several crops in one request."""
+        is_served = isinstance(self.judge, VlmJudgeSpec) and isinstance(self.judge.model, ServerModelSpec)
+        return self.anomaly == "judge" and is_served and self.crops_together > 1
 
     def chat_models(self, dimensions: Sequence[str]) -> tuple[ChatUse, ...]:
         """See `rushes.plan.chat_models.CallsChatModels`."""

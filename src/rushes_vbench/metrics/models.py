@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -160,6 +160,10 @@ class FaceEmbedder(Protocol):
         ...
 
 
+Crop: TypeAlias = "tuple[Frames, str]"
+"""A square picture H, W, 3, and the part that it shows: "human", "face" or "hand"."""
+
+
 class AnomalyClassifier(Protocol):
     """Distinguishes anatomically wrong bodies, faces and hands from correct ones."""
 
@@ -172,8 +176,24 @@ class AnomalyClassifier(Protocol):
 class RatesMany(AnomalyClassifier, Protocol):
     """An `AnomalyClassifier` that takes several crops at once, as a judge on a server does."""
 
-    def p_abnormal_all(self, crops: Sequence[tuple[Frames, str]]) -> Sequence[float | Exception]:
+    def p_abnormal_all(self, crops: Sequence[Crop]) -> Sequence[float | Exception]:
         """One probability for each crop and its part, in order, or what `p_abnormal` would have raised for it."""
+        ...
+
+
+@runtime_checkable
+class RatesTogether(AnomalyClassifier, Protocol):
+    """An `AnomalyClassifier` that looks at several crops of a clip in one request, which costs less."""
+
+    num_together: int
+    """Most crops of a group, at least 2."""
+
+    def p_abnormal_of(self, groups: Sequence[Sequence[Crop]]) -> Sequence[Sequence[float] | Exception]:
+        """For each group the probabilities of its crops, in order, or what `p_abnormal` would have raised for one.
+
+        Args:
+            groups: crops of one clip and one part each, at most `num_together`.
+        """
         ...
 
 

@@ -101,7 +101,7 @@ def test_power_and_dimensions_are_printed(capsys: pytest.CaptureFixture[str]) ->
     assert main(["vbench", "power", "--prompts", "50"]) == 0
     usual = capsys.readouterr().out
     assert "50 x 3" in usual and "Assumed, not measured" in usual and "approximation" in usual
-    assert "If the seed fixed nothing, the first line,\nalone, would say 12.0" in usual and " 8.9 " in usual
+    assert "If the seed fixed nothing, the first line, alone, would say 12.0" in usual and " 8.9 " in usual
     assert main(["vbench", "power", "--prompts", "50", "--same-seed", "0"]) == 0
     unpaired = capsys.readouterr().out
     assert " 12.0 " in unpaired and " 12.0 " not in usual

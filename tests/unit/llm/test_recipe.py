@@ -23,7 +23,8 @@ def documented(root: Path) -> str:
 
 
 def test_every_documented_recipe_can_be_read(root: Path) -> None:
-    pages = [root / "docs" / f"{name}.md" for name in ("judges_and_writers", "vbench_metrics", "vbench")]
+    names = ("judges_and_writers", "vbench_metrics", "vbench", "vbench_score")
+    pages = [root / "docs" / f"{name}.md" for name in names]
     for page in pages:
         for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
             recipe = parse_recipe(block, source=page.name)

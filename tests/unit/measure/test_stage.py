@@ -71,7 +71,7 @@ def grey(blobs: Blobs, value: int) -> BlobRef:
 
 def seen(number: int, dimension: str, *videos: BlobRef) -> Work[Seen]:
     clips = [clip("base", dimension, number, take).model_copy(update={"video": v}) for take, v in enumerate(videos)]
-    return Work(key("m", number), Seen(tuple(clips), PROMPT))
+    return Work(key("m", number), Seen(tuple(clips), PROMPT, PROMPT.text))
 
 
 def values(found: Sequence[Measurement | Failed]) -> list[float]:

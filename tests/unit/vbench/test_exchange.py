@@ -86,6 +86,7 @@ def test_damaged_names_are_repaired_and_strangers_left_out(tmp_path: Path) -> No
         file_name(KILN, 1),
         file_name(LONG, 0),
     }
+    assert (f"{LONG}-0.mp4", file_name(LONG, 0)) in listing.renamed
     assert len(listing.renamed) == 3 and listing.unknown == ("Unknown prompt.-0.mp4", "notes.txt")
 
 

@@ -214,3 +214,23 @@ def test_parts_in_several_places_are_joined_and_a_dimension_twice_is_refused(tmp
         merged([one, one])
     with pytest.raises(InputError, match="no result files"):
         merged([])
+
+
+def test_motion_order_is_officially_0_where_nearly_all_clips_are_not_applicable(tmp_path: Path) -> None:
+    values = [{"video_path": f"p{i}-0.mp4", "video_results": 1 if i == 0 else -1} for i in range(20)]
+    found = only(read_results(write(tmp_path, {"Motion_Order_Understanding": [0.0, values]})))
+    assert any("officially 0, since more than 90% of the clips are not applicable" in doubt for doubt in found.doubts)
+    assert not any("the mean of its rows" in doubt for doubt in found.doubts)
+
+
+@pytest.mark.parametrize("damaged", [f"{COLOURS[0]}-1 (2).MP4", f"{COLOURS[0].replace(' ', '%20')}-1.mp4"])
+def test_damaged_names_in_rows_are_repaired_and_impossible_samples_doubted(damaged: str, tmp_path: Path) -> None:
+    values = [
+        {"video_path": f"m/{damaged}", "video_results": 1},
+        {"video_path": f"m/{COLOURS[1]}-7.mp4", "video_results": 0},
+    ]
+    found = only(read_results(write(tmp_path, {"Material": [0.5, values]}), suite=small_suite()))
+    assert found.values is not None and found.values.mean == 0.5
+    assert [(each.prompt, each.sample) for each in found.values.values] == [(COLOURS[0], 1), (COLOURS[1], 7)]
+    assert any("1 row: a damaged file name, repaired" in doubt for doubt in found.doubts)
+    assert any("1 row: a sample that the dimension does not have" in doubt for doubt in found.doubts)

@@ -7,7 +7,7 @@ import pytest
 
 from rushes.statistics.resampling import Resampling
 from rushes_vbench.catalogue import facts
-from rushes_vbench.scorecard import VBenchRow, compare_models, official_totals, sum_intervals
+from rushes_vbench.scorecard import VBenchRow, compare_models, official_totals, paired_gain, sum_intervals
 from rushes_vbench.values import ClipValue, DimensionValues, ModelValues
 
 HOW = Resampling(num_resamples=300)
@@ -39,9 +39,29 @@ def test_only_pairs_that_both_models_have_count_and_coverage_says_what_is_left_o
     tuned = dimension("Material", {("p", 0): 1.0, ("p", 1): 1.0, ("q", 0): None, ("q", 1): 1.0, ("r", 0): 1.0})
     row = row_of(base, tuned)
     assert (row.num_pairs, row.num_prompts) == (3, 2)
-    assert row.base == pytest.approx((0.5 + 1.0) / 2) and row.tuned == 1.0 and row.gain == pytest.approx(0.25)
+    assert (row.paired_base, row.paired_tuned, row.gain) == pytest.approx((0.75, 1.0, 0.25))
     assert row.base_coverage == row.tuned_coverage == 0.8
     assert (row.base_covered, row.tuned_covered) == pytest.approx((0.4, 0.8))
+
+
+def test_own_scores_are_by_the_official_rule_whatever_the_other_model_has() -> None:
+    """The score rises from 60.0 to 66.7, while on what both models have it falls by 25."""
+    tuned = dimension("Thermotics", {("p", 0): 0.0, ("p", 1): 1.0, ("q", 0): None, ("q", 1): None, ("q", 2): 1.0})
+    base = dimension("Thermotics", {("p", 0): 1.0, ("p", 1): 1.0, ("q", 0): 0.0, ("q", 1): 0.0, ("q", 2): 1.0})
+    row = row_of(base, tuned)
+    assert (row.base, row.tuned) == pytest.approx((3 / 5, 2 / 3))
+    assert (row.paired_base, row.paired_tuned, row.gain) == pytest.approx((1.0, 0.75, -0.25))
+    (mean,) = compare_models(model("a", base), model("b", tuned), measurer="m", how=HOW).sums
+    assert (mean.base, mean.tuned, mean.gain) == pytest.approx((3 / 5, 2 / 3, -0.25))
+    assert paired_gain(base, tuned) == pytest.approx(-0.25)
+
+
+def test_a_gain_that_no_score_can_have_is_not_said_to_be_visible() -> None:
+    places = [(f"p{i}", 0) for i in range(6)]
+    base = dimension("Material", {place: float(i % 2) for i, place in enumerate(places)})
+    tuned = dimension("Material", {place: float(1 - i % 2) for i, place in enumerate(places)})
+    row = row_of(base, tuned)
+    assert row.gain_low < row.gain_high and row.detectable is None
 
 
 def test_order_of_the_values_changes_nothing() -> None:
@@ -133,10 +153,11 @@ def test_what_clips_could_show_is_by_the_spread_of_prompts_and_not_of_their_clip
 def test_dimensions_without_two_comparable_prompts_are_named() -> None:
     one = dimension("Material", {("p", 0): 1.0, ("q", 0): None})
     card = compare_models(model("a", one), model("b", one), measurer="m", how=HOW)
-    reasons = {each.dimension: each.reason for each in card.unmeasured}
+    reasons = {each.dimension: each.reason for each in card.alone}
     assert card.rows == () and card.sums == () and len(reasons) == 18
-    assert "1 prompts have a value of both models" in reasons["Material"]
-    assert reasons["Diversity"] == "no values of the base and tuned model"
+    assert "1 prompt has a value of both models" in reasons["Material"]
+    assert reasons["Diversity"] == "no values of a and b"
+    assert [(each.base, each.tuned) for each in card.alone if each.dimension == "Material"] == [(1.0, 1.0)]
 
 
 def test_categories_and_total_need_all_their_dimensions() -> None:
@@ -149,7 +170,7 @@ def test_categories_and_total_need_all_their_dimensions() -> None:
     official = official_totals({name: row.gain for name, row in rows.items()})
     for name in official:
         assert sums[name].gain == pytest.approx(official[name])
-        assert sums[name].gain == pytest.approx(sums[name].tuned - sums[name].base)
+        assert sums[name].tuned == pytest.approx(official_totals({d: row.tuned for d, row in rows.items()})[name])
         assert sums[name].gain_low <= sums[name].gain <= sums[name].gain_high
     assert sums["Mean"].num_dimensions == 18 and sums["Mean without Diversity"].num_dimensions == 17
     gains = [row.gain for name, row in rows.items() if name != "Diversity"]
