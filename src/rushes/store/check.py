@@ -26,6 +26,7 @@ from rushes.store.expenses import PATTERNS, damage_of, set_aside
 from rushes.store.files import explained
 from rushes.store.heal import remove
 from rushes.store.lock import ProcessLock
+from rushes.store.places import EVENTS, LOCK, closes_database, misplaced
 from rushes.store.recipe_copy import RECIPE, kept_recipe, restore_recipe
 from rushes.store.rows import MANIFEST, Rows
 from rushes.store.salvage import salvage
@@ -79,8 +80,9 @@ def examine(home: Path) -> Health:
             expected="a folder made by: rushes run",
             next_step="name the run folder (runs print it when they start), or make one: rushes run sandbox",
         )
-    files = list(_files(home))
-    wrong = [each for path in files if (each := _of_file(home, path)) is not None]
+    files, odd = list(_files(home)), misplaced(home)
+    wrong = [each for path in files if path not in odd and (each := _of_file(home, path)) is not None]
+    wrong += [Finding(_place(home, path), kind) for path, kind in odd.items()]
     ledgers = list(_ledgers(home))
     wrong += [Finding(_place(home, path), how, is_money=True) for path in ledgers if (how := damage_of(path))]
     if not (home / "header.json").exists():
@@ -92,7 +94,7 @@ def examine(home: Path) -> Health:
     if not (home / DATABASE).exists() and any((home / "blobs").glob("??/*")):
         wrong.append(Finding(DATABASE, MISSING))
     try:
-        num, found, costs = _of_database(home)
+        num, found, costs = (0, [], ()) if any(map(closes_database, odd)) else _of_database(home)
     except DatabaseCorrupt as damage:
         num, found, costs = 1, [Finding(DATABASE, damage.problem.partition(": ")[2])], ()
     return Health(len(files) + len(ledgers) + num, tuple(sorted((*wrong, *found), key=lambda each: each.place)), costs)
@@ -105,12 +107,19 @@ def mend(home: Path, findings: Sequence[Finding]) -> None:
         RunLocked: a process works there.
         StoreError: the folder cannot be written.
     """
-    lock = ProcessLock(home / "lock")
+    places = {each.place for each in findings}
+    if LOCK in places:
+        remove(home / LOCK)  # nobody holds it: it is no file
+    lock = ProcessLock(home / LOCK)
     try:
-        log = EventLog(home / "events.jsonl")
+        if EVENTS in places:
+            remove(home / EVENTS)
+        log = EventLog(home / EVENTS)
         rows: list[DamagedRow] = []
         for each in findings:
             log.write("damaged", place=each.place, problem=each.reason, dropped=["/".join(r) for r in each.records])
+            if each.place in (LOCK, EVENTS):
+                continue
             if each.is_money:
                 set_aside(home / each.place)
             elif each.place == DATABASE:

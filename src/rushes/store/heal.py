@@ -58,11 +58,11 @@ def remove(path: Path) -> None:
     Raises:
         StoreError: no permission.
     """
-    with explained(path):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        path.unlink(missing_ok=True)
-        sum_path(path).unlink(missing_ok=True)
+    for each in (path, sum_path(path)):
+        with explained(each):
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each)
+            each.unlink(missing_ok=True)
 
 
 def result(run: Run) -> Scorecard | None:

@@ -47,6 +47,7 @@ from rushes.store.events import EventLog
 from rushes.store.files import explained, make_folder
 from rushes.store.header import Recipe, open_header, read_header
 from rushes.store.lock import ProcessLock
+from rushes.store.places import misplaced
 from rushes.store.provenance import commit
 from rushes.store.recipe_copy import keep_recipe
 from rushes.store.shortfall import Shortfall, may_try_again
@@ -111,9 +112,12 @@ class Run:
             RunLocked: another process works here.
             RecipeChanged: made by another recipe, and `allow_change` is False.
             StoreError: not a run folder, made by another version, read-only, disk full, damaged.
+            FileCorrupt: a folder is in the place of a file, or a file in that of a folder.
         """
         _refuse_foreign_folder(home)
         make_folder(home)
+        for path, kind in misplaced(home, at_top=True).items():
+            raise FileCorrupt(home, path, kind)
         lock = ProcessLock(home / "lock")
         try:
             log = EventLog(home / "events.jsonl")
