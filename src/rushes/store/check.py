@@ -11,14 +11,14 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 from pydantic import ValidationError
 
 from rushes.errors import BlobCorrupt, DatabaseCorrupt, StoreError
 from rushes.records import BlobRef, CostEntry
-from rushes.store.blobs import Blobs
+from rushes.store.blobs import Blobs, refs_in
 from rushes.store.database import DamagedRow, Database
 from rushes.store.done import is_done, lost_records, reopen
 from rushes.store.events import EventLog
@@ -230,7 +230,7 @@ def _of_database(home: Path) -> tuple[int, list[Finding], tuple[CostEntry, ...]]
                 row = DamagedRow("records", position, f"{name}/{key}")
                 found.append(Finding(row.label, "altered", ((name, key),), row))
                 continue
-            for ref in _refs(json.loads(body)):
+            for ref in refs_in(json.loads(body)):
                 naming.setdefault(ref, []).append((name, key))
         named = {ref.sha256: tuple(dict.fromkeys(names)) for ref, names in naming.items()}
         blobs = Blobs(home / "blobs")
@@ -248,15 +248,6 @@ def _key_of(row: DamagedRow) -> tuple[tuple[str, str], ...]:
 def _of_blob(home: Path, damage: BlobCorrupt, named: dict[str, tuple[tuple[str, str], ...]]) -> Finding:
     place = Path(damage.path).relative_to(home).as_posix()
     return Finding(place, damage.reason, named.get(damage.sha256, ()))
-
-
-def _refs(value: Any) -> list[BlobRef]:
-    """Every stored file that a record names, at any depth; the tables of plug-ins are read too."""
-    if isinstance(value, dict):
-        if value.keys() == BlobRef.model_fields.keys():
-            return [BlobRef.model_validate(value)]
-        return [ref for item in value.values() for ref in _refs(item)]
-    return [ref for item in value for ref in _refs(item)] if isinstance(value, list) else []
 
 
 def _drop_records(home: Path, records: Iterable[tuple[str, str]]) -> None:

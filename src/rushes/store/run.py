@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -91,6 +92,8 @@ class Run:
         """Called after every stored chunk; set it to a `ProgressDisplay`."""
         self.shortfall = Shortfall()
         """What stayed failed since the run was opened."""
+        self.opened_at = time.time()
+        """When, seconds since 1970."""
         self._lock = lock
         self._tables: dict[str, Table[Any]] = {}
         for name, record_type in _BUILT_IN_TABLES.items():
