@@ -381,26 +381,3 @@ def test_check_and_run_again_what_is_damaged(
     assert main(check) in (0, 1) and main(run) == 0
     assert main(["check", str(home)]) == 0, "nothing is damaged any more"
     assert main(["export", "transformer", str(home)]) == 0
-
-
-def test_check_and_run_again_where_a_folder_is_in_the_way(
-    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    home = tmp_path / "my run"
-    shutil.copytree(finished, home)
-    again = ["run", f"{home}/recipe.yaml", "--home", str(home)]
-    for name, command in (("events.jsonl", ["status", str(home)]), ("lock", again)):
-        (home / name).unlink()
-        (home / name).mkdir()
-        check, run = commands_in(failing(command, capsys))
-        assert main(check) == 0 and main(run) == 0
-        capsys.readouterr()
-    assert main(["check", str(home)]) == 0
-
-
-def test_move_away_what_is_in_the_way(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "a").write_text("no folder")
-    command = ["export", "transformer", str(finished), "--out", str(tmp_path / "a" / "b")]
-    place = failing(command, capsys).removeprefix("move ").partition(" away")[0]
-    Path(place).rename(tmp_path / "moved")
-    assert main(command) == 0
