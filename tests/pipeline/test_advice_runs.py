@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tests.support.followed import commands_in, failing, settings_in, step_of, w
 from tests.support.odd_server import OddServer, says, status
 from tests.support.tiny_families import TINY
 from tests.support.tiny_recipe import small
+from tests.unit.audit.test_sources import make_run
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +57,24 @@ def test_see_who_works_where_no_number_is_known(recipe: Recipe, tmp_path: Path) 
         (command,) = commands_in(step_of(lambda: Run.open(tmp_path / "run", recipe)))
         assert main(command) == 0
     Run.open(tmp_path / "run", recipe).close()
+
+
+def test_name_a_run_folder_on_another_disk(recipe: Recipe, tmp_path: Path) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    with pytest.MonkeyPatch.context() as without_locks:
+        without_locks.setattr("rushes.store.lock.fcntl.flock", flock)
+        assert "on another disk with --home" in step_of(lambda: Run.open(tmp_path / "run", recipe))
+    Run.open(tmp_path / "other" / "run", recipe).close()
+
+
+def test_audit_all_dimensions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(tmp_path / "run")
+    judge = ["--set", "judge.judge={use: 'tests.support.fakes:HashJudgeSpec'}", "--control", "black_video"]
+    command = ["judge", "audit", str(tmp_path / "run"), "--recipe", "tiny", *judge]
+    assert failing([*command, "--dimension", "Camera_Motion"], capsys).startswith("leave --dimension out")
+    assert main(command) == 0
 
 
 def test_name_the_run_folder(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
