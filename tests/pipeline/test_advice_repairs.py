@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,9 +17,14 @@ from rushes.audit.expectations import chosen_controls
 from rushes.audit.labels import read_labels
 from rushes.cli.main import main
 from rushes.dimensions.catalogue import catalogue
+from rushes.errors import InputError
+from rushes.families.folder import family_of, read_index
+from rushes.preflight.folders import check_fixed_prompts
+from rushes.prompts.briefs import _identity as brief_identity
 from rushes.prompts.contact_sheet import check_sheet
 from rushes.prompts.fixed import FixedWriter
 from rushes.prompts.metadata import read_metadata
+from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.dimensions import probed
 from rushes.recipe.load import load_recipe, parse_recipe
 from rushes.recipe.prompts import FixedWriterSpec
@@ -71,6 +77,22 @@ def prompts() -> object:
     return FixedWriter.read(FixedWriterSpec(path=str(FILE)))
 
 
+def planned() -> object:
+    """The part of the work keys that a list of prompts has."""
+    return brief_identity(FixedWriterSpec(path=str(FILE)))
+
+
+def fixed_prompts() -> object:
+    wrong = [f"prompts.writer={{kind: fixed, path: {FILE}}}", "diagnose.dimensions=[Composition]"]
+    for finding in check_fixed_prompts(load_recipe("tiny", wrong)):
+        raise InputError(finding.problem, next_step=finding.next_step)
+    return None
+
+
+def index_of(pipeline: str) -> Callable[[], object]:
+    return lambda: Path("model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+
+
 def recipe() -> object:
     return parse_recipe(FILE.read_text(), source="recipe")
 
@@ -101,6 +123,63 @@ REPAIRS = [
         labels,
         "first line: clip",
         written_after("first line: "),
+    ),
+    Repair(
+        "labels: no clip",
+        write(LABELS.replace("clip_00", "clip_99")),
+        labels,
+        "correct the rows named",
+        write(LABELS),
+    ),
+    Repair("prompts: no file yet", nothing, planned, "write it, or correct prompts.writer.path", write(GOOD)),
+    Repair(
+        "prompts: none of that kind",
+        write(GOOD),
+        fixed_prompts,
+        "add them to the file",
+        write("".join(GOOD.replace("}", f', "origin": "{each}"}}') for each in ("probe", "held_out", "weakness"))),
+    ),
+    Repair(
+        "metadata: no folder",
+        nothing,
+        lambda: read_metadata(Path("my clips")),
+        "create it with metadata.jsonl in it",
+        lambda step: (Path("my clips").mkdir(), Path("my clips", step.split()[3]).touch()),
+    ),
+    Repair(
+        "recipe: no name",
+        nothing,
+        lambda: load_recipe("recipe.yaml" if Path("recipe.yaml").exists() else "zzzzzz"),
+        "or a file (./recipe.yaml); rushes init writes one",
+        lambda step: main(["init", step.partition("(")[2].partition(")")[0]]),
+    ),
+    Repair(
+        "recipe: settings that do not fit",
+        write("from: tiny\ntrain: {batch_size: 6, num_accumulation: 4}\n"),
+        recipe,
+        "change one of the settings that the error names",
+        write("from: tiny\ntrain: {batch_size: 6, num_accumulation: 3}\n"),
+    ),
+    Repair(
+        "base: folder above",
+        lambda: Path("above/model").mkdir(parents=True),
+        lambda: read_index(BaseModelSpec(model=FILE.read_text() if FILE.exists() else "above")),
+        "point base.model at the folder that holds model_index.json",
+        lambda _: (Path("above/model/model_index.json").write_text("{}"), FILE.write_text("above/model")),
+    ),
+    Repair(
+        "base: of no family",
+        index_of("StableDiffusionPipeline"),
+        lambda: family_of(BaseModelSpec(model=".")),
+        "choose a text-to-video model of one of these",
+        lambda _: index_of("WanPipeline")(),
+    ),
+    Repair(
+        "launch: another number",
+        launch_of(TORCHELASTIC_RUN_ID="1", WORLD_SIZE="3", RANK="0"),
+        lambda: check_launch(2),
+        "or launch that number of processes",
+        lambda _: os.environ.update(WORLD_SIZE="2"),
     ),
     Repair("prompts: no file", nothing, prompts, "correct prompts.writer.path", write(GOOD)),
     Repair("prompts: empty", write("\n"), prompts, "write lines like", written_after("write lines like ")),

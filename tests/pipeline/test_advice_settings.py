@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,9 @@ from rushes.roles import ObjectiveNeeds, Runtime, Spec
 from rushes.store.run import Run
 from rushes.train.data import TrainingSet
 from rushes.train.draw import units_of
+from rushes.train.network import _add_adapter
 from rushes.train.optimizer import make_optimizer
+from rushes.train.setup import compile_blocks
 from rushes.weights.weigh import weights_of
 from rushes_sandbox.real_clips import sandbox_real_clips
 from rushes_vbench.metrics.build import MEASURER_OPTIONS, _anomaly, _flow, build_tracker
@@ -203,6 +206,25 @@ def optimizer(recipe: Recipe) -> object:
     return make_optimizer([torch.nn.Parameter(torch.zeros(2))], recipe.train, device)
 
 
+def optimizer_on_gpu(recipe: Recipe) -> object:
+    """Where bitsandbytes is not installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "bitsandbytes", None)
+        return make_optimizer([torch.nn.Parameter(torch.zeros(2))], recipe.train, torch.device("cuda"))
+
+
+def adapter(recipe: Recipe) -> None:
+    """For a model that has none of the layers."""
+    if recipe.train.lora is not None:
+        _add_adapter(torch.nn.Linear(2, 2), recipe.train.lora, ("to_q",))
+
+
+def compiled(recipe: Recipe) -> None:
+    """A model that does not say what its blocks are."""
+    if recipe.runtime.train.compile_blocks:
+        compile_blocks(torch.nn.Linear(2, 2))
+
+
 def has_torchvision() -> bool:
     from importlib.util import find_spec
 
@@ -253,6 +275,9 @@ CASES = [
         lambda r: list(check_plugins(r)),
     ),
     Case("eight bit", ["train.optimizer=adamw_8bit"], optimizer),
+    Case("eight bit on a GPU", ["train.optimizer=adamw_8bit"], optimizer_on_gpu),
+    Case("adapter", ["train.lora={rank: 2}"], adapter),
+    Case("compiled", ["runtime.train.compile_blocks=true"], compiled),
 ]
 
 

@@ -131,3 +131,22 @@ def test_a_damaged_clip_is_found_and_made_again(recipe: Recipe, tmp_path: Path) 
     improve(recipe, tmp_path)
     assert _contents(tmp_path) == before
     assert path.stat().st_size == clip.video.num_bytes
+
+
+def test_a_resume_heals_what_it_does_not_read_before_it_is_done(recipe: Recipe, tmp_path: Path) -> None:
+    """Killed at the last moment: nothing is left to do, so nothing of what was damaged meanwhile would be read."""
+    improve(recipe, tmp_path)
+    before = _contents(tmp_path)
+    (tmp_path / "done").unlink()
+    with Run.view(tmp_path) as run:
+        made = [clip for clip in run.clips.all() if clip.origin == "model"]
+        altered, cut, gone = (run.blobs.path(clip.video) for clip in made[:3])
+    altered.write_bytes(altered.read_bytes()[:-1] + b"?")
+    cut.write_bytes(cut.read_bytes()[:-7])
+    gone.unlink()
+    with sqlite3.connect(tmp_path / "records.sqlite") as connection:
+        connection.execute("UPDATE records SET body = replace(body, 'a', 'b') WHERE key = ?", (made[4].key,))
+    assert len(examine(tmp_path).findings) == 4
+    improve(recipe, tmp_path)
+    assert (tmp_path / "done").exists() and examine(tmp_path).findings == ()
+    assert _contents(tmp_path) == before

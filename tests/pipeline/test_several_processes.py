@@ -266,9 +266,31 @@ def test_the_second_ctrl_c_stops_at_once(two: Path, tmp_path: Path, root: Path) 
         for _ in range(2):
             os.killpg(process.pid, signal.SIGINT)
             time.sleep(0.3)
-        assert process.wait(10) == EXIT_STOPPED
+        assert process.wait(30) == EXIT_STOPPED
         assert not is_training(tmp_path / "run")
         assert not any(map(is_alive, workers))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("numbers", [[signal.SIGTERM], [signal.SIGINT, signal.SIGINT]])
+def test_a_process_that_is_halted_keeps_no_stop_waiting(
+    numbers: list[signal.Signals], two: Path, tmp_path: Path, root: Path
+) -> None:
+    """It handles nothing, and the other one waits for it in a step: neither would end by itself."""
+    home = tmp_path / "run"
+    arguments = ["train", str(two / "recipe.yaml"), "--home", str(home), "--set", "train.num_steps=100000"]
+    with started(*arguments, root=root) as process:
+        wait_for(lambda: is_training(home), 120)
+        workers = workers_of(process.pid)
+        os.kill(workers[-1], signal.SIGSTOP)
+        for number in numbers:
+            process.send_signal(number)
+            time.sleep(0.3)
+        assert process.wait(30) == EXIT_STOPPED
+        assert not any(map(is_alive, workers))
+        said = process.stderr.read() if process.stderr else ""
+    assert is_training(home) and not checkpoints_of(home)
+    assert ("training goes on from the last stored state" in said) == (numbers == [signal.SIGTERM])
 
 
 @pytest.mark.slow

@@ -40,8 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from typer.main import get_command
 
         from rushes.cli.app import app
+        from rushes.execute.stop import exiting
 
-        get_command(app).main(args=None if arguments is None else list(arguments), prog_name="rushes")
+        with exiting(EXIT_STOPPED):
+            get_command(app).main(args=None if arguments is None else list(arguments), prog_name="rushes")
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         if code == EXIT_STOPPED:

@@ -19,22 +19,12 @@ _MAX_ALONE: Final = 3
 """After this many consecutive failures of single requests, the rest of a failed batch is not tried one by one."""
 
 
-def received(call: Call[Request], requests: Sequence[Request]) -> list[object]:
-    """The result of `call` for each request, in order.
-
-    If it raises, or gives another number of results, the requests without one are `Failed`. Results before `UserError`
-    and `Stopped` are kept too: the others are then `Failed` with the error that ends the stage (`Failed.ends`).
-
-    Raises:
-        UserError, Stopped: raised by the call before it gave a result.
-    """
-    with _Taking(len(requests)) as taking:
-        taking.take(call(requests))
-    return _filled(taking.given, len(requests), taking.error)
-
-
 def batch_or_alone(call: Call[Request], requests: Sequence[Request]) -> list[object]:
-    """`received`. Where all requests failed, or an error left some without a result, each of these is tried alone.
+    """The result of `call` for each request, in order; a list of another length is an error of the call.
+
+    Where an error left some requests without a result, or all failed, each of these is tried alone; what fails again
+    is `Failed`. `UserError` and `Stopped` end the work instead: the requests without a result are then `Failed` with
+    that error (`Failed.ends`), beside the results that came before it.
 
     Args:
         call: does the work.
@@ -47,7 +37,7 @@ def batch_or_alone(call: Call[Request], requests: Sequence[Request]) -> list[obj
         taking.take(call(requests))
     results = _filled(taking.given, len(requests), taking.error)
     first = 0 if taking.error is None else len(taking.given)
-    if len(requests) == 1 or not all(isinstance(each, Failed) and each.ends is None for each in results[first:]):
+    if len(requests) == 1 or not all(map(_may_succeed_alone, results[first:])):
         return results
     failed_in_a_row = 0
     for i in range(first, len(requests)):
@@ -61,6 +51,10 @@ def batch_or_alone(call: Call[Request], requests: Sequence[Request]) -> list[obj
         if failed_in_a_row == _MAX_ALONE:
             return [*results[:i], *[results[i]] * (len(requests) - i)]
     return results
+
+
+def _may_succeed_alone(result: object) -> bool:
+    return isinstance(result, Failed) and result.ends is None and result.retry != "useless"
 
 
 class _Taking:

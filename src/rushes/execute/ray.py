@@ -34,6 +34,8 @@ _SETTINGS: Final = 4
 _AT_KIND: Final = 3
 _HELLO: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0])
 """The first bytes of a gRPC client (RFC 9113, 3.4): a server answers with a frame of the kind SETTINGS."""
+_METHODS: Final = ("/ray.rpc.NodeInfoGcsService/CheckAlive", "/ray.rpc.RayletDriver/ClusterInfo")
+"""A method of each of Ray's two ports: no other server knows one of them."""
 _CONNECT_S: Final = 60.0
 """How long a connection to a port that answers may take, seconds."""
 _PROBE: Final = "import ray, sys; ray.init(sys.argv[1], configure_logging=False, log_to_driver=False)"
@@ -189,12 +191,12 @@ def check_address(address: str) -> None:
     try:
         place = urlsplit(meant if "://" in meant else f"ray://{meant}")
         where = (place.hostname, place.port) if place.hostname and place.port else None
-        said = None if where is None else _not_grpc(*where)
+        said = None if where is None else _not_grpc(*where) or _not_ray(*where)
     except (OSError, ValueError) as error:
         said = str(error)
     if said is not None:
         raise _unreachable(address, said)
-    # In a process of its own, which can be ended: what answers may be another gRPC server.
+    # In a process of its own, which can be ended: a cluster may be in trouble.
     command = [sys.executable, "-c", _PROBE, address]
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=_CONNECT_S, check=False)
@@ -211,7 +213,7 @@ def _not_grpc(host: str, port: int) -> str | None:
         OSError: nothing listens there.
     """
     with socket.create_connection((host, port), timeout=_ANSWER_S) as line:
-        if os.environ.get("RAY_USE_TLS", "0").lower() not in ("", "0", "false"):
+        if _uses_tls():
             return None
         try:
             line.sendall(_HELLO)
@@ -222,6 +224,27 @@ def _not_grpc(host: str, port: int) -> str | None:
             return f"something listens there that is not Ray: {error}"
     is_settings = len(answer) > _AT_KIND and answer[_AT_KIND] == _SETTINGS
     return None if is_settings else f"something listens there that is not Ray: it answers {answer!r}"
+
+
+def _not_ray(host: str, port: int) -> str | None:
+    """Why a gRPC server is not Ray's, which may ask for a token first; None if it is, or speaks TLS."""
+    if _uses_tls():
+        return None
+    try:
+        grpc = importlib.import_module("grpc")
+    except ImportError:  # tensorboard brings it
+        return None
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    with grpc.insecure_channel(place, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        asked = [channel.unary_unary(method).future(b"", timeout=_ANSWER_S) for method in _METHODS]
+        answers = {each.code().name for each in asked}
+    if answers <= {"UNIMPLEMENTED", "DEADLINE_EXCEEDED", "UNAVAILABLE"}:
+        return f"something listens there that is not Ray: a gRPC server that answers {', '.join(sorted(answers))}"
+    return None
+
+
+def _uses_tls() -> bool:
+    return os.environ.get("RAY_USE_TLS", "0").lower() not in ("", "0", "false")
 
 
 def _unreachable(address: str, said: str) -> UserError:

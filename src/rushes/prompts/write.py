@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from rushes.context import Context
-from rushes.execute.batch import received
+from rushes.execute.batch import batch_or_alone
 from rushes.execute.local import Lazily
 from rushes.llm.build import chat_model
 from rushes.plugins import QUESTION_WRITER, WRITER, build
@@ -111,7 +111,7 @@ def write_prompts(tools: PromptTools, chunk: Sequence[Work[Brief]]) -> list[Prom
         UserError: raised by a writer before it gave anything, such as for a dimension that it does not support.
     """
     briefs = [work.payload for work in chunk]
-    drafts = [_draft(each) for each in received(tools.writer.write, briefs)]
+    drafts = [_draft(each) for each in batch_or_alone(tools.writer.write, briefs)]
     if tools.questions is not None:
         drafts = _asked(tools.questions, chunk, drafts)
     return [_record(work, draft, tools.blobs) for work, draft in zip(chunk, drafts, strict=True)]
@@ -131,7 +131,7 @@ def _asked(writer: QuestionWriter, chunk: Sequence[Work[Brief]], drafts: list[Dr
     """The drafts with questions for those that had none."""
     wanting = [i for i, draft in enumerate(drafts) if isinstance(draft, Draft) and not draft.questions]
     requests = [_request(chunk[i], drafts[i]) for i in wanting]
-    found = received(writer.write, requests) if requests else []
+    found = batch_or_alone(writer.write, requests) if requests else []
     done = list(drafts)
     for i, questions in zip(wanting, found, strict=True):
         draft = done[i]

@@ -5,7 +5,9 @@ Safe to use from several processes at once: writing the same content twice gives
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,18 +185,33 @@ class Blobs:
             return self._corrupt(ref, f"unreadable ({error.strerror})")
         return self._corrupt(ref, _length_word(num_bytes, ref.num_bytes))
 
-    def verify_all(self, refs: Iterable[BlobRef] = ()) -> list[BlobCorrupt]:
+    def verify_all(self, refs: Iterable[BlobRef] = (), *, written_before: float = math.inf) -> list[BlobCorrupt]:
         """Check every stored file against its name, and that every one of `refs` exists.
+
+        Args:
+            refs: what must be there.
+            written_before: seconds since 1970: files that are newer are only checked for their size.
 
         Returns:
             The damaged files, sorted by path; empty if there are none.
         """
-        found = {ref.sha256: damage for ref in refs if (damage := self.damage(ref)) is not None}
-        for path in sorted(self.folder.glob("[0-9a-f][0-9a-f]/*")):
+        found, seen = dict[str, BlobCorrupt](), set[Path]()
+        for ref in refs:
+            seen.add(path := self.path(ref))
+            if not self._is_whole_and_new(path, ref.num_bytes, written_before) and (damage := self.damage(ref)):
+                found[ref.sha256] = damage
+        for path in sorted(set(self.folder.glob("[0-9a-f][0-9a-f]/*")) - seen):
             sha256 = path.name.split(".")[0]
-            if sha256 not in found and (not path.is_file() or sha256_of_file(path) != sha256):
+            if not self._is_whole_and_new(path, None, written_before) and not _is_named_after_content(path, sha256):
                 found[sha256] = BlobCorrupt(sha256, str(path), "altered")
         return sorted(found.values(), key=lambda damage: damage.path)
+
+    def _is_whole_and_new(self, path: Path, num_bytes: int | None, written_before: float) -> bool:
+        """Whether a file was written since then, with that size if it is known."""
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            return path.is_file() and num_bytes in (None, status.st_size) and status.st_mtime >= written_before
+        return False
 
     def remove(self, ref: BlobRef) -> None:
         """Delete a stored file that no record names any more; one that is gone already is fine.
@@ -213,6 +230,19 @@ class Blobs:
 
     def _corrupt(self, ref: BlobRef, reason: str) -> BlobCorrupt:
         return BlobCorrupt(ref.sha256, str(self.path(ref)), reason)
+
+
+def refs_in(value: Any) -> list[BlobRef]:
+    """Every stored file that a record names, as JSON values, at any depth; the tables of plug-ins are read too."""
+    if isinstance(value, dict):
+        if value.keys() == BlobRef.model_fields.keys():
+            return [BlobRef.model_validate(value)]
+        return [ref for item in value.values() for ref in refs_in(item)]
+    return [ref for item in value for ref in refs_in(item)] if isinstance(value, list) else []
+
+
+def _is_named_after_content(path: Path, sha256: str) -> bool:
+    return path.is_file() and sha256_of_file(path) == sha256
 
 
 def _length_word(num_bytes: int, expected: int) -> str:

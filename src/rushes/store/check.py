@@ -11,14 +11,14 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 from pydantic import ValidationError
 
 from rushes.errors import BlobCorrupt, DatabaseCorrupt, StoreError
 from rushes.records import BlobRef, CostEntry
-from rushes.store.blobs import Blobs
+from rushes.store.blobs import Blobs, refs_in
 from rushes.store.database import DamagedRow, Database
 from rushes.store.done import is_done, lost_records, reopen
 from rushes.store.events import EventLog
@@ -26,6 +26,7 @@ from rushes.store.expenses import PATTERNS, damage_of, set_aside
 from rushes.store.files import explained
 from rushes.store.heal import remove
 from rushes.store.lock import ProcessLock
+from rushes.store.places import EVENTS, LOCK, closes_database, misplaced
 from rushes.store.recipe_copy import RECIPE, kept_recipe, restore_recipe
 from rushes.store.rows import MANIFEST, Rows
 from rushes.store.salvage import salvage
@@ -79,8 +80,9 @@ def examine(home: Path) -> Health:
             expected="a folder made by: rushes run",
             next_step="name the run folder (runs print it when they start), or make one: rushes run sandbox",
         )
-    files = list(_files(home))
-    wrong = [each for path in files if (each := _of_file(home, path)) is not None]
+    files, odd = list(_files(home)), misplaced(home)
+    wrong = [each for path in files if path not in odd and (each := _of_file(home, path)) is not None]
+    wrong += [Finding(_place(home, path), kind) for path, kind in odd.items()]
     ledgers = list(_ledgers(home))
     wrong += [Finding(_place(home, path), how, is_money=True) for path in ledgers if (how := damage_of(path))]
     if not (home / "header.json").exists():
@@ -92,7 +94,7 @@ def examine(home: Path) -> Health:
     if not (home / DATABASE).exists() and any((home / "blobs").glob("??/*")):
         wrong.append(Finding(DATABASE, MISSING))
     try:
-        num, found, costs = _of_database(home)
+        num, found, costs = (0, [], ()) if any(map(closes_database, odd)) else _of_database(home)
     except DatabaseCorrupt as damage:
         num, found, costs = 1, [Finding(DATABASE, damage.problem.partition(": ")[2])], ()
     return Health(len(files) + len(ledgers) + num, tuple(sorted((*wrong, *found), key=lambda each: each.place)), costs)
@@ -105,12 +107,19 @@ def mend(home: Path, findings: Sequence[Finding]) -> None:
         RunLocked: a process works there.
         StoreError: the folder cannot be written.
     """
-    lock = ProcessLock(home / "lock")
+    places = {each.place for each in findings}
+    if LOCK in places:
+        remove(home / LOCK)  # nobody holds it: it is no file
+    lock = ProcessLock(home / LOCK)
     try:
-        log = EventLog(home / "events.jsonl")
+        if EVENTS in places:
+            remove(home / EVENTS)
+        log = EventLog(home / EVENTS)
         rows: list[DamagedRow] = []
         for each in findings:
             log.write("damaged", place=each.place, problem=each.reason, dropped=["/".join(r) for r in each.records])
+            if each.place in (LOCK, EVENTS):
+                continue
             if each.is_money:
                 set_aside(home / each.place)
             elif each.place == DATABASE:
@@ -221,7 +230,7 @@ def _of_database(home: Path) -> tuple[int, list[Finding], tuple[CostEntry, ...]]
                 row = DamagedRow("records", position, f"{name}/{key}")
                 found.append(Finding(row.label, "altered", ((name, key),), row))
                 continue
-            for ref in _refs(json.loads(body)):
+            for ref in refs_in(json.loads(body)):
                 naming.setdefault(ref, []).append((name, key))
         named = {ref.sha256: tuple(dict.fromkeys(names)) for ref, names in naming.items()}
         blobs = Blobs(home / "blobs")
@@ -239,15 +248,6 @@ def _key_of(row: DamagedRow) -> tuple[tuple[str, str], ...]:
 def _of_blob(home: Path, damage: BlobCorrupt, named: dict[str, tuple[tuple[str, str], ...]]) -> Finding:
     place = Path(damage.path).relative_to(home).as_posix()
     return Finding(place, damage.reason, named.get(damage.sha256, ()))
-
-
-def _refs(value: Any) -> list[BlobRef]:
-    """Every stored file that a record names, at any depth; the tables of plug-ins are read too."""
-    if isinstance(value, dict):
-        if value.keys() == BlobRef.model_fields.keys():
-            return [BlobRef.model_validate(value)]
-        return [ref for item in value.values() for ref in _refs(item)]
-    return [ref for item in value for ref in _refs(item)] if isinstance(value, list) else []
 
 
 def _drop_records(home: Path, records: Iterable[tuple[str, str]]) -> None:

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from rushes.errors import StoreError
+from rushes.errors import StoreError, heal_command
+from rushes.store.places import run_folder_of
 
 _PIECE: Final = 1 << 20
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_IN_THE_WAY: Final = frozenset({errno.EISDIR, errno.ENOTDIR, errno.EEXIST})
 
 
 @contextlib.contextmanager
@@ -37,10 +39,25 @@ def store_error(path: Path, error: OSError) -> StoreError:
             got=error.strerror,
             next_step="name another run folder, or change its permissions",
         )
+    if error.errno in _IN_THE_WAY:
+        return _in_the_way(path)
     return StoreError(
         f"cannot use {path}",
         got=error.strerror or str(error),
         next_step="check that path; once it is usable, the run resumes where it stopped",
+    )
+
+
+def _in_the_way(path: Path) -> StoreError:
+    """The `StoreError` for a folder where a file belongs, or the other way round."""
+    is_folder = path.is_dir()
+    at = path if is_folder else next((each for each in (*reversed(path.parents), path) if each.is_file()), path)
+    home = run_folder_of(at)
+    return StoreError(
+        f"{at} is in the way",
+        expected="a file in that place" if is_folder else "a folder in that place",
+        got="a folder" if is_folder else "a file",
+        next_step=heal_command(str(home)) if home is not None else f"move {at} away, then run the same command again",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from rushes.errors import BlobCorrupt, Damage, FileCorrupt, RecordCorrupt
 from rushes.records import Scorecard
+from rushes.store.blobs import refs_in
 from rushes.store.files import explained
 from rushes.store.run import Run
 from rushes.store.sums import sum_path
@@ -58,11 +60,35 @@ def remove(path: Path) -> None:
     Raises:
         StoreError: no permission.
     """
-    with explained(path):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        path.unlink(missing_ok=True)
-        sum_path(path).unlink(missing_ok=True)
+    for each in (path, sum_path(path)):
+        with explained(each):
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each)
+            each.unlink(missing_ok=True)
+
+
+def reread(run: Run) -> None:
+    """Check what this session may not have read, before a run is marked as done: rows, and stored files.
+
+    Files of earlier sessions are read whole; of its own ones this session only looks at the size. What is damaged is
+    dropped, so that the next attempt makes it again.
+
+    Raises:
+        RecordCorrupt, BlobCorrupt: something that records need is damaged.
+    """
+    for row in run.database.damaged_rows():
+        table, _, key = row.label.partition("/")
+        raise RecordCorrupt(run.home, table, key)
+    bodies = run.database.rows("SELECT body FROM records")
+    refs = dict.fromkeys(ref for (body,) in bodies for ref in refs_in(json.loads(body)))
+    needed: list[BlobCorrupt] = []
+    for damage in run.blobs.verify_all(refs, written_before=run.opened_at):
+        if not needed and any(ref.sha256 == damage.sha256 for ref in refs):
+            needed.append(damage)
+        else:
+            heal(run, damage)
+    if needed:
+        raise needed[0]
 
 
 def result(run: Run) -> Scorecard | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -49,6 +50,7 @@ from rushes.store.events import EventLog
 from rushes.store.files import explained, make_folder
 from rushes.store.header import Recipe, open_header, read_header
 from rushes.store.lock import ProcessLock
+from rushes.store.places import misplaced
 from rushes.store.provenance import commit
 from rushes.store.recipe_copy import keep_recipe
 from rushes.store.shortfall import Shortfall, may_try_again
@@ -94,6 +96,8 @@ class Run:
         """Called after every stored chunk; set it to a `ProgressDisplay`."""
         self.shortfall = Shortfall()
         """What stayed failed since the run was opened."""
+        self.opened_at = time.time()
+        """When, seconds since 1970."""
         self._lock = lock
         self._tables: dict[str, Table[Any]] = {}
         for name, record_type in _BUILT_IN_TABLES.items():
@@ -115,9 +119,12 @@ class Run:
             RunLocked: another process works here.
             RecipeChanged: made by another recipe, and `allow_change` is False.
             StoreError: not a run folder, made by another version, read-only, disk full, damaged.
+            FileCorrupt: a folder is in the place of a file, or a file in that of a folder.
         """
         _refuse_foreign_folder(home)
         make_folder(home)
+        for path, kind in misplaced(home, at_top=True).items():
+            raise FileCorrupt(home, path, kind)
         lock = ProcessLock(home / "lock")
         try:
             log = EventLog(home / "events.jsonl")

@@ -52,6 +52,8 @@ def is_intact(path: Path) -> bool | None:
             lines = sum_path(path).read_bytes().splitlines()
         except FileNotFoundError:
             return None
+        except IsADirectoryError:
+            return False
         return sha256_of_file(path).encode() in [line[:64] for line in lines]
 
 

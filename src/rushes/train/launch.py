@@ -26,6 +26,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from rushes.errors import RecipeError, Stopped, TrainingError
 from rushes.records import Checkpoint
 from rushes.train.assignment import Assignment
+from rushes.train.ending import Patience, ending
 
 ASSIGNMENT: Final = "assignment.json"
 CHECKPOINT: Final = "checkpoint.json"
@@ -33,6 +34,8 @@ CHECKPOINT: Final = "checkpoint.json"
 SOCKET: Final = "steps"
 LOGS: Final = "processes"
 """Folder in the scratch folder with the output of the processes."""
+
+_ENDED: Final = "training processes did not stop, and were ended: training goes on from the last stored state"
 
 
 def train_in_processes(
@@ -43,11 +46,11 @@ def train_in_processes(
     Args:
         assignment: what to train.
         on_step: called with the number of steps done and the seconds spent, after every step, in another thread.
-        should_stop: called after that.
+        should_stop: called after that, and in between by another thread.
 
     Raises:
         RecipeError: there are fewer devices than processes.
-        Stopped: stopped on request; the state is stored.
+        Stopped: stopped on request; the state is stored, unless a process had to be killed: then the last one counts.
         TrainingError: a process failed or died; the last stored state is good.
     """
     num, logs = assignment.runtime.num_processes, assignment.scratch / LOGS
@@ -70,13 +73,17 @@ def train_in_processes(
             local_addr="127.0.0.1",
             max_restarts=0,
             monitor_interval=0.2,
+            shutdown_timeout=1,  # after an error or the second Ctrl-C; a process that is halted has to be killed
             signals_to_handle="",  # the run handles Ctrl-C: the exception that it raises here ends the processes
             logs_specs=DefaultLogsSpecs(str(logs), redirects=Std.ALL),
         )
-        with _answering(folder / SOCKET, on_step, should_stop):
+        patience = Patience()
+        with _answering(folder / SOCKET, on_step, should_stop, patience), ending(folder, patience, should_stop):
             try:
                 elastic_launch(config, sys.executable)("-m", "rushes.train.worker", name, os.getpid())
             except ChildFailedError as failed:
+                if patience.has_ended_them:
+                    raise Stopped(_ENDED) from None
                 raise _reason(failed, logs, num) from None
         if not (folder / CHECKPOINT).exists():
             raise Stopped
@@ -84,14 +91,19 @@ def train_in_processes(
 
 
 @contextlib.contextmanager
-def _answering(path: Path, on_step: Callable[[int, float], None], should_stop: Callable[[], bool]) -> Iterator[None]:
+def _answering(
+    path: Path, on_step: Callable[[int, float], None], should_stop: Callable[[], bool], patience: Patience
+) -> Iterator[None]:
     """Tell the first process after every step whether to stop, from a thread; without an answer it stops."""
 
     def serve(listener: Listener) -> None:
         with listener.accept() as talk, contextlib.suppress(EOFError):
             while True:
                 on_step(*talk.recv())
-                talk.send(should_stop())
+                patience.step_done()
+                if is_stopping := should_stop():
+                    patience.told()
+                talk.send(is_stopping)
 
     with Listener(str(path), "AF_UNIX") as listener, ThreadPoolExecutor(1) as pool:
         served = pool.submit(serve, listener)
@@ -99,7 +111,8 @@ def _answering(path: Path, on_step: Callable[[int, float], None], should_stop: C
             yield
         finally:
             Client(str(path), "AF_UNIX").close()  # ends the wait if no process has connected
-        served.result()
+        if not patience.has_ended_them:
+            served.result()
 
 
 def _reason(failed: ChildFailedError, logs: Path, num: int) -> TrainingError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import socket
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +128,54 @@ def test_an_open_port_that_is_no_cluster_is_told_before_ray_is_asked(
     assert said in (caught.value.got_repr or "")
 
 
-def test_what_answers_like_a_cluster_is_left_to_ray(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_module, "_PROBE", "pass")
-    serve(listener, bytes([0, 0, 6, 4, 0, 0, 0, 0, 0]))
-    check_address(f"127.0.0.1:{listener.getsockname()[1]}")
+@contextlib.contextmanager
+def grpc_server(method: str, answer: str) -> Iterator[str]:
+    """The address of a gRPC server that answers one method with an error, if it has an answer at all."""
+    import grpc
+
+    over = threading.Event()
+
+    def handle(_: bytes, context: Any) -> bytes:
+        over.wait() if answer == "nothing" else context.abort(getattr(grpc.StatusCode, answer), "no token")
+        return b""
+
+    def find(call: Any) -> Any:
+        return grpc.unary_unary_rpc_method_handler(handle) if call.method == method else None
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers([type("Handler", (grpc.GenericRpcHandler,), {"service": staticmethod(find)})()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        over.set()
+        server.stop(None)
+
+
+GCS, CLIENT = ray_module._METHODS
+
+
+@pytest.mark.parametrize("method", [GCS, CLIENT])
+def test_what_answers_like_a_cluster_is_left_to_ray(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that asks for a token."""
+    monkeypatch.setattr(ray_module, "_PROBE", "raise SystemExit('asked Ray')")
+    with grpc_server(method, "UNAUTHENTICATED") as address, pytest.raises(UserError, match="asked Ray"):
+        check_address(address)
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "said"), [("/other.Service/Get", "OK", "UNIMPLEMENTED"), (GCS, "nothing", "DEADLINE_EXCEEDED")]
+)
+def test_another_grpc_server_is_told_before_ray_is_asked(
+    method: str, answer: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_module, "_PROBE", "raise SystemExit('asked Ray')")
+    if answer == "nothing":
+        monkeypatch.setattr(ray_module, "_ANSWER_S", 0.3)
+    with grpc_server(method, answer) as address, pytest.raises(UserError, match="not Ray: a gRPC server") as caught:
+        check_address(address)
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from rushes.errors import UserError
 from rushes.prompts.briefs import plan_captions
@@ -78,12 +79,35 @@ def test_questions_are_asked_for_only_where_there_are_none(tmp_path: Path) -> No
     assert "had none" in made[3].message
 
 
-def test_from_a_writer_that_loses_items_nothing_is_used(tmp_path: Path) -> None:
-    made = write_prompts(PromptTools(Writes(Draft("a", "a")), Blobs(tmp_path)), order(2))
-    assert [isinstance(each, Failed) and "each of 2 requests, got a list of 1" in each.message for each in made] == [
-        True,
-        True,
-    ]
+def test_a_writer_that_loses_items_is_asked_for_each_alone(tmp_path: Path) -> None:
+    """Of a list that is too short nobody knows which draft is whose."""
+
+    class Loses:
+        def write(self, briefs: Sequence[Brief]) -> list[Draft]:
+            return [Draft(f"a circle, number {brief.index}", "") for brief in briefs if brief.index != 1]
+
+    made = write_prompts(PromptTools(Loses(), Blobs(tmp_path)), order(3))
+    assert [each.text for each in made if isinstance(each, Prompt)] == ["a circle, number 0", "a circle, number 2"]
+    assert isinstance(made[1], Failed) and "each of 1 requests, got a list of 0" in made[1].message
+
+
+@pytest.mark.parametrize("which", ["writer", "questions"])
+def test_one_text_that_breaks_a_writer_costs_only_itself(which: str, tmp_path: Path) -> None:
+    class Breaks(Asks):
+        def write(self, requests: Sequence[QuestionRequest]) -> list[tuple[Question, ...] | Failed]:
+            if which == "questions" and any("number 1" in request.text for request in requests):
+                raise ValueError("an odd text")
+            return super().write(requests)
+
+    class Writer:
+        def write(self, briefs: Sequence[Brief]) -> list[Draft]:
+            if which == "writer" and any(brief.index == 1 for brief in briefs):
+                raise ValueError("an odd brief")
+            return [Draft(f"a circle, number {brief.index}", "") for brief in briefs]
+
+    made = write_prompts(PromptTools(Writer(), Blobs(tmp_path), Breaks()), order(3))
+    assert [each.index for each in made if isinstance(each, Prompt)] == [0, 2]
+    assert isinstance(made[1], Failed) and "an odd" in made[1].message and made[1].was_alone
 
 
 def test_drafts_that_came_before_an_error_are_kept(tmp_path: Path) -> None:

@@ -123,3 +123,17 @@ def test_temporary_files_of_a_killed_process_are_cleared(blobs: Blobs) -> None:
     (blobs.folder / "tmp" / ".half.tmp").write_bytes(b"h")
     blobs.clear_temporary()
     assert len(all_files(blobs)) == 1
+
+
+def test_of_new_files_only_the_size_is_checked(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    refs = [blobs.put_bytes(name.encode() * 8, ".bin") for name in ("old", "new", "cut", "none")]
+    for ref in refs[:3]:
+        path = blobs.path(ref)
+        path.write_bytes(path.read_bytes()[: -1 if ref is refs[2] else None].replace(b"n", b"m").replace(b"o", b"p"))
+        os.utime(path, (100, 100 if ref is refs[0] else 200))
+    blobs.path(refs[3]).unlink()
+    damaged = {each.sha256 for each in blobs.verify_all(refs, written_before=150)}
+    assert damaged == {refs[at].sha256 for at in (0, 2, 3)}
+    assert {each.sha256 for each in blobs.verify_all(written_before=150)} == {refs[0].sha256}, "no record names them"
+    assert len(blobs.verify_all(refs)) == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from rushes.cli.check import show_health
-from rushes.errors import DatabaseCorrupt, FileCorrupt, RecordCorrupt
+from rushes.errors import DatabaseCorrupt, FileCorrupt, RecordCorrupt, StoreError, heal_command
 from rushes.llm.cache import ReplyCache
 from rushes.llm.chat import ChatReply
 from rushes.llm.ledger import Ledger
@@ -23,6 +24,7 @@ from rushes.store.check import examine, mend
 from rushes.store.database import COLUMNS, Database
 from rushes.store.done import is_done, mark_done
 from rushes.store.expenses import held_path
+from rushes.store.files import explained, make_folder
 from rushes.store.heal import healing, result
 from rushes.store.recipe_copy import read_recipe, recipe_of
 from rushes.store.run import Run
@@ -211,6 +213,62 @@ def test_a_damaged_file_is_found_and_dropped(home: Path, name: str, data: bytes 
         assert run.read_derived("focus", Focus) in ([FOCUS], None) and not run.is_done
         run.finish(CARD)
     assert examine(home).findings == ()
+
+
+def put_in_place(path: Path) -> None:
+    """A folder with something in it in place of a file, a file in place of a folder."""
+    was_folder = path.is_dir()
+    shutil.rmtree(path) if was_folder else path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if was_folder or path.name in FOLDERS:
+        path.write_text("no folder")
+    else:
+        (path / "folder").mkdir(parents=True)
+
+
+FOLDERS = ("blobs", "derived", "scratch", "llm", "audit", "ab", "tmp")
+IN_THE_WAY = (
+    *("lock", "events.jsonl", "done", "report.html", "records.sqlite-wal", "records.sqlite-shm"),
+    *FOLDERS[:-2],
+)
+BELOW = (
+    *(".header.json.sha256", "derived/.focus.json.sha256", "llm/cost-main.lock", "llm/main/x.answered"),
+    *("scratch/ab", "blobs/ab", "blobs/tmp", "scratch/ab/own-z.safetensors", "audit/answers.jsonl"),
+)
+
+
+@pytest.mark.parametrize("name", [*IN_THE_WAY, *BELOW])
+def test_what_is_in_the_place_of_a_file_or_folder_is_found_and_removed(finished: Path, name: str) -> None:
+    put_in_place(finished / name)
+    if name in IN_THE_WAY:  # the rest ends a run only where it is met
+        with pytest.raises(FileCorrupt, match="--heal"):
+            again(finished)
+    found = {each.place: each.reason for each in examine(finished).findings}
+    assert found[name] == ("a folder" if (finished / name).is_dir() else "not a folder")
+    assert show_health(finished, heal=True, as_json=False)
+    with again(finished) as run:
+        run.finish(CARD)
+    assert examine(finished).findings == () and is_done(finished)
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "lock", "derived", "blobs/ab", "scratch/ab"])
+def test_what_is_in_the_way_is_told_with_the_command_that_removes_it(finished: Path, name: str) -> None:
+    path = finished / name
+    put_in_place(path)
+    with pytest.raises(StoreError) as told, explained(path):
+        (path / "x").mkdir(parents=True) if path.is_file() else path.read_bytes()
+    assert told.value.next_step == heal_command(str(finished))
+    assert str(told.value).startswith(f"{path} is in the way")
+
+
+def test_what_is_in_the_way_elsewhere_has_to_be_moved(finished: Path) -> None:
+    """No check looks at it there."""
+    for path in (finished.parent / "out", finished / "export" / "lora"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("no folder")
+        with pytest.raises(StoreError) as told:
+            make_folder(path / "below")
+        assert told.value.next_step == f"move {path} away, then run the same command again"
 
 
 def test_a_run_goes_on_after_a_damaged_derived_file_or_scorecard(home: Path) -> None:
