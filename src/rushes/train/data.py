@@ -104,6 +104,8 @@ class Step:
     """The last value of every curve, from the steps before."""
     rows_B: Tensor | None = None
     """The rows of the training data that the batch holds; None where nothing asks for them."""
+    asks: bool = True
+    """Whether the objective asks the judge in this step."""
 
     def to(self, device: torch.device) -> Step:
         """The same step on the network's device."""
