@@ -241,8 +241,8 @@ class ArtSpec(Spec):
     def _windows_hold_both_halves(self) -> Self:
         if self.halves and self.window is not None and self.window % 2:
             raise ValueError(
-                "train.objective.halves reads the takes in two steps under one old model: window must be even or null, got "
-                f"{self.window}"
+                "train.objective.halves reads the takes in two steps under one old model: window must be even or null, "
+                f"got {self.window}"
             )
         return self
 
