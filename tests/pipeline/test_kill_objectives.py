@@ -31,7 +31,7 @@ NUM_STEPS = 7
 MORE: dict[str, dict[str, Any]] = {
     "nft old": {"objective": {"kind": "nft", "old": "ema", "old_rate": 0.1, "old_every": 2}},
     "online every": {"objective": {"kind": "online", "every": 2, "max_sigma": 1.0, "normalise": "sigma_bin"}},
-    "art plain": {"objective": {"kind": "art", "halves": True}, "norm_guard": 0.5},
+    "art plain": {"objective": {"kind": "art", "halves": True, "noise": "own"}, "norm_guard": 0.5},
 }
 """Settings beside the kinds themselves that have a state or a term of their own."""
 

@@ -215,7 +215,7 @@ class ArtSpec(Spec):
     """All takes of a prompt give one direction, along which the model's prediction is to move (DiffusionART)."""
 
     spec_name: ClassVar[str] = "objective.art"
-    added_later: ClassVar[frozenset[str]] = frozenset({"halves"})
+    added_later: ClassVar[frozenset[str]] = frozenset({"halves", "noise"})
 
     kind: Literal["art"] = "art"
     gain: Positive = 0.1
@@ -230,6 +230,10 @@ class ArtSpec(Spec):
     """Prompts whose scores differ by no more than this are left out: their direction would be as long as any other."""
     window: Size | None = None
     """Steps after which the old model becomes the tuned one; null keeps the round's start, and so a bound."""
+    noise: Literal["new", "own"] = "new"
+    """`own` noises a take with the noise that it was sampled from, which its seed gives: at noise level 1 that is the
+    state that its sampler began with, and below it the straight line from there to the take, which the sampler's way
+    follows roughly. Only for takes of the built-in generator."""
     halves: bool = False
     """Of each two steps, the second reads other takes of the prompts that the first read, as the publication does: the
     first pulls, and the second tells on takes that it did not read how far that went. With `window: 2` both are held
@@ -253,6 +257,7 @@ class ArtSpec(Spec):
             old=None if self.window is None else OldPolicy(rate=0.0, cap=0.0, every=self.window),
             min_gap=self.min_gap,
             halves=self.halves,
+            own_noise=self.noise == "own",
             positions=self.positions,
             columns=("score", "direction"),
         )

@@ -77,6 +77,8 @@ class ObjectiveNeeds:
     """The noise levels of own clips are drawn between these; equal ones fix them."""
     halves: bool = False
     """Of each two steps, the second reads other takes of the prompts that the first read; for single clips."""
+    own_noise: bool = False
+    """Own clips are noised with the noise that they were sampled from, instead of new one in every step."""
     positions: tuple[float, ...] = ()
     """Noise levels at which own clips are read, by turns; empty for those of the recipe's density."""
     columns: tuple[Column, ...] = ()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rushes.errors import TrainingError
+from rushes.families.noise import noise_of
 from rushes.families.texts import TextStates
 from rushes.plugins import objective_needs
 from rushes.recipe.train import TrainSpec
@@ -82,6 +83,13 @@ class TrainingSet(Known):
     """The same for the empty caption (1 item), for caption drop."""
     text_row_N: Tensor | None = None
     """Which item of `text` belongs to each sample; None if each has its own."""
+    seed_N: Tensor | None = None
+    """The seed of the noise that each clip was sampled from, int64; of no meaning for real clips. None as above."""
+
+    @property
+    def seeds(self) -> Tensor:
+        """`seed_N`, which must be there."""
+        return self._there("seed", self.seed_N)
 
     def texts(self, rows: Tensor) -> TextStates:
         """The transformer's text input for some samples."""
@@ -128,6 +136,9 @@ def step_batch(data: TrainingSet, spec: TrainSpec, step: int, seed: int) -> Step
     epsilon = torch.randn(z_0.shape, generator=generator)
     sigma = draw_sigma(len(rows), spec.sigma_density, spec.shift, generator)
     dropped = torch.rand(len(rows), generator=generator) < spec.caption_drop
+    own = torch.nonzero(~is_real).flatten()
+    if needs.own_noise and len(own):
+        epsilon[own] = noise_of(data.seeds[rows[own]].tolist(), z_0.shape[1:])
     if (lowest, highest) != (0.0, 1.0):
         sigma = torch.where(is_real, sigma, lowest + (highest - lowest) * sigma)
     if needs.positions:

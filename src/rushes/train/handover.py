@@ -20,7 +20,7 @@ from rushes.train.data import TrainingSet
 from rushes.train.watch import HeldOut
 
 FILE_NAME: Final = "material.safetensors"
-OPTIONAL: Final = ("text_row", "score", "advantage", "group", "partner")
+OPTIONAL: Final = ("text_row", "seed", "score", "advantage", "group", "partner")
 """Columns of a training set that may be None."""
 
 

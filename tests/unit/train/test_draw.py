@@ -232,3 +232,18 @@ def test_both_halves_need_one_old_model() -> None:
         objective_needs(found).halves
         and not objective_needs(TrainSpec.model_validate({"objective": {"kind": "art"}})).halves
     )
+
+
+def test_a_take_is_noised_with_what_it_was_sampled_from() -> None:
+    """Own clips alone, the same in every step; real clips get new noise."""
+    data = replace(training_set(), seed_N=torch.arange(16) + 2**40)
+    art = {"kind": "art", "noise": "own", "min_gap": 0.0}
+    spec = TrainSpec.model_validate({"objective": art, "batch_size": 8, "realism": {"share": 0.25}})
+    for number in range(3):
+        step = step_batch(data, spec, number, 5)
+        assert step.rows_B is not None and step.batch.is_real_B.tolist() == [False] * 6 + [True] * 2
+        for i, row in enumerate(step.rows_B.tolist()):
+            of_seed = torch.randn((2, 1, 3, 3), generator=torch.Generator().manual_seed(row + 2**40))
+            assert torch.equal(step.batch.epsilon_BCTHW[i], of_seed) == (i < 6)
+    plain = TrainSpec.model_validate({"objective": {**art, "noise": "new"}, "batch_size": 8})
+    assert torch.equal(step_batch(data, plain, 2, 5).batch.epsilon_BCTHW[6:], step.batch.epsilon_BCTHW[6:])

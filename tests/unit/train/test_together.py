@@ -160,7 +160,7 @@ VARIANTS = {
     "reward_gradient": SPEC.model_copy(update={"objective": RewardGradientSpec()}),
     "rvm": SPEC.model_copy(update={"objective": RvmSpec(), "norm_guard": 0.5}),
     "awm": SPEC.model_copy(update={"objective": AwmSpec(), "anchor": 0.1, **LORA}),
-    "art": SPEC.model_copy(update={"objective": ArtSpec(halves=True, window=2), "anchor": 0.1}),
+    "art": SPEC.model_copy(update={"objective": ArtSpec(halves=True, window=2, noise="own"), "anchor": 0.1}),
     "old": SPEC.model_copy(update={"objective": OLD, "anchor": 0.1}),
     "old lora": SPEC.model_copy(update={"objective": OLD, **LORA}),
     "rounded": SPEC.model_copy(update={"precision": "bfloat16", "max_grad_norm": 0.1, **LORA}),
