@@ -107,8 +107,8 @@ def test_a_rise_of_the_measurer_that_may_be_chance_silences_nothing() -> None:
 
 def test_where_the_start_was_not_measured_the_first_look_that_was_counts() -> None:
     unknown = point(0, 0.5, None)
-    assert kinds(course(point(7, 0.5, 0.5), point(14, 0.6, 0.5), base=unknown)) == ["judge_only"]
-    assert kinds(course(point(7, 0.6, 0.5), base=unknown)) == []
+    assert kinds(course(point(8, 0.5, 0.5), point(16, 0.6, 0.5), base=unknown)) == ["judge_only"]
+    assert kinds(course(point(8, 0.6, 0.5), base=unknown)) == []
 
 
 def test_the_luckiest_look_is_not_what_later_ones_are_held_against() -> None:
