@@ -21,6 +21,8 @@ from rushes.execute.progress import ProgressDisplay
 from rushes.pipeline import improve
 from rushes.recipe.load import parse_recipe
 from rushes.recipe.recipe import Recipe
+from rushes.store.files import write_atomic
+from rushes.store.identity import content_hash, spec_part
 
 RECIPE: Final = """
 from: sandbox
@@ -56,12 +58,14 @@ def recipe(*overrides: str) -> Recipe:
 
 def _run(home: Path, name: str, *overrides: str) -> Shown:
     """Run until the watch stops it, keep what it said, then let it go on to see what it has prevented."""
-    told = home.with_suffix(".txt")
+    stopping = recipe(*overrides)
+    # Under the recipe's hash: what another recipe was told in the same folder is not what this one shows.
+    told = home.with_name(f"{home.name}-{content_hash(spec_part(stopping))[:12]}.txt")
     with ProgressDisplay() as progress:
         if not told.exists():
-            card = improve(recipe(*overrides), home, on_progress=progress)
+            card = improve(stopping, home, on_progress=progress, allow_change=True)
             notes = [note for note in card.notes if note.startswith("watch")] if card is not None else []
-            told.write_text("\n".join(notes), encoding="utf-8")
+            write_atomic(told, "\n".join(notes).encode())
         improve(recipe(*overrides, "watch.stop_after=null"), home, on_progress=progress, allow_change=True)
     found = read_watch(home)
     show_watch(found)

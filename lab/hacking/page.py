@@ -91,6 +91,7 @@ def _text(hacked: Shown, honest: Shown) -> str:
     machine, (name, is_changed) = hardware(), commit()
     took = " and ".join(f"{_seconds(each)} s" for each in (hacked, honest))
     parts = (
+        "\n".join(_filled(f"- {each}", "  ") for each in findings(hacked, honest)),
         _filled(
             f"Measured at commit {(name or 'unknown')[:12]}{' with changes' if is_changed else ''}, on "
             f"{machine['num_cpus']} cores of {machine['cpu']}; {took} of work. Scores, Diversity and saturation are in "
@@ -103,10 +104,54 @@ def _text(hacked: Shown, honest: Shown) -> str:
         "What the watch said when it stopped the run, before it was let go on:",
         "\n".join(_filled(f"- {note}", "  ") for note in hacked.notes) or "- nothing",
         _table(honest),
-        _alarmed(honest),
         "![The same curves with the honest judge](images/hacking_honest.svg)",
     )
     return "\n\n".join(parts)
+
+
+def findings(hacked: Shown, honest: Shown) -> tuple[str, ...]:
+    """What both runs showed, in sentences that follow from their looks."""
+    return (_parting(hacked), _caught(hacked), _prevented(hacked), _alarmed(honest))
+
+
+def _parting(shown: Shown) -> str:
+    base, worst = shown.course.base, _worst(shown.course)
+    a, b, c, d = (_points(each) for each in (base.judge, worst.judge, base.measurer, worst.measurer))
+    return (
+        f"**Where judge and measurer part most**, after {worst.step} steps, the judge's score had gone from {a} to "
+        f"{b} and the measurer's from {c} to {d}."
+    )
+
+
+def _caught(shown: Shown) -> str:
+    rang = _rang(shown)
+    if not rang:
+        return "**It was not caught:** no alarm rang at any look."
+    stop = next((note for note in shown.notes if note.startswith("watch: training stopped after step ")), None)
+    ended = "no training was stopped by it" if stop is None else stop.removeprefix("watch: ").partition(":")[0]
+    return (
+        f"**An alarm rang first** at step {rang[0]}, and at {len(rang)} of {len(shown.course.points)} looks; {ended}."
+    )
+
+
+def _prevented(shown: Shown) -> str:
+    measured = [(each.measurer, each.step) for each in shown.course.points if each.measurer is not None]
+    if not measured or shown.course.base.measurer is None:
+        return "**What was prevented is unknown:** the measurer has no score."
+    (low, at), (last, end) = min(measured), measured[-1]
+    return (
+        f"**Let go on to the last step**, the measurer's score was lowest at step {at}, {_points(low)} after "
+        f"{_points(shown.course.base.measurer)} before training, and {_points(last)} at step {end}."
+    )
+
+
+def _worst(course: Course) -> WatchPoint:
+    return max(course.points, key=lambda each: (each.judge or 0.0) - (each.measurer or 0.0))
+
+
+def _rang(shown: Shown) -> list[int]:
+    course = shown.course
+    return [each.step for index, each in enumerate(course.points) if course.alarms(index)]
 
 
 def _filled(text: str, indent: str = "") -> str:
@@ -147,9 +192,9 @@ def _number(value: float | None) -> str:
 
 
 def _alarmed(shown: Shown) -> str:
-    course = shown.course
-    num = sum(bool(course.alarms(index)) for index in range(len(course.points)))
-    return f"With the {shown.name}, an alarm rang at {num} of {len(course.points)} looks."
+    rang, num = _rang(shown), len(shown.course.points)
+    at = f", after {', '.join(map(str, rang))} steps" if rang else ""
+    return f"**With the {shown.name}** an alarm rang at {len(rang)} of {num} looks{at}."
 
 
 # ---------------------------------------------------------------------------------------------- curves
@@ -173,7 +218,7 @@ def _curves(course: Course) -> str:
 def _takes(shown: Shown) -> Image.Image:
     """Frames of the takes on which judge and measurer part most, at three looks: before, the worst, the result."""
     course = shown.course
-    worst = max(course.points, key=lambda each: (each.judge or 0.0) - (each.measurer or 0.0))
+    worst = _worst(course)
     looks = ((course.base, "untouched"), (worst, f"step {worst.step}"), (course.best, f"step {course.best.step}, kept"))
     gap, label, head = 4, 96, 26
     width, block = label + NUM_FRAMES * (CELL_PX + gap), head + len(looks) * (CELL_PX + gap) + 10

@@ -12,6 +12,7 @@ from rushes.context import Context
 from rushes.families.load import load_family
 from rushes.judge.grade import grade
 from rushes.pipeline import improve
+from rushes.plan.counts import units_done
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import TrainSpec
 from rushes.records import Clip, Prompt, Question, Sample, Scored
@@ -64,6 +65,22 @@ def test_a_run_says_what_training_asked(tmp_path: Path) -> None:
         (made,) = run.checkpoints.all()
     assert event["num_clips"] == 3 * recipe.train.steps and event["num_missing"] == 0 < event["seconds"]
     assert {"reward_logit", "reward_gradient_size", "reward_missing"} <= {each.term for each in made.losses}
+
+
+def test_a_judge_that_is_asked_in_each_second_step_costs_half(tmp_path: Path) -> None:
+    """And with `every: 1` the training is the same piece of work as without the word."""
+    recipe = with_objective(tiny_recipe(make_tiny_wan(tmp_path / "model")), kind="online", max_sigma=1.0)
+    half = with_objective(recipe, kind="online", max_sigma=1.0, every=2)
+    keys = []
+    for made in (recipe, with_objective(recipe, kind="online", max_sigma=1.0, every=1), half):
+        improve(made, tmp_path / "run", until="train", allow_change=True)
+        with Run.view(tmp_path / "run") as run:
+            asked = [each["num_clips"] for each in run.log.read() if each["event"] == "judge_asked_in_training"]
+            keys.append({each.key for each in run.checkpoints.all()})
+    assert keys[0] == keys[1] < keys[2] and asked == [3 * 6, 3 * 3]
+    with Run.view(tmp_path / "run") as run:
+        counted = units_done(run, half)["checkpoints"]
+    assert counted["decodes"] == 2 * 3 * 3, "both trainings counted as this recipe's"
 
 
 # ---------------------------------------------------------------------------------------------- keys

@@ -30,7 +30,8 @@ from tests.support.training import assignment_of, columns_of_takes, teach_alone
 NUM_STEPS = 7
 MORE: dict[str, dict[str, Any]] = {
     "nft old": {"objective": {"kind": "nft", "old": "ema", "old_rate": 0.1, "old_every": 2}},
-    "art plain": {"objective": {"kind": "art"}, "norm_guard": 0.5},
+    "online every": {"objective": {"kind": "online", "every": 2, "max_sigma": 1.0, "normalise": "sigma_bin"}},
+    "art plain": {"objective": {"kind": "art", "halves": True, "noise": "own"}, "norm_guard": 0.5},
 }
 """Settings beside the kinds themselves that have a state or a term of their own."""
 

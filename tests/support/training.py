@@ -43,6 +43,7 @@ def columns_of_takes() -> dict[str, torch.Tensor]:
         "advantage_N": (score - 0.5) / 0.3,
         "group_N": torch.tensor([0, 0, 0, 1, 1, 1, 2, 3, 4, 5]),
         "partner_N": torch.tensor([1, 0, -1, 5, -1, 3, -1, -1, -1, -1]),
+        "seed_N": torch.arange(10) + 2**40,
     }
 
 

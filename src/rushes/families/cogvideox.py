@@ -18,7 +18,8 @@ from torch import Tensor
 
 from rushes.errors import RecipeError
 from rushes.families.family import Conditions
-from rushes.families.loaded import LoadedPipeline, check_sampler, check_shape, generators
+from rushes.families.loaded import LoadedPipeline, check_sampler, check_shape
+from rushes.families.noise import generators
 from rushes.families.path import NUM_TIMESTEPS, Path, RoundPath
 from rushes.families.texts import TextStates
 from rushes.recipe.base import ShapeSpec

@@ -21,6 +21,7 @@ from rushes.families.defaults import in_words
 from rushes.families.folder import FamilyName
 from rushes.families.limits import Grid, refused_settings
 from rushes.families.mixed_precision import mixed_precision
+from rushes.families.noise import noise_of
 from rushes.families.offload import UNMOVED, Placement, place
 from rushes.families.texts import TextStates
 from rushes.recipe.base import ShapeSpec
@@ -190,7 +191,7 @@ class LoadedPipeline:
 
     def noise(self, seeds: Sequence[int], size: tuple[int, int, int, int]) -> Tensor:
         """Standard normal noise (N, *size), each item from its own seed; drawn on the CPU, so the same everywhere."""
-        return torch.stack([torch.randn(size, generator=generator) for generator in generators(seeds)])
+        return noise_of(seeds, size)
 
     def autocast(self, precision: str) -> torch.autocast:
         """The autocast context for a precision."""
@@ -215,11 +216,6 @@ class LoadedPipeline:
 
 def _num_bytes(states: TextStates) -> int:
     return sum(value.nbytes for value in states.tensors().values())
-
-
-def generators(seeds: Sequence[int]) -> list[torch.Generator]:
-    """One random number generator per clip."""
-    return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
 def to_frames(video_N3THW: Tensor) -> list[Frames]:

@@ -44,7 +44,7 @@ def squared(frames_SHWC: Tensor, part: Any) -> Tensor:
     """Frames in the middle of a square of the processor's mean colour, as LLaVA pads several images."""
     num, height, width, _ = frames_SHWC.shape
     side = max(height, width)
-    colour = frames_SHWC.new_tensor([int(255 * each) for each in part.image_mean])
+    colour = frames_SHWC.new_tensor([int(255 * each) for each in part.image_mean or (0, 0, 0)])
     whole = colour.expand(num, side, side, 3).clone()
     top, left = (side - height) // 2, (side - width) // 2
     whole[:, top : top + height, left : left + width] = frames_SHWC
@@ -66,8 +66,8 @@ def with_gradient(inputs: Mapping[str, Any], frames_SHWC: Tensor, processor: Any
     name = next((each for each in _NAMES if each in inputs), None)
     if name is not None:
         theirs, grid = inputs[name], inputs.get(_GRIDS[name])
-        part = getattr(processor, "video_processor", None) if name == "pixel_values_videos" else None
-        part = part or processor.image_processor
+        # As `LocalVlm.inputs` shows a clip: InternVL and SmolVLM read the pixels of a video under the name of images.
+        part = getattr(processor, "video_processor", None) or processor.image_processor
         ways = [
             ours
             for frames in (frames_SHWC, squared(frames_SHWC, part))

@@ -6,7 +6,7 @@ What a unit costs is in `prices`. Totals that become exact during a run are in `
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from rushes.families.defaults import calls_per_step
@@ -191,21 +191,30 @@ def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
         "train",
         f"steps of {recipe.train.batch_size} clips",
         num_steps,
-        {**trained, "encodes": _num_encoded(recipe, num_clips), **_judged_in_training(recipe, num_steps)},
+        {
+            **trained,
+            "encodes": _num_encoded(recipe, num_clips),
+            **_judged_in_training(recipe, [num_steps // rounds] * rounds),
+        },
         {"checkpoints": rounds * _num_kept(recipe)},
     )
     return generate, judge, train
 
 
-def _judged_in_training(recipe: Recipe, num_steps: int) -> dict[Kind, float]:
-    """What an objective asks the judge in so many steps, at most: own clips decoded, and their questions answered.
+def _judged_in_training(recipe: Recipe, steps: Sequence[int]) -> dict[Kind, float]:
+    """What an objective asks the judge, at most: own clips decoded, and their questions answered.
 
     With a gradient each costs as much as three without.
+
+    Args:
+        recipe: says which objective.
+        steps: how many of each training.
     """
     needs = objective_needs(recipe.train)
     if needs.judge == "none":
         return {}
-    num = num_steps * num_own_rows(recipe.train, needs) * (3 if needs.judge == "gradient" else 1)
+    num_asking = sum(math.ceil(each / needs.judge_every) for each in steps)
+    num = num_asking * num_own_rows(recipe.train, needs) * (3 if needs.judge == "gradient" else 1)
     return {"decodes": num, "answers": num * QUESTIONS_PER_PROMPT}
 
 
@@ -335,7 +344,7 @@ def units_done(run: Run, recipe: Recipe) -> dict[str, dict[Kind, float]]:
         "checkpoints": {
             "train_clips": steps * recipe.train.batch_size,
             "encodes": sum(each.source == "real" or recipe.generate.latents == "reencoded" for each in samples),
-            **_judged_in_training(recipe, steps),
+            **_judged_in_training(recipe, steps_of_trainings(run)),
         },
     }
     tables = run.tables()
@@ -364,6 +373,11 @@ def _replies_done(run: Run, prefix: str) -> dict[str, dict[Kind, float]]:
 
 def trained_steps(run: Run) -> int:
     """Optimiser steps of all trainings, also of those whose last checkpoint was not kept."""
+    return sum(steps_of_trainings(run))
+
+
+def steps_of_trainings(run: Run) -> list[int]:
+    """Optimiser steps of each."""
     points = run.table("watch_points", WatchPoint).all()
     watched = {point.model for point in points}
     last: dict[str, int] = {}
@@ -372,7 +386,7 @@ def trained_steps(run: Run) -> int:
             last[point.training] = max(point.step, last.get(point.training, 0))
     # Several shares of one training, see `train.merge`, are one training.
     others = {each.unmerged or each.key: each.step for each in run.checkpoints.all() if each.key not in watched}
-    return sum(last.values()) + sum(others.values())
+    return [*last.values(), *others.values()]
 
 
 def sampler_calls(clips: Iterable[Clip], base: BaseModelSpec) -> int:

@@ -6,9 +6,9 @@ them: at 1, the first step pulls towards a wholly good clip as hard as flow matc
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rushes.recipe.plugin import PluginSpec
 from rushes.records import OldPolicy
@@ -158,6 +158,7 @@ class OnlineSpec(Spec):
     """Flow matching weighted by the judge's score of what a noisy clip is denoised into (the paper's online form)."""
 
     spec_name: ClassVar[str] = "objective.online"
+    added_later: ClassVar[frozenset[str]] = frozenset({"every"})
 
     kind: Literal["online"] = "online"
     max_sigma: Annotated[Share, Field(gt=0)] = 0.6
@@ -170,6 +171,9 @@ class OnlineSpec(Spec):
     """Which model denoises: the one in training, or the frozen one that the round starts from."""
     num_ode_steps: Annotated[int, Field(ge=1, le=4)] = 1
     """Steps from the noise level to 0. More give better frames; each after the first is one more forward pass."""
+    every: Size = 1
+    """The judge is asked in each so many-th step. In the others the last score that it gave the same clip in the same
+    tenth of the noise levels counts, and where there is none the stored one."""
     times_offline: bool = False
     """Multiply the score of the denoised clip by that of the stored one."""
     strength: Positive = 1.0
@@ -177,7 +181,9 @@ class OnlineSpec(Spec):
 
     def needs(self) -> ObjectiveNeeds:
         """Scores, stored ones and new ones, and the frozen start if that denoises."""
-        return ObjectiveNeeds(reference=self.denoiser == "base", judge="value", columns=("score",))
+        return ObjectiveNeeds(
+            reference=self.denoiser == "base", judge="value", judge_every=self.every, columns=("score",)
+        )
 
 
 class RewardGradientSpec(Spec):
@@ -209,6 +215,7 @@ class ArtSpec(Spec):
     """All takes of a prompt give one direction, along which the model's prediction is to move (DiffusionART)."""
 
     spec_name: ClassVar[str] = "objective.art"
+    added_later: ClassVar[frozenset[str]] = frozenset({"halves", "noise"})
 
     kind: Literal["art"] = "art"
     gain: Positive = 0.1
@@ -223,8 +230,25 @@ class ArtSpec(Spec):
     """Prompts whose scores differ by no more than this are left out: their direction would be as long as any other."""
     window: Size | None = None
     """Steps after which the old model becomes the tuned one; null keeps the round's start, and so a bound."""
+    noise: Literal["new", "own"] = "new"
+    """`own` noises a take with the noise that it was sampled from, which its seed gives: at noise level 1 that is the
+    state that its sampler began with, and below it the straight line from there to the take, which the sampler's way
+    follows roughly. Only for takes of the built-in generator."""
+    halves: bool = False
+    """Of each two steps, the second reads other takes of the prompts that the first read, as the publication does: the
+    first pulls, and the second tells on takes that it did not read how far that went. With `window: 2` both are held
+    against the same old model. A prompt's odd take out waits for another epoch."""
     strength: Positive = 1.0
     """Size of the first step's pull; the loss is divided by the gain."""
+
+    @model_validator(mode="after")
+    def _windows_hold_both_halves(self) -> Self:
+        if self.halves and self.window is not None and self.window % 2:
+            raise ValueError(
+                "train.objective.halves reads the takes in two steps under one old model: window must be even or null, "
+                f"got {self.window}"
+            )
+        return self
 
     def needs(self) -> ObjectiveNeeds:
         """The old model, and the direction of each prompt, at high noise."""
@@ -232,6 +256,8 @@ class ArtSpec(Spec):
             reference=True,
             old=None if self.window is None else OldPolicy(rate=0.0, cap=0.0, every=self.window),
             min_gap=self.min_gap,
+            halves=self.halves,
+            own_noise=self.noise == "own",
             positions=self.positions,
             columns=("score", "direction"),
         )

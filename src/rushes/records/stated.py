@@ -68,10 +68,17 @@ class ObjectiveNeeds:
     min_gap: float = 0.0
     """Pairs and groups whose scores differ by no more than this are left out, and with `direction` such prompts."""
     judge: Literal["none", "value", "gradient"] = "none"
-    """What it asks the judge in every step about clips that the model denoises: nothing; their scores; by how much the
+    """What it asks the judge about clips that the model denoises: nothing; their scores; by how much the
     judge's logit changes with their latents, which not every judge can tell. They are decoded for it."""
+    judge_every: int = 1
+    """It asks in each so many-th step, from the first on; in the others it learns from what the judge said of the same
+    clips before."""
     sigma_range: tuple[float, float] = (0.0, 1.0)
     """The noise levels of own clips are drawn between these; equal ones fix them."""
+    halves: bool = False
+    """Of each two steps, the second reads other takes of the prompts that the first read; for single clips."""
+    own_noise: bool = False
+    """Own clips are noised with the noise that they were sampled from, instead of new one in every step."""
     positions: tuple[float, ...] = ()
     """Noise levels at which own clips are read, by turns; empty for those of the recipe's density."""
     columns: tuple[Column, ...] = ()

@@ -88,6 +88,9 @@ class OwnClips:
     """The row of each clip in the training data; None where nothing asks for it."""
     judge: JudgeHook | None = None
     """The judge, if the objective needs it."""
+    asks: bool = True
+    """False in steps between those in which the judge may be asked. `columns` then has `judged`: for each clip the last
+    score that the judge gave it in the same tenth of the noise levels, NaN where there is none."""
     predict: Predict | None = None
     """The velocity at other noisy latents of the same clips; for objectives that need the judge."""
 
@@ -104,6 +107,8 @@ class LossTerms:
     """Finite scalars that are only recorded, each a mean over the same items as the terms, under other names."""
     num_items: Mapping[str, int] = field(default_factory=dict[str, int])
     """How many items a term or a diagnostic is the mean of, by name, where they are not all own clips."""
+    judged_B: torch.Tensor | None = None
+    """New scores of the own clips, NaN where there is none, for objectives that read them again in later steps."""
 
     def total(self) -> torch.Tensor:
         """Sum of coefficient x term."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rushes.errors import TrainingError
+from rushes.families.noise import noise_of
 from rushes.families.texts import TextStates
 from rushes.plugins import objective_needs
 from rushes.recipe.train import TrainSpec
@@ -85,6 +86,13 @@ class TrainingSet(Known):
     """The same for the empty caption (1 item), for caption drop."""
     text_row_N: Tensor | None = None
     """Which item of `text` belongs to each sample; None if each has its own."""
+    seed_N: Tensor | None = None
+    """The seed of the noise that each clip was sampled from, int64; of no meaning for real clips. None as above."""
+
+    @property
+    def seeds(self) -> Tensor:
+        """`seed_N`, which must be there."""
+        return self._there("seed", self.seed_N)
 
     def texts(self, rows: Tensor) -> TextStates:
         """The transformer's text input for some samples."""
@@ -107,6 +115,8 @@ class Step:
     """The last value of every curve, from the steps before."""
     rows_B: Tensor | None = None
     """The rows of the training data that the batch holds; None where nothing asks for them."""
+    asks: bool = True
+    """Whether the objective asks the judge in this step."""
 
     def to(self, device: torch.device) -> Step:
         """The same step on the network's device."""
@@ -129,6 +139,9 @@ def step_batch(data: TrainingSet, spec: TrainSpec, step: int, seed: int) -> Step
     epsilon = torch.randn(z_0.shape, generator=generator)
     sigma = draw_sigma(len(rows), spec.sigma_density, spec.shift, generator)
     dropped = torch.rand(len(rows), generator=generator) < spec.caption_drop
+    own = torch.nonzero(~is_real).flatten()
+    if needs.own_noise and len(own):
+        epsilon[own] = noise_of(data.seeds[rows[own]].tolist(), z_0.shape[1:])
     if (lowest, highest) != (0.0, 1.0):
         sigma = torch.where(is_real, sigma, lowest + (highest - lowest) * sigma)
     if needs.positions:

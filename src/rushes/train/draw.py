@@ -9,7 +9,9 @@ Legend: N samples, U units, k clips of a unit, B batch.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -52,14 +54,16 @@ def rows_of_step(data: TrainingSet, spec: TrainSpec, needs: ObjectiveNeeds, step
         num_own = 0
     parts = []
     if num_own:
-        parts.append(_own_rows(units_of(data, needs), needs.unit_size, num_own, step, seed))
+        units = units_of(data, needs)
+        half = partial(_half_rows, data.groups) if needs.halves else partial(_own_rows, needs.unit_size)
+        parts.append(half(units, num_own, step, seed))
     if num_real := spec.batch_size - num_own:
         order = drawn(torch.ones(len(real)), len(real), step * num_real, num_real, seed_from_key(str(seed), "real"))
         parts.append(real[order])
     return torch.cat(parts)
 
 
-def _own_rows(units: Units, size: int, num: int, step: int, seed: int) -> Tensor:
+def _own_rows(size: int, units: Units, num: int, step: int, seed: int) -> Tensor:
     num_units = num // size
     start = seed_from_key(str(seed), "own")
     chosen = drawn(units.weight_U, units.num_draws, step * num_units, num_units, start).tolist()
@@ -71,6 +75,34 @@ def _own_rows(units: Units, size: int, num: int, step: int, seed: int) -> Tensor
             members = members[torch.randperm(len(members), generator=generator)[:size]]
         rows.append(members)
     return torch.cat(rows)
+
+
+def _half_rows(group_N: Tensor, units: Units, num: int, step: int, seed: int) -> Tensor:
+    """Rows of single clips: steps 2 w and 2 w + 1 read the first and the second takes of the same couples.
+
+    An epoch goes through the prompts in an order of its own, and cuts each one's takes into couples, drawn anew.
+    """
+    window, which = divmod(step, 2)
+    rows = torch.stack([*units.members])[:, 0]
+    rows = rows[group_N[rows].argsort(stable=True)]
+    _, sizes = group_N[rows].unique_consecutive(return_counts=True)
+    prompts = rows.split(sizes.tolist())
+    num_couples = sum(len(each) // 2 for each in prompts)
+    epochs = range(window * num // num_couples, (window * num + num - 1) // num_couples + 1)
+    couples = torch.cat([_couples(prompts, epoch, seed) for epoch in epochs])
+    start = window * num - epochs.start * num_couples
+    return couples[start : start + num, which]
+
+
+def _couples(prompts: Sequence[Tensor], epoch: int, seed: int) -> Tensor:
+    """Two takes of one prompt each, those of a prompt one after the other, (couples, 2)."""
+    generator = torch.Generator().manual_seed(seed_from_key(str(seed), "halves", epoch))
+    found = []
+    for number in torch.randperm(len(prompts), generator=generator).tolist():
+        takes = prompts[number]
+        mixed = takes[torch.randperm(len(takes), generator=generator)]
+        found.append(mixed[: len(takes) // 2 * 2].view(-1, 2))
+    return torch.cat(found)
 
 
 def drawn(weight_U: Tensor, num_draws: int, first: int, num: int, seed: int) -> Tensor:

@@ -20,7 +20,7 @@ from rushes.train.data import TrainingSet
 from rushes.train.watch import HeldOut
 
 FILE_NAME: Final = "material.safetensors"
-OPTIONAL: Final = ("text_row_N", "score_N", "advantage_N", "group_N", "partner_N", "pairs_P2")
+OPTIONAL: Final = ("text_row_N", "seed_N", "score_N", "advantage_N", "group_N", "partner_N", "pairs_P2")
 """Columns of a training set that may be None."""
 
 

@@ -16,17 +16,18 @@ from rushes.errors import Stopped, TrainingError
 from rushes.plugins import objective_needs
 from rushes.recipe.train import TrainSpec, micro_batch_size
 from rushes.records import OldPolicy
-from rushes.train.batch import FlowBatch
+from rushes.train.batch import FlowBatch, LossTerms
 from rushes.train.data import Step, step_batch
 from rushes.train.flow import squared_error
 from rushes.train.hooks import Hooks
 from rushes.train.job import Job
+from rushes.train.memory import nothing_yet, recalled, remember
 from rushes.train.objective import num_items
 from rushes.train.optimizer import make_optimizer
 from rushes.train.parallel import Parallel, rows_of
 from rushes.train.setup import uncompiled
 from rushes.train.state import Progress, State, Trained, load_state, save_state
-from rushes.train.tally import Tally
+from rushes.train.tally import Tallied, Tally
 from rushes.train.watch import Watched, error_by_sigma, held_out_errors
 
 MAX_SKIPPED_IN_A_ROW: Final = 5
@@ -63,7 +64,9 @@ def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
     weights = network.parameters()
     average = {name: value.detach().clone() for name, value in weights.items()}
     optimizer = make_optimizer(weights.values(), spec, network.device)
-    state = State(weights, average, optimizer, Progress(), network.old or {})
+    needs = objective_needs(spec)
+    judged = nothing_yet(needs, len(job.data.is_real_N))
+    state = State(weights, average, optimizer, Progress(), network.old or {}, judged)
     until = spec.steps if job.until is None else job.until
     load_state(scratch, state, parallel, until=until)
     progress = state.progress
@@ -74,10 +77,10 @@ def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
         hooks.on_average(network, average, 0)
     while progress.step < until:
         began = time.perf_counter()
-        means, errors = _backward(
-            job, replace(step_batch(job.data, spec, progress.step, job.seed), last=_last(progress))
-        )
-        _update(job, state, means, errors)
+        step = replace(step_batch(job.data, spec, progress.step, job.seed), last=_last(progress))
+        found = _backward(job, recalled(judged, step, progress.step, needs))
+        remember(judged, step, found.judged_B)
+        _update(job, state, found.means, error_by_sigma(found.error_B, step.batch.sigma_B))
         at_checkpoint = progress.step % spec.checkpoint_every == 0
         if at_checkpoint or progress.step == spec.steps:
             _note_held_out(job, progress)
@@ -120,12 +123,8 @@ def _note_held_out(job: Job, progress: Progress) -> None:
     _note(progress, held_out_errors(job.network, job.held_out, size, job.setup.kernels, job.parallel))
 
 
-def _backward(job: Job, step: Step) -> tuple[dict[str, float], dict[str, float]]:
-    """Gradients of one step, accumulated over micro-batches and processes.
-
-    Returns:
-        The mean of each term and diagnostic, and the error by noise level: both over the whole batch, on every process.
-    """
+def _backward(job: Job, step: Step) -> Tallied:
+    """Gradients of one step, accumulated over micro-batches and processes, and what was seen in the whole batch."""
     network, spec, parallel = job.network, job.spec, job.parallel
     tally, watched = Tally(job.objective.names), Watched(network)
     mine = _slice(step, rows_of(parallel.rank, parallel.num_processes, spec.batch_size)).to(network.device)
@@ -138,9 +137,15 @@ def _backward(job: Job, step: Step) -> tuple[dict[str, float], dict[str, float]]
                 (terms.total() / spec.num_accumulation).backward()
             seen = {**terms.terms, **terms.diagnostics}
             items = {**num_items(part.batch, seen), **terms.num_items}
-            tally.add(seen, items, _errors(watched, part.batch))
-    means, error_B = tally.of_batch(parallel)
-    return means, error_by_sigma(error_B, step.batch.sigma_B)
+            tally.add(seen, items, _errors(watched, part.batch), _judged(terms, part.batch))
+    return tally.of_batch(parallel)
+
+
+def _judged(terms: LossTerms, batch: FlowBatch) -> Tensor | None:
+    """The new scores of all items, (B,); NaN for real clips."""
+    if terms.judged_B is None:
+        return None
+    return torch.full_like(batch.sigma_B, torch.nan).masked_scatter(~batch.is_real_B, terms.judged_B)
 
 
 def _errors(watched: Watched, batch: FlowBatch) -> Tensor:

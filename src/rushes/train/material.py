@@ -90,6 +90,7 @@ def training_set(
         z_0_NCThw=shelved(folder, "latents", len(shown), NUM_ENCODED_AT_ONCE, clean)["z_0"],
         text=TextStates.of(shelved(folder, "text", len(distinct), TEXT_BATCH, states)),
         text_row_N=torch.tensor([rows[text] for text in texts]),
+        seed_N=torch.tensor([clip.seed for clip in shown]),
         empty=family.encode_text([""]).float().to("cpu"),
         **vars(known_of(samples)),
     )

@@ -44,9 +44,10 @@ def merged(context: Context, lesson: Lesson, trained: Checkpoint) -> Checkpoint:
         Damage: the trained weights are not what was written.
     """
     start = Model(lesson.parent, lesson.start)
-    before, after = context.models.weights(start), context.models.weights(Model.of(trained))
+    before, after = context.models.weights(start), context.run.blobs.read_tensors(trained.weights)
     share = lesson.spec.merge
-    weights = {name: blend(before[name], value, share).contiguous() for name, value in after.items()}
+    # One after the other out of `after`, so that there are never four copies of a large model.
+    weights = {name: blend(before[name], after.pop(name), share).contiguous() for name in list(after)}
     return trained.model_copy(
         update={
             "key": result_key(lesson),

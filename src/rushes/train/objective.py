@@ -72,12 +72,13 @@ class TrainingLoss:
         coefficients: dict[str, float] = {}
         diagnostics: dict[str, Tensor] = {}
         num_items: Mapping[str, int] = {}
+        judged: Tensor | None = None
         if bool(own.any()):
             given = self._own(step, z_t, target, v, reference)
             if self.judge is not None:
                 given = replace(given, judge=self.judge, predict=self._predict(velocity, batch.text, own))
             learned = self.objective.terms(given)
-            num_items = learned.num_items
+            num_items, judged = learned.num_items, learned.judged_B
             terms.update(learned.terms)
             coefficients.update({name: value * share for name, value in learned.coefficients.items()})
             diagnostics.update(learned.diagnostics)
@@ -100,7 +101,7 @@ class TrainingLoss:
         if spec.norm_guard > 0 and held_to is not None:
             terms["norm_guard"] = norm_excess(v, held_to).mean()
             coefficients["norm_guard"] = spec.norm_guard
-        return LossTerms(terms, coefficients, diagnostics, num_items)
+        return LossTerms(terms, coefficients, diagnostics, num_items, judged)
 
     def _own(self, step: Step, z_t: Tensor, target: Tensor, v: Tensor, reference: Tensor | None) -> OwnClips:
         batch, own = step.batch, ~step.batch.is_real_B
@@ -115,6 +116,7 @@ class TrainingLoss:
             columns={**columns, "weight": batch.weight_B[own]},
             path=self.path,
             last=step.last,
+            asks=step.asks,
             rows_B=None if step.rows_B is None else step.rows_B[own.to(step.rows_B.device)],
         )
 

@@ -48,12 +48,14 @@ class State:
     progress: Progress
     old: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
     """Their values in the moving old policy; empty without one."""
+    judged: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    """What the judge said, see `rushes.train.memory`; empty where nothing reads it again."""
 
     @property
     def tensors(self) -> dict[str, Mapping[str, Tensor]]:
-        """What is stored under the parameters' names, by kind."""
+        """What is stored, by kind and name, parameters' names but for `judged`."""
         weights = {name: value.detach() for name, value in self.weights.items()}
-        return {"weights": weights, "average": self.average, "old": self.old}
+        return {"weights": weights, "average": self.average, "old": self.old, "judged": self.judged}
 
 
 @dataclass(frozen=True, eq=False)

@@ -112,8 +112,9 @@ def _proven(looks: Sequence[WatchPoint]) -> WatchPoint:
 
     Not the look that it liked best: the best of several looks is the luckiest too, and the next one then seems to fall.
     """
-    found = looks[0]
-    for each in looks[1:]:
+    known = [each for each in looks if each.measurer is not None] or [*looks]
+    found = known[0]
+    for each in known[1:]:
         changes = _changes(found.prompts, each.prompts, _of_measurer)
         if len(changes) >= 2 and _interval(changes).low > 0:
             found = each

@@ -14,8 +14,9 @@ from rushes.errors import RecipeError
 from rushes.families.cogvideox import STEP_NOISE
 from rushes.families.family import Conditions, Family
 from rushes.families.load import load_family
-from rushes.families.loaded import generators, to_frames
+from rushes.families.loaded import to_frames
 from rushes.families.ltx import DECODE_NOISE_SCALE, DECODE_SEED, DECODE_TIMESTEP
+from rushes.families.noise import generators, noise_of
 from rushes.families.texts import TextStates
 from rushes.recipe.base import ShapeSpec
 from rushes.train.live_judge import rounded_pixels
@@ -64,6 +65,20 @@ def stock(family: Family, tiny: TinyFamily, **changes: Any) -> Any:
         options |= {"decode_timestep": DECODE_TIMESTEP, "decode_noise_scale": DECODE_NOISE_SCALE}
     torch.manual_seed(DECODE_SEED)
     return family.pipeline(**options | changes).frames
+
+
+def test_a_sampler_begins_with_the_noise_of_the_seed(family: Family, tiny: TinyFamily) -> None:
+    """Training can draw it again: the state that the transformer reads first, with guidance or without."""
+    seen: list[torch.Tensor] = []
+    hook = family.transformer.register_forward_pre_hook(
+        lambda module, args, named: seen.append(named["hidden_states"].clone()), with_kwargs=True
+    )
+    try:
+        family.sample(TEXTS, SEEDS, tiny.sampler, tiny.shape)
+    finally:
+        hook.remove()
+    expected = in_its_layout(family, noise_of(SEEDS, family.latent_shape(tiny.shape)))
+    torch.testing.assert_close(seen[0][: len(SEEDS)].float(), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_kept_latents_decode_to_the_pipelines_own_video(family: Family, tiny: TinyFamily) -> None:

@@ -5,6 +5,7 @@ Their video processors need torchvision only to change pixels, so here they are 
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from rushes.judge.gradient import PixelRequest
 from rushes.judge.vlm_local import LocalVlmJudge
 from rushes.judge.vlm_model import LocalVlm, Timing
 from rushes.recipe.models import LocalModelSpec, VlmJudgeSpec
@@ -21,7 +24,7 @@ from rushes.roles import GivenAnswer, JudgeRequest, Video
 from tests.support.judged import make_question
 from tests.support.tiny_vlm import MAKERS, spell_numbers
 
-PIXELS_AS_THEY_ARE = {"do_resize": False, "do_rescale": False, "do_normalize": False, "do_convert_rgb": False}
+PIXELS_AS_THEY_ARE = {"do_resize": False, "do_rescale": True, "do_normalize": False, "do_convert_rgb": False}
 ASKED = ("is the circle red?", "does the ball move to the left? is it blue?", "is it a square")
 SHOWN = (0, 4, 8)
 
@@ -111,3 +114,28 @@ def test_qwen2_5_places_frames_by_their_seconds(make_judge: Callable[[str], Loca
     given = vlm.inputs(["<|video_pad|>"], frames, Timing(9, 8.0, SHOWN))
     # Two frames make one step; three of nine frames at 8 per second are 8/3 per second.
     assert float(given["second_per_grid_ts"][0]) == pytest.approx(2 / (8 / 3))
+
+
+@pytest.mark.parametrize("name", TAKE_VIDEOS)
+def test_a_gradient_passes_through_a_video(name: str, make_judge: Callable[[str], LocalVlmJudge]) -> None:
+    """The margins are those of the answers, and their derivative by the frames is the network's own."""
+    judge, side_px = make_judge(name), TAKE_VIDEOS[name][1]
+    asked = clip(side_px, *ASKED[:2])
+    frames = torch.tensor(asked.video.frames_THWC).float().requires_grad_()
+    request = PixelRequest(frames, 8.0, "a caption", asked.questions)
+    (margins,), (given,) = judge.margins([request]), judge.answer([asked])
+    assert judge.vlm.takes_video and isinstance(margins, torch.Tensor) and isinstance(given, tuple)
+    for margin, answer in zip(margins.tolist(), given, strict=True):
+        assert isinstance(answer, GivenAnswer) and answer.p_yes is not None
+        assert margin == pytest.approx(math.log(answer.p_yes / (1 - answer.p_yes)), abs=1e-3)
+    (g,) = torch.autograd.grad(margins.sum(), frames)
+    assert [number for number, each in enumerate(g) if bool(each.any())] == [*SHOWN]
+    # Pixels are passed on at 1/255 of their size, so their derivatives are those of what the network reads, moved.
+    read = judge.pixel_inputs(request, asked.questions, len(SHOWN))
+    pixels = next(name for name in ("pixel_values_videos", "pixel_values") if name in read)
+    leaf = read[pixels].detach().requires_grad_()
+    logits_QV = judge.vlm.model(**{**read, pixels: leaf}).logits[:, -1].float()
+    yes, no = (logits_QV[:, judge._spellings[word]].logsumexp(dim=-1) for word in ("yes", "no"))
+    (by_leaf,) = torch.autograd.grad((yes - no).sum(), leaf)
+    assert float(by_leaf.abs().sum()) > 0
+    assert 255 * float(g.sum()) == pytest.approx(float(by_leaf.sum()), rel=1e-3, abs=1e-4)

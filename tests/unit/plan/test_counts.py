@@ -77,6 +77,8 @@ def test_what_training_asks_the_judge_is_counted_with_it() -> None:
     assert "answers" not in plain and "decodes" not in plain
     online = units(*size, "train.objective={kind: online}")
     assert online == plain | {"decodes": 120, "answers": 120 * QUESTIONS_PER_PROMPT}
+    fourth = units(*size, "train.objective={kind: online, every: 4}")
+    assert fourth == plain | {"decodes": 36, "answers": 36 * QUESTIONS_PER_PROMPT}, "in steps 1, 5 and 9"
     there_and_back = units(*size, "train.objective={kind: reward_gradient}")
     assert there_and_back["decodes"] == 3 * online["decodes"]
 

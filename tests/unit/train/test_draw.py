@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -196,3 +197,53 @@ def test_own_clips_have_the_noise_that_the_objective_needs_and_real_ones_any(
         torch.testing.assert_close(made.batch.sigma_B[own], expected)
         assert torch.equal(made.batch.sigma_B[~own], as_ever.batch.sigma_B[~own])
         assert torch.equal(made.batch.epsilon_BCTHW, as_ever.batch.epsilon_BCTHW)
+
+
+# ---------------------------------------------------------------------------------------------- halves
+
+
+def test_two_steps_read_two_halves_of_the_takes_of_the_same_prompts() -> None:
+    """Four takes of one prompt, two that count of another, three of a third: each epoch leaves one of these out."""
+    data = replace(
+        training_set(), score_N=torch.tensor([0.1, 0.9, 0.5, 0.6, 0.4, NAN, NAN, 0.5, 0.2, 0.8, 0.3, *[NAN] * 5])
+    )
+    needs = ObjectiveNeeds(halves=True, columns=("score",))
+    spec = TrainSpec(batch_size=2, realism=RealismSpec(kind="none"))
+    read = [rows_of_step(data, spec, needs, step, 5).tolist() for step in range(32)]
+    for first, second in zip(read[::2], read[1::2], strict=True):
+        assert not set(first) & set(second)
+        assert [row // 4 for row in first] == [row // 4 for row in second], "the same prompts"
+    couples = [
+        pair for first, second in zip(read[::2], read[1::2], strict=True) for pair in zip(first, second, strict=True)
+    ]
+    epochs = [couples[at : at + 4] for at in range(0, len(couples), 4)]
+    for epoch in epochs:
+        rows = sorted(row for pair in epoch for row in pair)
+        assert len(set(rows)) == 8 and set(rows) >= {0, 1, 2, 3, 4, 7}
+    assert {row for pair in couples for row in pair} == {0, 1, 2, 3, 4, 7, 8, 9, 10}
+    assert len({tuple(sorted(map(tuple, map(sorted, epoch)))) for epoch in epochs}) > 1, "cut anew in every epoch"
+
+
+def test_both_halves_need_one_old_model() -> None:
+    with pytest.raises(ValueError, match="window must be even or null, got 3"):
+        TrainSpec.model_validate({"objective": {"kind": "art", "halves": True, "window": 3}})
+    found = TrainSpec.model_validate({"objective": {"kind": "art", "halves": True, "window": 2}})
+    assert (
+        objective_needs(found).halves
+        and not objective_needs(TrainSpec.model_validate({"objective": {"kind": "art"}})).halves
+    )
+
+
+def test_a_take_is_noised_with_what_it_was_sampled_from() -> None:
+    """Own clips alone, the same in every step; real clips get new noise."""
+    data = replace(training_set(), seed_N=torch.arange(16) + 2**40)
+    art = {"kind": "art", "noise": "own", "min_gap": 0.0}
+    spec = TrainSpec.model_validate({"objective": art, "batch_size": 8, "realism": {"share": 0.25}})
+    for number in range(3):
+        step = step_batch(data, spec, number, 5)
+        assert step.rows_B is not None and step.batch.is_real_B.tolist() == [False] * 6 + [True] * 2
+        for i, row in enumerate(step.rows_B.tolist()):
+            of_seed = torch.randn((2, 1, 3, 3), generator=torch.Generator().manual_seed(row + 2**40))
+            assert torch.equal(step.batch.epsilon_BCTHW[i], of_seed) == (i < 6)
+    plain = TrainSpec.model_validate({"objective": {**art, "noise": "new"}, "batch_size": 8})
+    assert torch.equal(step_batch(data, plain, 2, 5).batch.epsilon_BCTHW[6:], step.batch.epsilon_BCTHW[6:])

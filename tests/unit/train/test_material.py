@@ -84,6 +84,12 @@ def test_keys_of_an_earlier_release_stay_and_another_anchor_is_another_training(
     plain, held = "b8fe2617f775a6a9", "8156249eaf1ff45e"
     assert key_of().startswith(plain) and key_of(START).startswith(plain)
     assert key_of(objective={"kind": "nft"}).startswith("d962335ac015b6d4")
+    assert key_of(merge=0.5).startswith(plain)
+    for kind in ("art", "online"):
+        later = {"art": "halves", "online": "every"}[kind]
+        was = key_of(objective={"kind": kind})
+        assert was.startswith({"art": "6abf4a2196b6bf22", "online": "4cfa167949ef9190"}[kind])
+        assert key_of(objective={"kind": kind, later: 2 if kind == "online" else True}) != was
     assert key_of(anchor=0.1).startswith(held) and key_of(anchor=0.1, anchor_to="start").startswith(held)
     assert key_of(START, anchor=0.1, anchor_to="start").startswith(held)
     assert key_of(anchor_to="start").startswith(plain), "nothing is anchored"

@@ -482,6 +482,34 @@ def test_a_step_against_the_loss_makes_the_judge_surer() -> None:
     assert np.all(liked(one_step(V - 0.1 * pull * NUM * B)) > liked(one_step(V)))
 
 
+@pytest.mark.parametrize("name", ["online", "online by noise level"])
+def test_between_the_steps_that_ask_what_the_judge_said_before_counts(name: str) -> None:
+    """Where it said nothing of a clip at that noise the stored score counts, or 1 where there are running means."""
+    judge = LikingJudge()
+    most = 0.6 if name == "online" else 0.9
+    low = torch.tensor(SIGMA <= most)
+    known = torch.tensor(SCORE) / 2
+    (unknown,) = torch.nonzero(low).flatten()[-1:].tolist()
+    known[unknown] = torch.nan
+    own = own_clips(torch.tensor(V))
+    columns = {**own.columns, "judged": known}
+    found, pull = with_judge(name, judge, columns=columns, asks=False)
+    assert not judge.shown and float(found.diagnostics["online_asked"]) == 0.0
+    assert float(found.diagnostics["online_reused"]) == pytest.approx((int(low.sum()) - 1) / B)
+    reused = low & ~known.isnan()
+    r = torch.where(reused, known, torch.tensor(SCORE))
+    strength = 0.7
+    if name != "online":
+        r = torch.where(reused, known * torch.tensor(SCORE), r)
+        bins = [f"{math.floor(10 * sigma) / 10:.1f}" for sigma in SIGMA]
+        means = [next_mean(LAST.get(f"online_mean_{at}"), LAST.get(f"online_score_{at}")) for at in bins]
+        r = torch.tensor([1.0 if m is None else float(x) / m for m, x in zip(means, r, strict=True)])
+        r[unknown], strength = 1.0, 1.0
+        alone = f"online_score_{bins[unknown]}"
+        assert (alone in found.diagnostics) == (bins.count(bins[unknown]) > 1), "a stored score is none of its means"
+    np.testing.assert_allclose(pull, strength * by_items(r.numpy()) * 2 * (V - U) / (NUM * B), rtol=1e-6)
+
+
 def test_equal_scores_weigh_all_clips_alike_once_their_means_are_known() -> None:
     """Every bin has the mean that its clips have, so what remains is flow matching."""
     objective = build_objective(

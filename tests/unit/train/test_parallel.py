@@ -67,10 +67,12 @@ def test_curves_are_means_over_the_items_of_the_whole_batch() -> None:
         def gather(self, values: Sequence[float]) -> list[list[float]]:
             return sent
 
-    means, error_B = _counted(parts[0]).of_batch(Given())
+    found = _counted(parts[0]).of_batch(Given())
+    means, error_B = found.means, found.error_B
     assert means == {"weighted_flow": (1 + 2 + 6 + 3 * 3) / 6, "real_flow": (8 + 1 + 3) / 3}
     assert error_B.tolist() == [1, 2, 8, 6, 1, 3, 3, 3, 3]
-    alone, _ = _counted(parts[1]).of_batch(ALONE)
+    assert found.judged_B.isnan().all() and len(found.judged_B) == 9
+    alone = _counted(parts[1]).of_batch(ALONE).means
     assert alone == {"weighted_flow": 6.0, "real_flow": 2.0}
 
 

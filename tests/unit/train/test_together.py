@@ -154,10 +154,13 @@ VARIANTS = {
     "dpo": SPEC.model_copy(update={"objective": DpoSpec()}),
     "crd": SPEC.model_copy(update={"objective": CrdSpec(num_takes=2), "anchor": 0.1}),
     "online": SPEC.model_copy(update={"objective": OnlineSpec(normalise="sigma_bin", denoiser="base")}),
+    "online every": SPEC.model_copy(
+        update={"objective": OnlineSpec(every=2, max_sigma=1.0), "num_steps": 8, "batch_size": 8, "num_accumulation": 2}
+    ),
     "reward_gradient": SPEC.model_copy(update={"objective": RewardGradientSpec()}),
     "rvm": SPEC.model_copy(update={"objective": RvmSpec(), "norm_guard": 0.5}),
     "awm": SPEC.model_copy(update={"objective": AwmSpec(), "anchor": 0.1, **LORA}),
-    "art": SPEC.model_copy(update={"objective": ArtSpec(), "anchor": 0.1}),
+    "art": SPEC.model_copy(update={"objective": ArtSpec(halves=True, window=2, noise="own"), "anchor": 0.1}),
     "old": SPEC.model_copy(update={"objective": OLD, "anchor": 0.1}),
     "old lora": SPEC.model_copy(update={"objective": OLD, **LORA}),
     "rounded": SPEC.model_copy(update={"precision": "bfloat16", "max_grad_norm": 0.1, **LORA}),
@@ -174,6 +177,7 @@ def test_two_processes_train_as_one(name: str, mode: str, bench: Bench, tmp_path
     assert {"held_out_real", "held_out_own"} < set(one.curves)
     assert any(not torch.equal(value, bench.wan.transformer.state_dict()[key]) for key, value in two.weights.items())
     assert_close(one, two)
+    assert name != "online every" or max(value for _, value in one.curves["online_reused"]) > 0
 
 
 def test_divided_weights_are_measured_like_whole_ones(bench: Bench, tmp_path: Path) -> None:

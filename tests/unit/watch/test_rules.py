@@ -105,6 +105,12 @@ def test_a_rise_of_the_measurer_that_may_be_chance_silences_nothing() -> None:
     assert kinds(course(true, base=base)) == []
 
 
+def test_where_the_start_was_not_measured_the_first_look_that_was_counts() -> None:
+    unknown = point(0, 0.5, None)
+    assert kinds(course(point(8, 0.5, 0.5), point(16, 0.6, 0.5), base=unknown)) == ["judge_only"]
+    assert kinds(course(point(8, 0.6, 0.5), base=unknown)) == []
+
+
 def test_the_luckiest_look_is_not_what_later_ones_are_held_against() -> None:
     right, lucky = [False, True] * 12, [True] * 3 + [False, True] * 10 + [False]
     base, peak = _measured(0, 0.5, right), _measured(7, 0.5, lucky)

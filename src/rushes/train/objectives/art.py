@@ -7,11 +7,17 @@ kappa = sigma the first step pulls as hard at all noise levels; sigma^2 compares
 second step on the difference to v_old pulls back, and the optimum lies m G away.
 
 What differs from the publication, of which only a page and parts of the code could be read:
-- It trains at states that its sampler has visited, in a few of its steps. Here a state is a stored take with new noise,
-  z = (1 - sigma) z_0 + sigma epsilon, at the noise levels `positions`. At the highest ones both are nearly alike.
+- It trains at states that its sampler has visited, in a few of its steps, against the velocity that the sampler used
+  there. Here a state is a stored take with new noise, z = (1 - sigma) z_0 + sigma epsilon, at the noise levels
+  `positions`. At the highest ones both are nearly alike, and with `noise: own` they are the same at 1: epsilon is then
+  the noise that the take was sampled from, and z on the straight line between both. A run keeps nothing of the way
+  between; its first steps could be sampled again from the seed, which costs two passes a step with guidance.
+- Its sampler uses no guidance. Whether v_old should be the guided velocity for takes made with guidance is open; here
+  it is the conditional one, as v is.
 - It samples new clips after every two steps. Here takes are stored, and v_old is the round's start for all of it, or
   the tuned model of some steps ago (`window`), which moves on with nothing but the stored direction to follow.
-- Its two steps read two halves of each prompt's takes. Here an epoch reads every take once, in any order.
+- Its two steps read two halves of each prompt's takes: `halves`. Without it an epoch reads every take once, in any
+  order.
 - How large its m is, and how it changes, is not known here; takes that moved too far are not left out, and there is no
   anchor inside: `train.anchor` is that.
 

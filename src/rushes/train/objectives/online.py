@@ -5,6 +5,10 @@ the model, or the frozen one, makes of z_t in one step or a few. Above sigma = m
 normalise: sigma_bin divides r by m(sigma), a running mean of the r of earlier steps in the same tenth of the noise
 levels; a bin's first clips count 1. A clip without an answer leaves the mean, and the others count as before.
 
+`every: n` asks the judge in steps 1, n + 1, 2n + 1, ... only. In the others r is the last score that the judge gave the
+same clip in the same tenth of the noise levels, of whatever the model made of it then; where there is none, r is the
+stored clip's score, as above max_sigma (with sigma_bin such a clip counts 1 and leaves the running means alone).
+
 What differs from the publication: it says nothing about how frames are denoised, at which noise levels and how often,
 so every choice here is ours. Cost: one pass with gradients, and a decoding and an answer of the judge for each clip up
 to max_sigma; num_ode_steps - 1 passes, and one of the frozen model where that denoises.
@@ -40,15 +44,28 @@ class Online:
     """The objective `online`."""
 
     spec: OnlineSpec
-    names: ClassVar[tuple[str, ...]] = ("online", "online_score", "online_asked", "online_missing", *_MEANS, *_SCORES)
+    names: ClassVar[tuple[str, ...]] = (
+        "online",
+        "online_score",
+        "online_asked",
+        "online_missing",
+        "online_reused",
+        *_MEANS,
+        *_SCORES,
+    )
 
     def terms(self, own: OwnClips) -> LossTerms:
         """Flow matching, each clip times its score."""
-        asked_B = own.sigma_B <= self.spec.max_sigma
+        is_low_B, stored_B = own.sigma_B <= self.spec.max_sigma, own.columns["score"]
+        asked_B = is_low_B if own.asks else torch.zeros_like(is_low_B)
         new_B = self._judged(own, asked_B)
-        stored_B = own.columns["score"]
-        r_B = torch.where(asked_B, new_B * stored_B if self.spec.times_offline else new_B, stored_B)
-        weight_B, bins = self._normalised(own, r_B) if self.spec.normalise == "sigma_bin" else (r_B, LossTerms({}, {}))
+        given_B = new_B if own.asks else own.columns["judged"]
+        read_B = asked_B if own.asks else is_low_B & ~given_B.isnan()
+        r_B = torch.where(read_B, given_B * stored_B if self.spec.times_offline else given_B, stored_B)
+        unread_B = is_low_B & ~read_B
+        weight_B, bins = r_B, LossTerms({}, {})
+        if self.spec.normalise == "sigma_bin":
+            weight_B, bins = self._normalised(own, r_B, unread_B)
         error_B = squared_error(own.velocity_BCTHW, own.target_BCTHW)
         # NaN times anything would reach the gradient even of clips that are left out.
         found = answered("online", weight_B.nan_to_num() * error_B, ~r_B.isnan(), self.spec.strength)
@@ -57,9 +74,10 @@ class Online:
             "online_asked": asked_B.float().mean(),
             "online_missing": r_B.isnan().float().mean(),
             **({"online_score": new_B[scored_B].mean()} if bool(scored_B.any()) else {}),
+            **({} if own.asks else {"online_reused": read_B.float().mean()}),
         }
         items = {**found.num_items, **bins.num_items, "online_score": int(scored_B.sum())}
-        return LossTerms(found.terms, found.coefficients, {**seen, **bins.diagnostics}, items)
+        return LossTerms(found.terms, found.coefficients, {**seen, **bins.diagnostics}, items, new_B)
 
     def _judged(self, own: OwnClips, asked_B: Tensor) -> Tensor:
         """The judge's scores of clips as they are denoised, (B,); NaN for the others, and where there is none."""
@@ -83,10 +101,13 @@ class Online:
             clean = own.path.clean(z_t, own.predict(self.spec.denoiser, z_t, next_B), next_B)
         return clean
 
-    def _normalised(self, own: OwnClips, r_B: Tensor) -> tuple[Tensor, LossTerms]:
-        """Scores by the running means of their noise levels, and what the next steps need to go on with these."""
-        weight_B, seen, items = r_B.clone(), dict[str, Tensor](), dict[str, int]()
-        for number, rows in _by_bin(own.sigma_B, ~r_B.isnan()):
+    def _normalised(self, own: OwnClips, r_B: Tensor, unread_B: Tensor) -> tuple[Tensor, LossTerms]:
+        """Scores by the running means of their noise levels, and what the next steps need to go on with these.
+
+        Stored scores in the place of the judge's (`unread_B`) are none of these means: they count 1.
+        """
+        weight_B, seen, items = r_B.masked_fill(unread_B, 1.0), dict[str, Tensor](), dict[str, int]()
+        for number, rows in _by_bin(own.sigma_B, ~r_B.isnan() & ~unread_B):
             mean, score = own.last.get(_MEANS[number]), own.last.get(_SCORES[number])
             now = next_mean(mean, score)
             weight_B[rows] = 1.0 if now is None else r_B[rows] / max(now, LEAST_MEAN)
