@@ -88,8 +88,7 @@ def improve(
                 if not recipe.is_measured:
                     return None
                 held_out = compared(recipe, prompts, [each.dimension for each in focus])
-                before = measure(context, context.base, held_out, "held_out")
-                after = measure(context, model, held_out, "held_out")
+                before, after = (measure(context, each, held_out, "held_out") for each in (context.base, model))
                 reread(run)
                 return compare(context, focus, model, real.clips, before, after)
     raise AssertionError("healing never runs out of attempts")
