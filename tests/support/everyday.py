@@ -1,11 +1,13 @@
 """How the screen's rules part everyday prompts: `python -m tests.support.everyday` prints what docs/screen.md says.
 
 The prompts are in tests/unit/prompts/everyday/. Rules may be developed on the development half. On the test half they
-are only counted: what they get wrong there is not printed, and must not be looked at to change them.
+are only counted: what they get wrong there is not printed, and must not be looked at to change them. With names of text
+files it lists what the rules refuse of the lines of these.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -67,7 +69,16 @@ def rates(chosen: list[Everyday]) -> Rates:
     return Rates(len(chosen) - num_possible, num_possible, len(refused) - num_lost, num_lost)
 
 
-def main() -> None:
+def check_lines(files: list[Path]) -> None:
+    """Every refused line, and how many different lines there are."""
+    texts = {line.strip() for file in files for line in file.read_text(encoding="utf-8").splitlines()} - {""}
+    refused = {text: found.detail for text in sorted(texts) if (found := PlainEnglish().objection(text)) is not None}
+    for text, detail in refused.items():
+        print(f"refused: {text} ({detail})")
+    print(f"{len(refused)} of {len(texts)} different lines refused")
+
+
+def report() -> None:
     """Both halves; of the development half also what was got wrong."""
     for half in ("development", "test"):
         print(f"{half} half: {rates(prompts(half))}")
@@ -80,4 +91,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:]:
+        check_lines([Path(name) for name in sys.argv[1:]])
+    else:
+        report()

@@ -43,7 +43,7 @@ class PlainEnglish:
         return None
 
     def content(self, text: str, *, with_background: bool) -> Hashable:
-        """The words that carry meaning, in order only where the text tells what comes first.
+        """The words that carry meaning, in order where the text tells what comes first ("then", "from red to blue").
 
         A camera that stays still is what every video has, unless it says otherwise.
         """
@@ -53,7 +53,12 @@ class PlainEnglish:
         if not with_background:
             found = _without_background(found)
         kept = [word for word in found if not is_filler(word) and word not in _NO_CONTENT]
-        return tuple(kept) if _ORDERED.intersection(kept) else tuple(sorted(kept))
+        return tuple(kept) if _is_ordered(found) else tuple(sorted(kept))
+
+
+def _is_ordered(words: list[str]) -> bool:
+    from_there = words[words.index("from") :] if "from" in words else []
+    return not _ORDERED.isdisjoint(words) or "to" in from_there
 
 
 def _without_background(words: list[str]) -> list[str]:
