@@ -31,7 +31,9 @@ class Found:
     placing: Placing
     """Which clip serves where, and what is missing."""
     dimensions: tuple[str, ...]
-    """Exact identifiers, in the catalogue's order."""
+    """Dimensions with clips, in the catalogue's order."""
+    wanted: tuple[str, ...]
+    """Those of them that are to be scored now."""
 
     def files(self, dimension: str) -> list[Placed]:
         """The clips of a dimension, in the order of the suite."""
@@ -59,8 +61,9 @@ def find_clips(folder: Path, suite: Suite, dimensions: Sequence[str] = ()) -> Fo
     own = identifier(folder.resolve().name)
     wanted = set(dimensions) or ({own} if own is not None else set(facts()))
     there = {_dimension(each.path) for each in placing.files}
-    found = Found(listing, placing, tuple(name for name in facts() if name in wanted & there))
-    if not found.dimensions:
+    here = tuple(name for name in facts() if name in there and (own is None or name == own))
+    found = Found(listing, placing, here, tuple(name for name in here if name in wanted))
+    if not found.wanted:
         raise _nothing(folder, listing, sorted(wanted) if wanted != set(facts()) else [])
     return found
 
