@@ -58,13 +58,13 @@ def find_clips(folder: Path, suite: Suite, dimensions: Sequence[str] = ()) -> Fo
     with explained(folder):
         listing = list_folder(folder, suite, any_video=True)
     placing = place(listing.takes, suite, "by-dimension")
-    own = identifier(folder.resolve().name)
-    wanted = set(dimensions) or ({own} if own is not None else set(facts()))
     there = {_dimension(each.path) for each in placing.files}
-    here = tuple(name for name in facts() if name in there and (own is None or name == own))
-    found = Found(listing, placing, here, tuple(name for name in here if name in wanted))
+    if (own := identifier(folder.resolve().name)) in there:
+        there = {own}
+    here = tuple(name for name in facts() if name in there)
+    found = Found(listing, placing, here, tuple(name for name in here if not dimensions or name in dimensions))
     if not found.wanted:
-        raise _nothing(folder, listing, sorted(wanted) if wanted != set(facts()) else [])
+        raise _nothing(folder, listing, dimensions)
     return found
 
 

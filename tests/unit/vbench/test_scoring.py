@@ -136,6 +136,17 @@ def test_a_call_for_one_dimension_keeps_the_others_in_the_result(
     assert len(scripted.seen) == NUM_PROMPTS + 1
 
 
+def test_a_folder_named_after_a_dimension_is_that_dimension(scripted: Scripted, suite: str, tmp_path: Path) -> None:
+    both = [*BARNS, *small_suite().prompts_of("Instance_Preservation")]
+    judge = ("--set", "measure.measurer.options.judge='rushes_sandbox.specs:JudgeSpec'")
+    for name, found in (
+        ("camera motion", ["Camera_Motion"]),
+        ("diversity", ["Camera_Motion", "Instance_Preservation"]),
+    ):
+        assert scored(clips(tmp_path / name, (0,), both), suite, *judge) == 0
+        assert [each["dimension"] for each in result(tmp_path / name)["dimensions"]] == found
+
+
 def test_every_setting_decides_the_dimensions_that_it_can_change() -> None:
     fields = set(VBenchMeasurerSpec.model_fields)
     listed = {name for names in SETTINGS.values() for name in names}
