@@ -29,12 +29,12 @@ from rushes_vbench.metrics.folder import Piece, score_pieces
 from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
 from rushes_vbench.metrics.scorer import Models
 from rushes_vbench.placing import shown_name
-from rushes_vbench.scorecard import official_totals
 from rushes_vbench.scoring.pieces import Found, work_of
 from rushes_vbench.scoring.records import FileScore, FolderScores, Reason, ScoredDimension
 from rushes_vbench.scoring.rules import Scoring, rules_of
 from rushes_vbench.scoring.shelf import Shelf
 from rushes_vbench.suite import Suite
+from rushes_vbench.totals import official_totals
 
 AT_ONCE: Final = 8
 """Clips in memory at once; a server may get more, up to `MOST_AT_ONCE`."""
