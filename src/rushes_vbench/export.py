@@ -18,7 +18,7 @@ from rushes.store.blobs import Blobs
 from rushes.store.files import explained, make_folder, read_pieces, visible, write_atomic
 from rushes.store.run import Run
 from rushes_vbench.catalogue import SOURCE
-from rushes_vbench.placing import Layout, Placed, Placing, Take
+from rushes_vbench.placing import Layout, Placed, Placing, Take, shown_name
 from rushes_vbench.suite import Edition, Suite
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[\w][\w.+-]{0,99}$")]
@@ -134,7 +134,8 @@ def _manifest(placing: Placing, model: str, suite: Suite, layout: Layout) -> Man
 
 def _row(placed: Placed) -> ExportedFile:
     take = placed.take
-    seed, source = (take.source.seed, take.source.key) if isinstance(take.source, Clip) else (None, take.source.name)
+    clip = take.source
+    seed, source = (clip.seed, clip.key) if isinstance(clip, Clip) else (None, shown_name(clip.name))
     return ExportedFile(
         path=placed.path,
         prompt=take.prompt,

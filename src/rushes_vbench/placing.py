@@ -132,26 +132,48 @@ def list_folder(folder: Path, suite: Suite, *, any_video: bool = False) -> Listi
     """
     if not folder.is_dir():
         raise InputError("there is no such folder of clips", expected="a folder with .mp4 files", got=str(folder))
-    ranked: list[tuple[int, str, Take]] = []
+    found: list[_Named] = []
     unknown: list[str] = []
     for path, dimension in _videos(folder):
         name = shown_name(path.relative_to(folder).as_posix())
-        suffix = path.suffix.lower()
-        as_mp4 = f"{path.stem}{SUFFIX}" if any_video and suffix in OTHER_SUFFIXES else path.name
-        take = _take_of(path, as_mp4, dimension, suite)
-        if take is None:
+        named = _named(path, name, dimension, suite, any_video=any_video)
+        if named is None:
             unknown.append(name)
         else:
-            is_exact = as_mp4 == file_name(take.prompt, take.sample) and dimension in (None, path.parent.name)
-            ranked.append((2 if not is_exact else int(as_mp4 != path.name), name, take))
-    used: dict[tuple[str | None, str, int], tuple[int, str, Take]] = {}
+            found.append(named)
+    used: dict[tuple[str | None, str, int], _Named] = {}
     doubles: list[str] = []
-    for found in sorted(ranked, key=lambda found: found[:2]):
-        if used.setdefault((found[2].dimension, found[2].prompt, found[2].sample), found) is not found:
-            doubles.append(found[1])
-    takes = tuple(take for _, _, take in sorted(used.values(), key=lambda found: found[1]))
-    renamed = tuple((name, file_name(take.prompt, take.sample)) for rank, name, take in used.values() if rank == 2)
-    return Listing(takes, renamed, tuple(unknown), tuple(sorted(doubles)))
+    for each in sorted(found, key=lambda each: (each.rank, each.name)):
+        if used.setdefault((each.take.dimension, each.take.prompt, each.take.sample), each) is not each:
+            doubles.append(each.name)
+    kept = sorted(used.values(), key=lambda each: each.name)
+    return Listing(
+        takes=tuple(each.take for each in kept),
+        renamed=tuple((each.name, file_name(each.take.prompt, each.take.sample)) for each in kept if each.rank == 2),
+        unknown=tuple(unknown),
+        doubles=tuple(sorted(doubles)),
+    )
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A clip with its file's name in the folder that is listed."""
+
+    rank: int
+    """0 for the exact name, 1 for that of another kind of video file, 2 for a damaged one; the lowest is used."""
+    name: str
+    take: Take
+
+
+def _named(path: Path, name: str, dimension: str | None, suite: Suite, *, any_video: bool) -> _Named | None:
+    """The clip in a file; None for what is no file of the suite."""
+    is_other = any_video and path.suffix.lower() in OTHER_SUFFIXES
+    as_mp4 = f"{path.stem}{SUFFIX}" if is_other else path.name
+    take = _take_of(path, as_mp4, dimension, suite)
+    if take is None:
+        return None
+    is_exact = as_mp4 == file_name(take.prompt, take.sample) and dimension in (None, path.parent.name)
+    return _Named(int(is_other) if is_exact else 2, name, take)
 
 
 def shown_name(name: str) -> str:

@@ -22,12 +22,13 @@ from rushes.measure.pairs import DIVERSITY
 from rushes.records import Change, Record
 from rushes.records.base import Share, Size, Text
 from rushes.records.derived import Gain, check_verdict
-from rushes.statistics.bootstrap import DEFAULT, SCORE_BOUNDS, Means, cluster_means, mean_interval, mean_of
+from rushes.statistics.bootstrap import DEFAULT, Means, cluster_means, mean_interval, mean_of
 from rushes.statistics.comparison import Comparison, Decision, compare_gains, decide, paired_gains
 from rushes.statistics.corrections import benjamini_hochberg
 from rushes.statistics.power import smallest_gain_seen
-from rushes.statistics.resampling import Estimate, Resampling
-from rushes_vbench.catalogue import by_category, facts, share_of_total
+from rushes.statistics.resampling import Resampling
+from rushes_vbench.catalogue import facts
+from rushes_vbench.totals import shares_of
 from rushes_vbench.values import ClipValue, DimensionValues, ModelValues
 
 
@@ -306,7 +307,7 @@ def _notes(rows: Sequence[VBenchRow]) -> Iterable[str]:
 
 
 def _sums(compared: Mapping[str, _Compared], how: Resampling) -> list[VBenchSum]:
-    shares = _shares(compared)
+    shares = shares_of(compared)
     if compared:
         shares["Mean"] = dict.fromkeys(compared, 1.0 / len(compared))
     if DIVERSITY in compared and len(compared) > 1:
@@ -326,56 +327,3 @@ def _sum(name: str, shares: Mapping[str, float], compared: Mapping[str, _Compare
         gain_high=gain.high,
         num_dimensions=len(shares),
     )
-
-
-# ---------------------------------------------------------------------------------------------- one model
-
-
-def official_totals(means: Mapping[str, float]) -> dict[str, float]:
-    """Category scores and the total as the official script computes them: a dimension that is missing counts as 0.
-
-    Args:
-        means: per exact identifier, the score, 0 to 1.
-
-    Returns:
-        The five categories in the benchmark's order, then "Total".
-    """
-    found = {
-        category: math.fsum(means.get(name, 0.0) for name in names) / len(names)
-        for category, names in by_category().items()
-    }
-    return {**found, "Total": math.fsum(found.values()) / len(found)}
-
-
-def sum_intervals(values: ModelValues, how: Resampling = DEFAULT) -> dict[str, Estimate]:
-    """One model's categories and total with their intervals, of those whose dimensions all have two prompts or more.
-
-    Means are over prompts, and the dimension's clips without a value are left out, so they can differ a little from the
-    official ones, which are over clips.
-
-    Args:
-        values: of one model.
-        how: resamples, seed, confidence.
-    """
-    means: dict[str, Means] = {}
-    for name, found in values.dimensions.items():
-        scored = [(each.prompt, each.value) for each in found.values if each.value is not None]
-        if len({prompt for prompt, _ in scored}) > 1:
-            means[name] = cluster_means([value for _, value in scored], [prompt for prompt, _ in scored])
-    return {
-        name: mean_interval({each: means[each] for each in shares}, how, shares=shares, bounds=SCORE_BOUNDS)
-        for name, shares in _shares(means).items()
-    }
-
-
-def _shares(measured: Iterable[str]) -> dict[str, dict[str, float]]:
-    """Weights of the dimensions in every category, and in the total, whose dimensions are all there."""
-    measured = set(measured)
-    shares = {
-        category: dict.fromkeys(names, 1.0 / len(names))
-        for category, names in by_category().items()
-        if measured.issuperset(names)
-    }
-    if measured.issuperset(facts()):
-        shares["Total"] = {name: share_of_total(name) for name in facts()}
-    return shares

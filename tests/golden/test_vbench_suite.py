@@ -15,8 +15,8 @@ from rushes.prompts.similarity import near_pairs
 from rushes_vbench.catalogue import facts
 from rushes_vbench.names import parse, stem
 from rushes_vbench.results import read_results
-from rushes_vbench.scorecard import official_totals
 from rushes_vbench.suite import FILE, Suite, read_suite, suite_of
+from rushes_vbench.totals import official_totals
 from tests.support.sandbox_recipe import VBENCH_CATALOGUE
 
 REWORDED = "An elephant is in front of a car, then the elephant walks to back of the car."

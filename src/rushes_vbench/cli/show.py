@@ -89,7 +89,7 @@ def _points(gain: float) -> str:
 def show_results(results: OfficialResults) -> None:
     """Print what official files state, what their rows give, and every doubt."""
     from rushes_vbench.catalogue import facts
-    from rushes_vbench.scorecard import official_totals, sum_intervals
+    from rushes_vbench.totals import official_totals, sum_intervals
 
     say(f"official results of {results.model}{f' ({results.method})' if results.method else ''}")
     titles = ("stated", "recomputed", "n/a\nas 0", "coverage", "doubts")

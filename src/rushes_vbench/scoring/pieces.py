@@ -31,7 +31,9 @@ class Found:
     placing: Placing
     """Which clip serves where, and what is missing."""
     dimensions: tuple[str, ...]
-    """Exact identifiers, in the catalogue's order."""
+    """Dimensions with clips, in the catalogue's order."""
+    wanted: tuple[str, ...]
+    """Those of them that are to be scored now."""
 
     def files(self, dimension: str) -> list[Placed]:
         """The clips of a dimension, in the order of the suite."""
@@ -56,12 +58,13 @@ def find_clips(folder: Path, suite: Suite, dimensions: Sequence[str] = ()) -> Fo
     with explained(folder):
         listing = list_folder(folder, suite, any_video=True)
     placing = place(listing.takes, suite, "by-dimension")
-    own = identifier(folder.resolve().name)
-    wanted = set(dimensions) or ({own} if own is not None else set(facts()))
     there = {_dimension(each.path) for each in placing.files}
-    found = Found(listing, placing, tuple(name for name in facts() if name in wanted & there))
-    if not found.dimensions:
-        raise _nothing(folder, listing, sorted(wanted) if wanted != set(facts()) else [])
+    if (own := identifier(folder.resolve().name)) in there:
+        there = {own}
+    here = tuple(name for name in facts() if name in there)
+    found = Found(listing, placing, here, tuple(name for name in here if not dimensions or name in dimensions))
+    if not found.wanted:
+        raise _nothing(folder, listing, dimensions)
     return found
 
 

@@ -107,7 +107,7 @@ class FolderScores(Record):
     profile: Profile
     """Whose rules."""
     dimensions: tuple[ScoredDimension, ...]
-    """Those that were asked for, in the catalogue's order."""
+    """Those that were asked for, now or earlier, in the catalogue's order."""
     totals: tuple[tuple[Text, Annotated[float, Field(ge=0.0, le=1.0)]], ...] = ()
     """The five categories and Total by the official script, in which a dimension without a score counts as 0."""
     repaired: tuple[tuple[Text, Text], ...] = ()

@@ -29,12 +29,12 @@ from rushes_vbench.metrics.folder import Piece, score_pieces
 from rushes_vbench.metrics.measurer import VBenchMeasurerSpec
 from rushes_vbench.metrics.scorer import Models
 from rushes_vbench.placing import shown_name
-from rushes_vbench.scorecard import official_totals
 from rushes_vbench.scoring.pieces import Found, work_of
 from rushes_vbench.scoring.records import FileScore, FolderScores, Reason, ScoredDimension
 from rushes_vbench.scoring.rules import Scoring, rules_of
 from rushes_vbench.scoring.shelf import Shelf
 from rushes_vbench.suite import Suite
+from rushes_vbench.totals import official_totals
 
 AT_ONCE: Final = 8
 """Clips in memory at once; a server may get more, up to `MOST_AT_ONCE`."""
@@ -60,6 +60,8 @@ class Job:
 def score_folder(job: Job, shelf: Shelf, on_progress: OnProgress | None = None) -> FolderScores:
     """Score what has no score yet, and sum up; the same call resumes.
 
+    Dimensions that are not wanted now are summed up as well, as far as earlier calls scored them by the same rules.
+
     Args:
         job: what is scored, with what.
         shelf: where scores are kept.
@@ -74,24 +76,24 @@ def score_folder(job: Job, shelf: Shelf, on_progress: OnProgress | None = None) 
     spec = job.scoring.measurer
     lacking = spec.unmeasured(job.found.dimensions)
     able = [name for name in job.found.dimensions if name not in lacking]
-    if not able:
+    if not set(able).intersection(job.found.wanted):
         raise InputError(
             "the models that are named can score none of these dimensions",
-            got="; ".join(lacking.values()),
+            got="; ".join(lacking[name] for name in job.found.wanted),
             next_step="name the models that are needed with --recipe or --set, as docs/vbench_score.md shows",
         )
     work = work_of(job.found, job.suite, spec, able)
     runtime = _with_cache(job.scoring.runtime, shelf.folder / "llm")
     stop = StopSignal()
     with stop.listening():
-        made = advance(
+        advance(
             shelf.table,
-            work,
+            [each for each in work if each.payload.entry.dimension in job.found.wanted],
             Lazily(partial(_build, spec, runtime), partial(_scored, profile=spec.profile)),
             chunk_size=num_at_once(spec, runtime),
             place=Place(stop=stop, on_progress=on_progress),
         )
-    scores = {each.key: each for each in made}
+    scores = shelf.table.get_many([each.key for each in work])
     failures = {each.work_key: each for each in shelf.table.failures()}
     return _result(job, lacking, work, scores, failures)
 
@@ -141,9 +143,14 @@ def _result(
     of: dict[str, list[Work[Piece]]] = {}
     for each in work:
         of.setdefault(each.payload.entry.dimension, []).append(each)
+    shown = [
+        name
+        for name in job.found.dimensions
+        if name in job.found.wanted or any(each.key in scores for each in of.get(name, ()))
+    ]
     dimensions = tuple(
         _unnamed(job, name, lacking[name]) if name in lacking else _summed(job, name, of[name], scores, failures)
-        for name in job.found.dimensions
+        for name in shown
     )
     means = {each.dimension: each.score for each in dimensions if each.score is not None}
     return FolderScores(
@@ -175,6 +182,8 @@ def _summed(
     counts = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Unscored))
     again = [each for each in failed if may_try_again(each)]
     counts.update(f"failed, the same command tries it again: {reason_of(each)}" for each in again)
+    num_left = len(work) - len(made) - len(failed)
+    counts.update({"not scored yet: it was not asked for": num_left} if num_left else {})
     counts.update(f"failed {each.attempt} times: {reason_of(each)}" for each in failed if not may_try_again(each))
     missing = job.found.missing(name)
     num_files = len(job.found.files(name))

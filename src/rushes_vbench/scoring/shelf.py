@@ -139,13 +139,17 @@ def read_scores(folder: Path) -> FolderScores:
     Raises:
         InputError: it was not scored to the end, or the result is not what was written.
     """
+    if not folder.exists():
+        raise InputError(
+            f"there is no folder {folder}", expected="a folder of clips that was scored, its scores, or a run"
+        )
     shelf = folder if (folder / RESULT).exists() or (folder / DATABASE).exists() else shelf_of(folder)
     if not (shelf / DATABASE).exists():
         raise InputError(
             f"{folder} was never scored",
             expected="a folder of clips that was scored, its scores, or a run",
             got=str(folder),
-            next_step=f"score it, with the --suite of its prompts: {command('vbench', 'score', folder)}",
+            next_step=f"score it first, by its suite: {command('vbench', 'score', folder)}",
         )
     if not (shelf / RESULT).exists():
         raise InputError(f"{folder} was not scored to the end", next_step=_go_on(shelf))

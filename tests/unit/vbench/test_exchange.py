@@ -109,6 +109,15 @@ def test_an_exact_name_wins_over_every_damaged_one_and_hidden_files_are_no_clips
     }  # fmt: skip
 
 
+def test_names_of_bytes_that_are_no_text_are_exported_under_the_right_name(tmp_path: Path) -> None:
+    suite, source = small_suite(), tmp_path / "in"
+    source.mkdir()
+    (source / f"{KILN}-2.mp4".encode("cp1252").decode("utf-8", "surrogateescape")).write_text("clip")
+    placing = place(list_folder(source, suite).takes, suite, "flat")
+    done = write_export(placing, tmp_path / "out", model="m", suite=suite, layout="flat")
+    assert done.num_written == 1 and (tmp_path / "out" / "m" / file_name(KILN, 2)).read_text() == "clip"
+
+
 def test_of_two_damaged_names_of_one_clip_one_is_used_and_the_other_told(tmp_path: Path) -> None:
     suite, source = small_suite(), tmp_path / "in"
     source.mkdir()

@@ -7,7 +7,8 @@ import pytest
 
 from rushes.statistics.resampling import Resampling
 from rushes_vbench.catalogue import facts
-from rushes_vbench.scorecard import VBenchRow, compare_models, official_totals, paired_gain, sum_intervals
+from rushes_vbench.scorecard import VBenchRow, compare_models, paired_gain
+from rushes_vbench.totals import official_totals, sum_intervals
 from rushes_vbench.values import ClipValue, DimensionValues, ModelValues
 
 HOW = Resampling(num_resamples=300)

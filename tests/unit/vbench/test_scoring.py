@@ -117,6 +117,36 @@ def test_a_model_named_later_scores_no_other_dimension_again(scripted: Scripted,
     assert dimension(folder)["num_scored"] == NUM_PROMPTS and dimension(folder, "Mechanics")["num_scored"] == 1
 
 
+def test_a_call_for_one_dimension_keeps_the_others_in_the_result(
+    scripted: Scripted, suite: str, tmp_path: Path, capsys: Capture
+) -> None:
+    folder = clips(clips(tmp_path / "a", samples=(0,)), (0,), small_suite().prompts_of("Mechanics"))
+    judge = ("--set", "measure.measurer.options.judge='rushes_sandbox.specs:JudgeSpec'")
+    assert scored(folder, suite, *judge, "--dimension", "mechanics") == 0
+    assert [each["dimension"] for each in result(folder)["dimensions"]] == ["Mechanics"]
+    assert scored(folder, suite, "--dimension", "Camera Motion") == 0
+    assert [each["dimension"] for each in result(folder)["dimensions"]] == ["Camera_Motion"]
+    assert scored(folder, suite, *judge, "--dimension", "Mechanics") == 0
+    assert [each["dimension"] for each in result(folder)["dimensions"]] == ["Camera_Motion", "Mechanics"]
+    (folder / file_name(BARNS[0], 1)).write_text("a new clip")
+    assert scored(folder, suite, *judge, "--dimension", "Mechanics") == 0
+    camera = dimension(folder)
+    assert (camera["num_units"], camera["num_scored"]) == (NUM_PROMPTS + 1, NUM_PROMPTS)
+    assert camera["reasons"] == [{"text": "not scored yet: it was not asked for", "num": 1}]
+    assert len(scripted.seen) == NUM_PROMPTS + 1
+
+
+def test_a_folder_named_after_a_dimension_is_that_dimension(scripted: Scripted, suite: str, tmp_path: Path) -> None:
+    both = [*BARNS, *small_suite().prompts_of("Instance_Preservation")]
+    judge = ("--set", "measure.measurer.options.judge='rushes_sandbox.specs:JudgeSpec'")
+    for name, found in (
+        ("camera motion", ["Camera_Motion"]),
+        ("diversity", ["Camera_Motion", "Instance_Preservation"]),
+    ):
+        assert scored(clips(tmp_path / name, (0,), both), suite, *judge) == 0
+        assert [each["dimension"] for each in result(tmp_path / name)["dimensions"]] == found
+
+
 def test_every_setting_decides_the_dimensions_that_it_can_change() -> None:
     fields = set(VBenchMeasurerSpec.model_fields)
     listed = {name for names in SETTINGS.values() for name in names}
@@ -280,4 +310,6 @@ def test_mistakes_are_user_errors_with_a_next_step(
         error = capsys.readouterr().err
         assert said in error and "Traceback" not in error, error
     assert main(["vbench", "compare", str(folder), str(folder)]) == 2
-    assert f"of its prompts: rushes vbench score {folder}" in capsys.readouterr().err
+    assert f"by its suite: rushes vbench score {folder}" in capsys.readouterr().err
+    assert main(["vbench", "compare", str(tmp_path / "none"), str(folder)]) == 2
+    assert "there is no folder" in capsys.readouterr().err
