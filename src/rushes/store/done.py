@@ -52,7 +52,7 @@ def reopen(home: Path) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
-    with explained(home):
+    with explained(_file(home)):
         _file(home).unlink(missing_ok=True)
 
 

@@ -17,7 +17,7 @@ from typing import Final
 
 GRACE_S: Final = 3.0
 """How long processes may take to stop where waiting longer gains nothing."""
-SAVING_S: Final = 60.0
+SAVING_S: Final = 300.0
 """How long they may take at least to store their state, once they know that they are to stop."""
 _POLL_S: Final = 0.2
 
