@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rushes.context import Context
-from rushes.errors import RecipeError
+from rushes.errors import RecipeError, UserError
 from rushes.judge.key import answer_keys, judge_name, rating_key, scoring_identity, vote_key
 from rushes.judge.ratings import weights_of_scales
 from rushes.judge.stage import build_answerer, build_judge, judge
@@ -19,7 +21,7 @@ from rushes.records import Scale, Scored
 from rushes.store.identity import content_hash
 from rushes.store.run import Run
 from tests.support.judged import make_clip, make_prompt, make_question
-from tests.support.raters import RaterSpec
+from tests.support.raters import Chooser, Rater, RaterSpec
 from tests.support.sandbox_recipe import sandbox_recipe
 
 RATER, CHOOSER, HASH = (
@@ -129,3 +131,42 @@ def test_scales_that_are_none_are_refused(scales: object, monkeypatch: pytest.Mo
     monkeypatch.setattr(RaterSpec, "scales", scales)
     with pytest.raises(RecipeError, match="does not say on which scales"):
         weights_of_scales(spec_of(judge=RATER))
+
+
+@pytest.mark.parametrize("use", [RATER, CHOOSER])
+def test_replies_that_came_before_the_credit_ran_out_are_kept(
+    use: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A judge that yields its replies and then ends the run: what it gave is stored, and not asked for again."""
+    asked: list[str] = []
+
+    def once(real: Callable[..., list[Any]], name: Callable[[Any], str], most: int) -> Callable[..., Iterator[Any]]:
+        def call(judge: Any, requests: Sequence[Any]) -> Iterator[Any]:
+            for request in requests:
+                if len(asked) == most:
+                    raise UserError("the credit is used up", next_step="pay")
+                asked.append(name(request))
+                yield from real(judge, [request])
+
+        return call
+
+    real = (Rater.score, Chooser.prefer)
+    for most in (3, 100):
+        monkeypatch.setattr(Rater, "score", once(real[0], lambda each: each.clip_key, most))
+        monkeypatch.setattr(Chooser, "prefer", once(real[1], lambda each: each.first_key + each.second_key, most))
+        recipe = sandbox_recipe(judge=spec_of(judge=use))
+        with Run.open(tmp_path / "run", recipe.model_dump(mode="json")) as run:
+            prompts = [make_prompt(name) for name in "abc"]
+            clips = [
+                make_clip(each, take, brightness=50 * take, blobs=run.blobs) for each in prompts for take in (0, 1)
+            ]
+            context = Context(recipe, run)
+            context.prompts.update({prompt.key: prompt for prompt in prompts})
+            if most == 3:
+                with pytest.raises(UserError, match="the credit is used up"):
+                    judge(context, clips)
+            else:
+                assert all(isinstance(each.outcome, Scored) for each in judge(context, clips))
+            table = run.ratings if use is RATER else run.votes
+            assert table.num_records() == {3: 6 if use is RATER else 3, 100: 12 if use is RATER else 6}[most]
+    assert len(asked) == len(set(asked)) == 6
