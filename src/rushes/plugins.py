@@ -85,8 +85,14 @@ def resolved(spec: Spec, role: Role) -> Spec:
 
 
 def name_of(spec: Spec, role: Role) -> str:
-    """What a model or plug-in is called in records and reports: the model's own name, else the name of its Spec."""
+    """What a model or plug-in is called in records and reports: the model's own name, else the name of its Spec.
+
+    A Spec whose name says too little has `shown_name`.
+    """
     spec = resolved(spec, role)
+    shown = getattr(spec, "shown_name", None)
+    if isinstance(shown, str):
+        return shown
     model = getattr(getattr(spec, "model", None), "model", None)
     return model if isinstance(model, str) else spec.spec_name
 

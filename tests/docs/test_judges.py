@@ -18,7 +18,9 @@ PAGES = ("judges.md", "reward_servers.md")
 BLOCKS = [
     (page, text)
     for page in PAGES
-    for text in re.findall(r"^```yaml\n(from: .*?)^```", (ROOT / "docs" / page).read_text("utf-8"), re.M | re.S)
+    for text in re.findall(
+        r"^```yaml\n(from: .*?)^```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.M | re.S
+    )
 ]
 
 

@@ -19,6 +19,7 @@ from rushes.recipe.weights import WeightsSpec
 from rushes.records import Rating
 from rushes.store.run import Run
 from tests.support import odd_reward
+from tests.support.gone import are_gone
 from tests.support.sandbox_recipe import judge_spec
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
@@ -73,6 +74,12 @@ def test_a_number_that_is_none_is_recorded_with_its_reason(base: Recipe, tmp_pat
         "the value on VQ must be a finite number, got nan"
     }
     assert all(each.value == 1.0 for each in found if each.scale == "TA")
+
+
+def test_no_server_is_left_when_the_stage_is_over(base: Recipe, tmp_path: Path) -> None:
+    """Its model would hold the GPU's memory while another is trained."""
+    improve(recipe_with(base, "child", str(tmp_path / "pids")), tmp_path / "run", until="judge", check_first=False)
+    assert are_gone([int(each) for each in (tmp_path / "pids").read_text().split()])
 
 
 @pytest.mark.slow

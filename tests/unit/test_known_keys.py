@@ -107,3 +107,10 @@ def test_warnings_and_tracebacks_show_no_key_that_a_plug_in_reads_by_itself() ->
 
 def test_the_guard_leaves_other_warnings_as_they_are() -> None:
     assert "here" in warnings.formatwarning("here", UserWarning, "f.py", 1)
+
+
+def test_the_names_of_variables_with_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "word")
+    monkeypatch.setenv("SOME_KEYBOARD", "qwerty")
+    monkeypatch.setattr(known_keys, "_known", {"abcdefgh12345": "ODD_NAME"})
+    assert {"SOME_API_KEY", "ODD_NAME"} <= known_keys.names() and "SOME_KEYBOARD" not in known_keys.names()

@@ -10,7 +10,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from rushes.errors import RecipeError
+from rushes.errors import RecipeError, Stopped
+from rushes.execute.stop import is_stopping
 from rushes.feedback import (
     GivenPreference,
     Gives,
@@ -47,6 +48,11 @@ class _ServedSpec(Spec):
     """Which entry of `runtime.rewards`. If the server moves, keep this name and no work is lost."""
     model: Name
     """What the server's greeting calls its model, with the revision of the weights: another one is refused."""
+
+    @property
+    def shown_name(self) -> str:
+        """See `rushes.plugins.name_of`: two reward models must not look alike in records."""
+        return self.model
 
     def sees_with(self, dimension: str) -> frozenset[str]:
         """See `rushes.feedback.Sees`."""
@@ -109,6 +115,7 @@ class ServedJudge:
             RewardServerError: the server cannot be used.
         """
         for request in requests:
+            check_stop()
             yield self._server.scored(request)
 
 
@@ -125,7 +132,18 @@ class ServedPairs:
             RewardServerError: the server cannot be used.
         """
         for request in requests:
+            check_stop()
             yield self._server.preferred(request)
+
+
+def check_stop() -> None:
+    """Between two clips, since each may take a minute.
+
+    Raises:
+        Stopped: the user asked to stop; what was given before is kept.
+    """
+    if is_stopping():
+        raise Stopped("stopped between two clips of a reward server; all values so far are kept")
 
 
 def server_findings(name: str, runtime: RuntimeSpec) -> list[Finding]:

@@ -13,7 +13,7 @@ from rushes.feedback import ScaleValue, ScoreRequest
 from rushes.findings import Finding, model_name
 from rushes.judge.check import checked_values
 from rushes.judge.reward_server import RewardServer, reward_server
-from rushes.judge.served import Name, server_findings
+from rushes.judge.served import Name, check_stop, server_findings
 from rushes.measure.pairs import DIVERSITY
 from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import Outcome, Part, Record, Scored, Unscored
@@ -67,6 +67,11 @@ class ServedMeasurerSpec(Spec):
     scales: Annotated[dict[str, Share], Field(min_length=1)]
     """Its scales, and how each value becomes a number from 0 to 1: `{alignment: {lowest: 1, highest: 5}}`."""
 
+    @property
+    def shown_name(self) -> str:
+        """See `rushes.plugins.name_of`."""
+        return self.model
+
     def sees_with(self, dimension: str) -> frozenset[str]:
         """See `rushes.feedback.Sees`."""
         return frozenset({model_name(self.model)})
@@ -105,6 +110,7 @@ class ServedMeasurer:
             if len(subject.clips) != 1:
                 yield Unscored(reason=f"a reward model sees one clip at a time, got {len(subject.clips)} clips")
                 continue
+            check_stop()
             given = self._server.scored(ScoreRequest(subject.clips[0], subject.text, subject.dimension))
             yield given if isinstance(given, Failed) else share_of(given, self._scales)
 

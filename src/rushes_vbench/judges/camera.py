@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from rushes.errors import UserError
@@ -19,6 +20,7 @@ from rushes_vbench.metrics.camera_motion import NO_TEXTURE
 from rushes_vbench.metrics.camera_path import path_labels
 from rushes_vbench.metrics.core import why_unusable
 from rushes_vbench.metrics.models import PointTracker, TrackerName
+from rushes_vbench.metrics.trackers import WEIGHTS
 from rushes_vbench.metrics.view import ClipView
 
 DIMENSION = "Camera_Motion"
@@ -33,6 +35,7 @@ class CameraJudgeSpec(Spec):
     spec_name: ClassVar[str] = "vbench2.camera_judge"
     gives: ClassVar[Gives] = "scores"
     scales: ClassVar[tuple[Scale, ...]] = (Scale(name=DIMENSION, unit=SHARE, repeat_error=0.0),)
+    loads_when_built: ClassVar[bool] = True
 
     tracker: TrackerName = "dense_flow"
     """Point tracker: another one than the measurer's. The last two need `cotracker_folder`."""
@@ -54,7 +57,10 @@ class CameraJudgeSpec(Spec):
         return {name: f"it judges {DIMENSION} alone" for name in dimensions if name != DIMENSION}
 
     def findings(self, runtime: Runtime) -> list[Finding]:
-        """See `rushes.findings.Checkable`: whether the tracker can be built; CoTracker's weights take a second."""
+        """See `rushes.findings.Checkable`: whether a tracker with weights has them; they are not loaded."""
+        _, weights = WEIGHTS.get(self.tracker, ("", ""))
+        if not weights or (self.cotracker_folder and (Path(self.cotracker_folder) / "checkpoints" / weights).is_file()):
+            return []
         try:
             self._tracker(runtime)
         except UserError as error:

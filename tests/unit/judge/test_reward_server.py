@@ -87,7 +87,9 @@ def test_as_a_command_whatever_libraries_print(script: Path) -> None:
     check(at(command=f"{sys.executable} {script}"))
 
 
-def test_at_an_address(script: Path) -> None:
+def test_at_an_address_whatever_proxy_is_set(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with listening(script) as url:
         check(at(url=url))
 

@@ -7,23 +7,24 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rushes.errors import RecipeError
+from rushes.errors import RecipeError, Stopped
 from rushes.execute.batch import batch_or_alone
 from rushes.feedback import GivenPreference, PreferenceRequest, ScaleValue, ScoreJudge, ScoreRequest, scales_of
 from rushes.judge.reward_server import RewardServerError
 from rushes.judge.served import ServedJudgeSpec, ServedPairsSpec
+from rushes.plugins import JUDGE, name_of
 from rushes.recipe.runtime import RuntimeSpec
-from rushes.roles import Failed, Video
+from rushes.roles import Failed, Spec, Video
 from rushes.store.identity import canonical_json
 from rushes.store.video import read_video
 from tests.support import odd_reward
+from tests.support.gone import are_gone, is_alive
 
 SCRIPT = odd_reward.__file__
 VIDEO = Video(np.random.default_rng(0).integers(0, 255, (5, 32, 48, 3), np.uint8), 8.0)
@@ -43,22 +44,6 @@ def requests(*texts: str) -> list[ScoreRequest]:
 
 def judge(mode: str, file: Path | None = None, **limits: object) -> ScoreJudge:
     return SPEC.build(runtime(mode, file, **limits))
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and that nobody has waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def are_gone(pids: list[int]) -> bool:
-    """Waits until they are: a signal takes its time."""
-    end = time.monotonic() + 20
-    while any(map(is_alive, pids)) and time.monotonic() < end:
-        time.sleep(0.02)
-    return not any(map(is_alive, pids))
 
 
 def test_values_come_on_the_scales_of_the_recipe() -> None:
@@ -199,6 +184,15 @@ def test_keys_are_withheld_and_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(found, Failed) and "bad key None a" in found.message
     (found,) = judge("echo", pass_keys=["MY_API_KEY"]).score(requests("a"))
     assert isinstance(found, Failed) and "bad key [MY_API_KEY] a" in found.message
+
+
+def test_a_stop_between_two_clips_keeps_what_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = judge("good").score(requests("a", "b"))
+    next(iter(given))
+    monkeypatch.setattr("rushes.judge.served.is_stopping", lambda: True)
+    with pytest.raises(Stopped):
+        next(iter(given))
+    assert isinstance(SPEC, Spec) and name_of(SPEC, JUDGE) == "fake/one@1"
 
 
 def test_preferences() -> None:

@@ -92,11 +92,16 @@ def test_what_cannot_be_judged_has_a_reason(video: Video, text: str, dimension: 
     assert found.value is None and says in str(found.unscored_reason)
 
 
-def test_a_tracker_that_is_not_there_is_told_with_its_install_line() -> None:
+def test_a_tracker_that_is_not_there_is_told_with_its_install_line(tmp_path: Path) -> None:
     (finding,) = CameraJudgeSpec(tracker="cotracker3_offline").findings(Runtime())
     assert finding.setting == "tracker" and "git clone" in str(finding)
     assert "--set judge.by_dimension.Camera_Motion.options.cotracker_folder=co-tracker" in str(finding)
     assert not CameraJudgeSpec().findings(Runtime())
+    (finding,) = CameraJudgeSpec(tracker="cotracker2", cotracker_folder=str(tmp_path)).findings(Runtime())
+    assert "cotracker2.pth --local-dir co-tracker/checkpoints" in str(finding)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "cotracker2.pth").touch()
+    assert not CameraJudgeSpec(tracker="cotracker2", cotracker_folder=str(tmp_path)).findings(Runtime()), "not loaded"
 
 
 @pytest.mark.skipif(not CLIPS.is_dir(), reason="the sample clips are not there")
