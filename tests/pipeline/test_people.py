@@ -16,12 +16,14 @@ from rushes.cli import main
 from rushes.judge.labels import read_label_file
 from rushes.judge.stored import stored_scores
 from rushes.pipeline import improve
+from rushes.prompts.captions import read_clip_folder
+from rushes.prompts.stated import lacking
 from rushes.recipe.plugin import PluginSpec
 from rushes.records import Clip, Sample, Scored
 from rushes.statistics.resampling import Resampling
 from rushes.store.run import Run
 from tests.support.tiny_recipe import tiny_recipe
-from tests.support.tiny_wan import make_tiny_wan
+from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
 
 HOW = Resampling(num_resamples=200)
 EVIL = "</script><script>alert(1)</script> \"'><img src=x onerror=alert(1)>"
@@ -207,3 +209,16 @@ def test_judges_of_scores_and_of_preferences_are_compared_with_people_by_what_th
     assert found.source == who and found.num_clips == len(said) and found.num_left_out == 0
     assert found.spearman is not None and found.spearman.value == pytest.approx(1.0)
     assert found.accuracy is not None and found.accuracy.value == 1.0 and found.num_pairs == len(said) // 2
+
+
+def test_an_exported_dataset_is_a_folder_of_scored_videos(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "dataset"
+    assert main(["export", "dataset", str(home), "--out", str(out)]) == 0
+    found = read_clip_folder(out, TINY_SHAPE, is_trained_on=True)
+    with Run.view(home) as run:
+        samples = run.read_derived("samples-0", Sample) or []
+    assert len(found.clips) == len(samples) and lacking(found.clips) == {}
+    assert sorted(clip.stated.weight or 0.0 for clip in found.clips) == pytest.approx(
+        sorted(sample.weight for sample in samples)
+    )
+    assert sum(clip.stated.score is not None for clip in found.clips) == sum(each.source == "own" for each in samples)
