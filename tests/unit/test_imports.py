@@ -47,7 +47,8 @@ KNOWS = {
     " statistics store",
     "diagnose": "context errors judge measure prompts recipe records statistics",
     "watch": "context errors families feedback generate judge measure plugins recipe records statistics store train",
-    "audit": "display errors execute judge known_keys plain plugins prompts recipe records roles statistics store",
+    "audit": "display errors execute feedback judge known_keys plain plugins prompts recipe records roles statistics"
+    " store",
     "report": "audit context display errors families feedback judge measure plain plan plugins prompts recipe records"
     " roles statistics store train watch weights",
     "export": "display errors families measure recipe records report store",

@@ -49,13 +49,25 @@ class Case:
 
 
 @dataclass(frozen=True, eq=False)
+class Shown(JudgeRequest):
+    """What a judge sees, with the unchanged clip beside it, for judges that compare."""
+
+    original: Video
+    """The unchanged clip."""
+    original_text: str
+    """Its prompt."""
+    control: str = ORIGINAL
+    """Name of the control."""
+
+
+@dataclass(frozen=True, eq=False)
 class Asked:
     """One request to the judge."""
 
     case: Case
     control: str
     """Name of the control, or `ORIGINAL`."""
-    request: JudgeRequest
+    request: Shown
     """What the judge sees."""
     compared: tuple[int, ...]
     """Positions of the case's own questions whose answers this is compared with."""
@@ -85,13 +97,13 @@ def requests_of(case: Case, other: Case | None, controls: Sequence[str], seed: i
         seed: decides the order of shuffled frames.
     """
     video = case.load()
-    request = JudgeRequest(video, case.text, case.questions)
+    request = Shown(video, case.text, case.questions, original=video, original_text=case.text)
     own = Asked(case, ORIGINAL, request, tuple(range(len(case.questions))), pixel_hash(video))
     return [own, *(_controlled(own, other, control, seed) for control in controls)]
 
 
 def _controlled(own: Asked, other: Case | None, control: str, seed: int) -> Asked | NotAsked:
-    case, request = own.case, own.request
+    case, request = own.case, replace(own.request, control=control)
     if control in PIXELS:
         rng = np.random.default_rng([seed, zlib.crc32(case.name.encode("utf-8", "surrogateescape"))])
         changed = PIXELS[control](request.video, rng)
@@ -102,9 +114,9 @@ def _controlled(own: Asked, other: Case | None, control: str, seed: int) -> Aske
     if control == "wrong_prompt":
         if other is None:
             return NotAsked(case, control, "the dimension has no other prompt")
-        return replace(own, control=control, request=JudgeRequest(request.video, other.text, other.questions))
+        return replace(own, control=control, request=replace(request, text=other.text, questions=other.questions))
     if control == "negated_question":
-        return _negated_questions(own)
+        return _negated_questions(replace(own, request=request))
     if control == ASKED_AGAIN:
         backwards = tuple(reversed(case.questions))
         return replace(own, control=control, request=replace(request, questions=backwards), made_by=(control,))

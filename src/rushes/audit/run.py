@@ -49,6 +49,9 @@ class Settings:
     """Names of the controls to ask, in the order of the table of expectations."""
     aggregate: str = "mean"
     """How answers are aggregated into a score: the recipe's `judge.aggregate`."""
+    compared: frozenset[str] = frozenset()
+    """Dimensions whose judge does not answer questions: their scores are shares of comparisons won, whatever the
+    aggregate, see `rushes.audit.compared`."""
     batch_size: int = 32
     """Requests passed to the judge at once; changes speed, not answers."""
     num_resamples: int = 1000
@@ -102,12 +105,21 @@ def audit_judge(
         aggregate=settings.aggregate,
         rule=settings.rule,
         dimensions=_dimensions(replies, settings, source.is_truth_known, second, labels),
-        notes=(*source.notes, *(labels.problems if labels is not None else ())),
+        notes=(*source.notes, *_compared_note(settings), *(labels.problems if labels is not None else ())),
     )
     make_folder(folder)
     write_atomic(folder / PICTURE_FILE, audit_svg(audit).encode())
     write_summed(folder / AUDIT_FILE, f"{audit.model_dump_json(indent=1)}\n".encode())
     return audit
+
+
+def _compared_note(settings: Settings) -> tuple[str, ...]:
+    if not settings.compared:
+        return ()
+    return (
+        f"{', '.join(sorted(settings.compared))}: the judge answers no questions; scores are shares of comparisons "
+        "with the unchanged clip, which has 50 itself",
+    )
 
 
 def _dimensions(
@@ -122,7 +134,7 @@ def _dimensions(
         count_dimension(
             [each for each in replies if each.case.dimension == name],
             settings.controls,
-            aggregate_how=settings.aggregate,
+            aggregate_how="mean" if name in settings.compared else settings.aggregate,
             how=how,
             rule=settings.rule,
             is_truth_known=is_truth_known,

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
+from rushes.audit.compared import PreferencesAsAnswers, ScoresAsAnswers
 from rushes.audit.run import Witness
 from rushes.errors import RecipeError, nearest
-from rushes.judge.key import judge_identity, judge_name
+from rushes.feedback import gives
+from rushes.judge.key import judge_identity, judge_name, scoring_identity
 from rushes.judge.question_needs import all_needs
-from rushes.judge.stage import build_answerer
+from rushes.judge.stage import build_judge
 from rushes.plugins import JUDGE, MEASURER, build, extensions, name_of, resolved
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import Question, Scored
-from rushes.roles import Failed, GivenAnswer, JudgeRequest, Measurer, Subject
+from rushes.roles import Failed, GivenAnswer, Judge, JudgeRequest, Measurer, Subject
 
 
 def recipe_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Witness:
@@ -25,8 +28,29 @@ def recipe_judge(spec: JudgeSpec, runtime: RuntimeSpec) -> Witness:
         RecipeError, InputError: it cannot be built.
     """
     # Cached replies would make a judge agree with itself when asked again: the audit stores the answers instead.
-    judge = build_answerer(spec, runtime.model_copy(update={"cache_folder": None}))
-    return Witness(judge_name(spec), judge_identity(spec, all_needs().keys()), judge)
+    runtime = runtime.model_copy(update={"cache_folder": None})
+    if not spec.by_dimension:
+        return Witness(judge_name(spec), judge_identity(spec, all_needs().keys()), comparable(spec, runtime))
+    return Witness(judge_name(spec), scoring_identity(spec, all_needs().keys()), JudgeOfDimension(spec, runtime))
+
+
+def comparable(spec: JudgeSpec, runtime: RuntimeSpec) -> Judge:
+    """One judge as the audit asks it: see `rushes.audit.compared` for one that does not answer questions.
+
+    Raises:
+        RecipeError, InputError: it cannot be built.
+    """
+    judge: Any = build_judge(spec, runtime)
+    kind = gives(resolved(spec.judge, JUDGE))
+    if kind == "answers":
+        answerer: Judge = judge
+        return answerer
+    return ScoresAsAnswers(spec, judge) if kind == "scores" else PreferencesAsAnswers(spec, judge)
+
+
+def compared_dimensions(spec: JudgeSpec, dimensions: Collection[str]) -> frozenset[str]:
+    """Those of the dimensions whose judge does not answer questions."""
+    return frozenset(each for each in dimensions if gives(resolved(spec.of(each).judge, JUDGE)) != "answers")
 
 
 def second_judge(name: str, runtime: RuntimeSpec) -> Witness:
@@ -53,6 +77,24 @@ def second_judge(name: str, runtime: RuntimeSpec) -> Witness:
             next_step=f"try: --second {near}" if near else "install the package that offers it",
         )
     return recipe_judge(JudgeSpec(judge=spec), runtime)
+
+
+@dataclass(frozen=True)
+class JudgeOfDimension:
+    """A `Judge` that passes each request to the judge of its dimension."""
+
+    spec: JudgeSpec
+    runtime: RuntimeSpec
+    _built: dict[str, Judge] = field(default_factory=dict[str, Judge])
+
+    def answer(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[GivenAnswer, ...] | Failed]:
+        """One tuple per request, in order, with one answer per question, in order."""
+        for request in requests:
+            own = self.spec.of(request.questions[0].dimension)
+            name = own.judge.model_dump_json()
+            if name not in self._built:
+                self._built[name] = comparable(own, self.runtime)
+            yield from self._built[name].answer([request])
 
 
 @dataclass(frozen=True)

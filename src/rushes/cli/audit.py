@@ -149,13 +149,14 @@ def _make(recipe: Recipe, found: Source, options: AuditOptions) -> None:
     from rushes.audit.expectations import chosen_controls
     from rushes.audit.labels import read_labels
     from rushes.audit.run import Settings, audit_judge
-    from rushes.audit.second import recipe_judge, second_judge
+    from rushes.audit.second import compared_dimensions, recipe_judge, second_judge
     from rushes.execute.progress import ProgressDisplay
 
     runtime, folder = recipe.runtime, options.out or _default_folder(options.source)
     settings = Settings(
         controls=chosen_controls(tuple(options.control or ())),
         aggregate=recipe.judge.aggregate,
+        compared=compared_dimensions(recipe.judge, {case.dimension for case in found.cases}),
         batch_size=runtime.judge_batch,
         seed=options.seed,
     )

@@ -125,7 +125,7 @@ def _standardised(takes: Mapping[str, Mapping[str, float]], repeat_error: float)
         repeat_error: how far equal takes may lie apart.
     """
     spreads = {prompt: _spread(list(values.values())) for prompt, values in takes.items()}
-    floor = max(repeat_error, FLOOR * math.sqrt(fmean(spread**2 for spread in spreads.values())))
+    floor = max(repeat_error, FLOOR * _root_mean_square(list(spreads.values())))
     found: dict[str, float | None] = {}
     for prompt, values in takes.items():
         mean = fmean(values.values())
@@ -137,4 +137,9 @@ def _standardised(takes: Mapping[str, Mapping[str, float]], repeat_error: float)
 
 def _spread(values: Sequence[float]) -> float:
     mean = fmean(values)
-    return math.sqrt(fmean((x - mean) ** 2 for x in values))
+    return _root_mean_square([x - mean for x in values])
+
+
+def _root_mean_square(values: Sequence[float]) -> float:
+    largest = max(map(abs, values))  # squares of what a scale may hold could overflow, or vanish
+    return largest * math.sqrt(fmean((x / largest) ** 2 for x in values)) if largest else 0.0

@@ -68,8 +68,9 @@ def check_questions(recipe: Recipe) -> Iterator[Finding]:
     if not isinstance(writer, LlmWriterSpec) or recipe.prompts.questions is not None:
         return
     judged = recipe.generate.decode and recipe.weights.kind != "uniform" and not recipe.prompts.only_real
-    if judged and isinstance(recipe.judge.judge, VlmJudgeSpec):
-        yield _no_questions(writer, "judge.judge", "the judge scores no clip")
+    for setting, judge in recipe.judge.named.items():
+        if judged and isinstance(judge, VlmJudgeSpec):
+            yield _no_questions(writer, setting, "the judge scores no clip")
     is_asked = recipe.is_measured and isinstance(recipe.measure.measurer, VlmMeasurerSpec)
     if recipe.measure.suite is None and is_asked:
         yield _no_questions(writer, "measure.measurer", "the measurer measures no clip")

@@ -24,9 +24,10 @@ class WeightsSpec(Spec):
     threshold: Share = 0.8
     """filter: scores of at least this get weight 1, others 0."""
     temperature: Annotated[float, Field(gt=0)] = 0.15
-    """exponential: w = exp((r - max r) / temperature)."""
+    """exponential: w = exp((r - max r) / temperature); with judges that give scores or preferences, r is in standard
+    deviations among the takes of a prompt, and 1 is a usual choice."""
     floor: Share = 0.0
-    """centred: scores less than this above the mean of their prompt's takes get weight 0."""
+    """centred: scores less than this above the mean of their prompt's takes get weight 0; in the unit of r."""
     min_effective: Share = 0.2
     """Warn when the effective sample size is below this share of the scored clips."""
 

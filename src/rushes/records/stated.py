@@ -26,8 +26,9 @@ class AccuracyRow:
 
 
 Column = Literal["weight", "score", "preference", "advantage", "direction"]
-"""What training knows of an own clip: `weight` by the recipe's weighting, 0 or more; `score` r, 0 to 1; `preference`,
-0 to 1, 1/2 for a take like its siblings; `advantage`, the distance to its siblings' mean in units of its root mean
+"""What training knows of an own clip: `weight` by the recipe's weighting, 0 or more; `score` r, 0 to 1, or in standard
+deviations among its siblings (`rushes.judge.reward`); `preference`, 0 to 1, 1/2 for a take like its siblings;
+`advantage`, the distance to its siblings' mean in units of its root mean
 square over all clips. NaN where it is missing, never 0. `direction` is a tensor like the clip's latents: the covariance
 of latents and scores over its prompt's takes, of a root mean square of 1."""
 

@@ -20,6 +20,8 @@ _FIRST_STAGE: Final[dict[str, str | None]] = {
     "generate": "generate",
     "judge": "judge",
     "judge.aggregate": "weigh",
+    "judge.combine": "weigh",
+    "judge.scales": "weigh",
     "judge.max_unscored": "train",
     "weights": "weigh",
     "weights.min_effective": "report",

@@ -80,7 +80,7 @@ class Compared:
     """What a clip's score says beside those of its siblings."""
 
     score: float
-    """The score itself, 0 to 1."""
+    """The score itself, 0 to 1, or a reward of `rushes.judge.reward`."""
     preference: float
     """See `preference`."""
     advantage: float

@@ -1,4 +1,5 @@
-"""Scores -> weights. Pure functions in the paper's symbols: r is a clip's score in [0, 1], w its weight.
+"""Scores -> weights. Pure functions in the paper's symbols: r is a clip's score in [0, 1], w its weight. With judges
+that give scores or preferences, r counts standard deviations among the takes of a prompt (`rushes.judge.reward`).
 
 The paper trains on E[ r ||u - v||^2 ], so its weight is the score itself (`raw`). The others are how related work
 sharpens it. The functions get scored clips only. Their scale has no meaning: `rushes.weights.weigh` scales all weights

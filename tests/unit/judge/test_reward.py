@@ -153,3 +153,9 @@ def test_rewards_are_weighed_and_skipped_prompts_have_no_weight(
     assert samples[2].partner == samples[3].clip_key and samples[0].partner is None
     report = report_weights(samples, found, spec)
     assert (report.num_prompts_skipped, report.num_prompts) == (1, 1)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_values_of_any_size_are_standardised(size: float) -> None:
+    found = values(rewards(rated("a", (-3 * size, 0), (5 * size, 0)), judge(scales={"look": 1.0})))
+    assert found == pytest.approx([-1, 1])
