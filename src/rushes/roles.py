@@ -9,7 +9,7 @@ Arrays: T frames, H height, W width, 3 colours; in latents C channels, T H W lat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -318,7 +318,7 @@ class JudgeRequest:
     """The prompt it was made from."""
     questions: tuple[Question, ...]
     """What to ask, in order."""
-    clip_key: str = ""
+    clip_key: str = field(default="", kw_only=True)
     """Name of the stored clip, for judges that look answers up; empty where the clip is not stored."""
 
 

@@ -14,13 +14,16 @@ from rushes.audit.people import PeopleAudit, audit_people
 from rushes.audit.study import study_pairs, write_study
 from rushes.cli import main
 from rushes.judge.labels import read_label_file
+from rushes.judge.stored import stored_scores
 from rushes.pipeline import improve
+from rushes.prompts.captions import read_clip_folder
+from rushes.prompts.stated import lacking
 from rushes.recipe.plugin import PluginSpec
 from rushes.records import Clip, Sample, Scored
 from rushes.statistics.resampling import Resampling
 from rushes.store.run import Run
 from tests.support.tiny_recipe import tiny_recipe
-from tests.support.tiny_wan import make_tiny_wan
+from tests.support.tiny_wan import TINY_SHAPE, make_tiny_wan
 
 HOW = Resampling(num_resamples=200)
 EVIL = "</script><script>alert(1)</script> \"'><img src=x onerror=alert(1)>"
@@ -184,3 +187,38 @@ def test_what_people_prefer_among_takes_is_a_judge(tmp_path: Path) -> None:
     assert len(votes) == len(pairs) and {vote.p_first for vote in votes} <= {0.0, 1.0}
     weights = {sample.clip_key[:12]: sample.weight for sample in samples}
     assert len(weights) == 2 * len(pairs) and all((weights[name] > 1.0) == (name in best) for name in weights)
+
+
+@pytest.mark.parametrize("name", ["RaterSpec", "ChooserSpec"])
+def test_judges_of_scores_and_of_preferences_are_compared_with_people_by_what_they_said(
+    name: str, tmp_path: Path
+) -> None:
+    plain, home = tiny_recipe(make_tiny_wan(tmp_path / "model")), tmp_path / "run"
+    judge = plain.judge.model_copy(update={"judge": PluginSpec(use=f"tests.support.raters:{name}")})
+    weights = plain.weights.model_copy(update={"kind": "rank"})
+    recipe = plain.model_copy(update={"judge": judge, "weights": weights})
+    assert improve(recipe, home, until="judge") is None
+    with Run.view(home) as run:
+        clips = [clip for clip in run.clips.all() if clip.origin == "model"]
+        said, who = stored_scores(run, judge, clips)
+    assert len(said) >= 8, "all takes of the training prompts"
+    rows = [f"{clip.key[:12]},{3 * said[clip.key] + 1}" for clip in clips if clip.key in said]
+    path = tmp_path / "scores.csv"
+    path.write_text("\n".join(["clip,score", *rows]) + "\n", encoding="utf-8")
+    found = {(each.who, each.dimension): each for each in audit_people(home, [path], HOW).opinions}["judge", "all"]
+    assert found.source == who and found.num_clips == len(said) and found.num_left_out == 0
+    assert found.spearman is not None and found.spearman.value == pytest.approx(1.0)
+    assert found.accuracy is not None and found.accuracy.value == 1.0 and found.num_pairs == len(said) // 2
+
+
+def test_an_exported_dataset_is_a_folder_of_scored_videos(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "dataset"
+    assert main(["export", "dataset", str(home), "--out", str(out)]) == 0
+    found = read_clip_folder(out, TINY_SHAPE, is_trained_on=True)
+    with Run.view(home) as run:
+        samples = run.read_derived("samples-0", Sample) or []
+    assert len(found.clips) == len(samples) and lacking(found.clips) == {}
+    assert sorted(clip.stated.weight or 0.0 for clip in found.clips) == pytest.approx(
+        sorted(sample.weight for sample in samples)
+    )
+    assert sum(clip.stated.score is not None for clip in found.clips) == sum(each.source == "own" for each in samples)

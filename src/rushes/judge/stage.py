@@ -167,7 +167,7 @@ def ask(judge: Judge, chunk: Sequence[Work[Asked]], *, videos: Decoded, name: st
     """
     asked = list({piece.payload.clip.key: piece.payload for piece in chunk}.values())
     requests = [
-        JudgeRequest(video, each.prompt.text, each.prompt.questions, each.clip.key)
+        JudgeRequest(video, each.prompt.text, each.prompt.questions, clip_key=each.clip.key)
         for each, video in zip(asked, videos.of([each.clip for each in asked]), strict=True)
     ]
     given = dict(zip([each.clip.key for each in asked], batch_or_alone(judge.answer, requests), strict=True))

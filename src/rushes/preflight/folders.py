@@ -10,8 +10,9 @@ from rushes.errors import RecipeError, UserError
 from rushes.findings import Finding
 from rushes.plugins import SUITE, objective_needs
 from rushes.preflight.plugins import built
+from rushes.prompts.caption_files import read_captions
 from rushes.prompts.fixed import FixedWriter
-from rushes.prompts.metadata import MetadataRow, read_metadata, stated_columns
+from rushes.prompts.metadata import MetadataRow, stated_columns
 from rushes.recipe.dimensions import probed
 from rushes.recipe.prompts import FixedWriterSpec
 from rushes.recipe.recipe import Recipe
@@ -24,7 +25,7 @@ def check_real_folder(recipe: Recipe) -> Iterator[Finding]:
     if real.folder is None or not real.num_wanted:
         return
     try:
-        rows = [each for each in read_metadata(Path(real.folder)) if isinstance(each, MetadataRow)]
+        rows = [each for each in read_captions(Path(real.folder)) if isinstance(each, MetadataRow)]
     except UserError as error:
         yield Finding.of(setting, error)
         return

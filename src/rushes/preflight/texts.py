@@ -8,8 +8,9 @@ from pathlib import Path
 from rushes.errors import UserError
 from rushes.families.tokens import token_counter
 from rushes.findings import Finding
+from rushes.prompts.caption_files import read_captions
 from rushes.prompts.fixed import FixedWriter
-from rushes.prompts.metadata import MetadataRow, read_metadata
+from rushes.prompts.metadata import MetadataRow
 from rushes.recipe.prompts import FixedWriterSpec
 from rushes.recipe.recipe import Recipe
 
@@ -40,7 +41,7 @@ def _texts(recipe: Recipe) -> Iterator[tuple[str, Sequence[str]]]:
     real, writer = recipe.prompts.real, recipe.prompts.writer
     try:
         if real.folder is not None and real.num_wanted:
-            rows = read_metadata(Path(real.folder))
+            rows = read_captions(Path(real.folder))
             yield "prompts.real.folder", [each.text for each in rows if isinstance(each, MetadataRow)]
     except UserError:
         pass

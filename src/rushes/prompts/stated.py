@@ -135,7 +135,7 @@ def with_preferences(folder: ClipFolder) -> ClipFolder:
     Args:
         folder: the clips that are used; their preferences name files, as written.
     """
-    known: list[_Preference] = []
+    known: dict[_Preference, None] = {}  # in order, each once
     refused: list[ClipRow] = []
     places = _places(folder)
     nth = {place: position for position, place in enumerate(places)}
@@ -143,10 +143,10 @@ def with_preferences(folder: ClipFolder) -> ClipFolder:
         for name in clip.stated.preferred_over:
             found = _found(folder, nth, places[position], name)
             if isinstance(found, int):
-                known.append(_Preference(position, found))
+                known[_Preference(position, found)] = None
             elif found is not None:
                 refused.append(_row(folder.sources[position], name, found))
-    circular = dict.fromkeys(_circular(known, len(folder.clips)))
+    circular = dict.fromkeys(_circular(list(known), len(folder.clips)))
     for each in circular:
         why = "circle", "other preferences lead back from the second to the first"
         refused.append(_row(folder.sources[each.better], folder.sources[each.worse], why))

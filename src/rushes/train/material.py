@@ -120,7 +120,11 @@ def _together(samples: Sequence[Sample]) -> dict[str, Tensor]:
     partners = [row.get(sample.partner, -1) if sample.partner is not None else -1 for sample in samples]
     named = [(i, row[key]) for i, sample in enumerate(samples) for key in sample.preferred_over if key in row]
     return {
-        **({"pairs_P2": torch.tensor(named).view(-1, 2)} if any(each.preferred_over for each in samples) else {}),
+        **(
+            {"pairs_P2": torch.tensor(named, dtype=torch.int64).view(-1, 2)}
+            if any(each.preferred_over for each in samples)
+            else {}
+        ),
         "group_N": torch.tensor([group[sample.prompt_key] for sample in samples]),
         "partner_N": torch.tensor(partners),
     }

@@ -48,7 +48,7 @@ def test_scores_of_people(tmp_path: Path) -> None:
 def test_answers_of_people(tmp_path: Path) -> None:
     text = f"clip,question,answer\n{A},is it  RED?,yes\n{B},is it red?,yes\n{B},is it red?,no\n"
     spec = PeopleSpec(path=file(tmp_path, text), gives="answers")
-    found = spec.build(Runtime()).answer([JudgeRequest(VIDEO, "", (RED,), key) for key in (A, B, C)])
+    found = spec.build(Runtime()).answer([JudgeRequest(VIDEO, "", (RED,), clip_key=key) for key in (A, B, C)])
     assert [each.p_yes for (each,) in found] == [1.0, None, None]
     measurer = PeopleMeasurerSpec(path=spec.path, gives="answers").build(Runtime())
     assert [value(each) for each in measurer.measure([subject(A), subject(B)])] == [0.0, None]

@@ -93,6 +93,34 @@ def test_all_faults_are_told_at_once_before_the_run_folder_is_made() -> None:
     assert refused.value.findings[0].got == "16 frames of 64 x 64"
 
 
+def test_a_folder_of_videos_with_caption_files_can_be_used_and_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    folder = f"prompts.real={{folder: {tmp_path}}}"
+    (tmp_path / "a.mp4").write_bytes(b"not opened")
+    (tmp_path / "a.txt").write_text("a red circle moves up", encoding="utf-8")
+    assert not errors(folder)
+    (tmp_path / "a.txt").write_text("a red circle moves up and " * 40, encoding="utf-8")
+    assert "prompts.real.folder" in errors(folder), "the only caption is longer than the model reads"
+
+
+def test_only_real_clips_need_no_writer_judge_or_measurer_and_pairs_where_they_are_compared(tmp_path: Path) -> None:
+    nowhere = "{use: 'no_such_package:Spec'}"
+    roles = [f"{name}={nowhere}" for name in ("prompts.writer", "judge.judge", "measure.measurer")]
+    (tmp_path / "a.mp4").write_bytes(b"not opened")
+    table = tmp_path / "metadata.jsonl"
+    table.write_text('{"file_name": "a.mp4", "text": "a red circle"}\n', encoding="utf-8")
+    own = [*roles, f"prompts.real={{folder: {tmp_path}}}", "prompts.num_weakness=0", "measure.num_prompts=0"]
+    assert not errors(*own)
+    assert errors(*own[:-1], "measure.num_prompts=8") == {"prompts.writer", "measure.measurer"}
+    dpo = "train.objective={kind: dpo}"
+    assert errors(*own, dpo) == {"train.objective"}
+    table.write_text('{"file_name": "a.mp4", "text": "a red circle", "score": 1}\n', encoding="utf-8")
+    assert not errors(*own, dpo)
+    with pytest.raises(RecipeError, match="measures nothing, which is for training on real clips alone"):
+        load_recipe("tiny", ["measure.num_prompts=0"])
+    with pytest.raises(RecipeError, match="asks the judge in training"):
+        load_recipe("tiny", [*own, "train.objective={kind: online}"])
+
+
 def test_every_next_step_that_is_a_setting_works_as_printed() -> None:
     wrong = ["shape.num_frames=16", "generate.sampler.scheduler=Euler", "train.optimizer=adamw_8bit",
              "runtime.device=gpu:0"]  # fmt: skip

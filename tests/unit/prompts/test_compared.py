@@ -34,7 +34,7 @@ def compared_with(tmp_path: Path) -> Iterator[Callable[..., Compared]]:
             context = Context(recipe, run)
             context.vocabulary = None  # any word may be written
             found = evaluation(context)
-            return found, compared(recipe, found, [FOCUS])
+            return found, compared(recipe, found, [FOCUS.dimension])
 
         yield build
 

@@ -110,7 +110,7 @@ def test_preferences_that_cannot_be_used_are_told_one_by_one(tmp_path: Path) -> 
         {"score": "bad"},
         {},
     ]
-    rows[0]["preferred_over"].append("f.mp4")
+    rows[0]["preferred_over"] += ["f.mp4", "./b.mp4"]  # the last one says again what the first one says
     found = with_preferences(folder(tmp_path / "mine", rows))
     assert over(found) == {"a.mp4": ("b.mp4", "f.mp4")}
     assert dropped(found) == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from rushes.recipe.train import RealismSpec, TrainSpec, in_steps
 from rushes.roles import ObjectiveNeeds
 from rushes.train.data import TrainingSet, step_batch
 from rushes.train.draw import drawn, rows_of_step, units_of
+from rushes.train.handover import Material, read_material, write_material
 
 NAN = float("nan")
 SCORES = [
@@ -87,6 +89,15 @@ def units(**needs: Any) -> list[list[int]]:
 def test_pairs_are_the_better_take_and_the_worse_one_and_ties_are_none() -> None:
     assert units(unit="pair", unit_size=2, columns=("score",)) == [[1, 0], [3, 2], [9, 8]]
     assert units(unit="pair", unit_size=2, columns=("score",), min_gap=0.1001) == [[1, 0], [9, 8]]
+
+
+def test_pairs_that_people_named_take_the_place_of_those_by_score() -> None:
+    needs = ObjectiveNeeds(unit="pair", unit_size=2, columns=("score",), min_gap=0.9)
+    named = torch.tensor([[0, 1], [2, 1], [6, 3]])  # against the scores, twice with one clip, one without a score
+    found = units_of(replace(training_set(), pairs_P2=named), needs)
+    assert [each.tolist() for each in found.members] == [[0, 1], [2, 1]]
+    with pytest.raises(TrainingError, match="finds no pair to learn from"):
+        units_of(replace(training_set(), pairs_P2=torch.zeros((0, 2), dtype=torch.int64)), needs)
 
 
 def test_groups_are_the_scored_takes_of_a_prompt_if_they_differ_and_suffice() -> None:
@@ -247,3 +258,10 @@ def test_a_take_is_noised_with_what_it_was_sampled_from() -> None:
             assert torch.equal(step.batch.epsilon_BCTHW[i], of_seed) == (i < 6)
     plain = TrainSpec.model_validate({"objective": {**art, "noise": "new"}, "batch_size": 8})
     assert torch.equal(step_batch(data, plain, 2, 5).batch.epsilon_BCTHW[6:], step.batch.epsilon_BCTHW[6:])
+
+def test_named_pairs_reach_the_other_processes(tmp_path: Path) -> None:
+    named = torch.tensor([[0, 1], [2, 1]])
+    write_material(tmp_path, Material(replace(training_set(), pairs_P2=named)))
+    found = read_material(tmp_path).data
+    assert found.pairs_P2 is not None and torch.equal(found.pairs_P2, named)
+    assert found.group_N is not None and found.partner_N is not None and found.text_row_N is None

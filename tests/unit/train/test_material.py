@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from rushes.errors import TrainingError
-from rushes.recipe.objectives import NftSpec
+from rushes.recipe.objectives import DpoSpec, NftSpec
 from rushes.recipe.train import TrainSpec
 from rushes.records import BlobRef, Sample
 from rushes.train.lesson import Lesson, lesson_key, result_key
-from rushes.train.material import divide
+from rushes.train.material import divide, known_of
 
 
 def _key(number: int) -> str:
@@ -104,3 +105,24 @@ def test_keys_of_an_earlier_release_stay_and_another_anchor_is_another_training(
     ]
     assert key_of(norm_guard=0.1) == key_of(START, norm_guard=0.1, anchor_to="start")
     assert len({plain, held, *others}) == 2 + len(others) - 1
+
+
+def test_named_pairs_enter_the_key_of_training_on_pairs_and_lose_clips_that_are_held_out() -> None:
+    def named(lesson: Lesson) -> Lesson:
+        one, two, *rest = (sample.model_copy(update={"source": "own"}) for sample in lesson.samples)
+        over = one.model_copy(update={"preferred_over": (two.clip_key, rest[0].clip_key)})
+        return replace(lesson, samples=(over, two, *rest))
+
+    plain, pairs = _lesson(), replace(_lesson(), spec=TrainSpec(objective=DpoSpec()))
+    own = replace(plain, samples=tuple(each.model_copy(update={"source": "own"}) for each in plain.samples))
+    assert lesson_key(named(plain)) == lesson_key(own)
+    assert lesson_key(named(pairs)) != lesson_key(replace(own, spec=pairs.spec))
+    found = known_of(named(pairs).samples).pairs_P2
+    assert found is not None and found.tolist() == [[0, 1], [0, 2]]
+    kept, apart = divide(replace(named(pairs), spec=TrainSpec(objective=DpoSpec(), num_held_out=2)))
+    assert {int(sample.clip_key, 16) for sample in apart} == {6, 7}, "the last by key, real or not"
+    none = known_of(kept).pairs_P2
+    assert none is None, "the clip that was preferred is held out"
+    (first, *_) = named(pairs).samples
+    empty = known_of([first]).pairs_P2
+    assert empty is not None and empty.shape == (0, 2) and empty.dtype == torch.int64
