@@ -160,6 +160,9 @@ def units_of(data: Known, needs: ObjectiveNeeds) -> Units:
 
 def _clips(data: Known, needs: ObjectiveNeeds, usable_N: Tensor) -> Units:
     weight_N = data.weight_N if "weight" in needs.columns else torch.ones(len(usable_N))
+    if needs.halves:
+        takes = torch.bincount(data.groups, weights=usable_N.double())
+        usable_N = usable_N & (takes[data.groups] >= 2)
     rows = torch.nonzero(usable_N & (weight_N > 0)).flatten()
     return Units(rows.view(-1, 1), weight_N[rows], len(rows))
 

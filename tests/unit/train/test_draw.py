@@ -235,6 +235,12 @@ def test_two_steps_read_two_halves_of_the_takes_of_the_same_prompts() -> None:
     assert len({tuple(sorted(map(tuple, map(sorted, epoch)))) for epoch in epochs}) > 1, "cut anew in every epoch"
 
 
+def test_halves_of_a_single_take_are_none() -> None:
+    single = replace(training_set(), score_N=torch.tensor([0.1, *[NAN] * 3, 0.4, *[NAN] * 11]))
+    with pytest.raises(TrainingError, match="finds no clip to learn from"):
+        rows_of_step(single, TrainSpec(batch_size=2), ObjectiveNeeds(halves=True, columns=("score",)), 0, 5)
+
+
 def test_both_halves_need_one_old_model() -> None:
     with pytest.raises(ValueError, match="window must be even or null, got 3"):
         TrainSpec.model_validate({"objective": {"kind": "art", "halves": True, "window": 3}})
