@@ -245,6 +245,7 @@ CASES = [
     Case("ltx", ["base.family=wan"], family("LTXPipeline")),
     Case("wan", ["base.family=ltx"], family("WanPipeline")),
     Case("target", ["diagnose.target=0.1"], lambda r: weakest(PROBES, r.diagnose, 8)),
+    Case("rarely", ["diagnose.min_score=0.99", "diagnose.choose=gap"], lambda r: weakest(PROBES, r.diagnose, 8)),
     Case("headroom", ["diagnose.choose=headroom", "diagnose.num_takes=2"], lambda r: weakest(PROBES, r.diagnose, 8)),
     Case("unscored", ["judge.max_unscored=0.2"], lambda r: check_unscored_share(SCORES, r.judge.max_unscored)),
     Case("cost", [DEAR], spend),
