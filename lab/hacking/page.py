@@ -101,7 +101,9 @@ def _text(hacked: Shown, honest: Shown) -> str:
         _table(hacked),
         "![Judge and measurer, and what may drift, at every look](images/hacking_curves.svg)",
         "![The same takes before training, at the worst look and at the result](images/hacking_takes.jpg)",
-        "What the watch said when it stopped the run, before it was let go on:",
+        "What the watch said when it stopped the run, before it was let go on:"
+        if _stop(hacked) is not None
+        else "What the watch said of it:",
         "\n".join(_filled(f"- {note}", "  ") for note in hacked.notes) or "- nothing",
         _table(honest),
         "![The same curves with the honest judge](images/hacking_honest.svg)",
@@ -127,11 +129,16 @@ def _caught(shown: Shown) -> str:
     rang = _rang(shown)
     if not rang:
         return "**It was not caught:** no alarm rang at any look."
-    stop = next((note for note in shown.notes if note.startswith("watch: training stopped after step ")), None)
+    stop = _stop(shown)
     ended = "no training was stopped by it" if stop is None else stop.removeprefix("watch: ").partition(":")[0]
     return (
         f"**An alarm rang first** at step {rang[0]}, and at {len(rang)} of {len(shown.course.points)} looks; {ended}."
     )
+
+
+def _stop(shown: Shown) -> str | None:
+    """What the watch said of stopping the run; None if it did not."""
+    return next((note for note in shown.notes if note.startswith("watch: training stopped after step ")), None)
 
 
 def _prevented(shown: Shown) -> str:
