@@ -138,7 +138,7 @@ class VBenchMeasurerSpec(Spec):
 
     def version(self) -> str | None:
         """Increased whenever the scoring changes its answers, so that old measurements are not mixed with new ones."""
-        return "3"
+        return "4"
 
     def chat_models(self, dimensions: Sequence[str]) -> tuple[ChatUse, ...]:
         """See `rushes.plan.chat_models.CallsChatModels`."""

@@ -18,11 +18,11 @@ import numpy as np
 
 from rushes.records import Outcome, Part, Scored, Unscored
 from rushes_vbench.metrics.camera_compat import has_orbit
-from rushes_vbench.metrics.camera_path import path_labels
+from rushes_vbench.metrics.camera_motion import labels_of, why_not_followed
 from rushes_vbench.metrics.core import Profile, not_applicable
 from rushes_vbench.metrics.models import Flow, Matcher, Matches
 from rushes_vbench.metrics.sampling import spread_once
-from rushes_vbench.metrics.scenes import MULTI_VIEW_THRESHOLD, first_cut, longest_scene
+from rushes_vbench.metrics.scenes import MULTI_VIEW_THRESHOLD, first_cut
 from rushes_vbench.metrics.view import ClipView
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ def multi_view_consistency(view: ClipView, profile: Profile, flow: Flow, matcher
     """
     if profile == "fixed":
         return _fixed(view, flow, matcher)
-    if not view.has_texture:
-        return Unscored(reason="there is too little texture to determine an orbit")
+    if not view.is_followed:
+        return Unscored(reason=why_not_followed(view))
     cut = first_cut(view.changes, MULTI_VIEW_THRESHOLD)
     if not has_orbit(view.tracks.xy_TN2[:cut], *view.size):
         return not_applicable("the camera does not orbit")
@@ -135,12 +135,12 @@ def multi_view_consistency(view: ClipView, profile: Profile, flow: Flow, matcher
 
 
 def _fixed(view: ClipView, flow: Flow, matcher: Matcher) -> Outcome:
-    if view.path is None:
-        return Unscored(reason="there is too little texture to determine an orbit")
-    if "orbits" not in path_labels(view.path):
+    labels = labels_of(view, "fixed")
+    if isinstance(labels, Unscored):
+        return labels
+    if "orbits" not in labels:
         return not_applicable("the camera does not orbit")
-    scene = longest_scene(view.changes)
-    frames = view.frames[scene.start : scene.stop]
+    frames = view.frames[view.scene.start : view.scene.stop]
     step = max(1, round(view.video.fps / 8))
     f = mean_flow(list(range(0, len(frames), step)), frames, flow)
     if f is None or f <= 0.0:
