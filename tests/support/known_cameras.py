@@ -192,3 +192,8 @@ SCENES: Final[dict[str, Callable[[Frames, Frames, Sequence[Pose]], Video]]] = {
     "layers, far and near": lambda picture, other, poses: layered((picture, other), poses),
 }
 """What a camera travels through, made from two pictures."""
+
+
+def before_a_wall(picture: Frames, poses: Sequence[Pose]) -> Video:
+    """Something in the middle before a wall that is 10 away, and no ground before it."""
+    return travelled(picture, np.maximum(np.full((HEIGHT, WIDTH), 0.1, np.float32), mound()), poses)

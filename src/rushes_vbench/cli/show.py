@@ -36,6 +36,10 @@ def show_dimensions() -> None:
         numbers = str(fact.num_prompts), str(fact.num_videos)
         rows.append((readable(each.name), each.category, *numbers, kinds[fact.judge], models, share))
     show_table(columns, rows)
+    say(
+        "Own scoring covers Camera Motion without weights. Multi-View Consistency counts as not covered without a "
+        "tracker with weights:\nit needs an orbit, and few are found (docs/vbench_metrics.md)."
+    )
 
 
 def show_power(num_prompts: int | None, num_clips: int | None, score: float, likeness: float, same_seed: float) -> None:

@@ -42,6 +42,8 @@ formula gives at 24 frames per second."""
 MAX_PAIRS: Final = 12
 MIN_MATCHES: Final = 30
 """A pair with fewer matched points is not used, in the `fixed` profile."""
+MIN_RIGID: Final = 0.1
+"""Smallest share of the matched points that must fit one rigid motion to say whether there is parallax; `fixed`."""
 MIN_PARALLAX: Final = 0.1
 """Smallest share of the rigid matches that a flat scene must fail to explain, in the `fixed` profile."""
 
@@ -96,7 +98,11 @@ def rigid_outcome(matches: list[Matches]) -> Outcome:
     usable = [m for m in matches if m.num_matches >= MIN_MATCHES]
     if len(usable) < 2:
         return Unscored(reason=f"only {len(usable)} of {len(matches)} pairs of views have enough matched points")
-    parallax = float(np.median([1.0 - min(1.0, m.num_planar / max(1, m.num_epipolar)) for m in usable]))
+    # Of two handfuls of points the one is always larger; a fit to chance matches has some too.
+    rigid_ones = [m for m in usable if m.num_epipolar >= max(MIN_MATCHES, MIN_RIGID * m.num_matches)]
+    if len(rigid_ones) < 2:
+        return Unscored(reason="the views show different things, or could not be matched: hardly a point fits")
+    parallax = float(np.median([1.0 - min(1.0, m.num_planar / m.num_epipolar) for m in rigid_ones]))
     if parallax < MIN_PARALLAX:
         return not_applicable("the views differ as those of a flat scene or a turning camera do; there is no parallax")
     rigid = float(np.mean([min(1.0, m.num_epipolar / m.num_matches) for m in usable]))
