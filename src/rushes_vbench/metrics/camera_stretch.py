@@ -19,7 +19,7 @@ Legend: N points; m the shorter side of the picture, pixels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -132,17 +132,37 @@ def explained(stretch: Stretch) -> Motion | Unclear:
     start_N2, moved_N2 = stretch.start_N2, stretch.moved_N2
     if len(start_N2) < max(MIN_POINTS, LEAST_FOLLOWED * stretch.num_placed):
         return "lost"
-    stands_N = np.linalg.norm(moved_N2, axis=1) < stretch.still_px
+    length_N = np.linalg.norm(moved_N2, axis=1)
+    stands_N = length_N < stretch.still_px
     stands, ground_stands = _stand(stretch, stands_N)
-    travels = _flows_together(stretch, ~stands_N)
+    # What moves less than the slowest camera does not speak against a still one.
+    moves = not stands_N.all() and float(np.median(length_N[~stands_N])) >= stretch.near_px
+    travels = _flows_together(stretch, ~stands_N) if moves else 0.0
     if stands >= MOST or (stands >= SOME and ground_stands >= GROUND and travels < MOST):
         # Before a camera that travels the sky stands, but the ground does not.
-        return "both" if travels >= SOME and ground_stands < SOME else standing()
+        return _ground_moves(stretch, ~stands_N) if travels >= SOME and ground_stands < SOME else standing()
     fitted = affine_flow(start_N2, moved_N2)
     near, same_way = _follow(stretch, np.ones(len(start_N2), bool), fitted)
     if near >= MOST or same_way >= MANY_WITH_PARALLAX:
-        return "both" if stands >= SOME and ground_stands >= SOME else _motion(stretch, fitted)
-    return standing() if stands >= SOME and stands > travels else "disagree"
+        motion = _motion(stretch, fitted)
+        # Where many stand: a river flows as the ground does before a camera that travels, but it does not grow.
+        may_stand = ground_stands >= SOME or not _grows(motion, stretch.m_px)
+        return "both" if moves and stands >= SOME and may_stand else motion
+    if stands >= SOME and stands > travels:
+        return standing()
+    return _ground_moves(stretch, ~stands_N) if stands >= SOME and ground_stands < SOME else "disagree"
+
+
+def _ground_moves(stretch: Stretch, some_N: Flags) -> Motion | Unclear:
+    """The motion of the points that move, if together and growing: nothing but a camera makes a whole ground grow."""
+    start_N2, moved_N2 = stretch.start_N2[some_N], stretch.moved_N2[some_N]
+    if len(start_N2) < MIN_POINTS:
+        return "disagree"
+    fitted = affine_flow(start_N2, moved_N2)
+    if _follow(stretch, some_N, fitted)[1] < MANY_WITH_PARALLAX:
+        return "disagree"
+    motion = _motion(replace(stretch, start_N2=start_N2, moved_N2=moved_N2), fitted)
+    return motion if _grows(motion, stretch.m_px) else "both"
 
 
 def _stand(stretch: Stretch, stands_N: Flags) -> tuple[float, float]:
@@ -187,6 +207,11 @@ def _motion(stretch: Stretch, fitted: F64) -> Motion:
     else:  # a camera that rises over a plain stretches the picture upright alone, and nothing in it rises
         grown = float(np.sign(a) * np.sqrt(a * e)) if a * e > 0 else 0.0
     return Motion(fitted, grown, above, below)
+
+
+def _grows(motion: Motion, m_px: float) -> bool:
+    """Whether the picture grows or shrinks, halfway to the edge, more than it goes anywhere."""
+    return abs(motion.grown) / 2 > float(np.abs(motion.fit_32[0]).max()) / m_px
 
 
 def _parts(moved_N: F64, place_N: F64, edge_px: float) -> tuple[float, float]:
