@@ -93,7 +93,8 @@ def evenly_lit(frames_THWC: Frames) -> Frames:
     Args:
         frames_THWC: at least one frame.
     """
-    means, spreads = frames_THWC.mean(axis=(1, 2, 3)), frames_THWC.std(axis=(1, 2, 3))
+    some_THWC = frames_THWC[:, ::4, ::4]
+    means, spreads = some_THWC.mean(axis=(1, 2, 3)), some_THWC.std(axis=(1, 2, 3))
     if np.ptp(means) <= UNEVEN * means[0] and np.ptp(spreads) <= UNEVEN * spreads[0]:
         return frames_THWC
     gain_T = np.minimum(spreads[0] / np.maximum(spreads, 1e-3), MOST_GAIN)
