@@ -23,7 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from rushes.records import Scored
+from rushes.records import Scored, Unscored
 from rushes.roles import Video
 from rushes_vbench.metrics.camera_motion import labels_of
 from rushes_vbench.metrics.core import Profile
@@ -69,8 +69,12 @@ def cell(move: str, percent: float, profile: Profile, seeds: Iterable[int], nois
         return "yes"
     if all(labels == frozenset({"static"}) for labels in found):
         return "still"
-    said = {"nothing to follow" if labels is None else "+".join(sorted(labels)) or "no label" for labels in found}
-    return " or ".join(sorted(said))
+    return " or ".join(sorted({in_words(labels) for labels in found}))
+
+
+def in_words(found: frozenset[str] | Unscored) -> str:
+    """The labels, or that there are none."""
+    return "unscored" if isinstance(found, Unscored) else "+".join(sorted(found)) or "no label"
 
 
 def print_moves(moves: Sequence[str], amounts: Sequence[float], profile: Profile, num_seeds: int, noise: float) -> None:
@@ -92,8 +96,7 @@ def print_orbit(degrees: Sequence[float]) -> None:
         profiles: tuple[Profile, Profile] = ("fixed", "compat")
         outcomes = [multi_view_consistency(view, profile, flow, matcher) for profile in profiles]
         said = [f"{each.value:.2f}" if isinstance(each, Scored) else each.reason for each in outcomes]
-        labels = labels_of(view, "fixed")
-        print(f"| {each:g} | {'+'.join(sorted(labels or ())) or 'no label'} | {said[0]} | {said[1]} |", flush=True)
+        print(f"| {each:g} | {in_words(labels_of(view, 'fixed'))} | {said[0]} | {said[1]} |", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -61,7 +61,7 @@ class OfficialResults(Record):
     """Everything found in official result files.
 
     Example:
-        OfficialResults(model="my-model", method="repository 45e6e87", dimensions=(), ignored=("meta.json: a list",))
+        OfficialResults(model="my-model", method="repository 45e79ec", dimensions=(), ignored=("meta.json: a list",))
     """
 
     model: Text

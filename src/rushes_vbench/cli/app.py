@@ -168,7 +168,7 @@ def import_(
         str | None, typer.Option("--suite", metavar="PATH", help="Your copy of the prompts, to check the rows against.")
     ] = None,
     method: Annotated[
-        str, typer.Option("--method", help="Version of the official code, to store with them: 'repository 45e6e87'.")
+        str, typer.Option("--method", help="Version of the official code, to store with them: 'repository 45e79ec'.")
     ] = "",
     home: Annotated[
         Path | None, typer.Option("--run", metavar="HOME", help="Store the results in this run, for its report.")

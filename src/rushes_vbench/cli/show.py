@@ -42,6 +42,10 @@ def show_dimensions() -> None:
     say("What the official scoring loads:")
     for named, served in loaded.items():
         say(f"  {named}: {', '.join(served)}")
+    say(
+        "Own scoring covers Camera Motion without weights. Multi-View Consistency counts as not covered without a "
+        "tracker with weights:\nit needs an orbit, and few are found (docs/vbench_metrics.md)."
+    )
 
 
 def show_power(num_prompts: int | None, num_clips: int | None, score: float, likeness: float, same_seed: float) -> None:

@@ -16,8 +16,8 @@ from rushes.roles import Failed, Runtime, Spec
 from rushes_vbench.judges.asked_camera import asked_motion
 from rushes_vbench.judges.motion_score import motion_score
 from rushes_vbench.metrics.build import build_tracker
-from rushes_vbench.metrics.camera_motion import NO_TEXTURE
-from rushes_vbench.metrics.camera_path import path_labels
+from rushes_vbench.metrics.camera_motion import WHY, labels_of
+from rushes_vbench.metrics.camera_path import CameraPath
 from rushes_vbench.metrics.core import why_unusable
 from rushes_vbench.metrics.models import PointTracker, TrackerName
 from rushes_vbench.metrics.trackers import WEIGHTS
@@ -109,7 +109,9 @@ class CameraJudge:
         problem = why_unusable(request.video, needs_fps=True)
         if problem is not None:
             return Unscored(reason=problem)
-        path = ClipView(request.video, self._tracker).path
-        if path is None:
-            return Unscored(reason=NO_TEXTURE)
-        return motion_score(path, label) if self._grading == "graded" else float(label in path_labels(path))
+        view = ClipView(request.video, self._tracker)
+        if self._grading == "label":
+            found = labels_of(view, "fixed")
+            return found if isinstance(found, Unscored) else float(label in found)
+        path = view.path
+        return motion_score(path, label) if isinstance(path, CameraPath) else Unscored(reason=WHY[path])

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from rushes_vbench.metrics.camera_path import SLOWEST_ORBIT_PER_S, SLOWEST_PER_S, CameraPath, strengths
+from rushes_vbench.metrics.camera_path import RESTLESS, SLOWEST_ORBIT_PER_S, CameraPath, strengths
+from rushes_vbench.metrics.camera_stretch import SLOWEST_PER_S
 
 _TOGETHER: Final[Mapping[str, frozenset[str]]] = {
     "orbits": frozenset({"pan_left", "pan_right"}),
@@ -29,7 +30,8 @@ def motion_score(path: CameraPath, label: str) -> float:
     strength = strengths(path)
     roll = abs(path.roll) / 2
     if label == "static":
-        return max(0.0, 1.0 - max(*strength.values(), roll) / (2 * SLOWEST_PER_S))
+        fastest = max(*strength.values(), roll, path.speed / RESTLESS)
+        return max(0.0, 1.0 - fastest / (2 * SLOWEST_PER_S))
     parts = _TOGETHER[label] if label == "oblique" else frozenset({label})
     asked = min(strength.get(part, 0.0) for part in parts)
     others = [value for name, value in strength.items() if name not in parts | _TOGETHER.get(label, frozenset())]

@@ -29,6 +29,9 @@ LOWEST: Final = 0.05
 SAME_THING: Final = 0.7
 """Boxes of one name that overlap more (intersection over union) are one thing, as in the official detector; the
 detectors of transformers leave this to the caller."""
+CHANNELS_LAST: Final = "channels_last"
+"""Pictures are H, W, 3. The processors of transformers would guess it, and take a picture of one or three rows for
+channels."""
 _SPEAKS_OF_PHRASES: Final = frozenset({"grounding-dino", "mm-grounding-dino"})
 """Model types that label a box with whichever words of the whole query fit it, not with one of the names."""
 ABNORMAL: Final = 0
@@ -75,7 +78,9 @@ class ZeroShotDetector:
         """Boxes of one query. A query with one name needs no label to identify it."""
         import torch
 
-        inputs = self._processor(text=[names], images=[frame_HWC], return_tensors="pt").to(self._device)
+        inputs = self._processor(
+            text=[names], images=[frame_HWC], return_tensors="pt", input_data_format=CHANNELS_LAST
+        ).to(self._device)
         with torch.no_grad():
             outputs = self._model(**inputs)
         height, width = frame_HWC.shape[:2]
@@ -147,7 +152,7 @@ class ImageClassifiers:
         import torch
 
         processor, model, wrong = self._parts[part]
-        inputs = processor(images=[crop_HWC], return_tensors="pt").to(self._device)
+        inputs = processor(images=[crop_HWC], return_tensors="pt", input_data_format=CHANNELS_LAST).to(self._device)
         with torch.no_grad():
             return float(model(**inputs).logits[0].softmax(dim=-1)[wrong])
 

@@ -35,6 +35,13 @@ SHARP_SIDE_PX: Final = 832
 keep their full size. The official judge gets 384 x 384, in which small things are lost."""
 
 
+VIEWS: Final = "Multi-View_Consistency"
+FEW_ORBITS: Final = (
+    "without a tracker with weights it finds few of the orbits that it needs, so most clips have no score "
+    "(docs/vbench_metrics.md; tracker and cotracker_folder name one)"
+)
+
+
 class VBenchMeasurer:
     """A `Measurer` for clips of the suite's prompts.
 
@@ -74,8 +81,8 @@ class VBenchMeasurer:
 class VBenchMeasurerSpec(Spec):
     """Own scoring by VBench-2.0's rules: `use: rushes_vbench.metrics.measurer:VBenchMeasurerSpec` in a recipe.
 
-    Without further settings it measures Camera_Motion and Multi-View_Consistency, which need no weights. Every other
-    dimension is unscored, with the reason, until its models are named.
+    Without further settings it measures Camera_Motion, and the few clips of Multi-View_Consistency in which it finds an
+    orbit. Every other dimension is unscored, with the reason, until its models are named.
     """
 
     spec_name: ClassVar[str] = "vbench2.measurer"
@@ -142,7 +149,7 @@ class VBenchMeasurerSpec(Spec):
 
     def version(self) -> str | None:
         """Increased whenever the scoring changes its answers, so that old measurements are not mixed with new ones."""
-        return "3, crops together" if self.asks_crops_together else "3"
+        return "4, crops together" if self.asks_crops_together else "4"
 
     @property
     def asks_crops_together(self) -> bool:
@@ -169,7 +176,8 @@ class VBenchMeasurerSpec(Spec):
         named |= {name: getattr(self, name) for name in ("detector", "anomaly", "face_finder", "face_embedder")}
         lost = {name: [need for need in NEEDS.get(name, ()) if not named.get(need, True)] for name in dimensions}
         unknown = {name: f"VBench-2.0 has no dimension {name}" for name in dimensions if name not in NEEDS}
-        return {name: why_missing(name, absent) for name, absent in lost.items() if absent} | unknown
+        rare = {VIEWS: FEW_ORBITS} if VIEWS in dimensions and self.tracker == "lucas_kanade" else {}
+        return {name: why_missing(name, absent) for name, absent in lost.items() if absent} | unknown | rare
 
     def sees_with(self, dimension: str) -> frozenset[str]:
         """See `rushes.feedback.Sees`: what besides chat models decides a dimension's numbers."""

@@ -18,11 +18,11 @@ import numpy as np
 
 from rushes.records import Outcome, Part, Scored, Unscored
 from rushes_vbench.metrics.camera_compat import has_orbit
-from rushes_vbench.metrics.camera_path import path_labels
+from rushes_vbench.metrics.camera_motion import labels_of, why_not_followed
 from rushes_vbench.metrics.core import Profile, not_applicable
 from rushes_vbench.metrics.models import Flow, Matcher, Matches
 from rushes_vbench.metrics.sampling import spread_once
-from rushes_vbench.metrics.scenes import MULTI_VIEW_THRESHOLD, first_cut, longest_scene
+from rushes_vbench.metrics.scenes import MULTI_VIEW_THRESHOLD, first_cut
 from rushes_vbench.metrics.view import ClipView
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ formula gives at 24 frames per second."""
 MAX_PAIRS: Final = 12
 MIN_MATCHES: Final = 30
 """A pair with fewer matched points is not used, in the `fixed` profile."""
+MIN_RIGID: Final = 0.1
+"""Smallest share of the matched points that must fit one rigid motion to say whether there is parallax; `fixed`."""
 MIN_PARALLAX: Final = 0.1
 """Smallest share of the rigid matches that a flat scene must fail to explain, in the `fixed` profile."""
 
@@ -96,7 +98,11 @@ def rigid_outcome(matches: list[Matches]) -> Outcome:
     usable = [m for m in matches if m.num_matches >= MIN_MATCHES]
     if len(usable) < 2:
         return Unscored(reason=f"only {len(usable)} of {len(matches)} pairs of views have enough matched points")
-    parallax = float(np.median([1.0 - min(1.0, m.num_planar / max(1, m.num_epipolar)) for m in usable]))
+    # Of two handfuls of points the one is always larger; a fit to chance matches has some too.
+    rigid_ones = [m for m in usable if m.num_epipolar >= max(MIN_MATCHES, MIN_RIGID * m.num_matches)]
+    if len(rigid_ones) < 2:
+        return Unscored(reason="the views show different things, or could not be matched: hardly a point fits")
+    parallax = float(np.median([1.0 - min(1.0, m.num_planar / m.num_epipolar) for m in rigid_ones]))
     if parallax < MIN_PARALLAX:
         return not_applicable("the views differ as those of a flat scene or a turning camera do; there is no parallax")
     rigid = float(np.mean([min(1.0, m.num_epipolar / m.num_matches) for m in usable]))
@@ -114,8 +120,8 @@ def multi_view_consistency(view: ClipView, profile: Profile, flow: Flow, matcher
     """
     if profile == "fixed":
         return _fixed(view, flow, matcher)
-    if not view.has_texture:
-        return Unscored(reason="there is too little texture to determine an orbit")
+    if not view.is_followed:
+        return Unscored(reason=why_not_followed(view))
     cut = first_cut(view.changes, MULTI_VIEW_THRESHOLD)
     if not has_orbit(view.tracks.xy_TN2[:cut], *view.size):
         return not_applicable("the camera does not orbit")
@@ -135,12 +141,12 @@ def multi_view_consistency(view: ClipView, profile: Profile, flow: Flow, matcher
 
 
 def _fixed(view: ClipView, flow: Flow, matcher: Matcher) -> Outcome:
-    if view.path is None:
-        return Unscored(reason="there is too little texture to determine an orbit")
-    if "orbits" not in path_labels(view.path):
+    labels = labels_of(view, "fixed")
+    if isinstance(labels, Unscored):
+        return labels
+    if "orbits" not in labels:
         return not_applicable("the camera does not orbit")
-    scene = longest_scene(view.changes)
-    frames = view.frames[scene.start : scene.stop]
+    frames = view.frames[view.scene.start : view.scene.stop]
     step = max(1, round(view.video.fps / 8))
     f = mean_flow(list(range(0, len(frames), step)), frames, flow)
     if f is None or f <= 0.0:

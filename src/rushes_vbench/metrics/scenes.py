@@ -79,6 +79,7 @@ def longest_scene(changes_T: F64) -> range:
 
 
 def _is_cut(changes_T: F64, t: int) -> bool:
-    around = np.r_[changes_T[max(1, t - 6) : t], changes_T[t + 1 : t + 7]]
-    usual = float(np.median(around)) if len(around) else 0.0
+    # Before and after apart: where a still camera starts to move fast, all that follows changes as much.
+    around = changes_T[max(1, t - 6) : t], changes_T[t + 1 : t + 7]
+    usual = max((float(np.median(side)) for side in around if len(side)), default=0.0)
     return bool(changes_T[t] >= CUT and changes_T[t] >= STANDS_OUT * usual)

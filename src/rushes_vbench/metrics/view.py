@@ -5,24 +5,21 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from rushes_vbench.metrics.camera_compat import official_grid
-from rushes_vbench.metrics.camera_path import CameraPath, Stretch, camera_path
+from rushes_vbench.metrics.camera_path import CameraPath, camera_path
+from rushes_vbench.metrics.camera_stretch import Unclear
 from rushes_vbench.metrics.models import PointTracker, Tracks
 from rushes_vbench.metrics.scenes import changes, longest_scene
+from rushes_vbench.metrics.stretches import motions
 
 if TYPE_CHECKING:
     from rushes.roles import Frames, Video
     from rushes_vbench.metrics.models import F64
 
-WINDOW_S: Final = 0.5
-"""Seconds for which points are tracked before new ones are chosen, in the `fixed` profile."""
-STEPS: Final = 4
-"""Steps of the tracker in such a window; frames between are left out."""
+LEAST_SCENE: Final = 0.4
+"""Smallest share of the clip that its longest scene must have."""
 MIN_SEEN: Final = 4
-"""Fewest points that must be tracked into the second frame; fewer mean a picture without texture."""
-_COLUMNS: Final = 24
+"""Fewest points that must be tracked into the second frame; fewer mean no texture, or a cut."""
 
 
 class ClipView:
@@ -58,38 +55,23 @@ class ClipView:
         return self._follow(self.frames, official_grid(*self.size))
 
     @property
-    def has_texture(self) -> bool:
+    def is_followed(self) -> bool:
         """False if hardly any point of the official grid can be tracked even into the second frame."""
         return int(self.tracks.visible_TN[1].sum()) >= MIN_SEEN
 
     @cached_property
-    def path(self) -> CameraPath | None:
-        """The camera's path through the longest scene; None if there is too little texture to determine it."""
-        scene = longest_scene(self.changes)
-        frames = self.frames[scene.start : scene.stop]
-        fps, (height, width) = self.video.fps, self.size
-        stride = max(1, round(WINDOW_S * fps / STEPS))
-        kept = frames[::stride]
-        if len(kept) < 2:
-            return None
-        grid_N2 = _even_grid(height, width)
-        middle = np.array([width / 2, height / 2])
-        stretches: list[Stretch] = []
-        for start in range(0, len(kept) - 1, STEPS):
-            tracks = self._follow(kept[start : start + STEPS + 1], grid_N2)
-            seen_N = tracks.visible_TN[-1]
-            ends = tracks.xy_TN2[:, seen_N]
-            stretches.append(Stretch(ends[0] - middle, ends[-1] - ends[0]))
-        return camera_path(stretches, (len(kept) - 1) * stride / fps, min(height, width))
+    def scene(self) -> range:
+        """Frames of the longest scene."""
+        return longest_scene(self.changes)
+
+    @cached_property
+    def path(self) -> CameraPath | Unclear:
+        """The camera's path through the longest scene, or why there is none."""
+        frames, fps = self.frames[self.scene.start : self.scene.stop], self.video.fps
+        found = motions(frames, fps, self._follow)
+        return camera_path(found, min(self.size), LEAST_SCENE * (len(self.frames) - 1) / fps)
 
     def _follow(self, frames: Frames, grid_N2: F64) -> Tracks:
         if self._tracker is None:
             raise ValueError("this view was made without a tracker")
         return self._tracker.track(frames, grid_N2)
-
-
-def _even_grid(height_px: int, width_px: int) -> F64:
-    rows = max(4, round(_COLUMNS * height_px / width_px))
-    x = (np.arange(_COLUMNS) + 0.5) / _COLUMNS * width_px
-    y = (np.arange(rows) + 0.5) / rows * height_px
-    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)

@@ -194,6 +194,8 @@ def test_a_measurer_says_what_it_leaves_unmeasured() -> None:
     assert "measure.measurer" in errors(*vbench, "diagnose.focus=[Mechanics]")
     assert "measure.measurer" not in found(*vbench, "diagnose.focus=[Camera_Motion]", "diagnose.dimensions=[]")
     assert "measure.measurer" in errors(*vbench, "diagnose.dimensions=[Mechanics]")
+    few = found(*vbench, "diagnose.focus=[Multi-View_Consistency]", "diagnose.dimensions=[]")["measure.measurer"]
+    assert few.is_certain and "orbits" in str(few.got)
 
 
 def test_a_measurer_of_a_suites_own_prompts_needs_that_suite() -> None:

@@ -265,6 +265,7 @@ def test_a_take_is_noised_with_what_it_was_sampled_from() -> None:
     plain = TrainSpec.model_validate({"objective": {**art, "noise": "new"}, "batch_size": 8})
     assert torch.equal(step_batch(data, plain, 2, 5).batch.epsilon_BCTHW[6:], step.batch.epsilon_BCTHW[6:])
 
+
 def test_named_pairs_reach_the_other_processes(tmp_path: Path) -> None:
     named = torch.tensor([[0, 1], [2, 1]])
     write_material(tmp_path, Material(replace(training_set(), pairs_P2=named)))

@@ -13,11 +13,12 @@ from rushes.roles import Failed, Runtime, Video
 from rushes.store.video import read_video
 from rushes_vbench.judges.camera import CameraJudgeSpec
 from rushes_vbench.judges.motion_score import motion_score
-from rushes_vbench.metrics.camera_path import SLOWEST_PER_S, CameraPath
+from rushes_vbench.metrics.camera_path import RESTLESS, CameraPath
+from rushes_vbench.metrics.camera_stretch import SLOWEST_PER_S
 from tests.support.vbench_clips import flat, moved, orbit
 
 CLIPS = Path(__file__).resolve().parents[5] / "shared" / "clips"
-STILL = CameraPath(right=0.0, down=0.0, grow=0.0, roll=0.0, shear=0.0)
+STILL = CameraPath(right=0.0, down=0.0, grow=0.0, roll=0.0, above=0.0, below=0.0, speed=0.0, moving=0.0, told=1.0)
 
 
 def path(**moves: float) -> CameraPath:
@@ -33,6 +34,7 @@ def test_speed_is_not_rewarded_and_direction_counts() -> None:
 def test_the_slowest_motion_that_counts_is_worth_a_half_either_way() -> None:
     limit = path(down=SLOWEST_PER_S)
     assert motion_score(limit, "tilt_up") == motion_score(limit, "static") == pytest.approx(0.5)
+    assert motion_score(path(speed=RESTLESS * SLOWEST_PER_S), "static") == pytest.approx(0.5), "to and fro"
     assert motion_score(STILL, "static") == 1.0 and motion_score(path(down=0.1), "static") == 0.0
 
 
@@ -43,8 +45,8 @@ def test_another_motion_as_strong_halves_the_score(beside: dict[str, float]) -> 
 
 
 def test_an_orbit_may_pan_and_an_oblique_shot_needs_both_its_parts() -> None:
-    assert motion_score(path(shear=0.4, right=0.1), "orbits") == pytest.approx(1.0)
-    assert motion_score(path(shear=0.4, right=0.1), "pan_left") < 0.5
+    assert motion_score(path(above=0.12, below=-0.12, right=0.1), "orbits") == pytest.approx(1.0)
+    assert motion_score(path(above=0.12, below=-0.12, right=0.1), "pan_left") < 0.5
     assert motion_score(path(down=0.1, grow=0.2), "oblique") == pytest.approx(1.0)
     assert motion_score(path(down=0.1), "oblique") == 0.0
 

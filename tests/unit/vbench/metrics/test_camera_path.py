@@ -1,50 +1,63 @@
-"""The camera's path: the fit against known motions, and the labels."""
+"""The camera's path: the sum of its stretches, and the labels."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from rushes_vbench.metrics.camera_path import CameraPath, Stretch, affine_flow, camera_path, explained, path_labels
+from rushes_vbench.metrics.camera_path import CameraPath, camera_path, path_labels
+from rushes_vbench.metrics.camera_stretch import Motion, Unclear
 
 M = 480.0
-RNG = np.random.default_rng(5)
-POINTS = RNG.uniform((-400, -240), (400, 240), (200, 2))
+STILL = Motion(np.zeros((3, 2)), 0.0, 0.0, 0.0)
+LEFT = Motion(np.array([[4.8, 0.0], [0.0, 0.0], [0.0, 0.0]]), 0.0, 4.8, 4.8)
+RIGHT = Motion(-LEFT.fit_32, 0.0, -4.8, -4.8)
 
 
 def path(**rates: float) -> CameraPath:
-    return CameraPath(**{**dict.fromkeys(("right", "down", "grow", "roll", "shear"), 0.0), **rates})
+    none = dict.fromkeys(("right", "down", "grow", "roll", "above", "below", "speed"), 0.0)
+    return CameraPath(**{**none, "moving": 1.0, "told": 1.0, **rates})
 
 
-def test_affine_flow_ignores_what_moves_by_itself() -> None:
-    truth = np.array([[3.0, -2.0], [0.02, 0.01], [-0.015, 0.03]])
-    moved = np.column_stack([np.ones(len(POINTS)), POINTS]) @ truth
-    moved[:60] += (25.0, -13.0)
-    assert np.allclose(affine_flow(Stretch(POINTS, moved)), truth, atol=0.03)
-    plain = np.linalg.lstsq(np.column_stack([np.ones(len(POINTS)), POINTS]), moved, rcond=None)[0]
-    assert abs(plain[0] - truth[0]).max() > 3.0, "least squares would be pulled far off"
+def summed(*motions: Motion | Unclear, least_s: float = 0.0) -> CameraPath | Unclear:
+    return camera_path([(each, 0.5) for each in motions], M, least_s)
 
 
-def test_clouds_over_a_still_ground_are_no_camera_move() -> None:
-    moved = RNG.normal(0.0, 0.1, POINTS.shape)
-    moved[POINTS[:, 1] < -40] += (30.0, 0.0)
-    assert (moved[:, 0] > 20).mean() > 0.3
-    fit = explained(Stretch(POINTS, moved), M)
-    assert fit is not None and not fit.any()
+def test_path_is_a_sum_per_second_of_what_is_known() -> None:
+    found = summed(LEFT, LEFT, "disagree")
+    assert isinstance(found, CameraPath)
+    assert (found.right, found.above, found.speed) == pytest.approx((0.02, 0.02, 0.02)) and found.down == 0.0
+    assert found.moving == 1.0 and found.told == pytest.approx(2 / 3)
 
 
-def test_points_that_do_not_agree_explain_nothing() -> None:
-    assert explained(Stretch(POINTS, RNG.normal(0.0, 30.0, POINTS.shape)), M) is None
-    assert explained(Stretch(POINTS[:5], POINTS[:5] * 0.1), M) is None
+def test_too_little_is_known() -> None:
+    assert summed(LEFT, "both", "disagree", "disagree") == "disagree"
+    assert summed("texture", "both", "both") == "both"
 
 
-def test_path_is_a_sum_per_second() -> None:
-    step = Stretch(POINTS, np.tile([4.8, 0.0], (200, 1)))
-    unclear = Stretch(POINTS[:3], POINTS[:3])
-    found = camera_path([step, step, unclear], 1.5, M)
-    assert found is not None and found.right == pytest.approx(0.02) and found.down == pytest.approx(0.0, abs=1e-9)
-    assert camera_path([step, unclear, unclear], 1.5, M) is None
-    assert camera_path([], 1.0, M) is None
+def test_the_longest_part_between_cuts_counts() -> None:
+    found = summed(RIGHT, "lost", LEFT, LEFT, "lost", RIGHT)
+    assert isinstance(found, CameraPath) and found.right == pytest.approx(0.02)
+    assert summed(RIGHT, "lost", LEFT, LEFT, "lost", RIGHT, least_s=1.1) == "lost"
+    assert summed(least_s=0.1) == summed("lost", least_s=0.1) == "lost"
+
+
+def test_there_and_back_is_no_pan_and_not_still() -> None:
+    found = summed(*[Motion(10 * each.fit_32, 0.0, 0.0, 0.0) for each in (LEFT, LEFT, RIGHT, RIGHT, RIGHT)])
+    assert isinstance(found, CameraPath) and found.right == 0.0 and found.speed == pytest.approx(0.2)
+    assert path_labels(found) == frozenset()
+
+
+def test_one_stretch_that_is_amiss_moves_no_still_camera() -> None:
+    amiss = summed(STILL, STILL, STILL, STILL, Motion(5 * LEFT.fit_32, 0.0, 24.0, 24.0))
+    assert isinstance(amiss, CameraPath) and amiss.right > 0.012 and path_labels(amiss) == {"static"}
+    quick = summed(STILL, STILL, STILL, STILL, Motion(20 * LEFT.fit_32, 0.0, 96.0, 96.0))
+    assert isinstance(quick, CameraPath) and path_labels(quick) == {"pan_left"}
+
+
+def test_a_camera_is_still_only_if_enough_is_known() -> None:
+    found = summed(STILL, STILL, "disagree")
+    assert isinstance(found, CameraPath) and path_labels(found) == "disagree"
 
 
 @pytest.mark.parametrize(
@@ -58,13 +71,17 @@ def test_path_is_a_sum_per_second() -> None:
         (path(grow=0.05), {"zoom_in"}),
         (path(grow=-0.05), {"zoom_out"}),
         (path(right=0.011, down=-0.011, grow=0.02), {"static"}),
+        (path(right=0.0, speed=0.04), set()),
         (path(right=0.1, down=0.02), {"pan_left"}),
         (path(right=0.1, down=0.06), {"pan_left", "tilt_up"}),
         (path(grow=0.1, down=0.05), {"zoom_in", "tilt_up", "oblique"}),
-        (path(shear=0.2, right=0.05), {"orbits"}),
-        (path(shear=0.2, grow=0.2), {"zoom_in"}),
+        (path(above=-0.02, below=0.12, right=0.05), {"orbits"}),
+        (path(above=-0.02, below=0.12, grow=0.3), {"zoom_in"}),
+        (path(above=0.02, below=0.12, right=0.05), {"pan_left"}),
+        (path(above=-0.005, below=0.12, right=0.05), {"pan_left"}),
+        (path(above=-0.02, below=-0.02), set()),
         (path(roll=0.1), set()),
     ],
 )
 def test_labels(found: CameraPath, expected: set[str]) -> None:
-    assert set(path_labels(found)) == expected
+    assert path_labels(found) == expected

@@ -2,7 +2,8 @@
 
 Looked at by eye: the ant, the snowman and the balloons are seen by a camera that stands still, while the subject
 moves; the flight towards Machu Picchu and towards the cheese comes closer. Two clips do not show what their prompts ask
-for ("Pyramid, pan right" stands still, "Alhambra, zoom out" slides past a pillar), so they must not get the score.
+for ("Pyramid, pan right" stands still, "Alhambra, zoom out" slides past a pillar), so they must not get the score; what
+near and far things do in the second fits no one motion, so it has none.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.skipif(not CLIPS.is_dir(), reason="the sample clips are
 def seen(words: str) -> set[str] | None:
     (path,) = (each for each in CLIPS.glob("*.mp4") if words in each.name)
     found = labels_of(ClipView(read_video(path), LucasKanade()), "fixed")
-    return None if found is None else set(found)
+    return set(found) if isinstance(found, frozenset) else None
 
 
 @pytest.mark.parametrize("words", EXPECTED)
@@ -43,7 +44,8 @@ def test_clear_clips(words: str) -> None:
 @pytest.mark.parametrize(("words", "asked"), [("Pyramid, pan right", "pan_right"), ("Alhambra, zoom out", "zoom_out")])
 def test_clips_that_do_not_follow_their_prompt(words: str, asked: str) -> None:
     found = seen(words)
-    assert found is not None and asked not in found
+    assert found is None or asked not in found
+    assert found == {"static"} or words.startswith("Alhambra")
 
 
 @pytest.mark.parametrize("words", ["ant", "snowman", "red balloons", "cheese"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -149,3 +149,20 @@ def test_grounding_dino_is_asked_name_by_name(tmp_path: Path) -> None:
 def test_numbers_that_are_not_finite_are_no_box(corners: tuple[float, ...], score: float) -> None:
     with pytest.raises(ValueError, match="finite"):
         clipped(corners, score, "cat", 100, 40)
+
+
+@pytest.mark.parametrize("make", [make_owlv2, make_grounding_dino])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_picture_of_few_rows_is_not_taken_for_channels(
+    make: Callable[[Path], Path], rows: int, tmp_path: Path
+) -> None:
+    """A box cut out of a frame may be three pixels high; the processors would guess which axis holds the colours."""
+    detector = ZeroShotDetector(str(make(tmp_path)))
+    shown: list[torch.Tensor] = []
+    detector._model.register_forward_pre_hook(
+        lambda _, __, given: shown.append(given["pixel_values"]), with_kwargs=True
+    )
+    strip = np.full((rows, 50, 3), (200, 20, 90), np.uint8)
+    detector.detect(strip, ["hand"])
+    lit = [shown[0][0, channel, 0, :].mean().item() for channel in range(3)]
+    assert lit[0] > lit[2] > lit[1], "red, green and blue stay what they are"

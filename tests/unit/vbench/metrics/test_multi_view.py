@@ -66,6 +66,18 @@ def test_rigid_outcome() -> None:
     assert isinstance(few, Unscored) and not is_not_applicable(few)
 
 
+def test_a_handful_of_points_shows_no_parallax() -> None:
+    """Matches by chance: a few fit a rigid motion, and fewer a plane."""
+    for by_chance in (Matches(900, 20, 6), Matches(3000, 70, 12)):
+        found = rigid_outcome([by_chance] * 3)
+        assert isinstance(found, Unscored) and not is_not_applicable(found)
+        mixed = rigid_outcome([Matches(100, 90, 45)] * 2 + [by_chance] * 2)
+        assert isinstance(mixed, Scored) and mixed.value == pytest.approx(
+            0.45 + by_chance.num_epipolar / by_chance.num_matches / 2
+        )
+        assert mixed.parts[1].value == pytest.approx(0.5)
+
+
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Smaller views and fewer pairs: SIFT at full size takes seconds a clip."""
