@@ -83,7 +83,8 @@ def print_synthetic(num_seeds: int, labels: Sequence[str] = LABELS) -> None:
             for name in TRACKERS
         }
         right = np.array([LABELS.index(label) for label, _ in clips])
-        common = np.corrcoef(*(found[name].ravel() for name in TRACKERS))[0, 1]
+        with np.errstate(invalid="ignore"):  # no number where all scores of a tracker are alike
+            common = np.corrcoef(*(found[name].ravel() for name in TRACKERS))[0, 1]
         for name, score_NL in found.items():
             own = score_NL[np.arange(len(clips)), right]
             wrong = np.where(np.arange(len(LABELS)) == right[:, None], -1.0, score_NL).max(axis=1)
