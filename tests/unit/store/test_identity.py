@@ -206,6 +206,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "judge": {"judge": SANDBOX_JUDGE},
     "measure": {"measurer": PluginSpec(use="rushes_sandbox.specs:MeasurerSpec")},
     "prompts": {"writer": PluginSpec(use="rushes_sandbox.specs:WriterSpec")},
+    "judge.people": {"path": "labels.csv"},
+    "measurer.people": {"path": "labels.csv"},
     "plugin": {"use": SANDBOX_JUDGE.use},
     "model.server": {"model": "some/model"},
     "vlm": {"model": LOCAL},
