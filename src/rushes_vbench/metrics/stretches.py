@@ -60,14 +60,20 @@ def _within(frames: Frames, start: int, end: int, fps: float, follow: Follow) ->
     """The motion from one frame to another, in parts where it cannot be told at once."""
     stretch = _followed(frames[_steps(start, end)], (end - start) / fps, follow)
     found = explained(stretch)
-    if end - start > 1 and (found == "lost" or (found == "disagree" and _is_fast(stretch))):
+    if end - start > 1 and (found == "lost" or (_is_fast(stretch) and (found == "disagree" or _has_lost(stretch)))):
         middle = (start + end) // 2
         return _within(frames, start, middle, fps, follow) + _within(frames, middle, end, fps, follow)
     return [(found, stretch.duration_s)]
 
 
 def _is_fast(stretch: Stretch) -> bool:
-    return float(np.median(np.linalg.norm(stretch.moved_N2, axis=1))) > FAST * stretch.m_px
+    lengths_N = np.linalg.norm(stretch.moved_N2, axis=1)
+    return len(lengths_N) > 0 and float(np.median(lengths_N)) > FAST * stretch.m_px
+
+
+def _has_lost(stretch: Stretch) -> bool:
+    """Whether most points are gone: those that are left may all be in one part of the picture."""
+    return len(stretch.start_N2) < 0.5 * stretch.num_placed
 
 
 def _steps(start: int, end: int) -> list[int]:
