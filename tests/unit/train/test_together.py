@@ -113,7 +113,7 @@ class Bench:
             if step == kill_at:
                 os.kill(pid_of(assignment.scratch, 1), signal.SIGKILL)
 
-        found = taught(assignment, train_in_processes(assignment, on_step, lambda: len(steps) == stop_at))
+        found = taught(assignment, train_in_processes(assignment, on_step, lambda: 0 < len(steps) == stop_at))
         self.setups.append(activation_bytes(assignment))
         return found
 
