@@ -19,7 +19,11 @@ SPEC = WatchSpec(max_motion_loss=0.25, max_norm_rise=0.1)
 
 
 def point(step: int, judge: float, motion: float | None = 2.0, norm: float | None = 1.0) -> WatchPoint:
-    prompts = tuple(WatchedPrompt(prompt_key=f"{n:064x}", judge=judge, measurer=0.5) for n in range(24))
+    # Prompts differ a little: where all agree exactly, an interval is as wide as if two did not.
+    apart = 0.02 if step else 0.0
+    prompts = tuple(
+        WatchedPrompt(prompt_key=f"{n:064x}", judge=judge + apart * (n % 3 - 1), measurer=0.5) for n in range(24)
+    )
     return WatchPoint(
         key=f"{step:064x}",
         model=f"{step:064x}",
