@@ -23,7 +23,7 @@ from rushes.recipe.recipe import Recipe
 from rushes.records import Scorecard
 from rushes.report.stage import compare
 from rushes.store.done import is_done
-from rushes.store.heal import healing, reread, result
+from rushes.store.heal import healing, result
 from rushes.store.run import Run
 from rushes.watch.stage import watched_train
 from rushes.weights.stage import weigh
@@ -89,7 +89,6 @@ def improve(
                     return None
                 held_out = compared(recipe, prompts, [each.dimension for each in focus])
                 before, after = (measure(context, each, held_out, "held_out") for each in (context.base, model))
-                reread(run)
                 return compare(context, focus, model, real.clips, before, after)
     raise AssertionError("healing never runs out of attempts")
 

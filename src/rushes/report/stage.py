@@ -12,6 +12,7 @@ from rushes.measure.pairs import pair_up, prompt_gains
 from rushes.records import Clip, Focus, Measurement, Scorecard
 from rushes.report.arithmetic import unit_flops
 from rushes.report.collect import Result, publish
+from rushes.store.heal import reread
 
 
 def compare(
@@ -31,8 +32,12 @@ def compare(
         real: the real clips.
         before: measurements of the untouched model on held-out prompts.
         after: those of the tuned model.
+
+    Raises:
+        RecordCorrupt, BlobCorrupt: something that was stored is damaged, and has to be made again.
     """
     run, recipe = context.run, context.recipe
+    reread(run)
     measured = [context.clips[key] for each in (*before, *after) for key in each.subject]
     single = [clip for clip in measured if clip.dimension not in context.group_dimensions]
     result = Result(
