@@ -38,7 +38,7 @@ prompts: {writer: {use: sandbox, options: {detailed: 0.0}}, num_weakness: 40, re
 generate: {sampler: {num_steps: 12}, num_takes: 6}
 judge: {judge: {use: "lab.blind_judge:BlindJudgeSpec"}}
 weights: {kind: contrast}
-train: {num_steps: 90, batch_size: 8, learning_rate: 5.0e-4, schedule: constant, realism: {kind: none}}
+train: {num_steps: 90, batch_size: 8, learning_rate: 5.0e-4, schedule: constant, merge: 1.0, realism: {kind: none}}
 watch: {every: 15, num_prompts: 24, num_diversity_prompts: 8}
 measure:
   sampler: {num_steps: 12}
