@@ -12,7 +12,10 @@ ORDER: Final = (
     ("The sentence", ("rushes/pipeline.py", "rushes/context.py")),
     (
         "The verbs and the nouns",
-        ("rushes/roles.py", "rushes/records", "rushes/errors.py", "rushes/plain.py", "rushes/known_keys.py"),
+        (
+            *("rushes/roles.py", "rushes/feedback.py", "rushes/records", "rushes/errors.py", "rushes/plain.py"),
+            "rushes/known_keys.py",
+        ),
     ),
     (
         "The recipe",
@@ -36,7 +39,10 @@ ORDER: Final = (
         "What the stages stand on",
         ("rushes/store", "rushes/execute", "rushes/families", "rushes/llm", "rushes/statistics", "rushes/plan"),
     ),
-    ("Beside the pipeline", ("rushes/audit", "rushes/export", "rushes/display", "rushes/doctor", "rushes/cli")),
+    (
+        "Beside the pipeline",
+        ("rushes/audit", "rushes/export", "rushes/display", "rushes/doctor", "rushes/testing.py", "rushes/cli"),
+    ),
     ("The two plug-ins", ("rushes_sandbox", "rushes_vbench")),
 )
 """Headings, and parts below `src/` in reading order."""
