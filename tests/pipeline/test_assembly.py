@@ -6,7 +6,7 @@ on something else. `make mutants` makes those faults one by one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any, ClassVar
@@ -17,11 +17,11 @@ import pytest
 from rushes.errors import TrainingError
 from rushes.families.load import load_family
 from rushes.families.models import Model
-from rushes.judge.agreement import agreement
+from rushes.judge.agreement import Agreement, agreement
 from rushes.pipeline import improve
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.recipe import Recipe
-from rushes.records import Checkpoint, Clip, Focus, Measurement, Prompt, Rejection, Sample, Score, Scored
+from rushes.records import Answer, Checkpoint, Clip, Focus, Measurement, Prompt, Rejection, Sample, Score, Scored
 from rushes.report import collect
 from rushes.report.data import ReportData
 from rushes.roles import Failed, GivenAnswer, JudgeRequest, Runtime, Spec
@@ -43,8 +43,10 @@ def with_writer(recipe: Recipe, **changes: Any) -> Recipe:
 class Finished:
     """A finished run of two rounds, and what it holds."""
 
-    def __init__(self, recipe: Recipe, home: Path, reported: ReportData) -> None:
+    def __init__(self, recipe: Recipe, home: Path, reported: ReportData, held: Sequence[set[str]]) -> None:
         self.recipe, self.home, self.reported = recipe, home, reported
+        self.held = held
+        """The clips whose judge is held to the measurer: of the base model, of the tuned one."""
         with Run.view(home) as run:
             self.prompts: dict[str, Prompt] = {each.key: each for each in run.prompts.all()}
             self.clips: dict[str, Clip] = {each.key: each for each in run.clips.all()}
@@ -97,11 +99,18 @@ def finished(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     recipe = with_writer(tiny_recipe(model, num_rounds=2))
     home = tmp_path_factory.mktemp("runs") / "run"
     reported: list[ReportData] = []
+    held: list[set[str]] = []
+
+    def compared(answers: Iterable[Answer], measured: Sequence[Measurement]) -> tuple[Agreement, ...]:
+        held.append({each.subject[0] for each in measured})
+        return agreement(answers, measured)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collect, "agreement", compared)
         write_report = collect.write_report
         patch.setattr(collect, "write_report", lambda data, folder: (reported.append(data), write_report(data, folder)))
         assert improve(recipe, home) is not None
-    return Finished(recipe, home, reported[-1])
+    return Finished(recipe, home, reported[-1], held[-2:])
 
 
 # ---------------------------------------------------------------------------------------------- evaluation prompts
@@ -198,11 +207,14 @@ def test_the_scorecards_sides_are_not_swapped(finished: Finished) -> None:
 
 def test_the_report_holds_the_judge_to_the_measurer_on_each_models_own_clips(finished: Finished) -> None:
     data, last = finished.reported, finished.rounds[-1].key
-    for shown, model in ((data.agreement_before, finished.base), (data.agreement_after, last)):
+    for shown, model, held in zip(
+        (data.agreement_before, data.agreement_after), (finished.base, last), finished.held, strict=True
+    ):
         measured = finished.of_model("held_out", model)
         own = {each.subject[0] for each in measured}
+        assert held == own
         assert list(shown) == list(agreement([a for a in finished.answers if a.clip_key in own], measured))  # type: ignore[arg-type]
-    assert data.agreement_before != data.agreement_after
+    assert finished.held[0].isdisjoint(finished.held[1])
 
 
 @pytest.mark.parametrize("which", ["base", "tuned"])

@@ -142,10 +142,13 @@ def screen_splits(
 def reader_of(spec: PromptsSpec) -> PromptReader:
     """The reader that the recipe's writer, or else its source of real clips, brings; plain English if neither does.
 
+    Where only real clips are trained on, all texts are their captions, and the writer may be one that is not there.
+
     Raises:
         RecipeError: a plug-in that cannot be used.
     """
-    for each, role in ((spec.writer, WRITER), (spec.real.source, CLIP_SOURCE)):
+    writer = None if spec.only_real else spec.writer
+    for each, role in ((writer, WRITER), (spec.real.source, CLIP_SOURCE)):
         plugin = resolved(each, role) if isinstance(each, PluginSpec) else None
         if isinstance(plugin, BringsReader):
             return plugin.reader()

@@ -37,6 +37,6 @@ def test_init_prints_to_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
 def test_init_says_when_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert main(["init", str(tmp_path / "file" / "recipe.yaml")]) == 2
-    assert f"cannot use {tmp_path / 'file'}" in capsys.readouterr().err
+    assert f"{tmp_path / 'file'} is in the way" in capsys.readouterr().err
     assert main(["init", str(tmp_path), "--force"]) == 2
     assert f"cannot write {tmp_path}" in capsys.readouterr().err

@@ -104,12 +104,12 @@ def test_one_that_comes_within_a_call_of_a_library_is_one(capfd: pytest.CaptureF
 
 
 ENDLESS = """
-import ctypes, sys
+import ctypes, threading
 from rushes.execute import stop
 stop.LAST_S = 0.1
 with stop.exiting(130), stop.StopSignal().listening():
-    print("ready", flush=True)
     mutex = ctypes.create_string_buffer(256)
+    threading.Timer(0.5, lambda: print("ready", flush=True)).start()  # by then the main thread is in the call
     for _ in range(2):
         ctypes.CDLL(None).pthread_mutex_lock(mutex)  # the second time without end
 """

@@ -16,6 +16,8 @@ from rushes.recipe.load import load_recipe
 from rushes.records import Focus, Prompt, Rejection
 from rushes.store.run import Run
 
+SIZES = ("diagnose.num_focus=3", "measure.num_extra_focus_prompts=48")
+"""As the demo was when the core itself read shapes."""
 FOCUS = ("Composition", "Camera_Motion", "Motion_Order_Understanding")
 KNOWN = {
     "probes": (116, "565b679c4871235b"),
@@ -39,7 +41,7 @@ def digest(each: Iterable[Prompt | Rejection]) -> tuple[int, str]:
 
 @pytest.mark.slow
 def test_the_demo_has_the_prompts_that_it_always_had(tmp_path: Path) -> None:
-    recipe = load_recipe("sandbox")
+    recipe = load_recipe("sandbox", SIZES)
     with Run.open(tmp_path / "run", recipe) as run:
         context = Context(recipe, run)
         asked = evaluation(context)

@@ -208,6 +208,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "prompts": {"writer": PluginSpec(use="rushes_sandbox.specs:WriterSpec")},
     "judge.people": {"path": "labels.csv"},
     "measurer.people": {"path": "labels.csv"},
+    "judge.served": {"server": "main", "model": "some/model", "scales": ({"name": "look", "unit": "points"},)},
+    "judge.served_pairs": {"server": "main", "model": "some/model"},
+    "measurer.served": {"server": "main", "model": "some/model", "scales": {"look": {"lowest": 1, "highest": 5}}},
     "plugin": {"use": SANDBOX_JUDGE.use},
     "model.server": {"model": "some/model"},
     "vlm": {"model": LOCAL},
@@ -216,6 +219,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "writer.fixed": {"path": "prompts.jsonl"},
     "stages": dict(sandbox_recipe()),
     "recipe": dict(sandbox_recipe()),
+    "vbench2.instance_judge": {"detector": "google/owlv2-base-patch16-ensemble"},
     "vbench2.suite": {"path": "VBench"},
     "vbench2.teller": {"model": LOCAL},
     "vbench2.text-judge": {"model": LOCAL},
@@ -242,7 +246,8 @@ def specs_of(package: str) -> list[type[Spec]]:
             module = importlib.import_module(".".join([package, *(part for part in inside if part != "__init__")]))
             classes = [each for each in vars(module).values() if inspect.isclass(each) and issubclass(each, Spec)]
             found += [each for each in classes if each.__module__ == module.__name__]
-    return [each for each in found if each is not Spec]
+    # What begins with an underscore is what Specs have in common: nothing is built from it.
+    return [each for each in found if each is not Spec and not each.__name__.startswith("_")]
 
 
 def example(cls: type[Spec]) -> Spec:

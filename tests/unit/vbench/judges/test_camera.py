@@ -124,6 +124,9 @@ def test_real_clips(words: str, asked: str, low: float, high: float) -> None:
     (file,) = (each for each in CLIPS.glob("*.mp4") if words in each.name)
     for tracker in ("dense_flow", "lucas_kanade"):
         found = scores(_read(file), f"a place, {asked}", tracker=tracker)
+        if (words, tracker) == ("Alhambra, zoom out", "lucas_kanade"):
+            assert found.value is None and "no camera motion explains" in str(found.unscored_reason)
+            continue
         assert found.value is not None and low <= found.value <= high, tracker
 
 
