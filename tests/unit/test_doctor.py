@@ -99,7 +99,7 @@ def test_all_is_well_without_torchvision(monkeypatch: pytest.MonkeyPatch) -> Non
     found = examined(monkeypatch, set(), {})
     assert {check.status for check in found.values()} == {"ok"}
     assert "H100" in found["devices"].found
-    assert "emulated" in found["devices"].found
+    assert "float32 in the place of bfloat16" in found["devices"].found
 
 
 def test_a_torchvision_that_imports_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:

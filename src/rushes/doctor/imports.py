@@ -121,7 +121,11 @@ def _distribution(module: str) -> str:
 
 def _devices(facts: Mapping[str, Any]) -> Check:
     devices = ", ".join(facts["devices"])
-    bfloat16 = f"bfloat16 by {', '.join(facts['cpu_bfloat16'])}" if facts["cpu_bfloat16"] else "bfloat16 emulated, slow"
+    bfloat16 = (
+        f"bfloat16 by {', '.join(facts['cpu_bfloat16'])}"
+        if facts["cpu_bfloat16"]
+        else "float32 in the place of bfloat16"
+    )
     cpu = f"cpu, {facts['num_threads']} torch threads, {bfloat16}"
     return Check("devices", "ok", f"{devices}; {cpu}" if devices else cpu)
 

@@ -28,6 +28,8 @@ def probe_torch() -> Facts:
     if torch.backends.mps.is_available():
         devices.append("mps")
     has = [name for name in ("amx_tile", "avx512_bf16") if getattr(torch.cpu, f"_is_{name}_supported", lambda: False)()]
+    if not has and getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)():
+        has = ["avx512, emulated"]
     return {"devices": devices, "num_threads": torch.get_num_threads(), "cpu_bfloat16": has, "cuda": torch.version.cuda}
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rushes.errors import TrainingError
 from rushes.families.family import PLAIN, Conditions, Family
-from rushes.families.mixed_precision import mixed_precision
+from rushes.families.mixed_precision import computes_bfloat16, mixed_precision
 from rushes.families.texts import TextStates
 from rushes.recipe.train import LoraSpec
 
@@ -117,7 +117,7 @@ def make_network(
         family: the loaded base; its own transformer is left untouched.
         lora: None for full fine-tuning.
         start: full initial weights; None for the base's.
-        autocast: compute in bfloat16 with float32 weights.
+        autocast: compute in bfloat16 with float32 weights, where the device has instructions for that.
         conditions: the transformer's inputs besides latents, timestep and text.
         keeps_base: hold a copy of the base as well, where the network starts from other weights.
 
@@ -126,6 +126,7 @@ def make_network(
     """
     import copy
 
+    autocast = autocast and computes_bfloat16(family.device)
     tuned = copy.deepcopy(family.transformer)
     base = None
     if start is not None:

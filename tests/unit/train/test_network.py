@@ -42,3 +42,17 @@ def test_the_bases_own_weights_can_leave_their_device_while_it_trains(lora: Lora
     average = {name: value.detach().clone() for name, value in network.parameters().items()}
     merged = merged_weights(network, average)
     assert set(merged) == set(before) and all(torch.equal(value, before[name]) for name, value in merged.items())
+
+
+def test_a_processor_without_instructions_for_bfloat16_trains_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = load_family(BaseModelSpec(model=str(make_tiny_wan(tmp_path)), max_tokens=8))
+    for has_instructions in (True, False):
+        monkeypatch.setattr(
+            "rushes.train.network.computes_bfloat16", lambda device, has_instructions=has_instructions: has_instructions
+        )
+        network = make_network(family, None, None, autocast=True)
+        assert network.autocast == has_instructions
+        dtypes = {value.dtype for value in network.frozen.parameters()}
+        assert (torch.bfloat16 in dtypes) == has_instructions
