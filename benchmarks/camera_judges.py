@@ -3,15 +3,17 @@
         python benchmarks/camera_judges.py                        synthetic clips of nine known moves, 320 x 180, 2 s
         python benchmarks/camera_judges.py clip.mp4 ...           your own clips: seconds, and the score for each prompt
 
-For each tracker and each way to make it harder: how often the right prompt scores above all eight others, the mean
-score of the right one, the mean of the best wrong one, and how much of its score a clip has in common with the other
-tracker's (Pearson's correlation over all clips and prompts). `noise` adds noise of deviation 6 (of 255); an actor is a
-textured square that moves three pixels a frame: a tenth of the picture if small, a third if large.
+For each tracker and each way to make it harder: how often the right prompt scores above all eight others, how many
+clips have no score, the mean score of the right prompt and of the best wrong one (over clips that have scores), and how
+much of its score a clip has in common with the other tracker's (Pearson's correlation over all clips and prompts).
+`noise` adds noise of deviation 6 (of 255); an actor is a textured square that moves three pixels a frame: a tenth of
+the picture if small, a third if large.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -27,6 +29,7 @@ from rushes.roles import Video
 from rushes.store.video import read_video
 from rushes_vbench.judges.motion_score import motion_score
 from rushes_vbench.metrics.build import build_tracker
+from rushes_vbench.metrics.camera_path import CameraPath
 from rushes_vbench.metrics.models import PointTracker
 from rushes_vbench.metrics.view import ClipView
 from tests.support.vbench_clips import HEIGHT, WIDTH, moved, orbit, texture
@@ -67,15 +70,15 @@ def clip_of(label: str, seed: int, harder: str) -> Video:
 
 
 def scores_of(video: Video, tracker: PointTracker) -> list[float]:
-    """The clip's score for each prompt, in the order of `LABELS`; 0 for all where it cannot be judged."""
+    """The clip's score for each prompt, in the order of `LABELS`; no number for all where it has none."""
     path = ClipView(video, tracker).path
-    return [0.0 if path is None else motion_score(path, label) for label in LABELS]
+    return [motion_score(path, label) if isinstance(path, CameraPath) else math.nan for label in LABELS]
 
 
 def print_synthetic(num_seeds: int, labels: Sequence[str] = LABELS) -> None:
     """One row per tracker and way to make it harder."""
-    print("| tracker | clips | right prompt on top | its score | best wrong | in common |")
-    print("|---|---|---|---|---|---|")
+    print("| tracker | clips | right prompt on top | not scored | its score | best wrong | in common |")
+    print("|---|---|---|---|---|---|---|")
     for harder in HARDER:
         clips = [(label, clip_of(label, seed, harder)) for label in labels for seed in range(num_seeds)]
         found = {
@@ -83,13 +86,16 @@ def print_synthetic(num_seeds: int, labels: Sequence[str] = LABELS) -> None:
             for name in TRACKERS
         }
         right = np.array([LABELS.index(label) for label, _ in clips])
+        both = np.all([np.isfinite(score_NL[:, 0]) for score_NL in found.values()], axis=0)
         with np.errstate(invalid="ignore"):  # no number where all scores of a tracker are alike
-            common = np.corrcoef(*(found[name].ravel() for name in TRACKERS))[0, 1]
+            common = np.corrcoef(*(found[name][both].ravel() for name in TRACKERS))[0, 1] if both.any() else math.nan
         for name, score_NL in found.items():
-            own = score_NL[np.arange(len(clips)), right]
-            wrong = np.where(np.arange(len(LABELS)) == right[:, None], -1.0, score_NL).max(axis=1)
-            share = f"{(own > wrong).sum()} of {len(clips)}"
-            print(f"| {name} | {harder} | {share} | {own.mean():.2f} | {wrong.mean():.2f} | {common:.2f} |", flush=True)
+            scored = np.isfinite(score_NL[:, 0])
+            own = score_NL[np.arange(len(clips)), right][scored]
+            wrong = np.where(np.arange(len(LABELS)) == right[:, None], -1.0, score_NL).max(axis=1)[scored]
+            share = f"{(own > wrong).sum()} of {len(clips)} | {(~scored).sum()}"
+            means = " | ".join(f"{each.mean():.2f}" if len(each) else "-" for each in (own, wrong))
+            print(f"| {name} | {harder} | {share} | {means} | {common:.2f} |", flush=True)
 
 
 def print_clips(paths: Sequence[Path]) -> None:
