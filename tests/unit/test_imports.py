@@ -53,7 +53,7 @@ KNOWS = {
     "report": "audit context display errors families feedback judge measure plain plan plugins prompts recipe records"
     " roles statistics store train watch weights",
     "export": "display errors families measure recipe records report store",
-    "view": "display errors plain plan records store watch",
+    "view": "display errors judge measure plain plan recipe records report statistics store watch",
     "doctor": "plugins",
     "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store"
     " watch weights",

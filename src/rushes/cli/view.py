@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -57,6 +59,8 @@ def view(options: ViewOptions) -> None:
 
             webbrowser.open(link)
 
+    with contextlib.suppress(OSError):
+        os.nice(5)  # a run on this machine comes first
     serve(Studio(Shelf(homes), options.write), place, show)
 
 

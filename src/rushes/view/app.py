@@ -19,10 +19,10 @@ from starlette.staticfiles import StaticFiles
 from rushes.errors import UserError
 from rushes.view import live
 from rushes.view.guard import Guard, Rules
-from rushes.view.pages import runs
+from rushes.view.pages import clip, clips, compare, pairs, prompts, run, runs
 from rushes.view.studio import Studio, Tab
 
-PAGES: Final[tuple[ModuleType, ...]] = (runs,)
+PAGES: Final[tuple[ModuleType, ...]] = (runs, run, prompts, clips, clip, pairs, compare)
 """Modules with `routes(studio)`; one with a `TAB` stands in the navigation of every run, in this order."""
 
 

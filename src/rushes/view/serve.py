@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import secrets
 import socket
@@ -95,7 +96,8 @@ def serve(studio: Studio, place: Place, say: Callable[[str], None]) -> None:
             proxy_headers=False,
         )
         say(link(rules))
-        uvicorn.Server(config).run(sockets=[server_socket])
+        with contextlib.closing(studio.desk):
+            uvicorn.Server(config).run(sockets=[server_socket])
 
 
 def link(rules: Rules) -> str:

@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from rushes.display import words
 from rushes.plain import safe
 from rushes.store.run import Run
+from rushes.view.desk import Desk
 from rushes.view.files import Kept
 from rushes.view.shelf import Shelf
 
@@ -49,6 +50,8 @@ class Studio:
 
     kept: Kept = field(default_factory=Kept)
     """What was made from run folders that have not changed since."""
+    desk: Desk = field(default_factory=Desk)
+    """Indexes, videos and stills, in a temporary folder."""
 
     def home(self, request: Request) -> Path:
         """The run folder that the address names.
