@@ -1,13 +1,20 @@
-"""The studio without a browser: a client that has the cookie, and requests as a server sees them."""
+"""The studio without a browser (a client that has the cookie), and as a server for one."""
 
 from __future__ import annotations
 
+import contextlib
+import secrets
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import uvicorn
 from starlette.testclient import TestClient
 
 from rushes.view.app import make_app
 from rushes.view.guard import Rules
+from rushes.view.serve import Place, link, listening
 from rushes.view.shelf import Shelf, name_of
 from rushes.view.studio import Studio
 
@@ -31,3 +38,25 @@ def client(*homes: Path, may_write: bool = False) -> TestClient:
 def address(home: Path, page: str = "") -> str:
     """The address of a page of a run."""
     return f"/run/{name_of(home.absolute())}{'/' + page if page else ''}"
+
+
+@contextlib.contextmanager
+def serving(*homes: Path, may_write: bool = False) -> Iterator[str]:
+    """A real server on a free port until the block ends; gives the link that `rushes view` prints."""
+    studio = Studio(Shelf(homes), may_write)
+    with listening(Place(port=0)) as server_socket:
+        rules = Rules(secrets.token_urlsafe(8), server_socket.getsockname()[1], may_write=may_write)
+        config = uvicorn.Config(
+            make_app(studio, rules), log_level="warning", access_log=False, timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [server_socket]}, daemon=True)
+        thread.start()
+        while not server.started and thread.is_alive():
+            time.sleep(0.02)
+        try:
+            yield link(rules)
+        finally:
+            server.should_exit = True
+            thread.join(10)
+            studio.desk.close()
