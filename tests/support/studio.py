@@ -47,7 +47,7 @@ def serving(*homes: Path, may_write: bool = False) -> Iterator[str]:
     with listening(Place(port=0)) as server_socket:
         rules = Rules(secrets.token_urlsafe(8), server_socket.getsockname()[1], may_write=may_write)
         config = uvicorn.Config(
-            make_app(studio, rules), log_level="warning", access_log=False, timeout_graceful_shutdown=1
+            make_app(studio, rules), log_level="warning", access_log=False, timeout_graceful_shutdown=2
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [server_socket]}, daemon=True)
@@ -57,6 +57,7 @@ def serving(*homes: Path, may_write: bool = False) -> Iterator[str]:
         try:
             yield link(rules)
         finally:
+            studio.closing.set()
             server.should_exit = True
             thread.join(10)
             studio.desk.close()

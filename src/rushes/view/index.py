@@ -92,7 +92,7 @@ class Index:
         with self._lock:
             return self._connection.execute(statement, values).fetchall()
 
-    def catch_up(self, within_s: float = 2.0) -> Progress:
+    def catch_up(self, within_s: float = 0.5) -> Progress:
         """Read what is new, for that many seconds; the rest at the next call.
 
         Raises:

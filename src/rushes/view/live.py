@@ -34,7 +34,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
 async def _stream(studio: Studio, one: Path | None) -> AsyncIterator[str]:
     """An event with a new number each time that a run has changed; the first one at once."""
     number, last, silent_s = 0, None, 0.0
-    while True:
+    while not studio.closing.is_set():
         homes = [one] if one is not None else list((await asyncio.to_thread(studio.shelf.runs)).values())
         seen = await asyncio.to_thread(fingerprint, homes)
         if seen != last:
@@ -43,5 +43,7 @@ async def _stream(studio: Studio, one: Path | None) -> AsyncIterator[str]:
         elif silent_s >= _ALIVE_S:
             silent_s = 0.0
             yield ": alive\n\n"
-        await asyncio.sleep(_EVERY_S)
+        for _ in range(4):
+            if not studio.closing.is_set():
+                await asyncio.sleep(_EVERY_S / 4)
         silent_s += _EVERY_S

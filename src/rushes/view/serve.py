@@ -8,6 +8,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FrameType
 from typing import Final
 
 from rushes.errors import UserError, command
@@ -83,6 +84,13 @@ def serve(studio: Studio, place: Place, say: Callable[[str], None]) -> None:
 
     from rushes.view.app import make_app
 
+    class Server(uvicorn.Server):
+        """Ends the streams of changes first: they would go on for ever."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            studio.closing.set()
+            super().handle_exit(sig, frame)
+
     with listening(place) as server_socket:
         port = int(server_socket.getsockname()[1])
         rules = Rules(secrets.token_urlsafe(24), port, place.host, place.may_write)
@@ -92,12 +100,12 @@ def serve(studio: Studio, place: Place, say: Callable[[str], None]) -> None:
             log_level="warning",
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=1,
+            timeout_graceful_shutdown=2,
             proxy_headers=False,
         )
         say(link(rules))
         with contextlib.closing(studio.desk):
-            uvicorn.Server(config).run(sockets=[server_socket])
+            Server(config).run(sockets=[server_socket])
 
 
 def link(rules: Rules) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,8 @@ class Studio:
 
     kept: Kept = field(default_factory=Kept)
     """What was made from run folders that have not changed since."""
+    closing: threading.Event = field(default_factory=threading.Event)
+    """Set when the server ends: streams end then too, instead of being cut off."""
     desk: Desk = field(default_factory=Desk)
     """Indexes, videos and stills, in a temporary folder."""
 

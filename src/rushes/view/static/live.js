@@ -18,7 +18,10 @@ async function refresh() {
       const next = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of document.querySelectorAll("[data-live]")) {
         const other = next.getElementById(part.id);
-        if (other && !part.contains(document.activeElement)) replace(part, other);
+        if (!other || part.contains(document.activeElement)) continue;
+        replace(part, other);
+        // A page that was waiting for its first content may be done with waiting.
+        if (!("live" in other.dataset)) delete part.dataset.live;
       }
       document.dispatchEvent(new CustomEvent("refreshed"));
     }
