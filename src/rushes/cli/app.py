@@ -20,8 +20,11 @@ from rushes.cli.options import (
     NumProcessesOption,
     RecipeArgument,
     SetOption,
+    taking,
 )
 from rushes.cli.show import say
+from rushes.cli.view import ViewOptions
+from rushes.cli.view import view as show_studio
 
 if TYPE_CHECKING:
     from rushes.plan.prices import Prices
@@ -159,6 +162,9 @@ def report(
     from rushes.cli.work import show_report
 
     show_report(home, rebuild=rebuild, open_in_browser=open_)
+
+
+app.command(name="view", help="Show runs in the browser, while they work and after.")(taking(ViewOptions)(show_studio))
 
 
 @app.command()
