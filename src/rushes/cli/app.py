@@ -20,7 +20,9 @@ from rushes.cli.options import (
     NumProcessesOption,
     RecipeArgument,
     SetOption,
+    taking,
 )
+from rushes.cli.sample import SampleOptions, show_samples
 from rushes.cli.show import say
 
 if TYPE_CHECKING:
@@ -171,6 +173,13 @@ def compare(
     from rushes.cli.compare import show_comparison
 
     show_comparison(before, after, as_json=as_json)
+
+
+@app.command()
+@taking(SampleOptions)
+def sample(options: SampleOptions) -> None:
+    """Clips of any prompt, base beside tuned. Kept in the run; its stages never read them."""
+    show_samples(options)
 
 
 @app.command()
