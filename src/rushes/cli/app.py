@@ -24,6 +24,7 @@ from rushes.cli.options import (
 )
 from rushes.cli.sample import SampleOptions, show_samples
 from rushes.cli.show import say
+from rushes.cli.vote import vote
 
 if TYPE_CHECKING:
     from rushes.plan.prices import Prices
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.add_typer(judge, name="judge")
 app.add_typer(export, name="export")
 app.add_typer(data, name="data")
+app.add_typer(vote, name="vote")
 
 
 def _add_packages() -> None:
