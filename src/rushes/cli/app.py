@@ -24,6 +24,8 @@ from rushes.cli.options import (
 )
 from rushes.cli.sample import SampleOptions, show_samples
 from rushes.cli.show import say
+from rushes.cli.view import ViewOptions
+from rushes.cli.view import view as show_studio
 from rushes.cli.vote import vote
 
 if TYPE_CHECKING:
@@ -163,6 +165,9 @@ def report(
     from rushes.cli.work import show_report
 
     show_report(home, rebuild=rebuild, open_in_browser=open_)
+
+
+app.command(name="view", help="Show runs in the browser, while they work and after.")(taking(ViewOptions)(show_studio))
 
 
 @app.command()

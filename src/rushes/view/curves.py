@@ -1,0 +1,91 @@
+"""The curves of a run's training, also while it trains: from its checkpoints, and from the state it last saved."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rushes.errors import StoreError
+from rushes.store.run import Run
+
+Points = Sequence[tuple[int, float]]
+"""(step, value), ascending."""
+BIN: Final = "error_at_sigma_"
+"""Prefix of the error by noise level, which the report shows as one picture."""
+WORDS: Final[Mapping[str, str]] = {
+    "weighted_flow": "Error on the model's own clips, each counted by its weight. It falls little.",
+    "real_flow": "Error on real clips: what holds the model to reality. It should not rise.",
+    "held_out_own": "Error on own clips that are not trained on. It may jump: they are few, and a "
+    "model that moves away from its own bad clips errs more on them.",
+    "held_out_real": "Error on real clips that are not trained on. Rising for long means that the model forgets them.",
+    "distance_to_start": "How far the model's prediction has moved from that of the weights it started from.",
+    "norm_to_start": "Size of the prediction over that of the weights it started from: 1 is unchanged.",
+    "learning_rate": "Size of the steps, by the recipe's schedule.",
+    "gradient_norm": "Length of the gradient before it is cut at train.max_grad_norm. Spikes are steps that were cut.",
+}
+"""How to read a curve, by the name of its term."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """The curves of one round of training.
+
+    Example: `Training("Training", {"real_flow": [(1, 0.3), (2, 0.28)]}, is_live=False)`.
+    """
+
+    title: str
+    curves: Mapping[str, Points]
+    is_live: bool
+    """Whether they come from a state, and go on."""
+
+    @property
+    def last_step(self) -> int:
+        """The last step that any curve has."""
+        return max((points[-1][0] for points in self.curves.values() if points), default=0)
+
+
+def trainings(run: Run) -> list[Training]:
+    """Every training of the run in the order of its rounds, each to the last step that is known."""
+    longest: dict[str | None, tuple[int, Mapping[str, Points]]] = {}
+    for each in sorted(run.checkpoints.all(), key=lambda checkpoint: checkpoint.step):
+        if each.curves is not None:
+            try:
+                known = _parsed(json.loads(run.blobs.read_bytes(each.curves)))
+            except StoreError:  # damaged; `rushes check` says so
+                continue
+            longest[each.parent] = (each.step, known)
+    found = [Training("", curves, False) for _, curves in longest.values()]
+    for state in sorted((run.home / "scratch").glob("*/state.safetensors"), key=lambda path: path.stat().st_mtime):
+        live = Training("", _parsed(_progress(state).get("curves", {})), True)
+        beside = [index for index, each in enumerate(found) if _is_same(each, live)]
+        if not live.curves or any(found[index].last_step >= live.last_step for index in beside):
+            continue
+        found = [each for index, each in enumerate(found) if index not in beside] + [live]
+    titles = ["Training"] if len(found) == 1 else [f"Training {number}" for number in range(1, len(found) + 1)]
+    return [Training(title, each.curves, each.is_live) for title, each in zip(titles, found, strict=True)]
+
+
+def _is_same(one: Training, other: Training) -> bool:
+    """Whether two are of one training: they begin with the same values."""
+    both = one.curves.keys() & other.curves.keys()
+    return bool(both) and all(one.curves[name][:1] == other.curves[name][:1] for name in both)
+
+
+def _parsed(values: Mapping[str, Any]) -> dict[str, Points]:
+    return {name: [(int(step), float(value)) for step, value in points] for name, points in values.items() if points}
+
+
+def _progress(path: Path) -> dict[str, Any]:
+    """The progress in a saved state, from the head of the file alone; empty where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            head = json.loads(stream.read(min(length, 64 * 2**20)))
+        found: dict[str, Any] = json.loads(head["__metadata__"]["progress"])
+        return found
+    except (OSError, ValueError, KeyError, struct.error):
+        return {}
