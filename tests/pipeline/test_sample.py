@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from html import unescape
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from rushes.store.lock import ProcessLock
 from rushes.store.recipe_copy import recipe_of
 from rushes.store.run import Run
 from rushes.store.video import read_video
+from rushes.view.jobs import Queue, Wish, _reason
+from tests.support.studio import address, client
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
 
@@ -256,3 +259,112 @@ def test_settings_of_the_sampler_make_another_clip_and_others_are_refused(home: 
     with pytest.raises(InputError, match="cannot differ in its samples"):
         sample(home, Request((TEXT,), settings=("base.model=elsewhere",)))
     assert recipe_of(home).measure.sampler.guidance_scale == 2.0
+
+
+# ---------------------------------------------------------------------------------------------- the studio
+
+HERE = {"origin": "http://127.0.0.1:8600"}
+FORM = {"prompt": f"{TEXT}\n{OTHER}", "seeds": "2", "first_seed": "1", "strength": "0.5", "checkpoint": ""}
+
+
+class Said:
+    """A process that says one thing and ends."""
+
+    def __init__(self, text: str, status: int) -> None:
+        self.stderr, self.status = iter(text.splitlines(keepends=True)), status
+
+    def wait(self, _: float | None = None) -> int:
+        return self.status
+
+    def terminate(self) -> None:
+        pass
+
+
+def waited(queue: Queue, home: Path) -> list[tuple[str, str]]:
+    """State and message of each job, once none is open; a condition, not a time, ends the wait."""
+    while any(job.state in ("waiting", "working") for job in queue.jobs(home)):
+        threading.Event().wait(0.01)
+    return [(job.state, job.message) for job in queue.jobs(home)]
+
+
+def test_requests_run_one_after_the_other(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_now, most, started = 0, 0, []
+
+    class Watched(Said):
+        def wait(self, _: float | None = None) -> int:
+            nonlocal open_now
+            open_now -= 1
+            return super().wait()
+
+    def start(words: list[str]) -> Said:
+        nonlocal open_now, most
+        open_now, started_now = open_now + 1, words[words.index("--") :]
+        most = max(most, open_now)
+        started.append(started_now)
+        return Watched("sampled_clips 0/4, 0 s\nsampled_clips 4/4, 9 s\n", 0)
+
+    monkeypatch.setattr("rushes.view.jobs._started", start)
+    queue = Queue()
+    wishes = [Wish(home, (f"--open {number}",), 2, 0, None, 1.0) for number in range(5)]
+    for wish in wishes:
+        assert queue.add(wish) is not None
+    assert waited(queue, home) == [("done", "")] * 5
+    assert most == 1 and started == [["--", str(home), *wish.texts] for wish in wishes]
+    assert {(job.num_done, job.num_total) for job in queue.jobs(home)} == {(4, 4)}
+    assert not queue.jobs(home.parent)
+    queue.close()
+    assert queue.add(wishes[0]) is None
+
+
+def test_a_failed_request_says_why(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "warning: x\nerror: another process (pid 7) is working in runs/a\n  next:     wait for it\n"
+    monkeypatch.setattr("rushes.view.jobs._started", lambda _: Said(text, 2))
+    queue = Queue()
+    queue.add(Wish(home, (TEXT,), 1, 0, None, 1.0))
+    ((state, message),) = waited(queue, home)
+    assert state == "failed" and message.startswith("another process (pid 7)") and "wait for it" in message
+    assert "\x1b" not in _reason(["Traceback\n", "ValueError: \x1b[2Jx\n"])
+    queue.close()
+
+
+def test_the_page_samples_in_a_process_of_its_own(home: Path) -> None:
+    web = client(home, may_write=True)
+    queue = web.app.state.studio.queue  # type: ignore[attr-defined]
+    answer = web.post(address(home, "generate"), data=FORM, headers=HERE)
+    assert (answer.status_code, answer.headers["location"]) == (303, address(home, "generate"))
+    assert waited(queue, home) == [("done", "")]
+    queue.close()
+    made = sample(home, Request((TEXT, OTHER), num_seeds=2, first_seed=1, strength=0.5))
+    assert made.num_new == 0, "the same clips as by the command"
+    page = web.get(address(home, "generate")).text
+    assert page.count("<video") == 8 and f"{result(home)} x 0.5" in page
+    key = next(iter(made.clips.values())).key
+    assert web.get(address(home, f"generate/{key}/video.mp4")).content[4:8] == b"ftyp"
+    assert web.get(address(home, f"generate/{'0' * 64}/video.mp4")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"prompt": "a green elephant"}, 400),
+        ({"prompt": " "}, 400),
+        ({"seeds": "1000"}, 400),
+        ({"strength": "nan"}, 400),
+        ({"strength": "x"}, 400),
+        ({"checkpoint": "../../x.safetensors"}, 400),
+        ({"first_seed": "-1"}, 400),
+        ({"prompt": "a" * 70_000}, 413),
+    ],
+)
+def test_the_page_refuses_what_cannot_be_sampled(home: Path, changes: dict[str, str], status: int) -> None:
+    web = client(home, may_write=True)
+    answer = web.post(address(home, "generate"), data={**FORM, **changes}, headers=HERE)
+    assert answer.status_code == status
+    assert not web.app.state.studio.queue.jobs(home)  # type: ignore[attr-defined]
+
+
+def test_without_write_nothing_is_sampled(home: Path) -> None:
+    web = client(home)
+    assert web.post(address(home, "generate"), data=FORM, headers=HERE).status_code == 405
+    page = web.get(address(home, "generate")).text
+    assert "<form" not in page and "--write" in page

@@ -27,6 +27,7 @@ from rushes.vote.pairs import Wanted, make_study
 from rushes.vote.records import OVERALL, Replies, Reply, ShownPair, Study, VoteResult
 from rushes.vote.replies import MAX_BYTES, add, all_replies, checked, keep, read_replies, replies_of
 from rushes.vote.result import BY_DIMENSION, vote_result
+from tests.support.studio import address, client
 from tests.support.tiny_recipe import tiny_recipe
 from tests.support.tiny_wan import make_tiny_wan
 
@@ -115,7 +116,7 @@ def test_nothing_in_the_folder_tells_which_model_made_a_clip(home: Path, tmp_pat
     clips = {key for pair in study.pairs for key in (pair.left, pair.right)}
     assert not [key for key in clips if key[:8] in page]
     assert not re.search(
-        r"\b(base|tuned|noise|again|checkpoint)\b", re.sub(r"<(script|style)>.*?</\1>", "", page, flags=re.S)
+        r"\b(base|tuned|noise|again|checkpoint)\b", re.sub(r"<(script|style)>.*?</\1>|<meta.*?>", "", page, flags=re.S)
     )
     files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     assert files == sorted(["index.html", *(clip_file(p, s) for p in study.pairs for s in ("left", "right"))])
@@ -330,8 +331,64 @@ def test_altered_votes_are_found_set_aside_and_never_counted(home: Path) -> None
     with pytest.raises(FileCorrupt):
         result(home, study)
     assert [each.place for each in examine(home).findings] == [file.relative_to(home).as_posix()]
-    assert main(["check", str(home), "--heal"]) == 1
+    assert main(["check", str(home), "--heal"]) == 0
     assert not examine(home).findings and not file.exists()
     assert file.with_name(f"{file.name}.damaged").read_bytes() == said, "people's votes are never thrown away"
     with Run.view(home) as run:
         assert run.is_done, "no run has to make anything again for it"
+
+
+# ---------------------------------------------------------------------------------------------- the studio
+
+HERE = {"origin": "http://127.0.0.1:8600"}
+
+
+def test_the_studio_stores_votes_as_they_come(home: Path) -> None:
+    study, tuned = the_study(home), tuned_of(home)
+    web, at = client(home, may_write=True), address(home, f"vote/{the_study(home).study}")
+    whole = ballot(study, "ann", attentive(lambda pair, _: "left" if pair.left in tuned else "right"))
+    for num in (3, 2, len(whole.replies)):  # an undo in between
+        part = whole.model_copy(update={"replies": whole.replies[:num]})
+        answer = web.post(f"{at}/replies", content=part.model_dump_json(), headers=HERE)
+        assert answer.json() == {"stored": num}
+        assert len(web.get(f"{at}/replies", params={"rater": "ann"}).json()["replies"]) == num
+        assert replies_of(home, study, "ann") == part
+    page = web.get(address(home, "vote")).text
+    assert "100% (" in page and f"{len(whole.replies)} of {len(whole.replies)}" in page
+    assert web.post(address(home, "vote"), data={"keep": study.study}, headers=HERE).status_code == 303
+    assert (folder_of(home, study.study) / "result.json").is_file()
+
+
+@pytest.mark.parametrize("how", HOSTILE)
+def test_the_studio_refuses_hostile_votes(home: Path, how: str) -> None:
+    study = the_study(home)
+    web, at = client(home, may_write=True), address(home, f"vote/{study.study}/replies")
+    good = ballot(study, "ann", lambda *_: "left").model_dump_json()
+    answer = web.post(at, content=HOSTILE[how](good), headers=HERE)
+    assert answer.status_code in (400, 413) and len(answer.text) < 1000
+    assert not (folder_of(home, study.study) / "replies").exists()
+
+
+def test_without_write_nobody_votes_and_no_study_is_made(home: Path) -> None:
+    study = the_study(home)
+    web, at = client(home), address(home, f"vote/{study.study}")
+    assert web.get(at).status_code == 403
+    body = ballot(study, "ann", lambda *_: "left").model_dump_json()
+    assert web.post(f"{at}/replies", content=body, headers=HERE).status_code == 405
+    assert web.post(address(home, "vote"), data={"num": "2"}, headers=HERE).status_code == 405
+    assert not (folder_of(home, study.study) / "replies").exists() and len(studies(home)) == 1
+    assert "--write" in web.get(address(home, "vote")).text
+
+
+def test_the_page_for_voting_and_its_clips_tell_nothing(home: Path) -> None:
+    study = the_study(home)
+    web, at = client(home, may_write=True), address(home, f"vote/{study.study}")
+    page = web.get(at).text
+    assert not [key for pair in study.pairs for key in (pair.left, pair.right) if key[:8] in page]
+    assert web.get(f"{at}/clips/{study.pairs[0].name}-left.mp4").content[4:8] == b"ftyp"
+    for wrong in ("p9999-left.mp4", "..%2F..%2F..%2Fstudy.json", "study.json", "p0001-left.mp4/"):
+        assert web.get(f"{at}/clips/{wrong}").status_code in (404, 307)
+    assert web.get(address(home, "vote/000000000000")).status_code == 404
+    assert web.get("/voting/vote.html.j2").status_code == 404
+    made = web.post(address(home, "vote"), data={"num": "3", "of": "models"}, headers=HERE)
+    assert made.status_code == 303 and len(studies(home)) == 2

@@ -54,8 +54,8 @@ KNOWS = {
     " roles statistics store train watch weights",
     "export": "display errors families measure recipe records report store",
     "sample": "errors execute export families generate prompts recipe records roles store",
-    "vote": "audit dimensions display errors judge recipe records report roles statistics store",
-    "view": "display errors judge measure plain plan recipe records report statistics store watch",
+    "vote": "audit dimensions display errors judge recipe records report statistics store",
+    "view": "display errors judge measure plain plan recipe records report sample statistics store vote watch",
     "doctor": "plugins",
     "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store"
     " watch weights",

@@ -48,3 +48,8 @@ class SampledClip(KeyedRecord):
     """Wall-clock seconds spent on generating it; not part of its identity."""
     video: BlobRef
     """Its frames."""
+
+    @property
+    def frames(self) -> BlobRef:
+        """The stored frames, by the name that other clips have for them."""
+        return self.video

@@ -62,6 +62,11 @@ class Finding:
         """It is of what people said: no run makes that again, so it is set aside and never dropped."""
         return self.place.startswith(_VOTES)
 
+    @property
+    def is_set_aside(self) -> bool:
+        """No run makes it again: it is kept, and no longer counted."""
+        return self.is_money or self.is_of_people
+
 
 @dataclass(frozen=True)
 class Health:
@@ -144,7 +149,7 @@ def mend(home: Path, findings: Sequence[Finding]) -> None:
             database.drop_rows(rows)
             database.close()
         restore_recipe(home)
-        if not all(each.is_money or each.is_of_people for each in findings):
+        if not all(each.is_set_aside for each in findings):
             reopen(home)
     finally:
         lock.release()

@@ -19,6 +19,7 @@ from rushes.plain import safe
 from rushes.store.run import Run
 from rushes.view.desk import Desk
 from rushes.view.files import Kept
+from rushes.view.jobs import Queue
 from rushes.view.shelf import Shelf
 
 
@@ -52,6 +53,13 @@ class Studio:
     """What was made from run folders that have not changed since."""
     desk: Desk = field(default_factory=Desk)
     """Indexes, videos and stills, in a temporary folder."""
+    queue: Queue = field(default_factory=Queue)
+    """Samples that were asked for."""
+
+    def close(self) -> None:
+        """End what works for the server, and delete what it made for itself."""
+        self.queue.close()
+        self.desk.close()
 
     def home(self, request: Request) -> Path:
         """The run folder that the address names.
