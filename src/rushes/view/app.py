@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable
 from importlib.resources import files
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -46,7 +46,7 @@ def make_app(studio: Studio, rules: Rules) -> Starlette:
     return app
 
 
-def _handlers(studio: Studio) -> Mapping[type[Exception], object]:
+def _handlers(studio: Studio) -> dict[Any, Callable[[Request, Exception], Response]]:
     def refused(request: Request, error: Exception) -> Response:
         """A page that does not exist, or a wrong value in an address."""
         assert isinstance(error, HTTPException)

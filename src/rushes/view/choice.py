@@ -55,8 +55,14 @@ class Choice:
         """What an address asks for; what cannot be read is left out."""
         take, sort = query.get("take", ""), query.get("sort", "")
         return cls(
-            **{name: query.get(name, "") for name in (*_EXACT, "text")},
-            **{name: _number(query.get(name, "")) for name in _ENDS},
+            dimension=query.get("dimension", ""),
+            used_for=query.get("used_for", ""),
+            model=query.get("model", ""),
+            text=query.get("text", ""),
+            score_from=_number(query.get("score_from", "")),
+            score_to=_number(query.get("score_to", "")),
+            weight_from=_number(query.get("weight_from", "")),
+            weight_to=_number(query.get("weight_to", "")),
             take=int(take) if take.isascii() and take.isdigit() and len(take) < 9 else None,
             sort=sort if sort in SORTS else "prompt",
         )

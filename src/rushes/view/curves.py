@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -40,7 +40,7 @@ class Training:
     title: str
     curves: Mapping[str, Points]
     is_live: bool
-    """Whether they come from a state, and go on."""
+    """Whether they come from the state of a training without its last checkpoint."""
 
     @property
     def last_step(self) -> int:
@@ -59,7 +59,8 @@ def trainings(run: Run) -> list[Training]:
                 continue
             longest[each.parent] = (each.step, known)
     found = [Training("", curves, False) for _, curves in longest.values()]
-    for state in sorted((run.home / "scratch").glob("*/state.safetensors"), key=lambda path: path.stat().st_mtime):
+    states: Iterable[Path] = [] if run.is_done else (run.home / "scratch").glob("*/state.safetensors")
+    for state in sorted(states, key=_time_of):
         live = Training("", _parsed(_progress(state).get("curves", {})), True)
         beside = [index for index, each in enumerate(found) if _is_same(each, live)]
         if not live.curves or any(found[index].last_step >= live.last_step for index in beside):
@@ -67,6 +68,13 @@ def trainings(run: Run) -> list[Training]:
         found = [each for index, each in enumerate(found) if index not in beside] + [live]
     titles = ["Training"] if len(found) == 1 else [f"Training {number}" for number in range(1, len(found) + 1)]
     return [Training(title, each.curves, each.is_live) for title, each in zip(titles, found, strict=True)]
+
+
+def _time_of(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # deleted since: its training is finished
+        return 0.0
 
 
 def _is_same(one: Training, other: Training) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
+import weakref
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 from rushes.view.index import Index
 from rushes.view.media import Media
@@ -16,7 +18,7 @@ class Desk:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._folder: TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
         self._media: Media | None = None
         self._indexes: dict[Path, Index] = {}
 
@@ -37,8 +39,9 @@ class Desk:
 
     def _place(self) -> Path:
         if self._folder is None:
-            self._folder = TemporaryDirectory(prefix="rushes-view-")
-        return Path(self._folder.name)
+            self._folder = Path(mkdtemp(prefix="rushes-view-"))
+            self._delete = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        return self._folder
 
     def close(self) -> None:
         """Delete everything."""
@@ -48,5 +51,5 @@ class Desk:
             self._indexes.clear()
             self._media = None
             if self._folder is not None:
-                self._folder.cleanup()
+                self._delete()
                 self._folder = None

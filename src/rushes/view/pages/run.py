@@ -16,7 +16,7 @@ from rushes.display.words import readable
 from rushes.errors import RecipeError, StoreError, resume_command
 from rushes.recipe.load import load_recipe, packaged_recipes
 from rushes.records import Focus
-from rushes.report.claims import claims_of_run
+from rushes.report.claims import claims_of_run, verdict_word
 from rushes.report.plots import gain_ticks, row_gain_plot, score_plot
 from rushes.report.watch_plot import looks_plot
 from rushes.report.watched import watched_round
@@ -76,11 +76,11 @@ def _derived(run: Run, name: str) -> Sequence[Focus]:
         return ()
 
 
-def _rows(scorecard: Any) -> list[tuple[Any, Markup, Markup]]:
+def _rows(scorecard: Any) -> list[tuple[Any, Markup, Markup, str]]:
     if scorecard is None or not scorecard.rows:
         return []
     ticks = gain_ticks(scorecard.rows)
-    return [(row, score_plot(row), row_gain_plot(row, ticks)) for row in scorecard.rows]
+    return [(row, score_plot(row), row_gain_plot(row, ticks), verdict_word(row, scorecard)) for row in scorecard.rows]
 
 
 def _panels(found: Any) -> list[tuple[str, Markup]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -16,7 +18,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
     def index(request: Request) -> Response:
         shelf = studio.shelf
         found = [
-            studio.kept.get(home, "summary", lambda name=name, home=home: summary(name, shelf.label(home), home))
+            studio.kept.get(home, "summary", partial(summary, name, shelf.label(home), home))
             for name, home in shelf.runs().items()
         ]
         found.sort(key=lambda each: (each.status is None, -each.status.started_at.timestamp() if each.status else 0.0))
