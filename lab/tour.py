@@ -36,7 +36,13 @@ ORDER: Final = (
         "What the stages stand on",
         ("rushes/store", "rushes/execute", "rushes/families", "rushes/llm", "rushes/statistics", "rushes/plan"),
     ),
-    ("Beside the pipeline", ("rushes/audit", "rushes/export", "rushes/display", "rushes/doctor", "rushes/cli")),
+    (
+        "Beside the pipeline",
+        (
+            *("rushes/audit", "rushes/export", "rushes/sample", "rushes/vote", "rushes/view", "rushes/display"),
+            *("rushes/doctor", "rushes/cli"),
+        ),
+    ),
     ("The two plug-ins", ("rushes_sandbox", "rushes_vbench")),
 )
 """Headings, and parts below `src/` in reading order."""

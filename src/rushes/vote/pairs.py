@@ -56,7 +56,7 @@ def make_study(run: Run, recipe: Recipe, wanted: Wanted) -> Study:
             got=unknown[0],
             next_step="leave --ask out to ask about each prompt's own dimension",
         )
-    pairs = _with_names(_counting(found, wanted.ask), wanted)
+    pairs = _with_names(_counting(found, wanted), wanted)
     if len(pairs) > MAX_PAIRS:
         raise InputError(
             "so many pairs are not one study",
@@ -77,19 +77,29 @@ def _question(dimensions: Mapping[str, Dimension], name: str) -> AskedQuestion:
     return AskedQuestion(name=name, text=text, hint=found.description if found is not None else "")
 
 
-def _counting(found: Sequence[BlindPair], ask: Sequence[str]) -> list[ShownPair]:
-    """The pairs that count, still without names of their own."""
-    return [
-        ShownPair(
-            name="p0000",
-            left=each.first.key,
-            right=each.second.key,
-            text=each.text,
-            dimension=each.first.dimension,
-            questions=tuple(dict.fromkeys((each.first.dimension, *ask, OVERALL))),
+def _counting(found: Sequence[BlindPair], wanted: Wanted) -> list[ShownPair]:
+    """The pairs that count, still without names of their own.
+
+    Each model is on the left in half of them, at random which: then a habit of choosing one side shows.
+    """
+    rng = np.random.default_rng([wanted.seed, 0])
+    is_turned = rng.permutation(np.arange(len(found)) % 2 == 1)
+    pairs = []
+    for each, turn in zip(found, is_turned, strict=True):
+        clips = sorted((each.first, each.second), key=lambda clip: (clip.model, clip.seed_index))
+        left, right = reversed(clips) if turn else clips
+        dimension = left.dimension
+        pairs.append(
+            ShownPair(
+                name="p0000",
+                left=left.key,
+                right=right.key,
+                text=each.text,
+                dimension=dimension,
+                questions=tuple(dict.fromkeys((dimension, *wanted.ask, OVERALL))),
+            )
         )
-        for each in found
-    ]
+    return pairs
 
 
 def _with_names(pairs: Sequence[ShownPair], wanted: Wanted) -> list[ShownPair]:

@@ -220,7 +220,7 @@ def _notes(found: Sequence[QuestionResult], raters: Sequence[RaterRow]) -> Itera
     for each in found:
         if each.share_left is not None and not each.share_left.low <= 0.5 <= each.share_left.high:
             side = "left" if each.share_left.value > 0.5 else "right"
-            yield f"{each.name}: people chose the {side} side more often than its clips explain: sides are balanced"
+            yield f"{each.name}: people chose the {side} side more often: a habit, since sides are even"
             break
     if sum(not each.is_left_out for each in raters) < 2:
         yield "one rater: there is no agreement among raters to report"

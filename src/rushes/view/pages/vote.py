@@ -57,7 +57,7 @@ class Shown:
 
 
 def routes(studio: Studio) -> list[BaseRoute]:
-    """`/run/NAME/vote`, a study's page, its clips, and what raters say."""
+    """`/run/NAME/vote`: all studies; and what belongs to one."""
 
     def overview(request: Request) -> Response:
         home = studio.home(request)
@@ -74,7 +74,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
             smallest={each.study.study: smallest_win_rate(each.num_pairs, 3) for each in shown},
             share=share,
             number=number,
-            names={OVERALL: "overall", BY_DIMENSION: "own dimension"},
+            names={OVERALL: "All in all", BY_DIMENSION: "In the dimension of each prompt"},
             most_prompts=MOST_PROMPTS,
         )
 
@@ -82,6 +82,24 @@ def routes(studio: Studio) -> list[BaseRoute]:
         form = parse_qs((await body_of(request, 4096)).decode("utf-8", "replace"))
         values = {name: each[-1] for name, each in form.items()}
         return await asyncio.to_thread(_make, studio, request, values)
+
+    def shared(request: Request) -> Response:
+        name = request.path_params["file"]
+        if name not in _SHARED:
+            raise HTTPException(404, "there is no such file")
+        text = files("rushes.vote").joinpath(f"templates/{name}").read_text("utf-8")
+        return Response(text, media_type=_SHARED[name])
+
+    return [
+        Route("/voting/{file}", shared),
+        Route("/run/{name}/vote", overview),
+        Route("/run/{name}/vote", make, methods=["POST"]),
+        *_of_study(studio),
+    ]
+
+
+def _of_study(studio: Studio) -> list[BaseRoute]:
+    """`/run/NAME/vote/STUDY`: its page, its clips, and what raters say."""
 
     def voting(request: Request) -> Response:
         study = _study(studio, request)
@@ -118,22 +136,12 @@ def routes(studio: Studio) -> list[BaseRoute]:
             raise HTTPException(404, "there is no such clip in this study")
         return FileResponse(path, media_type="video/mp4", headers={"cache-control": "private, max-age=86400"})
 
-    def shared(request: Request) -> Response:
-        name = request.path_params["file"]
-        if name not in _SHARED:
-            raise HTTPException(404, "there is no such file")
-        text = files("rushes.vote").joinpath(f"templates/{name}").read_text("utf-8")
-        return Response(text, media_type=_SHARED[name])
-
-    study_at = "/run/{name}/vote/{study}"
+    at = "/run/{name}/vote/{study}"
     return [
-        Route("/voting/{file}", shared),
-        Route("/run/{name}/vote", overview),
-        Route("/run/{name}/vote", make, methods=["POST"]),
-        Route(study_at, voting),
-        Route(study_at + "/replies", replies),
-        Route(study_at + "/replies", store, methods=["POST"]),
-        Route(study_at + "/clips/{file}", clip),
+        Route(at, voting),
+        Route(f"{at}/replies", replies),
+        Route(f"{at}/replies", store, methods=["POST"]),
+        Route(f"{at}/clips/{{file}}", clip),
     ]
 
 

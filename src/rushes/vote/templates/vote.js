@@ -93,6 +93,9 @@
     for (const video of videos) video.play().catch(() => {});
   }
 
+  // They repeat together: each by itself would drift apart.
+  for (const video of videos) video.addEventListener("ended", () => videos.every(each => each.ended) && begin());
+
   function show() {
     const isOver = at >= steps.length;
     element("voting").hidden = isOver;

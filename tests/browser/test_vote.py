@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from rushes.pipeline import improve
 from rushes.store.recipe_copy import recipe_of
 from rushes.store.run import Run
 from rushes.view.shelf import name_of
@@ -19,10 +18,10 @@ from rushes.vote.records import OVERALL, Study
 from rushes.vote.replies import all_replies, read_replies
 from rushes.vote.result import vote_result
 from tests.support.browser import browser, executable, served
-from tests.support.tiny_recipe import tiny_recipe
-from tests.support.tiny_wan import make_tiny_wan
+from tests.support.voted import make_voted_run
 
 pytestmark = pytest.mark.slow
+EVIL = "</script><script>alert(1)</script> \"'><img src=x onerror=alert(1)> \u202eball"
 KEYS = {"left": "ArrowLeft", "right": "ArrowRight", "tie": "ArrowDown", "cannot_tell": "x"}
 READY = "() => !document.querySelector('[data-choice=left]').disabled || !document.getElementById('finished').hidden"
 
@@ -30,11 +29,7 @@ READY = "() => !document.querySelector('[data-choice=left]').disabled || !docume
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     executable()
-    recipe = tiny_recipe(make_tiny_wan(tmp_path_factory.mktemp("model")))
-    recipe = recipe.model_copy(update={"measure": recipe.measure.model_copy(update={"num_prompts": 20})})
-    found = tmp_path_factory.mktemp("runs") / "run"
-    assert improve(recipe, found) is not None
-    return found
+    return make_voted_run(tmp_path_factory.mktemp("runs") / "run", 40, EVIL)
 
 
 @pytest.fixture(scope="module")
