@@ -41,7 +41,10 @@ ORDER: Final = (
     ),
     (
         "Beside the pipeline",
-        ("rushes/audit", "rushes/export", "rushes/display", "rushes/doctor", "rushes/testing.py", "rushes/cli"),
+        (
+            *("rushes/audit", "rushes/export", "rushes/sample", "rushes/vote", "rushes/view", "rushes/display"),
+            *("rushes/doctor", "rushes/testing.py", "rushes/cli"),
+        ),
     ),
     ("The two plug-ins", ("rushes_sandbox", "rushes_vbench")),
 )

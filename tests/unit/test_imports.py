@@ -53,12 +53,14 @@ KNOWS = {
     "report": "audit context display errors families feedback judge measure plain plan plugins prompts recipe records"
     " roles statistics store train watch weights",
     "export": "display errors families measure recipe records report store",
-    "view": "display errors judge measure plain plan recipe records report statistics store watch",
+    "sample": "errors execute export families generate prompts recipe records roles store",
+    "vote": "audit dimensions display errors judge recipe records report statistics store",
+    "view": "display errors judge measure plain plan recipe records report sample statistics store vote watch",
     "doctor": "plugins",
     "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store"
     " watch weights",
     "cli": "audit doctor errors execute export families findings pipeline plain plan plugins preflight prompts recipe"
-    " records report store train view watch",
+    " records report sample statistics store train view vote watch",
     "__main__": "cli",
 }
 """Who may know whom, from the bottom up: a part imports what stands here and nothing else, inside functions too. A part

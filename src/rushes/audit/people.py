@@ -22,7 +22,7 @@ from rushes.recipe.recipe import Recipe
 from rushes.records import Clip, Record, Scored
 from rushes.records.base import Count, Text
 from rushes.statistics.bootstrap import score_interval
-from rushes.statistics.opinions import fleiss_kappa, pairs_of, pairwise_accuracy, spearman
+from rushes.statistics.opinions import cohen_kappa, fleiss_kappa, pairs_of, pairwise_accuracy, spearman
 from rushes.statistics.resampling import TINY, Estimate, Resampling
 from rushes.store.recipe_copy import recipe_of
 from rushes.store.run import Run
@@ -86,6 +86,12 @@ class OpinionRow(Record):
     """Share of those about which both say the same, ties included (`rushes.statistics.opinions.pairwise_accuracy`)."""
     tie: Annotated[float, Field(ge=0)]
     """Differences of its scores up to this count as a tie: calibrated on these pairs."""
+    kappa: Estimate | None = None
+    """Cohen's kappa of the two verdicts (first, second, tie) on these pairs: their agreement beyond chance."""
+    num_decided: Count = 0
+    """Pairs in which more people prefer one of the clips."""
+    decided: Estimate | None = None
+    """Share of those in which it prefers the same clip, equal scores counting half; 0.5 is chance."""
 
 
 class PeopleAudit(Record):
@@ -139,15 +145,30 @@ def audit_people(home: Path, files: Sequence[Path], how: Resampling | None = Non
         InputError: a file cannot be used, or they hold different kinds of labels, or answers.
         StoreError: the run folder cannot be read.
     """
-    how, recipe = how or Resampling(), recipe_of(home)
     with Run.view(home) as run:
-        stored = [clip for clip in run.clips.all() if clip.video is not None]
-        prompts = {prompt.key: prompt for prompt in run.prompts.all()}
-        labels = _together([read_label_file(path, {key_name(clip.key) for clip in stored}) for path in files], home)
-        named = {name for item in labels.said for name in item}
-        clips = [clip for clip in stored if key_name(clip.key) in named]
-        scorecard = run.scorecard()
-        others = _others(run, recipe, clips)
+        names = {key_name(clip.key) for clip in run.clips.all() if clip.video is not None}
+        labels = _together([read_label_file(path, names) for path in files], home)
+        return audit_labels(run, recipe_of(home), labels, [path.name for path in files], how)
+
+
+def audit_labels(
+    run: Run, recipe: Recipe, labels: LabelFile, sources: Sequence[str], how: Resampling | None = None
+) -> PeopleAudit:
+    """The same of labels in memory.
+
+    Args:
+        run: an open run.
+        recipe: what it ran.
+        labels: scores or preferences of its clips.
+        sources: names of the files that they are from.
+        how: resamples of the prompts; None for the usual.
+    """
+    how = how or Resampling()
+    prompts = {prompt.key: prompt for prompt in run.prompts.all()}
+    named = {name for item in labels.said for name in item}
+    clips = [clip for clip in run.clips.all() if clip.video is not None and key_name(clip.key) in named]
+    scorecard = run.scorecard()
+    others = _others(run, recipe, clips)
     seen = {
         key_name(clip.key): _Clip(key_name(clip.key), prompts[clip.prompt_key].text, clip.dimension, clip.model)
         for clip in clips
@@ -155,7 +176,7 @@ def audit_people(home: Path, files: Sequence[Path], how: Resampling | None = Non
     models = (scorecard.base_model, scorecard.tuned_model) if scorecard is not None else None
     return PeopleAudit(
         kind="scores" if labels.kind == "scores" else "preferences",
-        files=tuple(path.name for path in files),
+        files=tuple(sources),
         num_raters=len({rater for said in labels.said.values() for rater, _ in said}),
         num_items=len(labels.said),
         raters_agree=_raters_agree(labels, seen, how),
@@ -244,12 +265,11 @@ def _opinion(labels: LabelFile, own: Mapping[str, _Clip], other: _Other, dimensi
             for i, j in labels.said
             if i in scores and j in scores and i in own and j in own
         ]
-    found = pairwise_accuracy(
-        [scores[i] - scores[j] for i, j, _ in pairs],
-        [said for _, _, said in pairs],
-        [own[i].prompt for i, _, _ in pairs],
-        how,
-    )
+    tested, said = [scores[i] - scores[j] for i, j, _ in pairs], [each for _, _, each in pairs]
+    clusters = [own[i].prompt for i, _, _ in pairs]
+    found = pairwise_accuracy(tested, said, clusters, how)
+    decided = [k for k in range(len(pairs)) if abs(said[k]) > TINY]
+    right = [0.5 * (1.0 + np.sign(said[k]) * np.sign(tested[k])) for k in decided]
     return OpinionRow(
         dimension=dimension,
         who=who,
@@ -261,7 +281,19 @@ def _opinion(labels: LabelFile, own: Mapping[str, _Clip], other: _Other, dimensi
         num_ties=found.num_ties,
         accuracy=found.accuracy,
         tie=found.tie,
+        kappa=cohen_kappa(_verdicts(tested, found.tie), _verdicts(said, 0.0), clusters, how),
+        num_decided=len(decided),
+        decided=_mean(right, [clusters[k] for k in decided], how),
     )
+
+
+def _verdicts(differences: Sequence[float], tie: float) -> list[int]:
+    """1 for the first, -1 for the second, 0 for a tie."""
+    return [0 if abs(each) <= tie + TINY else int(np.sign(each)) for each in differences]
+
+
+def _mean(values: Sequence[float], clusters: Sequence[str], how: Resampling) -> Estimate | None:
+    return score_interval(values, clusters, how) if len(set(clusters)) > 1 else None
 
 
 def _pairs(names: Sequence[str], seen: Mapping[str, _Clip]) -> list[tuple[str, str]]:
@@ -293,7 +325,7 @@ def _wins(labels: LabelFile, seen: Mapping[str, _Clip], models: tuple[str, str],
             num_won=sum(each > 0.5 + TINY for each in p),
             num_tied=sum(abs(each - 0.5) <= TINY for each in p),
             num_lost=sum(each < 0.5 - TINY for each in p),
-            win_rate=score_interval(p, clusters, how) if len(set(clusters)) > 1 else None,
+            win_rate=_mean(p, clusters, how),
         )
 
 
@@ -316,4 +348,4 @@ def _raters_agree(labels: LabelFile, seen: Mapping[str, _Clip], how: Resampling)
         for i, j in _pairs(sorted(one.keys() & other.keys()), seen):
             agreed.append(float(np.sign(one[i] - one[j]) == np.sign(other[i] - other[j])))
             clusters.append(seen[i].prompt)
-    return score_interval(agreed, clusters, how) if len(set(clusters)) > 1 else None
+    return _mean(agreed, clusters, how)

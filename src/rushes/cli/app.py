@@ -22,9 +22,11 @@ from rushes.cli.options import (
     SetOption,
     taking,
 )
+from rushes.cli.sample import SampleOptions, show_samples
 from rushes.cli.show import say
 from rushes.cli.view import ViewOptions
 from rushes.cli.view import view as show_studio
+from rushes.cli.vote import vote
 
 if TYPE_CHECKING:
     from rushes.plan.prices import Prices
@@ -41,6 +43,7 @@ app = typer.Typer(
 app.add_typer(judge, name="judge")
 app.add_typer(export, name="export")
 app.add_typer(data, name="data")
+app.add_typer(vote, name="vote")
 
 
 def _add_packages() -> None:
@@ -177,6 +180,13 @@ def compare(
     from rushes.cli.compare import show_comparison
 
     show_comparison(before, after, as_json=as_json)
+
+
+@app.command()
+@taking(SampleOptions)
+def sample(options: SampleOptions) -> None:
+    """Clips of any prompt, base beside tuned. Kept in the run; its stages never read them."""
+    show_samples(options)
 
 
 @app.command()

@@ -20,6 +20,10 @@ _MONEY: Final = (
     "What was spent on a server cannot be made again. With --heal a damaged line counts as an unknown amount and is "
     "kept in cost-*.damaged; max_cost_usd then limits only what is known. Compare it with the server's own bill."
 )
+_PEOPLE: Final = (
+    "What people said cannot be made again. With --heal a damaged file is kept with .damaged behind its name and no "
+    "longer counted: ask the rater for the saved file, or to vote again."
+)
 
 
 def show_health(home: Path, *, heal: bool, as_json: bool) -> bool:
@@ -61,10 +65,12 @@ def _show(home: Path, found: Sequence[Finding], health: Health, *, is_left: bool
     say(f"to make again: {cost_text(found, each_s)}")
     if any(each.is_money for each in found):
         say(_MONEY)
+    if any(each.is_of_people for each in found):
+        say(_PEOPLE)
     heal, _, again = heal_command(str(home)).partition(" && ")
     if is_left:
         say(f"next: {heal} && {again}")
-    elif all(each.is_money for each in found):
+    elif all(each.is_set_aside for each in found):
         say("set aside; nothing has to be made again")
     else:
         if not (home / "recipe.yaml").exists():
@@ -82,7 +88,7 @@ def cost_text(found: Sequence[Finding], seconds_each: Mapping[str, float]) -> st
         return "every record that cannot be read; its number is unknown before --heal"
     if any(each.place == "done" for each in found):
         return "the records that are lost"
-    if all(each.is_money for each in found):
+    if all(each.is_set_aside for each in found):
         return "nothing"
     if not number:
         return "only files that follow from the records"

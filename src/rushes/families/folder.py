@@ -215,6 +215,10 @@ def word_level_vocabulary(base: BaseModelSpec) -> frozenset[str] | None:
     return frozenset(word for word in model["vocab"] if not word.startswith("<"))
 
 
+BASE_FINGERPRINT: Final = "base_fingerprint"
+"""Name in a run's `meta` of the fingerprint that its base model had when it began."""
+
+
 def fingerprint_of(base: BaseModelSpec) -> str | None:
     """Hash of every file of a model that affects its clips, computed without loading the model.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rushes.families.folder import fingerprint_of
+from rushes.families.weights import blend
 from rushes.recipe.base import BaseModelSpec, ShapeSpec
 from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import BlobRef, Checkpoint
@@ -28,6 +30,11 @@ class Model:
     """Fingerprint of the base's files, or key of the checkpoint."""
     weights: BlobRef | None
     """The checkpoint's weights; None for the base."""
+    strength: float = 1.0
+    """How much of the difference from the base counts: 0 is the base, 1 the checkpoint, more exaggerates it. For
+    low-rank adapters this is the scale of the adapter."""
+    file: Path | None = None
+    """A file outside the run with the weights, or with a low-rank adapter; None where `weights` has them."""
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Model:
@@ -98,7 +105,18 @@ class Models:
 
     def weights(self, model: Model) -> dict[str, Tensor]:
         """A model's weights, float32, in main memory; not to be changed."""
-        return self._base_weights if model.weights is None else self._blobs.read_tensors(model.weights)
+        base = self._base_weights
+        if model.file is not None:
+            from rushes.families.outside import read_weights
+
+            after = read_weights(model.file, base, self.family.pipeline)
+        elif model.weights is not None:
+            after = self._blobs.read_tensors(model.weights)
+        else:
+            return base
+        if model.strength == 1.0:
+            return after
+        return {name: blend(value, after[name], model.strength) for name, value in base.items()}
 
     def with_weights(self, model: Model, texts: Sequence[str] = ()) -> Family:
         """The pipeline with a model's weights in it; text encoder and autoencoder are the base's.
@@ -112,8 +130,8 @@ class Models:
         if texts and self._runtime.free_text_encoder:
             family.keep_texts(texts)
             family.drop_text_encoder()
-        base = self._base_weights  # copied before anything overwrites them
+        _ = self._base_weights  # copied before anything overwrites them
         if self._loaded != model.name:
-            family.load_weights(base if model.weights is None else self._blobs.read_tensors(model.weights))
+            family.load_weights(self.weights(model))
             self._loaded = model.name
         return family

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from rushes.errors import RecipeChanged
-from rushes.families.folder import fingerprint_of
+from rushes.families.folder import BASE_FINGERPRINT, fingerprint_of
 from rushes.recipe.recipe import Recipe
 from rushes.store.run import Run
-
-_BASE: Final = "base_fingerprint"
-"""Key under which the run stores the fingerprint of its base model."""
 
 
 def check_base(recipe: Recipe, run: Run, *, allow_change: bool) -> None:
@@ -21,7 +16,7 @@ def check_base(recipe: Recipe, run: Run, *, allow_change: bool) -> None:
     Raises:
         RecipeChanged: they differ, and `allow_change` is False.
     """
-    found, before = fingerprint_of(recipe.base), run.database.meta(_BASE)
+    found, before = fingerprint_of(recipe.base), run.database.meta(BASE_FINGERPRINT)
     if found is None or found == before:
         return
     if before is not None and not allow_change:
@@ -33,4 +28,4 @@ def check_base(recipe: Recipe, run: Run, *, allow_change: bool) -> None:
         )
     if before is not None:
         run.reopen_work()
-    run.database.set_meta(_BASE, found)
+    run.database.set_meta(BASE_FINGERPRINT, found)

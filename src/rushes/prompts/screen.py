@@ -158,12 +158,22 @@ def reader_of(spec: PromptsSpec) -> PromptReader:
 # ---------------------------------------------------------------------------------------------- the tests
 
 
+def unreadable(text: str, reads: Reads) -> str | None:
+    """Why a model cannot read a text as it stands: words that it does not know, or more tokens than it takes."""
+    found = _unknown_word(text, reads.vocabulary) or _too_many_tokens(text, reads)
+    return None if found is None else found[1]
+
+
 def _too_long(text: str, spec: ScreenSpec, reads: Reads) -> tuple[str, str] | None:
     num_words = len(text.split())
     if num_words > spec.max_words:
         return "too_long", f"{num_words} words, at most {spec.max_words} are read"
     if len(text) > spec.max_words * _LONGEST_WORD:
         return "too_long", f"{len(text)} characters, at most {spec.max_words * _LONGEST_WORD} are read"
+    return _too_many_tokens(text, reads)
+
+
+def _too_many_tokens(text: str, reads: Reads) -> tuple[str, str] | None:
     if reads.max_tokens is None or reads.count_tokens is None:
         return None
     if (num_tokens := reads.count_tokens(text)) > reads.max_tokens:

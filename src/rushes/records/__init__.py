@@ -39,6 +39,7 @@ from rushes.records.expensive import (
 )
 from rushes.records.feedback import Rating, Scale, Vote
 from rushes.records.sample import UNSTATED, Sample, Stated
+from rushes.records.sampled import SampledClip
 from rushes.records.stated import AccuracyRow, Column, ObjectiveNeeds, OldPolicy
 from rushes.records.watched import WatchedPrompt, WatchPoint, WatchSet
 
@@ -76,6 +77,7 @@ __all__ = [
     "Rejection",
     "RunHeader",
     "Sample",
+    "SampledClip",
     "SamplerSettings",
     "Scale",
     "Score",

@@ -159,3 +159,57 @@ def _fleiss(sums_S: F64) -> F64:
     chance = (share_J**2).sum(-1)
     agreed = sums_S[..., 1] / sums_S[..., 0]
     return np.where(chance < 1 - TINY, (agreed - chance) / (1 - chance), np.nan)
+
+
+def krippendorff_alpha(counts_NJ: F64, clusters: Sequence[str], how: Resampling) -> Estimate | None:
+    """Agreement of several people beyond chance, every vote counting the same; 1 is perfect, 0 is chance.
+
+    Krippendorff 2004, "Content Analysis", chapter 11, for nominal answers: 1 - D_o / D_e, D_o the share of pairs of
+    votes on one item that differ, each item's pairs weighted by 1 / (its votes - 1), D_e that of pairs of all votes.
+    Items may have different numbers of votes; those with one are left out. Unlike Fleiss' kappa, items with more votes
+    count more, and chance is corrected for few votes. None with fewer than two clusters, or where all say the same.
+
+    Args:
+        counts_NJ: how many people gave each answer to each item.
+        clusters: what each item belongs to: its prompt.
+        how: resamples, seed, confidence.
+    """
+    several = counts_NJ.sum(1) >= 2
+    counts_NJ = counts_NJ[several]
+    num_N = counts_NJ.sum(1)
+    differing_N = (num_N**2 - (counts_NJ**2).sum(1)) / (num_N - 1)
+    kept = [cluster for cluster, is_kept in zip(clusters, several, strict=True) if is_kept]
+    return estimate(np.column_stack([differing_N, counts_NJ]), kept, _alpha, how) if kept else None
+
+
+def _alpha(sums_S: F64) -> F64:
+    votes_J = sums_S[..., 1:]
+    num = votes_J.sum(-1)
+    expected = num**2 - (votes_J**2).sum(-1)
+    return np.where(expected > TINY, 1 - (num - 1) * sums_S[..., 0] / np.where(expected > TINY, expected, 1.0), np.nan)
+
+
+def cohen_kappa(a: Sequence[int], b: Sequence[int], clusters: Sequence[str], how: Resampling) -> Estimate | None:
+    """Agreement of two opinions on the same items beyond chance, with its interval; 1 is perfect, 0 is chance.
+
+    Cohen 1960, "A coefficient of agreement for nominal scales": (P_o - P_e) / (1 - P_e), P_e the agreement that the two
+    shares of answers give by chance. None with fewer than two clusters, or where both always say the same.
+
+    Args:
+        a, b: the answer of each to each item: whole numbers.
+        clusters: what each item belongs to: its prompt.
+        how: resamples, seed, confidence.
+    """
+    if not len(a):
+        return None
+    answers = sorted({*a, *b})
+    of_a, of_b = (np.equal.outer(np.asarray(each), answers).astype(float) for each in (a, b))
+    terms_NS = np.column_stack([np.ones(len(a)), (of_a * of_b).sum(1), of_a, of_b])
+    return estimate(terms_NS, clusters, _cohen, how)
+
+
+def _cohen(sums_S: F64) -> F64:
+    num, agreed = sums_S[..., 0], sums_S[..., 1] / sums_S[..., 0]
+    of_a, of_b = np.split(sums_S[..., 2:] / num[..., None], 2, axis=-1)
+    chance = (of_a * of_b).sum(-1)
+    return np.where(chance < 1 - TINY, (agreed - chance) / (1 - chance), np.nan)

@@ -36,6 +36,8 @@ DATABASE: Final = "records.sqlite"
 DONE: Final = "done"
 MISSING: Final = "missing"
 """The reason of a finding whose file is not there."""
+_VOTES: Final = "votes/"
+"""Where what people said is."""
 _REPLY: Final = ("text", "is_cut", "first_token")
 """What a stored reply of a language model holds."""
 
@@ -54,6 +56,16 @@ class Finding:
     """The row, if it is one."""
     is_money: bool = False
     """It is of a ledger of what servers cost: nothing can make that again."""
+
+    @property
+    def is_of_people(self) -> bool:
+        """It is of what people said: no run makes that again, so it is set aside and never dropped."""
+        return self.place.startswith(_VOTES)
+
+    @property
+    def is_set_aside(self) -> bool:
+        """No run makes it again: it is kept, and no longer counted."""
+        return self.is_money or self.is_of_people
 
 
 @dataclass(frozen=True)
@@ -124,6 +136,9 @@ def mend(home: Path, findings: Sequence[Finding]) -> None:
                 set_aside(home / each.place)
             elif each.place == DATABASE:
                 _mend_database(home / DATABASE)
+            elif each.is_of_people:
+                with explained(home / each.place):
+                    (home / each.place).replace(home / f"{each.place}.damaged")
             elif each.row is None:
                 _drop_records(home, each.records)
                 remove(home / each.place)
@@ -134,7 +149,7 @@ def mend(home: Path, findings: Sequence[Finding]) -> None:
             database.drop_rows(rows)
             database.close()
         restore_recipe(home)
-        if not all(each.is_money for each in findings):
+        if not all(each.is_set_aside for each in findings):
             reopen(home)
     finally:
         lock.release()
@@ -157,6 +172,8 @@ def _files(home: Path) -> Iterator[Path]:
         RECIPE,
         "derived/*.json",
         "audit/audit.json",
+        "votes/*/*.json",
+        "votes/*/replies/*.json",
         "llm/*/*/*.json",
         f"scratch/*/*{MANIFEST}",
     ):

@@ -118,7 +118,7 @@ class Tally(Generic[P, R]):
                 records.append(result)
         seconds = 0.0 if isinstance(outcome, Failed) else outcome.seconds
         cost = CostEntry(stage=self.table.name, seconds=seconds, num_items=len(records), device=self.place.device)
-        self.table.land(records, cost=cost if seconds else None)
+        self.table.land(records, cost=cost if seconds and self.place.is_counted else None)
         self.missing -= {record.key for record in records}
         left = [piece.key for piece, each in zip(chunk, results, strict=True) if isinstance(each, Failed) and each.ends]
         if records and left:

@@ -45,6 +45,8 @@ class Place:
     """The run's event log; failures and the start and end of the stage are written there."""
     shortfall: Shortfall = field(default_factory=Shortfall)
     """Takes note of what stayed failed."""
+    is_counted: bool = True
+    """False leaves the time out of the run's ledger: what is made beside a run is none of its cost."""
 
 
 @dataclass(frozen=True)

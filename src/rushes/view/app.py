@@ -19,10 +19,10 @@ from starlette.staticfiles import StaticFiles
 from rushes.errors import UserError
 from rushes.view import live
 from rushes.view.guard import Guard, Rules
-from rushes.view.pages import clip, clips, compare, pairs, prompts, run, runs
+from rushes.view.pages import clip, clips, compare, generate, pairs, prompts, run, runs, vote
 from rushes.view.studio import Studio, Tab
 
-PAGES: Final[tuple[ModuleType, ...]] = (runs, run, prompts, clips, clip, pairs, compare)
+PAGES: Final[tuple[ModuleType, ...]] = (runs, run, prompts, clips, clip, pairs, compare, generate, vote)
 """Modules with `routes(studio)`; one with a `TAB` stands in the navigation of every run, in this order."""
 
 
@@ -37,11 +37,13 @@ def make_app(studio: Studio, rules: Rules) -> Starlette:
     studio = dataclasses.replace(studio, tabs=tabs)
     found = [route for page in (*PAGES, live) for route in page.routes(studio)]
     static = StaticFiles(directory=str(files("rushes.view").joinpath("static")))
-    return Starlette(
+    app = Starlette(
         routes=[*found, Mount("/static", static)],
         middleware=[Middleware(Guard, rules=rules)],
         exception_handlers=_handlers(studio),
     )
+    app.state.studio = studio
+    return app
 
 
 def _handlers(studio: Studio) -> dict[Any, Callable[[Request, Exception], Response]]:

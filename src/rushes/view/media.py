@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from rushes.records import BlobRef, Clip
+from rushes.records import BlobRef, Clip, SampledClip
 from rushes.store.run import Run
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Media:
         self._lock = threading.Lock()
         self._sizes: dict[Path, int] = {}
 
-    def video(self, run: Run, clip: Clip, size: Size) -> Path:
+    def video(self, run: Run, clip: Clip | SampledClip, size: Size) -> Path:
         """An mp4 of H.264 in yuv420p.
 
         Raises:
@@ -44,7 +44,7 @@ class Media:
         """
         return self._made(clip.frames, f"{clip.fps:g}-{size}.mp4", lambda: _encoded(run, clip, size))
 
-    def still(self, run: Run, clip: Clip) -> Path:
+    def still(self, run: Run, clip: Clip | SampledClip) -> Path:
         """The first frame, small, as WebP; raises as `video`."""
         return self._made(clip.frames, "still.webp", lambda: _webp(_sized(_first(run, clip), "small")[0]))
 
@@ -69,7 +69,7 @@ class Media:
             oldest.unlink(missing_ok=True)
 
 
-def _first(run: Run, clip: Clip) -> Frames:
+def _first(run: Run, clip: Clip | SampledClip) -> Frames:
     """The first frame alone, shape 1, H, W, 3; of a video file no more is decoded."""
     import numpy as np
 
@@ -84,7 +84,7 @@ def _first(run: Run, clip: Clip) -> Frames:
     raise AssertionError("a stored video has a frame")
 
 
-def _encoded(run: Run, clip: Clip, size: Size) -> bytes:
+def _encoded(run: Run, clip: Clip | SampledClip, size: Size) -> bytes:
     import numpy as np
 
     from rushes.store.video import Coding, encode_video

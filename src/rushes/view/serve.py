@@ -104,7 +104,7 @@ def serve(studio: Studio, place: Place, say: Callable[[str], None]) -> None:
             proxy_headers=False,
         )
         say(link(rules))
-        with contextlib.closing(studio.desk):
+        with contextlib.closing(studio):
             Server(config).run(sockets=[server_socket])
 
 

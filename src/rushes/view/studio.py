@@ -20,6 +20,7 @@ from rushes.plain import safe
 from rushes.store.run import Run
 from rushes.view.desk import Desk
 from rushes.view.files import Kept
+from rushes.view.jobs import Queue
 from rushes.view.shelf import Shelf
 
 
@@ -55,6 +56,13 @@ class Studio:
     """Set when the server ends: streams end then too, instead of being cut off."""
     desk: Desk = field(default_factory=Desk)
     """Indexes, videos and stills, in a temporary folder."""
+    queue: Queue = field(default_factory=Queue)
+    """Samples that were asked for."""
+
+    def close(self) -> None:
+        """End what works for the server, and delete what it made for itself."""
+        self.queue.close()
+        self.desk.close()
 
     def home(self, request: Request) -> Path:
         """The run folder that the address names.

@@ -9,7 +9,14 @@ import pytest
 from scipy.special import ndtr, stdtrit
 from scipy.stats import spearmanr
 
-from rushes.statistics.opinions import fleiss_kappa, pairs_of, pairwise_accuracy, spearman
+from rushes.statistics.opinions import (
+    cohen_kappa,
+    fleiss_kappa,
+    krippendorff_alpha,
+    pairs_of,
+    pairwise_accuracy,
+    spearman,
+)
 from rushes.statistics.resampling import Resampling
 
 HOW = Resampling(num_resamples=200, seed=5)
@@ -112,3 +119,49 @@ def test_fleiss_kappa_of_two_people_on_some_items_and_three_on_others() -> None:
     found = fleiss_kappa(counts, list("abcde"), HOW)
     assert found is not None and found.value == pytest.approx((agreed - chance) / (1 - chance))
     assert fleiss_kappa(np.array([[2.0, 0.0], [3.0, 0.0]]), ["a", "b"], HOW) is None
+
+
+# ---------------------------------------------------------------------------------------------- alpha and kappa
+
+
+def test_krippendorffs_alpha_by_the_coincidences_of_his_own_example() -> None:
+    """The nominal example of Krippendorff 2011, "Computing Krippendorff's alpha-reliability": 0.743 with gaps."""
+    rows = {
+        "A": [1, 2, 3, 3, 2, 1, 4, 1, 2, None, None, None],
+        "B": [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, None, 3],
+        "C": [None, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, None],
+        "D": [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, None],
+    }
+    counts = np.zeros((12, 5))
+    for row in rows.values():
+        for unit, value in enumerate(row):
+            if value is not None:
+                counts[unit, value - 1] += 1
+    found = krippendorff_alpha(counts, [f"p{i}" for i in range(12)], HOW)
+    assert found is not None and found.value == pytest.approx(0.743, abs=5e-4)
+    assert found.low < found.value < found.high
+
+
+def test_alpha_against_all_pairs_of_votes() -> None:
+    rng = np.random.default_rng(5)
+    votes = [list(rng.integers(0, 3, size=n)) for n in (2, 3, 4, 2, 5, 3)]
+    pool = [vote for unit in votes for vote in unit]
+    observed = sum(
+        (a != b) / (len(unit) - 1) for unit in votes for i, a in enumerate(unit) for j, b in enumerate(unit) if i != j
+    ) / len(pool)
+    expected = sum(a != b for i, a in enumerate(pool) for j, b in enumerate(pool) if i != j) / (
+        len(pool) * (len(pool) - 1)
+    )
+    counts = np.array([[unit.count(k) for k in range(3)] for unit in votes], float)
+    found = krippendorff_alpha(counts, list("abcdef"), HOW)
+    assert found is not None and found.value == pytest.approx(1 - observed / expected)
+
+
+def test_cohens_kappa_of_a_table_by_hand() -> None:
+    """20 yes/yes, 5 yes/no, 10 no/yes, 15 no/no: agreement 0.7, chance 0.5, kappa 0.4."""
+    a = [1] * 25 + [0] * 25
+    b = [1] * 20 + [0] * 5 + [1] * 10 + [0] * 15
+    found = cohen_kappa(a, b, [f"p{i}" for i in range(50)], HOW)
+    assert found is not None and found.value == pytest.approx(0.4)
+    assert cohen_kappa([1, 1, 1], [1, 1, 1], list("abc"), HOW) is None, "nothing but one answer: no chance to beat"
+    assert cohen_kappa([], [], [], HOW) is None
