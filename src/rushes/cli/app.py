@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from rushes.cli.audit import judge
 from rushes.cli.data import data
@@ -27,8 +28,28 @@ if TYPE_CHECKING:
     from rushes.plan.prices import Prices
     from rushes.recipe.recipe import Recipe
 
+
+class _Teaching(TyperGroup):
+    """The group of all commands: an option of other training tools (`--lr`) is answered with the setting that it is."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:  # typer's copy of click has its errors in a private module
+            name, where = getattr(error, "option_name", None), getattr(error, "ctx", None)
+            if name is None or where is None or all("--set" not in each.opts for each in where.command.params):
+                raise
+            from rushes.recipe.brought_names import as_option
+
+            if (step := as_option(name)) is not None:
+                error.message = f"No such option: {name}\n  next:     {step}"  # type: ignore[attr-defined]
+                error.possibilities = []  # type: ignore[attr-defined]
+            raise
+
+
 app = typer.Typer(
     name="rushes",
+    cls=_Teaching,
     help="Improve a text-to-video model by automatic feedback on its own clips.",
     no_args_is_help=True,
     add_completion=False,
