@@ -35,6 +35,10 @@ class _Teaching(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            from rushes.cli.main import EXIT_UNREAD
+
+            raise SystemExit(EXIT_UNREAD) from None  # typer ends with 1, which says that something is wrong
         except Exception as error:  # typer's copy of click has its errors in a private module
             name, where = getattr(error, "option_name", None), getattr(error, "ctx", None)
             if name is None or where is None or all("--set" not in each.opts for each in where.command.params):
@@ -52,7 +56,6 @@ app = typer.Typer(
     cls=_Teaching,
     help="Improve a text-to-video model by automatic feedback on its own clips.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -148,11 +151,29 @@ _add_stage("measure", "base and tuned model measured.")
 
 
 @app.command()
-def status(home: HomeArgument, as_json: JsonOption = False) -> None:
-    """Show the progress of a run, even while it runs."""
+def status(
+    home: Annotated[
+        Path | None, typer.Argument(metavar="[HOME]", help="The run folder; without one, all runs in runs/ are listed.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the progress of a run, even while it runs; without a run, list all."""
+    if home is None:
+        from rushes.cli.listing import RUNS, show_runs
+
+        show_runs(RUNS, as_json=as_json)
+        return
     from rushes.cli.overview import show_status
 
     show_status(home, as_json=as_json)
+
+
+@app.command()
+def recipes(as_json: JsonOption = False) -> None:
+    """List the packaged recipes."""
+    from rushes.cli.listing import show_recipes
+
+    show_recipes(as_json=as_json)
 
 
 @app.command()
