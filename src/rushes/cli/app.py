@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from rushes.cli.audit import judge
 from rushes.cli.data import data
@@ -32,11 +33,34 @@ if TYPE_CHECKING:
     from rushes.plan.prices import Prices
     from rushes.recipe.recipe import Recipe
 
+
+class _Teaching(TyperGroup):
+    """The group of all commands: an option of other training tools (`--lr`) is answered with the setting that it is."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            from rushes.cli.main import EXIT_UNREAD
+
+            raise SystemExit(EXIT_UNREAD) from None  # typer ends with 1, which says that something is wrong
+        except Exception as error:  # typer's copy of click has its errors in a private module
+            name, where = getattr(error, "option_name", None), getattr(error, "ctx", None)
+            if name is None or where is None or all("--set" not in each.opts for each in where.command.params):
+                raise
+            from rushes.recipe.brought_names import as_option
+
+            if (step := as_option(name)) is not None:
+                error.message = f"No such option: {name}\n  next:     {step}"  # type: ignore[attr-defined]
+                error.possibilities = []  # type: ignore[attr-defined]
+            raise
+
+
 app = typer.Typer(
     name="rushes",
+    cls=_Teaching,
     help="Improve a text-to-video model by automatic feedback on its own clips.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -133,11 +157,29 @@ _add_stage("measure", "base and tuned model measured.")
 
 
 @app.command()
-def status(home: HomeArgument, as_json: JsonOption = False) -> None:
-    """Show the progress of a run, even while it runs."""
+def status(
+    home: Annotated[
+        Path | None, typer.Argument(metavar="[HOME]", help="The run folder; without one, all runs in runs/ are listed.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the progress of a run, even while it runs; without a run, list all."""
+    if home is None:
+        from rushes.cli.listing import RUNS, show_runs
+
+        show_runs(RUNS, as_json=as_json)
+        return
     from rushes.cli.overview import show_status
 
     show_status(home, as_json=as_json)
+
+
+@app.command()
+def recipes(as_json: JsonOption = False) -> None:
+    """List the packaged recipes."""
+    from rushes.cli.listing import show_recipes
+
+    show_recipes(as_json=as_json)
 
 
 @app.command()

@@ -16,6 +16,8 @@ EXIT_USER_ERROR: Final = 2
 """Exit code for errors that the user can fix, wrong options and arguments included."""
 EXIT_STOPPED: Final = 130
 """Exit code after Ctrl-C, as shells expect."""
+EXIT_UNREAD: Final = 141
+"""Exit code where the output is read no further (`| head`): what shells report of a program that a broken pipe ends."""
 
 _STOPPED: Final = "stopped after the current item; run the same command to resume"
 
@@ -24,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `rushes` with `arguments` (default: those of the process).
 
     Returns:
-        Exit code: 0 done; 2 an error that the user can fix; 130 stopped by Ctrl-C; 1 `doctor` found something
-        missing, or `check` found damage.
+        Exit code: 0 done; 2 an error that the user can fix; 130 stopped by Ctrl-C; 141 nobody reads the output any
+        more; 1 `doctor` found something missing, or `check` found damage.
 
     Raises:
         Exception: a bug; Python shows its traceback.
@@ -35,6 +37,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # What a server or a file said can stand in either.
     warnings.formatwarning = _as_a_line
     sys.excepthook = lambda *error: print(safe("".join(traceback.format_exception(*error))), end="", file=sys.stderr)
+    try:
+        code = _code_of(arguments)
+        # Here, since Python would write what is left when nobody can tell any more that it is not read.
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _write_no_more()
+        return EXIT_UNREAD
+    return code
+
+
+def _code_of(arguments: Sequence[str] | None) -> int:
+    """Run a command; its exit code."""
     try:
         # Here, since loading takes a moment in which Ctrl-C may come.
         from typer.main import get_command
@@ -61,6 +76,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         show_user_error(error)
         return EXIT_USER_ERROR
     return 0
+
+
+def _write_no_more() -> None:
+    """Send the rest of the output nowhere: Python writes it when it ends, and would say that it cannot."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _as_a_line(

@@ -10,8 +10,20 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+
+def _recipes() -> list[str]:
+    from rushes.cli.listing import recipe_names
+
+    return recipe_names()
+
+
 RecipeArgument = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="A YAML file, or a packaged recipe: sandbox, wan2.1-1.3b.")
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A YAML file, or a packaged recipe (rushes recipes lists them): sandbox, wan2.1-1.3b.",
+        autocompletion=_recipes,
+    ),
 ]
 HomeArgument = Annotated[Path, typer.Argument(metavar="HOME", help="The run folder.")]
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Run folder; default: runs/<name of the recipe>.")]

@@ -43,7 +43,13 @@ def console() -> Console:
     """Standard output; wide enough for tables if it is not a terminal, since a pipe has no width."""
     from rich.console import Console
 
-    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=_PLAIN_WIDTH)
+    class Read(Console):
+        """As rich's, but whoever runs the command decides what follows when nobody reads any more."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Read(highlight=False) if sys.stdout.isatty() else Read(highlight=False, width=_PLAIN_WIDTH)
 
 
 def say(text: str, file: TextIO | None = None) -> None:

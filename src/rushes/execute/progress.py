@@ -32,6 +32,8 @@ class ProgressUpdate:
     """Seconds since this call began."""
     problem: str = ""
     """Why an item failed, on one line; empty if none did."""
+    note: str = ""
+    """What the last item gave: a loss, a mean score; empty where there is nothing to say."""
 
     @property
     def is_last(self) -> bool:
@@ -70,6 +72,8 @@ def progress_line(update: ProgressUpdate) -> str:
     words.append(duration_text(update.elapsed_s))
     if update.left_s is not None and not update.is_last:
         words.append(f"{duration_text(update.left_s)} left")
+    if update.note:
+        words.append(update.note)
     if update.num_failed and update.problem:
         words.append(update.problem)
     return ", ".join(words)
@@ -132,7 +136,7 @@ class ProgressDisplay:
             task = self._tasks[update.stage] = self._bars.add_task(update.stage, total=update.num_total, note="")
         left = "" if update.left_s is None or update.is_last else f"{duration_text(update.left_s)} left"
         failed = f"{update.num_failed} failed" if update.num_failed else ""
-        note = ", ".join(word for word in (failed, left) if word)
+        note = ", ".join(word for word in (failed, left, update.note) if word)
         self._bars.update(task, total=update.num_total, completed=update.num_done, note=note)
         if update.is_last:
             self._bars.stop_task(task)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from rushes.errors import RecipeError, nearest
+from rushes.recipe.brought_names import done_here_by, settings_for
 from rushes.recipe.no_keys import without_keys
 from rushes.recipe.schema import Setting, all_settings, find, kind_of, models_in
 from rushes.recipe.yaml_reader import Document, KeyPath, dotted, read_value, shown
@@ -138,8 +139,10 @@ def _unknown(path: KeyPath, place: str, above: Setting | None, root: type[BaseMo
     word = str(path[-1])
     models = [] if above is None else models_in(above.annotation)
     names = list(dict.fromkeys(name for model in models for name in model.model_fields))
-    meant = nearest(word, names)
-    near = _elsewhere(word, root) if meant is None else [(*path[:-1], meant)]
+    near = _meant(word, path[:-1], names, root)
+    instead = done_here_by(word)
+    if not near and instead is not None:
+        return _Problem(path, place, f"unknown setting {dotted(path)}", next_step=instead)
     if path in near:
         kind = next((kind for model in models if (kind := kind_of(model)) is not None), "this one")
         expected = f"with kind: {kind}, one of {', '.join(names)}"
@@ -153,6 +156,24 @@ def _unknown(path: KeyPath, place: str, above: Setting | None, root: type[BaseMo
         step = "see every setting with: rushes init -"
     # Without its value: nobody knows what an unknown setting holds, a key perhaps.
     return _Problem(path, place, f"unknown setting {dotted(path)}", expected, next_step=step)
+
+
+def _meant(word: str, above: KeyPath, names: Sequence[str], root: type[BaseModel]) -> list[KeyPath]:
+    """The settings that an unknown one may mean: another tool's name for it, a misspelt one, or one of another section.
+
+    Args:
+        word: its name.
+        above: the section in which it was written.
+        names: the settings of that section.
+        root: the model of the whole recipe.
+    """
+    brought = settings_for(word, above)
+    here = nearest(word, names)
+    if here is not None and all(path[:-1] != above for path in brought):
+        return [(*above, here)]
+    if brought or done_here_by(word) is not None:
+        return brought
+    return _elsewhere(word, root)
 
 
 def _kind_with(word: str, path: KeyPath, root: type[BaseModel]) -> str:

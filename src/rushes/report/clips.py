@@ -22,6 +22,11 @@ TARGET_PX: Final = 256
 """Tiny clips are enlarged to about this many pixels, by an integer factor, so that pixels stay sharp."""
 MAX_PX: Final = 512
 """Large clips are reduced to this many pixels on their longer side; the run keeps the full size."""
+SIZES_PX: Final = (MAX_PX, 384, 288, 208)
+"""The longer sides that are tried in turn, until a clip keeps to `MAX_BYTES`."""
+MAX_BYTES: Final = 300_000
+"""Budget of one clip with its stills. A page has up to three pairs of each focus dimension."""
+_QUALITY: Final = 80
 NUM_STILLS: Final = 5
 """Frames of the strip under a clip."""
 
@@ -33,7 +38,7 @@ class EmbeddedClip:
     video_uri: str
     """`data:video/mp4;base64,...`."""
     poster_uri: str
-    """First frame, `data:image/png;base64,...`."""
+    """First frame, `data:image/webp;base64,...`."""
     strip_uri: str
     """A few evenly spaced frames side by side, including the first and the last."""
     width_px: int
@@ -43,14 +48,27 @@ class EmbeddedClip:
     is_pixelated: bool
     """True if the video was enlarged: stills should be enlarged without smoothing as well."""
 
+    @property
+    def num_bytes(self) -> int:
+        """What it takes of the page."""
+        return len(self.video_uri) + len(self.poster_uri) + len(self.strip_uri)
+
 
 def embed(video: Video) -> EmbeddedClip:
-    """Encode a clip for a page.
+    """Encode a clip for a page, as large as its budget allows.
 
     Args:
         video: frames of any size.
     """
-    small = reduced(video.frames_THWC, MAX_PX)
+    for side in SIZES_PX:
+        found = _at(video, side)
+        if found.num_bytes <= MAX_BYTES:
+            break
+    return found
+
+
+def _at(video: Video, max_px: int) -> EmbeddedClip:
+    small = reduced(video.frames_THWC, max_px)
     height, width = small.shape[1:3]
     scale = max(1, round(TARGET_PX / max(height, width)))
     with TemporaryDirectory(prefix="rushes-") as folder:
@@ -59,8 +77,8 @@ def embed(video: Video) -> EmbeddedClip:
         data = path.read_bytes()
     return EmbeddedClip(
         video_uri=data_uri(data, "video/mp4"),
-        poster_uri=data_uri(png(small[0]), "image/png"),
-        strip_uri=data_uri(png(strip(small)), "image/png"),
+        poster_uri=data_uri(webp(small[0], lossless=scale > 1), "image/webp"),
+        strip_uri=data_uri(webp(strip(small), lossless=scale > 1), "image/webp"),
         width_px=width * scale,
         height_px=height * scale,
         is_pixelated=scale > 1,
@@ -90,12 +108,17 @@ def strip(frames_THWC: Frames, num_stills: int = NUM_STILLS, max_height_px: int 
     return np.concatenate(pieces, axis=1)
 
 
-def png(frame_HWC: Frames) -> bytes:
-    """One picture, RGB or RGBA, as a lossless PNG."""
+def webp(frame_HWC: Frames, *, lossless: bool) -> bytes:
+    """One picture, RGB or RGBA, as WebP, which all browsers of the last years show.
+
+    Args:
+        frame_HWC: its pixels.
+        lossless: True keeps every pixel, for tiny pictures that are shown enlarged.
+    """
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(frame_HWC)).save(file, "PNG", optimize=True)
+    Image.fromarray(np.ascontiguousarray(frame_HWC)).save(file, "WEBP", lossless=lossless, quality=_QUALITY)
     return file.getvalue()
 
 

@@ -13,8 +13,9 @@ from markupsafe import Markup
 from rushes.audit import plot as audit_plot
 from rushes.audit import table as audit_table
 from rushes.display import words
+from rushes.display.curves import meaning
 from rushes.plan import gpus, reference
-from rushes.report import plots, previews, view, watch_plot
+from rushes.report import lenient, plots, previews, view, watch_plot
 from rushes.report.claims import claims, has_few_prompts, verdict_word
 from rushes.report.data import OWNER, Missing, ReportData
 from rushes.report.examples import RULE
@@ -70,13 +71,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.tests["missing"] = lambda value: isinstance(value, Missing)
-    environment.filters |= {name: getattr(words, name) for name in _FILTERS}
+    environment.filters |= {name: getattr(words, name) for name in _FILTERS} | {"meaning": meaning}
     environment.globals |= {
         "audit_plot": audit_plot,
         "audit_table": audit_table,
         "gpus": gpus,
         "has_few_prompts": has_few_prompts,
         "previews": previews,
+        "lenient_judge": lenient.warnings,
         "plots": plots,
         "reference": reference,
         "verdict_word": verdict_word,

@@ -36,8 +36,8 @@ def beside(
     Raises:
         RecipeError: the requested tracker is not installed.
     """
-    previews = Previews(assignment.previews, assignment.log.write)
     tracker = make_tracker(assignment.runtime.tracker, assignment.curves, assignment.name)
+    previews = Previews(assignment.previews, assignment.log.write, shown=tracker.show_preview)
     with contextlib.closing(tracker):
 
         def step_done(progress: Progress) -> None:

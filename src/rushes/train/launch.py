@@ -39,13 +39,13 @@ _ENDED: Final = "training processes did not stop, and were ended: training goes 
 
 
 def train_in_processes(
-    assignment: Assignment, on_step: Callable[[int, float], None], should_stop: Callable[[], bool]
+    assignment: Assignment, on_step: Callable[[int, float, str], None], should_stop: Callable[[], bool]
 ) -> Checkpoint:
     """Train in the number of processes that the assignment sets; the training data is already in the scratch folder.
 
     Args:
         assignment: what to train.
-        on_step: called with the number of steps done and the seconds spent, after every step, in another thread.
+        on_step: called after every step, in another thread, with the steps done, the seconds spent and a note.
         should_stop: called after that, and in between by another thread.
 
     Raises:
@@ -92,7 +92,7 @@ def train_in_processes(
 
 @contextlib.contextmanager
 def _answering(
-    path: Path, on_step: Callable[[int, float], None], should_stop: Callable[[], bool], patience: Patience
+    path: Path, on_step: Callable[[int, float, str], None], should_stop: Callable[[], bool], patience: Patience
 ) -> Iterator[None]:
     """Tell the first process after every step whether to stop, from a thread; without an answer it stops."""
 

@@ -26,7 +26,7 @@ from rushes.train.objective import num_items
 from rushes.train.optimizer import make_optimizer
 from rushes.train.parallel import Parallel, rows_of
 from rushes.train.setup import uncompiled
-from rushes.train.state import Progress, State, Trained, load_state, save_state
+from rushes.train.state import NORM, RATE, Progress, State, Trained, load_state, save_state
 from rushes.train.tally import Tallied, Tally
 from rushes.train.watch import Watched, error_by_sigma, held_out_errors
 
@@ -168,8 +168,9 @@ def _slice(step: Step, rows: slice) -> Step:
 def _update(job: Job, state: State, means: Mapping[str, float], errors: Mapping[str, float]) -> None:
     """One optimiser step, or a counted skip if a loss or gradient is not finite."""
     spec, progress, optimizer = job.spec, state.progress, state.optimizer
+    rate = learning_rate(progress.step, spec)
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate(progress.step, spec)
+        group["lr"] = rate
     norm = float(job.parallel.whole(torch.nn.utils.clip_grad_norm_(state.weights.values(), spec.max_grad_norm)))
     progress.step += 1
     if math.isfinite(norm) and all(math.isfinite(value) for value in means.values()):
@@ -180,7 +181,7 @@ def _update(job: Job, state: State, means: Mapping[str, float], errors: Mapping[
             for name, value in state.weights.items():
                 state.average[name].lerp_(value, 1 - decay)
             _renew(state, objective_needs(spec).old)
-        _note(progress, {**means, **errors})
+        _note(progress, {**means, **errors, RATE: rate, NORM: norm})
     else:
         progress.num_skipped += 1
         progress.num_skipped_in_a_row += 1

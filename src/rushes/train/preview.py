@@ -25,6 +25,7 @@ from rushes.records import SamplerSettings
 from rushes.store.identity import seed_from_key
 from rushes.store.video import write_video
 from rushes.train.network import Network
+from rushes.train.tracker import Preview
 
 MARGIN: Final = 2.0
 """The memory model of sampling may be off by this factor, so that much more must be free."""
@@ -112,6 +113,8 @@ class Previews:
     """Records every clip, and every clip that could not be made, with the reason."""
     free: Callable[[torch.device], int | None] = free_bytes
     """Returns the free memory of a device; replaced in tests."""
+    shown: Callable[[Preview], None] = lambda preview: None
+    """Called with every clip that was made: the tracker's."""
 
     def make(self, network: Network, average: Mapping[str, Tensor], step: int) -> None:
         """Sample the missing clips that are due after `step` steps. It never raises, and changes neither argument.
@@ -155,6 +158,7 @@ class Previews:
             scale = max(1, round(TARGET_PX / max(shape.height_px, shape.width_px)))
             path = order.path(step, index)
             write_video(path, frames, shape.fps, scale=scale)
+            self.shown(Preview(step, index, text, path, frames))
             self._tell("preview", step=step, file=str(path), num_frames=shape.num_frames, prompt=text)
 
     def _affordable(self, family: Family) -> ShapeSpec | None:

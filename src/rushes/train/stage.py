@@ -28,6 +28,7 @@ from rushes.train.judging import asked_identity, judge_order
 from rushes.train.launched import launched
 from rushes.train.lesson import Lesson, curves_in, lesson_key, previews_in, result_key, training_key
 from rushes.train.merge import merged, trained_before, unmerged_of
+from rushes.train.tracker import run_name
 
 if TYPE_CHECKING:
     from rushes.families.family import Family
@@ -207,7 +208,7 @@ def _assignment(context: Context, lesson: Lesson, key: str) -> Assignment:
         log=EventLog(run.log.path.absolute()),
         previews=_preview_order(context, lesson, whole),
         curves=curves_in(run.home, whole).absolute(),
-        name=recipe.name,
+        name=run_name(recipe.name, run.home.absolute()),
     )
 
 
@@ -253,10 +254,10 @@ class _Shown:
 
     def on_step(self, progress: Progress) -> None:
         """A hook of the loop."""
-        self.step_done(progress.step, progress.seconds)
+        self.step_done(progress.step, progress.seconds, progress.note)
 
-    def step_done(self, step: int, seconds: float) -> None:
-        """Show the number of steps done and the seconds spent."""
+    def step_done(self, step: int, seconds: float, note: str = "") -> None:
+        """Show the number of steps done, the seconds spent, and a word about the last one."""
         if self.first is None:
             self.first, self.began_s = step - 1, seconds
         if self.run.on_progress is not None:
@@ -268,5 +269,6 @@ class _Shown:
                     num_done=step,
                     num_failed=0,
                     elapsed_s=seconds - self.began_s,
+                    note=note,
                 )
             )

@@ -18,6 +18,8 @@ from rushes.store.sums import UNSEALED, is_sealed, sealed
 from rushes.train.parallel import ALONE, Parallel
 
 FILE_NAME = "state.safetensors"
+RATE, NORM = "learning_rate", "gradient_norm"
+"""Curves that are no loss: the learning rate, and the gradient's norm before it is cut to `train.max_grad_norm`."""
 
 
 @dataclass
@@ -33,7 +35,15 @@ class Progress:
     seconds: float = 0.0
     """Wall-clock seconds spent."""
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict[str, list[tuple[int, float]]])
-    """(step, value) of every loss term, and of the measurements of `watch`."""
+    """(step, value) of every loss term, of learning rate and gradient norm, and of the measurements of `watch`."""
+
+    @property
+    def note(self) -> str:
+        """The last value of the first loss term, for the progress display: "real_flow 0.182"; empty before step 1."""
+        for name, points in self.curves.items():
+            if points and points[-1][0] == self.step and name not in (RATE, NORM):
+                return f"{name} {points[-1][1]:.3g}"
+        return ""
 
 
 @dataclass(eq=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -14,10 +15,48 @@ from rushes.errors import RecipeError
 from rushes.recipe.runtime import TrackerName
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from rushes.train.state import Progress
 
 PROJECT: Final = "rushes"
 """The project name in trackio and Weights & Biases."""
+WATCH: Final = "watch"
+"""How the folder of a watch ends, which stands beside the one of its training."""
+
+
+_NUM_STILLS: Final = 4
+"""Frames of a preview that TensorBoard shows side by side; its videos need a package of their own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """A clip that was sampled while training runs."""
+
+    step: int
+    """Optimiser steps done."""
+    index: int
+    """Which of the preview prompts, from 0."""
+    text: str
+    """The prompt."""
+    path: Path
+    """Its mp4 file."""
+    frames_THWC: NDArray[np.uint8]
+    """Its pixels, T, H, W, 3, RGB."""
+
+    @property
+    def name(self) -> str:
+        """Its name in trackers, the same at every step."""
+        return f"preview/{self.index + 1}"
+
+    def stills(self) -> NDArray[np.uint8]:
+        """First frame, last frame and two between them, side by side: H, W, 3."""
+        num = len(self.frames_THWC)
+        wanted = {round(part * (num - 1) / (_NUM_STILLS - 1)) for part in range(_NUM_STILLS)}
+        import numpy
+
+        return numpy.concatenate([self.frames_THWC[at] for at in sorted(wanted)], axis=1)
 
 
 class Tracker(Protocol):
@@ -25,6 +64,10 @@ class Tracker(Protocol):
 
     def show(self, progress: Progress) -> None:
         """Show what is new in `progress`."""
+        ...
+
+    def show_preview(self, preview: Preview) -> None:
+        """Show a clip that was sampled while training runs."""
         ...
 
     def close(self) -> None:
@@ -36,6 +79,9 @@ class NoTracker:
     """Shows nothing."""
 
     def show(self, progress: Progress) -> None:
+        """Nothing to do."""
+
+    def show_preview(self, preview: Preview) -> None:
         """Nothing to do."""
 
     def close(self) -> None:
@@ -77,11 +123,21 @@ class TensorBoardTracker:
 
     def show(self, progress: Progress) -> None:
         """Write the new points; when training resumes after a kill, points that will be repeated are purged."""
-        points = self._new.of(progress)
-        if self._writer is None:
-            self._writer = self._make(str(self._folder), purge_step=progress.step if progress.step > 1 else None)
+        points, writer = self._new.of(progress), self._open(progress.step)
         for name, step, value in points:
-            self._writer.add_scalar(name, value, step)
+            writer.add_scalar(name, value, step)
+
+    def show_preview(self, preview: Preview) -> None:
+        """Write four of its frames side by side, and at its first time the prompt."""
+        writer = self._open(preview.step)
+        writer.add_image(preview.name, preview.stills(), preview.step, dataformats="HWC")
+        if preview.step == 0:
+            writer.add_text(preview.name, preview.text, 0)
+
+    def _open(self, step: int) -> Any:
+        if self._writer is None:
+            self._writer = self._make(str(self._folder), purge_step=step if step > 1 else None)
+        return self._writer
 
     def close(self) -> None:
         """Write what is buffered."""
@@ -103,19 +159,38 @@ class ServiceTracker:
 
     def show(self, progress: Progress) -> None:
         """Log the new points, one call per step."""
-        if not self._started:
-            self._module.init(project=PROJECT, resume="allow", **self._options)
-            self._started = True
+        self._start()
         by_step: dict[int, dict[str, float]] = {}
         for name, step, value in self._new.of(progress):
             by_step.setdefault(step, {})[name] = value
         for step, values in by_step.items():
             self._module.log(values, step=step)
 
+    def show_preview(self, preview: Preview) -> None:
+        """Log the clip with its prompt."""
+        self._start()
+        video = self._module.Video(str(preview.path), caption=preview.text, format="mp4")
+        self._module.log({preview.name: video}, step=preview.step)
+
+    def _start(self) -> None:
+        if not self._started:
+            self._module.init(project=PROJECT, resume="allow", **self._options)
+            self._started = True
+
     def close(self) -> None:
         """Finish the run there."""
         if self._started:
             self._module.finish()
+
+
+def run_name(recipe: str, home: Path) -> str:
+    """A run's name in trackers, to be told apart there: "sandbox in runs/seed-2".
+
+    Args:
+        recipe: the recipe's name.
+        home: the run folder.
+    """
+    return f"{recipe} in {home.parent.name}/{home.name}" if home.parent.name else f"{recipe} in {home.name}"
 
 
 def install_tracker(kind: TrackerName) -> str:
@@ -142,8 +217,10 @@ def make_tracker(kind: TrackerName, folder: Path, name: str) -> Tracker:
         module = importlib.import_module(kind)
         if kind == "tensorboard":
             return TensorBoardTracker(folder)
-        named = {"name": f"{name} {folder.name}"}
-        return ServiceTracker(module, {**named, "id": folder.name} if kind == "wandb" else named)
+        if kind == "trackio":  # which finds a run by its name alone
+            return ServiceTracker(module, {"name": f"{name} {folder.name}"})
+        told = f"{name}, {WATCH}" if folder.name.endswith(WATCH) else name
+        return ServiceTracker(module, {"name": told, "id": folder.name})
     except ImportError as error:
         raise RecipeError(
             f"the tracker {kind!r} needs the package {kind}, which is not installed",

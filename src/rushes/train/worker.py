@@ -111,7 +111,7 @@ def _shown(assignment: Assignment, folder: Path) -> Iterator[Hooks]:
             except EOFError:  # the other process failed to show the step, and raises the reason itself
                 return True
 
-        with beside(assignment, lambda progress: talk.send((progress.step, progress.seconds)), should_stop) as hooks:
+        with beside(assignment, lambda now: talk.send((now.step, now.seconds, now.note)), should_stop) as hooks:
             yield hooks
 
 

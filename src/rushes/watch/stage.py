@@ -12,7 +12,7 @@ from rushes.records import Prompt, Sample, WatchSet
 from rushes.train.lesson import curves_in, result_key, training_key
 from rushes.train.merge import drop
 from rushes.train.stage import lesson_of, train
-from rushes.train.tracker import make_tracker
+from rushes.train.tracker import WATCH, make_tracker, run_name
 from rushes.watch.look import WATCH_POINTS, Watch, When
 from rushes.watch.rules import Course, looks
 from rushes.watch.words import Curve, curves, values
@@ -65,8 +65,9 @@ def _shown(context: Context, training: str) -> Iterator[Callable[[Course], None]
     from rushes.train.state import Progress
 
     folder = curves_in(context.run.home, training)
-    kind, name = context.recipe.runtime.train.tracker, context.recipe.name
-    with contextlib.closing(make_tracker(kind, folder.with_name(f"{folder.name}watch"), name)) as tracker:
+    kind = context.recipe.runtime.train.tracker
+    name = run_name(context.recipe.name, context.run.home.absolute())
+    with contextlib.closing(make_tracker(kind, folder.with_name(f"{folder.name}{WATCH}"), name)) as tracker:
 
         def show(course: Course) -> None:
             point, alarms = course.points[-1], course.alarms(len(course.points) - 1)

@@ -7,7 +7,7 @@ import io
 
 import numpy as np
 
-from rushes.report.clips import embed, png, reduced, strip
+from rushes.report.clips import MAX_BYTES, embed, reduced, strip, webp
 from rushes.roles import Video
 
 RNG = np.random.default_rng(3)
@@ -71,4 +71,16 @@ def test_the_strip_shows_first_and_last_frame_with_gaps_to_see_through() -> None
 
 def test_png_is_lossless() -> None:
     frame = RNG.integers(0, 256, (9, 7, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(picture("data:image/png;base64," + base64.b64encode(png(frame)).decode()), frame)
+    np.testing.assert_array_equal(
+        picture("data:image/webp;base64," + base64.b64encode(webp(frame, lossless=True)).decode()), frame
+    )
+
+
+def test_a_clip_is_reduced_until_it_keeps_to_its_budget() -> None:
+    noisy = RNG.integers(0, 256, (12, 480, 832, 3), dtype=np.uint8)
+    found = embed(Video(noisy, 16.0))
+    assert found.num_bytes <= MAX_BYTES or found.width_px == 208
+    assert found.width_px < 512
+    calm = np.full((12, 480, 832, 3), 90, np.uint8)
+    assert embed(Video(calm, 16.0)).width_px == 512
+    assert embed(Video(calm, 16.0)).poster_uri.startswith("data:image/webp;base64,")

@@ -21,13 +21,13 @@ from rushes.train.data import Step, TrainingSet, step_batch
 from rushes.train.hooks import Hooks
 from rushes.train.job import Job
 from rushes.train.live_judge import LiveJudge
-from rushes.train.loop import check_untouched, optimise
+from rushes.train.loop import check_untouched, learning_rate, optimise
 from rushes.train.network import make_network, merged_weights
 from rushes.train.objective import TrainingLoss, Velocity
 from rushes.train.objectives import build_objective
 from rushes.train.realism import weighted_moments
 from rushes.train.setup import Setup, compile_blocks, prepare
-from rushes.train.state import FILE_NAME, Trained
+from rushes.train.state import FILE_NAME, NORM, RATE, Progress, Trained
 from rushes.train.watch import HeldOut
 from tests.support.judges import smooth_order
 from tests.support.tiny_wan import make_tiny_wan
@@ -301,3 +301,20 @@ def test_compiled_blocks_that_round_otherwise_are_no_other_network(
     assert used and trained.progress.step == 1
     with pytest.raises(TrainingError, match="differs from its base"):
         check_untouched(job)
+
+
+def test_curves_hold_the_learning_rate_and_the_norm_before_clipping(
+    wan: Family, data: TrainingSet, tmp_path: Path
+) -> None:
+    spec = SPEC.model_copy(update={"max_grad_norm": 1e-6})
+    curves = _train(wan, data, spec, tmp_path, watch=False).progress.curves
+    assert curves[RATE] == [(step + 1, learning_rate(step, spec)) for step in range(6)]
+    assert curves[RATE][0][1] < curves[RATE][-1][1] == spec.learning_rate
+    assert [step for step, _ in curves[NORM]] == [1, 2, 3, 4, 5, 6]
+    assert all(norm > 1e-6 for _, norm in curves[NORM])
+
+
+def test_the_last_step_in_a_word_is_its_loss() -> None:
+    curves = {"held_out_own": [(0, 1.0)], RATE: [(1, 1e-4)], "weighted_flow": [(0, 9.0), (1, 0.1234)]}
+    assert Progress(step=1, curves=curves).note == "weighted_flow 0.123"
+    assert Progress(step=2, curves=curves).note == ""

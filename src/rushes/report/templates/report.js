@@ -12,7 +12,12 @@
   // Two players drift apart: whenever the left clip starts anew, so does the right one.
   for (const pair of document.querySelectorAll(".sides")) {
     const [left, right] = pair.querySelectorAll("video");
-    if (left && right) left.addEventListener("seeked", () => { right.currentTime = left.currentTime; });
+    if (!left || !right) continue;
+    left.addEventListener("seeked", () => { right.currentTime = left.currentTime; });
+    // One set of controls is enough: what the left player does, the right one does too.
+    left.addEventListener("pause", () => right.pause());
+    left.addEventListener("play", () => right.play().catch(() => {}));
+    left.addEventListener("ratechange", () => { right.playbackRate = left.playbackRate; });
   }
   apply();
 })();
