@@ -25,6 +25,7 @@ from rushes.report.stage import compare
 from rushes.store.done import is_done
 from rushes.store.heal import healing, result
 from rushes.store.run import Run
+from rushes.train.rounds import Round, keep_round, known_round
 from rushes.watch.stage import watched_train
 from rushes.weights.stage import weigh
 
@@ -75,6 +76,10 @@ def improve(
                     written = write(context, focus, prompts, real.captions, number)
                     if until == "prompts":
                         return None
+                    begun = Round(number, model, written, real.clips, watch)
+                    if until is None and (known := known_round(context, begun)) is not None:
+                        model = known
+                        continue
                     clips = generate(context, model, pick(context, model, written, number))
                     if until == "generate":
                         return None
@@ -83,6 +88,7 @@ def improve(
                         return None
                     samples = weigh(context, clips, real.clips, scores, number)
                     model = watched_train(context, samples, model, watch, number)
+                    keep_round(context, begun, model)
                     if until == "train":
                         return None
                 if not recipe.is_measured:

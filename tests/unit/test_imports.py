@@ -55,7 +55,7 @@ KNOWS = {
     "export": "display errors families measure recipe records report store",
     "doctor": "plugins",
     "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store"
-    " watch weights",
+    " train watch weights",
     "cli": "audit doctor errors execute export families findings pipeline plain plan plugins preflight prompts recipe"
     " records report store train watch",
     "__main__": "cli",

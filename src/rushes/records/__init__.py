@@ -38,6 +38,7 @@ from rushes.records.expensive import (
     Unscored,
 )
 from rushes.records.feedback import Rating, Scale, Vote
+from rushes.records.rounds import FinishedRound
 from rushes.records.sample import UNSTATED, Sample, Stated
 from rushes.records.stated import AccuracyRow, Column, ObjectiveNeeds, OldPolicy
 from rushes.records.watched import WatchedPrompt, WatchPoint, WatchSet
@@ -57,6 +58,7 @@ __all__ = [
     "DraftOutcome",
     "DriftRow",
     "Failure",
+    "FinishedRound",
     "Focus",
     "Key",
     "KeyedRecord",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rushes.errors import BlobCorrupt, Damage, FileCorrupt, RecordCorrupt
 from rushes.records import Scorecard
-from rushes.store.blobs import refs_in
+from rushes.store.blobs import NAMES_A_FILE, refs_in
 from rushes.store.files import explained
 from rushes.store.run import Run
 from rushes.store.sums import sum_path
@@ -79,11 +79,12 @@ def reread(run: Run) -> None:
     for row in run.database.damaged_rows():
         table, _, key = row.label.partition("/")
         raise RecordCorrupt(run.home, table, key)
-    bodies = run.database.rows("SELECT body FROM records")
+    bodies = run.database.each("SELECT body FROM records WHERE instr(body, ?)", (NAMES_A_FILE.decode(),))
     refs = dict.fromkeys(ref for (body,) in bodies for ref in refs_in(json.loads(body)))
+    needed_ones = {ref.sha256 for ref in refs}
     needed: list[BlobCorrupt] = []
     for damage in run.blobs.verify_all(refs, written_before=run.opened_at):
-        if not needed and any(ref.sha256 == damage.sha256 for ref in refs):
+        if not needed and damage.sha256 in needed_ones:
             needed.append(damage)
         else:
             heal(run, damage)
