@@ -52,7 +52,7 @@ KNOWS = {
     " store",
     "report": "audit context display errors families feedback judge measure plain plan plugins prompts recipe records"
     " roles statistics store train watch weights",
-    "export": "display errors families measure recipe records report store",
+    "export": "display errors families known_keys measure recipe records report store",
     "doctor": "plugins",
     "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store"
     " train watch weights",

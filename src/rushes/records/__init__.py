@@ -38,7 +38,7 @@ from rushes.records.expensive import (
     Unscored,
 )
 from rushes.records.feedback import Rating, Scale, Vote
-from rushes.records.rounds import FinishedRound
+from rushes.records.rounds import FinishedRound, Removed
 from rushes.records.sample import UNSTATED, Sample, Stated
 from rushes.records.stated import AccuracyRow, Column, ObjectiveNeeds, OldPolicy
 from rushes.records.watched import WatchedPrompt, WatchPoint, WatchSet
@@ -76,6 +76,7 @@ __all__ = [
     "Rating",
     "Record",
     "Rejection",
+    "Removed",
     "RunHeader",
     "Sample",
     "SamplerSettings",

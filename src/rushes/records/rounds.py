@@ -1,4 +1,4 @@
-"""The record of a finished round, so that a run that goes on later need not go through its clips again."""
+"""Records about a run folder itself: a finished round, whose clips need not be read again, and a cleaned-away file."""
 
 from __future__ import annotations
 
@@ -20,3 +20,11 @@ class FinishedRound(KeyedRecord):
     """Its tuned weights."""
     num_records: Count
     """Records of all tables that were stored before this one: with fewer, something of the round may be lost."""
+
+
+class Removed(KeyedRecord):
+    """A stored file that was cleaned away on purpose (`rushes clean`): its hash is the key, and it may be missing.
+
+    Example:
+        Removed(key="5f" * 32)
+    """

@@ -26,6 +26,7 @@ from rushes.store.expenses import PATTERNS, damage_of, set_aside
 from rushes.store.files import explained
 from rushes.store.heal import remove
 from rushes.store.lock import ProcessLock
+from rushes.store.named import removed_files
 from rushes.store.places import EVENTS, LOCK, closes_database, misplaced
 from rushes.store.recipe_copy import RECIPE, kept_recipe, restore_recipe
 from rushes.store.rows import MANIFEST, Rows
@@ -232,7 +233,8 @@ def _of_database(home: Path) -> tuple[int, list[Finding], tuple[CostEntry, ...]]
             elif NAMES_A_FILE in body:
                 refs.update(refs_in(json.loads(body)))
         blobs = Blobs(home / "blobs")
-        damages = blobs.verify_all(refs)
+        removed = removed_files(database)
+        damages = [each for each in blobs.verify_all(refs) if each.reason != MISSING or each.sha256 not in removed]
         named = _naming(database, {damage.sha256 for damage in damages}, bad)
         found += [_of_blob(home, damage, named) for damage in damages]
         return num_rows + sum(1 for _ in blobs.folder.glob("??/*")), found, _costs(database)
