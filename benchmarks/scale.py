@@ -119,7 +119,7 @@ def make(home: Path, num_clips: int) -> None:
                     num_frames=shape.num_frames,
                     fps=shape.fps,
                     seconds=0.5,
-                    video=files[number % NUM_FILES],
+                    video=files[number * NUM_FILES // max(NUM_FILES, num_clips) % NUM_FILES],
                     latents=files[(number + 1) % NUM_FILES],
                 )
                 clips.append(clip)

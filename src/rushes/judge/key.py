@@ -10,7 +10,7 @@ from rushes.plugins import JUDGE, name_of, resolved
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.records import Clip, Prompt
-from rushes.store.identity import WorkKeys, canonical_json, canonical_object, left_out, work_key
+from rushes.store.identity import WorkKeys, canonical_json, canonical_object, canonical_texts, left_out, work_key
 
 
 class AnswerKeys:
@@ -42,7 +42,7 @@ class AnswerKeys:
         parts = {
             **self._judges[dimension, about],
             "text": canonical_json(prompt.text),
-            "questions": canonical_json(asked),
+            "questions": canonical_texts(asked),
         }
         return WorkKeys("answer", canonical_object(parts))
 

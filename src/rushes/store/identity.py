@@ -29,6 +29,7 @@ IDENTITY_VERSION: Final = 2
 _SEED_BITS: Final = 63
 _quoted: Final = json.encoder.encode_basestring_ascii
 """Text in canonical JSON."""
+_encode_sorted: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, sort_keys=True).encode
 _encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
@@ -43,6 +44,11 @@ def canonical_json(value: object) -> str:
         ValueError: NaN or infinity.
     """
     return json.dumps(_plain(value, "value"), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def canonical_texts(value: Sequence[Mapping[str, str]]) -> str:
+    """`canonical_json` of mappings of texts, several times as fast."""
+    return _encode_sorted(value)
 
 
 def content_hash(value: object) -> str:

@@ -44,13 +44,14 @@ class Round:
     """Prompts by which training is watched."""
 
 
-def known_round(context: Context, whole: Round) -> Model | None:
+def known_round(context: Context, whole: Round, until: str | None = None) -> Model | None:
     """The result of a round that is finished, if it is the last one and nothing of it is lost; else None.
 
-    Later rounds train beside the clips of earlier ones, so these are always gone through.
+    Later rounds train beside the clips of earlier ones, so these are always gone through. So is a round in the middle
+    of which the run is to stop: `until` is that stage.
     """
     run = context.run
-    if not _can_be_known(context, whole):
+    if until is not None or not _can_be_known(context, whole):
         return None
     key = _key(context, whole)
     for found in _table(context).get_many([key]).values():
@@ -62,18 +63,21 @@ def known_round(context: Context, whole: Round) -> Model | None:
     return None
 
 
-def keep_round(context: Context, whole: Round, result: Model) -> None:
+def keep_round(context: Context, whole: Round, result: Model) -> Model:
     """Record that a round is finished, if nothing in this session failed.
+
+    Returns:
+        `result`, as it is.
 
     Raises:
         StoreError: disk full or read-only.
     """
     run, table = context.run, _table(context)
-    if not _can_be_known(context, whole) or run.shortfall.words():
-        return
-    key = _key(context, whole)
-    table.drop([key])  # one that no longer counts
-    table.land([FinishedRound(key=key, checkpoint=result.name, num_records=sum(run.database.counts().values()))])
+    if _can_be_known(context, whole) and not run.shortfall.words():
+        key = _key(context, whole)
+        table.drop([key])  # one that no longer counts
+        table.land([FinishedRound(key=key, checkpoint=result.name, num_records=sum(run.database.counts().values()))])
+    return result
 
 
 def _can_be_known(context: Context, whole: Round) -> bool:

@@ -9,8 +9,8 @@ import pytest
 import torch
 import yaml
 
-from rushes.display.words import MINUS, points
 from rushes import known_keys
+from rushes.display.words import MINUS, points
 from rushes.errors import InputError, StoreError
 from rushes.export.base import Base
 from rushes.export.card import md

@@ -26,6 +26,7 @@ from rushes.store.identity import (
     WorkKeys,
     canonical_json,
     canonical_object,
+    canonical_texts,
     content_hash,
     seed_from_key,
     spec_part,
@@ -205,6 +206,11 @@ def test_an_object_can_be_written_out_part_by_part() -> None:
     value = {"b": {"z": 1, "y": None}, "a": "é", "c": [True]}
     parts = {name: canonical_json(each) for name, each in value.items()}
     assert canonical_object(parts) == canonical_json(value)
+
+
+def test_texts_are_written_out_as_everything_else() -> None:
+    value = [{"text": 'é "b"\n', "about": "a"}, {"text": "", "about": "\u2028"}]
+    assert canonical_texts(value) == canonical_json(value)
 
 
 @pytest.mark.parametrize("call", [lambda: WorkKeys("", "{}"), lambda: WorkKeys("clip", "{}").key((), -1)])
