@@ -25,6 +25,7 @@ from rushes.report.stage import compare
 from rushes.store.done import is_done
 from rushes.store.heal import healing, result
 from rushes.store.run import Run
+from rushes.train.rounds import Round, keep_round, known_round
 from rushes.watch.stage import watched_train
 from rushes.weights.stage import weigh
 
@@ -43,15 +44,14 @@ def improve(
 ) -> Scorecard | None:
     """Run a recipe in a run folder. Run it again to resume; on a finished run it does nothing.
 
+    Returns the scorecard; None when `until` stopped the run before there was one, or the recipe measures nothing.
+
     Args:
         recipe, home: what to do, and the run folder, which is created if missing.
         until: one of `STAGES`: stop after that stage; None goes to the end.
         on_progress: called after every finished chunk.
         allow_change: continue in a folder that another recipe made; only what depends on the change is made again.
         check_first: False skips `rushes.preflight.check`, if it was called before or its findings are to be ignored.
-
-    Returns:
-        The scorecard, or None when `until` stopped the run before there was one, or the recipe measures nothing.
 
     Raises:
         UserError: the recipe, an input or the run folder cannot be used, or the base model has changed since then.
@@ -69,12 +69,14 @@ def improve(
                 context = Context(recipe, run)
                 model, prompts = context.base, evaluation(context)
                 focus = diagnose(context, prompts)
-                watch = watched(context, prompts, focus)
-                real = real_material(context, prompts)
+                watch, real = watched(context, prompts, focus), real_material(context, prompts)
                 for number in range(recipe.num_rounds):
                     written = write(context, focus, prompts, real.captions, number)
                     if until == "prompts":
                         return None
+                    if known := known_round(context, begun := Round(number, model, written, real.clips, watch), until):
+                        model = known
+                        break
                     clips = generate(context, model, pick(context, model, written, number))
                     if until == "generate":
                         return None
@@ -82,7 +84,7 @@ def improve(
                     if until == "judge":
                         return None
                     samples = weigh(context, clips, real.clips, scores, number)
-                    model = watched_train(context, samples, model, watch, number)
+                    model = keep_round(context, begun, watched_train(context, samples, model, watch, number))
                     if until == "train":
                         return None
                 if not recipe.is_measured:

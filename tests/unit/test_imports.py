@@ -52,12 +52,12 @@ KNOWS = {
     " store",
     "report": "audit context display errors families feedback judge measure plain plan plugins prompts recipe records"
     " roles statistics store train watch weights",
-    "export": "display errors families measure recipe records report store",
+    "export": "display errors families known_keys measure recipe records report store",
     "sample": "errors execute export families generate prompts recipe records roles store",
     "vote": "audit dimensions display errors judge recipe records report statistics store",
     "view": "display errors judge measure plain plan recipe records report sample statistics store vote watch",
     "doctor": "plugins",
-    "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store"
+    "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store train"
     " watch weights",
     "cli": "audit doctor errors execute export families findings pipeline plain plan plugins preflight prompts recipe"
     " records report sample statistics store train view vote watch",

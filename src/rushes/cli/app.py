@@ -198,6 +198,21 @@ def check(
 
 
 @app.command()
+def clean(
+    home: HomeArgument,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="PART", help="Only this part, by its name; repeatable.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what of a run folder may go, and delete it after a yes. The run stays finished."""
+    from rushes.cli.clean import clean_run
+
+    clean_run(home, only or [], yes=yes, as_json=as_json)
+
+
+@app.command()
 def report(
     home: HomeArgument,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,

@@ -153,7 +153,8 @@ class HubCommand:
         Holding, typer.Option("--as", help="What it holds; auto: an adapter if one was trained, else all weights.")
     ] = Holding.auto
     push_to: Annotated[
-        str | None, typer.Option("--push", metavar="USER/NAME", help="Also upload it, with the key in HF_TOKEN.")
+        str | None,
+        typer.Option("--push", metavar="USER/NAME", help="Also upload it, as whoever is logged in (hf auth login)."),
     ] = None
     public: Annotated[bool, typer.Option("--public", help="Make a new repository public; default: private.")] = False
     licence: Annotated[str | None, typer.Option("--license", help="Licence; default: the base model's.")] = None

@@ -20,19 +20,19 @@ def show_gpu_plan(recipe: Recipe, names: Sequence[str], *, as_json: bool) -> Non
 
     Args:
         recipe: its base must be one of the known real models.
-        names: GPUs; empty for all in the table.
+        names: GPUs; empty for the usual ones.
         as_json: print JSON for programs.
 
     Raises:
         RecipeError: the model or a GPU is unknown, or the budget is too small.
     """
     from rushes.plan.budget import fit
-    from rushes.plan.gpus import GPUS, find_gpu
+    from rushes.plan.gpus import USUAL, find_gpu
     from rushes.plan.models import known_model
     from rushes.plan.plan import plan_on
 
     model = known_model(recipe, otherwise="leave --gpu out: the pace is then taken from earlier runs or a short trial")
-    gpus = [find_gpu(name) for name in names] or list(GPUS)
+    gpus = [find_gpu(name) for name in names or USUAL]
     fitted = fit(recipe)
     plans = {gpu.name: plan_on(fitted.recipe, model, gpu) for gpu in gpus}
     if as_json:

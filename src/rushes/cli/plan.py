@@ -58,11 +58,26 @@ def show_plan(recipe_name: str, overrides: Sequence[str], ways: Ways, *, as_json
 
         show_gpu_plan(recipe, ways.gpus, as_json=as_json)
     else:
-        prices = earlier.prices if trial is None else earlier.prices.or_else(trial(recipe))
+        prices = earlier.prices if trial is None else earlier.prices.or_else(_tried(trial, recipe))
         _show_here(recipe, replace(earlier, prices=prices), as_json=as_json)
     if not as_json:
         _say_requests(recipe)
         show_detectable(recipe)
+
+
+def _tried(trial: Callable[[Recipe], Prices], recipe: Recipe) -> Prices:
+    """The trial, announced: it takes longer than all other commands that only tell something."""
+    from rushes.plan.load import busy_words
+
+    say(
+        "no earlier run tells how fast this recipe is here: a few clips are generated, judged, measured and trained on "
+        "first, which takes half a minute for the sandbox. Without a trial: --no-calibrate",
+        file=sys.stderr,
+    )
+    busy = busy_words()
+    if busy is not None:
+        say(busy, file=sys.stderr)
+    return trial(recipe)
 
 
 def _say_requests(recipe: Recipe) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -19,10 +17,11 @@ from rushes.export.lora import LoraOptions, write_lora
 from rushes.export.lowrank import Fit
 from rushes.export.snippet import PLACE, make_snippet
 from rushes.export.source import Source
+from rushes.known_keys import remember
 from rushes.records import Scorecard
 
 TOKEN: Final = "HF_TOKEN"
-"""Environment variable with the Hub's key; it is read when needed and never stored."""
+"""Environment variable with the Hub's key, for those who did not log in; it is read when needed and never stored."""
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 
@@ -135,13 +134,13 @@ def push(folder: Path, repository: str, *, private: bool, hub: Hub | None = None
         folder: made by `export_hub`.
         repository: `user/name`; created if missing.
         private: whether a new repository is private.
-        hub: the client; None makes one with the key from the environment.
+        hub: the client; None makes one with the key of whoever is logged in.
 
     Returns:
         The repository's address.
 
     Raises:
-        InputError: no key in the environment, or the Hub rejects the upload.
+        InputError: nobody is logged in, or the Hub rejects the upload.
     """
     check_repository(repository)
     token = check_token()
@@ -158,24 +157,29 @@ def push(folder: Path, repository: str, *, private: bool, hub: Hub | None = None
         said = (str(error).strip().splitlines() or [type(error).__name__])[0].replace(token, "***")
         raise InputError(
             f"the upload to the Hub failed: {said}",
-            next_step=f"the folder is complete in {folder}; check the network and that {TOKEN} has write access",
+            next_step=f"the folder is complete in {folder}; check the network and that your login has write access",
         ) from None
     return f"https://huggingface.co/{repository}"
 
 
-def check_token(environment: Mapping[str, str] = os.environ) -> str:
-    """The Hub's key.
+def check_token() -> str:
+    """The Hub's key as its own tools find it: in `HF_TOKEN`, or in the file that `hf auth login` writes.
+
+    From then on it is hidden in everything that is written or printed.
 
     Raises:
-        InputError: it is not in the environment.
+        InputError: nobody is logged in.
     """
-    token = environment.get(TOKEN, "").strip()
+    from huggingface_hub import get_token
+
+    token = (get_token() or "").strip()
     if not token:
         raise InputError(
             "there is no key for the Hub",
-            expected=f"a token with write access, in the environment variable {TOKEN}",
-            next_step=f"create one at https://huggingface.co/settings/tokens, then: export {TOKEN}=...",
+            expected=f"a login with write access: by `hf auth login`, or a token in the environment variable {TOKEN}",
+            next_step=f"log in: hf auth login; or: export {TOKEN}=..., from https://huggingface.co/settings/tokens",
         )
+    remember(TOKEN, token)
     return token
 
 

@@ -10,7 +10,7 @@ from rushes.recipe.generate import StoredAs
 from rushes.records import Clip, Prompt, SamplerSettings
 from rushes.roles import Failed
 from rushes.store.advance import Work
-from rushes.store.identity import seed_from_key, work_key
+from rushes.store.identity import WorkKeys, canonical_json, seed_from_key
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ def takes(prompts: Sequence[Prompt], num_takes: int, how: How) -> list[Work[Take
 
     Prompts with the same `seed_name` share their clips; others have their own.
     """
-    found = []
+    found, part = [], how.key_part()
+    outputs, own = (WorkKeys(kind, canonical_json(part)) for kind in ("output", "clip"))
     for prompt in prompts:
         name = prompt.seed_name or prompt.key
-        made = how.key_part() if prompt.seed_name is None else {**how.key_part(), "seed_name": name}
+        made = own if prompt.seed_name is None else WorkKeys("clip", canonical_json({**part, "seed_name": name}))
         for index in range(num_takes):
-            output = work_key("output", how.key_part(), [name], index)
-            take = Take(prompt, index, seed_from_key(name, "take", index), output)
-            found.append(Work(work_key("clip", made, [prompt], index), take))
+            take = Take(prompt, index, seed_from_key(name, "take", index), outputs.key([name], index))
+            found.append(Work(made.key([prompt.key], index), take))
     return found
 
 

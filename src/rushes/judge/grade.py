@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from rushes.errors import TrainingError
-from rushes.judge.key import answer_keys
+from rushes.judge.key import AnswerKeys
 from rushes.recipe.judge import JudgeSpec
 from rushes.records import Answer, Clip, Outcome, Part, Prompt, Question, Score, Scored, Unscored
 
@@ -25,10 +25,10 @@ def grade(
         spec: the judge, and how answers are aggregated into one score.
     """
     by_key = {answer.key: answer for answer in answers}
-    scores = []
+    scores, keys = [], AnswerKeys(spec)
     for clip in clips:
         prompt = prompts[clip.prompt_key]
-        found = [by_key.get(key) for key in answer_keys(clip, prompt, spec)]
+        found = [by_key.get(key) for key in keys.of(clip, prompt)]
         scores.append(_score(clip, prompt, found, spec))
     return tuple(scores)
 

@@ -10,18 +10,46 @@ from rushes.plugins import JUDGE, name_of, resolved
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.records import Clip, Prompt
-from rushes.store.identity import left_out, work_key
+from rushes.store.identity import WorkKeys, canonical_json, canonical_object, canonical_texts, left_out, work_key
+
+
+class AnswerKeys:
+    """Work keys of answers about many clips: what judge and prompt add to them is written out once."""
+
+    def __init__(self, spec: JudgeSpec) -> None:
+        """For the judges of a recipe."""
+        self._spec = spec
+        self._judges: dict[tuple[str, frozenset[str]], dict[str, str]] = {}
+        self._last: tuple[Prompt, str, WorkKeys] | None = None
+
+    def of(self, clip: Clip, prompt: Prompt) -> list[str]:
+        """Work keys of the answers about `clip`, one for each question of `prompt`, in order.
+
+        All questions of the prompt are part of each: they are asked in one request, so one question can affect the
+        next.
+        """
+        if self._last is None or self._last[0] is not prompt or self._last[1] != clip.dimension:
+            self._last = (prompt, clip.dimension, self._keys(clip.dimension, prompt))
+        keys = self._last[2]
+        return [keys.key([clip.key], index) for index in range(len(prompt.questions))]
+
+    def _keys(self, dimension: str, prompt: Prompt) -> WorkKeys:
+        about = frozenset(question.dimension for question in prompt.questions)
+        if (dimension, about) not in self._judges:
+            judge = judge_identity(self._spec.of(dimension), about)
+            self._judges[dimension, about] = {name: canonical_json(value) for name, value in judge.items()}
+        asked = [question.model_dump(mode="json") for question in prompt.questions]
+        parts = {
+            **self._judges[dimension, about],
+            "text": canonical_json(prompt.text),
+            "questions": canonical_texts(asked),
+        }
+        return WorkKeys("answer", canonical_object(parts))
 
 
 def answer_keys(clip: Clip, prompt: Prompt, spec: JudgeSpec) -> list[str]:
-    """Work keys of the answers about `clip`, one for each question of `prompt`, in order.
-
-    All questions of the prompt are part of each: they are asked in one request, so one question can affect the next.
-    """
-    asked = [question.model_dump(mode="json") for question in prompt.questions]
-    judge = judge_identity(spec.of(clip.dimension), {question.dimension for question in prompt.questions})
-    identity = {**judge, "text": prompt.text, "questions": asked}
-    return [work_key("answer", identity, [clip], index) for index in range(len(asked))]
+    """Work keys of the answers about one clip, see `AnswerKeys`."""
+    return AnswerKeys(spec).of(clip, prompt)
 
 
 def rating_key(clip: Clip, prompt: Prompt, spec: JudgeSpec, scale: Scale) -> str:

@@ -20,7 +20,7 @@ from rushes.feedback import Gives, PreferenceJudge, ScoreJudge, gives
 from rushes.judge.asking import Asking
 from rushes.judge.check import checked
 from rushes.judge.grade import grade
-from rushes.judge.key import answer_keys, judge_name
+from rushes.judge.key import AnswerKeys, judge_name
 from rushes.judge.ratings import asking_for_ratings
 from rushes.judge.vlm import build_vlm_judge
 from rushes.judge.votes import asking_for_votes
@@ -102,11 +102,12 @@ def questions(clips: Sequence[Clip], prompts: Mapping[str, Prompt], spec: JudgeS
         prompts: by key, at least those of `clips`. A prompt without questions gives no work.
         spec: the judge; how answers are aggregated does not affect the work.
     """
+    keys = AnswerKeys(spec)
     return [
         Work(key, Asked(clip, prompt, index))
         for clip in clips
         for prompt in [prompts[clip.prompt_key]]
-        for index, key in enumerate(answer_keys(clip, prompt, spec))
+        for index, key in enumerate(keys.of(clip, prompt))
     ]
 
 

@@ -14,6 +14,7 @@ from rushes.families.folder import known_family
 from rushes.plan.judged import QUESTIONS_PER_PROMPT, Replies, about_replies
 from rushes.plan.kinds import Kind, ReplyKind, StageWork
 from rushes.plan.models import REAL_MODELS
+from rushes.plan.stored import num_drafted, sampler_uses
 from rushes.plugins import objective_needs
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.dimensions import known, probed
@@ -32,6 +33,7 @@ from rushes.records import (
     WatchPoint,
 )
 from rushes.store.run import Run
+from rushes.store.table import Table
 
 _NUM_SPLITS: Final = 3
 """Splits of the held-out prompts: development, test, seen. All are written, so that none is trained on."""
@@ -329,16 +331,13 @@ def _num_encoded(recipe: Recipe, num_clips: int) -> int:
 
 def units_done(run: Run, recipe: Recipe) -> dict[str, dict[Kind, float]]:
     """The work behind a run's records, by table, as in the cost ledger. Work that left no record is not included."""
-    clips, steps = run.clips.all(), trained_steps(run)
+    steps = trained_steps(run)
     # Captions come with their clips, and a suite's prompts with the suite: they are not drafted.
     given = {"caption"} if recipe.measure.suite is None else {"caption", "probe", "held_out"}
-    samples = [each for n in range(recipe.num_rounds) for each in run.read_derived(f"samples-{n}", Sample) or []]
+    samples = (each for n in range(recipe.num_rounds) for each in run.each_derived(f"samples-{n}", Sample))
     found: dict[str, dict[Kind, float]] = {
-        "prompts": {"drafts": sum(prompt.origin not in given for prompt in run.prompts.all())},
-        "clips": {
-            "clip_calls": sampler_calls(clips, recipe.base),
-            "decodes": sum(clip.sampler is not None and clip.video is not None for clip in clips),
-        },
+        "prompts": {"drafts": num_drafted(run.prompts, given)},
+        "clips": _clips_done(run.clips, recipe.base),
         **_replies_done(run, ""),
         "measurements": {"measurements": run.measurements.num_records()},
         "checkpoints": {
@@ -352,12 +351,18 @@ def units_done(run: Run, recipe: Recipe) -> dict[str, dict[Kind, float]]:
         found |= {"draft_clips": {"draft_clips": tables["draft_clips"].num_records()}, **_replies_done(run, "draft_")}
     if recipe.watch is None:
         return found
-    watched = run.table("watch_clips", Clip).all()
     return found | {
-        "watch_clips": {"clip_calls": sampler_calls(watched, recipe.base), "decodes": len(watched)},
+        "watch_clips": _clips_done(run.table("watch_clips", Clip), recipe.base),
         **_replies_done(run, "watch_"),
         "watch_measurements": {"measurements": run.table("watch_measurements", Measurement).num_records()},
     }
+
+
+def _clips_done(clips: Table[Clip], base: BaseModelSpec) -> dict[Kind, float]:
+    """Transformer calls and decodings of generated clips; real ones took none."""
+    uses = sampler_uses(clips)
+    calls = sum(num * calls_per_clip(sampler, base) for sampler, (num, _) in uses.items())
+    return {"clip_calls": calls, "decodes": sum(num_decoded for _, num_decoded in uses.values())}
 
 
 def _replies_done(run: Run, prefix: str) -> dict[str, dict[Kind, float]]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -110,7 +110,7 @@ def read_status(home: Path) -> RunStatus:
         StoreError: not a run folder, made by a newer version, or damaged.
     """
     with Run.view(home) as run:
-        events = run.log.read()
+        log = _read_log(run)
         pid = working_pid(home / "lock")
         return RunStatus(
             home=str(home),
@@ -119,9 +119,9 @@ def read_status(home: Path) -> RunStatus:
             pid=pid,
             rushes_version=run.header.rushes_version,
             started_at=run.header.started_at,
-            last_event_at=_time_of(events[-1]) if events else None,
-            stages=_stages(run, events),
-            last_failure=_last_failure(events),
+            last_event_at=_time_of(log.last) if log.last else None,
+            stages=_stages(run, log.stages),
+            last_failure=log.last_failure,
             failures=_failures(run),
         )
 
@@ -129,55 +129,98 @@ def read_status(home: Path) -> RunStatus:
 # ---------------------------------------------------------------------------------------------- stages
 
 
-def _stages(run: Run, events: Sequence[Mapping[str, Any]]) -> tuple[StageStatus, ...]:
+@dataclass
+class _Logged:
+    """What the event log says about a stage: the last value of each of its numbers."""
+
+    planned: int | None = None
+    is_bound: bool = False
+    num_total: int | None = None
+    num_done: int | None = None
+    num_failed: int | None = None
+    left_s: float | None = None
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        """The next event of the stage."""
+        for name in ("num_total", "num_done", "num_failed"):
+            if isinstance(event.get(name), int):
+                setattr(self, name, event[name])
+        if isinstance(event.get("left_s"), (int, float)):
+            self.left_s = float(event["left_s"])
+        if event["event"] == "stage_planned":
+            self.is_bound = event.get("is_exact") is False
+            if isinstance(event.get("num_total"), int):
+                self.planned = event["num_total"]
+
+
+@dataclass
+class _Log:
+    """The event log, read once from start to end; a long one is never in memory."""
+
+    stages: dict[str, _Logged] = field(default_factory=dict)
+    last: Mapping[str, Any] | None = None
+    last_failure: str | None = None
+
+
+def _read_log(run: Run) -> _Log:
+    found = _Log()
+    for event in run.log.each():
+        found.last, found.last_failure = event, _failure_in(event) or found.last_failure
+        if event["event"] in _STAGE_EVENTS and isinstance(event.get("stage"), str):
+            found.stages.setdefault(event["stage"], _Logged()).add(event)
+    return found
+
+
+def _stages(run: Run, logged: Mapping[str, _Logged]) -> tuple[StageStatus, ...]:
     for name, kind in WATCH_TABLES.items():
         run.table(name, kind)
-    tables, costs, logged = run.tables(), spent(run.costs()), _by_stage(events)
+    tables, costs, nums = run.tables(), spent(run.costs()), run.database.counts()
     bounds = _bounds(run.home)
-    with_records = [name for name, table in tables.items() if table.num_records()]
-    names = dict.fromkeys([*bounds, *logged, *costs, *with_records])
+    names = dict.fromkeys([*bounds, *logged, *costs, *(name for name in tables if nums.get(name))])
     return tuple(
-        _of_table(tables[name], logged.get(name, []), costs.get(name, _NOTHING), bounds.get(name), is_done=run.is_done)
+        _of_table(
+            tables[name],
+            nums.get(name, 0),
+            logged.get(name, _Logged()),
+            costs.get(name, _NOTHING),
+            bounds.get(name),
+            is_done=run.is_done,
+        )
         if name in tables
-        else _of_events(name, logged.get(name, []), costs.get(name, _NOTHING))
+        else _of_events(name, logged.get(name, _Logged()), costs.get(name, _NOTHING))
         for name in names
     )
 
 
 def _of_table(
-    table: Table[Any], events: Sequence[Mapping[str, Any]], cost: Spent, bound: int | None, *, is_done: bool
+    table: Table[Any], num_done: int, logged: _Logged, cost: Spent, bound: int | None, *, is_done: bool
 ) -> StageStatus:
     """A stage whose items are records. Its total is the last planned one in the log, or the recipe's upper bound."""
-    num_done, num_failed = table.num_records(), len(table.failures())
-    plans = [event for event in events if event["event"] == "stage_planned"]
-    planned = _last(plans, "num_total")
-    is_bound = bool(plans) and plans[-1].get("is_exact") is False
-    num_total = num_done + num_failed if is_done else bound if planned is None else planned
+    num_failed = len(table.failures())
+    num_total = num_done + num_failed if is_done else bound if logged.planned is None else logged.planned
     num_left = None if num_total is None else max(0, num_total - num_done - num_failed)
     return StageStatus(
         stage=table.name,
         num_done=num_done,
         num_total=num_total,
-        is_total_exact=is_done or (planned is not None and not is_bound),
+        is_total_exact=is_done or (logged.planned is not None and not logged.is_bound),
         num_failed=num_failed,
         seconds=cost.seconds,
         left_s=0.0 if num_left == 0 else None if num_left is None or cost.each_s is None else num_left * cost.each_s,
     )
 
 
-def _of_events(name: str, events: Sequence[Mapping[str, Any]], cost: Spent) -> StageStatus:
+def _of_events(name: str, logged: _Logged, cost: Spent) -> StageStatus:
     """A stage that is only in the event log (the steps of a training run): its last reported state."""
-    num_total = _last(events, "num_total")
-    num_done = _last(events, "num_done") or 0
-    left = [event["left_s"] for event in events if isinstance(event.get("left_s"), (int, float))]
+    num_done = logged.num_done or 0
     return StageStatus(
         stage=name,
         num_done=num_done,
-        num_total=num_total,
+        num_total=logged.num_total,
         is_total_exact=True,
-        num_failed=_last(events, "num_failed") or 0,
+        num_failed=logged.num_failed or 0,
         seconds=cost.seconds,
-        left_s=0.0 if num_done == num_total else float(left[-1]) if left else None,
+        left_s=0.0 if num_done == logged.num_total else logged.left_s,
     )
 
 
@@ -189,36 +232,21 @@ def _bounds(home: Path) -> dict[str, int]:
         return {}
 
 
-def _by_stage(events: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for event in events:
-        if event.get("event") in _STAGE_EVENTS and isinstance(event.get("stage"), str):
-            found.setdefault(event["stage"], []).append(event)
-    return found
-
-
-def _last(events: Sequence[Mapping[str, Any]], name: str) -> int | None:
-    values = [event[name] for event in events if isinstance(event.get(name), int)]
-    return values[-1] if values else None
-
-
 # ---------------------------------------------------------------------------------------------- the rest
 
 
 def _failures(run: Run) -> tuple[str, ...]:
-    found = [(name, table.num_records(), table.failures()) for name, table in run.tables().items()]
-    return tuple(failed_words(name, num_done + len(failed), failed) for name, num_done, failed in found if failed)
+    failed = {name: found for name, table in run.tables().items() if (found := table.failures())}
+    nums = run.database.counts() if failed else {}
+    return tuple(failed_words(name, nums.get(name, 0) + len(found), found) for name, found in failed.items())
 
 
-def _last_failure(events: Sequence[Mapping[str, Any]]) -> str | None:
-    for event in reversed(events):
-        if event.get("event") == "item_failed":
-            return f"{event.get('stage')}: {event.get('error_type')}: {event.get('message')}"
-        if event.get("event") == "stage_failed":
-            return f"{event.get('stage')}: {event.get('problem')}"
-        if event.get("event") == "run_failed":
-            return str(event.get("problem"))
-    return None
+def _failure_in(event: Mapping[str, Any]) -> str | None:
+    if event["event"] == "item_failed":
+        return f"{event.get('stage')}: {event.get('error_type')}: {event.get('message')}"
+    if event["event"] == "stage_failed":
+        return f"{event.get('stage')}: {event.get('problem')}"
+    return str(event.get("problem")) if event["event"] == "run_failed" else None
 
 
 def _time_of(event: Mapping[str, Any]) -> datetime | None:

@@ -38,6 +38,7 @@ from rushes.records.expensive import (
     Unscored,
 )
 from rushes.records.feedback import Rating, Scale, Vote
+from rushes.records.rounds import FinishedRound, Removed
 from rushes.records.sample import UNSTATED, Sample, Stated
 from rushes.records.sampled import SampledClip
 from rushes.records.stated import AccuracyRow, Column, ObjectiveNeeds, OldPolicy
@@ -58,6 +59,7 @@ __all__ = [
     "DraftOutcome",
     "DriftRow",
     "Failure",
+    "FinishedRound",
     "Focus",
     "Key",
     "KeyedRecord",
@@ -75,6 +77,7 @@ __all__ = [
     "Rating",
     "Record",
     "Rejection",
+    "Removed",
     "RunHeader",
     "Sample",
     "SampledClip",

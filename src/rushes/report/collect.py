@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,7 +30,6 @@ from rushes.prompts.suite import rewritten_note
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.recipe.recipe import Recipe
 from rushes.records import (
-    Answer,
     BlobRef,
     Checkpoint,
     Clip,
@@ -163,7 +163,6 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
     """
     pairs = pair_up(result.before, result.after, result.clips.values()).pairs
     rejections = run.read_derived("rejections", Rejection)
-    answers = run.answers.all()
     num_screened = sum(prompt.origin in ("weakness", "caption") for prompt in prompts.values())
     rounds, whole = _rounds(run, result.tuned), training_keys(run)
     curves = _curves(run, rounds)
@@ -186,13 +185,13 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         screening=Screening(num_screened, rejections) if rejections is not None else Missing("nothing was screened"),
         real_clips=_real_clips(recipe, run),
         judge_accuracy=_judge_accuracy(recipe),
-        num_answers=len(answers),
+        num_answers=run.answers.num_records(),
         scales=scale_rows(result.judged, result.clips, result.base, result.tuned),
         same_order=same_order(result.judged, (*result.before, *result.after), result.clips),
-        places=places(run.votes.all()),
-        num_hard_answers=_num_hard(recipe, answers),
-        agreement_before=_agreement(answers, result.before, "base"),
-        agreement_after=_agreement(answers, result.after, "tuned"),
+        places=places(run.votes.each()),
+        num_hard_answers=_num_hard(recipe, run),
+        agreement_before=_agreement(run, result.before, "base"),
+        agreement_after=_agreement(run, result.after, "tuned"),
         costs=run.costs(),
         reference=reference_costs(units_done(run, recipe), result.unit_flops, recipe),
         sections=sections_of(Sources(run, result.before, result.after, prompts, result.clips)),
@@ -209,25 +208,27 @@ def _real_clips(recipe: Recipe, run: Run) -> Sequence[ClipRow] | Missing:
     return run.read_derived(REAL_CLIPS, ClipRow) or Missing("nothing was recorded about the folder of real clips")
 
 
-def _agreement(
-    answers: Sequence[Answer], measured: Sequence[Measurement], which: str
-) -> tuple[Agreement, ...] | Missing:
-    """Judge against measurer on one model's clips."""
-    own = {each.subject[0] for each in measured}
-    about_own = (answer for answer in answers if answer.clip_key in own)
+def _agreement(run: Run, measured: Sequence[Measurement], which: str) -> tuple[Agreement, ...] | Missing:
+    """Judge against measurer on one model's clips. Answers about all other clips, most of them, are not parsed."""
+    about_own = run.answers.each_with("clip_key", {each.subject[0] for each in measured})
     return agreement(about_own, measured) or Missing(
         f"judge and measurer have no answered question in common for clips of the {which} model"
     )
 
 
 def _weighing(run: Run, number: int) -> Weighing | Missing:
-    samples = run.read_derived(f"samples-{number}", Sample)
+    own, num_real = array("d"), 0
+    for sample in run.each_derived(f"samples-{number}", Sample):
+        if sample.source == "own":
+            own.append(sample.weight)
+        else:
+            num_real += 1
     reports = run.read_derived(f"weights-{number}", WeightReport)
-    if not samples:
+    if not own and not num_real:
         return Missing("no samples were weighed")
     if not reports:
         return Missing("generate.decode is off: the model's own clips were not judged, and all have the same weight")
-    return Weighing(samples, reports[0])
+    return Weighing(own, num_real, reports[0])
 
 
 def _examples(
@@ -326,7 +327,7 @@ def _judge_accuracy(recipe: Recipe) -> tuple[AccuracyRow, ...] | Missing:
     return (*others, *own) or Missing("the judge has no accuracy table")
 
 
-def _num_hard(recipe: Recipe, answers: Sequence[Answer]) -> int:
+def _num_hard(recipe: Recipe, run: Run) -> int:
     """Answers of vision-language models without a probability."""
     names = {name_of(each, JUDGE) for each in recipe.judge.named.values() if isinstance(each, VlmJudgeSpec)}
-    return num_hard(each for each in answers if each.judge in names)
+    return num_hard(run.answers.each_with("judge", names)) if names else 0

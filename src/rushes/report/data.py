@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from rushes.audit.records import Audit
 from rushes.judge.agreement import Agreement
 from rushes.plan.reference import ReferenceCost
-from rushes.records import CostEntry, Focus, Outcome, Question, Rejection, RunHeader, Sample, Scorecard
+from rushes.records import CostEntry, Focus, Outcome, Question, Rejection, RunHeader, Scorecard
 from rushes.report.scales import Places, SameOrder, ScaleRow
 from rushes.report.section import Section
 from rushes.roles import AccuracyRow
@@ -80,8 +80,10 @@ class Example:
 class Weighing:
     """What the run trained on, and how much each clip counted."""
 
-    samples: Sequence[Sample]
-    """Training samples with their weights, own and real clips."""
+    own: Sequence[float]
+    """The weight of each of the model's own clips."""
+    num_real: int
+    """Real clips beside them."""
     facts: WeightReport
     """Summary of the weights."""
 

@@ -19,6 +19,8 @@ RING_PX, DOT_PX = 6.0, 4.2
 """Radius of the ring for before and of the dot for after: the dot fits into the ring if nothing changed."""
 NUM_BINS = 24
 """Bars of the weight histogram."""
+MAX_POINTS = 1000
+"""Points of a curve in the page; a plot is narrower than that, and training may have a million steps."""
 
 
 # ---------------------------------------------------------------------------------------------- scorecard
@@ -174,7 +176,7 @@ def loss_curve(steps: Sequence[int], values: Sequence[float], label: str) -> Mar
         y = 6 + (height - 6) * (1 - (tick - low) / (high - low))
         grid.append(tag("line", x1="13%", x2="100%", y1=y, y2=y, class_="grid"))
         grid.append(tag("text", f"{tick:.6g}", x="11.5%", y=y + 4, text_anchor="end", class_="tick"))
-    lines = polyline(xs, ys_raw, "raw"), polyline(xs, ys, "curve")
+    lines = polyline(*thinned(xs, ys_raw), "raw"), polyline(*thinned(xs, ys), "curve")
     return picture(
         *grid,
         stretched(*lines, x="13%", y=6, width="87%", height=height - 6),
@@ -183,6 +185,21 @@ def loss_curve(steps: Sequence[int], values: Sequence[float], label: str) -> Mar
         height_px=int(height + foot),
         label=f"{label}: {figure(float(smooth[0]))} at the start, {figure(float(smooth[-1]))} at the end",
     )
+
+
+def thinned(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list[float]]:
+    """A curve with at most `MAX_POINTS` points that looks the same: of each stretch its lowest and its highest point.
+
+    Args:
+        xs, ys: as many of each; a curve with no more points is returned as it is.
+    """
+    if len(ys) <= MAX_POINTS:
+        return list(xs), list(ys)
+    kept: list[int] = []
+    for part in np.array_split(np.arange(len(ys)), MAX_POINTS // 2):
+        values = [ys[i] for i in part]
+        kept += sorted({int(part[int(np.argmin(values))]), int(part[int(np.argmax(values))])})
+    return [xs[i] for i in kept], [ys[i] for i in kept]
 
 
 def running_mean(values: F64, width: int) -> F64:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -109,7 +109,7 @@ class Places:
     """Mean probability that the take that is shown first is preferred, 0 to 1; 1/2 without a bias."""
 
 
-def places(votes: Sequence[Vote]) -> Places | None:
+def places(votes: Iterable[Vote]) -> Places | None:
     """What votes say about places; None if no pair was asked in both orders."""
     there = {(vote.clip_key, vote.other_key): vote.p_first for vote in votes if vote.p_first is not None}
     both = [(p, there[two, one]) for (one, two), p in there.items() if one < two and (two, one) in there]

@@ -202,6 +202,8 @@ def judge_rows(
 
 MAX_CLIP_ROWS: Final = 40
 """Maximum number of files listed per outcome; the others are counted."""
+MAX_REFUSED: Final = 100
+"""The same for refused texts, per reason."""
 _CLIP_OUTCOMES: Final = {
     "used": "used as they are",
     "cut": "used, cut to the model's shape",
@@ -248,12 +250,30 @@ def clip_groups(rows: Sequence[ClipRow]) -> list[ClipGroup]:
 # ---------------------------------------------------------------------------------------------- rejections and costs
 
 
-def rejections_by_reason(rejections: Sequence[Rejection]) -> list[tuple[str, list[Rejection]]]:
+@dataclass(frozen=True)
+class RefusedGroup:
+    """Texts that were refused for the same reason."""
+
+    reason: str
+    """Why."""
+    num: int
+    """How many."""
+    shown: Sequence[Rejection]
+    """The first of them: a page about a million clips must not list a million texts."""
+
+    @property
+    def num_more(self) -> int:
+        """Number of texts that are not listed."""
+        return self.num - len(self.shown)
+
+
+def rejections_by_reason(rejections: Sequence[Rejection]) -> list[RefusedGroup]:
     """Most frequent reason first."""
     found: dict[str, list[Rejection]] = {}
     for rejection in rejections:
         found.setdefault(rejection.reason, []).append(rejection)
-    return sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+    groups = [RefusedGroup(reason, len(alike), alike[:MAX_REFUSED]) for reason, alike in found.items()]
+    return sorted(groups, key=lambda group: (-group.num, group.reason))
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def advance(
         place.shortfall.note(table.name, keys, tally.left())
     else:
         place.shortfall.note(table.name, keys, [])
-    return list(table.get_many(keys).values())
+    return list(table.each_of(keys))
 
 
 def _make(do: Do[P, R], chunk: Sequence[Work[P]]) -> Made[R]:

@@ -232,6 +232,10 @@ class Blobs:
         return BlobCorrupt(ref.sha256, str(self.path(ref)), reason)
 
 
+NAMES_A_FILE: Final = b'"sha256"'
+"""A record without this in its JSON names no stored file, so that it need not be parsed to know."""
+
+
 def refs_in(value: Any) -> list[BlobRef]:
     """Every stored file that a record names, as JSON values, at any depth; the tables of plug-ins are read too."""
     if isinstance(value, dict):

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from rushes.errors import BlobCorrupt, DatabaseCorrupt, StoreError
 from rushes.records import BlobRef, CostEntry
-from rushes.store.blobs import Blobs, refs_in
+from rushes.store.blobs import NAMES_A_FILE, Blobs, refs_in
 from rushes.store.database import DamagedRow, Database
 from rushes.store.done import is_done, lost_records, reopen
 from rushes.store.events import EventLog
@@ -26,6 +26,7 @@ from rushes.store.expenses import PATTERNS, damage_of, set_aside
 from rushes.store.files import explained
 from rushes.store.heal import remove
 from rushes.store.lock import ProcessLock
+from rushes.store.named import removed_files
 from rushes.store.places import EVENTS, LOCK, closes_database, misplaced
 from rushes.store.recipe_copy import RECIPE, kept_recipe, restore_recipe
 from rushes.store.rows import MANIFEST, Rows
@@ -238,21 +239,22 @@ def _of_database(home: Path) -> tuple[int, list[Finding], tuple[CostEntry, ...]]
         bad = {row.position for row in damaged if row.table == "records"}
         if lost := lost_records(home, database):
             found.append(Finding(DONE, f"lost since the run was finished: {', '.join(lost)}"))
-        naming: dict[BlobRef, list[tuple[str, str]]] = {}
-        rows = database.rows("SELECT rowid, name, key, CAST(body AS BLOB) FROM records")
-        for position, name, key, body in rows:
+        refs, num_rows = set[BlobRef](), 0
+        for position, name, key, body in database.each("SELECT rowid, name, key, CAST(body AS BLOB) FROM records"):
+            num_rows += 1
             if position in bad:
                 continue
             if not _is_json(body):
                 row = DamagedRow("records", position, f"{name}/{key}")
                 found.append(Finding(row.label, "altered", ((name, key),), row))
-                continue
-            for ref in refs_in(json.loads(body)):
-                naming.setdefault(ref, []).append((name, key))
-        named = {ref.sha256: tuple(dict.fromkeys(names)) for ref, names in naming.items()}
+            elif NAMES_A_FILE in body:
+                refs.update(refs_in(json.loads(body)))
         blobs = Blobs(home / "blobs")
-        found += [_of_blob(home, damage, named) for damage in blobs.verify_all(naming)]
-        return len(rows) + sum(1 for _ in blobs.folder.glob("??/*")), found, _costs(database)
+        removed = removed_files(database)
+        damages = [each for each in blobs.verify_all(refs) if each.reason != MISSING or each.sha256 not in removed]
+        named = _naming(database, {damage.sha256 for damage in damages}, bad)
+        found += [_of_blob(home, damage, named) for damage in damages]
+        return num_rows + sum(1 for _ in blobs.folder.glob("??/*")), found, _costs(database)
     finally:
         database.close()
 
@@ -260,6 +262,17 @@ def _of_database(home: Path) -> tuple[int, list[Finding], tuple[CostEntry, ...]]
 def _key_of(row: DamagedRow) -> tuple[tuple[str, str], ...]:
     name, _, key = row.label.rpartition("/")
     return ((name, key),) if row.table == "records" else ()
+
+
+def _naming(database: Database, hashes: set[str], bad: set[int]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Table and key of the intact records that name each of these files."""
+    named: dict[str, dict[tuple[str, str], None]] = {}
+    if hashes:
+        for position, name, key, body in database.each("SELECT rowid, name, key, CAST(body AS BLOB) FROM records"):
+            if position not in bad and NAMES_A_FILE in body and _is_json(body):
+                for sha256 in {ref.sha256 for ref in refs_in(json.loads(body))} & hashes:
+                    named.setdefault(sha256, {})[name, key] = None
+    return {sha256: tuple(records) for sha256, records in named.items()}
 
 
 def _of_blob(home: Path, damage: BlobCorrupt, named: dict[str, tuple[tuple[str, str], ...]]) -> Finding:

@@ -240,6 +240,29 @@ class Database:
         with self.explained():
             return self._connection.execute(statement, values).fetchall()
 
+    def each(self, statement: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query one after the other: however many there are, memory holds one.
+
+        Nothing may be written before the last one is read.
+        """
+        with self.explained():
+            yield from self._connection.execute(statement, values)
+
+    def counts(self) -> dict[str, int]:
+        """How many records each table has, by its name; tables without records are left out."""
+        return dict(self.rows("SELECT name, count(*) FROM records GROUP BY name ORDER BY name"))
+
+    def num_before(self, name: str, key: str) -> int:
+        """How many records were stored before this one and are still there; by the index alone, the texts stay unread.
+
+        A deleted record's place in the order is not given to a later one while one that was stored after it is there.
+        """
+        statement = (
+            "SELECT count(*) FROM records INDEXED BY sqlite_autoindex_records_1 WHERE name > '' AND position < "
+            "(SELECT position FROM records WHERE name = ? AND key = ?)"
+        )
+        return int(self.rows(statement, (name, key))[0][0])
+
     def meta(self, name: str) -> str | None:
         """A named text of the run; None if it was never set."""
         found = self.rows(f"SELECT value, sum IS NOT {_sum_of('meta')} FROM meta WHERE name = ?", (name,))

@@ -23,7 +23,7 @@ def mark_done(home: Path, database: Database) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
-    counts = database.rows("SELECT name, count(*) FROM records GROUP BY name ORDER BY name")
+    counts = database.counts().items()
     lines = [datetime.now(UTC).isoformat(timespec="seconds"), *(f"{name} {num}" for name, num in counts)]
     write_atomic(_file(home), "".join(f"{line}\n" for line in lines).encode())
 
@@ -38,9 +38,9 @@ def lost_records(home: Path, database: Database) -> tuple[str, ...]:
         return ()
     with explained(_file(home)):
         lines = _file(home).read_text(encoding="utf-8", errors="replace").splitlines()
-    lost = []
+    lost, counts = [], database.counts()
     for name, _, text in (line.rpartition(" ") for line in lines[1:]):  # an older version wrote only the time
-        ((num,),) = database.rows("SELECT count(*) FROM records WHERE name = ?", (name,))
+        num = counts.get(name, 0)
         if text.isdecimal() and num < int(text):
             lost.append(f"{int(text) - num} of {text} {name.replace('_', ' ')}")
     return tuple(lost)

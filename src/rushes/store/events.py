@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,16 +48,18 @@ class EventLog:
 
     def read(self) -> list[dict[str, Any]]:
         """All complete events, oldest first; a line that a kill cut off, or that is no event, is left out."""
+        return list(self.each())
+
+    def each(self) -> Iterator[dict[str, Any]]:
+        """The same one after the other: a long run's log is not held in memory."""
         if not self.path.exists():
-            return []
-        events: list[dict[str, Any]] = []
-        with explained(self.path):
-            text = self.path.read_text(encoding="utf-8", errors="replace")
-        for line in text.split("\n"):
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(value, dict) and isinstance(value.get("event"), str):
-                events.append(value)
-        return events
+            return
+        # Only "\n" ends an event.
+        with explained(self.path), self.path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+            for line in lines:
+                try:
+                    value = json.loads(line)
+                except (ValueError, RecursionError):
+                    continue
+                if isinstance(value, dict) and isinstance(value.get("event"), str):
+                    yield value

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -103,7 +103,13 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
-def write_atomic(path: Path, data: bytes | Iterable[bytes | memoryview], temporary_folder: Path | None = None) -> None:
+def write_atomic(
+    path: Path,
+    data: bytes | Iterable[bytes | memoryview],
+    temporary_folder: Path | None = None,
+    *,
+    before: Callable[[], None] = lambda: None,
+) -> None:
     """Write a file that is either complete or absent, even if the process is killed or the power fails.
 
     It has the permissions that the umask gives to any new file.
@@ -112,6 +118,7 @@ def write_atomic(path: Path, data: bytes | Iterable[bytes | memoryview], tempora
         path: the file; its folder exists.
         data: the bytes, or pieces of them.
         temporary_folder: where to write first, on the same disk; default is the folder of `path`.
+        before: called when all is on the disk, right before it takes the place of the file.
 
     Raises:
         StoreError: disk full, read-only; no part of the file is left behind.
@@ -122,6 +129,7 @@ def write_atomic(path: Path, data: bytes | Iterable[bytes | memoryview], tempora
     with explained(path):
         try:
             _write_through(temporary, (data,) if isinstance(data, bytes) else data)
+            before()
             os.replace(temporary, path)
             sync_folder(path.parent)
         except BaseException:

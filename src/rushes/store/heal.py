@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ from pathlib import Path
 
 from rushes.errors import BlobCorrupt, Damage, FileCorrupt, RecordCorrupt
 from rushes.records import Scorecard
-from rushes.store.blobs import refs_in
 from rushes.store.files import explained
+from rushes.store.named import drop_all_of_removed, refs_named, removed_files
 from rushes.store.run import Run
 from rushes.store.sums import sum_path
 
@@ -44,6 +43,8 @@ def heal(run: Run, damage: Damage) -> list[str]:
 
 def _drop_naming(run: Run, damage: BlobCorrupt) -> list[str]:
     """Drop the records that name a stored file, and the file."""
+    if damage.reason == "missing" and damage.sha256 in removed_files(run.database):
+        return [f"{name}/{key}" for name, key in drop_all_of_removed(run.database)]
     pattern = f'%"{damage.sha256}"%'
     rows = run.database.rows("SELECT name, key FROM records WHERE body LIKE ?", (pattern,))
     with run.database.transaction():
@@ -79,11 +80,13 @@ def reread(run: Run) -> None:
     for row in run.database.damaged_rows():
         table, _, key = row.label.partition("/")
         raise RecordCorrupt(run.home, table, key)
-    bodies = run.database.rows("SELECT body FROM records")
-    refs = dict.fromkeys(ref for (body,) in bodies for ref in refs_in(json.loads(body)))
+    refs, removed = refs_named(run.database), removed_files(run.database)
+    needed_ones = {ref.sha256 for ref in refs}
     needed: list[BlobCorrupt] = []
     for damage in run.blobs.verify_all(refs, written_before=run.opened_at):
-        if not needed and any(ref.sha256 == damage.sha256 for ref in refs):
+        if damage.reason == "missing" and damage.sha256 in removed:
+            continue
+        if not needed and damage.sha256 in needed_ones:
             needed.append(damage)
         else:
             heal(run, damage)

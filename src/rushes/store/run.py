@@ -13,16 +13,15 @@ Single files that are read again have their sums beside them, see `rushes.store.
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from rushes.errors import FileCorrupt, RecordCorrupt, StoreError, UserError
+from rushes.errors import FileCorrupt, StoreError, UserError
 from rushes.execute.local import LocalExecutor
 from rushes.execute.progress import OnProgress
 from rushes.execute.stop import StopSignal
@@ -42,6 +41,7 @@ from rushes.records import (
     Scorecard,
     Vote,
 )
+from rushes.store import derived
 from rushes.store.advance import Place
 from rushes.store.blobs import Blobs
 from rushes.store.database import Database
@@ -49,12 +49,13 @@ from rushes.store.done import is_done, lost_records, mark_done, reopen
 from rushes.store.events import EventLog
 from rushes.store.files import explained, make_folder
 from rushes.store.header import Recipe, open_header, read_header
+from rushes.store.ledger import costs_in
 from rushes.store.lock import ProcessLock
 from rushes.store.places import misplaced
 from rushes.store.provenance import commit
 from rushes.store.recipe_copy import keep_recipe
 from rushes.store.shortfall import Shortfall, may_try_again
-from rushes.store.sums import read_summed, row_sum, write_summed
+from rushes.store.sums import read_summed, write_summed
 from rushes.store.table import Table
 
 R = TypeVar("R", bound=KeyedRecord)
@@ -251,27 +252,18 @@ class Run:
 
     def costs(self) -> list[CostEntry]:
         """The cost ledger, summed per stage and device, in the order in which they first appeared."""
-        rows = self.database.rows("SELECT stage, CAST(body AS BLOB), sum FROM costs ORDER BY position")
-        sums: dict[tuple[str, str], CostEntry] = {}
-        for stage, body, stored in rows:
-            if stored != row_sum(stage, body):
-                raise RecordCorrupt(self.home, "costs", stage)
-            entry = CostEntry.model_validate_json(body)
-            known = sums.get((entry.stage, entry.device))
-            if known is not None:
-                added = {"seconds": known.seconds + entry.seconds, "num_items": known.num_items + entry.num_items}
-                entry = entry.model_copy(update=added)
-            sums[entry.stage, entry.device] = entry
-        return list(sums.values())
+        return costs_in(self.database, self.home)
 
     # ---------------------------------------------------------------- derived records and work in hand
 
-    def write_derived(self, name: str, records: Sequence[Record]) -> Path:
-        """Write derived records beside the expensive ones, for inspection; safe to delete. Returns the file."""
+    def write_derived(self, name: str, records: Iterable[Record]) -> Path:
+        """Write derived records beside the expensive ones, for inspection; safe to delete. Returns the file.
+
+        It is a JSON list with one record in each line, written and read one after the other.
+        """
         make_folder(self.home / "derived")
         path = self.home / "derived" / f"{name}.json"
-        text = json.dumps([record.model_dump(mode="json") for record in records], indent=1, ensure_ascii=False)
-        write_summed(path, f"{text}\n".encode())
+        write_summed(path, derived.lines(records))
         return path
 
     def read_derived(self, name: str, record_type: type[D]) -> list[D] | None:
@@ -283,7 +275,16 @@ class Run:
         path = self.home / "derived" / f"{name}.json"
         if not path.exists():
             return None
-        return self._parsed(path, TypeAdapter(list[record_type]))  # type: ignore[valid-type]
+        return list(self.each_derived(name, record_type))
+
+    def each_derived(self, name: str, record_type: type[D]) -> Iterator[D]:
+        """The same one after the other; none if they were never written, or deleted.
+
+        Raises:
+            FileCorrupt: they are not what was written; a run writes them again.
+        """
+        path = self.home / "derived" / f"{name}.json"
+        return derived.records_in(path, self.home, record_type) if path.exists() else iter(())
 
     def _parsed(self, path: Path, adapter: TypeAdapter[T]) -> T:
         data = read_summed(path, self.home)
@@ -329,7 +330,7 @@ class Run:
     def failed_at_the_end(self) -> tuple[str, ...]:
         """What failed where the last session came to the end without `done`: one note for each stage; else nothing."""
         failed: tuple[str, ...] = ()
-        for event in self.log.read():
+        for event in self.log.each():
             if event["event"] == "run_opened":
                 failed = ()
             elif event["event"] == "run_unfinished":

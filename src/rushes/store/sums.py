@@ -10,7 +10,7 @@ import hashlib
 import json
 import struct
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,17 +28,30 @@ def sum_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.sha256")
 
 
-def write_summed(path: Path, data: bytes) -> None:
+def write_summed(path: Path, data: bytes | Iterable[bytes]) -> None:
     """Write a file atomically, with its sum beside it.
+
+    Args:
+        path: the file; its folder exists.
+        data: the bytes, or pieces of them: a large file is never in memory.
 
     Raises:
         StoreError: disk full or read-only; the old file is still there, and still matches.
     """
-    sums = [hashlib.sha256(data).hexdigest()]
-    if path.is_file() and is_intact(path):
-        sums.append(sha256_of_file(path))
-    write_atomic(sum_path(path), "".join(f"{each}  {path.name}\n" for each in sums).encode())
-    write_atomic(path, data)
+    digest = hashlib.sha256()
+
+    def counted() -> Iterator[bytes]:
+        for piece in (data,) if isinstance(data, bytes) else data:
+            digest.update(piece)
+            yield piece
+
+    def write_sums() -> None:
+        sums = [digest.hexdigest()]
+        if path.is_file() and is_intact(path):
+            sums.append(sha256_of_file(path))
+        write_atomic(sum_path(path), "".join(f"{each}  {path.name}\n" for each in sums).encode())
+
+    write_atomic(path, counted(), before=write_sums)
 
 
 def is_intact(path: Path) -> bool | None:
@@ -64,10 +77,20 @@ def read_summed(path: Path, home: Path) -> bytes:
         FileCorrupt: they are not what was written.
         StoreError: it cannot be read.
     """
-    if path.is_dir() or is_intact(path) is False:
-        raise FileCorrupt(home, path, "a folder" if path.is_dir() else "altered")
+    check_summed(path, home)
     with explained(path):
         return path.read_bytes()
+
+
+def check_summed(path: Path, home: Path) -> None:
+    """Compare a file that exists with its sum where it has one.
+
+    Raises:
+        FileCorrupt: it is not what was written.
+        StoreError: it cannot be read.
+    """
+    if path.is_dir() or is_intact(path) is False:
+        raise FileCorrupt(home, path, "a folder" if path.is_dir() else "altered")
 
 
 # ---------------------------------------------------------------------------------------------- small JSON files

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -13,11 +13,14 @@ from rushes.errors import RecordCorrupt, StoreError
 from rushes.known_keys import hidden
 from rushes.records import CostEntry, Failure, KeyedRecord
 from rushes.store.database import Database
+from rushes.store.ledger import pay
 from rushes.store.sums import row_sum
 
 R = TypeVar("R", bound=KeyedRecord)
 
 _MAX_VARIABLES: Final = 900
+_MANY: Final = 20_000
+"""From so many keys on, reading all keys of a table is faster than looking each one up."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +45,65 @@ class Table(Generic[R]):
 
     def get_many(self, keys: Sequence[str]) -> dict[str, R]:
         """The existing records, by key, in the order of `keys`."""
-        found: dict[str, R] = {}
+        return {each.key: each for each in self.each_of(keys)}
+
+    def each_of(self, keys: Sequence[str]) -> Iterator[R]:
+        """The same one after the other: memory holds a few hundred."""
         for part in _parts(keys):
-            found.update((each.key, each) for each in self._read(f"AND key IN ({_marks(part)})", part))
-        return {key: found[key] for key in keys if key in found}
+            found = {each.key: each for each in self._read(f"AND key IN ({_marks(part)})", part)}
+            yield from (found[key] for key in part if key in found)
 
     def all(self) -> list[R]:
         """All records, sorted by key, since the order of insertion has no meaning."""
+        return list(self.each())
+
+    def each(self) -> Iterator[R]:
+        """The same one after the other: memory holds one. Nothing may be written before the last one is read."""
         return self._read("ORDER BY key", ())
 
-    def _read(self, which: str, values: Sequence[str]) -> list[R]:
+    def each_with(self, field: str, values: Collection[str]) -> Iterator[R]:
+        """The records whose field has one of these values, one after the other, sorted by key.
+
+        The database chooses them, so that the others are not parsed; what it cannot read is a damaged record here too.
+        """
+        which = (
+            "AND CASE WHEN json_valid(body) THEN json_extract(body, ?) IN (SELECT value FROM json_each(?)) ELSE 1 END"
+        )
+        return self._read(f"{which} ORDER BY key", (f"$.{field}", json.dumps(list(values))))
+
+    def groups(self, field: str, present: str | None = None) -> dict[str | None, tuple[int, int]]:
+        """How many records have each value of a field, counted by the database: nothing is parsed.
+
+        Args:
+            field: its name.
+            present: another field.
+
+        Returns:
+            By value (a text as it is, anything else as JSON): how many records, and of them those in which `present`
+            is not null; of all of them if it is not given.
+
+        Raises:
+            RecordCorrupt: a record is not JSON.
+        """
+        ((bad,),) = self.database.rows(
+            "SELECT min(key) FROM records WHERE name = ? AND NOT json_valid(body)", (self.name,)
+        )
+        if bad is not None:
+            raise RecordCorrupt(self.database.path.parent, self.name, str(bad))
+        statement = (
+            "SELECT json_extract(body, ?), count(*), sum(json_type(body, ?) IS NOT 'null') FROM records WHERE name = ? "
+            "GROUP BY 1"
+        )
+        rows = self.database.rows(statement, (f"$.{field}", f"$.{present or 'key'}", self.name))
+        return {value: (num, num_present) for value, num, num_present in rows}
+
+    def _read(self, which: str, values: Sequence[str]) -> Iterator[R]:
         """The records of a condition, compared with their sums. Damaged text may be no text, so it is read as bytes."""
         statement = f"SELECT key, CAST(body AS BLOB), sum FROM records WHERE name = ? {which}"
-        rows = self.database.rows(statement, (self.name, *values))
-        for key, body, stored in rows:
+        for key, body, stored in self.database.each(statement, (self.name, *values)):
             if stored != row_sum(self.name, key, body):
                 raise RecordCorrupt(self.database.path.parent, self.name, key)
-        return [self.parse(body) for _, body, _ in rows]
+            yield self.parse(body)
 
     def num_records(self) -> int:
         """How many records there are."""
@@ -66,11 +111,15 @@ class Table(Generic[R]):
 
     def missing(self, keys: Sequence[str]) -> list[str]:
         """Those of `keys` without a record, in the order of `keys`."""
-        there: set[str] = set()
+        left = set(keys)
+        if len(left) >= _MANY:
+            for (key,) in self.database.each("SELECT key FROM records WHERE name = ?", (self.name,)):
+                left.discard(key)
+            return [key for key in keys if key in left]
         for part in _parts(keys):
             statement = f"SELECT key FROM records WHERE name = ? AND key IN ({_marks(part)})"
-            there.update(key for (key,) in self.database.rows(statement, (self.name, *part)))
-        return [key for key in keys if key not in there]
+            left.difference_update(key for (key,) in self.database.rows(statement, (self.name, *part)))
+        return [key for key in keys if key in left]
 
     def land(self, records: Sequence[R], failures: Sequence[Failure] = (), cost: CostEntry | None = None) -> None:
         """Append a batch in one transaction, after its blobs are on the disk. An existing record is kept.
@@ -82,11 +131,11 @@ class Table(Generic[R]):
         lost = [
             (self.name, failure.work_key, failure.attempt, hidden(failure.model_dump_json())) for failure in failures
         ]
-        paid = [] if cost is None else [(cost.stage, cost.model_dump_json())]
         with self.database.transaction():
             self.database.insert("records", rows, "NOTHING")
             self.database.insert("failures", lost, "UPDATE SET body = excluded.body, sum = excluded.sum")
-            self.database.insert("costs", paid, "NOTHING")
+            if cost is not None:
+                pay(self.database, cost)
 
     def apart(self) -> set[str]:
         """Keys of work that is made without the others of its chunk, see `set_apart`."""

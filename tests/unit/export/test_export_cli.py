@@ -46,8 +46,10 @@ def test_second_export_to_the_same_folder_is_refused(
 
 
 def test_push_without_a_key_fails_before_anything_is_written(
-    lora_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    lora_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path.parent / "no login"))
     assert main(["export", "hub", str(lora_home), "--push", "a/b", "--out", str(tmp_path / "out")]) == 2
     assert "HF_TOKEN" in capsys.readouterr().err
     assert not any(tmp_path.iterdir())

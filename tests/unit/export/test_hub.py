@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from rushes import known_keys
 from rushes.display.words import MINUS, points
 from rushes.errors import InputError, StoreError
 from rushes.export.base import Base
@@ -147,6 +148,7 @@ class FakeHub:
 
 
 def test_push_makes_the_repository_and_uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_keys, "_known", {})
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     hub = FakeHub()
     assert push(tmp_path, "someone/model", private=True, hub=hub) == "https://huggingface.co/someone/model"
@@ -156,6 +158,7 @@ def test_push_makes_the_repository_and_uploads(tmp_path: Path, monkeypatch: pyte
 
 
 def test_push_never_shows_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_keys, "_known", {})
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     with pytest.raises(InputError, match="403 for") as caught:
         push(tmp_path, "someone/model", private=True, hub=FakeHub("403 for hf_secret"))
@@ -163,12 +166,39 @@ def test_push_never_shows_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
 
 
-def test_push_without_a_key(tmp_path: Path) -> None:
+@pytest.fixture
+def token_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where `hf auth login` writes the key; nobody is logged in, whoever runs the tests."""
+    path = tmp_path / "hub" / "token"
+    path.parent.mkdir()
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(path))
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(known_keys, "_known", {})
+    return path
+
+
+@pytest.mark.usefixtures("token_file")
+def test_push_without_a_login_says_how_to_log_in(tmp_path: Path) -> None:
     hub = FakeHub()
-    with pytest.raises(InputError, match="HF_TOKEN"):
+    with pytest.raises(InputError, match="hf auth login") as caught:
         push(tmp_path, "someone/model", private=True, hub=hub)
-    assert not hub.calls
-    assert check_token({"HF_TOKEN": " hf_a "}) == "hf_a"
+    assert "HF_TOKEN" in str(caught.value) and not hub.calls
+
+
+def test_a_login_counts_and_is_never_shown(token_file: Path, tmp_path: Path) -> None:
+    token_file.write_text("hf_from_the_file\n", encoding="utf-8")
+    assert check_token() == "hf_from_the_file"
+    assert known_keys.hidden("sent hf_from_the_file") == "sent [HF_TOKEN]"
+    with pytest.raises(InputError) as caught:
+        push(tmp_path, "someone/model", private=True, hub=FakeHub("403 for hf_from_the_file"))
+    assert "hf_from_the_file" not in str(caught.value)
+
+
+def test_the_environment_comes_before_the_login(token_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token_file.write_text("hf_from_the_file", encoding="utf-8")
+    monkeypatch.setenv("HF_TOKEN", " hf_of_the_shell ")
+    assert check_token() == "hf_of_the_shell"
 
 
 @pytest.mark.parametrize("name", ["model", "a/b/c", "../x", "a/..", "a b/c", "/b", "a/"])

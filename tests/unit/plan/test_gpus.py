@@ -11,7 +11,7 @@ from rushes.plan.arithmetic import arithmetic_of, prices_on, released_units, ste
 from rushes.plan.chat_models import ChatKind, chat_parameters, chat_price
 from rushes.plan.counts import calls_per_clip
 from rushes.plan.gpu_memory import gpu_generate_bytes, gpu_peak_bytes, gpu_train_bytes, offload_on
-from rushes.plan.gpus import GPUS, find_gpu
+from rushes.plan.gpus import GPUS, USUAL, find_gpu
 from rushes.plan.memory import network_bytes
 from rushes.plan.models import real_model
 from rushes.plan.plan import hours_on, plan_on
@@ -262,10 +262,35 @@ def test_a_gpu_that_holds_everything_spends_no_time_on_computing_twice() -> None
     assert small.seconds and large.seconds and large.seconds < small.seconds
 
 
-def test_gpus_are_found_whatever_their_case_and_others_are_refused() -> None:
-    assert find_gpu(" h100 ") in GPUS
+@pytest.mark.parametrize(
+    ("spellings", "name"),
+    [
+        (("3090", "rtx3090"), "RTX 3090"),
+        (("4090", "rtx-4090", "RTX4090", "NVIDIA GeForce RTX 4090", "geforce_rtx_4090", "4090 24GB"), "RTX 4090"),
+        (("5090", "rtx 5090 32 GB"), "RTX 5090"),
+        (("a6000", "NVIDIA RTX A6000", "A6000 48GB"), "RTX A6000"),
+        (("l40s", "NVIDIA L40S"), "L40S"),
+        (("a100-40", "A100 40GB", "NVIDIA A100-SXM4-40GB", "a100_pcie_40gb"), "A100 40GB"),
+        (("A100-80", "a100 80 gb", "NVIDIA A100 80GB PCIe", "NVIDIA A100-SXM4-80GB"), "A100 80GB"),
+        ((" h100 ", "H100-80GB", "NVIDIA H100 80GB HBM3", "H100 SXM5"), "H100"),
+        (("h200", "NVIDIA H200 141GB"), "H200"),
+        (("b200", "NVIDIA B200"), "B200"),
+        (("mi300x", "AMD Instinct MI300X", "AMD Instinct MI300X OAM"), "MI300X"),
+    ],
+)
+def test_a_gpu_is_understood_in_any_spelling(spellings: tuple[str, ...], name: str) -> None:
+    assert {find_gpu(each).name for each in (*spellings, name)} == {name}
+
+
+@pytest.mark.parametrize("name", ["RTX 4080", "A100", "H100 PCIe", "RTX 6000 Ada", "L40", "H100 96GB", "40", ""])
+def test_another_gpu_is_never_taken_for_one_of_the_table(name: str) -> None:
     with pytest.raises(RecipeError, match="RTX 4090"):
-        find_gpu("RTX 4080")
+        find_gpu(name)
+
+
+def test_the_table_is_ordered_and_its_usual_ones_are_in_it() -> None:
+    assert [gpu.memory_bytes for gpu in GPUS] == sorted(gpu.memory_bytes for gpu in GPUS)
+    assert set(USUAL) < {gpu.name for gpu in GPUS}
 
 
 def test_the_sandbox_is_no_real_model() -> None:

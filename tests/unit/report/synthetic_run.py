@@ -134,11 +134,7 @@ def make_weighing(num_clips: int = 192) -> Weighing:
         scores.append(Score(**names, outcome=Scored(value=float(r))))
         samples.append(Sample(**names, weight=float(np.exp((r - 1) / 0.3)), source="own"))
     facts = report_weights(samples, scores, WeightsSpec())
-    real = [
-        Sample(clip_key=key("r", i), prompt_key=key("rp", i), weight=1.0, source="real", dimension="real")
-        for i in range(64)
-    ]
-    return Weighing([*samples, *real], facts)
+    return Weighing([sample.weight for sample in samples], 64, facts)
 
 
 def make_clip_rows(num_used: int = 150, num_cut: int = 45) -> tuple[ClipRow, ...]:

@@ -63,7 +63,13 @@ def test_rejections_come_most_frequent_first() -> None:
         return Rejection(text="a", dimension="A", reason=reason, detail="")
 
     found = view.rejections_by_reason([refused(reason) for reason in ("b", "a", "c", "c", "a")])
-    assert [(reason, len(each)) for reason, each in found] == [("a", 2), ("c", 2), ("b", 1)]
+    assert [(each.reason, each.num, each.num_more) for each in found] == [("a", 2, 0), ("c", 2, 0), ("b", 1, 0)]
+
+
+def test_a_page_lists_no_more_refused_texts_than_can_be_read() -> None:
+    many = [Rejection(text=str(i), dimension="A", reason="a", detail="") for i in range(view.MAX_REFUSED + 7)]
+    (group,) = view.rejections_by_reason(many)
+    assert group.shown == many[: view.MAX_REFUSED] and (group.num, group.num_more) == (len(many), 7)
 
 
 def test_tiles_count_what_the_rows_say() -> None:

@@ -21,7 +21,17 @@ from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.recipe import Recipe, StagesSpec
 from rushes.records import Question
 from rushes.roles import Runtime, Spec
-from rushes.store.identity import IDENTITY_VERSION, canonical_json, content_hash, seed_from_key, spec_part, work_key
+from rushes.store.identity import (
+    IDENTITY_VERSION,
+    WorkKeys,
+    canonical_json,
+    canonical_object,
+    canonical_texts,
+    content_hash,
+    seed_from_key,
+    spec_part,
+    work_key,
+)
 from tests.plugin.test_plugin import PROJECT
 from tests.support.sandbox_recipe import CATALOGUE, MODEL, sandbox_recipe
 
@@ -182,6 +192,30 @@ def test_values_without_one_form_are_refused(value: object, error: type[Exceptio
 )
 def test_wrong_calls_are_refused(call: Callable[[], str]) -> None:
     with pytest.raises((ValueError, TypeError)):
+        call()
+
+
+@pytest.mark.parametrize("spec", [None, "ab", {"b": 1.5, "a": ["é", '"', -0.0]}, {}])
+def test_many_keys_at_once_are_the_same_keys(spec: Any) -> None:
+    keys = WorkKeys("clip", canonical_json(spec))
+    for inputs, index in (((), 0), (("ab" * 32,), 3), (('a name, quoted "é"', "ab"), 12)):
+        assert keys.key(inputs, index) == work_key("clip", spec, inputs, index)
+
+
+def test_an_object_can_be_written_out_part_by_part() -> None:
+    value = {"b": {"z": 1, "y": None}, "a": "é", "c": [True]}
+    parts = {name: canonical_json(each) for name, each in value.items()}
+    assert canonical_object(parts) == canonical_json(value)
+
+
+def test_texts_are_written_out_as_everything_else() -> None:
+    value = [{"text": 'é "b"\n', "about": "a"}, {"text": "", "about": "\u2028"}]
+    assert canonical_texts(value) == canonical_json(value)
+
+
+@pytest.mark.parametrize("call", [lambda: WorkKeys("", "{}"), lambda: WorkKeys("clip", "{}").key((), -1)])
+def test_wrong_calls_for_many_keys_are_refused(call: Callable[[], object]) -> None:
+    with pytest.raises(ValueError):
         call()
 
 

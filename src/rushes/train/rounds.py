@@ -1,0 +1,117 @@
+"""Finished rounds: a run that resumes after its last round does not read the clips, answers and samples of it again.
+
+What decides the round is in the key of its record: whatever would change a work key of a clip, an answer or the
+checkpoint changes this one. The record counts only while every record that was stored before it is still there; records
+that are damaged are found where the result is written (`rushes.store.heal.reread`), dropped, and then missing here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rushes.context import Context
+from rushes.families.models import Model
+from rushes.judge.key import scoring_identity
+from rushes.plugins import OBJECTIVE, WEIGHTING, resolved
+from rushes.records import Clip, FinishedRound, Prompt, Record
+from rushes.store.identity import work_key
+from rushes.store.provenance import commit, rushes_version
+from rushes.store.table import Table
+from rushes.train.lesson import ORDER
+
+ROUNDS: Final = "rounds"
+"""Table of finished rounds."""
+_DERIVED: Final = ("weights", "samples", "scores")
+"""Files of a round that the report reads."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round begins with."""
+
+    number: int
+    """From 0."""
+    start: Model
+    """The weights that it generates with and tunes."""
+    prompts: Sequence[Prompt]
+    """Its prompts."""
+    real: Sequence[Clip]
+    """Real clips."""
+    watch: Sequence[Prompt]
+    """Prompts by which training is watched."""
+
+
+def known_round(context: Context, whole: Round, until: str | None = None) -> Model | None:
+    """The result of a round that is finished, if it is the last one and nothing of it is lost; else None.
+
+    Later rounds train beside the clips of earlier ones, so these are always gone through. So is a round in the middle
+    of which the run is to stop: `until` is that stage.
+    """
+    run = context.run
+    if until is not None or not _can_be_known(context, whole):
+        return None
+    key = _key(context, whole)
+    for found in _table(context).get_many([key]).values():
+        names = [f"{each}-{whole.number}" for each in _DERIVED]
+        if all((run.home / "derived" / f"{name}.json").is_file() for name in names) and (
+            run.database.num_before(ROUNDS, key) == found.num_records
+        ):
+            return next(map(Model.of, run.checkpoints.get_many([found.checkpoint]).values()), None)
+    return None
+
+
+def keep_round(context: Context, whole: Round, result: Model) -> Model:
+    """Record that a round is finished, if nothing in this session failed.
+
+    Returns:
+        `result`, as it is.
+
+    Raises:
+        StoreError: disk full or read-only.
+    """
+    run, table = context.run, _table(context)
+    if _can_be_known(context, whole) and not run.shortfall.words():
+        key = _key(context, whole)
+        table.drop([key])  # one that no longer counts
+        table.land([FinishedRound(key=key, checkpoint=result.name, num_records=sum(run.database.counts().values()))])
+    return result
+
+
+def _can_be_known(context: Context, whole: Round) -> bool:
+    """Whether the round is the last, none of its prompts are dropped by drafts, and the code is that of a commit."""
+    recipe = context.recipe
+    return whole.number == recipe.num_rounds - 1 and recipe.generate.draft is None and commit()[1] is not True
+
+
+def _table(context: Context) -> Table[FinishedRound]:
+    return context.run.table(ROUNDS, FinishedRound)
+
+
+def _key(context: Context, whole: Round) -> str:
+    recipe = context.recipe
+    about = {question.dimension for prompt in whole.prompts for question in prompt.questions}
+    settings = (recipe.shape, recipe.generate, recipe.judge, recipe.weights, recipe.training, recipe.watch)
+    weighting = recipe.weights.plugin
+    decided = {
+        "recipe": [each.model_dump_json() if each is not None else None for each in settings],
+        "judges": scoring_identity(recipe.judge, about),
+        "objective": resolved(recipe.train.objective, OBJECTIVE),
+        "weighting": None if weighting is None else resolved(weighting, WEIGHTING),
+        "code": [rushes_version(), commit()[0], ORDER],
+        "base": context.base.name,
+        "prompts": _hash(whole.prompts),
+        "real": _hash(whole.real),
+        "stated": _hash(context.stated[key] for key in sorted(context.stated)),
+        "watch": _hash(whole.watch),
+    }
+    return work_key("round", decided, [whole.start.name], whole.number)
+
+
+def _hash(records: Iterable[Record]) -> str:
+    digest = hashlib.sha256()
+    for record in records:
+        digest.update(record.model_dump_json().encode() + b"\n")
+    return digest.hexdigest()
