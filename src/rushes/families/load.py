@@ -11,6 +11,7 @@ import torch
 
 from rushes.errors import InputError
 from rushes.execute.machine import check_device
+from rushes.families.experts import PARTS, named
 from rushes.families.family import Family
 from rushes.families.folder import FamilyName, as_loaded, family_of, fingerprint_of, hub_error, model_folder
 from rushes.families.loaded import TEXT_PARTS, LoadedPipeline
@@ -90,7 +91,7 @@ def _load(
         if device.type == "cpu":
             channels_last(pipeline.vae)
         # Before it is placed: offloaded weights cannot be read.
-        fingerprint = fingerprint_of(base) or as_loaded(base, hash_state(pipeline.transformer.state_dict()))
+        fingerprint = fingerprint_of(base) or as_loaded(base, _hash_weights(pipeline))
         placement = choose_placement(pipeline, device, order)
         place(pipeline, placement.offload, device)
     except (OSError, ValueError, RuntimeError) as error:
@@ -105,6 +106,15 @@ def _load(
         load_text_parts=None if left_out else _text_loader(pipeline, source, base.revision),
         placement=placement,
     )
+
+
+def _hash_weights(pipeline: Any) -> str:
+    """Hash of the weights in memory of its transformers, for a model whose files are not on this machine."""
+    state: dict[str, torch.Tensor] = {}
+    for name in PARTS.values():
+        if (part := getattr(pipeline, name, None)) is not None:
+            state |= named(part.state_dict(), name)
+    return hash_state(state)
 
 
 def channels_last(autoencoder: torch.nn.Module) -> None:

@@ -94,7 +94,7 @@ class Models:
     def _base_weights(self) -> dict[str, Tensor]:
         """A copy in main memory, since GPU memory is scarce."""
         with self.family.plain_weights():
-            return {name: value.to("cpu", copy=True) for name, value in self.family.transformer.state_dict().items()}
+            return {name: value.to("cpu", copy=True) for name, value in self.family.weights().items()}
 
     def weights(self, model: Model) -> dict[str, Tensor]:
         """A model's weights, float32, in main memory; not to be changed."""

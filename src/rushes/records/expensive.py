@@ -72,6 +72,8 @@ class SamplerSettings(Record):
         SamplerSettings(num_steps=30, guidance_scale=5.0, shift=3.0, scheduler="UniPCMultistepScheduler")
     """
 
+    added_later: ClassVar[frozenset[str]] = frozenset({"guidance_scale_2"})
+
     num_steps: Size
     """Denoising steps."""
     guidance_scale: Annotated[float, Field(ge=0.0)]
@@ -84,6 +86,8 @@ class SamplerSettings(Record):
     """Text of the unconditional branch."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Number format of sampling."""
+    guidance_scale_2: Annotated[float, Field(ge=0.0)] | None = None
+    """Guidance scale of the second of two transformers, for low noise (Wan2.2 A14B); None for `guidance_scale`."""
 
 
 class Clip(KeyedRecord):
