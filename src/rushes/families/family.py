@@ -63,6 +63,11 @@ class Family(Protocol):
         ...
 
     @property
+    def has_experts(self) -> bool:
+        """Whether it has two transformers, by noise level."""
+        ...
+
+    @property
     def levels(self) -> tuple[float, float]:
         """The noise levels at which it predicts: from the first up to the second; 0 to 1 for all."""
         ...

@@ -80,6 +80,11 @@ class LoadedPipeline:
         return 0.0, 1.0
 
     @property
+    def has_experts(self) -> bool:
+        """Whether there are two, by noise level."""
+        return len(self.transformers) > 1
+
+    @property
     def levels(self) -> tuple[float, float]:
         """Those of the one that is tuned."""
         return self.levels_of(self.part)

@@ -28,11 +28,13 @@ class Model:
     """Fingerprint of the base's files, or key of the checkpoint."""
     weights: BlobRef | None
     """The checkpoint's weights; None for the base."""
+    weights_2: BlobRef | None = None
+    """Those of the second of two transformers, if both were tuned."""
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Model:
         """The model of a checkpoint."""
-        return cls(checkpoint.key, checkpoint.weights)
+        return cls(checkpoint.key, checkpoint.weights, checkpoint.weights_2)
 
 
 class Models:
@@ -97,8 +99,10 @@ class Models:
             return {name: value.to("cpu", copy=True) for name, value in self.family.weights().items()}
 
     def weights(self, model: Model) -> dict[str, Tensor]:
-        """A model's weights, float32, in main memory; not to be changed."""
-        return self._base_weights if model.weights is None else self._blobs.read_tensors(model.weights)
+        """A model's weights, float32, in main memory; not to be changed. Of two transformers one may not be tuned."""
+        base = self._base_weights if model.weights is None or self.family.has_experts else {}
+        tuned = [self._blobs.read_tensors(each) for each in (model.weights, model.weights_2) if each is not None]
+        return {name: value for part in (base, *tuned) for name, value in part.items()} if tuned else base
 
     def with_weights(self, model: Model, texts: Sequence[str] = ()) -> Family:
         """The pipeline with a model's weights in it; text encoder and autoencoder are the base's.
@@ -112,8 +116,8 @@ class Models:
         if texts and self._runtime.free_text_encoder:
             family.keep_texts(texts)
             family.drop_text_encoder()
-        base = self._base_weights  # copied before anything overwrites them
+        _ = self._base_weights  # copied before anything overwrites them
         if self._loaded != model.name:
-            family.load_weights(base if model.weights is None else self._blobs.read_tensors(model.weights))
+            family.load_weights(self.weights(model))
             self._loaded = model.name
         return family

@@ -46,8 +46,12 @@ class TrainSpec(Spec):
     """How the model is fine-tuned."""
 
     spec_name: ClassVar[str] = "train"
-    added_later: ClassVar[frozenset[str]] = frozenset({"norm_guard", "anchor_to", "guidance", "merge"})
+    added_later: ClassVar[frozenset[str]] = frozenset({"norm_guard", "anchor_to", "guidance", "merge", "experts"})
 
+    experts: Literal["both", "high", "low"] = "both"
+    """Of a model with two transformers by noise level (Wan2.2 A14B), which is tuned: the one for high noise (layout and
+    motion), the one for low noise (detail), or one after the other, each with `num_steps` steps. Other models have one
+    transformer and take `both` alone."""
     lora: LoraSpec | None = None
     """A low-rank adapter; null for full fine-tuning."""
     num_steps: Size | None = None
@@ -233,6 +237,29 @@ def micro_batch_size(spec: TrainSpec, num_processes: int) -> int:
         num_processes: training processes, at least 1.
     """
     return spec.batch_size // (spec.num_accumulation * num_processes)
+
+
+def expert_problem(spec: TrainSpec, needs: ObjectiveNeeds, levels: tuple[float, float]) -> str | None:
+    """Why an objective cannot tune a transformer that predicts at these noise levels alone; None if it can.
+
+    Args:
+        spec: how the model is trained.
+        needs: what its objective needs.
+        levels: lowest and highest noise level of the transformer; 0 and 1 for a model with one.
+    """
+    low, high = levels
+    lowest, highest = needs.sigma_range
+    if max(low, lowest) > min(high, highest) or (needs.positions and not positions_in(needs, levels)):
+        return f"the objective reads own clips at no noise level from {low:g} to {high:g}, where this expert predicts"
+    if low > 0 and isinstance(spec.objective, OnlineSpec) and spec.objective.num_ode_steps > 1:
+        return "train.objective.num_ode_steps above 1 denoises past the noise levels where this expert predicts"
+    return None
+
+
+def positions_in(needs: ObjectiveNeeds, levels: tuple[float, float]) -> tuple[float, ...]:
+    """The objective's noise levels at which a transformer with these noise levels predicts."""
+    low, high = levels
+    return tuple(each for each in needs.positions if low <= each and (each < high or high == 1.0))
 
 
 def parallel_problem(train: TrainSpec, runtime: TrainRuntime) -> str | None:

@@ -328,7 +328,12 @@ class Checkpoint(KeyedRecord):
     parent: Text | None = None
     """Weights it was tuned from: a checkpoint's key or a model name; None for the recipe's base model."""
     weights: BlobRef
-    """The weights: one safetensors file, or a model folder."""
+    """The weights: one safetensors file, or a model folder. Of a model with two transformers by noise level only what
+    was tuned is here; names of the second's weights begin with `transformer_2.`."""
+    weights_2: BlobRef | None = None
+    """Those of the second transformer, if both were tuned."""
+    parts: tuple[Key, ...] = ()
+    """Keys, in the table `unmerged`, of the checkpoints of each transformer, if both were tuned."""
     losses: tuple[LossSummary, ...] = ()
     """Each loss term, at the start and at the end."""
     curves: BlobRef | None = None

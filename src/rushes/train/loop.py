@@ -77,7 +77,7 @@ def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
         hooks.on_average(network, average, 0)
     while progress.step < until:
         began = time.perf_counter()
-        step = replace(step_batch(job.data, spec, progress.step, job.seed), last=_last(progress))
+        step = replace(step_batch(job.data, spec, progress.step, job.seed, network.family.levels), last=_last(progress))
         found = _backward(job, recalled(judged, step, progress.step, needs))
         remember(judged, step, found.judged_B)
         _update(job, state, found.means, error_by_sigma(found.error_B, step.batch.sigma_B))
@@ -210,7 +210,7 @@ def check_untouched(job: Job) -> None:
         TrainingError: it is not.
     """
     network, setup = job.network, job.setup
-    batch = step_batch(job.data, job.spec, 0, job.seed).to(network.device).batch
+    batch = step_batch(job.data, job.spec, 0, job.seed, network.family.levels).to(network.device).batch
     z, sigma, text = batch.z_0_BCTHW[:2], batch.sigma_B[:2], batch.text[:2]
     # Compiled blocks differ from the base's own in the last bits, but this check is about the weights.
     with setup.kernels(z.device), uncompiled(setup.compiled):
