@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+
+from safetensors import safe_open
 
 from rushes.errors import InputError, StoreError, command, resume_command
+from rushes.families.experts import PREFIX, PartName
 from rushes.recipe.recipe import Recipe
 from rushes.records import BlobRef, Checkpoint
 from rushes.store.recipe_copy import recipe_of
@@ -33,8 +37,22 @@ class Source:
 
     @property
     def weights(self) -> BlobRef:
-        """Its weights: all of the transformer's, adapters merged, under the base's own names."""
+        """Its weights: all of a transformer's, adapters merged, under the base's own names."""
         return self.checkpoint.weights
+
+    @cached_property
+    def tuned(self) -> dict[PartName, BlobRef]:
+        """The weights of each transformer that was tuned: of the only one, or of one or both of two.
+
+        Raises:
+            BlobCorrupt: the file is missing or damaged.
+        """
+        second = self.checkpoint.weights_2
+        if second is not None:
+            return {"transformer": self.weights, "transformer_2": second}
+        with safe_open(str(self.run.blobs.checked_path(self.weights)), framework="numpy") as file:
+            is_second = any(name.startswith(PREFIX) for name in file.keys())
+        return {"transformer_2" if is_second else "transformer": self.weights}
 
     @property
     def max_lora_rank(self) -> int | None:
