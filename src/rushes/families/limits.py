@@ -96,6 +96,15 @@ def read_grid(folder: Path, family: FamilyName) -> Grid | None:
         return None
 
 
+def read_boundary(folder: Path) -> float | None:
+    """The noise level from which on the first of two transformers predicts; None if the index names none."""
+    try:
+        boundary = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))["boundary_ratio"]
+        return float(boundary)
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
+
+
 def read_text_length(folder: Path) -> int | None:
     """The only text length, tokens, that the transformer in a diffusers folder takes; None if it takes any."""
     try:

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Final
 
 from rushes.errors import UserError
-from rushes.families.folder import family_of, known_family, local_folder, model_folder
-from rushes.families.limits import Grid, read_grid, read_text_length, refused_settings
+from rushes.families.experts import Expert
+from rushes.families.folder import family_of, known_experts, known_family, local_folder, model_folder
+from rushes.families.limits import Grid, read_boundary, read_grid, read_text_length, refused_settings
 from rushes.findings import Finding
 from rushes.plan.models import real_model
+from rushes.plugins import objective_needs
 from rushes.recipe.base import ShapeSpec
+from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.recipe import Recipe, as_draft
+from rushes.recipe.train import expert_problem
 
 _SIDES: Final = ("num_frames", "height_px", "width_px")
 
@@ -90,6 +94,33 @@ def check_samplers(recipe: Recipe) -> Iterator[Finding]:
                 got=repr(each.got),
                 next_step=f"--set {where}.{each.setting}={first}",
             )
+
+
+def check_experts(recipe: Recipe) -> Iterator[Finding]:
+    """One of two transformers is chosen only where there are two, and each that is tuned can learn the objective."""
+    model, folder, has_two = real_model(recipe), local_folder(recipe.base), known_experts(recipe.base)
+    has_two = model.size.num_experts > 1 if has_two is None and model is not None else has_two
+    if has_two is None:
+        return
+    asked = recipe.train.experts
+    if not has_two and asked != "both":
+        yield Finding(
+            "train.experts",
+            "it chooses between two transformers by noise level, and the model has one",
+            expected="both, which means all that there are",
+            got=repr(asked),
+            next_step="--set train.experts=both",
+        )
+    boundary = None if folder is None else read_boundary(folder)
+    if not has_two or boundary is None or isinstance(recipe.train.objective, PluginSpec):
+        return
+    levels: dict[Expert, tuple[float, float]] = {"high": (boundary, 1.0), "low": (0.0, boundary)}
+    problems = {name: expert_problem(recipe.train, objective_needs(recipe.train), at) for name, at in levels.items()}
+    for name, problem in problems.items():
+        if problem is not None and asked in ("both", name):
+            other: Expert = "low" if name == "high" else "high"
+            step = f"--set train.experts={other}" if problems[other] is None else "--set train.objective={kind: flow}"
+            yield Finding("train.experts", problem, expected=f"{other} alone", got=repr(asked), next_step=step)
 
 
 def check_text_length(recipe: Recipe) -> Iterator[Finding]:

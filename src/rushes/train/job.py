@@ -69,7 +69,7 @@ def ready(assignment: Assignment, family: Family, material: Material, parallel: 
     """
     spec, data, family = assignment.spec, material.data, family.tuning(assignment.expert)
     if problem := expert_problem(spec, objective_needs(spec), family.levels):
-        raise TrainingError(problem, next_step="--set train.objective.kind=flow, or another train.experts")
+        raise TrainingError(problem, next_step=f"--set train.experts={'low' if family.levels[0] else 'high'}")
     with aside(family):
         network = _network(assignment, family)
         if not parallel.is_sharded:
