@@ -9,6 +9,7 @@ from functools import cached_property
 from safetensors import safe_open
 
 from rushes.errors import InputError, StoreError, command, resume_command
+from rushes.families.adapter import adapter_files
 from rushes.families.experts import PREFIX, PartName
 from rushes.recipe.recipe import Recipe
 from rushes.records import BlobRef, Checkpoint
@@ -59,7 +60,22 @@ class Source:
         """Largest rank that the change can have by the way it was trained; None for full fine-tuning."""
         if any(each.kind != "lora" for each in self.chain) or self.recipe.train.lora is None:
             return None
-        return self.recipe.train.lora.rank * len(self.chain)
+        lora, start = self.recipe.train.lora, self.start_rank
+        return start + lora.rank * (len(self.chain) - (lora.continues and start > 0))
+
+    @cached_property
+    def start_rank(self) -> int:
+        """The largest rank of the adapter that the run's base has (`base.lora`); 0 without one.
+
+        Raises:
+            InputError: its file is missing.
+        """
+        adapter, ranks = self.recipe.base.lora, [0]
+        for path in adapter_files(adapter).values() if adapter is not None else ():
+            with safe_open(str(path), framework="numpy") as file:
+                shapes = [file.get_slice(name).get_shape() for name in file.keys()]
+            ranks += [min(shape) for shape in shapes if len(shape) == 2]
+        return max(ranks)
 
 
 def choose(run: Run, key: str | None = None) -> Source:

@@ -8,7 +8,7 @@ a file or a dictionary the weights of the first have their own names and those o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +39,12 @@ def of_part(weights: Mapping[str, Value], part: PartName) -> dict[str, Value]:
     if part == "transformer":
         return {name: value for name, value in weights.items() if not name.startswith(PREFIX)}
     return {name.removeprefix(PREFIX): value for name, value in weights.items() if name.startswith(PREFIX)}
+
+
+def transformers_of(pipeline: Any) -> dict[PartName, Any]:
+    """Every transformer of a diffusers pipeline by its name there: one, or two by noise level."""
+    found: dict[PartName, Any] = {name: getattr(pipeline, name, None) for name in PARTS.values()}
+    return {name: part for name, part in found.items() if part is not None}
 
 
 def velocity_at(family: Family, z_t: Tensor, sigma_B: Tensor, text: TextStates, conditions: Conditions) -> torch.Tensor:

@@ -21,6 +21,7 @@ from rushes.recipe.base import ShapeSpec
 from rushes.records import SamplerSettings
 
 if TYPE_CHECKING:
+    from rushes.families.adapter import Factors
     from rushes.families.offload import Placement
     from rushes.roles import Frames
 
@@ -60,6 +61,11 @@ class Family(Protocol):
     @property
     def part(self) -> PartName:
         """Its name in the pipeline."""
+        ...
+
+    @property
+    def start_adapter(self) -> Mapping[str, Factors]:
+        """What `base.lora` has added to the weights of the one that is tuned, by layer; empty without one."""
         ...
 
     @property

@@ -265,6 +265,10 @@ def as_loaded(base: BaseModelSpec, fingerprint: str) -> str:
     """
     fields = type(base).model_fields
     changed = {name: value for name in _LOADING if (value := getattr(base, name)) != fields[name].default}
+    if base.lora is not None:
+        from rushes.families.adapter import adapter_hash
+
+        changed["lora"] = adapter_hash(base.lora)
     return content_hash({"model": fingerprint, **changed}) if changed else fingerprint
 
 

@@ -11,7 +11,8 @@ import torch
 
 from rushes.errors import InputError
 from rushes.execute.machine import check_device
-from rushes.families.experts import PARTS, named
+from rushes.families.adapter import fold, read_adapters
+from rushes.families.experts import named, transformers_of
 from rushes.families.family import Family
 from rushes.families.folder import FamilyName, as_loaded, family_of, fingerprint_of, hub_error, model_folder
 from rushes.families.loaded import TEXT_PARTS, LoadedPipeline
@@ -92,6 +93,9 @@ def _load(
             channels_last(pipeline.vae)
         # Before it is placed: offloaded weights cannot be read.
         fingerprint = fingerprint_of(base) or as_loaded(base, _hash_weights(pipeline))
+        adapters = read_adapters(base, pipeline_class, transformers_of(pipeline))
+        for part, factors in adapters.items():
+            fold(getattr(pipeline, part), factors)
         placement = choose_placement(pipeline, device, order)
         place(pipeline, placement.offload, device)
     except (OSError, ValueError, RuntimeError) as error:
@@ -105,15 +109,15 @@ def _load(
         scheduler_config=pipeline.scheduler.config,
         load_text_parts=None if left_out else _text_loader(pipeline, source, base.revision),
         placement=placement,
+        adapters=adapters,
     )
 
 
 def _hash_weights(pipeline: Any) -> str:
     """Hash of the weights in memory of its transformers, for a model whose files are not on this machine."""
     state: dict[str, torch.Tensor] = {}
-    for name in PARTS.values():
-        if (part := getattr(pipeline, name, None)) is not None:
-            state |= named(part.state_dict(), name)
+    for name, part in transformers_of(pipeline).items():
+        state |= named(part.state_dict(), name)
     return hash_state(state)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from rushes.errors import RecipeError
 from rushes.families.attention import attention_for_sampling
 from rushes.families.defaults import in_words
-from rushes.families.experts import PARTS, Expert, PartName, named, of_part
+from rushes.families.experts import PARTS, Expert, PartName, named, of_part, transformers_of
 from rushes.families.folder import FamilyName
 from rushes.families.limits import Grid, refused_settings
 from rushes.families.mixed_precision import mixed_precision
@@ -29,6 +29,7 @@ from rushes.recipe.base import ShapeSpec
 from rushes.records import SamplerSettings
 
 if TYPE_CHECKING:
+    from rushes.families.adapter import Factors
     from rushes.roles import Frames
 
 TEXT_BATCH = 64
@@ -63,6 +64,8 @@ class LoadedPipeline:
     """Where the parts are stored while they are not in use, and why."""
     part: PartName = "transformer"
     """Name in the pipeline of the network that is tuned."""
+    adapters: Mapping[PartName, Mapping[str, Factors]] = field(default_factory=dict[PartName, Mapping[str, "Factors"]])
+    """What `base.lora` has added to the weights of each transformer, by layer."""
 
     @property
     def transformer(self) -> Any:
@@ -72,12 +75,16 @@ class LoadedPipeline:
     @property
     def transformers(self) -> dict[PartName, Any]:
         """Every transformer by its name in the pipeline: one, or two by noise level."""
-        found: dict[PartName, Any] = {name: getattr(self.pipeline, name, None) for name in PARTS.values()}
-        return {name: part for name, part in found.items() if part is not None}
+        return transformers_of(self.pipeline)
 
     def levels_of(self, part: PartName) -> tuple[float, float]:
         """The noise levels at which a transformer predicts: all, unless the family says otherwise."""
         return 0.0, 1.0
+
+    @property
+    def start_adapter(self) -> Mapping[str, Factors]:
+        """What `base.lora` has added to the weights of the one that is tuned, by layer; empty without one."""
+        return self.adapters.get(self.part, {})
 
     @property
     def has_experts(self) -> bool:

@@ -35,11 +35,23 @@ class LoraSpec(Spec):
     """A low-rank adapter instead of full fine-tuning."""
 
     spec_name: ClassVar[str] = "lora"
+    added_later: ClassVar[frozenset[str]] = frozenset({"targets", "dropout", "rslora", "continues"})
 
     rank: Size = 16
     """Rank r."""
     alpha: Size = 16
     """Numerator of the scale alpha / rank; alpha = rank means scale 1, which all LoRA loaders read alike."""
+    targets: Annotated[tuple[Annotated[str, Field(pattern=r"^[\w.]+$")], ...], Field(strict=False)] = ()
+    """Name endings of the linear layers that it changes, such as `[to_q, to_v]`; empty for the family's usual ones. An
+    export for a program that does not read one of them is refused."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the adapter's inputs that is set to 0 in passes with gradients."""
+    rslora: bool = False
+    """Scale alpha / sqrt(rank) instead (rank-stabilised LoRA, arXiv 2312.03732). Exports have the scale in the factors,
+    so every program reads it."""
+    continues: bool = False
+    """Go on with the adapter of `base.lora` in the first round, instead of adding another on top of it: the result has
+    its rank."""
 
 
 class TrainSpec(Spec):

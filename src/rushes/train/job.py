@@ -78,6 +78,9 @@ def ready(assignment: Assignment, family: Family, material: Material, parallel: 
         setup = prepare(network, data, spec, assignment.runtime, parallel)
         if objective_needs(spec).old is not None:
             network = replace(network, old={name: each.detach().clone() for name, each in network.parameters().items()})
+        if network.unfolded:
+            begun = {name: each.detach().clone() for name, each in network.parameters().items()}
+            network = replace(network, begun=begun)
         network = parallel.wrap(network, partial(idle_in, network, data, spec, setup, parallel))
         if parallel.rank == 0:
             assignment.log.write("training_set_up", **asdict(setup))

@@ -133,11 +133,12 @@ def lesson_key(lesson: Lesson) -> str:
     none, whether training paused on the way or not.
     """
     needs = objective_needs(lesson.spec)
-    unread = _UNREAD | left_out(lesson.spec)
+    unread, lora = _UNREAD | left_out(lesson.spec), lesson.spec.lora
     spec = {
         "order": ORDER,
         "train": {
             **lesson.spec.model_dump(mode="json", exclude=unread),
+            **({} if lora is None else {"lora": lora.model_dump(mode="json", exclude=set(left_out(lora)))}),
             **({"anchor_to": "base"} if lesson.is_held_to_base else {}),
             "num_steps": lesson.spec.steps,
         },
