@@ -1,4 +1,4 @@
-"""A run that begins with an adapter: tuned on top of it, or the adapter itself continued; killed in between; exported."""
+"""A run that begins with an adapter: tuned on top of it, or that itself continued; killed in between; exported."""
 
 from __future__ import annotations
 

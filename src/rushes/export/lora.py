@@ -92,6 +92,8 @@ def make_adapter(source: Source, base: Base, dialect: Dialect, options: LoraOpti
     before, after = read_both(source, base)
     layers = adaptable_layers(base.empty_transformer(), base, dialect)
     adapter, fit = extract(before, after, layers, rank=rank, energy=options.energy, device=options.device)
+    if source.max_lora_rank is not None:
+        _check_whole(source, fit, dialect)
     if not adapter:
         raise InputError(
             "no tuned weight can be held by a low-rank adapter",
@@ -100,6 +102,21 @@ def make_adapter(source: Source, base: Base, dialect: Dialect, options: LoraOpti
             next_step=f"export all weights: {command('export', 'transformer', source.run.home)}",
         )
     return adapter, fit
+
+
+def _check_whole(source: Source, fit: Fit, dialect: Dialect) -> None:
+    """A trained adapter is exported whole: what a dialect cannot hold is not dropped.
+
+    Raises:
+        InputError: it has changed layers that the dialect's readers do not know.
+    """
+    if fit.left_out:
+        raise InputError(
+            f"files of the dialect {dialect} cannot hold all layers of this adapter",
+            expected=f"layers that its readers know; see train.lora.targets{' and base.lora' * bool(source.start_rank)}",
+            got=sorted(fit.left_out)[:4],
+            next_step=f"export it for diffusers: {command('export', 'lora', source.run.home)}",
+        )
 
 
 def check_strength(strength: float) -> None:

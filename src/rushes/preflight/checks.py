@@ -15,6 +15,7 @@ from rushes.preflight.judges import check_dimensions_of_judges, check_independen
 from rushes.preflight.local_models import check_judge_pixels, check_local_models, check_model_configs
 from rushes.preflight.measured import check_coverage, check_measurement, check_questions, check_training_clips
 from rushes.preflight.model import (
+    check_adapter,
     check_base_model,
     check_experts,
     check_family,
@@ -70,6 +71,7 @@ OF_MACHINE: Final[tuple[Check, ...]] = (
 
 FETCHED: Final[tuple[Check, ...]] = (
     check_base_model,
+    check_adapter,
     check_model_configs,
     check_judge_pixels,
     check_captions,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from rushes.errors import UserError
+from rushes.families.adapter import adapter_files
 from rushes.families.experts import Expert
 from rushes.families.folder import family_of, known_experts, known_family, local_folder, model_folder
 from rushes.families.limits import Grid, read_boundary, read_grid, read_text_length, refused_settings
@@ -121,6 +122,29 @@ def check_experts(recipe: Recipe) -> Iterator[Finding]:
             other: Expert = "low" if name == "high" else "high"
             step = f"--set train.experts={other}" if problems[other] is None else "--set train.objective={kind: flow}"
             yield Finding("train.experts", problem, expected=f"{other} alone", got=repr(asked), next_step=step)
+
+
+def check_adapter(recipe: Recipe) -> Iterator[Finding]:
+    """The adapter of `base.lora` is there and fits the model; names and shapes are compared, no weights are loaded."""
+    base, folder = recipe.base, local_folder(recipe.base)
+    lora = recipe.train.lora
+    if base.lora is None:
+        if lora is not None and lora.continues:
+            yield Finding(
+                "train.lora.continues",
+                "it goes on with the adapter of base.lora, and there is none",
+                next_step="--set train.lora.continues=false",
+            )
+        return
+    try:
+        if folder is None:
+            adapter_files(base.lora)
+            return
+        from rushes.families.load import check_adapters
+
+        check_adapters(base, folder)
+    except UserError as error:
+        yield Finding.of("base.lora", error)
 
 
 def check_text_length(recipe: Recipe) -> Iterator[Finding]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from rushes.errors import TrainingError
-from rushes.recipe.objectives import FlowSpec, ObjectiveSpec, OnlineSpec
+from rushes.recipe.objectives import FlowSpec, ObjectiveSpec, OnlineSpec, as_tuple
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import TrainRuntime
 from rushes.records.base import Count, Share, Size
@@ -31,6 +31,10 @@ class RealismSpec(Spec):
     """Share of real clips in each batch."""
 
 
+LayerName = Annotated[str, Field(pattern=r"^[\w.]+$")]
+"""The end of a layer's name."""
+
+
 class LoraSpec(Spec):
     """A low-rank adapter instead of full fine-tuning."""
 
@@ -41,7 +45,7 @@ class LoraSpec(Spec):
     """Rank r."""
     alpha: Size = 16
     """Numerator of the scale alpha / rank; alpha = rank means scale 1, which all LoRA loaders read alike."""
-    targets: Annotated[tuple[Annotated[str, Field(pattern=r"^[\w.]+$")], ...], Field(strict=False)] = ()
+    targets: Annotated[tuple[LayerName, ...], BeforeValidator(as_tuple)] = ()
     """Name endings of the linear layers that it changes, such as `[to_q, to_v]`; empty for the family's usual ones. An
     export for a program that does not read one of them is refused."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
