@@ -70,7 +70,12 @@ def make_ti2v() -> diffusers.WanPipeline:
     return _wan(is_ti2v=True)
 
 
-def _wan(*, is_ti2v: bool) -> diffusers.WanPipeline:
+def make_a14b() -> diffusers.WanPipeline:
+    """Wan2.2 T2V-A14B: a transformer for high noise and one for low, and the boundary between them."""
+    return _wan(is_ti2v=False, boundary_ratio=0.875)
+
+
+def _wan(*, is_ti2v: bool, boundary_ratio: float | None = None) -> diffusers.WanPipeline:
     patches = {"is_residual": True, "patch_size": 2, "in_channels": 12, "out_channels": 12, "scale_factor_spatial": 16}
     size = {"d_model": TEXT_WIDTH, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
     return diffusers.WanPipeline(
@@ -88,19 +93,25 @@ def _wan(*, is_ti2v: bool) -> diffusers.WanPipeline:
         scheduler=diffusers.UniPCMultistepScheduler(
             prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0, num_train_timesteps=1000
         ),
-        transformer=diffusers.WanTransformer3DModel(
-            patch_size=(1, 2, 2),
-            num_attention_heads=2,
-            attention_head_dim=12,
-            in_channels=CHANNELS,
-            out_channels=CHANNELS,
-            text_dim=TEXT_WIDTH,
-            freq_dim=16,
-            ffn_dim=32,
-            num_layers=1,
-            rope_max_seq_len=32,
-        ),
+        transformer=_wan_transformer(),
+        transformer_2=None if boundary_ratio is None else _wan_transformer(),
+        boundary_ratio=boundary_ratio,
         expand_timesteps=is_ti2v,
+    )
+
+
+def _wan_transformer() -> diffusers.WanTransformer3DModel:
+    return diffusers.WanTransformer3DModel(
+        patch_size=(1, 2, 2),
+        num_attention_heads=2,
+        attention_head_dim=12,
+        in_channels=CHANNELS,
+        out_channels=CHANNELS,
+        text_dim=TEXT_WIDTH,
+        freq_dim=16,
+        ffn_dim=32,
+        num_layers=1,
+        rope_max_seq_len=32,
     )
 
 
@@ -219,6 +230,7 @@ _ROTARY = {"use_rotary_positional_embeddings": True}
 
 TINY: dict[str, TinyFamily] = {
     "wan-2.1": TinyFamily("wan", make_wan, _sampler("UniPCMultistepScheduler"), _SHORT, 16),
+    "wan-a14b": TinyFamily("wan", make_a14b, _sampler("UniPCMultistepScheduler"), _SHORT, 16),
     "wan-ti2v": TinyFamily("wan", make_ti2v, _sampler("UniPCMultistepScheduler"), _SHORT, 16),
     "cogvideox-2b": TinyFamily("cogvideox", make_cogvideox, _sampler("CogVideoXDDIMScheduler", shift=1), _LONG, 16),
     "cogvideox-5b": TinyFamily(

@@ -6,7 +6,7 @@ Nothing here is specific to a family: a diffusers folder names the classes that 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rushes.errors import InputError
 from rushes.export.source import SHORT, Source
+from rushes.families.experts import PARTS, PartName, of_part
 from rushes.families.folder import as_loaded, hub_error, model_folder
 from rushes.families.weights import hash_model
 
@@ -40,6 +41,8 @@ class Base:
     """True if the name is a Hub id, so that it is valid for others too."""
     home: Path = Path()
     """The run folder of the checkpoint, for what errors tell to type; the working folder outside a run."""
+    part: PartName = "transformer"
+    """Which of two transformers by noise level is meant; the first of models with one."""
 
     @property
     def public_name(self) -> str:
@@ -60,7 +63,14 @@ class Base:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The transformer's `config.json`."""
-        return _read_json(self.folder / "transformer" / "config.json")
+        return _read_json(self.folder / self.part / "config.json")
+
+    @property
+    def suffix(self) -> str:
+        """What the names of files end with: nothing, or which of two transformers they are of."""
+        if self.index.get(PARTS["low"], [None])[0] is None:
+            return ""
+        return "_high_noise" if self.part == PARTS["high"] else "_low_noise"
 
     @property
     def transformer_class_name(self) -> str:
@@ -100,10 +110,10 @@ class Base:
         Raises:
             InputError: the folder holds no safetensors weights.
         """
-        files = sorted((self.folder / "transformer").glob(f"{WEIGHTS}*.safetensors"))
+        files = sorted((self.folder / self.part).glob(f"{WEIGHTS}*.safetensors"))
         if not files:
             raise InputError(
-                f"{self.folder / 'transformer'} holds no weights",
+                f"{self.folder / self.part} holds no weights",
                 expected=f"{WEIGHTS}.safetensors, in one file or sharded",
                 next_step="check base.model in the run's recipe.yaml: it must be a complete diffusers folder",
             )
@@ -126,7 +136,7 @@ def find_base(source: Source, *, whole: bool = False) -> Base:
         return Base(folder, spec.model, is_on_hub=False, home=source.run.home)
     from huggingface_hub import snapshot_download
 
-    patterns = None if whole else ["model_index.json", "README.md", "transformer/*"]
+    patterns = None if whole else ["model_index.json", "README.md", *(f"{part}/*" for part in PARTS.values())]
     try:
         fetched = snapshot_download(spec.model, revision=spec.revision, allow_patterns=patterns)
     except (OSError, ValueError, RuntimeError) as error:
@@ -143,6 +153,15 @@ def _not_found(name: str, error: Exception) -> InputError:
     )
 
 
+def tuned_bases(source: Source, base: Base) -> tuple[Base, ...]:
+    """The base once for each of its transformers that was tuned: one, or two by noise level.
+
+    Raises:
+        BlobCorrupt: the stored weights are damaged.
+    """
+    return tuple(replace(base, part=part) for part in source.tuned)
+
+
 def read_both(source: Source, base: Base) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The base's and the tuned weights, float32, under the same names.
 
@@ -152,7 +171,8 @@ def read_both(source: Source, base: Base) -> tuple[dict[str, Tensor], dict[str, 
     """
     before = base.transformer_weights()
     check_same_base(source, base)
-    after = {name: value.float() for name, value in source.run.blobs.read_tensors(source.weights).items()}
+    stored = of_part(source.run.blobs.read_tensors(source.tuned[base.part]), base.part)
+    after = {name: value.float() for name, value in stored.items()}
     odd = sorted(name for name in before.keys() | after.keys() if _shape(before, name) != _shape(after, name))
     if odd:
         raise InputError(

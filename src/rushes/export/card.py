@@ -108,6 +108,7 @@ def sampler_settings(recipe: Recipe) -> list[tuple[str, str]]:
         ("scheduler", sampler.scheduler),
         ("steps", str(sampler.num_steps)),
         ("guidance scale", f"{sampler.guidance_scale:g}"),
+        *([] if sampler.guidance_scale_2 is None else [("at low noise", f"{sampler.guidance_scale_2:g}")]),
         ("flow shift", f"{sampler.shift:g}"),
         ("negative prompt", sampler.negative_prompt or "(empty)"),
         ("number format", sampler.precision),

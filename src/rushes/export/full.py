@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rushes.errors import InputError, command
-from rushes.export.base import Base, find_base, read_both
+from rushes.export.base import Base, find_base, read_both, tuned_bases
 from rushes.export.folder import new_folder
 from rushes.export.fused import native_weights
 from rushes.export.lora import check_strength, file_stem
@@ -24,6 +24,8 @@ from rushes.store.tensors import write_tensors
 
 def export_transformer(source: Source, target: Path, strength: float, dtype: torch.dtype) -> Path:
     """Write a folder that `from_pretrained` of the transformer's class reads.
+
+    Of a model with two transformers by noise level it holds a folder for each one that was tuned, named as in the base.
 
     Args:
         source: the run and checkpoint.
@@ -39,7 +41,7 @@ def export_transformer(source: Source, target: Path, strength: float, dtype: tor
     """
     base = find_base(source)
     with new_folder(target) as folder:
-        write_transformer(folder, base, tuned_weights(source, base, strength), dtype)
+        write_transformers(folder, source, base, strength, dtype)
     return target
 
 
@@ -50,23 +52,30 @@ def export_pipeline(source: Source, target: Path, strength: float, dtype: torch.
     """
     base = find_base(source, whole=True)
     with new_folder(target) as folder:
-        write_pipeline(folder, base, tuned_weights(source, base, strength), dtype)
+        write_pipeline(folder, source, base, strength, dtype)
     return target
 
 
 def export_merged(source: Source, target: Path, strength: float, dtype: torch.dtype) -> Path:
     """Write all weights as one file in the family's own names, which ComfyUI and `from_single_file` read.
 
+    Of a model with two transformers by noise level each one that was tuned has a file.
+
+    Returns:
+        The file, or the folder of both.
+
     Args and Raises as `export_transformer`; also InputError if the family's own names are not known.
     """
     base = find_base(source)
     rename = native_names(base.transformer_class_name, base.home)
+    names = []
     with new_folder(target) as folder:
-        weights = _cast(tuned_weights(source, base, strength) | fixed_positions(base), dtype, _keep_float32(base))
-        name = f"{file_stem(source)}-merged.safetensors"
-        header = {"format": "pt", "rushes_base_model": base.public_name, "rushes_checkpoint": source.checkpoint.key}
-        write_tensors(folder / name, native_weights(weights, rename), header)
-    return target / name
+        for each in tuned_bases(source, base):
+            weights = _cast(tuned_weights(source, each, strength) | fixed_positions(each), dtype, _keep_float32(each))
+            names.append(f"{file_stem(source)}-merged{each.suffix}.safetensors")
+            header = {"format": "pt", "rushes_base_model": base.public_name, "rushes_checkpoint": source.checkpoint.key}
+            write_tensors(folder / names[-1], native_weights(weights, rename), header)
+    return target / names[0] if len(names) == 1 else target
 
 
 def fixed_positions(base: Base) -> dict[str, Tensor]:
@@ -99,13 +108,23 @@ def write_transformer(folder: Path, base: Base, weights: Mapping[str, Tensor], d
         transformer.save_pretrained(str(folder))
 
 
-def write_pipeline(folder: Path, base: Base, weights: Mapping[str, Tensor], dtype: torch.dtype) -> None:
-    """Copy the base's other components and write the transformer beside them."""
+def write_transformers(folder: Path, source: Source, base: Base, strength: float, dtype: torch.dtype) -> None:
+    """Write the tuned transformer into a folder, or each tuned one of two into a folder of its own there."""
+    for each in tuned_bases(source, base):
+        write_transformer(
+            folder / each.part if each.suffix else folder, each, tuned_weights(source, each, strength), dtype
+        )
+
+
+def write_pipeline(folder: Path, source: Source, base: Base, strength: float, dtype: torch.dtype) -> None:
+    """Copy the base's other components and write what was tuned beside them."""
+    tuned = tuned_bases(source, base)
     shutil.copy(base.folder / "model_index.json", folder / "model_index.json")
     for name in _components(base):
-        if name != "transformer":
+        if name not in [each.part for each in tuned]:
             shutil.copytree(base.folder / name, folder / name)
-    write_transformer(folder / "transformer", base, weights, dtype)
+    for each in tuned:
+        write_transformer(folder / each.part, each, tuned_weights(source, each, strength), dtype)
 
 
 def _components(base: Base) -> list[str]:

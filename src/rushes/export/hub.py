@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from rushes.errors import InputError, StoreError, command, resume_command
-from rushes.export.base import Base, find_base
+from rushes.export.base import Base, find_base, tuned_bases
 from rushes.export.card import Card, Form, render_card
 from rushes.export.folder import check_free, new_folder
 from rushes.export.full import tuned_weights, write_pipeline, write_transformer
@@ -88,7 +88,7 @@ def export_hub(source: Source, target: Path, options: HubOptions) -> Fit | None:
             base_name=base.public_name,
             base_is_on_hub=base.is_on_hub,
             licence=licence,
-            snippet=make_snippet(source.recipe, base, form, place, prompt, seed),
+            snippet=make_snippet(source.recipe, base, form, place, prompt, seed, tuple(source.tuned)),
             samples=samples,
             adapter=adapter_sentence(source, fit),
             strength=options.lora.strength,
@@ -217,9 +217,10 @@ def _usual_form(source: Source, base: Base) -> Form:
 def _write_weights(source: Source, base: Base, folder: Path, form: Form, options: LoraOptions) -> Fit | None:
     if form == "lora":
         return write_lora(source, base, folder, "diffusers", options)[1]
-    weights = tuned_weights(source, base, options.strength)
     if form == "pipeline":
-        write_pipeline(folder, base, weights, options.dtype)
-    else:
-        write_transformer(folder / "transformer", base, weights, options.dtype)
+        write_pipeline(folder, source, base, options.strength, options.dtype)
+        return None
+    for each in tuned_bases(source, base):
+        weights = tuned_weights(source, each, options.strength)
+        write_transformer(folder / each.part, each, weights, options.dtype)
     return None

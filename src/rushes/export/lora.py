@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from rushes.errors import InputError, command
-from rushes.export.base import Base, find_base, read_both
+from rushes.export.base import Base, find_base, read_both, tuned_bases
 from rushes.export.dialects import DIFFUSERS_FILE, Dialect, adaptable_layers, write_adapter
 from rushes.export.folder import new_folder
 from rushes.export.lowrank import Fit, LowRank, extract
@@ -37,6 +37,8 @@ class LoraOptions:
 def export_lora(source: Source, target: Path, dialect: Dialect, options: LoraOptions) -> Fit:
     """Write an adapter folder: for diffusers with its fixed file name, else one file named after the run.
 
+    Of a model with two transformers by noise level each one that was tuned has a file, whose name says which it is.
+
     Args:
         source: the run and checkpoint.
         target: a new or empty folder.
@@ -55,8 +57,19 @@ def export_lora(source: Source, target: Path, dialect: Dialect, options: LoraOpt
         return write_lora(source, base, folder, dialect, options)[1]
 
 
-def write_lora(source: Source, base: Base, folder: Path, dialect: Dialect, options: LoraOptions) -> tuple[Path, Fit]:
-    """`export_lora` into an existing folder; returns the file too."""
+def write_lora(
+    source: Source, base: Base, folder: Path, dialect: Dialect, options: LoraOptions
+) -> tuple[list[Path], Fit]:
+    """`export_lora` into an existing folder; returns the files too."""
+    written = [_write_part(source, each, folder, dialect, options) for each in tuned_bases(source, base)]
+    whole = Fit(
+        tuple(layer for _, fit in written for layer in fit.layers),
+        {f"{path.stem}/{name}": energy for path, fit in written for name, energy in fit.left_out.items()},
+    )
+    return [path for path, _ in written], written[0][1] if len(written) == 1 else whole
+
+
+def _write_part(source: Source, base: Base, folder: Path, dialect: Dialect, options: LoraOptions) -> tuple[Path, Fit]:
     adapter, fit = make_adapter(source, base, dialect, options)
     stronger = {name: factors.times(options.strength) for name, factors in adapter.items()}
     header = {
@@ -66,7 +79,8 @@ def write_lora(source: Source, base: Base, folder: Path, dialect: Dialect, optio
         "rushes_strength": f"{options.strength:g}",
         "rushes_relative_error": f"{fit.relative_error:.6f}",
     }
-    name = DIFFUSERS_FILE if dialect == "diffusers" else f"{file_stem(source)}-{dialect}.safetensors"
+    name = Path(DIFFUSERS_FILE).stem if dialect == "diffusers" else f"{file_stem(source)}-{dialect}"
+    name = f"{name}{base.suffix}.safetensors"
     path = write_adapter(folder, stronger, base, dialect, options.dtype, file_name=name, header=header)
     return path, fit
 
@@ -78,6 +92,8 @@ def make_adapter(source: Source, base: Base, dialect: Dialect, options: LoraOpti
     before, after = read_both(source, base)
     layers = adaptable_layers(base.empty_transformer(), base, dialect)
     adapter, fit = extract(before, after, layers, rank=rank, energy=options.energy, device=options.device)
+    if source.max_lora_rank is not None:
+        _check_whole(source, fit, dialect)
     if not adapter:
         raise InputError(
             "no tuned weight can be held by a low-rank adapter",
@@ -86,6 +102,21 @@ def make_adapter(source: Source, base: Base, dialect: Dialect, options: LoraOpti
             next_step=f"export all weights: {command('export', 'transformer', source.run.home)}",
         )
     return adapter, fit
+
+
+def _check_whole(source: Source, fit: Fit, dialect: Dialect) -> None:
+    """A trained adapter is exported whole: what a dialect cannot hold is not dropped.
+
+    Raises:
+        InputError: it has changed layers that the dialect's readers do not know.
+    """
+    if fit.left_out:
+        raise InputError(
+            f"files of the dialect {dialect} cannot hold all layers of this adapter",
+            expected=f"layers that its readers know; see train.lora.targets{' and base.lora' * bool(source.start_rank)}",
+            got=sorted(fit.left_out)[:4],
+            next_step=f"export it for diffusers: {command('export', 'lora', source.run.home)}",
+        )
 
 
 def check_strength(strength: float) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Literal
 
 from rushes.export.base import Base
+from rushes.export.dialects import DIFFUSERS_FILE
+from rushes.families.experts import PartName
 from rushes.families.ltx import DECODE_NOISE_SCALE, DECODE_TIMESTEP
 from rushes.recipe.recipe import Recipe
 
@@ -32,6 +36,7 @@ def make_snippet(
     place: str,
     prompt: str,
     seed: int,
+    tuned: Sequence[PartName] = ("transformer",),
 ) -> Snippet:
     """Write the code.
 
@@ -42,6 +47,7 @@ def make_snippet(
         place: the repository, or a folder.
         prompt: a prompt; any text.
         seed: of the initial noise.
+        tuned: which of the model's transformers the folder holds.
     """
     sampler, shape = recipe.measure.sampler, recipe.shape
     pipeline, scheduler = base.pipeline_class.__name__, sampler.scheduler
@@ -54,6 +60,7 @@ def make_snippet(
         "num_frames": shape.num_frames,
         "num_inference_steps": sampler.num_steps,
         "guidance_scale": sampler.guidance_scale,
+        **({} if sampler.guidance_scale_2 is None else {"guidance_scale_2": sampler.guidance_scale_2}),
         "max_sequence_length": recipe.base.max_tokens,
         "frame_rate": f"{shape.fps:g}",
         **_DECODING,
@@ -67,7 +74,13 @@ def make_snippet(
         "from diffusers.utils import export_to_video",
         "",
         'device = "cuda" if torch.cuda.is_available() else "cpu"',
-        *_loading(base, form, place, pipeline, "float32" if sampler.precision == "float32" else "bfloat16"),
+        *_loading(
+            [replace(base, part=part) for part in tuned],
+            form,
+            place,
+            pipeline,
+            "float32" if sampler.precision == "float32" else "bfloat16",
+        ),
         _scheduler_line(scheduler, sampler.shift),
         "frames = pipeline(",
         *(f"    {name}={value}," for name, value in call.items() if name in known),
@@ -77,7 +90,8 @@ def make_snippet(
     return Snippet("\n".join(lines))
 
 
-def _loading(base: Base, form: str, place: str, pipeline: str, dtype: str) -> list[str]:
+def _loading(bases: Sequence[Base], form: str, place: str, pipeline: str, dtype: str) -> list[str]:
+    base = bases[0]
     if form == "pipeline":
         return [f"pipeline = {pipeline}.from_pretrained({_literal(place)}, dtype=torch.{dtype}).to(device)"]
     where = _literal(base.public_name)
@@ -87,13 +101,25 @@ def _loading(base: Base, form: str, place: str, pipeline: str, dtype: str) -> li
     if form == "lora":
         return [
             f"pipeline = {pipeline}.from_pretrained({where}, dtype=torch.{dtype}).to(device)",
-            f"pipeline.load_lora_weights({_literal(place)})",
+            *(f"pipeline.load_lora_weights({_literal(place)}{_which(each)})" for each in bases),
         ]
+    given = ", ".join(f"{each.part}={each.part}" for each in bases)
     return [
-        f"transformer = {base.transformer_class_name}.from_pretrained({_literal(place)}, dtype=torch.{dtype}, "
-        'subfolder="transformer")',
-        f"pipeline = {pipeline}.from_pretrained({where}, transformer=transformer, dtype=torch.{dtype}).to(device)",
+        *(
+            f"{each.part} = {each.transformer_class_name}.from_pretrained({_literal(place)}, dtype=torch.{dtype}, "
+            f'subfolder="{each.part}")'
+            for each in bases
+        ),
+        f"pipeline = {pipeline}.from_pretrained({where}, {given}, dtype=torch.{dtype}).to(device)",
     ]
+
+
+def _which(base: Base) -> str:
+    """The arguments that name the file of one of two transformers."""
+    if not base.suffix:
+        return ""
+    name, into = f"{Path(DIFFUSERS_FILE).stem}{base.suffix}.safetensors", base.part == "transformer_2"
+    return f', weight_name="{name}", adapter_name="{base.part}"{", load_into_transformer_2=True" * into}'
 
 
 def _scheduler_line(scheduler: str, shift: float) -> str:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+
+from safetensors import safe_open
 
 from rushes.errors import InputError, StoreError, command, resume_command
+from rushes.families.adapter import adapter_files
+from rushes.families.experts import PREFIX, PartName
 from rushes.recipe.recipe import Recipe
 from rushes.records import BlobRef, Checkpoint
 from rushes.store.recipe_copy import recipe_of
@@ -33,15 +38,44 @@ class Source:
 
     @property
     def weights(self) -> BlobRef:
-        """Its weights: all of the transformer's, adapters merged, under the base's own names."""
+        """Its weights: all of a transformer's, adapters merged, under the base's own names."""
         return self.checkpoint.weights
+
+    @cached_property
+    def tuned(self) -> dict[PartName, BlobRef]:
+        """The weights of each transformer that was tuned: of the only one, or of one or both of two.
+
+        Raises:
+            BlobCorrupt: the file is missing or damaged.
+        """
+        second = self.checkpoint.weights_2
+        if second is not None:
+            return {"transformer": self.weights, "transformer_2": second}
+        with safe_open(str(self.run.blobs.checked_path(self.weights)), framework="numpy") as file:
+            is_second = any(name.startswith(PREFIX) for name in file.keys())
+        return {"transformer_2" if is_second else "transformer": self.weights}
 
     @property
     def max_lora_rank(self) -> int | None:
         """Largest rank that the change can have by the way it was trained; None for full fine-tuning."""
         if any(each.kind != "lora" for each in self.chain) or self.recipe.train.lora is None:
             return None
-        return self.recipe.train.lora.rank * len(self.chain)
+        lora, start = self.recipe.train.lora, self.start_rank
+        return start + lora.rank * (len(self.chain) - (lora.continues and start > 0))
+
+    @cached_property
+    def start_rank(self) -> int:
+        """The largest rank of the adapter that the run's base has (`base.lora`); 0 without one.
+
+        Raises:
+            InputError: its file is missing.
+        """
+        adapter, ranks = self.recipe.base.lora, [0]
+        for path in adapter_files(adapter).values() if adapter is not None else ():
+            with safe_open(str(path), framework="numpy") as file:
+                shapes = [file.get_slice(name).get_shape() for name in file.keys()]
+            ranks += [min(shape) for shape in shapes if len(shape) == 2]
+        return max(ranks)
 
 
 def choose(run: Run, key: str | None = None) -> Source:

@@ -45,6 +45,21 @@ def _sampler(guidance: float, shift: float, scheduler: str, negative: str = "") 
 
 _EULER = "FlowMatchEulerDiscreteScheduler"
 
+WAN_TWO = Usual(
+    SamplerSettings(
+        num_steps=40,
+        guidance_scale=4.0,
+        guidance_scale_2=3.0,
+        shift=12.0,
+        scheduler="UniPCMultistepScheduler",
+        negative_prompt=WAN_NEGATIVE,
+        precision="bfloat16",
+    ),
+    ShapeSpec(height_px=480, width_px=832, num_frames=81, fps=16),
+    512,
+)
+"""Of Wan2.2 T2V-A14B, from its authors' configuration; the second guidance scale is that of low noise."""
+
 USUAL: dict[str, Usual] = {
     "wan": Usual(
         _sampler(5.0, 5.0, "UniPCMultistepScheduler", WAN_NEGATIVE),

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from rushes.families.experts import Expert, PartName
 from rushes.families.path import Path
 from rushes.families.texts import TextStates
 from rushes.recipe.base import ShapeSpec
 from rushes.records import SamplerSettings
 
 if TYPE_CHECKING:
+    from rushes.families.adapter import Factors
     from rushes.families.offload import Placement
     from rushes.roles import Frames
 
@@ -54,6 +56,43 @@ class Family(Protocol):
     @property
     def transformer(self) -> Any:
         """The network that is tuned: a diffusers model."""
+        ...
+
+    @property
+    def part(self) -> PartName:
+        """Its name in the pipeline."""
+        ...
+
+    @property
+    def start_adapter(self) -> Mapping[str, Factors]:
+        """What `base.lora` has added to the weights of the one that is tuned, by layer; empty without one."""
+        ...
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether it has two transformers, by noise level."""
+        ...
+
+    @property
+    def levels(self) -> tuple[float, float]:
+        """The noise levels at which it predicts: from the first up to the second; 0 to 1 for all."""
+        ...
+
+    @property
+    def transformers(self) -> Mapping[PartName, Any]:
+        """All transformers by name: one, or two by noise level."""
+        ...
+
+    def levels_of(self, part: PartName) -> tuple[float, float]:
+        """The noise levels at which one of them predicts."""
+        ...
+
+    def tuning(self, expert: Expert | None) -> Family:
+        """The same loaded model with another of two transformers as the one that is tuned; None for the first."""
+        ...
+
+    def weights(self) -> dict[str, Tensor]:
+        """All transformers' weights as they are, by name, see `rushes.families.experts`."""
         ...
 
     @property
@@ -171,5 +210,5 @@ class Family(Protocol):
         ...
 
     def load_weights(self, state: Mapping[str, Tensor]) -> None:
-        """Load tuned weights into the transformer; every name must be present."""
+        """Load tuned weights; every name of a transformer must be present, or none of it."""
         ...

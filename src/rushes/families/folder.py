@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from rushes.errors import InputError, RecipeError, UserError
+from rushes.families.experts import PARTS
 from rushes.families.weights import hash_model
 from rushes.recipe.base import BaseModelSpec
 from rushes.store.identity import content_hash
@@ -93,6 +95,32 @@ def known_family(base: BaseModelSpec) -> FamilyName | None:
     except (OSError, ValueError):
         return None
     return FAMILIES.get(str(index.get("_class_name"))) if isinstance(index, dict) else None
+
+
+def has_experts(base: BaseModelSpec) -> bool:
+    """Whether a model has two transformers by noise level, as its index says.
+
+    Raises:
+        InputError: as `read_index`.
+    """
+    return _names_second(read_index(base))
+
+
+def known_experts(base: BaseModelSpec) -> bool | None:
+    """The same as far as it is known without the Hub; None if nothing on this machine says."""
+    folder = local_folder(base)
+    if folder is None:
+        return None
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return _names_second(index) if isinstance(index, dict) else None
+
+
+def _names_second(index: Mapping[str, Any]) -> bool:
+    part = index.get(PARTS["low"])
+    return isinstance(part, list) and bool(part) and part[0] is not None
 
 
 def read_index(base: BaseModelSpec) -> dict[str, Any]:
@@ -241,6 +269,10 @@ def as_loaded(base: BaseModelSpec, fingerprint: str) -> str:
     """
     fields = type(base).model_fields
     changed = {name: value for name in _LOADING if (value := getattr(base, name)) != fields[name].default}
+    if base.lora is not None:
+        from rushes.families.adapter import adapter_hash
+
+        changed["lora"] = adapter_hash(base.lora)
     return content_hash({"model": fingerprint, **changed}) if changed else fingerprint
 
 

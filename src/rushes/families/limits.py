@@ -26,6 +26,8 @@ _WHY: Final[Mapping[FamilyName, str]] = {
     "hunyuan": "its pipeline passes its own sigmas to the scheduler",
     "ltx": "its pipeline passes its own sigmas to the scheduler",
 }
+ONE_TRANSFORMER: Final = "it has one transformer, whose scale is guidance_scale"
+"""Why a model takes no second guidance scale."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ def refused_settings(family: FamilyName, sampler: SamplerSettings) -> Iterator[R
         yield Refused("scheduler", " or ".join(SCHEDULERS[family]), sampler.scheduler, _WHY[family])
     if family == "cogvideox" and sampler.shift != 1.0:
         yield Refused("shift", "1.0", sampler.shift, "its noise schedule is its own (snr_shift_scale)")
+    if sampler.guidance_scale_2 is not None:
+        why = ONE_TRANSFORMER if family != "wan" else "there is no guidance at guidance_scale 1 and below"
+        if family != "wan" or sampler.guidance_scale <= 1:
+            yield Refused("guidance_scale_2", "null", sampler.guidance_scale_2, why)
     if family == "hunyuan" and sampler.negative_prompt:
         why = "it is guidance-distilled and has no unconditional branch"
         yield Refused("negative_prompt", "''", sampler.negative_prompt, why)
@@ -87,6 +93,15 @@ def read_grid(folder: Path, family: FamilyName) -> Grid | None:
         )
         return _GRIDS[family](transformer, autoencoder)
     except (OSError, KeyError, TypeError, ValueError, IndexError):
+        return None
+
+
+def read_boundary(folder: Path) -> float | None:
+    """The noise level from which on the first of two transformers predicts; None if the index names none."""
+    try:
+        boundary = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))["boundary_ratio"]
+        return float(boundary)
+    except (OSError, KeyError, TypeError, ValueError):
         return None
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from rushes.errors import InputError
 from rushes.execute.machine import check_device
+from rushes.families.adapter import fold, read_adapters
+from rushes.families.experts import PARTS, PartName, named, transformers_of
 from rushes.families.family import Family
 from rushes.families.folder import FamilyName, as_loaded, family_of, fingerprint_of, hub_error, model_folder
 from rushes.families.loaded import TEXT_PARTS, LoadedPipeline
@@ -47,6 +51,24 @@ def load_family(
     left_out = () if with_text else tuple(name for name in TEXT_PARTS if name in takes)
     family: Family = _load(base, torch.device(device), order, (pipeline_class, adapter), left_out)
     return family
+
+
+def check_adapters(base: BaseModelSpec, folder: Path) -> None:
+    """Check that the adapter of `base.lora` fits the model in a folder, whose transformers get no memory for weights.
+
+    Raises:
+        InputError: as `read_adapters`.
+    """
+    import diffusers
+
+    networks: dict[PartName, Any] = {}
+    for part in PARTS.values():
+        config = folder / part / "config.json"
+        if config.is_file():
+            read = json.loads(config.read_text(encoding="utf-8"))
+            with torch.device("meta"):
+                networks[part] = getattr(diffusers, str(read.get("_class_name"))).from_config(read)
+    read_adapters(base, _classes(family_of(base))[0], networks)
 
 
 def _classes(family: FamilyName) -> tuple[Any, type[LoadedPipeline]]:
@@ -90,7 +112,10 @@ def _load(
         if device.type == "cpu":
             channels_last(pipeline.vae)
         # Before it is placed: offloaded weights cannot be read.
-        fingerprint = fingerprint_of(base) or as_loaded(base, hash_state(pipeline.transformer.state_dict()))
+        fingerprint = fingerprint_of(base) or as_loaded(base, _hash_weights(pipeline))
+        adapters = read_adapters(base, pipeline_class, transformers_of(pipeline))
+        for part, factors in adapters.items():
+            fold(getattr(pipeline, part), factors)
         placement = choose_placement(pipeline, device, order)
         place(pipeline, placement.offload, device)
     except (OSError, ValueError, RuntimeError) as error:
@@ -104,7 +129,16 @@ def _load(
         scheduler_config=pipeline.scheduler.config,
         load_text_parts=None if left_out else _text_loader(pipeline, source, base.revision),
         placement=placement,
+        adapters=adapters,
     )
+
+
+def _hash_weights(pipeline: Any) -> str:
+    """Hash of the weights in memory of its transformers, for a model whose files are not on this machine."""
+    state: dict[str, torch.Tensor] = {}
+    for name, part in transformers_of(pipeline).items():
+        state |= named(part.state_dict(), name)
+    return hash_state(state)
 
 
 def channels_last(autoencoder: torch.nn.Module) -> None:

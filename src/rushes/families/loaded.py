@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 from rushes.errors import RecipeError
 from rushes.families.attention import attention_for_sampling
 from rushes.families.defaults import in_words
+from rushes.families.experts import PARTS, Expert, PartName, named, of_part, transformers_of
 from rushes.families.folder import FamilyName
 from rushes.families.limits import Grid, refused_settings
 from rushes.families.mixed_precision import mixed_precision
@@ -28,6 +29,7 @@ from rushes.recipe.base import ShapeSpec
 from rushes.records import SamplerSettings
 
 if TYPE_CHECKING:
+    from rushes.families.adapter import Factors
     from rushes.roles import Frames
 
 TEXT_BATCH = 64
@@ -60,16 +62,58 @@ class LoadedPipeline:
     """Encoded states by the batch of texts, in main memory, most recently used last."""
     placement: Placement = UNMOVED
     """Where the parts are stored while they are not in use, and why."""
+    part: PartName = "transformer"
+    """Name in the pipeline of the network that is tuned."""
+    adapters: Mapping[PartName, Mapping[str, Factors]] = field(default_factory=dict[PartName, Mapping[str, "Factors"]])
+    """What `base.lora` has added to the weights of each transformer, by layer."""
 
     @property
     def transformer(self) -> Any:
-        """The network that is tuned."""
-        return self.pipeline.transformer
+        """The network that is tuned: the one called `part`."""
+        return getattr(self.pipeline, self.part)
+
+    @property
+    def transformers(self) -> dict[PartName, Any]:
+        """Every transformer by its name in the pipeline: one, or two by noise level."""
+        return transformers_of(self.pipeline)
+
+    def levels_of(self, part: PartName) -> tuple[float, float]:
+        """The noise levels at which a transformer predicts: all, unless the family says otherwise."""
+        return 0.0, 1.0
+
+    @property
+    def start_adapter(self) -> Mapping[str, Factors]:
+        """What `base.lora` has added to the weights of the one that is tuned, by layer; empty without one."""
+        return self.adapters.get(self.part, {})
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether there are two, by noise level."""
+        return len(self.transformers) > 1
+
+    @property
+    def levels(self) -> tuple[float, float]:
+        """Those of the one that is tuned."""
+        return self.levels_of(self.part)
+
+    def tuning(self, expert: Expert | None) -> Self:
+        """The same loaded model with another of two transformers as the one that is tuned; None for the first."""
+        return self if expert is None else replace(self, part=PARTS[expert])
+
+    def weights(self) -> dict[str, Tensor]:
+        """All transformers' weights as they are, by name, see `rushes.families.experts`."""
+        return {
+            name: value
+            for part, network in self.transformers.items()
+            for name, value in named(network.state_dict(), part).items()
+        }
 
     def load_weights(self, state: Mapping[str, Tensor]) -> None:
-        """Load tuned weights into the transformer; every name must be present."""
+        """Load tuned weights; every name of a transformer must be present, or none of it."""
         with self.plain_weights():
-            self.transformer.load_state_dict(dict(state))
+            for part, network in self.transformers.items():
+                if weights := of_part(state, part):
+                    network.load_state_dict(weights)
 
     @contextlib.contextmanager
     def plain_weights(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rushes.families.experts import PARTS
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.train import TrainSpec
 
@@ -44,6 +45,13 @@ class ModelSize:
     """Frames and pixels per latent."""
     decoder_width: int
     """Channels of the autoencoder at full resolution, per pixel of the clip."""
+    num_experts: int = 1
+    """Transformers of this size: two where one predicts at high noise and one at low."""
+
+    @property
+    def num_all(self) -> int:
+        """Parameters of all transformers."""
+        return self.num_experts * self.num_transformer
 
     def num_latents(self, shape: ShapeSpec) -> int:
         """Numbers in one clip's latents."""
@@ -73,6 +81,7 @@ def read_model_size(folder: Path) -> ModelSize | None:
             num_transformer=_num_parameters(folder / "transformer"),
             num_text=sum(_num_parameters(each) for each in folder.glob("text_encoder*")),
             num_autoencoder=_num_parameters(folder / "vae"),
+            num_experts=1 + (folder / PARTS["low"]).is_dir(),
         )
     except (OSError, KeyError, TypeError, ValueError):
         return None
@@ -92,6 +101,7 @@ def loaded_model_size(pipeline: Any) -> ModelSize | None:
             num_transformer=count["transformer"],
             num_text=count["text_encoder"] + count["text_encoder_2"],
             num_autoencoder=count["vae"],
+            num_experts=1 + (getattr(pipeline, PARTS["low"], None) is not None),
         )
     except (KeyError, TypeError, ValueError):
         return None
@@ -104,6 +114,7 @@ def _size(
     num_transformer: int,
     num_text: int,
     num_autoencoder: int,
+    num_experts: int,
 ) -> ModelSize:
     num_heads, head_width = int(config["num_attention_heads"]), int(config["attention_head_dim"])
     width = num_heads * head_width
@@ -119,6 +130,7 @@ def _size(
         patch=_patch(config),
         compression=_COMPRESSION.get(autoencoder.get("_class_name", ""), (4, 8)),
         decoder_width=_decoder_width(autoencoder),
+        num_experts=num_experts,
     )
 
 

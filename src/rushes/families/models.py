@@ -35,11 +35,13 @@ class Model:
     low-rank adapters this is the scale of the adapter."""
     file: Path | None = None
     """A file outside the run with the weights, or with a low-rank adapter; None where `weights` has them."""
+    weights_2: BlobRef | None = None
+    """Those of the second of two transformers, if both were tuned."""
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Model:
         """The model of a checkpoint."""
-        return cls(checkpoint.key, checkpoint.weights)
+        return cls(checkpoint.key, checkpoint.weights, checkpoint.weights_2)
 
 
 class Models:
@@ -101,17 +103,18 @@ class Models:
     def _base_weights(self) -> dict[str, Tensor]:
         """A copy in main memory, since GPU memory is scarce."""
         with self.family.plain_weights():
-            return {name: value.to("cpu", copy=True) for name, value in self.family.transformer.state_dict().items()}
+            return {name: value.to("cpu", copy=True) for name, value in self.family.weights().items()}
 
     def weights(self, model: Model) -> dict[str, Tensor]:
-        """A model's weights, float32, in main memory; not to be changed."""
+        """A model's weights, float32, in main memory; not to be changed. Of two transformers one may not be tuned."""
         base = self._base_weights
         if model.file is not None:
             from rushes.families.outside import read_weights
 
             after = read_weights(model.file, base, self.family.pipeline)
-        elif model.weights is not None:
-            after = self._blobs.read_tensors(model.weights)
+        elif model.weights is not None or model.weights_2 is not None:
+            tuned = [self._blobs.read_tensors(each) for each in (model.weights, model.weights_2) if each is not None]
+            after = {name: value for part in (base, *tuned) for name, value in part.items()}
         else:
             return base
         if model.strength == 1.0:

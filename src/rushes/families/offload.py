@@ -78,11 +78,12 @@ def needed_bytes(parts: Mapping[str, int], work: int, *, frees_text: bool = Fals
     """
     text = [size for name, size in parts.items() if name.startswith("text_encoder")]
     autoencoder = parts.get("vae", 0)
-    network = sum(parts.values()) - sum(text) - autoencoder
+    # Of two transformers by noise level only one computes at a time.
+    networks = [size for name, size in parts.items() if not name.startswith("text_encoder") and name != "vae"]
     at_once = max(sum(text), work) if frees_text else sum(text) + work
     return {
-        "none": network + autoencoder + at_once,
-        "model": autoencoder + max(network + work, max(text, default=0)),
+        "none": sum(networks) + autoencoder + at_once,
+        "model": autoencoder + max(max(networks, default=0) + work, max(text, default=0)),
     }
 
 

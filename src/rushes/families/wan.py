@@ -1,8 +1,9 @@
-"""Wan: Wan2.1 text-to-video (1.3B, 14B), the sandbox's model, and Wan2.2 TI2V-5B with text only.
+"""Wan: Wan2.1 text-to-video (1.3B, 14B), the sandbox's model, Wan2.2 T2V-A14B, and Wan2.2 TI2V-5B with text only.
 
 Flow matching; text states of 512 tokens (UMT5) with padding zeroed and no mask; per-channel latent statistics from the
 autoencoder's config. The text length is `max_tokens`; the default of its `encode_prompt`, 226, is not what the pipeline
-samples with. TI2V-5B differs by a timestep for every patch (`expand_timesteps`) and a coarser autoencoder.
+samples with. TI2V-5B differs by a timestep for every patch (`expand_timesteps`) and a coarser autoencoder, A14B by a
+second transformer that predicts below the noise level `boundary_ratio` (see `rushes.families.experts`).
 Legend: N clips, B batch, C latent channels, t latent frames, h w latent rows and columns.
 """
 
@@ -17,8 +18,10 @@ from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
 from torch import Tensor
 
 from rushes.errors import InputError
+from rushes.families.experts import PARTS, PartName
 from rushes.families.family import Conditions
-from rushes.families.loaded import LoadedPipeline, check_sampler, check_shape
+from rushes.families.limits import ONE_TRANSFORMER
+from rushes.families.loaded import LoadedPipeline, check_sampler, check_shape, refuse_setting
 from rushes.families.path import STRAIGHT, Path
 from rushes.families.texts import TextStates
 from rushes.recipe.base import ShapeSpec
@@ -40,12 +43,26 @@ class Wan(LoadedPipeline):
     lora_targets: tuple[str, ...] = LORA_TARGETS
 
     def __post_init__(self) -> None:
-        if self.pipeline.transformer is None or getattr(self.pipeline, "transformer_2", None) is not None:
+        is_bounded = isinstance(self.pipeline.config.boundary_ratio, float)
+        if self.pipeline.transformer is None or self._has_two != is_bounded:
+            has = [name for name in PARTS.values() if getattr(self.pipeline, name, None) is not None]
             raise InputError(
-                "this Wan model has two transformers, for high and low noise; Rushes can tune only one",
-                expected="a WanPipeline with one transformer",
-                next_step="use Wan2.1-T2V-1.3B, Wan2.1-T2V-14B or Wan2.2-TI2V-5B",
+                "this Wan model is neither one with one transformer nor one with two, for high and low noise",
+                expected="`transformer` alone, or `transformer`, `transformer_2` and a `boundary_ratio`",
+                got=f"{' and '.join(has) or 'no transformer'}, boundary_ratio {self.pipeline.config.boundary_ratio}",
+                next_step="use Wan2.1-T2V-1.3B, Wan2.1-T2V-14B, Wan2.2-T2V-A14B or Wan2.2-TI2V-5B",
             )
+
+    @property
+    def _has_two(self) -> bool:
+        return getattr(self.pipeline, "transformer_2", None) is not None
+
+    def levels_of(self, part: PartName) -> tuple[float, float]:
+        """Above and below the model's `boundary_ratio`, where it has two transformers."""
+        if not self._has_two:
+            return 0.0, 1.0
+        boundary = float(self.pipeline.config.boundary_ratio)
+        return (boundary, 1.0) if part == "transformer" else (0.0, boundary)
 
     def latent_shape(self, shape: ShapeSpec) -> tuple[int, int, int, int]:
         """C, t, h, w; frames 4 k + 1, sides multiples of 16 (32 for TI2V-5B)."""
@@ -58,6 +75,10 @@ class Wan(LoadedPipeline):
     def sample(self, texts: Sequence[str], seeds: Sequence[int], sampler: SamplerSettings, shape: ShapeSpec) -> Tensor:
         """Final latents from the stock sampler; every clip has its own noise from its seed."""
         self.pipeline.scheduler = make_scheduler(sampler)
+        if sampler.guidance_scale_2 is not None and not self._has_two:
+            raise refuse_setting(
+                "wan", "guidance_scale_2", expected="null", got=sampler.guidance_scale_2, why=ONE_TRANSFORMER
+            )
         noise = self.noise(seeds, self.latent_shape(shape))
         negative = self.negative_text(len(texts), sampler)
         return self.run_pipeline(
@@ -66,6 +87,7 @@ class Wan(LoadedPipeline):
             prompt_embeds=self.encode_text(texts).states_BLD,
             negative_prompt_embeds=None if negative is None else negative.states_BLD,
             latents=noise.to(self.device),
+            guidance_scale_2=sampler.guidance_scale_2,
         )
 
     def decoded(self, latents: Tensor) -> Tensor:

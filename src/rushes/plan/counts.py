@@ -13,7 +13,7 @@ from rushes.families.defaults import calls_per_step
 from rushes.families.folder import known_family
 from rushes.plan.judged import QUESTIONS_PER_PROMPT, Replies, about_replies
 from rushes.plan.kinds import Kind, ReplyKind, StageWork
-from rushes.plan.models import REAL_MODELS
+from rushes.plan.models import REAL_MODELS, num_tuned_experts
 from rushes.plan.stored import num_drafted, sampler_uses
 from rushes.plugins import objective_needs
 from rushes.recipe.base import BaseModelSpec
@@ -181,7 +181,7 @@ def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
     replies = about_replies(
         num_prompts * recipe.generate.decode, _aimed(recipe), recipe.judge, recipe.generate.num_takes
     )
-    num_steps = rounds * _steps_per_round(recipe)
+    num_steps = rounds * num_tuned_experts(recipe) * _steps_per_round(recipe)
     calls = calls_per_clip(recipe.generate.sampler, recipe.base)
     units: dict[Kind, float] = {"clip_calls": num_clips * calls, "decodes": num_clips * recipe.generate.decode}
     generate = StageWork("generate", "clips at most", num_clips, units, {"clips": num_clips})
@@ -196,7 +196,7 @@ def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
         {
             **trained,
             "encodes": _num_encoded(recipe, num_clips),
-            **_judged_in_training(recipe, [num_steps // rounds] * rounds),
+            **_judged_in_training(recipe, [_steps_per_round(recipe)] * rounds * num_tuned_experts(recipe)),
         },
         {"checkpoints": rounds * _num_kept(recipe)},
     )
@@ -390,8 +390,13 @@ def steps_of_trainings(run: Run) -> list[int]:
         if point.training is not None:
             last[point.training] = max(point.step, last.get(point.training, 0))
     # Several shares of one training, see `train.merge`, are one training.
-    others = {each.unmerged or each.key: each.step for each in run.checkpoints.all() if each.key not in watched}
-    return [*last.values(), *others.values()]
+    others = dict[str, int]()
+    kept = run.checkpoints.all()
+    for each in kept:
+        if each.key not in watched:
+            others |= dict.fromkeys(each.parts or (each.unmerged or each.key,), each.step)
+    num = 1 + any(each.parts for each in kept)  # two experts are trained up to every look
+    return [*(step for step in last.values() for _ in range(num)), *others.values()]
 
 
 def sampler_calls(clips: Iterable[Clip], base: BaseModelSpec) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rushes.families.experts import PARTS
 from rushes.families.model_size import FLOAT, ModelSize, sampling_bytes
 from rushes.families.offload import Offload, choose_offload, needed_bytes
 from rushes.families.recompute import POLICIES, SAFETY, Recompute
@@ -62,12 +63,12 @@ def gpu_train_bytes(size: ModelSize, recipe: Recipe, recompute: Recompute, offlo
     """Training: weights and copies, gradients, optimiser, average, activations of one micro-batch.
 
     With several processes it is the first GPU's. The network is built in main memory, which also holds the pipeline's
-    own transformer and the rest of an offloaded pipeline. Latents and texts are on disk: see `plan.data_bytes`.
+    own transformers and the rest of an offloaded pipeline. Latents and texts are on disk: see `plan.data_bytes`.
     """
     on_gpu, spec = _without_scores(size), recipe.train
     working = lasting_bytes(on_gpu, spec, num_shards(recipe), recipe.num_rounds) + step_bytes(on_gpu, recipe, recompute)
     resident = _resident_bytes(size, recipe) if offload == "none" else 0.0
-    beside = resident - FLOAT * size.num_transformer if offload == "none" else 0.0
+    beside = resident - FLOAT * size.num_all if offload == "none" else 0.0
     return FIRST_USE + max(resident, beside + working)
 
 
@@ -99,13 +100,14 @@ def _without_scores(size: ModelSize) -> ModelSize:
 
 def _parts(size: ModelSize, recipe: Recipe) -> dict[str, int]:
     """Bytes of the pipeline's networks, under their names in it."""
-    numbers = {"text_encoder": text_bytes(size, recipe), "transformer": FLOAT * size.num_transformer}
+    numbers = {"text_encoder": text_bytes(size, recipe)}
+    numbers |= {name: FLOAT * size.num_transformer for name in list(PARTS.values())[: size.num_experts]}
     return {name: round(value) for name, value in {**numbers, "vae": autoencoder_bytes(size, recipe)}.items()}
 
 
 def _resident_bytes(size: ModelSize, recipe: Recipe) -> float:
     """GPU memory in use while the base is idle: the copy of its weights is in main memory."""
-    loaded = loaded_bytes(size, recipe) - FLOAT * size.num_transformer
+    loaded = loaded_bytes(size, recipe) - FLOAT * size.num_all
     if recipe.runtime.free_text_encoder:
         loaded -= text_bytes(size, recipe)
     return loaded

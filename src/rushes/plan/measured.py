@@ -132,9 +132,7 @@ def prices_of(home: Path, recipe: Recipe) -> Prices:
         return Prices(
             by_kind=found,
             clip_bytes=_mean([_clip_bytes(clip) for clip in done.clips]) if "clip_calls" in same else None,
-            checkpoint_bytes=_mean([one.weights.num_bytes for one in done.checkpoints])
-            if "train_clips" in same
-            else None,
+            checkpoint_bytes=_mean([_stored_bytes(one) for one in done.checkpoints]) if "train_clips" in same else None,
         )
 
 
@@ -184,6 +182,12 @@ def _price(run: _Done, kind: Kind, settings: Mapping[str, Any], base: BaseModelS
 
 def _clip_bytes(clip: Clip) -> int:
     return sum(ref.num_bytes for ref in (clip.video, clip.latents) if ref is not None)
+
+
+def _stored_bytes(checkpoint: Checkpoint) -> int:
+    """Bytes of a checkpoint's weights, of both transformers if both were tuned."""
+    second = checkpoint.weights_2
+    return checkpoint.weights.num_bytes + (0 if second is None else second.num_bytes)
 
 
 def _mean(sizes: list[int]) -> int | None:

@@ -49,8 +49,8 @@ def saved_activations(model: ModelSize, shape: ShapeSpec, num_clips: int, num_te
 
 
 def loaded_bytes(model: ModelSize, recipe: Recipe) -> float:
-    """The pipeline, and the copy of the base's transformer that is kept for changing weights."""
-    return FLOAT * 2 * model.num_transformer + autoencoder_bytes(model, recipe) + text_bytes(model, recipe)
+    """The pipeline, and the copy of the base's transformers that is kept for changing weights."""
+    return FLOAT * 2 * model.num_all + autoencoder_bytes(model, recipe) + text_bytes(model, recipe)
 
 
 def text_bytes(model: ModelSize, recipe: Recipe) -> float:

@@ -6,10 +6,11 @@ N video tokens, L text tokens, w width, f width inside the feed-forward layers; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from rushes.errors import RecipeError
+from rushes.families.folder import known_experts
 from rushes.families.model_size import ModelSize
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.recipe import Recipe
@@ -102,9 +103,9 @@ _UMT5, _T5, _LLAMA_CLIP = 5.68e9, 4.76e9, 7.63e9
 _WAN_LATENTS = (16, (1, 2, 2), (4, 8))
 
 
-def _wan(transformer: float, layers: int, heads: int, ffn: int) -> RealModel:
+def _wan(transformer: float, layers: int, heads: int, ffn: int, num_experts: int = 1) -> RealModel:
     size = _size((transformer, _UMT5, 0.127e9), layers, heads, 128, ffn, _WAN_LATENTS, 96)
-    return RealModel("wan", size, "cross", 8.70e6, 5.19e6)
+    return RealModel("wan", replace(size, num_experts=num_experts), "cross", 8.70e6, 5.19e6)
 
 
 def _cogvideox(transformer: float, layers: int, heads: int) -> RealModel:
@@ -115,6 +116,7 @@ def _cogvideox(transformer: float, layers: int, heads: int) -> RealModel:
 REAL_MODELS: Final[dict[str, RealModel]] = {
     "Wan-AI/Wan2.1-T2V-1.3B-Diffusers": _wan(1.419e9, 30, 12, 8960),
     "Wan-AI/Wan2.1-T2V-14B-Diffusers": _wan(14.29e9, 40, 40, 13824),
+    "Wan-AI/Wan2.2-T2V-A14B-Diffusers": _wan(14.29e9, 40, 40, 13824, num_experts=2),
     "Wan-AI/Wan2.2-TI2V-5B-Diffusers": RealModel(
         "wan",
         _size((5.00e9, _UMT5, 0.705e9), 30, 24, 128, 14336, (48, (1, 2, 2), (4, 16)), 64),
@@ -145,6 +147,14 @@ REAL_MODELS: Final[dict[str, RealModel]] = {
 def real_model(recipe: Recipe) -> RealModel | None:
     """The table's entry for the recipe's base; None for a model that is not in the table."""
     return REAL_MODELS.get(recipe.base.model)
+
+
+def num_tuned_experts(recipe: Recipe) -> int:
+    """Transformers that are trained one after the other, each with all steps: two of a model that has two by noise
+    level, unless the recipe names one. A model that is neither here nor in the table is taken to have one."""
+    model = real_model(recipe)
+    has_two = known_experts(recipe.base) if model is None else model.size.num_experts > 1
+    return 2 if has_two and recipe.train.experts == "both" else 1
 
 
 def known_model(recipe: Recipe, *, otherwise: str) -> RealModel:

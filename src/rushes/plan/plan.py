@@ -20,7 +20,7 @@ from rushes.plan.gpu_memory import gpu_peak_bytes
 from rushes.plan.gpus import Gpu
 from rushes.plan.kinds import Kind, StageWork
 from rushes.plan.memory import peak_bytes
-from rushes.plan.models import TEXT_WIDTH, RealModel
+from rushes.plan.models import TEXT_WIDTH, RealModel, num_tuned_experts
 from rushes.plan.prices import Prices, cost
 from rushes.recipe.generate import StoredAs
 from rushes.recipe.recipe import Recipe, as_draft
@@ -114,7 +114,7 @@ def plan_on(recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[StagePlan, ...]
                 num_items=work.num_items,
                 seconds=found.seconds if found.sources or not found.unknown else None,
                 # A checkpoint holds full weights, whatever was trained; the state to resume from is stored separately.
-                num_bytes=_disk_bytes(work, recipe, None, FLOAT * model.size.num_transformer),
+                num_bytes=_disk_bytes(work, recipe, None, _checkpoint_bytes(model.size, recipe)),
                 source=" and ".join(found.sources) or "nothing to do",
                 peak_bytes=None if peak is None else round(peak),
                 left_out=(*(_WHO.get(kind, kind) for kind in found.unknown), *found.left_out),
@@ -173,8 +173,13 @@ def stored_bytes(recipe: Recipe, size: ModelSize | None) -> int:
     Raises:
         RecipeError: the recipe names a dimension that does not exist.
     """
-    checkpoint = 0 if size is None else FLOAT * size.num_transformer
+    checkpoint = 0 if size is None else _checkpoint_bytes(size, recipe)
     return sum(_disk_bytes(work, recipe, None, checkpoint) or 0 for work in work_of(recipe))
+
+
+def _checkpoint_bytes(size: ModelSize, recipe: Recipe) -> int:
+    """The full weights of every transformer that is tuned."""
+    return FLOAT * size.num_transformer * num_tuned_experts(recipe)
 
 
 def _disk_bytes(work: StageWork, recipe: Recipe, clip_bytes: int | None, checkpoint_bytes: int | None) -> int | None:

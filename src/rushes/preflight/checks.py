@@ -14,7 +14,15 @@ from rushes.preflight.folders import check_fixed_prompts, check_pairs, check_rea
 from rushes.preflight.judges import check_dimensions_of_judges, check_independence, check_scales, check_uses_of_scores
 from rushes.preflight.local_models import check_judge_pixels, check_local_models, check_model_configs
 from rushes.preflight.measured import check_coverage, check_measurement, check_questions, check_training_clips
-from rushes.preflight.model import check_base_model, check_family, check_samplers, check_shapes, check_text_length
+from rushes.preflight.model import (
+    check_adapter,
+    check_base_model,
+    check_experts,
+    check_family,
+    check_samplers,
+    check_shapes,
+    check_text_length,
+)
 from rushes.preflight.packages import check_packages
 from rushes.preflight.plugins import check_builds, check_judge_gradient, check_plugin_findings, check_plugins
 from rushes.preflight.resources import check_disk, check_memory
@@ -30,6 +38,7 @@ OF_RECIPE: Final[tuple[Check, ...]] = (
     check_shapes,
     check_samplers,
     check_text_length,
+    check_experts,
     check_training_clips,
     check_questions,
     check_coverage,
@@ -62,6 +71,7 @@ OF_MACHINE: Final[tuple[Check, ...]] = (
 
 FETCHED: Final[tuple[Check, ...]] = (
     check_base_model,
+    check_adapter,
     check_model_configs,
     check_judge_pixels,
     check_captions,

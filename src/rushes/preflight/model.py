@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Final
 
 from rushes.errors import UserError
-from rushes.families.folder import family_of, known_family, local_folder, model_folder
-from rushes.families.limits import Grid, read_grid, read_text_length, refused_settings
+from rushes.families.adapter import adapter_files
+from rushes.families.experts import Expert
+from rushes.families.folder import family_of, known_experts, known_family, local_folder, model_folder
+from rushes.families.limits import Grid, read_boundary, read_grid, read_text_length, refused_settings
 from rushes.findings import Finding
 from rushes.plan.models import real_model
+from rushes.plugins import objective_needs
 from rushes.recipe.base import ShapeSpec
+from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.recipe import Recipe, as_draft
+from rushes.recipe.train import expert_problem
 
 _SIDES: Final = ("num_frames", "height_px", "width_px")
 
@@ -90,6 +95,56 @@ def check_samplers(recipe: Recipe) -> Iterator[Finding]:
                 got=repr(each.got),
                 next_step=f"--set {where}.{each.setting}={first}",
             )
+
+
+def check_experts(recipe: Recipe) -> Iterator[Finding]:
+    """One of two transformers is chosen only where there are two, and each that is tuned can learn the objective."""
+    model, folder, has_two = real_model(recipe), local_folder(recipe.base), known_experts(recipe.base)
+    has_two = model.size.num_experts > 1 if has_two is None and model is not None else has_two
+    if has_two is None:
+        return
+    asked = recipe.train.experts
+    if not has_two and asked != "both":
+        yield Finding(
+            "train.experts",
+            "it chooses between two transformers by noise level, and the model has one",
+            expected="both, which means all that there are",
+            got=repr(asked),
+            next_step="--set train.experts=both",
+        )
+    boundary = None if folder is None else read_boundary(folder)
+    if not has_two or boundary is None or isinstance(recipe.train.objective, PluginSpec):
+        return
+    levels: dict[Expert, tuple[float, float]] = {"high": (boundary, 1.0), "low": (0.0, boundary)}
+    problems = {name: expert_problem(recipe.train, objective_needs(recipe.train), at) for name, at in levels.items()}
+    for name, problem in problems.items():
+        if problem is not None and asked in ("both", name):
+            other: Expert = "low" if name == "high" else "high"
+            step = f"--set train.experts={other}" if problems[other] is None else "--set train.objective={kind: flow}"
+            yield Finding("train.experts", problem, expected=f"{other} alone", got=repr(asked), next_step=step)
+
+
+def check_adapter(recipe: Recipe) -> Iterator[Finding]:
+    """The adapter of `base.lora` is there and fits the model; names and shapes are compared, no weights are loaded."""
+    base, folder = recipe.base, local_folder(recipe.base)
+    lora = recipe.train.lora
+    if base.lora is None:
+        if lora is not None and lora.continues:
+            yield Finding(
+                "train.lora.continues",
+                "it goes on with the adapter of base.lora, and there is none",
+                next_step="--set train.lora.continues=false",
+            )
+        return
+    try:
+        if folder is None:
+            adapter_files(base.lora)
+            return
+        from rushes.families.load import check_adapters
+
+        check_adapters(base, folder)
+    except UserError as error:
+        yield Finding.of("base.lora", error)
 
 
 def check_text_length(recipe: Recipe) -> Iterator[Finding]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rushes.records.base import Size
 from rushes.roles import Spec
@@ -30,11 +30,31 @@ class ShapeSpec(Spec):
         return self.num_frames * self.height_px * self.width_px
 
 
+class StartAdapterSpec(Spec):
+    """A low-rank adapter that is part of the model to improve: somebody's, or one that an earlier run has trained."""
+
+    spec_name: ClassVar[str] = "base.lora"
+
+    file: str | None = None
+    """A .safetensors file of diffusers, ComfyUI or kohya's tools; a folder with one; or `USER/NAME:FILE.safetensors` on
+    the Hub. Of two transformers it is for the first, for high noise; null where only the second has one."""
+    file_2: str | None = None
+    """The same for the second of two transformers, for low noise."""
+    strength: Annotated[float, Field(gt=0, le=4)] = 1.0
+    """Factor of its change."""
+
+    @model_validator(mode="after")
+    def _names_a_file(self) -> Self:
+        if self.file is None and self.file_2 is None:
+            raise ValueError("base.lora names no file: set base.lora.file, or base.lora to null")
+        return self
+
+
 class BaseModelSpec(Spec):
     """The model to improve."""
 
     spec_name: ClassVar[str] = "base"
-    added_later: ClassVar[frozenset[str]] = frozenset({"autoencoder_precision"})
+    added_later: ClassVar[frozenset[str]] = frozenset({"autoencoder_precision", "lora"})
 
     family: Literal["auto", "wan", "cogvideox", "hunyuan", "ltx"] = "auto"
     """Model family; `auto` reads it from the model's `model_index.json`, any other value is checked against that."""
@@ -51,3 +71,6 @@ class BaseModelSpec(Spec):
     """Number format of the autoencoder's weights; null for float32. In bfloat16 it decodes and encodes faster on CPUs
     that compute in it (`python benchmarks/cpu_speed.py` measures it). Pixels and latents differ a little, so it is part
     of the model's name in work keys."""
+    lora: StartAdapterSpec | None = None
+    """An adapter that is folded into the model's weights when it is loaded: clips are generated with it, and tuning
+    goes on from there (docs/families.md)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from rushes.recipe.plugin import PluginSpec
 from rushes.records import OldPolicy
@@ -16,6 +16,11 @@ from rushes.records.base import Share, Size
 from rushes.roles import ObjectiveNeeds, Spec
 
 Positive = Annotated[float, Field(gt=0)]
+
+
+def as_tuple(given: object) -> object:
+    """A list of a file as a tuple: within `TrainSpec`, which is changed before it is checked, pydantic does not do it."""
+    return tuple(given) if isinstance(given, list) else given
 
 
 class FlowSpec(Spec):
@@ -223,7 +228,9 @@ class ArtSpec(Spec):
     kappa: Literal["one", "sigma", "sigma_squared"] = "sigma"
     """Weight of noise levels: `sigma` pulls as hard at all of them, `sigma_squared` compares clean latents, `one`
     velocities."""
-    positions: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = (0.95, 0.9, 0.8)
+    positions: Annotated[
+        tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1), BeforeValidator(as_tuple)
+    ] = (0.95, 0.9, 0.8)
     """Noise levels at which own clips are read, by turns, instead of `train.sigma_density`. At low ones a direction
     that all takes share would be seen as a ghost image."""
     min_gap: Share = 0.05

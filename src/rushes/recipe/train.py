@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from rushes.errors import TrainingError
-from rushes.recipe.objectives import FlowSpec, ObjectiveSpec, OnlineSpec
+from rushes.recipe.objectives import FlowSpec, ObjectiveSpec, OnlineSpec, as_tuple
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import TrainRuntime
 from rushes.records.base import Count, Share, Size
@@ -31,23 +31,43 @@ class RealismSpec(Spec):
     """Share of real clips in each batch."""
 
 
+LayerName = Annotated[str, Field(pattern=r"^[\w.]+$")]
+"""The end of a layer's name."""
+
+
 class LoraSpec(Spec):
     """A low-rank adapter instead of full fine-tuning."""
 
     spec_name: ClassVar[str] = "lora"
+    added_later: ClassVar[frozenset[str]] = frozenset({"targets", "dropout", "rslora", "continues"})
 
     rank: Size = 16
     """Rank r."""
     alpha: Size = 16
     """Numerator of the scale alpha / rank; alpha = rank means scale 1, which all LoRA loaders read alike."""
+    targets: Annotated[tuple[LayerName, ...], BeforeValidator(as_tuple)] = ()
+    """Name endings of the linear layers that it changes, such as `[to_q, to_v]`; empty for the family's usual ones. An
+    export for a program that does not read one of them is refused."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the adapter's inputs that is set to 0 in passes with gradients."""
+    rslora: bool = False
+    """Scale alpha / sqrt(rank) instead (rank-stabilised LoRA, arXiv 2312.03732). Exports have the scale in the factors,
+    so every program reads it."""
+    continues: bool = False
+    """Go on with the adapter of `base.lora` in the first round, instead of adding another on top of it: the result has
+    its rank."""
 
 
 class TrainSpec(Spec):
     """How the model is fine-tuned."""
 
     spec_name: ClassVar[str] = "train"
-    added_later: ClassVar[frozenset[str]] = frozenset({"norm_guard", "anchor_to", "guidance", "merge"})
+    added_later: ClassVar[frozenset[str]] = frozenset({"norm_guard", "anchor_to", "guidance", "merge", "experts"})
 
+    experts: Literal["both", "high", "low"] = "both"
+    """Of a model with two transformers by noise level (Wan2.2 A14B), which is tuned: the one for high noise (layout and
+    motion), the one for low noise (detail), or one after the other, each with `num_steps` steps. Other models have one
+    transformer and take `both` alone."""
     lora: LoraSpec | None = None
     """A low-rank adapter; null for full fine-tuning."""
     num_steps: Size | None = None
@@ -234,6 +254,29 @@ def micro_batch_size(spec: TrainSpec, num_processes: int) -> int:
         num_processes: training processes, at least 1.
     """
     return spec.batch_size // (spec.num_accumulation * num_processes)
+
+
+def expert_problem(spec: TrainSpec, needs: ObjectiveNeeds, levels: tuple[float, float]) -> str | None:
+    """Why an objective cannot tune a transformer that predicts at these noise levels alone; None if it can.
+
+    Args:
+        spec: how the model is trained.
+        needs: what its objective needs.
+        levels: lowest and highest noise level of the transformer; 0 and 1 for a model with one.
+    """
+    low, high = levels
+    lowest, highest = needs.sigma_range
+    if max(low, lowest) > min(high, highest) or (needs.positions and not positions_in(needs, levels)):
+        return f"the objective reads own clips at no noise level from {low:g} to {high:g}, where this expert predicts"
+    if low > 0 and isinstance(spec.objective, OnlineSpec) and spec.objective.num_ode_steps > 1:
+        return "train.objective.num_ode_steps above 1 denoises past the noise levels where this expert predicts"
+    return None
+
+
+def positions_in(needs: ObjectiveNeeds, levels: tuple[float, float]) -> tuple[float, ...]:
+    """The objective's noise levels at which a transformer with these noise levels predicts."""
+    low, high = levels
+    return tuple(each for each in needs.positions if low <= each and (each < high or high == 1.0))
 
 
 def parallel_problem(train: TrainSpec, runtime: TrainRuntime) -> str | None:

@@ -35,6 +35,9 @@ class Record(BaseModel):
     measured_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that differ between two runs of the same work: wall-clock time, start dates."""
 
+    added_later: ClassVar[frozenset[str]] = frozenset()
+    """Fields that earlier releases did not have: as those of a `Spec`, they enter work keys only where they are set."""
+
     def content(self) -> dict[str, Any]:
         """The fields that a repeated run must reproduce exactly, as JSON values."""
         return self.model_dump(mode="json", exclude=set(self.measured_fields))

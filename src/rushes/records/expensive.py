@@ -72,6 +72,8 @@ class SamplerSettings(Record):
         SamplerSettings(num_steps=30, guidance_scale=5.0, shift=3.0, scheduler="UniPCMultistepScheduler")
     """
 
+    added_later: ClassVar[frozenset[str]] = frozenset({"guidance_scale_2"})
+
     num_steps: Size
     """Denoising steps."""
     guidance_scale: Annotated[float, Field(ge=0.0)]
@@ -84,6 +86,8 @@ class SamplerSettings(Record):
     """Text of the unconditional branch."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Number format of sampling."""
+    guidance_scale_2: Annotated[float, Field(ge=0.0)] | None = None
+    """Guidance scale of the second of two transformers, for low noise (Wan2.2 A14B); None for `guidance_scale`."""
 
 
 class Clip(KeyedRecord):
@@ -324,7 +328,12 @@ class Checkpoint(KeyedRecord):
     parent: Text | None = None
     """Weights it was tuned from: a checkpoint's key or a model name; None for the recipe's base model."""
     weights: BlobRef
-    """The weights: one safetensors file, or a model folder."""
+    """The weights: one safetensors file, or a model folder. Of a model with two transformers by noise level only what
+    was tuned is here; names of the second's weights begin with `transformer_2.`."""
+    weights_2: BlobRef | None = None
+    """Those of the second transformer, if both were tuned."""
+    parts: tuple[Key, ...] = ()
+    """Keys, in the table `unmerged`, of the checkpoints of each transformer, if both were tuned."""
     losses: tuple[LossSummary, ...] = ()
     """Each loss term, at the start and at the end."""
     curves: BlobRef | None = None

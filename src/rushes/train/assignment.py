@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from rushes.families.experts import Expert
 from rushes.families.family import Conditions
 from rushes.families.offload import Offload
 from rushes.recipe.base import BaseModelSpec
@@ -43,6 +44,8 @@ class Assignment(BaseModel):
     """Fingerprint of the base's weights; all processes must have loaded the same."""
     offload: Offload
     """How the pipeline's parts are offloaded while it samples; previews depend on it."""
+    expert: Expert | None = None
+    """Which of two transformers by noise level is tuned; None for a model with one."""
     device: str
     """Kind of device, `cpu` or `cuda`."""
     num_threads: int
@@ -60,6 +63,11 @@ class Assignment(BaseModel):
     """Folder of TensorBoard's files; its name distinguishes this training run from others of the run."""
     name: str
     """The run's name in trackers."""
+
+    @property
+    def state(self) -> Path:
+        """The folder of the resumable state; the training data may be shared with the other expert's training."""
+        return self.scratch if self.expert is None else self.scratch / self.expert
 
     @property
     def seed(self) -> int:

@@ -15,7 +15,7 @@ from rushes.errors import TrainingError
 from rushes.families.noise import noise_of
 from rushes.families.texts import TextStates
 from rushes.plugins import objective_needs
-from rushes.recipe.train import TrainSpec
+from rushes.recipe.train import TrainSpec, positions_in
 from rushes.records import Column
 from rushes.train.batch import FlowBatch
 from rushes.train.direction import directions
@@ -125,11 +125,20 @@ class Step:
         return replace(self, batch=replace(self.batch, **moved), columns=columns)
 
 
-def step_batch(data: TrainingSet, spec: TrainSpec, step: int, seed: int) -> Step:
+def step_batch(
+    data: TrainingSet, spec: TrainSpec, step: int, seed: int, levels: tuple[float, float] = (0.0, 1.0)
+) -> Step:
     """The batch of optimiser step `step`: always the same for a step, so a resumed run sees the same data.
 
     Own clips are drawn in proportion to their weight rather than drawn evenly and multiplied by it: the expectation of
     the loss is the paper's, its variance lower, and no step is spent on weight 0. Real clips are drawn evenly.
+
+    Args:
+        data: what is trained on.
+        spec: how.
+        step: number of the step, from 0.
+        seed: of the training.
+        levels: the noise levels at which the tuned transformer predicts; all clips are noised to such ones.
     """
     needs = objective_needs(spec)
     generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
@@ -137,16 +146,19 @@ def step_batch(data: TrainingSet, spec: TrainSpec, step: int, seed: int) -> Step
     rows = rows_of_step(data, spec, needs, step, seed)
     z_0, is_real = data.z_0_NCThw[rows], data.is_real_N[rows]
     epsilon = torch.randn(z_0.shape, generator=generator)
-    sigma = draw_sigma(len(rows), spec.sigma_density, spec.shift, generator)
+    sigma = draw_sigma(len(rows), spec.sigma_density, spec.shift, generator, levels)
     dropped = torch.rand(len(rows), generator=generator) < spec.caption_drop
     own = torch.nonzero(~is_real).flatten()
     if needs.own_noise and len(own):
         epsilon[own] = noise_of(data.seeds[rows[own]].tolist(), z_0.shape[1:])
     if (lowest, highest) != (0.0, 1.0):
-        sigma = torch.where(is_real, sigma, lowest + (highest - lowest) * sigma)
+        share = (sigma - levels[0]) / (levels[1] - levels[0])
+        lowest, highest = max(lowest, levels[0]), min(highest, levels[1])
+        sigma = torch.where(is_real, sigma, lowest + (highest - lowest) * share)
     if needs.positions:
-        turn = torch.arange(len(rows)) + torch.randint(len(needs.positions), (1,), generator=generator)
-        sigma = torch.where(is_real, sigma, torch.tensor(needs.positions)[turn % len(needs.positions)])
+        at = torch.tensor(positions_in(needs, levels))
+        turn = torch.arange(len(rows)) + torch.randint(len(at), (1,), generator=generator)
+        sigma = torch.where(is_real, sigma, at[turn % len(at)])
     if needs.is_tied:
         at = torch.arange(len(rows))
         first = torch.where(is_real, at, at - at % needs.unit_size)  # own clips come first, in whole units

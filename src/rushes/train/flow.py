@@ -18,14 +18,35 @@ def shift_sigma(u: Tensor, shift: float) -> Tensor:
 
 
 def draw_sigma(
-    num: int, density: Literal["uniform", "logit_normal", "mixed"], shift: float, generator: torch.Generator
+    num: int,
+    density: Literal["uniform", "logit_normal", "mixed"],
+    shift: float,
+    generator: torch.Generator,
+    levels: tuple[float, float] = (0.0, 1.0),
 ) -> Tensor:
-    """Noise levels (B,) in [0, 1]; `mixed` alternates uniform and logit-normal."""
-    uniform = torch.rand(num, generator=generator)
-    normal = torch.sigmoid(torch.randn(num, generator=generator))
+    """Noise levels (B,) in [0, 1]; `mixed` alternates uniform and logit-normal.
+
+    Args:
+        num: how many, B.
+        density: of u before the shift.
+        shift: s.
+        generator: of the random numbers; as many are drawn whatever the levels.
+        levels: lowest and highest: the density is cut there, and inside it keeps its form.
+    """
+    uniform, normal = torch.rand(num, generator=generator), torch.randn(num, generator=generator)
+    if levels != (0.0, 1.0):
+        uniform, normal = _cut(uniform, normal, *(sigma / (shift - (shift - 1) * sigma) for sigma in levels))
     even = torch.arange(num) % 2 == 0
+    normal = torch.sigmoid(normal)
     u = {"uniform": uniform, "logit_normal": normal, "mixed": torch.where(even, uniform, normal)}[density]
-    return shift_sigma(u, shift)
+    return shift_sigma(u, shift).clamp(*levels)
+
+
+def _cut(uniform: Tensor, normal: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
+    """The same draws from both densities cut to u from `low` to `high`, by their distribution functions."""
+    ends = torch.special.ndtr(torch.tensor([low, high], dtype=torch.float64).logit())
+    share = ends[0] + (ends[1] - ends[0]) * torch.special.ndtr(normal.double())
+    return low + (high - low) * uniform, torch.special.ndtri(share).to(normal.dtype)
 
 
 def at_least_float32(x: Tensor) -> Tensor:

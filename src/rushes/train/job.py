@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from rushes.errors import TrainingError
+from rushes.families.experts import named, of_part
 from rushes.families.family import Family
 from rushes.plugins import objective_needs
-from rushes.recipe.train import TrainSpec
+from rushes.recipe.train import TrainSpec, expert_problem
 from rushes.records import Checkpoint, LossSummary
 from rushes.train.assignment import Assignment
 from rushes.train.data import TrainingSet
@@ -66,7 +67,9 @@ def ready(assignment: Assignment, family: Family, material: Material, parallel: 
         RecipeError: the recipe requests a kernel or a recomputation that this device or transformer does not have.
         TrainingError: an adapter is requested and the transformer has none of the layers that it changes.
     """
-    spec, data = assignment.spec, material.data
+    spec, data, family = assignment.spec, material.data, family.tuning(assignment.expert)
+    if problem := expert_problem(spec, objective_needs(spec), family.levels):
+        raise TrainingError(problem, next_step=f"--set train.experts={'low' if family.levels[0] else 'high'}")
     with aside(family):
         network = _network(assignment, family)
         if not parallel.is_sharded:
@@ -75,6 +78,9 @@ def ready(assignment: Assignment, family: Family, material: Material, parallel: 
         setup = prepare(network, data, spec, assignment.runtime, parallel)
         if objective_needs(spec).old is not None:
             network = replace(network, old={name: each.detach().clone() for name, each in network.parameters().items()})
+        if network.unfolded:
+            begun = {name: each.detach().clone() for name, each in network.parameters().items()}
+            network = replace(network, begun=begun)
         network = parallel.wrap(network, partial(idle_in, network, data, spec, setup, parallel))
         if parallel.rank == 0:
             assignment.log.write("training_set_up", **asdict(setup))
@@ -152,7 +158,7 @@ def checkpoint_of(assignment: Assignment, job: Job, trained: Trained) -> Checkpo
         kind="full" if spec.lora is None else "lora",
         ema=spec.ema_decay > 0,
         parent=assignment.parent,
-        weights=blobs.put_tensors(weights),
+        weights=blobs.put_tensors(named(weights, family.part)),
         losses=tuple(
             _summary(term, points) for term, points in progress.curves.items() if not term.startswith(BIN_PREFIX)
         ),
@@ -180,7 +186,7 @@ def check_changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> 
 
 def _network(assignment: Assignment, family: Family) -> Network:
     spec, start = assignment.spec, assignment.start
-    weights = None if start is None else assignment.blobs.read_tensors(start)
+    weights = None if start is None else of_part(assignment.blobs.read_tensors(start), family.part)
     autocast = spec.precision == "bfloat16"
     return make_network(
         family,
@@ -194,18 +200,20 @@ def _network(assignment: Assignment, family: Family) -> Network:
 
 @contextlib.contextmanager
 def aside(family: Family, *, whole: bool = False) -> Iterator[None]:
-    """Keep the family's transformer, or the `whole` pipeline, in main memory meanwhile, to free GPU memory."""
-    moved = family.pipeline if whole else family.transformer
+    """Keep the family's transformers, or the `whole` pipeline, in main memory meanwhile, to free GPU memory."""
+    moved = (family.pipeline,) if whole else tuple(family.transformers.values())
     on_gpu = family.device.type == "cuda" and family.placement.offload == "none"
     with family.plain_weights():
         if on_gpu:
-            moved.to("cpu")
+            for each in moved:
+                each.to("cpu")
             torch.cuda.empty_cache()
         try:
             yield
         finally:
             if on_gpu:
-                moved.to(family.device)
+                for each in moved:
+                    each.to(family.device)
 
 
 def _summary(term: str, points: Sequence[tuple[int, float]]) -> LossSummary:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from rushes.families.experts import Expert
 from rushes.plugins import OBJECTIVE, objective_needs, resolved
 from rushes.recipe.train import TrainSpec
 from rushes.records import BlobRef, Sample
@@ -16,7 +17,7 @@ NUM_BINS: Final = 10
 """Equal bins of the noise levels 0 to 1 for training errors."""
 _UNREAD: Final = {
     *("checkpoint_every", "num_accumulation", "objective", "num_epochs", "anchor_to", "guidance"),
-    "merge",
+    *("merge", "experts"),
 }
 ORDER: Final = 2
 """Version of how rows are drawn (`rushes.train.draw`), part of every checkpoint's key."""
@@ -42,6 +43,39 @@ class Lesson:
     """Guidance scale that the transformer is given; None if it takes none, or if clips are generated with the same."""
     until: int | None = None
     """Stop after this many steps, with the state kept, to go on later; None for all steps."""
+    experts: tuple[Expert, ...] = ()
+    """Which of two transformers by noise level are tuned, one after the other; empty for a model with one."""
+    start_2: BlobRef | None = None
+    """The weights of the second to start from, where both are tuned; None for the base's own."""
+    shared: str | None = None
+    """Key of the training whose scratch folder it shares, as one of two experts; None for a folder of its own."""
+
+    @property
+    def expert(self) -> Expert | None:
+        """The one of two transformers that a lesson tunes; None for a model with one.
+
+        Raises:
+            ValueError: it tunes both: take its `parts`.
+        """
+        if len(self.experts) > 1:
+            raise ValueError("a lesson of both experts is taught in parts")
+        return self.experts[0] if self.experts else None
+
+    @property
+    def parts(self) -> tuple[Lesson, ...]:
+        """The lessons of each expert, where both are tuned: they share the files with latents and texts."""
+        if len(self.experts) < 2:
+            return ()
+        start: dict[Expert, BlobRef | None] = {"high": self.start, "low": self.start_2}
+        shared = training_key(self)
+        return tuple(
+            replace(self, experts=(each,), start=start[each], start_2=None, shared=shared) for each in self.experts
+        )
+
+    @property
+    def scratch(self) -> str:
+        """Key of its scratch folder."""
+        return self.shared or training_key(self)
 
     @property
     def last_step(self) -> int:
@@ -99,11 +133,12 @@ def lesson_key(lesson: Lesson) -> str:
     none, whether training paused on the way or not.
     """
     needs = objective_needs(lesson.spec)
-    unread = _UNREAD | left_out(lesson.spec)
+    unread, lora = _UNREAD | left_out(lesson.spec), lesson.spec.lora
     spec = {
         "order": ORDER,
         "train": {
             **lesson.spec.model_dump(mode="json", exclude=unread),
+            **({} if lora is None else {"lora": lora.model_dump(mode="json", exclude=set(left_out(lora)))}),
             **({"anchor_to": "base"} if lesson.is_held_to_base else {}),
             "num_steps": lesson.spec.steps,
         },
@@ -112,6 +147,7 @@ def lesson_key(lesson: Lesson) -> str:
         "reencode": lesson.reencode,
         **({} if lesson.asked is None else {"asked": lesson.asked}),
         **({} if lesson.guidance is None else {"guidance": lesson.guidance}),
+        **({"experts": list(lesson.experts)} if lesson.experts else {}),
     }
     return work_key("checkpoint", spec, [lesson.parent], 0 if lesson.is_whole else lesson.last_step)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from rushes.errors import Stopped, TrainingError
 from rushes.plugins import objective_needs
 from rushes.recipe.train import TrainSpec, micro_batch_size
 from rushes.records import OldPolicy
+from rushes.store.identity import seed_from_key
 from rushes.train.batch import FlowBatch, LossTerms
 from rushes.train.data import Step, step_batch
 from rushes.train.flow import squared_error
@@ -77,8 +79,8 @@ def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
         hooks.on_average(network, average, 0)
     while progress.step < until:
         began = time.perf_counter()
-        step = replace(step_batch(job.data, spec, progress.step, job.seed), last=_last(progress))
-        found = _backward(job, recalled(judged, step, progress.step, needs))
+        step = replace(step_batch(job.data, spec, progress.step, job.seed, network.family.levels), last=_last(progress))
+        found = _backward(job, recalled(judged, step, progress.step, needs), progress.step)
         remember(judged, step, found.judged_B)
         _update(job, state, found.means, error_by_sigma(found.error_B, step.batch.sigma_B))
         at_checkpoint = progress.step % spec.checkpoint_every == 0
@@ -123,8 +125,8 @@ def _note_held_out(job: Job, progress: Progress) -> None:
     _note(progress, held_out_errors(job.network, job.held_out, size, job.setup.kernels, job.parallel))
 
 
-def _backward(job: Job, step: Step) -> Tallied:
-    """Gradients of one step, accumulated over micro-batches and processes, and what was seen in the whole batch."""
+def _backward(job: Job, step: Step, number: int) -> Tallied:
+    """Gradients of step `number`, over micro-batches and processes, and what was seen in the whole batch."""
     network, spec, parallel = job.network, job.spec, job.parallel
     tally, watched = Tally(job.objective.names), Watched(network)
     mine = _slice(step, rows_of(parallel.rank, parallel.num_processes, spec.batch_size)).to(network.device)
@@ -132,13 +134,25 @@ def _backward(job: Job, step: Step) -> Tallied:
     with job.setup.kernels(network.device):
         for at in range(0, num, size):
             part = _slice(mine, slice(at, at + size))
-            with parallel.syncing(network, last=at + size >= num):
+            with parallel.syncing(network, last=at + size >= num), _random(job, number, parallel.rank * num + at):
                 terms = job.objective.terms(watched.velocity, part)
                 (terms.total() / spec.num_accumulation).backward()
             seen = {**terms.terms, **terms.diagnostics}
             items = {**num_items(part.batch, seen), **terms.num_items}
             tally.add(seen, items, _errors(watched, part.batch), _judged(terms, part.batch))
     return tally.of_batch(parallel)
+
+
+@contextlib.contextmanager
+def _random(job: Job, number: int, row: int) -> Iterator[None]:
+    """Dropout decided by the step and the first row, so that a resumed run sees the same; nothing without dropout."""
+    lora = job.spec.lora
+    if lora is None or not lora.dropout:
+        yield
+        return
+    with torch.random.fork_rng(devices=[job.network.device] if job.network.device.type == "cuda" else []):
+        torch.manual_seed(seed_from_key(str(job.seed), "dropout", number, row))
+        yield
 
 
 def _judged(terms: LossTerms, batch: FlowBatch) -> Tensor | None:
@@ -211,7 +225,7 @@ def check_untouched(job: Job) -> None:
         TrainingError: it is not.
     """
     network, setup = job.network, job.setup
-    batch = step_batch(job.data, job.spec, 0, job.seed).to(network.device).batch
+    batch = step_batch(job.data, job.spec, 0, job.seed, network.family.levels).to(network.device).batch
     z, sigma, text = batch.z_0_BCTHW[:2], batch.sigma_B[:2], batch.text[:2]
     # Compiled blocks differ from the base's own in the last bits, but this check is about the weights.
     with setup.kernels(z.device), uncompiled(setup.compiled):

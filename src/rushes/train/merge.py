@@ -9,16 +9,17 @@ The trained checkpoint is kept apart, so that another share of it takes no train
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Final
 
 from rushes.context import Context
 from rushes.families.models import Model
 from rushes.families.weights import blend
-from rushes.records import Checkpoint
+from rushes.records import BlobRef, Checkpoint
 from rushes.store.run import Run
 from rushes.store.table import Table
-from rushes.train.lesson import Lesson, lesson_key, result_key
+from rushes.train.lesson import BIN_PREFIX, Lesson, lesson_key, result_key
 
 UNMERGED: Final = "unmerged"
 """Table of the checkpoints with all of what was trained, of results that keep a share of it."""
@@ -43,19 +44,62 @@ def merged(context: Context, lesson: Lesson, trained: Checkpoint) -> Checkpoint:
         StoreError: disk full or read-only.
         Damage: the trained weights are not what was written.
     """
-    start = Model(lesson.parent, lesson.start)
-    before, after = context.models.weights(start), context.run.blobs.read_tensors(trained.weights)
-    share = lesson.spec.merge
-    # One after the other out of `after`, so that there are never four copies of a large model.
-    weights = {name: blend(before[name], after.pop(name), share).contiguous() for name in list(after)}
+    before = context.models.weights(Model(lesson.parent, lesson.start, lesson.start_2))
+    share, blobs = lesson.spec.merge, context.run.blobs
+
+    def between(ref: BlobRef) -> BlobRef:
+        # One after the other out of `after`, so that there are never four copies of a large model.
+        after = blobs.read_tensors(ref)
+        return blobs.put_tensors(
+            {name: blend(before[name], after.pop(name), share).contiguous() for name in list(after)}
+        )
+
     return trained.model_copy(
         update={
             "key": result_key(lesson),
-            "weights": context.run.blobs.put_tensors(weights),
+            "weights": between(trained.weights),
+            "weights_2": None if trained.weights_2 is None else between(trained.weights_2),
             "merge": share,
             "unmerged": trained.key,
         }
     )
+
+
+def joined(run: Run, key: str, parts: Sequence[Checkpoint]) -> Checkpoint:
+    """The checkpoint of a model whose two transformers were tuned one after the other; no weights are read or written.
+
+    Args:
+        run: where the curves are stored.
+        key: of the result.
+        parts: of the first and of the second transformer.
+    """
+    first, second = parts
+    curves: dict[str, list[list[float]]] = {}
+    for expert, part in (("high", first), ("low", second)):
+        for term, points in _curves(run, part).items():
+            # A bin of noise levels is of one transformer, or of both where the boundary lies in it.
+            name = term if term.startswith(BIN_PREFIX) else f"{term}_{expert}"
+            curves[name] = sorted([*curves.get(name, []), *points])
+    return first.model_copy(
+        update={
+            "key": key,
+            "weights_2": second.weights,
+            "parts": (first.key, second.key),
+            "losses": tuple(
+                loss.model_copy(update={"term": f"{loss.term}_{name}"})
+                for name, part in (("high", first), ("low", second))
+                for loss in part.losses
+            ),
+            "curves": run.blobs.put_bytes(json.dumps(curves).encode(), ".json"),
+            "num_skipped_steps": first.num_skipped_steps + second.num_skipped_steps,
+            "seconds": first.seconds + second.seconds,
+        }
+    )
+
+
+def _curves(run: Run, part: Checkpoint) -> dict[str, list[list[float]]]:
+    found: dict[str, list[list[float]]] = {} if part.curves is None else json.loads(run.blobs.read_bytes(part.curves))
+    return found
 
 
 def drop(run: Run, keys: Sequence[str]) -> None:
@@ -68,7 +112,10 @@ def drop(run: Run, keys: Sequence[str]) -> None:
     results = list(run.checkpoints.get_many(keys).values())
     names = [each.unmerged or each.key for each in results]
     found = [*results, *unmerged_of(run).get_many(names).values(), *run.checkpoints.get_many(names).values()]
+    found += unmerged_of(run).get_many([key for each in found for key in each.parts]).values()
     for table in (run.checkpoints, unmerged_of(run)):
         table.drop([each.key for each in found])
     for checkpoint in found:
-        run.blobs.remove(checkpoint.weights)
+        for ref in (checkpoint.weights, checkpoint.weights_2):
+            if ref is not None:
+                run.blobs.remove(ref)

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rushes.errors import TrainingError
 from rushes.families.family import PLAIN, Conditions, Family
 from rushes.families.mixed_precision import computes_bfloat16, mixed_precision
 from rushes.families.texts import TextStates
 from rushes.recipe.train import LoraSpec
+from rushes.train.adapter import add_adapter, continue_adapter, without_dropout
 
 _ROUNDED = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.Conv3d)
 """Layers whose weights autocast rounds in every pass."""
@@ -40,6 +40,10 @@ class Network:
     """The frozen base of a later round that compares with it; None if that is the start, or nothing does."""
     old: dict[str, Tensor] | None = None
     """The trained parameters' values in the moving old policy, changed by the loop; None without one."""
+    begun: dict[str, Tensor] | None = None
+    """Their values at the start, where that is no change of 0: an adapter that continues one of the base."""
+    unfolded: frozenset[str] = frozenset()
+    """Layers whose frozen weights are the base's without its own adapter, which the trained one continues."""
 
     @property
     def device(self) -> torch.device:
@@ -67,25 +71,25 @@ class Network:
 
     def of_old(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
         """The old policy's velocity, without gradient. Not to be called between a pass with gradients and its end."""
-        with self._as_old():
+        assert self.old is not None
+        with self._with(self.old):
             return self._run(self.tuned, z_t, sigma_B, text)
 
     def reference(self, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
         """The velocity of the frozen model that this round starts from."""
         if self.frozen is not None:
             return self._run(self.frozen, z_t, sigma_B, text)
-        with self._without_adapter():
+        with self._without_adapter() if self.begun is None else self._with(self.begun):
             return self._run(self.tuned, z_t, sigma_B, text)
 
     def _run(self, model: Any, z_t: Tensor, sigma_B: Tensor, text: TextStates) -> Tensor:
-        with mixed_precision(z_t.device, torch.bfloat16, enabled=self.autocast):
+        with mixed_precision(z_t.device, torch.bfloat16, enabled=self.autocast), without_dropout(model):
             return self.family.predict(model, z_t, self.family.path.timestep(sigma_B), text, self.conditions)
 
     @contextlib.contextmanager
-    def _as_old(self) -> Iterator[None]:
-        """Parameters and old policy change places, in their own storages: sharded weights are gathered from these."""
-        assert self.old is not None
-        pairs = [(value, self.old[name]) for name, value in self.parameters().items()]
+    def _with(self, values: dict[str, Tensor]) -> Iterator[None]:
+        """Parameters and `values` change places, in their own storages: sharded weights are gathered from these."""
+        pairs = [(value, values[name]) for name, value in self.parameters().items()]
         with torch.no_grad():
             _change_places(pairs)
             try:
@@ -138,12 +142,15 @@ def make_network(
         tuned.requires_grad_(True)
     else:
         tuned.requires_grad_(False)
-        _add_adapter(tuned, lora, family.lora_targets)
+        add_adapter(tuned, lora, lora.targets or family.lora_targets)
+    unfolded = frozenset[str]()
+    if lora is not None and lora.continues and start is None:
+        unfolded = continue_adapter(tuned, family.start_adapter, lora)
     if autocast:
         for model in (tuned if frozen is None else frozen, base):
             if model is not None:
                 round_frozen(model)
-    return Network(family, tuned.train(), frozen, start, autocast, conditions, base=base)
+    return Network(family, tuned.train(), frozen, start, autocast, conditions, base=base, unfolded=unfolded)
 
 
 def _change_places(pairs: Sequence[tuple[Tensor, Tensor]]) -> None:
@@ -167,22 +174,6 @@ def round_frozen(model: torch.nn.Module) -> None:
                     value.data = value.data.to(torch.bfloat16)
 
 
-def _add_adapter(model: Any, lora: LoraSpec, targets: Sequence[str]) -> None:
-    from peft import LoraConfig
-
-    if not any(name.endswith(tuple(f".{target}" for target in targets)) for name, _ in model.named_modules()):
-        raise TrainingError(
-            "the transformer has none of the layers that a low-rank adapter changes",
-            expected=f"layers named ...{', ...'.join(targets)}",
-            got=type(model).__name__,
-            next_step="train it in full: --set train.lora=null",
-        )
-    generator_state = torch.get_rng_state()
-    torch.manual_seed(0)
-    model.add_adapter(LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=list(targets)))
-    torch.set_rng_state(generator_state)
-
-
 def merged_weights(network: Network, average: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tuned model's weights under the base's own names, with averaged parameters and merged adapters."""
     import copy
@@ -195,7 +186,7 @@ def merged_weights(network: Network, average: dict[str, Tensor]) -> dict[str, Te
     if network.frozen is None:
         from peft.tuners.lora import LoraLayer
 
-        _unround(model, network.family.transformer.state_dict() if network.origin is None else network.origin)
+        _unround(model, _origin(network))
         plain: dict[str, Tensor] = {}
         adapted = {name for name, module in model.named_modules() if isinstance(module, LoraLayer)}
         for module in model.modules():
@@ -208,6 +199,17 @@ def merged_weights(network: Network, average: dict[str, Tensor]) -> dict[str, Te
             plain[name.replace(".base_layer.", ".") if owner in adapted else name] = value.clone().contiguous()
         return plain
     return {name: value.clone().contiguous() for name, value in model.state_dict().items()}
+
+
+def _origin(network: Network) -> Mapping[str, Tensor]:
+    """The frozen weights of the network, unrounded, under the base's names."""
+    origin = network.family.transformer.state_dict() if network.origin is None else network.origin
+    adapter = network.family.start_adapter
+    plain = {
+        f"{name}.weight": origin[f"{name}.weight"].float() - adapter[name].delta.to(origin[f"{name}.weight"].device)
+        for name in network.unfolded
+    }
+    return {**origin, **plain}
 
 
 def _unround(model: torch.nn.Module, origin: Mapping[str, Tensor]) -> None:

@@ -207,10 +207,10 @@ def acting(network: Network, average: Mapping[str, Tensor]) -> Iterator[None]:
     devices = [family.device] if family.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), _changed_places(network.parameters(), average):
         try:
-            family.pipeline.register_modules(transformer=tuned.eval())
+            family.pipeline.register_modules(**{family.part: tuned.eval()})
             yield
         finally:
-            family.pipeline.register_modules(transformer=before)
+            family.pipeline.register_modules(**{family.part: before})
             tuned.train(was_training)
             if devices:
                 torch.cuda.empty_cache()

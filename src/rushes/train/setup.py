@@ -115,7 +115,8 @@ def idle_in(network: Network, data: TrainingSet, spec: TrainSpec, setup: Setup, 
 
 def _micro_batch(network: Network, data: TrainingSet, spec: TrainSpec, parallel: Parallel) -> FlowBatch:
     size = micro_batch_size(spec, parallel.num_processes)
-    return step_batch(data, spec.model_copy(update={"batch_size": size}), 0, 0).to(network.device).batch
+    spec, levels = spec.model_copy(update={"batch_size": size}), network.family.levels
+    return step_batch(data, spec, 0, 0, levels).to(network.device).batch
 
 
 def compile_blocks(transformer: Any, backend: str | Callable[..., Any] = "inductor") -> None:

@@ -12,9 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rushes.context import Context
+from rushes.errors import RecipeError
 from rushes.execute.progress import ProgressUpdate
 from rushes.families.defaults import ONE_CALL_A_STEP
-from rushes.families.folder import family_of
+from rushes.families.folder import family_of, has_experts
 from rushes.families.models import Model
 from rushes.plugins import objective_needs
 from rushes.recipe.objectives import RewardGradientSpec
@@ -23,15 +24,18 @@ from rushes.records import Checkpoint, Clip, Prompt, Sample, SamplerSettings
 from rushes.store.advance import Work, advance
 from rushes.store.blobs import Blobs
 from rushes.store.events import EventLog
+from rushes.store.files import make_folder
 from rushes.store.run import Run
 from rushes.train.judging import asked_identity, judge_order
 from rushes.train.launched import launched
 from rushes.train.lesson import Lesson, curves_in, lesson_key, previews_in, result_key, training_key
-from rushes.train.merge import merged, trained_before, unmerged_of
+from rushes.train.merge import joined, merged, trained_before, unmerged_of
 from rushes.train.tracker import run_name
 
 if TYPE_CHECKING:
+    from rushes.families.experts import Expert
     from rushes.families.family import Family
+    from rushes.recipe.recipe import Recipe
     from rushes.recipe.train import TrainSpec
     from rushes.train.assignment import Assignment
     from rushes.train.parallel import Parallel
@@ -60,7 +64,7 @@ def train(context: Context, samples: Sequence[Sample], start: Model, until: int 
     (made,) = advance(
         run.checkpoints,
         [Work(result_key(lesson), lesson)],
-        partial(teach if lesson.spec.merge == 1 else teach_in_part, context),
+        partial(taught if lesson.spec.merge == 1 else teach_in_part, context),
         chunk_size=1,
         place=run.place(device=recipe.runtime.device),
         must_finish=True,
@@ -77,12 +81,31 @@ def lesson_of(context: Context, samples: Sequence[Sample], start: Model, until: 
         samples=tuple(samples),
         parent=start.name,
         start=start.weights,
+        start_2=start.weights_2,
+        experts=_experts(recipe),
         spec=in_steps(recipe.training, num_epoch_clips(recipe.train, samples), objective_needs(recipe.train)),
         reencode=recipe.generate.latents == "reencoded",
         asked=asked_identity(recipe, tuple(samples), context.prompts),
         guidance=_own_guidance(context),
         until=until,
     )
+
+
+def _experts(recipe: Recipe) -> tuple[Expert, ...]:
+    """Which of two transformers the recipe tunes; none for a model with one.
+
+    Raises:
+        RecipeError: the recipe names one of two, and the model has one.
+    """
+    asked, has_two = recipe.train.experts, has_experts(recipe.base)
+    if not has_two and asked != "both":
+        raise RecipeError(
+            "train.experts chooses between two transformers, and the model has one",
+            expected="both, which means all that there are",
+            got=asked,
+            next_step="--set train.experts=both",
+        )
+    return () if not has_two else ("high", "low") if asked == "both" else (asked,)
 
 
 def _own_guidance(context: Context) -> float | None:
@@ -107,6 +130,28 @@ def num_epoch_clips(spec: TrainSpec, samples: Sequence[Sample]) -> int:
     return units_of(known_of(samples), needs).num_draws * needs.unit_size
 
 
+def taught(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
+    """As `teach`; of two experts one after the other, and one that is trained already is not trained again.
+
+    At every noise level only one of the two predicts, so a step of one has no effect on the loss of the other: training
+    them by turns would give the same weights, and would hold both with their optimisers.
+
+    Raises:
+        TrainingError, Stopped: as for `teach`.
+    """
+    ((key, lesson),) = ((piece.key, piece.payload) for piece in chunk)
+    if not lesson.parts:
+        return teach(context, chunk)
+    found = []
+    for part in lesson.parts:
+        one = trained_before(context.run, part)
+        if one is None:
+            (one,) = teach(context, [Work(lesson_key(part), part)])
+            unmerged_of(context.run).land([one])
+        found.append(one)
+    return [joined(context.run, key, found)]
+
+
 def teach(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
     """Train the only lesson of a chunk; `advance` calls it for a missing checkpoint.
 
@@ -125,6 +170,7 @@ def teach(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
     run, runtime, clips, prompts = context.run, context.recipe.runtime, context.clips, context.prompts
     family = context.models.with_weights(context.base, ["", *_texts(lesson, clips, prompts)])
     assignment = _assignment(context, lesson, key)
+    make_folder(assignment.state)
     data = training_set(lesson, family, run.blobs, clips, prompts, assignment.scratch)
     material = Material(data, held_out_sets(lesson, family, run.blobs, clips, prompts))
     shown = _Shown(run, lesson.spec.steps)
@@ -141,7 +187,7 @@ def teach(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
             beside(assignment, shown.on_step, lambda: run.stop.requested) as hooks,
             ready(assignment, family, material, _parallel(assignment)) as job,
         ):
-            return [checkpoint_of(assignment, job, optimise(job, assignment.scratch, hooks))]
+            return [checkpoint_of(assignment, job, optimise(job, assignment.state, hooks))]
 
 
 def teach_in_part(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
@@ -152,7 +198,7 @@ def teach_in_part(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Check
     """
     lesson = chunk[0].payload
     before = trained_before(context.run, lesson)
-    (trained,) = teach(context, [Work(lesson_key(lesson), lesson)]) if before is None else (before,)
+    (trained,) = taught(context, [Work(lesson_key(lesson), lesson)]) if before is None else (before,)
     unmerged_of(context.run).land([trained])
     return [merged(context, lesson, trained)]
 
@@ -200,10 +246,11 @@ def _assignment(context: Context, lesson: Lesson, key: str) -> Assignment:
         base=recipe.base,
         fingerprint=family.fingerprint,
         offload=family.placement.offload,
+        expert=lesson.expert,
         device=recipe.runtime.device,
         num_threads=torch.get_num_threads(),
         judge=judge_order(context, lesson.spec, divide(lesson)[0]),
-        scratch=run.scratch(whole).absolute(),
+        scratch=run.scratch(lesson.scratch).absolute(),
         blobs=Blobs(run.blobs.folder.absolute()),
         log=EventLog(run.log.path.absolute()),
         previews=_preview_order(context, lesson, whole),

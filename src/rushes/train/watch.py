@@ -56,8 +56,8 @@ def error_by_sigma(error_B: Tensor, sigma_B: Tensor) -> dict[str, float]:
     return {f"{BIN_PREFIX}{number / NUM_BINS:.1f}": sum(each) / len(each) for number, each in sorted(errors.items())}
 
 
-def fixed_noise(shape: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Noise and noise levels for `shape` = (N, C, T, h, w): always the same.
+def fixed_noise(shape: Sequence[int], levels: tuple[float, float] = (0.0, 1.0)) -> tuple[Tensor, Tensor]:
+    """Noise and noise levels for `shape` = (N, C, T, h, w): always the same, between the two `levels`.
 
     Returns:
         epsilon, standard normal, (N, C, T, h, w), and sigma_i = (p_i + 1/2) / N for a fixed permutation p. So all noise
@@ -66,7 +66,8 @@ def fixed_noise(shape: Sequence[int]) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(NOISE_SEED)
     epsilon = torch.randn(tuple(shape), generator=generator)
     order = torch.randperm(shape[0], generator=generator)
-    return epsilon, (order.float() + 0.5) / shape[0]
+    low, high = levels
+    return epsilon, low + (high - low) * ((order.float() + 0.5) / shape[0])
 
 
 @torch.no_grad()
@@ -89,7 +90,7 @@ def held_out_errors(
     found: dict[str, float] = {}
     for each in held_out:
         num = len(each.z_0_NCThw)
-        noise = fixed_noise(each.z_0_NCThw.shape)
+        noise = fixed_noise(each.z_0_NCThw.shape, network.family.levels)
         starts = range(0, num, num_at_once)
         errors = torch.zeros(num)
         for first in range(0, len(starts), parallel.num_processes):

@@ -77,7 +77,7 @@ def train_along(assignment: Assignment, parallel: Parallel, family: Family, hook
     if material.preview_texts is not None:
         family.keep_texts(assignment.previews.read, material.preview_texts)
     with ready(assignment, family, material, parallel) as job:
-        trained = optimise(job, assignment.scratch, hooks)
+        trained = optimise(job, assignment.state, hooks)
         return checkpoint_of(assignment, job, trained) if parallel.rank == 0 else None
 
 

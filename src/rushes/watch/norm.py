@@ -11,6 +11,7 @@ from typing import Final
 
 import torch
 
+from rushes.families.experts import velocity_at
 from rushes.families.family import Conditions, Family
 from rushes.families.mixed_precision import mixed_precision
 from rushes.records import Clip
@@ -49,8 +50,8 @@ def velocity_norm(
     for at in range(0, len(kept), NUM_AT_ONCE):
         rows = slice(at, at + NUM_AT_ONCE)
         text = family.encode_text(list(texts[rows])).float()
-        z, timestep = z_t[rows].to(family.device), family.path.timestep(sigma_B[rows].to(family.device))
+        z, sigma = z_t[rows].to(family.device), sigma_B[rows].to(family.device)
         with mixed_precision(family.device, torch.bfloat16, enabled=autocast):
-            v = family.predict(family.transformer, z, timestep, text, conditions)
+            v = velocity_at(family, z, sigma, text, conditions)
         squared += v.float().square().flatten(1).mean(1).tolist()
     return math.sqrt(sum(squared) / len(squared))

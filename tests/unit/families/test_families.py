@@ -67,6 +67,11 @@ def stock(family: Family, tiny: TinyFamily, **changes: Any) -> Any:
     return family.pipeline(**options | changes).frames
 
 
+def last_transformer(family: Family) -> Any:
+    """The one that takes the last step of a sampler."""
+    return list(family.transformers.values())[-1]
+
+
 def test_a_sampler_begins_with_the_noise_of_the_seed(family: Family, tiny: TinyFamily) -> None:
     """Training can draw it again: the state that the transformer reads first, with guidance or without."""
     seen: list[torch.Tensor] = []
@@ -120,7 +125,7 @@ def test_the_last_step_is_taken_from_the_level_that_it_says(family: Family, tiny
     def watch(module: Any, args: Any, kwargs: Any, output: Any) -> None:
         seen.append(float(kwargs["timestep"].flatten()[0]))
 
-    hook = family.transformer.register_forward_hook(watch, with_kwargs=True)
+    hook = last_transformer(family).register_forward_hook(watch, with_kwargs=True)
     family.sample(TEXTS[:1], SEEDS[:1], sampler, tiny.shape)
     hook.remove()
     assert 0 < family.last_sigma(sampler) < 1

@@ -19,7 +19,7 @@ from rushes.families.folder import family_of, hub_error
 from rushes.families.load import channels_last, load_family
 from rushes.recipe.base import BaseModelSpec
 from tests.support.sandbox_recipe import MODEL
-from tests.support.tiny_families import TINY, make_ti2v
+from tests.support.tiny_families import TINY
 from tests.support.tiny_wan import make_tiny_wan
 
 HTTP: Any = sys.modules[errors.Response.__module__.split(".")[0]]
@@ -159,14 +159,6 @@ def test_the_autoencoder_may_be_halved(name: str, tmp_path: Path) -> None:
     encoded, exact = half.encode(frames), whole.encode(frames)
     assert encoded.dtype == torch.float32 and not torch.equal(encoded, exact)
     assert float((encoded - exact).square().mean()) < 0.01 * float(exact.square().mean())
-
-
-def test_two_transformers_are_refused(tmp_path: Path) -> None:
-    pipeline = make_ti2v()
-    pipeline.register_modules(transformer_2=pipeline.transformer)
-    pipeline.save_pretrained(str(tmp_path))
-    with pytest.raises(InputError, match="two transformers"):
-        load_family(BaseModelSpec(model=str(tmp_path), max_tokens=16))
 
 
 def test_cogvideox_reads_texts_of_one_length_only(tmp_path: Path) -> None:

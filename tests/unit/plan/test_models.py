@@ -67,6 +67,9 @@ def ltx(t: int, h: int, w: int) -> tuple[Any, Callable[[], object]]:
 CASES = {
     "Wan-AI/Wan2.1-T2V-1.3B-Diffusers": (wan(12, 30, 8960), 512, ShapeSpec(height_px=480, width_px=832, num_frames=81)),
     "Wan-AI/Wan2.1-T2V-14B-Diffusers": (wan(40, 40, 13824), 512, ShapeSpec(height_px=480, width_px=832, num_frames=33)),
+    "Wan-AI/Wan2.2-T2V-A14B-Diffusers": (
+        wan(40, 40, 13824), 512, ShapeSpec(height_px=480, width_px=832, num_frames=81),
+    ),
     "Wan-AI/Wan2.2-TI2V-5B-Diffusers": (
         wan(24, 30, 14336, 48, True), 512, ShapeSpec(height_px=704, width_px=1280, num_frames=121),
     ),

@@ -17,6 +17,7 @@ from rushes.families.load import load_family
 from rushes.findings import Unready
 from rushes.pipeline import improve
 from rushes.preflight import check
+from rushes.preflight.model import check_adapter, check_experts
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.load import load_recipe
 from rushes.recipe.recipe import Recipe
@@ -270,3 +271,42 @@ def test_left_over_variables_are_refused_before_anything_is_spent(monkeypatch: p
     check(one)
     with pytest.raises(Unready, match="unset RANK WORLD_SIZE"):
         check(two)
+
+
+@pytest.mark.parametrize(
+    ("model", "overrides", "wrong"),
+    [
+        ("wan-2.1", ["train.experts=low"], True),
+        ("wan-2.1", [], False),
+        ("wan-a14b", ["train.experts=low"], False),
+        ("wan-a14b", ["train.objective={kind: reward_gradient}"], True),
+        ("wan-a14b", ["train.objective={kind: reward_gradient}", "train.experts=low"], False),
+    ],
+)
+def test_which_of_two_transformers_is_tuned(model: str, overrides: list[str], wrong: bool, tmp_path: Path) -> None:
+    folder = TINY[model].save(tmp_path / "model")
+    recipe = load_recipe("tiny", [f"base.model={folder}", "base.max_tokens=16", *overrides])
+    found = [each for each in check_experts(recipe) if each.setting == "train.experts"]
+    assert bool(found) == wrong
+    if found:
+        _, _, step = found[0].next_step.partition("--set ")
+        assert not list(check_experts(load_recipe("tiny", [f"base.model={folder}", *overrides, step])))
+
+
+def test_an_adapter_is_there_and_fits(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+    from torch import ones
+
+    folder, layer = TINY["wan-2.1"].save(tmp_path / "model"), "transformer.blocks.0.attn1.to_q"
+    good = {f"{layer}.lora_A.weight": ones(2, 24), f"{layer}.lora_B.weight": ones(24, 2)}
+    save_file(good, tmp_path / "good.safetensors")
+    save_file({name: each.T.contiguous() for name, each in good.items()}, tmp_path / "wrong.safetensors")
+
+    def found(*overrides: str) -> list[str]:
+        recipe = load_recipe("tiny", [f"base.model={folder}", "base.max_tokens=16", *overrides])
+        return [each.setting for each in check_adapter(recipe)]
+
+    assert found() == found(f"base.lora.file={tmp_path}/good.safetensors") == []
+    assert found(f"base.lora.file={tmp_path}/wrong.safetensors") == ["base.lora"]
+    assert found(f"base.lora.file={tmp_path}/nowhere.safetensors") == ["base.lora"]
+    assert found("train.lora={rank: 2, alpha: 2, continues: true}") == ["train.lora.continues"]

@@ -80,7 +80,7 @@ class _Plain:
     def __init__(self) -> None:
         self._parameters = {name: torch.nn.Parameter(torch.tensor(value).float()) for name, value in START.items()}
         self.device = torch.device("cpu")
-        self.family = SimpleNamespace(path=STRAIGHT)
+        self.family = SimpleNamespace(path=STRAIGHT, levels=(0.0, 1.0))
         self.called = self.old = None
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:

@@ -172,7 +172,7 @@ def test_the_base_is_asked_only_where_it_is_needed_and_gets_no_gradient() -> Non
 
     batch = FlowBatch(tensor(Z_0), tensor(EPSILON), tensor(SIGMA), TEXT, tensor(WEIGHT), tensor(REAL))
     network: Any = SimpleNamespace(
-        device=torch.device("cpu"), base=None, reference=base, family=SimpleNamespace(path=STRAIGHT)
+        device=torch.device("cpu"), base=None, reference=base, family=SimpleNamespace(path=STRAIGHT, levels=(0.0, 1.0))
     )
     for anchor in (0.0, 0.5):
         objective = objective_for(network, training_set(caption_drop_texts()), TrainSpec(anchor=anchor))
@@ -185,7 +185,7 @@ def test_the_base_is_asked_only_where_it_is_needed_and_gets_no_gradient() -> Non
 def test_moments_are_those_of_the_real_clips_that_are_trained_on(kind: str) -> None:
     spec = TrainSpec.model_validate({"realism": {"kind": kind}})
     network: Any = SimpleNamespace(
-        device=torch.device("cpu"), base=None, reference=None, family=SimpleNamespace(path=STRAIGHT)
+        device=torch.device("cpu"), base=None, reference=None, family=SimpleNamespace(path=STRAIGHT, levels=(0.0, 1.0))
     )
     objective = objective_for(network, training_set(caption_drop_texts()), spec)
     if kind == "real_flow":

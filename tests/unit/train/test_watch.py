@@ -43,6 +43,7 @@ def test_fixed_noise_is_always_the_same_and_covers_all_levels_evenly() -> None:
 @dataclass
 class _Family:
     path: Path = STRAIGHT
+    levels: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass
