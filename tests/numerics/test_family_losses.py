@@ -6,6 +6,7 @@ timestep, the call of the transformer with all its inputs, the target, and the w
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,19 @@ def call_ltx(family: Family, z_t: Tensor, timestep: Tensor) -> Tensor:
     return result
 
 
-CALLS = {"wan": call_wan, "hunyuan": call_hunyuan, "ltx": call_ltx}
+def call_sana_video(family: Family, z_t: Tensor, timestep: Tensor) -> Tensor:
+    pipe = family.pipeline
+    instruction = inspect.signature(type(pipe).__call__).parameters["complex_human_instruction"].default
+    embeds, mask, _, _ = pipe.encode_prompt(
+        TEXTS, do_classifier_free_guidance=False, max_sequence_length=16, complex_human_instruction=instruction
+    )
+    result: Tensor = pipe.transformer(
+        z_t, encoder_hidden_states=embeds, encoder_attention_mask=mask, timestep=timestep, return_dict=False
+    )[0]
+    return result
+
+
+CALLS = {"wan": call_wan, "hunyuan": call_hunyuan, "ltx": call_ltx, "sana_video": call_sana_video}
 
 
 def test_wans_noise_is_that_of_its_own_scheduler(tmp_path: Path) -> None:

@@ -243,6 +243,7 @@ CASES = [
     Case("no negative prompt", [f"{each}=blur" for each in both("negative_prompt")], samplers("hunyuan")),
     Case("hunyuan", ["base.family=wan"], family("HunyuanVideoPipeline")),
     Case("ltx", ["base.family=wan"], family("LTXPipeline")),
+    Case("sana", ["base.family=wan"], family("SanaVideoPipeline")),
     Case("wan", ["base.family=ltx"], family("WanPipeline")),
     Case("target", ["diagnose.target=0.1"], lambda r: weakest(PROBES, r.diagnose, 8)),
     Case("rarely", ["diagnose.min_score=0.99", "diagnose.choose=gap"], lambda r: weakest(PROBES, r.diagnose, 8)),

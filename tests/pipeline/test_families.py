@@ -21,7 +21,7 @@ from rushes.train.stage import _own_guidance
 from tests.support.tiny_families import TINY, TinyFamily
 from tests.support.tiny_recipe import small
 
-FAMILIES = ("wan-ti2v", "cogvideox-2b", "cogvideox-1.5", "hunyuan", "ltx")
+FAMILIES = ("wan-ti2v", "cogvideox-2b", "cogvideox-1.5", "hunyuan", "ltx", "sana-video")
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -12,6 +12,8 @@ import torch
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
+    Gemma2Config,
+    Gemma2Model,
     LlamaConfig,
     LlamaModel,
     T5Config,
@@ -208,8 +210,74 @@ def make_ltx(*, timestep_conditioning: bool = False) -> diffusers.LTXPipeline:
     )
 
 
-def _sampler(scheduler: str, *, guidance: float = 3.0, shift: float = 2.0) -> SamplerSettings:
-    return SamplerSettings(num_steps=2, guidance_scale=guidance, shift=shift, scheduler=scheduler)
+def _wan_autoencoder() -> diffusers.AutoencoderKLWan:
+    return diffusers.AutoencoderKLWan(
+        base_dim=8,
+        z_dim=CHANNELS,
+        dim_mult=[1, 1, 1, 1],
+        num_res_blocks=1,
+        temperal_downsample=[False, True, True],
+        **STATISTICS,
+    )
+
+
+def _ltx2_autoencoder() -> diffusers.AutoencoderKLLTX2Video:
+    vae = diffusers.AutoencoderKLLTX2Video(
+        latent_channels=CHANNELS,
+        block_out_channels=(8, 8),
+        down_block_types=("LTX2VideoDownBlock3D",) * 2,
+        decoder_block_out_channels=(8, 8),
+        layers_per_block=(1, 1, 1),
+        decoder_layers_per_block=(1, 1, 1),
+        spatio_temporal_scaling=(True, True),
+        decoder_spatio_temporal_scaling=(True, True),
+        decoder_inject_noise=(False,) * 3,
+        downsample_type=("spatiotemporal",) * 2,
+        upsample_type=("spatiotemporal",) * 2,
+        upsample_residual=(True, True),
+        upsample_factor=(1, 1),
+        patch_size=2,
+        spatial_compression_ratio=8,
+        temporal_compression_ratio=4,
+    )
+    vae.latents_mean.copy_(torch.tensor(STATISTICS["latents_mean"]))
+    vae.latents_std.copy_(torch.tensor(STATISTICS["latents_std"]))
+    return vae
+
+
+def make_sana_video(*, is_720p: bool = False) -> diffusers.SanaVideoPipeline:
+    """SANA-Video: patches of 2 x 2 on Wan's autoencoder, or at 720p of one latent on LTX-2's."""
+    size = {"hidden_size": TEXT_WIDTH, "intermediate_size": 16, "num_attention_heads": 2, "num_key_value_heads": 1}
+    gemma = Gemma2Config(vocab_size=len(tiny_tokenizer()), num_hidden_layers=1, head_dim=8, **size)  # type: ignore[arg-type]
+    return diffusers.SanaVideoPipeline(
+        tokenizer=tiny_tokenizer(),
+        text_encoder=Gemma2Model(gemma),
+        vae=_ltx2_autoencoder() if is_720p else _wan_autoencoder(),
+        scheduler=diffusers.DPMSolverMultistepScheduler(
+            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=8.0
+        ),
+        transformer=diffusers.SanaVideoTransformer3DModel(
+            in_channels=CHANNELS,
+            out_channels=CHANNELS,
+            num_attention_heads=2,
+            attention_head_dim=12,
+            num_layers=1,
+            num_cross_attention_heads=2,
+            cross_attention_head_dim=12,
+            cross_attention_dim=24,
+            caption_channels=TEXT_WIDTH,
+            mlp_ratio=3.0,
+            sample_size=22 if is_720p else 30,
+            patch_size=(1, 1, 1) if is_720p else (1, 2, 2),
+            rope_max_seq_len=32,
+        ),
+    )
+
+
+def _sampler(scheduler: str, *, guidance: float = 3.0, shift: float = 2.0, negative: str = "") -> SamplerSettings:
+    return SamplerSettings(
+        num_steps=2, guidance_scale=guidance, shift=shift, scheduler=scheduler, negative_prompt=negative
+    )
 
 
 _SHORT = ShapeSpec(height_px=32, width_px=32, num_frames=5, fps=8)
@@ -233,6 +301,12 @@ TINY: dict[str, TinyFamily] = {
     ),
     "hunyuan": TinyFamily("hunyuan", make_hunyuan, _sampler(_EULER, guidance=6, shift=7), _SHORT, 96),
     "ltx": TinyFamily("ltx", make_ltx, _sampler(_EULER), _LONG, 16),
+    "sana-video": TinyFamily(
+        "sana_video", make_sana_video, _sampler("DPMSolverMultistepScheduler", negative="blurry"), _SHORT, 16
+    ),
+    "sana-video-720p": TinyFamily(
+        "sana_video", lambda: make_sana_video(is_720p=True), _sampler("UniPCMultistepScheduler"), _SHORT, 16
+    ),
     "ltx-0.9.1": TinyFamily("ltx", lambda: make_ltx(timestep_conditioning=True), _sampler(_EULER), _LONG, 16),
 }
 """By name. `make_tiny_wan` is the sandbox's kind of Wan, smaller and with statistics that change nothing."""

@@ -52,6 +52,8 @@ def make_snippet(
         "height": shape.height_px,
         "width": shape.width_px,
         "num_frames": shape.num_frames,
+        "frames": shape.num_frames,
+        "use_resolution_binning": False,
         "num_inference_steps": sampler.num_steps,
         "guidance_scale": sampler.guidance_scale,
         "max_sequence_length": recipe.base.max_tokens,
@@ -99,6 +101,7 @@ def _loading(base: Base, form: str, place: str, pipeline: str, dtype: str) -> li
 def _scheduler_line(scheduler: str, shift: float) -> str:
     settings = {
         "UniPCMultistepScheduler": f', prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift={shift:g}',
+        "DPMSolverMultistepScheduler": f', prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift={shift:g}',
         "FlowMatchEulerDiscreteScheduler": f", use_dynamic_shifting=False, shift={shift:g}",
     }.get(scheduler, "")
     return f"pipeline.scheduler = {scheduler}.from_config(pipeline.scheduler.config{settings})"

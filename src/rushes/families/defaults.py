@@ -31,6 +31,13 @@ WAN_NEGATIVE = (
 LTX_NEGATIVE = "worst quality, inconsistent motion, blurry, jittery, distorted"
 """From the example of LTX-Video's pipeline."""
 
+SANA_NEGATIVE = (
+    "A chaotic sequence with misshapen, deformed limbs in heavy motion blur, sudden disappearance, jump cuts, jerky "
+    "movements, rapid shot changes, frames out of sync, inconsistent character shapes, temporal artifacts, jitter, and "
+    "ghosting effects, creating a disorienting visual experience."
+)
+"""From the example of SANA-Video's pipeline."""
+
 
 def _sampler(guidance: float, shift: float, scheduler: str, negative: str = "") -> SamplerSettings:
     return SamplerSettings(
@@ -66,6 +73,11 @@ USUAL: dict[str, Usual] = {
         _sampler(3.0, 25.3, _EULER, LTX_NEGATIVE),
         ShapeSpec(height_px=512, width_px=704, num_frames=161, fps=25),
         128,
+    ),
+    "sana_video": Usual(
+        _sampler(6.0, 8.0, "DPMSolverMultistepScheduler", SANA_NEGATIVE),
+        ShapeSpec(height_px=480, width_px=832, num_frames=81, fps=16),
+        300,
     ),
 }
 """By the name in `base.family`."""

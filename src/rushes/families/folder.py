@@ -13,13 +13,14 @@ from rushes.families.weights import hash_model
 from rushes.recipe.base import BaseModelSpec
 from rushes.store.identity import content_hash
 
-FamilyName = Literal["wan", "cogvideox", "hunyuan", "ltx"]
+FamilyName = Literal["wan", "cogvideox", "hunyuan", "ltx", "sana_video"]
 
 FAMILIES: dict[str, FamilyName] = {
     "WanPipeline": "wan",
     "CogVideoXPipeline": "cogvideox",
     "HunyuanVideoPipeline": "hunyuan",
     "LTXPipeline": "ltx",
+    "SanaVideoPipeline": "sana_video",
 }
 """Family of each supported diffusers pipeline class, by its name in `model_index.json`."""
 

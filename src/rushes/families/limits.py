@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,17 @@ SCHEDULERS: Final[Mapping[FamilyName, tuple[str, ...]]] = {
     "cogvideox": ("CogVideoXDPMScheduler", "CogVideoXDDIMScheduler"),
     "hunyuan": (EULER,),
     "ltx": (EULER,),
+    "sana_video": ("DPMSolverMultistepScheduler", "UniPCMultistepScheduler", EULER),
 }
 """Diffusers schedulers that each family can be sampled with."""
+SANA_SIDE: Final = 32
+"""Pixels that divide the sides of a clip of SANA-Video: its pipeline refuses others, whatever the autoencoder."""
 _WHY: Final[Mapping[FamilyName, str]] = {
     "wan": "its velocity needs flow sigmas",
     "cogvideox": "it predicts v on a diffusion schedule",
     "hunyuan": "its pipeline passes its own sigmas to the scheduler",
     "ltx": "its pipeline passes its own sigmas to the scheduler",
+    "sana_video": "its velocity needs flow sigmas",
 }
 
 
@@ -125,9 +130,16 @@ def _ltx(transformer: Config, autoencoder: Config) -> Grid:
     return Grid(temporal * int(transformer["patch_size_t"]), spatial * int(transformer["patch_size"]))
 
 
+def _sana_video(transformer: Config, autoencoder: Config) -> Grid:
+    temporal = autoencoder.get("scale_factor_temporal") or autoencoder["temporal_compression_ratio"]
+    spatial = autoencoder.get("scale_factor_spatial") or autoencoder["spatial_compression_ratio"]
+    return Grid(int(temporal), math.lcm(int(spatial) * int(transformer["patch_size"][1]), SANA_SIDE))
+
+
 _GRIDS: Final[Mapping[FamilyName, Callable[[Config, Config], Grid]]] = {
     "wan": _wan,
     "cogvideox": _cogvideox,
     "hunyuan": _hunyuan,
     "ltx": _ltx,
+    "sana_video": _sana_video,
 }

@@ -64,6 +64,10 @@ def _classes(family: FamilyName) -> tuple[Any, type[LoadedPipeline]]:
         from rushes.families.ltx import LTX
 
         return diffusers.LTXPipeline, LTX
+    if family == "sana_video":
+        from rushes.families.sana_video import SanaVideo
+
+        return diffusers.SanaVideoPipeline, SanaVideo
     return diffusers.WanPipeline, Wan
 
 

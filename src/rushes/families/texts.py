@@ -7,11 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+
+_NEGATIVE: Final = "\0"
+"""Marks a text as a negative prompt; no prompt begins with it."""
+
+
+def as_negative(prompt: str) -> str:
+    """The name under which a sampler's negative prompt is encoded and kept.
+
+    Some families read a negative prompt in another way than a prompt of the same words. The empty text, which is also
+    what a dropped caption is replaced by, has no mark: every family reads it in one way.
+    """
+    return f"{_NEGATIVE}{prompt}" if prompt else ""
+
+
+def is_negative(text: str) -> bool:
+    """Whether a text was marked by `as_negative`."""
+    return text.startswith(_NEGATIVE)
+
+
+def plain_text(text: str) -> str:
+    """The words of a text, without the mark."""
+    return text.removeprefix(_NEGATIVE)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,16 +6,19 @@ N video tokens, L text tokens, w width, f width inside the feed-forward layers; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from rushes.errors import RecipeError
+from rushes.families.folder import FamilyName
 from rushes.families.model_size import ModelSize
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.recipe import Recipe
 
 TEXT_WIDTH: Final = 4096
 """Width of the states of T5-XXL, UMT5-XXL and Llama 3 8B."""
+LINEAR_HEAD: Final = 112
+"""Width of a head of SANA-Video's linear attention."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,19 @@ class CallFlops:
 class RealModel:
     """One released model."""
 
-    family: Literal["wan", "cogvideox", "hunyuan", "ltx"]
+    family: FamilyName
     """As in `base.family`."""
     size: ModelSize
     """The sizes that determine its memory."""
-    attention: Literal["cross", "joint"]
-    """`cross`: video attends to video, then to text; `joint`: video and text are one sequence."""
+    attention: Literal["cross", "joint", "linear"]
+    """`cross`: video attends to video, then to text; `joint`: video and text are one sequence; `linear`: as `cross`, but
+    without a matrix of scores over the video, and with gated convolutions in place of feed-forward layers."""
     decode_per_pixel: float
     """FLOPs of decoding one pixel of one frame."""
     encode_per_pixel: float
     """FLOPs of encoding one pixel of one frame."""
+    text_width: int = TEXT_WIDTH
+    """Width of the text encoder's states."""
 
     def call(self, shape: ShapeSpec, num_text: int) -> CallFlops:
         """Arithmetic of one forward pass for one clip.
@@ -51,7 +57,13 @@ class RealModel:
             num_text: text tokens L, padding included.
         """
         n, w, f, layers = self.size.num_tokens(shape), self.size.width, self.size.ffn, self.size.num_layers
-        embedding = num_text * 2 * (TEXT_WIDTH * w + w * w)
+        embedding = num_text * 2 * (self.text_width * w + w * w)
+        if self.attention == "linear":
+            # Keys times values, then times queries: a head's width stands where the tokens would.
+            over_video = 4 * n * w * LINEAR_HEAD
+            # f counts both halves of the gated layer: in at f, depthwise 3 x 3 at f, out at f / 2, then 3 x 1 over time.
+            per_layer = n * 2 * (6 * w * w + 1.5 * w * f + 9 * f + 3 * w * w) + num_text * 2 * 2 * w * w
+            return CallFlops(layers * (over_video + 4 * n * num_text * w), layers * per_layer + embedding)
         if self.attention == "joint":
             both = n + num_text
             # Single-stream and dual-stream blocks do the same products: 4 w^2 for attention, 2 w f for the rest.
@@ -98,7 +110,7 @@ def _size(
     )
 
 
-_UMT5, _T5, _LLAMA_CLIP = 5.68e9, 4.76e9, 7.63e9
+_UMT5, _T5, _LLAMA_CLIP, _GEMMA2 = 5.68e9, 4.76e9, 7.63e9, 2.61e9
 _WAN_LATENTS = (16, (1, 2, 2), (4, 8))
 
 
@@ -110,6 +122,17 @@ def _wan(transformer: float, layers: int, heads: int, ffn: int) -> RealModel:
 def _cogvideox(transformer: float, layers: int, heads: int) -> RealModel:
     size = _size((transformer, _T5, 0.216e9), layers, heads, 64, 4 * 64 * heads, (16, (1, 2, 2), (4, 8)), 128)
     return RealModel("cogvideox", size, "joint", 18.9e6, 9.26e6)
+
+
+def _sana_video(
+    latents: tuple[int, tuple[int, int, int], tuple[int, int]],
+    autoencoder: float,
+    decoder_width: int,
+    decode: float,
+    encode: float,
+) -> RealModel:
+    size = _size((2.06e9, _GEMMA2, autoencoder), 20, 20, LINEAR_HEAD, 13440, latents, decoder_width)
+    return RealModel("sana_video", replace(size, num_heads=0), "linear", decode, encode, text_width=2304)
 
 
 REAL_MODELS: Final[dict[str, RealModel]] = {
@@ -137,6 +160,10 @@ REAL_MODELS: Final[dict[str, RealModel]] = {
         "cross",
         0.92e6,
         0.85e6,
+    ),
+    "Efficient-Large-Model/SANA-Video_2B_480p_diffusers": _sana_video(_WAN_LATENTS, 0.127e9, 96, 8.70e6, 5.19e6),
+    "Efficient-Large-Model/SANA-Video_2B_720p_diffusers": _sana_video(
+        (128, (1, 1, 1), (8, 32)), 1.222e9, 16, 1.35e6, 3.09e6
     ),
 }
 """By Hub id. Sizes of text encoders are as published by their authors."""

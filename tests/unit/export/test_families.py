@@ -36,7 +36,7 @@ def generate(family: Family, tiny: TinyFamily) -> Tensor:
     return family.sample(["a red circle moves up"], [7], tiny.sampler, tiny.shape)
 
 
-@pytest.mark.parametrize("name", ["cogvideox-5b", "hunyuan", "ltx", "wan-ti2v"])
+@pytest.mark.parametrize("name", ["cogvideox-5b", "hunyuan", "ltx", "sana-video", "wan-ti2v"])
 def test_lora_and_transformer_of_every_family(name: str, tmp_path: Path) -> None:
     tiny = TINY[name]
     base = tiny.base(tiny.save(tmp_path / "base"))

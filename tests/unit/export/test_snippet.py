@@ -17,7 +17,7 @@ from tests.support.tiny_families import TINY
 PROMPT = 'a "red" circle `moves` \\ up\n'
 
 
-@pytest.mark.parametrize("name", ["wan-ti2v", "hunyuan", "ltx", "cogvideox-5b"])
+@pytest.mark.parametrize("name", ["wan-ti2v", "hunyuan", "ltx", "cogvideox-5b", "sana-video"])
 def test_code_generates_what_was_measured(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = TINY[name]
     base = tiny.base(tiny.save(tmp_path / "base"))

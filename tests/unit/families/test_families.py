@@ -63,6 +63,9 @@ def stock(family: Family, tiny: TinyFamily, **changes: Any) -> Any:
     if family.name == "ltx":
         options |= {"frame_rate": shape.fps, "generator": generators([DECODE_SEED] * 2)}
         options |= {"decode_timestep": DECODE_TIMESTEP, "decode_noise_scale": DECODE_NOISE_SCALE}
+    if family.name == "sana_video":
+        options["frames"] = options.pop("num_frames")
+        options |= {"use_resolution_binning": False, "negative_prompt": sampler.negative_prompt}
     torch.manual_seed(DECODE_SEED)
     return family.pipeline(**options | changes).frames
 
@@ -71,7 +74,7 @@ def test_a_sampler_begins_with_the_noise_of_the_seed(family: Family, tiny: TinyF
     """Training can draw it again: the state that the transformer reads first, with guidance or without."""
     seen: list[torch.Tensor] = []
     hook = family.transformer.register_forward_pre_hook(
-        lambda module, args, named: seen.append(named["hidden_states"].clone()), with_kwargs=True
+        lambda module, args, named: seen.append((*args, named.get("hidden_states"))[0].clone()), with_kwargs=True
     )
     try:
         family.sample(TEXTS, SEEDS, tiny.sampler, tiny.shape)
@@ -188,7 +191,7 @@ def test_a_clip_depends_on_its_own_seed_alone(family: Family, tiny: TinyFamily) 
 def test_text_states_are_the_pipelines_and_outlive_the_encoder(family: Family) -> None:
     before = family.encode_text([*TEXTS, "", TEXTS[0]])
     assert len(before) == 4 and torch.equal(before.states_BLD[0], before.states_BLD[3])
-    assert {"hunyuan": 3, "ltx": 2}.get(family.name, 1) == len(before.tensors())
+    assert {"hunyuan": 3, "ltx": 2, "sana_video": 2}.get(family.name, 1) == len(before.tensors())
     family.keep_texts([*TEXTS, ""])
     family.drop_text_encoder()
     assert family.pipeline.text_encoder is None
@@ -211,6 +214,7 @@ def test_text_states_are_the_pipelines_and_outlive_the_encoder(family: Family) -
         ("cogvideox-1.5", 20, 32, "num_frames=17.*height_px=32.*width_px=32"),
         ("hunyuan", 8, 40, "num_frames=9.*height_px=32.*width_px=32"),
         ("ltx", 10, 30, "num_frames=9.*height_px=32.*width_px=32"),
+        ("sana-video", 8, 48, "num_frames=9.*height_px=64.*width_px=32"),
     ],
 )
 def test_an_impossible_shape_names_the_nearest_legal_one(
@@ -230,6 +234,7 @@ def test_an_impossible_shape_names_the_nearest_legal_one(
         ("hunyuan", {"negative_prompt": "blurry"}, "negative_prompt"),
         ("hunyuan", {"scheduler": "UniPCMultistepScheduler"}, "scheduler"),
         ("ltx", {"scheduler": "UniPCMultistepScheduler"}, "scheduler"),
+        ("sana-video", {"scheduler": "DDIMScheduler"}, "scheduler"),
         ("wan-ti2v", {"scheduler": "DDIMScheduler"}, "scheduler"),
     ],
 )

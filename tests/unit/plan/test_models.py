@@ -64,6 +64,17 @@ def ltx(t: int, h: int, w: int) -> tuple[Any, Callable[[], object]]:
     return model, lambda: model(z, text, torch.zeros(1), mask, t, h, w, (1.0, 32.0, 32.0))
 
 
+def sana_video(channels: int, patch: int) -> Any:
+    def build(t: int, h: int, w: int) -> tuple[Any, Callable[[], object]]:
+        model = diffusers.SanaVideoTransformer3DModel(
+            in_channels=channels, out_channels=channels, mlp_ratio=3.0, patch_size=(1, patch, patch)
+        )
+        z, text = torch.empty(1, channels, t, h, w), torch.empty(1, 300, 2304)
+        return model, lambda: model(z, text, torch.zeros(1), encoder_attention_mask=torch.ones(1, 300))
+
+    return build
+
+
 CASES = {
     "Wan-AI/Wan2.1-T2V-1.3B-Diffusers": (wan(12, 30, 8960), 512, ShapeSpec(height_px=480, width_px=832, num_frames=81)),
     "Wan-AI/Wan2.1-T2V-14B-Diffusers": (wan(40, 40, 13824), 512, ShapeSpec(height_px=480, width_px=832, num_frames=33)),
@@ -73,6 +84,12 @@ CASES = {
     "zai-org/CogVideoX-2b": (cogvideox(30, 30), 226, ShapeSpec(height_px=480, width_px=720, num_frames=49)),
     "zai-org/CogVideoX-5b": (cogvideox(48, 42), 226, ShapeSpec(height_px=480, width_px=720, num_frames=17)),
     "hunyuanvideo-community/HunyuanVideo": (hunyuan, 256, ShapeSpec(height_px=544, width_px=960, num_frames=65)),
+    "Efficient-Large-Model/SANA-Video_2B_480p_diffusers": (
+        sana_video(16, 2), 300, ShapeSpec(height_px=480, width_px=832, num_frames=81),
+    ),
+    "Efficient-Large-Model/SANA-Video_2B_720p_diffusers": (
+        sana_video(128, 1), 300, ShapeSpec(height_px=704, width_px=1280, num_frames=81),
+    ),
     "Lightricks/LTX-Video": (ltx, 128, ShapeSpec(height_px=512, width_px=704, num_frames=161)),
 }  # fmt: skip
 
@@ -109,6 +126,7 @@ AUTOENCODERS: dict[str, tuple[Callable[[], Any], tuple[int, int, int, int]]] = {
     ),
     "hunyuanvideo-community/HunyuanVideo": (diffusers.AutoencoderKLHunyuanVideo, (16, 3, 16, 16)),
     "Lightricks/LTX-Video": (diffusers.AutoencoderKLLTXVideo, (128, 3, 8, 8)),
+    "Efficient-Large-Model/SANA-Video_2B_720p_diffusers": (diffusers.AutoencoderKLLTX2Video, (128, 3, 8, 8)),
 }  # fmt: skip
 
 
