@@ -99,9 +99,10 @@ def _loading(base: Base, form: str, place: str, pipeline: str, dtype: str) -> li
 
 
 def _scheduler_line(scheduler: str, shift: float) -> str:
+    flow = f', prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift={shift:g}'
     settings = {
-        "UniPCMultistepScheduler": f', prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift={shift:g}',
-        "DPMSolverMultistepScheduler": f', prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift={shift:g}',
+        "UniPCMultistepScheduler": flow,
+        "DPMSolverMultistepScheduler": flow,
         "FlowMatchEulerDiscreteScheduler": f", use_dynamic_shifting=False, shift={shift:g}",
     }.get(scheduler, "")
     return f"pipeline.scheduler = {scheduler}.from_config(pipeline.scheduler.config{settings})"

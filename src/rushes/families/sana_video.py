@@ -1,7 +1,7 @@
 """SANA-Video 2B: at 480p on Wan's autoencoder, at 720p on LTX-2's.
 
 Flow matching with linear attention over the video, so that memory grows with the number of tokens, not with its square.
-Gemma-2 reads each prompt behind the pipeline's own instruction; the states of the prompt's tokens are kept, with a mask.
+Gemma-2 reads each prompt behind the pipeline's own instruction; the states of the prompt's own tokens are kept.
 A negative prompt and the empty text are read without the instruction, as the stock pipeline reads them.
 Legend: N clips, B batch, C latent channels, t latent frames, h w latent rows and columns.
 """
@@ -49,7 +49,7 @@ class SanaVideo(LoadedPipeline):
     lora_targets: tuple[str, ...] = LORA_TARGETS
 
     def latent_shape(self, shape: ShapeSpec) -> tuple[int, int, int, int]:
-        """C, t, h, w; frames 4 k + 1 at 480p and 8 k + 1 at 720p, sides multiples of 32, which the pipeline asks for."""
+        """C, t, h, w; frames 4 k + 1 at 480p and 8 k + 1 at 720p, sides multiples of 32, as the pipeline asks."""
         temporal, spatial = self.pipeline.vae_scale_factor_temporal, self.pipeline.vae_scale_factor_spatial
         step = math.lcm(spatial * self.transformer.config.patch_size[1], SANA_SIDE)
         check_shape(shape, "SANA-Video", frame_step=temporal, pixel_step=step)

@@ -40,8 +40,8 @@ class RealModel:
     size: ModelSize
     """The sizes that determine its memory."""
     attention: Literal["cross", "joint", "linear"]
-    """`cross`: video attends to video, then to text; `joint`: video and text are one sequence; `linear`: as `cross`, but
-    without a matrix of scores over the video, and with gated convolutions in place of feed-forward layers."""
+    """`cross`: video attends to video, then to text; `joint`: video and text are one sequence; `linear`: as `cross`,
+    but without a matrix of scores over the video, and with gated convolutions in place of feed-forward layers."""
     decode_per_pixel: float
     """FLOPs of decoding one pixel of one frame."""
     encode_per_pixel: float
@@ -61,7 +61,7 @@ class RealModel:
         if self.attention == "linear":
             # Keys times values, then times queries: a head's width stands where the tokens would.
             over_video = 4 * n * w * LINEAR_HEAD
-            # f counts both halves of the gated layer: in at f, depthwise 3 x 3 at f, out at f / 2, then 3 x 1 over time.
+            # f is both halves of the gated layer: in at f, depthwise 3 x 3 at f, out at f / 2, then 3 x 1 over time.
             per_layer = n * 2 * (6 * w * w + 1.5 * w * f + 9 * f + 3 * w * w) + num_text * 2 * 2 * w * w
             return CallFlops(layers * (over_video + 4 * n * num_text * w), layers * per_layer + embedding)
         if self.attention == "joint":
