@@ -244,6 +244,8 @@ CASES = [
     Case("hunyuan", ["base.family=wan"], family("HunyuanVideoPipeline")),
     Case("ltx", ["base.family=wan"], family("LTXPipeline")),
     Case("sana", ["base.family=wan"], family("SanaVideoPipeline")),
+    Case("hunyuan15", ["base.family=wan"], family("HunyuanVideo15Pipeline")),
+    Case("ltx2", ["base.family=wan"], family("LTX2Pipeline")),
     Case("wan", ["base.family=ltx"], family("WanPipeline")),
     Case("target", ["diagnose.target=0.1"], lambda r: weakest(PROBES, r.diagnose, 8)),
     Case("rarely", ["diagnose.min_score=0.99", "diagnose.choose=gap"], lambda r: weakest(PROBES, r.diagnose, 8)),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from rushes.export.base import Base
+from rushes.export.dialects import DIFFUSERS_FILE
 from rushes.families.ltx import DECODE_NOISE_SCALE, DECODE_TIMESTEP
+from rushes.families.ltx2 import PLAIN_GUIDANCE
 from rushes.recipe.recipe import Recipe
 
 _DECODING: Final = {"decode_timestep": DECODE_TIMESTEP, "decode_noise_scale": DECODE_NOISE_SCALE}
@@ -46,7 +49,7 @@ def make_snippet(
     sampler, shape = recipe.measure.sampler, recipe.shape
     pipeline, scheduler = base.pipeline_class.__name__, sampler.scheduler
     names = sorted({pipeline, scheduler} | ({base.transformer_class_name} if form == "transformer" else set()))
-    call = {
+    call: dict[str, object] = {
         "prompt": _literal(prompt),
         "negative_prompt": _literal(sampler.negative_prompt),
         "height": shape.height_px,
@@ -58,10 +61,13 @@ def make_snippet(
         "guidance_scale": sampler.guidance_scale,
         "max_sequence_length": recipe.base.max_tokens,
         "frame_rate": f"{shape.fps:g}",
-        **_DECODING,
         "generator": f"torch.Generator().manual_seed({seed})",
     }
     known = inspect.signature(base.pipeline_class.__call__).parameters
+    if "stg_scale" in known:  # LTX-2
+        call |= {**PLAIN_GUIDANCE, "audio_guidance_scale": sampler.guidance_scale}
+    else:
+        call |= _DECODING
     lines = [
         *(["from importlib.resources import files", ""] if base.in_package and form != "pipeline" else []),
         "import torch",
@@ -71,6 +77,7 @@ def make_snippet(
         'device = "cuda" if torch.cuda.is_available() else "cpu"',
         *_loading(base, form, place, pipeline, "float32" if sampler.precision == "float32" else "bfloat16"),
         _scheduler_line(scheduler, sampler.shift),
+        *_beside_the_call(call, known),
         "frames = pipeline(",
         *(f"    {name}={value}," for name, value in call.items() if name in known),
         ").frames[0]",
@@ -89,12 +96,29 @@ def _loading(base: Base, form: str, place: str, pipeline: str, dtype: str) -> li
     if form == "lora":
         return [
             f"pipeline = {pipeline}.from_pretrained({where}, dtype=torch.{dtype}).to(device)",
-            f"pipeline.load_lora_weights({_literal(place)})",
+            _load_adapter(base, _literal(place)),
         ]
     return [
         f"transformer = {base.transformer_class_name}.from_pretrained({_literal(place)}, dtype=torch.{dtype}, "
         'subfolder="transformer")',
         f"pipeline = {pipeline}.from_pretrained({where}, transformer=transformer, dtype=torch.{dtype}).to(device)",
+    ]
+
+
+def _load_adapter(base: Base, place: str) -> str:
+    """The line that loads an adapter; not every pipeline can, but every transformer."""
+    if hasattr(base.pipeline_class, "load_lora_weights"):
+        return f"pipeline.load_lora_weights({place})"
+    return f'pipeline.transformer.load_lora_adapter({place}, weight_name="{DIFFUSERS_FILE}")'
+
+
+def _beside_the_call(call: Mapping[str, object], known: Container[str]) -> list[str]:
+    """Settings that HunyuanVideo 1.5 takes from the pipeline, not from its call."""
+    if "guidance_scale" in known:
+        return []
+    return [
+        f"pipeline.guider = pipeline.guider.new(guidance_scale={call['guidance_scale']}, enabled=True)",
+        f"pipeline.tokenizer_max_length = {call['max_sequence_length']}",
     ]
 
 

@@ -44,8 +44,6 @@ class LoadedPipeline:
 
     reads_negative_apart: ClassVar[bool] = False
     """Whether `read_texts` wants negative prompts marked as such (`texts.as_negative`), to read them in another way."""
-    frames_input: ClassVar[str] = "num_frames"
-    """Name of the pipeline's input for the number of frames."""
 
     pipeline: Any
     """The diffusers pipeline, in evaluation mode."""
@@ -182,17 +180,19 @@ class LoadedPipeline:
             inputs: initial noise, text, and the other inputs of this family's pipeline.
         """
         with attention_for_sampling(), self.autocast(sampler.precision):
-            latents: Tensor = self.pipeline(
-                height=shape.height_px,
-                width=shape.width_px,
-                num_inference_steps=sampler.num_steps,
-                guidance_scale=sampler.guidance_scale,
-                output_type="latent",
-                max_sequence_length=self.max_tokens,
-                **{self.frames_input: shape.num_frames},
-                **inputs,
-            ).frames
+            latents: Tensor = self.pipeline(output_type="latent", **self.call_settings(sampler, shape), **inputs).frames
         return latents.float()
+
+    def call_settings(self, sampler: SamplerSettings, shape: ShapeSpec) -> Mapping[str, object]:
+        """What a sampler and a shape say, under the names of the pipeline's call."""
+        return {
+            "height": shape.height_px,
+            "width": shape.width_px,
+            "num_frames": shape.num_frames,
+            "num_inference_steps": sampler.num_steps,
+            "guidance_scale": sampler.guidance_scale,
+            "max_sequence_length": self.max_tokens,
+        }
 
     # ---------------------------------------------------------------- noise and number formats
 

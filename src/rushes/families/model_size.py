@@ -14,8 +14,14 @@ from rushes.recipe.train import TrainSpec
 
 FLOAT: Final = 4
 """Bytes per weight: models are loaded, tuned and averaged in float32."""
-_COMPRESSION: Final = {"AutoencoderKLLTXVideo": (8, 32), "AutoencoderKLLTX2Video": (8, 32)}
+_COMPRESSION: Final = {
+    "AutoencoderKLLTXVideo": (8, 32),
+    "AutoencoderKLLTX2Video": (8, 32),
+    "AutoencoderKLHunyuanVideo15": (4, 16),
+}
 """Frames and pixels per latent if not 4 and 8."""
+_WITH_IMAGE: Final = frozenset({"HunyuanVideo15Transformer3DModel"})
+"""Transformers whose input has places for an image beside the latents; their output has none."""
 _LINEAR: Final = frozenset({"SanaVideoTransformer3DModel"})
 """Transformers whose attention over the video never has a matrix of scores."""
 
@@ -120,7 +126,7 @@ def _size(
         # A gated layer has twice the width inside.
         ffn=int(2 * config["mlp_ratio"] * width) if is_linear else int(config.get("ffn_dim", 4 * width)),
         num_heads=0 if is_linear else num_heads,
-        channels=int(config["in_channels"]),
+        channels=int(config["out_channels" if config.get("_class_name") in _WITH_IMAGE else "in_channels"]),
         patch=_patch(config),
         compression=_COMPRESSION.get(autoencoder.get("_class_name", ""), (4, 8)),
         decoder_width=_decoder_width(autoencoder),

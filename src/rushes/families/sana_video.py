@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -42,7 +42,6 @@ class SanaVideo(LoadedPipeline):
     """A loaded SANA-Video pipeline."""
 
     reads_negative_apart: ClassVar[bool] = True
-    frames_input: ClassVar[str] = "frames"
 
     name: str = "sana_video"
     path: Path = STRAIGHT
@@ -95,9 +94,13 @@ class SanaVideo(LoadedPipeline):
             negative_prompt=None,
             negative_prompt_embeds=None if negative is None else negative.states_BLD,
             negative_prompt_attention_mask=None if negative is None else negative.mask_BL,
-            use_resolution_binning=False,
             latents=noise.to(self.device),
         )
+
+    def call_settings(self, sampler: SamplerSettings, shape: ShapeSpec) -> Mapping[str, object]:
+        """The number of frames has another name, and sizes are not rounded to the pipeline's list."""
+        settings = dict(super().call_settings(sampler, shape))
+        return {**settings, "frames": settings.pop("num_frames"), "use_resolution_binning": False}
 
     def make_scheduler(self, sampler: SamplerSettings) -> Any:
         """The diffusers scheduler that a sampler names, with the sampler's shift.

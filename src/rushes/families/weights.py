@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PARTS: Final = (
-    *("transformer", "vae", "scheduler"),
+    *("transformer", "vae", "scheduler", "guider"),
     *("text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2", "tokenizer_3"),
 )
 """Folders of a diffusers pipeline that affect its clips."""

@@ -48,6 +48,10 @@ class RealModel:
     """FLOPs of encoding one pixel of one frame."""
     text_width: int = TEXT_WIDTH
     """Width of the text encoder's states."""
+    num_other: int = 0
+    """Tokens beside video and text that a `joint` transformer always takes: a second encoder's, an image's."""
+    other_width: int = 0
+    """Width of a second stream (LTX-2's sound): a `cross` transformer's video attends to it, and it to the video."""
 
     def call(self, shape: ShapeSpec, num_text: int) -> CallFlops:
         """Arithmetic of one forward pass for one clip.
@@ -65,10 +69,11 @@ class RealModel:
             per_layer = n * 2 * (6 * w * w + 1.5 * w * f + 9 * f + 3 * w * w) + num_text * 2 * 2 * w * w
             return CallFlops(layers * (over_video + 4 * n * num_text * w), layers * per_layer + embedding)
         if self.attention == "joint":
-            both = n + num_text
+            both = n + num_text + self.num_other
             # Single-stream and dual-stream blocks do the same products: 4 w^2 for attention, 2 w f for the rest.
             return CallFlops(layers * 4 * both * both * w, layers * both * 2 * (4 * w * w + 2 * w * f) + embedding)
-        per_layer = n * 2 * (6 * w * w + 2 * w * f) + num_text * 2 * 2 * w * w
+        # The second stream is short: only what it does with the tokens of the video counts.
+        per_layer = n * 2 * (6 * w * w + 2 * w * f + 4 * w * self.other_width) + num_text * 2 * 2 * w * w
         return CallFlops(layers * 4 * n * (n + num_text) * w, layers * per_layer + embedding)
 
     def decode(self, shape: ShapeSpec) -> float:
@@ -110,7 +115,7 @@ def _size(
     )
 
 
-_UMT5, _T5, _LLAMA_CLIP, _GEMMA2 = 5.68e9, 4.76e9, 7.63e9, 2.61e9
+_UMT5, _T5, _LLAMA_CLIP, _GEMMA2, _GEMMA3, _QWEN_BYT5 = 5.68e9, 4.76e9, 7.63e9, 2.61e9, 12.19e9, 7.83e9
 _WAN_LATENTS = (16, (1, 2, 2), (4, 8))
 
 
@@ -135,6 +140,16 @@ def _sana_video(
     return RealModel("sana_video", replace(size, num_heads=0), "linear", decode, encode, text_width=2304)
 
 
+_HUNYUAN15 = RealModel(
+    "hunyuan15",
+    _size((8.327e9, _QWEN_BYT5, 1.261e9), 54, 16, 128, 8192, (32, (1, 1, 1), (4, 16)), 128),
+    "joint",
+    25.7e6,
+    14.4e6,
+    text_width=3584,
+    num_other=256 + 729,  # of ByT5, whether anything is quoted or not, and places for an image
+)
+
 REAL_MODELS: Final[dict[str, RealModel]] = {
     "Wan-AI/Wan2.1-T2V-1.3B-Diffusers": _wan(1.419e9, 30, 12, 8960),
     "Wan-AI/Wan2.1-T2V-14B-Diffusers": _wan(14.29e9, 40, 40, 13824),
@@ -154,12 +169,23 @@ REAL_MODELS: Final[dict[str, RealModel]] = {
         18.1e6,
         9.43e6,
     ),
+    "hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-480p_t2v": _HUNYUAN15,
+    "hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-720p_t2v": _HUNYUAN15,
     "Lightricks/LTX-Video": RealModel(
         "ltx",
         _size((1.923e9, _T5, 0.419e9), 28, 32, 64, 8192, (128, (1, 1, 1), (8, 32)), 8),
         "cross",
         0.92e6,
         0.85e6,
+    ),
+    "Lightricks/LTX-2": RealModel(
+        "ltx2",
+        _size((18.88e9, _GEMMA3, 1.222e9), 48, 32, 128, 16384, (128, (1, 1, 1), (8, 32)), 16),
+        "cross",
+        1.35e6,
+        3.09e6,
+        text_width=3840,
+        other_width=2048,
     ),
     "Efficient-Large-Model/SANA-Video_2B_480p_diffusers": _sana_video(_WAN_LATENTS, 0.127e9, 96, 8.70e6, 5.19e6),
     "Efficient-Large-Model/SANA-Video_2B_720p_diffusers": _sana_video(
