@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PARTS: Final = (
     *("transformer", "vae", "scheduler", "guider"),
     *("text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2", "tokenizer_3"),
+    *("connectors", "audio_vae"),
 )
 """Folders of a diffusers pipeline that affect its clips."""
 _NOT_LOADED: Final = frozenset({".bin", ".pt", ".pth", ".ckpt", ".msgpack", ".h5", ".onnx", ".md"})

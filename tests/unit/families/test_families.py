@@ -19,6 +19,7 @@ from rushes.families.ltx import DECODE_NOISE_SCALE, DECODE_SEED, DECODE_TIMESTEP
 from rushes.families.ltx2 import PLAIN_GUIDANCE
 from rushes.families.noise import generators, noise_of
 from rushes.families.texts import TextStates, as_negative
+from rushes.families.weights import hash_model
 from rushes.recipe.base import ShapeSpec
 from rushes.train.live_judge import rounded_pixels
 from tests.support.tiny_families import TINY, TinyFamily
@@ -232,6 +233,17 @@ def test_text_states_are_the_pipelines_and_outlive_the_encoder(family: Family) -
     family.kept.clear()  # type: ignore[attr-defined]
     for name, value in family.encode_text(TEXTS).tensors().items():
         torch.testing.assert_close(value, before[[0, 1]].tensors()[name])
+
+
+@pytest.mark.parametrize("part", ["guider", "connectors", "audio_vae"])
+def test_what_decides_clips_beside_the_usual_parts_is_in_the_fingerprint(part: str, tmp_path: Path) -> None:
+    (tmp_path / part).mkdir()
+    (tmp_path / "model_index.json").write_text("{}", encoding="utf-8")
+    file = tmp_path / part / "config.json"
+    file.write_text('{"guidance_rescale": 0}', encoding="utf-8")
+    before = hash_model(tmp_path)
+    file.write_text('{"guidance_rescale": 1}', encoding="utf-8")
+    assert hash_model(tmp_path) != before
 
 
 def test_a_kept_negative_prompt_is_not_a_prompt_of_the_same_words(tmp_path: Path) -> None:
