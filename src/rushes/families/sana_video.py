@@ -100,7 +100,8 @@ class SanaVideo(LoadedPipeline):
     def call_settings(self, sampler: SamplerSettings, shape: ShapeSpec) -> Mapping[str, object]:
         """The number of frames has another name, and sizes are not rounded to the pipeline's list."""
         settings = dict(super().call_settings(sampler, shape))
-        return {**settings, "frames": settings.pop("num_frames"), "use_resolution_binning": False}
+        settings["frames"] = settings.pop("num_frames")
+        return {**settings, "use_resolution_binning": False}
 
     def make_scheduler(self, sampler: SamplerSettings) -> Any:
         """The diffusers scheduler that a sampler names, with the sampler's shift.
