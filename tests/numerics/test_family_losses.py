@@ -6,6 +6,7 @@ timestep, the call of the transformer with all its inputs, the target, and the w
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from rushes.train.objective import TrainingLoss
 from rushes.train.objectives import build_objective
 from tests.support.tiny_families import TINY
 
-TEXTS = ["a red circle moves up", "a blue square", "a green cross"]
+TEXTS = ["a red circle moves up", 'a "blue" square', "a green cross"]
 TIMESTEPS = [20, 500, 999]
 """Whole numbers, as CogVideoX's schedule has them; in the middle of whose interval sigma is taken."""
 WEIGHTS = torch.tensor([0.5, 2.0, 1.0])
@@ -123,7 +124,70 @@ def call_ltx(family: Family, z_t: Tensor, timestep: Tensor) -> Tensor:
     return result
 
 
-CALLS = {"wan": call_wan, "hunyuan": call_hunyuan, "ltx": call_ltx}
+def call_sana_video(family: Family, z_t: Tensor, timestep: Tensor) -> Tensor:
+    pipe = family.pipeline
+    instruction = inspect.signature(type(pipe).__call__).parameters["complex_human_instruction"].default
+    embeds, mask, _, _ = pipe.encode_prompt(
+        TEXTS, do_classifier_free_guidance=False, max_sequence_length=16, complex_human_instruction=instruction
+    )
+    result: Tensor = pipe.transformer(
+        z_t, encoder_hidden_states=embeds, encoder_attention_mask=mask, timestep=timestep, return_dict=False
+    )[0]
+    return result
+
+
+def call_hunyuan15(family: Family, z_t: Tensor, timestep: Tensor) -> Tensor:
+    pipe = family.pipeline
+    embeds, mask, embeds_2, mask_2 = pipe.encode_prompt(TEXTS, batch_size=len(TEXTS))
+    image, place = pipe.prepare_cond_latents_and_mask(z_t, torch.float32, "cpu")
+    result: Tensor = pipe.transformer(
+        hidden_states=torch.cat([z_t, image, place], dim=1),
+        image_embeds=torch.zeros(len(TEXTS), 729, 8),
+        timestep=timestep,
+        encoder_hidden_states=embeds,
+        encoder_attention_mask=mask,
+        encoder_hidden_states_2=embeds_2,
+        encoder_attention_mask_2=mask_2,
+        return_dict=False,
+    )[0]
+    return result
+
+
+def call_ltx2(family: Family, z_t: Tensor, timestep: Tensor) -> Tensor:
+    """The video half, with any sound: its own attention to sound is off."""
+    pipe = family.pipeline
+    embeds, mask, _, _ = pipe.encode_prompt(TEXTS, do_classifier_free_guidance=False, max_sequence_length=16)
+    video, sound, mask = pipe.connectors(embeds, mask)
+    _, _, t, h, w = z_t.shape
+    packed: Any = pipe.transformer(
+        hidden_states=z_t.flatten(2).transpose(1, 2),
+        audio_hidden_states=torch.randn(3, 7, 4),
+        encoder_hidden_states=video,
+        audio_encoder_hidden_states=sound,
+        timestep=timestep,
+        sigma=timestep,
+        encoder_attention_mask=mask,
+        audio_encoder_attention_mask=mask,
+        num_frames=t,
+        height=h,
+        width=w,
+        fps=FPS,
+        audio_num_frames=7,
+        isolate_modalities=True,
+        return_dict=False,
+    )[0]
+    result: Tensor = packed.transpose(1, 2).unflatten(2, (t, h, w))
+    return result
+
+
+CALLS = {
+    "wan": call_wan,
+    "hunyuan": call_hunyuan,
+    "ltx": call_ltx,
+    "sana_video": call_sana_video,
+    "hunyuan15": call_hunyuan15,
+    "ltx2": call_ltx2,
+}
 
 
 def test_wans_noise_is_that_of_its_own_scheduler(tmp_path: Path) -> None:

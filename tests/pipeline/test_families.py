@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,7 @@ from rushes.train.stage import _own_guidance
 from tests.support.tiny_families import TINY, TinyFamily
 from tests.support.tiny_recipe import small
 
-FAMILIES = ("wan-ti2v", "cogvideox-2b", "cogvideox-1.5", "hunyuan", "ltx")
+FAMILIES = ("wan-ti2v", "cogvideox-2b", "cogvideox-1.5", "hunyuan", "ltx", "sana-video", "hunyuan-1.5", "ltx-2")
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -59,6 +60,12 @@ def test_the_whole_loop_in_full_and_by_adapter(name: str, tmp_path: Path) -> Non
             assert isinstance(checkpoint.weights, BlobRef)
             weights = run.blobs.read_tensors(checkpoint.weights)
             _reloads(tiny, folder, weights, tmp_path / checkpoint.kind)
+            if name == "ltx-2":
+                changed = {
+                    each for each, value in family.transformer.state_dict().items() if (value != weights[each]).any()
+                }
+                assert any(".attn1.to_q" in each for each in changed)
+                assert not [each for each in changed if re.search("audio|a2v|v2a|av_cross", each)], "sound is not tuned"
 
 
 def _reloads(tiny: TinyFamily, folder: Path, weights: dict[str, torch.Tensor], target: Path) -> None:

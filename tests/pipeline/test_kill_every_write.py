@@ -20,7 +20,7 @@ from tests.pipeline.test_families import FAMILIES, small
 from tests.support.tiny_families import TINY
 
 MAX_KILLS = 40
-WITH_MASK = ("hunyuan", "ltx")
+WITH_MASK = ("hunyuan", "ltx", "sana-video", "hunyuan-1.5", "ltx-2")
 """Families whose text is several tensors."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
@@ -13,6 +13,7 @@ from rushes.export.base import Base
 from rushes.export.dialects import DIFFUSERS_FILE
 from rushes.families.experts import PartName
 from rushes.families.ltx import DECODE_NOISE_SCALE, DECODE_TIMESTEP
+from rushes.families.ltx2 import PLAIN_GUIDANCE
 from rushes.recipe.recipe import Recipe
 
 _DECODING: Final = {"decode_timestep": DECODE_TIMESTEP, "decode_noise_scale": DECODE_NOISE_SCALE}
@@ -52,21 +53,26 @@ def make_snippet(
     sampler, shape = recipe.measure.sampler, recipe.shape
     pipeline, scheduler = base.pipeline_class.__name__, sampler.scheduler
     names = sorted({pipeline, scheduler} | ({base.transformer_class_name} if form == "transformer" else set()))
-    call = {
+    call: dict[str, object] = {
         "prompt": _literal(prompt),
         "negative_prompt": _literal(sampler.negative_prompt),
         "height": shape.height_px,
         "width": shape.width_px,
         "num_frames": shape.num_frames,
+        "frames": shape.num_frames,
+        "use_resolution_binning": False,
         "num_inference_steps": sampler.num_steps,
         "guidance_scale": sampler.guidance_scale,
         **({} if sampler.guidance_scale_2 is None else {"guidance_scale_2": sampler.guidance_scale_2}),
         "max_sequence_length": recipe.base.max_tokens,
         "frame_rate": f"{shape.fps:g}",
-        **_DECODING,
         "generator": f"torch.Generator().manual_seed({seed})",
     }
     known = inspect.signature(base.pipeline_class.__call__).parameters
+    if "stg_scale" in known:  # LTX-2
+        call |= {**PLAIN_GUIDANCE, "audio_guidance_scale": sampler.guidance_scale}
+    else:
+        call |= _DECODING
     lines = [
         *(["from importlib.resources import files", ""] if base.in_package and form != "pipeline" else []),
         "import torch",
@@ -82,6 +88,7 @@ def make_snippet(
             "float32" if sampler.precision == "float32" else "bfloat16",
         ),
         _scheduler_line(scheduler, sampler.shift),
+        *_beside_the_call(call, known),
         "frames = pipeline(",
         *(f"    {name}={value}," for name, value in call.items() if name in known),
         ").frames[0]",
@@ -101,7 +108,7 @@ def _loading(bases: Sequence[Base], form: str, place: str, pipeline: str, dtype:
     if form == "lora":
         return [
             f"pipeline = {pipeline}.from_pretrained({where}, dtype=torch.{dtype}).to(device)",
-            *(f"pipeline.load_lora_weights({_literal(place)}{_which(each)})" for each in bases),
+            *(_load_adapter(each, _literal(place)) for each in bases),
         ]
     given = ", ".join(f"{each.part}={each.part}" for each in bases)
     return [
@@ -122,9 +129,28 @@ def _which(base: Base) -> str:
     return f', weight_name="{name}", adapter_name="{base.part}"{", load_into_transformer_2=True" * into}'
 
 
+def _load_adapter(base: Base, place: str) -> str:
+    """The line that loads an adapter; not every pipeline can, but every transformer."""
+    if hasattr(base.pipeline_class, "load_lora_weights"):
+        return f"pipeline.load_lora_weights({place}{_which(base)})"
+    return f'pipeline.transformer.load_lora_adapter({place}, weight_name="{DIFFUSERS_FILE}")'
+
+
+def _beside_the_call(call: Mapping[str, object], known: Container[str]) -> list[str]:
+    """Settings that HunyuanVideo 1.5 takes from the pipeline, not from its call."""
+    if "guidance_scale" in known:
+        return []
+    return [
+        f"pipeline.guider = pipeline.guider.new(guidance_scale={call['guidance_scale']}, enabled=True)",
+        f"pipeline.tokenizer_max_length = {call['max_sequence_length']}",
+    ]
+
+
 def _scheduler_line(scheduler: str, shift: float) -> str:
+    flow = f', prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift={shift:g}'
     settings = {
-        "UniPCMultistepScheduler": f', prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift={shift:g}',
+        "UniPCMultistepScheduler": flow,
+        "DPMSolverMultistepScheduler": flow,
         "FlowMatchEulerDiscreteScheduler": f", use_dynamic_shifting=False, shift={shift:g}",
     }.get(scheduler, "")
     return f"pipeline.scheduler = {scheduler}.from_config(pipeline.scheduler.config{settings})"

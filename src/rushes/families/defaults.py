@@ -29,12 +29,21 @@ WAN_NEGATIVE = (
 )
 """English translation of Wan's own negative prompt, as diffusers' example of its pipeline has it."""
 LTX_NEGATIVE = "worst quality, inconsistent motion, blurry, jittery, distorted"
-"""From the example of LTX-Video's pipeline."""
+"""From the examples of the pipelines of LTX-Video and LTX-2."""
+
+SANA_NEGATIVE = (
+    "A chaotic sequence with misshapen, deformed limbs in heavy motion blur, sudden disappearance, jump cuts, jerky "
+    "movements, rapid shot changes, frames out of sync, inconsistent character shapes, temporal artifacts, jitter, and "
+    "ghosting effects, creating a disorienting visual experience."
+)
+"""From the example of SANA-Video's pipeline."""
 
 
-def _sampler(guidance: float, shift: float, scheduler: str, negative: str = "") -> SamplerSettings:
+def _sampler(
+    guidance: float, shift: float, scheduler: str, negative: str = "", *, num_steps: int = 50
+) -> SamplerSettings:
     return SamplerSettings(
-        num_steps=50,
+        num_steps=num_steps,
         guidance_scale=guidance,
         shift=shift,
         scheduler=scheduler,
@@ -76,11 +85,26 @@ USUAL: dict[str, Usual] = {
         ShapeSpec(height_px=720, width_px=1280, num_frames=129, fps=24),
         256,
     ),
-    # The shift equals the pipeline's own length-dependent shift at this shape.
+    # The shifts of both equal the pipelines' own length-dependent shift at this shape.
     "ltx": Usual(
         _sampler(3.0, 25.3, _EULER, LTX_NEGATIVE),
         ShapeSpec(height_px=512, width_px=704, num_frames=161, fps=25),
         128,
+    ),
+    "ltx2": Usual(
+        _sampler(3.0, 16.2, _EULER, LTX_NEGATIVE, num_steps=30),
+        ShapeSpec(height_px=512, width_px=768, num_frames=121, fps=24),
+        1024,
+    ),
+    "hunyuan15": Usual(
+        _sampler(6.0, 5.0, _EULER),
+        ShapeSpec(height_px=480, width_px=848, num_frames=121, fps=24),
+        1000,
+    ),
+    "sana_video": Usual(
+        _sampler(6.0, 8.0, "DPMSolverMultistepScheduler", SANA_NEGATIVE),
+        ShapeSpec(height_px=480, width_px=832, num_frames=81, fps=16),
+        300,
     ),
 }
 """By the name in `base.family`."""

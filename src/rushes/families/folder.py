@@ -15,13 +15,16 @@ from rushes.families.weights import hash_model
 from rushes.recipe.base import BaseModelSpec
 from rushes.store.identity import content_hash
 
-FamilyName = Literal["wan", "cogvideox", "hunyuan", "ltx"]
+FamilyName = Literal["wan", "cogvideox", "hunyuan", "ltx", "sana_video", "hunyuan15", "ltx2"]
 
 FAMILIES: dict[str, FamilyName] = {
     "WanPipeline": "wan",
     "CogVideoXPipeline": "cogvideox",
     "HunyuanVideoPipeline": "hunyuan",
     "LTXPipeline": "ltx",
+    "SanaVideoPipeline": "sana_video",
+    "HunyuanVideo15Pipeline": "hunyuan15",
+    "LTX2Pipeline": "ltx2",
 }
 """Family of each supported diffusers pipeline class, by its name in `model_index.json`."""
 

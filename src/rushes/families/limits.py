@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,22 @@ SCHEDULERS: Final[Mapping[FamilyName, tuple[str, ...]]] = {
     "wan": ("UniPCMultistepScheduler", EULER),
     "cogvideox": ("CogVideoXDPMScheduler", "CogVideoXDDIMScheduler"),
     "hunyuan": (EULER,),
+    "hunyuan15": (EULER,),
     "ltx": (EULER,),
+    "ltx2": (EULER,),
+    "sana_video": ("DPMSolverMultistepScheduler", "UniPCMultistepScheduler", EULER),
 }
 """Diffusers schedulers that each family can be sampled with."""
+SANA_SIDE: Final = 32
+"""Pixels that divide the sides of a clip of SANA-Video: its pipeline refuses others, whatever the autoencoder."""
 _WHY: Final[Mapping[FamilyName, str]] = {
     "wan": "its velocity needs flow sigmas",
     "cogvideox": "it predicts v on a diffusion schedule",
     "hunyuan": "its pipeline passes its own sigmas to the scheduler",
+    "hunyuan15": "its pipeline passes its own sigmas to the scheduler",
     "ltx": "its pipeline passes its own sigmas to the scheduler",
+    "ltx2": "its pipeline passes its own sigmas to the scheduler",
+    "sana_video": "its velocity needs flow sigmas",
 }
 ONE_TRANSFORMER: Final = "it has one transformer, whose scale is guidance_scale"
 """Why a model takes no second guidance scale."""
@@ -140,9 +149,26 @@ def _ltx(transformer: Config, autoencoder: Config) -> Grid:
     return Grid(temporal * int(transformer["patch_size_t"]), spatial * int(transformer["patch_size"]))
 
 
+def _ltx2(transformer: Config, autoencoder: Config) -> Grid:
+    """Without stated ratios, its class computes both from the same list."""
+    halvings = 2 ** sum(map(bool, autoencoder["spatio_temporal_scaling"]))
+    spatial = autoencoder.get("spatial_compression_ratio") or int(autoencoder["patch_size"]) * halvings
+    temporal = autoencoder.get("temporal_compression_ratio") or int(autoencoder["patch_size_t"]) * halvings
+    return Grid(temporal * int(transformer["patch_size_t"]), spatial * int(transformer["patch_size"]))
+
+
+def _sana_video(transformer: Config, autoencoder: Config) -> Grid:
+    temporal = autoencoder.get("scale_factor_temporal") or autoencoder["temporal_compression_ratio"]
+    spatial = autoencoder.get("scale_factor_spatial") or autoencoder["spatial_compression_ratio"]
+    return Grid(int(temporal), math.lcm(int(spatial) * int(transformer["patch_size"][1]), SANA_SIDE))
+
+
 _GRIDS: Final[Mapping[FamilyName, Callable[[Config, Config], Grid]]] = {
     "wan": _wan,
     "cogvideox": _cogvideox,
     "hunyuan": _hunyuan,
+    "hunyuan15": _hunyuan,
     "ltx": _ltx,
+    "ltx2": _ltx2,
+    "sana_video": _sana_video,
 }

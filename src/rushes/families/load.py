@@ -82,10 +82,22 @@ def _classes(family: FamilyName) -> tuple[Any, type[LoadedPipeline]]:
         from rushes.families.hunyuan import Hunyuan
 
         return diffusers.HunyuanVideoPipeline, Hunyuan
+    if family == "hunyuan15":
+        from rushes.families.hunyuan15 import Hunyuan15
+
+        return diffusers.HunyuanVideo15Pipeline, Hunyuan15
     if family == "ltx":
         from rushes.families.ltx import LTX
 
         return diffusers.LTXPipeline, LTX
+    if family == "ltx2":
+        from rushes.families.ltx2 import LTX2
+
+        return diffusers.LTX2Pipeline, LTX2
+    if family == "sana_video":
+        from rushes.families.sana_video import SanaVideo
+
+        return diffusers.SanaVideoPipeline, SanaVideo
     return diffusers.WanPipeline, Wan
 
 

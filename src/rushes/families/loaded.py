@@ -9,7 +9,7 @@ import contextlib
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from rushes.families.limits import Grid, refused_settings
 from rushes.families.mixed_precision import mixed_precision
 from rushes.families.noise import noise_of
 from rushes.families.offload import UNMOVED, Placement, place
-from rushes.families.texts import TextStates
+from rushes.families.texts import TextStates, as_negative, plain_text
 from rushes.recipe.base import ShapeSpec
 from rushes.records import SamplerSettings
 
@@ -43,6 +43,9 @@ MAX_REMEMBERED_BYTES = 2**31
 @dataclass(frozen=True, eq=False)
 class LoadedPipeline:
     """A stock pipeline with its fingerprint, and the methods that are the same in all families."""
+
+    reads_negative_apart: ClassVar[bool] = False
+    """Whether `read_texts` wants negative prompts marked as such (`texts.as_negative`), to read them in another way."""
 
     pipeline: Any
     """The diffusers pipeline, in evaluation mode."""
@@ -158,7 +161,8 @@ class LoadedPipeline:
         if states is None:
             if self.pipeline.text_encoder is None:
                 self._bring_text_parts_back()
-            states = self.read_texts(list(texts)).to("cpu")
+            read = list(texts) if self.reads_negative_apart else [plain_text(text) for text in texts]
+            states = self.read_texts(read).to("cpu")
         self.remembered[texts] = states
         while len(self.remembered) > 1 and sum(map(_num_bytes, self.remembered.values())) > MAX_REMEMBERED_BYTES:
             del self.remembered[next(iter(self.remembered))]
@@ -173,7 +177,8 @@ class LoadedPipeline:
 
     def negative_text(self, num: int, sampler: SamplerSettings) -> TextStates | None:
         """The negative prompt's states for `num` clips; None if the sampler does not use guidance."""
-        return self.encode_text([sampler.negative_prompt] * num) if sampler.guidance_scale > 1 else None
+        text = as_negative(sampler.negative_prompt)
+        return self.encode_text([text] * num) if sampler.guidance_scale > 1 else None
 
     def keep_texts(self, texts: Sequence[str], states: TextStates | None = None) -> list[str]:
         """Encode these texts now, or take their `states`, and keep the result; returns those not kept before."""
@@ -219,17 +224,19 @@ class LoadedPipeline:
             inputs: initial noise, text, and the other inputs of this family's pipeline.
         """
         with attention_for_sampling(), self.autocast(sampler.precision):
-            latents: Tensor = self.pipeline(
-                height=shape.height_px,
-                width=shape.width_px,
-                num_frames=shape.num_frames,
-                num_inference_steps=sampler.num_steps,
-                guidance_scale=sampler.guidance_scale,
-                output_type="latent",
-                max_sequence_length=self.max_tokens,
-                **inputs,
-            ).frames
+            latents: Tensor = self.pipeline(output_type="latent", **self.call_settings(sampler, shape), **inputs).frames
         return latents.float()
+
+    def call_settings(self, sampler: SamplerSettings, shape: ShapeSpec) -> Mapping[str, object]:
+        """What a sampler and a shape say, under the names of the pipeline's call."""
+        return {
+            "height": shape.height_px,
+            "width": shape.width_px,
+            "num_frames": shape.num_frames,
+            "num_inference_steps": sampler.num_steps,
+            "guidance_scale": sampler.guidance_scale,
+            "max_sequence_length": self.max_tokens,
+        }
 
     # ---------------------------------------------------------------- noise and number formats
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -38,6 +38,8 @@ DECODE_TIMESTEP, DECODE_NOISE_SCALE, DECODE_SEED = 0.05, 0.025, 0
 class LTX(LoadedPipeline):
     """A loaded LTX-Video pipeline."""
 
+    title: ClassVar[str] = "LTX-Video"
+
     name: str = "ltx"
     path: Path = STRAIGHT
     lora_targets: tuple[str, ...] = LORA_TARGETS
@@ -48,7 +50,7 @@ class LTX(LoadedPipeline):
         spatial = self.pipeline.vae_spatial_compression_ratio
         patch = self.pipeline.transformer_spatial_patch_size
         patch_t = self.pipeline.transformer_temporal_patch_size
-        check_shape(shape, "LTX-Video", frame_step=temporal * patch_t, pixel_step=spatial * patch)
+        check_shape(shape, self.title, frame_step=temporal * patch_t, pixel_step=spatial * patch)
         channels = int(self.transformer.config.in_channels) // (patch_t * patch * patch)
         t = (shape.num_frames - 1) // temporal + 1
         return channels, t, shape.height_px // spatial, shape.width_px // spatial
@@ -86,7 +88,7 @@ class LTX(LoadedPipeline):
         Raises:
             RecipeError: another scheduler.
         """
-        check_sampler("ltx", sampler)
+        check_sampler(self.name, sampler)  # type: ignore[arg-type]  # one of the two families of this class
         config = self.scheduler_config
         changes: dict[str, Any] = {"use_dynamic_shifting": False, "shift": sampler.shift}
         if sampler.num_steps == 1:

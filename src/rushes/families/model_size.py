@@ -15,8 +15,16 @@ from rushes.recipe.train import TrainSpec
 
 FLOAT: Final = 4
 """Bytes per weight: models are loaded, tuned and averaged in float32."""
-_COMPRESSION: Final = {"AutoencoderKLLTXVideo": (8, 32)}
+_COMPRESSION: Final = {
+    "AutoencoderKLLTXVideo": (8, 32),
+    "AutoencoderKLLTX2Video": (8, 32),
+    "AutoencoderKLHunyuanVideo15": (4, 16),
+}
 """Frames and pixels per latent if not 4 and 8."""
+_WITH_IMAGE: Final = frozenset({"HunyuanVideo15Transformer3DModel"})
+"""Transformers whose input has places for an image beside the latents; their output has none."""
+_LINEAR: Final = frozenset({"SanaVideoTransformer3DModel"})
+"""Transformers whose attention over the video never has a matrix of scores."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class ModelSize:
     ffn: int
     """Width inside its feed-forward layers."""
     num_heads: int
-    """Attention heads."""
+    """Attention heads that have a matrix of scores; 0 for linear attention."""
     channels: int
     """Latent channels."""
     patch: tuple[int, int, int]
@@ -93,7 +101,8 @@ def loaded_model_size(pipeline: Any) -> ModelSize | None:
     count = {
         name: 0 if part is None else sum(value.numel() for value in part.parameters()) for name, part in parts.items()
     }
-    transformer, autoencoder = dict(pipeline.transformer.config), dict(pipeline.vae.config)
+    transformer = {"_class_name": type(pipeline.transformer).__name__, **pipeline.transformer.config}
+    autoencoder = dict(pipeline.vae.config)
     try:
         return _size(
             transformer,
@@ -118,15 +127,17 @@ def _size(
 ) -> ModelSize:
     num_heads, head_width = int(config["num_attention_heads"]), int(config["attention_head_dim"])
     width = num_heads * head_width
+    is_linear = config.get("_class_name") in _LINEAR
     return ModelSize(
         num_transformer=num_transformer,
         num_text=num_text,
         num_autoencoder=num_autoencoder,
         num_layers=int(config["num_layers"]) + int(config.get("num_single_layers", 0)),
         width=width,
-        ffn=int(config.get("ffn_dim", 4 * width)),
-        num_heads=num_heads,
-        channels=int(config["in_channels"]),
+        # A gated layer has twice the width inside.
+        ffn=int(2 * config["mlp_ratio"] * width) if is_linear else int(config.get("ffn_dim", 4 * width)),
+        num_heads=0 if is_linear else num_heads,
+        channels=int(config["out_channels" if config.get("_class_name") in _WITH_IMAGE else "in_channels"]),
         patch=_patch(config),
         compression=_COMPRESSION.get(autoencoder.get("_class_name", ""), (4, 8)),
         decoder_width=_decoder_width(autoencoder),

@@ -1,17 +1,41 @@
 """A transformer's text input: a few tensors with the texts along the first dimension.
 
-Legend: B texts, L tokens, D width of the token states, P width of the pooled state.
+Legend: B texts, L tokens, D width of the token states, P width of the pooled state; M tokens of a second encoder, E
+width of their states.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+
+_NEGATIVE: Final = "\0"
+"""Marks a text as a negative prompt; no prompt begins with it."""
+
+
+def as_negative(prompt: str) -> str:
+    """The name under which a sampler's negative prompt is encoded and kept.
+
+    Some families read a negative prompt in another way than a prompt of the same words. The empty text, which is also
+    what a dropped caption is replaced by, has no mark: every family reads it in one way.
+    """
+    return f"{_NEGATIVE}{prompt}" if prompt else ""
+
+
+def is_negative(text: str) -> bool:
+    """Whether a text was marked by `as_negative`."""
+    return text.startswith(_NEGATIVE)
+
+
+def plain_text(text: str) -> str:
+    """The words of a text, without the mark."""
+    return text.removeprefix(_NEGATIVE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +53,10 @@ class TextStates:
     """True (or 1) for tokens of the text, False (or 0) for padding; None if the transformer takes no mask."""
     pooled_BP: Tensor | None = None
     """One vector per text from a second encoder; None if the transformer takes none."""
+    second_BME: Tensor | None = None
+    """States of a second encoder, one per token; None if the transformer takes none."""
+    second_mask_BM: Tensor | None = None
+    """As `mask_BL`, for the second encoder's tokens."""
 
     def __len__(self) -> int:
         return len(self.states_BLD)
@@ -44,9 +72,11 @@ class TextStates:
         return TextStates.of({name: theirs[name].where(where[name], value) for name, value in mine.items()})
 
     def float(self) -> TextStates:
-        """States in float32; the mask unchanged."""
-        pooled = None if self.pooled_BP is None else self.pooled_BP.float()
-        return TextStates(self.states_BLD.float(), self.mask_BL, pooled)
+        """States in float32; the masks unchanged."""
+        states = {"states_BLD", "pooled_BP", "second_BME"}
+        return TextStates.of(
+            {name: value.float() if name in states else value for name, value in self.tensors().items()}
+        )
 
     def to(self, device: torch.device | str) -> TextStates:
         """On another device."""

@@ -21,8 +21,16 @@ def token_counter(base: BaseModelSpec, *, fetch: bool = True) -> CountTokens | N
         base: the model.
         fetch: True downloads the tokenizer of a model on the Hub; False takes only what is on this machine.
     """
-    # HunyuanVideo's pipeline wraps the text in a template, whose own tokens do not count.
-    with_marks = known_family(base) != "hunyuan"
+    # The pipelines of HunyuanVideo wrap the text in a template, whose own tokens do not count.
+    family = known_family(base)
+    count = _token_counter(base, fetch=fetch, with_marks=family not in ("hunyuan", "hunyuan15"))
+    if count is None or family != "sana_video":
+        return count
+    # Of the instruction before a text its last token is kept too, and the pipeline lowers the letters.
+    return lambda text: count(text.lower()) + 1
+
+
+def _token_counter(base: BaseModelSpec, *, fetch: bool, with_marks: bool) -> CountTokens | None:
     folder = local_folder(base)
     file = None if folder is None else folder / _FOLDER / "tokenizer.json"
     if file is not None and file.is_file():

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PARTS: Final = (
-    *("transformer", "transformer_2", "vae", "scheduler"),
+    *("transformer", "transformer_2", "vae", "scheduler", "guider"),
     *("text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2", "tokenizer_3"),
+    *("connectors", "audio_vae"),
 )
 """Folders of a diffusers pipeline that affect its clips."""
 _NOT_LOADED: Final = frozenset({".bin", ".pt", ".pth", ".ckpt", ".msgpack", ".h5", ".onnx", ".md"})

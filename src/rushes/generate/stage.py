@@ -9,6 +9,7 @@ from functools import partial
 from rushes.context import Context
 from rushes.execute.local import Lazily
 from rushes.families.models import Model, Models
+from rushes.families.texts import as_negative
 from rushes.generate.clips import PipelineGenerator, decode_chunk, generate_chunk
 from rushes.generate.takes import How, Take, copied, once, takes
 from rushes.recipe.recipe import as_draft
@@ -125,7 +126,7 @@ def _generator(models: Models, model: Model, texts: Sequence[str]) -> PipelineGe
 
 def _texts(work: Sequence[Work[Take]], how: How) -> list[str]:
     """All texts that the model needs."""
-    return [how.sampler.negative_prompt, *dict.fromkeys(piece.payload.prompt.text for piece in work)]
+    return [as_negative(how.sampler.negative_prompt), *dict.fromkeys(piece.payload.prompt.text for piece in work)]
 
 
 def _remember(context: Context, made: Sequence[Clip], work: Sequence[Work[Take]]) -> None:

@@ -158,7 +158,8 @@ def _frames(model: RealModel, at_most: int) -> Change:
 
 def _legal(model: RealModel, at_most: int) -> int:
     """The largest number of frames that a family can generate; 8 k + 1 is legal for all families."""
-    step = 8 if model.family in ("cogvideox", "ltx") else 4
+    # CogVideoX's autoencoder needs an odd number of latent frames.
+    step = model.size.compression[0] * (2 if model.family == "cogvideox" else 1)
     return (at_most - 1) // step * step + 1
 
 

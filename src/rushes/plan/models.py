@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from rushes.errors import RecipeError
-from rushes.families.folder import known_experts
+from rushes.families.folder import FamilyName, known_experts
 from rushes.families.model_size import ModelSize
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.recipe import Recipe
 
 TEXT_WIDTH: Final = 4096
 """Width of the states of T5-XXL, UMT5-XXL and Llama 3 8B."""
+LINEAR_HEAD: Final = 112
+"""Width of a head of SANA-Video's linear attention."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +35,23 @@ class CallFlops:
 class RealModel:
     """One released model."""
 
-    family: Literal["wan", "cogvideox", "hunyuan", "ltx"]
+    family: FamilyName
     """As in `base.family`."""
     size: ModelSize
     """The sizes that determine its memory."""
-    attention: Literal["cross", "joint"]
-    """`cross`: video attends to video, then to text; `joint`: video and text are one sequence."""
+    attention: Literal["cross", "joint", "linear"]
+    """`cross`: video attends to video, then to text; `joint`: video and text are one sequence; `linear`: as `cross`,
+    but without a matrix of scores over the video, and with gated convolutions in place of feed-forward layers."""
     decode_per_pixel: float
     """FLOPs of decoding one pixel of one frame."""
     encode_per_pixel: float
     """FLOPs of encoding one pixel of one frame."""
+    text_width: int = TEXT_WIDTH
+    """Width of the text encoder's states."""
+    num_other: int = 0
+    """Tokens beside video and text that a `joint` transformer always takes: a second encoder's, an image's."""
+    other_width: int = 0
+    """Width of a second stream (LTX-2's sound): a `cross` transformer's video attends to it, and it to the video."""
 
     def call(self, shape: ShapeSpec, num_text: int) -> CallFlops:
         """Arithmetic of one forward pass for one clip.
@@ -52,12 +61,19 @@ class RealModel:
             num_text: text tokens L, padding included.
         """
         n, w, f, layers = self.size.num_tokens(shape), self.size.width, self.size.ffn, self.size.num_layers
-        embedding = num_text * 2 * (TEXT_WIDTH * w + w * w)
+        embedding = num_text * 2 * (self.text_width * w + w * w)
+        if self.attention == "linear":
+            # Keys times values, then times queries: a head's width stands where the tokens would.
+            over_video = 4 * n * w * LINEAR_HEAD
+            # f is both halves of the gated layer: in at f, depthwise 3 x 3 at f, out at f / 2, then 3 x 1 over time.
+            per_layer = n * 2 * (6 * w * w + 1.5 * w * f + 9 * f + 3 * w * w) + num_text * 2 * 2 * w * w
+            return CallFlops(layers * (over_video + 4 * n * num_text * w), layers * per_layer + embedding)
         if self.attention == "joint":
-            both = n + num_text
+            both = n + num_text + self.num_other
             # Single-stream and dual-stream blocks do the same products: 4 w^2 for attention, 2 w f for the rest.
             return CallFlops(layers * 4 * both * both * w, layers * both * 2 * (4 * w * w + 2 * w * f) + embedding)
-        per_layer = n * 2 * (6 * w * w + 2 * w * f) + num_text * 2 * 2 * w * w
+        # The second stream is short: only what it does with the tokens of the video counts.
+        per_layer = n * 2 * (6 * w * w + 2 * w * f + 4 * w * self.other_width) + num_text * 2 * 2 * w * w
         return CallFlops(layers * 4 * n * (n + num_text) * w, layers * per_layer + embedding)
 
     def decode(self, shape: ShapeSpec) -> float:
@@ -99,7 +115,7 @@ def _size(
     )
 
 
-_UMT5, _T5, _LLAMA_CLIP = 5.68e9, 4.76e9, 7.63e9
+_UMT5, _T5, _LLAMA_CLIP, _GEMMA2, _GEMMA3, _QWEN_BYT5 = 5.68e9, 4.76e9, 7.63e9, 2.61e9, 12.19e9, 7.83e9
 _WAN_LATENTS = (16, (1, 2, 2), (4, 8))
 
 
@@ -112,6 +128,27 @@ def _cogvideox(transformer: float, layers: int, heads: int) -> RealModel:
     size = _size((transformer, _T5, 0.216e9), layers, heads, 64, 4 * 64 * heads, (16, (1, 2, 2), (4, 8)), 128)
     return RealModel("cogvideox", size, "joint", 18.9e6, 9.26e6)
 
+
+def _sana_video(
+    latents: tuple[int, tuple[int, int, int], tuple[int, int]],
+    autoencoder: float,
+    decoder_width: int,
+    decode: float,
+    encode: float,
+) -> RealModel:
+    size = _size((2.06e9, _GEMMA2, autoencoder), 20, 20, LINEAR_HEAD, 13440, latents, decoder_width)
+    return RealModel("sana_video", replace(size, num_heads=0), "linear", decode, encode, text_width=2304)
+
+
+_HUNYUAN15 = RealModel(
+    "hunyuan15",
+    _size((8.327e9, _QWEN_BYT5, 1.261e9), 54, 16, 128, 8192, (32, (1, 1, 1), (4, 16)), 128),
+    "joint",
+    25.7e6,
+    14.4e6,
+    text_width=3584,
+    num_other=256 + 729,  # of ByT5, whether anything is quoted or not, and places for an image
+)
 
 REAL_MODELS: Final[dict[str, RealModel]] = {
     "Wan-AI/Wan2.1-T2V-1.3B-Diffusers": _wan(1.419e9, 30, 12, 8960),
@@ -133,12 +170,27 @@ REAL_MODELS: Final[dict[str, RealModel]] = {
         18.1e6,
         9.43e6,
     ),
+    "hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-480p_t2v": _HUNYUAN15,
+    "hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-720p_t2v": _HUNYUAN15,
     "Lightricks/LTX-Video": RealModel(
         "ltx",
         _size((1.923e9, _T5, 0.419e9), 28, 32, 64, 8192, (128, (1, 1, 1), (8, 32)), 8),
         "cross",
         0.92e6,
         0.85e6,
+    ),
+    "Lightricks/LTX-2": RealModel(
+        "ltx2",
+        _size((18.88e9, _GEMMA3, 1.222e9), 48, 32, 128, 16384, (128, (1, 1, 1), (8, 32)), 16),
+        "cross",
+        1.35e6,
+        3.09e6,
+        text_width=3840,
+        other_width=2048,
+    ),
+    "Efficient-Large-Model/SANA-Video_2B_480p_diffusers": _sana_video(_WAN_LATENTS, 0.127e9, 96, 8.70e6, 5.19e6),
+    "Efficient-Large-Model/SANA-Video_2B_720p_diffusers": _sana_video(
+        (128, (1, 1, 1), (8, 32)), 1.222e9, 16, 1.35e6, 3.09e6
     ),
 }
 """By Hub id. Sizes of text encoders are as published by their authors."""

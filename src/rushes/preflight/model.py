@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,7 @@ from rushes.errors import UserError
 from rushes.families.adapter import adapter_files
 from rushes.families.experts import Expert
 from rushes.families.folder import family_of, known_experts, known_family, local_folder, model_folder
-from rushes.families.limits import Grid, read_boundary, read_grid, read_text_length, refused_settings
+from rushes.families.limits import SANA_SIDE, Grid, read_boundary, read_grid, read_text_length, refused_settings
 from rushes.findings import Finding
 from rushes.plan.models import real_model
 from rushes.plugins import objective_needs
@@ -76,7 +77,8 @@ def _grid(recipe: Recipe) -> Grid | None:
         return None
     (frames, pixels), patch = model.size.compression, model.size.patch
     # CogVideoX's autoencoder needs an odd number of latent frames.
-    return Grid(frames * patch[0] * (2 if model.family == "cogvideox" else 1), pixels * patch[1])
+    side = math.lcm(pixels * patch[1], SANA_SIDE) if model.family == "sana_video" else pixels * patch[1]
+    return Grid(frames * patch[0] * (2 if model.family == "cogvideox" else 1), side)
 
 
 def check_samplers(recipe: Recipe) -> Iterator[Finding]:

@@ -56,7 +56,7 @@ class BaseModelSpec(Spec):
     spec_name: ClassVar[str] = "base"
     added_later: ClassVar[frozenset[str]] = frozenset({"autoencoder_precision", "lora"})
 
-    family: Literal["auto", "wan", "cogvideox", "hunyuan", "ltx"] = "auto"
+    family: Literal["auto", "wan", "cogvideox", "hunyuan", "ltx", "sana_video", "hunyuan15", "ltx2"] = "auto"
     """Model family; `auto` reads it from the model's `model_index.json`, any other value is checked against that."""
     model: str
     """A diffusers folder, a Hub id, or a folder inside an installed package: `rushes_sandbox:weights/base`."""
@@ -64,7 +64,8 @@ class BaseModelSpec(Spec):
     """Commit or branch of a Hub id; null for its main branch."""
     max_tokens: Size = 32
     """Text length for training and sampling, tokens: 32 for the sandbox, 512 for Wan, 226 for CogVideoX, 256 for
-    HunyuanVideo, 128 for LTX-Video."""
+    HunyuanVideo, 128 for LTX-Video, 300 for SANA-Video, 1000 for
+    HunyuanVideo 1.5, 1024 for LTX-2."""
     text_precision: Literal["float32", "bfloat16"] = "float32"
     """Number format of the text encoders' weights: bfloat16 for the large ones of real models (22 GB in float32)."""
     autoencoder_precision: Literal["bfloat16"] | None = None

@@ -19,6 +19,7 @@ from rushes.errors import RecipeError
 from rushes.families.family import Family
 from rushes.families.model_size import ModelSize, loaded_model_size, sampling_bytes
 from rushes.families.recompute import SAFETY, free_bytes
+from rushes.families.texts import as_negative
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.runtime import PreviewRuntime
 from rushes.records import SamplerSettings
@@ -93,7 +94,7 @@ class PreviewOrder:
     @property
     def read(self) -> tuple[str, ...]:
         """All texts that previews need encoded: the prompts, and the sampler's negative prompt."""
-        return (self.sampler.negative_prompt, *self.texts) if self.texts else ()
+        return (as_negative(self.sampler.negative_prompt), *self.texts) if self.texts else ()
 
     def is_due(self, step: int) -> bool:
         """Whether a preview is due after `step` optimiser steps; 0 is before the first."""

@@ -17,7 +17,7 @@ from tests.support.tiny_families import TINY
 PROMPT = 'a "red" circle `moves` \\ up\n'
 
 
-@pytest.mark.parametrize("name", ["wan-ti2v", "hunyuan", "ltx", "cogvideox-5b"])
+@pytest.mark.parametrize("name", ["wan-ti2v", "hunyuan", "ltx", "cogvideox-5b", "sana-video", "hunyuan-1.5", "ltx-2"])
 def test_code_generates_what_was_measured(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = TINY[name]
     base = tiny.base(tiny.save(tmp_path / "base"))
@@ -38,3 +38,11 @@ def test_code_generates_what_was_measured(name: str, tmp_path: Path, monkeypatch
         assert made.shape == measured.shape
     else:
         assert np.abs(made - measured).max() <= 1
+
+
+def test_an_adapter_is_loaded_by_what_the_pipeline_has(tmp_path: Path) -> None:
+    for name, wanted in (("ltx", "pipeline.load_lora_weights("), ("hunyuan-1.5", "transformer.load_lora_adapter(")):
+        tiny, place = TINY[name], str(tmp_path / name)
+        recipe = sandbox_recipe(base=tiny.base(tiny.save(tmp_path / name)), shape=tiny.shape)
+        code = make_snippet(recipe, Base(tmp_path / name, place, is_on_hub=False), "lora", "user/name", PROMPT, 7).code
+        assert wanted in code

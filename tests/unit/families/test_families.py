@@ -16,13 +16,15 @@ from rushes.families.family import Conditions, Family
 from rushes.families.load import load_family
 from rushes.families.loaded import to_frames
 from rushes.families.ltx import DECODE_NOISE_SCALE, DECODE_SEED, DECODE_TIMESTEP
+from rushes.families.ltx2 import PLAIN_GUIDANCE
 from rushes.families.noise import generators, noise_of
-from rushes.families.texts import TextStates
+from rushes.families.texts import TextStates, as_negative
+from rushes.families.weights import hash_model
 from rushes.recipe.base import ShapeSpec
 from rushes.train.live_judge import rounded_pixels
 from tests.support.tiny_families import TINY, TinyFamily
 
-TEXTS, SEEDS = ["a red circle moves up", "a blue square"], [5, 2**40]
+TEXTS, SEEDS = ["a red circle moves up", 'a "blue" square'], [5, 2**40]
 
 
 @pytest.fixture(scope="module", params=list(TINY))
@@ -39,7 +41,7 @@ def in_its_layout(family: Family, latents: torch.Tensor) -> torch.Tensor:
     """Latents (N, C, t, h, w) as the stock pipeline lays them out."""
     if family.name == "cogvideox":
         return latents.permute(0, 2, 1, 3, 4)
-    if family.name == "ltx":
+    if family.name in ("ltx", "ltx2"):
         return latents.flatten(2).transpose(1, 2)
     return latents
 
@@ -63,8 +65,21 @@ def stock(family: Family, tiny: TinyFamily, **changes: Any) -> Any:
     if family.name == "ltx":
         options |= {"frame_rate": shape.fps, "generator": generators([DECODE_SEED] * 2)}
         options |= {"decode_timestep": DECODE_TIMESTEP, "decode_noise_scale": DECODE_NOISE_SCALE}
+    if family.name == "sana_video":
+        options["frames"] = options.pop("num_frames")
+        options |= {"use_resolution_binning": False, "negative_prompt": sampler.negative_prompt}
+    if family.name == "ltx2":
+        options |= PLAIN_GUIDANCE | {"audio_guidance_scale": sampler.guidance_scale, "frame_rate": shape.fps}
+        del options["latents"]  # drawn by the pipeline itself, and the noise of the sound after it
+        options["generator"] = generators(SEEDS)
+        options["negative_prompt"] = [sampler.negative_prompt] * len(TEXTS)
+    options |= changes
+    if family.name == "hunyuan15":
+        del options["max_sequence_length"]
+        options["negative_prompt"] = [sampler.negative_prompt] * len(TEXTS)
+        family.pipeline.guider = family.pipeline.guider.new(guidance_scale=options.pop("guidance_scale"))
     torch.manual_seed(DECODE_SEED)
-    return family.pipeline(**options | changes).frames
+    return family.pipeline(**options).frames
 
 
 def last_transformer(family: Family) -> Any:
@@ -76,31 +91,41 @@ def test_a_sampler_begins_with_the_noise_of_the_seed(family: Family, tiny: TinyF
     """Training can draw it again: the state that the transformer reads first, with guidance or without."""
     seen: list[torch.Tensor] = []
     hook = family.transformer.register_forward_pre_hook(
-        lambda module, args, named: seen.append(named["hidden_states"].clone()), with_kwargs=True
+        lambda module, args, named: seen.append((*args, named.get("hidden_states"))[0].clone()), with_kwargs=True
     )
     try:
         family.sample(TEXTS, SEEDS, tiny.sampler, tiny.shape)
     finally:
         hook.remove()
     expected = in_its_layout(family, noise_of(SEEDS, family.latent_shape(tiny.shape)))
-    torch.testing.assert_close(seen[0][: len(SEEDS)].float(), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(seen[0][: len(SEEDS), : expected.shape[1]].float(), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_kept_latents_decode_to_the_pipelines_own_video(family: Family, tiny: TinyFamily) -> None:
     sampled = family.sample(TEXTS, SEEDS, tiny.sampler, tiny.shape)  # which puts its scheduler in
     kept: list[torch.Tensor] = []
 
+    step = family.pipeline.scheduler.step
+
+    def watched(*args: Any, **named: Any) -> Any:
+        kept.append((made := step(*args, **named))[0].clone())
+        return made
+
     def keep(pipe: Any, step: int, timestep: Any, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         kept.append(tensors["latents"].clone())
         return tensors
 
-    video = stock(family, tiny, callback_on_step_end=keep, callback_on_step_end_tensor_inputs=["latents"])
+    if family.name == "hunyuan15":  # whose pipeline calls nobody back
+        family.pipeline.scheduler.step = watched
+        video = stock(family, tiny)
+    else:
+        video = stock(family, tiny, callback_on_step_end=keep, callback_on_step_end_tensor_inputs=["latents"])
     theirs = (np.asarray(video) * 255).round().astype(np.uint8)
     size = family.latent_shape(tiny.shape)
     latents = kept[-1]
     if family.name == "cogvideox":
         latents = latents.permute(0, 2, 1, 3, 4)
-    if family.name == "ltx":
+    if family.name in ("ltx", "ltx2"):
         latents = latents.transpose(1, 2).unflatten(2, size[1:])
     ours = np.stack(family.decode(latents))
     assert ours.shape == (2, tiny.shape.num_frames, tiny.shape.height_px, tiny.shape.width_px, 3)
@@ -135,13 +160,16 @@ def test_the_last_step_is_taken_from_the_level_that_it_says(family: Family, tiny
 
 def test_predict_is_the_call_that_the_pipeline_makes(family: Family, tiny: TinyFamily) -> None:
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+    # LTX-2's call with its halves apart is the one that training makes.
+    apart = {"modality_scale": 2.0, "audio_guidance_scale": 1.0} if family.name == "ltx2" else {}
 
     def watch(module: Any, args: Any, kwargs: Any, output: Any) -> None:
-        seen.append((kwargs["timestep"], output[0]))
+        if kwargs.get("isolate_modalities", True):
+            seen.append((kwargs["timestep"], output[0]))
 
     hook = family.transformer.register_forward_hook(watch, with_kwargs=True)
     guidance = 6.0 if family.name == "hunyuan" else 1.0
-    stock(family, tiny, guidance_scale=guidance, output_type="latent")
+    stock(family, tiny, guidance_scale=guidance, output_type="latent", **apart)
     hook.remove()
     timestep, theirs = seen[0]
     told = timestep.view(len(timestep), -1)[:, 0]
@@ -153,7 +181,9 @@ def test_predict_is_the_call_that_the_pipeline_makes(family: Family, tiny: TinyF
     torch.testing.assert_close(in_its_layout(family, ours), theirs, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "change"), [("ltx", {"fps": 25.0}), ("hunyuan", {"guidance": 1.0})])
+@pytest.mark.parametrize(
+    ("name", "change"), [("ltx", {"fps": 25.0}), ("ltx-2", {"fps": 25.0}), ("hunyuan", {"guidance": 1.0})]
+)
 def test_what_a_transformer_is_told_besides_matters(name: str, change: dict[str, float], tmp_path: Path) -> None:
     tiny = TINY[name]
     family = load_family(tiny.base(tiny.save(tmp_path)))
@@ -193,7 +223,9 @@ def test_a_clip_depends_on_its_own_seed_alone(family: Family, tiny: TinyFamily) 
 def test_text_states_are_the_pipelines_and_outlive_the_encoder(family: Family) -> None:
     before = family.encode_text([*TEXTS, "", TEXTS[0]])
     assert len(before) == 4 and torch.equal(before.states_BLD[0], before.states_BLD[3])
-    assert {"hunyuan": 3, "ltx": 2}.get(family.name, 1) == len(before.tensors())
+    assert {"hunyuan": 3, "ltx": 2, "sana_video": 2, "hunyuan15": 4, "ltx2": 3}.get(family.name, 1) == len(
+        before.tensors()
+    )
     family.keep_texts([*TEXTS, ""])
     family.drop_text_encoder()
     assert family.pipeline.text_encoder is None
@@ -208,6 +240,29 @@ def test_text_states_are_the_pipelines_and_outlive_the_encoder(family: Family) -
         torch.testing.assert_close(value, before[[0, 1]].tensors()[name])
 
 
+@pytest.mark.parametrize("part", ["guider", "connectors", "audio_vae"])
+def test_what_decides_clips_beside_the_usual_parts_is_in_the_fingerprint(part: str, tmp_path: Path) -> None:
+    (tmp_path / part).mkdir()
+    (tmp_path / "model_index.json").write_text("{}", encoding="utf-8")
+    file = tmp_path / part / "config.json"
+    file.write_text('{"guidance_rescale": 0}', encoding="utf-8")
+    before = hash_model(tmp_path)
+    file.write_text('{"guidance_rescale": 1}', encoding="utf-8")
+    assert hash_model(tmp_path) != before
+
+
+def test_a_kept_negative_prompt_is_not_a_prompt_of_the_same_words(tmp_path: Path) -> None:
+    tiny = TINY["sana-video"]
+    family = load_family(tiny.base(tiny.save(tmp_path)))
+    negative = tiny.sampler.negative_prompt
+    family.keep_texts([as_negative(negative), negative])
+    family.drop_text_encoder()
+    kept = family.negative_text(1, tiny.sampler)  # type: ignore[attr-defined]
+    assert family.pipeline.text_encoder is None, "a kept negative prompt needs no encoder"
+    assert float((kept.states_BLD - family.encode_text([negative]).states_BLD).abs().max()) > 1e-3
+    assert as_negative("") == "", "an empty negative prompt is the text of a dropped caption"
+
+
 @pytest.mark.parametrize(
     ("name", "frames", "height", "nearest"),
     [
@@ -216,6 +271,9 @@ def test_text_states_are_the_pipelines_and_outlive_the_encoder(family: Family) -
         ("cogvideox-1.5", 20, 32, "num_frames=17.*height_px=32.*width_px=32"),
         ("hunyuan", 8, 40, "num_frames=9.*height_px=32.*width_px=32"),
         ("ltx", 10, 30, "num_frames=9.*height_px=32.*width_px=32"),
+        ("ltx-2", 8, 36, "num_frames=9.*height_px=32.*width_px=32"),
+        ("hunyuan-1.5", 8, 38, "num_frames=9.*height_px=40.*width_px=32"),
+        ("sana-video", 8, 48, "num_frames=9.*height_px=64.*width_px=32"),
     ],
 )
 def test_an_impossible_shape_names_the_nearest_legal_one(
@@ -235,6 +293,8 @@ def test_an_impossible_shape_names_the_nearest_legal_one(
         ("hunyuan", {"negative_prompt": "blurry"}, "negative_prompt"),
         ("hunyuan", {"scheduler": "UniPCMultistepScheduler"}, "scheduler"),
         ("ltx", {"scheduler": "UniPCMultistepScheduler"}, "scheduler"),
+        ("sana-video", {"scheduler": "DDIMScheduler"}, "scheduler"),
+        ("hunyuan-1.5", {"scheduler": "UniPCMultistepScheduler"}, "scheduler"),
         ("wan-ti2v", {"scheduler": "DDIMScheduler"}, "scheduler"),
     ],
 )

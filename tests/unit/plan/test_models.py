@@ -57,11 +57,53 @@ def hunyuan(t: int, h: int, w: int) -> tuple[Any, Callable[[], object]]:
     return model, lambda: model(torch.empty(1, 16, t, h, w), one, text, mask, pooled, one)
 
 
+def hunyuan15(t: int, h: int, w: int) -> tuple[Any, Callable[[], object]]:
+    """Part by part: its own forward puts the text in order by a mask, of which "meta" tensors have no values."""
+    model = diffusers.HunyuanVideo15Transformer3DModel()
+    z, timestep = torch.empty(1, 65, t, h, w), torch.zeros(1)
+
+    def forward() -> object:
+        temb, video, positions = model.time_embed(timestep), model.x_embedder(z), model.rope(z)
+        text = [
+            model.context_embedder(torch.empty(1, 1000, 3584), timestep, torch.ones(1, 1000)),
+            model.context_embedder_2(torch.empty(1, 256, 1472)),
+            model.image_embedder(torch.empty(1, 729, 1152)),
+        ]
+        words, mask = torch.cat(text, dim=1), torch.ones(1, 1000 + 256 + 729)
+        for block in model.transformer_blocks:
+            video, words = block(video, words, temb, mask, positions)
+        return model.proj_out(model.norm_out(video, temb))
+
+    return model, forward
+
+
 def ltx(t: int, h: int, w: int) -> tuple[Any, Callable[[], object]]:
     model = diffusers.LTXVideoTransformer3DModel()
     z, text = torch.empty(1, t * h * w, 128), torch.empty(1, 128, 4096)
     mask = torch.ones(1, 128)
     return model, lambda: model(z, text, torch.zeros(1), mask, t, h, w, (1.0, 32.0, 32.0))
+
+
+def ltx2(t: int, h: int, w: int) -> tuple[Any, Callable[[], object]]:
+    """With the sound of a clip of 24 frames a second, as it is sampled."""
+    model = diffusers.LTX2VideoTransformer3DModel()
+    z, timestep, sound = torch.empty(1, t * h * w, 128), torch.zeros(1), round((8 * t - 7) / 24 * 25)
+    text, mask = torch.empty(1, 1024, 3840), torch.ones(1, 1024)
+    return model, lambda: model(
+        z, torch.empty(1, sound, 128), text, text, timestep, sigma=timestep, encoder_attention_mask=mask,
+        audio_encoder_attention_mask=mask, num_frames=t, height=h, width=w, audio_num_frames=sound,
+    )  # fmt: skip
+
+
+def sana_video(channels: int, patch: int) -> Any:
+    def build(t: int, h: int, w: int) -> tuple[Any, Callable[[], object]]:
+        model = diffusers.SanaVideoTransformer3DModel(
+            in_channels=channels, out_channels=channels, mlp_ratio=3.0, patch_size=(1, patch, patch)
+        )
+        z, text = torch.empty(1, channels, t, h, w), torch.empty(1, 300, 2304)
+        return model, lambda: model(z, text, torch.zeros(1), encoder_attention_mask=torch.ones(1, 300))
+
+    return build
 
 
 CASES = {
@@ -76,6 +118,19 @@ CASES = {
     "zai-org/CogVideoX-2b": (cogvideox(30, 30), 226, ShapeSpec(height_px=480, width_px=720, num_frames=49)),
     "zai-org/CogVideoX-5b": (cogvideox(48, 42), 226, ShapeSpec(height_px=480, width_px=720, num_frames=17)),
     "hunyuanvideo-community/HunyuanVideo": (hunyuan, 256, ShapeSpec(height_px=544, width_px=960, num_frames=65)),
+    "Efficient-Large-Model/SANA-Video_2B_480p_diffusers": (
+        sana_video(16, 2), 300, ShapeSpec(height_px=480, width_px=832, num_frames=81),
+    ),
+    "Efficient-Large-Model/SANA-Video_2B_720p_diffusers": (
+        sana_video(128, 1), 300, ShapeSpec(height_px=704, width_px=1280, num_frames=81),
+    ),
+    "hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-480p_t2v": (
+        hunyuan15, 1000, ShapeSpec(height_px=480, width_px=848, num_frames=121),
+    ),
+    "hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-720p_t2v": (
+        hunyuan15, 1000, ShapeSpec(height_px=720, width_px=1280, num_frames=61),
+    ),
+    "Lightricks/LTX-2": (ltx2, 1024, ShapeSpec(height_px=512, width_px=768, num_frames=121)),
     "Lightricks/LTX-Video": (ltx, 128, ShapeSpec(height_px=512, width_px=704, num_frames=161)),
 }  # fmt: skip
 
@@ -111,7 +166,11 @@ AUTOENCODERS: dict[str, tuple[Callable[[], Any], tuple[int, int, int, int]]] = {
         ), (16, 3, 16, 16),
     ),
     "hunyuanvideo-community/HunyuanVideo": (diffusers.AutoencoderKLHunyuanVideo, (16, 3, 16, 16)),
+    "hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-480p_t2v": (
+        diffusers.AutoencoderKLHunyuanVideo15, (32, 3, 16, 16),
+    ),
     "Lightricks/LTX-Video": (diffusers.AutoencoderKLLTXVideo, (128, 3, 8, 8)),
+    "Efficient-Large-Model/SANA-Video_2B_720p_diffusers": (diffusers.AutoencoderKLLTX2Video, (128, 3, 8, 8)),
 }  # fmt: skip
 
 
