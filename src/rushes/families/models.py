@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from rushes.families.added import Added, add_lora
 from rushes.families.folder import fingerprint_of
 from rushes.recipe.base import BaseModelSpec, ShapeSpec
 from rushes.recipe.runtime import RuntimeSpec
@@ -28,6 +30,8 @@ class Model:
     """Fingerprint of the base's files, or key of the checkpoint."""
     weights: BlobRef | None
     """The checkpoint's weights; None for the base."""
+    added: Added | None = None
+    """A LoRA file whose change is added to these weights; its content is part of the name."""
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Model:
@@ -114,6 +118,22 @@ class Models:
             family.drop_text_encoder()
         base = self._base_weights  # copied before anything overwrites them
         if self._loaded != model.name:
+            self._loaded = None  # where adding fails, the weights are neither
             family.load_weights(base if model.weights is None else self._blobs.read_tensors(model.weights))
+            if model.added is not None:
+                add_lora(family, model.added)
             self._loaded = model.name
         return family
+
+    def release(self) -> None:
+        """Free the memory of what is loaded; it is loaded again on use."""
+        if "family" not in vars(self):
+            return
+        vars(self).pop("_base_weights", None)
+        device = vars(self).pop("family").device
+        self._loaded = None
+        gc.collect()
+        if device.type == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()

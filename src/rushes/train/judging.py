@@ -90,6 +90,6 @@ def asked_identity(recipe: Recipe, samples: tuple[Sample, ...], prompts: Mapping
             **scoring_identity(recipe.judge, dimensions),
             "fps": recipe.shape.fps,
             "questions": asked,
-            "sampler": recipe.generate.sampler.model_dump(mode="json") if last else None,
+            "sampler": recipe.own_sampler.model_dump(mode="json") if last else None,
         }
     )
