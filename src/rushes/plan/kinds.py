@@ -1,7 +1,4 @@
-"""Kinds of work, each with its own price: drafts written; transformer calls for one clip while sampling (guidance needs
-two per step), and those of another model that generates in place of the tuned one; clips decoded; draft clips sampled
-and decoded; clips (or groups) measured; clips in a batch of one optimiser step; clips encoded for training; questions
-answered, values on scales and preferences given by judges."""
+"""Kinds of work, each with its own price, and how much of them a stage has."""
 
 from __future__ import annotations
 
@@ -16,8 +13,9 @@ Kind = (
     | ReplyKind
 )
 """Kinds of work, each with its own price: drafts written; transformer calls for one clip while sampling (guidance needs
-two per step), and those of another model that generates in place of the tuned one; clips decoded; draft clips sampled and decoded; clips (or groups) measured; clips in a batch of one
-optimiser step; clips encoded for training; questions answered, values on scales and preferences given by judges."""
+two per step), and those of another model that generates in place of the tuned one; clips decoded; draft clips sampled
+and decoded; clips (or groups) measured; clips in a batch of one optimiser step; clips encoded for training; questions
+answered, values on scales and preferences given by judges."""
 
 Units = Mapping[Kind, float]
 """An amount of work: units by kind."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from rushes.errors import UserError
@@ -24,7 +23,14 @@ def check_generating_model(recipe: Recipe) -> Iterator[Finding]:
         if Path(model_folder(other.model)).is_dir() or local_folder(other) is None:
             family_of(other)
     except UserError as error:
-        yield _about_other(Finding.of("generate.model.model", error))
+        yield Finding(
+            "generate.model.model",
+            error.problem.replace("base.", "generate.model."),
+            expected=error.expected,
+            got=error.got_repr,
+            next_step="name a model that docs/families.md lists in generate.model.model, correct "
+            "generate.model.family, or leave generate.model out",
+        )
 
 
 def check_generating_lora(recipe: Recipe) -> Iterator[Finding]:
@@ -73,17 +79,3 @@ def check_off_policy(recipe: Recipe) -> Iterator[Finding]:
             "generate.lora out",
             is_certain=False,
         )
-
-
-def _about_other(found: Finding) -> Finding:
-    """The same, where a text names settings of the base."""
-
-    def changed(text: str | None) -> str | None:
-        return None if text is None else text.replace("base.", "generate.model.")
-
-    return replace(
-        found,
-        problem=found.problem.replace("base.", "generate.model."),
-        expected=changed(found.expected),
-        next_step=changed(found.next_step),
-    )

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from rushes.errors import StoreError
 from rushes.records.base import BlobRef, Count, Key, KeyedRecord, Record, Seconds, Share, Size, Text
+from rushes.records.caches import SamplerCache
 
 Origin = Literal["weakness", "caption", "probe", "held_out"]
 """What a prompt is for: a weakness, a real clip's caption, the diagnosis, or the final comparison."""
@@ -72,6 +73,8 @@ class SamplerSettings(Record):
         SamplerSettings(num_steps=30, guidance_scale=5.0, shift=3.0, scheduler="UniPCMultistepScheduler")
     """
 
+    added_later: ClassVar[frozenset[str]] = frozenset({"cache"})
+
     num_steps: Size
     """Denoising steps."""
     guidance_scale: Annotated[float, Field(ge=0.0)]
@@ -84,6 +87,9 @@ class SamplerSettings(Record):
     """Text of the unconditional branch."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Number format of sampling."""
+    cache: SamplerCache | None = None
+    """What is computed in one step and used again in the next ones: faster, and another clip; null for nothing. See
+    docs/sampling.md."""
 
 
 class MadeBy(Record):

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from rushes.plugins import ANY, plugin
 from rushes.recipe.plugin import PluginSpec
-from rushes.records import KeyedRecord
+from rushes.records import KeyedRecord, Record
 from rushes.roles import Runtime, Spec
 
 IDENTITY_VERSION: Final = 2
@@ -98,8 +98,9 @@ def spec_part(value: object) -> Any:
     return _plain(value, "value")
 
 
-def left_out(spec: Spec) -> frozenset[str]:
-    """The fields of a Spec that enter no key: those that earlier releases did not have, with their default value."""
+def left_out(spec: Spec | Record) -> frozenset[str]:
+    """The fields of a Spec, or of a Record in it, that enter no key: those that earlier releases did not have, with their
+    default value."""
     fields = type(spec).model_fields
     return frozenset(name for name in spec.added_later if getattr(spec, name) == _default(fields[name]))
 
@@ -110,7 +111,7 @@ def _default(field: FieldInfo) -> object:
 
 def _fields(model: BaseModel) -> dict[str, Any]:
     """The fields that enter a key: all, without unset ones that earlier releases did not have."""
-    unset = left_out(model) if isinstance(model, Spec) else frozenset[str]()
+    unset = left_out(model) if isinstance(model, (Spec, Record)) else frozenset[str]()
     return {name: getattr(model, name) for name in type(model).model_fields if name not in unset}
 
 
