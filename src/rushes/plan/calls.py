@@ -11,16 +11,29 @@ from rushes.plan.models import REAL_MODELS
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.recipe import Recipe, as_draft, as_generating
 from rushes.records import Clip, SamplerSettings
+from rushes.records.caches import TaylorSeerCache
 
 
 def calls_per_clip(sampler: SamplerSettings, base: BaseModelSpec) -> int:
     """Transformer calls for one clip: one per step, two with classifier-free guidance.
 
+    With TaylorSeer, those of the steps that are computed: the others cost next to nothing. What other caches save
+    depends on the clips, on the model or on attention's share of a call, and is not counted.
+
     Args:
         sampler: how the clip is sampled.
         base: the model; an unknown family is assumed to be of the usual kind.
     """
-    return sampler.num_steps * calls_per_step(_family(base), sampler.guidance_scale)
+    return _num_computed(sampler) * calls_per_step(_family(base), sampler.guidance_scale)
+
+
+def _num_computed(sampler: SamplerSettings) -> int:
+    """Steps in which the transformer is computed, by diffusers' rule."""
+    cache = sampler.cache
+    if not isinstance(cache, TaylorSeerCache):
+        return sampler.num_steps
+    first = cache.num_first
+    return sum(step < first or (step - first - 1) % cache.interval == 0 for step in range(sampler.num_steps))
 
 
 def calls_per_draft(recipe: Recipe) -> float:

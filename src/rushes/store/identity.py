@@ -99,8 +99,8 @@ def spec_part(value: object) -> Any:
 
 
 def left_out(spec: Spec | Record) -> frozenset[str]:
-    """The fields of a Spec, or of a Record in it, that enter no key: those that earlier releases did not have, with their
-    default value."""
+    """The fields of a Spec, or a Record in it, that enter no key: those that earlier releases did not have, at their
+    default."""
     fields = type(spec).model_fields
     return frozenset(name for name in spec.added_later if getattr(spec, name) == _default(fields[name]))
 
