@@ -14,7 +14,7 @@ from rushes.generate.clips import PipelineGenerator, decode_chunk, generate_chun
 from rushes.generate.source import Source, source_of
 from rushes.generate.takes import How, Take, copied, once, takes
 from rushes.recipe.recipe import as_draft
-from rushes.records import Clip, Prompt
+from rushes.records import Clip, Prompt, SamplerSettings
 from rushes.roles import Failed
 from rushes.store.advance import Do, Work, advance
 
@@ -108,6 +108,21 @@ def draft_clips(context: Context, model: Model, prompts: Sequence[Prompt]) -> li
     work = takes(prompts, draft.generate.num_takes, how)
     with _alone(context, source):
         return _apart(context, source, work, how, DRAFT_CLIPS, latents=False)
+
+
+def tuning_clips(context: Context, prompts: Sequence[Prompt], sampler: SamplerSettings, name: str) -> list[Clip]:
+    """One clip of each prompt, as the clips to train on are generated but with another sampler, without latents.
+
+    Args:
+        context: the run in progress.
+        prompts: what to generate.
+        sampler: how.
+        name: of the table where clips are kept.
+    """
+    recipe, source = context.recipe, source_of(context, context.base)
+    how = How(source.model.name, sampler, recipe.shape, recipe.generate.stored_as, made_by=source.made_by)
+    with _alone(context, source):
+        return _apart(context, source, takes(prompts, 1, how), how, name, latents=False)
 
 
 def watch_clips(context: Context, model: Model, work: Sequence[Work[Take]]) -> list[Clip]:
