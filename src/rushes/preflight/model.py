@@ -108,5 +108,7 @@ def check_text_length(recipe: Recipe) -> Iterator[Finding]:
                 "the model takes another text length",
                 expected=f"{length}, as its transformer was trained",
                 got=repr(base.max_tokens),
-                next_step=f"--set {where}.max_tokens={length}",
+                next_step=f"--set base.max_tokens={length}"
+                if where == "base"
+                else f"--set generate.model.max_tokens={length}",
             )
