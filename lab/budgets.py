@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Final, Literal
 
-from rushes.plan.counts import calls_per_clip
+from rushes.plan.calls import calls_per_clip
 from rushes.plugins import num_compared, objective_needs
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import in_steps, num_own_rows

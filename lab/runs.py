@@ -16,7 +16,7 @@ from rushes.context import Context
 from rushes.execute.progress import OnProgress
 from rushes.measure.pairs import DIVERSITY, clusters_of
 from rushes.pipeline import improve
-from rushes.plan.counts import calls_per_clip
+from rushes.plan.calls import calls_per_clip
 from rushes.plan.measured import prices_of
 from rushes.preflight import check_base
 from rushes.recipe.load import load_recipe

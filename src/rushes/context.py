@@ -54,6 +54,9 @@ class Context:
         shapes = [each.shape for each in (recipe, as_draft(recipe))]
         self.models = Models(recipe.base, recipe.runtime, shapes, run.blobs, run.log)
         """The base model with the weights that a stage requests."""
+        other = recipe.generate.model
+        self.generators = self.models if other is None else Models(other, recipe.runtime, shapes, run.blobs, run.log)
+        """The model that generates clips to train on: the same, or the one that the recipe names for it."""
 
     # ---------------------------------------------------------------- where work runs
 
@@ -112,7 +115,7 @@ class Context:
         """The transformer's inputs in generation besides latents, timestep and text."""
         from rushes.families.family import Conditions
 
-        return Conditions(fps=self.recipe.shape.fps, guidance=self.recipe.generate.sampler.guidance_scale)
+        return Conditions(fps=self.recipe.shape.fps, guidance=self.recipe.own_sampler.guidance_scale)
 
     @property
     def training_conditions(self) -> Conditions:

@@ -46,7 +46,8 @@ KNOWS = {
     " recipe records roles store train",
     "measure": "context display errors execute families feedback findings generate judge plan plugins recipe records"
     " roles statistics store",
-    "diagnose": "context errors judge measure prompts recipe records statistics",
+    "diagnose": "context errors execute families feedback generate judge measure plugins prompts recipe records"
+    " statistics store",
     "watch": "context errors families feedback generate judge measure plugins recipe records statistics store train",
     "audit": "display errors execute feedback judge known_keys plain plugins prompts recipe records roles statistics"
     " store",
@@ -59,8 +60,8 @@ KNOWS = {
     "doctor": "plugins",
     "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store train"
     " watch weights",
-    "cli": "audit doctor errors execute export families findings pipeline plain plan plugins preflight prompts recipe"
-    " records report sample statistics store train view vote watch",
+    "cli": "audit diagnose doctor errors execute export families findings pipeline plain plan plugins preflight"
+    " prompts recipe records report sample statistics store train view vote watch",
     "__main__": "cli",
 }
 """Who may know whom, from the bottom up: a part imports what stands here and nothing else, inside functions too. A part

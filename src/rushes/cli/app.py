@@ -276,6 +276,27 @@ def plan(
 
 
 @app.command()
+def tune_sampler(
+    recipe: RecipeArgument,
+    home: HomeOption = None,
+    set_: SetOption = None,
+    try_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--try",
+            metavar="SETTINGS",
+            help="Changes of generate.sampler to compare with it: {num_steps: 8}; repeatable. Default: a usual choice.",
+        ),
+    ] = None,
+    num_prompts: Annotated[int, typer.Option("--prompts", min=2, help="How many probe prompts, about.")] = 12,
+) -> None:
+    """Compare sampler settings: the judge's score against seconds a clip. Run it again to resume, or to add some."""
+    from rushes.cli.samplers import show_samplers
+
+    show_samplers(recipe, home, set_ or [], try_, num_prompts)
+
+
+@app.command()
 def doctor(
     as_json: JsonOption = False,
     home: Annotated[Path, typer.Option("--home", help="Folder that runs are written to.")] = Path("runs"),

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from rushes.recipe.recipe import Recipe
 
 
-def show_gpu_plan(recipe: Recipe, names: Sequence[str], *, as_json: bool) -> None:
+def show_gpu_plan(recipe: Recipe, names: Sequence[str], *, as_json: bool) -> Recipe:
     """Print what a recipe needs on each GPU, within its budget if it has one.
 
     Args:
         recipe: its base must be one of the known real models.
         names: GPUs; empty for the usual ones.
         as_json: print JSON for programs.
+
+    Returns:
+        The recipe within its budget.
 
     Raises:
         RecipeError: the model or a GPU is unknown, or the budget is too small.
@@ -37,13 +40,16 @@ def show_gpu_plan(recipe: Recipe, names: Sequence[str], *, as_json: bool) -> Non
     plans = {gpu.name: plan_on(fitted.recipe, model, gpu) for gpu in gpus}
     if as_json:
         show_json({name: [stage.as_json() for stage in plan] for name, plan in plans.items()})
-        return
+        return fitted.recipe
     show_trades(fitted)
     _show(fitted.recipe, model, gpus, plans)
+    return fitted.recipe
 
 
 def show_trades(fitted: Fitted) -> None:
-    """Print what a budget changed; nothing if there is no budget."""
+    """Print what a budget changed, what each change saves, and what gain remains visible; nothing without a budget."""
+    from rushes.plan.detectable import points
+
     budget = fitted.recipe.budget
     if budget.gpu_hours is None:
         return
@@ -51,8 +57,19 @@ def show_trades(fitted: Fitted) -> None:
         f"budget: {budget.gpu_hours:g} GPU-hours on one {budget.gpu}; "
         f"estimated {fitted.hours_before:.1f} as written, {fitted.hours:.1f} now"
     )
-    for trade in fitted.trades:
-        print(f"  {trade.setting}={trade.after} instead of {trade.before}")
+    if not fitted.trades:
+        return
+    rows = [
+        (each.setting, each.before, each.after, f"{each.hours:.1f}", "none" if each.gain is None else points(each.gain))
+        for each in fitted.trades
+    ]
+    right = [Column("saves h", "right"), Column("smallest gain", "right")]
+    show_table([Column("setting"), Column("as written"), Column("now"), *right], rows)
+    print(
+        "Each line saves its hours after those above it. Smallest gain: points in the mean of the focus that remain "
+        "visible."
+    )
+    print("Hours are by arithmetic and were never measured on a GPU; what a choice costs in quality is not known.")
 
 
 def _show(recipe: Recipe, model: RealModel, gpus: Sequence[Gpu], plans: dict[str, tuple[StagePlan, ...]]) -> None:

@@ -56,7 +56,7 @@ def show_plan(recipe_name: str, overrides: Sequence[str], ways: Ways, *, as_json
     if earlier is None:
         from rushes.cli.gpu_plan import show_gpu_plan
 
-        show_gpu_plan(recipe, ways.gpus, as_json=as_json)
+        recipe = show_gpu_plan(recipe, ways.gpus, as_json=as_json)
     else:
         prices = earlier.prices if trial is None else earlier.prices.or_else(_tried(trial, recipe))
         _show_here(recipe, replace(earlier, prices=prices), as_json=as_json)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from rushes.families.folder import FamilyName
 from rushes.recipe.base import ShapeSpec
 from rushes.records import SamplerSettings
+from rushes.records.caches import PyramidCache, SeaCache
 
 EULER: Final = "FlowMatchEulerDiscreteScheduler"
 SCHEDULERS: Final[Mapping[FamilyName, tuple[str, ...]]] = {
@@ -92,6 +93,12 @@ def refused_settings(family: FamilyName, sampler: SamplerSettings) -> Iterator[R
     if family == "hunyuan" and sampler.negative_prompt:
         why = "it is guidance-distilled and has no unconditional branch"
         yield Refused("negative_prompt", "''", sampler.negative_prompt, why)
+    cache = sampler.cache
+    if isinstance(cache, SeaCache) and family != "wan":
+        yield Refused("cache", "null", cache.kind, "diffusers' SeaCache reads the latents of Wan alone")
+    if isinstance(cache, PyramidCache) and family == "wan" and sampler.guidance_scale > 1:
+        why = "Wan is called once with and once without the prompt, and this cache would mix the two"
+        yield Refused("cache", "null", cache.kind, why)
 
 
 def read_grid(folder: Path, family: FamilyName) -> Grid | None:

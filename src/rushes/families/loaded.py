@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rushes.errors import RecipeError
 from rushes.families.attention import attention_for_sampling
+from rushes.families.cache import cached, samples_one_by_one
 from rushes.families.defaults import in_words
 from rushes.families.experts import PARTS, Expert, PartName, named, of_part, transformers_of
 from rushes.families.folder import FamilyName
@@ -223,7 +224,11 @@ class LoadedPipeline:
             shape: of the clips.
             inputs: initial noise, text, and the other inputs of this family's pipeline.
         """
-        with attention_for_sampling(), self.autocast(sampler.precision):
+        num = len(next(value for value in inputs.values() if isinstance(value, Tensor)))
+        if samples_one_by_one(sampler) and num > 1:
+            rows = ({name: _row(value, row) for name, value in inputs.items()} for row in range(num))
+            return torch.cat([self.run_pipeline(sampler, shape, **each) for each in rows])
+        with attention_for_sampling(), self.autocast(sampler.precision), cached(self.pipeline, sampler):
             latents: Tensor = self.pipeline(output_type="latent", **self.call_settings(sampler, shape), **inputs).frames
         return latents.float()
 
@@ -263,6 +268,11 @@ class LoadedPipeline:
     def pixels(self, frames: Sequence[Frames]) -> Tensor:
         """From uint8 frames (T, H, W, 3) per clip to an autoencoder's input: (N, 3, T, H, W) in [-1, 1]."""
         return torch.from_numpy(np.stack(frames)).to(self.device).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+
+
+def _row(value: Any, row: int) -> Any:
+    """One clip's part of a pipeline's input: of a tensor, or of a list of generators."""
+    return value[row : row + 1] if isinstance(value, (Tensor, list)) else value
 
 
 def _num_bytes(states: TextStates) -> int:

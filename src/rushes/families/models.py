@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rushes.families.added import Added, add_lora
 from rushes.families.folder import fingerprint_of
 from rushes.families.weights import blend
 from rushes.recipe.base import BaseModelSpec, ShapeSpec
@@ -37,6 +39,8 @@ class Model:
     """A file outside the run with the weights, or with a low-rank adapter; None where `weights` has them."""
     weights_2: BlobRef | None = None
     """Those of the second of two transformers, if both were tuned."""
+    added: Added | None = None
+    """A LoRA file whose change is added to these weights; its content is part of the name."""
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Model:
@@ -135,6 +139,22 @@ class Models:
             family.drop_text_encoder()
         _ = self._base_weights  # copied before anything overwrites them
         if self._loaded != model.name:
+            self._loaded = None  # where adding fails, the weights are neither
             family.load_weights(self.weights(model))
+            if model.added is not None:
+                add_lora(family, model.added)
             self._loaded = model.name
         return family
+
+    def release(self) -> None:
+        """Free the memory of what is loaded; it is loaded again on use."""
+        if "family" not in vars(self):
+            return
+        vars(self).pop("_base_weights", None)
+        device = vars(self).pop("family").device
+        self._loaded = None
+        gc.collect()
+        if device.type == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,11 +53,32 @@ def hash_model(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in found:
         if path.is_file() and path.suffix not in _NOT_LOADED:
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{_hash_of(path)}\n".encode())
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{hash_file(path)}\n".encode())
     return digest.hexdigest()
 
 
-def _hash_of(path: Path) -> str:
+def hash_autoencoder(folder: Path) -> str:
+    """sha256 over what an autoencoder computes: its config without notes on its origin, and its weights.
+
+    Args:
+        folder: of the pipeline.
+
+    Returns:
+        64 hex digits; equal for pipelines whose latents mean the same.
+
+    Raises:
+        OSError, ValueError: it has no autoencoder, or its config cannot be read.
+    """
+    config = json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))
+    known = {name: value for name, value in config.items() if not name.startswith("_")}
+    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
+    for path in sorted((folder / "vae").glob("*.safetensors")):
+        digest.update(f"{hash_file(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """sha256 of a file: 64 hex digits; that of a large one is kept in the user's cache, see `hash_model`."""
     stat = path.stat()
     if stat.st_size < _REMEMBERED_FROM:
         return sha256_of_file(path)

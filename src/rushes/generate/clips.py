@@ -104,7 +104,7 @@ def _request(take: Take, how: How) -> ClipRequest:
 
 def _clip(work: Work[Take], made: GeneratedClip, blobs: Blobs, how: How, *, latents: bool) -> Clip:
     """The record of a generated clip, after its files are stored."""
-    shape, kept = how.shape, made.latents_CTHW if latents else None
+    shape, kept = how.shape, made.latents_CTHW if latents and how.keep_latents else None
     frames = made.frames_THWC
     return Clip(
         key=work.key,
@@ -115,6 +115,7 @@ def _clip(work: Work[Take], made: GeneratedClip, blobs: Blobs, how: How, *, late
         model=how.model,
         origin="model",
         sampler=how.sampler,
+        made_by=how.made_by,
         height_px=shape.height_px,
         width_px=shape.width_px,
         num_frames=shape.num_frames,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -11,9 +12,10 @@ from rushes.execute.local import Lazily
 from rushes.families.models import Model, Models
 from rushes.families.texts import as_negative
 from rushes.generate.clips import PipelineGenerator, decode_chunk, generate_chunk
+from rushes.generate.source import Source, source_of
 from rushes.generate.takes import How, Take, copied, once, takes
 from rushes.recipe.recipe import as_draft
-from rushes.records import Clip, Prompt
+from rushes.records import Clip, Prompt, SamplerSettings
 from rushes.roles import Failed
 from rushes.store.advance import Do, Work, advance
 
@@ -26,12 +28,21 @@ COPIED_AT_ONCE = 256
 
 
 def generate(context: Context, model: Model, prompts: Sequence[Prompt]) -> list[Clip]:
-    """The takes of a round's prompts, with latents for training, by the frozen model of the round."""
-    spec = context.recipe.generate
-    how = How(model.name, spec.sampler, context.recipe.shape, spec.stored_as, spec.decode)
-    if spec.decode:
-        _decode_kept(context, model, prompts, how)
-    return clips_of(context, model, prompts, spec.num_takes, how)
+    """The takes of a round's prompts, with latents for training, by the frozen model of the round or another one."""
+    spec, source = context.recipe.generate, source_of(context, model)
+    how = How(
+        source.model.name,
+        spec.sampler,
+        context.recipe.shape,
+        spec.stored_as,
+        spec.decode,
+        source.is_trained_on,
+        source.made_by,
+    )
+    with _alone(context, source):
+        if spec.decode:
+            _decode_kept(context, source, prompts, how)
+        return clips_of(context, source.model, prompts, spec.num_takes, how, source.models)
 
 
 def evaluation_how(context: Context, model: Model) -> How:
@@ -40,12 +51,42 @@ def evaluation_how(context: Context, model: Model) -> How:
     return How(model.name, recipe.measure.sampler, recipe.shape, recipe.generate.stored_as)
 
 
-def clips_of(context: Context, model: Model, prompts: Sequence[Prompt], num_takes: int, how: How) -> list[Clip]:
-    """The takes of prompts, in order: generated if missing, copied if they share an output."""
+@contextmanager
+def _alone(context: Context, source: Source) -> Iterator[None]:
+    """Another model than the tuned one is loaded without that beside it, and is freed afterwards."""
+    if source.models is context.models:
+        yield
+        return
+    context.models.release()
+    try:
+        yield
+    finally:
+        source.models.release()
+
+
+def clips_of(
+    context: Context,
+    model: Model,
+    prompts: Sequence[Prompt],
+    num_takes: int,
+    how: How,
+    models: Models | None = None,
+) -> list[Clip]:
+    """The takes of prompts, in order: generated if missing, copied if they share an output.
+
+    Args:
+        context: the run in progress.
+        model: the weights that generate.
+        prompts: what to generate.
+        num_takes: of each prompt.
+        how: everything else that decides a clip.
+        models: what the weights belong to; None for the model that is tuned.
+    """
     run, work = context.run, takes(prompts, num_takes, how)
     missing = set(run.clips.missing([piece.key for piece in work]))
     first, again = once(work, context.outputs, {piece.key for piece in work} - missing)
-    do = _by_model(context, model, partial(generate_chunk, blobs=context.blobs, how=how), _texts(first, how))
+    chunk = partial(generate_chunk, blobs=context.blobs, how=how)
+    do = _by_model(models or context.models, model, chunk, _texts(first, how))
     size = context.recipe.runtime.generate_batch
     made = advance(run.clips, first, do, chunk_size=size, place=context.workers)
     _remember(context, made, work)
@@ -63,10 +104,26 @@ def draft_clips(context: Context, model: Model, prompts: Sequence[Prompt]) -> li
     Raises:
         RecipeError: the model cannot make clips of the drafts' shape.
     """
-    draft = as_draft(context.recipe)
-    how = How(model.name, draft.generate.sampler, draft.shape, draft.generate.stored_as)
+    draft, source = as_draft(context.recipe), source_of(context, model)
+    how = How(source.model.name, draft.generate.sampler, draft.shape, draft.generate.stored_as, made_by=source.made_by)
     work = takes(prompts, draft.generate.num_takes, how)
-    return _apart(context, model, work, how, DRAFT_CLIPS, latents=False)
+    with _alone(context, source):
+        return _apart(context, source, work, how, DRAFT_CLIPS, latents=False)
+
+
+def tuning_clips(context: Context, prompts: Sequence[Prompt], sampler: SamplerSettings, name: str) -> list[Clip]:
+    """One clip of each prompt, as the clips to train on are generated but with another sampler, without latents.
+
+    Args:
+        context: the run in progress.
+        prompts: what to generate.
+        sampler: how.
+        name: of the table where clips are kept.
+    """
+    recipe, source = context.recipe, source_of(context, context.base)
+    how = How(source.model.name, sampler, recipe.shape, recipe.generate.stored_as, made_by=source.made_by)
+    with _alone(context, source):
+        return _apart(context, source, takes(prompts, 1, how), how, name, latents=False)
 
 
 def watch_clips(context: Context, model: Model, work: Sequence[Work[Take]]) -> list[Clip]:
@@ -79,20 +136,20 @@ def watch_clips(context: Context, model: Model, work: Sequence[Work[Take]]) -> l
         model: whose clips.
         work: which takes, generated as `evaluation_how` says.
     """
-    return _apart(context, model, work, evaluation_how(context, model), WATCH_CLIPS)
+    return _apart(context, Source(context.models, model), work, evaluation_how(context, model), WATCH_CLIPS)
 
 
 def _apart(
-    context: Context, model: Model, work: Sequence[Work[Take]], how: How, name: str, *, latents: bool = True
+    context: Context, source: Source, work: Sequence[Work[Take]], how: How, name: str, *, latents: bool = True
 ) -> list[Clip]:
     """Takes generated into a table of their own."""
     chunk = partial(generate_chunk, blobs=context.blobs, how=how, latents=latents)
-    do = _by_model(context, model, chunk, _texts(work, how))
+    do = _by_model(source.models, source.model, chunk, _texts(work, how))
     table, size = context.run.table(name, Clip), context.recipe.runtime.generate_batch
     return advance(table, work, do, chunk_size=size, place=context.workers)
 
 
-def _decode_kept(context: Context, model: Model, prompts: Sequence[Prompt], how: How) -> None:
+def _decode_kept(context: Context, source: Source, prompts: Sequence[Prompt], how: How) -> None:
     """Decode takes that an earlier recipe stored as latents only."""
     run, num_takes = context.run, context.recipe.generate.num_takes
     work, undecoded = takes(prompts, num_takes, how), takes(prompts, num_takes, replace(how, decode=False))
@@ -105,19 +162,19 @@ def _decode_kept(context: Context, model: Model, prompts: Sequence[Prompt], how:
     }
     if found:
         chunk = partial(decode_chunk, undecoded=found, blobs=context.blobs, stored_as=how.stored_as)
-        do, size = _by_model(context, model, chunk, []), context.recipe.runtime.generate_batch
+        do, size = _by_model(source.models, source.model, chunk, []), context.recipe.runtime.generate_batch
         todo = [piece for piece in work if piece.key in found]
         advance(run.clips, todo, do, chunk_size=size, place=context.workers)
 
 
 def _by_model(
-    context: Context,
+    models: Models,
     model: Model,
     chunk: Callable[[PipelineGenerator, Sequence[Work[Take]]], list[Clip | Failed]],
     texts: Sequence[str],
 ) -> Do[Take, Clip]:
     """The call of `advance` for each chunk; the model is loaded for the first chunk, in this process or on a worker."""
-    return Lazily(partial(_generator, context.models, model, texts), chunk)
+    return Lazily(partial(_generator, models, model, texts), chunk)
 
 
 def _generator(models: Models, model: Model, texts: Sequence[str]) -> PipelineGenerator:

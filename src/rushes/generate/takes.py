@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.generate import StoredAs
-from rushes.records import Clip, Prompt, SamplerSettings
+from rushes.records import Clip, MadeBy, Prompt, SamplerSettings
 from rushes.roles import Failed
 from rushes.store.advance import Work
 from rushes.store.identity import WorkKeys, canonical_json, seed_from_key
@@ -27,6 +27,10 @@ class How:
     """How frames are stored. The stored frames are judged, so lossy coding is part of the key."""
     decode: bool = True
     """False for latents only."""
+    keep_latents: bool = True
+    """False for latents that cannot be trained on, because the model has another autoencoder."""
+    made_by: MadeBy | None = None
+    """What records say about the model, where another one is tuned; `model` covers it in keys."""
 
     def key_part(self) -> dict[str, object]:
         """The part of this that enters work keys."""
@@ -35,6 +39,8 @@ class How:
             found["stored_as"] = self.stored_as
         if not self.decode:
             found["decode"] = False
+        if not self.keep_latents:
+            found["keep_latents"] = False
         return found
 
 

@@ -18,8 +18,8 @@ from rushes.errors import RecipeError
 from rushes.families.folder import model_folder
 from rushes.families.model_size import ModelSize, read_model_size
 from rushes.families.recompute import Recompute, is_recomputed
+from rushes.plan.calls import calls_per_clip
 from rushes.plan.chat_models import ChatKind, chat_price
-from rushes.plan.counts import calls_per_clip
 from rushes.plan.gpu_memory import recompute_on
 from rushes.plan.gpus import Gpu
 from rushes.plan.kinds import Kind
@@ -27,7 +27,7 @@ from rushes.plan.models import real_model
 from rushes.plan.prices import Price, Prices
 from rushes.plugins import num_compared
 from rushes.recipe.base import ShapeSpec
-from rushes.recipe.recipe import Recipe, as_draft
+from rushes.recipe.recipe import Recipe, as_draft, as_generating
 from rushes.recipe.train import TrainSpec
 from rushes.records import Record, SamplerSettings
 from rushes.records.base import Text
@@ -180,6 +180,10 @@ class Arithmetic:
     """The same at the shape of its draft takes."""
     size: ModelSize | None
     """Size of the base; None if unknown."""
+    other: UnitFlops | None = None
+    """FLOPs of the model that generates in place of the base; None if the base generates, or if they are unknown."""
+    other_draft: UnitFlops | None = None
+    """The same at the shape of the draft takes."""
 
 
 def arithmetic_of(recipe: Recipe, counted: UnitFlops | None = None) -> Arithmetic:
@@ -194,8 +198,10 @@ def arithmetic_of(recipe: Recipe, counted: UnitFlops | None = None) -> Arithmeti
     """
     model, unit, draft = real_model(recipe), released_units(recipe), released_units(as_draft(recipe))
     answer = None if counted is None else counted.answer
+    other = None if recipe.generate.model is None else as_generating(recipe)
     if model is not None and unit is not None and draft is not None:
-        return Arithmetic(unit.model_copy(update={"answer": answer}), draft, model.size)
+        others = (None, None) if other is None else (released_units(other), released_units(as_draft(other)))
+        return Arithmetic(unit.model_copy(update={"answer": answer}), draft, model.size, *others)
     if counted is None:
         raise RecipeError(
             "the arithmetic of this model is unknown",
@@ -206,7 +212,20 @@ def arithmetic_of(recipe: Recipe, counted: UnitFlops | None = None) -> Arithmeti
     share = as_draft(recipe).shape.num_pixels / recipe.shape.num_pixels
     smaller = {name: round(share * getattr(counted, name)) for name in ("attention", "linear", "decode", "encode")}
     size = read_model_size(Path(model_folder(recipe.base.model)))
-    return Arithmetic(counted, counted.model_copy(update=smaller), size)
+    drafted = counted.model_copy(update=smaller)
+    if other is None:
+        return Arithmetic(counted, drafted, size)
+    larger = None if size is None else read_model_size(Path(model_folder(other.base.model)))
+    times = None if size is None or larger is None else larger.num_transformer / size.num_transformer
+    return Arithmetic(counted, drafted, size, _times(counted, times), _times(drafted, times))
+
+
+def _times(unit: UnitFlops, factor: float | None) -> UnitFlops | None:
+    """The units of a model whose transformer is that much larger, roughly; None if that is unknown."""
+    if factor is None:
+        return None
+    names = ("attention", "linear")
+    return unit.model_copy(update={name: round(factor * getattr(unit, name)) for name in names})
 
 
 def prices_on(recipe: Recipe, arithmetic: Arithmetic, gpu: Gpu) -> Prices:
@@ -216,15 +235,18 @@ def prices_on(recipe: Recipe, arithmetic: Arithmetic, gpu: Gpu) -> Prices:
         RecipeError: the writer, the judge or the measurer is a plug-in that cannot be used.
     """
     unit, source = arithmetic.unit, f"arithmetic on one {gpu.name}"
-    calls = calls_per_clip(as_draft(recipe).generate.sampler, recipe.base)
-    draft = calls * arithmetic.draft.attention, calls * arithmetic.draft.linear + arithmetic.draft.decode
+    calls = calls_per_clip(as_draft(recipe).generate.sampler, as_generating(recipe).base)
+    drafting = arithmetic.draft if recipe.generate.model is None else arithmetic.other_draft
     flops: dict[Kind, tuple[float, float]] = {
         "clip_calls": (unit.attention, unit.linear),
         "decodes": (0, unit.decode),
-        "draft_clips": draft,
         "train_clips": step_flops(unit, recipe.train, _recomputed(recipe, arithmetic.size, gpu), recipe.num_rounds),
         "encodes": (0, unit.encode),
     }
+    if drafting is not None:
+        flops["draft_clips"] = calls * drafting.attention, calls * drafting.linear + drafting.decode
+    if arithmetic.other is not None:
+        flops["other_calls"] = arithmetic.other.attention, arithmetic.other.linear
     if unit.answer is not None:
         flops["answers"] = (0, unit.answer)
     prices = {kind: Price(gpu.seconds(*each), source) for kind, each in flops.items()}

@@ -1,11 +1,13 @@
 """Reduces a recipe until everything, data and judging included, fits into a number of GPU-hours: a pure function.
 
-The final comparison and the probes shrink first, then the data, then length and steps of drafts and clips, then
-everything to the smallest useful size. The remaining budget is spent on prompts. Training keeps its number of epochs.
+Better choices come before smaller ones: generation in few steps, a cache in the comparison; then the comparison and the
+probes shrink, then the data, then length and steps of drafts and clips, then everything to the smallest useful size.
+The remaining budget is spent on prompts. Training keeps its number of epochs.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,30 +17,43 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from rushes.errors import RecipeError
+from rushes.plan.counts import num_focused
+from rushes.plan.detectable import detectable
 from rushes.plan.gpus import find_gpu
 from rushes.plan.models import RealModel, known_model
 from rushes.plan.plan import hours_on
+from rushes.recipe.dimensions import probed
+from rushes.recipe.generate import GenerateLoraSpec
 from rushes.recipe.recipe import Recipe
+from rushes.records.caches import TaylorSeerCache
 
 Change = Callable[[Recipe], Recipe]
 
 _SHOWN: Final = (
-    "shape.num_frames",
+    "generate.lora",
+    "generate.sampler.guidance_scale",
+    "generate.sampler.num_steps",
+    "measure.sampler.cache",
+    "measure.only_focus",
+    "measure.num_takes",
+    "measure.num_diversity_takes",
+    "measure.num_diversity_prompts",
+    "measure.num_extra_focus_prompts",
+    "measure.num_prompts",
     "diagnose.num_prompts",
     "prompts.num_weakness",
     "prompts.num_caption",
     "prompts.real.num_clips",
-    "generate.num_takes",
-    "generate.sampler.num_steps",
     "train.num_steps",
-    "measure.num_prompts",
-    "measure.num_extra_focus_prompts",
-    "measure.num_takes",
-    "measure.num_diversity_prompts",
-    "measure.num_diversity_takes",
     "measure.sampler.num_steps",
+    "generate.num_takes",
+    "shape.num_frames",
 )
-"""Settings that may be reduced."""
+"""Settings that may be changed, in the order in which they are shown."""
+FOCUS_PROMPTS: Final = 40
+"""Prompts in the focus that the comparison keeps as long as there is anything else to give up."""
+_MANY_STEPS: Final = 20
+"""From this number of steps on a cache is worth it."""
 _DRAFT: Final = ("num_frames", "num_steps", "num_takes")
 """Those of `generate.draft`, if a recipe uses drafts."""
 
@@ -49,8 +64,14 @@ class Trade:
 
     setting: str
     """Its name in a recipe, as in `--set`."""
-    before: int
-    after: int
+    before: str
+    """Its value as `--set` takes it."""
+    after: str
+    hours: float
+    """GPU-hours that it saves after those before it."""
+    gain: float | None
+    """Smallest gain in the mean of the focus that the recipe can see with it and those before it, 0 to 1; None if no
+    gain could be seen."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +114,7 @@ def fit(recipe: Recipe) -> Fitted:
             "smaller model or shape",
         )
     fitted = _filled(recipe, fitted, lambda of: hours(of) <= limit)
-    return Fitted(fitted, _trades(recipe, fitted), hours(recipe), hours(fitted))
+    return Fitted(fitted, _trades(recipe, fitted, hours), hours(recipe), hours(fitted))
 
 
 # ---------------------------------------------------------------------------------------------- what may be given up
@@ -101,13 +122,18 @@ def fit(recipe: Recipe) -> Fitted:
 
 def _changes(model: RealModel) -> Iterator[Change]:
     """Changes, from the least to the most harmful."""
+    yield _few_steps
+    yield _cached
     for _ in range(6):
         yield _halve("measure.num_takes", 1)
         yield _halve("measure.num_diversity_takes", 4)
         yield _halve("measure.num_diversity_prompts", 2)
         yield _halve("measure.num_extra_focus_prompts", 0)
-        yield _halve("measure.num_prompts", 8)
         yield _halve("diagnose.num_prompts", 4)
+    yield _only_focus
+    yield _fewer_compared
+    for _ in range(7):
+        yield _halve("diagnose.num_prompts", 2)
         yield _data(least=96)
     yield _draft(model, num_frames=33, num_steps=20, num_takes=2)
     for num_frames in (121, 97, 81, 65, 49):
@@ -124,6 +150,41 @@ def _changes(model: RealModel) -> Iterator[Change]:
     yield _halve("generate.num_takes", 2)
     yield _frames(model, 17)
     yield _steps(20)
+
+
+def _few_steps(recipe: Recipe) -> Recipe:
+    """Clips to train on from a distilled LoRA, if the budget names one: few steps, no guidance."""
+    few, generate = recipe.budget.few_step, recipe.generate
+    if few is None or generate.is_by_another or generate.sampler.num_steps <= few.num_steps:
+        return recipe
+    sampler = generate.sampler.model_copy(update={"num_steps": few.num_steps, "guidance_scale": 1.0, "cache": None})
+    lora = GenerateLoraSpec(model=few.model, file=few.file)
+    changed = recipe.model_copy(update={"generate": generate.model_copy(update={"lora": lora, "sampler": sampler})})
+    return _shorter_drafts(changed, num_steps=few.num_steps)
+
+
+def _cached(recipe: Recipe) -> Recipe:
+    """Layers computed in every third step of the comparison, for both models alike, where it has many."""
+    sampler = recipe.measure.sampler
+    if sampler.cache is not None or sampler.num_steps < _MANY_STEPS:
+        return recipe
+    measure = recipe.measure.model_copy(update={"sampler": sampler.model_copy(update={"cache": TaylorSeerCache()})})
+    return recipe.model_copy(update={"measure": measure})
+
+
+def _only_focus(recipe: Recipe) -> Recipe:
+    """Only the focus is compared; the other dimensions are not measured."""
+    return recipe.model_copy(update={"measure": recipe.measure.model_copy(update={"only_focus": True})})
+
+
+def _fewer_compared(recipe: Recipe) -> Recipe:
+    """No more prompts in the focus than `FOCUS_PROMPTS` needs."""
+    return _set(recipe, "measure.num_prompts", min(recipe.measure.num_prompts, _enough(recipe)))
+
+
+def _enough(recipe: Recipe) -> int:
+    """Prompts of each dimension that make `FOCUS_PROMPTS` in the focus."""
+    return math.ceil(FOCUS_PROMPTS / max(1, num_focused(recipe, len(probed(recipe.diagnose)))))
 
 
 def _halve(setting: str, least: int) -> Change:
@@ -219,30 +280,52 @@ def _num_own(recipe: Recipe) -> int:
     return (recipe.prompts.num_weakness + recipe.prompts.num_caption) * recipe.generate.num_takes
 
 
-def _trades(before: Recipe, after: Recipe) -> tuple[Trade, ...]:
-    values = [(setting, _get(before, setting), _get(after, setting)) for setting in _SHOWN]
+def _trades(before: Recipe, after: Recipe, hours: Callable[[Recipe], float]) -> tuple[Trade, ...]:
+    """The differences, with what each saves, taken one after the other in the order of `_SHOWN`."""
+    found, so_far, spent = [], before, hours(before)
+    for setting in _SHOWN:
+        old, new = _get(before, setting), _get(after, setting)
+        if old != new:
+            so_far = _set(so_far, setting, new)
+            found.append(_trade(setting, (_text(old), _text(new)), spent - hours(so_far), so_far))
+            spent = hours(so_far)
     first, last = before.generate.draft, after.generate.draft
-    if first is not None and last is not None:
+    if first is not None and last is not None and first != last:
         usual = {"num_frames": before.shape.num_frames, "num_steps": before.generate.sampler.num_steps}
-        pairs = [(name, getattr(first, name) or usual[name], getattr(last, name)) for name in _DRAFT]
-        # If a draft is as long as a full take, it has no separate setting that could be reduced.
-        values += [(f"generate.draft.{name}", old, new) for name, old, new in pairs if new is not None]
-    return tuple(Trade(*each) for each in values if each[1] != each[2])
+        for name in _DRAFT:
+            old, new = getattr(first, name) or usual.get(name), getattr(last, name)
+            # If a draft is as long as a full take, it has no separate setting that could be reduced.
+            if new is not None and new != old:
+                so_far = _set(so_far, f"generate.draft.{name}", new)
+                found.append(_trade(f"generate.draft.{name}", (str(old), str(new)), spent - hours(so_far), so_far))
+                spent = hours(so_far)
+    return tuple(found)
 
 
-def _get(recipe: Recipe, setting: str) -> int:
+def _trade(setting: str, values: tuple[str, str], hours: float, recipe: Recipe) -> Trade:
+    rows = detectable(recipe)
+    return Trade(setting, *values, hours, rows[0].gain if rows else None)
+
+
+def _text(value: object) -> str:
+    """A value as `--set` takes it."""
+    plain = value.model_dump(mode="json", exclude_none=True) if isinstance(value, BaseModel) else value
+    return json.dumps(plain)
+
+
+def _get(recipe: Recipe, setting: str) -> Any:
     value: Any = recipe
     for name in setting.split("."):
         value = getattr(value, name)
-    return int(value)
+    return value
 
 
-def _set(recipe: Recipe, setting: str, value: int) -> Recipe:
+def _set(recipe: Recipe, setting: str, value: Any) -> Recipe:
     changed: Recipe = _changed(recipe, setting.split("."), value)
     return changed
 
 
-def _changed(model: Any, names: list[str], value: int) -> Any:
+def _changed(model: Any, names: list[str], value: Any) -> Any:
     holder: BaseModel = model
     if len(names) > 1:
         return holder.model_copy(update={names[0]: _changed(getattr(holder, names[0]), names[1:], value)})

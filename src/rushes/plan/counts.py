@@ -6,20 +6,18 @@ What a unit costs is in `prices`. Totals that become exact during a run are in `
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from rushes.families.defaults import calls_per_step
-from rushes.families.folder import known_family
+from rushes.plan.calls import calls_done, calls_per_clip
 from rushes.plan.judged import QUESTIONS_PER_PROMPT, Replies, about_replies
 from rushes.plan.kinds import Kind, ReplyKind, StageWork
-from rushes.plan.models import REAL_MODELS, num_tuned_experts
-from rushes.plan.stored import num_drafted, sampler_uses
+from rushes.plan.models import num_tuned_experts
+from rushes.plan.stored import num_drafted
 from rushes.plugins import objective_needs
-from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.dimensions import known, probed
 from rushes.recipe.prompts import CLIPS_PER_REAL_CLIP, DRAFTS_PER_EVALUATION_PROMPT
-from rushes.recipe.recipe import Recipe, as_draft
+from rushes.recipe.recipe import Recipe, as_generating
 from rushes.recipe.train import in_steps, num_own_rows
 from rushes.records import (
     Answer,
@@ -28,12 +26,10 @@ from rushes.records import (
     Measurement,
     Rating,
     Sample,
-    SamplerSettings,
     Vote,
     WatchPoint,
 )
 from rushes.store.run import Run
-from rushes.store.table import Table
 
 _NUM_SPLITS: Final = 3
 """Splits of the held-out prompts: development, test, seen. All are written, so that none is trained on."""
@@ -89,28 +85,6 @@ def num_focused(recipe: Recipe, num_dimensions: int) -> int:
     """
     most = num_dimensions if recipe.prompts.only_real else recipe.diagnose.num_focus
     return len(recipe.diagnose.focus) or min(num_dimensions, most)
-
-
-def calls_per_clip(sampler: SamplerSettings, base: BaseModelSpec) -> int:
-    """Transformer calls for one clip: one per step, two with classifier-free guidance.
-
-    Args:
-        sampler: how the clip is sampled.
-        base: the model; an unknown family is assumed to be of the usual kind.
-    """
-    return sampler.num_steps * calls_per_step(_family(base), sampler.guidance_scale)
-
-
-def calls_per_draft(recipe: Recipe) -> float:
-    """Cost of a draft clip in transformer calls of a full-length clip, by its share of the pixels."""
-    draft = as_draft(recipe)
-    share = draft.shape.num_pixels / recipe.shape.num_pixels
-    return share * calls_per_clip(draft.generate.sampler, recipe.base)
-
-
-def _family(base: BaseModelSpec) -> str | None:
-    model = REAL_MODELS.get(base.model)
-    return known_family(base) if model is None else model.family
 
 
 def _diagnose(recipe: Recipe, num_dimensions: int, num_groups: int) -> StageWork:
@@ -182,8 +156,9 @@ def _per_round(recipe: Recipe) -> tuple[StageWork, StageWork, StageWork]:
         num_prompts * recipe.generate.decode, _aimed(recipe), recipe.judge, recipe.generate.num_takes
     )
     num_steps = rounds * num_tuned_experts(recipe) * _steps_per_round(recipe)
-    calls = calls_per_clip(recipe.generate.sampler, recipe.base)
-    units: dict[Kind, float] = {"clip_calls": num_clips * calls, "decodes": num_clips * recipe.generate.decode}
+    calls = calls_per_clip(recipe.generate.sampler, as_generating(recipe).base)
+    kind: Kind = "clip_calls" if recipe.generate.model is None else "other_calls"
+    units: dict[Kind, float] = {kind: num_clips * calls, "decodes": num_clips * recipe.generate.decode}
     generate = StageWork("generate", "clips at most", num_clips, units, {"clips": num_clips})
     replies = replies if replies.nums else Replies({"answers": 0})
     said = f"{' and '.join(replies.nums)}, about"
@@ -337,7 +312,7 @@ def units_done(run: Run, recipe: Recipe) -> dict[str, dict[Kind, float]]:
     samples = (each for n in range(recipe.num_rounds) for each in run.each_derived(f"samples-{n}", Sample))
     found: dict[str, dict[Kind, float]] = {
         "prompts": {"drafts": num_drafted(run.prompts, given)},
-        "clips": _clips_done(run.clips, recipe.base),
+        "clips": calls_done(run.clips, recipe),
         **_replies_done(run, ""),
         "measurements": {"measurements": run.measurements.num_records()},
         "checkpoints": {
@@ -352,17 +327,10 @@ def units_done(run: Run, recipe: Recipe) -> dict[str, dict[Kind, float]]:
     if recipe.watch is None:
         return found
     return found | {
-        "watch_clips": _clips_done(run.table("watch_clips", Clip), recipe.base),
+        "watch_clips": calls_done(run.table("watch_clips", Clip), recipe),
         **_replies_done(run, "watch_"),
         "watch_measurements": {"measurements": run.table("watch_measurements", Measurement).num_records()},
     }
-
-
-def _clips_done(clips: Table[Clip], base: BaseModelSpec) -> dict[Kind, float]:
-    """Transformer calls and decodings of generated clips; real ones took none."""
-    uses = sampler_uses(clips)
-    calls = sum(num * calls_per_clip(sampler, base) for sampler, (num, _) in uses.items())
-    return {"clip_calls": calls, "decodes": sum(num_decoded for _, num_decoded in uses.values())}
 
 
 def _replies_done(run: Run, prefix: str) -> dict[str, dict[Kind, float]]:
@@ -397,8 +365,3 @@ def steps_of_trainings(run: Run) -> list[int]:
             others |= dict.fromkeys(each.parts or (each.unmerged or each.key,), each.step)
     num = 1 + any(each.parts for each in kept)  # two experts are trained up to every look
     return [*(step for step in last.values() for _ in range(num)), *others.values()]
-
-
-def sampler_calls(clips: Iterable[Clip], base: BaseModelSpec) -> int:
-    """Transformer calls that the generated clips have taken; real clips took none."""
-    return sum(calls_per_clip(clip.sampler, base) for clip in clips if clip.sampler is not None)

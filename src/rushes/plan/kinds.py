@@ -8,10 +8,14 @@ from typing import Literal
 
 ReplyKind = Literal["answers", "ratings", "votes"]
 """Kinds of records of what a judge says; the tables of a run that hold them have the same names."""
-Kind = Literal["drafts", "clip_calls", "decodes", "draft_clips", "measurements", "train_clips", "encodes"] | ReplyKind
+Kind = (
+    Literal["drafts", "clip_calls", "other_calls", "decodes", "draft_clips", "measurements", "train_clips", "encodes"]
+    | ReplyKind
+)
 """Kinds of work, each with its own price: drafts written; transformer calls for one clip while sampling (guidance needs
-two per step); clips decoded; draft clips sampled and decoded; clips (or groups) measured; clips in a batch of one
-optimiser step; clips encoded for training; questions answered, values on scales and preferences given by judges."""
+two per step), and those of another model that generates in place of the tuned one; clips decoded; draft clips sampled
+and decoded; clips (or groups) measured; clips in a batch of one optimiser step; clips encoded for training; questions
+answered, values on scales and preferences given by judges."""
 
 Units = Mapping[Kind, float]
 """An amount of work: units by kind."""

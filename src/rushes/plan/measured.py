@@ -11,11 +11,10 @@ from typing import Any, Final
 import yaml
 
 from rushes.errors import StoreError
-from rushes.plan.counts import calls_per_draft, sampler_calls
+from rushes.plan.calls import calls_per_draft, is_by_other, sampler_calls
 from rushes.plan.kinds import Kind
 from rushes.plan.prices import Price, Prices
-from rushes.recipe.base import BaseModelSpec
-from rushes.recipe.recipe import Recipe
+from rushes.recipe.recipe import Recipe, as_generating
 from rushes.records import Checkpoint, Clip, CostEntry
 from rushes.store.identity import spec_part
 from rushes.store.run import Run
@@ -24,6 +23,7 @@ from rushes.store.sums import read_summed
 _DEPENDS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "drafts": ("prompts.writer",),
     "clip_calls": ("base", "shape", "generate.sampler.precision"),
+    "other_calls": ("generate.model", "shape", "generate.sampler.precision"),
     "answers": ("judge.judge", "judge.by_dimension", "shape"),
     "ratings": ("judge.judge", "judge.by_dimension", "shape"),
     "votes": ("judge.judge", "judge.by_dimension", "shape"),
@@ -35,6 +35,7 @@ _DEPENDS: Final[Mapping[Kind, tuple[str, ...]]] = {
 _TABLE: Final[Mapping[Kind, str]] = {
     "drafts": "prompts",
     "clip_calls": "clips",
+    "other_calls": "clips",
     "answers": "answers",
     "ratings": "ratings",
     "votes": "votes",
@@ -125,9 +126,10 @@ def prices_of(home: Path, recipe: Recipe) -> Prices:
         if _at(old, "runtime.device") != recipe.runtime.device:
             same = []
         done = _done(run) if same else _Done((), (), {})
-        prices = ((kind, _price(done, kind, old, recipe.base)) for kind in same)
+        prices = ((kind, _price(done, kind, old, recipe)) for kind in same)
         found = {kind: Price(price, str(run.home)) for kind, price in prices if price is not None}
-        if recipe.generate.draft is not None and (call := found.get("clip_calls")) is not None:
+        by: Kind = "clip_calls" if recipe.generate.model is None else "other_calls"
+        if recipe.generate.draft is not None and (call := found.get(by)) is not None:
             found["draft_clips"] = Price(calls_per_draft(recipe) * call.seconds, call.source)
         return Prices(
             by_kind=found,
@@ -168,15 +170,23 @@ class _Done:
     """Seconds of training in which its objective decoded clips and asked the judge: counted as that."""
 
 
-def _price(run: _Done, kind: Kind, settings: Mapping[str, Any], base: BaseModelSpec) -> float | None:
+def _price(run: _Done, kind: Kind, settings: Mapping[str, Any], recipe: Recipe) -> float | None:
     """Seconds per unit; for training from its checkpoints, which include all sessions but no set-up."""
+    if kind in ("clip_calls", "other_calls") and any(is_by_other(clip, recipe.base) for clip in run.clips):
+        # The ledger has the clips of both models in one table; each clip has its own time.
+        base = recipe.base if kind == "clip_calls" else as_generating(recipe).base
+        clips = [clip for clip in run.clips if is_by_other(clip, recipe.base) == (kind == "other_calls")]
+        calls = sampler_calls(clips, base)
+        return sum(clip.seconds for clip in clips if clip.sampler is not None) / calls if calls else None
+    if kind == "other_calls":
+        return None
     if kind == "train_clips":
         seconds = max(0.0, sum(one.seconds for one in run.checkpoints) - run.judging_s)
         units = sum(one.step for one in run.checkpoints) * int(_at(settings, "train.batch_size") or 0)
     else:
         booked = run.spent.get(_TABLE[kind], Spent(0.0, 0))
         seconds = booked.seconds
-        units = sampler_calls(run.clips, base) if kind == "clip_calls" else booked.num_items
+        units = sampler_calls(run.clips, recipe.base) if kind == "clip_calls" else booked.num_items
     return seconds / units if units and seconds else None
 
 

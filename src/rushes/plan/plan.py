@@ -20,10 +20,10 @@ from rushes.plan.gpu_memory import gpu_peak_bytes
 from rushes.plan.gpus import Gpu
 from rushes.plan.kinds import Kind, StageWork
 from rushes.plan.memory import peak_bytes
-from rushes.plan.models import TEXT_WIDTH, RealModel, num_tuned_experts
+from rushes.plan.models import TEXT_WIDTH, RealModel, num_tuned_experts, real_model
 from rushes.plan.prices import Prices, cost
 from rushes.recipe.generate import StoredAs
-from rushes.recipe.recipe import Recipe, as_draft
+from rushes.recipe.recipe import Recipe, as_draft, as_generating
 from rushes.store.blobs import MAX_RAW_BYTES
 
 _LATENT_CHANNELS: Final = 16
@@ -76,12 +76,14 @@ def make_plan(recipe: Recipe, prices: Prices) -> tuple[StagePlan, ...]:
         recipe: the planned run, as if nothing was done yet.
         prices: the known prices; a stage with work of unknown price has no time.
     """
-    size = read_model_size(Path(model_folder(recipe.base.model)))
+    sizes = {each.base.model: read_model_size(Path(model_folder(each.base.model))) for each in _loaded(recipe)}
     free = free_main_memory() if recipe.runtime.device == "cpu" else None  # others are asked when a run starts
     rows = []
     for work in work_of(recipe):
         found = cost(work.units, prices)
         source = " and ".join(found.sources) or "nothing to do"
+        loaded = _at_work(recipe, work.stage)
+        size = sizes[loaded.base.model]
         rows.append(
             StagePlan(
                 stage=work.stage,
@@ -90,10 +92,20 @@ def make_plan(recipe: Recipe, prices: Prices) -> tuple[StagePlan, ...]:
                 seconds=None if found.unknown else found.seconds,
                 num_bytes=_disk_bytes(work, recipe, prices.clip_bytes, prices.checkpoint_bytes),
                 source="unknown: no run has done this yet" if found.unknown else source,
-                peak_bytes=None if size is None else peak_bytes(size, recipe, work.stage, free),
+                peak_bytes=None if size is None else peak_bytes(size, loaded, work.stage, free),
             )
         )
     return tuple(rows)
+
+
+def _loaded(recipe: Recipe) -> tuple[Recipe, Recipe]:
+    """The recipe with each model that it loads as its base."""
+    return recipe, as_generating(recipe)
+
+
+def _at_work(recipe: Recipe, stage: str) -> Recipe:
+    """The recipe with the model that works in a stage as its base."""
+    return as_generating(recipe) if stage in ("generate", "draft") else recipe
 
 
 def plan_on(recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[StagePlan, ...]:
@@ -106,7 +118,9 @@ def plan_on(recipe: Recipe, model: RealModel, gpu: Gpu) -> tuple[StagePlan, ...]
     rows = []
     for work in work_of(recipe):
         found = cost(work.units, prices)
-        peak, offload = gpu_peak_bytes(model.size, recipe, work.stage, gpu)
+        loaded = _at_work(recipe, work.stage)
+        at_work = model if loaded is recipe else real_model(loaded)
+        peak, offload = (None, "none") if at_work is None else gpu_peak_bytes(at_work.size, loaded, work.stage, gpu)
         rows.append(
             StagePlan(
                 stage=work.stage,

@@ -8,17 +8,20 @@ from rushes.records import Clip, Prompt, SamplerSettings
 from rushes.store.table import Table
 
 
-def sampler_uses(clips: Table[Clip]) -> dict[SamplerSettings, tuple[int, int]]:
-    """How many clips were generated with each sampler, and how many of them have frames."""
-    found: dict[SamplerSettings, tuple[int, int]] = {}
-    for text, (num, num_decoded) in clips.groups("sampler", present="video").items():
+def sampler_uses(clips: Table[Clip]) -> dict[tuple[SamplerSettings, str | None], tuple[int, int]]:
+    """How many clips were generated with each sampler by each model, and how many of them have frames.
+
+    The model is None for the one that is tuned, else the name of another one, see `records.MadeBy`.
+    """
+    found: dict[tuple[SamplerSettings, str | None], tuple[int, int]] = {}
+    for (text, model), (num, num_decoded) in clips.groups("sampler", "made_by.model", present="video").items():
         if text is not None:
             sampler = SamplerSettings.model_validate_json(text)  # older records write the same one with fewer fields
-            before = found.get(sampler, (0, 0))
-            found[sampler] = (before[0] + num, before[1] + num_decoded)
+            before = found.get((sampler, model), (0, 0))
+            found[sampler, model] = (before[0] + num, before[1] + num_decoded)
     return found
 
 
 def num_drafted(prompts: Table[Prompt], given: Collection[str]) -> int:
     """Prompts that a writer drafted: those of any other origin than these."""
-    return sum(num for origin, (num, _) in prompts.groups("origin").items() if origin not in given)
+    return sum(num for (origin,), (num, _) in prompts.groups("origin").items() if origin not in given)

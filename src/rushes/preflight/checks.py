@@ -11,6 +11,12 @@ from typing import Final
 from rushes.findings import Finding, Unready
 from rushes.preflight.device import check_executor, check_gpus, check_optimizer, check_runtime_device
 from rushes.preflight.folders import check_fixed_prompts, check_pairs, check_real_folder, check_suite
+from rushes.preflight.generating import (
+    check_generating_latents,
+    check_generating_lora,
+    check_generating_model,
+    check_off_policy,
+)
 from rushes.preflight.judges import check_dimensions_of_judges, check_independence, check_scales, check_uses_of_scores
 from rushes.preflight.local_models import check_judge_pixels, check_local_models, check_model_configs
 from rushes.preflight.measured import check_coverage, check_measurement, check_questions, check_training_clips
@@ -39,6 +45,7 @@ OF_RECIPE: Final[tuple[Check, ...]] = (
     check_samplers,
     check_text_length,
     check_experts,
+    check_off_policy,
     check_training_clips,
     check_questions,
     check_coverage,
@@ -58,6 +65,8 @@ OF_MACHINE: Final[tuple[Check, ...]] = (
     check_executor,
     check_packages,
     check_local_models,
+    check_generating_lora,
+    check_generating_latents,
     check_real_folder,
     check_pairs,
     check_fixed_prompts,
@@ -72,6 +81,7 @@ OF_MACHINE: Final[tuple[Check, ...]] = (
 FETCHED: Final[tuple[Check, ...]] = (
     check_base_model,
     check_adapter,
+    check_generating_model,
     check_model_configs,
     check_judge_pixels,
     check_captions,

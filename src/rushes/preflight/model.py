@@ -17,7 +17,7 @@ from rushes.plan.models import real_model
 from rushes.plugins import objective_needs
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.plugin import PluginSpec
-from rushes.recipe.recipe import Recipe, as_draft
+from rushes.recipe.recipe import Recipe, as_draft, as_generating
 from rushes.recipe.train import expert_problem
 
 _SIDES: Final = ("num_frames", "height_px", "width_px")
@@ -42,10 +42,13 @@ def check_base_model(recipe: Recipe) -> Iterator[Finding]:
 
 
 def check_shapes(recipe: Recipe) -> Iterator[Finding]:
-    """The model can make clips of the recipe's shape, and of its drafts'."""
-    grid = _grid(recipe)
-    if grid is None:
-        return
+    """The models can make clips of the recipe's shape, and of its drafts'."""
+    for each in dict.fromkeys((_grid(recipe), _grid(as_generating(recipe)))):
+        if each is not None:
+            yield from _shapes_on(recipe, each)
+
+
+def _shapes_on(recipe: Recipe, grid: Grid) -> Iterator[Finding]:
     yield from _off_grid("shape", recipe.shape, grid)
     draft = recipe.generate.draft
     if draft is not None:
@@ -82,13 +85,15 @@ def _grid(recipe: Recipe) -> Grid | None:
 
 
 def check_samplers(recipe: Recipe) -> Iterator[Finding]:
-    """The family can be sampled with both samplers of the recipe."""
-    model = real_model(recipe)
-    family = known_family(recipe.base) or (None if model is None else model.family)
-    if family is None:
-        return
-    for where, sampler in (("generate.sampler", recipe.generate.sampler), ("measure.sampler", recipe.measure.sampler)):
-        for each in refused_settings(family, sampler):
+    """The families can be sampled with the samplers of the recipe."""
+    wanted = (
+        ("generate.sampler", recipe.generate.sampler, as_generating(recipe)),
+        ("measure.sampler", recipe.measure.sampler, recipe),
+    )
+    for where, sampler, of in wanted:
+        model = real_model(of)
+        family = known_family(of.base) or (None if model is None else model.family)
+        for each in () if family is None else refused_settings(family, sampler):
             first = each.expected.partition(" or ")[0]
             yield Finding(
                 f"{where}.{each.setting}",
@@ -151,13 +156,16 @@ def check_adapter(recipe: Recipe) -> Iterator[Finding]:
 
 def check_text_length(recipe: Recipe) -> Iterator[Finding]:
     """A model with one text length is used with that."""
-    folder = local_folder(recipe.base)
-    length = None if folder is None else read_text_length(folder)
-    if length not in (None, recipe.base.max_tokens):
-        yield Finding(
-            "base.max_tokens",
-            "the model takes another text length",
-            expected=f"{length}, as its transformer was trained",
-            got=repr(recipe.base.max_tokens),
-            next_step=f"--set base.max_tokens={length}",
-        )
+    for where, base in (("base", recipe.base), ("generate.model", recipe.generate.model)):
+        folder = None if base is None else local_folder(base)
+        length = None if folder is None else read_text_length(folder)
+        if base is not None and length not in (None, base.max_tokens):
+            yield Finding(
+                f"{where}.max_tokens",
+                "the model takes another text length",
+                expected=f"{length}, as its transformer was trained",
+                got=repr(base.max_tokens),
+                next_step=f"--set base.max_tokens={length}"
+                if where == "base"
+                else f"--set generate.model.max_tokens={length}",
+            )

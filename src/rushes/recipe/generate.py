@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
+from rushes.recipe.base import BaseModelSpec
 from rushes.records import SamplerSettings
-from rushes.records.base import Share, Size
+from rushes.records.base import Share, Size, Text
 from rushes.roles import Spec
 
 StoredAs = Literal["lossless", "h264"]
@@ -43,10 +44,27 @@ class DraftSpec(Spec):
         return self
 
 
+class GenerateLoraSpec(Spec):
+    """A LoRA file that is added to the model that generates: usually a distilled one, for few steps without
+    guidance."""
+
+    spec_name: ClassVar[str] = "generate.lora"
+
+    model: Text
+    """A `.safetensors` file, a folder, or a Hub id."""
+    file: Text | None = None
+    """The file in that folder or on the Hub; null where there is only one."""
+    revision: str | None = None
+    """Commit or branch of a Hub id; null for its main branch."""
+    strength: Annotated[float, Field(gt=0)] = 1.0
+    """Factor of its change of the weights."""
+
+
 class GenerateSpec(Spec):
     """How the frozen model generates."""
 
     spec_name: ClassVar[str] = "generate"
+    added_later: ClassVar[frozenset[str]] = frozenset({"model", "lora"})
 
     sampler: SamplerSettings = SamplerSettings(
         num_steps=20, guidance_scale=3.0, shift=2.0, scheduler="UniPCMultistepScheduler", precision="bfloat16"
@@ -64,3 +82,13 @@ class GenerateSpec(Spec):
     smaller but not exact. Clips of up to 4 MiB stay raw either way; real clips are always stored without loss."""
     draft: DraftSpec | None = None
     """Cheap draft takes first; null generates full-length clips of every prompt directly."""
+    model: BaseModelSpec | None = None
+    """Another model that generates the clips to train on, such as a larger one, with settings as in `base`; null for
+    the model that is tuned. Probes and held-out clips always come from the model that is tuned."""
+    lora: GenerateLoraSpec | None = None
+    """Added to the weights that generate, and to nothing else; null for none."""
+
+    @property
+    def is_by_another(self) -> bool:
+        """Whether other weights than those that are tuned generate the clips to train on."""
+        return self.model is not None or self.lora is not None

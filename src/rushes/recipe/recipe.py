@@ -18,6 +18,7 @@ from rushes.recipe.runtime import BudgetSpec, RuntimeSpec
 from rushes.recipe.train import RealismSpec, TrainSpec, parallel_problem
 from rushes.recipe.watch import WatchSpec
 from rushes.recipe.weights import WeightsSpec
+from rushes.records import SamplerSettings
 from rushes.records.base import Count, Size
 from rushes.roles import Spec
 
@@ -59,6 +60,28 @@ class StagesSpec(Spec):
         """How the model is trained: without a realism term where real clips are all that is trained on."""
         is_alone = self.prompts.only_real and self.train.realism.kind != "none"
         return self.train.model_copy(update={"realism": RealismSpec(kind="none")}) if is_alone else self.train
+
+    @property
+    def own_sampler(self) -> SamplerSettings:
+        """How the model that is tuned is sampled: as for the comparison, where another one generates the clips."""
+        return self.measure.sampler if self.generate.is_by_another else self.generate.sampler
+
+    @model_validator(mode="after")
+    def _another_generates(self) -> Self:
+        if not self.generate.is_by_another:
+            return self
+        if self.prompts.only_real:
+            raise ValueError(
+                "generate.model and generate.lora: nothing is generated where only real clips are trained on; leave "
+                "them out, or raise prompts.num_weakness"
+            )
+        objective = self.train.objective
+        if self.generate.model is not None and objective.kind == "art" and objective.noise == "own":
+            raise ValueError(
+                "train.objective.noise: own reads the noise that a clip of the tuned model began with, and "
+                "generate.model names another model: set train.objective.noise: new"
+            )
+        return self
 
     @model_validator(mode="after")
     def _only_real(self) -> Self:
@@ -167,3 +190,9 @@ def as_draft(recipe: Recipe) -> Recipe:
         sampler = sampler.model_copy(update={"num_steps": draft.num_steps})
     generate = recipe.generate.model_copy(update={"sampler": sampler, "num_takes": draft.num_takes})
     return recipe.model_copy(update={"shape": shape, "generate": generate})
+
+
+def as_generating(recipe: Recipe) -> Recipe:
+    """The recipe with the model that generates clips to train on as its base; unchanged if that is the tuned one."""
+    other = recipe.generate.model
+    return recipe if other is None else recipe.model_copy(update={"base": other})

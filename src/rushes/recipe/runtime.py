@@ -209,6 +209,17 @@ class RuntimeSpec(Runtime):
     """How training uses the device: memory, kernels, curves."""
 
 
+class FewStepSpec(Runtime):
+    """A distilled LoRA that a budget may generate with: few steps, and no guidance."""
+
+    model: str
+    """A `.safetensors` file, a folder, or a Hub id, as in `generate.lora`."""
+    file: str | None = None
+    """The file in that folder or on the Hub."""
+    num_steps: Annotated[int, Field(ge=1, le=12)] = 4
+    """Denoising steps that it needs."""
+
+
 class BudgetSpec(Runtime):
     """A cost limit for the whole run; the recipe's counts are then upper bounds, and are reduced to fit."""
 
@@ -217,3 +228,6 @@ class BudgetSpec(Runtime):
     the estimate of `rushes plan`, which leaves out servers and the measurer. Null for no limit."""
     gpu: str = "H100"
     """Which GPU, by its name in `rushes plan`."""
+    few_step: FewStepSpec | None = None
+    """A distilled LoRA for the base; the first thing that a budget gives up for it are many steps and guidance when the
+    clips to train on are generated. Null for none."""

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from rushes.errors import StoreError
 from rushes.records.base import BlobRef, Count, Key, KeyedRecord, Record, Seconds, Share, Size, Text
+from rushes.records.caches import SamplerCache
 
 Origin = Literal["weakness", "caption", "probe", "held_out"]
 """What a prompt is for: a weakness, a real clip's caption, the diagnosis, or the final comparison."""
@@ -72,7 +73,7 @@ class SamplerSettings(Record):
         SamplerSettings(num_steps=30, guidance_scale=5.0, shift=3.0, scheduler="UniPCMultistepScheduler")
     """
 
-    added_later: ClassVar[frozenset[str]] = frozenset({"guidance_scale_2"})
+    added_later: ClassVar[frozenset[str]] = frozenset({"guidance_scale_2", "cache"})
 
     num_steps: Size
     """Denoising steps."""
@@ -88,6 +89,31 @@ class SamplerSettings(Record):
     """Number format of sampling."""
     guidance_scale_2: Annotated[float, Field(ge=0.0)] | None = None
     """Guidance scale of the second of two transformers, for low noise (Wan2.2 A14B); None for `guidance_scale`."""
+    cache: SamplerCache | None = None
+    """What is computed in one step and used again in the next ones: faster, and another clip; null for nothing. See
+    docs/sampling.md."""
+
+
+class MadeBy(Record):
+    """The model that generated a clip, where it is another than the one that is tuned.
+
+    Example:
+        MadeBy(model="Wan-AI/Wan2.1-T2V-14B-Diffusers", revision=None, fingerprint="9a" * 32,
+               lora="distilled.safetensors", lora_sha256="7b" * 32, lora_strength=1.0)
+    """
+
+    model: Text
+    """The recipe's name of it: a folder, a Hub id, or a folder in a package."""
+    revision: str | None = None
+    """Commit or branch on the Hub; None for its main branch."""
+    fingerprint: Text
+    """Hash of its files, or the work key of the checkpoint whose weights were used."""
+    lora: Text | None = None
+    """File name of the LoRA that was added to its weights; None for none."""
+    lora_sha256: Key | None = None
+    """Hash of that file."""
+    lora_strength: Annotated[float, Field(gt=0.0)] | None = None
+    """Factor of its change of the weights."""
 
 
 class Clip(KeyedRecord):
@@ -116,6 +142,8 @@ class Clip(KeyedRecord):
     """Whether a model generated it or it is real."""
     sampler: SamplerSettings | None = None
     """How it was sampled; None for real clips only."""
+    made_by: MadeBy | None = None
+    """The model that generated it, where another one is tuned; None for clips of the tuned model, and real ones."""
     height_px: Size
     """Height, pixels."""
     width_px: Size

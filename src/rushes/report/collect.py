@@ -66,6 +66,7 @@ from rushes.store.recipe_copy import RECIPE
 from rushes.store.run import Run
 from rushes.store.sums import read_summed
 from rushes.train.lesson import BIN_PREFIX, NUM_BINS, previews_in
+from rushes.train.off_policy import off_policy
 from rushes.weights.report import WeightReport
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class Result:
         after, not_finite_after = self._single_clips(run, self.after)
         real = ClipSet(frames=_frames(run, self.real), moments=self.real_moments)
         notes = [*run.shortfall.words(), *_weight_warnings(run, recipe.num_rounds)]
+        notes += [] if (said := off_policy(recipe)) is None else [said]
         notes += watch_notes(recipe, run, _rounds(run, self.tuned))
         notes += shown_notes([*self.before, *self.after])
         notes += rewritten_note(prompts.values()) if recipe.measure.suite is not None else ()

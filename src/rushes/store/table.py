@@ -71,15 +71,15 @@ class Table(Generic[R]):
         )
         return self._read(f"{which} ORDER BY key", (f"$.{field}", json.dumps(list(values))))
 
-    def groups(self, field: str, present: str | None = None) -> dict[str | None, tuple[int, int]]:
-        """How many records have each value of a field, counted by the database: nothing is parsed.
+    def groups(self, *fields: str, present: str | None = None) -> dict[tuple[str | None, ...], tuple[int, int]]:
+        """How many records have each combination of values, counted by the database: nothing is parsed.
 
         Args:
-            field: its name.
+            fields: their names; `made_by.model` is a field of a field.
             present: another field.
 
         Returns:
-            By value (a text as it is, anything else as JSON): how many records, and of them those in which `present`
+            By values (a text as it is, anything else as JSON): how many records, and of them those in which `present`
             is not null; of all of them if it is not given.
 
         Raises:
@@ -90,12 +90,16 @@ class Table(Generic[R]):
         )
         if bad is not None:
             raise RecordCorrupt(self.database.path.parent, self.name, str(bad))
-        statement = (
-            "SELECT json_extract(body, ?), count(*), sum(json_type(body, ?) IS NOT 'null') FROM records WHERE name = ? "
-            "GROUP BY 1"
+        values, places = (
+            ", ".join(["json_extract(body, ?)"] * len(fields)),
+            ", ".join(map(str, range(1, 1 + len(fields)))),
         )
-        rows = self.database.rows(statement, (f"$.{field}", f"$.{present or 'key'}", self.name))
-        return {value: (num, num_present) for value, num, num_present in rows}
+        statement = (
+            f"SELECT {values}, count(*), sum(coalesce(json_type(body, ?), 'null') != 'null') FROM records "
+            f"WHERE name = ? GROUP BY {places}"
+        )
+        rows = self.database.rows(statement, (*(f"$.{each}" for each in fields), f"$.{present or 'key'}", self.name))
+        return {tuple(values): (num, num_present) for *values, num, num_present in rows}
 
     def _read(self, which: str, values: Sequence[str]) -> Iterator[R]:
         """The records of a condition, compared with their sums. Damaged text may be no text, so it is read as bytes."""

@@ -18,7 +18,7 @@ from rushes.recipe.recipe import Recipe
 from rushes.recipe.runtime import RuntimeSpec
 from rushes.recipe.train import TrainSpec
 from rushes.records import Prompt, Question, Sample
-from rushes.store.identity import content_hash
+from rushes.store.identity import content_hash, spec_part
 
 
 class AskedClip(BaseModel):
@@ -90,6 +90,6 @@ def asked_identity(recipe: Recipe, samples: tuple[Sample, ...], prompts: Mapping
             **scoring_identity(recipe.judge, dimensions),
             "fps": recipe.shape.fps,
             "questions": asked,
-            "sampler": recipe.generate.sampler.model_dump(mode="json") if last else None,
+            "sampler": spec_part(recipe.own_sampler) if last else None,
         }
     )

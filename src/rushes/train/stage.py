@@ -240,7 +240,7 @@ def _assignment(context: Context, lesson: Lesson, key: str) -> Assignment:
         until=lesson.last_step,
         parent=lesson.parent,
         start=lesson.start,
-        spec=at_last_step(lesson.spec, family, recipe.generate.sampler),
+        spec=at_last_step(lesson.spec, family, recipe.own_sampler),
         runtime=recipe.runtime.train,
         conditions=context.training_conditions,
         base=recipe.base,
@@ -275,7 +275,7 @@ def _preview_order(context: Context, lesson: Lesson, key: str) -> PreviewOrder:
     return PreviewOrder.of(
         recipe.runtime.train.previews,
         [prompts[sample.prompt_key].text for sample in lesson.samples if sample.source == "own"],
-        sampler=recipe.generate.sampler,
+        sampler=recipe.own_sampler,
         shape=recipe.shape,
         num_steps=lesson.spec.steps,
         folder=previews_in(context.run.home, key).absolute(),

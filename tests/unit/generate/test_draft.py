@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from rushes.generate.draft import outcomes
-from rushes.plan.counts import calls_per_draft, work_of
+from rushes.plan.calls import calls_per_draft
+from rushes.plan.counts import work_of
 from rushes.recipe.generate import DraftSpec, GenerateSpec
 from rushes.recipe.recipe import as_draft
 from rushes.records import Prompt, Score, Scored, Unscored

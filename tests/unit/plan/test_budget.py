@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from rushes.errors import RecipeError
-from rushes.plan.budget import fit
+from rushes.plan.budget import FOCUS_PROMPTS, fit
+from rushes.plan.calls import calls_per_clip
 from rushes.plan.gpus import find_gpu
 from rushes.plan.models import real_model
 from rushes.plan.plan import hours_on
 from rushes.recipe.load import load_recipe, packaged_recipes
 from rushes.recipe.recipe import Recipe
+from rushes.records.caches import TaylorSeerCache
 
 REAL = [name for name in packaged_recipes() if real_model(load_recipe(name)) is not None]
 
@@ -35,7 +39,11 @@ def test_the_trades_are_all_that_changed(name: str) -> None:
     fitted = fit(load_recipe(name, ["budget.gpu_hours=4"]))
     overrides = [f"{trade.setting}={trade.after}" for trade in fitted.trades]
     assert load_recipe(name, ["budget.gpu_hours=4", *overrides]) == fitted.recipe
-    assert all(trade.after < trade.before for trade in fitted.trades)
+    numbers = [(json.loads(trade.before), json.loads(trade.after)) for trade in fitted.trades]
+    assert all(after < before for before, after in numbers if isinstance(after, int) and not isinstance(after, bool))
+    saved = sum(trade.hours for trade in fitted.trades)
+    assert saved == pytest.approx(fitted.hours_before - fitted.hours)
+    assert all(trade.gain is None or 0 < trade.gain <= 1 for trade in fitted.trades)
 
 
 def test_frames_stay_legal() -> None:
@@ -72,29 +80,61 @@ def test_what_never_fits_is_refused() -> None:
 
 
 DRAFTS = "generate.draft={num_frames: 49, num_takes: 3}"
+PLAIN = "budget.few_step=null"
+"""Without few steps, whose savings would leave drafts and frames alone."""
 
 
 @pytest.mark.parametrize("name", ["wan2.1-1.3b", "cogvideox-5b"])
 def test_drafts_give_up_frames_steps_and_takes_too_and_are_never_longer_than_a_clip(name: str) -> None:
-    before = load_recipe(name, ["budget.gpu_hours=4", DRAFTS])
+    before = load_recipe(name, ["budget.gpu_hours=4", DRAFTS, PLAIN])
     fitted = fit(before)
     after, draft = fitted.recipe, fitted.recipe.generate.draft
     assert draft is not None and draft.num_frames is not None and draft.num_steps is not None
     assert hours(after) <= 4 < hours(before)
     traded = {trade.setting: (trade.before, trade.after) for trade in fitted.trades}
-    assert traded["generate.draft.num_frames"] == (49, draft.num_frames)
-    assert traded["generate.draft.num_steps"] == (before.generate.sampler.num_steps, draft.num_steps)
-    assert traded["generate.draft.num_takes"] == (3, draft.num_takes)
+    assert traded["generate.draft.num_frames"] == ("49", str(draft.num_frames))
+    assert traded["generate.draft.num_steps"] == (str(before.generate.sampler.num_steps), str(draft.num_steps))
+    assert traded["generate.draft.num_takes"] == ("3", str(draft.num_takes))
     assert draft.num_frames <= after.shape.num_frames and draft.num_steps <= after.generate.sampler.num_steps
     assert (draft.num_frames - 1) % (8 if name == "cogvideox-5b" else 4) == 0
     overrides = [f"{trade.setting}={trade.after}" for trade in fitted.trades]
-    assert load_recipe(name, ["budget.gpu_hours=4", DRAFTS, *overrides]) == after
+    assert load_recipe(name, ["budget.gpu_hours=4", DRAFTS, PLAIN, *overrides]) == after
 
 
 def test_drafts_are_cut_before_the_length_of_clips_and_roomy_budgets_leave_them() -> None:
     whole = load_recipe("wan2.1-1.3b", [DRAFTS, "budget.gpu_hours=10000"])
     assert fit(whole).trades == ()
-    cuts = [fit(load_recipe("wan2.1-1.3b", [DRAFTS, f"budget.gpu_hours={limit}"])).recipe for limit in (32, 16, 8, 4)]
+    cuts = [
+        fit(load_recipe("wan2.1-1.3b", [DRAFTS, PLAIN, f"budget.gpu_hours={limit}"])).recipe for limit in (32, 16, 8, 4)
+    ]
     frames = [(recipe.shape.num_frames, recipe.generate.draft.num_frames) for recipe in cuts if recipe.generate.draft]
     assert len(frames) == 4 and frames[-1][0] < 81, "short clips at last"
     assert all(draft is not None and draft <= 33 for clip, draft in frames if clip < 81)
+
+
+def test_better_choices_come_before_smaller_ones() -> None:
+    before = load_recipe("wan2.1-1.3b", ["budget.gpu_hours=4"])
+    after = fit(before).recipe
+    assert after.generate.lora is not None and after.generate.sampler.num_steps == 4
+    assert after.generate.sampler.guidance_scale == 1.0 and after.measure.sampler.cache is not None
+    assert after.shape == before.shape, "no frame is given up while there are better choices"
+    num_focus = before.diagnose.num_focus
+    assert num_focus * after.measure.num_prompts >= FOCUS_PROMPTS
+    plain = fit(load_recipe("wan2.1-1.3b", ["budget.gpu_hours=4", PLAIN])).recipe
+
+    def clips(recipe: Recipe) -> int:
+        return (recipe.prompts.num_weakness + recipe.prompts.num_caption) * recipe.generate.num_takes
+
+    assert plain.generate.lora is None
+    assert clips(after) > 500 > clips(plain)
+    roomy = fit(load_recipe("wan2.1-1.3b", ["budget.gpu_hours=100"])).recipe
+    assert roomy.generate.lora is not None and roomy.measure.num_prompts == before.measure.num_prompts
+    assert roomy.prompts == before.prompts, "few steps alone are enough there"
+
+
+def test_only_the_steps_that_a_cache_computes_are_counted() -> None:
+    recipe = load_recipe("wan2.1-1.3b")
+    sampler = recipe.measure.sampler.model_copy(update={"cache": TaylorSeerCache(interval=3, num_first=3)})
+    assert calls_per_clip(recipe.measure.sampler, recipe.base) == 100
+    # Steps 0, 1, 2, then 4, 7, ..., 49.
+    assert calls_per_clip(sampler, recipe.base) == 2 * (3 + 16)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from rushes.families.defaults import USUAL
-from rushes.plan.counts import calls_per_clip, work_of
+from rushes.plan.calls import calls_per_clip
+from rushes.plan.counts import work_of
 from rushes.plan.judged import QUESTIONS_PER_PROMPT
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.load import load_recipe

@@ -8,8 +8,8 @@ import pytest
 
 from rushes.errors import RecipeError
 from rushes.plan.arithmetic import arithmetic_of, prices_on, released_units, step_flops
+from rushes.plan.calls import calls_per_clip
 from rushes.plan.chat_models import ChatKind, chat_parameters, chat_price
-from rushes.plan.counts import calls_per_clip
 from rushes.plan.gpu_memory import gpu_generate_bytes, gpu_peak_bytes, gpu_train_bytes, offload_on
 from rushes.plan.gpus import GPUS, USUAL, find_gpu
 from rushes.plan.memory import network_bytes

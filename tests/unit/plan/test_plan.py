@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from rushes.errors import StoreError
-from rushes.plan.counts import calls_per_draft, planned_totals, work_of
+from rushes.plan.calls import calls_per_draft
+from rushes.plan.counts import planned_totals, work_of
 from rushes.plan.kinds import Kind
 from rushes.plan.measured import Spent, earlier_runs, gather, measured_prices, prices_of, spent
 from rushes.plan.plan import computed_clip_bytes, make_plan, total_seconds

@@ -9,7 +9,8 @@ import pytest
 
 from rushes.families.load import load_family
 from rushes.plan.arithmetic import UnitFlops, arithmetic_of, count_answer, count_units, step_flops
-from rushes.plan.counts import sampler_calls, units_done, work_of
+from rushes.plan.calls import sampler_calls
+from rushes.plan.counts import units_done, work_of
 from rushes.plan.gpus import LINEAR_EFFICIENCY, find_gpu
 from rushes.plan.models import known_model
 from rushes.plan.plan import plan_on
