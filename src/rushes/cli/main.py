@@ -82,9 +82,10 @@ def _write_no_more() -> None:
     """Send the rest of the output nowhere: Python writes it when it ends, and would say that it cannot."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is None:
+            continue
         try:
-            if stream is not None:
-                stream.flush()
+            stream.flush()
         except OSError:
             os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

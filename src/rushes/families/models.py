@@ -45,7 +45,7 @@ class Model:
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Model:
         """The model of a checkpoint."""
-        return cls(checkpoint.key, checkpoint.weights, checkpoint.weights_2)
+        return cls(checkpoint.key, checkpoint.weights, weights_2=checkpoint.weights_2)
 
 
 class Models:

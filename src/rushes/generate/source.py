@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rushes.context import Context
 from rushes.errors import RecipeError
@@ -58,7 +58,7 @@ def source_of(context: Context, model: Model) -> Source:
     if spec.lora is not None:
         added = added_lora(spec.lora)
         name = content_hash({"model": own.name, "lora": added.sha256, "strength": added.strength})
-        own = Model(name, own.weights, added)
+        own = replace(own, name=name, added=added)
         said = {"lora": added.file.name, "lora_sha256": added.sha256, "lora_strength": added.strength}
         made_by = MadeBy(**{**made_by.model_dump(), **said})
     return Source(other, own, made_by, is_trained_on)

@@ -32,10 +32,6 @@ class Record(BaseModel):
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, defer_build=True
     )
 
-    added_later: ClassVar[frozenset[str]] = frozenset()
-    """Fields that earlier releases did not have; they enter work keys only where they differ from their default, which
-    means what those releases did."""
-
     measured_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that differ between two runs of the same work: wall-clock time, start dates."""
 

@@ -73,7 +73,9 @@ def column(run: Run, base: Model, name: str | None, strength: float = 1.0) -> Co
     if strength == 0.0:
         return Column(label, base, found.key, found.step, strength)
     key = found.key if strength == 1.0 else work_key("blended", {"strength": strength}, [base.name, found.key])
-    return Column(label, Model(key, found.weights, strength), found.key, found.step, strength)
+    return Column(
+        label, Model(key, found.weights, strength, weights_2=found.weights_2), found.key, found.step, strength
+    )
 
 
 def _of_file(path: Path, base: Model, strength: float) -> Column:

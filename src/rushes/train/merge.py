@@ -44,7 +44,7 @@ def merged(context: Context, lesson: Lesson, trained: Checkpoint) -> Checkpoint:
         StoreError: disk full or read-only.
         Damage: the trained weights are not what was written.
     """
-    before = context.models.weights(Model(lesson.parent, lesson.start, lesson.start_2))
+    before = context.models.weights(Model(lesson.parent, lesson.start, weights_2=lesson.start_2))
     share, blobs = lesson.spec.merge, context.run.blobs
 
     def between(ref: BlobRef) -> BlobRef:
