@@ -33,7 +33,7 @@ class _Service(ModuleType):
     def Video(path: str, **told: str) -> tuple[str, dict[str, str]]:
         return path, told
 
-    def log(self, values: object, step: int) -> None:
+    def log(self, values: dict[str, object], step: int) -> None:
         self.logged.append((step, values))
 
     def finish(self) -> None:
