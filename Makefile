@@ -2,7 +2,7 @@
 # A stamp file, named after what the set-up depends on, lets later calls start at once.
 .SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check mutants bench chaos results clean
+.PHONY: help setup demo test check mutants bench chaos docs results clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -43,6 +43,11 @@ bench: $(STAMP) ## measure the speed of the parts on this machine
 
 chaos: $(STAMP) ## kill, damage and mislead runs in many ways; ends with a table (under 15 minutes)
 	@$(PY) benchmarks/chaos.py --seed $(or $(SEED),1)
+
+docs: $(STAMP) ## build the documentation as a site in build/site; it can be read offline
+	@$(PY) -m pip install --quiet -c constraints.txt -e '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
+	@echo "build/site/index.html"
 
 results: $(STAMP) ## run the arms that lab/outcomes lacks, and write docs/results.md (hours)
 	@$(PY) -m lab.results; status=$$?; $(PY) -m lab.results --write && exit $$status

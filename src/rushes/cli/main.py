@@ -58,7 +58,8 @@ def _code_of(arguments: Sequence[str] | None) -> int:
         from rushes.execute.stop import exiting
 
         with exiting(EXIT_STOPPED):
-            get_command(app).main(args=None if arguments is None else list(arguments), prog_name="rushes")
+            typed = sys.argv[1:] if arguments is None else arguments
+            get_command(app).main(args=[_at_home(each) for each in typed], prog_name="rushes")
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         if code == EXIT_STOPPED:
@@ -76,6 +77,12 @@ def _code_of(arguments: Sequence[str] | None) -> int:
         show_user_error(error)
         return EXIT_USER_ERROR
     return 0
+
+
+def _at_home(word: str) -> str:
+    """An argument with `~` expanded where shells do not: in quotes, and in `--home=~/runs/x`."""
+    name, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return f"{name}{equals}{os.path.expanduser(value)}" if value.startswith("~/") else word
 
 
 def _write_no_more() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rushes.cli.show import say
 from rushes.errors import InputError, command
-from rushes.recipe.load import load_recipe
-from rushes.recipe.template import recipe_yaml
+from rushes.recipe.load import load_recipe, packaged_recipes
+from rushes.recipe.template import notes_in, recipe_yaml
 from rushes.store.files import make_folder
 
 
@@ -21,10 +21,11 @@ def write_template(file: Path, name: str, *, force: bool) -> None:
         StoreError: its folder cannot be created.
     """
     recipe = load_recipe(name)
+    notes = notes_in(packaged_recipes()[name]) if name in packaged_recipes() else {}
     if str(file) == "-":
-        sys.stdout.write(recipe_yaml(recipe))
+        sys.stdout.write(recipe_yaml(recipe, notes))
         return
-    text = recipe_yaml(recipe.model_copy(update={"name": file.stem}))
+    text = recipe_yaml(recipe.model_copy(update={"name": file.stem}), notes)
     make_folder(file.parent)
     try:
         with file.open("w" if force else "x", encoding="utf-8") as stream:

@@ -36,6 +36,12 @@ class How:
     check_first: bool = True
     """Check first that the run can work here."""
 
+    @property
+    def words(self) -> list[str]:
+        """The options that a command which goes on from here needs too; an accepted change is accepted by now."""
+        several = [] if self.num_processes is None else ["--num-processes", str(self.num_processes)]
+        return several + ([] if self.check_first else ["--no-check"])
+
 
 def work(recipe_name: str, home: Path | None, overrides: Sequence[str], how: How) -> None:
     """Run a recipe, to the end or up to a stage; the same call resumes.
@@ -81,7 +87,8 @@ def work(recipe_name: str, home: Path | None, overrides: Sequence[str], how: How
         return
     if scorecard is None:
         sets = [word for each in overrides for word in ("--set", each)]
-        say(f"done up to {how.until!r}; continue with: {command('run', recipe_name, *sets, '--home', home)}")
+        again = command("run", recipe_name, *sets, "--home", home, *how.words)
+        say(f"done up to {how.until!r}; continue with: {again}")
         return
     show_result(scorecard, home)
     _check_finished(scorecard)

@@ -37,6 +37,8 @@ from rushes.recipe.yaml_reader import (
 )
 
 _ENDINGS: Final = (".yaml", ".yml")
+_PLACES: Final = ("folder", "path", "suite", "catalogue", "cache_folder")
+"""Settings that name a file or folder, beside `base.model`. A model that transformers loads expands `~` itself."""
 _WRITER_S: Final = 3.0
 """How long a pipe may take to get its first byte, seconds."""
 
@@ -85,7 +87,7 @@ def parse_recipe(
         apply_override(document, override)
     check_no_keys(document)
     values: dict[str, Value] = {"name": default_name, **document.value}
-    filled = _filled(_with_kinds(values), Recipe)
+    filled = _filled(_at_home(_with_kinds(values)), Recipe)
     try:
         # Strict JSON: no text becomes a number, no number a truth value, but a list is a tuple and 1 is 1.0.
         recipe = Recipe.model_validate_json(json.dumps(filled), strict=True)
@@ -286,6 +288,18 @@ def _with_kinds(value: Value) -> Any:
         return value
     found = {name: each if name == "options" else _with_kinds(each) for name, each in value.items()}
     return {"kind": "plugin", **found} if "use" in found else found
+
+
+def _at_home(value: Any, name: str = "") -> Any:
+    """`value` with `~/` expanded in the settings that name a file or folder."""
+    if isinstance(value, list):
+        return [_at_home(each, name) for each in value]
+    if isinstance(value, dict):
+        return {
+            key: _at_home(each, "folder" if (name, key) == ("base", "model") else key) for key, each in value.items()
+        }
+    is_place = name in _PLACES and isinstance(value, str) and value.startswith("~/")
+    return os.path.expanduser(value) if is_place else value
 
 
 def _filled(values: dict[str, Value], defaults: BaseModel | type[BaseModel]) -> dict[str, Value]:

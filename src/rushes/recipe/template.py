@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel
 
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.schema import Setting, kind_of, models_in, setting_of
+from rushes.recipe.yaml_reader import KeyPath, dotted
 
 _WIDTH: Final = 110
 _PLAIN_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
@@ -19,28 +20,59 @@ _RESERVED: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off",
 _HEAD: Final = """\
 # A recipe: one file is one run. Start or resume it with: rushes run FILE
 # Settings that are left out keep their defaults. `--set train.num_steps=50` on the command line changes one value.
+# What you look at first is marked with EDIT; the rest can stay as it is.
 """
+_EDIT: Final = ("base.model", "diagnose.focus", "prompts.real.folder", "runtime.device", "runtime.servers")
+"""What a user's recipe differs in from the one that it begins with: model, aim, real clips, machine."""
 
 
-def recipe_yaml(recipe: Recipe) -> str:
-    """A complete, commented YAML file that `load_recipe` reads back as the same recipe."""
+def notes_in(text: str) -> dict[str, list[str]]:
+    """The comments that a recipe's author wrote: those above each section, by its name; the first ones under "".
+
+    Args:
+        text: the recipe's YAML.
+    """
+    found: dict[str, list[str]] = {}
+    block: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("#"):
+            block.append(line)
+            continue
+        name, colon, _ = line.partition(":")
+        if block and not found:
+            found[""] = block
+        elif block and colon:
+            found[name] = block
+        block = []
+    return found
+
+
+def recipe_yaml(recipe: Recipe, notes: Mapping[str, Sequence[str]] | None = None) -> str:
+    """A complete, commented YAML file that `load_recipe` reads back as the same recipe.
+
+    Args:
+        recipe: the values.
+        notes: comments of the author of the recipe that it begins with, see `notes_in`.
+    """
+    known = notes or {}
     names = sorted(Recipe.model_fields, key=lambda name: (name != "name", name == "runtime"))
-    lines = [line for name in names for line in _setting(recipe, name, 0)]
-    return "\n".join([_HEAD.rstrip(), *lines, ""])
+    lines = [line for name in names for line in ["", *known.get(name, ()), *_setting(recipe, name, 0)]]
+    about = ["#", *known[""]] if "" in known else []
+    return "\n".join([_HEAD.rstrip(), *about, *lines, ""])
 
 
-def _setting(model: BaseModel, name: str, depth: int) -> Iterator[str]:
+def _setting(model: BaseModel, name: str, depth: int, above: KeyPath = ()) -> Iterator[str]:
     """The lines of one setting, its comment first."""
     setting = setting_of(name, type(model).model_fields[name])
     value = getattr(model, name)
     indent = "  " * depth
-    if depth == 0:
-        yield ""
+    if dotted((*above, name)) in _EDIT:
+        yield f"{indent}# EDIT"
     yield from _comment(*_about(setting, value), indent)
     if isinstance(value, BaseModel):
         yield f"{indent}{name}:"
         for inner in type(value).model_fields:
-            yield from _setting(value, inner, depth + 1)
+            yield from _setting(value, inner, depth + 1, (*above, name))
     else:
         yield from _plain(name, value, indent)
         if value is None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from rushes.cli import main
-from rushes.recipe.load import load_recipe
+from rushes.recipe.load import load_recipe, packaged_recipes
+from rushes.recipe.template import notes_in
 
 
 def test_init_writes_the_packaged_recipe_with_everything_explained(
@@ -40,3 +41,23 @@ def test_init_says_when_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"{tmp_path / 'file'} is in the way" in capsys.readouterr().err
     assert main(["init", str(tmp_path), "--force"]) == 2
     assert f"cannot write {tmp_path}" in capsys.readouterr().err
+
+
+def test_init_keeps_the_notes_of_the_recipe_and_marks_what_to_edit(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, text in packaged_recipes().items():
+        assert main(["init", "-", "--from", name]) == 0
+        written = capsys.readouterr().out
+        notes = notes_in(text)
+        assert notes[""]
+        assert name == "tiny" or notes["judge"]
+        for lines in notes.values():
+            assert "\n".join(lines) in written, name
+        assert written.count("# EDIT\n") == 5
+        assert "# EDIT\n  # A diffusers folder" in written
+
+
+def test_notes_stand_above_the_section_that_they_are_about() -> None:
+    assert notes_in("# Head.\nname: x\n\n# Lost.\n\n# Above.\n# And on.\nbase: {}\n") == {
+        "": ["# Head."],
+        "base": ["# Above.", "# And on."],
+    }

@@ -23,7 +23,7 @@ def _progress(step: int) -> Progress:
 class _Service(ModuleType):
     def __init__(self) -> None:
         super().__init__("trackio")
-        self.logged: list[tuple[int, dict[str, float]]] = []
+        self.logged: list[tuple[int, dict[str, object]]] = []
         self.said: list[Any] = []
 
     def init(self, **options: str) -> None:
@@ -33,7 +33,7 @@ class _Service(ModuleType):
     def Video(path: str, **told: str) -> tuple[str, dict[str, str]]:
         return path, told
 
-    def log(self, values: dict[str, float], step: int) -> None:
+    def log(self, values: dict[str, object], step: int) -> None:
         self.logged.append((step, values))
 
     def finish(self) -> None:
