@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from rushes.cli.main import EXIT_STOPPED, EXIT_USER_ERROR, main
+from rushes.cli.exits import EXIT_STOPPED, EXIT_USER_ERROR
+from rushes.cli.main import main
 from rushes.execute.progress import ProgressUpdate
 from rushes.pipeline import improve
 from rushes.recipe.recipe import Recipe

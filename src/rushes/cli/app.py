@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from rushes.cli.audit import judge
 from rushes.cli.data import data
+from rushes.cli.exits import EXIT_UNREAD
 from rushes.cli.export import export
 from rushes.cli.options import (
     AllowChangeOption,
@@ -41,8 +42,6 @@ class _Teaching(TyperGroup):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            from rushes.cli.main import EXIT_UNREAD
-
             raise SystemExit(EXIT_UNREAD) from None  # typer ends with 1, which says that something is wrong
         except Exception as error:  # typer's copy of click has its errors in a private module
             name, where = getattr(error, "option_name", None), getattr(error, "ctx", None)

@@ -9,15 +9,10 @@ import warnings
 from collections.abc import Sequence
 from typing import Final
 
+from rushes.cli.exits import EXIT_STOPPED, EXIT_UNREAD, EXIT_USER_ERROR
 from rushes.errors import Stopped, UserError
 from rushes.plain import safe
 
-EXIT_USER_ERROR: Final = 2
-"""Exit code for errors that the user can fix, wrong options and arguments included."""
-EXIT_STOPPED: Final = 130
-"""Exit code after Ctrl-C, as shells expect."""
-EXIT_UNREAD: Final = 141
-"""Exit code where the output is read no further (`| head`): what shells report of a program that a broken pipe ends."""
 
 _STOPPED: Final = "stopped after the current item; run the same command to resume"
 

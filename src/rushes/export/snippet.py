@@ -53,26 +53,8 @@ def make_snippet(
     sampler, shape = recipe.measure.sampler, recipe.shape
     pipeline, scheduler = base.pipeline_class.__name__, sampler.scheduler
     names = sorted({pipeline, scheduler} | ({base.transformer_class_name} if form == "transformer" else set()))
-    call: dict[str, object] = {
-        "prompt": _literal(prompt),
-        "negative_prompt": _literal(sampler.negative_prompt),
-        "height": shape.height_px,
-        "width": shape.width_px,
-        "num_frames": shape.num_frames,
-        "frames": shape.num_frames,
-        "use_resolution_binning": False,
-        "num_inference_steps": sampler.num_steps,
-        "guidance_scale": sampler.guidance_scale,
-        **({} if sampler.guidance_scale_2 is None else {"guidance_scale_2": sampler.guidance_scale_2}),
-        "max_sequence_length": recipe.base.max_tokens,
-        "frame_rate": f"{shape.fps:g}",
-        "generator": f"torch.Generator().manual_seed({seed})",
-    }
     known = inspect.signature(base.pipeline_class.__call__).parameters
-    if "stg_scale" in known:  # LTX-2
-        call |= {**PLAIN_GUIDANCE, "audio_guidance_scale": sampler.guidance_scale}
-    else:
-        call |= _DECODING
+    call = _call(recipe, prompt, seed, known)
     lines = [
         *(["from importlib.resources import files", ""] if base.in_package and form != "pipeline" else []),
         "import torch",
@@ -95,6 +77,31 @@ def make_snippet(
         f'export_to_video(frames, "clip.mp4", fps={max(1, round(shape.fps))})',
     ]
     return Snippet("\n".join(lines))
+
+
+def _call(recipe: Recipe, prompt: str, seed: int, known: Container[str]) -> dict[str, object]:
+    """What pipelines' calls may take, under all their names."""
+    sampler, shape = recipe.measure.sampler, recipe.shape
+    call: dict[str, object] = {
+        "prompt": _literal(prompt),
+        "negative_prompt": _literal(sampler.negative_prompt),
+        "height": shape.height_px,
+        "width": shape.width_px,
+        "num_frames": shape.num_frames,
+        "frames": shape.num_frames,
+        "use_resolution_binning": False,
+        "num_inference_steps": sampler.num_steps,
+        "guidance_scale": sampler.guidance_scale,
+        **({} if sampler.guidance_scale_2 is None else {"guidance_scale_2": sampler.guidance_scale_2}),
+        "max_sequence_length": recipe.base.max_tokens,
+        "frame_rate": f"{shape.fps:g}",
+        "generator": f"torch.Generator().manual_seed({seed})",
+    }
+    if "stg_scale" in known:  # LTX-2
+        call |= {**PLAIN_GUIDANCE, "audio_guidance_scale": sampler.guidance_scale}
+    else:
+        call |= _DECODING
+    return call
 
 
 def _loading(bases: Sequence[Base], form: str, place: str, pipeline: str, dtype: str) -> list[str]:

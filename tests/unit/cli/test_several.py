@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rushes.cli.main import EXIT_USER_ERROR, main
+from rushes.cli.exits import EXIT_USER_ERROR
+from rushes.cli.main import main
 from rushes.cli.several import assisting, check_sharing, sharing
 from rushes.errors import RecipeError
 from rushes.train import launched
