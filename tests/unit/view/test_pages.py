@@ -81,7 +81,7 @@ def test_clips_are_chosen_by_what_they_have(home: Path) -> None:
     assert num(score_from=0.1, score_to=0.2) == sum(0.1 <= row["score"] <= 0.2 for row in rows)
     assert num(weight_from=0.1) == sum((row["weight"] or 0) >= 0.1 for row in rows)
     assert num(text="BALL very") == 4 and num(text="ROLLS number") == 12
-    assert num(text="%") == 0 and num(sort="; DROP TABLE clips") == 36
+    assert num(text="b_ll") == 0 and num(sort="; DROP TABLE clips") == 36
 
 
 def test_a_clip_shows_both_programs_words(home: Path) -> None:
