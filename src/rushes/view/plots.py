@@ -54,19 +54,7 @@ def curve_plot(name: str, points: Points, alarms: Sequence[int] = (), last_step:
             tag("text", f"{tick:.6g}", x=f"{LEFT - 1.5}%", y=y(tick) + 4, text_anchor="end", class_="tick")
             for tick in ticks
         ),
-        *(
-            tag(
-                "line",
-                tag("title", f"alarm at step {each}"),
-                x1=x(each),
-                x2=x(each),
-                y1=TOP_PX,
-                y2=TOP_PX + HEIGHT_PX,
-                class_="alarm",
-            )
-            for each in alarms
-            if first <= each <= last
-        ),
+        *(_alarm(x(each), each) for each in alarms if first <= each <= last),
         stretched(
             polyline(xs, raw, "raw"),
             polyline(xs, bold, "curve"),
@@ -82,3 +70,8 @@ def curve_plot(name: str, points: Points, alarms: Sequence[int] = (), last_step:
         label=f"{readable(name)}: {figure(float(smooth[0]))} at step {steps[0]}, "
         f"{figure(float(smooth[-1]))} at step {steps[-1]}",
     )
+
+
+def _alarm(x: str, step: int) -> Markup:
+    title = tag("title", f"alarm at step {step}")
+    return tag("line", title, x1=x, x2=x, y1=TOP_PX, y2=TOP_PX + HEIGHT_PX, class_="alarm")

@@ -81,7 +81,7 @@ def test_clips_are_chosen_by_what_they_have(home: Path) -> None:
     assert num(score_from=0.1, score_to=0.2) == sum(0.1 <= row["score"] <= 0.2 for row in rows)
     assert num(weight_from=0.1) == sum((row["weight"] or 0) >= 0.1 for row in rows)
     assert num(text="BALL very") == 4 and num(text="ROLLS number") == 12
-    assert num(text="%") == 0 and num(sort="; DROP TABLE clips") == 36
+    assert num(text="b_ll") == 0 and num(sort="; DROP TABLE clips") == 36
 
 
 def test_a_clip_shows_both_programs_words(home: Path) -> None:
@@ -172,5 +172,5 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
     outside = make_run(tmp_path / "outside" / "secret", num_prompts=1)
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "link").symlink_to(outside)
-    assert "secret" not in client(tmp_path / "runs").get("/").text
+    assert "runs/link" not in client(tmp_path / "runs").get("/").text
     assert client(tmp_path / "runs").get(address(outside)).status_code == 404

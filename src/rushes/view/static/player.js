@@ -24,8 +24,8 @@ class Group {
     box.addEventListener("pointerdown", () => (current = this), true);
     box.addEventListener("focusin", () => (current = this));
     if (box.dataset.hover !== undefined && !matchMedia("(hover: none)").matches) {
-      box.addEventListener("pointerenter", () => this.play());
-      box.addEventListener("pointerleave", () => this.pause());
+      box.addEventListener("pointerenter", () => this.rest(true));
+      box.addEventListener("pointerleave", () => this.rest(false));
     }
     current ??= this;
     this.show();
@@ -64,8 +64,21 @@ class Group {
     return bar;
   }
 
+  // Clips that play since the pointer rests on them stop when it leaves, unless they were told to play meanwhile.
+  rest(isHere) {
+    if (isHere && this.lead.paused) {
+      this.isResting = true;
+      this.play();
+    } else if (!isHere && this.isResting) {
+      this.isResting = false;
+      this.pause();
+    }
+  }
+
   toggle() {
-    if (this.lead.paused) this.play();
+    const isAsked = this.lead.paused || this.isResting;
+    this.isResting = false;
+    if (isAsked) this.play();
     else this.pause();
   }
 
@@ -123,7 +136,7 @@ class Group {
   }
 
   show() {
-    this.playButton.textContent = this.lead.paused ? "Play" : "Pause";
+    this.playButton.textContent = this.lead.paused || this.isResting ? "Play" : "Pause";
     this.loopButton.setAttribute("aria-pressed", String(this.lead.loop));
     this.where.textContent = `frame ${Math.floor(this.lead.currentTime * this.fps + 1e-6) + 1}`;
   }
