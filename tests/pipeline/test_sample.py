@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import threading
@@ -271,7 +272,7 @@ class Said:
     """A process that says one thing and ends."""
 
     def __init__(self, text: str, status: int) -> None:
-        self.stderr, self.status = iter(text.splitlines(keepends=True)), status
+        self.stderr, self.status = io.StringIO(text), status
 
     def wait(self, _: float | None = None) -> int:
         return self.status

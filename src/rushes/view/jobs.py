@@ -164,6 +164,7 @@ class Queue:
             if found is not None:
                 with self._lock:
                     job = self._put(self._jobs[job.number], num_done=int(found[1]), num_total=int(found[2]))
+        process.stderr.close()
         status = process.wait()
         state: State = "done" if status == 0 else "stopped" if status in (130, -15) else "failed"
         with self._lock:

@@ -117,7 +117,10 @@ def _of_study(studio: Studio) -> list[BaseRoute]:
         return found if isinstance(found, Response) else JSONResponse(found.model_dump(mode="json"))
 
     async def store(request: Request) -> Response:
-        body = await body_of(request, MAX_BYTES)
+        try:
+            body = await body_of(request, MAX_BYTES)
+        except HTTPException as error:  # as text: a script shows it
+            return PlainTextResponse(error.detail, status_code=error.status_code)
         study = await asyncio.to_thread(_study, studio, request)
 
         def take() -> Replies:
