@@ -1,7 +1,8 @@
 """How reading a run grows with its clips: seconds and peak memory of every command that only reads what is there.
 
     python benchmarks/scale.py --clips 100000 --folder /tmp/scale            a run of 100,000 clips: about a minute
-    python benchmarks/scale.py --clips 10000 100000 1000000 --folder /tmp/scale --write docs/performance.md
+    python benchmarks/scale.py --clips 10000 100000 1000000 --folder /tmp/scale
+    python benchmarks/scale.py --clips 1000000 --padded 10000 --only opening status --folder /tmp/scale
     python benchmarks/scale.py --clips 200 --folder /tmp/scale               a smoke test
 
 The run is synthetic: valid records under the keys that the pipeline computes, three answers to each clip, small shared
@@ -31,11 +32,8 @@ NUM_TAKES: Final = 4
 NUM_QUESTIONS: Final = 3
 NUM_FILES: Final = 64
 """Stored files that all clips share: what a check does with each file is known, and not what is measured here."""
-MOST_MADE: Final = 100_000
-"""Larger runs are made of the run of that size, if it is there: computing all keys takes most of an hour."""
 AT_ONCE: Final = 8
 """Clips in an entry of the cost ledger."""
-START, END = "<!-- result of benchmarks/scale.py -->", "<!-- end of benchmarks/scale.py -->"
 
 
 @dataclass(frozen=True)
@@ -141,31 +139,31 @@ def make(home: Path, num_clips: int) -> None:
             _log_progress(run, len(clips))
 
 
-def multiply(small: Path, home: Path, times: int) -> None:
-    """Make a larger run of a small one: every record again under other keys, with the same files.
+def pad(small: Path, home: Path, num_clips: int) -> None:
+    """Make a larger run of a small one by rows without content, in the proportions of a real run.
 
-    The pipeline computes other keys, so that `round_again` finds nothing there; all others only read.
+    Good for what counts records and reads none of them: `opening` and `status`.
     """
-    from rushes.store.ledger import ITEMS_IN_A_ROW
     from rushes.store.run import Run
+    from rushes.store.sums import row_sum
 
     shutil.copytree(small, home)
-    with Run.open(home, recipe_for(times * MOST_MADE), allow_change=True) as run:
-        connection = run.database._connection
-        last = connection.execute("SELECT max(rowid) FROM records").fetchone()[0]
-        for number in range(1, times):
-            mark = f"{number:016x}"  # long: no key ends like that by chance
-            other = f"substr(key, 1, {64 - len(mark)}) || '{mark}'"
-            with run.database.transaction():
-                connection.execute(
-                    f"INSERT INTO records (name, key, body, sum) SELECT name, {other}, replace(body, key, {other}), "
-                    f"row_sum(name, {other}, replace(body, key, {other})) FROM records WHERE rowid <= {last}"
-                )
-                connection.execute(
-                    "INSERT INTO costs (stage, body, sum) SELECT stage, body, sum FROM costs LIMIT ?",
-                    [last // ITEMS_IN_A_ROW],
-                )
-            _log_progress(run, last // 5)
+    nums = {"prompts": num_clips // NUM_TAKES, "clips": num_clips, "answers": num_clips * NUM_QUESTIONS}
+    with Run.open(home, recipe_for(num_clips), allow_change=True) as run, run.database.transaction():
+        for name, num in nums.items():
+            run.database.execute(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+                "INSERT INTO records (name, key, body, sum) SELECT ?, printf('%064x', i), '{}', ? FROM n",
+                [num, name, row_sum(name, "0", "{}")],
+            )
+        cost = ["clips", '{"stage":"clips","seconds":500.0,"num_items":1000,"device":"cpu"}']
+        rows = [(*cost, row_sum(*cost))] * (sum(nums.values()) // 1000)
+        run.database.execute_many("INSERT INTO costs (stage, body, sum) VALUES (?, ?, ?)", rows)
+    line = (
+        '{"at": "2026-01-31T12:00:00.000+00:00", "event": "progress", "stage": "clips", "num_done": 1, "num_total": 9}'
+    )
+    with (home / "events.jsonl").open("a", encoding="utf-8") as log:
+        log.writelines(f"{line}\n" for _ in range(num_clips // 20))
 
 
 def _batched(prompts: Iterator[Any], num: int) -> Iterator[list[Any]]:
@@ -293,6 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--clips", type=int, nargs="+", default=[10_000])
     parser.add_argument("--folder", type=Path, required=True, help="where the synthetic runs are made and kept")
     parser.add_argument("--only", nargs="+", choices=[*MEASURES], default=[*MEASURES])
+    parser.add_argument("--padded", type=int, metavar="N", help="pad the run of N clips with rows without content")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
@@ -304,8 +303,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         home = given.folder / str(num_clips)
         if not (given.folder / f"{num_clips}.made").exists():
             shutil.rmtree(home, ignore_errors=True)
-            if num_clips > MOST_MADE and (given.folder / f"{MOST_MADE}.made").exists():
-                multiply(given.folder / str(MOST_MADE), home, num_clips // MOST_MADE)
+            if given.padded:
+                pad(given.folder / str(given.padded), home, num_clips)
             else:
                 make(home, num_clips)
             (given.folder / f"{num_clips}.made").touch()
