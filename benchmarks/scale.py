@@ -1,7 +1,8 @@
 """How reading a run grows with its clips: seconds and peak memory of every command that only reads what is there.
 
     python benchmarks/scale.py --clips 100000 --folder /tmp/scale            a run of 100,000 clips: about a minute
-    python benchmarks/scale.py --clips 10000 100000 1000000 --folder /tmp/scale --write docs/performance.md
+    python benchmarks/scale.py --clips 10000 100000 1000000 --folder /tmp/scale
+    python benchmarks/scale.py --clips 1000000 --padded 10000 --only opening status --folder /tmp/scale
     python benchmarks/scale.py --clips 200 --folder /tmp/scale               a smoke test
 
 The run is synthetic: valid records under the keys that the pipeline computes, three answers to each clip, small shared
@@ -33,7 +34,6 @@ NUM_FILES: Final = 64
 """Stored files that all clips share: what a check does with each file is known, and not what is measured here."""
 AT_ONCE: Final = 8
 """Clips in an entry of the cost ledger."""
-START, END = "<!-- result of benchmarks/scale.py -->", "<!-- end of benchmarks/scale.py -->"
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,33 @@ def make(home: Path, num_clips: int) -> None:
             _log_progress(run, len(clips))
 
 
+def pad(small: Path, home: Path, num_clips: int) -> None:
+    """Make a larger run of a small one by rows without content, in the proportions of a real run.
+
+    Good for what counts records and reads none of them: `opening` and `status`.
+    """
+    from rushes.store.run import Run
+    from rushes.store.sums import row_sum
+
+    shutil.copytree(small, home)
+    nums = {"prompts": num_clips // NUM_TAKES, "clips": num_clips, "answers": num_clips * NUM_QUESTIONS}
+    with Run.open(home, recipe_for(num_clips), allow_change=True) as run, run.database.transaction():
+        for name, num in nums.items():
+            run.database.execute(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+                "INSERT INTO records (name, key, body, sum) SELECT ?, printf('%064x', i), '{}', ? FROM n",
+                [num, name, row_sum(name, "0", "{}")],
+            )
+        cost = ["clips", '{"stage":"clips","seconds":500.0,"num_items":1000,"device":"cpu"}']
+        rows = [(*cost, row_sum(*cost))] * (sum(nums.values()) // 1000)
+        run.database.execute_many("INSERT INTO costs (stage, body, sum) VALUES (?, ?, ?)", rows)
+    line = (
+        '{"at": "2026-01-31T12:00:00.000+00:00", "event": "progress", "stage": "clips", "num_done": 1, "num_total": 9}'
+    )
+    with (home / "events.jsonl").open("a", encoding="utf-8") as log:
+        log.writelines(f"{line}\n" for _ in range(num_clips // 20))
+
+
 def _batched(prompts: Iterator[Any], num: int) -> Iterator[list[Any]]:
     while chunk := list(islice(prompts, num)):
         yield chunk
@@ -222,10 +249,12 @@ def weighing_shown(home: Path, num_clips: int) -> None:
     """The report's section about the weights, as HTML."""
     from rushes.report import plots
     from rushes.report.collect import _weighing
+    from rushes.report.data import Weighing
     from rushes.store.run import Run
 
     with Run.view(home) as run:
         found = _weighing(run, 0)
+        assert isinstance(found, Weighing), found
         page = str(plots.histogram(found.own, "weight"))
     print(f"{len(page)} bytes of HTML")
 
@@ -262,6 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--clips", type=int, nargs="+", default=[10_000])
     parser.add_argument("--folder", type=Path, required=True, help="where the synthetic runs are made and kept")
     parser.add_argument("--only", nargs="+", choices=[*MEASURES], default=[*MEASURES])
+    parser.add_argument("--padded", type=int, metavar="N", help="pad the run of N clips with rows without content")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
@@ -273,7 +303,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         home = given.folder / str(num_clips)
         if not (given.folder / f"{num_clips}.made").exists():
             shutil.rmtree(home, ignore_errors=True)
-            make(home, num_clips)
+            if given.padded:
+                pad(given.folder / str(given.padded), home, num_clips)
+            else:
+                make(home, num_clips)
             (given.folder / f"{num_clips}.made").touch()
         for what in given.only:
             found.append(measure(what, home, num_clips))

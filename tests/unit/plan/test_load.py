@@ -6,7 +6,11 @@ import os
 
 import pytest
 
+from rushes.cli.plan import _tried
 from rushes.plan.load import busy_words
+from rushes.plan.prices import Prices
+from rushes.recipe.load import load_recipe
+from rushes.recipe.recipe import Recipe
 
 
 @pytest.fixture
@@ -28,3 +32,17 @@ def test_a_system_that_does_not_tell_is_not_called_busy(four_cores: pytest.Monke
 
     four_cores.setattr(os, "getloadavg", unknown)
     assert busy_words() is None
+
+
+def test_a_trial_is_announced_before_it_begins_on_a_busy_machine(
+    four_cores: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    four_cores.setattr(os, "getloadavg", lambda: (11.0, 0.0, 0.0))
+    said: list[str] = []
+
+    def trial(_: Recipe) -> Prices:
+        said.append(" ".join(capsys.readouterr().err.split()))
+        return Prices({})
+
+    assert _tried(trial, load_recipe("sandbox")) == Prices({})
+    assert "--no-calibrate" in said[0] and "perhaps 3.0 times" in said[0]
