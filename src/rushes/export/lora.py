@@ -113,7 +113,7 @@ def _check_whole(source: Source, fit: Fit, dialect: Dialect) -> None:
     if fit.left_out:
         raise InputError(
             f"files of the dialect {dialect} cannot hold all layers of this adapter",
-            expected=f"layers that its readers know; see train.lora.targets{' and base.lora' * bool(source.start_rank)}",
+            expected="layers that its readers know; train.lora.targets and base.lora decide which there are",
             got=sorted(fit.left_out)[:4],
             next_step=f"export it for diffusers: {command('export', 'lora', source.run.home)}",
         )
