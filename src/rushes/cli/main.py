@@ -13,7 +13,6 @@ from rushes.cli.exits import EXIT_STOPPED, EXIT_UNREAD, EXIT_USER_ERROR
 from rushes.errors import Stopped, UserError
 from rushes.plain import safe
 
-
 _STOPPED: Final = "stopped after the current item; run the same command to resume"
 
 

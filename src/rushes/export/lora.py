@@ -92,7 +92,8 @@ def make_adapter(source: Source, base: Base, dialect: Dialect, options: LoraOpti
     before, after = read_both(source, base)
     layers = adaptable_layers(base.empty_transformer(), base, dialect)
     adapter, fit = extract(before, after, layers, rank=rank, energy=options.energy, device=options.device)
-    if source.max_lora_rank is not None:
+    lora = source.recipe.train.lora
+    if source.max_lora_rank is not None and lora is not None and (lora.targets or source.start_rank):
         _check_whole(source, fit, dialect)
     if not adapter:
         raise InputError(
@@ -105,7 +106,7 @@ def make_adapter(source: Source, base: Base, dialect: Dialect, options: LoraOpti
 
 
 def _check_whole(source: Source, fit: Fit, dialect: Dialect) -> None:
-    """A trained adapter is exported whole: what a dialect cannot hold is not dropped.
+    """Layers that a recipe or `base.lora` has chosen are exported all: what a dialect cannot hold is not dropped.
 
     Raises:
         InputError: it has changed layers that the dialect's readers do not know.
@@ -113,8 +114,7 @@ def _check_whole(source: Source, fit: Fit, dialect: Dialect) -> None:
     if fit.left_out:
         raise InputError(
             f"files of the dialect {dialect} cannot hold all layers of this adapter",
-            expected="layers that its readers know; see train.lora.targets"
-            + (" and base.lora" if source.start_rank else ""),
+            expected="layers that its readers know; train.lora.targets and base.lora decide which there are",
             got=sorted(fit.left_out)[:4],
             next_step=f"export it for diffusers: {command('export', 'lora', source.run.home)}",
         )

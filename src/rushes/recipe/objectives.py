@@ -19,7 +19,7 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 def as_tuple(given: object) -> object:
-    """A list of a file as a tuple: `TrainSpec` is changed before it is checked, so pydantic does not do it there."""
+    """A list of a file as a tuple: inside `TrainSpec`, which is changed before it is checked, lists are refused."""
     return tuple(given) if isinstance(given, list) else given
 
 
