@@ -89,7 +89,9 @@ def serve(studio: Studio, place: Place, say: Callable[[str], None]) -> None:
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             studio.closing.set()
-            super().handle_exit(sig, frame)
+            # Not kept to be raised again, as uvicorn does: what was made for the browser is deleted after this.
+            self.force_exit = self.should_exit
+            self.should_exit = True
 
     with listening(place) as server_socket:
         port = int(server_socket.getsockname()[1])
