@@ -175,3 +175,11 @@ def test_a_lora_file_that_is_not_there_is_refused_before_the_run(tuned: Path, tm
     recipe = with_generate(tiny_recipe(tuned), lora=GenerateLoraSpec(model=str(tmp_path / "none.safetensors")))
     with pytest.raises(Unready, match=r"generate\.lora\.model"):
         check(recipe)
+
+
+def test_a_lora_on_the_hub_is_looked_for_before_the_run(tuned: Path) -> None:
+    """No test reaches the Hub: the check says so, and names the setting."""
+    recipe = with_generate(tiny_recipe(tuned), lora=GenerateLoraSpec(model="nobody/nothing"))
+    with pytest.raises(Unready, match=r"generate\.lora\.model") as caught:
+        check(recipe)
+    assert "Hub" in str(caught.value)

@@ -126,7 +126,7 @@ def test_each_text_is_covered_as_the_table_says() -> None:
     ("text", "problem"),
     [
         ("see: rushes stats runs/x", "no command"),
-        ("see: rushes status", "rushes status"),
+        ("see: rushes report", "rushes report"),
         ("run rushes status runs/x --loud", "no option"),
         ("name it with --colour", "no command has"),
         ("set train.stepps to 5", "no setting"),

@@ -107,7 +107,8 @@ def _words(sampler: SamplerSettings, first: SamplerSettings) -> str:
         return "as in the recipe"
     mine, others = sampler.model_dump(mode="json"), first.model_dump(mode="json")
     changed = {name: value for name, value in mine.items() if value != others[name]}
-    return str(yaml.safe_dump(changed, default_flow_style=True, sort_keys=False, width=1000)).strip()
+    words: str = yaml.safe_dump(changed, default_flow_style=True, sort_keys=False, width=1000)
+    return words.strip()
 
 
 def _interval(found: Estimate | None, *, signed: bool = False) -> str:

@@ -52,8 +52,8 @@ def view(options: ViewOptions) -> None:
         say(warning, file=sys.stderr)
 
     def show(link: str) -> None:
-        # Printed as it is: what hides keys would hide the token.
-        print(f"studio: {link}\nCtrl-C ends it", flush=True)
+        # As it is: `say` hides what looks like a key, and so the token.
+        typer.echo(f"studio: {link}\nCtrl-C ends it")
         if options.open_:
             import webbrowser
 

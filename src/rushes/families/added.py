@@ -83,7 +83,12 @@ def _from_hub(spec: GenerateLoraSpec) -> Path:
         found = hub_error(BaseModelSpec(model=spec.model, revision=spec.revision), error)
         if found is None:
             raise
-        raise found from error
+        raise InputError(
+            f"the LoRA file of generate.lora cannot be had: {found.problem.replace('base.model ', '')}",
+            expected=f"the file {spec.file or _USUAL} in a repository on the Hub",
+            got=spec.model,
+            next_step="check generate.lora.model and generate.lora.file, and that the Hub can be reached",
+        ) from error
 
 
 def add_lora(family: Family, added: Added) -> None:

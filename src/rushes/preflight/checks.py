@@ -14,6 +14,7 @@ from rushes.preflight.folders import check_fixed_prompts, check_pairs, check_rea
 from rushes.preflight.generating import (
     check_generating_latents,
     check_generating_lora,
+    check_generating_lora_on_hub,
     check_generating_model,
     check_off_policy,
 )
@@ -82,6 +83,7 @@ FETCHED: Final[tuple[Check, ...]] = (
     check_base_model,
     check_adapter,
     check_generating_model,
+    check_generating_lora_on_hub,
     check_model_configs,
     check_judge_pixels,
     check_captions,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rushes.errors import UserError
-from rushes.families.added import lora_file
+from rushes.families.added import added_lora, lora_file
 from rushes.families.folder import family_of, local_folder, model_folder
 from rushes.families.weights import hash_autoencoder
 from rushes.findings import Finding
@@ -39,6 +39,16 @@ def check_generating_lora(recipe: Recipe) -> Iterator[Finding]:
     try:
         if spec is not None:
             lora_file(spec)
+    except UserError as error:
+        yield Finding.of("generate.lora.model", error)
+
+
+def check_generating_lora_on_hub(recipe: Recipe) -> Iterator[Finding]:
+    """A LoRA file on the Hub can be downloaded; it is kept in this machine's cache."""
+    spec = recipe.generate.lora
+    try:
+        if spec is not None and lora_file(spec) is None:
+            added_lora(spec)
     except UserError as error:
         yield Finding.of("generate.lora.model", error)
 

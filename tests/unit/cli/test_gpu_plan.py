@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def test_a_budget_says_what_it_gives_up(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["plan", "wan2.1-1.3b", "--set", "budget.gpu_hours=4", "--gpu", "H100"]) == 0
     said = capsys.readouterr().out
     assert "budget: 4 GPU-hours on one H100" in said
-    assert "shape.num_frames=33 instead of 81" in said
+    assert re.search(r"generate\.sampler\.num_steps +50 +4 +\d", said) and "saves h" in said
 
 
 def test_a_run_keeps_its_budget(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,7 +63,7 @@ def test_a_run_keeps_its_budget(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.setattr(rushes.pipeline, "improve", lambda recipe, *_, **__: seen.append(recipe))
     assert main(["run", "ltx-video", "--set", "budget.gpu_hours=1", "--home", "run", "--no-check"]) == 0
     said = capsys.readouterr().out
-    assert f"shape.num_frames={seen[0].shape.num_frames} instead of 161" in said
+    assert re.search(rf"shape\.num_frames +161 +{seen[0].shape.num_frames} +\d", said)
     assert seen[0].shape.num_frames < 161 and seen[0].budget.gpu_hours == 1
 
 

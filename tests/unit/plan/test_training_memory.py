@@ -71,6 +71,12 @@ def networks(family: Family) -> list[tuple[TrainSpec, Network]]:
     return [(s, make_network(family, s.lora, None, autocast=s.precision == "bfloat16")) for s in specs]
 
 
+@pytest.fixture(autouse=True)
+def has_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is planned is a machine with instructions for bfloat16."""
+    monkeypatch.setattr("rushes.train.network.computes_bfloat16", lambda device: True)
+
+
 def batch_of(num: int) -> FlowBatch:
     generator = torch.Generator().manual_seed(0)
     z_0, noise = (torch.randn((num, 4, 3, 8, 8), generator=generator) for _ in range(2))

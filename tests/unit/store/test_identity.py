@@ -234,6 +234,7 @@ SANDBOX_JUDGE = PluginSpec(use="rushes_sandbox.specs:JudgeSpec")
 LOCAL = {"kind": "transformers"}
 EXAMPLES: dict[str, dict[str, Any]] = {
     "base": {"model": MODEL},
+    "base.lora": {"file": "adapter.safetensors"},
     "example": {"prompt": "a red circle"},
     "dimension": {"name": "Haste", "description": "Things hurry.", "examples": ({"prompt": "a red circle hurries"},)},
     "diagnose": {"catalogue": CATALOGUE},
