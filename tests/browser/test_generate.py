@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from safetensors.torch import load_file
@@ -12,9 +13,12 @@ from rushes.records import Checkpoint, SampledClip, SamplerSettings
 from rushes.sample.stage import TABLE
 from rushes.store.run import Run
 from rushes.view.shelf import name_of
-from tests.support.browser import browser, executable, served
+from tests.support.browser import opened, served
 from tests.support.made_run import key
 from tests.support.sandbox_recipe import MODEL, measure_spec, sandbox_recipe
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.slow
 SAMPLER = SamplerSettings(num_steps=2, guidance_scale=1.0, shift=3.0, scheduler="UniPCMultistepScheduler")
@@ -23,7 +27,6 @@ SAMPLER = SamplerSettings(num_steps=2, guidance_scale=1.0, shift=3.0, scheduler=
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the sandbox's model, whose checkpoint is the base with its last layer turned up."""
-    executable()
     found = tmp_path_factory.mktemp("runs") / "run"
     recipe = sandbox_recipe(name="sandbox", measure=measure_spec(sampler=SAMPLER))
     with Run.open(found, recipe) as run:
@@ -35,8 +38,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def test_base_beside_the_checkpoint_appears_as_it_is_sampled(home: Path) -> None:
-    with served(home, may_write=True) as link, browser() as (page, seen):
+def test_base_beside_the_checkpoint_appears_as_it_is_sampled(browser: Browser, home: Path) -> None:
+    with served(home, may_write=True) as link, opened(browser) as (page, seen):
         page.set_default_timeout(300_000)
         page.goto(link)
         page.goto(f"{link.split('/?')[0]}/run/{name_of(home)}/generate")

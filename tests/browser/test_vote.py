@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,8 +17,11 @@ from rushes.vote.pairs import Wanted, make_study
 from rushes.vote.records import OVERALL, Study
 from rushes.vote.replies import all_replies, read_replies
 from rushes.vote.result import vote_result
-from tests.support.browser import browser, executable, served
+from tests.support.browser import opened, served
 from tests.support.voted import make_voted_run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.slow
 EVIL = "</script><script>alert(1)</script> \"'><img src=x onerror=alert(1)> \u202eball"
@@ -28,7 +31,6 @@ READY = "() => !document.querySelector('[data-choice=left]').disabled || !docume
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    executable()
     return make_voted_run(tmp_path_factory.mktemp("runs") / "run", 40, EVIL)
 
 
@@ -77,11 +79,13 @@ def by_name(study: Study, given: dict[tuple[str, str], str]) -> dict[tuple[str, 
     return {(name, own[name] if question == "own" else question): each for (name, question), each in given.items()}
 
 
-def test_forty_pairs_by_the_keyboard_are_decoded_into_the_stored_result(home: Path, study: Study) -> None:
+def test_forty_pairs_by_the_keyboard_are_decoded_into_the_stored_result(
+    browser: Browser, home: Path, study: Study
+) -> None:
     num = sum(len(pair.questions) for pair in study.pairs)
     assert sum(pair.check is None for pair in study.pairs) == 40
     given: dict[tuple[str, str], str] = {}
-    with served(home, may_write=True) as link, browser() as (page, seen):
+    with served(home, may_write=True) as link, opened(browser) as (page, seen):
         page.goto(link)
         address = f"{link.split('/?')[0]}/run/{name_of(home)}/vote"
 
@@ -133,10 +137,12 @@ def test_forty_pairs_by_the_keyboard_are_decoded_into_the_stored_result(home: Pa
     assert (win.num_won, win.num_tied, win.num_lost) == (won, tied, lost) and min(won, tied, lost) > 0
 
 
-def test_the_offline_page_keeps_votes_saves_them_and_sends_nothing(home: Path, study: Study, tmp_path: Path) -> None:
+def test_the_offline_page_keeps_votes_saves_them_and_sends_nothing(
+    browser: Browser, home: Path, study: Study, tmp_path: Path
+) -> None:
     address = (folder_of(home, study.study) / PAGE / INDEX).absolute().as_uri()
     num, given = sum(len(pair.questions) for pair in study.pairs), dict[tuple[str, str], str]()
-    with browser(viewport={"width": 390, "height": 844}, has_touch=True, accept_downloads=True) as (page, seen):
+    with opened(browser, viewport={"width": 390, "height": 844}, has_touch=True, accept_downloads=True) as (page, seen):
 
         def tap(choice: str) -> None:
             page.tap(f"[data-choice={choice}]")

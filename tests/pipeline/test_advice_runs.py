@@ -208,3 +208,15 @@ def test_check_the_server_and_run_again(said: str) -> None:
     assert ("serve a model that takes them" in step) == ("image" in said)
     with OddServer(says("yes", {"yes": 0.9, "no": 0.1})) as server:
         assert answered(server)
+
+
+def test_name_or_make_a_run_folder(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the list of runs says where there is no folder of runs: both ways out work as printed."""
+    monkeypatch.chdir(tmp_path)
+    step = failing(["status"], capsys)
+    assert step.startswith("name a run folder, or make one: ")
+    (command,) = commands_in(step)
+    assert command == ["run", "sandbox"] and load_recipe(command[1])
+    assert main(["status", str(finished)]) == 0

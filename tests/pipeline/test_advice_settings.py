@@ -41,9 +41,9 @@ from rushes.recipe.recipe import Recipe
 from rushes.records import Measurement, Score, Scored, Unscored
 from rushes.roles import ObjectiveNeeds, Runtime, Spec
 from rushes.store.run import Run
+from rushes.train.adapter import add_adapter
 from rushes.train.data import TrainingSet
 from rushes.train.draw import units_of
-from rushes.train.network import _add_adapter
 from rushes.train.optimizer import make_optimizer
 from rushes.train.setup import compile_blocks
 from rushes.weights.weigh import weights_of
@@ -216,7 +216,7 @@ def optimizer_on_gpu(recipe: Recipe) -> object:
 def adapter(recipe: Recipe) -> None:
     """For a model that has none of the layers."""
     if recipe.train.lora is not None:
-        _add_adapter(torch.nn.Linear(2, 2), recipe.train.lora, ("to_q",))
+        add_adapter(torch.nn.Linear(2, 2), recipe.train.lora, ("to_q",))
 
 
 def compiled(recipe: Recipe) -> None:

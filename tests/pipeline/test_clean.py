@@ -22,7 +22,8 @@ from tests.support.tiny_wan import make_tiny_wan
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
-    return tiny_recipe(make_tiny_wan(tmp_path_factory.mktemp("model")))
+    plain = tiny_recipe(make_tiny_wan(tmp_path_factory.mktemp("model")))
+    return plain.model_copy(update={"generate": plain.generate.model_copy(update={"latents": "sampler"})})
 
 
 @pytest.fixture(scope="module")

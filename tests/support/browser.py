@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-
-import pytest
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-def executable() -> str:
-    """The system's Chromium; the test is skipped where there is none."""
-    found = next(filter(None, (os.environ.get("RUSHES_TEST_CHROMIUM"), *map(shutil.which, NAMES))), None)
-    if found is None:
-        pytest.skip(f"no Chromium here (looked for {', '.join(NAMES)}, and in RUSHES_TEST_CHROMIUM)")
-    pytest.importorskip("playwright", reason="Playwright's Python package is not installed")
-    return str(found)
 
 
 @dataclass
@@ -35,24 +20,24 @@ class Seen:
 
 
 @contextlib.contextmanager
-def browser(**options: Any) -> Iterator[tuple[Any, Seen]]:
-    """A page, and what was seen of it; `options` are those of Playwright's `new_context`."""
-    from playwright.sync_api import sync_playwright
+def opened(chromium: Any, **options: Any) -> Iterator[tuple[Any, Seen]]:
+    """A page, and what was seen of it.
 
+    Args:
+        chromium: the browser, which all tests share: Playwright starts one for each thread.
+        options: those of Playwright's `new_context`.
+    """
     seen = Seen()
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable(), args=["--no-sandbox", "--disable-gpu"])
-        context = chromium.new_context(**options)
-        context.set_default_timeout(60_000)
-        page = context.new_page()
-        page.on("console", lambda each: seen.errors.append(each.text) if each.type in ("error", "warning") else None)
-        page.on("pageerror", lambda each: seen.errors.append(str(each)))
-        page.on("request", lambda each: seen.hosts.add(urlsplit(each.url).netloc))
-        try:
-            yield page, seen
-        finally:
-            context.close()
-            chromium.close()
+    context = chromium.new_context(**options)
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    page.on("console", lambda each: seen.errors.append(each.text) if each.type in ("error", "warning") else None)
+    page.on("pageerror", lambda each: seen.errors.append(str(each)))
+    page.on("request", lambda each: seen.hosts.add(urlsplit(each.url).netloc))
+    try:
+        yield page, seen
+    finally:
+        context.close()
 
 
 @contextlib.contextmanager

@@ -235,6 +235,7 @@ LOCAL = {"kind": "transformers"}
 EXAMPLES: dict[str, dict[str, Any]] = {
     "base": {"model": MODEL},
     "base.lora": {"file": "adapter.safetensors"},
+    "generate.lora": {"model": "distilled.safetensors"},
     "example": {"prompt": "a red circle"},
     "dimension": {"name": "Haste", "description": "Things hurry.", "examples": ({"prompt": "a red circle hurries"},)},
     "diagnose": {"catalogue": CATALOGUE},
