@@ -57,6 +57,13 @@ def gradients(made: Network, batch: FlowBatch) -> dict[str, Tensor]:
     return {**found, "prediction": velocity.detach(), "reference": reference}
 
 
+@pytest.fixture(autouse=True)
+def has_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine with instructions for bfloat16."""
+    monkeypatch.setattr(network_module, "computes_bfloat16", lambda device: True)
+    monkeypatch.setattr("rushes.families.mixed_precision.computes_bfloat16", lambda device: True)
+
+
 def assert_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
     assert set(first) == set(second) and len(first) > 2
     for name, value in first.items():
@@ -105,7 +112,9 @@ def test_the_probe_counts_what_autograd_keeps(family: Family) -> None:
     config = made.tuned.config
     assert len(found.blocks) == config.num_layers + getattr(config, "num_single_layers", 0)
     in_blocks = sum(block.kept for block in found.blocks)
-    assert 0.5 * sum(kept.values()) < in_blocks <= 1.2 * sum(kept.values()), held.shape
+    # At this size the part of HunyuanVideo 1.5 that reads texts keeps more than its blocks.
+    least = 0.3 if family.name == "hunyuan15" else 0.5
+    assert least * sum(kept.values()) < in_blocks <= 1.2 * sum(kept.values()), held.shape
     assert all(0 < block.inputs < block.kept for block in found.blocks)
     assert found.calls and all(len(call.query) == 4 and call.dtype == torch.bfloat16 for call in found.calls)
 

@@ -28,6 +28,9 @@ Contents = dict[tuple[str, str], Any]
 Answers = list[tuple[GivenAnswer, ...] | Failed]
 DOWN = Failed("Http500", "the judge is busy")
 
+MEASURED = ("seconds", "num_records")
+"""Fields that two runs of the same work need not have in common."""
+
 
 def flaky(monkeypatch: pytest.MonkeyPatch, fails: Callable[[int], bool]) -> list[int]:
     """Let the judge fail the calls (numbered from 0) that `fails` names; the returned list grows by one each call."""
@@ -57,7 +60,7 @@ def contents(home: Path) -> Contents:
     """Every record without what a clock decides."""
     with Run.view(home) as run:
         rows = run.database.rows("SELECT name, key, body FROM records")
-    return {(name, key): {k: v for k, v in json.loads(body).items() if k != "seconds"} for name, key, body in rows}
+    return {(name, key): {k: v for k, v in json.loads(body).items() if k not in MEASURED} for name, key, body in rows}
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,10 @@ def test_every_family_trains_by_every_objective(name: str, lora: LoraSpec | None
     )
     for kind in KINDS:
         spec = spec_of(kind, lora=lora, anchor=0.0 if kind == "flow" else 0.1)
-        taught = teach_alone(assignment_of(family, tmp_path / kind, spec), family, Material(data))
+        assignment = assignment_of(family, tmp_path / kind, spec)
+        if family.has_experts:  # only the one of low noise can denoise to the end
+            assignment = assignment.model_copy(update={"expert": "low"})
+        taught = teach_alone(assignment, family, Material(data))
         assert taught.record.num_skipped_steps == 0
         started = [value for step, value in taught.curves.get("distance_to_start", []) if step == 1]
         assert started == ([] if kind == "flow" else [0.0]), "the network is the base, exactly, before step 1"

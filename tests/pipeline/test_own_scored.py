@@ -70,8 +70,8 @@ class Drawn:
     def __init__(self) -> None:
         self.by_step: dict[int, list[int]] = {}
 
-    def __call__(self, data: TrainingSet, spec: Any, step: int, seed: int) -> Step:
-        found = step_batch(data, spec, step, seed)
+    def __call__(self, data: TrainingSet, spec: Any, step: int, seed: int, *levels: Any) -> Step:
+        found = step_batch(data, spec, step, seed, *levels)
         assert found.rows_B is not None
         self.by_step[step] = found.rows_B.tolist()
         return found

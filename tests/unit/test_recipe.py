@@ -141,7 +141,7 @@ MISTAKES = [
     ("train: {learning_rate: fast}", [], ["train.learning_rate", "a number > 0 (Peak learning rate)", "'fast'"]),
     ("measure: {num_bootstrap: 99}", [], ["measure.num_bootstrap", ">= 100", "99"]),
     ("train: {ema_decay: 1}", [], ["train.ema_decay", ">= 0 and < 1"]),
-    ("train: 3", [], ["train", "a section with lora, num_steps"]),
+    ("train: 3", [], ["train", "a section with experts, lora, num_steps"]),
     ("train: {realism: {kind: flow}}", [], ["train.realism.kind", "one of 'none', 'real_flow', 'moments'", "'flow'"]),
     ("train: {batch_size: 3, num_accumulation: 2}", [], ["multiple of train.num_accumulation", "3 and 2"]),
     ("train: {realism: {kind: moments}, num_accumulation: 2}", [], ["train.num_accumulation: 1", "whole batch"]),
@@ -432,7 +432,7 @@ def test_the_template_explains_every_setting() -> None:
             above = lines[number - 1].strip()
             assert above.startswith("#"), f"no explanation above {line!r}"
     assert max(map(len, lines)) <= 120
-    assert any("lora: {rank: 16, alpha: 16}" in line for line in lines)
+    assert any("lora: {rank: 16, alpha: 16, targets: []," in line for line in lines)
 
 
 def test_types_in_words() -> None:

@@ -106,7 +106,7 @@ def _alternative(setting: Setting, name: str, indent: str) -> Iterator[str]:
         fields = {key: info for key, info in model.model_fields.items() if not info.is_required()}
         if len(fields) == len(model.model_fields):
             defaults = {key: info.get_default(call_default_factory=True) for key, info in fields.items()}
-            inner = ", ".join(f"{key}: {_scalar(value)}" for key, value in defaults.items() if value is not None)
+            inner = ", ".join(f"{key}: {_flow(value)}" for key, value in defaults.items() if value is not None)
             line = f"{indent}# {name}: {{{inner}}}"
             kind = kind_of(model)
             # A section with many settings is explained once it is written out; this line only shows how to start it.

@@ -97,7 +97,8 @@ def _key(context: Context, whole: Round) -> str:
     weighting = recipe.weights.plugin
     decided = {
         "recipe": [each.model_dump_json() if each is not None else None for each in settings],
-        "judges": scoring_identity(recipe.judge, about),
+        # Where only real clips are trained on, nothing is judged, and the judge may be one that is not there.
+        "judges": None if recipe.prompts.only_real else scoring_identity(recipe.judge, about),
         "objective": resolved(recipe.train.objective, OBJECTIVE),
         "weighting": None if weighting is None else resolved(weighting, WEIGHTING),
         "code": [rushes_version(), commit()[0], ORDER],

@@ -6,7 +6,7 @@ whose others run `worker.assist`. All three do the same steps: `ready`, `optimis
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -64,7 +64,7 @@ def train(context: Context, samples: Sequence[Sample], start: Model, until: int 
     (made,) = advance(
         run.checkpoints,
         [Work(result_key(lesson), lesson)],
-        partial(taught if lesson.spec.merge == 1 else teach_in_part, context),
+        partial(_teaching(lesson) if lesson.spec.merge == 1 else teach_in_part, context),
         chunk_size=1,
         place=run.place(device=recipe.runtime.device),
         must_finish=True,
@@ -130,8 +130,12 @@ def num_epoch_clips(spec: TrainSpec, samples: Sequence[Sample]) -> int:
     return units_of(known_of(samples), needs).num_draws * needs.unit_size
 
 
-def taught(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
-    """As `teach`; of two experts one after the other, and one that is trained already is not trained again.
+def _teaching(lesson: Lesson) -> Callable[[Context, Sequence[Work[Lesson]]], list[Checkpoint]]:
+    return teach_parts if lesson.parts else teach
+
+
+def teach_parts(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
+    """As `teach` for two experts, one after the other; one that is trained already is not trained again.
 
     At every noise level only one of the two predicts, so a step of one has no effect on the loss of the other: training
     them by turns would give the same weights, and would hold both with their optimisers.
@@ -140,8 +144,6 @@ def taught(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
         TrainingError, Stopped: as for `teach`.
     """
     ((key, lesson),) = ((piece.key, piece.payload) for piece in chunk)
-    if not lesson.parts:
-        return teach(context, chunk)
     found = []
     for part in lesson.parts:
         one = trained_before(context.run, part)
@@ -198,7 +200,9 @@ def teach_in_part(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Check
     """
     lesson = chunk[0].payload
     before = trained_before(context.run, lesson)
-    (trained,) = taught(context, [Work(lesson_key(lesson), lesson)]) if before is None else (before,)
+    trained = before
+    if trained is None:
+        (trained,) = _teaching(lesson)(context, [Work(lesson_key(lesson), lesson)])
     unmerged_of(context.run).land([trained])
     return [merged(context, lesson, trained)]
 

@@ -107,7 +107,7 @@ class Bench:
         write_material(assignment.scratch, material or self.material)
         steps: list[int] = []
 
-        def on_step(step: int, seconds: float) -> None:
+        def on_step(step: int, seconds: float, *_: object) -> None:
             assert seconds > 0
             steps.append(step)
             if step == kill_at:
@@ -250,7 +250,7 @@ def test_numbers_that_break_are_told(bench: Bench, tmp_path: Path) -> None:
 def test_what_breaks_in_showing_a_step_ends_training_after_it(bench: Bench, tmp_path: Path) -> None:
     """The processes are not left waiting for an answer, and the step is stored."""
 
-    def broken(step: int, seconds: float) -> None:
+    def broken(step: int, seconds: float, *_: object) -> None:
         if step == 1:
             raise ValueError("no display")
 
