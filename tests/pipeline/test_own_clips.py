@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -107,8 +107,8 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     )
     steps: dict[int, Step] = {}
 
-    def drawn(data: TrainingSet, spec: TrainSpec, step: int, seed: int) -> Step:
-        steps[step] = step_batch(data, spec, step, seed)
+    def drawn(data: TrainingSet, spec: TrainSpec, step: int, seed: int, *levels: Any) -> Step:
+        steps[step] = step_batch(data, spec, step, seed, *levels)
         return steps[step]
 
     with pytest.MonkeyPatch.context() as patched:
