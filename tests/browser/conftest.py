@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The browser, started once."""
+    """The browser, started once a file: while it runs, no other test of this process can run an event loop."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make setup")
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
