@@ -73,11 +73,12 @@ app.add_typer(vote, name="vote")
 def _add_packages() -> None:
     """Add sub-commands of installed packages, such as `rushes vbench`; if one cannot be loaded, print why."""
     # `plugins.extensions` would load the records, which takes longer than all the rest of `--help`.
-    for point in sorted(entry_points(group="rushes.commands"), key=lambda point: point.name):
+    offered = {point.name: point for point in sorted(entry_points(group="rushes.commands"), key=lambda each: each.name)}
+    for name, point in offered.items():
         try:
-            app.add_typer(point.load(), name=point.name)
+            app.add_typer(point.load(), name=name)
         except Exception as error:
-            say(f"rushes {point.name} is not available: {type(error).__name__}: {error}", file=sys.stderr)
+            say(f"rushes {name} is not available: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 _add_packages()

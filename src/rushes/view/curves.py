@@ -16,18 +16,6 @@ Points = Sequence[tuple[int, float]]
 """(step, value), ascending."""
 BIN: Final = "error_at_sigma_"
 """Prefix of the error by noise level, which the report shows as one picture."""
-WORDS: Final[Mapping[str, str]] = {
-    "weighted_flow": "Error on the model's own clips, each counted by its weight. It falls little.",
-    "real_flow": "Error on real clips: what holds the model to reality. It should not rise.",
-    "held_out_own": "Error on own clips that are not trained on. It may jump: they are few, and a "
-    "model that moves away from its own bad clips errs more on them.",
-    "held_out_real": "Error on real clips that are not trained on. Rising for long means that the model forgets them.",
-    "distance_to_start": "How far the model's prediction has moved from that of the weights it started from.",
-    "norm_to_start": "Size of the prediction over that of the weights it started from: 1 is unchanged.",
-    "learning_rate": "Size of the steps, by the recipe's schedule.",
-    "gradient_norm": "Length of the gradient before it is cut at train.max_grad_norm. Spikes are steps that were cut.",
-}
-"""How to read a curve, by the name of its term."""
 
 
 @dataclass(frozen=True)

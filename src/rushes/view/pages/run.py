@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from rushes.display.curves import meaning
 from rushes.display.words import readable
 from rushes.errors import RecipeError, StoreError, resume_command
 from rushes.recipe.load import load_recipe, packaged_recipes
@@ -24,7 +25,7 @@ from rushes.store.header import differing_paths
 from rushes.store.identity import spec_part
 from rushes.store.recipe_copy import RECIPE, recipe_of
 from rushes.store.run import Run
-from rushes.view.curves import BIN, WORDS, Training, trainings
+from rushes.view.curves import BIN, Training, trainings
 from rushes.view.plots import curve_plot
 from rushes.view.studio import Studio, Tab
 from rushes.view.summary import alarms, summary, watched
@@ -89,7 +90,7 @@ def _panels(found: Any) -> list[tuple[str, Markup]]:
 
 def _plots(training: Training, rang: Sequence[int]) -> list[tuple[str, str, Markup]]:
     return [
-        (readable(name), WORDS.get(name, ""), curve_plot(name, points, rang, training.last_step))
+        (readable(name), meaning(name), curve_plot(name, points, rang, training.last_step))
         for name, points in training.curves.items()
         if not name.startswith(BIN)
     ]
