@@ -170,6 +170,23 @@ class Family(Protocol):
         """
         ...
 
+    def master(self) -> Any:
+        """A transformer of its own in main memory, with the base's weights in float32 as its files hold them."""
+        ...
+
+    def master_weights(self) -> Mapping[str, Tensor]:
+        """The base's weights in float32 by name; not to be changed. From the pipeline's transformer if that is float32,
+        else from the files."""
+        ...
+
+    def frozen_copy(self, *, is_changed: bool) -> Any:
+        """A transformer of its own in main memory with the base's weights, frozen, in the format of the pipeline's.
+
+        Args:
+            is_changed: False lets it share the memory of the pipeline's weights, until it is moved to another device.
+        """
+        ...
+
     def load_weights(self, state: Mapping[str, Tensor]) -> None:
         """Load tuned weights into the transformer; every name must be present."""
         ...

@@ -14,6 +14,7 @@ from rushes.execute.machine import check_device
 from rushes.families.family import Family
 from rushes.families.folder import FamilyName, as_loaded, family_of, fingerprint_of, hub_error, model_folder
 from rushes.families.loaded import TEXT_PARTS, LoadedPipeline
+from rushes.families.mixed_precision import store_in_float8
 from rushes.families.offload import OffloadOrder, Placement, choose_placement, place
 from rushes.families.wan import Wan
 from rushes.families.weights import hash_state
@@ -78,7 +79,11 @@ def _load(
     source = model_folder(base.model)
     text_dtype = torch.bfloat16 if base.text_precision == "bfloat16" else torch.float32
     vae_dtype = torch.bfloat16 if base.autoencoder_precision == "bfloat16" else torch.float32
-    dtypes = {"default": torch.float32, "vae": vae_dtype, **dict.fromkeys(TEXT_PARTS, text_dtype)}
+    transformer_dtype = torch.bfloat16 if base.transformer_precision else torch.float32
+    dtypes = {
+        **{"default": torch.float32, "transformer": transformer_dtype, "vae": vae_dtype},
+        **dict.fromkeys(TEXT_PARTS, text_dtype),
+    }
     try:
         with _quiet():
             pipeline = pipeline_class.from_pretrained(
@@ -87,6 +92,11 @@ def _load(
         for part in pipeline.components.values():
             if isinstance(part, torch.nn.Module):
                 part.eval().requires_grad_(False)
+        load_transformer = None
+        if base.transformer_precision:
+            load_transformer = _transformer_loader(type(pipeline.transformer), source, base.revision)
+        if base.transformer_precision == "float8":
+            store_in_float8(pipeline.transformer)
         if device.type == "cpu":
             channels_last(pipeline.vae)
         # Before it is placed: offloaded weights cannot be read.
@@ -102,6 +112,7 @@ def _load(
         max_tokens=base.max_tokens,
         device=device,
         scheduler_config=pipeline.scheduler.config,
+        load_transformer=load_transformer,
         load_text_parts=None if left_out else _text_loader(pipeline, source, base.revision),
         placement=placement,
     )
@@ -139,6 +150,21 @@ def _text_loader(pipeline: Any, source: str, revision: str | None) -> Callable[[
                 .requires_grad_(False)
                 for name, (cls, dtype) in classes.items()
             }
+
+    return load
+
+
+def _transformer_loader(
+    transformer_class: Any, source: str, revision: str | None
+) -> Callable[[torch.dtype], torch.nn.Module]:
+    """A function that loads the transformer from its files once more, into main memory, in a number format."""
+
+    def load(dtype: torch.dtype) -> torch.nn.Module:
+        with _quiet():
+            loaded: torch.nn.Module = transformer_class.from_pretrained(
+                source, subfolder="transformer", revision=revision, torch_dtype=dtype, use_safetensors=True
+            )
+        return loaded.eval().requires_grad_(False)
 
     return load
 

@@ -6,6 +6,7 @@ Legend: N clips, C latent channels, T frames, t latent frames, H W pixels, h w l
 from __future__ import annotations
 
 import contextlib
+import copy
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from rushes.families.attention import attention_for_sampling
 from rushes.families.defaults import in_words
 from rushes.families.folder import FamilyName
 from rushes.families.limits import Grid, refused_settings
-from rushes.families.mixed_precision import mixed_precision
+from rushes.families.mixed_precision import computes_in_half, is_in_float8, mixed_precision
 from rushes.families.noise import noise_of
 from rushes.families.offload import UNMOVED, Placement, place
 from rushes.families.texts import TextStates
@@ -52,6 +53,9 @@ class LoadedPipeline:
     """Where it computes."""
     scheduler_config: Any
     """Configuration of the scheduler as loaded; sampling replaces the scheduler."""
+    load_transformer: Callable[[torch.dtype], torch.nn.Module] | None = None
+    """Loads the transformer from its files once more, in a number format; None if the one in the pipeline is float32,
+    so that it holds all that its files hold."""
     load_text_parts: Callable[[], Mapping[str, Any]] | None = None
     """Loads the text encoders again after they were dropped; None if they are never dropped."""
     kept: dict[str, TextStates] = field(default_factory=dict[str, TextStates])
@@ -69,7 +73,39 @@ class LoadedPipeline:
     def load_weights(self, state: Mapping[str, Tensor]) -> None:
         """Load tuned weights into the transformer; every name must be present."""
         with self.plain_weights():
+            if is_in_float8(self.transformer):  # rounded to bfloat16 first, as when it was loaded
+                formats = {name: value.dtype for name, value in self.transformer.state_dict().items()}
+                state = {n: v.bfloat16() if formats.get(n) == torch.float8_e4m3fn else v for n, v in state.items()}
             self.transformer.load_state_dict(dict(state))
+
+    def master(self) -> torch.nn.Module:
+        """A transformer of its own in main memory, with the base's weights in float32 as its files hold them."""
+        if self.load_transformer is None:
+            return copy.deepcopy(self.transformer)
+        return self.load_transformer(torch.float32)
+
+    def master_weights(self) -> Mapping[str, Tensor]:
+        """The base's weights in float32, by name, as they were before anything was loaded over them; not to be changed.
+
+        With weights in the pipeline that are float32 these are that transformer's own.
+        """
+        if self.load_transformer is None:
+            return dict(self.transformer.state_dict())
+        return dict(self.load_transformer(torch.float32).state_dict())
+
+    def frozen_copy(self, *, is_changed: bool) -> torch.nn.Module:
+        """A transformer of its own in main memory with the base's weights in their format there: what is not trained.
+
+        Args:
+            is_changed: False lets it share the memory of the pipeline's weights, until it is moved to another device.
+        """
+        if is_in_float8(self.transformer):
+            assert self.load_transformer is not None
+            return self.load_transformer(torch.bfloat16)  # before it is cast: hooks cannot be copied
+        if is_changed:
+            return copy.deepcopy(self.transformer)
+        shared = {id(p): torch.nn.Parameter(p.data, requires_grad=False) for p in self.transformer.parameters()}
+        return copy.deepcopy(self.transformer, shared)
 
     @contextlib.contextmanager
     def plain_weights(self) -> Iterator[None]:
@@ -194,9 +230,14 @@ class LoadedPipeline:
         return noise_of(seeds, size)
 
     def autocast(self, precision: str) -> torch.autocast:
-        """The autocast context for a precision."""
+        """The autocast context for a precision; weights that were loaded in bfloat16 compute in it without."""
         dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
-        return mixed_precision(self.device, dtype, enabled=precision != "float32")
+        is_mixed = precision != "float32" and not computes_in_half(self.transformer)
+        return mixed_precision(self.device, dtype, enabled=is_mixed)
+
+    def as_input(self, x: Tensor) -> Tensor:
+        """In the number format of a transformer that was loaded in bfloat16; unchanged for any other."""
+        return x.to(torch.bfloat16) if computes_in_half(self.transformer) else x
 
     # ---------------------------------------------------------------- pixels
 

@@ -1,10 +1,13 @@
-"""Mixed precision as every pass of a transformer uses it: when it samples, is trained, and is watched."""
+"""Number formats: mixed precision as every pass of float32 weights uses it, and weights that are stored in fewer bits.
+
+A transformer that was loaded in bfloat16 computes in it, as the stock pipeline does, without mixed precision.
+"""
 
 from __future__ import annotations
 
 import re
 import warnings
-from typing import Final
+from typing import Any, Final
 
 import torch
 
@@ -24,3 +27,33 @@ def mixed_precision(device: torch.device, dtype: torch.dtype, *, enabled: bool =
     if enabled and unprinted not in warnings.filters:  # another change of the filters would print old warnings again
         warnings.filterwarnings("ignore", message=_SLOWER, category=UserWarning)
     return torch.autocast(device.type, dtype, enabled=enabled)
+
+
+def computes_in_half(transformer: Any) -> bool:
+    """Whether a transformer is as it was loaded in bfloat16, so that its inputs must be in bfloat16 as well.
+
+    One with a float32 adapter on such weights computes in mixed precision.
+    """
+    return transformer.dtype == torch.bfloat16 and not getattr(transformer, "peft_config", None)
+
+
+def store_in_float8(transformer: Any) -> None:
+    """Store the weights of a bfloat16 transformer in 8 bits, and compute in bfloat16: diffusers' layerwise casting.
+
+    Norms, the layers at both ends, and adapters keep their format. Weights that the model requires in float32 would be
+    computed in bfloat16 inside layers that are cast, so their layers are left out as well.
+    """
+    from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
+
+    keep = tuple(getattr(transformer, "_keep_in_fp32_modules", None) or ())
+    own = tuple(getattr(transformer, "_skip_layerwise_casting_patterns", None) or ())
+    transformer.enable_layerwise_casting(
+        storage_dtype=torch.float8_e4m3fn,
+        compute_dtype=torch.bfloat16,
+        skip_modules_pattern=(*DEFAULT_SKIP_MODULES_PATTERN, *own, *keep, "lora_"),
+    )
+
+
+def is_in_float8(transformer: torch.nn.Module) -> bool:
+    """Whether `store_in_float8` was applied."""
+    return any(value.dtype == torch.float8_e4m3fn for value in transformer.parameters())

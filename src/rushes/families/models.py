@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -91,14 +91,19 @@ class Models:
         return Model(fingerprint_of(self._base) or self.family.fingerprint, None)
 
     @cached_property
-    def _base_weights(self) -> dict[str, Tensor]:
+    def _copy_of_base(self) -> dict[str, Tensor]:
         """A copy in main memory, since GPU memory is scarce."""
         with self.family.plain_weights():
             return {name: value.to("cpu", copy=True) for name, value in self.family.transformer.state_dict().items()}
 
-    def weights(self, model: Model) -> dict[str, Tensor]:
+    def _base_weights(self) -> Mapping[str, Tensor]:
+        """The copy; or, for a base that is not loaded in float32, what its files hold, read again."""
+        is_float32 = self._base.transformer_precision is None
+        return self._copy_of_base if is_float32 else self.family.master_weights()
+
+    def weights(self, model: Model) -> Mapping[str, Tensor]:
         """A model's weights, float32, in main memory; not to be changed."""
-        return self._base_weights if model.weights is None else self._blobs.read_tensors(model.weights)
+        return self._base_weights() if model.weights is None else self._blobs.read_tensors(model.weights)
 
     def with_weights(self, model: Model, texts: Sequence[str] = ()) -> Family:
         """The pipeline with a model's weights in it; text encoder and autoencoder are the base's.
@@ -112,8 +117,9 @@ class Models:
         if texts and self._runtime.free_text_encoder:
             family.keep_texts(texts)
             family.drop_text_encoder()
-        base = self._base_weights  # copied before anything overwrites them
+        if self._base.transformer_precision is None:
+            _ = self._copy_of_base  # made before anything overwrites them
         if self._loaded != model.name:
-            family.load_weights(base if model.weights is None else self._blobs.read_tensors(model.weights))
+            family.load_weights(self._base_weights() if model.weights is None else self._blobs.read_tensors(model.weights))
             self._loaded = model.name
         return family

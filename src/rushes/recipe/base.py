@@ -34,7 +34,7 @@ class BaseModelSpec(Spec):
     """The model to improve."""
 
     spec_name: ClassVar[str] = "base"
-    added_later: ClassVar[frozenset[str]] = frozenset({"autoencoder_precision"})
+    added_later: ClassVar[frozenset[str]] = frozenset({"autoencoder_precision", "transformer_precision"})
 
     family: Literal["auto", "wan", "cogvideox", "hunyuan", "ltx"] = "auto"
     """Model family; `auto` reads it from the model's `model_index.json`, any other value is checked against that."""
@@ -51,3 +51,8 @@ class BaseModelSpec(Spec):
     """Number format of the autoencoder's weights; null for float32. In bfloat16 it decodes and encodes faster on CPUs
     that compute in it (`python benchmarks/cpu_speed.py` measures it). Pixels and latents differ a little, so it is part
     of the model's name in work keys."""
+    transformer_precision: Literal["bfloat16", "float8"] | None = None
+    """Number format of the transformer's weights where they are not trained: while it samples, and below an adapter;
+    null for float32. `bfloat16` is how large models are published, and `float8` stores most of the weights in 8 bits
+    and computes in bfloat16. Both need `precision: bfloat16` in every sampler and in `train`. Clips differ, so it is
+    part of the model's name in work keys. Tuning in full trains float32 weights, whatever it is."""

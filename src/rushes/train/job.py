@@ -145,7 +145,7 @@ def checkpoint_of(assignment: Assignment, job: Job, trained: Trained) -> Checkpo
     # Sharded weights cannot be merged in place: the average goes into a separate network in main memory.
     whole = _network(assignment, family) if job.parallel.is_sharded else job.network
     weights = merged_weights(whole, trained.average)
-    check_changed(family.transformer.state_dict() if whole.origin is None else whole.origin, weights)
+    check_changed(whole.start_weights(), weights)
     return Checkpoint(
         key=assignment.checkpoint,
         step=progress.step,
@@ -189,7 +189,20 @@ def _network(assignment: Assignment, family: Family) -> Network:
         autocast=autocast,
         conditions=assignment.conditions,
         keeps_base=spec.is_held_to_base,
+        keeps_start=compares_with_start(spec, is_later=start is not None),
     )
+
+
+def compares_with_start(spec: TrainSpec, *, is_later: bool) -> bool:
+    """Whether a term of the loss compares with the model that the training starts from, as `_comparing` sees to it.
+
+    Args:
+        spec: the training settings.
+        is_later: whether it starts from other weights than the base's.
+    """
+    needs = objective_needs(spec)
+    of_objective = needs.reference and not needs.old
+    return of_objective or (spec.is_held and not (is_later and spec.is_held_to_base))
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rushes.errors import TrainingError
 from rushes.families.family import PLAIN, Conditions, Family
-from rushes.families.mixed_precision import mixed_precision
+from rushes.families.mixed_precision import is_in_float8, mixed_precision, store_in_float8
 from rushes.families.texts import TextStates
 from rushes.recipe.train import LoraSpec
 
@@ -28,7 +28,7 @@ class Network:
     tuned: Any
     """A diffusers transformer."""
     frozen: Any | None
-    """Its untouched copy; None for LoRA."""
+    """Its untouched copy; None for LoRA, and where nothing compares with the start."""
     origin: Mapping[str, Tensor] | None
     """The initial weights, unrounded, under the base's names. None for the family's own: those may be moved to another
     device meanwhile, and a reference here would keep the old copies alive."""
@@ -56,6 +56,15 @@ class Network:
         return self._run(through, z_t, sigma_B, text)
 
     @property
+    def is_adapter(self) -> bool:
+        """Whether a low-rank adapter is trained."""
+        return bool(getattr(self.tuned, "peft_config", None))
+
+    def start_weights(self) -> Mapping[str, Tensor]:
+        """The weights that training starts from, float32, under the base's own names; not to be changed."""
+        return self.family.master_weights() if self.origin is None else self.origin
+
+    @property
     def models(self) -> tuple[Any, ...]:
         """All transformers that the network holds."""
         return tuple(model for model in (self.tuned, self.frozen, self.base) if model is not None)
@@ -74,6 +83,7 @@ class Network:
         """The velocity of the frozen model that this round starts from."""
         if self.frozen is not None:
             return self._run(self.frozen, z_t, sigma_B, text)
+        assert self.is_adapter, "no copy of the start was kept: nothing was said to compare with it"
         with self._without_adapter():
             return self._run(self.tuned, z_t, sigma_B, text)
 
@@ -110,6 +120,7 @@ def make_network(
     autocast: bool,
     conditions: Conditions = PLAIN,
     keeps_base: bool = False,
+    keeps_start: bool = True,
 ) -> Network:
     """The network to train. Until step 1 it equals the base, or the previous round's weights (`start`).
 
@@ -120,28 +131,32 @@ def make_network(
         autocast: compute in bfloat16 with float32 weights.
         conditions: the transformer's inputs besides latents, timestep and text.
         keeps_base: hold a copy of the base as well, where the network starts from other weights.
+        keeps_start: hold a frozen copy of the start, in full tuning; False where no term of the loss compares with it.
 
     Raises:
         TrainingError: an adapter is requested and the transformer has none of the layers that it changes.
     """
     import copy
 
-    tuned = copy.deepcopy(family.transformer)
-    base = None
+    in_float8 = is_in_float8(family.transformer)
+    tuned = family.master() if lora is None else family.frozen_copy(is_changed=start is not None)
+    base = frozen = None
     if start is not None:
-        base = copy.deepcopy(tuned).requires_grad_(False).eval() if keeps_base else None
+        base = family.frozen_copy(is_changed=True).requires_grad_(False).eval() if keeps_base else None
         tuned.load_state_dict(start)
-    frozen = None
     if lora is None:
-        frozen = copy.deepcopy(tuned).requires_grad_(False).eval()
+        frozen = copy.deepcopy(tuned).requires_grad_(False).eval() if keeps_start else None
         tuned.requires_grad_(True)
     else:
         tuned.requires_grad_(False)
         _add_adapter(tuned, lora, family.lora_targets)
-    if autocast:
-        for model in (tuned if frozen is None else frozen, base):
-            if model is not None:
-                round_frozen(model)
+        if autocast:
+            _keep_inputs(tuned)
+    for model in (tuned if lora is not None else frozen, base):
+        if autocast and model is not None:
+            round_frozen(model)
+        if in_float8 and model is not None and model is not frozen:
+            store_in_float8(model)
     return Network(family, tuned.train(), frozen, start, autocast, conditions, base=base)
 
 
@@ -180,37 +195,63 @@ def _add_adapter(model: Any, lora: LoraSpec, targets: Sequence[str]) -> None:
     torch.manual_seed(0)
     model.add_adapter(LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=list(targets)))
     torch.set_rng_state(generator_state)
+    for value in model.parameters():
+        if value.requires_grad:  # peft makes them in the format of the base's weights
+            value.data = value.data.float()
 
 
-def merged_weights(network: Network, average: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tuned model's weights under the base's own names, with averaged parameters and merged adapters."""
+def _keep_inputs(model: Any) -> None:
+    """Give adapters their inputs as they are: autocast rounds them anyway, and a float32 copy of each would be kept."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.cast_input_dtype_enabled = False
+
+
+@torch.no_grad()
+def merged_weights(network: Network, average: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tuned model's weights under the base's own names, with averaged parameters and merged adapters.
+
+    They are in main memory and in float32, and the network is left as it is: at no time is there a second one.
+    """
+    from peft.tuners.lora import LoraLayer
+
+    tuned = network.tuned
+    adapted = {name: module for name, module in tuned.named_modules() if isinstance(module, LoraLayer)}
+    start = network.start_weights() if network.is_adapter else {}
+    plain: dict[str, Tensor] = {}
+    for name, value in tuned.state_dict().items():
+        if ".lora_" in name:
+            continue
+        own = name.replace(".base_layer.", ".")
+        owner, _, part = name.rpartition(".base_layer.")
+        if not network.is_adapter:
+            found = average.get(name, value)
+        elif part == "weight" and owner in adapted:
+            found = _merged(adapted[owner], start[own], _of(average, f"{owner}."))
+        else:
+            found = start[own]
+        plain[own] = found.detach().to("cpu", copy=True).contiguous()
+    return plain
+
+
+def _of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _merged(layer: Any, weight: Tensor, average: Mapping[str, Tensor]) -> Tensor:
+    """The weight of an adapted layer in float32, with its averaged adapter merged; the layer is left as it is."""
     import copy
 
-    model = copy.deepcopy(network.tuned)
-    with torch.no_grad():
-        for name, value in model.named_parameters():
-            if name in average:
-                value.copy_(average[name])
-    if network.frozen is None:
-        from peft.tuners.lora import LoraLayer
-
-        _unround(model, network.family.transformer.state_dict() if network.origin is None else network.origin)
-        plain: dict[str, Tensor] = {}
-        adapted = {name for name, module in model.named_modules() if isinstance(module, LoraLayer)}
-        for module in model.modules():
-            if isinstance(module, LoraLayer):
-                module.merge()
-        for name, value in model.state_dict().items():
-            if ".lora_" in name:
-                continue
-            owner = name.rsplit(".base_layer.", 1)[0]
-            plain[name.replace(".base_layer.", ".") if owner in adapted else name] = value.clone().contiguous()
-        return plain
-    return {name: value.clone().contiguous() for name, value in model.state_dict().items()}
-
-
-def _unround(model: torch.nn.Module, origin: Mapping[str, Tensor]) -> None:
-    """Restore the base's own weights where `round_frozen` has rounded them."""
-    for name, value in model.named_parameters():
-        if value.dtype == torch.bfloat16:
-            value.data = origin[name.replace(".base_layer.", ".")].to(value.device, copy=True)
+    # The base's own weight takes the place of the one that is stored in fewer bits, which may have hooks.
+    out_features, in_features = weight.shape
+    plain = torch.nn.Linear(in_features, out_features, bias=False, device="meta")
+    plain.weight = torch.nn.Parameter(weight.to("cpu", torch.float32, copy=True), requires_grad=False)
+    merged = copy.deepcopy(layer, {id(layer.base_layer): plain}).to("cpu")
+    for name, value in merged.named_parameters():
+        if name in average:
+            value.copy_(average[name])
+    merged.merge()
+    found: Tensor = merged.base_layer.weight
+    return found
