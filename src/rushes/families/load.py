@@ -42,7 +42,7 @@ def load_family(
         RecipeError: the recipe names another family, or a setting that the family does not support, or this machine has
             no such device.
     """
-    pipeline_class, adapter = _classes(family_of(base))
+    pipeline_class, adapter = classes_of(family_of(base))
     check_device(device)
     takes = inspect.signature(pipeline_class.__init__).parameters
     left_out = () if with_text else tuple(name for name in TEXT_PARTS if name in takes)
@@ -50,7 +50,8 @@ def load_family(
     return family
 
 
-def _classes(family: FamilyName) -> tuple[Any, type[LoadedPipeline]]:
+def classes_of(family: FamilyName) -> tuple[Any, type[LoadedPipeline]]:
+    """The stock pipeline's class and the adapter around it."""
     import diffusers
 
     if family == "cogvideox":

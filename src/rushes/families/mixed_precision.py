@@ -40,18 +40,32 @@ def computes_in_half(transformer: Any) -> bool:
 def store_in_float8(transformer: Any) -> None:
     """Store the weights of a bfloat16 transformer in 8 bits, and compute in bfloat16: diffusers' layerwise casting.
 
-    Norms, the layers at both ends, and adapters keep their format. Weights that the model requires in float32 would be
-    computed in bfloat16 inside layers that are cast, so their layers are left out as well.
+    Norms, the layers at both ends, and adapters keep their format, and so does what the model requires in float32.
     """
+    transformer.enable_layerwise_casting(
+        storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16, skip_modules_pattern=_uncast(transformer)
+    )
+
+
+def cast_layers(transformer: torch.nn.Module) -> list[Any]:
+    """The layers whose weights `store_in_float8` stores in 8 bits."""
+    from diffusers.hooks._common import _GO_LC_SUPPORTED_PYTORCH_LAYERS
+
+    skip = _uncast(transformer)
+    return [
+        module
+        for name, module in transformer.named_modules()
+        if isinstance(module, _GO_LC_SUPPORTED_PYTORCH_LAYERS) and not any(re.search(each, name) for each in skip)
+    ]
+
+
+def _uncast(transformer: Any) -> tuple[str, ...]:
+    """Patterns of the names of layers that keep their format."""
     from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
 
     keep = tuple(getattr(transformer, "_keep_in_fp32_modules", None) or ())
     own = tuple(getattr(transformer, "_skip_layerwise_casting_patterns", None) or ())
-    transformer.enable_layerwise_casting(
-        storage_dtype=torch.float8_e4m3fn,
-        compute_dtype=torch.bfloat16,
-        skip_modules_pattern=(*DEFAULT_SKIP_MODULES_PATTERN, *own, *keep, "lora_"),
-    )
+    return (*DEFAULT_SKIP_MODULES_PATTERN, *own, *keep, "lora_")
 
 
 def is_in_float8(transformer: torch.nn.Module) -> bool:

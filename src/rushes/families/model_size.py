@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rushes.families.paper import Paper, paper_of, read_paper
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.train import TrainSpec
 
@@ -44,18 +45,21 @@ class ModelSize:
     """Frames and pixels per latent."""
     decoder_width: int
     """Channels of the autoencoder at full resolution, per pixel of the clip."""
+    paper: Paper | None = None
+    """The transformer on paper, whose passes are counted; None if they cannot be."""
 
     def num_latents(self, shape: ShapeSpec) -> int:
         """Numbers in one clip's latents."""
-        frames, height, width = self._grid(shape)
+        frames, height, width = self.grid(shape)
         return self.channels * frames * height * width
 
     def num_tokens(self, shape: ShapeSpec) -> int:
         """Tokens of one clip."""
-        frames, height, width = self._grid(shape)
+        frames, height, width = self.grid(shape)
         return max(1, frames // self.patch[0]) * max(1, height // self.patch[1]) * max(1, width // self.patch[2])
 
-    def _grid(self, shape: ShapeSpec) -> tuple[int, int, int]:
+    def grid(self, shape: ShapeSpec) -> tuple[int, int, int]:
+        """Latent frames, rows and columns of a clip."""
         temporal, spatial = self.compression
         return (shape.num_frames - 1) // temporal + 1, shape.height_px // spatial, shape.width_px // spatial
 
@@ -73,6 +77,7 @@ def read_model_size(folder: Path) -> ModelSize | None:
             num_transformer=_num_parameters(folder / "transformer"),
             num_text=sum(_num_parameters(each) for each in folder.glob("text_encoder*")),
             num_autoencoder=_num_parameters(folder / "vae"),
+            paper=read_paper(folder),
         )
     except (OSError, KeyError, TypeError, ValueError):
         return None
@@ -92,6 +97,11 @@ def loaded_model_size(pipeline: Any) -> ModelSize | None:
             num_transformer=count["transformer"],
             num_text=count["text_encoder"] + count["text_encoder_2"],
             num_autoencoder=count["vae"],
+            paper=paper_of(
+                type(pipeline.transformer).__name__,
+                transformer,
+                expand_timesteps=bool(pipeline.config.get("expand_timesteps")),
+            ),
         )
     except (KeyError, TypeError, ValueError):
         return None
@@ -104,6 +114,7 @@ def _size(
     num_transformer: int,
     num_text: int,
     num_autoencoder: int,
+    paper: Paper | None,
 ) -> ModelSize:
     num_heads, head_width = int(config["num_attention_heads"]), int(config["attention_head_dim"])
     width = num_heads * head_width
@@ -119,6 +130,7 @@ def _size(
         patch=_patch(config),
         compression=_COMPRESSION.get(autoencoder.get("_class_name", ""), (4, 8)),
         decoder_width=_decoder_width(autoencoder),
+        paper=paper,
     )
 
 

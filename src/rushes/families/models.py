@@ -120,6 +120,8 @@ class Models:
         if self._base.transformer_precision is None:
             _ = self._copy_of_base  # made before anything overwrites them
         if self._loaded != model.name:
-            family.load_weights(self._base_weights() if model.weights is None else self._blobs.read_tensors(model.weights))
+            family.load_weights(
+                self._base_weights() if model.weights is None else self._blobs.read_tensors(model.weights)
+            )
             self._loaded = model.name
         return family

@@ -148,9 +148,10 @@ class PreviewRuntime(Runtime):
 class TrainRuntime(Runtime):
     """How training uses the device; nothing here enters a key."""
 
-    recompute: Literal["auto", "none", "half", "all"] = "auto"
+    recompute: Literal["auto", "none", "half", "all", "offload"] = "auto"
     """Activation checkpointing: which blocks recompute their activations in the backward pass instead of storing them.
-    `half` is every second block; `auto` picks the fastest setting that fits into free memory. Results are the same."""
+    `half` is every second block; with `offload` all do, and on a GPU the inputs of the blocks wait in main memory;
+    `auto` picks the fastest setting that fits into free memory. Results are the same."""
     attention: Literal["auto", "flash", "efficient", "cudnn", "math"] = "auto"
     """Attention kernel; `auto` times the device's kernels at the start of training and picks the fastest. Kernels
     differ in the last bits. On a CPU `auto` is `math` for short sequences and `flash` for long ones."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rushes.errors import TrainingError
 from rushes.families.family import Family
-from rushes.plugins import objective_needs
+from rushes.plugins import compares_with_start, objective_needs
 from rushes.recipe.train import TrainSpec
 from rushes.records import Checkpoint, LossSummary
 from rushes.train.assignment import Assignment
@@ -67,7 +67,8 @@ def ready(assignment: Assignment, family: Family, material: Material, parallel: 
         TrainingError: an adapter is requested and the transformer has none of the layers that it changes.
     """
     spec, data = assignment.spec, material.data
-    with aside(family):
+    # Only a judge that is asked in training, and previews, need the rest of the pipeline meanwhile.
+    with aside(family, whole=assignment.judge is None and not assignment.previews.read):
         network = _network(assignment, family)
         if not parallel.is_sharded:
             for model in network.models:
@@ -191,18 +192,6 @@ def _network(assignment: Assignment, family: Family) -> Network:
         keeps_base=spec.is_held_to_base,
         keeps_start=compares_with_start(spec, is_later=start is not None),
     )
-
-
-def compares_with_start(spec: TrainSpec, *, is_later: bool) -> bool:
-    """Whether a term of the loss compares with the model that the training starts from, as `_comparing` sees to it.
-
-    Args:
-        spec: the training settings.
-        is_later: whether it starts from other weights than the base's.
-    """
-    needs = objective_needs(spec)
-    of_objective = needs.reference and not needs.old
-    return of_objective or (spec.is_held and not (is_later and spec.is_held_to_base))
 
 
 @contextlib.contextmanager

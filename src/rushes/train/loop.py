@@ -211,7 +211,7 @@ def check_untouched(job: Job) -> None:
     Raises:
         TrainingError: it is not.
     """
-    network, setup = job.network, job.setup
+    network = job.network
     if network.frozen is None and not network.is_adapter:
         difference = _changed(network, job.parallel)
     else:

@@ -99,7 +99,9 @@ def test_weights_that_the_model_needs_in_float32_stay_so(tiny: Saved) -> None:
             kept = bool(keep & set(name.split(".")))
             assert (dtype == torch.float32) == kept, f"{name} is in {dtype}"
         assert stored in formats.values()
-    half, eight = (sum(p.nbytes for p in loaded(tiny, each).transformer.parameters()) for each in ("bfloat16", "float8"))
+    half, eight = (
+        sum(p.nbytes for p in loaded(tiny, each).transformer.parameters()) for each in ("bfloat16", "float8")
+    )
     whole = sum(p.nbytes for p in loaded(tiny, None).transformer.parameters())
     assert eight < half < 0.7 * whole
 
@@ -180,7 +182,9 @@ def test_tuned_weights_are_loaded_as_if_they_were_the_files(precision: str, tiny
     family = loaded(tiny, precision)
     before = {name: value.clone() for name, value in family.transformer.state_dict().items()}
     family.load_weights({name: value + 1 for name, value in family.master_weights().items()})
-    assert any(not torch.equal(value.float(), before[name].float()) for name, value in family.transformer.state_dict().items())
+    assert any(
+        not torch.equal(value.float(), before[name].float()) for name, value in family.transformer.state_dict().items()
+    )
     family.load_weights(family.master_weights())
     for name, value in family.transformer.state_dict().items():
         assert value.dtype == before[name].dtype and torch.equal(value.float(), before[name].float()), name

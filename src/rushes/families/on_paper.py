@@ -1,0 +1,150 @@
+"""A transformer of a real class without memory: its config is all that is needed. Its passes are counted, not computed.
+
+Legend: B clips, C latent channels, t h w latent frames, rows and columns, L text tokens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from rushes.families.family import Conditions
+from rushes.families.paper import Paper, class_name_of
+from rushes.families.texts import TextStates
+
+if TYPE_CHECKING:
+    from rushes.families.loaded import LoadedPipeline
+
+NumberFormat = Literal["float32", "bfloat16", "float8"]
+
+
+def drawn(paper: Paper, number_format: NumberFormat) -> LoadedPipeline:
+    """The family's adapter around a transformer on torch's `meta` device; without autoencoder and text encoders.
+
+    Args:
+        paper: the transformer.
+        number_format: of its weights; what the model needs in float32 stays so. `float8` is stored as bfloat16 here:
+            see `in_float8`.
+    """
+    import diffusers
+
+    from rushes.families.load import classes_of
+
+    pipeline_class, adapter = classes_of(paper.family)
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler
+    if paper.family == "cogvideox":
+        scheduler = diffusers.CogVideoXDDIMScheduler
+    with torch.device("meta"):
+        transformer = class_of(paper)(**paper.config)
+    keep = set(getattr(transformer, "_keep_in_fp32_modules", None) or ())
+    for name, value in transformer.named_parameters():
+        value.requires_grad_(False)
+        if number_format != "float32" and not set(name.split(".")) & keep:
+            value.data = value.data.bfloat16()
+    left_out = dict.fromkeys(_parts_of(pipeline_class) - {"transformer", "scheduler"})
+    own = {"expand_timesteps": True} if paper.expand_timesteps else {}
+    pipeline = pipeline_class(transformer=transformer.eval(), scheduler=scheduler(), **left_out, **own)
+    return adapter(
+        pipeline=pipeline,
+        fingerprint="",
+        max_tokens=int(getattr(transformer.config, "max_text_seq_length", 0) or 0),
+        device=torch.device("cpu"),
+        scheduler_config=pipeline.scheduler.config,
+        load_transformer=None,
+    )
+
+
+def class_of(paper: Paper) -> Any:
+    """The transformer's class."""
+    import diffusers
+
+    return getattr(diffusers, class_name_of(paper))
+
+
+def _parts_of(pipeline_class: Any) -> set[str]:
+    """Names of the components that the pipeline's `__init__` requires."""
+    import inspect
+
+    taken = inspect.signature(pipeline_class.__init__).parameters.values()
+    return {each.name for each in taken if each.default is each.empty and each.name != "self"}
+
+
+def text_input(transformer: Any, num: int, num_tokens: int) -> TextStates:
+    """A batch of texts as the transformer takes them, of the current device; the values do not matter."""
+    config = transformer.config
+    width = config.get("text_dim") or config.get("text_embed_dim") or config.get("caption_channels")
+    states = torch.zeros(num, num_tokens, int(width))
+    mask = torch.ones(num, num_tokens, dtype=torch.bool) if "text_dim" not in config else None
+    if type(transformer).__name__ == "CogVideoXTransformer3DModel":
+        mask = None
+    pooled = config.get("pooled_projection_dim")
+    return TextStates(states, mask, None if pooled is None else torch.zeros(num, int(pooled)))
+
+
+def make_fake(module: torch.nn.Module) -> None:
+    """Give a module on the `meta` device parameters and buffers of the fake mode that is entered: shapes without memory
+    on a CPU, on which operations behave as on real ones."""
+    for part in module.modules():
+        for name, value in part._parameters.items():
+            if value is not None:
+                fake = torch.empty(value.shape, dtype=value.dtype)
+                part._parameters[name] = torch.nn.Parameter(fake, requires_grad=value.requires_grad)
+        for name, buffer in part._buffers.items():
+            if buffer is not None:
+                part._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype)
+
+
+def in_float8(transformer: Any) -> int:
+    """Let layers compute as those whose weights are stored in 8 bits: with a bfloat16 copy that is made in each pass.
+
+    diffusers' own hooks exchange the weights in place, which fake tensors do not allow; what lives when is the same.
+
+    Returns:
+        Bytes of the weights that are stored in 8 bits instead of 16.
+    """
+    from rushes.families.mixed_precision import cast_layers
+
+    saved = 0
+    for layer in cast_layers(transformer):
+        weight = layer.weight
+        saved += weight.nbytes // 2
+        if isinstance(layer, torch.nn.Linear):
+            layer.forward = _copying(layer)  # type: ignore[method-assign]
+    return saved
+
+
+def _copying(layer: torch.nn.Linear) -> Callable[[Tensor], Tensor]:
+    def forward(x: Tensor) -> Tensor:
+        return functional.linear(x, layer.weight.clone(), layer.bias)
+
+    return forward
+
+
+class AsOnGpu(TorchFunctionMode):
+    """Under a CPU's autocast, compute what a GPU's autocast computes in float32 in float32."""
+
+    IN_FLOAT32: Final = frozenset({functional.layer_norm, functional.group_norm, functional.softmax, torch.softmax})
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in self.IN_FLOAT32 and torch.is_autocast_enabled("cpu"):
+            args = tuple(each.float() if isinstance(each, Tensor) else each for each in args)
+            kwargs = {n: each.float() if isinstance(each, Tensor) else each for n, each in (kwargs or {}).items()}
+        return func(*args, **(kwargs or {}))
+
+
+@contextlib.contextmanager
+def faking() -> Iterator[None]:
+    """Inside, new tensors have shapes and no memory."""
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        yield
+
+
+CONDITIONS: Final = Conditions(fps=16.0, guidance=6.0)
+"""What a counted pass is given besides latents and text."""
