@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 from rushes.families.family import Conditions
 from rushes.families.paper import Paper, class_name_of
@@ -127,16 +126,31 @@ def _copying(layer: torch.nn.Linear) -> Callable[[Tensor], Tensor]:
     return forward
 
 
-class AsOnGpu(TorchFunctionMode):
-    """Under a CPU's autocast, compute what a GPU's autocast computes in float32 in float32."""
+@contextlib.contextmanager
+def as_on_gpu() -> Iterator[None]:
+    """Inside, norms under a CPU's autocast compute in float32, as under a GPU's.
 
-    IN_FLOAT32: Final = frozenset({functional.layer_norm, functional.group_norm, functional.softmax, torch.softmax})
+    The functions themselves are replaced, not by a mode, which would not hold for blocks that are recomputed.
+    """
+    names = ("layer_norm", "group_norm")
+    before = {name: getattr(functional, name) for name in names}
+    for name, own in before.items():
+        setattr(functional, name, _in_float32(own))
+    try:
+        yield
+    finally:
+        for name, own in before.items():
+            setattr(functional, name, own)
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in self.IN_FLOAT32 and torch.is_autocast_enabled("cpu"):
+
+def _in_float32(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def called(*args: Any, **named: Any) -> Tensor:
+        if torch.is_autocast_enabled("cpu"):
             args = tuple(each.float() if isinstance(each, Tensor) else each for each in args)
-            kwargs = {n: each.float() if isinstance(each, Tensor) else each for n, each in (kwargs or {}).items()}
-        return func(*args, **(kwargs or {}))
+            named = {name: each.float() if isinstance(each, Tensor) else each for name, each in named.items()}
+        return function(*args, **named)
+
+    return called
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import contextlib
 import inspect
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, Final, Literal
@@ -24,8 +25,8 @@ from rushes.families.meter import Meter
 from rushes.families.mixed_precision import computes_in_half, mixed_precision
 from rushes.families.on_paper import (
     CONDITIONS,
-    AsOnGpu,
     NumberFormat,
+    as_on_gpu,
     class_of,
     drawn,
     faking,
@@ -176,7 +177,7 @@ def count_step(paper: Paper, order: PassOrder) -> PassBytes:
         make_fake(network)
         if order.lora is not None and order.weights == "float8":
             saved = in_float8(network)
-        apply_recompute(network.train(), order.recompute)
+        apply_recompute(network.train(), order.recompute, (_send_away, _bring_back))
         peak = _peak_of_step(family, order)
     held = _num_bytes(network)
     num_trained = sum(value.numel() for value in network.parameters() if value.requires_grad)
@@ -197,7 +198,7 @@ def count_sampling(paper: Paper, order: PassOrder) -> PassBytes:
         make_fake(family.transformer)
         if order.weights == "float8":
             in_float8(family.transformer)
-        with torch.no_grad(), Meter() as meter:
+        with torch.no_grad(), Meter() as meter, _as_on(order):
             _run(family, order)
     if order.weights == "float8":
         saved = sum(layer.weight.nbytes // 2 for layer in _cast(whole.transformer))
@@ -211,13 +212,27 @@ def _cast(transformer: Any) -> list[Any]:
 
 
 def _peak_of_step(family: Any, order: PassOrder) -> int:
-    with Meter() as meter, sdpa_kernel([_KERNELS[order.kernel], SDPBackend.MATH], set_priority=True):
+    kernels = sdpa_kernel([_KERNELS[order.kernel], SDPBackend.MATH], set_priority=True)
+    with Meter() as meter, kernels, _as_on(order):  # for recomputed blocks as well
         # The loss of most objectives: a mean of squares, in float32.
         velocity = _run(family, order).float()
         loss = (velocity - torch.zeros_like(velocity)).square().mean()
         del velocity
         loss.backward()
     return meter.peak
+
+
+def _send_away(value: torch.Tensor) -> torch.Tensor:
+    """What `offload` keeps of an input on the device: nothing."""
+    return value.to("meta")
+
+
+def _bring_back(value: torch.Tensor) -> torch.Tensor:
+    return torch.empty(value.shape, dtype=value.dtype)
+
+
+def _as_on(order: PassOrder) -> AbstractContextManager[Any]:
+    return as_on_gpu() if order.on_gpu else contextlib.nullcontext()
 
 
 def _run(family: Any, order: PassOrder) -> torch.Tensor:
@@ -230,8 +245,7 @@ def _run(family: Any, order: PassOrder) -> torch.Tensor:
     if family.name == "cogvideox":
         timestep = timestep.long()
     is_mixed = order.autocast and not computes_in_half(network)
-    own: Any = AsOnGpu() if order.on_gpu else torch.overrides.BaseTorchFunctionMode()
-    with own, mixed_precision(_CPU, torch.bfloat16, enabled=is_mixed):
+    with mixed_precision(_CPU, torch.bfloat16, enabled=is_mixed):
         velocity: torch.Tensor = family.predict(network, z_t, timestep, text, CONDITIONS)
     return velocity
 

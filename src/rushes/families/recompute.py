@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -86,10 +86,17 @@ def free_main_memory() -> int | None:
         return None
 
 
-def apply_recompute(transformer: Any, policy: Recompute) -> None:
+def apply_recompute(
+    transformer: Any, policy: Recompute, moved: tuple[Callable[[Tensor], Any], Callable[[Any], Tensor]] | None = None
+) -> None:
     """Make a diffusers transformer follow a policy in its backward passes; the results stay the same.
 
     Every forward pass runs the blocks in the same order, so a block's position in that order is its index.
+
+    Args:
+        transformer: the transformer.
+        policy: which blocks are recomputed.
+        moved: how `offload` sends a block's input away and brings it back; None for main memory.
     """
     if policy == "none":
         transformer.disable_gradient_checkpointing()
@@ -98,6 +105,7 @@ def apply_recompute(transformer: Any, policy: Recompute) -> None:
     from torch.utils.checkpoint import checkpoint
 
     indices: dict[int, int] = {}
+    send, bring = moved or (_to_main_memory, _back)
 
     def block(module: Any, *inputs: Any) -> Any:
         index = indices.setdefault(id(module), len(indices))
@@ -106,7 +114,18 @@ def apply_recompute(transformer: Any, policy: Recompute) -> None:
         if policy != "offload":
             return checkpoint(module.__call__, *inputs, use_reentrant=False)
         # Of the inputs only what has a gradient is a block's own; positions and texts are the same for all blocks.
-        with saved_tensors_hooks(_to_main_memory, _back):
+        own = {each.untyped_storage()._cdata for each in inputs if getattr(each, "requires_grad", False)}
+
+        def pack(value: Tensor) -> tuple[bool, Any]:
+            is_own = value.untyped_storage()._cdata in own
+            return is_own, send(value) if is_own else value
+
+        def unpack(packed: tuple[bool, Any]) -> Tensor:
+            is_own, value = packed
+            found: Tensor = bring(value) if is_own else value
+            return found
+
+        with saved_tensors_hooks(pack, unpack):
             return checkpoint(module.__call__, *inputs, use_reentrant=False)
 
     transformer.enable_gradient_checkpointing(block)
@@ -114,7 +133,7 @@ def apply_recompute(transformer: Any, policy: Recompute) -> None:
 
 def _to_main_memory(value: Tensor) -> tuple[torch.device, Tensor]:
     """A tensor that a backward pass will need, in pinned main memory if it is large and on a GPU."""
-    if value.device.type != "cuda" or not value.requires_grad:
+    if value.device.type != "cuda":
         return value.device, value
     import torch
 
