@@ -1,4 +1,4 @@
-"""Weights in bfloat16 and in 8 bits: the clips of the stock pipeline loaded the same way, adapters on top; every family."""
+"""Weights in bfloat16 and in 8 bits: clips of the stock pipeline loaded the same way, adapters on top; every family."""
 
 from __future__ import annotations
 

@@ -10,10 +10,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.profiler import ProfilerActivity, profile
 
-from rushes.families import pass_bytes
 from rushes.families.on_paper import CONDITIONS, drawn, text_input
 from rushes.families.paper import Paper
-from rushes.families.pass_bytes import PassOrder, class_of, count_sampling, count_step, step_bytes
+from rushes.families.pass_bytes import PassOrder, class_of, count_step
 from rushes.families.recompute import Recompute, apply_recompute
 from rushes.recipe.train import LoraSpec
 from rushes.train.network import make_network
