@@ -81,7 +81,7 @@ class PassBytes:
     weights: int
     """All weights of the network, an adapter included, and its buffers."""
     frozen: int
-    """A frozen copy of the network, rounded, as a comparison with the start needs it; 0 for adapters."""
+    """A frozen copy of the network as a comparison with the start needs it, rounded under autocast; 0 for adapters."""
     num_trained: int
     """Trained parameters (a number, not bytes)."""
     peak: int
@@ -181,7 +181,8 @@ def count_step(paper: Paper, order: PassOrder) -> PassBytes:
         peak = _peak_of_step(family, order)
     held = _num_bytes(network)
     num_trained = sum(value.numel() for value in network.parameters() if value.requires_grad)
-    return PassBytes(held - saved, _rounded_bytes(network) if order.lora is None else 0, num_trained, peak)
+    copy = 0 if order.lora is not None else _rounded_bytes(network) if order.autocast else held
+    return PassBytes(held - saved, copy, num_trained, peak)
 
 
 def count_sampling(paper: Paper, order: PassOrder) -> PassBytes:
@@ -222,13 +223,14 @@ def _peak_of_step(family: Any, order: PassOrder) -> int:
     return meter.peak
 
 
-def _send_away(value: torch.Tensor) -> torch.Tensor:
+def _send_away(value: torch.Tensor) -> tuple[torch.Size, torch.dtype]:
     """What `offload` keeps of an input on the device: nothing."""
-    return value.to("meta")
+    return value.shape, value.dtype
 
 
-def _bring_back(value: torch.Tensor) -> torch.Tensor:
-    return torch.empty(value.shape, dtype=value.dtype)
+def _bring_back(sent: tuple[torch.Size, torch.dtype]) -> torch.Tensor:
+    shape, dtype = sent
+    return torch.empty(shape, dtype=dtype)
 
 
 def _as_on(order: PassOrder) -> AbstractContextManager[Any]:

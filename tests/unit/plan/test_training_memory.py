@@ -119,9 +119,7 @@ def test_the_base_beside_a_later_rounds_start_and_an_old_policy_are_counted(fami
         held = sum(value.nbytes for model in network.models for value in model.parameters())
         held += sum(value.nbytes for value in network.parameters().values())
         recipe = recipe_for(spec, num_rounds=2)
-        # In float32 the copies are not rounded; the plan counts those of bfloat16.
-        if precision == "bfloat16":
-            assert network_bytes(counted(size, recipe), recipe) == pytest.approx(held, rel=0.03)
+        assert network_bytes(counted(size, recipe), recipe) == pytest.approx(held, rel=0.03)
 
 
 def test_moments_and_the_average_are_counted_if_there_is_one(family: Family, size: ModelSize) -> None:
