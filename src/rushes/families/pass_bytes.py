@@ -44,7 +44,7 @@ from rushes.store.sums import closed, opened
 
 FEW: Final = 2
 """Blocks of each kind that are counted; one more where the model's number is odd."""
-COUNT: Final = 1
+COUNT: Final = 2
 """Version of how passes are counted: raised with it, so that kept counts are made again."""
 _CPU: Final = torch.device("cpu")
 _KERNELS: Final = {"flash": SDPBackend.FLASH_ATTENTION, "math": SDPBackend.MATH}
