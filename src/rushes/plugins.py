@@ -200,6 +200,18 @@ def num_compared(spec: TrainSpec, *, is_later: bool = False) -> int:
     return int(needs.reference or spec.is_held) + int(needs.reference and spec.is_held and is_apart)
 
 
+def compares_with_start(spec: TrainSpec, *, is_later: bool = False) -> bool:
+    """Whether a term of the loss compares with the model that a round starts from, so that a frozen copy is needed.
+
+    Args:
+        spec: how the model is trained.
+        is_later: in a round that does not start from the base.
+    """
+    needs = objective_needs(spec)
+    of_objective = needs.reference and not needs.old
+    return of_objective or (spec.is_held and not (is_later and spec.is_held_to_base))
+
+
 def _unnamed(cls: type[Spec], what: str, name: str) -> RecipeError:
     package = cls.__module__.partition(".")[0]
     return RecipeError(

@@ -12,12 +12,13 @@ from torch import ones
 
 from rushes.errors import InputError, RecipeError, TrainingError
 from rushes.families.adapter import Factors, read_adapters
+from rushes.families.trainable import add_adapter
 from rushes.preflight.model import check_adapter, check_experts
 from rushes.recipe.base import BaseModelSpec, StartAdapterSpec
 from rushes.recipe.load import load_recipe
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import LoraSpec, expert_problem
-from rushes.train.adapter import add_adapter, continue_adapter
+from rushes.train.adapter import continue_adapter
 from rushes.train.stage import _experts
 from tests.support.tiny_families import make_wan
 
@@ -63,18 +64,19 @@ def test_take_a_rank_and_layers_that_fit() -> None:
     lora, factors = LoraSpec(rank=4, alpha=4, continues=True), Factors(ones(2, 24), ones(24, 2))
     adapter = {"blocks.0.attn1.to_q": factors}
     model = make_wan().transformer
-    add_adapter(model, lora, ["to_q"])
+    weights = dict(model.state_dict())
+    add_adapter(model, lora, ["to_q"], autocast=False)
     with pytest.raises(TrainingError) as refused:
-        continue_adapter(model, adapter, lora)
+        continue_adapter(model, adapter, lora, weights)
     step = step_of(refused.value.next_step)
     assert step == "train.lora.rank=2"
     followed = load_recipe("tiny", ["train.lora={rank: 4, alpha: 4, continues: true}", step]).train.lora
     assert followed is not None
     model = make_wan().transformer
-    add_adapter(model, followed, ["to_q"])
-    assert continue_adapter(model, adapter, followed) == {"blocks.0.attn1.to_q"}
+    add_adapter(model, followed, ["to_q"], autocast=False)
+    assert continue_adapter(model, adapter, followed, weights) == {"blocks.0.attn1.to_q"}
     with pytest.raises(TrainingError) as refused:
-        add_adapter(make_wan().transformer, LoraSpec(targets=("nowhere",)), ["nowhere"])
+        add_adapter(make_wan().transformer, LoraSpec(targets=("nowhere",)), ["nowhere"], autocast=False)
     usual = load_recipe("tiny", ["train.lora={targets: [nowhere]}", step_of(refused.value.next_step)]).train.lora
     assert usual is not None and usual.targets == ()
 

@@ -24,6 +24,7 @@ from rushes.errors import UserError
 from rushes.families.folder import family_of
 from rushes.families.loaded import check_sampler, check_shape
 from rushes.families.texts import TextStates
+from rushes.families.trainable import add_adapter
 from rushes.findings import Finding
 from rushes.judge.grade import check_unscored_share
 from rushes.llm.chat import ChatRequest, Message
@@ -41,7 +42,6 @@ from rushes.recipe.recipe import Recipe
 from rushes.records import Measurement, Score, Scored, Unscored
 from rushes.roles import ObjectiveNeeds, Runtime, Spec
 from rushes.store.run import Run
-from rushes.train.adapter import add_adapter
 from rushes.train.data import TrainingSet
 from rushes.train.draw import units_of
 from rushes.train.optimizer import make_optimizer
@@ -216,7 +216,7 @@ def optimizer_on_gpu(recipe: Recipe) -> object:
 def adapter(recipe: Recipe) -> None:
     """For a model that has none of the layers."""
     if recipe.train.lora is not None:
-        add_adapter(torch.nn.Linear(2, 2), recipe.train.lora, ("to_q",))
+        add_adapter(torch.nn.Linear(2, 2), recipe.train.lora, ("to_q",), autocast=False)
 
 
 def compiled(recipe: Recipe) -> None:

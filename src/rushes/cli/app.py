@@ -108,11 +108,14 @@ def init(
         str, typer.Option("--from", metavar="RECIPE", help="A packaged recipe, or a file, to begin with.")
     ] = "sandbox",
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    gpu: Annotated[
+        str | None, typer.Option("--gpu", metavar="NAME", help="Change what must change to fit this GPU, and say what.")
+    ] = None,
 ) -> None:
     """Write a recipe with every setting explained."""
     from rushes.cli.recipes import write_template
 
-    write_template(file, from_, force=force)
+    write_template(file, from_, force=force, gpu=gpu)
 
 
 @app.command()

@@ -8,20 +8,29 @@ from pathlib import Path
 from rushes.cli.show import say
 from rushes.errors import InputError, command
 from rushes.recipe.load import load_recipe, packaged_recipes
+from rushes.recipe.recipe import Recipe
 from rushes.recipe.template import notes_in, recipe_yaml
 from rushes.store.files import make_folder
 
 
-def write_template(file: Path, name: str, *, force: bool) -> None:
+def write_template(file: Path, name: str, *, force: bool, gpu: str | None = None) -> None:
     """Write the packaged recipe `name` to `file`, with an explanation of every setting; `-` prints it.
 
+    Args:
+        file: where it goes.
+        name: of a packaged recipe, or a file.
+        force: overwrite the file.
+        gpu: name of a GPU that it must fit; None for no matter which.
+
     Raises:
-        RecipeError: no such packaged recipe.
+        RecipeError: no such packaged recipe or GPU, or nothing makes it fit that GPU.
         InputError: the file already exists, or cannot be written.
         StoreError: its folder cannot be created.
     """
-    recipe = load_recipe(name)
+    recipe, traded = load_recipe(name), ""
     notes = notes_in(packaged_recipes()[name]) if name in packaged_recipes() else {}
+    if gpu is not None:
+        recipe, traded = _for_gpu(recipe, gpu)
     if str(file) == "-":
         sys.stdout.write(recipe_yaml(recipe, notes))
         return
@@ -36,4 +45,22 @@ def write_template(file: Path, name: str, *, force: bool) -> None:
         ) from None
     except OSError as error:
         raise InputError(f"cannot write {file}", got=error.strerror, next_step="name another file") from None
-    say(f"wrote {file}\nnext: look through it, then: {command('run', file)}")
+    say(f"wrote {file}\n{traded}next: look through it, then: {command('run', file)}")
+
+
+def _for_gpu(recipe: Recipe, gpu: str) -> tuple[Recipe, str]:
+    """The recipe as it fits a GPU, and in words what was traded."""
+    from rushes.plan.fit import fitted, needed
+    from rushes.plan.gpus import find_gpu
+
+    device = find_gpu(gpu)
+    found, trades = fitted(recipe, device)
+    lines = [
+        f"  {each.what}  {each.before_bytes / 1e9:.1f} -> {each.after_bytes / 1e9:.1f} GB; {each.why}"
+        for each in trades
+    ]
+    ends = (
+        f"it takes {needed(found, device) / 1e9:.1f} GB of the {device.memory_bytes / 1e9:.0f} GB of one {device.name}"
+    )
+    head = ["changed to fit:", *lines] if lines else ["nothing had to change"]
+    return found, "\n".join([*head, f"{ends}, by the estimate of rushes plan", ""])

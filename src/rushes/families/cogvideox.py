@@ -81,9 +81,9 @@ class CogVideoX(LoadedPipeline):
         latents = self.run_pipeline(
             sampler,
             shape,
-            prompt_embeds=self.encode_text(texts).states_BLD,
-            negative_prompt_embeds=None if negative is None else negative.states_BLD,
-            latents=noise.to(self.device),
+            prompt_embeds=self.as_input(self.encode_text(texts).states_BLD),
+            negative_prompt_embeds=None if negative is None else self.as_input(negative.states_BLD),
+            latents=self.as_input(noise.to(self.device)),
             generator=generators([seed ^ STEP_NOISE for seed in seeds]),
         )
         return latents.permute(0, 2, 1, 3, 4).contiguous()

@@ -6,7 +6,7 @@ All latents are normalised, as the transformer takes them, in one layout (N, C, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -71,6 +71,11 @@ class Family(Protocol):
     @property
     def has_experts(self) -> bool:
         """Whether it has two transformers, by noise level."""
+        ...
+
+    @property
+    def load_transformer(self) -> Callable[[PartName, torch.dtype], torch.nn.Module] | None:
+        """Loads a transformer from its files once more; None if those in the pipeline are float32."""
         ...
 
     @property
@@ -206,6 +211,27 @@ class Family(Protocol):
 
         Returns:
             (B, C, t, h, w), the quantity of `path.target`.
+        """
+        ...
+
+    def master(self) -> Any:
+        """A transformer of its own in main memory, with the base's weights in float32 as its files hold them."""
+        ...
+
+    def master_weights(self) -> Mapping[str, Tensor]:
+        """The base's weights in float32 by name; not to be changed. From the pipeline's transformer if that is float32,
+        else from the files."""
+        ...
+
+    def all_master_weights(self) -> Mapping[str, Tensor]:
+        """The same of every transformer, by name as `weights` gives them."""
+        ...
+
+    def frozen_copy(self, *, is_changed: bool) -> Any:
+        """A transformer of its own in main memory with the base's weights, frozen, in the format of the pipeline's.
+
+        Args:
+            is_changed: False lets it share the memory of the pipeline's weights, until it is moved to another device.
         """
         ...
 

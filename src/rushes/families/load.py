@@ -13,11 +13,12 @@ import torch
 
 from rushes.errors import InputError
 from rushes.execute.machine import check_device
-from rushes.families.adapter import fold, read_adapters
+from rushes.families.adapter import Factors, fold, read_adapters
 from rushes.families.experts import PARTS, PartName, named, transformers_of
 from rushes.families.family import Family
 from rushes.families.folder import FamilyName, as_loaded, family_of, fingerprint_of, hub_error, model_folder
 from rushes.families.loaded import TEXT_PARTS, LoadedPipeline
+from rushes.families.mixed_precision import store_in_float8, stored_format
 from rushes.families.offload import OffloadOrder, Placement, choose_placement, place
 from rushes.families.wan import Wan
 from rushes.families.weights import hash_state
@@ -45,7 +46,7 @@ def load_family(
         RecipeError: the recipe names another family, or a setting that the family does not support, or this machine has
             no such device.
     """
-    pipeline_class, adapter = _classes(family_of(base))
+    pipeline_class, adapter = classes_of(family_of(base))
     check_device(device)
     takes = inspect.signature(pipeline_class.__init__).parameters
     left_out = () if with_text else tuple(name for name in TEXT_PARTS if name in takes)
@@ -68,10 +69,11 @@ def check_adapters(base: BaseModelSpec, folder: Path) -> None:
             read = json.loads(config.read_text(encoding="utf-8"))
             with torch.device("meta"):
                 networks[part] = getattr(diffusers, str(read.get("_class_name"))).from_config(read)
-    read_adapters(base, _classes(family_of(base))[0], networks)
+    read_adapters(base, classes_of(family_of(base))[0], networks)
 
 
-def _classes(family: FamilyName) -> tuple[Any, type[LoadedPipeline]]:
+def classes_of(family: FamilyName) -> tuple[Any, type[LoadedPipeline]]:
+    """The stock pipeline's class and the adapter around it."""
     import diffusers
 
     if family == "cogvideox":
@@ -112,7 +114,12 @@ def _load(
     source = model_folder(base.model)
     text_dtype = torch.bfloat16 if base.text_precision == "bfloat16" else torch.float32
     vae_dtype = torch.bfloat16 if base.autoencoder_precision == "bfloat16" else torch.float32
-    dtypes = {"default": torch.float32, "vae": vae_dtype, **dict.fromkeys(TEXT_PARTS, text_dtype)}
+    stored = stored_format(base.transformer_precision, device)
+    dtypes: dict[str, torch.dtype] = {
+        **{"default": torch.float32, "vae": vae_dtype},
+        **dict.fromkeys(TEXT_PARTS, text_dtype),
+        **dict.fromkeys(PARTS.values(), torch.bfloat16 if stored else torch.float32),
+    }
     try:
         with _quiet():
             pipeline = pipeline_class.from_pretrained(
@@ -128,6 +135,12 @@ def _load(
         adapters = read_adapters(base, pipeline_class, transformers_of(pipeline))
         for part, factors in adapters.items():
             fold(getattr(pipeline, part), factors)
+        load_transformer = None
+        if stored:
+            load_transformer = _transformer_loader(pipeline, source, base.revision, adapters)
+        if stored == "float8":
+            for transformer in transformers_of(pipeline).values():
+                store_in_float8(transformer)
         placement = choose_placement(pipeline, device, order)
         place(pipeline, placement.offload, device)
     except (OSError, ValueError, RuntimeError) as error:
@@ -139,6 +152,7 @@ def _load(
         max_tokens=base.max_tokens,
         device=device,
         scheduler_config=pipeline.scheduler.config,
+        load_transformer=load_transformer,
         load_text_parts=None if left_out else _text_loader(pipeline, source, base.revision),
         placement=placement,
         adapters=adapters,
@@ -185,6 +199,24 @@ def _text_loader(pipeline: Any, source: str, revision: str | None) -> Callable[[
                 .requires_grad_(False)
                 for name, (cls, dtype) in classes.items()
             }
+
+    return load
+
+
+def _transformer_loader(
+    pipeline: Any, source: str, revision: str | None, adapters: Mapping[PartName, Mapping[str, Factors]]
+) -> Callable[[PartName, torch.dtype], torch.nn.Module]:
+    """A function that loads a transformer from its files once more, into main memory, in a number format."""
+    classes = {part: type(network) for part, network in transformers_of(pipeline).items()}
+
+    def load(part: PartName, dtype: torch.dtype) -> torch.nn.Module:
+        with _quiet():
+            loaded = classes[part].from_pretrained(
+                source, subfolder=part, revision=revision, torch_dtype=dtype, use_safetensors=True
+            )
+        fold(loaded, adapters.get(part, {}))
+        network: torch.nn.Module = loaded.eval().requires_grad_(False)
+        return network
 
     return load
 

@@ -6,6 +6,7 @@ Legend: N clips, C latent channels, T frames, t latent frames, H W pixels, h w l
 from __future__ import annotations
 
 import contextlib
+import copy
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,9 +23,9 @@ from rushes.families.defaults import in_words
 from rushes.families.experts import PARTS, Expert, PartName, named, of_part, transformers_of
 from rushes.families.folder import FamilyName
 from rushes.families.limits import Grid, refused_settings
-from rushes.families.mixed_precision import mixed_precision
+from rushes.families.mixed_precision import as_stored, computes_in_half, is_in_float8, mixed_precision
 from rushes.families.noise import noise_of
-from rushes.families.offload import UNMOVED, Placement, place
+from rushes.families.offload import UNMOVED, Placement, bring_back, place
 from rushes.families.texts import TextStates, as_negative, plain_text
 from rushes.recipe.base import ShapeSpec
 from rushes.records import SamplerSettings
@@ -58,6 +59,9 @@ class LoadedPipeline:
     """Where it computes."""
     scheduler_config: Any
     """Configuration of the scheduler as loaded; sampling replaces the scheduler."""
+    load_transformer: Callable[[PartName, torch.dtype], torch.nn.Module] | None = None
+    """Loads a transformer from its files once more, in a number format and with `base.lora` in it; None if those in the
+    pipeline are float32, so that they hold all that the files hold."""
     load_text_parts: Callable[[], Mapping[str, Any]] | None = None
     """Loads the text encoders again after they were dropped; None if they are never dropped."""
     kept: dict[str, TextStates] = field(default_factory=dict[str, TextStates])
@@ -117,7 +121,45 @@ class LoadedPipeline:
         with self.plain_weights():
             for part, network in self.transformers.items():
                 if weights := of_part(state, part):
-                    network.load_state_dict(weights)
+                    network.load_state_dict(as_stored(network, weights))
+
+    def master(self) -> torch.nn.Module:
+        """A transformer of its own in main memory, with the base's weights in float32 as its files hold them."""
+        if self.load_transformer is None:
+            own: torch.nn.Module = copy.deepcopy(self.transformer)
+            return own
+        return self.load_transformer(self.part, torch.float32)
+
+    def master_weights(self) -> Mapping[str, Tensor]:
+        """The base's weights in float32, by name, as they were before anything was loaded over them; not to be changed.
+
+        With weights in the pipeline that are float32 these are that transformer's own.
+        """
+        if self.load_transformer is None:
+            return dict(self.transformer.state_dict())
+        return dict(self.load_transformer(self.part, torch.float32).state_dict())
+
+    def all_master_weights(self) -> Mapping[str, Tensor]:
+        """`master_weights` of every transformer, by name as `weights` gives them."""
+        found: dict[str, Tensor] = {}
+        for part in self.transformers:
+            found |= named(replace(self, part=part).master_weights(), part)
+        return found
+
+    def frozen_copy(self, *, is_changed: bool) -> torch.nn.Module:
+        """A transformer of its own in main memory with the base's weights in their format there: what is not trained.
+
+        Args:
+            is_changed: False lets it share the memory of the pipeline's weights, until it is moved to another device.
+        """
+        if is_in_float8(self.transformer):
+            assert self.load_transformer is not None
+            return self.load_transformer(self.part, torch.bfloat16)  # before it is cast: hooks cannot be copied
+        shared: dict[int, Any] = {}
+        if not is_changed:
+            shared = {id(p): torch.nn.Parameter(p.data, requires_grad=False) for p in self.transformer.parameters()}
+        found: torch.nn.Module = copy.deepcopy(self.transformer, shared)
+        return found
 
     @contextlib.contextmanager
     def plain_weights(self) -> Iterator[None]:
@@ -128,8 +170,7 @@ class LoadedPipeline:
         if self.placement.offload == "none":
             yield
             return
-        self.pipeline.remove_all_hooks()
-        self.pipeline.to("cpu")
+        bring_back(self.pipeline, self.placement.offload)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         try:
@@ -250,9 +291,14 @@ class LoadedPipeline:
         return noise_of(seeds, size)
 
     def autocast(self, precision: str) -> torch.autocast:
-        """The autocast context for a precision."""
+        """The autocast context for a precision; weights that were loaded in bfloat16 compute in it without."""
         dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
-        return mixed_precision(self.device, dtype, enabled=precision != "float32")
+        is_mixed = precision != "float32" and not computes_in_half(self.transformer)
+        return mixed_precision(self.device, dtype, enabled=is_mixed)
+
+    def as_input(self, x: Tensor) -> Tensor:
+        """In the number format of a transformer that was loaded in bfloat16; unchanged for any other."""
+        return x.to(torch.bfloat16) if computes_in_half(self.transformer) else x
 
     # ---------------------------------------------------------------- pixels
 

@@ -73,9 +73,9 @@ class LTX(LoadedPipeline):
         latents = self.run_pipeline(
             sampler,
             shape,
-            prompt_embeds=prompt.states_BLD,
+            prompt_embeds=self.as_input(prompt.states_BLD),
             prompt_attention_mask=prompt.mask_BL,
-            negative_prompt_embeds=None if negative is None else negative.states_BLD,
+            negative_prompt_embeds=None if negative is None else self.as_input(negative.states_BLD),
             negative_prompt_attention_mask=None if negative is None else negative.mask_BL,
             frame_rate=shape.fps,
             latents=noise,

@@ -78,9 +78,9 @@ class LTX2(LTX):
             self.run_pipeline(
                 sampler,
                 shape,
-                prompt_embeds=_both(prompt),
+                prompt_embeds=self.as_input(_both(prompt)),
                 prompt_attention_mask=prompt.mask_BL,
-                negative_prompt_embeds=None if negative is None else _both(negative),
+                negative_prompt_embeds=None if negative is None else self.as_input(_both(negative)),
                 negative_prompt_attention_mask=None if negative is None else negative.mask_BL,
                 audio_guidance_scale=sampler.guidance_scale,
                 **PLAIN_GUIDANCE,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rushes.families.experts import PARTS
+from rushes.families.paper import Paper, paper_of, read_paper
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.train import TrainSpec
 
@@ -55,6 +56,8 @@ class ModelSize:
     """Channels of the autoencoder at full resolution, per pixel of the clip."""
     num_experts: int = 1
     """Transformers of this size: two where one predicts at high noise and one at low."""
+    paper: Paper | None = None
+    """The transformer on paper, whose passes are counted; None if they cannot be."""
 
     @property
     def num_all(self) -> int:
@@ -63,15 +66,16 @@ class ModelSize:
 
     def num_latents(self, shape: ShapeSpec) -> int:
         """Numbers in one clip's latents."""
-        frames, height, width = self._grid(shape)
+        frames, height, width = self.grid(shape)
         return self.channels * frames * height * width
 
     def num_tokens(self, shape: ShapeSpec) -> int:
         """Tokens of one clip."""
-        frames, height, width = self._grid(shape)
+        frames, height, width = self.grid(shape)
         return max(1, frames // self.patch[0]) * max(1, height // self.patch[1]) * max(1, width // self.patch[2])
 
-    def _grid(self, shape: ShapeSpec) -> tuple[int, int, int]:
+    def grid(self, shape: ShapeSpec) -> tuple[int, int, int]:
+        """Latent frames, rows and columns of a clip."""
         temporal, spatial = self.compression
         return (shape.num_frames - 1) // temporal + 1, shape.height_px // spatial, shape.width_px // spatial
 
@@ -90,6 +94,7 @@ def read_model_size(folder: Path) -> ModelSize | None:
             num_text=sum(_num_parameters(each) for each in folder.glob("text_encoder*")),
             num_autoencoder=_num_parameters(folder / "vae"),
             num_experts=1 + (folder / PARTS["low"]).is_dir(),
+            paper=read_paper(folder),
         )
     except (OSError, KeyError, TypeError, ValueError):
         return None
@@ -111,6 +116,11 @@ def loaded_model_size(pipeline: Any) -> ModelSize | None:
             num_text=count["text_encoder"] + count["text_encoder_2"],
             num_autoencoder=count["vae"],
             num_experts=1 + (getattr(pipeline, PARTS["low"], None) is not None),
+            paper=paper_of(
+                type(pipeline.transformer).__name__,
+                transformer,
+                expand_timesteps=bool(pipeline.config.get("expand_timesteps")),
+            ),
         )
     except (KeyError, TypeError, ValueError):
         return None
@@ -124,6 +134,7 @@ def _size(
     num_text: int,
     num_autoencoder: int,
     num_experts: int,
+    paper: Paper | None,
 ) -> ModelSize:
     num_heads, head_width = int(config["num_attention_heads"]), int(config["attention_head_dim"])
     width = num_heads * head_width
@@ -142,6 +153,7 @@ def _size(
         compression=_COMPRESSION.get(autoencoder.get("_class_name", ""), (4, 8)),
         decoder_width=_decoder_width(autoencoder),
         num_experts=num_experts,
+        paper=paper,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -104,23 +104,34 @@ class Models:
         return Model(fingerprint_of(self._base) or self.family.fingerprint, None)
 
     @cached_property
-    def _base_weights(self) -> dict[str, Tensor]:
+    def _copy_of_base(self) -> dict[str, Tensor]:
         """A copy in main memory, since GPU memory is scarce."""
         with self.family.plain_weights():
             return {name: value.to("cpu", copy=True) for name, value in self.family.weights().items()}
 
-    def weights(self, model: Model) -> dict[str, Tensor]:
+    def _base_weights(self) -> Mapping[str, Tensor]:
+        """The copy; or, for a base that is not held in float32, what its files hold, read again."""
+        return self._copy_of_base if self._is_plain else self.family.all_master_weights()
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the loaded weights are all that the files hold."""
+        return self.family.load_transformer is None
+
+    def weights(self, model: Model) -> Mapping[str, Tensor]:
         """A model's weights, float32, in main memory; not to be changed. Of two transformers one may not be tuned."""
-        base = self._base_weights
+        if model.file is None and model.weights is None and model.weights_2 is None:
+            return self._base_weights()
+        tuned = [self._blobs.read_tensors(each) for each in (model.weights, model.weights_2) if each is not None]
+        if model.file is None and model.strength == 1.0 and len(tuned) == len(self.family.transformers):
+            return {name: value for part in tuned for name, value in part.items()}
+        base = self._base_weights()
         if model.file is not None:
             from rushes.families.outside import read_weights
 
             after = read_weights(model.file, base, self.family.pipeline)
-        elif model.weights is not None or model.weights_2 is not None:
-            tuned = [self._blobs.read_tensors(each) for each in (model.weights, model.weights_2) if each is not None]
-            after = {name: value for part in (base, *tuned) for name, value in part.items()}
         else:
-            return base
+            after = {name: value for part in (base, *tuned) for name, value in part.items()}
         if model.strength == 1.0:
             return after
         return {name: blend(value, after[name], model.strength) for name, value in base.items()}
@@ -137,7 +148,8 @@ class Models:
         if texts and self._runtime.free_text_encoder:
             family.keep_texts(texts)
             family.drop_text_encoder()
-        _ = self._base_weights  # copied before anything overwrites them
+        if self._is_plain:
+            _ = self._copy_of_base  # made before anything overwrites them
         if self._loaded != model.name:
             self._loaded = None  # where adding fails, the weights are neither
             family.load_weights(self.weights(model))
@@ -150,7 +162,7 @@ class Models:
         """Free the memory of what is loaded; it is loaded again on use."""
         if "family" not in vars(self):
             return
-        vars(self).pop("_base_weights", None)
+        vars(self).pop("_copy_of_base", None)
         device = vars(self).pop("family").device
         self._loaded = None
         gc.collect()

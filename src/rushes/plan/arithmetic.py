@@ -260,7 +260,7 @@ def prices_on(recipe: Recipe, arithmetic: Arithmetic, gpu: Gpu) -> Prices:
 def _recomputed(recipe: Recipe, size: ModelSize | None, gpu: Gpu) -> float:
     """Share of the transformer's blocks that training recomputes on a GPU."""
     if size is None:
-        shares: dict[str, float] = {"auto": 0.0, "none": 0.0, "half": 0.5, "all": 1.0}
+        shares: dict[str, float] = {"auto": 0.0, "none": 0.0, "half": 0.5, "all": 1.0, "offload": 1.0}
         return shares[recipe.runtime.train.recompute]
-    policy: Recompute = recompute_on(size, recipe, gpu)
+    policy: Recompute = recompute_on(size, recipe, gpu)[0]
     return sum(is_recomputed(index, policy) for index in range(size.num_layers)) / size.num_layers

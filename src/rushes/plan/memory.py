@@ -1,56 +1,45 @@
-"""A model of a stage's peak memory: weights, their copies, optimiser, average, activations. In bytes.
+"""A stage's peak memory in bytes: weights, their copies, optimiser and average, and what its passes keep.
 
-It is meant to be within a factor of two, to show before hours are spent whether a recipe fits at all. A test compares
-it with the measured memory of small models on a CPU: full training, low-rank training and sampling were at 0.76 to 1.24
-of the estimate. The GPU's part is in `gpu_memory`. With several training processes it is the memory of each.
+What passes keep is counted, not estimated: the real class runs the step on tensors without memory
+(`families.pass_bytes`). The rest is arithmetic over numbers of parameters. Tests hold both to measured peaks of small
+models of the real classes. The GPU's part is in `gpu_memory`. With several training processes it is the memory of each.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from rushes.families.model_size import FLOAT, ModelSize, moment_bytes, sampling_bytes
-from rushes.families.recompute import BlockBytes, Recompute, activation_bytes, choose_recompute
-from rushes.plugins import objective_needs
-from rushes.recipe.base import ShapeSpec
+from rushes.families.recompute import POLICIES, SAFETY, Recompute
+from rushes.plugins import compares_with_start, objective_needs
 from rushes.recipe.recipe import Recipe, as_draft
-from rushes.recipe.train import TrainSpec, micro_batch_size
+from rushes.recipe.train import micro_batch_size
+
+if TYPE_CHECKING:
+    from rushes.families.pass_bytes import PassBytes, PassOrder
 
 LIBRARIES: Final = 700e6
 """Resident size of the process with torch, diffusers and transformers imported, before a model is loaded."""
 FIRST_USE: Final = 60e6
 """What the libraries add when a model first runs: lazily loaded code and their workspace."""
-AUTOCAST: Final = 0.75
-"""Activations with bfloat16 autocast relative to float32: those of linear layers halve, norms and the residual stream
-do not."""
-
-# What one transformer block keeps for its backward pass, in bytes, fitted to the tensors that autograd saves for
-# WanTransformer3DModel in float32, with attention as plain matrix products (widths 192 and 384, 20 to 320 tokens).
-_PER_TOKEN_WIDTH: Final = 90.0
-_PER_TOKEN_FFN: Final = 8.0
-_PER_TEXT_WIDTH: Final = 22.0
-_PER_SCORE: Final = 4.0
+SHORT_TOKENS: Final = 1024
+"""Up to this number of keys training on a CPU uses the plain attention kernel, which keeps the scores."""
+_STORED: Final = {None: 4.0, "bfloat16": 2.0, "float8": 1.1}
+"""Bytes of a weight by `base.transformer_precision`; in 8 bits some layers keep 16."""
 
 
-def adapter_parameters(model: ModelSize, rank: int) -> int:
-    """Parameters of a low-rank adapter on both attentions and the feed-forward layers of every block."""
-    return model.num_layers * rank * (8 * 2 * model.width + 2 * (model.width + model.ffn))
-
-
-def saved_activations(model: ModelSize, shape: ShapeSpec, num_clips: int, num_text: int) -> float:
-    """Bytes that the backward pass of a batch needs, in float32, without gradient checkpointing."""
-    tokens = model.num_tokens(shape)
-    per_clip = (
-        tokens * (_PER_TOKEN_WIDTH * model.width + _PER_TOKEN_FFN * model.ffn)
-        + num_text * _PER_TEXT_WIDTH * model.width
-        + model.num_heads * tokens * (tokens + num_text) * _PER_SCORE
-    )
-    return num_clips * model.num_layers * per_clip
+def transformer_bytes(model: ModelSize, recipe: Recipe) -> float:
+    """The transformers of the pipeline, in the format that the recipe sets."""
+    return _STORED[recipe.base.transformer_precision] * model.num_all
 
 
 def loaded_bytes(model: ModelSize, recipe: Recipe) -> float:
-    """The pipeline, and the copy of the base's transformers that is kept for changing weights."""
-    return FLOAT * 2 * model.num_all + autoencoder_bytes(model, recipe) + text_bytes(model, recipe)
+    """The pipeline, and the copy of a float32 base's transformers that is kept for changing weights.
+
+    The weights of a base that is stored in fewer bits are read from its files again.
+    """
+    kept = FLOAT * model.num_all if recipe.base.transformer_precision is None else 0.0
+    return transformer_bytes(model, recipe) + kept + autoencoder_bytes(model, recipe) + text_bytes(model, recipe)
 
 
 def text_bytes(model: ModelSize, recipe: Recipe) -> float:
@@ -72,9 +61,57 @@ def generate_bytes(model: ModelSize, recipe: Recipe) -> float:
 # ---------------------------------------------------------------------------------------------- training
 
 
-def num_tuned(model: ModelSize, spec: TrainSpec) -> int:
-    """Trained parameters: all of the transformer's, or those of an adapter on it."""
-    return model.num_transformer if spec.lora is None else adapter_parameters(model, spec.lora.rank)
+def order_of(model: ModelSize, recipe: Recipe, policy: Recompute, *, on_gpu: bool = False) -> PassOrder:
+    """The passes of one micro-batch of one process, as training runs them.
+
+    Args:
+        model: the base.
+        recipe: the planned run.
+        policy: which blocks are recomputed.
+        on_gpu: whether it computes on a GPU.
+    """
+    from rushes.families.pass_bytes import PassOrder
+
+    spec = recipe.train
+    asked: Literal["flash", "math"] = "flash"
+    if not on_gpu and model.num_tokens(recipe.shape) <= SHORT_TOKENS:
+        asked = "math"
+    if recipe.runtime.train.attention != "auto":
+        asked = "math" if recipe.runtime.train.attention == "math" else "flash"
+    in_half = on_gpu or _computes_bfloat16()
+    frames, rows, columns = model.grid(recipe.shape)
+    return PassOrder(
+        latents=(model.channels, frames, rows, columns),
+        num_text=recipe.base.max_tokens,
+        num_clips=max(1, micro_batch_size(spec, recipe.runtime.train.num_processes)),
+        weights=(recipe.base.transformer_precision if in_half else None) or "float32",
+        lora=spec.lora,
+        autocast=spec.precision == "bfloat16" and in_half,
+        recompute=policy,
+        kernel=asked,
+        on_gpu=on_gpu,
+    )
+
+
+def _computes_bfloat16() -> bool:
+    """Whether this machine's processor does; without, float32 takes its place."""
+    import torch
+
+    from rushes.families.mixed_precision import computes_bfloat16
+
+    return computes_bfloat16(torch.device("cpu"))
+
+
+def counted_step(model: ModelSize, recipe: Recipe, policy: Recompute, *, on_gpu: bool = False) -> PassBytes | None:
+    """A training step's forward and backward pass, counted; None if the transformer cannot be built from a config.
+
+    Args: as of `order_of`.
+    """
+    if model.paper is None:
+        return None
+    from rushes.families.pass_bytes import step_bytes
+
+    return step_bytes(model.paper, order_of(model, recipe, policy, on_gpu=on_gpu))
 
 
 def num_shards(recipe: Recipe) -> int:
@@ -83,75 +120,66 @@ def num_shards(recipe: Recipe) -> int:
     return runtime.num_processes if runtime.parallel == "fsdp" else 1
 
 
-def network_bytes(model: ModelSize, spec: TrainSpec, num_rounds: int = 1) -> float:
-    """The transformer in training and its frozen start: a copy for full fine-tuning, the same weights for an adapter.
+def network_bytes(counted: PassBytes, recipe: Recipe) -> float:
+    """The transformer in training, and what it is compared with: unsharded, since it is built whole.
 
-    Later rounds may hold the base as well, and some objectives the parameters of an old policy. Frozen weights are
-    stored in bfloat16 if training computes in it (`network.round_frozen`). The number is for unsharded weights, since
-    the network is built whole before it is sharded.
+    Full tuning holds a frozen copy only where a term of the loss reads it, an adapter never. Later rounds may hold the
+    base as well, and some objectives the trained parameters of an old policy.
     """
-    frozen = (FLOAT / 2 if spec.precision == "bfloat16" else FLOAT) * model.num_transformer
-    num_frozen = 2 if num_rounds > 1 and spec.is_held_to_base else 1
-    num_sets = 1 if objective_needs(spec).old is None else 2
-    return num_frozen * frozen + num_sets * FLOAT * num_tuned(model, spec)
+    spec, total = recipe.train, float(counted.weights)
+    is_later = recipe.num_rounds > 1
+    if spec.lora is None and compares_with_start(spec, is_later=is_later):
+        total += counted.frozen
+    if is_later and spec.is_held_to_base:
+        total += counted.frozen or counted.weights - FLOAT * counted.num_trained
+    if objective_needs(spec).old is not None:
+        total += FLOAT * counted.num_trained
+    return total
 
 
-def lasting_bytes(model: ModelSize, spec: TrainSpec, shards: int = 1, num_rounds: int = 1) -> float:
-    """Memory held from the first step to the last: the network, both moments, and the average.
-
-    Args:
-        model: the base.
-        spec: how it is trained.
-        shards: processes that all of it is sharded over.
-        num_rounds: of the run.
-    """
-    return (network_bytes(model, spec, num_rounds) + (moment_bytes(spec) + FLOAT) * num_tuned(model, spec)) / shards
+def lasting_bytes(counted: PassBytes, recipe: Recipe) -> float:
+    """Memory held from the first step to the last: the network, both moments, and the average if there is one."""
+    spec = recipe.train
+    each = moment_bytes(spec) + (FLOAT if spec.ema_decay else 0)
+    return (network_bytes(counted, recipe) + each * counted.num_trained) / num_shards(recipe)
 
 
-def block_bytes(model: ModelSize, recipe: Recipe) -> tuple[BlockBytes, ...]:
-    """What each block of the transformer needs for its backward pass, for one micro-batch of one process."""
-    spec, num_text = recipe.train, recipe.base.max_tokens
-    num_clips = max(1, micro_batch_size(spec, recipe.runtime.train.num_processes))
-    kept = saved_activations(model, recipe.shape, num_clips, num_text) / model.num_layers
-    if spec.precision == "bfloat16":
-        kept *= AUTOCAST
-    inputs = FLOAT * num_clips * (model.num_tokens(recipe.shape) + num_text + 6) * model.width
-    return (BlockBytes(round(kept), inputs),) * model.num_layers
-
-
-def step_bytes(model: ModelSize, recipe: Recipe, policy: Recompute) -> float:
-    """Temporary memory of a step: gradients, activations under a policy, the tuned weights in bfloat16.
+def passing_bytes(model: ModelSize, counted: PassBytes, recipe: Recipe) -> float:
+    """Temporary memory of a step, its gradients included.
 
     Sharded weights are gathered for the block that computes and for the one that is prefetched, and so are a block's
     gradients before they are sharded. The bfloat16 weights that autocast keeps for the backward pass are unsharded too.
     """
-    blocks, tuned, shards = block_bytes(model, recipe), num_tuned(model, recipe.train), num_shards(recipe)
-    # The backward pass holds the gradients of one block beside what was kept.
-    activations = activation_bytes(blocks, policy) + blocks[0].kept
-    half = FLOAT / 2 * tuned if recipe.train.precision == "bfloat16" else 0.0
-    fetched = FLOAT * (2 * model.num_transformer + tuned) / model.num_layers if shards > 1 else 0.0
-    return FLOAT * tuned / shards + fetched + half + activations
+    shards, gradients = num_shards(recipe), FLOAT * counted.num_trained
+    if shards == 1:
+        return counted.peak
+    fetched = (2 * counted.weights + gradients) / model.num_layers
+    return max(counted.peak - gradients, 0) + gradients / shards + fetched
 
 
 def policy_of(model: ModelSize, recipe: Recipe, free: float | None) -> Recompute:
-    """The recomputation that a recipe uses: what it names, or what `auto` will choose.
+    """The recomputation that a recipe uses on a CPU: what it names, or what `auto` will choose.
 
     Args:
         model: the base.
         recipe: the planned run.
-        free: bytes of the device that training's network, optimiser and steps may take; None if unknown, and then
-            nothing is recomputed.
+        free: bytes that training's network, optimiser and steps may take; None if unknown, and then nothing is
+            recomputed.
     """
     asked = recipe.runtime.train.recompute
     if asked != "auto":
         return asked
-    reserved = (moment_bytes(recipe.train) + FLOAT) * num_tuned(model, recipe.train) / num_shards(recipe)
-    left = None if free is None else max(0, round(free - network_bytes(model, recipe.train, recipe.num_rounds)))
-    return choose_recompute(block_bytes(model, recipe), left, round(reserved))
+    if free is None:
+        return "none"
+    for policy in POLICIES:
+        counted = counted_step(model, recipe, policy)
+        if counted is None or lasting_bytes(counted, recipe) + passing_bytes(model, counted, recipe) <= SAFETY * free:
+            return policy
+    return "all"
 
 
-def train_bytes(model: ModelSize, recipe: Recipe, free: float | None = None) -> float:
-    """Training: the loaded pipeline, lasting memory, and the largest temporary memory; for the first process.
+def train_bytes(model: ModelSize, recipe: Recipe, free: float | None = None) -> float | None:
+    """Training on a CPU: the loaded pipeline, lasting memory, and the largest temporary memory; for the first process.
 
     A sharded network is built whole and then sharded, and its average is merged into a whole one at the end. Latents
     and texts are in memory-mapped files, whose pages the system can reclaim, so they are not counted.
@@ -159,16 +187,26 @@ def train_bytes(model: ModelSize, recipe: Recipe, free: float | None = None) -> 
     Args:
         model: the base.
         recipe: the planned run.
-        free: free memory of the device before the base is loaded, bytes; None if unknown.
+        free: free memory before the base is loaded, bytes; None if unknown.
+
+    Returns:
+        None if the base's passes cannot be counted.
     """
-    spec, loaded, shards = recipe.train, FIRST_USE + loaded_bytes(model, recipe), num_shards(recipe)
+    loaded, shards = FIRST_USE + loaded_bytes(model, recipe), num_shards(recipe)
     policy = policy_of(model, recipe, None if free is None else free - loaded)
-    saving = 3 * (2 * FLOAT + moment_bytes(spec)) * num_tuned(model, spec)  # copies, each as bytes, all of the file
-    whole = network_bytes(model, spec, recipe.num_rounds) if shards > 1 else 0.0
+    counted = counted_step(model, recipe, policy)
+    if counted is None:
+        return None
+    if recipe.train.lora is not None and recipe.base.transformer_precision != "float8":
+        loaded -= (
+            transformer_bytes(model, recipe) / model.num_experts
+        )  # below an adapter the pipeline's own weights are shared
+    num = counted.num_trained
+    # The state as tensors, as bytes, and all of the file; the merged weights as tensors and as bytes.
+    saving = 3 * ((FLOAT if recipe.train.ema_decay else 0) + FLOAT + moment_bytes(recipe.train)) * num
+    whole = network_bytes(counted, recipe) if shards > 1 else 0.0
     merging = whole + FLOAT * 2 * model.num_transformer
-    working = lasting_bytes(model, spec, shards, recipe.num_rounds) + max(
-        step_bytes(model, recipe, policy), saving, merging
-    )
+    working = lasting_bytes(counted, recipe) + max(passing_bytes(model, counted, recipe), saving, merging)
     return loaded + max(whole, working)
 
 
@@ -182,13 +220,15 @@ def peak_bytes(model: ModelSize, recipe: Recipe, stage: str, free: float | None 
             "measure".
         free: free memory of the device now, bytes, which decides what training recomputes; None if unknown.
     """
+    if stage == "train":
+        training = train_bytes(model, recipe, free)
+        return None if training is None else round(LIBRARIES + training)
     own = {
         "diagnose": generate_bytes(model, recipe),
         "draft": generate_bytes(model, as_draft(recipe)),
         "generate": generate_bytes(model, recipe),
         "watch": generate_bytes(model, recipe),
         "measure": generate_bytes(model, recipe),
-        "train": train_bytes(model, recipe, free),
     }
     if stage in own:
         return round(LIBRARIES + own[stage])

@@ -12,6 +12,7 @@ from typing import Final, Literal
 from rushes.errors import RecipeError
 from rushes.families.folder import FamilyName, known_experts
 from rushes.families.model_size import ModelSize
+from rushes.families.paper import Paper
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.recipe import Recipe
 
@@ -97,6 +98,7 @@ def _size(
     ffn: int,
     latents: tuple[int, tuple[int, int, int], tuple[int, int]],
     decoder_width: int,
+    paper: Paper,
 ) -> ModelSize:
     transformer, text, autoencoder = parameters
     channels, patch, compression = latents
@@ -112,6 +114,7 @@ def _size(
         patch=patch,
         compression=compression,
         decoder_width=decoder_width,
+        paper=paper,
     )
 
 
@@ -120,12 +123,22 @@ _WAN_LATENTS = (16, (1, 2, 2), (4, 8))
 
 
 def _wan(transformer: float, layers: int, heads: int, ffn: int, num_experts: int = 1) -> RealModel:
-    size = _size((transformer, _UMT5, 0.127e9), layers, heads, 128, ffn, _WAN_LATENTS, 96)
+    paper = _wan_paper(layers, heads, ffn, 16)
+    size = _size((transformer, _UMT5, 0.127e9), layers, heads, 128, ffn, _WAN_LATENTS, 96, paper)
     return RealModel("wan", replace(size, num_experts=num_experts), "cross", 8.70e6, 5.19e6)
 
 
-def _cogvideox(transformer: float, layers: int, heads: int) -> RealModel:
-    size = _size((transformer, _T5, 0.216e9), layers, heads, 64, 4 * 64 * heads, (16, (1, 2, 2), (4, 8)), 128)
+def _wan_paper(layers: int, heads: int, ffn: int, channels: int, *, expand_timesteps: bool = False) -> Paper:
+    ends = {"in_channels": channels, "out_channels": channels, "text_dim": TEXT_WIDTH}
+    blocks = {"num_layers": layers, "num_attention_heads": heads, "attention_head_dim": 128, "ffn_dim": ffn}
+    return Paper("wan", {**ends, **blocks}, expand_timesteps)
+
+
+def _cogvideox(transformer: float, layers: int, heads: int, *, is_rotary: bool) -> RealModel:
+    blocks = {"num_layers": layers, "num_attention_heads": heads, "use_rotary_positional_embeddings": is_rotary}
+    latents = (16, (1, 2, 2), (4, 8))
+    paper = Paper("cogvideox", blocks)
+    size = _size((transformer, _T5, 0.216e9), layers, heads, 64, 4 * 64 * heads, latents, 128, paper)
     return RealModel("cogvideox", size, "joint", 18.9e6, 9.26e6)
 
 
@@ -136,13 +149,16 @@ def _sana_video(
     decode: float,
     encode: float,
 ) -> RealModel:
-    size = _size((2.06e9, _GEMMA2, autoencoder), 20, 20, LINEAR_HEAD, 13440, latents, decoder_width)
+    channels, (_, patch, _), _ = latents
+    config = {"in_channels": channels, "out_channels": channels, "mlp_ratio": 3.0, "patch_size": (1, patch, patch)}
+    paper = Paper("sana_video", config)
+    size = _size((2.06e9, _GEMMA2, autoencoder), 20, 20, LINEAR_HEAD, 13440, latents, decoder_width, paper)
     return RealModel("sana_video", replace(size, num_heads=0), "linear", decode, encode, text_width=2304)
 
 
 _HUNYUAN15 = RealModel(
     "hunyuan15",
-    _size((8.327e9, _QWEN_BYT5, 1.261e9), 54, 16, 128, 8192, (32, (1, 1, 1), (4, 16)), 128),
+    _size((8.327e9, _QWEN_BYT5, 1.261e9), 54, 16, 128, 8192, (32, (1, 1, 1), (4, 16)), 128, Paper("hunyuan15")),
     "joint",
     25.7e6,
     14.4e6,
@@ -156,16 +172,25 @@ REAL_MODELS: Final[dict[str, RealModel]] = {
     "Wan-AI/Wan2.2-T2V-A14B-Diffusers": _wan(14.29e9, 40, 40, 13824, num_experts=2),
     "Wan-AI/Wan2.2-TI2V-5B-Diffusers": RealModel(
         "wan",
-        _size((5.00e9, _UMT5, 0.705e9), 30, 24, 128, 14336, (48, (1, 2, 2), (4, 16)), 64),
+        _size(
+            (5.00e9, _UMT5, 0.705e9),
+            30,
+            24,
+            128,
+            14336,
+            (48, (1, 2, 2), (4, 16)),
+            64,
+            _wan_paper(30, 24, 14336, 48, expand_timesteps=True),
+        ),
         "cross",
         18.9e6,
         3.62e6,
     ),
-    "zai-org/CogVideoX-2b": _cogvideox(1.694e9, 30, 30),
-    "zai-org/CogVideoX-5b": _cogvideox(5.570e9, 42, 48),
+    "zai-org/CogVideoX-2b": _cogvideox(1.694e9, 30, 30, is_rotary=False),
+    "zai-org/CogVideoX-5b": _cogvideox(5.570e9, 42, 48, is_rotary=True),
     "hunyuanvideo-community/HunyuanVideo": RealModel(
         "hunyuan",
-        _size((12.82e9, _LLAMA_CLIP, 0.246e9), 60, 24, 128, 12288, (16, (1, 2, 2), (4, 8)), 128),
+        _size((12.82e9, _LLAMA_CLIP, 0.246e9), 60, 24, 128, 12288, (16, (1, 2, 2), (4, 8)), 128, Paper("hunyuan")),
         "joint",
         18.1e6,
         9.43e6,
@@ -174,14 +199,14 @@ REAL_MODELS: Final[dict[str, RealModel]] = {
     "hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-720p_t2v": _HUNYUAN15,
     "Lightricks/LTX-Video": RealModel(
         "ltx",
-        _size((1.923e9, _T5, 0.419e9), 28, 32, 64, 8192, (128, (1, 1, 1), (8, 32)), 8),
+        _size((1.923e9, _T5, 0.419e9), 28, 32, 64, 8192, (128, (1, 1, 1), (8, 32)), 8, Paper("ltx")),
         "cross",
         0.92e6,
         0.85e6,
     ),
     "Lightricks/LTX-2": RealModel(
         "ltx2",
-        _size((18.88e9, _GEMMA3, 1.222e9), 48, 32, 128, 16384, (128, (1, 1, 1), (8, 32)), 16),
+        _size((18.88e9, _GEMMA3, 1.222e9), 48, 32, 128, 16384, (128, (1, 1, 1), (8, 32)), 16, Paper("ltx2")),
         "cross",
         1.35e6,
         3.09e6,

@@ -54,7 +54,7 @@ class BaseModelSpec(Spec):
     """The model to improve."""
 
     spec_name: ClassVar[str] = "base"
-    added_later: ClassVar[frozenset[str]] = frozenset({"autoencoder_precision", "lora"})
+    added_later: ClassVar[frozenset[str]] = frozenset({"autoencoder_precision", "lora", "transformer_precision"})
 
     family: Literal["auto", "wan", "cogvideox", "hunyuan", "ltx", "sana_video", "hunyuan15", "ltx2"] = "auto"
     """Model family; `auto` reads it from the model's `model_index.json`, any other value is checked against that."""
@@ -75,3 +75,9 @@ class BaseModelSpec(Spec):
     lora: StartAdapterSpec | None = None
     """An adapter that is folded into the model's weights when it is loaded: clips are generated with it, and tuning
     goes on from there (docs/families.md)."""
+    transformer_precision: Literal["bfloat16", "float8"] | None = None
+    """Number format of the transformer's weights where they are not trained: while it samples, and below an adapter;
+    null for float32, which also takes the place of the others on a processor without instructions for bfloat16.
+    `bfloat16` is how large models are published, and `float8` stores most of the weights in 8 bits and computes in
+    bfloat16. Both need `precision: bfloat16` in every sampler and in `train`. Clips differ, so it is part of the
+    model's name in work keys. Tuning in full trains float32 weights, whatever it is."""

@@ -137,6 +137,8 @@ class StagesSpec(Spec):
                 "generate.decode: false leaves no frames to judge or to encode again: set weights.kind: uniform, "
                 "train.objective: {kind: flow} and generate.latents: sampler, or generate.decode: true"
             )
+        if problem := precision_problem(self):
+            raise ValueError(problem)
         judge = self.judge.judge
         if (
             objective.kind == "reward_gradient"
@@ -176,6 +178,22 @@ class Recipe(StagesSpec):
         if problem := parallel_problem(self.train, self.runtime.train):
             raise ValueError(problem)
         return self
+
+
+def precision_problem(stages: StagesSpec) -> str | None:
+    """Why the number format of the transformer's weights does not go with that of a pass; None if it does."""
+    formats = {
+        "generate.sampler.precision": stages.generate.sampler.precision,
+        "measure.sampler.precision": stages.measure.sampler.precision,
+        "train.precision": stages.train.precision,
+    }
+    other = [name for name, value in formats.items() if value != "bfloat16"]
+    if stages.base.transformer_precision is None or not other:
+        return None
+    return (
+        f"base.transformer_precision: {stages.base.transformer_precision} computes in bfloat16: set "
+        f"{' and '.join(other)} to bfloat16, or base.transformer_precision: null"
+    )
 
 
 def as_draft(recipe: Recipe) -> Recipe:

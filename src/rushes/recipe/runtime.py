@@ -148,9 +148,14 @@ class PreviewRuntime(Runtime):
 class TrainRuntime(Runtime):
     """How training uses the device; nothing here enters a key."""
 
-    recompute: Literal["auto", "none", "half", "all"] = "auto"
+    recompute: Literal["auto", "none", "half", "all", "offload"] = "auto"
     """Activation checkpointing: which blocks recompute their activations in the backward pass instead of storing them.
-    `half` is every second block; `auto` picks the fastest setting that fits into free memory. Results are the same."""
+    `half` is every second block; with `offload` all do, and on a GPU the inputs of the blocks wait in main memory;
+    `auto` picks the fastest setting that fits into free memory. Results are the same."""
+    offload: Literal["auto", "none", "group"] = "auto"
+    """What waits in main memory while an adapter trains on one GPU: with `group` the blocks' frozen weights, which come
+    and go layer by layer (diffusers' group offloading); every block is then recomputed. `auto` does so where
+    nothing else fits. Results are the same. It has no effect on a CPU."""
     attention: Literal["auto", "flash", "efficient", "cudnn", "math"] = "auto"
     """Attention kernel; `auto` times the device's kernels at the start of training and picks the fastest. Kernels
     differ in the last bits. On a CPU `auto` is `math` for short sequences and `flash` for long ones."""
@@ -182,10 +187,11 @@ class RuntimeSpec(Runtime):
     free_text_encoder: bool = False
     """True encodes all texts of a stage first and then frees the text encoder's memory, which in real models is as
     large as the transformer. Which texts are encoded together may change the last bit of a text's states."""
-    offload: Literal["auto", "none", "model", "sequential"] = "auto"
-    """What is moved off the GPU during generation: `model` keeps only the active component there, `sequential` only the
-    active layer, which is much slower; `auto` picks the fastest that fits into free memory. Results are the same. It
-    has no effect on a CPU or on training."""
+    offload: Literal["auto", "none", "model", "group", "sequential"] = "auto"
+    """What is moved off the GPU during generation: `model` keeps only the active component there; `group` only the
+    active layer, and fetches the next one meanwhile (diffusers' group offloading); `sequential` only the active layer,
+    much slower. `auto` picks the fastest of the first two and `group` that fits into free memory. Results are the same.
+    It has no effect on a CPU, and training has `train.offload`."""
     judge_batch: Size = 32
     """Clips judged or measured at once. A measurer with models on servers gets as many as a server's `max_concurrent`,
     up to 16, if that is more."""

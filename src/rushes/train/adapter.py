@@ -1,9 +1,9 @@
-"""The adapter in training: added to the transformer, continued from one that the base has, with or without dropout."""
+"""The adapter in training: continued from one that the base has, with or without dropout."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,50 +15,16 @@ if TYPE_CHECKING:
     from rushes.families.adapter import Factors
 
 
-def add_adapter(model: Any, lora: LoraSpec, targets: Sequence[str]) -> None:
-    """Add an adapter that changes nothing yet, the same one every time.
-
-    Args:
-        model: a diffusers transformer.
-        lora: the adapter.
-        targets: name endings of the linear layers that it changes.
-
-    Raises:
-        TrainingError: the transformer has none of these layers, or lacks one of those that the recipe names.
-    """
-    from peft import LoraConfig
-
-    linear = [name for name, each in model.named_modules() if isinstance(each, torch.nn.Linear)]
-    missing = [each for each in targets if not any(f".{name}".endswith(f".{each}") for name in linear)]
-    if len(missing) == len(targets) or (lora.targets and missing):
-        raise TrainingError(
-            "the transformer has none of the layers that a low-rank adapter changes",
-            expected=f"layers named ...{', ...'.join(targets)}",
-            got=f"{type(model).__name__} without ...{', ...'.join(missing)}",
-            next_step="--set 'train.lora.targets=[]' takes the family's usual layers"
-            if lora.targets
-            else "train it in full: --set train.lora=null",
-        )
-    generator_state = torch.get_rng_state()
-    torch.manual_seed(0)
-    config = LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        target_modules=list(targets),
-        lora_dropout=lora.dropout,
-        use_rslora=lora.rslora,
-    )
-    model.add_adapter(config)
-    torch.set_rng_state(generator_state)
-
-
-def continue_adapter(model: Any, adapter: Mapping[str, Factors], lora: LoraSpec) -> frozenset[str]:
+def continue_adapter(
+    model: Any, adapter: Mapping[str, Factors], lora: LoraSpec, origin: Mapping[str, torch.Tensor]
+) -> frozenset[str]:
     """Begin with the adapter that the base has: its change moves from the frozen weights to the trained factors.
 
     Args:
         model: the transformer with a new adapter.
         adapter: what is folded into its weights, by layer; layers that are not trained keep it.
         lora: the trained adapter.
+        origin: the base's weights in float32 with that adapter, by name.
 
     Returns:
         The layers whose frozen weights have changed.
@@ -79,8 +45,8 @@ def continue_adapter(model: Any, adapter: Mapping[str, Factors], lora: LoraSpec)
     with torch.no_grad():
         for name in found:
             layer, factors = model.get_submodule(name), adapter[name]
-            weight = layer.base_layer.weight
-            weight.copy_((weight.float() - factors.delta.to(weight.device)).to(weight.dtype))
+            whole = origin[f"{name}.weight"]
+            layer.base_layer.weight.copy_(whole.float() - factors.delta.to(whole.device))
             layer.lora_A["default"].weight.copy_(factors.A_rI)
             layer.lora_B["default"].weight.copy_(factors.B_Or / scale)
     return frozenset(found)

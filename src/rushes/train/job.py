@@ -14,7 +14,7 @@ from torch import Tensor
 from rushes.errors import TrainingError
 from rushes.families.experts import named, of_part
 from rushes.families.family import Family
-from rushes.plugins import objective_needs
+from rushes.plugins import compares_with_start, objective_needs
 from rushes.recipe.train import TrainSpec, expert_problem
 from rushes.records import Checkpoint, LossSummary
 from rushes.train.assignment import Assignment
@@ -26,6 +26,7 @@ from rushes.train.network import Network, make_network, merged_weights
 from rushes.train.objective import TrainingLoss
 from rushes.train.objectives import build_objective
 from rushes.train.parallel import ALONE, Parallel
+from rushes.train.place import placed
 from rushes.train.realism import moments_of_rows
 from rushes.train.setup import PLAIN_SETUP, Setup, idle_in, prepare
 from rushes.train.state import Trained
@@ -70,11 +71,11 @@ def ready(assignment: Assignment, family: Family, material: Material, parallel: 
     spec, data, family = assignment.spec, material.data, family.tuning(assignment.expert)
     if problem := expert_problem(spec, objective_needs(spec), family.levels):
         raise TrainingError(problem, next_step=f"--set train.experts={'low' if family.levels[0] else 'high'}")
-    with aside(family):
+    # Only a judge that is asked in training, and previews, need the rest of the pipeline meanwhile.
+    with aside(family, whole=assignment.judge is None and not assignment.previews.read):
         network = _network(assignment, family)
         if not parallel.is_sharded:
-            for model in network.models:
-                model.to(family.device)
+            network = placed(network, data, spec, assignment.runtime, parallel)
         setup = prepare(network, data, spec, assignment.runtime, parallel)
         if objective_needs(spec).old is not None:
             network = replace(network, old={name: each.detach().clone() for name, each in network.parameters().items()})
@@ -151,7 +152,7 @@ def checkpoint_of(assignment: Assignment, job: Job, trained: Trained) -> Checkpo
     # Sharded weights cannot be merged in place: the average goes into a separate network in main memory.
     whole = _network(assignment, family) if job.parallel.is_sharded else job.network
     weights = merged_weights(whole, trained.average)
-    check_changed(family.transformer.state_dict() if whole.origin is None else whole.origin, weights)
+    check_changed(whole.start_weights(), weights)
     return Checkpoint(
         key=assignment.checkpoint,
         step=progress.step,
@@ -195,6 +196,7 @@ def _network(assignment: Assignment, family: Family) -> Network:
         autocast=autocast,
         conditions=assignment.conditions,
         keeps_base=spec.is_held_to_base,
+        keeps_start=compares_with_start(spec, is_later=start is not None),
     )
 
 

@@ -24,6 +24,7 @@ from rushes.train.flow import squared_error
 from rushes.train.hooks import Hooks
 from rushes.train.job import Job
 from rushes.train.memory import nothing_yet, recalled, remember
+from rushes.train.network import Network
 from rushes.train.objective import num_items
 from rushes.train.optimizer import make_optimizer
 from rushes.train.parallel import Parallel, rows_of
@@ -64,11 +65,12 @@ def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
     """
     network, spec, parallel, hooks = job.network, job.spec, job.parallel, hooks or Hooks()
     weights = network.parameters()
-    average = {name: value.detach().clone() for name, value in weights.items()}
+    # Without an average the weights are their own: nothing is held twice.
+    average = {name: value.detach().clone() if spec.ema_decay else value.detach() for name, value in weights.items()}
     optimizer = make_optimizer(weights.values(), spec, network.device)
     needs = objective_needs(spec)
     judged = nothing_yet(needs, len(job.data.is_real_N))
-    state = State(weights, average, optimizer, Progress(), network.old or {}, judged)
+    state = State(weights, average if spec.ema_decay else {}, optimizer, Progress(), network.old or {}, judged)
     until = spec.steps if job.until is None else job.until
     load_state(scratch, state, parallel, until=until)
     progress = state.progress
@@ -190,9 +192,9 @@ def _update(job: Job, state: State, means: Mapping[str, float], errors: Mapping[
     if math.isfinite(norm) and all(math.isfinite(value) for value in means.values()):
         optimizer.step()
         progress.num_skipped_in_a_row = 0
-        decay = min(spec.ema_decay, progress.step / (progress.step + 1)) if spec.ema_decay else 0.0
+        decay = min(spec.ema_decay, progress.step / (progress.step + 1))
         with torch.no_grad():
-            for name, value in state.weights.items():
+            for name, value in state.weights.items() if spec.ema_decay else ():
                 state.average[name].lerp_(value, 1 - decay)
             _renew(state, objective_needs(spec).old)
         _note(progress, {**means, **errors, RATE: rate, NORM: norm})
@@ -224,18 +226,36 @@ def check_untouched(job: Job) -> None:
     Raises:
         TrainingError: it is not.
     """
+    network = job.network
+    if network.frozen is None and not network.is_adapter:
+        difference = _changed(network, job.parallel)
+    else:
+        difference = _moved(job)
+    if difference != 0.0:
+        raise TrainingError(
+            "the network to tune differs from its base before the first step",
+            expected="a difference of exactly 0",
+            got=difference,
+            next_step="this is a bug in how the network is built: please report it with the recipe",
+        )
+
+
+def _changed(network: Network, parallel: Parallel) -> float:
+    """The largest difference of a trained parameter from the weights that training starts from."""
+    start, largest = network.start_weights(), 0.0
+    for name, value in network.parameters().items():
+        difference = parallel.whole(value.detach()).cpu() - start[name].cpu()
+        # NaN on both sides is equal here: the loop itself reports numbers that are not finite.
+        largest = max(largest, float(difference.abs().nan_to_num(0.0).max()))
+    return largest
+
+
+def _moved(job: Job) -> float:
+    """The largest difference of the velocity from that of the frozen start."""
     network, setup = job.network, job.setup
     batch = step_batch(job.data, job.spec, 0, job.seed, network.family.levels).to(network.device).batch
     z, sigma, text = batch.z_0_BCTHW[:2], batch.sigma_B[:2], batch.text[:2]
     # Compiled blocks differ from the base's own in the last bits, but this check is about the weights.
     with setup.kernels(z.device), uncompiled(setup.compiled):
         tuned, base = network.velocity(z, sigma, text), network.reference(z, sigma, text)
-    # NaN on both sides is equal here: the loop itself reports numbers that are not finite.
-    difference = (tuned - base).abs().nan_to_num(0.0).max()
-    if float(difference) != 0.0:
-        raise TrainingError(
-            "the network to tune differs from its base before the first step",
-            expected="a difference of exactly 0",
-            got=float(difference),
-            next_step="this is a bug in how the network is built: please report it with the recipe",
-        )
+    return float((tuned - base).abs().nan_to_num(0.0).max())

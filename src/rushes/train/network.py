@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 
 from rushes.families.family import PLAIN, Conditions, Family
-from rushes.families.mixed_precision import computes_bfloat16, mixed_precision
+from rushes.families.mixed_precision import computes_bfloat16, is_in_float8, mixed_precision, store_in_float8
 from rushes.families.texts import TextStates
+from rushes.families.trainable import add_adapter, hold_for_backward, round_frozen
 from rushes.recipe.train import LoraSpec
-from rushes.train.adapter import add_adapter, continue_adapter, without_dropout
-
-_ROUNDED = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.Conv3d)
-"""Layers whose weights autocast rounds in every pass."""
+from rushes.train.adapter import continue_adapter, without_dropout
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +26,7 @@ class Network:
     tuned: Any
     """A diffusers transformer."""
     frozen: Any | None
-    """Its untouched copy; None for LoRA."""
+    """Its untouched copy; None for LoRA, and where nothing compares with the start."""
     origin: Mapping[str, Tensor] | None
     """The initial weights, unrounded, under the base's names. None for the family's own: those may be moved to another
     device meanwhile, and a reference here would keep the old copies alive."""
@@ -42,6 +40,8 @@ class Network:
     """The trained parameters' values in the moving old policy, changed by the loop; None without one."""
     begun: dict[str, Tensor] | None = None
     """Their values at the start, where that is no change of 0: an adapter that continues one of the base."""
+    is_swapped: bool = False
+    """Whether the frozen weights of its blocks wait in main memory, see `families.swap`."""
     unfolded: frozenset[str] = frozenset()
     """Layers whose frozen weights are the base's without its own adapter, which the trained one continues."""
 
@@ -58,6 +58,15 @@ class Network:
         """The tuned model's velocity; the family's path converts sigma into the transformer's timestep."""
         through = self.called if self.called is not None and torch.is_grad_enabled() else self.tuned
         return self._run(through, z_t, sigma_B, text)
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether a low-rank adapter is trained."""
+        return bool(getattr(self.tuned, "peft_config", None))
+
+    def start_weights(self) -> Mapping[str, Tensor]:
+        """The weights that training starts from, float32, under the base's own names; not to be changed."""
+        return self.family.master_weights() if self.origin is None else self.origin
 
     @property
     def models(self) -> tuple[Any, ...]:
@@ -79,6 +88,8 @@ class Network:
         """The velocity of the frozen model that this round starts from."""
         if self.frozen is not None:
             return self._run(self.frozen, z_t, sigma_B, text)
+        is_kept = self.is_adapter or self.begun is not None
+        assert is_kept, "no copy of the start was kept: nothing was said to compare with it"
         with self._without_adapter() if self.begun is None else self._with(self.begun):
             return self._run(self.tuned, z_t, sigma_B, text)
 
@@ -114,6 +125,7 @@ def make_network(
     autocast: bool,
     conditions: Conditions = PLAIN,
     keeps_base: bool = False,
+    keeps_start: bool = True,
 ) -> Network:
     """The network to train. Until step 1 it equals the base, or the previous round's weights (`start`).
 
@@ -124,6 +136,7 @@ def make_network(
         autocast: compute in bfloat16 with float32 weights, where the device has instructions for that.
         conditions: the transformer's inputs besides latents, timestep and text.
         keeps_base: hold a copy of the base as well, where the network starts from other weights.
+        keeps_start: hold a frozen copy of the start, in full tuning; False where no term of the loss compares with it.
 
     Raises:
         TrainingError: an adapter is requested and the transformer has none of the layers that it changes.
@@ -131,25 +144,29 @@ def make_network(
     import copy
 
     autocast = autocast and computes_bfloat16(family.device)
-    tuned = copy.deepcopy(family.transformer)
-    base = None
+    continues = lora is not None and lora.continues and start is None
+    in_float8 = is_in_float8(family.transformer)
+    tuned = family.master() if lora is None else family.frozen_copy(is_changed=start is not None or continues)
+    base = frozen = None
     if start is not None:
-        base = copy.deepcopy(tuned).requires_grad_(False).eval() if keeps_base else None
+        base = family.frozen_copy(is_changed=True).requires_grad_(False).eval() if keeps_base else None
         tuned.load_state_dict(start)
-    frozen = None
     if lora is None:
-        frozen = copy.deepcopy(tuned).requires_grad_(False).eval()
+        frozen = copy.deepcopy(tuned).requires_grad_(False).eval() if keeps_start else None
         tuned.requires_grad_(True)
     else:
         tuned.requires_grad_(False)
-        add_adapter(tuned, lora, lora.targets or family.lora_targets)
+        add_adapter(tuned, lora, lora.targets or family.lora_targets, autocast=autocast)
     unfolded = frozenset[str]()
-    if lora is not None and lora.continues and start is None:
-        unfolded = continue_adapter(tuned, family.start_adapter, lora)
-    if autocast:
-        for model in (tuned if frozen is None else frozen, base):
-            if model is not None:
-                round_frozen(model)
+    if lora is not None and continues:
+        unfolded = continue_adapter(tuned, family.start_adapter, lora, family.master_weights())
+    for model in (tuned if lora is not None else frozen, base):
+        if autocast and model is not None:
+            round_frozen(model)
+        if model is not None and model is not frozen:
+            hold_for_backward(model)
+        if in_float8 and model is not None and model is not frozen:
+            store_in_float8(model)
     return Network(family, tuned.train(), frozen, start, autocast, conditions, base=base, unfolded=unfolded)
 
 
@@ -160,60 +177,52 @@ def _change_places(pairs: Sequence[tuple[Tensor, Tensor]]) -> None:
         other.copy_(held)
 
 
-def round_frozen(model: torch.nn.Module) -> None:
-    """Keep frozen weights of linear and convolution layers in bfloat16, which halves their memory.
+@torch.no_grad()
+def merged_weights(network: Network, average: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tuned model's weights under the base's own names, with averaged parameters and merged adapters.
 
-    Autocast rounds exactly these in every pass, so results do not change. Weights that autocast leaves in float32
-    (norms, embeddings, modulation tables) stay, and so do trained weights and those that the model requires in float32.
+    They are in main memory and in float32, and the network is left as it is: at no time is there a second one.
     """
-    keep = tuple(getattr(model, "_keep_in_fp32_modules", None) or ())
-    for name, module in model.named_modules():
-        if isinstance(module, _ROUNDED) and not set(name.split(".")) & set(keep):
-            for value in module.parameters(recurse=False):
-                if not value.requires_grad:
-                    value.data = value.data.to(torch.bfloat16)
+    from peft.tuners.lora import LoraLayer
+
+    tuned = network.tuned
+    adapted = {name: module for name, module in tuned.named_modules() if isinstance(module, LoraLayer)}
+    start = network.start_weights() if network.is_adapter else {}
+    plain: dict[str, Tensor] = {}
+    for name, value in tuned.state_dict().items():
+        if ".lora_" in name:
+            continue
+        own = name.replace(".base_layer.", ".")
+        owner, _, part = name.rpartition(".base_layer.")
+        if not network.is_adapter:
+            found = average.get(name, value)
+        elif part == "weight" and owner in adapted:
+            weight = start[own]
+            if owner in network.unfolded:
+                weight = weight.float() - network.family.start_adapter[owner].delta.to(weight.device)
+            found = _merged(adapted[owner], weight, _of(average, f"{owner}."))
+        else:
+            found = start[own]
+        plain[own] = found.detach().to("cpu", copy=True).contiguous()
+    return plain
 
 
-def merged_weights(network: Network, average: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tuned model's weights under the base's own names, with averaged parameters and merged adapters."""
+def _of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _merged(layer: Any, weight: Tensor, average: Mapping[str, Tensor]) -> Tensor:
+    """The weight of an adapted layer in float32, with its averaged adapter merged; the layer is left as it is."""
     import copy
 
-    model = copy.deepcopy(network.tuned)
-    with torch.no_grad():
-        for name, value in model.named_parameters():
-            if name in average:
-                value.copy_(average[name])
-    if network.frozen is None:
-        from peft.tuners.lora import LoraLayer
-
-        _unround(model, _origin(network))
-        plain: dict[str, Tensor] = {}
-        adapted = {name for name, module in model.named_modules() if isinstance(module, LoraLayer)}
-        for module in model.modules():
-            if isinstance(module, LoraLayer):
-                module.merge()
-        for name, value in model.state_dict().items():
-            if ".lora_" in name:
-                continue
-            owner = name.rsplit(".base_layer.", 1)[0]
-            plain[name.replace(".base_layer.", ".") if owner in adapted else name] = value.clone().contiguous()
-        return plain
-    return {name: value.clone().contiguous() for name, value in model.state_dict().items()}
-
-
-def _origin(network: Network) -> Mapping[str, Tensor]:
-    """The frozen weights of the network, unrounded, under the base's names."""
-    origin = network.family.transformer.state_dict() if network.origin is None else network.origin
-    adapter = network.family.start_adapter
-    plain = {
-        f"{name}.weight": origin[f"{name}.weight"].float() - adapter[name].delta.to(origin[f"{name}.weight"].device)
-        for name in network.unfolded
-    }
-    return {**origin, **plain}
-
-
-def _unround(model: torch.nn.Module, origin: Mapping[str, Tensor]) -> None:
-    """Restore the base's own weights where `round_frozen` has rounded them."""
-    for name, value in model.named_parameters():
-        if value.dtype == torch.bfloat16:
-            value.data = origin[name.replace(".base_layer.", ".")].to(value.device, copy=True)
+    # The base's own weight takes the place of the one that is stored in fewer bits, which may have hooks.
+    out_features, in_features = weight.shape
+    plain = torch.nn.Linear(in_features, out_features, bias=False, device="meta")
+    plain.weight = torch.nn.Parameter(weight.to("cpu", torch.float32, copy=True), requires_grad=False)
+    merged = copy.deepcopy(layer, {id(layer.base_layer): plain}).to("cpu")
+    for name, value in merged.named_parameters():
+        if name in average:
+            value.copy_(average[name])
+    merged.merge()
+    found: Tensor = merged.base_layer.weight
+    return found

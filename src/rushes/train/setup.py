@@ -16,6 +16,7 @@ from rushes.errors import RecipeError
 from rushes.families.attention import attention_for
 from rushes.families.model_size import moment_bytes
 from rushes.families.recompute import (
+    GPU_POLICIES,
     POLICIES,
     Recompute,
     activation_bytes,
@@ -78,7 +79,7 @@ def prepare(
     measures = parallel.is_sharded or parallel.rank == 0
     setup = parallel.of_first(_choose(network, data, spec, runtime, parallel) if measures else PLAIN_SETUP)
     if getattr(network.tuned, "_supports_gradient_checkpointing", False):
-        apply_recompute(network.tuned, setup.recompute)
+        apply_recompute(network.tuned, setup.recompute, whole=network.is_swapped)
     return setup
 
 
@@ -89,7 +90,12 @@ def _choose(network: Network, data: TrainingSet, spec: TrainSpec, runtime: Train
     trained = sum(value.numel() for value in network.parameters().values())
     held = trained // parallel.num_processes if parallel.is_sharded else trained
     free, reserved = free_bytes(network.device), held * (4 + moment_bytes(spec))
-    recompute = choose_recompute(found.blocks, free, reserved) if runtime.recompute == "auto" else runtime.recompute
+    policies = GPU_POLICIES if network.device.type == "cuda" else POLICIES
+    if network.is_swapped:
+        policies = tuple(policy for policy in policies if policy not in ("none", "half"))
+    recompute: Recompute = (
+        choose_recompute(found.blocks, free, reserved, policies) if runtime.recompute == "auto" else runtime.recompute
+    )
     if not found.blocks and runtime.recompute not in ("auto", "none"):
         raise RecipeError(
             f"{type(network.tuned).__name__} cannot recompute its blocks",
@@ -102,7 +108,7 @@ def _choose(network: Network, data: TrainingSet, spec: TrainSpec, runtime: Train
         compiled=runtime.compile_blocks,
         free_bytes=free,
         reserved_bytes=reserved,
-        activation_bytes={policy: activation_bytes(found.blocks, policy) for policy in POLICIES},
+        activation_bytes={policy: activation_bytes(found.blocks, policy) for policy in policies},
         kernel_seconds=timed,
     )
 

@@ -53,7 +53,7 @@ class State:
     weights: Mapping[str, torch.nn.Parameter]
     """The trained parameters, by name."""
     average: Mapping[str, Tensor]
-    """Their exponential moving average (EMA)."""
+    """Their exponential moving average (EMA); empty without one."""
     optimizer: torch.optim.Optimizer
     progress: Progress
     old: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
@@ -81,10 +81,15 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimiser's moments and counters under flat names, `<index>.<field>`."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     return {
-        f"{index}.{name}": torch.as_tensor(value).detach().clone().contiguous()
+        f"{index}.{name}": _copied(torch.as_tensor(value).detach()).contiguous()
         for index, parameter in enumerate(parameters)
         for name, value in optimizer.state.get(parameter, {}).items()
     }
+
+
+def _copied(value: Tensor) -> Tensor:
+    """A copy in main memory; a shard of a divided tensor stays on its device until it is gathered."""
+    return value.clone() if hasattr(value, "placements") else value.to("cpu", copy=True)
 
 
 def restore_optimizer(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from rushes.families.offload import (
     UNMOVED,
     OffloadOrder,
     Placement,
+    bring_back,
     choose_offload,
     choose_placement,
     needed_bytes,
@@ -47,6 +48,7 @@ CUDA, CPU = torch.device("cuda"), torch.device("cpu")
 PARTS = {"text_encoder": 1000, "text_encoder_2": 200, "transformer": 600, "vae": 50}
 TEXTS, SEEDS = ["a red circle moves up", "a blue square"], [5, 6]
 FAMILIES = ("wan-ti2v", "hunyuan")
+WAYS: tuple[offload.Offload, ...] = ("model", "group", "sequential")
 
 
 def test_bytes_by_hand() -> None:
@@ -55,7 +57,7 @@ def test_bytes_by_hand() -> None:
     # A freed text encoder is read before the first clip: the larger of the two counts.
     assert needed_bytes(PARTS, 300, frees_text=True)["none"] == 600 + 50 + 1200
     assert needed_bytes(PARTS, 1500, frees_text=True)["none"] == 600 + 50 + 1500
-    assert needed_bytes({"transformer": 600}, 10) == {"none": 610, "model": 610}
+    assert needed_bytes({"transformer": 600}, 10) == {"none": 610, "model": 610, "group": 10}
 
 
 @pytest.mark.parametrize(
@@ -66,8 +68,8 @@ def test_bytes_by_hand() -> None:
         (2149, True, "none"),
         (1849, True, "model"),
         (1050, False, "model"),
-        (1049, False, "sequential"),
-        (0, True, "sequential"),
+        (1049, False, "group"),
+        (0, True, "group"),
     ],
 )
 def test_the_fastest_that_fits(room: int, frees_text: bool, chosen: str) -> None:
@@ -91,12 +93,16 @@ class StandIn:
     def enable_model_cpu_offload(self, *, device: object) -> None:
         self.asked.append(("model", device))
 
+    def enable_group_offload(self, *, onload_device: object, **settings: object) -> None:
+        assert settings["use_stream"] and settings["record_stream"], "on a GPU the next layer is fetched meanwhile"
+        self.asked.append(("group", onload_device))
+
     def enable_sequential_cpu_offload(self, *, device: object) -> None:
         self.asked.append(("sequential", device))
 
 
-@pytest.mark.parametrize(("way", "call"), [("none", "to"), ("model", "model"), ("sequential", "sequential")])
-def test_a_pipeline_is_asked_once(way: Literal["none", "model", "sequential"], call: str) -> None:
+@pytest.mark.parametrize(("way", "call"), [("none", "to"), *((way, way) for way in WAYS)])
+def test_a_pipeline_is_asked_once(way: offload.Offload, call: str) -> None:
     pipeline = StandIn()
     place(pipeline, way, CUDA)
     assert pipeline.asked == [(call, CUDA)]
@@ -130,7 +136,7 @@ def test_the_choice_is_made_from_the_pipelines_sizes_and_the_clips(
     assert ample.offload == "none" and ample.part_bytes == parts and ample.work_bytes
     assert choose_placement(pipeline, CUDA, replace(order, num_clips=4)).work_bytes == 2 * ample.work_bytes
     free[0] = 1
-    assert choose_placement(pipeline, CUDA, order) == replace(ample, offload="sequential", free_bytes=1)
+    assert choose_placement(pipeline, CUDA, order) == replace(ample, offload="group", free_bytes=1)
     for asked in get_args(offload.Offload):
         assert choose_placement(pipeline, CUDA, replace(order, asked=asked)).offload == asked
         assert choose_placement(pipeline, CPU, replace(order, asked=asked)) == UNMOVED, "nowhere to go from a CPU"
@@ -156,21 +162,21 @@ def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def offloaded(family: Wan | Hunyuan, way: Literal["model", "sequential"]) -> Iterator[Wan | Hunyuan]:
+def offloaded(family: Wan | Hunyuan, way: offload.Offload) -> Iterator[Wan | Hunyuan]:
     """The family as it is on a GPU too small for it, the CPU in the GPU's place."""
     moved = replace(family, placement=Placement(way), remembered={}, kept={})
     place(moved.pipeline, way, CPU)
     try:
         yield moved
     finally:
-        moved.pipeline.remove_all_hooks()
+        bring_back(moved.pipeline, way)
 
 
 @pytest.mark.usefixtures("on_cpu")
 @pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("way", ["model", "sequential"])
+@pytest.mark.parametrize("way", WAYS)
 def test_an_offloaded_model_films_the_same_bits_and_takes_weights(
-    name: str, way: Literal["model", "sequential"], tmp_path: Path
+    name: str, way: offload.Offload, tmp_path: Path
 ) -> None:
     tiny = TINY[name]
     plain = family_of(tiny, tmp_path)
@@ -198,12 +204,15 @@ def test_an_offloaded_model_films_the_same_bits_and_takes_weights(
         moved.remembered.clear()
         assert moved.pipeline.text_encoder is None
         assert torch.equal(moved.sample(TEXTS, SEEDS, tiny.sampler, tiny.shape), latents), "it came back"
-        assert moved.pipeline.text_encoder is not None and hasattr(moved.pipeline.text_encoder, "_hf_hook")
+        assert moved.pipeline.text_encoder is not None and any(
+            hasattr(part, "_hf_hook") or hasattr(part, "_diffusers_hook")
+            for part in moved.pipeline.text_encoder.modules()
+        )
 
 
 @pytest.mark.usefixtures("on_cpu")
-@pytest.mark.parametrize("way", ["model", "sequential"])
-def test_training_takes_the_plain_weights(way: Literal["model", "sequential"], tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_training_takes_the_plain_weights(way: offload.Offload, tmp_path: Path) -> None:
     tiny = TINY["wan-ti2v"]
     family = family_of(tiny, tmp_path / "model")
     z_0 = torch.randn((3, *family.latent_shape(tiny.shape)), generator=torch.Generator().manual_seed(0))

@@ -1,10 +1,11 @@
-"""What training keeps and adds, by the memory model and by counting tensors: copies, moments, recomputation."""
+"""What training keeps and adds, by the plan and by counting tensors: copies, moments, shares of several processes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,26 +16,27 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 from rushes.families.family import Family
 from rushes.families.load import load_family
 from rushes.families.model_size import ModelSize, loaded_model_size, read_model_size
-from rushes.families.recompute import POLICIES, SAFETY, activation_bytes
-from rushes.families.texts import TextStates
+from rushes.families.pass_bytes import PassBytes
+from rushes.families.recompute import POLICIES, SAFETY
 from rushes.plan.memory import (
-    block_bytes,
+    SHORT_TOKENS,
+    counted_step,
     lasting_bytes,
     network_bytes,
     num_shards,
-    num_tuned,
+    order_of,
+    passing_bytes,
     policy_of,
-    step_bytes,
     train_bytes,
 )
+from rushes.plugins import compares_with_start
 from rushes.recipe.base import BaseModelSpec, ShapeSpec
 from rushes.recipe.recipe import Recipe
 from rushes.recipe.train import LoraSpec, TrainSpec
-from rushes.train.batch import FlowBatch
+from rushes.train import kernels
 from rushes.train.network import Network, make_network
 from rushes.train.optimizer import make_optimizer
 from rushes.train.parallel import Parallel
-from rushes.train.probe import probe
 from rushes.train.state import optimizer_tensors
 from tests.support.sandbox_recipe import MODEL, sandbox_recipe
 from tests.support.tiny_wan import make_tiny_wan
@@ -66,58 +68,68 @@ def size(family: Family) -> ModelSize:
     return found
 
 
-def networks(family: Family) -> list[tuple[TrainSpec, Network]]:
-    specs = [TrainSpec(lora=lora, precision=p) for lora, p in product((None, LORA), ("float32", "bfloat16"))]  # type: ignore[arg-type]
-    return [(s, make_network(family, s.lora, None, autocast=s.precision == "bfloat16")) for s in specs]
+def recipe_for(spec: TrainSpec, **changes: Any) -> Recipe:
+    return sandbox_recipe(shape=SHAPE, train=spec, base=BaseModelSpec(model=MODEL, max_tokens=8), **changes)
+
+
+def counted(size: ModelSize, recipe: Recipe, policy: str = "none") -> PassBytes:
+    found = counted_step(size, recipe, policy)  # type: ignore[arg-type]
+    assert found is not None
+    return found
 
 
 @pytest.fixture(autouse=True)
 def has_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is planned is a machine with instructions for bfloat16."""
     monkeypatch.setattr("rushes.train.network.computes_bfloat16", lambda device: True)
+    monkeypatch.setattr("rushes.families.mixed_precision.computes_bfloat16", lambda device: True)
 
 
-def batch_of(num: int) -> FlowBatch:
-    generator = torch.Generator().manual_seed(0)
-    z_0, noise = (torch.randn((num, 4, 3, 8, 8), generator=generator) for _ in range(2))
-    text = TextStates(torch.randn((num, 8, 16), generator=generator))
-    return FlowBatch(z_0, noise, torch.rand(num, generator=generator), text, torch.ones(num), torch.ones(num).bool())
+def networks(family: Family, **changes: Any) -> list[tuple[TrainSpec, Network]]:
+    specs = [TrainSpec(lora=lora, precision=p, **changes) for lora, p in product((None, LORA), ("float32", "bfloat16"))]
+    return [
+        (s, make_network(
+            family, s.lora, None, autocast=s.precision == "bfloat16", keeps_start=compares_with_start(s)))
+        for s in specs
+    ]  # fmt: skip
 
 
 def test_a_loaded_pipeline_has_the_sizes_of_its_folder(folder: Path, size: ModelSize) -> None:
     read = read_model_size(folder)
-    assert read is not None
-    assert {**vars(size), "num_text": 0} == {**vars(read), "num_text": 0}
+    assert read is not None and read.paper is not None and size.paper is not None
+    same = {"num_text": 0, "paper": None}
+    assert {**vars(size), **same} == {**vars(read), **same}
+    assert size.paper.family == read.paper.family and size.paper.config["ffn_dim"] == read.paper.config["ffn_dim"]
     assert size.num_text == pytest.approx(read.num_text, rel=0.3)  # tied tables may be stored once or twice
 
 
-def test_copies_are_counted_with_frozen_weights_rounded(family: Family, size: ModelSize) -> None:
-    counted = []
-    for spec, network in networks(family):
-        models = [network.tuned] if network.frozen is None else [network.tuned, network.frozen]
-        held = sum(value.nbytes for model in models for value in model.parameters())
-        assert num_tuned(size, spec) == sum(value.numel() for value in network.parameters().values())
-        assert network_bytes(size, spec) == pytest.approx(held, rel=0.03)
-        counted.append(held)
-    assert counted[1] < 0.8 * counted[0] and counted[3] < 0.6 * counted[2], "rounding must matter to be tested"
+@pytest.mark.parametrize("anchor", [0.0, 0.1])
+def test_copies_are_counted_where_something_compares_with_them(family: Family, size: ModelSize, anchor: float) -> None:
+    for spec, network in networks(family, anchor=anchor):
+        held = sum(value.nbytes for model in network.models for value in model.parameters())
+        found = counted(size, recipe_for(spec))
+        assert found.num_trained == sum(value.numel() for value in network.parameters().values())
+        assert network_bytes(found, recipe_for(spec)) == pytest.approx(held, rel=0.03)
+        assert (network.frozen is not None) == (anchor > 0 and spec.lora is None)
 
 
 def test_the_base_beside_a_later_rounds_start_and_an_old_policy_are_counted(family: Family, size: ModelSize) -> None:
     start = {name: value.clone() for name, value in family.transformer.state_dict().items()}
-    for plain, _ in networks(family):
+    for lora, precision in product((None, LORA), ("float32", "bfloat16")):
         spec = TrainSpec.model_validate(
-            {**plain.model_dump(), "anchor": 0.1, "objective": {"kind": "nft", "old": "ema"}}
+            {"lora": lora, "precision": precision, "anchor": 0.1, "objective": {"kind": "nft", "old": "ema"}}
         )
-        is_autocast = spec.precision == "bfloat16"
-        network = make_network(family, spec.lora, start, autocast=is_autocast, keeps_base=True)
+        network = make_network(
+            family, spec.lora, start, autocast=precision == "bfloat16", keeps_base=True,
+            keeps_start=compares_with_start(spec, is_later=True),
+        )  # fmt: skip
         held = sum(value.nbytes for model in network.models for value in model.parameters())
         held += sum(value.nbytes for value in network.parameters().values())
-        assert network_bytes(size, spec, num_rounds=2) == pytest.approx(held, rel=0.03)
-        start_alone = spec.model_copy(update={"anchor_to": "start"})
-        assert network_bytes(size, start_alone, num_rounds=2) == network_bytes(size, spec) < 0.85 * held
+        recipe = recipe_for(spec, num_rounds=2)
+        assert network_bytes(counted(size, recipe), recipe) == pytest.approx(held, rel=0.03)
 
 
-def test_moments_are_counted_and_those_of_8_bits_are_a_quarter(family: Family, size: ModelSize) -> None:
+def test_moments_and_the_average_are_counted_if_there_is_one(family: Family, size: ModelSize) -> None:
     for spec, network in networks(family):
         optimizer = make_optimizer(network.parameters().values(), spec, network.device)
         for value in network.parameters().values():
@@ -125,9 +137,14 @@ def test_moments_are_counted_and_those_of_8_bits_are_a_quarter(family: Family, s
         optimizer.step()
         moments = sum(value.nbytes for name, value in optimizer_tensors(optimizer).items() if not name.endswith("step"))
         average = sum(value.nbytes for value in network.parameters().values())
-        assert lasting_bytes(size, spec) - network_bytes(size, spec) == moments + average
-        eight = spec.model_copy(update={"optimizer": "adamw_8bit"})
-        assert lasting_bytes(size, spec) - lasting_bytes(size, eight) == moments * 3 / 4
+        found = counted(size, recipe_for(spec))
+
+        def lasting(**changes: Any) -> float:
+            return lasting_bytes(found, recipe_for(spec.model_copy(update=changes)))  # noqa: B023
+
+        assert lasting() - network_bytes(found, recipe_for(spec)) == moments + average
+        assert lasting() - lasting(ema_decay=0.0) == average
+        assert lasting() - lasting(optimizer="adamw_8bit") == moments * 3 / 4
 
 
 @pytest.fixture
@@ -142,13 +159,14 @@ def test_divided_weights_moments_and_average_take_each_process_its_share(
     four_processes: Parallel, family: Family, size: ModelSize
 ) -> None:
     for spec, network in networks(family):
-        whole = lasting_bytes(size, spec)
+        recipe = recipe_for(spec)
+        whole = lasting_bytes(counted(size, recipe), recipe)
         four_processes.divide(network)
         divided = four_processes.wrap(network, set)
-        models = [divided.tuned] if divided.frozen is None else [divided.tuned, divided.frozen]
-        held = sum(value.to_local().nbytes for model in models for value in model.parameters())
+        held = sum(value.to_local().nbytes for model in divided.models for value in model.parameters())
         held += 3 * sum(value.to_local().nbytes for value in divided.parameters().values())  # two moments, the average
-        assert lasting_bytes(size, spec, 4) == pytest.approx(held, rel=0.1)
+        shared_recipe = shared(recipe, 4, "fsdp")
+        assert lasting_bytes(counted(size, recipe), shared_recipe) == pytest.approx(held, rel=0.1)
         assert held < 0.3 * whole
 
 
@@ -159,49 +177,35 @@ def shared(recipe: Recipe, num: int, parallel: str) -> Recipe:
 
 def test_copies_share_activations_alone_and_divided_weights_gradients_too(size: ModelSize) -> None:
     spec = TrainSpec(batch_size=64, num_accumulation=2, precision="float32")
-    recipe = sandbox_recipe(shape=SHAPE, train=spec, base=BaseModelSpec(model=MODEL, max_tokens=8))
+    recipe = recipe_for(spec)
     copies, divided = shared(recipe, 4, "ddp"), shared(recipe, 4, "fsdp")
     as_alone = recipe.model_copy(update={"train": spec.model_copy(update={"batch_size": 16})})
-    assert block_bytes(size, copies) == block_bytes(size, divided) == block_bytes(size, as_alone)
+    assert order_of(size, copies, "all") == order_of(size, divided, "all") == order_of(size, as_alone, "all")
     assert (num_shards(recipe), num_shards(copies), num_shards(divided)) == (1, 1, 4)
-    assert train_bytes(size, copies) == train_bytes(size, as_alone) < train_bytes(size, recipe)
-    gradients = 4 * num_tuned(size, spec)
-    fetched = 4 * 3 * size.num_transformer / size.num_layers  # two blocks' weights, one block's gradients
-    difference = step_bytes(size, copies, "all") - step_bytes(size, divided, "all")
+    few, many = train_bytes(size, as_alone), train_bytes(size, recipe)
+    assert few is not None and many is not None and train_bytes(size, copies) == few < many
+    found = counted(size, copies, "all")
+    gradients = 4 * found.num_trained
+    fetched = (2 * found.weights + gradients) / size.num_layers
+    difference = passing_bytes(size, found, copies) - passing_bytes(size, found, divided)
     assert difference == pytest.approx(gradients * 3 / 4 - fetched)
-    # With four processes the moments and gradients to come are a quarter, so that more may be kept.
-    kept = activation_bytes(block_bytes(size, copies), "none")
-    free = network_bytes(size, spec) + (kept + 12 * num_tuned(size, spec) / 2) / SAFETY
-    assert policy_of(size, divided, free) == "none" != policy_of(size, copies, free)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_activations_under_every_policy_are_those_that_a_probe_counts(
-    precision: str, family: Family, size: ModelSize
-) -> None:
-    spec = TrainSpec(batch_size=4, num_accumulation=2, precision=precision)  # type: ignore[arg-type]
-    recipe = sandbox_recipe(shape=SHAPE, train=spec, base=BaseModelSpec(model=MODEL, max_tokens=8))
-    network = make_network(family, None, None, autocast=precision == "bfloat16")
-    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-        found = probe(network, batch_of(2)).blocks
-    told = block_bytes(size, recipe)
-    assert len(told) == len(found) == 3
+def test_the_policy_is_the_fastest_that_fits(size: ModelSize) -> None:
+    recipe = recipe_for(TrainSpec(batch_size=64))
+    needed = []
     for policy in POLICIES:
-        assert activation_bytes(told, policy) == pytest.approx(activation_bytes(found, policy), rel=0.3), policy
-    steps = [step_bytes(size, recipe, policy) for policy in POLICIES]
-    assert steps[0] > steps[1] > steps[2]
-
-
-def test_the_policy_follows_what_is_free_as_training_chooses_it(size: ModelSize) -> None:
-    recipe = sandbox_recipe(shape=SHAPE, train=TrainSpec(batch_size=64), base=BaseModelSpec(model=MODEL, max_tokens=8))
-    spec = recipe.train
-    besides = (8 + 4) * num_tuned(size, spec)
-    need = {policy: activation_bytes(block_bytes(size, recipe), policy) + besides for policy in POLICIES}
-    for policy, bytes_needed in need.items():
-        free = network_bytes(size, spec) + bytes_needed / SAFETY + 8
-        assert policy_of(size, recipe, free) == policy
+        found = counted(size, recipe, policy)
+        needed.append(lasting_bytes(found, recipe) + passing_bytes(size, found, recipe))
+        assert policy_of(size, recipe, needed[-1] / SAFETY + 8) == policy
+    assert needed == sorted(needed, reverse=True) and len(set(needed)) == 3
     assert policy_of(size, recipe, 0.0) == "all" and policy_of(size, recipe, None) == "none"
     train = recipe.runtime.train.model_copy(update={"recompute": "half"})
     named = recipe.model_copy(update={"runtime": recipe.runtime.model_copy(update={"train": train})})
     assert policy_of(size, named, 0.0) == "half"
-    assert train_bytes(size, recipe, 0.0) < train_bytes(size, named) < train_bytes(size, recipe)
+
+
+def test_the_plan_counts_the_kernel_that_training_takes_on_a_cpu(size: ModelSize) -> None:
+    assert kernels.SHORT_TOKENS == SHORT_TOKENS
+    assert order_of(size, recipe_for(TrainSpec()), "none").kernel == "math"
+    assert order_of(size, recipe_for(TrainSpec()), "none", on_gpu=True).kernel == "flash"

@@ -35,6 +35,11 @@ def test_the_bases_own_weights_can_leave_their_device_while_it_trains(lora: Lora
     family = load_family(BaseModelSpec(model=str(make_tiny_wan(tmp_path)), max_tokens=8))
     before = {name: value.clone() for name, value in family.transformer.state_dict().items()}
     network = make_network(family, lora, None, autocast=True)
+    if lora is not None:  # below an adapter the base's own weights are shared, until they are moved to the GPU
+        shared = {value.data_ptr() for value in family.transformer.parameters()}
+        assert any(value.data_ptr() in shared for value in network.tuned.parameters())
+        network.tuned.to(torch.float64)
+        assert all(value.dtype == torch.float32 for value in family.transformer.parameters())
     there = [StorageWeakRef(value.untyped_storage()) for value in family.transformer.parameters()]
     family.transformer.to(torch.float64)
     assert all(each.expired() for each in there)
