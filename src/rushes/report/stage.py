@@ -52,7 +52,7 @@ def compare(
         real_moments=real_moments(context, real),
         unit_flops=unit_flops(context, single),
     )
-    run.write_derived("gains", prompt_gains(pair_up(before, after, context.clips.values())))
+    run.write_derived("gains", prompt_gains(pair_up(before, after, measured)))
     scorecard = result.scorecard(recipe, run, context.prompts)
     publish(recipe, run, result, scorecard, context.prompts)
     return run.finish(scorecard)

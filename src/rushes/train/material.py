@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -77,20 +78,20 @@ def training_set(
     texts = [prompts[sample.prompt_key].text for sample in samples]
     distinct = list(dict.fromkeys(texts))
     rows = {text: row for row, text in enumerate(distinct)}
-    shown = [clips[sample.clip_key] for sample in samples]
+    shown = [sample.clip_key for sample in samples]
 
     def states(part: slice) -> Mapping[str, Tensor]:
         return family.encode_text(distinct[part]).float().to("cpu").tensors()
 
     def clean(part: slice) -> Mapping[str, Tensor]:
-        return {"z_0": _finite(_latents(shown[part], family, blobs, lesson.reencode))}
+        return {"z_0": _finite(_latents([clips[key] for key in shown[part]], family, blobs, lesson.reencode))}
 
     # The chunk sizes are those of `encode_text` and `latents`.
     return TrainingSet(
         z_0_NCThw=shelved(folder, "latents", len(shown), NUM_ENCODED_AT_ONCE, clean)["z_0"],
         text=TextStates.of(shelved(folder, "text", len(distinct), TEXT_BATCH, states)),
         text_row_N=torch.tensor([rows[text] for text in texts]),
-        seed_N=torch.tensor([clip.seed for clip in shown]),
+        seed_N=torch.tensor([clips[key].seed for key in shown]),
         empty=family.encode_text([""]).float().to("cpu"),
         **vars(known_of(samples)),
     )
@@ -134,12 +135,13 @@ def unread_clips(lesson: Lesson, clips: Mapping[str, Clip], prompts: Mapping[str
     """Own clips of prompts without a sample in the lesson, such as the base's probe clips: the first ones by key."""
     keys = {sample.clip_key for sample in lesson.samples}
     texts = {sample.prompt_key for sample in lesson.samples}
-    free = [
+    others = (clips[key] for key in sorted(clips) if key not in keys)
+    free = (
         clip
-        for key, clip in sorted(clips.items())
-        if clip.origin == "model" and key not in keys and clip.prompt_key not in texts and clip.prompt_key in prompts
-    ]
-    return free[:NUM_OWN_HELD_OUT]
+        for clip in others
+        if clip.origin == "model" and clip.prompt_key not in texts and clip.prompt_key in prompts
+    )
+    return list(islice(free, NUM_OWN_HELD_OUT))
 
 
 def held_out_sets(
