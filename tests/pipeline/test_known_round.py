@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from rushes import pipeline
+from rushes.families.models import Model
 from rushes.pipeline import improve
 from rushes.recipe.recipe import Recipe
-from rushes.families.models import Model
 from rushes.records import Clip, Measurement
 from rushes.store.run import Run
 from rushes.train import rounds
