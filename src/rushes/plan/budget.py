@@ -22,7 +22,7 @@ from rushes.plan.choices import as_adapter, cached, few_steps, fewer_compared_st
 from rushes.plan.counts import num_focused
 from rushes.plan.detectable import detectable
 from rushes.plan.gpus import find_gpu
-from rushes.plan.models import RealModel, known_model
+from rushes.plan.models import RealModel, known_model, real_model
 from rushes.plan.plan import hours_on, plan_on
 from rushes.plan.setting import get_in, set_in
 from rushes.recipe.dimensions import probed
@@ -138,14 +138,14 @@ class DraftsPay:
 
 
 def drafts_pay(recipe: Recipe) -> DraftsPay | None:
-    """When drafts of `DRAFT_FRAMES` frames would pay for a recipe without drafts; None for one that has them.
+    """When drafts of `DRAFT_FRAMES` frames would pay; None for a recipe that has or can have none, or another model.
 
     Raises:
-        RecipeError: the base model or the GPU is unknown.
+        RecipeError: the GPU is unknown.
     """
-    if recipe.generate.draft is not None or not recipe.generate.decode or not recipe.is_judged:
+    model, gpu = real_model(recipe), find_gpu(recipe.budget.gpu)
+    if model is None or recipe.generate.draft is not None or not recipe.generate.decode or not recipe.is_judged:
         return None
-    model, gpu = known_model(recipe, otherwise="--set budget.gpu_hours=null"), find_gpu(recipe.budget.gpu)
     draft = DraftSpec(num_frames=min(recipe.shape.num_frames, _legal(model, DRAFT_FRAMES)))
     hours = hours_on(set_in(recipe, "generate.draft", draft), gpu) - hours_on(recipe, gpu)
     stages = plan_on(recipe, model, gpu)

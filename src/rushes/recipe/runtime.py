@@ -225,8 +225,8 @@ class BudgetLoraSpec(Runtime):
 
     rank: Size = 32
     """Rank, as in `train.lora`."""
-    alpha: Annotated[float, Field(gt=0)] = 32.0
-    """Scale, as in `train.lora`."""
+    alpha: Size = 32
+    """Numerator of its scale, as in `train.lora`."""
     learning_rate: Annotated[float, Field(gt=0)] = 1.0e-4
     """Learning rate; that of full training is far too small for an adapter."""
 
