@@ -216,23 +216,46 @@ def checking(home: Path, num_clips: int) -> None:
     assert not examine(home).findings
 
 
+def _round(context: Any, num_clips: int) -> Any:
+    """What the only round of the run begins with."""
+    from rushes.train.rounds import Round
+
+    prompts = list(prompts_of(num_clips))
+    context.prompts.update({each.key: each for each in prompts})
+    return Round(0, context.base, prompts, (), ())
+
+
 def round_again(home: Path, num_clips: int) -> None:
     """A round of which all records are there: generate, judge and weigh, up to the samples of training."""
     from rushes.context import Context
     from rushes.generate.stage import generate
     from rushes.judge.stage import judge
     from rushes.store.run import Run
+    from rushes.train.rounds import keep_samples
     from rushes.weights.stage import weigh
 
     recipe = recipe_for(num_clips)
     with Run.open(home, recipe) as run:
         context = Context(recipe, run)
-        prompts = list(prompts_of(num_clips))
-        context.prompts.update({each.key: each for each in prompts})
-        clips = generate(context, context.base, prompts)
+        begun = _round(context, num_clips)
+        clips = generate(context, context.base, begun.prompts)
         scores = judge(context, clips)
-        samples = weigh(context, clips, [], scores, 0)
-        assert len(samples) == len(prompts) * NUM_TAKES
+        samples = keep_samples(context, begun, weigh(context, clips, [], scores, 0))
+        assert len(samples) == len(begun.prompts) * NUM_TAKES
+
+
+def resumed_in_training(home: Path, num_clips: int) -> None:
+    """The same round once more, after a kill in its training: needs `round_again` before it, and no local changes."""
+    from rushes.context import Context
+    from rushes.store.run import Run
+    from rushes.train.rounds import known_samples
+
+    recipe = recipe_for(num_clips)
+    with Run.open(home, recipe) as run:
+        context = Context(recipe, run)
+        samples = known_samples(context, _round(context, num_clips))
+        assert samples is not None, "the code has changes of no commit, or the round is not there"
+        assert len(samples) == len(context.clips) == len(context.prompts) * NUM_TAKES
 
 
 def counting(home: Path, num_clips: int) -> None:
@@ -260,7 +283,17 @@ def weighing_shown(home: Path, num_clips: int) -> None:
 
 
 MEASURES: Final[Mapping[str, Callable[[Path, int], None]]] = {
-    each.__name__: each for each in (nothing, status, opening, checking, round_again, counting, weighing_shown)
+    each.__name__: each
+    for each in (
+        nothing,
+        status,
+        opening,
+        checking,
+        round_again,
+        resumed_in_training,
+        counting,
+        weighing_shown,
+    )
 }
 
 

@@ -21,6 +21,7 @@ from rushes.recipe.runtime import RuntimeSpec
 from rushes.records import Clip, Prompt, Rejection, Stated
 from rushes.store.advance import Place
 from rushes.store.blobs import Blobs
+from rushes.store.remembered import Remembered
 from rushes.store.run import Run
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Context:
         self.run = run
         self.prompts: dict[str, Prompt] = {}
         """Every prompt seen so far, by key."""
-        self.clips: dict[str, Clip] = {}
-        """Every clip seen so far, by key."""
+        self.clips: Remembered[Clip] = Remembered(run.clips)
+        """Every clip seen so far, by key; those of a round that is resumed in training are read when they are used."""
         self.stated: dict[str, Stated] = {}
         """What their owner says about real clips, by key, where they are trained on; it names clips by their keys."""
         self.outputs: dict[str, Clip] = {}

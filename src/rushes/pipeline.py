@@ -25,7 +25,7 @@ from rushes.report.stage import compare
 from rushes.store.done import is_done
 from rushes.store.heal import healing, result
 from rushes.store.run import Run
-from rushes.train.rounds import Round, keep_round, known_round
+from rushes.train.rounds import Round, keep_round, keep_samples, known_round, known_samples
 from rushes.watch.stage import watched_train
 from rushes.weights.stage import weigh
 
@@ -77,13 +77,12 @@ def improve(
                     if known := known_round(context, begun := Round(number, model, written, real.clips, watch), until):
                         model = known
                         break
-                    clips = generate(context, model, pick(context, model, written, number))
-                    if until == "generate":
-                        return None
-                    scores = judge(context, clips) if recipe.is_judged else ()
-                    if until == "judge":
-                        return None
-                    samples = weigh(context, clips, real.clips, scores, number)
+                    if (samples := known_samples(context, begun, until)) is None:
+                        clips = generate(context, model, pick(context, model, written, number))
+                        scores = judge(context, clips) if recipe.is_judged and until != "generate" else ()
+                        if until in ("generate", "judge"):
+                            return None
+                        samples = keep_samples(context, begun, weigh(context, clips, real.clips, scores, number))
                     model = keep_round(context, begun, watched_train(context, samples, model, watch, number))
                     if until == "train":
                         return None

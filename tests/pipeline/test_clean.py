@@ -152,3 +152,27 @@ def test_the_command_deletes_nothing_without_a_yes(once: Path, tmp_path: Path) -
 def test_an_unknown_part_is_refused_by_name(once: Path) -> None:
     refused = CliRunner().invoke(app, ["clean", str(once), "--only", "everything"])
     assert refused.exit_code != 0 and "latents" in str(refused.exception)
+
+
+EXPORTS = (
+    *(f"{name} --rank 2" for name in ("lora", "comfyui", "kohya")),
+    *("transformer", "pipeline", "merged", "hub --license apache-2.0", "dataset --clips all"),
+)
+
+
+@pytest.mark.parametrize("command", EXPORTS)
+def test_every_export_is_the_same_after_cleaning_everything(once: Path, tmp_path: Path, command: str) -> None:
+    home = tmp_path / "run"
+    shutil.copytree(once, home)
+    parts = [part.name for part in what_may_go(home)]
+    assert "latents" in parts
+    clean(home, parts)
+    name, *options = command.split()
+    trees = []
+    for number, run in enumerate((once, home)):
+        out = tmp_path / f"out{number}"
+        done = CliRunner().invoke(app, ["export", name, str(run), "--out", str(out), *options])
+        assert done.exit_code == 0, done.exception
+        files = [path for path in out.rglob("*") if path.is_file()]
+        trees.append({path.relative_to(out).as_posix(): path.read_bytes() for path in files})
+    assert trees[0] and trees[0] == trees[1]

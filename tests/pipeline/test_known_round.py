@@ -1,4 +1,4 @@
-"""A run that resumes after its last round does not go through its clips again, unless anything of it is lost."""
+"""A run that resumes in or after a training does not go through its clips again, unless anything of it is lost."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rushes import pipeline
+from rushes.families.models import Model
 from rushes.pipeline import improve
 from rushes.recipe.recipe import Recipe
 from rushes.records import Clip, Measurement
@@ -28,15 +29,21 @@ class Counted:
     """Counts the rounds that are gone through, and ends the process when the tuned model is to be measured."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.num_rounds, self.halts, self._num_measured = 0, True, 0
-        self._generate, self._measure = pipeline.generate, pipeline.measure
+        self.num_rounds, self.halts, self.halts_in_training, self._num_measured = 0, True, False, 0
+        self._generate, self._measure, self._train = pipeline.generate, pipeline.measure, pipeline.watched_train
         monkeypatch.setattr(pipeline, "generate", self.generate)
         monkeypatch.setattr(pipeline, "measure", self.measure)
+        monkeypatch.setattr(pipeline, "watched_train", self.train)
         monkeypatch.setattr(rounds, "commit", lambda: ("ab" * 20, False))  # as in a checkout without changes
 
     def generate(self, *arguments: Any) -> list[Clip]:
         self.num_rounds += 1
         return self._generate(*arguments)
+
+    def train(self, *arguments: Any) -> Model:
+        if self.halts_in_training:
+            raise Halted
+        return self._train(*arguments)
 
     def measure(self, *arguments: Any) -> Sequence[Measurement]:
         self._num_measured += 1
@@ -112,3 +119,60 @@ def test_code_with_changes_of_no_commit_goes_through_all(
     monkeypatch.setattr(rounds, "commit", lambda: ("ab" * 20, True))
     improve(recipe, tmp_path, check_first=False)
     assert counted.num_rounds == 2
+
+
+# ---------------------------------------------------------------------------------------------- in training
+
+
+@pytest.fixture
+def training(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Counted:
+    """A run in `tmp_path` that ended as its only training began."""
+    counted = Counted(monkeypatch)
+    counted.halts_in_training = True
+    with pytest.raises(Halted):
+        improve(recipe, tmp_path, check_first=False)
+    assert counted.num_rounds == 1
+    counted.halts = counted.halts_in_training = False
+    return counted
+
+
+def stored(home: Path) -> dict[str, set[str]]:
+    with Run.view(home) as run:
+        names = ("prompts", "clips", "answers", "measurements", "checkpoints")
+        return {name: {each.key for each in run.tables()[name].all()} for name in names}
+
+
+def test_a_round_that_waits_for_its_training_is_not_gone_through_again(
+    training: Counted, recipe: Recipe, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert improve(recipe, tmp_path, check_first=False) is not None
+    assert training.num_rounds == 1
+    whole = tmp_path_factory.mktemp("whole")
+    improve(recipe, whole, check_first=False)
+    assert training.num_rounds == 2 and stored(whole) == stored(tmp_path)
+
+
+AN_ANSWER = "min(rowid) FROM records WHERE name = 'answers'"
+
+
+@pytest.mark.parametrize("change", ["answer", "file", "other", "until"])
+def test_a_round_with_anything_missing_or_of_another_recipe_is_gone_through(
+    training: Counted, recipe: Recipe, tmp_path: Path, change: str
+) -> None:
+    file = tmp_path / "derived" / "samples-0.json"
+    before = file.read_bytes()
+    if change == "answer":
+        lose(tmp_path, AN_ANSWER)
+    elif change == "file":
+        file.unlink()
+    elif change == "other":  # another recipe's samples lie in the same place
+        other = recipe.model_copy(update={"weights": recipe.weights.model_copy(update={"kind": "uniform"})})
+        training.halts_in_training = True
+        with pytest.raises(Halted):
+            improve(other, tmp_path, check_first=False, allow_change=True)
+        training.halts_in_training, training.num_rounds = False, 1
+        assert file.read_bytes() != before
+    until = "judge" if change == "until" else None
+    improve(recipe, tmp_path, check_first=False, allow_change=True, until=until)
+    assert training.num_rounds == 2
+    assert file.read_bytes() == before

@@ -14,7 +14,7 @@ import pytest
 from rushes.errors import StoreError
 from rushes.recipe.base import ShapeSpec
 from rushes.store import decoding
-from rushes.store.cut import cut_video, cuts, fit_frame
+from rushes.store.cut import cut_to_fit, cut_video, cuts, fit_frame
 from rushes.store.decoding import VideoError
 from rushes.store.video import read_video, write_video
 
@@ -326,3 +326,23 @@ def test_a_late_stretch_is_read_without_what_comes_before_it(tmp_path: Path, mon
         num = 0
         assert np.array_equal(cut_video(path, shape, window, seek=True).video.frames_THWC, wanted)
         assert 0 < num <= 16 + 8 + 9 + 2, "a group of frames, the stretch, and a second before it"
+
+
+def test_a_video_gets_the_shape_that_fits_it_best(tmp_path: Path) -> None:
+    write_video(tmp_path / "wide.mp4", grey(12, 32, 64), 8.0, lossless=True)
+
+    def chosen(*sides: tuple[int, int, int]) -> tuple[int, int, int]:
+        shapes = [ShapeSpec(num_frames=t, height_px=h, width_px=w, fps=8.0) for t, h, w in sides]
+        cut, shape = cut_to_fit(tmp_path / "wide.mp4", shapes)
+        found = shape.num_frames, shape.height_px, shape.width_px
+        assert cut.video.frames_THWC.shape[:3] == found
+        return found
+
+    assert chosen((9, 32, 32), (5, 16, 32)) == (5, 16, 32), "the aspect ratio counts more than the length"
+    assert chosen((5, 32, 64), (9, 64, 128)) == (5, 32, 64), "a picture is not enlarged where another shape fits"
+    assert chosen((5, 32, 64), (9, 16, 32)) == (9, 16, 32), "then the length"
+    assert chosen((9, 16, 32), (9, 32, 64)) == (9, 32, 64), "then the size"
+    assert chosen((17, 32, 64), (9, 32, 64), (5, 32, 64)) == (9, 32, 64), "the longest that it fills"
+    assert chosen((17, 32, 64), (9, 32, 32)) == (9, 32, 32), "another aspect ratio rather than none"
+    with pytest.raises(VideoError, match="are needed"):
+        chosen((17, 32, 64), (33, 32, 32))

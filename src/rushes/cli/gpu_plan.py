@@ -70,6 +70,20 @@ def show_trades(fitted: Fitted) -> None:
         "visible."
     )
     print("Hours are by arithmetic and were never measured on a GPU; what a choice costs in quality is not known.")
+    _say_drafts(fitted.recipe)
+
+
+def _say_drafts(recipe: Recipe) -> None:
+    """Print when drafts would pay: a plan cannot trade them, since nothing tells how many prompts they drop."""
+    from rushes.plan.budget import drafts_pay
+
+    found = drafts_pay(recipe)
+    if found is None:
+        return
+    says = f"take {found.hours:.2g} h, and pay where they drop more than {found.share:.0%} of the prompts"
+    if found.share >= 1:
+        says = f"take {found.hours:.2g} h, more than the clips themselves"
+    print(f"Drafts first (--set 'generate.draft={{num_frames: {found.draft.num_frames}}}') {says}.")
 
 
 def _show(recipe: Recipe, model: RealModel, gpus: Sequence[Gpu], plans: dict[str, tuple[StagePlan, ...]]) -> None:

@@ -25,10 +25,10 @@ from rushes.plan.gpus import Gpu
 from rushes.plan.kinds import Kind
 from rushes.plan.models import real_model
 from rushes.plan.prices import Price, Prices
-from rushes.plugins import num_compared
+from rushes.plugins import num_compared, objective_needs
 from rushes.recipe.base import ShapeSpec
-from rushes.recipe.recipe import Recipe, as_draft, as_generating
-from rushes.recipe.train import TrainSpec
+from rushes.recipe.recipe import Recipe, as_draft, as_generating, as_trained
+from rushes.recipe.train import TrainSpec, num_own_rows
 from rushes.records import Record, SamplerSettings
 from rushes.records.base import Text
 
@@ -184,6 +184,13 @@ class Arithmetic:
     """FLOPs of the model that generates in place of the base; None if the base generates, or if they are unknown."""
     other_draft: UnitFlops | None = None
     """The same at the shape of the draft takes."""
+    largest: UnitFlops | None = None
+    """The units at the largest shape of real clips; None if they have the shape of own ones."""
+
+    @property
+    def real(self) -> UnitFlops:
+        """The units of real clips, at most: which videos have which shape is known once they are read."""
+        return self.unit if self.largest is None else self.largest
 
 
 def arithmetic_of(recipe: Recipe, counted: UnitFlops | None = None) -> Arithmetic:
@@ -201,7 +208,8 @@ def arithmetic_of(recipe: Recipe, counted: UnitFlops | None = None) -> Arithmeti
     other = None if recipe.generate.model is None else as_generating(recipe)
     if model is not None and unit is not None and draft is not None:
         others = (None, None) if other is None else (released_units(other), released_units(as_draft(other)))
-        return Arithmetic(unit.model_copy(update={"answer": answer}), draft, model.size, *others)
+        largest = None if as_trained(recipe) is recipe else released_units(as_trained(recipe))
+        return Arithmetic(unit.model_copy(update={"answer": answer}), draft, model.size, *others, largest=largest)
     if counted is None:
         raise RecipeError(
             "the arithmetic of this model is unknown",
@@ -209,15 +217,21 @@ def arithmetic_of(recipe: Recipe, counted: UnitFlops | None = None) -> Arithmeti
             got=recipe.base.model,
             next_step="leave --gpu out: the pace is then taken from earlier runs or a short trial",
         )
-    share = as_draft(recipe).shape.num_pixels / recipe.shape.num_pixels
-    smaller = {name: round(share * getattr(counted, name)) for name in ("attention", "linear", "decode", "encode")}
+    drafted, larger_real = (_scaled(counted, recipe, each(recipe)) for each in (as_draft, as_trained))
     size = read_model_size(Path(model_folder(recipe.base.model)))
-    drafted = counted.model_copy(update=smaller)
+    largest = None if as_trained(recipe) is recipe else larger_real
     if other is None:
-        return Arithmetic(counted, drafted, size)
+        return Arithmetic(counted, drafted, size, largest=largest)
     larger = None if size is None else read_model_size(Path(model_folder(other.base.model)))
     times = None if size is None or larger is None else larger.num_transformer / size.num_transformer
-    return Arithmetic(counted, drafted, size, _times(counted, times), _times(drafted, times))
+    return Arithmetic(counted, drafted, size, _times(counted, times), _times(drafted, times), largest)
+
+
+def _scaled(unit: UnitFlops, recipe: Recipe, other: Recipe) -> UnitFlops:
+    """The units at the shape of another recipe, by its share of the pixels: rough for attention."""
+    share = other.shape.num_pixels / recipe.shape.num_pixels
+    names = ("attention", "linear", "decode", "encode")
+    return unit.model_copy(update={name: round(share * getattr(unit, name)) for name in names})
 
 
 def _times(unit: UnitFlops, factor: float | None) -> UnitFlops | None:
@@ -240,8 +254,8 @@ def prices_on(recipe: Recipe, arithmetic: Arithmetic, gpu: Gpu) -> Prices:
     flops: dict[Kind, tuple[float, float]] = {
         "clip_calls": (unit.attention, unit.linear),
         "decodes": (0, unit.decode),
-        "train_clips": step_flops(unit, recipe.train, _recomputed(recipe, arithmetic.size, gpu), recipe.num_rounds),
-        "encodes": (0, unit.encode),
+        "train_clips": _train_flops(recipe, arithmetic, gpu),
+        "encodes": (0, arithmetic.real.encode),
     }
     if drafting is not None:
         flops["draft_clips"] = calls * drafting.attention, calls * drafting.linear + drafting.decode
@@ -255,6 +269,19 @@ def prices_on(recipe: Recipe, arithmetic: Arithmetic, gpu: Gpu) -> Prices:
         if kind not in prices and (price := chat_price(recipe, kind, gpu)) is not None:
             prices[kind] = price
     return Prices(prices)
+
+
+def _train_flops(recipe: Recipe, arithmetic: Arithmetic, gpu: Gpu) -> tuple[float, float]:
+    """FLOPs (attention, everything else) of one clip in a training batch, own and real ones in their shares."""
+    recomputed = _recomputed(as_trained(recipe), arithmetic.size, gpu)
+    own, real = (
+        step_flops(each, recipe.train, recomputed, recipe.num_rounds) for each in (arithmetic.unit, arithmetic.real)
+    )
+    if arithmetic.largest is None:
+        return own
+    needs = objective_needs(recipe.train)
+    share = 1.0 if recipe.prompts.only_real else 1 - num_own_rows(recipe.train, needs) / recipe.train.batch_size
+    return (1 - share) * own[0] + share * real[0], (1 - share) * own[1] + share * real[1]
 
 
 def _recomputed(recipe: Recipe, size: ModelSize | None, gpu: Gpu) -> float:

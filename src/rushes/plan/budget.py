@@ -1,7 +1,8 @@
 """Reduces a recipe until everything, data and judging included, fits into a number of GPU-hours: a pure function.
 
-Better choices come before smaller ones: generation in few steps, a cache in the comparison; then the comparison and the
-probes shrink, then the data, then length and steps of drafts and clips, then everything to the smallest useful size.
+Better choices come before smaller ones: generation in few steps, a cache in the comparison, latents as they are
+sampled, prompts written many at a time; then the comparison and the probes shrink, an adapter is trained, then the data
+shrinks, then length and steps of drafts and clips, then everything to the smallest useful size.
 The remaining budget is spent on prompts. Training keeps its number of epochs.
 """
 
@@ -12,20 +13,21 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel
 
 from rushes.errors import RecipeError
+from rushes.plan.choices import as_adapter, cached, few_steps, fewer_compared_steps, own_latents, served, shorter_drafts
 from rushes.plan.counts import num_focused
 from rushes.plan.detectable import detectable
 from rushes.plan.gpus import find_gpu
-from rushes.plan.models import RealModel, known_model
-from rushes.plan.plan import hours_on
+from rushes.plan.models import RealModel, known_model, real_model
+from rushes.plan.plan import hours_on, plan_on
+from rushes.plan.setting import get_in, set_in
 from rushes.recipe.dimensions import probed
-from rushes.recipe.generate import GenerateLoraSpec
+from rushes.recipe.generate import DraftSpec
 from rushes.recipe.recipe import Recipe
-from rushes.records.caches import TaylorSeerCache
 
 Change = Callable[[Recipe], Recipe]
 
@@ -34,26 +36,32 @@ _SHOWN: Final = (
     "generate.sampler.guidance_scale",
     "generate.sampler.num_steps",
     "measure.sampler.cache",
+    "generate.latents",
+    "prompts.writer.model",
+    "prompts.questions.model",
+    "prompts.screen.critic.model",
     "measure.only_focus",
     "measure.num_takes",
     "measure.num_diversity_takes",
     "measure.num_diversity_prompts",
     "measure.num_extra_focus_prompts",
     "measure.num_prompts",
+    "measure.sampler.num_steps",
+    "train.lora",
+    "train.learning_rate",
     "diagnose.num_prompts",
     "prompts.num_weakness",
     "prompts.num_caption",
     "prompts.real.num_clips",
     "train.num_steps",
-    "measure.sampler.num_steps",
     "generate.num_takes",
     "shape.num_frames",
 )
 """Settings that may be changed, in the order in which they are shown."""
 FOCUS_PROMPTS: Final = 40
 """Prompts in the focus that the comparison keeps as long as there is anything else to give up."""
-_MANY_STEPS: Final = 20
-"""From this number of steps on a cache is worth it."""
+DRAFT_FRAMES: Final = 33
+"""Frames of the drafts that `drafts_pay` counts."""
 _DRAFT: Final = ("num_frames", "num_steps", "num_takes")
 """Those of `generate.draft`, if a recipe uses drafts."""
 
@@ -117,13 +125,43 @@ def fit(recipe: Recipe) -> Fitted:
     return Fitted(fitted, _trades(recipe, fitted, hours), hours(recipe), hours(fitted))
 
 
+@dataclass(frozen=True)
+class DraftsPay:
+    """When drafts would pay, which a plan cannot know: how many prompts they drop shows only in the run."""
+
+    draft: DraftSpec
+    """The drafts."""
+    hours: float
+    """GPU-hours that drafts of all prompts take, judged."""
+    share: float
+    """Share of the prompts that they must drop, so that the clips that are not generated and judged pay for them."""
+
+
+def drafts_pay(recipe: Recipe) -> DraftsPay | None:
+    """When drafts of `DRAFT_FRAMES` frames would pay; None for a recipe that has or can have none, or another model.
+
+    Raises:
+        RecipeError: the GPU is unknown.
+    """
+    model, gpu = real_model(recipe), find_gpu(recipe.budget.gpu)
+    if model is None or recipe.generate.draft is not None or not recipe.generate.decode or not recipe.is_judged:
+        return None
+    draft = DraftSpec(num_frames=min(recipe.shape.num_frames, _legal(model, DRAFT_FRAMES)))
+    hours = hours_on(set_in(recipe, "generate.draft", draft), gpu) - hours_on(recipe, gpu)
+    stages = plan_on(recipe, model, gpu)
+    whole = sum(each.seconds or 0.0 for each in stages if each.stage in ("generate", "judge")) / 3600
+    return DraftsPay(draft, hours, hours / whole) if whole else None
+
+
 # ---------------------------------------------------------------------------------------------- what may be given up
 
 
 def _changes(model: RealModel) -> Iterator[Change]:
     """Changes, from the least to the most harmful."""
-    yield _few_steps
-    yield _cached
+    yield few_steps
+    yield cached
+    yield own_latents
+    yield served
     for _ in range(6):
         yield _halve("measure.num_takes", 1)
         yield _halve("measure.num_diversity_takes", 4)
@@ -132,6 +170,8 @@ def _changes(model: RealModel) -> Iterator[Change]:
         yield _halve("diagnose.num_prompts", 4)
     yield _only_focus
     yield _fewer_compared
+    yield fewer_compared_steps
+    yield as_adapter
     for _ in range(7):
         yield _halve("diagnose.num_prompts", 2)
         yield _data(least=96)
@@ -152,26 +192,6 @@ def _changes(model: RealModel) -> Iterator[Change]:
     yield _steps(20)
 
 
-def _few_steps(recipe: Recipe) -> Recipe:
-    """Clips to train on from a distilled LoRA, if the budget names one: few steps, no guidance."""
-    few, generate = recipe.budget.few_step, recipe.generate
-    if few is None or generate.is_by_another or generate.sampler.num_steps <= few.num_steps:
-        return recipe
-    sampler = generate.sampler.model_copy(update={"num_steps": few.num_steps, "guidance_scale": 1.0, "cache": None})
-    lora = GenerateLoraSpec(model=few.model, file=few.file)
-    changed = recipe.model_copy(update={"generate": generate.model_copy(update={"lora": lora, "sampler": sampler})})
-    return _shorter_drafts(changed, num_steps=few.num_steps)
-
-
-def _cached(recipe: Recipe) -> Recipe:
-    """Layers computed in every third step of the comparison, for both models alike, where it has many."""
-    sampler = recipe.measure.sampler
-    if sampler.cache is not None or sampler.num_steps < _MANY_STEPS:
-        return recipe
-    measure = recipe.measure.model_copy(update={"sampler": sampler.model_copy(update={"cache": TaylorSeerCache()})})
-    return recipe.model_copy(update={"measure": measure})
-
-
 def _only_focus(recipe: Recipe) -> Recipe:
     """Only the focus is compared; the other dimensions are not measured."""
     return recipe.model_copy(update={"measure": recipe.measure.model_copy(update={"only_focus": True})})
@@ -179,7 +199,7 @@ def _only_focus(recipe: Recipe) -> Recipe:
 
 def _fewer_compared(recipe: Recipe) -> Recipe:
     """No more prompts in the focus than `FOCUS_PROMPTS` needs."""
-    return _set(recipe, "measure.num_prompts", min(recipe.measure.num_prompts, _enough(recipe)))
+    return set_in(recipe, "measure.num_prompts", min(recipe.measure.num_prompts, _enough(recipe)))
 
 
 def _enough(recipe: Recipe) -> int:
@@ -189,8 +209,8 @@ def _enough(recipe: Recipe) -> int:
 
 def _halve(setting: str, least: int) -> Change:
     def change(recipe: Recipe) -> Recipe:
-        value = _get(recipe, setting)
-        return recipe if value <= least else _set(recipe, setting, max(least, value // 2))
+        value = get_in(recipe, setting)
+        return recipe if value <= least else set_in(recipe, setting, max(least, value // 2))
 
     return change
 
@@ -202,9 +222,11 @@ def _data(least: int) -> Change:
         prompts = recipe.prompts
         if prompts.num_weakness <= least:
             return recipe
-        recipe = _set(recipe, "prompts.num_weakness", max(least, prompts.num_weakness // 2))
-        recipe = _set(recipe, "prompts.num_caption", prompts.num_caption // 2)
-        return _set(recipe, "prompts.real.num_clips", max(min(32, prompts.real.num_clips), prompts.real.num_clips // 2))
+        recipe = set_in(recipe, "prompts.num_weakness", max(least, prompts.num_weakness // 2))
+        recipe = set_in(recipe, "prompts.num_caption", prompts.num_caption // 2)
+        return set_in(
+            recipe, "prompts.real.num_clips", max(min(32, prompts.real.num_clips), prompts.real.num_clips // 2)
+        )
 
     return change
 
@@ -212,7 +234,7 @@ def _data(least: int) -> Change:
 def _frames(model: RealModel, at_most: int) -> Change:
     def change(recipe: Recipe) -> Recipe:
         frames = min(recipe.shape.num_frames, _legal(model, at_most))
-        return _shorter_drafts(_set(recipe, "shape.num_frames", frames), num_frames=frames)
+        return shorter_drafts(set_in(recipe, "shape.num_frames", frames), num_frames=frames)
 
     return change
 
@@ -226,21 +248,9 @@ def _legal(model: RealModel, at_most: int) -> int:
 
 def _draft(model: RealModel, *, num_frames: int, num_steps: int, num_takes: int) -> Change:
     """Drafts with at most that many frames, steps and takes."""
-    return lambda recipe: _shorter_drafts(
+    return lambda recipe: shorter_drafts(
         recipe, num_frames=_legal(model, num_frames), num_steps=num_steps, num_takes=num_takes
     )
-
-
-def _shorter_drafts(recipe: Recipe, **at_most: int) -> Recipe:
-    """A draft never has more frames or steps than a full take; recipes without drafts do not change."""
-    if recipe.generate.draft is None:
-        return recipe
-    draft = recipe.generate.draft
-    own = {name: getattr(draft, name) for name in at_most}
-    usual = {"num_frames": recipe.shape.num_frames, "num_steps": recipe.generate.sampler.num_steps}
-    less = {name: most for name, most in at_most.items() if most < (own[name] or usual[name])}
-    generate = recipe.generate.model_copy(update={"draft": draft.model_copy(update=less)})
-    return recipe.model_copy(update={"generate": generate})
 
 
 def _steps(at_most: int) -> Change:
@@ -248,8 +258,8 @@ def _steps(at_most: int) -> Change:
 
     def change(recipe: Recipe) -> Recipe:
         for setting in ("generate.sampler.num_steps", "measure.sampler.num_steps"):
-            recipe = _set(recipe, setting, min(at_most, _get(recipe, setting)))
-        return _shorter_drafts(recipe, num_steps=at_most)
+            recipe = set_in(recipe, setting, min(at_most, get_in(recipe, setting)))
+        return shorter_drafts(recipe, num_steps=at_most)
 
     return change
 
@@ -259,7 +269,7 @@ def _with_same_epochs(original: Recipe, recipe: Recipe) -> Recipe:
     if original.train.num_epochs is not None:
         return recipe
     share = _num_own(recipe) / max(1, _num_own(original))
-    return _set(recipe, "train.num_steps", max(1, round(original.train.steps * share)))
+    return set_in(recipe, "train.num_steps", max(1, round(original.train.steps * share)))
 
 
 def _filled(original: Recipe, fitted: Recipe, fits: Callable[[Recipe], bool]) -> Recipe:
@@ -268,7 +278,7 @@ def _filled(original: Recipe, fitted: Recipe, fits: Callable[[Recipe], bool]) ->
     best = fitted
     while low < high:
         middle = (low + high + 1) // 2
-        tried = _with_same_epochs(original, _set(fitted, "prompts.num_weakness", middle))
+        tried = _with_same_epochs(original, set_in(fitted, "prompts.num_weakness", middle))
         if fits(tried):
             low, best = middle, tried
         else:
@@ -284,9 +294,9 @@ def _trades(before: Recipe, after: Recipe, hours: Callable[[Recipe], float]) -> 
     """The differences, with what each saves, taken one after the other in the order of `_SHOWN`."""
     found, so_far, spent = [], before, hours(before)
     for setting in _SHOWN:
-        old, new = _get(before, setting), _get(after, setting)
+        old, new = get_in(before, setting), get_in(after, setting)
         if old != new:
-            so_far = _set(so_far, setting, new)
+            so_far = set_in(so_far, setting, new)
             found.append(_trade(setting, (_text(old), _text(new)), spent - hours(so_far), so_far))
             spent = hours(so_far)
     first, last = before.generate.draft, after.generate.draft
@@ -296,7 +306,7 @@ def _trades(before: Recipe, after: Recipe, hours: Callable[[Recipe], float]) -> 
             old, new = getattr(first, name) or usual.get(name), getattr(last, name)
             # If a draft is as long as a full take, it has no separate setting that could be reduced.
             if new is not None and new != old:
-                so_far = _set(so_far, f"generate.draft.{name}", new)
+                so_far = set_in(so_far, f"generate.draft.{name}", new)
                 found.append(_trade(f"generate.draft.{name}", (str(old), str(new)), spent - hours(so_far), so_far))
                 spent = hours(so_far)
     return tuple(found)
@@ -311,22 +321,3 @@ def _text(value: object) -> str:
     """A value as `--set` takes it."""
     plain = value.model_dump(mode="json", exclude_none=True) if isinstance(value, BaseModel) else value
     return json.dumps(plain)
-
-
-def _get(recipe: Recipe, setting: str) -> Any:
-    value: Any = recipe
-    for name in setting.split("."):
-        value = getattr(value, name)
-    return value
-
-
-def _set(recipe: Recipe, setting: str, value: Any) -> Recipe:
-    changed: Recipe = _changed(recipe, setting.split("."), value)
-    return changed
-
-
-def _changed(model: Any, names: list[str], value: Any) -> Any:
-    holder: BaseModel = model
-    if len(names) > 1:
-        return holder.model_copy(update={names[0]: _changed(getattr(holder, names[0]), names[1:], value)})
-    return holder.model_copy(update={names[0]: value})

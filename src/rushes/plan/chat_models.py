@@ -1,7 +1,8 @@
 """What chat models on this machine cost: seconds per draft, answer and measurement, and memory. Estimates.
 
-A model is counted by the size in its name. Servers, models without a size in their names, and a plug-in's other work
-are not counted, and are listed as left out.
+A model is counted by the size in its name: one in this process, or on the server that the budget names, which answers
+many requests at a time. Other servers, models without a size in their names, and a plug-in's other work are not
+counted, and are listed as left out.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ ChatKind = Literal["drafts", "answers", "ratings", "votes", "measurements"]
 """Kinds of work that a chat model may do."""
 TOKENS_PER_DRAFT: Final = 500
 """Tokens written per draft: base prompt, detailed prompt, questions, the critic's verdict. An assumption."""
+TOKENS_READ_PER_DRAFT: Final = 1600
+"""Tokens of the four requests of a draft: template, examples, the prompt so far. An assumption."""
 FRAMES_SHOWN: Final = 12
 """Frames per clip shown to a judge if the dimension decides: about the mean over VBench-2.0 and the sandbox."""
 PATCH_PX: Final = 28
@@ -68,6 +71,8 @@ class ChatUse:
     """Longest side of a frame as shown, pixels."""
     num_tokens: int = 0
     """Tokens written per call; 0 if the answer is read from the first word."""
+    num_read: int = 0
+    """Tokens of text read per call; those of frames are counted apart."""
 
 
 @runtime_checkable
@@ -96,7 +101,7 @@ def chat_price(recipe: Recipe, kind: ChatKind, gpu: Gpu) -> Price | None:
         each = [seconds for use in uses if use.num_calls and (seconds := _seconds(use, recipe, gpu)) is not None]
         known += [each] if each else []
         if isinstance(role, PluginSpec) and each:
-            left_out += [_BESIDE[kind], *(f"its {use.name}" for use in uses if parameters(use.model) is None)]
+            left_out += [_BESIDE[kind], *(f"its {use.name}" for use in uses if _counted(use.model, recipe) is None)]
     if not known:
         return None
     left_out += ["judges without a chat model"] if len(known) < len(roles) else []
@@ -148,10 +153,21 @@ def judge_parameters(recipe: Recipe) -> float:
 
 def parameters(model: Spec) -> float | None:
     """Parameters of a model that runs on this machine, from the size in its name ("7B"); None for any other."""
-    if not isinstance(model, LocalModelSpec):
-        return None
-    found = re.search(r"(?<![\w.])(\d+(?:\.\d+)?)[bB](?![a-zA-Z])", model.model)
+    return _size_in(model.model) if isinstance(model, LocalModelSpec) else None
+
+
+def _size_in(name: str) -> float | None:
+    found = re.search(r"(?<![\w.])(\d+(?:\.\d+)?)[bB](?![a-zA-Z])", name)
     return float(found[1]) * 1e9 if found else None
+
+
+def _counted(model: Spec, recipe: Recipe) -> tuple[float, int] | None:
+    """Parameters of a model, and how many texts it writes at a time; None if it is not counted."""
+    if isinstance(model, ServerModelSpec) and model.server == recipe.budget.server:
+        size, server = _size_in(model.model), recipe.runtime.servers.get(model.server)
+        return None if size is None or server is None else (size, server.max_concurrent)
+    size = parameters(model)
+    return None if size is None else (size, 1)
 
 
 def chat_models(spec: Spec, role: Role) -> tuple[ServerModelSpec | LocalModelSpec, ...]:
@@ -170,7 +186,7 @@ def chat_uses(recipe: Recipe, role: Spec, kind: ChatKind) -> Sequence[ChatUse]:
         RecipeError: the role is a plug-in that cannot be imported, or its options do not fit.
     """
     if isinstance(role, LlmWriterSpec):
-        return (ChatUse("writer", role.model, 1.0, num_tokens=TOKENS_PER_DRAFT),)
+        return (ChatUse("writer", role.model, 1.0, num_tokens=TOKENS_PER_DRAFT, num_read=TOKENS_READ_PER_DRAFT),)
     if isinstance(role, VlmJudgeSpec | VlmMeasurerSpec):
         num_calls = QUESTIONS_PER_PROMPT if kind == "measurements" else 1
         return (ChatUse("judge", role.model, num_calls, role.num_frames, role.max_side_px),)
@@ -207,13 +223,21 @@ def _named_in(value: object) -> Iterator[ServerModelSpec | LocalModelSpec]:
 
 
 def _seconds(use: ChatUse, recipe: Recipe, gpu: Gpu) -> float | None:
-    """One pass over the frames shown, none larger than the clip's, and one read of the weights per written token."""
-    size = parameters(use.model)
-    if size is None:
+    """One pass over what is read, frames no larger than the clip's, and one read of the weights per written token.
+
+    Texts that are written at the same time share those reads; the arithmetic of each is then no longer hidden by them.
+    """
+    counted = _counted(use.model, recipe)
+    if counted is None:
         return None
+    size, num_at_once = counted
     sides = sorted((recipe.shape.width_px, recipe.shape.height_px))
     side = min(sides[1], use.max_side_px)
     shown = min(FRAMES_SHOWN if use.num_frames is None else use.num_frames, recipe.shape.num_frames)
     tokens = shown * max(1, side // PATCH_PX) * max(1, side * sides[0] // sides[1] // PATCH_PX)
-    # Each weight takes two bytes.
-    return use.num_calls * (gpu.seconds(0.0, 2 * size * tokens) + gpu.reading_seconds(2 * size * use.num_tokens))
+    written = use.num_tokens
+    # Each weight takes two bytes, and two operations for each token.
+    reading = gpu.reading_seconds(2 * size * written / num_at_once)
+    return use.num_calls * (
+        gpu.seconds(0.0, 2 * size * (tokens + use.num_read)) + max(reading, gpu.seconds(0.0, 2 * size * written))
+    )

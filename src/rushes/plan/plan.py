@@ -23,7 +23,7 @@ from rushes.plan.memory import peak_bytes
 from rushes.plan.models import TEXT_WIDTH, RealModel, num_tuned_experts, real_model
 from rushes.plan.prices import Prices, cost
 from rushes.recipe.generate import StoredAs
-from rushes.recipe.recipe import Recipe, as_draft, as_generating
+from rushes.recipe.recipe import Recipe, as_draft, as_generating, as_trained
 from rushes.store.blobs import MAX_RAW_BYTES
 
 _LATENT_CHANNELS: Final = 16
@@ -105,6 +105,8 @@ def _loaded(recipe: Recipe) -> tuple[Recipe, Recipe]:
 
 def _at_work(recipe: Recipe, stage: str) -> Recipe:
     """The recipe with the model that works in a stage as its base."""
+    if stage == "train":
+        return as_trained(recipe)
     return as_generating(recipe) if stage in ("generate", "draft") else recipe
 
 
@@ -176,8 +178,9 @@ def computed_clip_bytes(recipe: Recipe, stored_as: StoredAs | None = None, *, fr
 def data_bytes(recipe: Recipe, model: RealModel) -> float:
     """Disk space for training data while training runs: latents of all samples and states of all texts, float32."""
     num_prompts = recipe.prompts.num_weakness + recipe.prompts.num_caption
-    num_real, shape = recipe.prompts.real.num_wanted, recipe.shape
-    latents = (num_prompts * recipe.generate.num_takes + num_real) * model.size.num_latents(shape)
+    num_real, num_own = recipe.prompts.real.num_wanted, num_prompts * recipe.generate.num_takes
+    of_real = model.size.num_latents(as_trained(recipe).shape)
+    latents = num_own * model.size.num_latents(recipe.shape) + num_real * of_real
     return FLOAT * (latents + (num_prompts + num_real) * recipe.base.max_tokens * TEXT_WIDTH)
 
 

@@ -50,6 +50,18 @@ def check_shapes(recipe: Recipe) -> Iterator[Finding]:
 
 def _shapes_on(recipe: Recipe, grid: Grid) -> Iterator[Finding]:
     yield from _off_grid("shape", recipe.shape, grid)
+    for number, each in enumerate(recipe.prompts.real.shapes):
+        further = recipe.shape.model_copy(update=each.model_dump())
+        near = grid.nearest(further)
+        if any(getattr(near, name) != getattr(further, name) for name in _SIDES):
+            sides = f"{{height_px: {near.height_px}, width_px: {near.width_px}, num_frames: {near.num_frames}}}"
+            yield Finding(
+                f"prompts.real.shapes[{number}]",
+                "the model cannot read clips of this shape",
+                expected=grid.in_words(),
+                got=f"{each.num_frames} frames of {each.height_px} x {each.width_px}",
+                next_step=f"the nearest legal shape, for the list in prompts.real.shapes: {sides}",
+            )
     draft = recipe.generate.draft
     if draft is not None:
         # A side that the draft leaves out is that of `shape`.

@@ -35,7 +35,7 @@ from rushes.recipe.base import ShapeSpec
 from rushes.recipe.prompts import Windows
 from rushes.records import UNSTATED, Stated
 from rushes.roles import Brief, Draft, Failed, RealClip, Video
-from rushes.store.cut import VideoCut, cut_video, cuts
+from rushes.store.cut import VideoCut, cut_to_fit, cut_video, cuts
 from rushes.store.decoding import VideoError
 from rushes.store.video import pixel_hash
 
@@ -53,6 +53,7 @@ def read_clip_folder(
     windows: Windows = "first",
     *,
     is_trained_on: bool = False,
+    further: Sequence[ShapeSpec] = (),
 ) -> ClipFolder:
     """Read a folder of videos with captions.
 
@@ -66,6 +67,7 @@ def read_clip_folder(
         windows: how many stretches of each video become clips; later ones only while the limit is not reached.
         is_trained_on: True where the clips are trained on in place of the model's own: what the rows say of them counts
             (see `rushes.prompts.stated`), and a row with a value that cannot be used is dropped.
+        further: shapes beside `shape`: each video gets the one that fits it best (`rushes.store.cut.cut_to_fit`).
 
     Raises:
         InputError: there is no such folder, it cannot be listed, or it holds no metadata that can be read and no
@@ -73,7 +75,8 @@ def read_clip_folder(
     """
     entries = read_captions(Path(folder))
     tables = frozenset(metadata_files(Path(folder)))
-    found = _Folder(Path(folder).resolve(), shape, limit, tables, is_trained_on=is_trained_on)
+    shapes = tuple(dict.fromkeys((shape, *further)))
+    found = _Folder(Path(folder).resolve(), shapes, limit, tables, is_trained_on=is_trained_on)
     for entry in entries:
         found.enter(entry)
     if windows != "first":
@@ -94,6 +97,8 @@ class _Used:
     """Position of its row in the table."""
     changes: tuple[str, ...]
     """Those of the first stretch."""
+    shape: ShapeSpec
+    """That of its clips."""
     sha256s: list[str]
     """Pixels of each of its clips."""
     windows: list[int]
@@ -106,9 +111,15 @@ class _Folder:
     """A folder while it is read."""
 
     def __init__(
-        self, home: Path, shape: ShapeSpec, limit: int | None, tables: frozenset[str], *, is_trained_on: bool
+        self,
+        home: Path,
+        shapes: tuple[ShapeSpec, ...],
+        limit: int | None,
+        tables: frozenset[str],
+        *,
+        is_trained_on: bool,
     ) -> None:
-        self.home, self.shape, self.limit, self.tables = home, shape, limit, tables
+        self.home, self.shapes, self.limit, self.tables = home, shapes, limit, tables
         self.is_trained_on = is_trained_on
         """Whether what the rows say of the videos counts."""
         self.rows: list[ClipRow] = []
@@ -152,8 +163,8 @@ class _Folder:
             self.rows.append(ClipRow(name=row.file_name, outcome="left_over", reason="over_limit", detail=detail))
         else:
             opened = self.home / row.file_name
-            cut = cut_video(opened, self.shape)
-            self.used.append(_Used(row, opened, len(self.rows), cut.changes, [pixel_hash(cut.video)], [0]))
+            cut, shape = cut_to_fit(opened, self.shapes)
+            self.used.append(_Used(row, opened, len(self.rows), cut.changes, shape, [pixel_hash(cut.video)], [0]))
             self.rows.append(_used_row(row.file_name, cut))
 
     def _problem(self, row: MetadataRow, path: Path | None) -> tuple[str, str] | None:
@@ -185,7 +196,7 @@ class _Folder:
         most = min(each for each in (_MAX_STRETCHES - 1, free, None if num is None else num - 1) if each is not None)
         for used in self.used if most > 0 else ():
             try:
-                for window, cut in enumerate(itertools.islice(cuts(used.path, self.shape, 1), most), 1):
+                for window, cut in enumerate(itertools.islice(cuts(used.path, used.shape, 1), most), 1):
                     sha256 = pixel_hash(cut.video)
                     if sha256 not in used.sha256s:  # a still or repeating picture adds nothing
                         used.sha256s.append(sha256)
@@ -200,13 +211,13 @@ class _Folder:
         order = sorted((k, i) for i, used in enumerate(self.used) for k in range(len(used.windows)))[: self.limit]
         for i, num in Counter(i for _, i in order).items():
             used = self.used[i]
-            self.rows[used.place] = _with_stretches(self.rows[used.place], used, num, self.shape)
+            self.rows[used.place] = _with_stretches(self.rows[used.place], used, num, used.shape)
         return [(self._clip(self.used[i], k), self.used[i].row.file_name) for k, i in order]
 
     def _clip(self, used: _Used, k: int) -> RealClip:
         row, window, sha256 = used.row, used.windows[k], used.sha256s[k]
         name = row.file_name if window == 0 else f"{row.file_name}, stretch {window + 1}"
-        load = partial(_load, used.path, self.shape, window, sha256)
+        load = partial(_load, used.path, used.shape, window, sha256)
         stated = row.stated if self.is_trained_on and isinstance(row.stated, Stated) else UNSTATED
         return RealClip(name, row.text.strip(), row.dimension or REAL, row.questions, sha256, load, stated)
 
@@ -284,8 +295,8 @@ class CaptionWriter:
     """`PromptWriter` from real clips: brief number i gets the caption, questions and pixels of clip i."""
 
     clips: Sequence[RealClip]
-    shape: ShapeSpec
-    """Of the model's clips."""
+    shapes: tuple[ShapeSpec, ...]
+    """Those that a clip may have."""
 
     def write(self, briefs: Sequence[Brief]) -> list[Draft | Failed]:
         """One draft per brief, in order; `Failed` if a clip's file has changed or is missing, or has another shape."""
@@ -296,8 +307,9 @@ class CaptionWriter:
             video = clip.load()
         except Exception as error:  # whatever is odd about one file costs one clip
             return Failed.of(error)
-        wanted = (self.shape.num_frames, self.shape.height_px, self.shape.width_px, 3)
-        if video.frames_THWC.shape != wanted:
-            found = f"real clip {clip.name!r}: expected frames of shape {wanted}, got {video.frames_THWC.shape}"
+        wanted = [(each.num_frames, each.height_px, each.width_px, 3) for each in self.shapes]
+        if video.frames_THWC.shape not in wanted:
+            said = " or ".join(map(str, wanted))
+            found = f"real clip {clip.name!r}: expected frames of shape {said}, got {video.frames_THWC.shape}"
             return Failed("WrongShape", found, retry="useless")
         return Draft(clip.text, clip.text, f"real clip {clip.name}", clip.questions, video)

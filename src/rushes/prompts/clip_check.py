@@ -29,7 +29,12 @@ def check_clip_folder(folder: str, recipe: Recipe, reads: Reads) -> ClipFolder:
     """
     spec = recipe.prompts
     found = read_clip_folder(
-        folder, recipe.shape, spec.real.num_clips or None, spec.real.windows, is_trained_on=spec.only_real
+        folder,
+        recipe.shape,
+        spec.real.num_clips or None,
+        spec.real.windows,
+        is_trained_on=spec.only_real,
+        further=recipe.real_shapes,
     )
     drafts = [
         Prompt(

@@ -52,7 +52,7 @@ def real_material(context: Context, evaluation: Evaluation) -> RealMaterial:
     clips = advance(
         context.run.clips,
         work,
-        lambda chunk: [_record(piece, context.recipe.shape) for piece in chunk],
+        lambda chunk: [_record(piece, _shape_of(piece.payload, context)) for piece in chunk],
         chunk_size=CHUNK_SIZE,
         place=context.here,
     )
@@ -74,7 +74,7 @@ def _captions(context: Context, evaluation: Evaluation) -> tuple[Prompt, ...]:
         same |= lacking(clips)
     questions = None if recipe.prompts.only_real else recipe.prompts.questions  # see `written`
     plan = [work for work in plan_captions(clips, questions) if work.payload.index not in same]
-    drafts = written(context, plan, CaptionWriter(clips, recipe.shape))
+    drafts = written(context, plan, CaptionWriter(clips, recipe.real_shapes))
     screened = screen(
         drafts,
         # A critic tells what no video could show. These captions are of videos that are there to be learned from.
@@ -130,7 +130,12 @@ def _folder(recipe: Recipe, run: Run) -> ClipFolder:
     spec = recipe.prompts.real
     assert spec.folder is not None
     found = read_clip_folder(
-        spec.folder, recipe.shape, spec.num_clips, spec.windows, is_trained_on=recipe.prompts.only_real
+        spec.folder,
+        recipe.shape,
+        spec.num_clips,
+        spec.windows,
+        is_trained_on=recipe.prompts.only_real,
+        further=recipe.real_shapes,
     )
     run.write_derived(REAL_CLIPS, found.rows)
     if found.warning:
@@ -157,6 +162,16 @@ def _with_refused(
     written_ones = {prompt.index for prompt in drafts}
     refused = {position: failed for position in range(len(folder.clips)) if position not in written_ones}
     return without_refused(folder, {**refused, **same, **refusals(drafts, screened)})
+
+
+def _shape_of(caption: Prompt, context: Context) -> ShapeSpec:
+    """The shape of a real clip: where there may be several, that of its stored frames."""
+    recipe = context.recipe
+    if len(recipe.real_shapes) == 1 or caption.real_clip is None:
+        return recipe.shape
+    num_frames, height_px, width_px = context.blobs.read_video(caption.real_clip).shape[:3]
+    sides = {"num_frames": num_frames, "height_px": height_px, "width_px": width_px}
+    return recipe.shape.model_copy(update=sides)
 
 
 def _record(piece: Work[Prompt], shape: ShapeSpec) -> Clip:

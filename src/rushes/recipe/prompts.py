@@ -54,10 +54,24 @@ class ScreenSpec(Spec):
     """A language model that refuses what no video could show; null for none."""
 
 
+class RealShapeSpec(Spec):
+    """A further shape of real clips; their rate is that of `shape`."""
+
+    spec_name: ClassVar[str] = "real-shape"
+
+    height_px: Size
+    """Height, pixels."""
+    width_px: Size
+    """Width, pixels."""
+    num_frames: Size
+    """Frames."""
+
+
 class RealClipsSpec(Spec):
     """The real videos that keep the model realistic."""
 
     spec_name: ClassVar[str] = "real-clips"
+    added_later: ClassVar[frozenset[str]] = frozenset({"shapes"})
 
     folder: str | None = None
     """A folder of videos with `metadata.jsonl` or `metadata.csv`, or with a caption in a `.txt` file beside each; null
@@ -69,6 +83,10 @@ class RealClipsSpec(Spec):
     windows: Windows = "first"
     """Stretches of each video of the folder that become clips, each as long as the model's: the `first`, `all`, or the
     first n. Second ones are used after the first ones of all videos, while there are fewer than `num_clips`."""
+    shapes: tuple[RealShapeSpec, ...] = ()
+    """Further shapes than `shape`, for videos of the folder that fit them better: the nearest in aspect ratio, of those
+    one that needs no enlarging, of those the longest that the video fills, then the largest. Training never mixes two
+    shapes in one pass. The model's own clips always have `shape`."""
 
     @property
     def num_wanted(self) -> int:
@@ -79,6 +97,8 @@ class RealClipsSpec(Spec):
     def _one_origin(self) -> Self:
         if self.folder is not None and self.source is not None:
             raise ValueError("prompts.real takes either a folder or a source, got both: set source or folder to null")
+        if self.shapes and self.folder is None:
+            raise ValueError("prompts.real.shapes are for the videos of a folder: name prompts.real.folder")
         return self
 
 

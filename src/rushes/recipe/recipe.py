@@ -62,6 +62,12 @@ class StagesSpec(Spec):
         return self.train.model_copy(update={"realism": RealismSpec(kind="none")}) if is_alone else self.train
 
     @property
+    def real_shapes(self) -> tuple[ShapeSpec, ...]:
+        """The shapes that real clips may have, that of the model's own clips first."""
+        others = (self.shape.model_copy(update=each.model_dump()) for each in self.prompts.real.shapes)
+        return tuple(dict.fromkeys((self.shape, *others)))
+
+    @property
     def own_sampler(self) -> SamplerSettings:
         """How the model that is tuned is sampled: as for the comparison, where another one generates the clips."""
         return self.measure.sampler if self.generate.is_by_another else self.generate.sampler
@@ -179,6 +185,22 @@ class Recipe(StagesSpec):
             raise ValueError(problem)
         return self
 
+    @model_validator(mode="after")
+    def _of_one_shape(self) -> Self:
+        if len(self.real_shapes) == 1:
+            return self
+        if self.train.realism.kind == "moments":
+            raise ValueError(
+                "train.realism: moments compares latents position by position, and prompts.real.shapes makes real "
+                "clips of several shapes: set train.realism.kind: real_flow, or leave prompts.real.shapes empty"
+            )
+        if self.runtime.train.num_processes > 1:
+            raise ValueError(
+                "prompts.real.shapes gives a step several passes of different sizes, which several training processes "
+                "cannot share: set runtime.train.num_processes: 1, or leave prompts.real.shapes empty"
+            )
+        return self
+
 
 def precision_problem(stages: StagesSpec) -> str | None:
     """Why the number format of the transformer's weights does not go with that of a pass; None if it does."""
@@ -208,6 +230,12 @@ def as_draft(recipe: Recipe) -> Recipe:
         sampler = sampler.model_copy(update={"num_steps": draft.num_steps})
     generate = recipe.generate.model_copy(update={"sampler": sampler, "num_takes": draft.num_takes})
     return recipe.model_copy(update={"shape": shape, "generate": generate})
+
+
+def as_trained(recipe: Recipe) -> Recipe:
+    """The recipe with the largest shape that training reads; unchanged if that is the model's own clips'."""
+    largest = max(recipe.real_shapes, key=lambda each: each.num_pixels)
+    return recipe if largest == recipe.shape else recipe.model_copy(update={"shape": largest})
 
 
 def as_generating(recipe: Recipe) -> Recipe:

@@ -226,6 +226,17 @@ class FewStepSpec(Runtime):
     """Denoising steps that it needs."""
 
 
+class BudgetLoraSpec(Runtime):
+    """A LoRA that a budget may train in place of all weights, with the learning rate that it needs."""
+
+    rank: Size = 32
+    """Rank, as in `train.lora`."""
+    alpha: Size = 32
+    """Numerator of its scale, as in `train.lora`."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1.0e-4
+    """Learning rate; that of full training is far too small for an adapter."""
+
+
 class BudgetSpec(Runtime):
     """A cost limit for the whole run; the recipe's counts are then upper bounds, and are reduced to fit."""
 
@@ -237,3 +248,8 @@ class BudgetSpec(Runtime):
     few_step: FewStepSpec | None = None
     """A distilled LoRA for the base; the first thing that a budget gives up for it are many steps and guidance when the
     clips to train on are generated. Null for none."""
+    server: str | None = None
+    """The entry of `runtime.servers` that serves language models on this GPU, many requests at a time: a budget may
+    write prompts there instead of one after the other in this process, and its work counts. Null for none."""
+    lora: BudgetLoraSpec | None = None
+    """A budget may train an adapter in place of all weights. Null if it may not."""

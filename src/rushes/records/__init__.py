@@ -39,7 +39,7 @@ from rushes.records.expensive import (
     Unscored,
 )
 from rushes.records.feedback import Rating, Scale, Vote
-from rushes.records.rounds import FinishedRound, Removed
+from rushes.records.rounds import FinishedRound, PreparedRound, Removed
 from rushes.records.sample import UNSTATED, Sample, Stated
 from rushes.records.sampled import SampledClip
 from rushes.records.stated import AccuracyRow, Column, ObjectiveNeeds, OldPolicy
@@ -73,6 +73,7 @@ __all__ = [
     "Origin",
     "Outcome",
     "Part",
+    "PreparedRound",
     "Prompt",
     "PromptGain",
     "Question",

@@ -22,6 +22,21 @@ class FinishedRound(KeyedRecord):
     """Records of all tables that were stored before this one: with fewer, something of the round may be lost."""
 
 
+class PreparedRound(KeyedRecord):
+    """A round whose clips are made, judged and weighed without a failure, so that only training is left of it.
+
+    Example:
+        PreparedRound(key="7d" * 32, samples="5f" * 32, num_records=3_990)
+    """
+
+    measured_fields: ClassVar[frozenset[str]] = frozenset({"num_records"})
+
+    samples: Key
+    """Hash of the file with its samples."""
+    num_records: Count
+    """Records of all tables that were stored before this one: with fewer, something of the round may be lost."""
+
+
 class Removed(KeyedRecord):
     """A stored file that was cleaned away on purpose (`rushes clean`): its hash is the key, and it may be missing.
 

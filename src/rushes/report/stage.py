@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rushes.context import Context
 from rushes.families.models import Model
@@ -52,10 +52,18 @@ def compare(
         real_moments=real_moments(context, real),
         unit_flops=unit_flops(context, single),
     )
-    run.write_derived("gains", prompt_gains(pair_up(before, after, context.clips.values())))
+    run.write_derived("gains", prompt_gains(pair_up(before, after, measured)))
     scorecard = result.scorecard(recipe, run, context.prompts)
     publish(recipe, run, result, scorecard, context.prompts)
     return run.finish(scorecard)
+
+
+def _alike(clips: Sequence[Clip], num: int) -> Iterator[list[Clip]]:
+    """Clips of one shape, so many at a time: real ones may have several."""
+    by_shape: dict[tuple[int, ...], list[Clip]] = {}
+    for clip in clips:
+        by_shape.setdefault((clip.num_frames, clip.height_px, clip.width_px), []).append(clip)
+    return (alike[at : at + num] for alike in by_shape.values() for at in range(0, len(alike), num))
 
 
 def real_moments(context: Context, real: Sequence[Clip]) -> tuple[LatentMoments, ...]:
@@ -67,8 +75,7 @@ def real_moments(context: Context, real: Sequence[Clip]) -> tuple[LatentMoments,
     stored = run.read_derived("real-latents", ClipMoments) or []
     known = {each.clip_key: each for each in stored if each.encoder == encoder}
     missing = [clip for clip in real if clip.key not in known]
-    for at in range(0, len(missing), size):
-        chunk = missing[at : at + size]
+    for chunk in _alike(missing, size):
         encoded = context.models.family.encode([run.blobs.read_video(clip.frames) for clip in chunk]).cpu().numpy()
         for clip, latents_CTHW in zip(chunk, encoded, strict=True):
             known[clip.key] = ClipMoments(clip_key=clip.key, encoder=encoder, moments=latent_moments(latents_CTHW))

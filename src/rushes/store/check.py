@@ -239,24 +239,34 @@ def _of_database(home: Path) -> tuple[int, list[Finding], tuple[CostEntry, ...]]
         bad = {row.position for row in damaged if row.table == "records"}
         if lost := lost_records(home, database):
             found.append(Finding(DONE, f"lost since the run was finished: {', '.join(lost)}"))
-        refs, num_rows = set[BlobRef](), 0
-        for position, name, key, body in database.each("SELECT rowid, name, key, CAST(body AS BLOB) FROM records"):
-            num_rows += 1
-            if position in bad:
-                continue
-            if not _is_json(body):
-                row = DamagedRow("records", position, f"{name}/{key}")
-                found.append(Finding(row.label, "altered", ((name, key),), row))
-            elif NAMES_A_FILE in body:
-                refs.update(refs_in(json.loads(body)))
         blobs = Blobs(home / "blobs")
         removed = removed_files(database)
-        damages = [each for each in blobs.verify_all(refs) if each.reason != MISSING or each.sha256 not in removed]
+        wrong = blobs.verify_all(_named_files(database, bad, found))
+        damages = [each for each in wrong if each.reason != MISSING or each.sha256 not in removed]
+        num_rows = sum(database.counts().values())
         named = _naming(database, {damage.sha256 for damage in damages}, bad)
         found += [_of_blob(home, damage, named) for damage in damages]
         return num_rows + sum(1 for _ in blobs.folder.glob("??/*")), found, _costs(database)
     finally:
         database.close()
+
+
+def _named_files(database: Database, bad: set[int], found: list[Finding]) -> Iterator[BlobRef]:
+    """The files that intact records name, one after the other, each as often as it is named.
+
+    Args:
+        database: the run's.
+        bad: positions of damaged rows.
+        found: gets a finding for each record that is no JSON.
+    """
+    for position, name, key, body in database.each("SELECT rowid, name, key, CAST(body AS BLOB) FROM records"):
+        if position in bad:
+            continue
+        if not _is_json(body):
+            row = DamagedRow("records", position, f"{name}/{key}")
+            found.append(Finding(row.label, "altered", ((name, key),), row))
+        elif NAMES_A_FILE in body:
+            yield from refs_in(json.loads(body))
 
 
 def _key_of(row: DamagedRow) -> tuple[tuple[str, str], ...]:

@@ -6,7 +6,8 @@ Legend: T frames, H height, W width. `cv2` is imported where it is used.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator
+import math
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -58,6 +59,45 @@ def cut_video(path: Path, shape: ShapeSpec, window: int = 0, *, seek: bool = Fal
     """
     with contextlib.closing(cuts(path, shape, window, seek=seek)) as found:
         return next(found)
+
+
+def cut_to_fit(path: Path, shapes: Sequence[ShapeSpec]) -> tuple[VideoCut, ShapeSpec]:
+    """The start of a video file in the shape that fits it best.
+
+    That is the nearest in aspect ratio; of those one for which the picture is not enlarged; of those the longest that
+    the video fills; then the largest.
+
+    Args:
+        path: as for `cut_video`.
+        shapes: at least one.
+
+    Raises:
+        VideoError: as for `cut_video`; too short for every shape.
+    """
+    if len(shapes) == 1:
+        return cut_video(path, shapes[0]), shapes[0]
+    height, width, aspect = _size_of(path)
+
+    def badness(shape: ShapeSpec) -> tuple[float, bool, int, int]:
+        ratio = abs(math.log(width * aspect / height * shape.height_px / shape.width_px))
+        cropped = _crop((height, width), shape.height_px, shape.width_px, aspect)
+        return round(ratio, 6), cropped[0] < shape.height_px, -shape.num_frames, -shape.height_px * shape.width_px
+
+    for shape in sorted(shapes, key=badness):
+        try:
+            return cut_video(path, shape), shape
+        except VideoError as error:
+            if error.reason != "too_short":
+                raise
+            too_short = error
+    raise too_short
+
+
+def _size_of(path: Path) -> tuple[int, int, float]:
+    """Height and width of a file's first picture, pixels, and the width of a pixel through its height."""
+    with opened(path) as stream:
+        first = next(decoded(path, stream, 0.0))
+        return *first.size, pixel_aspect_of(stream, first)
 
 
 def cuts(path: Path, shape: ShapeSpec, first: int = 0, *, seek: bool = False) -> Generator[VideoCut]:

@@ -31,21 +31,21 @@ def reward_direction(takes: Iterable[Tensor], score_K: Tensor) -> Tensor:
 
 
 def directions(data: TrainingSet, rows_B: Tensor) -> Tensor:
-    """The direction of the prompt of each row, BCThw; 0 for real clips.
+    """The direction of the prompt of each row, BCThw; 0 for real clips. The rows have latents of one shape.
 
     It is computed when a step reads it, from all scored takes of the prompt: there are as many as there are prompts,
     each as large as a clip.
     """
     score_N, is_scored = data.column("score"), _is_scored(data)
     found: dict[int, Tensor] = {}
-    made = torch.zeros((len(rows_B), *data.z_0_NCThw.shape[1:]))
+    made = torch.zeros((len(rows_B), *data.z_0(rows_B[:1]).shape[1:]))
     for at, row in enumerate(rows_B.tolist()):
         if not bool(is_scored[row]):
             continue
         group = int(data.groups[row])
         if group not in found:
             takes = torch.nonzero(is_scored & (data.groups == group)).flatten()
-            found[group] = reward_direction((data.z_0_NCThw[take] for take in takes.tolist()), score_N[takes])
+            found[group] = reward_direction((data.z_0(take)[0] for take in takes.split(1)), score_N[takes])
         made[at] = found[group]
     return made
 

@@ -170,12 +170,13 @@ def _clips(data: Known, needs: ObjectiveNeeds, usable_N: Tensor) -> Units:
 def _pairs(data: Known, needs: ObjectiveNeeds, usable_N: Tensor) -> Units:
     """Better and worse take of each pair: those that people have named, or else as the clips were paired by score."""
     if data.pairs_P2 is not None:
-        kept = data.pairs_P2[usable_N[data.pairs_P2].all(dim=1)]
+        named = data.pairs_P2
+        kept = named[usable_N[named].all(dim=1) & data.are_alike(named[:, 0], named[:, 1])]
         return Units(kept, torch.ones(len(kept)), len(kept))
     score_N, partner_N = data.column("score"), data.partners
     other = partner_N.clamp_min(0)
     is_better = usable_N & (partner_N >= 0) & usable_N[other] & (score_N - score_N[other] > needs.min_gap)
-    rows = torch.nonzero(is_better).flatten()
+    rows = torch.nonzero(is_better & data.are_alike(torch.arange(len(other)), other)).flatten()
     return Units(torch.stack([rows, partner_N[rows]], dim=1), torch.ones(len(rows)), len(rows))
 
 

@@ -85,6 +85,7 @@ def read_material(folder: Path) -> Material:
         weight_N=tensors["weight"],
         preference_N=tensors["preference"],
         is_real_N=tensors["is_real"],
+        further=(),  # several processes read clips of one shape: a recipe with more is refused
         **{name: tensors.get(name) for name in OPTIONAL},
     )
     starts = sorted(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -81,10 +81,13 @@ def optimise(job: Job, scratch: Path, hooks: Hooks | None = None) -> Trained:
         hooks.on_average(network, average, 0)
     while progress.step < until:
         began = time.perf_counter()
-        step = replace(step_batch(job.data, spec, progress.step, job.seed, network.family.levels), last=_last(progress))
-        found = _backward(job, recalled(judged, step, progress.step, needs), progress.step)
-        remember(judged, step, found.judged_B)
-        _update(job, state, found.means, error_by_sigma(found.error_B, step.batch.sigma_B))
+        drawn = step_batch(job.data, spec, progress.step, job.seed, network.family.levels)
+        step = [replace(part, last=_last(progress)) for part in drawn.parts]
+        found = _backward(job, [recalled(judged, part, progress.step, needs) for part in step], progress.step)
+        for part, said_B in zip(step, found.judged_B.split([len(each.batch.sigma_B) for each in step]), strict=True):
+            remember(judged, part, said_B)
+        sigma = torch.cat([part.batch.sigma_B for part in step])
+        _update(job, state, found.means, error_by_sigma(found.error_B, sigma))
         at_checkpoint = progress.step % spec.checkpoint_every == 0
         if at_checkpoint or progress.step == spec.steps:
             _note_held_out(job, progress)
@@ -127,22 +130,39 @@ def _note_held_out(job: Job, progress: Progress) -> None:
     _note(progress, held_out_errors(job.network, job.held_out, size, job.setup.kernels, job.parallel))
 
 
-def _backward(job: Job, step: Step, number: int) -> Tallied:
-    """Gradients of step `number`, over micro-batches and processes, and what was seen in the whole batch."""
+def _backward(job: Job, step: Sequence[Step], number: int) -> Tallied:
+    """Gradients of step `number`, over micro-batches and processes, and what was seen in the whole batch.
+
+    Args:
+        job: what is trained.
+        step: its parts, one for each shape of the clips; several processes share one part.
+        number: of the step, from 0.
+    """
     network, spec, parallel = job.network, job.spec, job.parallel
     tally, watched = Tally(job.objective.names), Watched(network)
-    mine = _slice(step, rows_of(parallel.rank, parallel.num_processes, spec.batch_size)).to(network.device)
-    num, size = len(mine.batch.sigma_B), micro_batch_size(spec, parallel.num_processes)
+    rows = rows_of(parallel.rank, parallel.num_processes, spec.batch_size)
+    micro = list(_micro_batches([_slice(part, rows).to(network.device) for part in step], job))
+    num, at = sum(len(part.batch.sigma_B) for part in micro), 0
     with job.setup.kernels(network.device):
-        for at in range(0, num, size):
-            part = _slice(mine, slice(at, at + size))
+        for part in micro:
+            size = len(part.batch.sigma_B)
             with parallel.syncing(network, last=at + size >= num), _random(job, number, parallel.rank * num + at):
                 terms = job.objective.terms(watched.velocity, part)
-                (terms.total() / spec.num_accumulation).backward()
+                # The mean over all items; of one shape, micro-batches have one size.
+                (terms.total() / spec.num_accumulation if len(step) == 1 else terms.total() * size / num).backward()
+            at += size
             seen = {**terms.terms, **terms.diagnostics}
             items = {**num_items(part.batch, seen), **terms.num_items}
             tally.add(seen, items, _errors(watched, part.batch), _judged(terms, part.batch))
     return tally.of_batch(parallel)
+
+
+def _micro_batches(mine: Sequence[Step], job: Job) -> Iterator[Step]:
+    """The parts of a step in pieces of at most a micro-batch."""
+    size = micro_batch_size(job.spec, job.parallel.num_processes)
+    for part in mine:
+        for at in range(0, len(part.batch.sigma_B), size):
+            yield _slice(part, slice(at, at + size))
 
 
 @contextlib.contextmanager

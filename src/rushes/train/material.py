@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -77,35 +78,63 @@ def training_set(
     texts = [prompts[sample.prompt_key].text for sample in samples]
     distinct = list(dict.fromkeys(texts))
     rows = {text: row for row, text in enumerate(distinct)}
-    shown = [clips[sample.clip_key] for sample in samples]
+    shown = [sample.clip_key for sample in samples]
+    known = known_of(samples, clips)
 
     def states(part: slice) -> Mapping[str, Tensor]:
         return family.encode_text(distinct[part]).float().to("cpu").tensors()
 
-    def clean(part: slice) -> Mapping[str, Tensor]:
-        return {"z_0": _finite(_latents(shown[part], family, blobs, lesson.reencode))}
+    def of_shape(number: int, keys: Sequence[str]) -> Tensor:
+        def clean(part: slice) -> Mapping[str, Tensor]:
+            return {"z_0": _finite(_latents([clips[key] for key in keys[part]], family, blobs, lesson.reencode))}
+
+        name = f"latents-{number}" if number else "latents"
+        return shelved(folder, name, len(keys), NUM_ENCODED_AT_ONCE, clean)["z_0"]
 
     # The chunk sizes are those of `encode_text` and `latents`.
+    first, *others = (of_shape(number, keys) for number, keys in enumerate(_by_shape(shown, known)))
     return TrainingSet(
-        z_0_NCThw=shelved(folder, "latents", len(shown), NUM_ENCODED_AT_ONCE, clean)["z_0"],
+        z_0_NCThw=first,
+        further=tuple(others),
         text=TextStates.of(shelved(folder, "text", len(distinct), TEXT_BATCH, states)),
         text_row_N=torch.tensor([rows[text] for text in texts]),
-        seed_N=torch.tensor([clip.seed for clip in shown]),
+        seed_N=torch.tensor([clips[key].seed for key in shown]),
         empty=family.encode_text([""]).float().to("cpu"),
-        **vars(known_of(samples)),
+        **vars(known),
     )
 
 
-def known_of(samples: Sequence[Sample]) -> Known:
-    """What samples say themselves, as columns."""
+def _by_shape(keys: Sequence[str], known: Known) -> list[list[str]]:
+    """The clips of each shape, in order."""
+    if known.shape_N is None:
+        return [list(keys)]
+    numbers = known.shape_N.tolist()
+    return [[key for key, of in zip(keys, numbers, strict=True) if of == each] for each in range(max(numbers) + 1)]
+
+
+def known_of(samples: Sequence[Sample], clips: Mapping[str, Clip] | None = None) -> Known:
+    """What samples say themselves, as columns; with the clips also which of them have one shape."""
     return Known(
         weight_N=torch.tensor([sample.weight for sample in samples]),
         is_real_N=torch.tensor([sample.source == "real" for sample in samples]),
         preference_N=_column([sample.preference for sample in samples]),
         score_N=_column([sample.score for sample in samples]),
         advantage_N=_column([sample.advantage for sample in samples]),
+        shape_N=None if clips is None else _shape_numbers([clips[sample.clip_key] for sample in samples]),
         **_together(samples),
     )
+
+
+def shape_of(clip: Clip) -> tuple[int, int, int]:
+    """Frames, height and width of a clip, pixels."""
+    return clip.num_frames, clip.height_px, clip.width_px
+
+
+def _shape_numbers(clips: Iterable[Clip]) -> Tensor | None:
+    """The number of each clip's shape, (N,) int64, in the order of the shapes' sides; None if all have one."""
+    shapes = [shape_of(clip) for clip in clips]
+    numbers = {shape: number for number, shape in enumerate(sorted(set(shapes)))}
+    return torch.tensor([numbers[shape] for shape in shapes]) if len(numbers) > 1 else None
 
 
 def _column(values: Sequence[float | None]) -> Tensor:
@@ -134,12 +163,13 @@ def unread_clips(lesson: Lesson, clips: Mapping[str, Clip], prompts: Mapping[str
     """Own clips of prompts without a sample in the lesson, such as the base's probe clips: the first ones by key."""
     keys = {sample.clip_key for sample in lesson.samples}
     texts = {sample.prompt_key for sample in lesson.samples}
-    free = [
+    others = (clips[key] for key in sorted(clips) if key not in keys)
+    free = (
         clip
-        for key, clip in sorted(clips.items())
-        if clip.origin == "model" and key not in keys and clip.prompt_key not in texts and clip.prompt_key in prompts
-    ]
-    return free[:NUM_OWN_HELD_OUT]
+        for clip in others
+        if clip.origin == "model" and clip.prompt_key not in texts and clip.prompt_key in prompts
+    )
+    return list(islice(free, NUM_OWN_HELD_OUT))
 
 
 def held_out_sets(
@@ -149,9 +179,10 @@ def held_out_sets(
     real = [clips[sample.clip_key] for sample in divide(lesson)[1]]
     found = []
     for name, chosen in (("real", real), ("own", unread_clips(lesson, clips, prompts))):
-        if chosen:
-            z_0 = latents(chosen, family, blobs, lesson.reencode)
-            texts = family.encode_text([prompts[clip.prompt_key].text for clip in chosen]).float().to("cpu")
+        for shape in sorted({shape_of(clip) for clip in chosen}):
+            alike = [clip for clip in chosen if shape_of(clip) == shape]
+            z_0 = latents(alike, family, blobs, lesson.reencode)
+            texts = family.encode_text([prompts[clip.prompt_key].text for clip in alike]).float().to("cpu")
             found.append(HeldOut(name, z_0, texts))
     return tuple(found)
 

@@ -1,7 +1,7 @@
-"""Finished rounds: a run that resumes after its last round does not read the clips, answers and samples of it again.
+"""Rounds that are finished, or trained on: a run that resumes there does not go through their clips and answers again.
 
-What decides the round is in the key of its record: whatever would change a work key of a clip, an answer or the
-checkpoint changes this one. The record counts only while every record that was stored before it is still there; records
+What decides a round is in the keys of its records: whatever would change a work key of a clip, an answer or the
+checkpoint changes these. A record counts only while every record that was stored before it is still there; records
 that are damaged are found where the result is written (`rushes.store.heal.reread`), dropped, and then missing here.
 """
 
@@ -16,7 +16,8 @@ from rushes.context import Context
 from rushes.families.models import Model
 from rushes.judge.key import scoring_identity
 from rushes.plugins import OBJECTIVE, WEIGHTING, resolved
-from rushes.records import Clip, FinishedRound, Prompt, Record
+from rushes.records import Clip, FinishedRound, PreparedRound, Prompt, Record, Sample
+from rushes.store.files import sha256_of_file
 from rushes.store.identity import work_key
 from rushes.store.provenance import commit, rushes_version
 from rushes.store.table import Table
@@ -24,6 +25,8 @@ from rushes.train.lesson import ORDER
 
 ROUNDS: Final = "rounds"
 """Table of finished rounds."""
+PREPARED: Final = "prepared_rounds"
+"""Table of rounds of which only training is left."""
 _DERIVED: Final = ("weights", "samples", "scores")
 """Files of a round that the report reads."""
 
@@ -55,10 +58,7 @@ def known_round(context: Context, whole: Round, until: str | None = None) -> Mod
         return None
     key = _key(context, whole)
     for found in _table(context).get_many([key]).values():
-        names = [f"{each}-{whole.number}" for each in _DERIVED]
-        if all((run.home / "derived" / f"{name}.json").is_file() for name in names) and (
-            run.database.num_before(ROUNDS, key) == found.num_records
-        ):
+        if _is_all_there(context, whole, ROUNDS, found):
             return next(map(Model.of, run.checkpoints.get_many([found.checkpoint]).values()), None)
     return None
 
@@ -80,10 +80,62 @@ def keep_round(context: Context, whole: Round, result: Model) -> Model:
     return result
 
 
+def known_samples(context: Context, whole: Round, until: str | None = None) -> tuple[Sample, ...] | None:
+    """The samples of a round that waits for its training, if nothing of it is lost; else None.
+
+    The context then knows the round's clips without having read them.
+    """
+    run = context.run
+    if until in ("generate", "judge") or not _is_of_commit(context):
+        return None
+    key, name = _key(context, whole), f"samples-{whole.number}"
+    for found in run.table(PREPARED, PreparedRound).get_many([key]).values():
+        if _is_all_there(context, whole, PREPARED, found) and _hash_of(context, whole) == found.samples:
+            samples = tuple(run.each_derived(name, Sample))
+            context.clips.know(sample.clip_key for sample in samples if sample.source == "own")
+            context.clips.update({clip.key: clip for clip in whole.real})
+            return samples
+    return None
+
+
+def keep_samples(context: Context, whole: Round, samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    """Record that only training is left of a round, if nothing in this session failed.
+
+    Returns:
+        `samples`, as they are.
+
+    Raises:
+        StoreError: disk full or read-only.
+    """
+    run = context.run
+    if _is_of_commit(context) and not run.shortfall.words():
+        key, table = _key(context, whole), run.table(PREPARED, PreparedRound)
+        table.drop([key])  # one that no longer counts
+        num = sum(run.database.counts().values())
+        table.land([PreparedRound(key=key, samples=_hash_of(context, whole), num_records=num)])
+    return samples
+
+
+def _hash_of(context: Context, whole: Round) -> str:
+    """Hash of the file with the samples of a round: another recipe may have written its own there."""
+    return sha256_of_file(context.run.home / "derived" / f"samples-{whole.number}.json")
+
+
+def _is_all_there(context: Context, whole: Round, table: str, found: FinishedRound | PreparedRound) -> bool:
+    """Whether the files of a round are there, and every record that was stored before the one about it."""
+    run = context.run
+    files = [run.home / "derived" / f"{each}-{whole.number}.json" for each in _DERIVED]
+    return all(each.is_file() for each in files) and run.database.num_before(table, found.key) == found.num_records
+
+
 def _can_be_known(context: Context, whole: Round) -> bool:
-    """Whether the round is the last, none of its prompts are dropped by drafts, and the code is that of a commit."""
-    recipe = context.recipe
-    return whole.number == recipe.num_rounds - 1 and recipe.generate.draft is None and commit()[1] is not True
+    """Whether a round that is finished can be known: the last one, by code of a commit."""
+    return whole.number == context.recipe.num_rounds - 1 and _is_of_commit(context)
+
+
+def _is_of_commit(context: Context) -> bool:
+    """Whether none of a round's prompts are dropped by drafts, and the code is that of a commit."""
+    return context.recipe.generate.draft is None and commit()[1] is not True
 
 
 def _table(context: Context) -> Table[FinishedRound]:

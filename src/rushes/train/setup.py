@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -27,7 +27,7 @@ from rushes.families.recompute import (
 from rushes.recipe.runtime import TrainRuntime
 from rushes.recipe.train import TrainSpec, micro_batch_size
 from rushes.train.batch import FlowBatch
-from rushes.train.data import TrainingSet, step_batch
+from rushes.train.data import Step, TrainingSet, step_batch
 from rushes.train.kernels import KERNELS, choose_kernel
 from rushes.train.network import Network
 from rushes.train.parallel import ALONE, Parallel
@@ -122,7 +122,19 @@ def idle_in(network: Network, data: TrainingSet, spec: TrainSpec, setup: Setup, 
 def _micro_batch(network: Network, data: TrainingSet, spec: TrainSpec, parallel: Parallel) -> FlowBatch:
     size = micro_batch_size(spec, parallel.num_processes)
     spec, levels = spec.model_copy(update={"batch_size": size}), network.family.levels
-    return step_batch(data, spec, 0, 0, levels).to(network.device).batch
+    parts = step_batch(data, spec, 0, 0, levels).parts
+    if data.shape_N is None:
+        return parts[0].to(network.device).batch
+    return _as_large_as_any(parts[0], data, size).to(network.device).batch
+
+
+def _as_large_as_any(step: Step, data: TrainingSet, size: int) -> Step:
+    """A micro-batch of clips of the largest shape that a training set has; what is in them does not matter here."""
+    largest = max((data.z_0_NCThw, *data.further), key=lambda each: each[0].numel())
+    again = torch.arange(size) % len(step.batch.sigma_B)
+    fields = {name: getattr(step.batch, name)[again] for name in FlowBatch.__dataclass_fields__}
+    z = torch.randn((size, *largest.shape[1:]), generator=torch.Generator().manual_seed(0))
+    return Step(replace(step.batch, **{**fields, "z_0_BCTHW": z, "epsilon_BCTHW": z}))
 
 
 def compile_blocks(transformer: Any, backend: str | Callable[..., Any] = "inductor") -> None:

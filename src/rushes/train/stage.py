@@ -83,7 +83,9 @@ def lesson_of(context: Context, samples: Sequence[Sample], start: Model, until: 
         start=start.weights,
         start_2=start.weights_2,
         experts=_experts(recipe),
-        spec=in_steps(recipe.training, num_epoch_clips(recipe.train, samples), objective_needs(recipe.train)),
+        spec=in_steps(
+            recipe.training, num_epoch_clips(recipe.train, samples, _shaped(context)), objective_needs(recipe.train)
+        ),
         reencode=recipe.generate.latents == "reencoded",
         asked=asked_identity(recipe, tuple(samples), context.prompts),
         guidance=_own_guidance(context),
@@ -115,8 +117,18 @@ def _own_guidance(context: Context) -> float | None:
     return own if is_other else None
 
 
-def num_epoch_clips(spec: TrainSpec, samples: Sequence[Sample]) -> int:
+def _shaped(context: Context) -> Mapping[str, Clip] | None:
+    """The clips by key, where they may have several shapes: training then reads their shapes."""
+    return context.clips if len(context.recipe.real_shapes) > 1 else None
+
+
+def num_epoch_clips(spec: TrainSpec, samples: Sequence[Sample], clips: Mapping[str, Clip] | None = None) -> int:
     """Own clips that an epoch of training reads; 0 unless the recipe counts in epochs.
+
+    Args:
+        spec: how the model is trained.
+        samples: what it learns from.
+        clips: by key, where they may have several shapes.
 
     Raises:
         TrainingError: the objective can use none of them.
@@ -127,7 +139,7 @@ def num_epoch_clips(spec: TrainSpec, samples: Sequence[Sample]) -> int:
     from rushes.train.material import known_of
 
     needs = objective_needs(spec)
-    return units_of(known_of(samples), needs).num_draws * needs.unit_size
+    return units_of(known_of(samples, clips), needs).num_draws * needs.unit_size
 
 
 def _teaching(lesson: Lesson) -> Callable[[Context, Sequence[Work[Lesson]]], list[Checkpoint]]:

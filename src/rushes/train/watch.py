@@ -30,7 +30,7 @@ class HeldOut:
     """Clips that are not trained on."""
 
     name: str
-    """What they are: "real", "own"."""
+    """What they are: "real", "own". Sets of one name, of clips of different shapes, have one curve."""
     z_0_NCThw: Tensor
     """Clean normalised latents."""
     text: TextStates
@@ -87,7 +87,7 @@ def held_out_errors(
         kernels: which attention kernels to use on a device.
         parallel: the processes that share the passes in turn; all get the same result.
     """
-    found: dict[str, float] = {}
+    found: dict[str, list[float]] = {}
     for each in held_out:
         num = len(each.z_0_NCThw)
         noise = fixed_noise(each.z_0_NCThw.shape, network.family.levels)
@@ -102,8 +102,8 @@ def held_out_errors(
                 errors[at : at + num_at_once] = error_B
         parts = parallel.gather(errors.tolist())
         whole = [sum(of_item) for of_item in zip(*parts, strict=True)]
-        found[f"{HELD_OUT_PREFIX}{each.name}"] = float(torch.tensor(whole).mean())
-    return found
+        found.setdefault(f"{HELD_OUT_PREFIX}{each.name}", []).extend(whole)
+    return {name: float(torch.tensor(errors).mean()) for name, errors in found.items()}
 
 
 def _errors_at(

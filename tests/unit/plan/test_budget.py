@@ -7,12 +7,15 @@ import json
 import pytest
 
 from rushes.errors import RecipeError
-from rushes.plan.budget import FOCUS_PROMPTS, fit
+from rushes.plan.budget import FOCUS_PROMPTS, drafts_pay, fit
 from rushes.plan.calls import calls_per_clip
+from rushes.plan.chat_models import TOKENS_PER_DRAFT, chat_price
+from rushes.plan.choices import served
 from rushes.plan.gpus import find_gpu
 from rushes.plan.models import real_model
 from rushes.plan.plan import hours_on
 from rushes.recipe.load import load_recipe, packaged_recipes
+from rushes.recipe.models import ServerModelSpec
 from rushes.recipe.recipe import Recipe
 from rushes.records.caches import TaylorSeerCache
 
@@ -126,10 +129,49 @@ def test_better_choices_come_before_smaller_ones() -> None:
         return (recipe.prompts.num_weakness + recipe.prompts.num_caption) * recipe.generate.num_takes
 
     assert plain.generate.lora is None
-    assert clips(after) > 500 > clips(plain)
+    assert clips(after) > 1000 > 500 > clips(plain)
+    assert after.generate.latents == "sampler" and after.train.lora is not None
+    assert after.train.learning_rate == before.budget.lora.learning_rate if before.budget.lora else False
+    writers = (after.prompts.writer, after.prompts.questions, getattr(after.prompts.screen, "critic", None))
+    assert [getattr(each, "model", None) for each in writers] == [
+        ServerModelSpec(model="Qwen/Qwen2.5-7B-Instruct", server="here")
+    ] * 3
     roomy = fit(load_recipe("wan2.1-1.3b", ["budget.gpu_hours=100"])).recipe
     assert roomy.generate.lora is not None and roomy.measure.num_prompts == before.measure.num_prompts
     assert roomy.prompts == before.prompts, "few steps alone are enough there"
+
+
+def test_texts_that_are_written_together_share_the_reads_of_the_weights() -> None:
+    recipe, gpu = load_recipe("wan2.1-1.3b"), find_gpu("H100")
+    local = chat_price(recipe, "drafts", gpu)
+    prices = []
+    for num in (1, 32):
+        many = recipe.runtime.servers["here"].model_copy(update={"max_concurrent": num})
+        runtime = recipe.runtime.model_copy(update={"servers": {"here": many}})
+        prices.append(chat_price(served(recipe.model_copy(update={"runtime": runtime})), "drafts", gpu))
+    one, together = prices
+    assert local is not None and one is not None and together is not None
+    assert one.seconds == pytest.approx(local.seconds)
+    reading = gpu.reading_seconds(2 * 7e9 * TOKENS_PER_DRAFT)
+    assert one.seconds - together.seconds == pytest.approx(reading * 31 / 32)
+    elsewhere = recipe.model_copy(update={"budget": recipe.budget.model_copy(update={"server": "other"})})
+    assert served(elsewhere) == elsewhere, "a server that the recipe does not have"
+    not_counted = served(recipe).model_copy(update={"budget": elsewhere.budget})
+    assert chat_price(not_counted, "drafts", gpu) is None, "a server that the budget does not name is somebody else's"
+
+
+def test_drafts_pay_where_they_drop_what_they_cost() -> None:
+    recipe = load_recipe("wan2.1-1.3b")
+    found = drafts_pay(recipe)
+    assert found is not None and 0 < found.share < 1
+    with_drafts = recipe.model_copy(
+        update={"generate": recipe.generate.model_copy(update={"draft": found.draft})},
+    )
+    assert found.hours == pytest.approx(hours(with_drafts) - hours(recipe))
+    assert drafts_pay(with_drafts) is None
+    shape = recipe.shape.model_copy(update={"num_frames": 33})
+    short = drafts_pay(recipe.model_copy(update={"shape": shape}))
+    assert short is not None and short.share > 0.9, "a draft as long as a clip costs as much"
 
 
 def test_only_the_steps_that_a_cache_computes_are_counted() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 from rushes.errors import StoreError
 from rushes.plan.calls import calls_per_draft
 from rushes.plan.counts import planned_totals, work_of
+from rushes.plan.gpus import find_gpu
 from rushes.plan.kinds import Kind
 from rushes.plan.measured import Spent, earlier_runs, gather, measured_prices, prices_of, spent
-from rushes.plan.plan import computed_clip_bytes, make_plan, total_seconds
+from rushes.plan.models import real_model
+from rushes.plan.plan import computed_clip_bytes, data_bytes, make_plan, plan_on, total_seconds
 from rushes.plan.prices import Price, Prices
 from rushes.recipe.dimensions import known, probed
 from rushes.recipe.load import load_recipe
@@ -278,3 +281,21 @@ def test_first_known_wins() -> None:
     assert both.by_kind["answers"] == Price(1.0, "a")
     assert both.by_kind["drafts"].source == "trial"
     assert both.clip_bytes == 100
+
+
+def test_real_clips_of_a_larger_shape_cost_more_memory_time_and_disk() -> None:
+    plain = load_recipe("wan2.1-1.3b-lora-24gb")
+    larger = [
+        {"height_px": 720, "width_px": 1280, "num_frames": 81},
+        {"height_px": 240, "width_px": 240, "num_frames": 17},
+    ]
+    several = load_recipe("wan2.1-1.3b-lora-24gb", [f"prompts.real.shapes={json.dumps(larger)}"])
+    model, gpu = real_model(plain), find_gpu("H200")
+    assert model is not None
+    one, more = ({each.stage: each for each in plan_on(recipe, model, gpu)} for recipe in (plain, several))
+    train = one["train"], more["train"]
+    assert train[1].seconds > train[0].seconds and train[1].peak_bytes > train[0].peak_bytes  # type: ignore[operator]
+    assert data_bytes(several, model) > data_bytes(plain, model)
+    assert more["generate"] == one["generate"] and more["measure"] == one["measure"], "own clips keep their shape"
+    smaller = load_recipe("wan2.1-1.3b-lora-24gb", [f"prompts.real.shapes={json.dumps(larger[1:])}"])
+    assert {each.stage: each for each in plan_on(smaller, model, gpu)} == one
