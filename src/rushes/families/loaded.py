@@ -25,6 +25,7 @@ from rushes.families.limits import Grid, refused_settings
 from rushes.families.mixed_precision import mixed_precision
 from rushes.families.noise import noise_of
 from rushes.families.offload import UNMOVED, Placement, place
+from rushes.families.speed import Speed
 from rushes.families.texts import TextStates, as_negative, plain_text
 from rushes.recipe.base import ShapeSpec
 from rushes.records import SamplerSettings
@@ -47,6 +48,9 @@ class LoadedPipeline:
 
     reads_negative_apart: ClassVar[bool] = False
     """Whether `read_texts` wants negative prompts marked as such (`texts.as_negative`), to read them in another way."""
+    guides_twice: ClassVar[bool] = False
+    """Whether its pipeline calls the transformer twice a step for guidance; others make one call, of twice the batch,
+    or are distilled and guided by an input."""
 
     pipeline: Any
     """The diffusers pipeline, in evaluation mode."""
@@ -68,6 +72,8 @@ class LoadedPipeline:
     """Where the parts are stored while they are not in use, and why."""
     part: PartName = "transformer"
     """Name in the pipeline of the network that is tuned."""
+    speed: Speed = field(default_factory=Speed)
+    """How it uses its device when it samples."""
     adapters: Mapping[PartName, Mapping[str, Factors]] = field(default_factory=dict[PartName, Mapping[str, "Factors"]])
     """What `base.lora` has added to the weights of each transformer, by layer."""
 
@@ -103,6 +109,10 @@ class LoadedPipeline:
     def tuning(self, expert: Expert | None) -> Self:
         """The same loaded model with another of two transformers as the one that is tuned; None for the first."""
         return self if expert is None else replace(self, part=PARTS[expert])
+
+    def with_speed(self, speed: Speed) -> Self:
+        """The same loaded model that uses its device as `speed` says when it samples."""
+        return replace(self, speed=speed)
 
     def weights(self) -> dict[str, Tensor]:
         """All transformers' weights as they are, by name, see `rushes.families.experts`."""
@@ -228,7 +238,12 @@ class LoadedPipeline:
         if samples_one_by_one(sampler) and num > 1:
             rows = ({name: _row(value, row) for name, value in inputs.items()} for row in range(num))
             return torch.cat([self.run_pipeline(sampler, shape, **each) for each in rows])
-        with attention_for_sampling(), self.autocast(sampler.precision), cached(self.pipeline, sampler):
+        with (
+            attention_for_sampling(),
+            self.autocast(sampler.precision),
+            cached(self.pipeline, sampler),
+            self.speed.applied(self, sampler, shape, num),
+        ):
             latents: Tensor = self.pipeline(output_type="latent", **self.call_settings(sampler, shape), **inputs).frames
         return latents.float()
 

@@ -85,12 +85,14 @@ def apply_recompute(transformer: Any, policy: Recompute) -> None:
         return
     from torch.utils.checkpoint import checkpoint
 
+    from rushes.families.attention import again_as_now
+
     indices: dict[int, int] = {}
 
     def block(module: Any, *inputs: Any) -> Any:
         index = indices.setdefault(id(module), len(indices))
         if is_recomputed(index, policy):
-            return checkpoint(module.__call__, *inputs, use_reentrant=False)
+            return checkpoint(module.__call__, *inputs, use_reentrant=False, context_fn=again_as_now)
         return module(*inputs)
 
     transformer.enable_gradient_checkpointing(block)
