@@ -25,7 +25,7 @@ from rushes.families.limits import Grid, refused_settings
 from rushes.families.mixed_precision import mixed_precision
 from rushes.families.noise import noise_of
 from rushes.families.offload import UNMOVED, Placement, place
-from rushes.families.speed import Speed
+from rushes.families.speed import Speed, clips_that_fit
 from rushes.families.texts import TextStates, as_negative, plain_text
 from rushes.recipe.base import ShapeSpec
 from rushes.records import SamplerSettings
@@ -273,8 +273,12 @@ class LoadedPipeline:
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> list[Frames]:
-        """uint8 frames of each clip, exactly as the pipeline's own `output_type="np"` rounds them."""
-        return to_frames(self.decoded(latents))
+        """uint8 frames of each clip, exactly as the pipeline's own `output_type="np"` rounds them.
+
+        As many clips at once as fit into free memory: all, unless it is short.
+        """
+        parts = latents.split(clips_that_fit(self, latents))
+        return [frames for part in parts for frames in to_frames(self.decoded(part))]
 
     def decoded(self, latents: Tensor) -> Tensor:
         """The autoencoder's output (N, 3, T, H, W), about -1 to 1; every family has its own."""

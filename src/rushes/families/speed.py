@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
+from torch import Tensor
 
 from rushes.errors import RecipeError
 from rushes.families.attention import AttentionCall, AttentionCalls, attention_for_sampling
 from rushes.families.guidance import Forward, InOneCall, around_forward
 from rushes.families.kernel_trial import candidates, fastest, tried
 from rushes.families.kernels import NATIVE, check_kernel
-from rushes.families.model_size import loaded_model_size, sampling_bytes
+from rushes.families.model_size import decoding_bytes, loaded_model_size, sampling_bytes
 from rushes.families.recompute import SAFETY, free_bytes
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.runtime import SamplingRuntime
@@ -132,23 +133,39 @@ class Speed:
             return True
         key = (shape, num)
         if key not in self.pairs:
-            self.pairs[key] = self._fits_twice(family, shape, num)
+            self.pairs[key] = fits(family, shape, 2 * num)
             self._write("sampling_guidance", one_call=self.pairs[key], num_clips=num)
         return self.pairs[key]
-
-    def _fits_twice(self, family: LoadedPipeline, shape: ShapeSpec, num: int) -> bool:
-        # On a CPU larger batches gain nothing; parts that are moved about leave no measure of what is free.
-        if family.device.type == "cpu" or family.placement.offload != "none":
-            return False
-        free, size = free_bytes(family.device), loaded_model_size(family.pipeline)
-        if free is None or size is None:
-            return False
-        # Attention on a GPU does not store the matrix of scores.
-        return sampling_bytes(replace(size, num_heads=0), shape, 2 * num) <= SAFETY * free
 
     def _write(self, event: str, **fields: Any) -> None:
         if self.log is not None:
             self.log.write(event, **fields)
+
+
+def fits(family: LoadedPipeline, shape: ShapeSpec, num: int) -> bool:
+    """Whether sampling and decoding so many clips at once surely fits into a GPU's free memory.
+
+    False on a CPU, where larger batches gain nothing, and where parts are moved about, which leaves no measure of what
+    is free.
+    """
+    if family.device.type == "cpu" or family.placement.offload != "none":
+        return False
+    free, size = free_bytes(family.device), loaded_model_size(family.pipeline)
+    if free is None or size is None:
+        return False
+    # Attention on a GPU does not store the matrix of scores.
+    return sampling_bytes(replace(size, num_heads=0), shape, num) <= SAFETY * free
+
+
+def clips_that_fit(family: LoadedPipeline, latents_NCthw: Tensor) -> int:
+    """How many clips can be decoded at once, at least 1; all where free memory or the model's sizes are unknown."""
+    num, _, t, h, w = latents_NCthw.shape
+    free, size = free_bytes(family.device), loaded_model_size(family.pipeline)
+    if free is None or size is None or num < 2:
+        return max(1, num)
+    temporal, spatial = size.compression
+    one = decoding_bytes(size, (t - 1) * temporal + 1, h * w * spatial**2)
+    return max(1, min(num, int(SAFETY * free / one)))
 
 
 def is_tried(asked: str, device: torch.device) -> bool:

@@ -43,7 +43,7 @@ def check_gpus(recipe: Recipe) -> Iterator[Finding]:
 def check_attention(recipe: Recipe) -> Iterator[Finding]:
     """The attention kernels that the recipe names are here."""
     runtime = recipe.runtime
-    asked = {
+    asked: dict[str, str] = {
         "runtime.sampling.attention": runtime.sampling.attention,
         "runtime.train.attention": runtime.train.attention,
     }

@@ -175,6 +175,9 @@ class SamplingRuntime(Runtime):
     1.5 make two calls. The last bits differ."""
     compile_blocks: bool = False
     """True compiles the transformer's repeated blocks with `torch.compile`, as `runtime.train.compile_blocks` does."""
+    overlap: bool = True
+    """True samples the next clips while the last ones are decoded and stored, on a GPU of this process. It decodes them
+    beside sampling only where both fit into free memory."""
 
 
 class TrainRuntime(Runtime):

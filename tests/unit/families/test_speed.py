@@ -14,11 +14,13 @@ import torch
 from rushes.families import speed
 from rushes.families.attention import attention_for_sampling
 from rushes.families.load import load_family
+from rushes.families.model_size import decoding_bytes, loaded_model_size
 from rushes.families.models import Models
 from rushes.families.speed import Speed, compile_blocks
 from rushes.recipe.runtime import RuntimeSpec, SamplingRuntime
 from rushes.store.blobs import Blobs
 from rushes.store.events import EventLog
+from rushes.store.identity import canonical_json
 from tests.support.tiny_families import TINY
 
 TEXTS, SEEDS = ["a red circle"], [1]
@@ -101,3 +103,37 @@ def test_workers_get_the_settings_without_the_log(tmp_path: Path) -> None:
     assert models.family.speed.log is log  # type: ignore[attr-defined]
     there = pickle.loads(pickle.dumps(models)).family.speed
     assert there.settings.guidance == "one_call" and there.log is None
+
+
+def test_clips_are_decoded_a_few_at_a_time_where_memory_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = TINY["wan-2.1"]
+    family = load_family(tiny.base(tiny.save(tmp_path)))
+    latents = torch.randn(5, *family.latent_shape(tiny.shape), generator=torch.Generator().manual_seed(0))
+    parts: list[int] = []
+    whole = type(family).decoded
+    monkeypatch.setattr(type(family), "decoded", lambda self, z: parts.append(len(z)) or whole(self, z))  # type: ignore[func-returns-value]
+    size = loaded_model_size(family.pipeline)
+    assert size is not None
+    shape = tiny.shape
+    one = decoding_bytes(size, shape.num_frames, shape.height_px * shape.width_px)
+    made = {}
+    for free in (None, 100 * one, 2.5 * one / 0.85, 1.0):
+        monkeypatch.setattr(speed, "free_bytes", lambda _, free=free: free)
+        parts.clear()
+        made[free] = family.decode(latents)
+        assert parts == {None: [5], 100 * one: [5], 1.0: [1] * 5}.get(free, [2, 2, 1])
+    for frames in made.values():
+        for found, expected in zip(frames, made[None], strict=True):
+            assert abs(found.astype(int) - expected.astype(int)).max() <= 1, "but for rounding"
+
+
+def test_tiles_are_another_model_for_work_keys(tmp_path: Path) -> None:
+    tiny = TINY["wan-2.1"]
+    whole = tiny.base(tiny.save(tmp_path))
+    tiled = whole.model_copy(update={"autoencoder_tiles": True})
+    families = [load_family(each) for each in (whole, tiled)]
+    assert [each.pipeline.vae.use_tiling for each in families] == [False, True]
+    assert families[0].fingerprint != families[1].fingerprint
+    assert "autoencoder_tiles" not in canonical_json(whole), "runs from before this setting keep their recipe"
