@@ -4,6 +4,8 @@
     python benchmarks/cpu_speed.py --clips 2 --repeats 1        a smoke test: the ratios mean nothing
 
 - `sampling`: the flash kernel of attention beside the plain one.
+- `guidance`: both passes as one batch beside two calls (`runtime.sampling.guidance`).
+- `layout`: decoding with kernels in channels-last layout, as models are loaded on a CPU, beside the usual layout.
 - `decode`, `encode`: the autoencoder in bfloat16 beside float32 (`base.autoencoder_precision`), with the differences.
 - `training step`: the base asked about own clips only beside all clips, half of the batch being real; with the largest
   difference of a gradient.
@@ -33,8 +35,10 @@ from rushes.families import loaded
 from rushes.families.attention import attention_for, attention_for_sampling
 from rushes.families.family import Family
 from rushes.families.load import load_family
+from rushes.families.speed import Speed
 from rushes.recipe.load import load_recipe
 from rushes.recipe.recipe import Recipe
+from rushes.recipe.runtime import SamplingRuntime
 from rushes.train.batch import FlowBatch
 from rushes.train.data import Step
 from rushes.train.network import make_network
@@ -97,7 +101,15 @@ def generating(recipe: Recipe, family: Family, clips: int, repeats: int) -> list
     z, frames = sample(plain), family.decode(sample(plain))
     decode = beside("decode", lambda: half.decode(z), lambda: family.decode(z), repeats, _relative)
     encode = beside("encode", lambda: half.encode(frames), lambda: family.encode(frames), repeats, _relative)
-    return [found, decode, encode]
+    one_call = family.with_speed(Speed(SamplingRuntime(guidance="one_call", attention="native")))
+    pair = lambda: one_call.sample(texts, seeds, recipe.generate.sampler, recipe.shape)  # noqa: E731
+    guidance = beside("guidance", pair, lambda: sample(attention_for_sampling), repeats, _relative)
+    usual = load_family(recipe.base)
+    for module in usual.pipeline.vae.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            module.weight.data = module.weight.data.contiguous()
+    layout = beside("layout", lambda: family.decode(z), lambda: usual.decode(z), repeats, _relative)
+    return [found, guidance, layout, decode, encode]
 
 
 def training(recipe: Recipe, family: Family, repeats: int) -> Ratio:

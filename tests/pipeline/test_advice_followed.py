@@ -15,6 +15,7 @@ import pytest
 from rushes.audit.expectations import chosen_controls
 from rushes.cli.main import main
 from rushes.context import executor_of
+from rushes.families.attention import AttentionCall
 from rushes.families.folder import family_of
 from rushes.families.load import load_family
 from rushes.judge.reward_server import reward_server
@@ -34,7 +35,6 @@ from rushes.store.video import write_video
 from rushes.train.kernels import choose_kernel
 from rushes.train.launch import device_of
 from rushes.train.optimizer import make_optimizer
-from rushes.train.probe import AttentionCall
 from rushes.train.tracker import make_tracker
 from tests.support.followed import commands_in, failing, meant, printed_step, read, settings_in, step_of
 from tests.support.tiny_families import TINY

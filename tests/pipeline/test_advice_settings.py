@@ -21,8 +21,10 @@ import torch
 from rushes.context import Context
 from rushes.diagnose import weakest
 from rushes.errors import UserError
+from rushes.families.attention import AttentionCall
 from rushes.families.folder import family_of
 from rushes.families.loaded import check_sampler, check_shape
+from rushes.families.speed import Speed
 from rushes.families.texts import TextStates
 from rushes.families.trainable import add_adapter
 from rushes.findings import Finding
@@ -33,6 +35,7 @@ from rushes.llm.pretrained import explained, source
 from rushes.plan.plan import stored_bytes
 from rushes.plugins import MEASURER, objective_needs, resolved
 from rushes.preflight import found_in_recipe, found_on_machine
+from rushes.preflight.device import check_attention
 from rushes.preflight.plugins import check_plugins
 from rushes.preflight.resources import check_disk
 from rushes.prompts.real import real_material
@@ -225,6 +228,21 @@ def compiled(recipe: Recipe) -> None:
         compile_blocks(torch.nn.Linear(2, 2))
 
 
+def sampled_compiled(recipe: Recipe) -> None:
+    """The same where clips are sampled."""
+    if recipe.runtime.sampling.compile_blocks:
+        compile_blocks(torch.nn.Linear(2, 2), setting="runtime.sampling.compile_blocks")
+
+
+def kernel(recipe: Recipe) -> object:
+    """A kernel of torch's that this machine's device does not have."""
+    call = AttentionCall((1, 2, 16, 8), (1, 2, 24, 8), torch.float32, None)
+    sampling = recipe.runtime.sampling
+    if sampling.attention == "auto":
+        return None
+    return Speed(sampling).chosen([call], recipe.generate.sampler, torch.device("cpu"))
+
+
 def has_torchvision() -> bool:
     from importlib.util import find_spec
 
@@ -282,6 +300,21 @@ CASES = [
     Case("eight bit on a GPU", ["train.optimizer=adamw_8bit"], optimizer_on_gpu),
     Case("adapter", ["train.lora={rank: 2}"], adapter),
     Case("compiled", ["runtime.train.compile_blocks=true"], compiled),
+    Case("sampled compiled", ["runtime.sampling.compile_blocks=true"], sampled_compiled),
+    Case("kernel of a GPU", ["runtime.sampling.attention=flash_attn"], lambda r: list(check_attention(r))),
+    Case("its own for training", ["runtime.train.attention=xformers"], lambda r: list(check_attention(r))),
+    Case("approximate kernel", ["generate.sampler.attention=sage"], lambda r: list(check_attention(r))),
+    Case(
+        "kernel from the Hub",
+        ["runtime.device=cuda", "runtime.sampling.attention=flash_attn_hub"],
+        lambda r: list(check_attention(r)),
+    ),
+    Case(
+        "kernel that is not installed",
+        ["runtime.device=cuda", "measure.sampler.attention=sage_fp8"],
+        lambda r: list(check_attention(r)),
+    ),
+    Case("kernel of another device", ["runtime.sampling.attention=cudnn"], kernel),
 ]
 
 

@@ -19,6 +19,7 @@ import rushes_sandbox
 from rushes.families.load import load_family
 from rushes.plan.models import REAL_MODELS
 from rushes.recipe.load import load_recipe
+from rushes.recipe.train import LoraSpec
 from rushes.records import Question
 from rushes.roles import Draft
 from rushes.train import setup
@@ -178,7 +179,33 @@ def test_sizes_that_give_no_interval_are_refused(sandbox_model: ModuleType, caps
 def test_ways_of_speed_are_compared_in_turn_with_the_way_before_them() -> None:
     module, recipe = loaded("cpu_speed"), load_recipe("sandbox", ["generate.sampler.num_steps=1"])
     family = load_family(recipe.base)
-    sampling, decode, encode = module.generating(recipe, family, 1, 1)
-    assert [each.what for each in (sampling, decode, encode)] == ["sampling", "decode", "encode"]
+    sampling, guidance, layout, decode, encode = module.generating(recipe, family, 1, 1)
+    assert [each.what for each in (sampling, guidance, layout, decode, encode)] == [
+        "sampling", "guidance", "layout", "decode", "encode",
+    ]  # fmt: skip
+    assert guidance.difference < 1e-4 and layout.difference < 0.01
     assert 0 < decode.difference < 0.05 and 0 < encode.difference < 0.05 and sampling.difference < 0.05
     assert module.training(recipe, family, 1).difference == pytest.approx(0, abs=1e-6)
+
+
+def test_the_overhead_of_every_stage_is_measured_beside_the_plain_loop() -> None:
+    module, recipe = loaded("overhead"), load_recipe("sandbox", ["generate.sampler.num_steps=1", "train.batch_size=2"])
+    family = load_family(recipe.base)
+    found = module.generating(recipe, family, 1, 1)  # raises if both ways make other latents
+    found.append(module.judging(recipe, family, 1, 1))
+    found += [module.training(recipe, family, 2, 1, lora) for lora in (None, LoraSpec(rank=2))]
+    assert [each.what for each in found] == [
+        "sampling", "decoding", "generating", "judging", "training in full", "training by adapter",
+    ]  # fmt: skip
+    for each in found:
+        assert each.ours_s > 0 and each.plain_s > 0 and each.lowest <= each.ratio <= each.highest
+
+
+def test_the_plain_loop_does_what_ours_does() -> None:
+    """The same pixels, and a loss of the same size on the same noise level: else the ratio says nothing."""
+    module, recipe = loaded("overhead"), load_recipe("sandbox", ["generate.sampler.num_steps=2"])
+    family = load_family(recipe.base)
+    latents = module.plain_latents(recipe, family, [1])
+    found = family.sample([module.TEXT], [1], recipe.generate.sampler, recipe.shape)
+    torch.testing.assert_close(found, latents.float(), atol=1e-4, rtol=1e-3)
+    assert np.array_equal(np.stack(family.decode(latents)), module.plain_frames(family, latents))

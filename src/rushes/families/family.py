@@ -23,6 +23,7 @@ from rushes.records import SamplerSettings
 if TYPE_CHECKING:
     from rushes.families.adapter import Factors
     from rushes.families.offload import Placement
+    from rushes.families.speed import Speed
     from rushes.roles import Frames
 
 
@@ -94,6 +95,10 @@ class Family(Protocol):
 
     def tuning(self, expert: Expert | None) -> Family:
         """The same loaded model with another of two transformers as the one that is tuned; None for the first."""
+        ...
+
+    def with_speed(self, speed: Speed) -> Family:
+        """The same loaded model that uses its device as `speed` says when it samples."""
         ...
 
     def weights(self) -> dict[str, Tensor]:

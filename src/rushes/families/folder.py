@@ -28,7 +28,13 @@ FAMILIES: dict[str, FamilyName] = {
 }
 """Family of each supported diffusers pipeline class, by its name in `model_index.json`."""
 
-_LOADING: Final = ("max_tokens", "text_precision", "autoencoder_precision", "transformer_precision")
+_LOADING: Final = (
+    "max_tokens",
+    "text_precision",
+    "autoencoder_precision",
+    "autoencoder_tiles",
+    "transformer_precision",
+)
 """Settings of a base model that decide its clips beside its files."""
 _PACKAGE: Final = re.compile(r"[A-Za-z_][\w.]*")
 _HTTP_LIBRARIES = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3"})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
@@ -28,6 +28,8 @@ from rushes.records import SamplerSettings
 @dataclass(frozen=True, eq=False)
 class Hunyuan15(Hunyuan):
     """A loaded HunyuanVideo 1.5 pipeline; scheduler, autoencoder and targets of an adapter are as in HunyuanVideo."""
+
+    guides_twice: ClassVar[bool] = True
 
     name: str = "hunyuan15"
 

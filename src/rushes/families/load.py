@@ -130,6 +130,8 @@ def _load(
                 part.eval().requires_grad_(False)
         if device.type == "cpu":
             channels_last(pipeline.vae)
+        if base.autoencoder_tiles:
+            pipeline.vae.enable_tiling()
         # Before it is placed: offloaded weights cannot be read.
         fingerprint = fingerprint_of(base) or as_loaded(base, _hash_weights(pipeline))
         adapters = read_adapters(base, pipeline_class, transformers_of(pipeline))

@@ -26,6 +26,7 @@ from rushes.families.limits import Grid, refused_settings
 from rushes.families.mixed_precision import as_stored, computes_in_half, is_in_float8, mixed_precision
 from rushes.families.noise import noise_of
 from rushes.families.offload import UNMOVED, Placement, bring_back, place
+from rushes.families.speed import Speed, clips_that_fit
 from rushes.families.texts import TextStates, as_negative, plain_text
 from rushes.recipe.base import ShapeSpec
 from rushes.records import SamplerSettings
@@ -48,6 +49,9 @@ class LoadedPipeline:
 
     reads_negative_apart: ClassVar[bool] = False
     """Whether `read_texts` wants negative prompts marked as such (`texts.as_negative`), to read them in another way."""
+    guides_twice: ClassVar[bool] = False
+    """Whether its pipeline calls the transformer twice a step for guidance; others make one call, of twice the batch,
+    or are distilled and guided by an input."""
 
     pipeline: Any
     """The diffusers pipeline, in evaluation mode."""
@@ -72,6 +76,8 @@ class LoadedPipeline:
     """Where the parts are stored while they are not in use, and why."""
     part: PartName = "transformer"
     """Name in the pipeline of the network that is tuned."""
+    speed: Speed = field(default_factory=Speed)
+    """How it uses its device when it samples."""
     adapters: Mapping[PartName, Mapping[str, Factors]] = field(default_factory=dict[PartName, Mapping[str, "Factors"]])
     """What `base.lora` has added to the weights of each transformer, by layer."""
 
@@ -107,6 +113,10 @@ class LoadedPipeline:
     def tuning(self, expert: Expert | None) -> Self:
         """The same loaded model with another of two transformers as the one that is tuned; None for the first."""
         return self if expert is None else replace(self, part=PARTS[expert])
+
+    def with_speed(self, speed: Speed) -> Self:
+        """The same loaded model that uses its device as `speed` says when it samples."""
+        return replace(self, speed=speed)
 
     def weights(self) -> dict[str, Tensor]:
         """All transformers' weights as they are, by name, see `rushes.families.experts`."""
@@ -269,7 +279,12 @@ class LoadedPipeline:
         if samples_one_by_one(sampler) and num > 1:
             rows = ({name: _row(value, row) for name, value in inputs.items()} for row in range(num))
             return torch.cat([self.run_pipeline(sampler, shape, **each) for each in rows])
-        with attention_for_sampling(), self.autocast(sampler.precision), cached(self.pipeline, sampler):
+        with (
+            attention_for_sampling(),
+            self.autocast(sampler.precision),
+            cached(self.pipeline, sampler),
+            self.speed.applied(self, sampler, shape, num),
+        ):
             latents: Tensor = self.pipeline(output_type="latent", **self.call_settings(sampler, shape), **inputs).frames
         return latents.float()
 
@@ -304,8 +319,12 @@ class LoadedPipeline:
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> list[Frames]:
-        """uint8 frames of each clip, exactly as the pipeline's own `output_type="np"` rounds them."""
-        return to_frames(self.decoded(latents))
+        """uint8 frames of each clip, exactly as the pipeline's own `output_type="np"` rounds them.
+
+        As many clips at once as fit into free memory: all, unless it is short.
+        """
+        parts = latents.split(clips_that_fit(self, latents))
+        return [frames for part in parts for frames in to_frames(self.decoded(part))]
 
     def decoded(self, latents: Tensor) -> Tensor:
         """The autoencoder's output (N, 3, T, H, W), about -1 to 1; every family has its own."""

@@ -196,11 +196,20 @@ def sampling_bytes(model: ModelSize, shape: ShapeSpec, num_clips: int) -> float:
     """
     tokens = model.num_tokens(shape)
     block = tokens * (8 * model.width + 2 * model.ffn) + 2 * model.num_heads * tokens * tokens
-    # Decoded a latent frame at a time: some feature maps of those frames, and all frames of the batch.
-    frames = min(shape.num_frames, model.compression[0])
-    pixels = shape.height_px * shape.width_px
-    decoder = 12 * model.decoder_width * frames * pixels + 3 * 3 * shape.num_frames * pixels
-    return FLOAT * num_clips * max(block, decoder)
+    return num_clips * max(FLOAT * block, decoding_bytes(model, shape.num_frames, shape.height_px * shape.width_px))
+
+
+def decoding_bytes(model: ModelSize, num_frames: int, pixels: int) -> float:
+    """Memory of decoding one clip besides the loaded autoencoder.
+
+    Args:
+        model: its sizes.
+        num_frames: frames of the clip.
+        pixels: of one frame.
+    """
+    # Decoded a latent frame at a time: some feature maps of those frames, and all frames of the clip.
+    frames = min(num_frames, model.compression[0])
+    return FLOAT * (12 * model.decoder_width * frames * pixels + 3 * 3 * num_frames * pixels)
 
 
 def moment_bytes(spec: TrainSpec) -> int:

@@ -88,6 +88,7 @@ class Models:
 
         from rushes.families.load import load_family
         from rushes.families.offload import offload_order
+        from rushes.families.speed import Speed, compile_blocks
 
         torch.set_num_threads(self._runtime.num_threads)
         family = load_family(self._base, self._runtime.device, offload_order(self._runtime, self._shapes))
@@ -95,6 +96,11 @@ class Models:
             family.latent_shape(shape)
         if self._log is not None:
             self._log.write("model_placed", **asdict(family.placement))
+        sampling = self._runtime.sampling
+        if sampling.compile_blocks:
+            for network in family.transformers.values():
+                compile_blocks(network, setting="runtime.sampling.compile_blocks")
+        family = family.with_speed(Speed(sampling, self._runtime.allow_remote_code, self._log))
         self._loaded = family.fingerprint
         return family
 

@@ -112,6 +112,8 @@ def apply_recompute(
     from torch.autograd.graph import saved_tensors_hooks
     from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
+    from rushes.families.attention import again_as_now
+
     indices: dict[int, int] = {}
     send, bring = moved or (_to_main_memory, _back)
 
@@ -121,7 +123,7 @@ def apply_recompute(
             return module(*inputs)
         if policy != "offload":
             with set_checkpoint_early_stop(not whole):
-                return checkpoint(module.__call__, *inputs, use_reentrant=False)
+                return checkpoint(module.__call__, *inputs, use_reentrant=False, context_fn=again_as_now)
         # Of the inputs only what has a gradient is a block's own; positions and texts are the same for all blocks.
         own = {each.untyped_storage()._cdata for each in inputs if getattr(each, "requires_grad", False)}
 
@@ -135,7 +137,7 @@ def apply_recompute(
             return found
 
         with saved_tensors_hooks(pack, unpack), set_checkpoint_early_stop(not whole):
-            return checkpoint(module.__call__, *inputs, use_reentrant=False)
+            return checkpoint(module.__call__, *inputs, use_reentrant=False, context_fn=again_as_now)
 
     transformer.enable_gradient_checkpointing(block)
 

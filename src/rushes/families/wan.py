@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
@@ -37,6 +37,8 @@ LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2
 @dataclass(frozen=True, eq=False)
 class Wan(LoadedPipeline):
     """A loaded Wan pipeline."""
+
+    guides_twice: ClassVar[bool] = True
 
     name: str = "wan"
     path: Path = STRAIGHT

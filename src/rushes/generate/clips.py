@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rushes.errors import Stopped, UserError
+from rushes.execute.turns import Turns, waited_s
+from rushes.generate.overlap import beside, can_overlap
 from rushes.generate.takes import How, Take
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.generate import StoredAs
@@ -28,20 +30,27 @@ class PipelineGenerator:
     """`Generator` over a loaded model of any family."""
 
     family: Family
+    turns: Turns = field(default_factory=Turns)
+    """Who samples and who decodes, where two batches are in work."""
 
     def generate(self, requests: Sequence[ClipRequest]) -> list[GeneratedClip | Failed]:
         """One clip per request; requests of one sampler and shape, decoded or not, are sampled together."""
         if not requests:
             return []
-        began = time.perf_counter()
         first = requests[0]
         shape = ShapeSpec(
             height_px=first.height_px, width_px=first.width_px, num_frames=first.num_frames, fps=first.fps
         )
-        latents = self.family.sample([r.text for r in requests], [r.seed for r in requests], first.sampler, shape)
-        frames = self.family.decode(latents) if first.decode else [None] * len(requests)
-        seconds = (time.perf_counter() - began) / len(requests)
-        arrays = latents.cpu().numpy()
+        with self.turns.in_first() as go_on:
+            began = time.perf_counter() - waited_s()
+            latents = self.family.sample([r.text for r in requests], [r.seed for r in requests], first.sampler, shape)
+            arrays = latents.cpu().numpy()
+            decode = self.family.decode
+            if first.decode and can_overlap(self.family, shape, len(requests)):
+                decode = beside(self.family, latents)
+                go_on()
+            frames = decode(latents) if first.decode else [None] * len(requests)
+            seconds = (time.perf_counter() - waited_s() - began) / len(requests)
         return [GeneratedClip(f, z, seconds) for f, z in zip(frames, arrays, strict=True)]
 
 

@@ -12,6 +12,7 @@ from rushes.execute.local import Lazily
 from rushes.families.models import Model, Models
 from rushes.families.texts import as_negative
 from rushes.generate.clips import PipelineGenerator, decode_chunk, generate_chunk
+from rushes.generate.overlap import overlapping
 from rushes.generate.source import Source, source_of
 from rushes.generate.takes import How, Take, copied, once, takes
 from rushes.recipe.recipe import as_draft
@@ -88,7 +89,7 @@ def clips_of(
     chunk = partial(generate_chunk, blobs=context.blobs, how=how)
     do = _by_model(models or context.models, model, chunk, _texts(first, how))
     size = context.recipe.runtime.generate_batch
-    made = advance(run.clips, first, do, chunk_size=size, place=context.workers)
+    made = advance(run.clips, first, do, chunk_size=size, place=overlapping(context.workers, context.recipe.runtime))
     _remember(context, made, work)
     if again:
         copy = partial(copied, outputs=context.outputs)
@@ -146,7 +147,7 @@ def _apart(
     chunk = partial(generate_chunk, blobs=context.blobs, how=how, latents=latents)
     do = _by_model(source.models, source.model, chunk, _texts(work, how))
     table, size = context.run.table(name, Clip), context.recipe.runtime.generate_batch
-    return advance(table, work, do, chunk_size=size, place=context.workers)
+    return advance(table, work, do, chunk_size=size, place=overlapping(context.workers, context.recipe.runtime))
 
 
 def _decode_kept(context: Context, source: Source, prompts: Sequence[Prompt], how: How) -> None:

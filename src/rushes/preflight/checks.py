@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from rushes.findings import Finding, Unready
-from rushes.preflight.device import check_executor, check_gpus, check_optimizer, check_runtime_device
+from rushes.preflight.device import (
+    check_attention,
+    check_executor,
+    check_gpus,
+    check_optimizer,
+    check_runtime_device,
+)
 from rushes.preflight.folders import check_fixed_prompts, check_pairs, check_real_folder, check_suite
 from rushes.preflight.generating import (
     check_generating_latents,
@@ -63,6 +69,7 @@ OF_MACHINE: Final[tuple[Check, ...]] = (
     check_runtime_device,
     check_gpus,
     check_optimizer,
+    check_attention,
     check_executor,
     check_packages,
     check_local_models,

@@ -8,6 +8,7 @@ from rushes.context import executor_of
 from rushes.errors import UserError
 from rushes.execute.machine import check_device
 from rushes.execute.ray import check_address
+from rushes.families.kernels import check_kernel
 from rushes.findings import Finding
 from rushes.recipe.recipe import Recipe
 from rushes.train.launched import check_launch, launched
@@ -37,6 +38,24 @@ def check_gpus(recipe: Recipe) -> Iterator[Finding]:
             got=repr(wanted),
             next_step=f"--set runtime.train.num_processes={num}",
         )
+
+
+def check_attention(recipe: Recipe) -> Iterator[Finding]:
+    """The attention kernels that the recipe names are here."""
+    runtime = recipe.runtime
+    asked: dict[str, str] = {
+        "runtime.sampling.attention": runtime.sampling.attention,
+        "runtime.train.attention": runtime.train.attention,
+    }
+    for name, sampler in (("generate", recipe.generate.sampler), ("measure", recipe.measure.sampler)):
+        if sampler.attention is not None:
+            asked[f"{name}.sampler.attention"] = sampler.attention
+    for setting, kernel in asked.items():
+        device = runtime.device.partition(":")[0]
+        try:
+            check_kernel(kernel, setting, device, allows_remote_code=runtime.allow_remote_code)
+        except UserError as error:
+            yield Finding.of(setting, error)
 
 
 def check_optimizer(recipe: Recipe) -> Iterator[Finding]:

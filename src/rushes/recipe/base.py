@@ -54,7 +54,9 @@ class BaseModelSpec(Spec):
     """The model to improve."""
 
     spec_name: ClassVar[str] = "base"
-    added_later: ClassVar[frozenset[str]] = frozenset({"autoencoder_precision", "lora", "transformer_precision"})
+    added_later: ClassVar[frozenset[str]] = frozenset(
+        {"autoencoder_precision", "autoencoder_tiles", "lora", "transformer_precision"}
+    )
 
     family: Literal["auto", "wan", "cogvideox", "hunyuan", "ltx", "sana_video", "hunyuan15", "ltx2"] = "auto"
     """Model family; `auto` reads it from the model's `model_index.json`, any other value is checked against that."""
@@ -72,6 +74,9 @@ class BaseModelSpec(Spec):
     """Number format of the autoencoder's weights; null for float32. In bfloat16 it decodes and encodes faster on CPUs
     that compute in it (`python benchmarks/cpu_speed.py` measures it). Pixels and latents differ a little, so it is part
     of the model's name in work keys."""
+    autoencoder_tiles: bool = False
+    """True decodes and encodes large frames in overlapping tiles, for clips whose decoding does not fit into memory.
+    Pixels and latents differ near the seams, so it is part of the model's name in work keys."""
     lora: StartAdapterSpec | None = None
     """An adapter that is folded into the model's weights when it is loaded: clips are generated with it, and tuning
     goes on from there (docs/families.md)."""

@@ -47,8 +47,9 @@ _NAMES: Final[Mapping[str, str]] = {
     "runtime.device": "gpu cuda gpu_id",
     "runtime.offload": "cpu_offload enable_model_cpu_offload low_vram blocks_to_swap",
     "runtime.train.recompute": "gradient_checkpointing activation_checkpointing enable_gradient_checkpointing",
-    "runtime.train.attention": "attn_mode attn_implementation attention_backend sdpa flash_attn xformers",
-    "runtime.train.compile_blocks": "compile torch_compile",
+    "runtime.train.attention,runtime.sampling.attention": "attn_mode attn_implementation attention_backend sdpa "
+    "flash_attn xformers",
+    "runtime.train.compile_blocks,runtime.sampling.compile_blocks": "compile torch_compile",
     "runtime.train.tracker": "report_to log_with logger wandb tensorboard",
     "runtime.train.num_processes": "num_gpus gpus world_size nproc_per_node",
     "runtime.train.parallel": "fsdp ddp deepspeed zero_stage",

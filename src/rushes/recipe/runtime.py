@@ -145,6 +145,41 @@ class PreviewRuntime(Runtime):
     """Denoising steps; null for those of `generate.sampler`."""
 
 
+AttentionKernel = Literal[
+    "auto",
+    "native",
+    "flash",
+    "efficient",
+    "cudnn",
+    "math",
+    "flash_attn",
+    "flash_attn_3",
+    "xformers",
+    "flash_attn_hub",
+    "flash_attn_3_hub",
+]
+"""Exact attention: torch's own kernels by name, `native` for torch's choice among them, or those of packages."""
+
+
+class SamplingRuntime(Runtime):
+    """How sampling uses the device: the same clips but for rounding."""
+
+    attention: AttentionKernel = "auto"
+    """Attention kernel. `native` leaves the choice to torch; `flash`, `efficient`, `cudnn` and `math` are torch's own;
+    `flash_attn`, `flash_attn_3` and `xformers` need packages of these names; those with `_hub` download theirs from the
+    Hub. `auto` tries those that are here, on a GPU, and takes the fastest that is right. Kernels differ in the last
+    bits. SageAttention is less exact and a setting of the sampler."""
+    guidance: Literal["auto", "one_call", "two_calls"] = "auto"
+    """The passes with and without the prompt of models that are guided: `one_call` computes them as one batch, with
+    twice the memory for activations; `auto` does so on a GPU where they fit into free memory. Only Wan and HunyuanVideo
+    1.5 make two calls. The last bits differ."""
+    compile_blocks: bool = False
+    """True compiles the transformer's repeated blocks with `torch.compile`, as `runtime.train.compile_blocks` does."""
+    overlap: bool = True
+    """True samples the next clips while the last ones are decoded and stored, on a GPU of this process. It decodes them
+    beside sampling only where both fit into free memory."""
+
+
 class TrainRuntime(Runtime):
     """How training uses the device; nothing here enters a key."""
 
@@ -156,9 +191,9 @@ class TrainRuntime(Runtime):
     """What waits in main memory while an adapter trains on one GPU: with `group` the blocks' frozen weights, which come
     and go layer by layer (diffusers' group offloading); every block is then recomputed. `auto` does so where
     nothing else fits. Results are the same. It has no effect on a CPU."""
-    attention: Literal["auto", "flash", "efficient", "cudnn", "math"] = "auto"
-    """Attention kernel; `auto` times the device's kernels at the start of training and picks the fastest. Kernels
-    differ in the last bits. On a CPU `auto` is `math` for short sequences and `flash` for long ones."""
+    attention: AttentionKernel = "auto"
+    """Attention kernel, as in `runtime.sampling`; `auto` tries the device's kernels at the start of training and picks
+    the fastest that is right. On a CPU `auto` is `math` for short sequences and `flash` for long ones."""
     compile_blocks: bool = False
     """True compiles the transformer's repeated blocks with `torch.compile`: the first steps are slow (21 to 42 s for
     the sandbox's model on two CPU cores; later steps are then 1.4 times as fast), and the last bits differ."""
@@ -192,6 +227,8 @@ class RuntimeSpec(Runtime):
     active layer, and fetches the next one meanwhile (diffusers' group offloading); `sequential` only the active layer,
     much slower. `auto` picks the fastest of the first two and `group` that fits into free memory. Results are the same.
     It has no effect on a CPU, and training has `train.offload`."""
+    sampling: SamplingRuntime = SamplingRuntime()
+    """How sampling uses the device: kernels, guidance, compilation."""
     judge_batch: Size = 32
     """Clips judged or measured at once. A measurer with models on servers gets as many as a server's `max_concurrent`,
     up to 16, if that is more."""

@@ -62,8 +62,7 @@ class Prompt(KeyedRecord):
     source: str = ""
     """Where the text came from, as free text: a file name, a writer, a scene number."""
     seed_name: str | None = None
-    """Source of the seeds of its clips, if prompts of several dimensions share a text and therefore their clips; None
-    for its own key."""
+    """Source of the seeds of its clips, if prompts of several dimensions share clips; None for its own key."""
 
 
 class SamplerSettings(Record):
@@ -73,7 +72,7 @@ class SamplerSettings(Record):
         SamplerSettings(num_steps=30, guidance_scale=5.0, shift=3.0, scheduler="UniPCMultistepScheduler")
     """
 
-    added_later: ClassVar[frozenset[str]] = frozenset({"guidance_scale_2", "cache"})
+    added_later: ClassVar[frozenset[str]] = frozenset({"guidance_scale_2", "cache", "attention"})
 
     num_steps: Size
     """Denoising steps."""
@@ -90,8 +89,9 @@ class SamplerSettings(Record):
     guidance_scale_2: Annotated[float, Field(ge=0.0)] | None = None
     """Guidance scale of the second of two transformers, for low noise (Wan2.2 A14B); None for `guidance_scale`."""
     cache: SamplerCache | None = None
-    """What is computed in one step and used again in the next ones: faster, and another clip; null for nothing. See
-    docs/sampling.md."""
+    """What one step computes and the next ones use again: faster, and another clip; null for nothing."""
+    attention: Literal["sage", "sage_fp16", "sage_fp8"] | None = None
+    """SageAttention, in eight bits: faster, and another clip; null for exact attention."""
 
 
 class MadeBy(Record):

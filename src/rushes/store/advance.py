@@ -13,6 +13,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from rushes.execute.stop import StopSignal
+from rushes.execute.turns import waited_s
 from rushes.execute.work import MAX_TRIES, Failed
 from rushes.records import KeyedRecord
 from rushes.store.shortfall import MAX_ATTEMPTS
@@ -91,14 +92,14 @@ def advance(
 
 def _make(do: Do[P, R], chunk: Sequence[Work[P]]) -> Made[R]:
     """Compute one chunk in the executor; check that the results match the work."""
-    start = time.perf_counter()
+    start = time.perf_counter() - waited_s()
     results = tuple(do(chunk))
     if len(results) != len(chunk):
         raise TypeError(f"expected {len(chunk)} results for {len(chunk)} pieces of work, got {len(results)}")
     for piece, result in zip(chunk, results, strict=True):
         if not isinstance(result, Failed) and getattr(result, "key", None) != piece.key:
             raise TypeError(f"expected a record with key {piece.key!r} or a Failed, got {result!r}")
-    return Made(results, time.perf_counter() - start)
+    return Made(results, time.perf_counter() - waited_s() - start)
 
 
 class _Drawn(Generic[P]):

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
+from rushes.families.attention import AttentionCall, AttentionCalls
 from rushes.families.recompute import BlockBytes
 from rushes.train.batch import FlowBatch
 from rushes.train.network import Network
-
-
-@dataclass(frozen=True)
-class AttentionCall:
-    """The shape of a call of scaled dot-product attention."""
-
-    query: tuple[int, ...]
-    """Batch, heads, tokens, width of a head."""
-    key: tuple[int, ...]
-    """The same of keys and values."""
-    dtype: torch.dtype
-    """Number format of queries, keys and values."""
-    mask: tuple[int, ...] | None
-    """Shape of the mask; None without one."""
 
 
 @dataclass(frozen=True)
@@ -38,28 +24,6 @@ class Probed:
     """Every block in order; empty for a transformer that cannot recompute blocks."""
     calls: tuple[AttentionCall, ...]
     """Distinct attention calls, in the order of their first occurrence."""
-
-
-class _AttentionCalls(TorchFunctionMode):
-    """Records attention calls."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: dict[AttentionCall, None] = {}
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        named = dict(kwargs or {})
-        if func is torch.nn.functional.scaled_dot_product_attention:
-            query, key = (args[i] if len(args) > i else named[name] for i, name in enumerate(("query", "key")))
-            mask = args[3] if len(args) > 3 else named.get("attn_mask")
-            shape = None if mask is None else tuple(mask.shape)
-            kind = query.device.type
-            # Under autocast the call itself converts its inputs to autocast's format.
-            dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else query.dtype
-            self.calls[AttentionCall(tuple(query.shape), tuple(key.shape), dtype, shape)] = None
-        return func(*args, **named)
 
 
 def probe(network: Network, batch: FlowBatch) -> Probed:
@@ -81,7 +45,7 @@ def probe(network: Network, batch: FlowBatch) -> Probed:
         with torch.no_grad():
             return module(*inputs)
 
-    watched = _AttentionCalls()
+    watched = AttentionCalls()
     recomputes = bool(getattr(model, "_supports_gradient_checkpointing", False))
     if recomputes:
         model.enable_gradient_checkpointing(block)

@@ -5,7 +5,7 @@ Nothing here affects what is trained; the choice is written to the run's event l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 
 from rushes.errors import RecipeError
 from rushes.families.attention import attention_for
+from rushes.families.kernel_trial import Tried
 from rushes.families.model_size import moment_bytes
 from rushes.families.recompute import (
     GPU_POLICIES,
@@ -24,11 +25,12 @@ from rushes.families.recompute import (
     choose_recompute,
     free_bytes,
 )
+from rushes.families.speed import compile_blocks
 from rushes.recipe.runtime import TrainRuntime
 from rushes.recipe.train import TrainSpec, micro_batch_size
 from rushes.train.batch import FlowBatch
 from rushes.train.data import Step, TrainingSet, step_batch
-from rushes.train.kernels import KERNELS, choose_kernel
+from rushes.train.kernels import choose_kernel
 from rushes.train.network import Network
 from rushes.train.parallel import ALONE, Parallel
 from rushes.train.probe import idle_parameters, probe
@@ -50,12 +52,12 @@ class Setup:
     """The part of it for gradients and the optimiser's moments, bytes."""
     activation_bytes: dict[str, int] = field(default_factory=dict[str, int])
     """Activation memory under each policy, measured on one block of each kind."""
-    kernel_seconds: dict[str, float] = field(default_factory=dict[str, float])
-    """Seconds of each attention kernel for the calls of one forward and backward pass; empty if none was timed."""
+    kernel_trials: dict[str, Tried] = field(default_factory=dict[str, Tried])
+    """Time and error of each attention kernel for the calls of one forward and backward pass; empty without trial."""
 
     def kernels(self, device: torch.device) -> AbstractContextManager[None]:
         """The context that selects the kernels."""
-        return attention_for(device, None if self.attention is None else KERNELS[self.attention])
+        return attention_for(device, self.attention)
 
 
 PLAIN_SETUP = Setup()
@@ -86,7 +88,7 @@ def prepare(
 def _choose(network: Network, data: TrainingSet, spec: TrainSpec, runtime: TrainRuntime, parallel: Parallel) -> Setup:
     with _random_state_kept(network.device), uncompiled(runtime.compile_blocks):
         found = probe(network, _micro_batch(network, data, spec, parallel))
-    attention, timed = choose_kernel(runtime.attention, found.calls, network.device)
+    attention, trials = choose_kernel(runtime.attention, found.calls, network.device)
     trained = sum(value.numel() for value in network.parameters().values())
     held = trained // parallel.num_processes if parallel.is_sharded else trained
     free, reserved = free_bytes(network.device), held * (4 + moment_bytes(spec))
@@ -109,7 +111,7 @@ def _choose(network: Network, data: TrainingSet, spec: TrainSpec, runtime: Train
         free_bytes=free,
         reserved_bytes=reserved,
         activation_bytes={policy: activation_bytes(found.blocks, policy) for policy in policies},
-        kernel_seconds=timed,
+        kernel_trials=trials,
     )
 
 
@@ -135,20 +137,6 @@ def _as_large_as_any(step: Step, data: TrainingSet, size: int) -> Step:
     fields = {name: getattr(step.batch, name)[again] for name in FlowBatch.__dataclass_fields__}
     z = torch.randn((size, *largest.shape[1:]), generator=torch.Generator().manual_seed(0))
     return Step(replace(step.batch, **{**fields, "z_0_BCTHW": z, "epsilon_BCTHW": z}))
-
-
-def compile_blocks(transformer: Any, backend: str | Callable[..., Any] = "inductor") -> None:
-    """Compile the repeated blocks of a diffusers transformer; each kind is compiled once.
-
-    Raises:
-        RecipeError: the transformer does not declare them.
-    """
-    if not getattr(transformer, "_repeated_blocks", None):
-        raise RecipeError(
-            f"{type(transformer).__name__} does not declare its repeated blocks",
-            next_step="--set runtime.train.compile_blocks=false",
-        )
-    transformer.compile_repeated_blocks(backend=backend)
 
 
 def uncompiled(is_compiled: bool) -> AbstractContextManager[Any]:

@@ -74,6 +74,9 @@ def test_a_recipe_for_the_cpu_is_checked_without_torch() -> None:
         ("base.family=ltx", "base.model"),
         ("runtime.device=gpu", "runtime.device"),
         ("train.optimizer=adamw_8bit", "train.optimizer"),
+        ("runtime.sampling.attention=flash_attn", "runtime.sampling.attention"),
+        ("runtime.train.attention=xformers", "runtime.train.attention"),
+        ("measure.sampler.attention=sage", "measure.sampler.attention"),
         ("runtime.executor=ray", "runtime.executor"),
     ],
 )

@@ -2,13 +2,12 @@
 
 import pytest
 import torch
-from torch.nn.attention import SDPBackend
 
 from rushes.errors import RecipeError
-from rushes.families.attention import attention_for, attention_for_sampling
+from rushes.families.attention import AttentionCall, attention_for, attention_for_sampling
+from rushes.families.kernel_trial import Tried
 from rushes.train import kernels
-from rushes.train.kernels import choose_kernel, kernel_seconds
-from rushes.train.probe import AttentionCall
+from rushes.train.kernels import choose_kernel, try_kernel
 
 CPU = torch.device("cpu")
 SHORT = AttentionCall((1, 2, 16, 8), (1, 2, 24, 8), torch.float32, None)
@@ -21,36 +20,36 @@ def test_a_cpu_keeps_the_plain_kernel_for_short_sequences_and_times_nothing() ->
     assert choose_kernel("auto", [], CPU) == ("math", {})
 
 
-def test_elsewhere_the_fastest_of_those_that_can(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = {"flash": None, "efficient": 0.2, "cudnn": 0.1, "math": 0.9}
-    monkeypatch.setattr(kernels, "kernel_seconds", lambda name, calls, device: times[name])
-    chosen, timed = choose_kernel("auto", [SHORT], torch.device("cuda"))
-    assert chosen == "cudnn"
-    assert timed == {"efficient": 0.2, "cudnn": 0.1, "math": 0.9}
-    monkeypatch.setattr(kernels, "kernel_seconds", lambda name, calls, device: None)
-    assert choose_kernel("auto", [SHORT], torch.device("cuda")) == ("math", {})
+def test_elsewhere_the_fastest_of_those_that_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"native": Tried(0.5, 1e-3), "efficient": Tried(0.2, 1e-3), "cudnn": Tried(0.1, 0.1)}
+    monkeypatch.setattr(kernels, "try_kernel", lambda name, calls, device: found.get(name))
+    assert choose_kernel("auto", [SHORT], torch.device("cuda")) == ("efficient", found), "cudnn is wrong"
+    monkeypatch.setattr(kernels, "try_kernel", lambda name, calls, device: None)
+    assert choose_kernel("auto", [SHORT], torch.device("cuda")) == ("native", {})
 
 
 def test_a_kernel_that_cannot_is_none_and_named_an_error() -> None:
-    assert kernel_seconds("cudnn", [SHORT], CPU) is None
+    assert try_kernel("cudnn", [SHORT], CPU) is None
     with pytest.raises(RecipeError, match="'cudnn' cannot be used here"):
         choose_kernel("cudnn", [SHORT], CPU)
 
 
-def test_real_timings_are_positive_and_cover_masks() -> None:
+def test_real_trials_cover_masks_and_gradients_and_find_torchs_kernels_right() -> None:
     masked = AttentionCall((1, 2, 16, 8), (1, 2, 24, 8), torch.bfloat16, (1, 1, 1, 24))
-    for name in ("math", "flash"):
-        seconds = kernel_seconds(name, [SHORT, masked], CPU)
-        assert seconds is not None and seconds > 0
+    for name in ("native", "math", "flash"):
+        made = try_kernel(name, [SHORT, masked], CPU)
+        assert made is not None and made.seconds > 0 and made.error < 0.02
+        exact = try_kernel(name, [SHORT], CPU)
+        assert exact is not None and exact.error < 1e-5
 
 
 def test_the_plain_kernel_is_not_tried_where_its_scores_would_not_fit() -> None:
     huge = AttentionCall((1, 12, 32_760, 128), (1, 12, 32_760, 128), torch.bfloat16, None)
-    assert kernel_seconds("math", [huge], CPU) is None
+    assert try_kernel("math", [huge], CPU) is None
 
 
-@pytest.mark.parametrize("first", [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH, SDPBackend.CUDNN_ATTENTION])
-def test_calls_that_the_first_kernel_cannot_do_fall_to_the_usual_ones(first: SDPBackend) -> None:
+@pytest.mark.parametrize("first", ["flash", "math", "cudnn", "native"])
+def test_calls_that_the_first_kernel_cannot_do_fall_to_the_usual_ones(first: str) -> None:
     x = torch.randn((1, 2, 8, 4), generator=torch.Generator().manual_seed(0))
     expected = torch.softmax(x @ x.transpose(-1, -2) / 2.0, dim=-1) @ x
     with attention_for(CPU, first):
