@@ -2,7 +2,7 @@
 
 import pytest
 
-from rushes.report.collect import noise_levels
+from rushes.report.made import noise_levels
 from rushes.report.data import LossCurve, NoiseLevel
 
 

@@ -18,7 +18,7 @@ from rushes.errors import RecipeError, StoreError, resume_command
 from rushes.recipe.load import load_recipe, packaged_recipes
 from rushes.records import Focus
 from rushes.report.claims import claims_of_run, verdict_word
-from rushes.report.plots import gain_ticks, row_gain_plot, score_plot
+from rushes.report.plots import gain_ticks, loss_curve, row_gain_plot, score_plot
 from rushes.report.watch_plot import looks_plot
 from rushes.report.watched import watched_round
 from rushes.store.header import differing_paths
@@ -26,7 +26,6 @@ from rushes.store.identity import spec_part
 from rushes.store.recipe_copy import RECIPE, recipe_of
 from rushes.store.run import Run
 from rushes.view.curves import BIN, Training, trainings
-from rushes.view.plots import curve_plot
 from rushes.view.studio import Studio, Tab
 from rushes.view.summary import alarms, summary, watched
 
@@ -89,11 +88,14 @@ def _panels(found: Any) -> list[tuple[str, Markup]]:
 
 
 def _plots(training: Training, rang: Sequence[int]) -> list[tuple[str, str, Markup]]:
-    return [
-        (readable(name), meaning(name), curve_plot(name, points, rang, training.last_step))
-        for name, points in training.curves.items()
-        if not name.startswith(BIN)
-    ]
+    """Name, meaning and plot of each curve, all on one axis of steps."""
+    found = []
+    for name, points in training.curves.items():
+        if not name.startswith(BIN):
+            steps, values = zip(*points, strict=True)
+            plot = loss_curve(steps, values, readable(name), alarms=rang, last_step=training.last_step)
+            found.append((readable(name), meaning(name), plot))
+    return found
 
 
 # ---------------------------------------------------------------------------------------------- recipe
