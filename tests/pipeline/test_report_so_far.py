@@ -100,7 +100,7 @@ def test_all_pairs_are_files_beside_the_report(pages: tuple[Path, dict[str, str]
     num = len(measured) // 2
     assert page.count("<article") == num and f"All {num} pairs" in page
     assert 'href="report/index.html"' in report and f"All {num} pairs" in report
-    for text in {each.text for each in prompts.values()}:
+    for text in {prompts[each.prompt_key].text for each in measured}:
         assert text in unescape(page)
     files = set(re.findall(r'(?:href|src)="(clips/[^"]+)"', page))
     assert files and all((home / "report" / each).is_file() for each in files)

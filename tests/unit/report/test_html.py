@@ -23,9 +23,9 @@ from rushes.errors import StoreError
 from rushes.judge.agreement import Agreement
 from rushes.prompts.clip_rows import ClipRow
 from rushes.records import BlobRef, Checkpoint, CostEntry, Question, Rejection, Scorecard, UnmeasuredDimension, Unscored
-from rushes.report.made import skipped_steps
 from rushes.report.data import Example, LossCurve, Missing, ReportData, Screening, Side, SkippedSteps
 from rushes.report.html import ALL_PAIRS, render_report, write_report
+from rushes.report.made import skipped_steps
 from rushes.report.view import MAX_CLIP_ROWS
 from rushes.roles import AccuracyRow, Video
 

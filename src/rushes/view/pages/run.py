@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,7 +44,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
         short = studio.kept.get(home, "summary", lambda: summary(name, studio.shelf.label(home), home))
         with studio.run(request) as run:
             looks = watched(run)
-            found = trainings(run)
+            found, failures = trainings(run), run.failures()
             return studio.page(
                 request,
                 "run.html.j2",
@@ -60,9 +61,9 @@ def routes(studio: Studio) -> list[BaseRoute]:
                 recipe=(home / RECIPE).read_text(encoding="utf-8", errors="replace")
                 if (home / RECIPE).is_file()
                 else "",
-                failures=sorted(run.failures(), key=lambda each: each.is_final)[:MOST_FAILURES],
-                num_failures=len(run.failures()),
-                events=_events(run.log.read()),
+                failures=sorted(failures, key=lambda each: each.is_final)[:MOST_FAILURES],
+                num_failures=len(failures),
+                events=_events(deque(run.log.each(), maxlen=MOST_EVENTS)),
                 has_report=(home / "report.html").is_file(),
             )
 
@@ -147,10 +148,10 @@ def _value(spec: Any, path: str) -> str:
 # ---------------------------------------------------------------------------------------------- events
 
 
-def _events(events: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, bool]]:
+def _events(events: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str, bool]]:
     """Time, name, the rest as text, and whether something failed; the newest first."""
     found = []
-    for each in reversed(events[-MOST_EVENTS:]):
+    for each in reversed(list(events)):
         rest = {name: value for name, value in each.items() if name not in ("at", "event") and value is not None}
         text = ", ".join(f"{readable(name)} {_short(value)}" for name, value in rest.items())
         at = str(each.get("at", ""))[:19].replace("T", " ")
