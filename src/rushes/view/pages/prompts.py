@@ -71,8 +71,9 @@ def routes(studio: Studio) -> list[BaseRoute]:
 _TEXTS: Final = """
 SELECT text, dimension, used_for, refused, num_clips, score, key FROM (
     SELECT p.text, p.dimension, p.origin AS used_for,
-        coalesce((SELECT replace(r.reason, '_', ' ') || ': ' || r.detail FROM refused AS r WHERE r.prompt_key = p.key), '')
-            AS refused,
+        coalesce(
+            (SELECT replace(r.reason, '_', ' ') || ': ' || r.detail FROM refused AS r WHERE r.prompt_key = p.key), ''
+        ) AS refused,
         (SELECT count(*) FROM clips AS c WHERE c.prompt_key = p.key) AS num_clips,
         (SELECT avg(c.score) FROM clips AS c WHERE c.prompt_key = p.key) AS score,
         p.key
