@@ -271,7 +271,7 @@ def counting(home: Path, num_clips: int) -> None:
 def weighing_shown(home: Path, num_clips: int) -> None:
     """The report's section about the weights, as HTML."""
     from rushes.report import plots
-    from rushes.report.collect import _weighing
+    from rushes.report.made import _weighing
     from rushes.report.data import Weighing
     from rushes.store.run import Run
 

@@ -1,11 +1,13 @@
 """One round of automatic feedback, start to end: diagnose, write, generate, judge, weigh, train, measure, compare.
 
 Every expensive step goes through `advance`, which skips it if its records exist; everything else is a pure function
-of records. Each call below is a stage, implemented in `stage.py` in the folder of that name.
+of records. Each call below is a stage, implemented in `stage.py` in the folder of that name; `report` writes a page of
+what is there so far, and returns the stage.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rushes.context import Context
@@ -20,7 +22,8 @@ from rushes.prompts.evaluation import compared, evaluation, watched
 from rushes.prompts.real import real_material
 from rushes.prompts.stage import write
 from rushes.recipe.recipe import Recipe
-from rushes.records import Scorecard
+from rushes.records import Clip, Score, Scorecard
+from rushes.report.so_far import report
 from rushes.report.stage import compare
 from rushes.store.done import is_done
 from rushes.store.heal import healing, result
@@ -69,22 +72,28 @@ def improve(
                 context = Context(recipe, run)
                 model, prompts = context.base, evaluation(context)
                 focus = diagnose(context, prompts)
+                report(context, "diagnose", focus, model)
                 watch, real = watched(context, prompts, focus), real_material(context, prompts)
                 for number in range(recipe.num_rounds):
                     written = write(context, focus, prompts, real.captions, number)
-                    if until == "prompts":
+                    if report(context, "prompts", focus, model, number, written) == until:
                         return None
                     if known := known_round(context, begun := Round(number, model, written, real.clips, watch), until):
                         model = known
                         break
+                    clips: Sequence[Clip] = ()
+                    scores: Sequence[Score] = ()
                     if (samples := known_samples(context, begun, until)) is None:
                         clips = generate(context, model, pick(context, model, written, number))
-                        scores = judge(context, clips) if recipe.is_judged and until != "generate" else ()
-                        if until in ("generate", "judge"):
+                        if report(context, "generate", focus, model, number, written, clips) == until:
+                            return None
+                        scores = judge(context, clips) if recipe.is_judged else ()
+                        if report(context, "judge", focus, model, number, written, clips, scores) == until:
                             return None
                         samples = keep_samples(context, begun, weigh(context, clips, real.clips, scores, number))
+                        report(context, "weigh", focus, model, number, written, clips, scores)
                     model = keep_round(context, begun, watched_train(context, samples, model, watch, number))
-                    if until == "train":
+                    if report(context, "train", focus, model, number, written, clips, scores) == until:
                         return None
                 if not recipe.is_measured:
                     return None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.support.browser import opened
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -29,32 +30,12 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
-@dataclass
-class Seen:
-    """What a page did that it must not."""
-
-    problems: list[str] = field(default_factory=list)
-    """Errors and warnings in the console, errors of scripts, requests to another host, answers of 400 and more."""
-
-
 @pytest.fixture
 def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page in a new window; the test fails if it had any trouble. `@pytest.mark.parametrize("page", [dict(...)],
     indirect=True)` sets the window's size and more."""
     options: dict[str, Any] = getattr(request, "param", {})
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-    context.set_default_timeout(60_000)
-    found, seen = context.new_page(), Seen()
-    found.on("console", lambda said: seen.problems.append(f"{said.type}: {said.text}") if said.type != "log" else None)
-    found.on("pageerror", lambda error: seen.problems.append(f"script: {error}"))
-    found.on("dialog", lambda dialog: (seen.problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    found.on("request", lambda sent: _check_host(sent.url, seen))
-    found.on("response", lambda got: seen.problems.append(f"{got.status}: {got.url}") if got.status >= 400 else None)
-    yield found
-    context.close()
+    with opened(browser, **options) as (found, seen):
+        yield found
     assert not seen.problems
-
-
-def _check_host(url: str, seen: Seen) -> None:
-    if not url.startswith(("http://127.0.0.1:", "data:", "blob:")):
-        seen.problems.append(f"off the host: {url}")
+    assert all(host.startswith("127.0.0.1:") or not host for host in seen.hosts), "a request off the host"

@@ -17,7 +17,8 @@ from rushes.vote.pairs import Wanted, make_study
 from rushes.vote.records import OVERALL, Study
 from rushes.vote.replies import all_replies, read_replies
 from rushes.vote.result import vote_result
-from tests.support.browser import opened, served
+from tests.support.browser import opened
+from tests.support.studio import serving
 from tests.support.voted import make_voted_run
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def test_forty_pairs_by_the_keyboard_are_decoded_into_the_stored_result(
     num = sum(len(pair.questions) for pair in study.pairs)
     assert sum(pair.check is None for pair in study.pairs) == 40
     given: dict[tuple[str, str], str] = {}
-    with served(home, may_write=True) as link, opened(browser) as (page, seen):
+    with serving(home, may_write=True) as link, opened(browser) as (page, seen):
         page.goto(link)
         address = f"{link.split('/?')[0]}/run/{name_of(home)}/vote"
 
@@ -113,7 +114,7 @@ def test_forty_pairs_by_the_keyboard_are_decoded_into_the_stored_result(
         page.wait_for_timeout(500)
         page.goto(address)
         assert f"{num} of {num}" in page.inner_text("main") and "ann <b>" in page.inner_text("main")
-    assert not seen.errors and seen.hosts == {link.split("/")[2]}
+    assert not seen.problems and seen.hosts == {link.split("/")[2]}
     assert len(given) == num
     (replies,) = all_replies(home, study)
     assert replies.rater == "ann <b>"
@@ -160,7 +161,7 @@ def test_the_offline_page_keeps_votes_saves_them_and_sends_nothing(
         file = tmp_path / "votes.json"
         saved.value.save_as(file)
         assert saved.value.suggested_filename == f"votes-{study.study}-bob.json"
-    assert not seen.errors and seen.hosts <= {""}
+    assert not seen.problems and seen.hosts <= {""}
     assert json.loads(file.read_text())["rushes_votes"] == 1
     replies = read_replies(file, study)
     assert {(each.pair, each.question): each.choice for each in replies.replies} == by_name(study, given)

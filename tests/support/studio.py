@@ -43,8 +43,7 @@ def address(home: Path, page: str = "") -> str:
 @contextlib.contextmanager
 def serving(*homes: Path, may_write: bool = False) -> Iterator[str]:
     """A real server on a free port until the block ends; gives the link that `rushes view` prints."""
-    studio = Studio(Shelf(homes), may_write)
-    with listening(Place(port=0)) as server_socket:
+    with listening(Place(port=0)) as server_socket, contextlib.closing(Studio(Shelf(homes), may_write)) as studio:
         rules = Rules(secrets.token_urlsafe(8), server_socket.getsockname()[1], may_write=may_write)
         config = uvicorn.Config(
             make_app(studio, rules), log_level="warning", access_log=False, timeout_graceful_shutdown=2
@@ -59,5 +58,4 @@ def serving(*homes: Path, may_write: bool = False) -> Iterator[str]:
         finally:
             studio.closing.set()
             server.should_exit = True
-            thread.join(10)
-            studio.desk.close()
+            thread.join(20)

@@ -34,7 +34,7 @@ def show_status(home: Path, *, as_json: bool) -> None:
             _of_total(stage),
             "?" if stage.num_left is None else f"{'' if stage.is_total_exact else '<= '}{stage.num_left}",
             str(stage.num_failed or ""),
-            duration_text(stage.seconds),
+            "-" if stage.seconds is None else duration_text(stage.seconds),
             time_text(stage.left_s),
         )
         for stage in status.stages

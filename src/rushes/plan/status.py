@@ -47,8 +47,9 @@ class StageStatus:
     """False if the total is an upper bound from the recipe: the screen may let fewer pass."""
     num_failed: int
     """Items that failed and have not succeeded since."""
-    seconds: float
-    """Wall-clock seconds spent, over all sessions."""
+    seconds: float | None
+    """Wall-clock seconds spent, over all sessions; None where they count as another stage's (training steps: those of
+    their checkpoint)."""
     left_s: float | None
     """Expected seconds left at the speed so far; None if the speed or the total is unknown."""
 
@@ -86,7 +87,7 @@ class RunStatus:
     @property
     def seconds(self) -> float:
         """Wall-clock seconds spent, over all stages."""
-        return sum(stage.seconds for stage in self.stages)
+        return sum(stage.seconds for stage in self.stages if stage.seconds is not None)
 
     @property
     def left_s(self) -> float | None:
@@ -187,7 +188,7 @@ def _stages(run: Run, logged: Mapping[str, _Logged]) -> tuple[StageStatus, ...]:
             is_done=run.is_done,
         )
         if name in tables
-        else _of_events(name, logged.get(name, _Logged()), costs.get(name, _NOTHING))
+        else _of_events(name, logged.get(name, _Logged()), costs.get(name))
         for name in names
     )
 
@@ -210,7 +211,7 @@ def _of_table(
     )
 
 
-def _of_events(name: str, logged: _Logged, cost: Spent) -> StageStatus:
+def _of_events(name: str, logged: _Logged, cost: Spent | None) -> StageStatus:
     """A stage that is only in the event log (the steps of a training run): its last reported state."""
     num_done = logged.num_done or 0
     return StageStatus(
@@ -219,7 +220,7 @@ def _of_events(name: str, logged: _Logged, cost: Spent) -> StageStatus:
         num_total=logged.num_total,
         is_total_exact=True,
         num_failed=logged.num_failed or 0,
-        seconds=cost.seconds,
+        seconds=None if cost is None else cost.seconds,
         left_s=0.0 if num_done == logged.num_total else logged.left_s,
     )
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from rushes.roles import Video
 from rushes.store.cut import fit_frame
-from rushes.store.video import write_video
+from rushes.store.video import Coding, encode_video
 
 if TYPE_CHECKING:
     from rushes.roles import Frames
@@ -22,10 +20,12 @@ TARGET_PX: Final = 256
 """Tiny clips are enlarged to about this many pixels, by an integer factor, so that pixels stay sharp."""
 MAX_PX: Final = 512
 """Large clips are reduced to this many pixels on their longer side; the run keeps the full size."""
-SIZES_PX: Final = (MAX_PX, 384, 288, 208)
-"""The longer sides that are tried in turn, until a clip keeps to `MAX_BYTES`."""
+_STEPS: Final = ((MAX_PX, 18), (MAX_PX, 24), (384, 26), (288, 28), (208, 32), (160, 40))
+"""Longer side and H.264's constant rate factor that are tried in turn, until a clip keeps to its budget."""
 MAX_BYTES: Final = 300_000
-"""Budget of one clip with its stills. A page has up to three pairs of each focus dimension."""
+"""Budget of one clip with its stills."""
+MAX_PAGE_BYTES: Final = 8_000_000
+"""Budget of all clips of a page together: mail and browsers take it, and so does a slow line."""
 _QUALITY: Final = 80
 NUM_STILLS: Final = 5
 """Frames of the strip under a clip."""
@@ -54,27 +54,37 @@ class EmbeddedClip:
         return len(self.video_uri) + len(self.poster_uri) + len(self.strip_uri)
 
 
-def embed(video: Video) -> EmbeddedClip:
-    """Encode a clip for a page, as large as its budget allows.
+def budget(num_clips: int) -> int:
+    """What each of so many clips may take of a page, bytes."""
+    return min(MAX_BYTES, MAX_PAGE_BYTES // max(1, num_clips))
+
+
+def embed(video: Video, max_bytes: int = MAX_BYTES) -> EmbeddedClip:
+    """Encode a clip for a page, as large and as fine as its budget allows.
 
     Args:
         video: frames of any size.
+        max_bytes: what it may take; a clip that is still larger at the smallest size and quality is cut short.
     """
-    for side in SIZES_PX:
-        found = _at(video, side)
-        if found.num_bytes <= MAX_BYTES:
-            break
+    for side, crf in _STEPS:
+        found = _at(video, side, crf)
+        if found.num_bytes <= max_bytes:
+            return found
+    frames_THWC = video.frames_THWC
+    while found.num_bytes > max_bytes and len(frames_THWC) > 1:
+        frames_THWC = frames_THWC[: max(1, len(frames_THWC) // 2)]
+        found = _at(Video(frames_THWC, video.fps), *_STEPS[-1])
     return found
 
 
-def _at(video: Video, max_px: int) -> EmbeddedClip:
+def _at(video: Video, max_px: int, crf: int) -> EmbeddedClip:
     small = reduced(video.frames_THWC, max_px)
     height, width = small.shape[1:3]
     scale = max(1, round(TARGET_PX / max(height, width)))
-    with TemporaryDirectory(prefix="rushes-") as folder:
-        path = Path(folder) / "clip.mp4"
-        write_video(path, small, video.fps, scale=scale)
-        data = path.read_bytes()
+    large = small.repeat(scale, axis=1).repeat(scale, axis=2)
+    odd = [(0, size % 2) for size in large.shape[1:3]]
+    coding = Coding("libx264", "yuv420p", {"crf": str(crf), "preset": "fast", "bf": "0", "threads": "1"})
+    data = encode_video(np.pad(large, ((0, 0), *odd, (0, 0)), mode="edge"), video.fps, coding)
     return EmbeddedClip(
         video_uri=data_uri(data, "video/mp4"),
         poster_uri=data_uri(webp(small[0], lossless=scale > 1), "image/webp"),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,19 +23,15 @@ from rushes.plan.arithmetic import UnitFlops
 from rushes.plan.counts import units_done
 from rushes.plan.reference import reference_costs
 from rushes.plugins import JUDGE, name_of, resolved
-from rushes.prompts.clip_rows import REAL_CLIPS, ClipRow
 from rushes.prompts.suite import rewritten_note
 from rushes.recipe.models import VlmJudgeSpec
 from rushes.recipe.recipe import Recipe
 from rushes.records import (
-    BlobRef,
-    Checkpoint,
     Clip,
     Focus,
     Measurement,
     Prompt,
     Rejection,
-    Sample,
     Score,
     Scorecard,
 )
@@ -45,27 +39,20 @@ from rushes.report.data import (
     NOT_AUDITED,
     OWNER,
     Example,
-    LossCurve,
     Missing,
-    NoiseLevel,
     ReportData,
-    Screening,
     Side,
-    SkippedSteps,
-    Weighing,
 )
 from rushes.report.examples import choose_examples
 from rushes.report.html import write_report
-from rushes.report.previews import find_previews
+from rushes.report.made import LAST, made, rounds_of, screening_of, state_of
+from rushes.report.pair_files import write_pairs
 from rushes.report.scales import places, same_order, scale_rows
 from rushes.report.section import Sources, sections_of
-from rushes.report.watched import training_keys, watch_notes, watched_rounds
+from rushes.report.watched import watch_notes
 from rushes.roles import AccuracyRow, Video
 from rushes.statistics.resampling import Resampling
-from rushes.store.recipe_copy import RECIPE
 from rushes.store.run import Run
-from rushes.store.sums import read_summed
-from rushes.train.lesson import BIN_PREFIX, NUM_BINS, previews_in
 from rushes.train.off_policy import off_policy
 from rushes.weights.report import WeightReport
 
@@ -112,7 +99,7 @@ class Result:
         real = ClipSet(frames=_frames(run, self.real), moments=self.real_moments)
         notes = [*run.shortfall.words(), *_weight_warnings(run, recipe.num_rounds)]
         notes += [] if (said := off_policy(recipe)) is None else [said]
-        notes += watch_notes(recipe, run, _rounds(run, self.tuned))
+        notes += watch_notes(recipe, run, rounds_of(run, self.tuned))
         notes += shown_notes([*self.before, *self.after])
         notes += rewritten_note(prompts.values()) if recipe.measure.suite is not None else ()
         for which, num in (("base", not_finite_before), ("tuned", not_finite_after)):
@@ -164,28 +151,14 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         prompts: every prompt that this recipe wrote or read, by key, including refused ones.
     """
     pairs = pair_up(result.before, result.after, result.clips.values()).pairs
-    rejections = run.read_derived("rejections", Rejection)
-    num_screened = sum(prompt.origin in ("weakness", "caption") for prompt in prompts.values())
-    rounds, whole = _rounds(run, result.tuned), training_keys(run)
-    curves = _curves(run, rounds)
+    screening = screening_of(prompts, run.read_derived("rejections", Rejection))
+    so_far = made(recipe, run, rounds_of(run, result.tuned), result.focus, screening, recipe.num_rounds - 1)
+    reference = reference_costs(units_done(run, recipe), result.unit_flops, recipe)
     data = ReportData(
-        name=recipe.name,
+        **vars(replace(so_far, reference=reference, made_from=state_of(run, LAST))),
         scorecard=scorecard,
-        header=run.header,
-        recipe_yaml=read_summed(run.home / RECIPE, run.home).decode(),
-        focus=result.focus,
+        num_pairs=write_pairs(run, pairs, result.clips, prompts, [each.dimension for each in result.focus]),
         examples=_examples(run, pairs, result, scorecard, prompts) or Missing("no pair of clips was scored"),
-        weighing=_weighing(run, recipe.num_rounds - 1),
-        losses=tuple(each for each in curves if not each.term.startswith(BIN_PREFIX))
-        or Missing("the checkpoint kept no loss values"),
-        skipped=skipped_steps(rounds),
-        noise_levels=noise_levels(curves),
-        previews=find_previews(
-            [previews_in(run.home, whole.get(each.key, each.unmerged or each.key)) for each in rounds], run.log.read()
-        ),
-        watched=watched_rounds(recipe, run, rounds),
-        screening=Screening(num_screened, rejections) if rejections is not None else Missing("nothing was screened"),
-        real_clips=_real_clips(recipe, run),
         judge_accuracy=_judge_accuracy(recipe),
         num_answers=run.answers.num_records(),
         scales=scale_rows(result.judged, result.clips, result.base, result.tuned),
@@ -194,20 +167,10 @@ def publish(recipe: Recipe, run: Run, result: Result, scorecard: Scorecard, prom
         num_hard_answers=_num_hard(recipe, run),
         agreement_before=_agreement(run, result.before, "base"),
         agreement_after=_agreement(run, result.after, "tuned"),
-        costs=run.costs(),
-        reference=reference_costs(units_done(run, recipe), result.unit_flops, recipe),
         sections=sections_of(Sources(run, result.before, result.after, prompts, result.clips)),
         audit=read_audit(run.home / AUDIT_FOLDER) or Missing(NOT_AUDITED),
     )
     write_report(data, run.home)
-
-
-def _real_clips(recipe: Recipe, run: Run) -> Sequence[ClipRow] | Missing:
-    """The outcome of the user's files; those that another recipe read in the same run folder do not count."""
-    spec = recipe.prompts.real
-    if spec.folder is None or not spec.num_wanted:
-        return Missing("the run read no folder of real clips")
-    return run.read_derived(REAL_CLIPS, ClipRow) or Missing("nothing was recorded about the folder of real clips")
 
 
 def _agreement(run: Run, measured: Sequence[Measurement], which: str) -> tuple[Agreement, ...] | Missing:
@@ -216,21 +179,6 @@ def _agreement(run: Run, measured: Sequence[Measurement], which: str) -> tuple[A
     return agreement(about_own, measured) or Missing(
         f"judge and measurer have no answered question in common for clips of the {which} model"
     )
-
-
-def _weighing(run: Run, number: int) -> Weighing | Missing:
-    own, num_real = array("d"), 0
-    for sample in run.each_derived(f"samples-{number}", Sample):
-        if sample.source == "own":
-            own.append(sample.weight)
-        else:
-            num_real += 1
-    reports = run.read_derived(f"weights-{number}", WeightReport)
-    if not own and not num_real:
-        return Missing("no samples were weighed")
-    if not reports:
-        return Missing("generate.decode is off: the model's own clips were not judged, and all have the same weight")
-    return Weighing(own, num_real, reports[0])
 
 
 def _examples(
@@ -258,60 +206,6 @@ def _examples(
 def _side(run: Run, result: Result, measured: Measurement) -> Side:
     clip = result.clips[measured.subject[0]]
     return Side(Video(run.blobs.read_video(clip.frames), clip.fps), measured.outcome)
-
-
-def _rounds(run: Run, tuned: str) -> list[Checkpoint]:
-    """The checkpoints of all rounds, first to last, found by going back from the last one to the base."""
-    chain: list[Checkpoint] = []
-    known = {checkpoint.key: checkpoint for checkpoint in run.checkpoints.all()}
-    key: str | None = tuned
-    while key is not None and key in known:
-        chain.insert(0, known[key])
-        key = known[key].parent
-    return chain
-
-
-def _curves(run: Run, rounds: Sequence[Checkpoint]) -> tuple[LossCurve, ...]:
-    """The loss curves of all rounds, concatenated."""
-    points: dict[str, list[tuple[int, float]]] = {}
-    done = 0
-    for checkpoint in rounds:
-        for term, values in _read_curves(run, checkpoint.curves).items():
-            points.setdefault(term, []).extend((done + step, value) for step, value in values)
-        done += checkpoint.step
-    return tuple(
-        LossCurve(term, tuple(step for step, _ in values), tuple(value for _, value in values))
-        for term, values in points.items()
-        if values
-    )
-
-
-def skipped_steps(rounds: Sequence[Checkpoint]) -> tuple[SkippedSteps, ...]:
-    """The rounds with training steps that were skipped because of non-finite numbers."""
-    return tuple(
-        SkippedSteps(number, checkpoint.num_skipped_steps, checkpoint.step)
-        for number, checkpoint in enumerate(rounds, start=1)
-        if checkpoint.num_skipped_steps
-    )
-
-
-def noise_levels(curves: Sequence[LossCurve]) -> tuple[NoiseLevel, ...]:
-    """The error by noise level, from training's curves; levels that were never drawn are left out."""
-    found = []
-    for curve in curves:
-        if curve.term.startswith(BIN_PREFIX):
-            low = float(curve.term.removeprefix(BIN_PREFIX))
-            third = max(1, len(curve.values) // 3)
-            first, last = sum(curve.values[:third]) / third, sum(curve.values[-third:]) / third
-            found.append(NoiseLevel(low, low + 1 / NUM_BINS, first, last, len(curve.values)))
-    return tuple(sorted(found, key=lambda each: each.low))
-
-
-def _read_curves(run: Run, ref: BlobRef | None) -> dict[str, list[tuple[int, float]]]:
-    if ref is None:
-        return {}
-    stored: dict[str, list[list[float]]] = json.loads(run.blobs.read_bytes(ref))
-    return {term: [(int(step), float(value)) for step, value in values] for term, values in stored.items()}
 
 
 def _judge_accuracy(recipe: Recipe) -> tuple[AccuracyRow, ...] | Missing:

@@ -223,41 +223,27 @@ class Screening:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ReportData:
-    """One run, ready to be shown. What was not measured is `Missing`, with the reason."""
+class Made:
+    """What a run has made up to some stage, ready to be shown. What is not there is `Missing`, with the reason."""
 
     name: str
     """Name of the run."""
-    scorecard: Scorecard
-    """The result, with drift panel and notes."""
     header: RunHeader
     """Commit, versions, hardware, date."""
     recipe_yaml: str
     """The resolved recipe as YAML."""
     focus: Sequence[Focus]
     """Dimensions aimed at, with their share of the prompts."""
-    examples: Sequence[Example] | Missing
-    """Clips to show, see `choose_examples`."""
     weighing: Weighing | Missing
     """Training samples with their weights; of the last round."""
     losses: Sequence[LossCurve] | Missing
     """One curve per loss term."""
     screening: Screening | Missing
     """What the screen refused."""
-    judge_accuracy: Sequence[AccuracyRow] | Missing
-    """Accuracy of the training judge on held-out clips whose content is known."""
-    agreement_before: Sequence[Agreement] | Missing
-    """Training judge against measurer, on the base model's held-out clips."""
-    agreement_after: Sequence[Agreement] | Missing
-    """The same on the tuned model's clips: it was trained to please this judge, and may have learned to fool it."""
     costs: Sequence[CostEntry] | Missing
     """Time spent; entries of the same stage are summed."""
     reference: Sequence[ReferenceCost] | Missing
     """What the stages would cost on the reference GPU."""
-    sections: Sequence[Section] = ()
-    """Sections of installed packages, such as official scores beside the run's own."""
-    audit: Audit | Missing = Missing(NOT_AUDITED)
-    """The judge's answers to control clips, from the run folder."""
     skipped: Sequence[SkippedSteps] = ()
     """One entry for each round with skipped steps."""
     noise_levels: Sequence[NoiseLevel] = ()
@@ -268,6 +254,107 @@ class ReportData:
     """Preview clips of training; empty if the recipe has none."""
     watched: Sequence[WatchedRound] = ()
     """What the watch saw; empty if the recipe has none."""
+    made_from: str = ""
+    """Names the state of the run, so that a page is not written again from the same one."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """The prompts of one dimension and origin.
+
+    Example: `Written("Composition", "weakness", 48, ("a red circle and a blue square",))`.
+    """
+
+    dimension: str
+    """Quality dimension."""
+    origin: str
+    """Where they come from: "weakness" or "caption"."""
+    num: int
+    """How many are kept."""
+    texts: Sequence[str]
+    """The first of them."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The judge's scores of the clips of one dimension.
+
+    Example: `Judged("Composition", num_clips=192, num_scored=190, mean=0.61, unit=None, num_prompts=48, num_apart=40)`.
+    """
+
+    dimension: str
+    """Quality dimension."""
+    num_clips: int
+    """Clips asked about."""
+    num_scored: int
+    """Those with a score."""
+    mean: float | None
+    """Mean score; None without one."""
+    unit: str | None
+    """Unit of the judge's own scale; None for scores from 0 to 1."""
+    num_prompts: int
+    """Prompts with two or more scored takes."""
+    num_apart: int
+    """Those whose takes do not all have the same score: only these can teach which take is better."""
+
+
+@dataclass(frozen=True, eq=False)
+class ShownClip:
+    """A clip to look at, with what the judge said.
+
+    Example: `ShownClip("Composition", "best", "a red circle", video, 0.93, None, (("is it red?", 0.93),))`.
+    """
+
+    dimension: str
+    """Quality dimension."""
+    rule: str
+    """Why it is shown: "best", "middle" or "worst" by the judge's score; "first" before there is one."""
+    prompt: str
+    """Its text."""
+    video: Video
+    """The clip."""
+    score: float | None
+    """The judge's score; None without one."""
+    unit: str | None
+    """Unit of the judge's own scale; None for scores from 0 to 1."""
+    answers: Sequence[tuple[str, str, float | None]]
+    """Question, expected answer, and the probability that the judge gives it."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SoFar(Made):
+    """A run that is not at its end."""
+
+    title: str
+    """What is done, in a sentence."""
+    written: Sequence[Written]
+    """Prompts of this round so far."""
+    judged: Sequence[Judged]
+    """Scores by dimension; empty before there are any."""
+    clips: Sequence[ShownClip]
+    """Clips to look at; empty before there are any."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReportData(Made):
+    """One run at its end, ready to be shown. What was not measured is `Missing`, with the reason."""
+
+    scorecard: Scorecard
+    """The result, with drift panel and notes."""
+    examples: Sequence[Example] | Missing
+    """Clips to show, see `choose_examples`."""
+    num_pairs: int = 0
+    """Pairs that are files beside the page; 0 if none are written."""
+    judge_accuracy: Sequence[AccuracyRow] | Missing
+    """Accuracy of the training judge on held-out clips whose content is known."""
+    agreement_before: Sequence[Agreement] | Missing
+    """Training judge against measurer, on the base model's held-out clips."""
+    agreement_after: Sequence[Agreement] | Missing
+    """The same on the tuned model's clips: it was trained to please this judge, and may have learned to fool it."""
+    sections: Sequence[Section] = ()
+    """Sections of installed packages, such as official scores beside the run's own."""
+    audit: Audit | Missing = Missing(NOT_AUDITED)
+    """The judge's answers to control clips, from the run folder."""
     num_answers: int = 0
     """Answers of the training judge."""
     scales: Sequence[ScaleRow] = ()

@@ -1,9 +1,10 @@
-"""The report as one HTML file that opens offline, and the scorecard as JSON beside it."""
+"""The report as one HTML file that opens offline, at the end of a run and before, and the scorecard as JSON."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -15,14 +16,16 @@ from rushes.audit import table as audit_table
 from rushes.display import words
 from rushes.display.curves import meaning
 from rushes.plan import gpus, reference
-from rushes.report import lenient, plots, previews, view, watch_plot
+from rushes.report import clips, lenient, plots, previews, view, watch_plot
 from rushes.report.claims import claims, has_few_prompts, verdict_word
-from rushes.report.data import OWNER, Missing, ReportData
+from rushes.report.data import OWNER, Made, Missing, ReportData, SoFar
 from rushes.report.examples import RULE
 from rushes.store.files import make_folder, write_atomic
 
 REPORT_FILE: Final = "report.html"
 SCORECARD_FILE: Final = "scorecard.json"
+ALL_PAIRS: Final = "report/index.html"
+"""The page of all pairs, from where the report is."""
 
 
 def write_report(data: ReportData, folder: Path) -> Path:
@@ -47,18 +50,52 @@ def write_report(data: ReportData, folder: Path) -> Path:
 
 def render_report(data: ReportData) -> str:
     """The page as text. All inserted text is escaped, and the page loads nothing from elsewhere."""
-    environment = _environment()
-    script = _source(environment, "report.js")
-    return environment.get_template("report.html.j2").render(
+    return render(
+        "report.html.j2",
+        "report.js",
         data=data,
         card=data.scorecard,
+        made_from=data.made_from,
         owner=OWNER,
         said=claims(data.scorecard, None if isinstance(data.audit, Missing) else data.audit),
         rule=RULE,
-        style=Markup(_source(environment, "report.css") + audit_plot.RULES),
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        budget=clips.budget(_num_clips(data)),
     )
+
+
+def render_so_far(data: SoFar) -> str:
+    """The page of a run that is not at its end, as text."""
+    budget = clips.budget(len(data.clips) + _num_previews(data))
+    return render("so_far.html.j2", "report.js", data=data, card=None, made_from=data.made_from, budget=budget)
+
+
+def render(template: str, script: str, **values: object) -> str:
+    """A page with its style sheet and its one script inside.
+
+    Args:
+        template: file name of the page.
+        script: file name of its script.
+        values: what it shows.
+    """
+    environment = _environment()
+    code = _source(environment, script)
+    shared = files("rushes.display").joinpath("static/plots.css").read_text("utf-8")
+    return environment.get_template(template).render(
+        style=Markup(shared + _source(environment, "report.css") + audit_plot.RULES),
+        script=Markup(code),
+        script_hash=base64.b64encode(hashlib.sha256(code.encode()).digest()).decode(),
+        **values,
+    )
+
+
+def _num_clips(data: ReportData) -> int:
+    """Clips inside the page."""
+    examples = () if isinstance(data.examples, Missing) else data.examples
+    return 2 * len(examples) + _num_previews(data)
+
+
+def _num_previews(data: Made) -> int:
+    return sum(map(len, previews.chosen(data.previews).values()))
 
 
 def _environment() -> Environment:
@@ -71,8 +108,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.tests["missing"] = lambda value: isinstance(value, Missing)
+    environment.filters["halves"] = plots.halves_of_real
     environment.filters |= {name: getattr(words, name) for name in _FILTERS} | {"meaning": meaning}
     environment.globals |= {
+        "all_pairs": ALL_PAIRS,
         "audit_plot": audit_plot,
         "audit_table": audit_table,
         "gpus": gpus,

@@ -158,32 +158,52 @@ def histogram(values: Sequence[float], unit: str) -> Markup:
     )
 
 
-def loss_curve(steps: Sequence[int], values: Sequence[float], label: str) -> Markup:
-    """A loss over the steps: the raw values as a thin line, a running mean over a tenth of the steps as a bold one."""
-    height, foot = 110.0, 18.0
+def loss_curve(
+    steps: Sequence[int], values: Sequence[float], label: str, *, alarms: Sequence[int] = (), last_step: int = 0
+) -> Markup:
+    """A curve of training: the raw values as a thin line, a running mean over a tenth of the steps as a bold one.
+
+    Args:
+        steps, values: one or more points, ascending.
+        label: the name of the curve.
+        alarms: steps at which the watch gave an alarm, drawn as upright lines.
+        last_step: right end of the axis, so that curves stand below each other; 0 for the last point.
+    """
+    top, height, foot = 6.0, 104.0, 18.0
     series = np.asarray(values, np.float64)
     smooth = running_mean(series, max(1, len(series) // 10))
     # Single spikes must not flatten the rest of the curve.
     low = float(min(np.quantile(series, 0.02), smooth.min()))
     high = float(max(np.quantile(series, 0.98), smooth.max()))
     ticks = nice_ticks(low, high, most=4)
-    low, high = ticks[0], ticks[-1]
-    first, last = steps[0], max(steps[-1], steps[0] + 1)
-    xs = [(step - first) / (last - first) for step in steps]
-    ys_raw, ys = (np.clip((each - low) / (high - low), 0.0, 1.0).tolist() for each in (series, smooth))
-    grid: list[Markup] = []
-    for tick in ticks:
-        y = 6 + (height - 6) * (1 - (tick - low) / (high - low))
-        grid.append(tag("line", x1="13%", x2="100%", y1=y, y2=y, class_="grid"))
-        grid.append(tag("text", f"{tick:.6g}", x="11.5%", y=y + 4, text_anchor="end", class_="tick"))
-    lines = polyline(*thinned(xs, ys_raw), "raw"), polyline(*thinned(xs, ys), "curve")
+    first, last = steps[0], max(last_step, steps[-1], steps[0] + 1)
+    across = [(step - first) / (last - first) for step in steps]
+    raw, bold = (np.clip((each - ticks[0]) / (ticks[-1] - ticks[0]), 0.0, 1.0).tolist() for each in (series, smooth))
+    bottom = top + height
+
+    def y(value: float) -> float:
+        return top + height * (1 - (value - ticks[0]) / (ticks[-1] - ticks[0]))
+
+    def x(step: int) -> str:
+        return f"{13 + 87 * (step - first) / (last - first):.2f}%"
+
+    grid = [tag("line", x1="13%", x2="100%", y1=y(tick), y2=y(tick), class_="grid") for tick in ticks]
+    texts = [tag("text", f"{tick:.6g}", x="11.5%", y=y(tick) + 4, text_anchor="end", class_="tick") for tick in ticks]
+    rang = [
+        tag("line", tag("title", f"alarm at step {at}"), x1=x(at), x2=x(at), y1=top, y2=bottom, class_="alarm")
+        for at in alarms
+        if first <= at <= last
+    ]
+    dot = [tag("circle", cx=x(steps[0]), cy=y(float(series[0])), r=3, class_="dot")] if len(steps) == 1 else []
+    lines = polyline(*thinned(across, raw), "raw"), polyline(*thinned(across, bold), "curve")
     return picture(
-        *grid,
-        stretched(*lines, x="13%", y=6, width="87%", height=height - 6),
-        tag("text", f"step {steps[0]}", x="13%", y=height + foot - 3, class_="tick"),
-        tag("text", str(steps[-1]), x="100%", y=height + foot - 3, text_anchor="end", class_="tick"),
-        height_px=int(height + foot),
-        label=f"{label}: {figure(float(smooth[0]))} at the start, {figure(float(smooth[-1]))} at the end",
+        *(*grid, *texts, *rang),
+        stretched(*lines, x="13%", y=top, width="87%", height=height),
+        *dot,
+        tag("text", f"step {first}", x="13%", y=bottom + foot - 3, class_="tick"),
+        tag("text", str(last), x="100%", y=bottom + foot - 3, text_anchor="end", class_="tick"),
+        height_px=int(bottom + foot),
+        label=f"{label}: {figure(float(smooth[0]))} at step {first}, {figure(float(smooth[-1]))} at step {steps[-1]}",
     )
 
 
@@ -236,13 +256,23 @@ def interval_bar(mean: float, low: float, high: float, label: str) -> Markup:
     )
 
 
+def halves_of_real(row: DriftRow) -> float | None:
+    """The distance between two halves of the real clips, where a row is a distance to them; else None.
+
+    Other rows have no reference: real clips show other things than the held-out prompts ask for, and move and are
+    coloured otherwise for that reason alone.
+    """
+    return row.real if "distance to real" in row.name else None
+
+
 def drift_plot(row: DriftRow) -> Markup:
-    """Before, after and real on the row's own axis, from 0."""
-    values = [row.before, row.after, *([] if row.real is None else [row.real])]
+    """Before, after and, where there is one, the reference on the row's own axis, from 0."""
+    halves = halves_of_real(row)
+    real = [] if halves is None else [halves]
+    values = [row.before, row.after, *real]
     low, high = min(0.0, *values), max(0.0, *values)
     axis = Axis(low, high if high > low else low + 1.0)
     middle = ROW_PX / 2
-    real = [] if row.real is None else [row.real]
     return picture(
         tag("line", x1=axis.at(low), x2="100%", y1=middle, y2=middle, class_="grid"),
         *(tag("line", x1=axis.at(at), x2=axis.at(at), y1=4, y2=ROW_PX - 4, class_="real") for at in real),

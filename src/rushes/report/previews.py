@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from rushes.errors import UserError
-from rushes.report.clips import EmbeddedClip, embed
+from rushes.report.clips import MAX_BYTES, EmbeddedClip, embed
 from rushes.report.data import Preview
 from rushes.store.video import read_video
 
@@ -55,11 +55,11 @@ class PreviewClip:
     """Why it cannot be read; empty if it can."""
 
 
-def by_prompt(previews: Sequence[Preview]) -> Iterator[tuple[str, Iterator[PreviewClip]]]:
+def by_prompt(previews: Sequence[Preview], max_bytes: int = MAX_BYTES) -> Iterator[tuple[str, Iterator[PreviewClip]]]:
     """Prompts with their clips; each clip is read on iteration, so that only one at a time is in memory."""
     several = len({each.round_number for each in previews}) > 1
     for prompt, shown in chosen(previews).items():
-        yield prompt, (_look(each, several) for each in shown)
+        yield prompt, (_look(each, several, max_bytes) for each in shown)
 
 
 def chosen(previews: Sequence[Preview]) -> dict[str, list[Preview]]:
@@ -82,11 +82,11 @@ def thinned(previews: Sequence[Preview], num: int) -> list[Preview]:
     return [previews[round(index * (len(previews) - 1) / (num - 1))] for index in range(num)]
 
 
-def _look(preview: Preview, several_rounds: bool) -> PreviewClip:
+def _look(preview: Preview, several_rounds: bool, max_bytes: int) -> PreviewClip:
     when = f"after {preview.step} steps" if preview.step else "before step 1"
     if several_rounds:
         when = f"round {preview.round_number}, {when}"
     try:
-        return PreviewClip(when, embed(read_video(preview.path)), "")
+        return PreviewClip(when, embed(read_video(preview.path), max_bytes), "")
     except UserError as error:
         return PreviewClip(when, None, str(error))

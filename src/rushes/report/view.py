@@ -14,9 +14,9 @@ from rushes.measure.shown import own_parts
 from rushes.plan.reference import ReferenceCost
 from rushes.records import CostEntry, Outcome, Question, Rejection, Scorecard, Scored, Unscored
 from rushes.report.claims import TOO_FEW, verdict_word
-from rushes.report.clips import EmbeddedClip, embed
+from rushes.report.clips import MAX_BYTES, EmbeddedClip, embed
 from rushes.report.data import Example, Missing
-from rushes.roles import AccuracyRow
+from rushes.roles import AccuracyRow, Video
 
 if TYPE_CHECKING:
     from rushes.prompts.clip_rows import ClipRow
@@ -68,12 +68,20 @@ class ExampleCard:
     """Question by question."""
 
 
-def example_groups(examples: Sequence[Example]) -> list[tuple[str, list[ExampleCard]]]:
+def example_groups(examples: Sequence[Example], max_bytes: int = MAX_BYTES) -> list[tuple[str, list[ExampleCard]]]:
     """Cards by dimension, in the order given."""
-    return [(name, [_card(each) for each in group]) for name, group in groupby(examples, key=lambda e: e.dimension)]
+    return [
+        (name, [_card(each, max_bytes) for each in group])
+        for name, group in groupby(examples, key=lambda e: e.dimension)
+    ]
 
 
-def _card(example: Example) -> ExampleCard:
+def embedded(video: Video, max_bytes: int) -> EmbeddedClip:
+    """A clip for the page."""
+    return embed(video, max_bytes)
+
+
+def _card(example: Example, max_bytes: int) -> ExampleCard:
     before, after = example.before.outcome, example.after.outcome
     change, tone = "not scored on both sides", "even"
     if isinstance(before, Scored) and isinstance(after, Scored):
@@ -84,8 +92,8 @@ def _card(example: Example) -> ExampleCard:
         example=example,
         change=change,
         tone=tone,
-        before=embed(example.before.video),
-        after=embed(example.after.video),
+        before=embed(example.before.video, max_bytes),
+        after=embed(example.after.video, max_bytes),
         before_badge=_badge(before),
         after_badge=_badge(after),
         checks=_checks(before, after, example.questions),
@@ -164,6 +172,11 @@ def tiles(scorecard: Scorecard) -> list[Tile]:
     if scorecard.unmeasured:
         shown.append(Tile(str(len(scorecard.unmeasured)), "not measured"))
     return shown
+
+
+def are_equal(weights: Sequence[float]) -> bool:
+    """Whether a histogram of them would be one column: it says no more than a sentence."""
+    return not weights or max(weights) - min(weights) <= 1e-9 * max(abs(max(weights)), 1.0)
 
 
 # ---------------------------------------------------------------------------------------------- judge

@@ -12,7 +12,7 @@ EVENTS: Final = "events.jsonl"
 _BESIDE_DATABASE: Final = ("records.sqlite-wal", "records.sqlite-shm")
 _ALWAYS_FILES: Final = (LOCK, EVENTS, "done", "report.html", *_BESIDE_DATABASE)
 """What no run makes again by itself, as it does with a damaged scorecard."""
-_FOLDERS: Final = ("audit", "blobs", "derived", "llm", "previews", "scratch", "tensorboard")
+_FOLDERS: Final = ("audit", "blobs", "derived", "llm", "previews", "report", "scratch", "tensorboard")
 _FILES_BELOW: Final = (
     ".*.sha256",
     "audit/*.json*",

@@ -36,7 +36,9 @@ def make_app(studio: Studio, rules: Rules) -> Starlette:
     tabs: tuple[Tab, ...] = tuple(page.TAB for page in PAGES if hasattr(page, "TAB"))
     studio = dataclasses.replace(studio, tabs=tabs)
     found = [route for page in (*PAGES, live) for route in page.routes(studio)]
-    static = StaticFiles(directory=str(files("rushes.view").joinpath("static")))
+    static = StaticFiles(
+        directory=str(files("rushes.view").joinpath("static")), packages=[("rushes.display", "static")]
+    )
     app = Starlette(
         routes=[*found, Mount("/static", static)],
         middleware=[Middleware(Guard, rules=rules)],

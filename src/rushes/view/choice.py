@@ -21,6 +21,8 @@ _EXACT: Final = ("dimension", "used_for", "model")
 _ENDS: Final[Mapping[str, str]] = {
     "score_from": "score >= ?",
     "score_to": "score <= ?",
+    "measured_from": "measured >= ?",
+    "measured_to": "measured <= ?",
     "weight_from": "weight >= ?",
     "weight_to": "weight <= ?",
 }
@@ -45,6 +47,8 @@ class Choice:
     """Words that its prompt has, all of them, in any case."""
     score_from: float | None = None
     score_to: float | None = None
+    measured_from: float | None = None
+    measured_to: float | None = None
     weight_from: float | None = None
     weight_to: float | None = None
     sort: str = "prompt"
@@ -61,6 +65,8 @@ class Choice:
             text=query.get("text", ""),
             score_from=_number(query.get("score_from", "")),
             score_to=_number(query.get("score_to", "")),
+            measured_from=_number(query.get("measured_from", "")),
+            measured_to=_number(query.get("measured_to", "")),
             weight_from=_number(query.get("weight_from", "")),
             weight_to=_number(query.get("weight_to", "")),
             take=int(take) if take.isascii() and take.isdigit() and len(take) < 9 else None,

@@ -36,8 +36,8 @@ class Measured:
 def measured(run: Run) -> Measured:
     """Everything that was measured on held-out prompts so far. Where another recipe measured the same clips in the
     folder too, the measurements written last count."""
-    prompts = {each.key: each for each in run.prompts.all() if each.origin == "held_out"}
-    held_out = [each for each in run.measurements.all() if each.prompt_key in prompts]
+    prompts = {each.key: each for each in run.prompts.each_with("origin", {"held_out"})}
+    held_out = [each for each in run.measurements.each() if each.prompt_key in prompts]
     clips = run.clips.get_many(sorted({key for each in held_out for key in each.subject}))
     found: dict[str, dict[tuple[object, ...], Measurement]] = {}
     for each in held_out:

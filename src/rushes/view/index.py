@@ -8,6 +8,7 @@ clips.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import threading
 import time
@@ -18,7 +19,7 @@ from typing import Any, Final
 
 from rushes.errors import RecipeError, StoreError
 from rushes.judge.grade import aggregate
-from rushes.records import Sample, Score, Scored
+from rushes.records import Rejection, Sample, Score, Scored
 from rushes.store.recipe_copy import recipe_of
 from rushes.store.run import Run
 from rushes.store.sums import row_sum
@@ -36,10 +37,13 @@ CREATE INDEX answers_by_clip ON answers (clip_key);
 CREATE TABLE votes (key TEXT PRIMARY KEY, source TEXT, clip_key TEXT, other_key TEXT);
 CREATE INDEX votes_by_clip ON votes (clip_key);
 CREATE TABLE samples (round INTEGER, clip_key TEXT, body TEXT, PRIMARY KEY (clip_key, round));
+CREATE TABLE refused (prompt_key TEXT, text TEXT, dimension TEXT, reason TEXT, detail TEXT);
+CREATE INDEX refused_by_prompt ON refused (prompt_key);
 CREATE TABLE measurements (key TEXT, source TEXT, clip_key TEXT, PRIMARY KEY (clip_key, key));
 """
 _TABLES: Final = ("prompts", "clips", "answers", "ratings", "votes", "measurements")
 _NAMES: Final = (*_TABLES, *(f"watch_{name}" for name in _TABLES[1:]))
+_DERIVED: Final = re.compile(r"(samples|scores)-\d+\.json|rejections\.json")
 _BATCH: Final = 2000
 """Records read at once: a read that goes on for long would keep the run's write-ahead log from being cut."""
 
@@ -76,7 +80,7 @@ class Index:
     def _empty(self) -> None:
         self._file.unlink(missing_ok=True)
         self._connection = sqlite3.connect(self._file, check_same_thread=False, isolation_level=None)
-        for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", *_SCHEMA.split(";\n")):
+        for statement in ("PRAGMA journal_mode = MEMORY", "PRAGMA synchronous = OFF", *_SCHEMA.split(";\n")):
             self._connection.execute(statement)
         self._last, self._num_records, self._there, self._num_damaged = 0, 0, 0, 0
         self._derived = {}
@@ -173,25 +177,39 @@ class Index:
     # ---------------------------------------------------------------- derived records
 
     def _read_derived(self, run: Run) -> None:
-        """Scores and weights of each round, where their files are new."""
-        times = {path.name: path.stat().st_mtime_ns for path in (run.home / "derived").glob("s*-*.json")}
+        """Scores and weights of each round, and refused texts, where their files are new; one record after the other,
+        so that memory stays flat."""
+        folder = run.home / "derived"
+        times = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.json") if _DERIVED.match(path.name)}
         if times == self._derived:
             return
         self._derived = times
         for number in range(sum(name.startswith("samples-") for name in times)):
-            try:
-                scores = run.read_derived(f"scores-{number}", Score) or []
-                samples = run.read_derived(f"samples-{number}", Sample) or []
-            except StoreError:  # written just now, or damaged; the run's page says so
-                continue
-            values = [(each.outcome.value, each.clip_key) for each in scores if isinstance(each.outcome, Scored)]
-            self._connection.execute("BEGIN")
-            self._connection.executemany("UPDATE clips SET score = ? WHERE key = ?", values)
-            self._connection.executemany(
-                "UPDATE clips SET weight = ? WHERE key = ?", [(each.weight, each.clip_key) for each in samples]
-            )
-            kept = [(number, each.clip_key, each.model_dump_json()) for each in samples]
-            self._connection.executemany("INSERT OR REPLACE INTO samples VALUES (?, ?, ?)", kept)
+            scores, samples = run.each_derived(f"scores-{number}", Score), run.each_derived(f"samples-{number}", Sample)
+            values = ((each.outcome.value, each.clip_key) for each in scores if isinstance(each.outcome, Scored))
+            self._change("UPDATE clips SET score = ? WHERE key = ?", values)
+            kept = ((number, each.clip_key, each.model_dump_json()) for each in samples)
+            self._change("INSERT OR REPLACE INTO samples VALUES (?, ?, ?)", kept)
+        self._change(
+            "UPDATE clips SET weight = (SELECT json_extract(body, '$.weight') FROM samples WHERE clip_key = clips.key"
+            " ORDER BY round DESC LIMIT 1) WHERE key IN (SELECT clip_key FROM samples) AND 1 = ?",
+            [(1,)],
+        )
+        self._change("DELETE FROM refused WHERE 1 = ?", [(1,)])
+        refused = run.each_derived("rejections", Rejection)
+        self._change(
+            "INSERT INTO refused VALUES (?, ?, ?, ?, ?)",
+            ((each.prompt_key, each.text, each.dimension, each.reason, each.detail) for each in refused),
+        )
+
+    def _change(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Run a statement for each row, all or none; where a file is being written just now, or damaged, none."""
+        self._connection.execute("BEGIN")
+        try:
+            self._connection.executemany(statement, rows)
+        except StoreError:  # the run's page says so
+            self._connection.execute("ROLLBACK")
+        else:
             self._connection.execute("COMMIT")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,10 +63,10 @@ def summary(name: str, label: str, home: Path) -> Summary:
         status = read_status(home)
         with Run.view(home) as run:
             scorecard, found = run.scorecard(), watched(run)
-            last = [event["stage"] for event in run.log.read() if isinstance(event.get("stage"), str)][-1:]
+            last = deque((each["stage"] for each in run.log.each() if isinstance(each.get("stage"), str)), maxlen=1)
     except UserError as error:
         return Summary(name, label, problem=error.problem)
-    now = None if status.state == "finished" else next((each for each in status.stages if [each.stage] == last), None)
+    now = None if status.state == "finished" else next((each for each in status.stages if each.stage in last), None)
     return Summary(name, label, status, scorecard=scorecard, alarms=alarms(found), stage=now)
 
 

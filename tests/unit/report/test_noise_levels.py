@@ -2,8 +2,8 @@
 
 import pytest
 
-from rushes.report.collect import noise_levels
 from rushes.report.data import LossCurve, NoiseLevel
+from rushes.report.made import noise_levels
 
 
 def test_thirds_by_hand_in_order_of_noise_and_nothing_else() -> None:

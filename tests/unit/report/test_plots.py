@@ -98,6 +98,7 @@ def test_drift_without_real_clips_draws_none_and_survives_zeros_and_negatives() 
     def marks(row: DriftRow) -> int:
         return len(re.findall('class="real"', plots.drift_plot(row)))
 
-    assert marks(DriftRow(name="a", before=1.0, after=2.0, real=1.5)) == 1
+    assert marks(DriftRow(name="latent mean, distance to real", before=1.0, after=2.0, real=1.5)) == 1
+    assert marks(DriftRow(name="motion amount", before=1.0, after=2.0, real=1.5)) == 0, "other prompts, no reference"
     assert marks(DriftRow(name="a", before=0.0, after=0.0)) == 0
     assert marks(DriftRow(name="a", before=-3.0, after=-1.0)) == 0

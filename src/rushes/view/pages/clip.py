@@ -50,7 +50,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
 
     def clip(request: Request) -> Response:
         index = studio.desk.index(studio.home(request))
-        index.catch_up()
+        progress = index.catch_up()
         with studio.run(request) as run:
             found = clip_of(run, index, request.path_params["key"])
             prompt = run.prompts.get_many([found.prompt_key]).get(found.prompt_key)
@@ -62,7 +62,10 @@ def routes(studio: Studio) -> list[BaseRoute]:
                 prompt=prompt,
                 model=model_name(found.model, names),
                 used_for=USES.get(_used_for(index, found.key), ""),
-                score=index.rows("SELECT score, measured FROM clips WHERE key = ?", [found.key])[0],
+                score=next(
+                    iter(index.rows("SELECT score, measured FROM clips WHERE key = ?", [found.key])), (None, None)
+                ),
+                is_whole=progress.is_whole,
                 said=said(run, index, found, prompt),
                 ratings=_read(run, index, found.key, Rating),
                 measurements=_measurements(run, index, found.key),

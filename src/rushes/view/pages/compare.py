@@ -156,6 +156,8 @@ def _clips(reference: Side, others: Sequence[Side], clips: dict[str, Measured], 
             clip = clips[side.run].clips[each.subject[0]] if each is not None else None
             cells.append((side, clip, None if each is None else value_of(each)))
         values = [value for _, _, value in cells if value is not None]
-        rows.append((max(values, default=0.0) - min(values, default=0.0), spot, cells))
-    rows.sort(key=lambda row: (-row[0], row[1]))
-    return rows
+        if len(values) > 1 or len(shown) == 1:
+            rows.append((max(values, default=0.0) - min(values, default=0.0), spot, cells, len(values)))
+    # Prompts that all have come first: where a clip is missing there is less to compare.
+    rows.sort(key=lambda row: (-row[3], -row[0], row[1]))
+    return [row[:3] for row in rows]

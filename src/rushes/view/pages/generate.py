@@ -29,6 +29,8 @@ TAB: Final = Tab("generate", "Generate")
 MOST_SEEDS: Final = 16
 PAGE_SIZE: Final = 24
 """Prompts and seeds on a page."""
+MOST_TEXTS: Final = 2000
+"""Prompts of the run to pick from."""
 _MAX_FORM: Final = 64 * 1024
 _EVERY_S, _ALIVE_S = 0.5, 15.0
 
@@ -47,10 +49,12 @@ def routes(studio: Studio) -> list[BaseRoute]:
     """`/run/NAME/generate`, its queue, its stream, and videos of what was sampled."""
 
     def page(request: Request) -> Response:
+        index = studio.desk.index(studio.home(request))
+        index.catch_up()
+        texts = "SELECT DISTINCT text FROM prompts WHERE origin != 'caption' ORDER BY text LIMIT ?"
         with studio.run(request) as run:
             rows = rows_of(run.table(stage.TABLE, SampledClip).all(), run.checkpoints.all())
             checkpoints = sorted(run.checkpoints.all(), key=lambda each: (each.step, each.key))
-            prompts = sorted({each.text for each in run.prompts.all() if each.origin != "caption"})
         begin = _whole(request.query_params.get("from"), 0)
         return studio.page(
             request,
@@ -61,7 +65,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
             page_size=PAGE_SIZE,
             jobs=studio.queue.jobs(studio.home(request)),
             checkpoints=checkpoints,
-            prompts=prompts[:2000],
+            prompts=[text for (text,) in index.rows(texts, [MOST_TEXTS])],
             most_seeds=MOST_SEEDS,
             max_strength=MAX_STRENGTH,
             asked=request.query_params.get("prompt", "")[:2000],

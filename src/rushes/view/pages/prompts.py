@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -11,10 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from rushes.errors import StoreError
-from rushes.records import Prompt, Question, Rejection
+from rushes.records import Prompt
 from rushes.store.run import Run
-from rushes.view.index import Index
 from rushes.view.names import USES
 from rushes.view.pages.clips import whole
 from rushes.view.studio import Studio, Tab
@@ -36,10 +33,8 @@ class Row:
     num_clips: int
     score: float | None
     """Mean of the judge's scores of its clips."""
-    key: str | None = None
-    questions: tuple[Question, ...] = ()
-    base_text: str = ""
-    source: str = ""
+    key: str | None
+    """Its record; None for a text that never became one."""
 
 
 def routes(studio: Studio) -> list[BaseRoute]:
@@ -48,72 +43,66 @@ def routes(studio: Studio) -> list[BaseRoute]:
     def page(request: Request) -> Response:
         home, query = studio.home(request), request.query_params
         index = studio.desk.index(home)
-        index.catch_up()
+        progress = index.catch_up()
         chosen = {name: query.get(name, "") for name in ("text", "dimension", "used_for", "fate")}
         begin = whole(request, "from", 0)
+        where, values = _where(chosen)
+        rows = [Row(*row) for row in index.rows(f"{_TEXTS} {where} {_ORDER}", [*values, PAGE_SIZE, begin])]
         with studio.run(request) as run:
-            refused = _rejections(run)
-            rows = _rows(index, refused, chosen)
-            shown = _filled(run, rows[begin : begin + PAGE_SIZE])
+            shown = _filled(run, rows)
         return studio.page(
             request,
             "prompts.html.j2",
             rows=shown,
-            num=len(rows),
+            num=index.rows(f"SELECT count(*) FROM ({_TEXTS} {where})", values)[0][0],
             begin=begin,
             page_size=PAGE_SIZE,
+            is_whole=progress.is_whole,
             chosen=chosen,
             link=lambda at: "?" + urlencode({**{k: v for k, v in chosen.items() if v}, "from": at}),
-            dimensions=sorted({row.dimension for row in _rows(index, refused, {})}),
+            dimensions=[name for (name,) in index.rows(f"SELECT DISTINCT dimension FROM ({_TEXTS}) ORDER BY 1")],
             uses={name: word for name, word in USES.items() if name not in ("watch", "real", "unknown")},
-            tally=Counter(each.reason for each in refused).most_common(),
+            tally=index.rows("SELECT reason, count(*) FROM refused GROUP BY reason ORDER BY count(*) DESC"),
         )
 
     return [Route("/run/{name}/prompts", page)]
 
 
-def _rejections(run: Run) -> list[Rejection]:
-    try:
-        return run.read_derived("rejections", Rejection) or []
-    except StoreError:
-        return []
+_TEXTS: Final = """
+SELECT text, dimension, used_for, refused, num_clips, score, key FROM (
+    SELECT p.text, p.dimension, p.origin AS used_for,
+        coalesce(
+            (SELECT replace(r.reason, '_', ' ') || ': ' || r.detail FROM refused AS r WHERE r.prompt_key = p.key), ''
+        ) AS refused,
+        (SELECT count(*) FROM clips AS c WHERE c.prompt_key = p.key) AS num_clips,
+        (SELECT avg(c.score) FROM clips AS c WHERE c.prompt_key = p.key) AS score,
+        p.key
+    FROM prompts AS p
+    UNION ALL
+    SELECT text, dimension, '', replace(reason, '_', ' ') || ': ' || detail, 0, NULL, NULL FROM refused
+    WHERE prompt_key IS NULL OR prompt_key NOT IN (SELECT key FROM prompts)
+)
+"""
+"""Every text: prompts, and what was refused before it became one."""
+_ORDER: Final = "ORDER BY dimension, used_for, text LIMIT ? OFFSET ?"
 
 
-def _rows(index: Index, refused: list[Rejection], chosen: dict[str, str]) -> list[Row]:
-    """All texts that fit, refused ones first among those of a dimension, then by words."""
-    why = {each.prompt_key: _reason(each) for each in refused if each.prompt_key is not None}
-    found = index.rows(
-        "SELECT p.key, p.text, p.dimension, p.origin, count(c.key), avg(c.score) FROM prompts AS p "
-        "LEFT JOIN clips AS c ON c.prompt_key = p.key GROUP BY p.key"
-    )
-    rows = [
-        Row(text, dimension, origin, why.get(key, ""), num, score, key)
-        for key, text, dimension, origin, num, score in found
-    ]
-    known = {row.key for row in rows}
-    rows += [
-        Row(each.text, each.dimension, "", _reason(each), 0, None) for each in refused if each.prompt_key not in known
-    ]
-    words = chosen.get("text", "").lower().split()
-    return sorted(
-        (row for row in rows if _fits(row, chosen, words)), key=lambda row: (row.dimension, row.used_for, row.text)
-    )
-
-
-def _fits(row: Row, chosen: dict[str, str], words: list[str]) -> bool:
-    return (
-        all(word in row.text.lower() or word in row.refused.lower() for word in words)
-        and chosen.get("dimension", "") in ("", row.dimension)
-        and chosen.get("used_for", "") in ("", row.used_for)
-        and chosen.get("fate", "") in ("", "refused" if row.refused else "kept")
-    )
+def _where(chosen: dict[str, str]) -> tuple[str, list[Any]]:
+    """A condition on `_TEXTS`, and its values."""
+    parts, values = ["1"], list[Any]()
+    for name in ("dimension", "used_for"):
+        if chosen[name]:
+            parts.append(f"{name} = ?")
+            values.append(chosen[name])
+    if chosen["fate"]:
+        parts.append("refused != ''" if chosen["fate"] == "refused" else "refused = ''")
+    for word in chosen["text"].lower().split()[:20]:
+        parts.append("(instr(lower(text), ?) OR instr(lower(refused), ?))")
+        values += [word, word]
+    return f"WHERE {' AND '.join(parts)}", values
 
 
 def _filled(run: Run, rows: list[Row]) -> list[Any]:
     """The rows of one page with what only the records have."""
     records = run.table("prompts", Prompt).get_many([row.key for row in rows if row.key is not None])
     return [(row, records.get(row.key or "")) for row in rows]
-
-
-def _reason(each: Rejection) -> str:
-    return f"{each.reason.replace('_', ' ')}: {each.detail}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from rushes.errors import RecipeError, StoreError, resume_command
 from rushes.recipe.load import load_recipe, packaged_recipes
 from rushes.records import Focus
 from rushes.report.claims import claims_of_run, verdict_word
-from rushes.report.plots import gain_ticks, row_gain_plot, score_plot
+from rushes.report.plots import gain_ticks, loss_curve, row_gain_plot, score_plot
 from rushes.report.watch_plot import looks_plot
 from rushes.report.watched import watched_round
 from rushes.store.header import differing_paths
@@ -26,7 +27,6 @@ from rushes.store.identity import spec_part
 from rushes.store.recipe_copy import RECIPE, recipe_of
 from rushes.store.run import Run
 from rushes.view.curves import BIN, Training, trainings
-from rushes.view.plots import curve_plot
 from rushes.view.studio import Studio, Tab
 from rushes.view.summary import alarms, summary, watched
 
@@ -44,7 +44,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
         short = studio.kept.get(home, "summary", lambda: summary(name, studio.shelf.label(home), home))
         with studio.run(request) as run:
             looks = watched(run)
-            found = trainings(run)
+            found, failures = trainings(run), run.failures()
             return studio.page(
                 request,
                 "run.html.j2",
@@ -61,9 +61,9 @@ def routes(studio: Studio) -> list[BaseRoute]:
                 recipe=(home / RECIPE).read_text(encoding="utf-8", errors="replace")
                 if (home / RECIPE).is_file()
                 else "",
-                failures=sorted(run.failures(), key=lambda each: each.is_final)[:MOST_FAILURES],
-                num_failures=len(run.failures()),
-                events=_events(run.log.read()),
+                failures=sorted(failures, key=lambda each: each.is_final)[:MOST_FAILURES],
+                num_failures=len(failures),
+                events=_events(deque(run.log.each(), maxlen=MOST_EVENTS)),
                 has_report=(home / "report.html").is_file(),
             )
 
@@ -89,11 +89,14 @@ def _panels(found: Any) -> list[tuple[str, Markup]]:
 
 
 def _plots(training: Training, rang: Sequence[int]) -> list[tuple[str, str, Markup]]:
-    return [
-        (readable(name), meaning(name), curve_plot(name, points, rang, training.last_step))
-        for name, points in training.curves.items()
-        if not name.startswith(BIN)
-    ]
+    """Name, meaning and plot of each curve, all on one axis of steps."""
+    found = []
+    for name, points in training.curves.items():
+        if not name.startswith(BIN):
+            steps, values = zip(*points, strict=True)
+            plot = loss_curve(steps, values, readable(name), alarms=rang, last_step=training.last_step)
+            found.append((readable(name), meaning(name), plot))
+    return found
 
 
 # ---------------------------------------------------------------------------------------------- recipe
@@ -145,10 +148,10 @@ def _value(spec: Any, path: str) -> str:
 # ---------------------------------------------------------------------------------------------- events
 
 
-def _events(events: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, bool]]:
+def _events(events: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str, bool]]:
     """Time, name, the rest as text, and whether something failed; the newest first."""
     found = []
-    for each in reversed(events[-MOST_EVENTS:]):
+    for each in reversed(list(events)):
         rest = {name: value for name, value in each.items() if name not in ("at", "event") and value is not None}
         text = ", ".join(f"{readable(name)} {_short(value)}" for name, value in rest.items())
         at = str(each.get("at", ""))[:19].replace("T", " ")
