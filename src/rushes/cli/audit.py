@@ -150,7 +150,7 @@ def _make(recipe: Recipe, found: Source, options: AuditOptions) -> None:
     from rushes.audit.labels import read_labels
     from rushes.audit.run import Settings, audit_judge
     from rushes.audit.second import compared_dimensions, recipe_judge, second_judge
-    from rushes.execute.progress import ProgressDisplay
+    from rushes.execute.display import ProgressDisplay
 
     runtime, folder = recipe.runtime, options.out or _default_folder(options.source)
     settings = Settings(

@@ -71,7 +71,7 @@ def work(recipe_name: str, home: Path | None, overrides: Sequence[str], how: How
     if how.check_first:
         _check_first(recipe, home, allow_change=how.allow_change)
     # The pipeline is imported after the recipe is checked, so that a typo is reported at once.
-    from rushes.execute.progress import ProgressDisplay
+    from rushes.execute.display import ProgressDisplay
     from rushes.pipeline import improve
     from rushes.store.events import EventLog
 

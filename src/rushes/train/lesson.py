@@ -23,6 +23,8 @@ ORDER: Final = 2
 """Version of how rows are drawn (`rushes.train.draw`), part of every checkpoint's key."""
 BIN_PREFIX: Final = "error_at_sigma_"
 """Prefix of the curves of the error in one bin of noise levels: `error_at_sigma_0.3` is from 0.3 up to 0.4."""
+HELD_OUT_PREFIX: Final = "held_out_"
+"""Prefix of the curves of the error on clips that are not trained on: `held_out_real`, `held_out_own`."""
 
 
 @dataclass(frozen=True)

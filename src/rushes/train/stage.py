@@ -66,7 +66,7 @@ def train(context: Context, samples: Sequence[Sample], start: Model, until: int 
         [Work(result_key(lesson), lesson)],
         partial(_teaching(lesson) if lesson.spec.merge == 1 else teach_in_part, context),
         chunk_size=1,
-        place=run.place(device=recipe.runtime.device),
+        place=run.place(device=recipe.runtime.device, during=context.doing),
         must_finish=True,
     )
     if lesson.is_whole:
@@ -175,7 +175,7 @@ def teach(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
     make_folder(assignment.state)
     data = training_set(lesson, family, run.blobs, clips, prompts, assignment.scratch)
     material = Material(data, held_out_sets(lesson, family, run.blobs, clips, prompts))
-    shown = _Shown(run, lesson.spec.steps)
+    shown = _Shown(run, lesson.spec.steps, context.doing)
     texts = assignment.previews.read
     with texts_at_hand(family, texts, free_encoder=runtime.free_text_encoder):
         if runtime.train.num_processes > 1:
@@ -297,8 +297,9 @@ def _texts(lesson: Lesson, clips: Mapping[str, Clip], prompts: Mapping[str, Prom
 class _Shown:
     """Reports training steps to the run's progress display, as a separate stage."""
 
-    def __init__(self, run: Run, num_steps: int) -> None:
+    def __init__(self, run: Run, num_steps: int, during: str) -> None:
         self.run = run
+        self.during = during
         self.num_steps = num_steps
         self.first: int | None = None
         self.began_s = 0.0
@@ -321,5 +322,6 @@ class _Shown:
                     num_failed=0,
                     elapsed_s=seconds - self.began_s,
                     note=note,
+                    during=self.during,
                 )
             )
