@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +18,7 @@ REPORT_FILE: Final = "report.html"
 
 def default_home(recipe: Recipe) -> Path:
     """`runs/<name of the recipe>`, whatever the name holds: it never leads out of `runs/`."""
-    name = re.sub(r"[^\w.-]+", "-", recipe.name).strip(".-")
-    return Path("runs") / (name or "run")
+    return Path("runs") / recipe.folder_name
 
 
 @dataclass(frozen=True)

@@ -116,14 +116,15 @@ def previews_in(home: Path, key: str) -> Path:
     return home / "previews" / key[:12]
 
 
-def curves_in(home: Path, key: str) -> Path:
-    """The folder of a training run's TensorBoard files.
+def curves_in(home: Path, recipe: str, key: str) -> Path:
+    """The folder of a training run's TensorBoard files, which is what TensorBoard calls it.
 
     Args:
         home: the run folder.
-        key: of the whole training, see `training_key`.
+        recipe: the recipe's name, as one of a folder.
+        key: of the whole training, see `training_key`; it tells apart the trainings of one run.
     """
-    return home / "tensorboard" / key[:12]
+    return home / "tensorboard" / f"{recipe}-{key[:12]}"
 
 
 def lesson_key(lesson: Lesson) -> str:

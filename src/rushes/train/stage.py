@@ -258,7 +258,7 @@ def _assignment(context: Context, lesson: Lesson, key: str) -> Assignment:
         blobs=Blobs(run.blobs.folder.absolute()),
         log=EventLog(run.log.path.absolute()),
         previews=_preview_order(context, lesson, whole),
-        curves=curves_in(run.home, whole).absolute(),
+        curves=curves_in(run.home, recipe.folder_name, whole).absolute(),
         name=run_name(recipe.name, run.home.absolute()),
     )
 

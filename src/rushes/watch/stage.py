@@ -72,10 +72,10 @@ def _shown(context: Context, training: str) -> Iterator[Callable[[Course], None]
     """
     from rushes.train.state import Progress
 
-    folder = curves_in(context.run.home, training)
+    folder = curves_in(context.run.home, context.recipe.folder_name, training)
     kind = context.recipe.runtime.train.tracker
     name = run_name(context.recipe.name, context.run.home.absolute())
-    with contextlib.closing(make_tracker(kind, folder.with_name(f"{folder.name}{WATCH}"), name)) as tracker:
+    with contextlib.closing(make_tracker(kind, folder.with_name(f"{folder.name}-{WATCH}"), name)) as tracker:
 
         def show(course: Course) -> None:
             point, alarms = course.points[-1], course.alarms(len(course.points) - 1)
