@@ -47,7 +47,8 @@ def improve(
     Returns the scorecard; None when `until` stopped the run before there was one, or the recipe measures nothing.
 
     Args:
-        recipe, home: what to do, and the run folder, which is created if missing.
+        recipe: what to do.
+        home: the run folder, which is created if missing.
         until: one of `STAGES`: stop after that stage; None goes to the end.
         on_progress: called after every finished chunk.
         allow_change: continue in a folder that another recipe made; only what depends on the change is made again.

@@ -146,10 +146,8 @@ def test_an_installed_wheel_runs_a_recipe_and_shows_it(built: Built, fresh: Path
     sets = [word for each in smallest for word in ("--set", each)]
     ran(fresh / "rushes", "run", "tiny", "--home", "runs/first", *sets, cwd=tmp_path)
     assert "report: runs/first/report.html" in ran(fresh / "rushes", "report", "runs/first", cwd=tmp_path)
-    assert (
-        json.loads((tmp_path / "runs/first/header.json").read_text())["rushes_version"]
-        == metadata(built.wheel)["Version"]
-    )
+    header = json.loads((tmp_path / "runs/first/header.json").read_text())
+    assert header["rushes_version"] == metadata(built.wheel)["Version"]
     with subprocess.Popen(
         [fresh / "rushes", "view", "--port", "0"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
     ) as studio:
