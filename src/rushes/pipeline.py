@@ -42,9 +42,8 @@ def improve(
     allow_change: bool = False,
     check_first: bool = True,
 ) -> Scorecard | None:
-    """Run a recipe in a run folder. Run it again to resume; on a finished run it does nothing.
-
-    Returns the scorecard; None when `until` stopped the run before there was one, or the recipe measures nothing.
+    """Run a recipe in a run folder; again to resume. On a finished run it does nothing. Returns the scorecard, or None
+    if `until` stopped the run before there was one, or if the recipe measures nothing.
 
     Args:
         recipe: what to do.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -146,8 +145,7 @@ def test_an_installed_wheel_runs_a_recipe_and_shows_it(built: Built, fresh: Path
     sets = [word for each in smallest for word in ("--set", each)]
     ran(fresh / "rushes", "run", "tiny", "--home", "runs/first", *sets, cwd=tmp_path)
     assert "report: runs/first/report.html" in ran(fresh / "rushes", "report", "runs/first", cwd=tmp_path)
-    header = json.loads((tmp_path / "runs/first/header.json").read_text())
-    assert header["rushes_version"] == metadata(built.wheel)["Version"]
+    assert f'"{metadata(built.wheel)["Version"]}"' in (tmp_path / "runs/first/header.json").read_text()
     with subprocess.Popen(
         [fresh / "rushes", "view", "--port", "0"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
     ) as studio:
