@@ -46,8 +46,8 @@ chaos: $(STAMP) ## kill, damage and mislead runs in many ways; ends with a table
 
 docs: $(STAMP) ## build the documentation as a site in build/site; it can be read offline
 	@$(PY) -m pip install --quiet -c constraints.txt -e '.[docs]'
-	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
-	@echo "build/site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
+	@echo "build/site/index.html; its search works once it is served: $(PY) -m http.server -b 127.0.0.1 -d build/site"
 
 results: $(STAMP) ## run the arms that lab/outcomes lacks, and write docs/results.md (hours)
 	@$(PY) -m lab.results; status=$$?; $(PY) -m lab.results --write && exit $$status

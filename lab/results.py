@@ -26,7 +26,7 @@ from lab.page import write_page
 from lab.runs import Laboratory
 from lab.tables import in_points
 from rushes.errors import Stopped, UserError
-from rushes.execute.progress import ProgressDisplay
+from rushes.execute.display import ProgressDisplay
 from rushes.recipe.measure import Split
 
 

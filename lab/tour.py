@@ -23,6 +23,7 @@ ORDER: Final = (
             "rushes/recipe",
             "rushes/dimensions",
             "rushes/plugins.py",
+            "rushes/extensions.py",
             "rushes/preflight",
             "rushes/findings.py",
             "rushes/recipes",

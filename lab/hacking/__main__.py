@@ -17,7 +17,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 from lab.hacking.page import Shown, write_figures
 from rushes.cli.watched import read_watch, show_watch
-from rushes.execute.progress import ProgressDisplay
+from rushes.execute.display import ProgressDisplay
 from rushes.pipeline import improve
 from rushes.recipe.load import parse_recipe
 from rushes.recipe.recipe import Recipe

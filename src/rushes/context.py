@@ -5,6 +5,8 @@ Stages are functions of it. It loads nothing until a stage needs it, and knows n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -40,6 +42,8 @@ class Context:
         """
         self.recipe = recipe
         self.run = run
+        self.doing = ""
+        """The stage that works now, see `during`."""
         self.prompts: dict[str, Prompt] = {}
         """Every prompt seen so far, by key."""
         self.clips: Remembered[Clip] = Remembered(run.clips)
@@ -78,12 +82,22 @@ class Context:
     @property
     def here(self) -> Place:
         """This process, for work that is light or needs what is already loaded here."""
-        return self.run.place()
+        return self.run.place(during=self.doing)
 
     @property
     def workers(self) -> Place:
         """Where clips are generated, judged and measured: this process, or a Ray cluster."""
-        return self.run.place(self._executor, needs_of(self.recipe.runtime), self.recipe.runtime.device)
+        runtime = self.recipe.runtime
+        return self.run.place(self._executor, needs_of(runtime), runtime.device, self.doing)
+
+    @contextmanager
+    def during(self, stage: str) -> Iterator[None]:
+        """Meanwhile, progress is shown as that stage's; inside another stage, as part of that one."""
+        before, self.doing = self.doing, self.doing or stage
+        try:
+            yield
+        finally:
+            self.doing = before
 
     @cached_property
     def _executor(self) -> Executor | None:

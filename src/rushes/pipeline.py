@@ -45,12 +45,12 @@ def improve(
     allow_change: bool = False,
     check_first: bool = True,
 ) -> Scorecard | None:
-    """Run a recipe in a run folder. Run it again to resume; on a finished run it does nothing.
-
-    Returns the scorecard; None when `until` stopped the run before there was one, or the recipe measures nothing.
+    """Run a recipe in a run folder; again to resume. On a finished run it does nothing. Returns the scorecard, or None
+    if `until` stopped the run before there was one, or if the recipe measures nothing.
 
     Args:
-        recipe, home: what to do, and the run folder, which is created if missing.
+        recipe: what to do.
+        home: the run folder, which is created if missing.
         until: one of `STAGES`: stop after that stage; None goes to the end.
         on_progress: called after every finished chunk.
         allow_change: continue in a folder that another recipe made; only what depends on the change is made again.

@@ -1,4 +1,4 @@
-"""Plug-ins: how `use:` in a recipe becomes a working object, and what installed packages add to Rushes.
+"""Plug-ins: how `use:` in a recipe becomes a working object.
 
 `use` names a `Spec` with `build(runtime)` by `package.module:Class`, or by the name under which a package offers it as
 an entry point of the role. Nothing is imported before it is needed, and nothing has to be registered.
@@ -11,12 +11,12 @@ import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
 from rushes.errors import RecipeError, nearest
+from rushes.extensions import extensions
 from rushes.feedback import Gives, gives
 from rushes.recipe.no_keys import without_keys
 from rushes.recipe.plugin import PluginSpec
@@ -56,23 +56,6 @@ WEIGHTING: Final = Role("Weighting", "weigh(scores)", "rushes.weightings")
 OBJECTIVE: Final = Role("Objective", "terms(own)", "rushes.objectives")
 ANY: Final = Role("plug-in", "build(runtime)", "rushes.plugins")
 """For a plug-in inside another plug-in's Spec, whose role the core does not know; it has no short names."""
-
-
-@cache
-def extensions(group: str) -> dict[str, EntryPoint]:
-    """Entry points of installed packages, by name.
-
-    Args:
-        group: `rushes.recipes` (packages that hold YAML files), `rushes.commands` (typer apps), `rushes.sections`
-            (parts of the report), `rushes.checks` (of `rushes doctor`), `rushes.question_needs` (packages that hold
-            such a YAML file), or the group of a `Role`.
-    """
-    return {point.name: point for point in sorted(entry_points(group=group), key=lambda point: point.name)}
-
-
-def is_shipped(point: EntryPoint) -> bool:
-    """True for an entry point of this distribution, which every installation of Rushes has."""
-    return point.dist is not None and point.dist.name == "rushes"
 
 
 def resolved(spec: Spec, role: Role) -> Spec:

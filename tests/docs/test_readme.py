@@ -173,6 +173,27 @@ def test_rushes_lines(tmp_path: Path) -> None:
     assert "mine in runs/mine: finished" in said["status"]
 
 
+@pytest.mark.slow
+def test_the_tutorial(tmp_path: Path) -> None:
+    """From the demo to a dimension of one's own, as a reader types it, with small numbers; the studio is left out."""
+    page = "docs/tutorial.md"
+    (recipe,) = blocks("yaml", page)
+    (tmp_path / "mine.yaml").write_text(recipe.text, encoding="utf-8")
+    lines = [shlex.split(line) for block in blocks("sh", page) for line in block.text.splitlines()]
+    assert lines[0] == ["make", "demo"] and ["rushes", "view"] in lines
+    demo = shlex.split(told_by_make(["demo"])[-1])
+    own = [setting for setting in SMALL if not setting.startswith(("diagnose.dimensions", "diagnose.focus"))]
+    said = {}
+    for words in [demo, *(words for words in lines if words[0] == "rushes" and words[1] != "view")]:
+        more = own if "mine.yaml" in words else SMALL if words[1] in ("run", "plan") else ()
+        done = run_rushes([*words[1:], *(word for setting in more for word in ("--set", setting))], tmp_path)
+        assert done.returncode == 0, f"{words}\n{done.stderr}"
+        said[" ".join(words[1:])] = done.stdout
+    assert "runs/demo" in said["status"] and "report: runs/demo/report.html" in said["report runs/demo"]
+    assert "continue with: rushes run mine.yaml" in said["judge mine.yaml"].replace("\n", " ")
+    assert "Side By Side" in said["report runs/side-by-side"]
+
+
 @pytest.mark.parametrize("block", blocks("yaml"), ids=str)
 def test_recipes(block: Block, tmp_path: Path) -> None:
     """Each is a recipe that is read without complaint and says what its block says."""

@@ -69,6 +69,14 @@ def test_what_a_hook_runs_is_a_part_of_make_check() -> None:
     assert len(hooks) == check.count(".venv/bin/python")
 
 
+def test_a_link_that_leads_nowhere_fails_the_build_of_the_site() -> None:
+    validation = site()["validation"]
+    assert isinstance(validation, dict)
+    assert set(validation["links"].values()) == {"warn"} and "not_found" in validation["links"]
+    assert "mkdocs build --quiet --strict" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "\nmake docs\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
 def test_the_workflow_runs_what_ci_runs() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]

@@ -19,13 +19,14 @@ from rushes.audit.second import second_judge
 from rushes.cli.main import main
 from rushes.errors import RecipeError
 from rushes.execute.machine import check_device
+from rushes.extensions import extensions
 from rushes.findings import Finding
 from rushes.judge.stage import build_judge
 from rushes.llm.build import chat_model
 from rushes.measure.stage import build_measurer
 from rushes.plan.budget import fit
 from rushes.plan.models import known_model
-from rushes.plugins import CLIP_SOURCE, MEASURER, extensions, resolved
+from rushes.plugins import CLIP_SOURCE, MEASURER, resolved
 from rushes.preflight.device import check_gpus
 from rushes.preflight.plugins import check_judge_gradient
 from rushes.preflight.servers import check_servers

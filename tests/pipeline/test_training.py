@@ -84,6 +84,7 @@ def test_what_people_see_of_shared_training_is_what_they_see_of_their_own(
             (checkpoint,) = run.checkpoints.all()
         clips = {path.name: read_video(path).frames_THWC.shape for path in sorted((home / "previews").rglob("*.mp4"))}
         curves = [path.name.split(".")[0] for path in (home / "tensorboard").rglob("*") if path.is_file()]
+        assert [each.name.rpartition("-")[0] for each in (home / "tensorboard").iterdir()] == ["tiny"]
         told = [(event["event"], event.get("step"), event.get("prompt")) for event in events]
         seen[num] = steps, clips, curves, told, checkpoint.key, checkpoint.losses[0].term
     assert seen[1] == seen[2]

@@ -17,13 +17,14 @@ import torch
 
 from rushes.context import Context
 from rushes.errors import RecipeError
+from rushes.extensions import extensions
 from rushes.families.load import load_family
 from rushes.judge.grade import check_unscored_share
 from rushes.judge.key import judge_name
 from rushes.judge.question_needs import QuestionNeeds, question_needs
 from rushes.judge.stage import judge
 from rushes.pipeline import improve
-from rushes.plugins import JUDGE, OBJECTIVE, WEIGHTING, build, extensions, plugin
+from rushes.plugins import JUDGE, OBJECTIVE, WEIGHTING, build, plugin
 from rushes.preflight.plugins import check_plugins
 from rushes.recipe.base import BaseModelSpec
 from rushes.recipe.judge import JudgeSpec

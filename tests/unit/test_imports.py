@@ -20,6 +20,7 @@ KNOWS = {
     "known_keys": "",
     "plain": "known_keys",
     "errors": "plain",
+    "extensions": "",
     "findings": "errors",
     "records": "errors",
     "execute": "errors",
@@ -28,8 +29,8 @@ KNOWS = {
     "roles": "execute records",
     "feedback": "errors records roles",
     "dimensions": "errors records",
-    "recipe": "dimensions errors plain records roles",
-    "plugins": "errors feedback recipe roles",
+    "recipe": "dimensions errors extensions plain records roles",
+    "plugins": "errors extensions feedback recipe roles",
     "store": "errors execute known_keys plain plugins recipe records roles",
     "llm": "errors execute known_keys recipe roles store",
     "families": "errors execute recipe records store",
@@ -37,8 +38,8 @@ KNOWS = {
     "context": "errors execute families plan recipe records store",
     "prompts": "context dimensions errors execute llm plugins recipe records roles store",
     "generate": "context errors execute families recipe records roles store",
-    "judge": "context errors execute families feedback findings generate known_keys llm plain plugins recipe records"
-    " roles store",
+    "judge": "context errors execute extensions families feedback findings generate known_keys llm plain plugins"
+    " recipe records roles store",
     "testing": "feedback judge plugins records roles store",
     "weights": "context errors judge plugins recipe records roles",
     "train": "context errors execute families judge plugins recipe records roles store",
@@ -49,19 +50,19 @@ KNOWS = {
     "diagnose": "context errors execute families feedback generate judge measure plugins prompts recipe records"
     " statistics store",
     "watch": "context errors families feedback generate judge measure plugins recipe records statistics store train",
-    "audit": "display errors execute feedback judge known_keys plain plugins prompts recipe records roles statistics"
-    " store",
-    "report": "audit context display errors families feedback judge measure plain plan plugins prompts recipe records"
-    " roles statistics store train watch weights",
+    "audit": "display errors execute extensions feedback judge known_keys plain plugins prompts recipe records roles"
+    " statistics store",
+    "report": "audit context display errors extensions families feedback judge measure plain plan plugins prompts"
+    " recipe records roles statistics store train watch weights",
     "export": "display errors families known_keys measure recipe records report store",
     "sample": "errors execute export families generate prompts recipe records roles store",
     "vote": "audit dimensions display errors judge recipe records report statistics store",
     "view": "display errors judge measure plain plan recipe records report sample statistics store vote watch",
-    "doctor": "plugins",
+    "doctor": "extensions",
     "pipeline": "context diagnose execute generate judge measure preflight prompts recipe records report store train"
     " watch weights",
-    "cli": "audit diagnose doctor errors execute export families findings pipeline plain plan plugins preflight"
-    " prompts recipe records report sample statistics store train view vote watch",
+    "cli": "audit diagnose doctor errors execute export extensions families findings pipeline plain plan plugins"
+    " preflight prompts recipe records report sample statistics store train view vote watch",
     "__main__": "cli",
 }
 """Who may know whom, from the bottom up: a part imports what stands here and nothing else, inside functions too. A part
@@ -69,7 +70,20 @@ knows only parts above it in this table, so there can be no circle. `recipes` ho
 part of the core but the pipeline, and the core knows neither."""
 
 LIGHT = frozenset(
-    {"known_keys", "plain", "errors", "records", "roles", "recipe", "plugins", "store", "execute", "cli", "__main__"}
+    {
+        "known_keys",
+        "plain",
+        "errors",
+        "records",
+        "roles",
+        "recipe",
+        "extensions",
+        "plugins",
+        "store",
+        "execute",
+        "cli",
+        "__main__",
+    }
 )
 """What `rushes --help` may load: nothing of these, directly or through others, imports a heavy library at the top."""
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
-from typing import Final
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
+import torch
 from markdown_it import MarkdownIt
 
 from rushes.recipe.load import load_recipe, packaged_recipes
@@ -23,7 +26,6 @@ from rushes.store import provenance
 from tests.support.other_packages import asked_for, packages
 
 pytestmark = pytest.mark.slow
-NOT_SHIPPED: Final = frozenset({".ci", ".github"})
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,51 @@ def test_a_wheel_works_outside_the_checkout(built: Built, installed: Path, tmp_p
     assert found == [load_recipe(each).name for each in sorted(packaged_recipes())] and "sandbox" in found
 
 
+@pytest.fixture(scope="module")
+def fresh(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` of a new virtual environment with the wheel, as pip installs it.
+
+    All that the wheel requires is lent from here by a `.pth` file, since torch takes minutes to install. Rushes itself
+    is not: a folder that such a file names is searched after those of the environment, and its own `.pth` files, such
+    as that of an editable install, are not read.
+    """
+    folder = tmp_path_factory.mktemp("fresh") / "venv"
+    venv.create(folder, with_pip=True, symlinks=True)
+    (site,) = folder.glob("lib/python3*/site-packages")
+    (site / "lent.pth").write_text(str(Path(torch.__file__).parents[1]))
+    options = ["--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--force-reinstall"]
+    ran(folder / "bin" / "python", "-m", "pip", "install", *options, built.wheel, cwd=folder)
+    return folder / "bin"
+
+
+def test_all_that_a_wheel_requires_is_what_it_is_tested_with(fresh: Path, tmp_path: Path) -> None:
+    done = subprocess.run([fresh / "python", "-m", "pip", "check"], cwd=tmp_path, capture_output=True, text=True)
+    assert [line for line in done.stdout.splitlines() if line.startswith("rushes ")] == []
+    assert ran(fresh / "rushes", "--version", cwd=tmp_path) in ran(fresh / "python", "-m", "pip", "list", cwd=tmp_path)
+
+
+def test_an_installed_wheel_runs_a_recipe_and_shows_it(built: Built, fresh: Path, tmp_path: Path) -> None:
+    """In an empty folder: run, report and studio; nothing of the checkout is read."""
+    where = "import rushes, rushes_sandbox as s, rushes_vbench as v; print(rushes.__file__, s.__file__, v.__file__)"
+    assert all(
+        Path(each).is_relative_to(fresh.parent) for each in ran(fresh / "python", "-c", where, cwd=tmp_path).split()
+    )
+    smallest = ["prompts.num_weakness=2", "train.num_steps=1", "train.warmup_steps=0", "measure.num_diversity_takes=2"]
+    sets = [word for each in smallest for word in ("--set", each)]
+    ran(fresh / "rushes", "run", "tiny", "--home", "runs/first", *sets, cwd=tmp_path)
+    assert "report: runs/first/report.html" in ran(fresh / "rushes", "report", "runs/first", cwd=tmp_path)
+    assert f'"{metadata(built.wheel)["Version"]}"' in (tmp_path / "runs/first/header.json").read_text()
+    with subprocess.Popen(
+        [fresh / "rushes", "view", "--port", "0"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as studio:
+        assert studio.stdout is not None
+        link = studio.stdout.readline().removeprefix("studio: ").strip()
+        with build_opener(HTTPCookieProcessor()).open(link, timeout=60) as page:
+            shown = page.read().decode()
+        studio.send_signal(signal.SIGINT)
+    assert "first" in shown and "</html>" in shown
+
+
 def test_an_sdist_makes_the_same_wheel(built: Built, unpacked: Path, tmp_path: Path) -> None:
     again = build(unpacked, "wheel", tmp_path / "wheel")
     assert again.name == built.wheel.name
@@ -121,7 +168,7 @@ def test_an_sdist_makes_the_same_wheel(built: Built, unpacked: Path, tmp_path: P
 
 def test_an_sdist_has_all_that_the_checkout_has(root: Path, unpacked: Path) -> None:
     tracked = {Path(line).parts[0] for line in ran("git", "ls-files", cwd=root).splitlines()}
-    assert tracked - NOT_SHIPPED - {each.name for each in unpacked.iterdir()} == set()
+    assert tracked - {each.name for each in unpacked.iterdir()} == set()
 
 
 def addresses(wheel: Path, attribute: str) -> list[str]:

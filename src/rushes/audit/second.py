@@ -9,11 +9,12 @@ from typing import Any
 from rushes.audit.compared import PreferencesAsAnswers, ScoresAsAnswers
 from rushes.audit.run import Witness
 from rushes.errors import RecipeError, nearest
+from rushes.extensions import extensions
 from rushes.feedback import gives
 from rushes.judge.key import judge_identity, judge_name, scoring_identity
 from rushes.judge.question_needs import all_needs
 from rushes.judge.stage import build_judge
-from rushes.plugins import JUDGE, MEASURER, build, extensions, name_of, resolved
+from rushes.plugins import JUDGE, MEASURER, build, name_of, resolved
 from rushes.recipe.judge import JudgeSpec
 from rushes.recipe.plugin import PluginSpec
 from rushes.recipe.runtime import RuntimeSpec

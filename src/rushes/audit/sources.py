@@ -13,8 +13,9 @@ import numpy as np
 
 from rushes.audit.cases import Case
 from rushes.errors import InputError
+from rushes.extensions import extensions
 from rushes.judge.labels import key_name
-from rushes.plugins import CLIP_SOURCE, build, extensions
+from rushes.plugins import CLIP_SOURCE, build
 from rushes.prompts.captions import read_clip_folder
 from rushes.prompts.metadata import METADATA_NAMES
 from rushes.recipe.base import ShapeSpec

@@ -11,17 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from rushes.cli.options import (
-    AllowChangeOption,
-    HomeArgument,
-    HomeOption,
-    JsonOption,
-    NoCheckOption,
-    RecipeArgument,
-    SetOption,
-    taking,
-)
+from rushes.cli.options import HomeArgument, JsonOption, SetOption, taking
 from rushes.cli.show import say
+from rushes.cli.up_to import up_to
 from rushes.errors import command
 
 if TYPE_CHECKING:
@@ -57,18 +49,7 @@ class Origin(StrEnum):
     real = "real"
 
 
-@judge.command(name=_WORK)
-def work_up_to_here(
-    recipe: RecipeArgument,
-    home: HomeOption = None,
-    set_: SetOption = None,
-    allow_change: AllowChangeOption = False,
-    no_check: NoCheckOption = False,
-) -> None:
-    """Run a recipe up to here; `rushes judge RECIPE` is the same."""
-    from rushes.cli.work import How, work
-
-    work(recipe, home, set_ or [], How("judge", allow_change=allow_change, check_first=not no_check))
+judge.command(name=_WORK, help="Run a recipe up to here; `rushes judge RECIPE` is the same.")(up_to("judge"))
 
 
 @judge.command()
@@ -150,7 +131,7 @@ def _make(recipe: Recipe, found: Source, options: AuditOptions) -> None:
     from rushes.audit.labels import read_labels
     from rushes.audit.run import Settings, audit_judge
     from rushes.audit.second import compared_dimensions, recipe_judge, second_judge
-    from rushes.execute.progress import ProgressDisplay
+    from rushes.execute.display import ProgressDisplay
 
     runtime, folder = recipe.runtime, options.out or _default_folder(options.source)
     settings = Settings(

@@ -101,5 +101,7 @@ def _as_a_line(
 
 
 def _say_stopped(detail: str) -> None:
+    from rushes.cli.show import say
+
     place = detail.partition(";")[0].removeprefix("stopped ").strip()
-    print(f"{_STOPPED}\n({place})" if place else _STOPPED, file=sys.stderr)
+    say(f"{_STOPPED}\n({place})" if place else _STOPPED, file=sys.stderr)

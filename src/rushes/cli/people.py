@@ -10,7 +10,6 @@ from rushes.cli.show import Column, say, show_json, show_table
 
 if TYPE_CHECKING:
     from rushes.audit.people import PeopleAudit
-    from rushes.statistics.resampling import Estimate
 
 
 def show_people(home: Path, files: Sequence[Path], *, as_json: bool) -> None:
@@ -36,11 +35,13 @@ def show_people(home: Path, files: Sequence[Path], *, as_json: bool) -> None:
 
 
 def _show(made: PeopleAudit) -> None:
+    from rushes.vote.section import number, share
+
     what = "pairs compared" if made.kind == "preferences" else "clips scored"
     say(f"{made.num_items} {what} by {made.num_raters} people")
     if made.raters_agree is not None:
         name = "Fleiss' kappa" if made.kind == "preferences" else "pairs on which two people agree"
-        say(f"agreement among people: {name} {_number(made.raters_agree)}")
+        say(f"agreement among people: {name} {number(made.raters_agree)}")
     if made.wins:
         columns = [Column("tuned against base"), Column("pairs", "right"), Column("prompts", "right")]
         columns += [Column("won / tied / lost", "right"), Column("people prefer the tuned model", "right")]
@@ -50,7 +51,7 @@ def _show(made: PeopleAudit) -> None:
                 str(each.num_pairs),
                 str(each.num_prompts),
                 f"{each.num_won} / {each.num_tied} / {each.num_lost}",
-                _share(each.win_rate),
+                share(each.win_rate),
             )
             for each in made.wins
         ]
@@ -64,10 +65,10 @@ def _show(made: PeopleAudit) -> None:
                 f"{each.who} {each.source}",
                 each.dimension,
                 str(each.num_clips),
-                _number(each.spearman),
+                number(each.spearman),
                 str(each.num_pairs),
                 str(each.num_ties),
-                _share(each.accuracy),
+                share(each.accuracy),
             )
             for each in made.opinions
         ]
@@ -75,11 +76,3 @@ def _show(made: PeopleAudit) -> None:
         say("Same verdict: first, second or tie on pairs of one prompt; how far apart scores tie is fitted to them.")
     for note in made.notes:
         say(f"note: {note}")
-
-
-def _share(found: Estimate | None) -> str:
-    return "-" if found is None else f"{found.value:.0%} ({found.low:.0%} to {found.high:.0%})"
-
-
-def _number(found: Estimate | None) -> str:
-    return "-" if found is None else f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"

@@ -47,7 +47,7 @@ def show_samples(options: SampleOptions) -> None:
     Raises:
         UserError: see `rushes.sample.stage.sample`.
     """
-    from rushes.execute.progress import ProgressDisplay
+    from rushes.execute.display import ProgressDisplay
     from rushes.sample.page import SHEET, default_folder, write_page
     from rushes.sample.stage import sample
     from rushes.store.run import Run

@@ -44,7 +44,7 @@ def show_samplers(
     settings = None if tries is None else [own, *(_changed(own, each) for each in tries)]
     show_warnings(check(recipe, home))
     from rushes.diagnose.samplers import compare_samplers, usual_trials
-    from rushes.execute.progress import ProgressDisplay
+    from rushes.execute.display import ProgressDisplay
     from rushes.families.folder import known_family
     from rushes.recipe.recipe import as_generating
     from rushes.store.events import EventLog

@@ -23,7 +23,7 @@ _PLAIN_WIDTH = 140
 _LEAD: Final = re.compile(r"\s*(?:(?:expected|got|next|also|again):\s+|\d+\. )?")
 _TYPED: Final = re.compile(
     r"(?:\brushes [a-z]|(?<!\S)--[a-z]|\b(?:pip|hf|git|export|unset|kill) )"
-    r"(?:'[^']*'|[^;,)'])*?(?=[;,)]| or | and | then |$)"
+    r"(?:'[^']*'|[^;,)'])*?(?=[;,)]| or | and | then | shows | says | tells | lists |$)"
 )
 """What is printed to be typed."""
 _JOINED: Final = "\x00"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +18,7 @@ REPORT_FILE: Final = "report.html"
 
 def default_home(recipe: Recipe) -> Path:
     """`runs/<name of the recipe>`, whatever the name holds: it never leads out of `runs/`."""
-    name = re.sub(r"[^\w.-]+", "-", recipe.name).strip(".-")
-    return Path("runs") / (name or "run")
+    return Path("runs") / recipe.folder_name
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def work(recipe_name: str, home: Path | None, overrides: Sequence[str], how: How
     if how.check_first:
         _check_first(recipe, home, allow_change=how.allow_change)
     # The pipeline is imported after the recipe is checked, so that a typo is reported at once.
-    from rushes.execute.progress import ProgressDisplay
+    from rushes.execute.display import ProgressDisplay
     from rushes.pipeline import improve
     from rushes.store.events import EventLog
 

@@ -19,12 +19,13 @@ def diagnose(context: Context, evaluation: Evaluation) -> tuple[Focus, ...]:
 
     Where only real clips are trained on, there is nothing to aim: see `_told`.
     """
-    if context.recipe.prompts.only_real:
-        return _told(context, evaluation)
-    found = measure(context, context.base, evaluation.probes, "probe")
     spec = context.recipe.diagnose
-    clips = [context.clips[key] for each in found for key in each.subject]
-    scores = judge(context, clips) if spec.choose == "picked" else ()
+    with context.during("diagnose"):
+        if context.recipe.prompts.only_real:
+            return _told(context, evaluation)
+        found = measure(context, context.base, evaluation.probes, "probe")
+        clips = [context.clips[key] for each in found for key in each.subject]
+        scores = judge(context, clips) if spec.choose == "picked" else ()
     focus = weakest(found, spec, context.recipe.prompts.num_weakness, scores)
     _note(context, evaluation, focus)
     return focus

@@ -6,7 +6,7 @@ from rushes.doctor.check import Check, Status
 from rushes.doctor.imports import check_imports
 from rushes.doctor.machine import check_machine
 from rushes.doctor.packages import check_packages
-from rushes.plugins import extensions
+from rushes.extensions import extensions
 
 __all__ = ["Check", "Status", "examine"]
 

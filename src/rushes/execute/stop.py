@@ -23,6 +23,9 @@ _TURN_S: Final = 0.1
 """How long the main thread may take to handle a signal itself; in a long call of a library it cannot."""
 _SHOW_CURSOR: Final = "\x1b[?25h"
 
+_shown_by: list[object] = []
+"""Who shows on the terminal that a stop was heard; then nothing is written there past it."""
+
 _listening: list[StopSignal] = []
 """The signals that Ctrl-C and SIGTERM reach now, in this process."""
 
@@ -37,6 +40,11 @@ _status: list[int] = []
 def is_stopping() -> bool:
     """Whether the user asked this process to stop, or the one it works for: what only waits ends then."""
     return _told.is_set() or any(each.requested for each in _listening)
+
+
+def shown_by(whoever: object | None) -> None:
+    """From now on `whoever` draws on the terminal, and shows there that a stop was heard; None for nobody."""
+    _shown_by[:] = [] if whoever is None else [whoever]
 
 
 def tell_to_stop() -> None:
@@ -105,7 +113,7 @@ class StopSignal:
         self._hear()
 
     def _hear(self) -> None:
-        if not self.requested and self._answer.acquire(blocking=False):
+        if not self.requested and self._answer.acquire(blocking=False) and not _shown_by:
             _say(HEARD)
         self.request()
 

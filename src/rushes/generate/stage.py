@@ -40,7 +40,7 @@ def generate(context: Context, model: Model, prompts: Sequence[Prompt]) -> list[
         source.is_trained_on,
         source.made_by,
     )
-    with _alone(context, source):
+    with context.during("generate"), _alone(context, source):
         if spec.decode:
             _decode_kept(context, source, prompts, how)
         return clips_of(context, source.model, prompts, spec.num_takes, how, source.models)

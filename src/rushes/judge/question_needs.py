@@ -15,7 +15,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from rushes.errors import InputError
-from rushes.plugins import extensions, is_shipped
+from rushes.extensions import extensions, is_shipped
 from rushes.records import Record
 from rushes.records.base import Size, Text
 

@@ -57,13 +57,14 @@ def judge(context: Context, clips: Sequence[Clip], prefix: str = "") -> tuple[Sc
     for spec, own in by_judge(side_by_side(clips, lambda clip: clip), context.recipe.judge):
         asking = ASKING[gives(resolved(spec.judge, JUDGE))](own, context.prompts, spec, context.runtime.judge_batch)
         ask_chunk = partial(asking.ask, videos=Decoded(context.blobs), name=judge_name(spec))
-        replies = advance(
-            context.run.table(f"{prefix}{asking.table}", asking.record_type),
-            asking.work,
-            Lazily(partial(build_judge, spec, context.runtime), ask_chunk),
-            chunk_size=asking.chunk_size,
-            place=context.workers,
-        )
+        with context.during("judge"):
+            replies = advance(
+                context.run.table(f"{prefix}{asking.table}", asking.record_type),
+                asking.work,
+                Lazily(partial(build_judge, spec, context.runtime), ask_chunk),
+                chunk_size=asking.chunk_size,
+                place=context.workers,
+            )
         scores.update((score.clip_key, score) for score in asking.grade(replies))
     return tuple(scores[clip.key] for clip in clips)
 

@@ -57,9 +57,10 @@ def measure(
     several = [prompt for prompt in prompts if prompt.dimension in groups]
     num_takes = recipe.measure.num_takes if purpose == "held_out" else recipe.diagnose.num_takes
     how = evaluation_how(context, model)
-    clips = clips_of(context, model, single, num_takes, how)
-    clips += clips_of(context, model, several, recipe.measure.num_diversity_takes, how)
-    return measurements_of(context, clips)
+    with context.during("measure base" if model == context.base else "measure tuned"):
+        clips = clips_of(context, model, single, num_takes, how)
+        clips += clips_of(context, model, several, recipe.measure.num_diversity_takes, how)
+        return measurements_of(context, clips)
 
 
 def measurements_of(

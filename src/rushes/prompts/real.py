@@ -49,13 +49,14 @@ def real_material(context: Context, evaluation: Evaluation) -> RealMaterial:
     """
     captions = _captions(context, evaluation)
     work = [Work(_key(prompt), prompt) for prompt in captions]
-    clips = advance(
-        context.run.clips,
-        work,
-        lambda chunk: [_record(piece, _shape_of(piece.payload, context)) for piece in chunk],
-        chunk_size=CHUNK_SIZE,
-        place=context.here,
-    )
+    with context.during("read"):
+        clips = advance(
+            context.run.clips,
+            work,
+            lambda chunk: [_record(piece, _shape_of(piece.payload, context)) for piece in chunk],
+            chunk_size=CHUNK_SIZE,
+            place=context.here,
+        )
     check_held_out(context.recipe.train.num_held_out, len(clips))
     context.forecast.real_clips(len(clips))
     return RealMaterial(captions, tuple(clips))

@@ -56,9 +56,10 @@ def written(context: Context, work: Sequence[Work[Brief]], writer: PromptWriter 
     if writer is not None and spec.only_real:  # questions are for the judge, who is not asked about captions then
         spec = spec.model_copy(update={"questions": None})
     build_tools = partial(_tools, spec, context.runtime, context.run.blobs, writer)
-    made = advance(
-        context.run.prompts, work, Lazily(build_tools, write_prompts), chunk_size=CHUNK_SIZE, place=context.here
-    )
+    with context.during("write"):
+        made = advance(
+            context.run.prompts, work, Lazily(build_tools, write_prompts), chunk_size=CHUNK_SIZE, place=context.here
+        )
     context.prompts.update({prompt.key: prompt for prompt in made})
     return tuple(made)
 

@@ -8,7 +8,6 @@ import select
 import stat
 from collections.abc import Sequence
 from functools import cache, partial
-from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, cast
@@ -16,6 +15,7 @@ from typing import Any, Final, cast
 from pydantic import BaseModel, ValidationError
 
 from rushes.errors import RecipeError, command, nearest
+from rushes.extensions import extensions
 from rushes.plain import hidden_line, names_secret
 from rushes.recipe.dimensions import probed
 from rushes.recipe.inherit import inherited
@@ -106,7 +106,7 @@ def packaged_recipes() -> dict[str, str]:
 
     A package offers its folder of recipes as an entry point in the group `rushes.recipes`.
     """
-    packages = ["rushes.recipes", *(point.value for point in entry_points(group="rushes.recipes"))]
+    packages = ["rushes.recipes", *(point.value for point in extensions("rushes.recipes").values())]
     found = {
         file.name.removesuffix(".yaml"): file.read_text(encoding="utf-8")
         for package in packages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import ClassVar, Self
 
 from pydantic import model_validator
@@ -178,6 +179,11 @@ class Recipe(StagesSpec):
     budget: BudgetSpec = BudgetSpec()
     """Fits prompts, clips, frames and steps into a number of GPU-hours; only for the real models of the packaged
     recipes."""
+
+    @property
+    def folder_name(self) -> str:
+        """Its name as one of a folder: letters, digits, `_`, `.` and `-`; neither hidden nor empty."""
+        return re.sub(r"[^\w.-]+", "-", self.name).strip(".-") or "run"
 
     @model_validator(mode="after")
     def _divides(self) -> Self:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rushes.plugins import extensions
+from rushes.extensions import extensions
 from rushes.records import Clip, Measurement, Prompt
 from rushes.store.run import Run
 

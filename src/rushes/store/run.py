@@ -226,13 +226,16 @@ class Run:
         """Tuned weights."""
         return self.table("checkpoints", Checkpoint)
 
-    def place(self, executor: Executor | None = None, needs: Needs | None = None, device: str = "cpu") -> Place:
+    def place(
+        self, executor: Executor | None = None, needs: Needs | None = None, device: str = "cpu", during: str = ""
+    ) -> Place:
         """Where chunks of this run are computed: with its stop signal, progress and log.
 
         Args:
             executor: runs the chunks; None for one after the other in this process.
             needs: resources per worker.
             device: where the time is spent, for the cost ledger.
+            during: the stage of the run, for the display.
         """
         return Place(
             executor=executor or LocalExecutor(),
@@ -240,6 +243,7 @@ class Run:
             device=device,
             stop=self.stop,
             on_progress=self.on_progress,
+            during=during,
             log=self.log,
             shortfall=self.shortfall,
         )

@@ -12,6 +12,7 @@ from rushes.errors import StageFailed, Stopped, StoreError, UserError
 from rushes.execute.progress import ProgressUpdate
 from rushes.execute.work import Done, Failed
 from rushes.records import CostEntry, Failure, KeyedRecord
+from rushes.store.mean import Mean
 from rushes.store.shortfall import failed_words, may_try_again, reason_of
 from rushes.store.table import Table
 from rushes.store.work import Made, Place, Work
@@ -54,6 +55,7 @@ class Tally(Generic[P, R]):
         after others had one."""
         self.num_before = len(work) - len(missing)
         self.start = time.perf_counter()
+        self._mean = Mean()
         self._tries: Counter[str] = Counter()
         self._losses: Counter[str] = Counter()
         self._failed_in_a_row = self._lost_in_a_row = 0
@@ -120,6 +122,7 @@ class Tally(Generic[P, R]):
         cost = CostEntry(stage=self.table.name, seconds=seconds, num_items=len(records), device=self.place.device)
         self.table.land(records, cost=cost if seconds and self.place.is_counted else None)
         self.missing -= {record.key for record in records}
+        self._mean.take(records)
         left = [piece.key for piece, each in zip(chunk, results, strict=True) if isinstance(each, Failed) and each.ends]
         if records and left:
             self.table.set_apart(left)
@@ -221,6 +224,8 @@ class Tally(Generic[P, R]):
                 num_failed=self.num_failed,
                 elapsed_s=time.perf_counter() - self.start,
                 problem=reason_of(settled[0]) if settled else "",
+                note=self._mean.words,
+                during=self.place.during,
             )
         )
 

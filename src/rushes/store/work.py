@@ -41,6 +41,8 @@ class Place:
     """Checked between chunks."""
     on_progress: OnProgress | None = None
     """Called before the first chunk and after each."""
+    during: str = ""
+    """The stage of the run that the work is part of, for the display."""
     log: EventLog | None = None
     """The run's event log; failures and the start and end of the stage are written there."""
     shortfall: Shortfall = field(default_factory=Shortfall)

@@ -23,6 +23,8 @@ ORDER: Final = 2
 """Version of how rows are drawn (`rushes.train.draw`), part of every checkpoint's key."""
 BIN_PREFIX: Final = "error_at_sigma_"
 """Prefix of the curves of the error in one bin of noise levels: `error_at_sigma_0.3` is from 0.3 up to 0.4."""
+HELD_OUT_PREFIX: Final = "held_out_"
+"""Prefix of the curves of the error on clips that are not trained on: `held_out_real`, `held_out_own`."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +116,15 @@ def previews_in(home: Path, key: str) -> Path:
     return home / "previews" / key[:12]
 
 
-def curves_in(home: Path, key: str) -> Path:
-    """The folder of a training run's TensorBoard files.
+def curves_in(home: Path, recipe: str, key: str) -> Path:
+    """The folder of a training run's TensorBoard files, which is what TensorBoard calls it.
 
     Args:
         home: the run folder.
-        key: of the whole training, see `training_key`.
+        recipe: the recipe's name, as one of a folder.
+        key: of the whole training, see `training_key`; it tells apart the trainings of one run.
     """
-    return home / "tensorboard" / key[:12]
+    return home / "tensorboard" / f"{recipe}-{key[:12]}"
 
 
 def lesson_key(lesson: Lesson) -> str:

@@ -66,7 +66,7 @@ def train(context: Context, samples: Sequence[Sample], start: Model, until: int 
         [Work(result_key(lesson), lesson)],
         partial(_teaching(lesson) if lesson.spec.merge == 1 else teach_in_part, context),
         chunk_size=1,
-        place=run.place(device=recipe.runtime.device),
+        place=run.place(device=recipe.runtime.device, during=context.doing),
         must_finish=True,
     )
     if lesson.is_whole:
@@ -187,7 +187,7 @@ def teach(context: Context, chunk: Sequence[Work[Lesson]]) -> list[Checkpoint]:
     make_folder(assignment.state)
     data = training_set(lesson, family, run.blobs, clips, prompts, assignment.scratch)
     material = Material(data, held_out_sets(lesson, family, run.blobs, clips, prompts))
-    shown = _Shown(run, lesson.spec.steps)
+    shown = _Shown(run, lesson.spec.steps, context.doing)
     texts = assignment.previews.read
     with texts_at_hand(family, texts, free_encoder=runtime.free_text_encoder):
         if runtime.train.num_processes > 1:
@@ -270,7 +270,7 @@ def _assignment(context: Context, lesson: Lesson, key: str) -> Assignment:
         blobs=Blobs(run.blobs.folder.absolute()),
         log=EventLog(run.log.path.absolute()),
         previews=_preview_order(context, lesson, whole),
-        curves=curves_in(run.home, whole).absolute(),
+        curves=curves_in(run.home, recipe.folder_name, whole).absolute(),
         name=run_name(recipe.name, run.home.absolute()),
     )
 
@@ -309,8 +309,9 @@ def _texts(lesson: Lesson, clips: Mapping[str, Clip], prompts: Mapping[str, Prom
 class _Shown:
     """Reports training steps to the run's progress display, as a separate stage."""
 
-    def __init__(self, run: Run, num_steps: int) -> None:
+    def __init__(self, run: Run, num_steps: int, during: str) -> None:
         self.run = run
+        self.during = during
         self.num_steps = num_steps
         self.first: int | None = None
         self.began_s = 0.0
@@ -333,5 +334,6 @@ class _Shown:
                     num_failed=0,
                     elapsed_s=seconds - self.began_s,
                     note=note,
+                    during=self.during,
                 )
             )

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from rushes.store.files import write_atomic
 from rushes.store.sums import UNSEALED, is_sealed, sealed
+from rushes.train.lesson import BIN_PREFIX, HELD_OUT_PREFIX
 from rushes.train.parallel import ALONE, Parallel
 
 FILE_NAME = "state.safetensors"
@@ -39,10 +40,11 @@ class Progress:
 
     @property
     def note(self) -> str:
-        """The last value of the first loss term, for the progress display: "real_flow 0.182"; empty before step 1."""
+        """The last value of the first loss term, for the display: "loss real_flow 0.182"; empty before step 1."""
         for name, points in self.curves.items():
-            if points and points[-1][0] == self.step and name not in (RATE, NORM):
-                return f"{name} {points[-1][1]:.3g}"
+            is_loss = name not in (RATE, NORM) and not name.startswith((HELD_OUT_PREFIX, BIN_PREFIX))
+            if is_loss and points and points[-1][0] == self.step:
+                return f"loss {name} {points[-1][1]:.3g}"
         return ""
 
 

@@ -204,8 +204,8 @@ def make_tracker(kind: TrackerName, folder: Path, name: str) -> Tracker:
 
     Args:
         kind: `runtime.train.tracker`.
-        folder: where TensorBoard's files go. Its name, letters and digits, identifies this training within the run and
-            is the same after a resume.
+        folder: where TensorBoard's files go. Its name, the recipe's and a hash, identifies this training within the run
+            and is the same after a resume.
         name: the run's name in other trackers.
 
     Raises:

@@ -15,12 +15,10 @@ from torch import Tensor
 
 from rushes.families.texts import TextStates
 from rushes.train.flow import squared_error
-from rushes.train.lesson import BIN_PREFIX, NUM_BINS
+from rushes.train.lesson import BIN_PREFIX, HELD_OUT_PREFIX, NUM_BINS
 from rushes.train.network import Network
 from rushes.train.parallel import ALONE, Parallel
 
-HELD_OUT_PREFIX: Final = "held_out_"
-"""Prefix of the curves of the error on clips that are not trained on: `held_out_real`, `held_out_own`."""
 NOISE_SEED: Final = 20_250_101
 """Seed of the fixed noise: the same in every run, so that runs can be compared."""
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from rushes.context import Context
 from rushes.families.models import Model
+from rushes.recipe.watch import WatchSpec
 from rushes.records import Prompt, Sample, WatchSet
 from rushes.train.lesson import curves_in, result_key, training_key
 from rushes.train.merge import drop
@@ -34,9 +35,16 @@ def watched_train(
         TrainingError: training broke down, or did not change the model.
         Stopped: stopped by the user; the state is stored.
     """
-    spec, run = context.recipe.watch, context.run
-    if spec is None:
-        return train(context, samples, start)
+    with context.during("train"):
+        if context.recipe.watch is None:
+            return train(context, samples, start)
+        return _by_looks(context, samples, start, prompts, number, context.recipe.watch)
+
+
+def _by_looks(
+    context: Context, samples: Sequence[Sample], start: Model, prompts: Sequence[Prompt], number: int, spec: WatchSpec
+) -> Model:
+    run = context.run
     watch, lesson = Watch(context, tuple(prompts)), lesson_of(context, samples, start)
     whole = training_key(lesson)
     run.write_derived(WATCH_POINTS, [WatchSet(asked=watch.asked)])
@@ -64,10 +72,10 @@ def _shown(context: Context, training: str) -> Iterator[Callable[[Course], None]
     """
     from rushes.train.state import Progress
 
-    folder = curves_in(context.run.home, training)
+    folder = curves_in(context.run.home, context.recipe.folder_name, training)
     kind = context.recipe.runtime.train.tracker
     name = run_name(context.recipe.name, context.run.home.absolute())
-    with contextlib.closing(make_tracker(kind, folder.with_name(f"{folder.name}{WATCH}"), name)) as tracker:
+    with contextlib.closing(make_tracker(kind, folder.with_name(f"{folder.name}-{WATCH}"), name)) as tracker:
 
         def show(course: Course) -> None:
             point, alarms = course.points[-1], course.alarms(len(course.points) - 1)

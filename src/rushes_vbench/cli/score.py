@@ -32,7 +32,7 @@ def score_clips_in(options: ScoreOptions) -> None:
         UserError: the folder, the suite or a model cannot be used.
         Stopped: Ctrl-C; what was scored until then is kept.
     """
-    from rushes.execute.progress import ProgressDisplay
+    from rushes.execute.display import ProgressDisplay
     from rushes_vbench.catalogue import named
     from rushes_vbench.cli.work import read_suite_aloud
     from rushes_vbench.placing import shown_name

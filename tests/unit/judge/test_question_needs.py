@@ -11,10 +11,10 @@ import pytest
 
 from rushes.dimensions import catalogue
 from rushes.errors import InputError
+from rushes.extensions import extensions
 from rushes.judge import question_needs as module
 from rushes.judge.asked import asked_hash, num_frames_for
 from rushes.judge.question_needs import GROUP, QuestionNeeds, all_needs, question_needs
-from rushes.plugins import extensions
 from rushes.recipe.models import ServerModelSpec, VlmJudgeSpec
 from rushes_sandbox.grammar import DIMENSIONS
 from tests.support.sandbox_recipe import CATALOGUE, VBENCH_CATALOGUE

@@ -315,6 +315,6 @@ def test_curves_hold_the_learning_rate_and_the_norm_before_clipping(
 
 
 def test_the_last_step_in_a_word_is_its_loss() -> None:
-    curves = {"held_out_own": [(0, 1.0)], RATE: [(1, 1e-4)], "weighted_flow": [(0, 9.0), (1, 0.1234)]}
-    assert Progress(step=1, curves=curves).note == "weighted_flow 0.123"
+    curves = {"held_out_own": [(0, 1.0), (1, 0.9)], RATE: [(1, 1e-4)], "weighted_flow": [(0, 9.0), (1, 0.1234)]}
+    assert Progress(step=1, curves=curves).note == "loss weighted_flow 0.123"
     assert Progress(step=2, curves=curves).note == ""
