@@ -21,6 +21,14 @@ _SECRET_NAME: Final = re.compile(
 _IN_URL: Final = re.compile(r"(?<=//)(?:[^\s/?#@]*:[^\s@]*|[^\s/?#@]+)@")
 _IN_QUERY: Final = re.compile(rf"([?&][\w.-]*(?:{_SECRET_NAME.pattern})[\w.-]*=)[^\s&#'\"]+", re.I)
 _AFTER_WORD: Final = re.compile(r"\b(bearer|basic)(\s+)(?=[\w.~+/=-]*\d|\S{16})[\w.~+/=-]{6,}", re.I)
+_KEY_NAME: Final = r"(?:(?:api|access|auth|private|account|hub|hf)[-_]?(?:key|token)|secret|passw(?:or)?d|passphrase)"
+_HAS_NAME: Final = re.compile(rf"{_KEY_NAME}|token", re.I)
+_VALUE: Final = r"(?=\w)[^\s'\",;&]{6,}"
+_ASSIGNED: Final = re.compile(
+    rf"""((?<![\w-])(?:[\w-]*{_KEY_NAME}|token)(?:['"]?\s?=\s?['"]?|['"]?\s?:\s?['"])){_VALUE}""", re.I
+)
+_OPTION: Final = re.compile(rf"((?<![\w-])--(?:[\w-]*{_KEY_NAME}|(?:[\w-]*-)?token)\s+){_VALUE}", re.I)
+"""A key after its name, as in a command line, a shell's assignment or a printed mapping."""
 _MARKED: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     r"(?:sk|rk|hf|gh[pousr]|github_pat|glpat|xox[a-z]|gsk|r8|nvapi|pplx|csk|xai)[-_]"
@@ -46,12 +54,15 @@ def plain_json(text: str) -> str:
 def hidden(text: str) -> str:
     """`text` without what is shaped like a key.
 
-    That is a password in a URL, a credential after `Bearer`, a key with its issuer's mark (`sk-...`, `hf_...`), and a
-    long run of random letters and digits. Hashes are left: they are random, but in small hexadecimal digits only.
+    That is a password in a URL, a credential after `Bearer`, a value after the name of a key (`API_KEY=...`,
+    `--password ...`, `"token": "..."`), a key with its issuer's mark (`sk-...`, `hf_...`), and a long run of random
+    letters and digits. Hashes are left: they are random, but in small hexadecimal digits only.
     """
     text = _IN_URL.sub(f"{HIDDEN}@", text)
     text = _IN_QUERY.sub(rf"\1{HIDDEN}", text)
     text = _AFTER_WORD.sub(rf"\1\2{HIDDEN}", text)
+    if _HAS_NAME.search(text):
+        text = _OPTION.sub(rf"\1{HIDDEN}", _ASSIGNED.sub(rf"\1{HIDDEN}", text))
     text = _MARKED.sub(HIDDEN, text)
     return _RUN.sub(lambda run: HIDDEN if _is_random(run[0]) else run[0], text)
 

@@ -31,6 +31,10 @@ NO_KEYS = [
     "the standard bearer carrying a flag",
     "expected: key=value",
     "sk-learn, hf_transfer",
+    "export OPENAI_API_KEY=..., or --set runtime.servers.main.key_env=OPENAI_API_KEY",
+    "--set train.max_tokens=1000000, --tokenizer Qwen/Qwen2.5, api_key=null, a secret: the fox",
+    "--key-env OPENAI_API_KEY, keyframes=12345678, num_tokens=1234567",
+    '{"key":"0123456789abcdef","first_token":"yesterday","work_key":"0123456789abcdef"}',
 ]
 
 
@@ -54,6 +58,14 @@ def test_passwords_in_addresses_and_random_texts_are_hidden() -> None:
         "http://h/?api_key=hunter2",
     ):
         assert "ter2" not in hidden(address)
+    for typed in (
+        "env OPENAI_API_KEY=hunter2 python server.py",
+        "python server.py --api-key hunter2 --port 1",
+        "api_key='hunter2'",
+        """environment: {"HF_TOKEN": "hunter2", 'password': 'hunter2'}""",
+        "--password=hunter2 --token hunter2",
+    ):
+        assert "hunter2" not in hidden(typed), typed
     rng = random.Random(0)
     made = ["".join(rng.choices(string.ascii_letters + string.digits, k=40)) for _ in range(500)]
     assert sum(hidden(text) == HIDDEN for text in made) >= 495

@@ -29,6 +29,7 @@ from rushes.cli.view import ViewOptions
 from rushes.cli.view import view as show_studio
 from rushes.cli.vote import vote
 from rushes.extensions import extensions
+from rushes.plain import safe
 
 if TYPE_CHECKING:
     from rushes.plan.prices import Prices
@@ -36,7 +37,17 @@ if TYPE_CHECKING:
 
 
 class _Teaching(TyperGroup):
-    """The group of all commands: an option of other training tools (`--lr`) is answered with the setting that it is."""
+    """The group of all commands: an option of other training tools (`--lr`) is answered with the setting that it is.
+
+    What was typed is repeated without keys and control characters.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            _hide_keys(error)
+            raise
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -44,6 +55,7 @@ class _Teaching(TyperGroup):
         except BrokenPipeError:
             raise SystemExit(EXIT_UNREAD) from None  # typer ends with 1, which says that something is wrong
         except Exception as error:  # typer's copy of click has its errors in a private module
+            _hide_keys(error)
             name, where = getattr(error, "option_name", None), getattr(error, "ctx", None)
             if name is None or where is None or all("--set" not in each.opts for each in where.command.params):
                 raise
@@ -53,6 +65,12 @@ class _Teaching(TyperGroup):
                 error.message = f"No such option: {name}\n  next:     {step}"  # type: ignore[attr-defined]
                 error.possibilities = []  # type: ignore[attr-defined]
             raise
+
+
+def _hide_keys(error: Exception) -> None:
+    """Errors of the command line have their words in `message`."""
+    if isinstance(said := getattr(error, "message", None), str):
+        error.message = safe(said)  # type: ignore[attr-defined]
 
 
 app = typer.Typer(
