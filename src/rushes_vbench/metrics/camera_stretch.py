@@ -49,8 +49,6 @@ MOST: Final = 0.5
 """Share of the points from which an explanation is supported."""
 MANY_WITH_PARALLAX: Final = 0.7
 """The same if points count that only go in the right direction: a few of any do."""
-AROUND: Final = 0.6
-"""Share of the picture's rim, each sector of it counting alike, that must go the way of a fit."""
 GROUND: Final = 0.6
 """Share of the points in the lowest part of the picture that must stand if the camera does, where fewer than `MOST` of
 all stand: snow falls and crowds walk before a still camera, but no camera moves that leaves the ground in its place."""
@@ -181,7 +179,7 @@ def _is_all_around(stretch: Stretch, fitted: F64) -> bool:
     """Whether most of the picture's rim goes the way of a fit; a fit to one large thing does not. True for no rim."""
     weight_N = rim_weights(stretch)
     near_N, same_N = _followers(stretch, np.ones(len(weight_N), bool), fitted)
-    return not weight_N.any() or float(weight_N[near_N | same_N].sum()) >= AROUND
+    return not weight_N.any() or float(weight_N[near_N | same_N].sum()) >= MOST
 
 
 def _follow(stretch: Stretch, some_N: Flags, fitted: F64) -> tuple[float, float]:

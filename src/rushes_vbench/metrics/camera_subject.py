@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rushes_vbench.metrics.camera_stretch import Stretch
     from rushes_vbench.metrics.models import F64, Flags
 
-_RIM: Final = 1 / 6
-"""Width of the rim, as a share of the picture's height or width."""
+_RIMS: Final = (1 / 8, 1 / 6)
+"""Width of the rim, as a share of the picture's height or width; the second where too little of the first is left."""
 _SECTORS: Final = 12
 _FEWEST: Final = 2
 """Fewest points of a sector that counts ..."""
@@ -31,8 +31,12 @@ _FEWEST_SECTORS: Final = 7
 """... and fewest such sectors, to tell what the rim does."""
 _MOST_OF_RIM: Final = 0.5
 """Share of the rim that must follow one motion."""
+_INSIDE: Final = 0.4
+"""Share of the rim up to which what goes another way is a subject. Of two parts that both have more, ..."""
+_MIDDLE: Final = 0.3
+"""... the subject is the one that has so much more of the middle of the picture; of neither, nothing is left out."""
 _FEWEST_MOVE: Final = 12
-_TOGETHER: Final = 0.6
+_TOGETHER: Final = 0.7
 """Share of the points that do not follow it, but move, that must move together to be a subject ..."""
 _LEAST: Final = 0.06
 """... and share of all points that they must be."""
@@ -70,9 +74,17 @@ def rim_weights(stretch: Stretch) -> F64:
     Args:
         stretch: any number of points.
     """
+    weight_N = np.zeros(len(stretch.start_N2))
+    for rim in _RIMS:
+        if not weight_N.any():
+            weight_N = _weights(stretch, rim)
+    return weight_N
+
+
+def _weights(stretch: Stretch, rim: float) -> F64:
     height, width = stretch.size_px
     x_N, y_N = stretch.start_N2[:, 0] / width, stretch.start_N2[:, 1] / height
-    outer_N = np.maximum(abs(x_N), abs(y_N)) > 0.5 - _RIM
+    outer_N = np.maximum(abs(x_N), abs(y_N)) > 0.5 - rim
     turn_N = np.arctan2(y_N, x_N) / (2 * np.pi) + 0.5
     sector_N = np.minimum((turn_N * _SECTORS).astype(np.int64), _SECTORS - 1)
     counts_S = np.bincount(sector_N[outer_N], minlength=_SECTORS)
@@ -101,7 +113,13 @@ def _subject(stretch: Stretch) -> Flags | None:
     if apart_N.sum() < fewest or (~follows_N & ~apart_N).sum() > apart_N.sum() / 2:
         return None
     together_N = apart_N & _follows(stretch, _best(stretch, apart_N / apart_N.sum()), apart_N)
-    return together_N if together_N.sum() >= max(fewest, _TOGETHER * apart_N.sum()) else None
+    if together_N.sum() < max(fewest, _TOGETHER * apart_N.sum()):
+        return None
+    if float(weight_N[together_N].sum()) <= _INSIDE:
+        return together_N
+    inner_N = (abs(stretch.start_N2) < np.array(stretch.size_px[::-1]) / 4).all(axis=1)
+    more = float(together_N[inner_N].mean() - follows_N[inner_N].mean()) if inner_N.any() else 0.0
+    return together_N if more >= _MIDDLE else follows_N if more <= -_MIDDLE else None
 
 
 def _best(stretch: Stretch, weight_N: F64) -> F64:
