@@ -1,8 +1,9 @@
 """How the screen's rules part everyday prompts: `python -m tests.support.everyday` prints what docs/screen.md says.
 
 The prompts are in tests/unit/prompts/everyday/. Rules may be developed on the development half. On the test half they
-are only counted: what they get wrong there is not printed, and must not be looked at to change them. With names of text
-files it lists what the rules refuse of the lines of these.
+are only counted: what they get wrong there is not printed, and must not be looked at to change them. The later set has
+another writer; it was counted once, and then developed on as well. With names of text files it lists what the rules
+refuse of the lines of these.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import yaml
 from rushes.prompts.plain_english import PlainEnglish
 
 FOLDER: Final = Path(__file__).parents[1] / "unit" / "prompts" / "everyday"
-Half = Literal["development", "test"]
+Half = Literal["development", "test", "later"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,9 @@ class Rates:
 
 
 def prompts(half: Half) -> list[Everyday]:
-    """The prompts of one half, in the order of its file."""
-    held = yaml.safe_load((FOLDER / f"{half}_half.yaml").read_text(encoding="utf-8"))
+    """The prompts of one half, or of the later set, in the order of its file."""
+    name = "later_set.yaml" if half == "later" else f"{half}_half.yaml"
+    held = yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
     return [
         Everyday(text, verdict == "possible", kind)
         for verdict, kinds in held.items()
@@ -79,10 +81,10 @@ def check_lines(files: list[Path]) -> None:
 
 
 def report() -> None:
-    """Both halves; of the development half also what was got wrong."""
-    for half in ("development", "test"):
-        print(f"{half} half: {rates(prompts(half))}")
-    for each in prompts("development"):
+    """All three; of what the rules are developed on also what was got wrong."""
+    for half in ("development", "test", "later"):
+        print(f"{half} {'set' if half == 'later' else 'half'}: {rates(prompts(half))}")
+    for each in (*prompts("development"), *prompts("later")):
         found = PlainEnglish().objection(each.text)
         if each.is_possible and found is not None:
             print(f"lost: {each.text} ({found.detail})")

@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from rushes_vbench.metrics.camera_subject import rim_weights, without_subjects
+
 if TYPE_CHECKING:
     from rushes_vbench.metrics.models import F64, Flags
 
@@ -129,9 +131,10 @@ def explained(stretch: Stretch) -> Motion | Unclear:
     """
     if stretch.num_placed < MIN_POINTS:
         return "texture"
-    start_N2, moved_N2 = stretch.start_N2, stretch.moved_N2
-    if len(start_N2) < max(MIN_POINTS, LEAST_FOLLOWED * stretch.num_placed):
+    if len(stretch.start_N2) < max(MIN_POINTS, LEAST_FOLLOWED * stretch.num_placed):
         return "lost"
+    stretch = without_subjects(stretch)
+    start_N2, moved_N2 = stretch.start_N2, stretch.moved_N2
     length_N = np.linalg.norm(moved_N2, axis=1)
     stands_N = length_N < stretch.still_px
     stands, ground_stands = _stand(stretch, stands_N)
@@ -143,7 +146,7 @@ def explained(stretch: Stretch) -> Motion | Unclear:
         return _ground_moves(stretch, ~stands_N) if travels >= SOME and ground_stands < SOME else standing()
     fitted = affine_flow(start_N2, moved_N2)
     near, same_way = _follow(stretch, np.ones(len(start_N2), bool), fitted)
-    if near >= MOST or same_way >= MANY_WITH_PARALLAX:
+    if (near >= MOST or same_way >= MANY_WITH_PARALLAX) and _is_all_around(stretch, fitted):
         motion = _motion(stretch, fitted)
         # Where many stand: a river flows as the ground does before a camera that travels, but it does not grow.
         may_stand = ground_stands >= SOME or not _grows(motion, stretch.m_px)
@@ -172,15 +175,28 @@ def _stand(stretch: Stretch, stands_N: Flags) -> tuple[float, float]:
     return stands, float(stands_N[low_N].mean()) if low_N.sum() >= MIN_POINTS else stands
 
 
+def _is_all_around(stretch: Stretch, fitted: F64) -> bool:
+    """Whether most of the picture's rim goes the way of a fit; a fit to one large thing does not. True for no rim."""
+    weight_N = rim_weights(stretch)
+    near_N, same_N = _followers(stretch, np.ones(len(weight_N), bool), fitted)
+    return not weight_N.any() or float(weight_N[near_N | same_N].sum()) >= MOST
+
+
 def _follow(stretch: Stretch, some_N: Flags, fitted: F64) -> tuple[float, float]:
     """The share of some points near where the fit says, and with those that go the same way."""
+    near_N, same_N = _followers(stretch, some_N, fitted)
+    return float(near_N.mean()), float((near_N | same_N).mean())
+
+
+def _followers(stretch: Stretch, some_N: Flags, fitted: F64) -> tuple[Flags, Flags]:
+    """Which of some points end near where the fit says, and which go the same way."""
     start_N2, moved_N2 = stretch.start_N2[some_N], stretch.moved_N2[some_N]
     flow_N2 = np.column_stack([np.ones(len(start_N2)), start_N2]) @ fitted
     length_N, flowed_N = np.linalg.norm(moved_N2, axis=1), np.linalg.norm(flow_N2, axis=1)
     near_N = np.linalg.norm(moved_N2 - flow_N2, axis=1) < max(stretch.near_px, LOOSE * float(np.median(length_N)))
     cosine_N = (moved_N2 * flow_N2).sum(axis=1) / np.maximum(length_N * flowed_N, 1e-9)
     same_N = (cosine_N >= SAME_WAY) & (np.minimum(length_N, flowed_N) >= stretch.still_px)
-    return float(near_N.mean()), float((near_N | same_N).mean())
+    return near_N, same_N
 
 
 def _flows_together(stretch: Stretch, some_N: Flags) -> float:

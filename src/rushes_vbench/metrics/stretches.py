@@ -1,7 +1,7 @@
 """Follows points through a scene in short stretches, for the camera path of the `fixed` profile.
 
 Points are placed anew for each stretch, at the best corner of each cell of the picture, and none where a cell is flat.
-A stretch whose points are lost, or move far and do not agree, is cut in halves, down to two neighbouring frames: what
+A stretch whose points are lost, at the rim or altogether, or move far and do not agree, is cut in halves, down to two neighbouring frames: what
 moves fast can be followed over a shorter time.
 
 Legend: T frames, N points, H height, W width.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from rushes_vbench.metrics.camera_stretch import Motion, Stretch, Unclear, explained
+from rushes_vbench.metrics.camera_subject import rim_weights
 
 if TYPE_CHECKING:
     from rushes.roles import Frames
@@ -60,7 +61,8 @@ def _within(frames: Frames, start: int, end: int, fps: float, follow: Follow) ->
     """The motion from one frame to another, in parts where it cannot be told at once."""
     stretch = _followed(frames[_steps(start, end)], (end - start) / fps, follow)
     found = explained(stretch)
-    if end - start > 1 and (found == "lost" or (_is_fast(stretch) and (found == "disagree" or _has_lost(stretch)))):
+    is_unsure = _is_fast(stretch) and (found == "disagree" or _has_lost(stretch))
+    if end - start > 1 and (found == "lost" or is_unsure or (_has_lost(stretch) and not rim_weights(stretch).any())):
         middle = (start + end) // 2
         return _within(frames, start, middle, fps, follow) + _within(frames, middle, end, fps, follow)
     return [(found, stretch.duration_s)]
