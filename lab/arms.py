@@ -145,9 +145,11 @@ def _paper() -> tuple[Arm, ...]:
     }
     found = []
     for name, kind in kinds.items():
-        first = "" if name == "plain SFT" else "plain SFT"
-        found.append(Arm(name, "paper", (*_FLOW, kind, *_NO_REAL), first))
-        found.append(Arm(f"{name} + real clips", "paper", (*_FLOW, kind, *_REAL), "plain SFT"))
+        is_plain = name == "plain SFT"
+        found.append(Arm(name, "paper", (*_FLOW, kind, *_NO_REAL), "" if is_plain else "plain SFT"))
+        # Beside the same real clips, so that a difference is that of the weights.
+        like = "plain SFT" if is_plain else "plain SFT + real clips"
+        found.append(Arm(f"{name} + real clips", "paper", (*_FLOW, kind, *_REAL), like))
     return tuple(found)
 
 

@@ -58,8 +58,9 @@ def run_arms(laboratory: Laboratory, chosen: Sequence[Arm], seeds: Iterable[int]
 
 def run_or_read(laboratory: Laboratory, arm: Arm, seed: int, folder: Path) -> Result:
     """The outcome of an arm with a seed: kept before, perhaps under another name or budget, or found now."""
-    wanted = laboratory.hash_of(arm, seed)
-    kept = next((each for each in read(folder, laboratory.split) if each.recipe_hash == wanted), None)
+    wanted = laboratory.hashes_of(arm, seed)
+    found = [each for each in read(folder, laboratory.split) if each.recipe_hash in wanted]
+    kept = max(found, key=lambda each: len(each.dimensions), default=None)
     if kept is None:
         with ProgressDisplay() as show:
             kept = laboratory.run(arm, seed, show)
@@ -78,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--best", nargs=2, default=BEST, metavar="OBJECTIVE", help="the two that are varied")
     parser.add_argument("--split", choices=get_args(Split), default="development")
     parser.add_argument("--equal", choices=get_args(Equal), default="own", help="a budget that all arms get")
+    parser.add_argument("--everything", action="store_true", help="measure all dimensions of each arm, not the focus")
     parser.add_argument("--recipe", default="sandbox", help="what arms change: a packaged recipe, or a file")
     parser.add_argument("--outcomes", type=Path, default=FOLDER, help="where outcomes are kept")
     parser.add_argument("--write", action="store_true", help="write the page from what is kept; nothing is run")
@@ -89,10 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.write:
         if not (results := read(given.outcomes, given.split)):
             parser.error(f"nothing is kept of {given.split} prompts in {given.outcomes}; run some arms first")
-        write_page(results, known, given.out, given.out.parent / "images")
+        write_page(results, known, given.best, given.out)
         return 0
     command = shlex.join(["python", "-m", "lab.results", *typed])
-    laboratory = Laboratory(given.home, given.split, given.equal, given.recipe, command=command)
+    laboratory = Laboratory(given.home, given.split, given.equal, given.recipe, (), given.everything, command)
     chosen = [known[name] for name in given.arms or known]
     try:
         failed = run_arms(laboratory, chosen, given.seeds, given.outcomes)
