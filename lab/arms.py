@@ -64,6 +64,10 @@ GROUPS: Final = {
         "trains nothing: the judge chooses among four takes of the base model, against the mean of the four. What that "
         "costs is for the clips that are measured, and comes again with every clip that is shown.",
     ),
+    "tuned": Group(
+        "Objectives after the same tuning",
+        "Each with the best of six configurations, chosen on development prompts: see the lab book.",
+    ),
     "paper": Group(
         "The paper's objectives",
         "The demo's data, steps and schedule, with the objectives that the paper compares, and weights exp(r / "

@@ -46,7 +46,7 @@ def arms_table(outcomes: Sequence[Outcome], versus: Mapping[str, Outcome]) -> st
     known = decided_together(outcomes, versus)
     is_any_compared = any(each.name in versus for each in outcomes)
     titles = [*_ARM, *_COST, *(_COMPARED if is_any_compared else ())]
-    lines = [_line(titles), _line(["---"] * len(titles))]
+    lines = [line(titles), line(["---"] * len(titles))]
     for each in outcomes:
         cells = [each.name, *in_points(each.gain.gain), _each_seed(each), *_cost(each)]
         if each.name in known:
@@ -54,7 +54,7 @@ def arms_table(outcomes: Sequence[Outcome], versus: Mapping[str, Outcome]) -> st
             cells += [versus[each.name].name, *in_points(found.gain), verdict]
         elif is_any_compared:
             cells += [versus[each.name].name, "not paired", "", ""] if each.name in versus else ["", "", "", ""]
-        lines.append(_line(cells))
+        lines.append(line(cells))
     return "\n".join(lines)
 
 
@@ -92,8 +92,8 @@ def side_effects_table(outcomes: Sequence[Outcome]) -> str:
     ]
     if all(not cell for row in rows for cell in row[1:]):
         return ""
-    filled = [_line([cell or "not measured" for cell in row]) for row in rows]
-    return "\n".join([_line(titles), _line(["---"] * len(titles)), *filled])
+    filled = [line([cell or "not measured" for cell in row]) for row in rows]
+    return "\n".join([line(titles), line(["---"] * len(titles)), *filled])
 
 
 def budgets_table(by_equal: Mapping[Equal, Mapping[str, Outcome]], names: Sequence[str]) -> str:
@@ -109,17 +109,17 @@ def budgets_table(by_equal: Mapping[Equal, Mapping[str, Outcome]], names: Sequen
     shown = [name for name in names if any(name in by_equal.get(equal, {}) for equal in _COLUMNS if equal != "own")]
     if not shown:
         return ""
-    lines = [_line(["arm", *_COLUMNS.values()]), _line(["---"] * (1 + len(_COLUMNS)))]
+    lines = [line(["arm", *_COLUMNS.values()]), line(["---"] * (1 + len(_COLUMNS)))]
     for name in shown:
         at = [by_equal.get(equal, {}).get(name) for equal in _COLUMNS]
-        lines.append(_line([name, *("not run" if each is None else "{} ({})".format(*gain_of(each)) for each in at)]))
+        lines.append(line([name, *("not run" if each is None else "{} ({})".format(*gain_of(each)) for each in at)]))
     return "\n".join(lines)
 
 
 def dimensions_table(outcome: Outcome) -> str:
     """Every dimension of one arm over all seeds, decided together, and the losses that all of them exclude."""
     titles = ["dimension", "before", "after", "gain", "95 % interval", "verdict"]
-    lines = [_line(titles), _line(["---"] * len(titles))]
+    lines = [line(titles), line(["---"] * len(titles))]
     found, runs = outcome.by_dimension, [each.gains for each in outcome.results]
     decided = decide(found)
     prompts = {name: _num_prompts([{name: each[name]} for each in runs if name in each]) for name in found}
@@ -129,7 +129,7 @@ def dimensions_table(outcome: Outcome) -> str:
         mark = " (focus)" if any(name in each.focus for each in outcome.results) else ""
         verdict = _verdict(decided[name].verdict, prompts[name], len(found))
         gain = in_points(found[name].gain)
-        lines.append(_line([f"{name}{mark}", f"{100 * before:.1f}", f"{100 * after:.1f}", *gain, verdict]))
+        lines.append(line([f"{name}{mark}", f"{100 * before:.1f}", f"{100 * after:.1f}", *gain, verdict]))
     lines += ["", *loss_sentences([_Row(name, found[name].gain.low, prompts[name]) for name in found])]
     return "\n".join(lines)
 
@@ -197,5 +197,6 @@ def _each_seed(outcome: Outcome) -> str:
     return said if len(gains) > 1 else f"{said} (seed {outcome.results[0].seed} alone)"
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """A row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
