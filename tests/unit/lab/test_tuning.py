@@ -79,15 +79,18 @@ def test_a_tuning_resumes_and_its_best_configuration_becomes_an_arm(tmp_path: Pa
 def test_nothing_is_chosen_from_less_than_six_or_from_other_seeds_or_another_recipe(
     tmp_path: Path, ran: list[str]
 ) -> None:
-    tune(tmp_path, "--arms", "dpo")
+    tune(tmp_path, "--arms", "dpo", "--seeds", "1", "2")
     folder = tmp_path / "tuning"
-    kept = sorted((folder / "development" / "own").glob("*.json"))
+    first, *others = sorted((folder / "development" / "own").glob("*.2.json"))
+    for path in others:
+        path.unlink()
+    kept = sorted((folder / "development" / "own").glob("*.1.json"))
     text = kept[0].read_text(encoding="utf-8")
+    assert tuning.tuned_arms(folder) == {}, "one configuration has two seeds, the others one"
     kept[0].unlink()
-    assert tuning.tuned_arms(folder) == {}
-    kept[0].with_name("other.json").write_text(text.replace('"seed": 1', '"seed": 2'), encoding="utf-8")
-    assert tuning.tuned_arms(folder) == {}
-    kept[0].with_name("other.json").unlink()
+    assert tuning.tuned_arms(folder) == {}, "one has another seed"
+    first.unlink()
+    assert tuning.tuned_arms(folder) == {}, "one was not run"
     kept[0].write_text(text, encoding="utf-8")
     assert tuning.tuned_arms(folder).keys() == {"dpo, tuned"}
     made = Result.model_validate_json(text)
