@@ -49,8 +49,8 @@ docs: $(STAMP) ## build the documentation as a site in build/site; it can be rea
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
 	@echo "build/site/index.html; its search works once it is served: $(PY) -m http.server -b 127.0.0.1 -d build/site"
 
-results: $(STAMP) ## run the arms that lab/outcomes lacks, and write docs/results.md (hours)
-	@$(PY) -m lab.results; status=$$?; $(PY) -m lab.results --write && exit $$status
+results: $(STAMP) ## run the arms that lab/outcomes lacks on test prompts, and write docs/results.md (hours)
+	@$(PY) -m lab.results --split test; status=$$?; $(PY) -m lab.results --write --split test && exit $$status
 
 clean: ## remove .venv and caches; keep runs
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage

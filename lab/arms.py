@@ -64,6 +64,10 @@ GROUPS: Final = {
         "trains nothing: the judge chooses among four takes of the base model, against the mean of the four. What that "
         "costs is for the clips that are measured, and comes again with every clip that is shown.",
     ),
+    "tuned": Group(
+        "Objectives after the same tuning",
+        "Each with the best of six configurations, chosen on development prompts: see the lab book.",
+    ),
     "paper": Group(
         "The paper's objectives",
         "The demo's data, steps and schedule, with the objectives that the paper compares, and weights exp(r / "
@@ -145,9 +149,11 @@ def _paper() -> tuple[Arm, ...]:
     }
     found = []
     for name, kind in kinds.items():
-        first = "" if name == "plain SFT" else "plain SFT"
-        found.append(Arm(name, "paper", (*_FLOW, kind, *_NO_REAL), first))
-        found.append(Arm(f"{name} + real clips", "paper", (*_FLOW, kind, *_REAL), "plain SFT"))
+        is_plain = name == "plain SFT"
+        found.append(Arm(name, "paper", (*_FLOW, kind, *_NO_REAL), "" if is_plain else "plain SFT"))
+        # Beside the same real clips, so that a difference is that of the weights.
+        like = "plain SFT" if is_plain else "plain SFT + real clips"
+        found.append(Arm(f"{name} + real clips", "paper", (*_FLOW, kind, *_REAL), like))
     return tuple(found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Final
@@ -14,13 +14,14 @@ from pydantic import ValidationError
 
 from lab.budgets import Budget, Equal
 from rushes.errors import InputError
+from rushes.measure.pairs import DIVERSITY
 from rushes.recipe.measure import Split
-from rushes.records import Key, PromptGain, Record
+from rushes.records import DriftRow, Key, PromptGain, Record
 from rushes.records.base import Count, Share, Text
 from rushes.statistics.bootstrap import mean_of
 from rushes.statistics.comparison import Comparison, paired_gains
 from rushes.statistics.resampling import Resampling
-from rushes.statistics.seeds import DIFFERENCE_BOUNDS, SeedGains, compare_seeds, differences
+from rushes.statistics.seeds import DIFFERENCE_BOUNDS, SeedGains, SeedSpread, compare_seeds, differences, pooled_spread
 from rushes.store.files import write_atomic
 
 FOLDER: Final = Path("lab/outcomes")
@@ -70,6 +71,8 @@ class Result(Record):
     """Every dimension that was compared."""
     budget: Budget
     """What it cost."""
+    drift: tuple[DriftRow, ...] = ()
+    """Motion, saturation and the like before and after, on the held-out clips; empty where it was not kept."""
     commit: str | None
     """Of the checkout that ran; None if unknown."""
     machine: Text
@@ -122,6 +125,10 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_CLUSTER_DIGITS]
 
 
+FOCUS: Final = ""
+"""The name of the mean over the focus, beside those of dimensions."""
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """An arm over all seeds."""
@@ -130,6 +137,13 @@ class Outcome:
     """Name of the arm."""
     results: tuple[Result, ...]
     """One per seed."""
+    spreads: Mapping[str, SeedSpread] = field(default_factory=dict[str, SeedSpread])
+    """By dimension and for `FOCUS`, how far seeds lie apart in other arms: read where this one has a single seed."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds that measured any of the focus, ascending."""
+        return tuple(sorted(self.focus))
 
     @property
     def focus(self) -> Mapping[int, SeedGains]:
@@ -143,20 +157,40 @@ class Outcome:
         Raises:
             ValueError: no focus dimension was measured.
         """
-        return compare_seeds(list(self.focus.values()), HOW)
+        return compare_seeds(list(self.focus.values()), HOW, spread=self.spreads.get(FOCUS))
+
+    @property
+    def unaimed(self) -> Comparison | None:
+        """Mean gain over the dimensions that it did not aim at, Diversity left out; None if none was measured."""
+        runs = [
+            {name: gains for name, gains in each.gains.items() if name not in each.focus and name != DIVERSITY}
+            for each in self.results
+        ]
+        runs = [run for run in runs if run]
+        return compare_seeds(runs, HOW) if runs else None
 
     @property
     def by_dimension(self) -> dict[str, Comparison]:
         """Mean gain of every dimension over the seeds that measured it."""
-        names = dict.fromkeys(name for each in self.results for name in each.gains)
         return {
-            name: compare_seeds([{name: each.gains[name]} for each in self.results if name in each.gains], HOW)
-            for name in names
+            name: compare_seeds(runs, HOW, spread=self.spreads.get(name))
+            for name, runs in self.runs_by_dimension.items()
         }
 
+    @property
+    def runs_by_dimension(self) -> dict[str, list[SeedGains]]:
+        """Per dimension, the gains of every seed that measured it."""
+        names = dict.fromkeys(name for each in self.results for name in each.gains)
+        return {name: [{name: each.gains[name]} for each in self.results if name in each.gains] for name in names}
 
-def difference(one: Outcome, other: Outcome) -> Comparison | None:
+
+def difference(one: Outcome, other: Outcome, spread: SeedSpread | None = None) -> Comparison | None:
     """The focus gain of one arm less that of another, paired by seed, dimension and prompt.
+
+    Args:
+        one: the arm.
+        other: what it is compared with.
+        spread: of such differences between seeds, read where they share one seed.
 
     Returns:
         None where they share no seed, or fewer than two prompts in some dimension.
@@ -164,7 +198,17 @@ def difference(one: Outcome, other: Outcome) -> Comparison | None:
     runs = differences(one.focus, other.focus)
     if not runs or any(len(means) < 2 for run in runs for means in run.values()):
         return None
-    return compare_seeds(runs, HOW, bounds=DIFFERENCE_BOUNDS)
+    return compare_seeds(runs, HOW, bounds=DIFFERENCE_BOUNDS, spread=spread)
+
+
+def all_differences(versus: Mapping[str, tuple[Outcome, Outcome]]) -> dict[str, Comparison | None]:
+    """The difference of every pair, those of one shared seed with the spread that the others show.
+
+    Args:
+        versus: by name, an arm and the one that it is compared with.
+    """
+    spread = pooled_spread(differences(one.focus, other.focus) for one, other in versus.values())
+    return {name: difference(one, other, spread) for name, (one, other) in versus.items()}
 
 
 # ---------------------------------------------------------------------------------------------- files
@@ -209,4 +253,11 @@ def together(results: Iterable[Result], equal: Equal) -> dict[str, Outcome]:
     for each in results:
         if each.equal == equal:
             by_arm.setdefault(each.arm, []).append(each)
-    return {name: Outcome(name, tuple(sorted(own, key=lambda each: each.seed))) for name, own in by_arm.items()}
+    found = [Outcome(name, tuple(sorted(own, key=lambda each: each.seed))) for name, own in by_arm.items()]
+    runs: dict[str, list[list[SeedGains]]] = {FOCUS: [[*arm.focus.values()] for arm in found]}
+    for arm in found:
+        for name, of_dimension in arm.runs_by_dimension.items():
+            runs.setdefault(name, []).append(of_dimension)
+    pooled = {name: pooled_spread(recipes) for name, recipes in runs.items()}
+    spreads = {name: spread for name, spread in pooled.items() if spread is not None}
+    return {arm.name: replace(arm, spreads=spreads) for arm in found}

@@ -15,57 +15,19 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from lab.arms import BEST, Arm, arms
+from lab.arms import BEST, arms
 from lab.budgets import Equal
-from lab.outcomes import FOLDER, Outcome, Result, read, write
+from lab.keep import run_arms
+from lab.outcomes import FOLDER, read
 from lab.page import write_page
 from lab.runs import Laboratory
-from lab.tables import in_points
-from rushes.errors import Stopped, UserError
-from rushes.execute.display import ProgressDisplay
+from lab.tuning import KEPT, tuned_arms
+from rushes.errors import Stopped
 from rushes.recipe.measure import Split
-
-
-def run_arms(laboratory: Laboratory, chosen: Sequence[Arm], seeds: Iterable[int], folder: Path) -> dict[str, str]:
-    """Run what is not kept, and keep it; every arm of one seed before the next seed.
-
-    Args:
-        laboratory: where and how.
-        chosen: the arms.
-        seeds: one run each.
-        folder: where outcomes are kept.
-
-    Returns:
-        Arm and seed -> why it could not be run.
-    """
-    failed: dict[str, str] = {}
-    for seed in seeds:
-        for arm in chosen:
-            try:
-                result = run_or_read(laboratory, arm, seed, folder)
-            except (UserError, ValueError) as error:
-                failed[f"{arm.name}, seed {seed}"] = str(error)
-                continue
-            gain = Outcome(arm.name, (result,)).gain.gain if result.focus_gains else None
-            said = "not measured" if gain is None else "{} ({})".format(*in_points(gain))
-            print(f"{arm.name}, seed {seed}: {said}", flush=True)
-    return failed
-
-
-def run_or_read(laboratory: Laboratory, arm: Arm, seed: int, folder: Path) -> Result:
-    """The outcome of an arm with a seed: kept before, perhaps under another name or budget, or found now."""
-    wanted = laboratory.hash_of(arm, seed)
-    kept = next((each for each in read(folder, laboratory.split) if each.recipe_hash == wanted), None)
-    if kept is None:
-        with ProgressDisplay() as show:
-            kept = laboratory.run(arm, seed, show)
-    named = kept.model_copy(update={"arm": arm.name, "equal": laboratory.equal})
-    write(named, folder)
-    return named
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,21 +40,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--best", nargs=2, default=BEST, metavar="OBJECTIVE", help="the two that are varied")
     parser.add_argument("--split", choices=get_args(Split), default="development")
     parser.add_argument("--equal", choices=get_args(Equal), default="own", help="a budget that all arms get")
+    parser.add_argument("--everything", action="store_true", help="measure all dimensions of each arm, not the focus")
     parser.add_argument("--recipe", default="sandbox", help="what arms change: a packaged recipe, or a file")
     parser.add_argument("--outcomes", type=Path, default=FOLDER, help="where outcomes are kept")
     parser.add_argument("--write", action="store_true", help="write the page from what is kept; nothing is run")
     parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
     given = parser.parse_args(typed)
-    known = arms(tuple(given.best))
+    known = {**arms(tuple(given.best)), **tuned_arms(given.outcomes / KEPT.name)}
     if unknown := [name for name in given.arms or () if name not in known]:
         parser.error(f"no arm is called {unknown[0]!r}; there are: {'; '.join(known)}")
     if given.write:
         if not (results := read(given.outcomes, given.split)):
             parser.error(f"nothing is kept of {given.split} prompts in {given.outcomes}; run some arms first")
-        write_page(results, known, given.out, given.out.parent / "images")
+        write_page(results, known, given.best, given.out)
         return 0
     command = shlex.join(["python", "-m", "lab.results", *typed])
-    laboratory = Laboratory(given.home, given.split, given.equal, given.recipe, command=command)
+    laboratory = Laboratory(given.home, given.split, given.equal, given.recipe, (), given.everything, command)
     chosen = [known[name] for name in given.arms or known]
     try:
         failed = run_arms(laboratory, chosen, given.seeds, given.outcomes)

@@ -22,7 +22,7 @@ from rushes.preflight import check_base
 from rushes.recipe.load import load_recipe
 from rushes.recipe.measure import Split
 from rushes.recipe.recipe import Recipe
-from rushes.records import Checkpoint, Focus, PromptGain, Sample
+from rushes.records import Checkpoint, DriftRow, Focus, PromptGain, Sample
 from rushes.store.files import sha256_of_file
 from rushes.store.identity import content_hash, spec_part
 from rushes.store.provenance import commit, hardware
@@ -47,6 +47,8 @@ class Laboratory:
     """Recipe that arms change: a packaged one, or a file."""
     more: tuple[str, ...] = ()
     """Overrides of every arm, before its own."""
+    everything: bool = False
+    """Whether all arms measure all dimensions, and not the focus alone."""
     command: str = field(default="python -m lab.results", compare=False)
     """What was typed."""
 
@@ -61,7 +63,8 @@ class Laboratory:
         seeds = (f"seed={seed}", f"train.seed={seed}")
         answers = () if arm.answers == "judge" else (ANSWERS_IN.format(how=arm.answers),)
         takes = (f"measure.num_takes={arm.best_of * seed}",) if arm.best_of else ()
-        own = [*fixed, *arm.overrides, *answers, *takes, *seeds]
+        whole = ("measure.only_focus=false",) if self.everything and not arm.best_of else ()
+        own = [*fixed, *arm.overrides, *answers, *takes, *seeds, *whole]
         recipe = load_recipe(self.source, own)
         if self.equal == "own" or arm.best_of:
             return recipe
@@ -82,6 +85,10 @@ class Laboratory:
             "measurer": MeasurerSpec().version(),
         }
         return content_hash(parts)
+
+    def hashes_of(self, arm: Arm, seed: int) -> frozenset[str]:
+        """Hashes of what answers the question: who measured everything has measured the focus too."""
+        return frozenset({self.hash_of(arm, seed), replace(self, everything=True).hash_of(arm, seed)})
 
     def run(self, arm: Arm, seed: int, on_progress: OnProgress | None = None) -> Result:
         """Run an arm with a seed, or resume it.
@@ -104,6 +111,7 @@ class Laboratory:
             focus=found.focus,
             dimensions={name: dimensions[name] for name in order},
             budget=found.budget,
+            drift=found.drift,
             commit=commit()[0],
             machine=f"{machine['num_cpus']} cores of {machine['cpu']}, {machine['memory_gib']} GiB",
             command=self.command,
@@ -119,7 +127,8 @@ class Laboratory:
             gains = tuple(run.read_derived("gains", PromptGain) or ())
             focus = tuple(each.dimension for each in run.read_derived("focus", Focus) or ())
             work = _work_of(run, recipe, card.tuned_model)
-        return _Found(focus, gains, budget_of(recipe, work.num_clips, work.num_steps, work.seconds(self.home, recipe)))
+        budget = budget_of(recipe, work.num_clips, work.num_steps, work.seconds(self.home, recipe))
+        return _Found(focus, gains, budget, card.drift)
 
     def _favourite(self, arm: Arm, seed: int) -> _Found:
         recipe = self.recipe(arm, seed)
@@ -144,6 +153,7 @@ class _Found:
     focus: tuple[str, ...]
     gains: tuple[PromptGain, ...]
     budget: Budget
+    drift: tuple[DriftRow, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -37,3 +37,10 @@ def cells(table: str, arm: str) -> list[str]:
     """The cells of an arm's row in a Markdown table."""
     (line,) = [line for line in table.splitlines() if line.startswith(f"| {arm} |")]
     return [cell.strip() for cell in line.split("|")[1:-1]]
+
+
+def exactly(mean: float, num: int = 40, seed: int = 0) -> dict[str, float]:
+    """The same with a mean of just that."""
+    found = spread(mean, num, seed)
+    off = sum(found.values()) / num - mean
+    return {name: value - off for name, value in found.items()}

@@ -121,6 +121,14 @@ def test_a_budget_that_changes_nothing_runs_nothing_and_one_split_says_nothing_o
     assert [each.equal for each in read(tmp_path / "outcomes", "development")] == ["clips", "own", "steps"]
 
 
+def test_who_measured_everything_has_measured_the_focus(tmp_path: Path, ran: list[str]) -> None:
+    typed = _typed(tmp_path, "--arms", "dpo", "--seeds", "1")
+    assert results.main(typed) == 0 and results.main([*typed, "--everything"]) == 0
+    assert results.main(typed) == 0
+    assert ran == ["dpo 1", "dpo 1"]
+    assert _recipe(ARMS["dpo"], everything=True).measure.only_focus is False
+
+
 def test_two_names_of_one_recipe_are_one_run(tmp_path: Path, ran: list[str]) -> None:
     names = ["offline re-weighting (raw)", "synthetic prompts only"]
     assert results.main(_typed(tmp_path, "--arms", *names, "--seeds", "1")) == 0
@@ -152,11 +160,14 @@ def test_the_page_is_made_from_what_is_kept_alone(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Laboratory, "run", None)
     page = tmp_path / "docs" / "results.md"
     assert results.main(_typed(tmp_path, "--write", "--out", str(page))) == 0
-    text = page.read_text(encoding="utf-8")
-    assert "development prompts; seeds 1, 2;" in text and "forgotten" not in text
+    story = page.read_text(encoding="utf-8")
+    assert [line for line in story.splitlines() if line.startswith("#")] == ["# Results", "## At equal cost"]
+    assert "| nft | not run | not run | not run | +22.9 (" in story and "[the full tables](results_tables.md)" in story
+    text = page.with_name("results_tables.md").read_text(encoding="utf-8")
+    assert "development prompts; seeds 1, 2;" in text and "forgotten" not in text + story
     titles = [line for line in text.splitlines() if line.startswith("#")]
     assert titles == [
-        "# Results",
+        "# Results: the full tables",
         "## Objectives",
         "### Every dimension: crd",
         "## The paper's objectives",
@@ -164,7 +175,7 @@ def test_the_page_is_made_from_what_is_kept_alone(tmp_path: Path, monkeypatch: p
     ]
     assert "| dpo | +3" in text and " | crd | +2" in text, "dpo is compared with crd"
     assert {each.name for each in (page.parent / "images").iterdir()} == {"forest.svg", "gain_by_clips.svg"}
-    assert "](images/forest.svg)" in text
+    assert "](images/forest.svg)" in story
 
 
 def test_nothing_kept_writes_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

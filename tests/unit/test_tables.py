@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lab.outcomes import Outcome, difference
-from lab.tables import arms_table, dimensions_table
+from lab.outcomes import FOCUS, Outcome, difference, together
+from lab.tables import arms_table, budgets_table, dimensions_table, side_effects_table
+from rushes.records import DriftRow
 from rushes.statistics.comparison import compare_gains
-from tests.support.outcomes import BUDGET, cells, outcome, result, spread
+from tests.support.outcomes import BUDGET, cells, exactly, outcome, result, spread
 
 
 def test_a_difference_between_arms_is_paired_and_not_that_of_two_intervals() -> None:
@@ -71,3 +72,41 @@ def test_dimensions_are_decided_over_all_seeds_and_the_losses_that_they_exclude_
     lost = -100 * made.by_dimension["B"].gain.low
     assert lost <= float(said.split()[2]) <= lost + 0.1
     assert lost > -100 * compare_gains({"B": seeds[0]["B"]}).gain.value - 10
+
+
+def test_an_arm_of_one_seed_says_so_and_its_interval_is_no_narrower_than_those_of_several() -> None:
+    """Three seeds that lie 20 points apart: what a single one of them shows is worth less than what all show."""
+    made = [result("many", seed, {"A": exactly(0.2 * seed)}) for seed in (1, 2, 3)]
+    found = together([*made, result("one", 2, {"A": exactly(0.4)})], "own")
+    table = arms_table([*found.values()], {})
+    assert cells(table, "one")[3] == "+40.0 (seed 2 alone)" and cells(table, "many")[3] == "+20.0, +40.0, +60.0"
+    one, many = (found[name].gain.gain for name in ("one", "many"))
+    assert found["one"].spreads[FOCUS].variance == pytest.approx(0.04)
+    assert one.high - one.low > many.high - many.low > 0.3
+    alone = Outcome("one", found["one"].results).gain.gain
+    assert alone.high - alone.low < 0.2 < many.high - many.low
+    # So it is for a difference, where the arms share a single seed.
+    twins = [result("twin", seed, {"A": exactly(0.1 * seed * seed)}) for seed in (1, 2, 3)]
+    both = together([*made, *twins, result("one", 2, {"A": exactly(0.4)})], "own")
+    versus = {"twin": both["many"], "one": both["many"]}
+    low, high = cells(arms_table([both["twin"], both["one"]], versus), "one")[10].split(" to ")
+    assert float(high) - float(low) > 30
+
+
+def test_side_effects_are_shown_where_they_were_measured_and_missing_is_not_zero() -> None:
+    gains = {"A": exactly(0.1), "B": exactly(0.2), "C": exactly(0.0), "Diversity": exactly(-0.05)}
+    rows = (DriftRow(name="motion amount", before=2.0, after=1.5), DriftRow(name="saturation", before=0.0, after=0.1))
+    arms = [outcome("plain", {"A": exactly(0.1)}), Outcome("whole", (result("whole", 1, gains, drift=rows),))]
+    table = side_effects_table(arms)
+    assert cells(table, "plain")[1:] == ["not measured"] * 6
+    assert cells(table, "whole")[1] == "+10.0", "the mean of B and C, neither of A nor of Diversity"
+    assert cells(table, "whole")[3] == "-10.0" and cells(table, "whole")[5:] == ["-25.0", "not measured"]
+    assert side_effects_table(arms[:1]) == ""
+
+
+def test_three_budgets_are_three_columns_of_one_table() -> None:
+    kept = [result("dpo", 1, {"A": exactly(gain)}, equal=equal) for equal, gain in (("own", 0.1), ("clips", 0.2))]
+    by_equal = {equal: together(kept, equal) for equal in ("own", "clips", "steps", "forwards")}
+    row = cells(budgets_table(by_equal, ["crd", "dpo"]), "dpo")  # type: ignore[arg-type]
+    assert [cell.split(" (")[0] for cell in row] == ["dpo", "+10.0", "+20.0", "not run", "not run"]
+    assert budgets_table({"own": by_equal["own"]}, ["dpo"]) == ""

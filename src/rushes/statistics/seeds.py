@@ -2,7 +2,9 @@
 
 What a recipe gains depends on the prompts that are measured and on the seed that it was trained with. Averaging over
 seeds and resampling prompts alone gives an interval for those seeds, not for the recipe: with three seeds that spread
-by 1 to 3.5 points it holds the recipe's mean gain 84 to 94 times in 100. So the variance between seeds is added.
+by 1 to 3.5 points it holds the recipe's mean gain 84 to 94 times in 100. So the variance between seeds is added. A
+recipe with a single seed does not show it; where others like it do, theirs is taken, so that fewer seeds never make a
+narrower interval.
 
 Legend: S seeds, R resamples.
 """
@@ -10,7 +12,8 @@ Legend: S seeds, R resamples.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -25,8 +28,46 @@ DIFFERENCE_BOUNDS: Final = (-2.0, 2.0)
 """Range of one gain less another."""
 
 
+@dataclass(frozen=True)
+class SeedSpread:
+    """How far the gains of one recipe's seeds lie apart, as other recipes show it.
+
+    Example: `SeedSpread(variance=0.015**2, degrees=2)`.
+    """
+
+    variance: float
+    """Variance of a seed's mean gain, 0 or more; gains from -1 to 1."""
+    degrees: float
+    """Its degrees of freedom, above 0."""
+
+
+def pooled_spread(recipes: Iterable[Sequence[SeedGains]]) -> SeedSpread | None:
+    """The variance between seeds over several recipes: squared distances to each recipe's own mean, over all S - 1.
+
+    Recipes share their seeds' prompts and clips, so what is lucky about a seed is so in all of them, and their
+    variances are not independent. The degrees of freedom are therefore those of the recipe with most seeds, and not the
+    sum.
+
+    Args:
+        recipes: the runs of each; recipes of fewer than two seeds say nothing and are passed over.
+
+    Returns:
+        None where no recipe has two seeds.
+    """
+    known = [[_mean(run) for run in runs] for runs in recipes if len(runs) > 1]
+    if not known:
+        return None
+    squares = math.fsum(float(np.var(means)) * len(means) for means in known)
+    most = max(len(means) for means in known)
+    return SeedSpread(squares / sum(len(means) - 1 for means in known), most - 1)
+
+
 def compare_seeds(
-    runs: Sequence[SeedGains], how: Resampling = DEFAULT, *, bounds: tuple[float, float] = GAIN_BOUNDS
+    runs: Sequence[SeedGains],
+    how: Resampling = DEFAULT,
+    *,
+    bounds: tuple[float, float] = GAIN_BOUNDS,
+    spread: SeedSpread | None = None,
 ) -> Comparison:
     """The mean gain over dimensions and seeds, with an interval for prompts and seeds that were not drawn.
 
@@ -35,13 +76,15 @@ def compare_seeds(
     variances. What prompts and seeds share counts in both, which errs on the safe side by 1 or 2 times in 100.
 
     The p-value is the larger of two: the sign-flip test over clusters, and Student's t with both variances. With a
-    single seed everything is as in `compare_gains`: then nothing is known of another seed.
+    single seed its variance is that of `spread`; without one everything is as in `compare_gains`, and nothing is known
+    of another seed.
 
     Args:
         runs: one per seed. A dimension counts as often as it occurs in them: once in each, unless seeds aimed at
             different ones.
         how: resamples, seed, confidence.
         bounds: range of a gain: `DIFFERENCE_BOUNDS` for what `differences` gives.
+        spread: of seeds, read where there is one run; see `pooled_spread`.
 
     Raises:
         ValueError: no run, or a run without dimension; see `rushes.statistics.bootstrap.resampled_mean`.
@@ -49,12 +92,12 @@ def compare_seeds(
     if not runs or not all(runs):
         raise ValueError(f"expected the gains of at least one seed, each in one dimension or more, got {len(runs)}")
     gains, shares = _averaged(runs), _shares(runs)
-    if len(runs) == 1:
+    own = pooled_spread([runs]) or spread
+    if own is None:
         return compare_gains(gains, how, shares=shares, bounds=bounds)
     found = resampled_mean(gains, how, shares=shares, bounds=bounds)
-    of_seeds = [math.fsum(map(mean_of, run.values())) / len(run) for run in runs]
-    between = float(np.var(of_seeds, ddof=1)) / len(runs)
-    degrees = _degrees(found, between, len(runs) - 1)
+    between = own.variance / len(runs)
+    degrees = _degrees(found, between, own.degrees)
     variance = float(found.resampled_R.var()) + between
     moved_R = found.resampled_R + math.sqrt(between) * standard_normals(how, "seeds")
     gain = read_interval(found.mean, moved_R, degrees, found.bounds, how)
@@ -83,6 +126,11 @@ def differences(one: Mapping[int, SeedGains], other: Mapping[int, SeedGains]) ->
     return tuple(each for each in found if each)
 
 
+def _mean(run: SeedGains) -> float:
+    """The mean gain over a run's dimensions."""
+    return math.fsum(map(mean_of, run.values())) / len(run)
+
+
 def _averaged(runs: Sequence[SeedGains]) -> dict[str, dict[str, float]]:
     """Per dimension and cluster, the mean over the seeds that have it."""
     found: dict[str, dict[str, list[float]]] = {}
@@ -105,7 +153,7 @@ def _shares(runs: Sequence[SeedGains]) -> dict[str, float]:
     return shares
 
 
-def _degrees(found: Resampled, between: float, degrees: int) -> float:
+def _degrees(found: Resampled, between: float, degrees: float) -> float:
     """Of the sum of two variances (Satterthwaite 1946)."""
     own = float(found.resampled_R.var())
     parts = own**2 / found.degrees + between**2 / degrees
