@@ -271,8 +271,8 @@ def counting(home: Path, num_clips: int) -> None:
 def weighing_shown(home: Path, num_clips: int) -> None:
     """The report's section about the weights, as HTML."""
     from rushes.report import plots
-    from rushes.report.made import _weighing
     from rushes.report.data import Weighing
+    from rushes.report.made import _weighing
     from rushes.store.run import Run
 
     with Run.view(home) as run:

@@ -10,7 +10,7 @@ from lab.outcomes import Outcome, Result, read, write
 from lab.runs import Laboratory
 from lab.tables import in_points
 from rushes.errors import UserError
-from rushes.execute.progress import ProgressDisplay
+from rushes.execute.display import ProgressDisplay
 
 
 def run_arms(laboratory: Laboratory, chosen: Sequence[Arm], seeds: Iterable[int], folder: Path) -> dict[str, str]:
