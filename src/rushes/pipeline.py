@@ -8,6 +8,7 @@ what is there so far, and returns the stage.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rushes.context import Context
@@ -22,7 +23,7 @@ from rushes.prompts.evaluation import compared, evaluation, watched
 from rushes.prompts.real import real_material
 from rushes.prompts.stage import write
 from rushes.recipe.recipe import Recipe
-from rushes.records import Clip, Score, Scorecard
+from rushes.records import Clip, Focus, Sample, Score, Scorecard
 from rushes.report.so_far import report
 from rushes.report.stage import compare
 from rushes.store.done import is_done
@@ -81,19 +82,13 @@ def improve(
                     if known := known_round(context, begun := Round(number, model, written, real.clips, watch), until):
                         model = known
                         break
-                    clips: Sequence[Clip] = ()
-                    scores: Sequence[Score] = ()
-                    if (samples := known_samples(context, begun, until)) is None:
-                        clips = generate(context, model, pick(context, model, written, number))
-                        if report(context, "generate", focus, model, number, written, clips) == until:
-                            return None
-                        scores = judge(context, clips) if recipe.is_judged else ()
-                        if report(context, "judge", focus, model, number, written, clips, scores) == until:
-                            return None
-                        samples = keep_samples(context, begun, weigh(context, clips, real.clips, scores, number))
-                        report(context, "weigh", focus, model, number, written, clips, scores)
+                    made = Made(known_samples(context, begun, until))
+                    if made.samples is None:
+                        made = _made(context, focus, begun, until)
+                    if (samples := made.samples) is None:
+                        return None
                     model = keep_round(context, begun, watched_train(context, samples, model, watch, number))
-                    if report(context, "train", focus, model, number, written, clips, scores) == until:
+                    if report(context, "train", focus, model, number, written, made.clips, made.scores) == until:
                         return None
                 if not recipe.is_measured:
                     return None
@@ -101,6 +96,32 @@ def improve(
                 before, after = (measure(context, each, held_out, "held_out") for each in (context.base, model))
                 return compare(context, focus, model, real.clips, before, after)
     raise AssertionError("healing never runs out of attempts")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a round has made before its training."""
+
+    samples: tuple[Sample, ...] | None
+    """Clips and their weights; None if the run stops before they are there."""
+    clips: Sequence[Clip] = ()
+    """The model's own; empty if the samples are those of an earlier session, which are trained on as they are."""
+    scores: Sequence[Score] = ()
+    """The judge's, one per clip and dimension; empty like `clips`, and in a recipe without a judge."""
+
+
+def _made(context: Context, focus: Sequence[Focus], begun: Round, until: str | None) -> Made:
+    """Generate, judge and weigh the clips of a round, with a report after each stage."""
+    number, model, written = begun.number, begun.start, begun.prompts
+    clips = generate(context, model, pick(context, model, written, number))
+    if report(context, "generate", focus, model, number, written, clips) == until:
+        return Made(None)
+    scores = judge(context, clips) if context.recipe.is_judged else ()
+    if report(context, "judge", focus, model, number, written, clips, scores) == until:
+        return Made(None)
+    samples = keep_samples(context, begun, weigh(context, clips, begun.real, scores, number))
+    report(context, "weigh", focus, model, number, written, clips, scores)
+    return Made(samples, clips, scores)
 
 
 __all__ = ["STAGES", "improve"]
