@@ -64,9 +64,11 @@ def test_gradients_are_those_of_weights_that_stay(name: str, tmp_path: Path) -> 
     apply_recompute(swapped.tuned, "all", whole=True)
     for _ in range(2):
         found, gradients = step(swapped, z_t)
-        assert torch.equal(found, velocity)
+        # Weights read from a file lie elsewhere in memory, which can change the last bits.
+        torch.testing.assert_close(found, velocity, atol=1e-5, rtol=1e-5)
         assert gradients.keys() == expected.keys() and expected
-        assert all(torch.equal(value, expected[key]) for key, value in gradients.items())
+        for key, value in gradients.items():
+            torch.testing.assert_close(value, expected[key], atol=1e-6, rtol=1e-4, msg=key)
         assert not any(torch.equal(a, b) for a, b in zip(away, before, strict=True)), "and are gone again"
     average = {key: value.detach() for key, value in swapped.parameters().items()}
     merged = merged_weights(swapped, average)
