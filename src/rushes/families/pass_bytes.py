@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from rushes.errors import StoreError
 from rushes.families.family import Family
 from rushes.families.meter import Meter
-from rushes.families.mixed_precision import computes_in_half
+from rushes.families.mixed_precision import autocast, computes_in_half
 from rushes.families.on_paper import (
     CONDITIONS,
     NumberFormat,
@@ -215,9 +215,10 @@ def count_sampling(paper: Paper, order: PassOrder) -> PassBytes:
 
 def _frozen_bytes(block: torch.nn.Module, cast: Set[int]) -> int:
     """Bytes of the layers that come and go; those in `cast` are stored in 8 bits."""
-    layers = [module for module in block.modules() if comes_and_goes(module)]
+    layers: list[Any] = [module for module in block.modules() if comes_and_goes(module)]
     total = sum(value.nbytes for layer in layers for value in layer.parameters())
-    return total - sum(layer.weight.nbytes // 2 for layer in layers if id(layer) in cast)
+    saved: int = sum(layer.weight.nbytes // 2 for layer in layers if id(layer) in cast)
+    return int(total) - saved
 
 
 def _cast(transformer: Any) -> list[Any]:
@@ -263,7 +264,7 @@ def _run(family: Any, order: PassOrder) -> torch.Tensor:
         timestep = timestep.long()
     is_mixed = order.autocast and not computes_in_half(network)
     # Not `mixed_precision`: whether the processor that counts has instructions for bfloat16 does not matter.
-    with torch.autocast("cpu", torch.bfloat16, enabled=is_mixed):
+    with autocast(torch.device("cpu"), torch.bfloat16, enabled=is_mixed):
         velocity: torch.Tensor = family.predict(network, z_t, timestep, text, CONDITIONS)
     return velocity
 

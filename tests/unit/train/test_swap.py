@@ -47,6 +47,10 @@ def step(made: Network, z_t: torch.Tensor) -> tuple[torch.Tensor, dict[str, torc
     return velocity.detach(), {n: p.grad.clone() for n, p in made.parameters().items() if p.grad is not None}
 
 
+def weights_of_first_block(made: Network) -> list[Any]:
+    return [each.weight for each in blocks_of(made.tuned)[0].modules() if comes_and_goes(each)]
+
+
 @pytest.mark.parametrize("name", ["wan-2.1", "cogvideox-5b", "hunyuan", "ltx", "ltx-2", "hunyuan-1.5", "sana-video"])
 def test_gradients_are_those_of_weights_that_stay(name: str, tmp_path: Path) -> None:
     """They wait in files here: what has gone holds no values at all, so that any use of it would show."""
@@ -56,10 +60,7 @@ def test_gradients_are_those_of_weights_that_stay(name: str, tmp_path: Path) -> 
     plain, swapped = built(family), built(family)
     velocity, expected = step(plain, z_t)
     swap_blocks(swapped.tuned, CPU, tmp_path / "waiting")
-    away, before = (
-        [each.weight for each in blocks_of(made.tuned)[0].modules() if comes_and_goes(each)]
-        for made in (swapped, plain)
-    )
+    away, before = weights_of_first_block(swapped), weights_of_first_block(plain)
     assert len(away) > 3 and not any(torch.equal(a, b) for a, b in zip(away, before, strict=True)), "they have gone"
     apply_recompute(swapped.tuned, "all", whole=True)
     for _ in range(2):
