@@ -93,7 +93,7 @@ def where(patched: pytest.MonkeyPatch, asked: str, free: int | None, *, is_adapt
     """Where the weights go on a GPU with this much free memory, for a step that takes 1000 bytes in all."""
     model = Model()
     model.__class__ = type("WanTransformer3DModel", (Model,), {})
-    family = SimpleNamespace(pipeline=SimpleNamespace(config={}), max_tokens=8)
+    family = SimpleNamespace(pipeline=SimpleNamespace(config={}), max_tokens=8, transformer=model)
     network = _Standing(SimpleNamespace(type="cuda"), is_adapter, model, family)
     patched.setattr(place, "free_bytes", lambda device: free)
     patched.setattr(place, "swap_blocks", lambda found, device: setattr(found, "where", "both"))
