@@ -57,9 +57,9 @@ def _fits(network: Network, data: TrainingSet, spec: TrainSpec) -> bool:
     )
     if free is None or paper is None:
         return True
-    weights: Literal["float32", "bfloat16", "float8"] = (
-        "bfloat16" if computes_in_half(network.family.transformer) else "float32"
-    )
+    weights: Literal["float32", "bfloat16", "float8"] = "float32"
+    if computes_in_half(network.family.transformer):
+        weights = "float8" if is_in_float8(model) else "bfloat16"
     _, channels, frames, rows, columns = data.z_0_NCThw.shape
     order = PassOrder(
         latents=(channels, frames, rows, columns),
