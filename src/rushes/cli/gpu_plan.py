@@ -87,6 +87,7 @@ def _say_drafts(recipe: Recipe) -> None:
 
 
 def _show(recipe: Recipe, model: RealModel, gpus: Sequence[Gpu], plans: dict[str, tuple[StagePlan, ...]]) -> None:
+    from rushes.plan.main_memory import main_memory_bytes
     from rushes.plan.plan import data_bytes
 
     first = plans[max(gpus, key=lambda gpu: gpu.memory_bytes).name]  # where the least is offloaded
@@ -114,6 +115,8 @@ def _show(recipe: Recipe, model: RealModel, gpus: Sequence[Gpu], plans: dict[str
             print(f"not in the hours of {stage.stage}: {' and '.join(stage.left_out)}")
     print(f"while training, latents and texts take another {bytes_text(round(data_bytes(recipe, model)))} of disk")
     for gpu in gpus:
+        needed = bytes_text(round(main_memory_bytes(model.size, recipe, gpu)))
+        print(f"main memory beside {gpu.name}: {needed}, by arithmetic; models that write or judge here come on top")
         waiting = [stage for stage in plans[gpu.name] if stage.offload != "none"]
         if waiting:
             names = ", ".join(stage.stage for stage in waiting)

@@ -25,7 +25,11 @@ def mixed_precision(device: torch.device, dtype: torch.dtype, *, enabled: bool =
         dtype: what most layers compute in; bfloat16 is float32 where `computes_bfloat16` says so.
         enabled: False computes in the format of the weights.
     """
-    enabled = enabled and (dtype != torch.bfloat16 or computes_bfloat16(device))
+    return autocast(device, dtype, enabled=enabled and (dtype != torch.bfloat16 or computes_bfloat16(device)))
+
+
+def autocast(device: torch.device, dtype: torch.dtype, *, enabled: bool) -> torch.autocast:
+    """The same whatever the device has instructions for, for passes that are counted, not computed."""
     unprinted = ("ignore", re.compile(_SLOWER, re.IGNORECASE), UserWarning, None, 0)
     if enabled and unprinted not in warnings.filters:  # another change of the filters would print old warnings again
         warnings.filterwarnings("ignore", message=_SLOWER, category=UserWarning)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from rushes.errors import StoreError
 from rushes.families.family import Family
 from rushes.families.meter import Meter
-from rushes.families.mixed_precision import computes_in_half
+from rushes.families.mixed_precision import autocast, computes_in_half
 from rushes.families.on_paper import (
     CONDITIONS,
     NumberFormat,
@@ -46,7 +46,7 @@ from rushes.store.sums import closed, opened
 
 FEW: Final = 2
 """Blocks of each kind that are counted; one more where the model's number is odd."""
-COUNT: Final = 3
+COUNT: Final = 4
 """Version of how passes are counted: raised with it, so that kept counts are made again."""
 _KERNELS: Final = {"flash": SDPBackend.FLASH_ATTENTION, "math": SDPBackend.MATH}
 
@@ -184,7 +184,8 @@ def count_step(paper: Paper, order: PassOrder) -> PassBytes:
             saved = in_float8(network)
         apply_recompute(network.train(), order.recompute, (_send_away, _bring_back))
         peak = _peak_of_step(family, order)
-    held, each = _num_bytes(network), [_frozen_bytes(block, order) for block in blocks_of(network)]
+    cast = {id(layer) for layer in _cast(network)} if order.weights == "float8" else set[int]()
+    held, each = _num_bytes(network), [_frozen_bytes(block, cast) for block in blocks_of(network)]
     num_trained = sum(value.numel() for value in network.parameters() if value.requires_grad)
     copy = 0 if order.lora is not None else _rounded_bytes(network) if order.autocast else held
     swapped = (sum(each), max(each, default=0)) if order.lora is not None else (0, 0)
@@ -212,11 +213,12 @@ def count_sampling(paper: Paper, order: PassOrder) -> PassBytes:
     return PassBytes(_num_bytes(whole.transformer) - saved, 0, 0, meter.peak)
 
 
-def _frozen_bytes(block: torch.nn.Module, order: PassOrder) -> int:
-    layers = [module for module in block.modules() if comes_and_goes(module)]
+def _frozen_bytes(block: torch.nn.Module, cast: Set[int]) -> int:
+    """Bytes of the layers that come and go; those in `cast` are stored in 8 bits."""
+    layers: list[Any] = [module for module in block.modules() if comes_and_goes(module)]
     total = sum(value.nbytes for layer in layers for value in layer.parameters())
-    saved = sum(layer.weight.nbytes // 2 for layer in _cast(block)) if order.weights == "float8" else 0
-    return total - saved
+    saved: int = sum(layer.weight.nbytes // 2 for layer in layers if id(layer) in cast)
+    return int(total) - saved
 
 
 def _cast(transformer: Any) -> list[Any]:
@@ -262,7 +264,7 @@ def _run(family: Any, order: PassOrder) -> torch.Tensor:
         timestep = timestep.long()
     is_mixed = order.autocast and not computes_in_half(network)
     # Not `mixed_precision`: whether the processor that counts has instructions for bfloat16 does not matter.
-    with torch.autocast("cpu", torch.bfloat16, enabled=is_mixed):
+    with autocast(torch.device("cpu"), torch.bfloat16, enabled=is_mixed):
         velocity: torch.Tensor = family.predict(network, z_t, timestep, text, CONDITIONS)
     return velocity
 

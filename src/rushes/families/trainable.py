@@ -93,7 +93,7 @@ def hold_for_backward(model: torch.nn.Module) -> None:
     """
     for module in model.modules():
         if type(module) in (torch.nn.Conv2d, torch.nn.Conv3d) and not module.weight.requires_grad:
-            module.forward = _holding(module)  # type: ignore[method-assign, assignment]
+            module.forward = _holding(module)
 
 
 def _holding(layer: Any) -> Callable[[torch.Tensor], torch.Tensor]:

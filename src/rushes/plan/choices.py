@@ -24,6 +24,8 @@ def few_steps(recipe: Recipe) -> Recipe:
     few, generate = recipe.budget.few_step, recipe.generate
     if few is None or generate.is_by_another or generate.sampler.num_steps <= few.num_steps:
         return recipe
+    if recipe.base.transformer_precision == "float8":  # weights in 8 bits take no LoRA
+        return recipe
     sampler = generate.sampler.model_copy(update={"num_steps": few.num_steps, "guidance_scale": 1.0, "cache": None})
     lora = GenerateLoraSpec(model=few.model, file=few.file)
     changed = recipe.model_copy(update={"generate": generate.model_copy(update={"lora": lora, "sampler": sampler})})

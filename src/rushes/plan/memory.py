@@ -220,6 +220,9 @@ def peak_bytes(model: ModelSize, recipe: Recipe, stage: str, free: float | None 
             "measure".
         free: free memory of the device now, bytes, which decides what training recomputes; None if unknown.
     """
+    if recipe.base.transformer_precision is not None and not _computes_bfloat16():
+        base = recipe.base.model_copy(update={"transformer_precision": None})
+        recipe = recipe.model_copy(update={"base": base})
     if stage == "train":
         training = train_bytes(model, recipe, free)
         return None if training is None else round(LIBRARIES + training)

@@ -209,19 +209,23 @@ class Recipe(StagesSpec):
 
 
 def precision_problem(stages: StagesSpec) -> str | None:
-    """Why the number format of the transformer's weights does not go with that of a pass; None if it does."""
-    formats = {
-        "generate.sampler.precision": stages.generate.sampler.precision,
-        "measure.sampler.precision": stages.measure.sampler.precision,
-        "train.precision": stages.train.precision,
-    }
-    other = [name for name, value in formats.items() if value != "bfloat16"]
-    if stages.base.transformer_precision is None or not other:
-        return None
-    return (
-        f"base.transformer_precision: {stages.base.transformer_precision} computes in bfloat16: set "
-        f"{' and '.join(other)} to bfloat16, or base.transformer_precision: null"
-    )
+    """Why a number format of transformers' weights does not go with that of a pass or an adapter; None if it does."""
+    other, sampler = stages.generate.model, ("generate.sampler.precision", stages.generate.sampler.precision)
+    measuring = ("measure.sampler.precision", stages.measure.sampler.precision)
+    passes = {"base": (stages.base, [sampler, measuring, ("train.precision", stages.train.precision)])}
+    if other is not None:
+        passes["generate.model"] = (other, [sampler])
+    for where, (model, each) in passes.items():
+        odd = [name for name, value in each if value != "bfloat16"]
+        if model.transformer_precision is not None and odd:
+            return (
+                f"{where}.transformer_precision: {model.transformer_precision} computes in bfloat16: set "
+                f"{' and '.join(odd)} to bfloat16, or {where}.transformer_precision: null"
+            )
+    where, (model, _) = list(passes.items())[-1]
+    if stages.generate.lora is not None and model.transformer_precision == "float8":
+        return f"generate.lora cannot be added to weights in 8 bits: set {where}.transformer_precision: bfloat16"
+    return None
 
 
 def as_draft(recipe: Recipe) -> Recipe:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-import torch
-
 from rushes.errors import RecipeError
-from rushes.families.mixed_precision import is_in_float8
+from rushes.families.mixed_precision import computes_in_half, is_in_float8
 from rushes.families.model_size import FLOAT, moment_bytes
 from rushes.families.paper import paper_of
 from rushes.families.recompute import RECOMPUTED, SAFETY, free_bytes
@@ -59,13 +57,15 @@ def _fits(network: Network, data: TrainingSet, spec: TrainSpec) -> bool:
     )
     if free is None or paper is None:
         return True
-    weights: Literal["float32", "bfloat16", "float8"] = "bfloat16" if model.dtype == torch.bfloat16 else "float32"
+    weights: Literal["float32", "bfloat16", "float8"] = "float32"
+    if computes_in_half(network.family.transformer):
+        weights = "float8" if is_in_float8(model) else "bfloat16"
     _, channels, frames, rows, columns = data.z_0_NCThw.shape
     order = PassOrder(
         latents=(channels, frames, rows, columns),
         num_text=network.family.max_tokens,
         num_clips=micro_batch_size(spec, 1),
-        weights="float8" if is_in_float8(model) else weights,
+        weights=weights,
         lora=spec.lora,
         autocast=network.autocast,
         recompute="offload",

@@ -52,8 +52,8 @@ WAYS: tuple[offload.Offload, ...] = ("model", "group", "sequential")
 
 
 def test_bytes_by_hand() -> None:
-    assert needed_bytes(PARTS, 300) == {"none": 1000 + 200 + 600 + 50 + 300, "model": 50 + 1000}
-    assert needed_bytes(PARTS, 700) == {"none": 1000 + 200 + 600 + 50 + 700, "model": 50 + 600 + 700}
+    assert needed_bytes(PARTS, 300) == {"none": 1000 + 200 + 600 + 50 + 300, "model": 50 + 1000, "group": 50 + 300}
+    assert needed_bytes(PARTS, 700) == {"none": 1000 + 200 + 600 + 50 + 700, "model": 50 + 600 + 700, "group": 50 + 700}
     # A freed text encoder is read before the first clip: the larger of the two counts.
     assert needed_bytes(PARTS, 300, frees_text=True)["none"] == 600 + 50 + 1200
     assert needed_bytes(PARTS, 1500, frees_text=True)["none"] == 600 + 50 + 1500

@@ -47,6 +47,10 @@ def step(made: Network, z_t: torch.Tensor) -> tuple[torch.Tensor, dict[str, torc
     return velocity.detach(), {n: p.grad.clone() for n, p in made.parameters().items() if p.grad is not None}
 
 
+def weights_of_first_block(made: Network) -> list[Any]:
+    return [each.weight for each in blocks_of(made.tuned)[0].modules() if comes_and_goes(each)]
+
+
 @pytest.mark.parametrize("name", ["wan-2.1", "cogvideox-5b", "hunyuan", "ltx", "ltx-2", "hunyuan-1.5", "sana-video"])
 def test_gradients_are_those_of_weights_that_stay(name: str, tmp_path: Path) -> None:
     """They wait in files here: what has gone holds no values at all, so that any use of it would show."""
@@ -56,17 +60,16 @@ def test_gradients_are_those_of_weights_that_stay(name: str, tmp_path: Path) -> 
     plain, swapped = built(family), built(family)
     velocity, expected = step(plain, z_t)
     swap_blocks(swapped.tuned, CPU, tmp_path / "waiting")
-    away, before = (
-        [each.weight for each in blocks_of(made.tuned)[0].modules() if comes_and_goes(each)]
-        for made in (swapped, plain)
-    )
+    away, before = weights_of_first_block(swapped), weights_of_first_block(plain)
     assert len(away) > 3 and not any(torch.equal(a, b) for a, b in zip(away, before, strict=True)), "they have gone"
     apply_recompute(swapped.tuned, "all", whole=True)
     for _ in range(2):
         found, gradients = step(swapped, z_t)
-        assert torch.equal(found, velocity)
+        # Weights read from a file lie elsewhere in memory, which can change the last bits.
+        torch.testing.assert_close(found, velocity, atol=1e-5, rtol=1e-5)
         assert gradients.keys() == expected.keys() and expected
-        assert all(torch.equal(value, expected[key]) for key, value in gradients.items())
+        for key, value in gradients.items():
+            torch.testing.assert_close(value, expected[key], atol=1e-6, rtol=1e-4, msg=key)
         assert not any(torch.equal(a, b) for a, b in zip(away, before, strict=True)), "and are gone again"
     average = {key: value.detach() for key, value in swapped.parameters().items()}
     merged = merged_weights(swapped, average)
@@ -90,7 +93,7 @@ def where(patched: pytest.MonkeyPatch, asked: str, free: int | None, *, is_adapt
     """Where the weights go on a GPU with this much free memory, for a step that takes 1000 bytes in all."""
     model = Model()
     model.__class__ = type("WanTransformer3DModel", (Model,), {})
-    family = SimpleNamespace(pipeline=SimpleNamespace(config={}), max_tokens=8)
+    family = SimpleNamespace(pipeline=SimpleNamespace(config={}), max_tokens=8, transformer=model)
     network = _Standing(SimpleNamespace(type="cuda"), is_adapter, model, family)
     patched.setattr(place, "free_bytes", lambda device: free)
     patched.setattr(place, "swap_blocks", lambda found, device: setattr(found, "where", "both"))
