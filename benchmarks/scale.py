@@ -231,7 +231,6 @@ def round_again(home: Path, num_clips: int) -> None:
     from rushes.generate.stage import generate
     from rushes.judge.stage import judge
     from rushes.store.run import Run
-    from rushes.train.rounds import keep_samples
     from rushes.weights.stage import weigh
 
     recipe = recipe_for(num_clips)
@@ -240,21 +239,24 @@ def round_again(home: Path, num_clips: int) -> None:
         begun = _round(context, num_clips)
         clips = generate(context, context.base, begun.prompts)
         scores = judge(context, clips)
-        samples = keep_samples(context, begun, weigh(context, clips, [], scores, 0))
+        samples = weigh(context, clips, [], scores, 0)
         assert len(samples) == len(begun.prompts) * NUM_TAKES
 
 
 def resumed_in_training(home: Path, num_clips: int) -> None:
-    """The same round once more, after a kill in its training: needs `round_again` before it, and no local changes."""
+    """The same round after a kill in its training; needs the files that `round_again` writes."""
     from rushes.context import Context
     from rushes.store.run import Run
-    from rushes.train.rounds import known_samples
+    from rushes.train import rounds
 
+    rounds.commit = lambda: ("ab" * 20, False)  # as in a checkout without changes
     recipe = recipe_for(num_clips)
     with Run.open(home, recipe) as run:
         context = Context(recipe, run)
-        samples = known_samples(context, _round(context, num_clips))
-        assert samples is not None, "the code has changes of no commit, or the round is not there"
+        begun = _round(context, num_clips)
+        rounds.keep_samples(context, begun, ())
+        samples = rounds.known_samples(context, begun)
+        assert samples is not None
         assert len(samples) == len(context.clips) == len(context.prompts) * NUM_TAKES
 
 

@@ -184,6 +184,8 @@ class RealClip:
     """Returns the pixels, cut to the model's shape. Raises `VideoError` when the file has changed or is gone."""
     stated: Stated = UNSTATED
     """What its owner says about it; read where only real clips are trained on."""
+    shape: ShapeSpec | None = None
+    """The shape that it is cut to; None for that of the model's own clips."""
 
 
 class ClipSource(Protocol):

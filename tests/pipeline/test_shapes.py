@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from rushes.execute.progress import ProgressUpdate
 from rushes.pipeline import improve
 from rushes.preflight.model import check_shapes
+from rushes.prompts.clip_rows import ClipRow
 from rushes.recipe.base import ShapeSpec
 from rushes.recipe.objectives import DpoSpec
 from rushes.recipe.plugin import PluginSpec
@@ -124,6 +125,9 @@ def test_own_videos_of_two_shapes_are_paired_within_a_shape(
         for pair in zip(rows[::2], rows[1::2], strict=True)
     }
     assert pairs == {(0, 1), (3, 4)}, "and 2 over 5, of another shape, is left out"
+    with Run.view(tmp_path) as run:
+        [row] = [each for each in run.read_derived("real-clips", ClipRow) or [] if each.outcome == "dropped"]
+    assert (row.name, row.reason) == ("2.mp4 preferred over 5.mp4", "other_shape")
 
 
 def test_what_cannot_have_several_shapes_is_refused(model: Path, folder: Path) -> None:

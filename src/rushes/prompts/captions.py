@@ -216,10 +216,11 @@ class _Folder:
 
     def _clip(self, used: _Used, k: int) -> RealClip:
         row, window, sha256 = used.row, used.windows[k], used.sha256s[k]
+        shape = None if used.shape == self.shapes[0] else used.shape
         name = row.file_name if window == 0 else f"{row.file_name}, stretch {window + 1}"
         load = partial(_load, used.path, used.shape, window, sha256)
         stated = row.stated if self.is_trained_on and isinstance(row.stated, Stated) else UNSTATED
-        return RealClip(name, row.text.strip(), row.dimension or REAL, row.questions, sha256, load, stated)
+        return RealClip(name, row.text.strip(), row.dimension or REAL, row.questions, sha256, load, stated, shape)
 
     def list_unnamed(self, file: FolderFile) -> None:
         """Record a file that no row names."""

@@ -189,6 +189,8 @@ def _found(
         return "not_used", f"that file is not used: {row.detail}"
     if folder.clips[found].text != folder.clips[nth[place]].text:
         return "other_caption", "their captions differ, and only videos of one caption can be compared"
+    if folder.clips[found].shape != folder.clips[nth[place]].shape:
+        return "other_shape", "they are cut to different shapes, and only videos of one shape can be compared"
     return found
 
 
