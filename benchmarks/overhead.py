@@ -62,6 +62,8 @@ from rushes.train.setup import prepare
 
 TEXT = "a red circle moves to the left"
 CPU = torch.device("cpu")
+PARTS = ("generating", "judging", "training")
+"""What can be measured by itself; `generating` is sampling, decoding and the stage."""
 
 
 @dataclass(frozen=True)
@@ -146,32 +148,30 @@ def generating(recipe: Recipe, family: Family, clips: int, repeats: int) -> list
     decode, plain_decode = partial(family.decode, latents), partial(plain_frames, family, latents)
     found.append(beside("decoding", in_turn(decode, plain_decode, repeats)))
     both = lambda: plain_frames(family, plain())  # noqa: E731
-    found.append(beside("generating", in_turn(lambda: staged(recipe, family, clips), both, repeats)))
+    with tempfile.TemporaryDirectory() as folder, Run.open(Path(folder) / "run", {"toy": 1}) as run:
+        number = itertools.count()
+        stage = lambda: generated(recipe, family, clips, run, next(number) * clips)  # noqa: E731
+        found.append(beside("generating", in_turn(stage, both, repeats)))
     return found
 
 
-def prompts(num: int) -> list[Prompt]:
-    """With the same text: what differs is their number."""
+def prompts(num: int, first: int = 0) -> list[Prompt]:
+    """With the same text: what differs is their number, from `first` on."""
     question = Question(text="is there a red circle?", expected="yes", dimension="Composition", about="x")
     return [
         Prompt(
             key=f"{index:064x}", text=TEXT, base_text=TEXT, dimension="Composition", origin="weakness", index=index,
             questions=(question,) * 3,
         )
-        for index in range(num)
+        for index in range(first, first + num)
     ]  # fmt: skip
 
 
-def staged(recipe: Recipe, family: Family, clips: int) -> None:
-    """The generate stage in a new run folder."""
-    with tempfile.TemporaryDirectory() as folder, Run.open(Path(folder) / "run", {"toy": 1}) as run:
-        _generated(recipe, family, clips, run)
-
-
-def _generated(recipe: Recipe, family: Family, clips: int, run: Run) -> list[Clip]:
+def generated(recipe: Recipe, family: Family, clips: int, run: Run, first: int = 0) -> list[Clip]:
+    """The generate stage, in a run that is open."""
     how = How("base", recipe.generate.sampler, recipe.shape, recipe.generate.stored_as)
     do = partial(generate_chunk, PipelineGenerator(family), blobs=run.blobs, how=how)
-    return advance(run.clips, takes(prompts(clips), 1, how), do, chunk_size=clips, place=run.place())
+    return advance(run.clips, takes(prompts(clips, first), 1, how), do, chunk_size=clips, place=run.place())
 
 
 def judging(recipe: Recipe, family: Family, clips: int, repeats: int) -> Ratio:
@@ -181,7 +181,7 @@ def judging(recipe: Recipe, family: Family, clips: int, repeats: int) -> Ratio:
     judge = resolved(recipe.judge.judge, JUDGE).build(recipe.runtime)
     by_key = {each.key: each for each in prompts(clips)}
     with tempfile.TemporaryDirectory() as folder, Run.open(Path(folder) / "run", {"toy": 1}) as run:
-        made = _generated(recipe, family, clips, run)
+        made = generated(recipe, family, clips, run)
         work = questions(made, by_key, recipe.judge)
         number = itertools.count()
 
@@ -275,14 +275,17 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--set", action="append", default=[], help="change the sandbox's recipe, as in rushes run")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     recipe = load_recipe("sandbox", asked.set)
     family = load_family(recipe.base)
-    found = generating(recipe, family, asked.clips, asked.repeats)
-    found.append(judging(recipe, family, asked.clips, asked.repeats))
-    found += [training(recipe, family, asked.steps, asked.repeats, lora) for lora in (None, LoraSpec())]
+    found = generating(recipe, family, asked.clips, asked.repeats) if "generating" in asked.only else []
+    if "judging" in asked.only:
+        found.append(judging(recipe, family, asked.clips, asked.repeats))
+    if "training" in asked.only:
+        found += [training(recipe, family, asked.steps, asked.repeats, lora) for lora in (None, LoraSpec())]
     results = {"machine": machine(CPU), "results": [asdict(each) for each in found]}
     if asked.out is not None:
         asked.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

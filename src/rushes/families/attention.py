@@ -105,6 +105,17 @@ def _preferring(first: str | None, usual: Sequence[SDPBackend]) -> Iterator[None
             yield
 
 
+def can_do(kernel: Kernel, call: AttentionCall) -> bool:
+    """Whether a package's kernel can do a call; others stay with torch."""
+    is_half = call.dtype in (torch.bfloat16, torch.float16)
+    return (
+        (call.mask is None or kernel.takes_masks)
+        and (is_half or kernel.takes_float32)
+        and len(call.query) == 4
+        and call.query[-1] <= _MAX_HEAD
+    )
+
+
 class _Dispatched(TorchFunctionMode):
     """Passes attention calls that a package's kernel can do on to it; torch's kernels do the others."""
 
@@ -134,16 +145,9 @@ class _Dispatched(TorchFunctionMode):
         enable_gqa: bool = False,
     ) -> Tensor | None:
         """(B, heads, L, width), or None for a call that this kernel cannot do."""
-        dtype = _format_of(query)
-        is_half = dtype in (torch.bfloat16, torch.float16)
-        if (
-            (attn_mask is not None and not self._kernel.takes_masks)
-            or (not is_half and not self._kernel.takes_float32)
-            or query.shape[-1] > _MAX_HEAD
-            or query.ndim != 4
-            or dropout_p
-            or enable_gqa
-        ):
+        dtype, mask_shape = _format_of(query), None if attn_mask is None else tuple(attn_mask.shape)
+        call = AttentionCall(tuple(query.shape), tuple(key.shape), dtype, mask_shape)
+        if not can_do(self._kernel, call) or dropout_p or enable_gqa:
             return None
         # Under autocast norms give float32 and linear layers half precision: only torch's own call converts them.
         inputs = [each.to(dtype).transpose(1, 2) for each in (query, key, value)]

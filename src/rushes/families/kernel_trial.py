@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from rushes.families.attention import AttentionCall, attention_for_sampling
+from rushes.families.attention import AttentionCall, attention_for_sampling, can_do
 from rushes.families.kernels import KERNELS, NATIVE
 
 MAX_SCORE_BYTES: Final = 2 * 2**30
@@ -48,7 +48,7 @@ Try = Callable[[str, Sequence[AttentionCall], torch.device], Tried | None]
 def tried(
     name: str, calls: Sequence[AttentionCall], device: torch.device, *, has_backward: bool = False
 ) -> Tried | None:
-    """Try a kernel; None if it cannot do one of the calls.
+    """Try a kernel; None if it cannot do one of the calls, or, for a kernel of a package, if it can do none of them.
 
     Args:
         name: of the kernel, or `native` for torch's choice.
@@ -57,6 +57,9 @@ def tried(
         has_backward: whether passes have gradients.
     """
     if name == "math" and any(_score_bytes(call) > MAX_SCORE_BYTES for call in calls):
+        return None
+    kernel = KERNELS.get(name)
+    if kernel is not None and kernel.diffusers_name and not any(can_do(kernel, call) for call in calls):
         return None
     seconds, error = 0.0, 0.0
     try:

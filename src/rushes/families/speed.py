@@ -26,6 +26,7 @@ from rushes.recipe.runtime import SamplingRuntime
 from rushes.records import SamplerSettings
 
 if TYPE_CHECKING:
+    from rushes.families.family import Family
     from rushes.families.loaded import LoadedPipeline
     from rushes.store.events import EventLog
 
@@ -142,7 +143,7 @@ class Speed:
             self.log.write(event, **fields)
 
 
-def fits(family: LoadedPipeline, shape: ShapeSpec, num: int) -> bool:
+def fits(family: LoadedPipeline | Family, shape: ShapeSpec, num: int) -> bool:
     """Whether sampling and decoding so many clips at once surely fits into a GPU's free memory.
 
     False on a CPU, where larger batches gain nothing, and where parts are moved about, which leaves no measure of what

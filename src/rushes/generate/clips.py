@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,10 @@ from rushes.store.advance import Work
 from rushes.store.blobs import Blobs
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from rushes.families.family import Family
+    from rushes.roles import Frames
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class PipelineGenerator:
             began = time.perf_counter() - waited_s()
             latents = self.family.sample([r.text for r in requests], [r.seed for r in requests], first.sampler, shape)
             arrays = latents.cpu().numpy()
-            decode = self.family.decode
+            decode: Callable[[Tensor], list[Frames]] = self.family.decode
             if first.decode and can_overlap(self.family, shape, len(requests)):
                 decode = beside(self.family, latents)
                 go_on()

@@ -108,6 +108,26 @@ def test_calls_that_it_cannot_do_stay_with_torch(package: Package, monkeypatch: 
         assert len(package.calls) == 1
 
 
+def test_compiled_blocks_use_it_too(package: Package) -> None:
+    tiny = TINY["wan-2.1"]
+    torch.manual_seed(0)
+    transformer = tiny.make().transformer.eval()
+    inputs = (torch.randn(1, 4, 2, 4, 4), torch.tensor([500.0]), torch.randn(1, 16, 16))
+    with torch.no_grad():
+        expected = transformer(*inputs, return_dict=False)[0]
+        speed.compile_blocks(transformer, backend="eager")
+        with attention_for_sampling("xformers"):
+            found = transformer(*inputs, return_dict=False)[0]
+    assert package.calls
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_kernel_that_can_do_no_call_of_a_model_is_refused_and_not_ignored(package: Package) -> None:
+    masked = AttentionCall((1, 2, 16, 8), (1, 2, 24, 8), torch.bfloat16, (1, 1, 1, 24))
+    assert tried("flash_attn", [masked], CPU) is None and tried("flash_attn", [CALL], CPU) is None
+    assert tried("xformers", [masked], CPU) is not None
+
+
 def test_a_block_that_is_computed_again_uses_the_same_kernel(package: Package) -> None:
     """On a GPU that happens in another thread, where the context of the training step has no effect."""
     tiny = TINY["wan-2.1"]
