@@ -39,10 +39,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         prompts=prompts_spec(num_weakness=4, real=RealClipsSpec(source=SANDBOX, num_clips=2)),
         generate=GenerateSpec(sampler=SAMPLER, num_takes=2),
         train=TrainSpec(num_steps=STEPS, batch_size=4, learning_rate=1e-3, warmup_steps=1, num_held_out=1),
-        measure=measure_spec(sampler=SAMPLER, num_prompts=0),
+        measure=measure_spec(sampler=SAMPLER, num_prompts=1, num_diversity_prompts=0),
         runtime=sandbox.runtime.model_copy(update={"num_threads": 1}),
     )
-    assert improve(recipe, found) is None, "nothing is measured"
+    improve(recipe, found, until="train")
     return found
 
 

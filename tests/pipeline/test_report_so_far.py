@@ -97,12 +97,14 @@ def test_all_pairs_are_files_beside_the_report(pages: tuple[Path, dict[str, str]
     with Run.view(home) as run:
         prompts = {each.key: each for each in run.prompts.all() if each.origin == "held_out"}
         measured = [each for each in run.measurements.all() if each.prompt_key in prompts]
+        subjects = run.clips.get_many([key for each in measured for key in each.subject]).values()
     num = len(measured) // 2
     assert page.count("<article") == num and f"All {num} pairs" in page
     assert 'href="report/index.html"' in report and f"All {num} pairs" in report
     for text in {prompts[each.prompt_key].text for each in measured}:
         assert text in unescape(page)
     files = set(re.findall(r'(?:href|src)="(clips/[^"]+)"', page))
+    assert {each.frames.sha256[:20] for each in subjects} == {Path(each).name[:20] for each in files}
     assert files and all((home / "report" / each).is_file() for each in files)
     assert {f"clips/{each.name}" for each in (home / "report" / "clips").iterdir()} == files
     clip = read_video(home / "report" / next(each for each in sorted(files) if each.endswith(".mp4")))

@@ -160,6 +160,10 @@ def show_report(home: Path, *, rebuild: bool, open_in_browser: bool) -> None:
     if not is_done:
         from rushes.plan.status import read_status
 
+        if (home / REPORT_FILE).is_file():
+            say(f"report of what is there so far: {home / REPORT_FILE}")
+            if open_in_browser:
+                _open(home)
         status = read_status(home)
         failed = [*status.failures, *([status.last_failure] if status.last_failure else [])]
         raise StoreError(
@@ -174,9 +178,13 @@ def show_report(home: Path, *, rebuild: bool, open_in_browser: bool) -> None:
     assert scorecard is not None
     show_result(scorecard, home)
     if open_in_browser:
-        import webbrowser
+        _open(home)
 
-        webbrowser.open((home / REPORT_FILE).absolute().as_uri())
+
+def _open(home: Path) -> None:
+    import webbrowser
+
+    webbrowser.open((home / REPORT_FILE).absolute().as_uri())
 
 
 def _finish_again(home: Path) -> Scorecard | None:

@@ -20,7 +20,7 @@ TARGET_PX: Final = 256
 """Tiny clips are enlarged to about this many pixels, by an integer factor, so that pixels stay sharp."""
 MAX_PX: Final = 512
 """Large clips are reduced to this many pixels on their longer side; the run keeps the full size."""
-_STEPS: Final = ((MAX_PX, 18), (MAX_PX, 24), (384, 26), (288, 28), (208, 32), (160, 40))
+_STEPS: Final = ((MAX_PX, 18), (MAX_PX, 24), (384, 26), (288, 28), (208, 32), (208, 42))
 """Longer side and H.264's constant rate factor that are tried in turn, until a clip keeps to its budget."""
 MAX_BYTES: Final = 300_000
 """Budget of one clip with its stills."""

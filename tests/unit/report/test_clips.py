@@ -7,7 +7,7 @@ import io
 
 import numpy as np
 
-from rushes.report.clips import MAX_BYTES, embed, reduced, strip, webp
+from rushes.report.clips import MAX_BYTES, MAX_PAGE_BYTES, budget, embed, reduced, strip, webp
 from rushes.roles import Video
 
 RNG = np.random.default_rng(3)
@@ -79,8 +79,22 @@ def test_png_is_lossless() -> None:
 def test_a_clip_is_reduced_until_it_keeps_to_its_budget() -> None:
     noisy = RNG.integers(0, 256, (12, 480, 832, 3), dtype=np.uint8)
     found = embed(Video(noisy, 16.0))
-    assert found.num_bytes <= MAX_BYTES or found.width_px == 208
+    assert found.num_bytes <= MAX_BYTES
     assert found.width_px < 512
     calm = np.full((12, 480, 832, 3), 90, np.uint8)
     assert embed(Video(calm, 16.0)).width_px == 512
     assert embed(Video(calm, 16.0)).poster_uri.startswith("data:image/webp;base64,")
+
+
+def test_a_clip_that_nothing_makes_small_enough_is_cut_short() -> None:
+    noisy = RNG.integers(0, 256, (24, 240, 416, 3), dtype=np.uint8)
+    limit = embed(Video(noisy, 16.0), 1).num_bytes + 1000  # little more than its first frame takes
+    found = embed(Video(noisy, 16.0), limit)
+    frames, _, _ = decoded(found.video_uri)
+    assert found.num_bytes <= limit and 1 <= len(frames) < 24
+
+
+def test_a_page_keeps_to_its_budget_however_many_clips_it_has() -> None:
+    assert budget(1) == budget(18) == MAX_BYTES
+    for num in (40, 100):
+        assert MAX_PAGE_BYTES * 0.9 < budget(num) * num <= MAX_PAGE_BYTES

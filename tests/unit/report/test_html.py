@@ -23,6 +23,7 @@ from rushes.errors import StoreError
 from rushes.judge.agreement import Agreement
 from rushes.prompts.clip_rows import ClipRow
 from rushes.records import BlobRef, Checkpoint, CostEntry, Question, Rejection, Scorecard, UnmeasuredDimension, Unscored
+from rushes.report.clips import MAX_BYTES
 from rushes.report.data import Example, LossCurve, Missing, ReportData, Screening, Side, SkippedSteps
 from rushes.report.html import ALL_PAIRS, render_report, write_report
 from rushes.report.made import skipped_steps
@@ -248,6 +249,33 @@ def test_hard_answers_are_counted_where_a_server_gave_no_probabilities() -> None
     text = Page(render_report(bare(num_answers=40, num_hard_answers=12))).text
     assert "12 of 40 answers are a hard yes or no" in text
     assert "hard yes or no" not in Page(render_report(bare(num_answers=40))).text
+
+
+def test_a_page_of_many_clips_at_the_size_of_wan_keeps_to_its_budget() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (9, 480, 832, 3), dtype=np.uint8)
+    side = Side(Video(noise, 16.0), Unscored(reason="noise"))
+    example = whole().examples[0]  # type: ignore[index]
+    many = tuple(replace(example, before=side, after=side) for _ in range(3))
+    page = render_report(bare(examples=many))
+    assert page.count("<video") == 6 and len(page) < 6 * MAX_BYTES + 100_000
+
+
+def test_a_full_bar_and_a_histogram_of_one_column_are_left_out() -> None:
+    page = render_report(bare(judge_accuracy=(AccuracyRow("Mechanics", 200, 200),)))
+    judge = page[page.index('id="judge"') : page.index('id="drift"')]
+    assert "100" in judge and "<svg" not in judge
+    weighing = whole().weighing
+    assert not isinstance(weighing, Missing)
+    equal = render_report(bare(weighing=replace(weighing, own=[1.0] * 5)))
+    assert "histogram of" not in equal and "All clips have the same weight, 1.00." in Page(equal).text
+    assert "histogram of" in whole_page()
+
+
+def test_real_clips_are_a_reference_for_distances_alone() -> None:
+    text = Page(whole_page()).text
+    section = text[text.index("What should not drift") : text.index("What it cost")]
+    assert "latent mean, distance to real deviations 0.110 0.160 0.0100" in section
+    assert "2.31 2.12 saturation" in section, "motion of other clips is no reference"
 
 
 def test_skipped_steps_are_told_where_there_are_any() -> None:

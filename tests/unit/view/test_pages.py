@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 from pathlib import Path
 
 import pytest
 
+from rushes.records import Checkpoint
+from rushes.store.events import EventLog
 from rushes.store.run import Run
 from rushes.view.choice import SORTS
+from rushes.view.index import Index, Progress
+from rushes.view.pages import prompts
 from tests.support.made_run import HOSTILE, key, make_run
+from tests.support.sandbox_recipe import sandbox_recipe
 from tests.support.studio import address, client
 
 
@@ -79,6 +85,8 @@ def test_clips_are_chosen_by_what_they_have(home: Path) -> None:
     assert num(model=key("tuned")) == 12 and num(used_for="weakness") == 12 and num(take=1) == 6
     assert num(dimension="Mechanics") == sum(row["dimension"] == "Mechanics" for row in rows)
     assert num(score_from=0.1, score_to=0.2) == sum(0.1 <= row["score"] <= 0.2 for row in rows)
+    assert num(measured_from=0.5) == sum((row["measured"] or 0) >= 0.5 for row in rows) > 0
+    assert num(measured_to=0.4) == sum(row["measured"] is not None and row["measured"] <= 0.4 for row in rows) > 0
     assert num(weight_from=0.1) == sum((row["weight"] or 0) >= 0.1 for row in rows)
     assert num(text="BALL very") == 4 and num(text="ROLLS number") == 12
     assert num(text="b_ll") == 0 and num(sort="; DROP TABLE clips") == 36
@@ -88,6 +96,44 @@ def test_a_clip_shows_both_programs_words(home: Path) -> None:
     clip = key("clip", key("held_out", 6), 0, key("tuned"))
     text = shown(client(home).get(address(home, f"clip/{clip}")).text)
     assert "Is it blue?" in text and "P(yes)" in text and "1.00 right" in text and "step 200" in text
+
+
+def test_a_clip_that_is_not_read_yet_is_shown_nevertheless(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Index, "catch_up", lambda _: Progress(0, 9, 0))
+    answer = client(home).get(address(home, f"clip/{key('clip', key('weakness', 0), 0, 'base')}"))
+    assert answer.status_code == 200 and "The rest of the run is being read" in answer.text
+
+
+def test_prompts_come_in_pages(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompts, "PAGE_SIZE", 5)
+    page = client(home)
+    found = [page.get(address(home, "prompts"), params={"from": begin}).text for begin in (0, 5, 10, 15)]
+    assert [each.count('<th scope="row">') for each in found] == [5, 5, 5, 4]
+    texts = [text for each in found for text in re.findall(r'<bdi dir="auto">(.*?)</bdi>', each)]
+    assert len(texts) == 19 and all("19</b> texts" in each for each in found)
+
+
+def test_curves_of_the_rate_and_the_gradient_are_shown_with_what_they_are(tmp_path: Path) -> None:
+    home = make_run(tmp_path / "run", num_prompts=1)
+    curves = {name: [[1, 0.1], [2, 0.2]] for name in ("learning_rate", "gradient_norm")}
+    with Run.open(home, sandbox_recipe(name="made")) as run:
+        stored = run.blobs.put_bytes(json.dumps(curves | {"held_out_own": [[0, 0.5]]}).encode(), ".json")
+        weights = run.blobs.put_bytes(b"weights", ".safetensors")
+        run.checkpoints.land(
+            [Checkpoint(key=key("t"), step=2, kind="full", ema=True, weights=weights, curves=stored, seconds=1.0)]
+        )
+    text = shown(client(tmp_path).get(address(home)).text)
+    assert "learning rate" in text and "train.warmup_steps" in text
+    assert "gradient norm" in text and "train.max_grad_norm" in text
+    assert "0.500 at step 0, its only value so far" in text
+
+
+def test_steps_of_training_have_no_time_of_their_own(tmp_path: Path) -> None:
+    home = make_run(tmp_path / "run", num_prompts=1)
+    EventLog(home / "events.jsonl").write("progress", stage="training steps", num_done=3, num_total=9)
+    page = client(tmp_path).get(address(home)).text
+    (row,) = [each for each in page.split("<tr") if "training steps" in each and "data-label" in each]
+    assert "in checkpoints" in row and "0.0 s" not in row
 
 
 def test_a_video_plays_in_a_browser(home: Path) -> None:
@@ -152,8 +198,6 @@ def test_records_that_were_dropped_leave_the_list(tmp_path: Path) -> None:
     home = make_run(tmp_path / "run", num_prompts=3)
     page = client(tmp_path)
     assert page.get(address(home, "clips/rows")).json()["count"] == 6
-    from tests.support.sandbox_recipe import sandbox_recipe
-
     with Run.open(home, sandbox_recipe(name="made")) as run:
         run.clips.drop([key("clip", key("weakness", 0), 0, "base")])
     assert page.get(address(home, "clips/rows")).json()["count"] == 5

@@ -9,7 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from rushes.errors import RecipeError, StoreError
 from rushes.plain import safe
+from rushes.store.recipe_copy import recipe_of
 from rushes.store.run import Run
 from rushes.view.choice import SORTS, Choice
 from rushes.view.index import Index
@@ -42,6 +44,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
             begin=begin,
             shown=max(0, min(PAGE_SIZE, num - begin)),
             page_size=PAGE_SIZE,
+            ratio=studio.kept.get(home, "ratio", lambda: ratio_of(home)),
             progress=progress,
             facets=_facets(index, names),
             uses=USES,
@@ -67,6 +70,15 @@ def names_of(studio: Studio, home: Path) -> dict[str, str]:
             return model_names(run)
 
     return studio.kept.get(home, "models", make)
+
+
+def ratio_of(home: Path) -> float:
+    """Height over width of the run's clips, for the cards of the list; 3/4 where its recipe cannot be read."""
+    try:
+        shape = recipe_of(home).shape
+    except (RecipeError, StoreError):
+        return 0.75
+    return min(1.5, max(0.4, shape.height_px / shape.width_px))
 
 
 def whole(request: Request, name: str, default: int) -> int:

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from rushes.display.curves import meaning
-from rushes.display.words import readable
+from rushes.display.words import figure, readable
 from rushes.errors import RecipeError, StoreError, resume_command
 from rushes.recipe.load import load_recipe, packaged_recipes
 from rushes.records import Focus
@@ -94,7 +94,11 @@ def _plots(training: Training, rang: Sequence[int]) -> list[tuple[str, str, Mark
     for name, points in training.curves.items():
         if not name.startswith(BIN):
             steps, values = zip(*points, strict=True)
-            plot = loss_curve(steps, values, readable(name), alarms=rang, last_step=training.last_step)
+            plot = (
+                loss_curve(steps, values, readable(name), alarms=rang, last_step=training.last_step)
+                if len(steps) > 1
+                else escape(f"{figure(values[0])} at step {steps[0]}, its only value so far")
+            )
             found.append((readable(name), meaning(name), plot))
     return found
 

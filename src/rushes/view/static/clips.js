@@ -17,7 +17,7 @@ function measure() {
   const least = width < 600 ? 150 : 200;
   const columns = Math.max(1, Math.floor((width + GAP) / (least + GAP)));
   const card = (width - GAP * (columns - 1)) / columns;
-  shape = { columns, width: card, height: Math.round(card * 0.75) + 108 + GAP };
+  shape = { columns, width: card, height: Math.round(card * Number(grid.dataset.ratio)) + 108 + GAP };
   grid.style.height = `${Math.ceil(count / columns) * shape.height}px`;
 }
 
