@@ -60,6 +60,13 @@ def test_the_site_loads_nothing_from_elsewhere() -> None:
     assert "extra_javascript" not in site() and "extra_css" not in site()
 
 
+def test_a_citation_names_who_is_to_be_cited() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(cited), "what the format asks for"
+    (paper,) = cited["references"]
+    assert all({"given-names", "family-names"} == set(each) for each in paper["authors"]) and paper["year"] == 2025
+
+
 def test_what_a_hook_runs_is_a_part_of_make_check() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     check = makefile[makefile.index("\ncheck:") : makefile.index("\nmutants:")].replace("$(PY)", ".venv/bin/python")

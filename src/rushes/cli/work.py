@@ -161,7 +161,7 @@ def show_report(home: Path, *, rebuild: bool, open_in_browser: bool) -> None:
         from rushes.plan.status import read_status
 
         status = read_status(home)
-        failed = [*status.failures, *([status.last_failure] if status.last_failure else [])]
+        failed = [*status.failures, *(status.last_failure or "").splitlines()[:1]]
         raise StoreError(
             f"the run in {home} is not finished"
             + (f", and {home / REPORT_FILE} shows the result without work that failed" if at_the_end else ""),
