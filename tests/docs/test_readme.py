@@ -193,7 +193,7 @@ def test_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     for _, *words in lines[3:]:
         if words == ["view"] or "runs/demo" in words:
             continue
-        less = {"plan": ["--no-calibrate"], "judge audit": ["--num", "2", "--control", "no_clip"]}
+        less = {"plan": ["--no-calibrate"], "judge audit": ["--num", "2"]}
         more = [word for setting in own for word in ("--set", setting)] if "mine.yaml" in words else []
         more += less.get(words[0], less.get(" ".join(words[:2]), []))
         assert main([*words, *more]) == 0, f"{words}\n{capsys.readouterr().err}"
