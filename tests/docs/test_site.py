@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rushes.recipe.load import packaged_recipes
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -58,6 +60,19 @@ def test_the_site_loads_nothing_from_elsewhere() -> None:
     assert isinstance(theme, dict)
     assert theme["font"] is False
     assert "extra_javascript" not in site() and "extra_css" not in site()
+
+
+def test_the_page_of_recipes_has_every_packaged_one() -> None:
+    text = (DOCS / "recipes.md").read_text(encoding="utf-8")
+    table = text[text.index("## Which are packaged") : text.index("`rushes recipes` prints")]
+    assert set(re.findall(r"`([\w.-]+)`", table)) == set(packaged_recipes())
+
+
+def test_a_citation_names_who_is_to_be_cited() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(cited), "what the format asks for"
+    (paper,) = cited["references"]
+    assert all({"given-names", "family-names"} == set(each) for each in paper["authors"]) and paper["year"] == 2025
 
 
 def test_what_a_hook_runs_is_a_part_of_make_check() -> None:

@@ -146,19 +146,19 @@ for _stage, _what in {
 @app.command()
 def status(
     home: Annotated[
-        Path | None, typer.Argument(metavar="[HOME]", help="The run folder; without one, all runs in runs/ are listed.")
+        Path | None,
+        typer.Argument(metavar="[HOME]", help="The run folder, or a folder of runs, which are listed; default: runs."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the progress of a run, even while it runs; without a run, list all."""
-    if home is None:
-        from rushes.cli.listing import RUNS, show_runs
-
-        show_runs(RUNS, as_json=as_json)
-        return
+    from rushes.cli.listing import RUNS, are_runs_in, show_runs
     from rushes.cli.overview import show_status
 
-    show_status(home, as_json=as_json)
+    if home is None or are_runs_in(home):
+        show_runs(home or RUNS, as_json=as_json)
+    else:
+        show_status(home, as_json=as_json)
 
 
 @app.command()

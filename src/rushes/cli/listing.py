@@ -1,4 +1,4 @@
-"""Commands that list: `rushes recipes`, and `rushes status` without a run."""
+"""Commands that list: `rushes recipes`, and `rushes status` of a folder of runs."""
 
 from __future__ import annotations
 
@@ -58,6 +58,11 @@ def homes_below(folder: Path) -> list[Path]:
         )
     homes = [each for each in folder.iterdir() if (each / "header.json").is_file()]
     return sorted(homes, key=_last_change, reverse=True)
+
+
+def are_runs_in(folder: Path) -> bool:
+    """Whether a folder is none of a run itself, but holds some."""
+    return folder.is_dir() and not (folder / "header.json").exists() and bool(homes_below(folder))
 
 
 def _last_change(home: Path) -> float:

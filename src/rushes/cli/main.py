@@ -14,6 +14,7 @@ from rushes.errors import Stopped, UserError
 from rushes.plain import safe
 
 _STOPPED: Final = "stopped after the current item; run the same command to resume"
+_AT_ONCE: Final = "stopped at once; run the same command to resume"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,14 +57,15 @@ def _code_of(arguments: Sequence[str] | None) -> int:
             get_command(app).main(args=[_at_home(each) for each in typed], prog_name="rushes")
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-        if code == EXIT_STOPPED:
-            _say_stopped("")
+        if code == EXIT_STOPPED:  # how typer answers the exception below
+            _say_stopped(_AT_ONCE)
         return code
     except KeyboardInterrupt:
-        _say_stopped("")
+        _say_stopped(_AT_ONCE)
         return EXIT_STOPPED
     except Stopped as stopped:
-        _say_stopped(str(stopped))
+        place = str(stopped).partition(";")[0].removeprefix("stopped ").strip()
+        _say_stopped(f"{_STOPPED}\n({place})" if place else _STOPPED)
         return EXIT_STOPPED
     except UserError as error:
         from rushes.cli.show import show_user_error
@@ -100,8 +102,7 @@ def _as_a_line(
     return f"warning: {kind}{safe(str(message))}\n"
 
 
-def _say_stopped(detail: str) -> None:
+def _say_stopped(how: str) -> None:
     from rushes.cli.show import say
 
-    place = detail.partition(";")[0].removeprefix("stopped ").strip()
-    say(f"{_STOPPED}\n({place})" if place else _STOPPED, file=sys.stderr)
+    say(how, file=sys.stderr)

@@ -165,7 +165,7 @@ def show_report(home: Path, *, rebuild: bool, open_in_browser: bool) -> None:
             if open_in_browser:
                 _open(home)
         status = read_status(home)
-        failed = [*status.failures, *([status.last_failure] if status.last_failure else [])]
+        failed = [*status.failures, *(status.last_failure or "").splitlines()[:1]]
         raise StoreError(
             f"the run in {home} is not finished"
             + (f", and {home / REPORT_FILE} shows the result without work that failed" if at_the_end else ""),

@@ -23,7 +23,7 @@ _NARROW: Final = 72
 """Columns below which there is no room for a bar beside its numbers."""
 _WIDE: Final = 100
 """Columns from which on a bar may be long."""
-_LABEL, _COUNT, _TIME = 24, 9, 8
+_LABEL, _COUNT, _TIME = 26, 7, 8
 """Columns of the first cells at least, so that the lines of all stages stand in line."""
 
 
@@ -118,7 +118,7 @@ class Bars:
 
     def _table(self) -> Table:
         width = self._console.width
-        bar = 0 if width < _NARROW else 12 if width < _WIDE else 24
+        bar = 0 if width < _NARROW else 10 if width < _WIDE else 24
         table = Table.grid(padding=(0, 1))
         table.add_column(no_wrap=True, min_width=_LABEL if bar else None)
         if bar:

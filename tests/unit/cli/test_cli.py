@@ -150,7 +150,8 @@ def test_ctrl_c_says_how_to_go_on(
     pipeline.result = raising(error)
     assert main(["run", "tiny"]) == 130
     said = capsys.readouterr().err
-    assert "stopped after the current item; run the same command to resume" in said
+    when = "after the current item" if isinstance(error, Stopped) else "at once"
+    assert f"stopped {when}; run the same command to resume" in said
     assert ("in 'clips' with 3 of 9 done" in said) == isinstance(error, Stopped)
 
 

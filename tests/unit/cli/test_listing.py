@@ -53,6 +53,10 @@ def test_without_a_run_status_lists_the_newest_first(
     shown = capsys.readouterr().out
     assert "cannot be read" in shown
     assert shown.index("runs/new") < shown.index("runs/old")
+    assert main(["status", "runs"]) == 0
+    assert capsys.readouterr().out == shown, "a folder of runs is named"
+    assert main(["status", "runs/no run"]) == 2
+    assert "is not a run folder" in capsys.readouterr().err
 
 
 def test_a_shell_completes_the_names_of_recipes(capsys: pytest.CaptureFixture[str]) -> None:
