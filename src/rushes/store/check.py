@@ -32,6 +32,7 @@ from rushes.store.recipe_copy import RECIPE, kept_recipe, restore_recipe
 from rushes.store.rows import MANIFEST, Rows
 from rushes.store.salvage import salvage
 from rushes.store.sums import is_intact, is_sealed, opened
+from rushes.store.wal import LOG, damage_of_log
 
 DATABASE: Final = "records.sqlite"
 DONE: Final = "done"
@@ -106,6 +107,8 @@ def examine(home: Path) -> Health:
         wrong.append(Finding("scorecard.json", MISSING))
     if not (home / DATABASE).exists() and any((home / "blobs").glob("??/*")):
         wrong.append(Finding(DATABASE, MISSING))
+    if home / LOG not in odd and (lost := damage_of_log(home)):  # before SQLite opens it
+        wrong.append(Finding(LOG, lost))
     try:
         num, found, costs = (0, [], ()) if any(map(closes_database, odd)) else _of_database(home)
     except DatabaseCorrupt as damage:
@@ -137,6 +140,8 @@ def mend(home: Path, findings: Sequence[Finding]) -> None:
                 set_aside(home / each.place)
             elif each.place == DATABASE:
                 _mend_database(home / DATABASE)
+            elif each.place == LOG and (home / LOG).is_file():
+                Database(home / DATABASE).close()  # it takes over what can be read, and removes the log
             elif each.is_of_people:
                 with explained(home / each.place):
                     (home / each.place).replace(home / f"{each.place}.damaged")

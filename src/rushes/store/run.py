@@ -57,6 +57,7 @@ from rushes.store.recipe_copy import keep_recipe
 from rushes.store.shortfall import Shortfall, may_try_again
 from rushes.store.sums import read_summed, write_summed
 from rushes.store.table import Table
+from rushes.store.wal import LOG, damage_of_log
 
 R = TypeVar("R", bound=KeyedRecord)
 D = TypeVar("D", bound=Record)
@@ -130,6 +131,8 @@ class Run:
         try:
             log = EventLog(home / "events.jsonl")
             header = open_header(home, recipe, log, allow_change=allow_change)
+            if lost := damage_of_log(home):  # before SQLite opens it, and takes it for what was written
+                log.write("damaged", place=LOG, problem=lost, dropped=[])
             run = cls(home, lock, Database(home / "records.sqlite"), header)
             keep_recipe(home, run.database)
         except BaseException:
