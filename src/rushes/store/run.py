@@ -51,7 +51,7 @@ from rushes.store.files import explained, make_folder
 from rushes.store.header import Recipe, open_header, read_header
 from rushes.store.ledger import costs_in
 from rushes.store.lock import ProcessLock
-from rushes.store.places import misplaced
+from rushes.store.places import misplaced, unreadable
 from rushes.store.provenance import commit
 from rushes.store.recipe_copy import keep_recipe
 from rushes.store.shortfall import Shortfall, may_try_again
@@ -151,7 +151,10 @@ class Run:
 
         Raises:
             StoreError: not a run folder, made by a newer version, or damaged.
+            FileCorrupt: a pipe, a device or a loop of links is in the place of a file.
         """
+        for path, kind in unreadable(home).items():
+            raise FileCorrupt(home, path, kind)
         header = read_header(home)
         if header is None or not (home / "records.sqlite").exists():
             raise StoreError(
