@@ -13,7 +13,9 @@ from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parents[2] / "src"
+import rushes
+
+SOURCE = Path(rushes.__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)

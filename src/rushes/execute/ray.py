@@ -28,6 +28,8 @@ Result = TypeVar("Result")
 INSTALL: Final = "pip install -c constraints.txt 'rushes[ray]'"
 _POLL_S: Final = 0.5
 """How long to wait for Ray at a time, seconds: Python handles Ctrl-C in between."""
+_HALTED_S: Final = 20.0
+"""How long a worker may take to answer that the user asks to stop, seconds: one that is halted never does."""
 _ANSWER_S: Final = 5.0
 """How long a cluster's port may take to answer, seconds."""
 _SETTINGS: Final = 4
@@ -130,7 +132,8 @@ class _Crew:
         )
         self._size = size
         self._idle: list[Any] = []
-        self._is_told = False
+        self._told: dict[Any, Any] = {}
+        self._num_waits = 0
         self.in_flight: dict[Any, tuple[int, Any]] = {}
         """Per pending reference: the item's position and its worker."""
 
@@ -150,6 +153,12 @@ class _Crew:
         while not ready:
             ready, _ = self._ray.wait(list(self.in_flight), num_returns=1, timeout=_POLL_S)
             self._pass_on_stop()
+            if not ready and (halted := self._halted()):
+                for reference in halted:
+                    index, worker = self.in_flight.pop(reference)
+                    self._ray.kill(worker)
+                    yield index, Failed("Halted", f"no answer to the stop within {_HALTED_S:.0f} s", retry="free")
+                return
         for reference in ready:
             index, worker = self.in_flight.pop(reference)
             try:
@@ -162,10 +171,18 @@ class _Crew:
             yield index, result
 
     def _pass_on_stop(self) -> None:
-        if is_stopping() and not self._is_told:
-            self._is_told = True
-            for _, worker in self.in_flight.values():
-                worker.stop.options(concurrency_group=_BESIDE).remote()
+        if is_stopping() and not self._told:
+            for reference, (_, worker) in self.in_flight.items():
+                self._told[reference] = worker.stop.options(concurrency_group=_BESIDE).remote()
+
+    def _halted(self) -> list[Any]:
+        """Items whose worker has not even answered the stop, long after it: its process is halted, or hangs."""
+        self._num_waits += bool(self._told)
+        waiting = {self._told[each]: each for each in self.in_flight if each in self._told}
+        if not waiting or self._num_waits * _POLL_S < _HALTED_S:
+            return []
+        _, silent = self._ray.wait(list(waiting), num_returns=len(waiting), timeout=0)
+        return [waiting[each] for each in silent]
 
     def dismiss(self) -> None:
         """Stop the workers, busy ones too: their results are no longer needed."""

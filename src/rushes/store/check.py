@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +28,12 @@ from rushes.store.files import explained
 from rushes.store.heal import remove
 from rushes.store.lock import ProcessLock
 from rushes.store.named import removed_files
-from rushes.store.places import EVENTS, LOCK, closes_database, misplaced
+from rushes.store.places import EVENTS, LOCK, closes_database, is_odd, misplaced
 from rushes.store.recipe_copy import RECIPE, kept_recipe, restore_recipe
 from rushes.store.rows import MANIFEST, Rows
 from rushes.store.salvage import salvage
-from rushes.store.sums import is_intact, is_sealed, opened
+from rushes.store.sums import is_intact, is_sealed, opened, sum_path
+from rushes.store.wal import LOG, damage_of_log
 
 DATABASE: Final = "records.sqlite"
 DONE: Final = "done"
@@ -87,25 +89,28 @@ def examine(home: Path) -> Health:
     Raises:
         StoreError: not a run folder, made by a newer version, or not readable.
     """
-    if not (home / DATABASE).is_file() and not (home / "header.json").exists():
+    if not any(os.path.lexists(home / name) for name in (DATABASE, "header.json")):
         raise StoreError(
             f"{home} is not a run folder",
             expected="a folder made by: rushes run",
             next_step="name the run folder (runs print it when they start), or make one: rushes run sandbox",
         )
     files, odd = list(_files(home)), misplaced(home)
-    wrong = [each for path in files if path not in odd and (each := _of_file(home, path)) is not None]
+    readable = [path for path in files if path not in odd and sum_path(path) not in odd]
+    wrong = [each for path in readable if (each := _of_file(home, path)) is not None]
     wrong += [Finding(_place(home, path), kind) for path, kind in odd.items()]
     ledgers = list(_ledgers(home))
     wrong += [Finding(_place(home, path), how, is_money=True) for path in ledgers if (how := damage_of(path))]
-    if not (home / "header.json").exists():
+    if not os.path.lexists(home / "header.json"):
         wrong.append(Finding("header.json", MISSING))
     if not (home / RECIPE).exists() and kept_recipe(home) is not None:
         wrong.append(Finding(RECIPE, MISSING))
     if is_done(home) and not (home / "scorecard.json").exists():
         wrong.append(Finding("scorecard.json", MISSING))
-    if not (home / DATABASE).exists() and any((home / "blobs").glob("??/*")):
+    if not os.path.lexists(home / DATABASE) and any((home / "blobs").glob("??/*")):
         wrong.append(Finding(DATABASE, MISSING))
+    if home / LOG not in odd and (lost := damage_of_log(home)):  # before SQLite opens it
+        wrong.append(Finding(LOG, lost))
     try:
         num, found, costs = (0, [], ()) if any(map(closes_database, odd)) else _of_database(home)
     except DatabaseCorrupt as damage:
@@ -137,6 +142,8 @@ def mend(home: Path, findings: Sequence[Finding]) -> None:
                 set_aside(home / each.place)
             elif each.place == DATABASE:
                 _mend_database(home / DATABASE)
+            elif each.place == LOG and (home / LOG).is_file():
+                Database(home / DATABASE).close()  # it takes over what can be read, and removes the log
             elif each.is_of_people:
                 with explained(home / each.place):
                     (home / each.place).replace(home / f"{each.place}.damaged")
@@ -186,7 +193,8 @@ def _ledgers(home: Path) -> Iterator[Path]:
     """The files of the ledgers that a run counts in: its own, and those of the folder that its recipe names."""
     folders = [home / "llm"]
     with contextlib.suppress(OSError, ValueError, TypeError, LookupError, yaml.YAMLError):  # found in the file itself
-        folders.append(Path(yaml.safe_load((home / RECIPE).read_bytes())["runtime"]["cache_folder"]))
+        if not is_odd(home / RECIPE):
+            folders.append(Path(yaml.safe_load((home / RECIPE).read_bytes())["runtime"]["cache_folder"]))
     for folder in {each.resolve(): each for each in folders}.values():
         for pattern in PATTERNS:
             yield from sorted(folder.glob(pattern))
@@ -199,8 +207,8 @@ def _place(home: Path, path: Path) -> str:
 
 def _of_file(home: Path, path: Path) -> Finding | None:
     place = path.relative_to(home).as_posix()
-    if path.is_dir():
-        return Finding(place, "a folder")
+    if not path.is_file():
+        return Finding(place, "a folder" if path.is_dir() else "not a file")
     if path.suffix == ".safetensors":
         return (
             Finding(place, "altered: training starts again from its first step") if is_sealed(path) is False else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -12,6 +14,7 @@ EVENTS: Final = "events.jsonl"
 _BESIDE_DATABASE: Final = ("records.sqlite-wal", "records.sqlite-shm")
 _ALWAYS_FILES: Final = (LOCK, EVENTS, "done", "report.html", *_BESIDE_DATABASE)
 """What no run makes again by itself, as it does with a damaged scorecard."""
+_READ: Final = ("header.json", "recipe.yaml", "scorecard.json", "records.sqlite", *_ALWAYS_FILES)
 _FOLDERS: Final = ("audit", "blobs", "derived", "llm", "previews", "report", "scratch", "tensorboard")
 _FILES_BELOW: Final = (
     ".*.sha256",
@@ -36,7 +39,23 @@ def misplaced(home: Path, *, at_top: bool = False) -> dict[Path, str]:
     files = _found(home, _ALWAYS_FILES if at_top else (*_ALWAYS_FILES, *_FILES_BELOW))
     folders = _found(home, _FOLDERS if at_top else (*_FOLDERS, *_FOLDERS_BELOW))
     no_files = {path: "a folder" if path.is_dir() else "not a file" for path in files if not path.is_file()}
+    no_files |= unreadable(home)
     return no_files | dict.fromkeys((path for path in folders if not path.is_dir()), "not a folder")
+
+
+def unreadable(home: Path) -> dict[Path, str]:
+    """What a reader of the run would wait at for ever: a pipe, a device, a loop of links in the place of a file."""
+    found = (home / name for name in _READ)
+    return {path: "not a file" for path in found if is_odd(path)}
+
+
+def is_odd(path: Path) -> bool:
+    """Whether something stands there that is neither a file nor a folder, and no link to where something may come."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def run_folder_of(path: Path) -> Path | None:
@@ -52,8 +71,8 @@ def run_folder_of(path: Path) -> Path | None:
 
 def closes_database(path: Path) -> bool:
     """Whether SQLite cannot open the database while something stands in this place."""
-    return path.name in _BESIDE_DATABASE
+    return path.name in (*_BESIDE_DATABASE, "records.sqlite")
 
 
 def _found(home: Path, patterns: Iterable[str]) -> Iterator[Path]:
-    return (path for path in itertools.chain.from_iterable(map(home.glob, patterns)) if path.exists())
+    return (path for path in itertools.chain.from_iterable(map(home.glob, patterns)) if path.exists() or is_odd(path))

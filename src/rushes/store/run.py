@@ -51,12 +51,13 @@ from rushes.store.files import explained, make_folder
 from rushes.store.header import Recipe, open_header, read_header
 from rushes.store.ledger import costs_in
 from rushes.store.lock import ProcessLock
-from rushes.store.places import misplaced
+from rushes.store.places import misplaced, unreadable
 from rushes.store.provenance import commit
 from rushes.store.recipe_copy import keep_recipe
 from rushes.store.shortfall import Shortfall, may_try_again
 from rushes.store.sums import read_summed, write_summed
 from rushes.store.table import Table
+from rushes.store.wal import LOG, damage_of_log
 
 R = TypeVar("R", bound=KeyedRecord)
 D = TypeVar("D", bound=Record)
@@ -130,6 +131,8 @@ class Run:
         try:
             log = EventLog(home / "events.jsonl")
             header = open_header(home, recipe, log, allow_change=allow_change)
+            if lost := damage_of_log(home):  # before SQLite opens it, and takes it for what was written
+                log.write("damaged", place=LOG, problem=lost, dropped=[])
             run = cls(home, lock, Database(home / "records.sqlite"), header)
             keep_recipe(home, run.database)
         except BaseException:
@@ -148,7 +151,10 @@ class Run:
 
         Raises:
             StoreError: not a run folder, made by a newer version, or damaged.
+            FileCorrupt: a pipe, a device or a loop of links is in the place of a file.
         """
+        for path, kind in unreadable(home).items():
+            raise FileCorrupt(home, path, kind)
         header = read_header(home)
         if header is None or not (home / "records.sqlite").exists():
             raise StoreError(

@@ -162,7 +162,11 @@ def test_a_stop_while_the_program_loads_is_a_stop(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("typer.main.get_command", interrupted)
-    assert main(["run", "tiny"]) == 130
+    try:
+        code = main(["run", "tiny"])
+    except KeyboardInterrupt:
+        pytest.fail("it came out as an exception, which would end the tests and not fail them")
+    assert code == 130
     assert "run the same command to resume" in capsys.readouterr().err
 
 

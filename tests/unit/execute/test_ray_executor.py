@@ -269,6 +269,24 @@ class Waiting:
         return "kept"
 
 
+class Hanging(Waiting):
+    """The same whose worker ends nothing, but answers the stop or not."""
+
+    def __init__(self, *, answers: bool) -> None:
+        super().__init__()
+        self.answers, self.num_waits, self.killed = answers, 0, 0
+
+    def wait(self, references: list[Any], **_: object) -> tuple[list[Any], list[Any]]:
+        self.num_waits += 1
+        is_answer = isinstance(references[0], str)
+        if self.num_waits > 200 or (is_answer and self.answers):
+            return references, []
+        return [], references
+
+    def kill(self, worker: object) -> None:
+        self.killed += 1
+
+
 class Telling:
     """`worker.stop`."""
 
@@ -279,8 +297,9 @@ class Telling:
         self.group = concurrency_group
         return self
 
-    def remote(self) -> None:
+    def remote(self) -> str:
         self.told.append(self.group)
+        return "answer"
 
 
 def test_a_stop_reaches_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,6 +308,21 @@ def test_a_stop_reaches_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     crew.hand_out(7, "item")
     monkeypatch.setattr(ray_module, "is_stopping", lambda: True)
     assert list(crew.collect()) == [(7, "kept")] and ray.told == ["beside"]
+
+
+def test_a_worker_that_does_not_even_answer_a_stop_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_module, "is_stopping", lambda: True)
+    ray = Hanging(answers=False)
+    crew = ray_module._Crew(ray, len, Needs(), 1)
+    crew.hand_out(7, "item")
+    ((index, failed),) = crew.collect()
+    assert (index, failed.retry, ray.killed, crew.in_flight) == (7, "free", 1, {})
+    assert 40 <= ray.num_waits < 60  # of half a second each
+
+    busy = Hanging(answers=True)
+    crew = ray_module._Crew(busy, len, Needs(), 1)
+    crew.hand_out(7, "item")
+    assert list(crew.collect()) == [(7, "kept")] and busy.killed == 0 and busy.num_waits > 200
 
 
 def _wait_for_the_stop(item: int) -> int:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,38 @@ def test_what_is_in_the_place_of_a_file_or_folder_is_found_and_removed(finished:
     with again(finished) as run:
         run.finish(CARD)
     assert examine(finished).findings == () and is_done(finished)
+
+
+def put_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def put_loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def put_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("put", [put_pipe, put_loop, put_device])
+@pytest.mark.parametrize(
+    "name", ["header.json", "recipe.yaml", "scorecard.json", "events.jsonl", "derived/focus.json", "records.sqlite"]
+)
+def test_what_a_reader_would_wait_at_is_no_file(finished: Path, name: str, put: Callable[[Path], None]) -> None:
+    (finished / name).unlink(missing_ok=True)
+    put(finished / name)
+    if "/" not in name:
+        with pytest.raises(FileCorrupt, match="is not a file"):
+            Run.view(finished)
+        with pytest.raises(FileCorrupt, match="--heal"):
+            again(finished)
+    assert (name, "not a file") in {(each.place, each.reason) for each in examine(finished).findings}
+    assert show_health(finished, heal=True, as_json=False)
+    with again(finished) as run:
+        if name != "records.sqlite":
+            run.finish(CARD)
+    assert examine(finished).findings == ()
 
 
 @pytest.mark.parametrize("name", ["events.jsonl", "lock", "derived", "blobs/ab", "scratch/ab"])
