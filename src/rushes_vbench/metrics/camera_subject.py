@@ -143,7 +143,10 @@ def _best(stretch: Stretch, weight_N: F64) -> F64:
 
 def _similarities(start_K22: F64, moved_K22: F64) -> F64:
     """The shift, growth and turn that each two points show; the shift alone where they are in one place. K, 3, 2."""
-    (across_K, along_K), (right_K, down_K) = (start_K22[:, 1] - start_K22[:, 0]).T, (moved_K22[:, 1] - moved_K22[:, 0]).T
+    (across_K, along_K), (right_K, down_K) = (
+        (start_K22[:, 1] - start_K22[:, 0]).T,
+        (moved_K22[:, 1] - moved_K22[:, 0]).T,
+    )
     square_K = across_K**2 + along_K**2
     scale_K = np.where(square_K >= 1.0, 1.0 / np.maximum(square_K, 1.0), 0.0)
     grow_K = (right_K * across_K + down_K * along_K) * scale_K
