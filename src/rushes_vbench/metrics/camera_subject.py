@@ -51,6 +51,8 @@ _ROUNDS: Final = 3
 def without_subjects(stretch: Stretch) -> Stretch:
     """The stretch without the points of up to three things that move by themselves before a moving camera.
 
+    Each must be most of what is left that goes its own way: two of one size are taken for parts of the scene.
+
     Args:
         stretch: any number of points.
     """
