@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -31,10 +32,12 @@ def parse_line(line: bytes) -> Mapping[str, Any]:
     """One line of a JSON Lines file.
 
     Raises:
-        BadRow: not UTF-8, not JSON, or not an object.
+        BadRow: not UTF-8, not JSON, not an object, or one that says something twice: which is meant, nobody knows.
     """
     try:
-        value = json.loads(line.decode("utf-8-sig"))
+        value = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_no_repeats)
+    except BadRow:
+        raise
     except UnicodeDecodeError as error:
         raise BadRow("broken_row", f"not UTF-8 at byte {error.start}") from None
     except (ValueError, RecursionError) as error:
@@ -42,6 +45,13 @@ def parse_line(line: bytes) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise BadRow("broken_row", f"expected an object in braces, got {shown(value)}")
     return dict(zip(plain_names(list(value)), value.values(), strict=True))
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    twice = next((name for name, num in Counter(name for name, _ in pairs).items() if num > 1), None)
+    if twice is not None:
+        raise BadRow("broken_row", f"{shown(twice)} is in one object more than once")
+    return dict(pairs)
 
 
 def text_of(row: Mapping[str, Any], columns: tuple[str, ...], reason: str) -> str:
@@ -73,7 +83,9 @@ def questions_of(value: object, dimension: str) -> tuple[Question, ...]:
     """
     if isinstance(value, str) and value.strip():
         try:
-            value = json.loads(value)
+            value = json.loads(value, object_pairs_hook=_no_repeats)
+        except BadRow as error:
+            raise BadRow("bad_questions", str(error)) from None
         except (ValueError, RecursionError):
             raise BadRow("bad_questions", f"the questions are not JSON: {shown(value)}") from None
     if value is None or value == "" or (isinstance(value, str) and not value.strip()):

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
+_AGAIN: Final = "\0again:"
+"""Before the name of a column that another one has already."""
 
 
 class NotText(ValueError):
@@ -89,7 +91,7 @@ def read_spreadsheet(data: bytes, fits: Callable[[Collection[str]], bool]) -> Sp
     if reader is None:
         most = max(range(len(columns)), key=lambda i: len(columns[i]))
         return Spreadsheet(tuple(columns[most]), None)
-    return Spreadsheet(tuple(reader.fieldnames or ()), _rows(reader))
+    return Spreadsheet(tuple(name for name in reader.fieldnames or () if not name.startswith(_AGAIN)), _rows(reader))
 
 
 def _rows(reader: csv.DictReader[str]) -> Iterator[TableRow]:
@@ -104,8 +106,16 @@ def _rows(reader: csv.DictReader[str]) -> Iterator[TableRow]:
             continue
         if None in row:
             yield TableRow(line, problem="it has more cells than there are columns")
+        elif twice := _contradicted(row):
+            yield TableRow(line, problem=f"there are several columns {twice!r}, and they differ in it")
         else:
-            yield TableRow(line, {column: cell for column, cell in row.items() if cell})
+            yield TableRow(line, {name: cell for name, cell in row.items() if cell and not name.startswith(_AGAIN)})
+
+
+def _contradicted(row: Mapping[str, str]) -> str | None:
+    """The name of a column that is there more than once, with other cells; None if there is none."""
+    names = {name: name[name.rindex(_AGAIN) + len(_AGAIN) :] for name in row if name.startswith(_AGAIN)}
+    return next((name for again, name in names.items() if row[again] != row[name]), None)
 
 
 def _reader(text: str, delimiter: str) -> csv.DictReader[str]:
@@ -118,7 +128,9 @@ def _reader(text: str, delimiter: str) -> csv.DictReader[str]:
 def _columns(reader: csv.DictReader[str]) -> list[str]:
     """The names in a table's first line, which the reader's rows have from now on; none if it cannot be read."""
     try:
-        reader.fieldnames = plain_names([column or "" for column in reader.fieldnames or ()])
+        names = plain_names([column or "" for column in reader.fieldnames or ()])
     except csv.Error:
         return []
-    return list(reader.fieldnames)
+    # A reader of rows as mappings would keep the last of several columns of one name, and nobody would be told.
+    reader.fieldnames = [_AGAIN * names[:i].count(name) + name if name else name for i, name in enumerate(names)]
+    return names

@@ -46,7 +46,7 @@ class CameraJudgeSpec(Spec):
 
     def version(self) -> str | None:
         """Increased whenever scores change, so that old ratings are not mixed with new ones."""
-        return "1"
+        return "2"
 
     def sees_with(self, dimension: str) -> frozenset[str]:
         """See `rushes.feedback.Sees`."""

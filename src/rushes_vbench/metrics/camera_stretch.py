@@ -146,11 +146,14 @@ def explained(stretch: Stretch) -> Motion | Unclear:
         return _ground_moves(stretch, ~stands_N) if travels >= SOME and ground_stands < SOME else standing()
     fitted = affine_flow(start_N2, moved_N2)
     near, same_way = _follow(stretch, np.ones(len(start_N2), bool), fitted)
-    if (near >= MOST or same_way >= MANY_WITH_PARALLAX) and _is_all_around(stretch, fitted):
+    if near >= MOST or same_way >= MANY_WITH_PARALLAX:
         motion = _motion(stretch, fitted)
         # Where many stand: a river flows as the ground does before a camera that travels, but it does not grow.
         may_stand = ground_stands >= SOME or not _grows(motion, stretch.m_px)
-        return "both" if moves and stands >= SOME and may_stand else motion
+        if moves and stands >= SOME and may_stand:
+            return "both"
+        if _is_all_around(stretch, fitted):
+            return motion
     if stands >= SOME and stands > travels:
         return standing()
     return _ground_moves(stretch, ~stands_N) if stands >= SOME and ground_stands < SOME else "disagree"

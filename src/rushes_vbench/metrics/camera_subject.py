@@ -51,6 +51,8 @@ _ROUNDS: Final = 3
 def without_subjects(stretch: Stretch) -> Stretch:
     """The stretch without the points of up to three things that move by themselves before a moving camera.
 
+    Each must be most of what is left that goes its own way: two of one size are taken for parts of the scene.
+
     Args:
         stretch: any number of points.
     """
@@ -143,7 +145,10 @@ def _best(stretch: Stretch, weight_N: F64) -> F64:
 
 def _similarities(start_K22: F64, moved_K22: F64) -> F64:
     """The shift, growth and turn that each two points show; the shift alone where they are in one place. K, 3, 2."""
-    (across_K, along_K), (right_K, down_K) = (start_K22[:, 1] - start_K22[:, 0]).T, (moved_K22[:, 1] - moved_K22[:, 0]).T
+    (across_K, along_K), (right_K, down_K) = (
+        (start_K22[:, 1] - start_K22[:, 0]).T,
+        (moved_K22[:, 1] - moved_K22[:, 0]).T,
+    )
     square_K = across_K**2 + along_K**2
     scale_K = np.where(square_K >= 1.0, 1.0 / np.maximum(square_K, 1.0), 0.0)
     grow_K = (right_K * across_K + down_K * along_K) * scale_K

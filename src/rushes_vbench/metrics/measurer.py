@@ -149,7 +149,7 @@ class VBenchMeasurerSpec(Spec):
 
     def version(self) -> str | None:
         """Increased whenever the scoring changes its answers, so that old measurements are not mixed with new ones."""
-        return "4, crops together" if self.asks_crops_together else "4"
+        return "5, crops together" if self.asks_crops_together else "5"
 
     @property
     def asks_crops_together(self) -> bool:

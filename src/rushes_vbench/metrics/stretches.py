@@ -1,8 +1,8 @@
 """Follows points through a scene in short stretches, for the camera path of the `fixed` profile.
 
 Points are placed anew for each stretch, at the best corner of each cell of the picture, and none where a cell is flat.
-A stretch whose points are lost, at the rim or altogether, or move far and do not agree, is cut in halves, down to two neighbouring frames: what
-moves fast can be followed over a shorter time.
+A stretch whose points are lost, all or those at the rim, or move far and do not agree, is cut in halves, down to two
+neighbouring frames: what moves fast can be followed over a shorter time.
 
 Legend: T frames, N points, H height, W width.
 """

@@ -13,6 +13,7 @@ import pytest
 
 from rushes.prompts.captions import read_clip_folder
 from rushes.prompts.clip_rows import ClipFolder
+from rushes.prompts.rows import BadRow, parse_line
 from rushes.prompts.stated import BadValue, lacking, stated_of, with_preferences
 from rushes.records import Stated
 from rushes.store.video import write_video
@@ -57,6 +58,14 @@ def test_names_of_files_that_a_video_is_preferred_over() -> None:
     for bad in (7, [7], [""], "[", {"a": 1}, ["\ud800"], True):
         found = stated_of({"preferred_over": bad})
         assert isinstance(found, BadValue) and found.reason == "bad_preference", bad
+
+
+def test_a_row_that_says_something_twice_says_nothing() -> None:
+    """Of two scores nobody knows which is meant; a JSON reader would keep the last."""
+    for line in (b'{"score": 1, "score": 5}', b'{"text": "a", "questions": {"is it red?": "yes", "is it red?": "no"}}'):
+        with pytest.raises(BadRow, match="more than once") as raised:
+            parse_line(line)
+        assert raised.value.reason == "broken_row"
 
 
 # ---------------------------------------------------------------------------------------------- folders

@@ -139,7 +139,7 @@ def test_who_is_asked_together_and_what_it_costs() -> None:
     plain = VBenchMeasurerSpec.model_validate({"judge": SERVED})
     judged = VBenchMeasurerSpec.model_validate({"judge": SERVED, "anomaly": "judge", "detector": "owlv2"})
     single = VBenchMeasurerSpec.model_validate({"judge": SERVED, "anomaly": "judge", "crops_together": 1})
-    assert plain.version() == single.version() == "4" != judged.version()
+    assert plain.version() == single.version() == "5" != judged.version()
     assert content_hash(plain) == content_hash(
         VBenchMeasurerSpec.model_validate({"judge": SERVED, "crops_together": 8})
     )
