@@ -85,8 +85,9 @@ GROUPS: Final = {
     ),
     "guidance": Group(
         "With guidance",
-        "Clips generated and measured with guidance 3, trained on after decoding and encoding. Gains are against the "
-        "base model with guidance 3.",
+        "Clips generated and measured with guidance 3 or 6, trained on without guidance, after decoding and encoding. "
+        "Gains are against the base model with that guidance. The twin with shuffled scores says what of them is "
+        "feedback, and plain fine-tuning what training on guided clips does by itself.",
     ),
     "rounds": Group(
         "Several smaller rounds",
@@ -118,8 +119,14 @@ _NO_REAL = ("train.realism.kind=none",)
 _REAL = ("train.realism.kind=real_flow",)
 _FLOW = ("train.objective={kind: flow}", "train.anchor=0", "train.lora=null", "num_rounds=1")
 _RAW = (*_FLOW, "weights.kind=raw")
+_UNIFORM = ("weights.kind=uniform",)
 _SIMPLE = ("prompts.real.source={use: 'lab.simple_clips:SimpleClipsSpec'}",)
-_GUIDED = ("generate.sampler.guidance_scale=3", "measure.sampler.guidance_scale=3", "generate.latents=reencoded")
+
+
+def _guided(scale: int) -> tuple[str, ...]:
+    """Overrides that generate and measure with guidance; training has none."""
+    scales = (f"{stage}.sampler.guidance_scale={scale}" for stage in ("generate", "measure"))
+    return (*scales, "generate.latents=reencoded")
 
 
 def _of_captions(num: int) -> tuple[str, ...]:
@@ -182,7 +189,8 @@ def _variations(name: str) -> tuple[Arm, ...]:
         *(Arm(f"{name}, {title}", "controls", how, name, answers) for title, answers in controls),
         Arm(f"{name}, no real clips", "real", (*how, *_NO_REAL, *_EVERYTHING), name),
         Arm(f"{name}, real clips of simple scenes", "real", (*how, *_SIMPLE, *_EVERYTHING), name),
-        Arm(f"{name}, guidance 3", "guidance", (*how, *_GUIDED)),
+        Arm(f"{name}, guidance 3", "guidance", (*how, *_guided(3))),
+        Arm(f"{name}, guidance 3, shuffled", "guidance", (*how, *_guided(3)), f"{name}, guidance 3", "shuffled"),
         *(Arm(f"{name}, {num} rounds", "rounds", (*how, *_rounds(num)), name) for num in (2, 4)),
     )
 
@@ -193,6 +201,8 @@ def _demo_variations(best: str) -> tuple[Arm, ...]:
     shares["twice the clips"] = 2 * NUM_PROMPTS
     return (
         *(Arm(name, "amount", (*how, f"prompts.num_weakness={num}"), best) for name, num in shares.items()),
+        Arm(f"{best}, guidance 6", "guidance", (*how, *_guided(6))),
+        Arm("plain SFT, guidance 3", "guidance", (*_FLOW, *_UNIFORM, *_NO_REAL, *_guided(3)), f"{best}, guidance 3"),
         Arm("moments", "realism", (*how, "train.realism.kind=moments"), best),
         Arm("decoded and encoded again", "latents", (*how, "generate.latents=reencoded"), best),
     )

@@ -127,6 +127,8 @@ def _short(text: str) -> str:
 
 FOCUS: Final = ""
 """The name of the mean over the focus, beside those of dimensions."""
+UNAIMED: Final = "other dimensions"
+"""The name of the mean over the others, without Diversity."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,12 +164,17 @@ class Outcome:
     @property
     def unaimed(self) -> Comparison | None:
         """Mean gain over the dimensions that it did not aim at, Diversity left out; None if none was measured."""
-        runs = [
+        runs = self.unaimed_runs
+        return compare_seeds(runs, HOW, spread=self.spreads.get(UNAIMED)) if runs else None
+
+    @property
+    def unaimed_runs(self) -> list[SeedGains]:
+        """The gains of these dimensions, of every seed that measured any."""
+        found: list[SeedGains] = [
             {name: gains for name, gains in each.gains.items() if name not in each.focus and name != DIVERSITY}
             for each in self.results
         ]
-        runs = [run for run in runs if run]
-        return compare_seeds(runs, HOW) if runs else None
+        return [run for run in found if run]
 
     @property
     def by_dimension(self) -> dict[str, Comparison]:
@@ -254,7 +261,10 @@ def together(results: Iterable[Result], equal: Equal) -> dict[str, Outcome]:
         if each.equal == equal:
             by_arm.setdefault(each.arm, []).append(each)
     found = [Outcome(name, tuple(sorted(own, key=lambda each: each.seed))) for name, own in by_arm.items()]
-    runs: dict[str, list[list[SeedGains]]] = {FOCUS: [[*arm.focus.values()] for arm in found]}
+    runs: dict[str, list[list[SeedGains]]] = {
+        FOCUS: [[*arm.focus.values()] for arm in found],
+        UNAIMED: [arm.unaimed_runs for arm in found],
+    }
     for arm in found:
         for name, of_dimension in arm.runs_by_dimension.items():
             runs.setdefault(name, []).append(of_dimension)

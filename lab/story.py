@@ -154,6 +154,8 @@ def _variations(known: _Known, name: str) -> Iterator[str]:
             f"With clips generated and measured at guidance 3 and training without guidance, {name} gains "
             f"{_points(guided)} over the base at guidance 3{_alone(guided)}."
         )
+    if (sentence := known.said(f"{name}, guidance 3, shuffled")) is not None:
+        yield f"The same with shuffled scores gains {sentence}"
 
 
 def _amount(known: _Known, best: str) -> Iterator[str]:

@@ -45,6 +45,8 @@ def test_arms_differ_in_what_their_names_say() -> None:
     assert known["plain SFT + real clips"].train.realism.kind == "real_flow" == known["nft"].train.realism.kind
     assert known["RWR (exponential)"].weights.kind == "exponential"
     assert known["nft, guidance 3"].measure.sampler.guidance_scale == 3.0
+    assert known["crd, guidance 6"].generate.sampler.guidance_scale == 6.0
+    assert known["crd, guidance 6"].generate.latents == "reencoded" != known["crd"].generate.latents
     assert known["nft, 4 rounds"].num_rounds == 4 and known["nft, 4 rounds"].train.objective.kind == "nft"
     assert known["nft"].measure.only_focus is False and known["dpo"].measure.only_focus
     assert known["best of 4"].measure.num_takes == 8, "seed 2 chooses among takes of its own"
@@ -61,6 +63,8 @@ def test_the_two_best_can_be_others_and_must_be_objectives() -> None:
 def test_the_same_control_has_the_same_training_clips_as_its_arm() -> None:
     true, control = _recipe(ARMS["nft"]), _recipe(ARMS["nft, random judge"])
     assert true.generate == control.generate and true.prompts == control.prompts
+    guided, twin = _recipe(ARMS["nft, guidance 3"]), _recipe(ARMS["nft, guidance 3, shuffled"])
+    assert guided.generate == twin.generate != true.generate and guided.judge.judge != twin.judge.judge
     assert true.judge.judge != control.judge.judge and true.judge.aggregate == control.judge.aggregate
 
 

@@ -102,6 +102,11 @@ def test_side_effects_are_shown_where_they_were_measured_and_missing_is_not_zero
     assert cells(table, "whole")[1] == "+10.0", "the mean of B and C, neither of A nor of Diversity"
     assert cells(table, "whole")[3] == "-10.0" and cells(table, "whole")[5:] == ["-25.0", "not measured"]
     assert side_effects_table(arms[:1]) == ""
+    several = [result("several", seed, {**gains, "B": exactly(0.2 * seed)}) for seed in (1, 2)]
+    both = together([*several, *arms[1].results], "own")
+    low, high = cells(side_effects_table([both["whole"]]), "whole")[2].split(" to ")
+    alone = cells(table, "whole")[2].split(" to ")
+    assert float(high) - float(low) > float(alone[1]) - float(alone[0]) + 20, "as far as the others' seeds lie apart"
 
 
 def test_three_budgets_are_three_columns_of_one_table() -> None:

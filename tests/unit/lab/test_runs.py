@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import results
 from lab.arms import Arm
 from lab.budgets import Budget, budget_of, planned
+from lab.keep import run_or_read
 from lab.outcomes import read
 from lab.runs import Laboratory, trainings
 from lab.substitute import substitute, training_clips
@@ -36,8 +36,8 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Laboratory:
 
 
 def test_an_arm_from_run_to_file_and_back_without_its_run_folder(laboratory: Laboratory, tmp_path: Path) -> None:
-    found = results.run_or_read(laboratory, PLAIN, 1, tmp_path)
-    again = results.run_or_read(replace(laboratory, home=tmp_path / "gone"), PLAIN, 1, tmp_path)
+    found = run_or_read(laboratory, PLAIN, 1, tmp_path)
+    again = run_or_read(replace(laboratory, home=tmp_path / "gone"), PLAIN, 1, tmp_path)
     assert again == found == read(tmp_path, "development")[0] and not (tmp_path / "gone").exists()
     assert set(found.focus) == set(found.dimensions) == {"Composition", "Mechanics"}
     assert all(len(each.gains) == 4 for each in found.dimensions.values())
@@ -47,6 +47,7 @@ def test_an_arm_from_run_to_file_and_back_without_its_run_folder(laboratory: Lab
         prompts = {each.key: each for each in run.prompts.all()}
         own = [each for each in run.clips.all() if prompts[each.prompt_key].origin == "weakness"]
     assert card is not None and found.focus_gain == pytest.approx(card.focus_gain, abs=1e-6)
+    assert found.drift == card.drift and "motion amount" in {row.name for row in found.drift}
     seconds = found.budget.seconds
     assert found.budget == budget_of(recipe, len(own), 2, seconds) and seconds is not None and seconds > 0
     assert found.budget.forwards <= planned(recipe).forwards
