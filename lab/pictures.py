@@ -53,6 +53,7 @@ def forest(groups: Mapping[str, Sequence[Outcome]]) -> str:
     """
     shown = {title: arms for title, arms in groups.items() if arms}
     gains = {id(arm): arm.gain.gain for arms in shown.values() for arm in arms}
+    most = max((len(arm.seeds) for arms in shown.values() for arm in arms), default=0)
     ticks = nice_ticks(*_ends([*gains.values()]))
     scale = _Scale(ticks[0], ticks[-1], *_PLOT)
     rows: list[Markup] = []
@@ -61,7 +62,8 @@ def forest(groups: Mapping[str, Sequence[Outcome]]) -> str:
         rows.append(tag("text", title, class_="title", x=10, y=y + 15))
         y += ROW + 4
         for arm in arms:
-            rows.append(_row(arm.name, gains[id(arm)], scale, y + ROW / 2))
+            fewer = f" ({len(arm.seeds)} of {most} seeds)" if len(arm.seeds) < most else ""
+            rows.append(_row(f"{arm.name}{fewer}", gains[id(arm)], scale, y + ROW / 2))
             y += ROW
         y += 8
     lines = [_vertical(scale.at(tick), 26, y, tick) for tick in ticks]

@@ -24,6 +24,12 @@ def test_every_arm_is_in_the_picture_and_shapes_say_what_colours_say(made: str) 
     assert [(each.get("class"), each.get("fill-opacity")) for each in circles] == [("up", None), ("open", "0")]
 
 
+def test_an_arm_of_fewer_seeds_says_so() -> None:
+    arms = [ARMS[0], outcome("several", {"A": gains(0.1)}, {"A": gains(0.1, seed=1)})]
+    texts = [each.text for each in ElementTree.fromstring(forest({"One": arms})).iter(f"{SVG}text")]
+    assert "up & away (1 of 2 seeds)" in texts and "several" in texts
+
+
 def test_a_gain_is_right_of_zero_and_a_loss_left_of_it() -> None:
     root = ElementTree.fromstring(forest({"One": ARMS}))
     (zero,) = [float(each.get("x1", "")) for each in root.iter(f"{SVG}line") if each.get("class") == "zero"]
