@@ -245,13 +245,15 @@ def round_again(home: Path, num_clips: int) -> None:
 
 def resumed_in_training(home: Path, num_clips: int) -> None:
     """The same round after a kill in its training; needs the files that `round_again` writes."""
+    from unittest.mock import patch
+
     from rushes.context import Context
     from rushes.store.run import Run
     from rushes.train import rounds
 
-    rounds.commit = lambda: ("ab" * 20, False)  # as in a checkout without changes
     recipe = recipe_for(num_clips)
-    with Run.open(home, recipe) as run:
+    of_commit = patch.object(rounds, "commit", lambda: ("ab" * 20, False))  # as in a checkout without changes
+    with Run.open(home, recipe) as run, of_commit:
         context = Context(recipe, run)
         begun = _round(context, num_clips)
         rounds.keep_samples(context, begun, ())

@@ -272,5 +272,5 @@ def test_a_file_that_changes_after_it_was_read_fails_alone(tmp_path: Path) -> No
     (tmp_path / "1.mp4").unlink()
     with pytest.raises(VideoError, match="has changed"):
         found.clips[0].load()
-    made = CaptionWriter(found.clips, SHAPE).write([Brief("Real", "", (), (), "caption", i, 0) for i in range(3)])
+    made = CaptionWriter(found.clips, (SHAPE,)).write([Brief("Real", "", (), (), "caption", i, 0) for i in range(3)])
     assert [type(each) for each in made] == [Failed, Failed, Draft]

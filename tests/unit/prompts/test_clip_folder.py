@@ -89,14 +89,14 @@ def test_odd_files_that_no_row_names_are_in_the_table(tmp_path: Path) -> None:
 
 def test_an_error_that_nobody_foresaw_ends_with_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table(tmp_path, clip(tmp_path, "a.mp4"), clip(tmp_path, "b.mp4", 5))
-    real = captions.cut_video
+    real = captions.cut_to_fit
 
     def odd(path: Path, *rest: object) -> object:
         if path.name == "a.mp4":
             raise AttributeError("'NoneType' object has no attribute 'decode'")
         return real(path, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(captions, "cut_video", odd)
+    monkeypatch.setattr(captions, "cut_to_fit", odd)
     found = read_clip_folder(tmp_path, SHAPE)
     assert reasons(found) == {"a.mp4": "unreadable", "b.mp4": "whole"}
     assert "AttributeError: 'NoneType'" in found.dropped[0].detail

@@ -124,7 +124,7 @@ def test_drafts_that_came_before_an_error_are_kept(tmp_path: Path) -> None:
 def test_captions_come_with_the_pixels_of_their_clips(tmp_path: Path) -> None:
     clips = sandbox_real_clips(3, seed=4)
     blobs = Blobs(tmp_path)
-    made = write_prompts(PromptTools(CaptionWriter(clips, ShapeSpec()), blobs), plan_captions(clips))
+    made = write_prompts(PromptTools(CaptionWriter(clips, (ShapeSpec(),)), blobs), plan_captions(clips))
     for clip, prompt in zip(clips, made, strict=True):
         assert isinstance(prompt, Prompt)
         assert prompt.real_clip is not None
@@ -137,6 +137,8 @@ def test_a_clip_of_another_shape_than_the_models_fails_alone(tmp_path: Path) -> 
     long = sandbox_real_clips(2, seed=4)
     short = dataclasses.replace(long[0], load=lambda: Video(long[0].load().frames_THWC[:9], 8.0))
     clips = [short, long[1]]
-    failed, made = write_prompts(PromptTools(CaptionWriter(clips, ShapeSpec()), Blobs(tmp_path)), plan_captions(clips))
+    failed, made = write_prompts(
+        PromptTools(CaptionWriter(clips, (ShapeSpec(),)), Blobs(tmp_path)), plan_captions(clips)
+    )
     assert isinstance(made, Prompt) and isinstance(failed, Failed)
     assert "expected frames of shape (17, 64, 64, 3), got (9, 64, 64, 3)" in failed.message
