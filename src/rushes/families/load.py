@@ -24,6 +24,9 @@ from rushes.families.wan import Wan
 from rushes.families.weights import hash_state
 from rushes.recipe.base import BaseModelSpec
 
+_CHANNELS_LAST = frozenset({"AutoencoderKLWan"})
+"""Autoencoders that gain by channels-last kernels on a CPU."""
+
 
 def load_family(
     base: BaseModelSpec,
@@ -128,7 +131,7 @@ def _load(
         for part in pipeline.components.values():
             if isinstance(part, torch.nn.Module):
                 part.eval().requires_grad_(False)
-        if device.type == "cpu":
+        if device.type == "cpu" and type(pipeline.vae).__name__ in _CHANNELS_LAST:
             channels_last(pipeline.vae)
         if base.autoencoder_tiles:
             pipeline.vae.enable_tiling()
@@ -172,8 +175,8 @@ def _hash_weights(pipeline: Any) -> str:
 def channels_last(autoencoder: torch.nn.Module) -> None:
     """Store the kernels of 3D convolutions in channels-last layout; the values are the same.
 
-    On a CPU this makes the sandbox's autoencoder decode twice as fast, mostly in the norms over the channels. On GPUs
-    it was not measured, so the layout stays as loaded there.
+    On a CPU this makes the sandbox's autoencoder decode faster, mostly in the norms over the channels; CogVideoX's gets
+    slower (docs/performance.md). Elsewhere it was not measured, so the layout stays as loaded there.
     """
     for module in autoencoder.modules():
         if isinstance(module, torch.nn.Conv3d):

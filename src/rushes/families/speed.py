@@ -146,8 +146,8 @@ class Speed:
 def fits(family: LoadedPipeline | Family, shape: ShapeSpec, num: int) -> bool:
     """Whether sampling and decoding so many clips at once surely fits into a GPU's free memory.
 
-    False on a CPU, where larger batches gain nothing, and where parts are moved about, which leaves no measure of what
-    is free.
+    False on a CPU, where nobody has measured that larger batches gain, and where parts are moved about, which leaves no
+    measure of what is free.
     """
     if family.device.type == "cpu" or family.placement.offload != "none":
         return False

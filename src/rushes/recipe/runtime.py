@@ -240,8 +240,8 @@ class RuntimeSpec(Runtime):
     ray_address: str | None = None
     """A running Ray cluster (`auto`, `ray://host:10001`); null starts one on this machine for this run."""
     allow_remote_code: bool = False
-    """True runs Python code that comes with a model (`trust_remote_code`) with your permissions; enable it only for
-    code that you have read."""
+    """True runs Python code that comes with a model (`trust_remote_code`), and attention kernels from the Hub that the
+    recipe names, with your permissions; enable it only for code that you have read."""
     servers: dict[str, ServerRuntime] = Field(default_factory=dict)
     """OpenAI-compatible servers, by the names that writers and judges refer to; nothing is sent anywhere else."""
     rewards: dict[str, RewardRuntime] = Field(default_factory=dict)

@@ -166,3 +166,14 @@ def test_cogvideox_reads_texts_of_one_length_only(tmp_path: Path) -> None:
     base = tiny.base(tiny.save(tmp_path)).model_copy(update={"max_tokens": 32})
     with pytest.raises(RecipeError, match=r"base\.max_tokens=16"):
         load_family(base)
+
+
+@pytest.mark.parametrize(("name", "is_last"), [("wan-2.1", True), ("cogvideox-2b", False)])
+def test_only_an_autoencoder_that_gains_by_it_is_in_channels_last_layout(
+    name: str, is_last: bool, tmp_path: Path
+) -> None:
+    vae = load_family(TINY[name].base(TINY[name].save(tmp_path))).pipeline.vae
+    kernels = [each.weight for each in vae.modules() if isinstance(each, torch.nn.Conv3d) and each.weight.shape[1] > 1]
+    assert kernels
+    large = [each for each in kernels if each.shape[2:] != (1, 1, 1)]
+    assert all(each.is_contiguous(memory_format=torch.channels_last_3d) is is_last for each in large)

@@ -122,8 +122,9 @@ def test_an_error_ends_the_stage_and_what_came_before_it_is_stored(tmp_path: Pat
     model = Model(fails_at="three")
     with pytest.raises(InputError, match="the model is gone"):
         made(tmp_path / "run", model, TwoAtOnce())
-    assert stored(tmp_path / "run") == [work.key for work in takes(PROMPTS[:2], 1, HOW)]
-    assert "sample four" not in model.said
+    found, keys = stored(tmp_path / "run"), [work.key for work in takes(PROMPTS, 1, HOW)]
+    # The fourth is stored too if it had begun by then: what is in work is never lost.
+    assert found in (keys[:2], [*keys[:2], keys[3]])
 
 
 @pytest.mark.usefixtures("beside")
