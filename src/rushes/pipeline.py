@@ -45,7 +45,6 @@ def improve(
     check_first: bool = True,
 ) -> Scorecard | None:
     """Run a recipe in a run folder. Run it again to resume; on a finished run it does nothing.
-
     Returns the scorecard; None when `until` stopped the run before there was one, or the recipe measures nothing.
 
     Args:
@@ -70,8 +69,7 @@ def improve(
             with attempt:
                 context = Context(recipe, run)
                 model, prompts = context.base, evaluation(context)
-                focus = diagnose(context, prompts)
-                report(context, "diagnose", focus, model)
+                report(context, "diagnose", focus := diagnose(context, prompts), model)
                 watch, real = watched(context, prompts, focus), real_material(context, prompts)
                 for number in range(recipe.num_rounds):
                     written = write(context, focus, prompts, real.captions, number)
