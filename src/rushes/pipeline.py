@@ -46,8 +46,9 @@ def improve(
     allow_change: bool = False,
     check_first: bool = True,
 ) -> Scorecard | None:
-    """Run a recipe in a run folder; again to resume. On a finished run it does nothing. Returns the scorecard, or None
-    if `until` stopped the run before there was one, or if the recipe measures nothing.
+    """Run a recipe in a run folder; again to resume. On a finished run it does nothing.
+
+    Returns the scorecard; None if `until` stopped the run before there was one, or if the recipe measures nothing.
 
     Args:
         recipe: what to do.
@@ -72,8 +73,7 @@ def improve(
             with attempt:
                 context = Context(recipe, run)
                 model, prompts = context.base, evaluation(context)
-                focus = diagnose(context, prompts)
-                report(context, "diagnose", focus, model)
+                report(context, "diagnose", focus := diagnose(context, prompts), model)
                 watch, real = watched(context, prompts, focus), real_material(context, prompts)
                 for number in range(recipe.num_rounds):
                     written = write(context, focus, prompts, real.captions, number)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 WINDOW = {"width": 1280, "height": 900}
 
@@ -33,12 +33,17 @@ def opened(browser: Browser, **options: Any) -> Iterator[tuple[Page, Seen]]:
         options: those of Playwright's `new_context`.
     """
     seen = Seen()
+
+    def dismissed(dialog: Dialog) -> None:
+        seen.problems.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
     context = browser.new_context(**{"viewport": WINDOW, **options})
     context.set_default_timeout(60_000)
     page = context.new_page()
     page.on("console", lambda said: seen.problems.append(f"{said.type}: {said.text}") if said.type != "log" else None)
     page.on("pageerror", lambda error: seen.problems.append(f"script: {error}"))
-    page.on("dialog", lambda dialog: (seen.problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on("dialog", dismissed)
     page.on("request", lambda sent: seen.hosts.add(urlsplit(sent.url).netloc))
     page.on("response", lambda got: seen.problems.append(f"{got.status}: {got.url}") if got.status >= 400 else None)
     try:

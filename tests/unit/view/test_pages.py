@@ -157,6 +157,16 @@ def test_pairs_are_all_there_and_sorted_by_gain(home: Path) -> None:
     assert 0 < better.count("<article") < 12
 
 
+def test_pairs_get_the_scores_that_were_read_later(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, real = client(home), Index.catch_up
+    monkeypatch.setattr(Index, "catch_up", lambda _: Progress(0, 9, 0))
+    first = page.get(address(home, "pairs")).text
+    assert "data-reading" in first and "judge 0." not in shown(first)
+    monkeypatch.setattr(Index, "catch_up", real)
+    then = page.get(address(home, "pairs")).text
+    assert "data-reading" not in then and "judge 0." in shown(then), "what was kept before all was read is stale"
+
+
 def test_compare_gives_the_gain_with_its_interval(home: Path) -> None:
     name = address(home).split("/")[-1]
     text = shown(client(home).get("/compare", params={"run": name}).text)

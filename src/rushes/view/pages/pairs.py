@@ -83,7 +83,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
     def page(request: Request) -> Response:
         home, query = studio.home(request), request.query_params
         index = studio.desk.index(home)
-        index.catch_up()
+        progress = index.catch_up()
 
         def read() -> tuple[Measured, list[Row], frozenset[str]]:
             with Run.view(home) as run:
@@ -91,7 +91,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
                 focus = frozenset(row.dimension for row in scorecard.rows if row.is_focus) if scorecard else frozenset()
                 return found, _rows(found, index), focus
 
-        found, rows, focus = studio.kept.get(home, "pairs", read)
+        found, rows, focus = studio.kept.get(home, f"pairs as of record {progress.num_read}", read)
         chosen = {name: query.get(name, "") for name in ("dimension", "fate", "text", "sort")}
         shown = _chosen(rows, chosen)
         begin = whole(request, "from", 0)
@@ -99,6 +99,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
             request,
             "pairs.html.j2",
             found=found,
+            is_whole=progress.is_whole,
             rows=shown[begin : begin + PAGE_SIZE],
             num=len(shown),
             num_all=len(rows),

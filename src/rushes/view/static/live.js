@@ -29,10 +29,16 @@ async function refresh() {
     // The server is gone, or starts again: the stream says so when it is back.
   }
   busy = false;
+  goOn();
   if (waiting) {
     waiting = false;
     setTimeout(refresh, 1000);
   }
+}
+
+// A page that says that the rest of a run is being read asks for it, until all is there.
+function goOn() {
+  if (document.querySelector("[data-reading]") && !document.hidden) setTimeout(refresh, 700);
 }
 
 function replace(part, other) {
@@ -68,6 +74,7 @@ function follow() {
   }
 }
 
+goOn();
 if (address) {
   document.addEventListener("visibilitychange", follow);
   addEventListener("pagehide", () => source?.close());
