@@ -12,16 +12,26 @@ from rushes.audit.sheet import write_sheet
 from rushes.cli.main import main
 from rushes.cli.sample import _lines
 from rushes.errors import TrainingError
+from rushes.families.added import lora_file
+from rushes.families.folder import read_index
 from rushes.judge.labels import read_label_file
+from rushes.llm.pretrained import source
+from rushes.recipe.base import BaseModelSpec
+from rushes.recipe.generate import GenerateLoraSpec
 from rushes.recipe.load import load_recipe
+from rushes.recipe.models import LocalModelSpec
+from rushes.recipe.runtime import RuntimeSpec
 from rushes.recipe.weights import WeightsSpec
 from rushes.records import Stated
+from rushes.store.files import write_atomic
+from rushes.store.run import Run
 from rushes.weights.brought import _weights
 from rushes_vbench.catalogue import named
 from rushes_vbench.results import merged, read_results
 from rushes_vbench.vbench1 import results as vbench1
 from tests.support.audited import make_cases
 from tests.support.followed import failing, printed_step, step_of
+from tests.support.tiny_wan import make_tiny_wan
 from tests.support.vbench1 import rows, write_results
 
 
@@ -42,10 +52,10 @@ def test_name_another_file_to_write(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert failing([*command, "--force"], capsys) == "name another file"
     assert main([*command[:-1], str(tmp_path / "mine.yaml")]) == 0 and (tmp_path / "mine.yaml").is_file()
 
-    write_sheet(tmp_path / "sheet", make_cases())
-    assert step_of(lambda: write_sheet(tmp_path / "sheet", make_cases())).startswith("name another folder")
+    write_sheet(tmp_path / "sheet", make_cases(1))
+    assert step_of(lambda: write_sheet(tmp_path / "sheet", make_cases(1))).startswith("name another folder")
     (tmp_path / "sheet" / "labels.csv").rename(tmp_path / "labels.csv")
-    assert write_sheet(tmp_path / "sheet", make_cases()).is_file()
+    assert write_sheet(tmp_path / "sheet", make_cases(1)).is_file()
 
 
 def test_name_a_text_file(tmp_path: Path) -> None:
@@ -112,3 +122,42 @@ def test_name_each_dimension_once_and_each_benchmark_by_itself(tmp_path: Path) -
     assert step_of(lambda: vbench1.is_vbench1([color, image])).startswith("leave these files out")
     shutil.rmtree(image)
     assert vbench1.is_vbench1([color])
+
+
+def test_name_the_model_that_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong, folder = str(tmp_path / "bese"), make_tiny_wan(tmp_path / "base")
+    assert step_of(lambda: read_index(BaseModelSpec(model=wrong))) == "correct that path"
+    assert read_index(BaseModelSpec(model=str(folder)))
+    # A recipe may say it with ~.
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load_recipe("tiny", ["base.model=~/base"]).base.model == str(folder)
+    assert step_of(lambda: source(LocalModelSpec(model=wrong), RuntimeSpec())) == "correct the path in the recipe"
+    assert source(LocalModelSpec(model=str(folder)), RuntimeSpec())[0] == str(folder)
+
+
+def test_name_the_lora_that_there_is(tmp_path: Path) -> None:
+    for name in ("one.safetensors", "two.safetensors"):
+        (tmp_path / name).write_bytes(b"x")
+    assert step_of(lambda: lora_file(GenerateLoraSpec(model=f"{tmp_path}/none"))) == "correct that path"
+    assert step_of(lambda: lora_file(GenerateLoraSpec(model=str(tmp_path)))) == "name the file in generate.lora.file"
+    found = lora_file(GenerateLoraSpec(model=str(tmp_path), file="two.safetensors"))
+    assert found == tmp_path / "two.safetensors" == lora_file(GenerateLoraSpec(model=str(found)))
+
+
+def test_name_another_run_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("mine")
+    assert step_of(lambda: Run.open(tmp_path / "file", {"toy": 1})) == "name another run folder"
+    assert step_of(lambda: Run.open(tmp_path / "mine", {"toy": 1})) == "name another run folder"
+    Run.open(tmp_path / "new", {"toy": 1}).close()
+
+
+def test_repair_the_path_that_cannot_be_used(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to("loop")
+    assert step_of(lambda: write_atomic(loop / "x.json", b"{}")).startswith("check that path; once it is usable")
+    loop.unlink()
+    loop.mkdir()
+    write_atomic(loop / "x.json", b"{}")
+    assert (loop / "x.json").read_bytes() == b"{}"

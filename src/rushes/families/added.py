@@ -50,7 +50,7 @@ def lora_file(spec: GenerateLoraSpec) -> Path | None:
     Raises:
         InputError: it names a place on this machine where there is no such file.
     """
-    path = Path(model_folder(spec.model))
+    path = Path(model_folder(spec.model)).expanduser()
     if path.is_file():
         return path
     if path.is_dir():
@@ -69,7 +69,7 @@ def lora_file(spec: GenerateLoraSpec) -> Path | None:
             "generate.lora.model names no file that exists",
             expected="a .safetensors file, a folder that holds one, or a Hub id",
             got=spec.model,
-            next_step="check the path; `~` is not expanded",
+            next_step="correct that path",
         )
     return None
 

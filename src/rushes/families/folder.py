@@ -174,7 +174,7 @@ def _index_from_hub(base: BaseModelSpec) -> Path:
             "base.model names no folder that exists",
             expected="a diffusers folder, package:folder, or a Hub id such as Wan-AI/Wan2.1-T2V-1.3B-Diffusers",
             got=base.model,
-            next_step="check the path; `~` is not expanded",
+            next_step="correct that path",
         )
     try:
         return Path(hf_hub_download(base.model, "model_index.json", revision=base.revision))
