@@ -36,7 +36,7 @@ _INSIDE: Final = 0.4
 _MIDDLE: Final = 0.3
 """... the subject is the one that has so much more of the middle of the picture; of neither, nothing is left out."""
 _FEWEST_MOVE: Final = 12
-_TOGETHER: Final = 0.7
+_TOGETHER: Final = 0.65
 """Share of the points that do not follow it, but move, that must move together to be a subject ..."""
 _LEAST: Final = 0.06
 """... and share of all points that they must be."""
