@@ -81,10 +81,12 @@ def _with_actor(
     tall = int(min(height * 0.98, (share * height * width / upright) ** 0.5))
     wide = int(min(width * 0.9, share * height * width / tall))
     mask = _mask(shape, tall, wide)
-    picture = pictures[rng.integers(len(pictures))]
-    is_real = rng.random() < 0.7
-    cloth = cv2.resize(picture, (wide, tall)) if is_real else texture(tall, wide, int(rng.integers(99)))
-    toward = np.array(SIDEWAYS.get(label) or ((1.0, 0.0) if rng.random() < 0.5 else (-1.0, 0.0)))
+    if rng.random() < 0.7:
+        cloth = cv2.resize(pictures[rng.integers(len(pictures))], (wide, tall))
+    else:
+        cloth = texture(tall, wide, int(rng.integers(99)))
+    side = (1.0, 0.0) if rng.random() < 0.5 else (-1.0, 0.0)
+    toward = np.array(SIDEWAYS.get(label, side))
     turn = rng.uniform(0, 2 * np.pi) if way == "anywhere" else 0.0
     toward = {"against": -toward, "across": toward[::-1], "nearer": 0.0 * toward}.get(way, toward)
     toward = np.array([np.cos(turn), np.sin(turn)]) if way == "anywhere" else toward
