@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from known_cameras import judged, shrunk
+from benchmarks.known_cameras import judged, shrunk
 from rushes.roles import Video
 from rushes.store.video import read_video
 from rushes_vbench.metrics.build import build_tracker
