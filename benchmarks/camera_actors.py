@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from known_cameras import judged, shrunk
+from benchmarks.known_cameras import judged, shrunk
 from rushes.roles import Video
 from rushes.store.video import read_video
 from rushes_vbench.metrics.build import build_tracker
 from rushes_vbench.metrics.camera_motion import labels_of
 from rushes_vbench.metrics.view import ClipView
-from tests.support.known_cameras import FPS, SCENES, TRAVELS, TURNS, flat, travel
+from tests.support.known_cameras import FPS, HEIGHT, SCENES, TRAVELS, TURNS, WIDTH, flat, travel
 from tests.support.vbench_clips import texture
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ def clip_of(number: int, pictures: Sequence[Frames]) -> tuple[str, float, Video]
     """A clip: the label of its camera, the share of the actor, and the pixels; the same for the same number."""
     rng = np.random.default_rng(1000 + number)
     known = moves()
-    scene, move, per_s = known[rng.integers(len(known))]
-    picture, other = pictures[rng.integers(len(pictures))], pictures[rng.integers(len(pictures))]
+    scene, move, per_s = known[int(rng.integers(len(known)))]
+    picture, other = pictures[int(rng.integers(len(pictures)))], pictures[int(rng.integers(len(pictures)))]
     label = move if scene == "flat" else TRAVELS[move][0]
     made = flat(picture, move, per_s) if scene == "flat" else SCENES[scene](picture, other, travel(move, per_s))
-    share, shape = SHARES[rng.integers(len(SHARES))], SHAPES[rng.integers(len(SHAPES))]
-    way, speed = WAYS[rng.integers(len(WAYS))], float(rng.choice(SPEEDS))
+    share, shape = SHARES[int(rng.integers(4))], SHAPES[int(rng.integers(3))]
+    way, speed = WAYS[int(rng.integers(5))], float(rng.choice(SPEEDS))
     return (
         label,
         share,
@@ -81,10 +81,12 @@ def _with_actor(
     tall = int(min(height * 0.98, (share * height * width / upright) ** 0.5))
     wide = int(min(width * 0.9, share * height * width / tall))
     mask = _mask(shape, tall, wide)
-    picture = pictures[rng.integers(len(pictures))]
-    is_real = rng.random() < 0.7
-    cloth = cv2.resize(picture, (wide, tall)) if is_real else texture(tall, wide, int(rng.integers(99)))
-    toward = np.array(SIDEWAYS.get(label) or ((1.0, 0.0) if rng.random() < 0.5 else (-1.0, 0.0)))
+    if rng.random() < 0.7:
+        cloth = cv2.resize(pictures[int(rng.integers(len(pictures)))], (wide, tall))
+    else:
+        cloth = texture(tall, wide, int(rng.integers(99)))
+    side = (1.0, 0.0) if rng.random() < 0.5 else (-1.0, 0.0)
+    toward = np.array(SIDEWAYS.get(label, side))
     turn = rng.uniform(0, 2 * np.pi) if way == "anywhere" else 0.0
     toward = {"against": -toward, "across": toward[::-1], "nearer": 0.0 * toward}.get(way, toward)
     toward = np.array([np.cos(turn), np.sin(turn)]) if way == "anywhere" else toward
@@ -110,7 +112,7 @@ def _mask(shape: str, tall: int, wide: int) -> np.typing.NDArray[np.float32]:
     else:
         cv2.ellipse(mask, (wide // 2, tall // 5), (wide // 5, tall // 5), 0, 0, 360, (1.0,), -1)
         cv2.rectangle(mask, (wide // 8, tall // 3), (wide - wide // 8, tall), (1.0,), -1)
-    blurred: np.typing.NDArray[np.float32] = cv2.GaussianBlur(mask, (0, 0), 1.0)  # type: ignore[assignment]
+    blurred: np.typing.NDArray[np.float32] = cv2.GaussianBlur(mask, (0, 0), 1.0)
     return blurred
 
 
@@ -122,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tracker", default="lucas_kanade", choices=("lucas_kanade", "dense_flow"))
     asked = parser.parse_args(arguments)
     pictures = [shrunk(read_video(path).frames_THWC[_FRAME]) for path in sorted(asked.folder.glob("*.mp4"))]
-    pictures += [texture(*pictures[0].shape[:2], seed) for seed in (1, 2)]
+    pictures += [texture(HEIGHT, WIDTH, seed) for seed in (1, 2)]
     table: dict[float, Counter[str]] = {share: Counter() for share in SHARES}
     for number in range(asked.clips):
         label, share, clip = clip_of(number, pictures)

@@ -114,7 +114,7 @@ def _subject(stretch: Stretch) -> Flags | None:
     fewest = max(_FEWEST_MOVE, _LEAST * len(apart_N))
     if apart_N.sum() < fewest or (~follows_N & ~apart_N).sum() > apart_N.sum() / 2:
         return None
-    together_N = apart_N & _follows(stretch, _best(stretch, apart_N / apart_N.sum()), apart_N)
+    together_N: Flags = apart_N & _follows(stretch, _best(stretch, apart_N / apart_N.sum()), apart_N)
     if together_N.sum() < max(fewest, _TOGETHER * apart_N.sum()):
         return None
     if float(weight_N[together_N].sum()) <= _INSIDE:

@@ -19,8 +19,8 @@ CAMERAS: dict[str, F64] = {
     "zoom out": POINTS * -0.08,
 }
 ACTORS: dict[str, npt.NDArray[np.bool_]] = {
-    "a third of the picture": (abs(POINTS) < (120, 70)).all(axis=1),
-    "half of it": (abs(POINTS) < (150, 82)).all(axis=1),
+    "a third of the picture": (abs(POINTS[:, 0]) < 120) & (abs(POINTS[:, 1]) < 70),
+    "half of it": (abs(POINTS[:, 0]) < 150) & (abs(POINTS[:, 1]) < 82),
     "one who stands at the lower edge": (abs(POINTS[:, 0]) < 80) & (POINTS[:, 1] > -70),
 }
 WAYS = {"along": (-24.0, 0.0), "against": (24.0, 0.0), "across": (0.0, -20.0)}
