@@ -258,7 +258,8 @@ def _run(family: Any, order: PassOrder) -> torch.Tensor:
     z_t = torch.zeros(order.num_clips, *order.latents)
     text = text_input(network, order.num_clips, order.num_text)
     if computes_in_half(network):
-        z_t, text = z_t.bfloat16(), type(text)(text.states_BLD.bfloat16(), text.mask_BL, text.pooled_BP)
+        halves = {name: x.bfloat16() if x.is_floating_point() else x for name, x in text.tensors().items()}
+        z_t, text = z_t.bfloat16(), type(text).of(halves)
     timestep = torch.zeros(order.num_clips)
     if family.name == "cogvideox":
         timestep = timestep.long()

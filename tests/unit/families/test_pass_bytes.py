@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +12,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.profiler import ProfilerActivity, profile
 
 from rushes.families.mixed_precision import computes_bfloat16
-from rushes.families.on_paper import CONDITIONS, class_of, drawn, text_input
+from rushes.families.on_paper import CONDITIONS, NumberFormat, class_of, drawn, text_input
 from rushes.families.paper import Paper
-from rushes.families.pass_bytes import PassOrder, count_step
+from rushes.families.pass_bytes import PassOrder, count_sampling, count_step
 from rushes.families.recompute import Recompute, apply_recompute
 from rushes.recipe.train import LoraSpec
 from rushes.train.network import make_network
@@ -156,3 +157,11 @@ def test_a_step_takes_what_is_counted(name: str, lora: LoraSpec | None, recomput
 @pytest.mark.parametrize("lora", [None, LORA], ids=["full", "lora"])
 def test_a_step_in_bfloat16_takes_what_is_counted(lora: LoraSpec | None) -> None:
     assert ratio(PAPERS["wan"], replace(HALF, lora=lora, recompute="all")) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("weights", ["float32", "bfloat16", "float8"])
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_pass_of_sampling_is_counted_in_every_format(name: str, weights: NumberFormat) -> None:
+    found = count_sampling(PAPERS[name], replace(ORDER, weights=weights))
+    numbers = ORDER.num_clips * math.prod(ORDER.latents)
+    assert found.peak > 2 * numbers and found.weights > 0 and found.num_trained == 0
