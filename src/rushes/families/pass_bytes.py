@@ -261,6 +261,8 @@ def _run(family: Any, order: PassOrder) -> torch.Tensor:
         halves = {name: x.bfloat16() if x.is_floating_point() else x for name, x in text.tensors().items()}
         z_t, text = z_t.bfloat16(), type(text).of(halves)
     timestep = torch.zeros(order.num_clips)
+    if family.name == "hunyuan15":  # its pipeline gives the level in the format of the latents
+        timestep = timestep.to(z_t.dtype)
     if family.name == "cogvideox":
         timestep = timestep.long()
     is_mixed = order.autocast and not computes_in_half(network)
