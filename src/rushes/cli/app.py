@@ -124,7 +124,7 @@ def init(
     ] = "sandbox",
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     gpu: Annotated[
-        str | None, typer.Option("--gpu", metavar="NAME", help="Change what must change to fit this GPU, and say what.")
+        str | None, typer.Option("--gpu", metavar="NAME", help="Change what must to fit this GPU (4090, 12GB).")
     ] = None,
 ) -> None:
     """Write a recipe with every setting explained."""

@@ -20,7 +20,7 @@ def write_template(file: Path, name: str, *, force: bool, gpu: str | None = None
         file: where it goes.
         name: of a packaged recipe, or a file.
         force: overwrite the file.
-        gpu: name of a GPU that it must fit; None for no matter which.
+        gpu: name of a GPU that it must fit, or its memory, like `12GB`; None for no matter which.
 
     Raises:
         RecipeError: no such packaged recipe or GPU, or nothing makes it fit that GPU.
@@ -51,12 +51,12 @@ def write_template(file: Path, name: str, *, force: bool, gpu: str | None = None
 def _for_gpu(recipe: Recipe, gpu: str) -> tuple[Recipe, str]:
     """The recipe as it fits a GPU, and in words what was traded."""
     from rushes.plan.fit import fitted, needed
-    from rushes.plan.gpus import find_gpu
+    from rushes.plan.gpus import find_gpu, of_memory
 
-    device = find_gpu(gpu)
+    device = of_memory(gpu) or find_gpu(gpu)
     found, trades = fitted(recipe, device)
     lines = [
-        f"  {each.what}  {each.before_bytes / 1e9:.1f} -> {each.after_bytes / 1e9:.1f} GB; {each.why}"
+        f"  {each.what}  {each.stage} {each.before_bytes / 1e9:.1f} -> {each.after_bytes / 1e9:.1f} GB; {each.why}"
         for each in trades
     ]
     ends = (

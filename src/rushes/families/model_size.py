@@ -26,6 +26,8 @@ _WITH_IMAGE: Final = frozenset({"HunyuanVideo15Transformer3DModel"})
 """Transformers whose input has places for an image beside the latents; their output has none."""
 _LINEAR: Final = frozenset({"SanaVideoTransformer3DModel"})
 """Transformers whose attention over the video never has a matrix of scores."""
+TILE_PIXELS: Final = 512 * 512
+"""Pixels of the largest tile that an autoencoder of these families works on at once; some have smaller ones."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class ModelSize:
     """Transformers of this size: two where one predicts at high noise and one at low."""
     paper: Paper | None = None
     """The transformer on paper, whose passes are counted; None if they cannot be."""
+    has_tiles: bool = False
+    """Whether the autoencoder works on large frames in tiles."""
 
     @property
     def num_all(self) -> int:
@@ -121,6 +125,7 @@ def loaded_model_size(pipeline: Any) -> ModelSize | None:
                 transformer,
                 expand_timesteps=bool(pipeline.config.get("expand_timesteps")),
             ),
+            has_tiles=bool(getattr(pipeline.vae, "use_tiling", False)),
         )
     except (KeyError, TypeError, ValueError):
         return None
@@ -135,6 +140,7 @@ def _size(
     num_autoencoder: int,
     num_experts: int,
     paper: Paper | None,
+    has_tiles: bool = False,
 ) -> ModelSize:
     num_heads, head_width = int(config["num_attention_heads"]), int(config["attention_head_dim"])
     width = num_heads * head_width
@@ -154,6 +160,7 @@ def _size(
         decoder_width=_decoder_width(autoencoder),
         num_experts=num_experts,
         paper=paper,
+        has_tiles=has_tiles,
     )
 
 
@@ -209,7 +216,8 @@ def decoding_bytes(model: ModelSize, num_frames: int, pixels: int) -> float:
     """
     # Decoded a latent frame at a time: some feature maps of those frames, and all frames of the clip.
     frames = min(num_frames, model.compression[0])
-    return FLOAT * (12 * model.decoder_width * frames * pixels + 3 * 3 * num_frames * pixels)
+    at_once = min(pixels, TILE_PIXELS) if model.has_tiles else pixels
+    return FLOAT * (12 * model.decoder_width * frames * at_once + 3 * 3 * num_frames * pixels)
 
 
 def moment_bytes(spec: TrainSpec) -> int:

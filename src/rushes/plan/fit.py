@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from rushes.errors import RecipeError
 from rushes.families.recompute import SAFETY
@@ -19,6 +20,10 @@ RANK = 16
 """Of an adapter in place of full tuning."""
 
 
+_LEAST: Final = 0.02
+"""Share of a stage's memory that a change must save."""
+
+
 @dataclass(frozen=True)
 class Trade:
     """One change."""
@@ -27,8 +32,10 @@ class Trade:
     """The setting, as it is written in a recipe."""
     why: str
     """What it costs."""
+    stage: str
+    """The stage that did not fit, and that it helps most."""
     before_bytes: float
-    """Peak memory of the larger of generating and training before it."""
+    """Peak memory of that stage before it."""
     after_bytes: float
     """The same after it."""
 
@@ -46,20 +53,22 @@ def fitted(recipe: Recipe, gpu: Gpu) -> tuple[Recipe, tuple[Trade, ...]]:
         RecipeError: the model is not in the table of released ones, or nothing makes it fit.
     """
     known_model(recipe, otherwise="leave --gpu out")
-    room, now, trades = SAFETY * gpu.memory_bytes, needed(recipe, gpu), list[Trade]()
+    room, now, trades = SAFETY * gpu.memory_bytes, _peaks(recipe, gpu), list[Trade]()
     for what, why, change in _changes(recipe):
-        if now <= room:
+        if max(now.values()) <= room:
             break
         tried = change(recipe)
-        after = needed(tried, gpu)
-        if after < now:
-            trades.append(Trade(what, why, now, after))
+        after = _peaks(tried, gpu)
+        saved = {stage: now[stage] - after[stage] for stage in now if now[stage] > room}
+        stage = max(saved, key=lambda name: saved[name])
+        if saved[stage] > _LEAST * now[stage]:
+            trades.append(Trade(what, why, stage, now[stage], after[stage]))
             recipe, now = tried, after
-    if now > room:
+    if (most := max(now.values())) > room:
         raise RecipeError(
             f"this recipe does not fit one {gpu.name}, whatever is changed",
             expected=f"at most {room / 1e9:.0f} GB",
-            got=f"{now / 1e9:.0f} GB after {', '.join(each.what for each in trades) or 'no change'}",
+            got=f"{most / 1e9:.0f} GB after {', '.join(each.what for each in trades) or 'no change'}",
             next_step="choose a larger GPU or a smaller model: `rushes plan` lists what each takes",
         )
     return recipe, tuple(trades)
@@ -67,8 +76,13 @@ def fitted(recipe: Recipe, gpu: Gpu) -> tuple[Recipe, tuple[Trade, ...]]:
 
 def needed(recipe: Recipe, gpu: Gpu) -> float:
     """Peak memory of the larger of generating and training on a GPU, bytes."""
+    return max(_peaks(recipe, gpu).values())
+
+
+def _peaks(recipe: Recipe, gpu: Gpu) -> dict[str, float]:
+    """Peak memory of each stage, bytes."""
     size = known_model(recipe, otherwise="leave --gpu out").size
-    return max(gpu_peak_bytes(size, recipe, stage, gpu)[0] or 0.0 for stage in _STAGES)
+    return {stage: gpu_peak_bytes(size, recipe, stage, gpu)[0] or 0.0 for stage in _STAGES}
 
 
 def _changes(recipe: Recipe) -> Iterator[tuple[str, str, Callable[[Recipe], Recipe]]]:
@@ -95,9 +109,21 @@ def _changes(recipe: Recipe) -> Iterator[tuple[str, str, Callable[[Recipe], Reci
         "weights that are not trained are rounded to 8 bits, for clips as well",
         lambda r: _with(r, "base", transformer_precision="float8"),
     )
+    yield (
+        "base.autoencoder_tiles: true",
+        "pixels and latents differ near the seams",
+        lambda r: _with(r, "base", autoencoder_tiles=True),
+    )
     for share in (0.75, 0.5, 0.25):
         frames = max(1, round((recipe.shape.num_frames - 1) * share / 8) * 8 + 1)
         yield f"shape.num_frames: {frames}", "shorter clips", partial(_with, part="shape", num_frames=frames)
+    for share in (0.75, 0.5):
+        height, width = (round(px * share / 32) * 32 for px in (recipe.shape.height_px, recipe.shape.width_px))
+        yield (
+            f"shape.height_px, width_px: {height}, {width}",
+            "smaller pictures",
+            partial(_with, part="shape", height_px=height, width_px=width),
+        )
 
 
 def _with(recipe: Recipe, part: str, **changes: object) -> Recipe:

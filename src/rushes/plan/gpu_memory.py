@@ -119,7 +119,7 @@ def offload_on(size: ModelSize, recipe: Recipe, gpu: Gpu) -> Offload:
 
 def _work_bytes(size: ModelSize, recipe: Recipe) -> float:
     """Sampling or decoding, whichever takes more; a pass of sampling is counted where it can be."""
-    num = recipe.runtime.generate_batch
+    num, size = recipe.runtime.generate_batch, replace(size, has_tiles=recipe.base.autoencoder_tiles)
     told = sampling_bytes(_without_scores(size), recipe.shape, num)
     if size.paper is None:
         return told

@@ -13,7 +13,7 @@ and Instinct MI300X. Peaks are dense bfloat16 with sums in float32: on GeForce c
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rushes.errors import RecipeError, nearest
@@ -71,6 +71,9 @@ _FORMS: Final = re.compile(r"sxm\d?|hbm\d?e?|oam")
 """Words for the form of a card or its memory, of the form that the table has."""
 _WORDS: Final = re.compile(r"[a-z]+\d+[a-z]*|\d+[a-z]*|[a-z]+")
 
+_MEMORY: Final = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*(?:gb|gib|g)?", re.IGNORECASE)
+_LARGEST_GB: Final = 400.0
+
 
 def _words(name: str) -> tuple[str, ...]:
     """What tells a GPU from others: the letters and digits of its name, without maker, form and "GB"."""
@@ -85,6 +88,17 @@ def _is_called(gpu: Gpu, words: tuple[str, ...]) -> bool:
     if own[0] == "a100":  # the card for PCIe is as fast
         words = tuple(word for word in words if word != "pcie")
     return words in (own, (*own, f"{gpu.memory_bytes / 1e9:.0f}"))
+
+
+def of_memory(name: str) -> Gpu | None:
+    """A card of so much memory, of which nothing else is known: `12GB`, `16 GB` or `24`; None for any other name.
+
+    Its speed is that of the slowest card of the table. It is for questions of memory alone.
+    """
+    found = _MEMORY.fullmatch(name.strip())
+    if found is None or not 1.0 <= (size := float(found[1])) <= _LARGEST_GB:
+        return None
+    return replace(GPUS[0], name=f"card of {size:g} GB", memory_bytes=size * 1e9)
 
 
 def find_gpu(name: str) -> Gpu:

@@ -7,6 +7,7 @@ models of the real classes. The GPU's part is in `gpu_memory`. With several trai
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from rushes.families.model_size import FLOAT, ModelSize, moment_bytes, sampling_bytes
@@ -54,6 +55,7 @@ def autoencoder_bytes(model: ModelSize, recipe: Recipe) -> float:
 
 def generate_bytes(model: ModelSize, recipe: Recipe) -> float:
     """Generating clips: the loaded pipeline, and the activations of a batch."""
+    model = replace(model, has_tiles=recipe.base.autoencoder_tiles)
     work = sampling_bytes(model, recipe.shape, recipe.runtime.generate_batch)
     return FIRST_USE + loaded_bytes(model, recipe) + work
 
