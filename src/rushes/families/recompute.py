@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -114,6 +115,7 @@ def apply_recompute(
 
     from rushes.families.attention import again_as_now
 
+    again = partial(checkpoint, use_reentrant=False, context_fn=again_as_now)
     indices: dict[int, int] = {}
     send, bring = moved or (_to_main_memory, _back)
 
@@ -123,7 +125,7 @@ def apply_recompute(
             return module(*inputs)
         if policy != "offload":
             with set_checkpoint_early_stop(not whole):
-                return checkpoint(module.__call__, *inputs, use_reentrant=False, context_fn=again_as_now)
+                return again(module.__call__, *inputs)
         # Of the inputs only what has a gradient is a block's own; positions and texts are the same for all blocks.
         own = {each.untyped_storage()._cdata for each in inputs if getattr(each, "requires_grad", False)}
 
@@ -137,7 +139,7 @@ def apply_recompute(
             return found
 
         with saved_tensors_hooks(pack, unpack), set_checkpoint_early_stop(not whole):
-            return checkpoint(module.__call__, *inputs, use_reentrant=False, context_fn=again_as_now)
+            return again(module.__call__, *inputs)
 
     transformer.enable_gradient_checkpointing(block)
 

@@ -69,7 +69,7 @@ def fitted(recipe: Recipe, gpu: Gpu) -> tuple[Recipe, tuple[Trade, ...]]:
             f"this recipe does not fit one {gpu.name}, whatever is changed",
             expected=f"at most {room / 1e9:.0f} GB",
             got=f"{most / 1e9:.0f} GB after {', '.join(each.what for each in trades) or 'no change'}",
-            next_step="choose a larger GPU or a smaller model: `rushes plan` lists what each takes",
+            next_step="choose a larger GPU or a smaller model; rushes plan tells what each takes",
         )
     return recipe, tuple(trades)
 

@@ -187,8 +187,8 @@ def _elsewhere(word: str, root: type[BaseModel]) -> list[KeyPath]:
     """Settings with that name or a similar one in other sections: at most three."""
     paths = list(dict.fromkeys(setting.path for setting in all_settings(root)))
     same = [path for path in paths if path[-1] == word]
-    if same:
-        return same[:3]
+    if same:  # settings that a budget may choose are seldom meant
+        return [path for path in same if path[0] != "budget"][:3] or same[:3]
     near = nearest(word, {str(path[-1]): None for path in paths})
     return [path for path in paths if path[-1] == near][:3]
 
