@@ -135,6 +135,8 @@ def depths_of(paper: Paper) -> dict[str, int]:
     }
 
 
+CANNOT_RUN: Final = (RuntimeError, ValueError, TypeError, KeyError, IndexError)
+"""What a pass raises whose settings fit no model, like a text length that its positions do not have."""
 _counted: Final[dict[str, PassBytes]] = {}
 
 
@@ -239,14 +241,14 @@ def _peak_of_step(family: Any, order: PassOrder) -> int:
     return peak
 
 
-def _send_away(value: torch.Tensor) -> tuple[torch.Size, torch.dtype]:
+def _send_away(value: torch.Tensor) -> tuple[torch.Size, tuple[int, ...], torch.dtype]:
     """What `offload` keeps of an input on the device: nothing."""
-    return value.shape, value.dtype
+    return value.shape, value.stride(), value.dtype
 
 
-def _bring_back(sent: tuple[torch.Size, torch.dtype]) -> torch.Tensor:
-    shape, dtype = sent
-    return torch.empty(shape, dtype=dtype)
+def _bring_back(sent: tuple[torch.Size, tuple[int, ...], torch.dtype]) -> torch.Tensor:
+    shape, stride, dtype = sent
+    return torch.empty_strided(shape, stride, dtype=dtype)
 
 
 def _as_on(order: PassOrder) -> AbstractContextManager[Any]:

@@ -150,7 +150,8 @@ def _to_main_memory(value: Tensor) -> tuple[torch.device, Tensor]:
         return value.device, value
     import torch
 
-    waiting = torch.empty(value.size(), dtype=value.dtype, layout=value.layout, pin_memory=True)
+    # In the same layout: recomputing from another one saves other tensors.
+    waiting = torch.empty_strided(value.size(), value.stride(), dtype=value.dtype, pin_memory=True)
     waiting.copy_(value)
     return value.device, waiting
 

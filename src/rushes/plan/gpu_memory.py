@@ -123,7 +123,7 @@ def _work_bytes(size: ModelSize, recipe: Recipe) -> float:
     told = sampling_bytes(_without_scores(size), recipe.shape, num)
     if size.paper is None:
         return told
-    from rushes.families.pass_bytes import sampling_pass_bytes
+    from rushes.families.pass_bytes import CANNOT_RUN, sampling_pass_bytes
 
     decoding = sampling_bytes(replace(_without_scores(size), width=0, ffn=0), recipe.shape, num)
     halved = 2 if recipe.base.autoencoder_precision == "bfloat16" else 1
@@ -134,7 +134,10 @@ def _work_bytes(size: ModelSize, recipe: Recipe) -> float:
         lora=None,
         autocast=recipe.generate.sampler.precision != "float32",
     )
-    return max(sampling_pass_bytes(size.paper, order).peak, decoding / halved)
+    try:
+        return max(sampling_pass_bytes(size.paper, order).peak, decoding / halved)
+    except CANNOT_RUN:  # with such settings, as other checks tell
+        return told
 
 
 def _without_scores(size: ModelSize) -> ModelSize:

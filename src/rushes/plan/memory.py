@@ -7,6 +7,7 @@ models of the real classes. The GPU's part is in `gpu_memory`. With several trai
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -82,6 +83,7 @@ def order_of(model: ModelSize, recipe: Recipe, policy: Recompute, *, on_gpu: boo
         asked = "math" if recipe.runtime.train.attention == "math" else "flash"
     in_half = on_gpu or _computes_bfloat16()
     frames, rows, columns = model.grid(recipe.shape)
+    frames = math.ceil(frames / model.patch[0]) * model.patch[0]  # the first patch is filled up
     return PassOrder(
         latents=(model.channels, frames, rows, columns),
         num_text=recipe.base.max_tokens,
@@ -105,15 +107,19 @@ def _computes_bfloat16() -> bool:
 
 
 def counted_step(model: ModelSize, recipe: Recipe, policy: Recompute, *, on_gpu: bool = False) -> PassBytes | None:
-    """A training step's forward and backward pass, counted; None if the transformer cannot be built from a config.
+    """A training step's forward and backward pass, counted; None if the transformer cannot be built from a config, or
+    cannot run with these settings, which other checks tell.
 
     Args: as of `order_of`.
     """
     if model.paper is None:
         return None
-    from rushes.families.pass_bytes import step_bytes
+    from rushes.families.pass_bytes import CANNOT_RUN, step_bytes
 
-    return step_bytes(model.paper, order_of(model, recipe, policy, on_gpu=on_gpu))
+    try:
+        return step_bytes(model.paper, order_of(model, recipe, policy, on_gpu=on_gpu))
+    except CANNOT_RUN:
+        return None
 
 
 def num_shards(recipe: Recipe) -> int:

@@ -109,12 +109,13 @@ def built(paper: Paper, order: PassOrder) -> Any:
 
 def sent_away(value: torch.Tensor) -> Any:
     """To memory that is not torch's, as main memory is not a GPU's."""
-    return value.dtype, value.shape, value.detach().contiguous().flatten().view(torch.uint8).numpy().copy()
+    held = value.detach().contiguous().flatten().view(torch.uint8).numpy().copy()
+    return value.dtype, value.shape, value.stride(), held
 
 
 def brought_back(sent: Any) -> torch.Tensor:
-    dtype, shape, found = sent
-    return torch.from_numpy(found).clone().view(dtype).view(shape)
+    dtype, shape, stride, found = sent
+    return torch.empty_strided(shape, stride, dtype=dtype).copy_(torch.from_numpy(found).view(dtype).view(shape))
 
 
 def step_of(paper: Paper, order: PassOrder) -> Any:

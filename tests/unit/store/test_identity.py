@@ -237,6 +237,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "base.lora": {"file": "adapter.safetensors"},
     "generate.lora": {"model": "distilled.safetensors"},
     "example": {"prompt": "a red circle"},
+    "real-shape": {"height_px": 480, "width_px": 832, "num_frames": 81},
     "dimension": {"name": "Haste", "description": "Things hurry.", "examples": ({"prompt": "a red circle hurries"},)},
     "diagnose": {"catalogue": CATALOGUE},
     "judge": {"judge": SANDBOX_JUDGE},

@@ -82,6 +82,7 @@ class _Plain:
         self.device = torch.device("cpu")
         self.family = SimpleNamespace(path=STRAIGHT, levels=(0.0, 1.0))
         self.called = self.old = None
+        self.frozen = self
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         return self._parameters
