@@ -62,7 +62,9 @@ def _within(frames: Frames, start: int, end: int, fps: float, follow: Follow) ->
     stretch = _followed(frames[_steps(start, end)], (end - start) / fps, follow)
     found = explained(stretch)
     is_unsure = _is_fast(stretch) and (found == "disagree" or _has_lost(stretch))
-    if end - start > 1 and (found == "lost" or is_unsure or (_has_lost(stretch) and not rim_weights(stretch).any())):
+    # What stands and is half hidden by snow needs no shorter time.
+    has_no_rim = _moves(stretch) and _has_lost(stretch) and not rim_weights(stretch).any()
+    if end - start > 1 and (found == "lost" or is_unsure or has_no_rim):
         middle = (start + end) // 2
         return _within(frames, start, middle, fps, follow) + _within(frames, middle, end, fps, follow)
     return [(found, stretch.duration_s)]
@@ -71,6 +73,11 @@ def _within(frames: Frames, start: int, end: int, fps: float, follow: Follow) ->
 def _is_fast(stretch: Stretch) -> bool:
     lengths_N = np.linalg.norm(stretch.moved_N2, axis=1)
     return len(lengths_N) > 0 and float(np.median(lengths_N)) > FAST * stretch.m_px
+
+
+def _moves(stretch: Stretch) -> bool:
+    lengths_N = np.linalg.norm(stretch.moved_N2, axis=1)
+    return len(lengths_N) > 0 and float(np.median(lengths_N)) >= stretch.still_px
 
 
 def _has_lost(stretch: Stretch) -> bool:
