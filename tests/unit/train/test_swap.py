@@ -57,9 +57,7 @@ def weights_of_first_block(made: Network) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", ["wan-2.1", "cogvideox-5b", "hunyuan", "ltx", "ltx-2", "hunyuan-1.5", "sana-video"])
-def test_gradients_are_those_of_weights_that_stay(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gradients_are_those_of_weights_that_stay(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They wait in files here: what has gone holds no values at all, so that any use of it would show."""
     monkeypatch.setattr(torch, "empty_like", nothing_like)
     tiny = TINY[name]
