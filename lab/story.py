@@ -106,7 +106,8 @@ def _objectives(known: _Known, best: str) -> Iterator[str]:
         number = f"{len(others)} other objectives were" if len(others) > 1 else "One other objective was"
         verdicts = "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in sorted(by_verdict.items()))
         yield (
-            f"{number} run with as many clips and steps. The highest gain of them is that of {most}, {_points(known.own[most])}. "
+            f"{number} run with as many clips and steps. "
+            f"The highest gain of them is that of {most}, {_points(known.own[most])}. "
             f"Beside {best}, {verdicts}."
         )
     for name in group:
